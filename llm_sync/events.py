@@ -1,0 +1,134 @@
+"""One stream of frozen facts about what requests go through; logs, status and progress are folds over it.
+
+A listener is called in the thread where the fact arose (usually a provider's worker) and must be quick and thread-safe.
+``key`` tells the requests of one client apart; times are ``time.monotonic()`` seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Event:
+    """What all facts have."""
+
+    provider: str
+    key: int
+    at: float = field(default_factory=time.monotonic, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Queued(Event):
+    """A request stands in its provider's queue; ``depth`` requests wait there, itself included."""
+
+    model: str = ""
+    depth: int = 0
+
+
+@dataclass(frozen=True)
+class Started(Event):
+    """The worker took the request from the queue after ``waited`` seconds."""
+
+    waited: float = 0.0
+
+
+@dataclass(frozen=True)
+class AttemptStarted(Event):
+    """An HTTP exchange begins; it may take ``timeout`` seconds."""
+
+    number: int = 1
+    timeout: float = 0.0
+
+
+@dataclass(frozen=True)
+class AttemptEnded(Event):
+    """An HTTP exchange ended after ``elapsed`` seconds, with an HTTP status or, without one, an error's class name."""
+
+    number: int = 1
+    elapsed: float = 0.0
+    status: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Waiting(Event):
+    """The next attempt waits ``seconds``; ``reason`` is "retry", "cool-down", "pace" or "slot"."""
+
+    seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Retrying(Event):
+    """Attempt ``number`` failed with ``error`` and another one follows."""
+
+    number: int = 1
+    error: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Adjusted(Event):
+    """Something is sent otherwise than asked; ``text`` is the adjustment in words, ``lost`` whether something asked for is."""
+
+    text: str = ""
+    lost: bool = True
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """The request ended: ``error`` is None, the error's class name, or "cancelled"."""
+
+    error: str | None = None
+    message: str = ""
+    elapsed: float = 0.0
+
+
+Listener = Callable[[Event], None]
+
+_LEVELS: dict[type[Event], int] = {
+    Queued: logging.DEBUG,
+    Started: logging.INFO,
+    AttemptStarted: logging.DEBUG,
+    AttemptEnded: logging.DEBUG,
+    Waiting: logging.DEBUG,
+    Retrying: logging.WARNING,
+    Adjusted: logging.WARNING,
+    Finished: logging.INFO,
+}
+
+
+def logger(name: str) -> logging.Logger:
+    """The logger ``llm_sync.name``. Silent until the program sets up logging: Python's last resort would print warnings."""
+    root = logging.getLogger("llm_sync")
+    if not any(isinstance(handler, logging.NullHandler) for handler in root.handlers):
+        root.addHandler(logging.NullHandler())
+    return logging.getLogger(f"llm_sync.{name}")
+
+
+_log = logger("requests")
+
+
+def log_event(event: Event) -> None:
+    """The fold that logs: ``llm_sync.requests``, one ``event key=value …`` line a fact."""
+    level = _LEVELS.get(type(event), logging.DEBUG)
+    if isinstance(event, Finished) and event.error not in (None, "cancelled"):
+        level = logging.ERROR
+    if isinstance(event, Adjusted) and not event.lost:
+        level = logging.INFO
+    if _log.isEnabledFor(level):
+        parts = " ".join(
+            f"{name}={_shown(value)}" for name, value in vars(event).items() if name != "at" and value not in (None, "")
+        )
+        _log.log(level, "%s %s", type(event).__name__, parts)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    text = str(value)
+    return text if text.isprintable() and " " not in text else repr(text)  # one line a fact, whatever a provider said

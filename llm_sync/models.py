@@ -1,0 +1,433 @@
+"""What goes in and what comes out: frozen dataclasses shared by every room.
+
+Thread rules: all of them are immutable after construction and may be shared between threads; dicts inside them
+(``provider_specific``, ``metadata`` …) are not to be changed by anyone who did not make them.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from llm_sync.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from llm_sync.errors import LLMConnectorError
+
+ROLES = ("user", "assistant", "system", "tool")
+FINISH_REASONS = ("stop", "length", "tool_calls", "other")
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A tool the model wants called. ``arguments`` is a dict, or None where ``raw_arguments`` is not a JSON object.
+
+    In a request, either of them is enough.
+    """
+
+    id: str
+    name: str
+    arguments: dict[str, Any] | None
+    raw_arguments: str = ""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn. ``role``: user, assistant, system or tool (then ``tool_call_id`` names the call it answers).
+
+    ``images``: paths, bytes or URLs, on user messages. Raises InvalidRequestError for a bad role or content.
+    """
+
+    role: str
+    content: str | None
+    images: Sequence[Any] = ()
+    tool_calls: Sequence[ToolCall] = ()
+    tool_call_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise InvalidRequestError(f"message role {self.role!r} is unknown", guidance=f"Use one of {', '.join(ROLES)}.")
+        if self.content is not None:
+            _check_text("message content", self.content)
+        _set(self, "images", _images("images", self.images))
+        calls = tuple(_tool_call(call) for call in _listed("tool_calls", self.tool_calls))
+        _set(self, "tool_calls", calls)
+        if self.tool_call_id is not None:
+            _check_text("tool_call_id", self.tool_call_id)
+        for name, role in (("images", "user"), ("tool_calls", "assistant"), ("tool_call_id", "tool")):
+            if getattr(self, name) and self.role != role:
+                raise InvalidRequestError(f"a {self.role} message has {name}", guidance=f"Only {role} messages carry {name}.")
+        if self.role == "tool" and not self.tool_call_id:
+            raise InvalidRequestError("a tool message has no tool_call_id", guidance="Give the id of the ToolCall it answers.")
+        if not (self.content and self.content.strip()) and not self.images and not calls and self.role != "tool":
+            raise InvalidRequestError(f"a {self.role} message is empty", guidance="Give it text, an image or tool calls.")
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """One question to one model.
+
+    Exactly one of ``prompt`` and ``messages``; ``images`` (paths, bytes, URLs) only beside a prompt. None means "not
+    given": the configuration's default is sent, or nothing. ``temperature`` 0…2, ``top_p`` 0…1, ``max_tokens`` counts
+    tokens, ``stop_sequences`` is a string or a list of them. ``response_schema`` is a JSON Schema. ``tools`` are
+    mappings with ``name``, ``description`` and ``parameters`` (JSON Schema), or OpenAI's ``{"type": "function", …}``;
+    ``tool_choice`` is "auto", "none", "required" or a tool's name. ``provider_specific`` is merged last into the payload.
+    ``id`` comes back on the response.
+
+    Raises TypeError for an unknown field, InvalidRequestError (before anything is sent) for an impossible value.
+    """
+
+    prompt: str | None = None
+    model: str | None = None
+    messages: Sequence[Message] | None = None
+    system_prompt: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    top_p: float | None = None
+    stop_sequences: Sequence[str] | None = None
+    seed: int | None = None
+    response_schema: Mapping[str, Any] | None = None
+    images: Sequence[Any] = ()
+    tools: Sequence[Mapping[str, Any]] = ()
+    tool_choice: str | Mapping[str, Any] | None = None
+    provider_specific: Mapping[str, Any] = field(default_factory=dict)
+    id: str | int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.prompt is None) == (self.messages is None):
+            raise InvalidRequestError(
+                "a request needs exactly one of prompt and messages",
+                guidance="Give prompt= for one question, messages= for a conversation.",
+            )
+        if self.prompt is not None:
+            _check_text("prompt", self.prompt)
+            if not self.prompt.strip() and not self.images:
+                raise InvalidRequestError("the prompt is empty", guidance="Give it at least one visible character.")
+        else:
+            _set(self, "messages", _messages(self.messages))
+            if self.images:
+                raise InvalidRequestError(
+                    "images stand beside a prompt only", guidance="Put them on the messages: Message(role, content, images=[…])."
+                )
+        for name in ("model", "system_prompt"):
+            value = getattr(self, name)
+            if value is not None:
+                _check_text(name, value)
+        _check_number("temperature", self.temperature, 0, 2)
+        _check_number("top_p", self.top_p, 0, 1)
+        _check_integer("max_tokens", self.max_tokens, 1)
+        _check_integer("seed", self.seed, None)
+        if self.stop_sequences is not None:
+            _set(self, "stop_sequences", _stop_sequences(self.stop_sequences))
+        _set(self, "images", _images("images", self.images))
+        _set(self, "tools", tuple(_mapping("tools", tool) for tool in _listed("tools", self.tools)))
+        if self.tool_choice is not None and not isinstance(self.tool_choice, (str, Mapping)):
+            raise InvalidRequestError(f"tool_choice is a {_kind(self.tool_choice)}", guidance="Give a string or a mapping.")
+        if self.provider_specific is None:
+            _set(self, "provider_specific", {})
+        for name in ("response_schema", "provider_specific"):
+            value = getattr(self, name)
+            if value is not None:
+                _mapping(name, value)
+        if self.id is not None and (isinstance(self.id, bool) or not isinstance(self.id, (str, int))):
+            raise InvalidRequestError(f"id is a {_kind(self.id)}", guidance="Give a string or a whole number.")
+
+    def detached(self) -> ModelRequest:
+        """A copy that shares no mutable part with what the caller still holds; mappings become dicts.
+
+        Raises InvalidRequestError where a part holds what JSON cannot.
+        """
+        fresh = copy.copy(self)
+        for name in ("response_schema", "tool_choice", "provider_specific"):
+            _set(fresh, name, plain(name, getattr(self, name)))
+        _set(fresh, "tools", tuple(plain("tools", tool) for tool in self.tools))
+        if self.messages and any(message.tool_calls for message in self.messages):
+            _set(fresh, "messages", tuple(_detached(message) for message in self.messages))
+        return fresh
+
+    def conversation(self) -> tuple[Message, ...]:
+        """The messages, whichever way they were given, without the system prompt."""
+        if self.messages is not None:
+            return tuple(self.messages)
+        return (Message("user", self.prompt, images=self.images),)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens as billed. ``input_tokens`` includes cached ones, ``output_tokens`` includes reasoning; None is unknown."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """Something that was sent differently from what was asked: ``sent`` is None where it was dropped."""
+
+    parameter: str
+    asked: Any
+    sent: Any
+    reason: str
+
+    def __str__(self) -> str:
+        change = "was not sent" if self.sent is None else f"was sent as {self.sent!r}"
+        return f"{self.parameter}={self.asked!r} {change}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class ModelResponse:
+    """One answer.
+
+    ``model``: as the provider answered. ``finish_reason``: stop, length, tool_calls or other (the provider's own word in
+    ``metadata["finish_reason_raw"]``). ``timestamp``: aware UTC, when the answer was complete. ``latency_ms``: the last
+    attempt. ``attempts``: HTTP exchanges made. ``cost_estimate``: USD, or None where no price is known. ``id``: the
+    request's. ``metadata``: ``finish_reason_raw``, ``thinking``, ``parsed``, ``raw`` (the body), where there is such.
+
+    Raises ValueError or TypeError when built with an impossible value: a response never has empty text unless it has tool calls.
+    """
+
+    text: str
+    model: str
+    provider: str
+    finish_reason: str
+    usage: Usage
+    timestamp: datetime
+    latency_ms: float
+    attempts: int = 1
+    request_id: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    adjustments: tuple[Adjustment, ...] = ()
+    cost_estimate: float | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    id: str | int | None = None
+
+    def __post_init__(self) -> None:
+        for name, kind in _RESPONSE_TYPES:
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"{name} of a response is a {type(getattr(self, name)).__name__}, not a {kind.__name__}")
+        if self.timestamp.utcoffset() is None:
+            raise ValueError("the timestamp of a response has no time zone: make it with datetime.now(timezone.utc)")
+        if self.finish_reason not in FINISH_REASONS:
+            raise ValueError(f"finish_reason {self.finish_reason!r} is none of {FINISH_REASONS}")
+        if not self.tool_calls and not self.text.strip() and not self._may_be_empty():
+            raise ValueError("a response without tool calls has text")
+
+    def _may_be_empty(self) -> bool:
+        return False
+
+    @property
+    def token_count(self) -> int | None:
+        """Input and output tokens together, or None where either is unknown."""
+        if self.usage.input_tokens is None or self.usage.output_tokens is None:
+            return None
+        return self.usage.input_tokens + self.usage.output_tokens
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the token limit or the context window cut the answer."""
+        return self.finish_reason == "length"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: the fields by name, ``timestamp`` in ISO 8601, ``token_count`` and ``truncated`` beside them.
+
+        ``metadata["raw"]``, the whole body, stays out: it would double the size of every record.
+        """
+        out = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        out["usage"] = dataclasses.asdict(self.usage)
+        out["timestamp"] = self.timestamp.isoformat()
+        out["tool_calls"] = [dict(vars(call)) for call in self.tool_calls]
+        out["adjustments"] = [dict(vars(adjustment)) for adjustment in self.adjustments]
+        out["metadata"] = {key: value for key, value in self.metadata.items() if key != "raw"}
+        return {**out, "token_count": self.token_count, "truncated": self.truncated}
+
+
+@dataclass(frozen=True)
+class UnusableResponse(ModelResponse):
+    """What came instead of an answer, on ``UnusableAnswerError.response``: like a ModelResponse, but may have no text."""
+
+    def _may_be_empty(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One HTTP answer: ``headers`` are looked up in any case, ``content`` is decoded bytes, ``elapsed`` seconds."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    elapsed: float = 0.0
+
+
+@dataclass(frozen=True)
+class AttemptOptions:
+    """How long and how often to try; every time is in seconds (see docs/configuration.md for each)."""
+
+    timeout: float = 120.0
+    deadline: float = 600.0
+    max_retries: int = 3
+    retry_base: float = 1.0
+    retry_cap: float = 60.0
+    max_retry_after: float = 60.0
+    retry_timeouts: bool = True
+
+
+@dataclass(frozen=True)
+class ModelListing:
+    """What one provider lists. ``models``: ids without ``models/``; ``missing``: configured but not listed; or ``error``."""
+
+    models: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    error: LLMConnectorError | None = None
+
+
+_RESPONSE_TYPES = (("text", str), ("model", str), ("provider", str), ("usage", Usage), ("timestamp", datetime))
+
+
+def plain(name: str, value: Any) -> Any:
+    """A deep copy as JSON has it: mappings are dicts, sequences lists. Raises InvalidRequestError for what JSON cannot hold."""
+    try:
+        return _plain(name, value)
+    except RecursionError:
+        raise InvalidRequestError(f"{name} is nested too deeply, or holds itself", guidance="Give a plain JSON value.") from None
+
+
+def number_shown(value: float) -> str:
+    """A number for a message; Python refuses to write integers of more than 4,300 digits."""
+    return "(a number of many digits)" if isinstance(value, int) and abs(value) >= 10**18 else str(value)
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        _check_text(name, value)
+        return value
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(name, item) for item in value]
+    if isinstance(value, Mapping):
+        return {_plain_key(name, key): _plain(name, item) for key, item in value.items()}
+    what = str(value) if isinstance(value, float) else f"a {_kind(value)}"
+    raise InvalidRequestError(
+        f"{name} holds {what}, which JSON cannot", guidance="Use strings, finite numbers, lists and mappings only."
+    )
+
+
+def _plain_key(name: str, key: Any) -> Any:
+    if not isinstance(key, (str, int)):  # whole numbers become strings in JSON (OpenAI's logit_bias is written so)
+        raise InvalidRequestError(f"{name} has a {_kind(key)} for a key", guidance="Keys are strings.")
+    return _plain(name, key)
+
+
+def _detached(message: Message) -> Message:
+    calls = tuple(dataclasses.replace(call, arguments=plain("tool_calls", call.arguments)) for call in message.tool_calls)
+    return dataclasses.replace(message, tool_calls=calls) if calls else message
+
+
+def _set(instance: object, name: str, value: object) -> None:
+    object.__setattr__(instance, name, value)
+
+
+def _kind(value: object) -> str:
+    return "boolean" if isinstance(value, bool) else type(value).__name__
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise InvalidRequestError(f"{name} is a {_kind(value)}", guidance="Give a string.")
+    if value.isascii():
+        return
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(
+            f"{name} holds a lone surrogate (U+{ord(value[error.start]):04X}) at character {error.start + 1}, "
+            "which no encoding can send",
+            guidance="It usually comes from bytes that were not valid UTF-8: decode them with errors='replace'.",
+        ) from None
+
+
+def _check_number(name: str, value: object, low: float, high: float) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidRequestError(f"{name} is a {_kind(value)}", guidance=f"Give a number from {low} to {high}.")
+    if not low <= value <= high:  # NaN is in no range
+        shown = number_shown(value)
+        raise InvalidRequestError(f"{name}={shown} is out of range", guidance=f"Give a number from {low} to {high}.")
+
+
+def _check_integer(name: str, value: object, low: int | None) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidRequestError(f"{name} is a {_kind(value)}", guidance="Give a whole number.")
+    if low is not None and value < low:
+        raise InvalidRequestError(f"{name}={number_shown(value)} is too small", guidance=f"Give {low} or more.")
+
+
+def _listed(name: str, value: object) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise InvalidRequestError(f"{name} is a {_kind(value)}", guidance="Give a list.")
+    return tuple(value)
+
+
+def _images(name: str, value: object) -> tuple[Any, ...]:
+    items = _listed(name, value)
+    for item in items:
+        if not isinstance(item, (str, bytes)) and not hasattr(item, "__fspath__") and not hasattr(item, "media_type"):
+            raise InvalidRequestError(f"{name} holds a {_kind(item)}", guidance="Give paths, bytes or URLs.")
+    return items
+
+
+def _mapping(name: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidRequestError(f"{name} holds a {_kind(value)}", guidance="Give a mapping (a dict).")
+    for key in value:
+        if not isinstance(key, str):
+            raise InvalidRequestError(f"{name} has the key {key!r}", guidance="Keys are strings.")
+    return value
+
+
+def _stop_sequences(value: object) -> tuple[str, ...]:
+    items = (value,) if isinstance(value, str) else _listed("stop_sequences", value)
+    for item in items:
+        _check_text("stop_sequences", item)
+        if not item:
+            raise InvalidRequestError("stop_sequences holds an empty string", guidance="Leave it out.")
+    return items
+
+
+def _build(name: str, kind: Callable[..., Any], value: Mapping[str, Any]) -> Any:
+    try:
+        return kind(**value)
+    except TypeError as error:
+        raise InvalidRequestError(f"{name}: {str(error).replace('.__init__()', '')}") from None
+
+
+def _tool_call(value: object) -> ToolCall:
+    call: ToolCall = value if isinstance(value, ToolCall) else _build("tool_calls", ToolCall, _mapping("tool_calls", value))
+    for name in ("id", "name", "raw_arguments"):
+        _check_text(f"tool_calls.{name}", getattr(call, name))
+    if call.arguments is not None:
+        _mapping("tool_calls.arguments", call.arguments)
+    return call
+
+
+def _messages(value: object) -> tuple[Message, ...]:
+    items = tuple(
+        item if isinstance(item, Message) else _build("messages", Message, _mapping("messages", item))
+        for item in _listed("messages", value)
+    )
+    if not any(item.role != "system" for item in items):
+        raise InvalidRequestError("messages holds no turn to answer", guidance="Give at least one user message.")
+    return items
