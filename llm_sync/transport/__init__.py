@@ -1,0 +1,1 @@
+"""Below the dialects: HTTP over requests and urllib3, retries over tenacity. Nothing else imports these three."""

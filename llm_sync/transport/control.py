@@ -1,0 +1,60 @@
+"""What the outside may ask of one request while it runs: retry no more, or end at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+
+class CallControl:
+    """Handed along with one request through retries and HTTP; every method may be called from any thread.
+
+    ``stop_retrying`` ends waits and forbids further attempts, the attempt under way may finish; ``abort`` also shuts the
+    socket of the attempt under way. Both are final and may be repeated.
+    """
+
+    def __init__(self, key: int = 0) -> None:
+        self.key = key
+        self._stop = threading.Event()
+        self._lock = threading.Lock()  # guards _aborted and _shut together: an abort never reaches a later request's socket
+        self._aborted = False
+        self._shut: Callable[[], None] | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no further attempt may start."""
+        return self._stop.is_set()
+
+    @property
+    def aborted(self) -> bool:
+        """Whether the attempt under way was told to end."""
+        return self._aborted
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep up to ``seconds``; True at once when the request was told to stop."""
+        return self._stop.wait(seconds)
+
+    def stop_retrying(self) -> None:
+        """No further attempt and no further wait."""
+        self._stop.set()
+
+    def abort(self) -> None:
+        """No further attempt, and shut the socket in use, if any."""
+        self._stop.set()
+        with self._lock:
+            self._aborted = True
+            if self._shut is not None:
+                self._shut()  # socket.shutdown: does not block, so it may run under the lock
+
+    def attach(self, shut: Callable[[], None]) -> None:
+        """From now on ``abort`` calls ``shut``; at once if the abort came before."""
+        with self._lock:
+            self._shut = shut
+            if self._aborted:
+                shut()
+
+    def detach(self) -> bool:
+        """The socket is no longer this request's; True if an abort came while it was."""
+        with self._lock:
+            self._shut = None
+            return self._aborted

@@ -1,0 +1,667 @@
+"""HTTPClient: one exchange, its request and its reply, reuse of connections, what is refused."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import logging
+import socket
+import threading
+import tracemalloc
+import zlib
+
+import pytest
+
+from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderConnectionError, ProviderError
+from llm_sync.transport import pool, sockets
+from llm_sync.transport.pool import ConnectionStack
+
+
+def test_a_reply_is_status_headers_and_bytes(serve, open_client):
+    """Status, headers in any case, the body's bytes and the seconds it took come back."""
+
+    def script(peer):
+        peer.request()
+        peer.reply(b'{"a": "\xc3\xa9"}', "201 Created", ["X-Request-ID: r1"])
+
+    reply = open_client().post(serve(script).url, b"{}", {}, timeout=5)
+    assert (reply.status, reply.content, reply.headers["x-request-id"]) == (201, b'{"a": "\xc3\xa9"}', "r1")
+    assert 0 < reply.elapsed < 5
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "400 Bad Request", "401 No", "429 Slow", "500 Oops", "599 What"])
+def test_every_status_but_a_redirect_is_a_reply(serve, open_client, status):
+    """What a status means is for the dialect to say."""
+
+    def script(peer):
+        while peer.request():
+            peer.reply(b"", status)
+
+    assert open_client().post(serve(script).url, b"{}", {}, timeout=5).status == int(status[:3])
+
+
+def test_post_sends_body_and_headers(serve, open_client):
+    """The body goes out as it is, with its length, the caller's headers and nothing of the environment's."""
+    server = serve()
+    open_client().post(server.url, b'{"a":1}', {"Authorization": "Bearer k", "accept": "x/y"}, timeout=5)
+    (received,) = server.requests
+    assert received.line == "POST /v1/chat HTTP/1.1"
+    assert received.body == b'{"a":1}'
+    headers = dict(received.headers)
+    assert headers.pop("user-agent").startswith("llm-sync/")
+    assert headers == {
+        "host": f"127.0.0.1:{server.port}",
+        "content-length": "7",
+        "authorization": "Bearer k",
+        "accept": "x/y",
+        "accept-encoding": "gzip, deflate",
+    }
+
+
+def test_get_sends_no_body(serve, open_client):
+    """A listing is a GET with the query as given."""
+    server = serve()
+    assert open_client().get(server.url + "?page=2", {}, timeout=5).status == 200
+    assert server.requests[0].line == "GET /v1/chat?page=2 HTTP/1.1"
+    assert "content-length" not in server.requests[0].headers
+
+
+def test_calls_do_not_see_each_others_headers(serve, open_client):
+    """What one call sends is not left behind for the next."""
+    server, client = serve(), open_client()
+    client.post(server.url, b"1", {"X-First": "1"}, timeout=5)
+    client.post(server.url, b"22", {}, timeout=5)
+    assert "x-first" not in server.requests[1].headers
+    assert server.requests[1].headers["content-length"] == "2"
+
+
+def test_a_connection_is_kept_for_the_next_call(serve, open_client):
+    """Ten calls take one connection."""
+    server, client = serve(), open_client()
+    for number in range(10):
+        assert client.post(server.url, b"%d" % number, {}, timeout=5).content == b"%d" % number
+    assert server.connections == 1
+
+
+def test_threads_get_their_own_answers(serve, open_client):
+    """Eight threads share a client and a pool of two: no answer goes to another."""
+    server, client, wrong = serve(), open_client(pool_size=2), []
+
+    def work(name):
+        for number in range(20):
+            body = b"%d-%d" % (name, number)
+            if client.post(server.url, body, {}, timeout=10).content != body:
+                wrong.append(body)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_tcp_keepalive_is_set(serve, open_client):
+    """A dead peer is found, and NAT entries live, while a model thinks."""
+    client = open_client()
+    client.post(serve().url, b"{}", {}, timeout=5)
+    (sock,) = client._sockets
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+
+
+def test_cookies_are_not_kept(serve, open_client):
+    """What a server sets is neither sent back nor stored."""
+
+    def script(peer):
+        while peer.request():
+            peer.reply(headers=["Set-Cookie: session=1; Path=/"])
+
+    server, client = serve(script), open_client()
+    for _ in range(2):
+        client.post(server.url, b"{}", {}, timeout=5)
+    assert "cookie" not in server.requests[1].headers
+    assert not client._session.cookies
+
+
+def test_netrc_is_not_consulted(serve, open_client, tmp_path, monkeypatch):
+    """A password for the host in ~/.netrc does not replace the key."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    server = serve()
+    open_client().post(server.url, b"{}", {"Authorization": "Bearer k"}, timeout=5)
+    open_client().post(server.url, b"{}", {}, timeout=5)
+    assert server.requests[0].headers["authorization"] == "Bearer k"
+    assert "authorization" not in server.requests[1].headers
+
+
+# Size and encoding
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "x-gzip"])
+def test_compressed_answers_are_decoded(serve, open_client, coding):
+    """gzip and deflate are taken off, however small the pieces they come in."""
+    text = b"answer " * 1000
+    packed = zlib.compress(text) if coding == "deflate" else gzip.compress(text)
+
+    def script(peer):
+        peer.request()
+        peer.send(f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        for start in range(0, len(packed), 7):
+            piece = packed[start : start + 7]
+            peer.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+        peer.send(b"0\r\n\r\n")
+
+    assert open_client().post(serve(script).url, b"{}", {}, timeout=5).content == text
+
+
+def test_an_answer_of_exactly_the_cap_passes(serve, open_client):
+    """The cap is the largest size allowed."""
+
+    def script(peer):
+        while peer.request():
+            peer.reply(b"x" * 1000)
+
+    server = serve(script)
+    assert len(open_client(max_response_bytes=1000).post(server.url, b"{}", {}, timeout=5).content) == 1000
+    with pytest.raises(ProviderError, match="larger than 999 bytes") as caught:
+        open_client(max_response_bytes=999).post(server.url, b"{}", {}, timeout=5)
+    assert caught.value.retryable is False
+    assert "max_response_bytes" in caught.value.guidance
+    assert caught.value.status == 200
+
+
+def test_a_gzip_bomb_is_held_at_the_cap(serve, open_client):
+    """100 KB that unpack to 100 MB take a few megabytes, and the connection is dropped."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join(packer.compress(bytes(2**20)) for _ in range(100)) + packer.flush()
+
+    def script(peer):
+        while peer.request():
+            peer.reply(bomb, headers=["Content-Encoding: gzip"])
+
+    server, client = serve(script), open_client(max_response_bytes=2**20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ProviderError, match="larger than"):
+            client.post(server.url, b"{}", {}, timeout=10)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * 2**20
+    with pytest.raises(ProviderError):
+        client.post(server.url, b"{}", {}, timeout=10)
+    assert server.connections == 2
+
+
+def test_an_endless_answer_ends_at_the_cap(serve, open_client):
+    """A body without an end is cut off at the cap, not at the timeout."""
+
+    def script(peer):
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            peer.send(bytes(65536))
+
+    with pytest.raises(ProviderError, match="larger than"):
+        open_client(max_response_bytes=2**20).post(serve(script).url, b"{}", {}, timeout=30)
+
+
+def test_damaged_compression_is_a_connection_error(serve, open_client):
+    """What says gzip and is none cannot be read; another try may do better."""
+
+    def script(peer):
+        peer.request()
+        peer.reply(b"not gzip", headers=["Content-Encoding: gzip"])
+
+    with pytest.raises(ProviderConnectionError, match="cannot be decompressed") as caught:
+        open_client().post(serve(script).url, b"{}", {}, timeout=5)
+    assert caught.value.retryable
+
+
+# Redirects
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "named"),
+    [
+        (301, "https://other.example/v2?key=secret", "https://other.example"),
+        (302, "https://user:secret@other.example:8443/secret", "https://other.example:8443"),
+        (303, "//other.example/secret", "http://other.example"),
+        (307, "/secret", "http://127.0.0.1:"),
+        (308, "ftp://other.example/secret", "an unreadable address"),
+        (307, "https://[::1/secret", "an unreadable address"),
+        (307, "https://\x1b[31msecret\xff/", "an unreadable address"),
+        (302, "", "nowhere"),
+        (304, None, "nowhere"),
+    ],
+)
+def test_redirects_are_refused(serve, open_client, status, location, named):
+    """A redirect is an error that names scheme and host of its target and no more; nothing is sent there."""
+
+    def script(peer):
+        while peer.request():
+            peer.reply(b"", f"{status} Over There", [] if location is None else [f"Location: {location}"])
+
+    server = serve(script)
+    with pytest.raises(ProviderError, match="not followed") as caught:
+        open_client().post(server.url, b"{}", {"x-api-key": "k"}, timeout=5)
+    assert named in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+    assert (caught.value.status, caught.value.retryable) == (status, False)
+    assert "base_url" in caught.value.guidance
+    assert len(server.requests) == 1
+
+
+def test_a_redirect_s_body_is_not_read(serve, open_client):
+    """Its body may be endless; the answer is known from its headers."""
+
+    def script(peer):
+        peer.request()
+        peer.send(b"HTTP/1.1 307 There\r\nLocation: https://other.example/\r\n\r\n")
+        peer.drip(b" " * 100)
+
+    with pytest.raises(ProviderError, match="not followed"):
+        open_client().post(serve(script).url, b"{}", {}, timeout=5)
+
+
+# Broken answers and stale connections
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{half",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{hal",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{half\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{half\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\n",
+    ],
+)
+@pytest.mark.parametrize("reset", [False, True])
+def test_an_answer_that_breaks_off_is_an_error(serve, open_client, answer, reset):
+    """Half an answer, or headers that just end, are never an (empty) answer; the error may be retried."""
+
+    def script(peer):
+        peer.request()
+        peer.send(answer)
+        if reset:
+            peer.reset()
+
+    server, client = serve(script), open_client()
+    with pytest.raises(ProviderConnectionError, match="127.0.0.1") as caught:
+        client.post(server.url, b"{}", {}, timeout=5)
+    assert caught.value.retryable
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"220 mail.example ESMTP\r\n", b"\x15\x03\x01\x00\x02\x02\x16" * 3, b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n"],
+)
+def test_what_is_not_http_is_said_so(serve, open_client, answer):
+    """Another protocol on the port is an error about the address."""
+
+    def script(peer):
+        peer.request()
+        peer.send(answer)
+
+    with pytest.raises(ProviderConnectionError, match="not HTTP") as caught:
+        open_client().post(serve(script).url, b"{}", {}, timeout=5)
+    assert "base_url" in caught.value.guidance
+
+
+def test_contradicting_lengths_are_an_error(serve, open_client):
+    """Two lengths leave open where the answer ends."""
+
+    def script(peer):
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}")
+
+    with pytest.raises(ProviderConnectionError, match="not HTTP"):
+        open_client().post(serve(script).url, b"{}", {}, timeout=5)
+
+
+def test_bytes_after_an_answer_are_not_the_next_one(serve, open_client, authority):
+    """A server that sends more than it announced does not get the rest taken for the next answer; TLS hides it from poll."""
+
+    def script(peer):
+        peer.request()
+        forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}" + b" " * 8100 + forged * 80)
+        while received := peer.request():
+            peer.reply(received.body)
+
+    for tls in (None, authority.context()):
+        server, client = serve(script, tls), open_client(ca_bundle=authority.path)
+        client.post(server.url, b"{}", {}, timeout=5)
+        assert client.post(server.url, b"mine", {}, timeout=5).content in (b"mine", b"{}")
+        assert server.connections == 2
+
+
+def test_the_answer_after_an_interim_one_is_not_the_next_request_s(serve, open_client):
+    """A 103 comes back as a Reply; its connection, where the real answer is still to come, is dropped."""
+
+    def script(peer):
+        if peer.number == 0:
+            peer.request()
+            peer.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            peer.request()
+            peer.reply(b"late")
+        else:
+            peer.request()
+            peer.reply(b"right")
+
+    server, client = serve(script), open_client()
+    assert client.post(server.url, b"1", {}, timeout=5).status == 103
+    assert client.post(server.url, b"2", {}, timeout=5).content == b"right"
+
+
+def _answers_once(how):
+    """A script whose first connection answers one request, takes the second and ends as told; later ones echo."""
+
+    def script(peer):
+        received = peer.request()
+        peer.reply(received.body)
+        if peer.number == 0:
+            if peer.request() is not None:
+                how(peer)
+            return
+        while received := peer.request():
+            peer.reply(received.body)
+
+    return script
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_stale_connection_is_replaced_once(serve, open_client, authority, how, tls):
+    """A kept connection that the server ends without a byte of answer is replaced, and the request sent once more."""
+    server = serve(_answers_once(lambda peer: peer.reset() if how == "reset" else None), authority.context() if tls else None)
+    client = open_client(ca_bundle=authority.path)
+    client.post(server.url, b"1", {}, timeout=5)
+    assert client.post(server.url, b"2", {}, timeout=5).content == b"2"
+    assert [received.body for received in server.requests] == [b"1", b"2", b"2"]
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["first", "after-another"])
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_a_fresh_connection_that_fails_is_not_tried_again(serve, open_client, authority, tls, before):
+    """Only a reused connection may be stale: on a new one, be it a former one's successor, the request may be taken."""
+
+    def script(peer):
+        received = peer.request()
+        if received.body == b"before":
+            peer.reply(headers=["Connection: close"])
+
+    server, client = serve(script, authority.context() if tls else None), open_client(ca_bundle=authority.path)
+    if before:
+        client.post(server.url, b"before", {}, timeout=5)
+    with pytest.raises(ProviderConnectionError, match="without an answer") as caught:
+        client.post(server.url, b"{}", {}, timeout=5)
+    assert caught.value.retryable
+    assert [received.body for received in server.requests][-2:] == ([b"before", b"{}"] if before else [b"{}"])
+
+
+def test_a_stale_connection_is_replaced_only_once(serve, open_client):
+    """When the fresh one fails too, that is an error."""
+
+    def script(peer):
+        if peer.number == 0:
+            peer.reply(peer.request().body)
+        peer.request()
+
+    server, client = serve(script), open_client()
+    client.post(server.url, b"1", {}, timeout=5)
+    with pytest.raises(ProviderConnectionError):
+        client.post(server.url, b"2", {}, timeout=5)
+    assert [received.body for received in server.requests] == [b"1", b"2", b"2"]
+
+
+def test_the_replacement_is_a_fresh_connection(serve, open_client, monkeypatch):
+    """Other kept connections may be as stale: the second try uses none of them, though another thread put one on top."""
+    both = threading.Barrier(2)
+    put = ConnectionStack.put
+    monkeypatch.setattr(ConnectionStack, "put", lambda stack, conn, **how: conn is None or put(stack, conn, **how))
+
+    def script(peer):
+        received = peer.request()
+        if peer.number < 2:
+            both.wait(5)
+            peer.reply(received.body)
+            peer.request()
+            return
+        peer.reply(received.body)
+        peer.until_closed()
+
+    server, client = serve(script), open_client(pool_size=2)
+    threads = [threading.Thread(target=client.post, args=(server.url, b"0", {}), kwargs={"timeout": 5}) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert client.post(server.url, b"1", {}, timeout=5).content == b"1"
+    assert [received.body for received in server.requests] == [b"0", b"0", b"1", b"1"]
+
+
+def test_a_reused_connection_that_answered_in_part_is_not_tried_again(serve, open_client, monkeypatch):
+    """One byte of answer shows that the request was taken, even when a reset follows."""
+    arrived = threading.Event()
+    recv_into = sockets.DeadlineSocket.recv_into
+
+    def watched(sock, *args):
+        count = recv_into(sock, *args)
+        if count == 1:
+            arrived.set()
+        return count
+
+    def one_byte_then_reset(peer):
+        peer.send(b"H")
+        arrived.wait(5)
+        peer.reset()
+
+    monkeypatch.setattr(sockets.DeadlineSocket, "recv_into", watched)
+    server, client = serve(_answers_once(one_byte_then_reset)), open_client()
+    client.post(server.url, b"1", {}, timeout=5)
+    with pytest.raises(ProviderConnectionError):
+        client.post(server.url, b"2", {}, timeout=5)
+    assert [received.body for received in server.requests] == [b"1", b"2"]
+
+
+def test_a_reused_connection_that_is_late_is_not_tried_again(serve, open_client):
+    """A timeout is no closed connection: the request is being worked on."""
+    server = serve(_answers_once(lambda peer: peer.hold()))
+    client = open_client()
+    client.post(server.url, b"1", {}, timeout=5)
+    with pytest.raises(ProviderError, match="did not answer"):
+        client.post(server.url, b"2", {}, timeout=0.3)
+    assert [received.body for received in server.requests] == [b"1", b"2"]
+
+
+def test_a_reused_connection_that_goes_dead_is_not_tried_again(serve, open_client, monkeypatch):
+    """What TCP keepalive finds dead was not closed by the server: the request may be worked on."""
+    server, client = serve(), open_client()
+    client.post(server.url, b"1", {}, timeout=5)
+
+    def dead(sock, *args):
+        raise OSError(errno.ETIMEDOUT, "Connection timed out")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sockets.DeadlineSocket, "recv_into", dead)
+        with pytest.raises(ProviderConnectionError, match="127.0.0.1"):
+            client.post(server.url, b"2", {}, timeout=5)
+    assert server.connections == 1
+
+
+def test_connections_idle_too_long_are_dropped(serve, open_client, monkeypatch):
+    """Past the limit a kept connection is replaced before use; below it is used."""
+    server, client = serve(), open_client()
+    now = [1000.0]
+    monkeypatch.setattr(pool, "monotonic", lambda: now[0])
+    for idle, connections in ((0, 1), (24.9, 1), (25.1, 2), (24.9, 2)):
+        now[0] += idle
+        client.post(server.url, b"{}", {}, timeout=5)
+        assert server.connections == connections
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        None,
+        "api.secret.example/v1",
+        "localhost:8000/v1?key=secret",
+        "//secret.example/v1",
+        "ftp://secret.example/v1",
+        "file:///etc/secret",
+        "https://",
+        "https:///v1/secret",
+        "https:secret.example",
+        "https://host:99999/secret",
+        "https://host:0/secret",
+        "https://host:port/secret",
+        "https://[::1/secret",
+        "https://a b/secret",
+        "https://host/secret\n",
+        "https://host\\@secret.example/",
+        "https://user:secret@host/v1",
+        "https://secret@host/v1",
+        "https://host/v1#secret",
+        "https://" + "secret" * 20 + ".example/",
+        "https://a..secret/",
+        "https://*.secret/",
+        "https://host/\ud800secret",
+    ],
+)
+def test_impossible_urls_are_configuration_errors(open_client, url):
+    """Each says what is wrong and how a base_url looks, quoting nothing that could be a secret."""
+    with pytest.raises(ConfigurationError) as caught:
+        open_client().post(url, b"{}", {}, timeout=5)
+    assert caught.value.guidance
+    assert "user" in str(caught.value) or "secret" not in str(caught.value).replace("https://*.secret", "")
+    assert ":secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["api.example", "10.0.0.1", "0", "127.0.0.1.example", "localhost.example", "[2001:db8::1]"])
+def test_plain_http_is_for_loopback_only(open_client, host):
+    """Key and prompt do not travel unencrypted; the error names the way out."""
+    with pytest.raises(ConfigurationError, match="allow_insecure: true"):
+        open_client().post(f"http://{host}/v1", b"{}", {}, timeout=5)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "[::1]", "LOCALHOST", "[::ffff:127.0.0.1]"])
+def test_plain_http_to_loopback_is_let_through(open_client, host, monkeypatch):
+    """Every name of this machine is fine: the call gets as far as connecting."""
+    monkeypatch.setattr(socket, "getaddrinfo", _no_address)
+    with pytest.raises(ProviderConnectionError, match="cannot be resolved"):
+        open_client().post(f"http://{host}:1/v1", b"{}", {}, timeout=5)
+
+
+def test_allow_insecure_lets_plain_http_out(open_client, monkeypatch):
+    """Asked for, plain http is used."""
+    monkeypatch.setattr(socket, "getaddrinfo", _no_address)
+    with pytest.raises(ProviderConnectionError, match="cannot be resolved"):
+        open_client(allow_insecure=True).post("http://api.example/v1", b"{}", {}, timeout=5)
+
+
+def _no_address(*_: object) -> None:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def test_an_unknown_host_says_what_to_check(open_client, monkeypatch):
+    """A name without an address is most often a misspelling, or a proxy that is not set."""
+    monkeypatch.setattr(socket, "getaddrinfo", _no_address)
+    with pytest.raises(ProviderConnectionError, match="https://api.example cannot be resolved") as caught:
+        open_client().post("https://api.example/v1?key=secret", b"{}", {}, timeout=5)
+    assert "base_url" in caught.value.guidance
+    assert "proxy" in caught.value.guidance
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_a_refused_connection_says_what_to_check(open_client):
+    """Nobody listens: is the server running?"""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(ProviderConnectionError, match=f"http://127.0.0.1:{port} refuses connections") as caught:
+        open_client().post(f"http://127.0.0.1:{port}/v1", b"{}", {}, timeout=5)
+    assert "running" in caught.value.guidance
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize("value", ["Bearer a\nb", "Bearer \u20ac", "a\r\nX-Evil: 1"])
+def test_an_impossible_header_is_named_without_its_value(serve, open_client, value):
+    """The error names the header, shows nothing of what is in it, and leaves nothing on the wire."""
+    server = serve()
+    with pytest.raises(ConfigurationError, match="'Authorization'") as caught:
+        open_client().post(server.url, b"{}", {"Authorization": value}, timeout=5)
+    assert "Bearer" not in str(caught.value)
+    assert caught.value.__context__ is None
+    assert not server.requests
+
+
+def test_the_query_is_kept_out_of_logs(serve, open_client, caplog):
+    """urllib3's debug log shows the path of a request, not its query."""
+    with caplog.at_level(logging.DEBUG):
+        open_client().get(serve().url + "?key=secret", {"Authorization": "secret"}, timeout=5)
+    assert "/v1/chat" in caplog.text
+    assert "secret" not in caplog.text
+
+
+# Ending
+
+
+def test_a_closed_client_refuses_calls(serve, open_client):
+    """After close nothing is sent and no connection is left; closing again is fine."""
+    server, client = serve(), open_client()
+    client.post(server.url, b"{}", {}, timeout=5)
+    (sock,) = client._sockets
+    client.close()
+    client.close()
+    assert sock.fileno() == -1
+    with pytest.raises(ClientClosedError):
+        client.post(server.url, b"{}", {}, timeout=5)
+    assert len(server.requests) == 1
+
+
+def test_a_call_under_way_finishes_while_the_client_closes(serve, open_client):
+    """close() ends idle connections; the one in use ends with its answer."""
+    taken, go = threading.Event(), threading.Event()
+
+    def script(peer):
+        received = peer.request()
+        taken.set()
+        go.wait(5)
+        peer.reply(received.body)
+
+    server, client, replies = serve(script), open_client(), []
+    thread = threading.Thread(target=lambda: replies.append(client.post(server.url, b"1", {}, timeout=5)))
+    thread.start()
+    assert taken.wait(5)
+    client.close()
+    go.set()
+    thread.join()
+    assert replies[0].content == b"1"
+    assert all(sock.fileno() == -1 for sock in client._sockets)
+
+
+def test_the_idle_connections_are_kept_without_a_lock():
+    """Its own stack of connections: last in first out, bounded, without a lock that a fork could find held."""
+    stack = ConnectionStack(2)
+    stack.put("a")
+    stack.put("b")
+    with pytest.raises(pool.queue.Full):
+        stack.put("c")
+    assert [stack.get(), stack.get()] == ["b", "a"]
+    with pytest.raises(pool.queue.Empty):
+        stack.get(block=False)

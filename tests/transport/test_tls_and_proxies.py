@@ -1,0 +1,321 @@
+"""Certificates are verified with one shared context; proxies and CA bundles come from the options or the environment."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+
+import pytest
+import responses
+import trustme
+
+from llm_sync.errors import ConfigurationError, ProviderConnectionError
+from llm_sync.transport import tls
+
+
+@pytest.fixture(autouse=True)
+def _no_contexts_from_before(monkeypatch):
+    monkeypatch.setattr(tls, "_contexts", {})
+
+
+def test_a_trusted_certificate_is_accepted(serve, open_client, authority):
+    """With the CA in ca_bundle the call goes through, and again on the same connection."""
+    server, client = serve(tls=authority.context()), open_client(ca_bundle=authority.path)
+    for _ in range(2):
+        assert client.post(server.url, b"1", {}, timeout=5).content == b"1"
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("bundle", ["certifi", "another"])
+def test_a_certificate_of_an_unknown_authority_is_refused(serve, open_client, authority, bundle, tmp_path):
+    """Neither the public CAs nor another private one vouch for the server; the error names ca_bundle; nothing is sent."""
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(other)
+    server = serve(tls=authority.context())
+    with pytest.raises(ProviderConnectionError, match="certificate") as caught:
+        open_client(ca_bundle=None if bundle == "certifi" else str(other)).post(server.url, b"{}", {}, timeout=5)
+    assert caught.value.retryable is False
+    assert "ca_bundle" in caught.value.guidance
+    assert not server.requests
+
+
+def test_a_certificate_for_another_host_is_refused(serve, open_client, authority):
+    """A trusted CA's certificate for another name is refused; the error says to check the host."""
+    server = serve(tls=authority.context("other.example"))
+    with pytest.raises(ProviderConnectionError, match="certificate") as caught:
+        open_client(ca_bundle=authority.path).post(server.url, b"{}", {}, timeout=5)
+    assert caught.value.retryable is False
+    assert "base_url" in caught.value.guidance
+    assert not server.requests
+
+
+def test_the_common_name_does_not_count(serve, open_client, authority):
+    """A host in the subject's common name alone proves nothing, even where the certificate names no other host."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.ca.issue_cert("192.0.2.1", common_name="localhost").configure_cert(context)
+    server = serve(tls=context)
+    with pytest.raises(ProviderConnectionError, match="certificate"):
+        open_client(ca_bundle=authority.path).post(server.url.replace("127.0.0.1", "localhost"), b"{}", {}, timeout=5)
+
+
+def test_an_untrusted_client_is_refused_beside_a_trusted_one(serve, open_client, authority):
+    """Sharing contexts does not share trust: each client trusts its own bundle."""
+    server = serve(tls=authority.context())
+    assert open_client(ca_bundle=authority.path).post(server.url, b"1", {}, timeout=5).status == 200
+    with pytest.raises(ProviderConnectionError, match="certificate"):
+        open_client().post(server.url, b"1", {}, timeout=5)
+
+
+def test_the_ca_file_is_loaded_once(serve, open_client, authority, monkeypatch):
+    """Five connections of two clients take one loading of the CA file."""
+    loaded = []
+    load = ssl.SSLContext.load_verify_locations
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *a, **k: (loaded.append(a), load(*a, **k))[1])
+
+    def script(peer):
+        peer.reply(peer.request().body, headers=["Connection: close"])
+
+    server = serve(script, authority.context())
+    for client in (open_client(ca_bundle=authority.path), open_client(ca_bundle=authority.path)):
+        for _ in range(3):
+            client.post(server.url, b"1", {}, timeout=5)
+    assert server.connections == 6
+    assert len(loaded) == 1
+
+
+def test_the_shared_context_is_left_alone_by_connections(authority):
+    """urllib3 sets the protocols of a context for every connection; a shared one keeps its own."""
+    context = tls.shared_context(authority.path)
+    assert tls.shared_context(authority.path) is context
+    context.set_alpn_protocols(["h2"])
+    server, (ours, theirs) = authority.context(), socket.socketpair()
+    server.set_alpn_protocols(["h2", "http/1.1"])
+    accepted = []
+    thread = threading.Thread(target=lambda: accepted.append(server.wrap_socket(theirs, server_side=True)))
+    thread.start()
+    with context.wrap_socket(ours, server_hostname="localhost") as sock:
+        assert sock.selected_alpn_protocol() == "http/1.1"
+    thread.join()
+    accepted[0].close()
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_ca_bundle_comes_from_the_environment(serve, open_client, authority, monkeypatch, variable):
+    """Both of the variables requests knows are honoured."""
+    monkeypatch.setenv(variable, authority.path)
+    assert open_client().post(serve(tls=authority.context()).url, b"1", {}, timeout=5).status == 200
+
+
+def test_ca_bundle_wins_over_the_environment(serve, open_client, authority, monkeypatch, tmp_path):
+    """What is configured for this provider comes before what is set for all programs."""
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(other)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
+    assert open_client(ca_bundle=authority.path).post(serve(tls=authority.context()).url, b"1", {}, timeout=5).status == 200
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "garbage"])
+def test_a_ca_bundle_that_cannot_be_used_is_said_so(serve, open_client, authority, tmp_path, kind):
+    """The error names the file and the settings, and nothing is sent."""
+    path = tmp_path / "ca.pem"
+    if kind != "missing":
+        path.write_text("" if kind == "empty" else "not a certificate")
+    server = serve(tls=authority.context())
+    with pytest.raises(ConfigurationError, match=r"ca\.pem") as caught:
+        open_client(ca_bundle=str(path)).post(server.url, b"{}", {}, timeout=5)
+    assert "ca_bundle" in caught.value.guidance
+    assert server.connections == 0
+
+
+def test_plain_http_behind_https_is_said_so(serve, open_client, authority):
+    """The server speaks plain http: the error says to check scheme and port, and a retry is not worth it."""
+    server = serve(lambda peer: peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+    with pytest.raises(ProviderConnectionError, match="TLS") as caught:
+        open_client(ca_bundle=authority.path).post(server.url.replace("http:", "https:"), b"{}", {}, timeout=5)
+    assert "plain http" in caught.value.guidance
+    assert caught.value.retryable is False
+
+
+# Proxies
+
+
+def tunnel_to(port, seen):
+    """A CONNECT proxy that leads everything to one port of this machine."""
+
+    def script(peer):
+        seen.append(peer.head())
+        with socket.create_connection(("127.0.0.1", port)) as target:
+            peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            thread = threading.Thread(target=_pump, args=(target, peer.sock))
+            thread.start()
+            _pump(peer.sock, target)
+            thread.join()
+
+    return script
+
+
+def _pump(source, sink):
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    for sock in (source, sink):
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("how", ["option", "environment"])
+def test_https_goes_through_a_tunnel(serve, open_client, authority, monkeypatch, how):
+    """CONNECT names the host, carries the proxy's password, and sees neither key nor prompt; the tunnel is kept."""
+    seen = []
+    server = serve(tls=authority.context("api.example"))
+    proxy = f"http://me:p%40ss@127.0.0.1:{serve(tunnel_to(server.port, seen)).port}"
+    if how == "environment":
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+    client = open_client(ca_bundle=authority.path, proxy=proxy if how == "option" else None)
+    for body in (b"1", b"2"):
+        assert client.post("https://api.example/v1", body, {"Authorization": "k"}, timeout=5).content == body
+    (connect,) = seen
+    assert connect.line.startswith("CONNECT api.example:443")
+    assert connect.headers["proxy-authorization"] == "Basic bWU6cEBzcw=="
+    assert "authorization" not in connect.headers
+    assert "proxy-authorization" not in server.requests[0].headers
+
+
+def test_a_tunnel_ends_at_the_right_host(serve, open_client, authority):
+    """Behind a proxy too, a certificate for another host is refused, and the error is not about the proxy."""
+    server = serve(tls=authority.context("other.example"))
+    proxy = serve(tunnel_to(server.port, []))
+    with pytest.raises(ProviderConnectionError, match="certificate of https://api.example is refused"):
+        open_client(ca_bundle=authority.path, proxy=proxy.url).post("https://api.example/v1", b"{}", {}, timeout=5)
+
+
+def test_a_proxy_reached_by_tls(serve, open_client, authority):
+    """TLS to the proxy and TLS through it, both verified, both under the deadline's sockets."""
+    seen = []
+    server = serve(tls=authority.context("api.example"))
+    proxy = serve(tunnel_to(server.port, seen), authority.context())
+    client = open_client(ca_bundle=authority.path, proxy=proxy.url)
+    for body in (b"1", b"2"):
+        assert client.post("https://api.example/v1", body, {}, timeout=5).content == body
+    assert len(seen) == 1
+    impostor = serve(tunnel_to(server.port, []), authority.context("other.example"))
+    with pytest.raises(ProviderConnectionError, match=r"the proxy https://127\.0\.0\.1:\d+ .*certificate"):
+        open_client(ca_bundle=authority.path, proxy=impostor.url).post("https://api.example/v1", b"{}", {}, timeout=5)
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_plain_http_is_forwarded(serve, open_client, monkeypatch, variable):
+    """Plain http, where allowed, is forwarded by the environment's proxy with the whole URL."""
+    proxy = serve()
+    monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
+    reply = open_client(allow_insecure=True).post("http://api.example/v1?q=1", b"1", {}, timeout=5)
+    assert reply.content == b"1"
+    assert proxy.requests[0].line == "POST http://api.example/v1?q=1 HTTP/1.1"
+
+
+def test_proxy_wins_over_the_environment(serve, open_client, monkeypatch):
+    """The configured proxy is used, the environment's and its exceptions are not."""
+    proxy, other = serve(), serve()
+    monkeypatch.setenv("HTTP_PROXY", other.url)
+    monkeypatch.setenv("NO_PROXY", "api.example")
+    open_client(proxy=proxy.url, allow_insecure=True).post("http://api.example/v1", b"1", {}, timeout=5)
+    assert (len(proxy.requests), len(other.requests)) == (1, 0)
+
+
+@pytest.mark.parametrize("how", ["no_proxy", "empty"])
+def test_no_proxy_is_honoured(serve, open_client, monkeypatch, how):
+    """A host in NO_PROXY, and every host with proxy="", is reached directly."""
+    server, proxy = serve(), serve()
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    if how == "no_proxy":
+        monkeypatch.setenv("NO_PROXY", "api.example")
+    address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [address])
+    open_client(allow_insecure=True, proxy="" if how == "empty" else None).post("http://api.example/", b"1", {}, timeout=5)
+    assert (len(server.requests), len(proxy.requests)) == (1, 0)
+
+
+def test_loopback_is_not_sent_through_the_environments_proxy(serve, open_client, monkeypatch):
+    """What is meant for this machine does not leave it, key and all, because a proxy is set for the rest."""
+    server, proxy = serve(), serve()
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    open_client().post(server.url, b"1", {}, timeout=5)
+    assert (len(server.requests), len(proxy.requests)) == (1, 0)
+
+
+def test_plain_http_does_not_leave_by_a_proxy(open_client):
+    """Loopback's leave to speak plain http ends where an explicit proxy would carry it over the network."""
+    with pytest.raises(ConfigurationError, match="allow_insecure"):
+        open_client(proxy="http://proxy.example:3128").post("http://localhost:8000/v1", b"{}", {}, timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "retryable"),
+    [
+        ("407 Proxy Authentication Required", "user name and a password", False),
+        ("403 Forbidden", "(403)", False),
+        ("503 Down", "(503)", True),
+    ],
+)
+def test_a_proxy_that_refuses_is_said_so(serve, open_client, status, said, retryable):
+    """The error is about the proxy, names the setting, and shows no password."""
+
+    def script(peer):
+        peer.head()
+        peer.send(f"HTTP/1.1 {status}\r\n\r\n".encode())
+
+    proxy = f"http://me:secret@127.0.0.1:{serve(script).port}"
+    with pytest.raises(ProviderConnectionError) as caught:
+        open_client(proxy=proxy).post("https://api.example/v1?key=secret", b"{}", {}, timeout=5)
+    assert said in str(caught.value)
+    assert "proxy http://127.0.0.1" in str(caught.value)
+    assert "HTTPS_PROXY" in caught.value.guidance
+    assert "secret" not in str(caught.value)
+    assert caught.value.retryable is retryable
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("target", ["https://api.example/v1", "http://api.example/v1"])
+def test_a_proxy_that_is_not_there_is_said_so(open_client, target):
+    """The proxy refuses connections: the error does not blame the provider."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    client = open_client(proxy=f"http://me:secret@127.0.0.1:{port}", allow_insecure=True)
+    with pytest.raises(ProviderConnectionError, match=f"the proxy http://127.0.0.1:{port} for .*refuses") as caught:
+        client.post(target, b"{}", {}, timeout=5)
+    assert "secret" not in str(caught.value)
+    assert "proxy" in caught.value.guidance
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["socks5://me:secret@127.0.0.1:1080", "http://me:secret@", "http://me:secret@[::1", "http://secret@h:port", "ftp://secret"],
+)
+def test_an_impossible_proxy_is_a_configuration_error(open_client, proxy):
+    """It names the setting and quotes nothing."""
+    with pytest.raises(ConfigurationError, match="prox") as caught:
+        open_client(proxy=proxy).post("https://api.example/v1", b"{}", {}, timeout=5)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+# Test tools
+
+
+def test_responses_still_works(open_client):
+    """The mocking library that replaces HTTPAdapter.send serves whole answers and errors to this client."""
+    with responses.RequestsMock() as mock:
+        mock.post("https://api.example/v1", json={"ok": True}, status=202, headers={"X-Id": "1"})
+        mock.get("https://api.example/v1", status=302, headers={"Location": "https://other.example"})
+        reply = open_client().post("https://api.example/v1", b"{}", {"X": "y"}, timeout=5)
+        assert (reply.status, reply.content, reply.headers["x-id"]) == (202, b'{"ok": true}', "1")
+        assert mock.calls[0].request.body == b"{}"
+        assert mock.calls[0].request.headers["X"] == "y"
+        with pytest.raises(Exception, match="not followed"):
+            open_client().get("https://api.example/v1", {}, timeout=5)
+        with pytest.raises(ProviderConnectionError):
+            open_client().get("https://api.example/other", {}, timeout=5)
