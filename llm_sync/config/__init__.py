@@ -1,0 +1,45 @@
+"""YAML in, a checked frozen LLMConfig out. Names are imported on first use: the models load without YAML and Cerberus."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llm_sync.config.loader import ConfigLoader
+    from llm_sync.config.models import Auth, LLMConfig, ModelEntry, Pricing, ProviderConfig, RequestDefaults, Unset
+    from llm_sync.config.secrets import Secret
+    from llm_sync.config.validator import ConfigValidator
+
+_ROOMS = {
+    "Auth": "models",
+    "ConfigLoader": "loader",
+    "ConfigValidator": "validator",
+    "LLMConfig": "models",
+    "ModelEntry": "models",
+    "Pricing": "models",
+    "ProviderConfig": "models",
+    "RequestDefaults": "models",
+    "Secret": "secrets",
+    "Unset": "models",
+}
+__all__ = [
+    "Auth",
+    "ConfigLoader",
+    "ConfigValidator",
+    "LLMConfig",
+    "ModelEntry",
+    "Pricing",
+    "ProviderConfig",
+    "RequestDefaults",
+    "Secret",
+    "Unset",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    globals()[name] = value
+    return value

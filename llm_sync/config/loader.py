@@ -1,0 +1,153 @@
+"""ConfigLoader: which file, and from the file to an LLMConfig with every problem told at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from llm_sync.config.building import build
+from llm_sync.config.checks import check, in_file_order, shown_switches
+from llm_sync.config.document import Document, parse_document, read_document
+from llm_sync.config.models import LLMConfig
+from llm_sync.config.preparing import Prepared, Switch, prepare
+from llm_sync.errors import ConfigurationError, Problem
+from llm_sync.validation import closest, field_path, shown
+
+CONFIG_VARIABLE = "LLM_SYNC_CONFIG"
+FOLDER_VARIABLE = "LLM_SYNC_CONFIG_DIR"
+DEFAULT_NAME = "default-llms"
+SUFFIXES = (".yaml", ".yml")
+
+_log = logging.getLogger("llm_sync.config")
+
+
+class ConfigLoader:
+    """Finds and loads configurations: one file each time, nothing is merged. Keeps no state; any thread may use it.
+
+    ``config_dir``: the one folder to look for names in; without it they are looked for in ``$LLM_SYNC_CONFIG_DIR``,
+    ``./config/llms`` and the user's configuration folder, in this order.
+    """
+
+    def __init__(self, config_dir: str | os.PathLike[str] | None = None) -> None:
+        self.config_dir = None if config_dir is None else Path(config_dir)
+
+    def search_path(self) -> list[Path]:
+        """The folders names are looked for in, whether they exist or not."""
+        if self.config_dir is not None:
+            return [self.config_dir]
+        named = os.environ.get(FOLDER_VARIABLE)
+        return [*([Path(named).expanduser()] if named else []), Path("config", "llms"), *_user_folder()]
+
+    def find(self, name_or_path: str | os.PathLike[str] | None = None) -> Path:
+        """The file of a name or path; None means ``$LLM_SYNC_CONFIG``, else ``default-llms``.
+
+        What has a slash or ends in .yaml or .yml is a path and returned as it is. Raises ConfigurationError when no folder
+        has a file of that name.
+        """
+        wanted = os.fspath(name_or_path) if name_or_path is not None else os.environ.get(CONFIG_VARIABLE) or DEFAULT_NAME
+        if not wanted:
+            raise ConfigurationError("the configuration's name is empty", guidance="Give a name or a path.")
+        if _is_path(wanted) or not isinstance(name_or_path, (str, type(None))):
+            return Path(os.path.expanduser(wanted))
+        folders = self.search_path()
+        for folder in folders:
+            for suffix in SUFFIXES:
+                path = folder / f"{wanted}{suffix}"
+                if "\0" not in wanted and os.path.lexists(path):
+                    return path
+        near = closest(wanted, (name for name in self.list_available_configs() if not _is_path(name)))
+        looked = ", ".join(str(folder) for folder in folders)
+        meant = f" Did you mean {near}?" if near else ""
+        raise ConfigurationError(
+            f"no configuration named {shown(wanted)!r} in {looked}",
+            guidance=f"Give a path, set {FOLDER_VARIABLE}, or write one with 'llm-sync init'.{meant}",
+        )
+
+    def load_config(self, name_or_path: str | os.PathLike[str] | None = None, *, strict_streaming: bool = False) -> LLMConfig:
+        """The checked configuration. Unset variables do not fail loading (see ``LLMConfig.unset`` and ``Secret``).
+
+        Raises ConfigurationError whose ``problems`` are all that is wrong with the file, in its order. Streaming switches are
+        left out with one warning (``LLMConfig.warnings``, logged too); ``strict_streaming``, or the file's own, makes
+        problems of them.
+        """
+        return _load(read_document(self.find(name_or_path)), strict_streaming)
+
+    def load_text(self, text: str, file: str = "<text>", *, strict_streaming: bool = False) -> LLMConfig:
+        """The same for YAML that stands in no file; ``file`` is what problems call it."""
+        return _load(parse_document(text.encode("utf-8", "surrogatepass"), file), strict_streaming)
+
+    def list_available_configs(self) -> list[str]:
+        """Every configuration that can be found, in the order of the search path: the name, or the path where another file
+        of that name is found first. Each can be given to ``load_config``."""
+        found: list[str] = []
+        names: set[str] = set()
+        for folder in self.search_path():
+            try:
+                files = sorted(os.listdir(folder), key=lambda file: (os.path.splitext(file)[0], file))
+            except OSError:
+                continue
+            for file in files:
+                name, suffix = os.path.splitext(file)
+                if suffix not in SUFFIXES or file.startswith(".") or not os.path.isfile(folder / file):
+                    continue
+                hidden = name in names or _is_path(name)
+                found.append(os.path.join(".", folder, file) if hidden else name)
+                names.add(name)
+        return found
+
+
+def _is_path(text: str) -> bool:
+    return "/" in text or os.sep in text or bool(os.altsep and os.altsep in text) or text.endswith(SUFFIXES)
+
+
+def _user_folder() -> list[Path]:
+    from platformdirs import user_config_dir
+
+    try:
+        return [Path(user_config_dir("llm-sync", appauthor=False))]
+    except (OSError, RuntimeError):  # no HOME and no account: there is no such folder
+        return []
+
+
+def _load(document: Document, strict_streaming: bool) -> LLMConfig:
+    if document.problems and document.value is None:
+        raise _failure(document)
+    if not isinstance(document.value, dict):
+        kind = "a list" if isinstance(document.value, list) else "a single value"
+        document.problem((), f"the file is {kind}", "a configuration is a mapping: providers: {openai: {…}}")
+        raise _failure(document)
+    prepared = prepare(document)
+    check(document, prepared)
+    defaults = prepared.value.get("defaults")
+    strict_streaming = strict_streaming or (isinstance(defaults, dict) and defaults.get("strict_streaming") is True)
+    if strict_streaming:
+        for switch in prepared.switches:
+            document.problem((*switch.path, switch.name), "asks for streaming", "strict_streaming is on: leave it out")
+    if document.problems:
+        raise _failure(document)
+    warnings = _warnings(document, prepared)
+    for warning in warnings:
+        _log.warning("%s", warning)
+    return build(document, prepared, strict_streaming=strict_streaming, warnings=warnings)
+
+
+def _warnings(document: Document, prepared: Prepared) -> tuple[str, ...]:
+    """One warning for all streaming switches, with the place of each."""
+    if not prepared.switches:
+        return ()
+    places: dict[tuple[str | int, ...], list[Switch]] = {}
+    for switch in sorted(prepared.switches, key=lambda switch: document.line((*switch.path, switch.name)) or 0):
+        places.setdefault(switch.path, []).append(switch)
+    told = []
+    for path, switches in places.items():
+        line = document.line((*path, switches[0].name))
+        names = shown_switches([switch.name for switch in switches])
+        told.append(": ".join(filter(None, (f"{document.file}:{line}", field_path(path), names))))
+    return (f"streaming switches are left out, as llm-sync answers in one piece: {'; '.join(told)}",)
+
+
+def _failure(document: Document) -> ConfigurationError:
+    found: tuple[Problem, ...] = in_file_order(document.problems)
+    count = "a problem" if len(found) == 1 else f"{len(found)} problems"
+    return ConfigurationError(f"{document.file} has {count}", problems=found)

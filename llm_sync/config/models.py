@@ -1,0 +1,181 @@
+"""What a configuration file says, checked and frozen. Nobody changes these objects or the mappings in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from llm_sync.config.secrets import Secret
+from llm_sync.config.variables import parse
+from llm_sync.errors import AuthenticationError, ConfigurationError
+from llm_sync.models import AttemptOptions
+
+GOOGLE_CLOUD = "google-cloud"  # the one value of ``auth`` that is a word
+
+
+@dataclass(frozen=True)
+class RequestDefaults:
+    """Values for requests that do not name their own; None (or an empty mapping) is unset: nothing is sent."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop_sequences: tuple[str, ...] | None = None
+    seed: int | None = None
+    system_prompt: str | None = None
+    provider_specific: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """US dollars per million tokens."""
+
+    input: float
+    output: float
+
+
+@dataclass(frozen=True)
+class Auth:
+    """The header that carries the key, and what stands before the key in it (``Bearer``)."""
+
+    header: str
+    prefix: str = ""
+
+    def value(self, key: str) -> str:
+        """The header's value: a blank is put after a prefix that ends in a letter or digit."""
+        return f"{self.prefix} {key}" if self.prefix[-1:].isalnum() else f"{self.prefix}{key}"
+
+
+class Unset(NamedTuple):
+    """A variable that was not set when the file was read; ``field``: the path of the string that needs it."""
+
+    variable: str
+    field: str
+    line: int | None
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model with all levels (entry, provider, defaults) merged.
+
+    ``stripped``: streaming switches the file set for it on any level, by name, with what was asked.
+    """
+
+    name: str
+    defaults: RequestDefaults = field(default_factory=RequestDefaults)
+    attempts: AttemptOptions = field(default_factory=AttemptOptions)
+    pricing: Pricing | None = None
+    stripped: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ProviderConfig:
+    """One entry under ``providers:``. ``defaults`` and ``attempts`` hold for models without an entry of their own.
+
+    ``key`` is None where the file names none (then the dialect's usual variable counts, on its own host only).
+    ``base_url`` is None for the dialect's own; it may hold ``{model}``. ``unset``: variables that strings of this provider
+    (not the key: a Secret looks for itself) needed when the file was read; see ``require_variables``. Headers, query and
+    proxy may carry credentials: they stay out of ``repr``, and pickle as they stand in the file, to be resolved again.
+    """
+
+    name: str
+    type: str
+    key: Secret | None = None
+    base_url: str | None = None
+    models: tuple[ModelEntry, ...] = ()
+    defaults: RequestDefaults = field(default_factory=RequestDefaults)
+    attempts: AttemptOptions = field(default_factory=AttemptOptions)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    auth: Auth | str | None = None
+    project: str | None = None
+    location: str | None = None
+    max_tokens_field: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    ca_bundle: str | None = None
+    allow_insecure: bool = False
+    max_response_bytes: int = 32 * 2**20
+    concurrency: int = 1
+    requests_per_minute: float | None = None
+    max_queue: int | None = None
+    idle_timeout: float = 60.0
+    machine_wide: bool = False
+    unset: tuple[Unset, ...] = ()
+    stripped: Mapping[str, Any] = field(default_factory=dict)
+    line: int | None = None
+    # The strings of headers, query and proxy as the file has them, where that differs: (field, name) -> template.
+    templates: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
+
+    def entry(self, model: str) -> ModelEntry:
+        """The entry of a model; for a model that is not listed, one with the provider's own values."""
+        for entry in self.models:
+            if entry.name == model:
+                return entry
+        return ModelEntry(model, self.defaults, self.attempts, None, self.stripped)
+
+    def require_variables(self) -> None:
+        """Raises AuthenticationError naming the variables that were unset when the file was read, if there are any."""
+        if self.unset:
+            needs = ", ".join(f"{unset.variable} (for {unset.field})" for unset in self.unset)
+            raise AuthenticationError(
+                f"the environment does not set {needs}",
+                provider=self.name,
+                guidance=f"Set it before the configuration is read, as in: export {self.unset[0].variable}=…",
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        for (name, key), template in self.templates.items():
+            state[name] = {**state[name], key: template} if key else template
+        for name in ("headers", "query"):
+            for key in getattr(self, name):
+                if is_credential(key) and not _by_reference(self.templates.get((name, key))):
+                    raise self._literal(f"{name}.{key}")
+        if self.proxy and "@" in self.proxy and not _by_reference(self.templates.get(("proxy", ""))):
+            raise self._literal("proxy")
+        return state
+
+    def _literal(self, path: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"providers.{self.name}.{path} holds a credential that stands in the configuration itself, so it cannot be pickled",
+            guidance="Write ${VAR} there and set VAR in the environment of both processes.",
+        )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for (name, key), template in state["templates"].items():
+            text = parse(template).resolve(os.environ)[0]
+            state[name] = {**state[name], key: text} if key else text
+        self.__dict__.update(state)
+
+
+@dataclass(frozen=True)
+class LLMConfig:
+    """One configuration file. ``warnings``: what was left out of it, in words; ``lines``: field path -> line of the file."""
+
+    providers: Mapping[str, ProviderConfig]
+    default_model: str | None = None
+    strict: bool = False
+    strict_streaming: bool = False
+    file: str | None = None
+    warnings: tuple[str, ...] = ()
+    lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
+    unset: tuple[Unset, ...] = ()
+
+
+def is_credential(name: str) -> bool:
+    """Whether a header or query field of this name carries a key, by the names the field uses."""
+    lowered = name.lower().replace("_", "-")
+    return lowered in ("key", "sig", "cookie", "authorization", "proxy-authorization") or any(
+        word in lowered for word in ("api-key", "apikey", "token", "secret", "password", "subscription-key", "-auth")
+    )
+
+
+def _by_reference(template: str | None) -> bool:
+    """Whether a string comes from variables but for a scheme word (``Bearer ${TOKEN}``)."""
+    if template is None:
+        return False
+    parts = parse(template).parts
+    literal = "".join(part if isinstance(part, str) else part.default or "" for part in parts)
+    return literal.strip().lower() in ("", "bearer", "basic", "token")

@@ -1,0 +1,161 @@
+"""The keys of a configuration file, as a Cerberus schema, and the few sets of names other parts of it go by.
+
+The schema is for a document in its long form: models are mappings, ``auth`` a mapping or the word google-cloud, stop
+sequences lists, and keys without a value are left out (checks.py sees to that). ``meta`` holds words for messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Rules = dict[str, Any]
+
+_YEAR = 31_536_000
+_OWN = "parameters of the provider's own stand under provider_specific"
+
+# What llm-sync itself puts into a payload, in any dialect: provider_specific may not replace it.
+RESERVED = frozenset({"model", "messages", "contents", "input", "prompt"})
+
+REQUEST_KEYS = ("temperature", "top_p", "max_tokens", "stop_sequences", "seed", "system_prompt", "provider_specific")
+ATTEMPT_KEYS = ("timeout", "deadline", "max_retries", "retry_base", "retry_cap", "max_retry_after", "retry_timeouts")
+KEY_SOURCES = ("api_key", "api_key_file", "api_key_command")
+
+
+def _text(expected: str, hint: str | None = None, **rules: Any) -> Rules:
+    return {"type": "string", "empty": False, "meta": {"expected": expected, "hint": hint}, **rules}
+
+
+def _number(expected: str, low: float, high: float | None = None, kind: str = "number", hint: str | None = None) -> Rules:
+    rules: Rules = {"type": kind, "min": low, "meta": {"expected": expected, "hint": hint}}
+    if kind == "number":
+        rules["check_with"] = "finite"
+    return rules if high is None else {**rules, "max": high}
+
+
+def _seconds(low: float = 0.001) -> Rules:
+    return _number("seconds, " + ("0 or more" if low == 0 else "more than 0") + ", at most a year", low, _YEAR)
+
+
+def _whole(low: int, high: int | None = None) -> Rules:
+    words = f"a whole number, {low} or more" if high is None else f"a whole number from {low} to {high}"
+    return _number(words, low, high, kind="integer")
+
+
+_SWITCH: Rules = {"type": "boolean", "meta": {"expected": "true or false"}}
+_SCALAR: Rules = {"type": ["string", "integer", "float"], "meta": {"expected": "text", "hint": "put it in quotes"}}
+
+_REQUEST: Rules = {
+    "temperature": _number("a number from 0 to 2", 0, 2),
+    "top_p": _number("a number from 0 to 1", 0, 1),
+    "max_tokens": _whole(1),
+    "stop_sequences": {
+        "type": "list",
+        "schema": _text("a text that is not empty", "put it in quotes"),
+        "meta": {"expected": "a text or a list of texts"},
+    },
+    "seed": {"type": "integer", "meta": {"expected": "a whole number"}},
+    "system_prompt": {"type": "string", "meta": {"expected": "text"}},
+    "provider_specific": {"type": "dict", "meta": {"expected": "a mapping of payload parameters"}},
+}
+_ATTEMPTS: Rules = {
+    "timeout": _seconds(),
+    "deadline": _seconds(),
+    "max_retries": _whole(0, 1000),
+    "retry_base": _seconds(0),
+    "retry_cap": _seconds(0),
+    "max_retry_after": _seconds(0),
+    "retry_timeouts": _SWITCH,
+}
+_LEVEL: Rules = {**_REQUEST, **_ATTEMPTS}
+
+_PRICE = {**_number("US dollars per million tokens, 0 or more", 0), "required": True}
+_MODEL: Rules = {
+    **_LEVEL,
+    "name": _text("a model's name", "as in: name: gpt-4o-mini", required=True),
+    "pricing": {
+        "type": "dict",
+        "schema": {"input": _PRICE, "output": _PRICE},
+        "meta": {"expected": "{input: USD, output: USD} per million tokens"},
+    },
+}
+_PROVIDER: Rules = {
+    **_LEVEL,
+    "type": _text("the name of a dialect", "as in: type: openai"),
+    "api_key": {"type": "string", "meta": {"expected": "text", "hint": "as in: api_key: ${OPENAI_API_KEY}"}},
+    "api_key_file": _text("the path of a file that holds the key"),
+    "api_key_command": {
+        "type": ["string", "list"],
+        "empty": False,
+        "schema": _text("a word of the command", "put it in quotes"),
+        "meta": {"expected": "a command that prints the key"},
+    },
+    "base_url": _text("an http:// or https:// URL"),
+    "models": {
+        "type": "list",
+        "schema": {
+            "type": "dict",
+            "schema": _MODEL,
+            "meta": {"expected": "a model's name, or a mapping with name", "unknown": _OWN},
+        },
+        "meta": {"expected": "a list of models", "hint": "as in: models: [NAME, {name: NAME, max_tokens: 4000}]"},
+    },
+    "default_params": {"type": "dict", "schema": _LEVEL, "meta": {"expected": "a mapping of request defaults", "unknown": _OWN}},
+    "headers": {"type": "dict", "valuesrules": _SCALAR, "meta": {"expected": "a mapping of header names to texts"}},
+    "query": {
+        "type": "dict",
+        "valuesrules": {"type": ["string", "integer", "float", "boolean"], "meta": {"expected": "text"}},
+        "meta": {"expected": "a mapping of query fields to texts"},
+    },
+    "auth": {
+        "type": ["dict", "string"],
+        "regex": "google-cloud",
+        "schema": {
+            "header": _text("the name of a header", required=True),
+            "prefix": {"type": "string", "meta": {"expected": "text"}},
+        },
+        "meta": {"expected": "google-cloud, or a mapping {header, prefix}", "hint": "as in: auth: {header: api-key}"},
+    },
+    "project": _text("a Google Cloud project", "put it in quotes"),
+    "location": _text("a Google Cloud location"),
+    "max_tokens_field": _text("the name of a payload field", "as in: max_tokens_field: max_completion_tokens"),
+    "proxy": _text("a proxy's URL"),
+    "ca_bundle": _text("the path of a PEM file"),
+    "allow_insecure": _SWITCH,
+    "max_response_bytes": _whole(1),
+    "concurrency": _whole(1, 1000),
+    "requests_per_minute": _number("a number more than 0", 0.001, 1e9),
+    "max_queue": _whole(1),
+    "idle_timeout": _seconds(),
+    "machine_wide": _SWITCH,
+}
+_DEFAULTS: Rules = {
+    **_LEVEL,
+    "model": _text("a model's name", "as in: model: openai/gpt-4o-mini"),
+    "strict": _SWITCH,
+    "strict_streaming": _SWITCH,
+}
+
+SCHEMA: Mapping[str, Any] = {
+    "defaults": {"type": "dict", "schema": _DEFAULTS, "meta": {"expected": "a mapping", "unknown": _OWN}},
+    "providers": {
+        "type": "dict",
+        "required": True,
+        "empty": False,
+        "valuesrules": {
+            "type": "dict",
+            "schema": _PROVIDER,
+            "meta": {"expected": "a mapping of the provider's settings", "unknown": _OWN},
+        },
+        "meta": {
+            "expected": "a mapping of provider names to their settings",
+            "hint": "as in: providers: {openai: {models: [gpt-4o-mini]}}",
+        },
+    },
+}
+
+
+def places_of(key: str) -> list[str]:
+    """Where a key of this name belongs, for hints: among ``defaults``, ``providers.NAME`` and ``models[…]``."""
+    places = (("defaults", _DEFAULTS), ("providers.NAME", _PROVIDER), ("providers.NAME.models[…]", _MODEL))
+    return [place for place, keys in places if key in keys]

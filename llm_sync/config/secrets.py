@@ -1,0 +1,292 @@
+"""Keys by reference: where a key is to be had, and its value only at the moment it is needed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import threading
+from typing import Any, NoReturn
+
+from llm_sync.config.variables import Template, parse
+from llm_sync.errors import AuthenticationError, ConfigurationError
+
+COMMAND_TIMEOUT = 30.0  # seconds an api_key_command may take
+_FILE_LIMIT = 64 * 1024  # bytes; a key file is a line
+
+# What examples and docs put where a key belongs. Words local servers want for a key ("none", "EMPTY", "ollama") are none.
+_PLACEHOLDER = re.compile(
+    r"""(?ix) .*(?:\.\.\.|\*\*\*).* | <.*> | \[.*\] | \{.*\}
+    | (?:[a-z0-9]{1,8}[-_])* x{3,} [-_x]*
+    | (?:[a-z0-9]{1,8}[-_])* your [a-z0-9_-]* (?:key|token|secret) (?:[-_]?goes)? (?:[-_]?here)?
+    | (?:insert|enter|put|paste|add|replace) [a-z0-9_-]* (?:key|token|secret|me|this|here)
+    | (?:sk|api|key|token)[-_]? (?:key|here)
+    | change[-_]?(?:me|this|it) | placeholder | todo | fixme | redacted
+    """
+)
+_LONGEST_PLACEHOLDER = 80  # characters; matching takes the square of them
+
+
+class Secret:
+    """A key that is not there until ``reveal()``. Immutable; any thread may use it.
+
+    Comes from a template (``api_key: ${VAR}``: the environment is read again at every reveal), a file (read again at
+    every reveal) or a command (run once per process). ``repr`` and ``str`` never show it. Pickling carries the reference;
+    a secret whose text stands in the configuration itself raises ConfigurationError instead. Copies are the same object.
+    """
+
+    __slots__ = ("_folder", "_kind", "_provider", "_spec", "_where")
+
+    def __init__(
+        self, kind: str, spec: str | tuple[str, ...], *, provider: str | None = None, where: str = "", folder: str = ""
+    ) -> None:
+        """``kind``: "template", "literal", "file" or "command"; ``where``: file:line, for messages; ``folder``: relative
+        key files stand in it."""
+        self._kind, self._spec, self._provider, self._where, self._folder = kind, spec, provider, where, folder
+
+    @classmethod
+    def from_variable(cls, name: str, *, provider: str | None = None) -> Secret:
+        """The key held by an environment variable."""
+        return cls("template", f"${{{name}}}", provider=provider)
+
+    @classmethod
+    def literal(cls, text: str, *, provider: str | None = None) -> Secret:
+        """A key given as text, as a caller's argument. It cannot be pickled."""
+        return cls("literal", text, provider=provider)
+
+    @property
+    def kind(self) -> str:
+        """ "template", "literal", "file" or "command"."""
+        return self._kind
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables it needs, in order of mention."""
+        return tuple(dict.fromkeys(name for template in self._templates() for name in template.names))
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether (part of) the key itself stands in the configuration, so that it must not be pickled."""
+        return self._kind == "literal" or (self._kind == "template" and self._templates()[0].has_literal)
+
+    @property
+    def source(self) -> str:
+        """Where the key comes from, without the key: ``OPENAI_API_KEY (llms.yaml:4)``."""
+        if self._kind == "file":
+            what = f"api_key_file {self._path_shown()}"
+        elif self._kind == "command":
+            what = f"api_key_command {self._program()}"
+        elif self._kind == "template" and self.variables:
+            what = " and ".join(self.variables)
+        else:
+            what = "api_key"
+        return f"{what} ({self._where})" if self._where else what
+
+    def reveal(self) -> str:
+        """The key. Raises AuthenticationError (status None) naming the source, never the key, when it is unset, cannot be
+        had, or is of a form no key has. A command may take up to 30 s; other threads wait for the same run."""
+        if self._kind == "file":
+            key = self._read()
+        elif self._kind == "command":
+            key = self._run()
+        elif self._kind == "literal":
+            key = str(self._spec)
+        else:
+            (template,) = self._templates()
+            if template.malformed:
+                self._fail(f"{self._named()} holds an unreadable ${{…}}", "Write ${NAME} or ${NAME:-default}, and $$ for $.")
+            key = self._resolved(template)
+        trouble = impossible(key)
+        if trouble:
+            self._fail(f"the key from {self.source} {trouble}", "Set it to the key as the provider gave it.")
+        return key
+
+    def refresh(self) -> bool:
+        """Forget a command's answer, so that the next reveal runs it again (for tokens that expire).
+
+        False when there is nothing that could have changed since: a literal key.
+        """
+        if self._kind == "command":
+            _runs.pop(self._run_key(), None)
+        return not (self._kind == "literal" or (self._kind == "template" and not self.variables))
+
+    def _templates(self) -> list[Template]:
+        return [parse(part) for part in ((self._spec,) if isinstance(self._spec, str) else self._spec)]
+
+    def _resolved(self, template: Template) -> str:
+        text, unset = template.resolve(os.environ)
+        if unset:
+            names = " and ".join(unset)
+            place = f" ({self._where})" if self._where else ""
+            self._fail(
+                f"the environment variable {names}{place} is not set",
+                f"Set it in the environment, as in: export {unset[0]}=…",
+            )
+        return text
+
+    def _fail(self, message: str, guidance: str) -> NoReturn:
+        raise AuthenticationError(message, provider=self._provider, guidance=guidance) from None
+
+    def _named(self) -> str:
+        return f"api_key ({self._where})" if self._where else "api_key"
+
+    def _path_shown(self) -> str:
+        return str(self._spec)
+
+    def _program(self) -> str:
+        """The command's first word: arguments may hold what nobody should see."""
+        try:
+            words = shlex.split(self._spec) if isinstance(self._spec, str) else self._spec
+        except ValueError:
+            words = []
+        return os.path.basename(words[0]) if words else ""
+
+    def _read(self) -> str:
+        path = os.path.expanduser(self._resolved(self._templates()[0]))
+        path = os.path.join(self._folder, path)
+        try:
+            # Non-blocking, so that a FIFO in the file's place is empty instead of waited for.
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
+            try:
+                mode = os.fstat(descriptor).st_mode  # of the file that is read, whatever the path names by now
+                content = os.read(descriptor, _FILE_LIMIT)
+            finally:
+                os.close(descriptor)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is not a file name"
+            self._fail(f"{self.source} cannot be read: {reason}", "Check the path, and that this user may read it.")
+        if os.name == "posix" and mode & 0o077:
+            self._fail(f"{self.source} is open to others (mode {mode & 0o777:o})", f"Close it: chmod 600 {shlex.quote(path)}")
+        return _line(content)
+
+    def _run_key(self) -> tuple[Any, ...]:
+        return os.getpid(), self._spec, tuple(os.environ.get(name) for name in self.variables), self._folder
+
+    def _run(self) -> str:
+        # dict.setdefault is atomic: whoever put its own run there executes it, all others wait for that one. The process id
+        # is in the name because a forked child would wait for ever for a run begun in its parent.
+        name = self._run_key()
+        mine = _Run()
+        run = _runs.setdefault(name, mine)
+        if run is mine:
+            try:
+                run.output = self._execute()
+            except AuthenticationError as error:
+                run.failure = (error.message, error.guidance or "")
+            except BaseException:
+                run.failure = (f"{self.source} was interrupted", "Try again.")
+                raise
+            finally:
+                if run.output is None:
+                    _runs.pop(name, None)  # a failure is not kept: the next request may find the vault open
+                run.ended.set()
+        elif not run.ended.wait(COMMAND_TIMEOUT + 5):
+            self._fail(f"{self.source} did not end within {COMMAND_TIMEOUT:g} s", "Run it by hand to see what it waits for.")
+        if run.output is None:
+            self._fail(*(run.failure or (f"{self.source} failed", "Run it by hand.")))
+        return run.output
+
+    def _execute(self) -> str:
+        try:
+            words = shlex.split(self._spec) if isinstance(self._spec, str) else list(self._spec)
+        except ValueError as error:
+            self._fail(f"{self.source} is not a command line: {error}", "Check its quotes, or write it as a list.")
+        command = [os.path.expanduser(self._resolved(parse(word))) for word in words]
+        if not command:
+            self._fail(f"{self.source} is empty", "Name the program that prints the key.")
+        try:
+            done = subprocess.run(  # noqa: S603  the command is the user's own, and no shell reads it
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=COMMAND_TIMEOUT,
+                check=False,
+                cwd=self._folder or None,
+            )
+        except subprocess.TimeoutExpired:
+            self._fail(f"{self.source} did not end within {COMMAND_TIMEOUT:g} s", "Run it by hand to see what it waits for.")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it holds a NUL"
+            self._fail(f"{self.source} cannot be run: {reason}", "Give the full path of the program; no shell is used.")
+        if done.returncode:
+            self._fail(f"{self.source} ended with status {done.returncode}", "Run it by hand to see why.")
+        return _line(done.stdout)
+
+    def __repr__(self) -> str:
+        if self._kind == "file":
+            return f"Secret(file {self._path_shown()})"
+        if self._kind == "command":
+            return f"Secret(command {self._program()})"
+        return "Secret(***)" if self.is_literal else f"Secret({self._spec})"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._state() == other._state()
+
+    def __hash__(self) -> int:
+        return hash(self._state())
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
+        return self
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if hasattr(self, "_folder"):  # the last one __init__ sets
+            raise AttributeError("a Secret does not change")
+        object.__setattr__(self, name, value)
+
+    def _state(self) -> tuple[Any, ...]:
+        return self._kind, self._spec, self._provider, self._where, self._folder
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        if self.is_literal:
+            raise ConfigurationError(
+                f"{self._named()} stands in the configuration itself, so it cannot be pickled",
+                guidance="Write api_key: ${VAR} and set VAR in the environment of both processes.",
+            )
+        return _restore, self._state()
+
+
+class _Run:
+    """One run of a command: ``ended`` is set after ``output`` or ``failure``."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self.output: str | None = None
+        self.failure: tuple[str, str] | None = None
+
+
+_runs: dict[tuple[Any, ...], _Run] = {}
+
+
+def _restore(kind: str, spec: str | tuple[str, ...], provider: str | None, where: str, folder: str) -> Secret:
+    return Secret(kind, spec, provider=provider, where=where, folder=folder)
+
+
+def _line(content: bytes) -> str:
+    """The text of a key file or a command's output, without the line end that editors and echo leave."""
+    return content.decode("utf-8", "replace").rstrip("\r\n")
+
+
+def impossible(key: str) -> str | None:
+    """What makes a text impossible as a key ("is empty" …), None when nothing does. Never shows any of it."""
+    if not key:
+        return "is empty"
+    if "\ufffd" in key or not key.isascii():
+        return "holds a character that is not ASCII"
+    if any(ord(character) < 32 or ord(character) == 127 for character in key):
+        return "holds a line end or another control character"
+    if " " in key:
+        return "holds a blank"
+    if '"' in key or "'" in key or "`" in key:
+        return "holds a quotation mark"
+    if "${" in key:
+        return "holds an unresolved ${"
+    if len(key) <= _LONGEST_PLACEHOLDER and _PLACEHOLDER.fullmatch(key):
+        return "is a placeholder from an example"
+    return None

@@ -1,0 +1,154 @@
+"""A Cerberus schema as a plain predicate that only ever says "surely valid"; a doubt is left to Cerberus.
+
+Holding a good answer against its schema costs Cerberus a few hundred microseconds and the predicate a few. The schema
+stays the one truth: what the compiler does not know (a rule, a combination of rules) it refuses to compile, and where the
+predicate and Cerberus could differ (NaN, subclasses, tuples) the predicate says no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["compile_rules", "compile_schema"]
+
+Predicate = Callable[[Any], bool]
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "float": (float, int),
+    "number": (float, int),
+    "boolean": (bool,),
+    "dict": (dict,),
+    "list": (list,),
+}
+_RULES = frozenset({"type", "required", "nullable", "schema", "allowed", "min", "max", "minlength", "maxlength", "empty", "meta"})
+_SIZED = frozenset({str, list, dict})
+_NUMBERS = frozenset({int, float})
+_MISSING = object()
+
+
+class _Unknown(Exception):
+    """The schema holds something this compiler does not know."""
+
+
+def compile_schema(schema: Mapping[str, Any]) -> Predicate | None:
+    """The predicate for documents of a schema that lets unknown keys pass, or None where the schema is beyond it.
+
+    True means that ``Validator(schema, allow_unknown=True).validate(document, normalize=False)`` is True; False means nothing.
+    """
+    try:
+        return _document(schema)
+    except _Unknown:
+        return None
+
+
+def compile_rules(rules: Mapping[str, Any]) -> Predicate | None:
+    """The same for one value under one set of rules."""
+    try:
+        return _field(rules)
+    except _Unknown:
+        return None
+
+
+def _document(schema: object) -> Predicate:
+    if not isinstance(schema, Mapping):
+        raise _Unknown
+    fields = [(name, _is_required(rules), _field(rules)) for name, rules in schema.items()]
+
+    def accept(document: Any) -> bool:
+        if type(document) is not dict:
+            return False
+        for name, required, check in fields:
+            value = document.get(name, _MISSING)
+            if value is _MISSING:
+                if required:
+                    return False
+            elif not check(value):
+                return False
+        return True
+
+    return accept
+
+
+def _is_required(rules: object) -> bool:
+    return isinstance(rules, Mapping) and rules.get("required", False) is not False
+
+
+def _field(rules: object) -> Predicate:
+    """The predicate for one value under one set of rules."""
+    if not isinstance(rules, Mapping) or not _RULES.issuperset(rules):
+        raise _Unknown
+    nullable = rules.get("nullable", False) is True
+    if "type" not in rules:
+        if not {"required", "nullable", "meta"}.issuperset(rules):
+            raise _Unknown  # without a type, other rules depend on what the value happens to be
+        return lambda value: nullable or value is not None
+    types = _types(rules["type"])
+    checks = [*_comparisons(rules, types), *_lengths(rules, types), *_inner(rules, types)]
+    if not checks:
+        return lambda value: type(value) in types or (value is None and nullable)
+    if len(checks) == 1:
+        (only,) = checks
+        return lambda value: only(value) if type(value) in types else value is None and nullable
+    return lambda value: all(check(value) for check in checks) if type(value) in types else value is None and nullable
+
+
+def _types(names: object) -> frozenset[type]:
+    listed = [names] if isinstance(names, str) else names
+    if not isinstance(listed, (list, tuple)) or not listed or not all(name in _TYPES for name in listed):
+        raise _Unknown
+    return frozenset(kind for name in listed for kind in _TYPES[name])
+
+
+def _comparisons(rules: Mapping[str, Any], types: frozenset[type]) -> list[Predicate]:
+    checks: list[Predicate] = []
+    if "allowed" in rules:
+        allowed = rules["allowed"]
+        if types & {list, dict} or not isinstance(allowed, (list, tuple, set, frozenset)):
+            raise _Unknown
+        checks.append(lambda value: value in allowed)
+    for name in ("min", "max"):
+        if name in rules and (not types <= _NUMBERS or type(rules[name]) not in _NUMBERS):
+            raise _Unknown
+    if "min" in rules:
+        least = rules["min"]
+        checks.append(lambda value: value >= least)  # False for NaN
+    if "max" in rules:
+        most = rules["max"]
+        checks.append(lambda value: value <= most)
+    return checks
+
+
+def _lengths(rules: Mapping[str, Any], types: frozenset[type]) -> list[Predicate]:
+    names = [name for name in ("minlength", "maxlength", "empty") if name in rules]
+    if not names:
+        return []
+    if not types <= _SIZED:
+        raise _Unknown
+    least = max(rules.get("minlength", 0), 0 if rules.get("empty", True) is True else 1)
+    most = rules.get("maxlength")
+    if most is None:
+        return [lambda value: len(value) >= least]
+    return [lambda value: least <= len(value) <= most]
+
+
+def _inner(rules: Mapping[str, Any], types: frozenset[type]) -> list[Predicate]:
+    if "schema" not in rules:
+        return []
+    if (list in types) == (dict in types):  # neither, or a schema that would have to serve both
+        raise _Unknown
+    if dict in types:
+        document = _document(rules["schema"])
+        return [document] if types == {dict} else [lambda value: type(value) is not dict or document(value)]
+    item = _field(rules["schema"])
+
+    def each(value: Any) -> bool:
+        if type(value) is list:
+            for member in value:
+                if not item(member):
+                    return False
+        return True
+
+    return [each]
