@@ -1,0 +1,212 @@
+"""All provider queues of one client: who gets which call, answers in input order, waiting, closing, forking."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from llm_sync.dispatch import ending, fork, refusals, waiting
+from llm_sync.dispatch.future import Call, RequestFuture, seconds
+from llm_sync.dispatch.queue import ProviderRequestQueue
+from llm_sync.dispatch.status import ProviderStatus
+from llm_sync.errors import BatchError, ClientClosedError, LLMConnectorError, QueueFullError
+
+
+class ConcurrentLLMManager:
+    """Owns the queues. ``open_queue(provider)`` makes one, on first use, and does no more than that (a lock is held).
+
+    Providers never wait for each other. Every method may be called from any thread; those that wait for answers raise
+    RuntimeError on a worker thread of a provider that they would wait for.
+    """
+
+    def __init__(self, open_queue: Callable[[str], ProviderRequestQueue]) -> None:
+        self._open_queue = open_queue
+        self._process = os.getpid()
+        # Guards _queues and _closed from look to change: no queue is opened twice, or after closing. Re-entrant: the
+        # garbage collector may run anything meanwhile.
+        self._lock = threading.RLock()
+        self._queues: dict[str, ProviderRequestQueue] = {}
+        self._closed = False
+        self._resets: list[Callable[[], None]] = []
+        fork.watch(self)
+
+    def queue(self, provider: str) -> ProviderRequestQueue:
+        """The queue of ``provider``. Raises ClientClosedError when closed, and whatever opening it raises."""
+        self._check_process()
+        with self._lock:
+            if self._closed:
+                raise refusals.closed(provider)
+            queue = self._queues.get(provider)
+            if queue is None:
+                queue = self._queues[provider] = self._open_queue(provider)
+            return queue
+
+    def submit(self, provider: str, call: Call, *, block: bool = True, timeout: float | None = None) -> RequestFuture:
+        """Queue one call; see ProviderRequestQueue.submit."""
+        ending.forget_interrupt()
+        return self.queue(provider).submit(call, block=block, timeout=timeout)
+
+    # Waiting
+
+    def call(self, provider: str, call: Call, *, timeout: float | None = None) -> Any:
+        """Queue one call and wait for it: ``submit`` and ``result`` within one ``timeout``, the wait for room included."""
+        self._refuse_own_worker(provider)
+        limit = seconds(timeout)
+        began = time.monotonic()
+        try:
+            future = self.submit(provider, call, timeout=limit)
+        except QueueFullError as error:
+            raise refusals.expired(limit, f"{error.message}; nothing was sent", provider, getattr(call, "model", None)) from error
+        try:
+            return waiting.answer(future, None if limit is None else limit - (time.monotonic() - began), limit)
+        finally:
+            del future  # an error's traceback holds this frame, and the future the error
+
+    def result(self, future: Future[Any], timeout: float | None = None) -> Any:
+        """Wait for a future of ``submit`` and give its outcome: all blocking calls wait here.
+
+        ``timeout``: seconds; on expiry the request is cancelled, if it is unsent, and RequestTimeoutError raised. Ctrl-C
+        cancels the request, or aborts it when in flight, and is raised at once. ClientClosedError when it was cancelled;
+        RuntimeError on the provider's own worker.
+        """
+        try:
+            return waiting.answer(future, timeout, timeout)
+        finally:
+            del future  # an error's traceback holds this frame, and the future the error
+
+    def run(self, calls: Sequence[tuple[str, Call]], *, return_exceptions: bool = False) -> list[Any]:
+        """Make all ``calls`` (provider, call) and wait for all; results in input order.
+
+        With ``return_exceptions`` exceptions stand in place of results; otherwise, when there are any, BatchError is
+        raised, whose ``results`` is that list. Ctrl-C withdraws all of them. ClientClosedError when closed beforehand.
+        """
+        for provider in dict.fromkeys(provider for provider, _ in calls):
+            self._refuse_own_worker(provider)
+        futures: list[Future[Any]] = []
+        try:
+            for provider, call in calls:
+                try:
+                    futures.append(self.submit(provider, call))
+                except LLMConnectorError as error:  # noqa: PERF203  (it fails alone: answers of the others are paid for)
+                    futures.append(waiting.failed(error))
+            outcomes = [waiting.outcome(future) for future in futures]
+        except BaseException:
+            waiting.withdraw(futures)
+            raise
+        results = [value if error is None else error for value, error in outcomes]
+        failures = [error for _, error in outcomes if error is not None]
+        if failures and not return_exceptions:
+            raise BatchError(
+                f"{len(failures)} of {len(results)} requests failed, first with {type(failures[0]).__name__}",
+                results=results,
+                guidance="The error's .results holds answers and exceptions in input order.",
+            ) from failures[0]
+        return results
+
+    def map(self, calls: Iterable[tuple[str, Call]], *, window: int = 256, return_exceptions: bool = False) -> Iterator[Any]:
+        """Make ``calls`` as they come, at most ``window`` ahead of the result asked for; results in input order.
+
+        Lazy: nothing is taken from ``calls``, which may be endless, before the first result is asked for. What ``calls``
+        itself raises comes after the results of what it gave before; so does ClientClosedError when closed meanwhile.
+        A failed request raises here and ends the iteration, unless ``return_exceptions``. Ending or closing the
+        iterator early cancels what is queued; Ctrl-C also aborts what is in flight.
+        """
+        if window < 1:
+            raise ValueError(f"window={window}: give 1 or more")
+        return self._map(iter(calls), window, return_exceptions)
+
+    def _map(self, calls: Iterator[tuple[str, Call]], window: int, return_exceptions: bool) -> Iterator[Any]:
+        pending: deque[Future[Any]] = deque()
+        end: Exception | None = None
+        error: BaseException | None = None
+        try:
+            while True:
+                try:
+                    if end is None:
+                        end = self._fill(pending, calls, window)
+                    if not pending:
+                        break
+                    value, error = waiting.outcome(pending[0])
+                except BaseException:
+                    waiting.withdraw(pending)
+                    raise
+                pending.popleft()
+                if error is not None and not return_exceptions:
+                    raise error
+                yield value if error is None else error
+                value = error = None
+            if end is not None and not isinstance(end, StopIteration):
+                raise end
+        finally:
+            end = error = None  # their tracebacks hold this frame
+            for future in pending:
+                future.cancel()
+
+    def _fill(self, pending: deque[Future[Any]], calls: Iterator[tuple[str, Call]], window: int) -> Exception | None:
+        """Submit until ``window`` are pending; gives what ended the input, if it ended.
+
+        An answer that is there goes before more than two inputs: input that comes slowly (a pipe) holds none back.
+        """
+        taken = 0
+        while len(pending) < window and not (taken >= 2 and pending[0].done()):
+            try:
+                provider, call = next(calls)
+            except Exception as error:  # noqa: BLE001  (the input's own; raised in its place, after the results before it)
+                return error
+            try:
+                self._refuse_own_worker(provider)
+                pending.append(self.submit(provider, call))
+            except Exception as error:  # noqa: BLE001  (likewise, unless it concerns this request alone)
+                if isinstance(error, ClientClosedError) or not isinstance(error, LLMConnectorError):
+                    return error
+                pending.append(waiting.failed(error))
+            taken += 1
+        return None
+
+    def _refuse_own_worker(self, provider: str) -> None:
+        if self.queue(provider).on_worker():
+            raise refusals.own_worker(provider)
+
+    # Closing, looking on, forking
+
+    def close(self, cancel_pending: bool = False, *, grace: float | None = None) -> None:
+        """Take no more requests, and wait until those queued and in flight are done; may be called again.
+
+        With ``cancel_pending`` what is queued is cancelled and what is in flight makes no further attempt; what is in
+        flight ``grace`` seconds later (None: however long it takes) is aborted. On a worker thread it does not wait.
+        """
+        self._check_process()
+        with self._lock:
+            self._closed = True
+            queues = list(self._queues.values())
+        ending.drain(queues, cancel_pending=cancel_pending, grace=grace)
+
+    def status(self) -> dict[str, ProviderStatus]:
+        """Every provider used so far; ``cooling_down_until`` is its gate's to tell."""
+        self._check_process()
+        with self._lock:
+            queues = dict(self._queues)
+        return {provider: queue.status() for provider, queue in queues.items()}
+
+    def after_fork(self, reset: Callable[[], None]) -> None:
+        """Call ``reset`` in every child, after the queues are reset: for what the calls use (connections, locks).
+
+        It must neither lock, unlock nor close what it finds, and may be called more than once. Held as long as the manager.
+        """
+        self._resets.append(reset)
+
+    def reset_after_fork(self) -> None:
+        """In the child: a lock of its own, and the same for every queue and for what ``after_fork`` was told of."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._lock = threading.RLock()
+            fork.run_all([*(queue.reset_after_fork for queue in self._queues.values()), *self._resets])
+
+    def _check_process(self) -> None:
+        if self._process != os.getpid():  # forked without running hooks, or in a hook that runs before ours
+            self.reset_after_fork()

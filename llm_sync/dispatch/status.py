@@ -1,0 +1,104 @@
+"""How a provider is doing: counts folded from the stream of events."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from llm_sync.events import AttemptStarted, Event, Finished, Retrying
+
+KEPT_LATENCIES = 1024  # enough for a steady 95th percentile, small enough to sort on every look
+MINUTE_S = 60
+
+
+@dataclass(frozen=True)
+class ProviderStatus:
+    """One provider at one moment.
+
+    ``queued`` requests wait, ``in_flight`` are with a worker, the oldest of them for ``oldest_in_flight_s`` seconds.
+    ``done`` were answered; ``failed`` counts the others by error class (cancelled ones are in neither). ``retries``:
+    attempts beyond each request's first. ``cooling_down_until``: aware UTC, or None. ``last_error``: class and message
+    of the latest failure, retried ones included. Latencies: milliseconds from the worker's start to the answer, retries
+    and waits included, of the latest 1,024 answered requests. ``requests_per_minute``: attempts begun in the last 60 s.
+    """
+
+    queued: int = 0
+    in_flight: int = 0
+    oldest_in_flight_s: float | None = None
+    done: int = 0
+    failed: Mapping[str, int] = field(default_factory=dict)
+    retries: int = 0
+    cooling_down_until: datetime | None = None
+    last_error: str | None = None
+    latency_p50_ms: float | None = None
+    latency_p95_ms: float | None = None
+    requests_per_minute: int = 0
+
+
+class StatusCounts:
+    """The fold: hand it every event of one provider, in any order and from any thread. Its memory is bounded."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        # Guards all below. Re-entrant: the garbage collector may close a forgotten map() while it is held, and the
+        # requests cancelled by that are events of their own.
+        self._lock = threading.RLock()
+        self._done = 0
+        self._failed: Counter[str] = Counter()
+        self._retries = 0
+        self._last_error: str | None = None
+        self._latencies: deque[float] = deque(maxlen=KEPT_LATENCIES)
+        self._attempts: deque[tuple[int, int]] = deque(maxlen=MINUTE_S)  # (second, attempts begun in it), oldest first
+
+    def add(self, event: Event) -> None:
+        """Count one event; kinds that count for nothing here are ignored."""
+        with self._lock:
+            if isinstance(event, Finished):
+                self._add_finished(event)
+            elif isinstance(event, Retrying):
+                self._retries += 1
+                self._last_error = _described(event.error, event.message)
+            elif isinstance(event, AttemptStarted):
+                second = int(self._clock())
+                count = self._attempts.pop()[1] if self._attempts and self._attempts[-1][0] == second else 0
+                self._attempts.append((second, count + 1))
+
+    def _add_finished(self, event: Finished) -> None:
+        if event.error is None:
+            self._done += 1
+            self._latencies.append(event.elapsed * 1000)
+        elif event.error != "cancelled":
+            self._failed[event.error] += 1
+            self._last_error = _described(event.error, event.message)
+
+    def status(self, *, queued: int, in_flight: int, oldest_in_flight_s: float | None) -> ProviderStatus:
+        """The counts so far, beside what only the queue knows."""
+        with self._lock:
+            since = self._clock() - MINUTE_S
+            ordered = sorted(self._latencies)
+            return ProviderStatus(
+                queued=queued,
+                in_flight=in_flight,
+                oldest_in_flight_s=oldest_in_flight_s,
+                done=self._done,
+                failed=dict(self._failed),
+                retries=self._retries,
+                last_error=self._last_error,
+                latency_p50_ms=_percentile(ordered, 0.50),
+                latency_p95_ms=_percentile(ordered, 0.95),
+                requests_per_minute=sum(count for second, count in self._attempts if second > since),
+            )
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float | None:
+    """By nearest rank: a latency that was really seen."""
+    return ordered[math.ceil(share * len(ordered)) - 1] if ordered else None
+
+
+def _described(error: str, message: str) -> str:
+    return f"{error}: {message}" if message else error

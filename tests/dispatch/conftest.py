@@ -1,0 +1,313 @@
+"""Queues, calls that wait until the test lets them go, and gates between the steps of a queue."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+import pytest
+
+import llm_sync
+from llm_sync.dispatch.future import RequestFuture
+from llm_sync.dispatch.manager import ConcurrentLLMManager
+from llm_sync.dispatch.queue import ProviderRequestQueue
+from llm_sync.dispatch.worker import Worker
+from llm_sync.events import Event
+
+PATIENCE_S = 10.0  # how long a test waits for what must happen
+BRIEF_S = 0.2  # how long it waits for what must not happen
+
+
+class HeldCall:
+    """A call that says when it is entered and returns when released; ``abort`` releases it too."""
+
+    def __init__(self, answer: object = None) -> None:
+        self.answer = answer
+        self.entered = threading.Event()
+        self.released = threading.Event()
+        self.told: list[str] = []
+
+    def __call__(self) -> object:
+        """Wait for the release."""
+        self.entered.set()
+        assert self.released.wait(PATIENCE_S)
+        return self.answer
+
+    def stop_retrying(self) -> None:
+        """Note it."""
+        self.told.append("stop_retrying")
+
+    def abort(self) -> None:
+        """Note it, and end."""
+        self.told.append("abort")
+        self.released.set()
+
+
+class Gates:
+    """Points at which a thread stops until the test opens them; only those that ``shut`` names."""
+
+    def __init__(self) -> None:
+        self.reached: dict[str, threading.Event] = {}
+        self._open: dict[str, threading.Event] = {}
+
+    def shut(self, name: str) -> None:
+        """Whoever comes to ``name`` next, once, waits there."""
+        self.reached[name], self._open[name] = threading.Event(), threading.Event()
+
+    def wait_for(self, name: str) -> None:
+        """Until somebody stands there."""
+        assert self.reached[name].wait(PATIENCE_S), f"nobody came to {name}"
+
+    def open(self, name: str) -> None:
+        """Let them go."""
+        self._open[name].set()
+
+    def open_all(self) -> None:
+        """So that a failed test ends."""
+        for each in self._open.values():
+            each.set()
+
+    def passing(self, name: str) -> None:
+        """Called by the thread that passes."""
+        reached = self.reached.get(name)
+        if reached is not None and not reached.is_set():
+            reached.set()
+            assert self._open[name].wait(PATIENCE_S), f"{name} was never opened"
+
+
+class GatedInbox(Queue):  # type: ignore[type-arg]
+    """Stops between the look for emptiness and what is made of it."""
+
+    gates: Gates
+
+    def empty(self) -> bool:
+        """As ever."""
+        found = super().empty()
+        self.gates.passing("retire")
+        return found
+
+
+class GatedQueue(ProviderRequestQueue):
+    """With gates at: checked (accepted, not yet put), put, start (of a worker), empty, retire."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        self.gates = Gates()
+        self.futures: list[RequestFuture] = []
+        super().__init__(*args, **settings)
+
+    def _start_afresh(self) -> None:
+        super()._start_afresh()
+        self._inbox = GatedInbox()
+        self._inbox.gates = self.gates
+
+    def _enqueue(self, future: RequestFuture) -> None:
+        self.futures.append(future)
+        self.gates.passing("checked")
+        super()._enqueue(future)
+
+    def _put(self, future: RequestFuture | None) -> None:
+        if future is not None:
+            self.gates.passing("put")
+        super()._put(future)
+
+    def _start(self, worker: Worker) -> None:
+        self.gates.passing("start")
+        super()._start(worker)
+
+    def take(self, worker: Worker) -> RequestFuture | None:
+        """As ever."""
+        try:
+            return super().take(worker)
+        except Empty:
+            self.gates.passing("empty")
+            raise
+
+
+class InThread(threading.Thread):
+    """Runs ``what`` at once; ``outcome()`` gives what it returned or raised."""
+
+    def __init__(self, what: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self._what = what
+        self._value: Any = None
+        self.error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Keep the outcome."""
+        try:
+            self._value = self._what()
+        except BaseException as error:  # noqa: BLE001  (the test asks for it)
+            self.error = error
+
+    def outcome(self) -> Any:
+        """Wait for it; exceptions are raised here."""
+        self.join(PATIENCE_S)
+        assert not self.is_alive(), "it hangs"
+        if self.error is not None:
+            raise self.error
+        return self._value
+
+    def hangs_for_now(self) -> bool:
+        """Whether it is still at it after a brief wait."""
+        self.join(BRIEF_S)
+        return self.is_alive()
+
+
+class Workshop:
+    """Makes queues and held calls, and ends them all after the test."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._queues: list[ProviderRequestQueue] = []
+        self._calls: list[HeldCall] = []
+
+    def queue(self, name: str = "p", **settings: Any) -> ProviderRequestQueue:
+        """A queue that tells ``events``."""
+        return self._kept(ProviderRequestQueue(name, **{"emit": self.events.append, **settings}))
+
+    def gated(self, name: str = "p", **settings: Any) -> GatedQueue:
+        """A queue with gates."""
+        return self._kept(GatedQueue(name, **{"emit": self.events.append, **settings}))
+
+    def _kept(self, queue: Any) -> Any:
+        self._queues.append(queue)
+        return queue
+
+    def manager(self, **settings: Any) -> ConcurrentLLMManager:
+        """Over queues of equal settings."""
+        return ConcurrentLLMManager(lambda name: self.queue(name, **settings))
+
+    def held(self, answer: object = None) -> HeldCall:
+        """A call that waits."""
+        self._calls.append(HeldCall(answer))
+        return self._calls[-1]
+
+    def occupy(self, queue: ProviderRequestQueue) -> HeldCall:
+        """Keep one worker of ``queue`` busy until the call that this gives is released."""
+        call = self.held("occupied")
+        queue.submit(call)
+        assert call.entered.wait(PATIENCE_S)
+        return call
+
+    def in_thread(self, what: Callable[[], Any]) -> InThread:
+        """Run it beside the test."""
+        return InThread(what)
+
+    def end(self) -> None:
+        """Let all go and see every thread end."""
+        for queue in self._queues:
+            if isinstance(queue, GatedQueue):
+                queue.gates.open_all()
+        for call in self._calls:
+            call.released.set()
+        for queue in self._queues:
+            queue.stop(cancel_pending=True)
+        for queue in self._queues:
+            assert queue.join(PATIENCE_S), "a worker does not end"
+
+
+@pytest.fixture
+def workshop() -> Iterator[Workshop]:
+    """See Workshop."""
+    shop = Workshop()
+    yield shop
+    shop.end()
+
+
+class Script:
+    """A program in a process of its own, with a few names ready (see PREAMBLE)."""
+
+    PREAMBLE = """
+import os, signal, sys, threading, time
+from concurrent.futures import Future
+from llm_sync.dispatch import ending
+from llm_sync.dispatch.manager import ConcurrentLLMManager
+from llm_sync.dispatch.queue import ProviderRequestQueue
+from llm_sync.errors import ClientClosedError
+
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+
+class Call:
+    def __init__(self, name, hold=False, stops=False):
+        self.name, self.hold, self.stops = name, hold, stops
+        self.entered, self.go = threading.Event(), threading.Event()
+    def __call__(self):
+        say("start", self.name)
+        self.entered.set()
+        if self.hold:
+            self.go.wait(30)
+        say("end", self.name)
+        return self.name
+    def stop_retrying(self):
+        say("stop_retrying", self.name)
+        if self.stops:
+            self.go.set()
+    def abort(self):
+        say("abort", self.name)
+        self.go.set()
+
+def provider(name):
+    return ProviderRequestQueue(name)
+
+manager = ConcurrentLLMManager(provider)
+"""
+
+    def __init__(self, body: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", self.PREAMBLE + body],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(llm_sync.__file__).parents[1])},
+        )
+        self.lines: list[str] = []
+        self.errors = ""
+
+    def read_until(self, line: str) -> None:
+        """Read what it says up to ``line``."""
+        assert self.process.stdout is not None
+        for said in self.process.stdout:
+            self.lines.append(said.rstrip("\n"))
+            if self.lines[-1] == line:
+                return
+        raise AssertionError(f"it ended without saying {line!r}: {self.lines} {self.process.communicate()[1]}")
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+
+    def finish(self, within: float = PATIENCE_S) -> int:
+        """Its exit status; fails when it does not end in time."""
+        try:
+            rest, self.errors = self.process.communicate(timeout=within)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            rest, self.errors = self.process.communicate()
+            raise AssertionError(f"it does not end: {self.lines} {rest} {self.errors}") from None
+        self.lines += rest.splitlines()
+        return self.process.returncode
+
+
+@pytest.fixture
+def script() -> Iterator[Callable[[str], Script]]:
+    """Start a program; it is killed after the test should it still run."""
+    started: list[Script] = []
+
+    def start(body: str) -> Script:
+        started.append(Script(body))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.communicate()

@@ -1,0 +1,203 @@
+"""Every order of submit against close, idle end and a failing start, forced by gates between the steps of a queue.
+
+In each of them the future runs or ends with ClientClosedError; it is never left pending.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from llm_sync.errors import ClientClosedError, LLMConnectorError
+
+PATIENCE_S = 10.0
+
+
+def settled(queue: Any) -> bool:
+    """Whether nothing that ever stood in ``queue`` is pending."""
+    return all(future.done() for future in queue.futures) and queue.status().queued == 0
+
+
+@pytest.mark.parametrize("cancel_pending", [False, True])
+@pytest.mark.parametrize("with_worker", [False, True])
+def test_closed_between_accepted_and_put(workshop, cancel_pending, with_worker):
+    """The queue closes entirely while a submit stands before its put: that submit raises, nothing runs."""
+    queue = workshop.gated()
+    if with_worker:
+        queue.submit(lambda: 0).result(PATIENCE_S)
+    queue.gates.shut("checked")
+    submitting = workshop.in_thread(lambda: queue.submit(lambda: pytest.fail("it is closed")))
+    queue.gates.wait_for("checked")
+    workshop.in_thread(lambda: queue.close(cancel_pending)).outcome()
+    queue.gates.open("checked")
+    with pytest.raises(ClientClosedError):
+        submitting.outcome()
+    assert settled(queue)
+
+
+@pytest.mark.parametrize("gate", ["put", "start"])
+def test_closing_waits_for_a_put_under_way(workshop, gate):
+    """A submit that has seen the queue open puts before the stop signal: close drains it."""
+    queue = workshop.gated()
+    queue.gates.shut(gate)
+    submitting = workshop.in_thread(lambda: queue.submit(lambda: "ran"))
+    queue.gates.wait_for(gate)
+    closing = workshop.in_thread(queue.close)
+    assert closing.hangs_for_now()
+    queue.gates.open(gate)
+    assert submitting.outcome().result(PATIENCE_S) == "ran"
+    closing.outcome()
+    assert settled(queue)
+
+
+@pytest.mark.parametrize("gate", ["put", "start"])
+def test_cancelling_close_against_a_put_under_way(workshop, gate):
+    """The same with cancel_pending: the future is cancelled or runs, and is not pending."""
+    queue = workshop.gated()
+    queue.gates.shut(gate)
+    submitting = workshop.in_thread(lambda: queue.submit(lambda: "ran"))
+    queue.gates.wait_for(gate)
+    closing = workshop.in_thread(lambda: queue.close(cancel_pending=True))
+    assert closing.hangs_for_now()
+    queue.gates.open(gate)
+    future = submitting.outcome()
+    closing.outcome()
+    assert future.cancelled() or future.result(0) == "ran"
+    assert settled(queue)
+
+
+def test_submit_after_a_worker_found_nothing(workshop):
+    """A worker that found the queue empty looks again before it ends: what came in between runs, in that worker."""
+    queue = workshop.gated(idle_timeout=0.01)
+    queue.gates.shut("empty")
+    first = queue.submit(threading.get_ident).result(PATIENCE_S)
+    queue.gates.wait_for("empty")
+    future = queue.submit(threading.get_ident)
+    queue.gates.open("empty")
+    assert future.result(PATIENCE_S) == first
+
+
+def test_submit_while_a_worker_retires(workshop):
+    """A worker that has looked and decided to end is deregistered before a submit can rely on it."""
+    queue = workshop.gated(idle_timeout=0.01)
+    queue.gates.shut("retire")
+    queue.submit(lambda: 0).result(PATIENCE_S)
+    queue.gates.wait_for("retire")
+    submitting = workshop.in_thread(lambda: queue.submit(lambda: "ran"))
+    assert submitting.hangs_for_now()
+    queue.gates.open("retire")
+    assert submitting.outcome().result(PATIENCE_S) == "ran"
+
+
+def test_a_worker_retires_while_a_submit_puts(workshop):
+    """The other order: the submit has counted on the worker, which must not end before the put."""
+    queue = workshop.gated(idle_timeout=0.01)
+    queue.gates.shut("empty")
+    queue.submit(lambda: 0).result(PATIENCE_S)
+    queue.gates.wait_for("empty")
+    queue.gates.shut("put")
+    submitting = workshop.in_thread(lambda: queue.submit(lambda: "ran"))
+    queue.gates.wait_for("put")
+    worker = queue._threads[0]
+    queue.gates.open("empty")
+    worker.join(0.2)
+    assert worker.is_alive()
+    queue.gates.open("put")
+    assert submitting.outcome().result(PATIENCE_S) == "ran"
+
+
+@pytest.mark.parametrize("gate", ["empty", "retire"])
+def test_close_while_a_worker_retires(workshop, gate):
+    """Close and idle end at once: close returns, and no thread is left."""
+    queue = workshop.gated(idle_timeout=0.01)
+    queue.gates.shut(gate)
+    queue.submit(lambda: 0).result(PATIENCE_S)
+    queue.gates.wait_for(gate)
+    worker = queue._threads[0]
+    closing = workshop.in_thread(queue.close)
+    assert closing.hangs_for_now()
+    queue.gates.open(gate)
+    closing.outcome()
+    assert not worker.is_alive()
+
+
+def test_cancelled_between_taken_and_begun(workshop):
+    """A cancel that comes when the worker holds the request already, but has not begun: it is not made."""
+    queue = workshop.gated()
+    taken, go = threading.Event(), threading.Event()
+    plain_take = queue.take
+
+    def take(worker: Any) -> Any:
+        future = plain_take(worker)
+        taken.set()
+        assert go.wait(PATIENCE_S)
+        return future
+
+    queue.take = take
+    future = queue.submit(lambda: pytest.fail("it was cancelled"))
+    assert taken.wait(PATIENCE_S)
+    queue.stop(cancel_pending=True)
+    assert future.cancelled()
+    go.set()
+    workshop.in_thread(queue.close).outcome()
+    assert settled(queue)
+
+
+def test_closed_between_begun_and_called(workshop):
+    """A request that a worker has just begun when the queue is closed with cancel_pending is told to retry no more."""
+    queue = workshop.gated()
+    begun, go = threading.Event(), threading.Event()
+    plain_begin = queue.begin
+
+    def begin(future: Any) -> float:
+        begun.set()
+        assert go.wait(PATIENCE_S)
+        return plain_begin(future)
+
+    queue.begin = begin
+    call = workshop.held()
+    future = queue.submit(call)
+    assert begun.wait(PATIENCE_S)
+    queue.stop(cancel_pending=True)
+    assert not future.cancelled()
+    call.told.clear()  # it may be told twice
+    go.set()
+    assert call.entered.wait(PATIENCE_S)
+    assert call.told == ["stop_retrying"]
+
+
+def test_closed_while_a_thread_fails_to_start(workshop):
+    """The start fails while a close waits: the submit raises, the close returns, nothing is pending."""
+    queue = workshop.gated()
+    starting, go = threading.Event(), threading.Event()
+
+    def start(worker: Any) -> None:
+        starting.set()
+        assert go.wait(PATIENCE_S)
+        raise RuntimeError("can't start new thread")
+
+    queue._start = start
+    submitting = workshop.in_thread(lambda: queue.submit(lambda: 1))
+    assert starting.wait(PATIENCE_S)
+    closing = workshop.in_thread(queue.close)
+    assert closing.hangs_for_now()
+    go.set()
+    with pytest.raises(LLMConnectorError):
+        submitting.outcome()
+    closing.outcome()
+    assert settled(queue)
+
+
+def test_what_no_worker_was_woken_for_is_cancelled_on_close(workshop):
+    """A request stranded between accepting and putting (an interrupt hit there) ends when the queue closes."""
+    queue = workshop.gated()
+    queue.gates.shut("checked")
+    submitting = workshop.in_thread(lambda: queue.submit(lambda: 1))
+    queue.gates.wait_for("checked")
+    workshop.in_thread(queue.close).outcome()
+    assert queue.futures[0].cancelled()
+    queue.gates.open("checked")
+    with pytest.raises(ClientClosedError):
+        submitting.outcome()
