@@ -1,0 +1,46 @@
+"""Bytes of a reply into JSON values that can be written down again."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+# NaN and Infinity are no JSON, but some servers send them among log probabilities: they tell nothing.
+_LENIENT = json.JSONDecoder(parse_constant=lambda _: None)
+_HALF = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+
+def parse_body(content: bytes) -> Any:
+    """The value of a JSON body in UTF-8, whatever its headers say of encodings. Raises ValueError, RecursionError.
+
+    Half of a surrogate pair, left where a token limit cut an emoji in two, becomes U+FFFD: no encoding can write it.
+    """
+    text = content.decode("utf-8-sig")
+    body = _LENIENT.decode(text)
+    return _whole(body) if "\\u" in text and _HALF.search(text) else body
+
+
+def parse_strictly(text: str) -> Any:
+    """The value of a JSON text, which may hold no NaN or Infinity. Raises ValueError for whatever cannot be read."""
+    try:
+        return json.loads(text, parse_constant=_refused)
+    except RecursionError:
+        pass
+    raise ValueError("it is nested too deeply")
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return value

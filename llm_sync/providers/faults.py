@@ -1,0 +1,229 @@
+"""An error as a provider put it, read into one shape, and the class of ours that it means.
+
+Decided by code and type first, by message text only where nothing else tells, by status last. A dialect adds its own
+words to the tables; the mechanism stands here once.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llm_sync import errors
+from llm_sync.errors import ProviderError
+from llm_sync.providers.body import parse_strictly
+
+ErrorClass = type[ProviderError]
+
+_STATUS: dict[int, ErrorClass] = {
+    400: errors.InvalidRequestError,
+    401: errors.AuthenticationError,
+    402: errors.QuotaExceededError,
+    403: errors.PermissionDeniedError,
+    404: errors.ModelNotFoundError,
+    408: errors.RequestTimeoutError,
+    409: errors.ProviderUnavailableError,
+    425: errors.ProviderUnavailableError,
+    429: errors.RateLimitError,
+    498: errors.ProviderUnavailableError,
+    504: errors.RequestTimeoutError,
+    524: errors.RequestTimeoutError,
+}
+_RETRYABLE = frozenset({408, 409, 425, 429, 498, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+
+# Words any server may use for itself, whatever its dialect; checked in the order code, then type.
+COMMON_WORDS: dict[str, ErrorClass] = {
+    "authentication_error": errors.AuthenticationError,
+    "invalid_api_key": errors.AuthenticationError,
+    "permission_error": errors.PermissionDeniedError,
+    "permission_denied": errors.PermissionDeniedError,
+    "insufficient_quota": errors.QuotaExceededError,
+    "billing_error": errors.QuotaExceededError,
+    "rate_limit_exceeded": errors.RateLimitError,
+    "rate_limit_error": errors.RateLimitError,
+    "overloaded_error": errors.ProviderUnavailableError,
+    "service_unavailable_error": errors.ProviderUnavailableError,
+    "server_is_overloaded": errors.ProviderUnavailableError,
+    "model_not_found": errors.ModelNotFoundError,
+    "not_found_error": errors.ModelNotFoundError,
+    "context_length_exceeded": errors.ContextLengthExceededError,
+    "content_filter": errors.ContentBlockedError,
+    "content_policy_violation": errors.ContentBlockedError,
+    "server_error": errors.ProviderUnavailableError,
+}
+# What only the message tells, over statuses that allow it (the texts of llama.cpp, OpenAI, vLLM, LM Studio, Perplexity …).
+CONTEXT_PHRASES = re.compile(
+    r"context size has been exceeded|maximum context length|exceeds? the available context size|"
+    r"exceed(?:s|ed)? (?:the|this model'?s?) (?:maximum )?context (?:window|length)|exceeds the context window|"
+    r"prompt is too long: \d+ tokens|input tokens exceed the configured limit|input token count \(?\d+\)? exceeds",
+    re.IGNORECASE,
+)
+STREAM_ONLY = re.compile(
+    r"only supports? stream|only support(?:s|ed)? (?:in )?stream|must be streamed|stream(?:ing)? (?:must be|is required)",
+    re.IGNORECASE,
+)
+_OVERSIZE = re.compile(r"request too large .*?limit (\d+).*?requested (\d+)", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL)
+_TEXT_LIMIT = 400
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error reply in one shape. ``words``: its codes, types and statuses as strings, the most telling first."""
+
+    status: int
+    message: str
+    words: tuple[str, ...] = ()
+    param: str | None = None
+    error: Mapping[str, Any] = field(default_factory=dict)
+    body: Any = None
+
+    def has(self, *words: str) -> bool:
+        """Whether the error carries one of these words as its code, type or status."""
+        return any(word in self.words for word in words)
+
+
+def read_fault(status: int, body: Any) -> Fault:
+    """Read ``body`` (parsed JSON, or text where it was none) of any of the shapes seen; never fails."""
+    body = body[0] if isinstance(body, list) and body and isinstance(body[0], dict) else body
+    if not isinstance(body, dict):
+        return Fault(status, _plain(body), body=body)
+    found = body.get("error")
+    error: Mapping[str, Any] = found if isinstance(found, dict) else body
+    upstream = _upstream(error)
+    words = [*_words(error), *(_words(upstream) if upstream else ())]
+    message = _message(body, found)
+    if upstream:
+        inner = _message(upstream, upstream.get("error"))
+        message = f"{message}: {inner}" if inner and inner not in message else message
+    param = error.get("param") or (upstream and _inner(upstream).get("param"))
+    return Fault(
+        status=_status_in(error, status) if status < 400 else status,
+        message=message or f"HTTP status {status} without a message",
+        words=tuple(words),
+        param=param if isinstance(param, str) else None,
+        error=error,
+        body=body,
+    )
+
+
+def error_class(fault: Fault, *tables: Mapping[str, ErrorClass]) -> ErrorClass:
+    """The class ``fault`` means by, in this order: the dialect's words, the message, the common words, the status."""
+    for table in tables:
+        for word in fault.words:
+            if word in table:
+                return table[word]
+    if CONTEXT_PHRASES.search(fault.message):
+        return errors.ContextLengthExceededError  # llama.cpp calls it server_error, most call it invalid_request_error
+    for word in fault.words:
+        if word in COMMON_WORDS:
+            return COMMON_WORDS[word]
+    if fault.status in _STATUS:
+        return _STATUS[fault.status]
+    if fault.status >= 500:
+        return errors.ProviderUnavailableError
+    return errors.InvalidRequestError if fault.status >= 400 else ProviderError
+
+
+def is_retryable(kind: ErrorClass, fault: Fault, should_retry: str | None = None) -> bool:
+    """Whether the same request may succeed later.
+
+    ``should_retry``: the ``x-should-retry`` header, which beats the status, as OpenRouter's ``availability.retryable`` does.
+    """
+    if not kind.retryable or _is_oversize(fault):
+        return False
+    availability = fault.error.get("availability")
+    told = availability.get("retryable") if isinstance(availability, dict) else None
+    if isinstance(told, bool):
+        return told
+    if should_retry in ("true", "false"):
+        return should_retry == "true"
+    return fault.status in _RETRYABLE or fault.status < 500  # below 500 only a telling word makes a class that can be retried
+
+
+def _is_oversize(fault: Fault) -> bool:
+    """One request larger than the limit per minute: a 429 that never succeeds."""
+    sizes = _OVERSIZE.search(fault.message)
+    return bool(sizes and int(sizes[2]) > int(sizes[1]))
+
+
+def _status_in(error: Mapping[str, Any], status: int) -> int:
+    """The HTTP status an error inside a 200 stands for, where it names one."""
+    for key in ("code", "http_status", "status", "status_code"):
+        value = error.get(key)
+        value = int(value) if isinstance(value, str) and value.isdigit() else value
+        if isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599:
+            return value
+    return status
+
+
+def _inner(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = error.get("error")
+    return found if isinstance(found, dict) else error
+
+
+def _words(error: Mapping[str, Any]) -> list[str]:
+    error = _inner(error)
+    words = [error.get("code"), error.get("error_type"), error.get("type"), error.get("status")]
+    metadata, details, inner = error.get("metadata"), error.get("details"), error.get("innererror")
+    if isinstance(metadata, dict):
+        words = [metadata.get("error_type"), metadata.get("limit_source"), metadata.get("provider_code"), *words]
+    if isinstance(details, dict):
+        words = [details.get("error_code"), *words]
+    if isinstance(details, list):
+        words = [*(item.get("reason") for item in details if isinstance(item, dict)), *words]
+    if isinstance(inner, dict):
+        words.append(inner.get("code"))
+    return [word for word in words if isinstance(word, str)]
+
+
+def _upstream(error: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """OpenRouter hands on the upstream's body in ``metadata.raw``, as text or as an object."""
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if isinstance(raw, str):
+        try:
+            found = parse_strictly(raw)
+        except ValueError:
+            found = None
+        raw = found if isinstance(found, (dict, list)) else {"message": raw}
+    raw = raw[0] if isinstance(raw, list) and raw else raw
+    return raw if isinstance(raw, dict) else None
+
+
+def _message(body: Mapping[str, Any], error: Any) -> str:
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        return _cut(error["message"])
+    if isinstance(error, str):
+        return _cut(error)
+    for key in ("message", "detail", "msg"):
+        value = body.get(key)
+        if isinstance(value, str) and value:
+            return _cut(value)
+        if isinstance(value, list):
+            return _cut("; ".join(_located(item) for item in value))
+    return _cut(json.dumps(error)) if error else ""
+
+
+def _located(item: Any) -> str:
+    if not isinstance(item, dict):
+        return str(item)
+    place = item.get("loc")
+    where = (
+        ".".join(str(part) for part in place) if isinstance(place, Iterable) and not isinstance(place, str) else str(place or "")
+    )
+    return f"{where}: {item.get('msg', '')}".strip(": ")
+
+
+def _plain(body: Any) -> str:
+    """An HTML page or a bare text, as one short line."""
+    text = body if isinstance(body, str) else "" if body is None else json.dumps(body)
+    return _cut(html.unescape(" ".join(_TAG.sub(" ", text[:20_000]).split()))) or "an empty body"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + " …"

@@ -1,0 +1,344 @@
+"""Google's generateContent, on the Gemini Developer API and on Google Cloud (Vertex AI)."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import quote, urlsplit
+
+from llm_sync import errors
+from llm_sync.images import load_image
+from llm_sync.models import Message, ModelRequest, ToolCall, Usage
+from llm_sync.providers.answer import Answer, count, tool_call, total
+from llm_sync.providers.base import LLMProvider
+from llm_sync.providers.faults import ErrorClass, Fault, error_class
+from llm_sync.providers.google_cloud import base_url, host, on_google_cloud
+from llm_sync.providers.payload import Changes, call_arguments, lose_tool_keys, system_texts, tool_choice, tool_parts
+
+_TEXT = {"type": "string", "nullable": True}
+_WORD = {"type": ["string", "integer"], "nullable": True}  # enums are numbers where $alt=json;enum-encoding=int is asked
+_FINISH: dict[Any, str] = {"STOP": "stop", 1: "stop", "MAX_TOKENS": "length", 2: "length"}
+_BLOCKED = frozenset(
+    {
+        "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "JAILBREAK",
+        "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", 3, 4,
+    }
+)  # fmt: skip
+_NO_CALL_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # Google's word for "this call has no signature"
+_MOST_STOPS = 5
+_SIGNED = "#signature="
+
+
+class GeminiProvider(LLMProvider):
+    """``type: gemini``: POST {base_url}/models/MODEL:generateContent; base_url ends in /v1beta."""
+
+    type = "gemini"
+    default_base_url = "https://generativelanguage.googleapis.com/v1beta"
+    listing_query: ClassVar[Mapping[str, str]] = {"pageSize": "1000"}
+    key_variables = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
+    key_header = "x-goog-api-key"  # never ?key=: URLs end in logs
+    key_prefix = ""
+    keys_page = "https://aistudio.google.com/apikey"
+    billing_page = "https://aistudio.google.com/usage"
+    forbidden = LLMProvider.forbidden | {"systemInstruction"}
+    response_schema: ClassVar[Mapping[str, Any]] = {
+        "candidates": {
+            "type": "list",
+            "nullable": True,
+            "schema": {
+                "type": "dict",
+                "schema": {
+                    "content": {
+                        "type": "dict",
+                        "nullable": True,
+                        "schema": {
+                            "parts": {
+                                "type": "list",
+                                "nullable": True,
+                                "schema": {
+                                    "type": "dict",
+                                    "schema": {
+                                        "text": _TEXT,
+                                        "thought": {"type": "boolean", "nullable": True},
+                                        "thoughtSignature": _TEXT,
+                                        "functionCall": {
+                                            "type": "dict",
+                                            "nullable": True,
+                                            "schema": {"name": _TEXT, "id": _TEXT, "args": {"type": "dict", "nullable": True}},
+                                        },
+                                    },
+                                },
+                            }
+                        },
+                    },
+                    "finishReason": _WORD,
+                    "finishMessage": _TEXT,
+                },
+            },
+        },
+        "promptFeedback": {"type": "dict", "nullable": True, "schema": {"blockReason": _WORD, "blockReasonMessage": _TEXT}},
+        "modelVersion": _TEXT,
+        "usageMetadata": {"type": "dict", "nullable": True},
+    }
+    answering_schema: ClassVar[Mapping[str, Any]] = {
+        **response_schema,
+        "candidates": {**response_schema["candidates"], "required": True, "nullable": False, "minlength": 1},
+    }
+    listing_schema: ClassVar[Mapping[str, Any]] = {
+        "models": {
+            "type": "list",
+            "nullable": True,
+            "schema": {
+                "type": "dict",
+                "schema": {
+                    "name": {"type": "string", "required": True},
+                    "supportedGenerationMethods": {"type": "list", "nullable": True},
+                },
+            },
+        },
+        "publisherModels": {
+            "type": "list",
+            "nullable": True,
+            "schema": {"type": "dict", "schema": {"name": {"type": "string", "required": True}}},
+        },
+        "nextPageToken": _TEXT,
+    }
+    error_words: ClassVar[Mapping[str, ErrorClass]] = {
+        "API_KEY_INVALID": errors.AuthenticationError,
+        "UNAUTHENTICATED": errors.AuthenticationError,
+        "FAILED_PRECONDITION": errors.PermissionDeniedError,  # region, or billing off
+        "UNAVAILABLE": errors.ProviderUnavailableError,
+        "DEADLINE_EXCEEDED": errors.RequestTimeoutError,
+    }
+
+    # Request -------------------------------------------------------------------------------------------------------
+
+    def _prepare_request(self, request: ModelRequest, changes: Changes) -> dict[str, Any]:
+        turns = request.conversation()
+        system = system_texts(request, changes)
+        payload: dict[str, Any] = {"contents": _contents(turns, request.model or "", changes)}
+        if system:
+            payload["systemInstruction"] = {"parts": [{"text": text} for text in system]}
+        settings: dict[str, Any] = {
+            "temperature": request.temperature,
+            "topP": request.top_p,
+            "maxOutputTokens": request.max_tokens,
+            "seed": request.seed,
+        }
+        if request.seed is not None and not -(2**31) <= request.seed < 2**31:
+            settings["seed"] = request.seed % 2**31
+            changes.lose("seed", request.seed, settings["seed"], "Gemini's seed has 32 bits")
+        if request.stop_sequences:
+            settings["stopSequences"] = list(request.stop_sequences[:_MOST_STOPS])
+            if len(request.stop_sequences) > _MOST_STOPS:
+                changes.lose(
+                    "stop_sequences", list(request.stop_sequences), settings["stopSequences"], "Gemini takes five at most"
+                )
+        if request.response_schema is not None:
+            settings["responseMimeType"] = "application/json"
+            settings["responseJsonSchema"] = request.response_schema
+        settings = {name: value for name, value in settings.items() if value is not None}
+        if settings:
+            payload["generationConfig"] = settings
+        if request.tools:
+            payload["tools"] = _tools(request.tools, changes)
+        choice = tool_choice(request)
+        if choice is not None:
+            calling: dict[str, Any] = {"mode": {"auto": "AUTO", "none": "NONE"}.get(choice[0], "ANY")}
+            if choice[1]:
+                calling["allowedFunctionNames"] = [choice[1]]
+            payload["toolConfig"] = {"functionCallingConfig": calling}
+        return payload
+
+    def _normalized_extras(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The API takes snake_case too: in one spelling the same field cannot be set twice."""
+        out = _camels(extras)
+        settings = out.get("generationConfig")
+        if isinstance(settings, Mapping):
+            out["generationConfig"] = _camels(settings)
+        return out
+
+    def _base_url(self) -> str:
+        return base_url(self.config) if on_google_cloud(self.config) else super()._base_url()
+
+    def _path_for(self, model: str) -> str:
+        name = quote(model.removeprefix("models/"), safe="/@")
+        if on_google_cloud(self.config):
+            return f"/publishers/google/models/{name}:generateContent"
+        return f"/{name}:generateContent" if name.startswith("tunedModels/") else f"/models/{name}:generateContent"
+
+    def _url(self, path: str, model: str, query: Mapping[str, str]) -> str:
+        url = super()._url(path, model, query)
+        if path == self.listing_path and on_google_cloud(self.config):  # the listing knows no project
+            origin = urlsplit(self.config.base_url or host(self.config.location or "global"))
+            return urlsplit(url)._replace(netloc=origin.netloc, path="/v1beta1/publishers/google/models").geturl()
+        return url
+
+    # Reply ---------------------------------------------------------------------------------------------------------
+
+    def _schema_for(self, body: Any) -> Mapping[str, Any]:
+        feedback = body.get("promptFeedback") if isinstance(body, dict) else None
+        blocked = isinstance(feedback, dict) and feedback.get("blockReason")
+        return self.response_schema if blocked else self.answering_schema  # a blocked prompt has no candidates
+
+    def _read_answer(self, body: Any) -> Answer:
+        candidate = (body.get("candidates") or [{}])[0]
+        parts = (candidate.get("content") or {}).get("parts") or []
+        word = candidate.get("finishReason")
+        calls = tuple(_call(part, number) for number, part in enumerate(parts) if part.get("functionCall"))
+        return Answer(
+            text="".join(part.get("text") or "" for part in parts if not part.get("thought")),
+            finish_reason=_FINISH.get(word, "other"),
+            finish_reason_raw=word,
+            usage=self._read_usage(body),
+            model=body.get("modelVersion"),
+            tool_calls=calls,
+            thinking="".join(part.get("text") or "" for part in parts if part.get("thought")) or None,
+            blocked=_block(body, candidate),
+        )
+
+    def _read_usage(self, body: Any) -> Usage:
+        usage = body.get("usageMetadata") if isinstance(body, dict) else None
+        sent = count(usage, "promptTokenCount")
+        thought = count(usage, "thoughtsTokenCount")
+        made = count(usage, "candidatesTokenCount")
+        if made is None and sent is not None:
+            made = 0  # absent, not 0, where nothing was generated
+        used = total(sent, count(usage, "toolUsePromptTokenCount")) if sent is not None else None
+        return Usage(used, total(made, thought), count(usage, "cachedContentTokenCount"), thought)
+
+    def _read_listing(self, body: Any) -> tuple[list[str], dict[str, str] | None]:
+        models = body.get("models") or body.get("publisherModels") or []
+        ids = [
+            model["name"].rpartition("models/")[2]
+            for model in models
+            if "generateContent" in (model.get("supportedGenerationMethods") or ["generateContent"])
+        ]
+        token = body.get("nextPageToken")
+        return ids, {**self.listing_query, "pageToken": token} if token else None
+
+    def _request_id(self, reply: Any, body: Any) -> str | None:
+        found = body.get("responseId") if isinstance(body, dict) else None
+        return found if isinstance(found, str) else super()._request_id(reply, body)
+
+    def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
+        if fault.status == 429 and any("PerDay" in quota for quota in _quotas(fault)):
+            return errors.QuotaExceededError
+        if fault.status == 403 and "unregistered callers" in fault.message:
+            return errors.AuthenticationError  # no key at all
+        return error_class(fault, self.error_words)
+
+
+def _contents(turns: tuple[Message, ...], model: str, changes: Changes) -> list[dict[str, Any]]:
+    names: dict[str, str] = {}  # of the calls so far: ids may come again in a later turn
+    out: list[dict[str, Any]] = []
+    for message in turns:
+        if message.role == "system":
+            continue
+        role = "model" if message.role == "assistant" else "user"
+        names.update((call.id, call.name) for call in message.tool_calls)
+        parts = _parts(message, names, model, changes)
+        answers = message.role == "tool" and bool(out) and "functionResponse" in out[-1]["parts"][-1]
+        if answers:
+            out[-1]["parts"] += parts  # the results of one turn stand in one content
+        else:
+            out.append({"role": role, "parts": parts})
+    return out
+
+
+def _parts(message: Message, names: Mapping[str, str], model: str, changes: Changes) -> list[dict[str, Any]]:
+    if message.role == "tool":
+        name = names.get(message.tool_call_id or "")
+        if name is None:
+            raise errors.InvalidRequestError(
+                f"no tool call of the conversation has the id {message.tool_call_id!r}",
+                guidance="Put the assistant message with its tool_calls before the tool message.",
+            )
+        return [{"functionResponse": {"name": name, "response": _result(message.content or "")}}]
+    parts: list[dict[str, Any]] = [_image(image) for image in message.images]
+    if message.content:
+        parts.append({"text": message.content})
+    signatures = [call.id.partition(_SIGNED)[2] for call in message.tool_calls]
+    if signatures and not any(signatures) and model.removeprefix("models/").startswith("gemini-3"):
+        signatures[0] = _NO_CALL_SIGNATURE  # of parallel calls the first one carries it
+    for call, signature in zip(message.tool_calls, signatures, strict=True):
+        part: dict[str, Any] = {"functionCall": {"name": call.name, "args": call_arguments(call, changes)}}
+        if signature:
+            part["thoughtSignature"] = signature
+        parts.append(part)
+    return parts
+
+
+def _call(part: Mapping[str, Any], number: int) -> ToolCall:
+    """A call with an id of its own. Gemini 3 wants each call back with its signature, so the id, opaque, carries it."""
+    call = part["functionCall"]
+    call_id = call.get("id") or f"call_{number}"
+    signature = part.get("thoughtSignature")
+    return tool_call(f"{call_id}{_SIGNED}{signature}" if signature else call_id, call.get("name"), call.get("args") or {})
+
+
+def _result(content: str) -> dict[str, Any]:
+    try:
+        value = json.loads(content)
+    except ValueError:
+        value = content
+    return value if isinstance(value, dict) else {"result": value}
+
+
+def _image(source: Any) -> dict[str, Any]:
+    image = load_image(source)
+    if image.url:
+        kind = mimetypes.guess_type(urlsplit(image.url).path)[0] or "image/jpeg"
+        return {"fileData": {"mimeType": kind, "fileUri": image.url}}
+    return {"inlineData": {"mimeType": image.media_type, "data": image.base64}}
+
+
+def _tools(tools: Any, changes: Changes) -> list[dict[str, Any]]:
+    own = [dict(tool) for tool in tools if "name" not in tool and "function" not in tool]  # {"googleSearch": {}} …
+    declared = []
+    for tool in tools:
+        if "name" in tool or "function" in tool:
+            name, description, parameters, rest = tool_parts(tool)
+            lose_tool_keys(name, rest, changes)
+            declared.append({"name": name, "description": description or "", "parametersJsonSchema": parameters})
+    return [*own, *([{"functionDeclarations": declared}] if declared else [])]
+
+
+def _block(body: Mapping[str, Any], candidate: Mapping[str, Any]) -> str | None:
+    feedback = body.get("promptFeedback") or {}
+    if feedback.get("blockReason"):
+        return _told(f"prompt: {feedback['blockReason']}", feedback.get("blockReasonMessage"))
+    word = candidate.get("finishReason")
+    return _told(str(word), candidate.get("finishMessage")) if word in _BLOCKED else None
+
+
+def _told(word: str, message: str | None) -> str:
+    return f"{word}: {message}" if message else word
+
+
+def _quotas(fault: Fault) -> list[str]:
+    details = fault.error.get("details")
+    found: list[str] = []
+    for detail in details if isinstance(details, list) else ():
+        violations = detail.get("violations") if isinstance(detail, dict) else None
+        listed = violations if isinstance(violations, list) else ()
+        found += [str(violation.get("quotaId", "")) for violation in listed if isinstance(violation, dict)]
+    return found
+
+
+def _camels(settings: Mapping[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in settings.items():
+        if _camel(key) in out:
+            raise errors.InvalidRequestError(
+                f"provider_specific holds {_camel(key)!r} in two spellings", guidance="Gemini takes either: keep one."
+            )
+        out[_camel(key)] = value
+    return out
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)

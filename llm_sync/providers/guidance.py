@@ -1,0 +1,131 @@
+"""What a person can do about an error: one sentence or two, naming the setting, the variable or the page."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from llm_sync import errors
+from llm_sync.providers.faults import ErrorClass, Fault
+
+# A parameter as providers name it -> the setting of ours that sends it.
+_SETTINGS = {
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "max_output_tokens": "max_tokens",
+    "maxoutputtokens": "max_tokens",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "topp": "top_p",
+    "stop": "stop_sequences",
+    "stop_sequences": "stop_sequences",
+    "stopsequences": "stop_sequences",
+    "seed": "seed",
+    "random_seed": "seed",
+    "response_format": "response_schema",
+    "output_config": "response_schema",
+    "output_format": "response_schema",
+    "text.format": "response_schema",
+    "tools": "tools",
+    "tool_choice": "tool_choice",
+    "system": "system_prompt",
+    "instructions": "system_prompt",
+}
+_UNSUPPORTED = re.compile(
+    r"unsupported|not supported|not support|cannot both be specified|unknown (?:parameter|name)|"
+    r"unrecognized|extra inputs|deprecated",
+    re.I,
+)
+_QUOTED = re.compile(r"[`'\"]([A-Za-z][\w.\[\]]*)[`'\"]|\bparameter:? (\w+)")
+_OTHER_API = re.compile(r"v1/responses|responses api|not a chat model|only supported in v1/responses", re.I)
+_LIMITS = re.compile(r"\d[\d,]{2,}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """What guidance may name about a provider: its entry, dialect, URL, where its key comes from and its web pages."""
+
+    provider: str
+    dialect: str
+    base_url: str
+    key_source: str | None
+    keys_page: str | None = None
+    billing_page: str | None = None
+
+
+def guidance_for(kind: ErrorClass, fault: Fault, place: Place, retry_after: float | None) -> str:
+    """The next step for an error of class ``kind``."""
+    if issubclass(kind, errors.AuthenticationError):
+        return _authentication(place)
+    if issubclass(kind, errors.PermissionDeniedError):
+        return f"Check what the key ({place.key_source or 'none is configured'}) may use: model, region, project, moderation."
+    if issubclass(kind, errors.QuotaExceededError):
+        where = f" at {place.billing_page}" if place.billing_page else ""
+        return f"Add credit or raise the limit{where}, or wait for the quota's next period; retrying does not help."
+    if issubclass(kind, errors.RateLimitError):
+        wait = f"Wait {retry_after:.0f} s" if retry_after else "Wait"
+        return f"{wait}, and set requests_per_minute or a lower concurrency for provider {place.provider!r}."
+    if issubclass(kind, errors.ModelNotFoundError):
+        return _model(fault, place)
+    if issubclass(kind, errors.ContextLengthExceededError):
+        limits = ", ".join(_LIMITS.findall(fault.message))
+        return (
+            f"Shorten the prompt, lower max_tokens or use a model with a longer context{f' ({limits} tokens)' if limits else ''}."
+        )
+    if issubclass(kind, errors.ContentBlockedError):
+        return "Change the prompt or the provider's content settings; the same request is blocked again."
+    if issubclass(kind, errors.RequestTimeoutError):
+        return "The provider gave up waiting: ask for less (max_tokens), or try again."
+    if issubclass(kind, errors.ProviderUnavailableError):
+        return "The provider is in trouble: try again later, or raise max_retries and deadline."
+    return _request(fault, place)
+
+
+def _authentication(place: Place) -> str:
+    made = f" Keys are made at {place.keys_page}." if place.keys_page else ""
+    if place.key_source is None:
+        return f"No key is configured: set api_key for provider {place.provider!r}.{made}"
+    return f"Check the key in {place.key_source}: it must belong to {urlsplit(place.base_url).hostname}.{made}"
+
+
+def _model(fault: Fault, place: Place) -> str:
+    if _OTHER_API.search(fault.message):
+        return "The model is served by another API: use a provider of type openai-responses for it."
+    missing = _missing_version(place)
+    return missing or f"Check the name against 'llm-sync models'; the key must have access to it (provider {place.provider!r})."
+
+
+def _request(fault: Fault, place: Place) -> str:
+    if _OTHER_API.search(fault.message):
+        return "The model is served by another API: use a provider of type openai-responses for it."
+    if _UNSUPPORTED.search(fault.message) or fault.has("unsupported_parameter", "unsupported_value", "unknown_parameter"):
+        setting = _setting(fault)
+        if setting == "max_tokens" and place.dialect == "openai":
+            return f"Set max_tokens_field (max_tokens or max_completion_tokens) for provider {place.provider!r}, or leave it out."
+        if setting:
+            return f"Leave {setting} out for this model: remove it from the call and from the configuration's defaults."
+    if fault.status == 404 or "unexpected endpoint" in fault.message.lower():
+        return _missing_version(place) or f"Check base_url of provider {place.provider!r} ({place.base_url})."
+    return "Change the request as the message says; the same request fails again."
+
+
+def _setting(fault: Fault) -> str | None:
+    names = [fault.param or "", *(quoted or bare for quoted, bare in _QUOTED.findall(fault.message))]
+    for name in names:
+        setting = _SETTINGS.get(name.lower()) or _SETTINGS.get(name.lower().split(".")[-1])
+        if setting:
+            return setting
+    return next((name for name in names if name), None)
+
+
+def _missing_version(place: Place) -> str | None:
+    url = place.base_url.rstrip("/")
+    path = urlsplit(url).path
+    if place.dialect in ("openai", "openai-responses") and path == "":
+        return f"base_url {url} has no path: most servers of this dialect answer under /v1 ({url}/v1)."
+    if place.dialect == "gemini" and path == "":
+        return f"base_url {url} has no path: Gemini answers under /v1beta ({url}/v1beta)."
+    if place.dialect == "anthropic" and path.endswith("/v1"):
+        return f"base_url {url} ends in /v1: Anthropic's is the bare host."
+    return None

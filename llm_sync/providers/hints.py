@@ -1,0 +1,136 @@
+"""When a provider says to come back, in seconds from now.
+
+The units differ by provider and even by header (durations, seconds, milliseconds, dates, epochs); the forms are those
+providers were recorded sending. Read on error replies only: some providers send ``retry-after`` with every answer.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_TRY_AGAIN = re.compile(r"(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)?(?:ms|h|m|s))+)(?![\w.]*\d)", re.IGNORECASE)
+_RESET = re.compile(r"^(?:x|anthropic)-ratelimit-(?:reset-(?P<after>[\w-]+)|(?P<before>[\w-]+)-reset)$")
+_RETRY_INFO = "google.rpc.RetryInfo"
+_LONGEST = 80  # characters of a time: recognizing one takes the square of its length
+_MESSAGE = 2000  # characters of a message that are looked through
+
+
+def retry_hint(headers: Mapping[str, str], body: Any, *, now: float | None = None) -> float | None:
+    """The provider's hint in seconds, or None; never negative, never NaN or infinite.
+
+    The longest of what the dedicated headers say, else what the body says, else when an exhausted limit resets, else the
+    wait named in the message. ``now`` is the wall clock (``time.time()``).
+    """
+    now = time.time() if now is None else now
+    lowered = {key.lower(): value for key, value in headers.items()}
+    for source in (_direct(lowered, now), _in_body(body, now), _exhausted(lowered, now), _in_message(body)):
+        found = [seconds for seconds in source if seconds is not None and math.isfinite(seconds)]
+        if found:
+            return max(0.0, *found)
+    return None
+
+
+def duration(text: Any) -> float | None:
+    """Seconds of ``"17s"``, ``"2m59.56s"``, ``"6ms"``, ``"12.5"`` or a number; None for anything else."""
+    if isinstance(text, bool) or not isinstance(text, (str, int, float)):
+        return None
+    if isinstance(text, str):
+        text = text[:_LONGEST].strip()
+        pieces = _DURATION.findall(text)
+        if pieces and "".join(number + unit for number, unit in pieces) == text:
+            return sum(float(number) * _UNIT[unit] for number, unit in pieces)
+    try:
+        return float(text)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _direct(headers: Mapping[str, str], now: float) -> Iterator[float | None]:
+    milliseconds = duration(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        yield _not_negative(milliseconds / 1000)
+    after = headers.get("retry-after")
+    if after is not None:
+        seconds = duration(after)
+        yield _not_negative(seconds) if seconds is not None else _date(after, now)
+
+
+def _in_body(body: Any, now: float) -> Iterator[float | None]:
+    for error in _errors(body):
+        details = error.get("details")
+        for detail in details if isinstance(details, list) else ():
+            if isinstance(detail, dict) and str(detail.get("@type", "")).endswith(_RETRY_INFO):
+                seconds = duration(detail.get("retryDelay"))
+                if seconds is not None:
+                    yield seconds + 1  # Google rounds it down: "17s" stands beside "retry in 17.156209832s"
+        availability = error.get("availability")
+        if isinstance(availability, dict):
+            yield _not_negative(duration(availability.get("retry_after")))
+        metadata = error.get("metadata")
+        inner = metadata.get("headers") if isinstance(metadata, dict) else None
+        if isinstance(inner, dict):
+            yield from _exhausted({str(key).lower(): str(value) for key, value in inner.items()}, now)
+
+
+def _exhausted(headers: Mapping[str, str], now: float) -> Iterator[float | None]:
+    if "x-ratelimit-reset" in headers and headers.get("x-ratelimit-remaining", "0") == "0":
+        yield _instant(headers["x-ratelimit-reset"], now)
+    for name, value in headers.items():
+        match = _RESET.match(name)
+        if match is None:
+            continue
+        limit = match["after"] or match["before"]
+        remaining = headers.get(f"x-ratelimit-remaining-{limit}", headers.get(f"anthropic-ratelimit-{limit}-remaining"))
+        if remaining == "0":
+            yield _instant(value, now)
+
+
+def _in_message(body: Any) -> Iterator[float | None]:
+    for error in _errors(body):
+        message = error.get("message")
+        match = _TRY_AGAIN.search(message[:_MESSAGE]) if isinstance(message, str) else None
+        if match:
+            yield duration(match[1])
+
+
+def _instant(text: str, now: float) -> float | None:
+    """A reset header: a duration, seconds, an epoch in seconds or milliseconds (told apart by size), or RFC 3339."""
+    seconds = duration(text)
+    if seconds is None:
+        try:
+            at = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+        except ValueError:
+            return None
+        return max(0.0, at.replace(tzinfo=at.tzinfo or timezone.utc).timestamp() - now)
+    if seconds > 1e11:
+        seconds /= 1000
+    if seconds > 1e9:
+        seconds = max(0.0, seconds - now)
+    return _not_negative(seconds)
+
+
+def _date(text: str, now: float) -> float | None:
+    try:
+        at = parsedate_to_datetime(text[:_LONGEST])
+        return max(0.0, at.replace(tzinfo=at.tzinfo or timezone.utc).timestamp() - now)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def _not_negative(seconds: float | None) -> float | None:
+    return seconds if seconds is not None and seconds >= 0 else None
+
+
+def _errors(body: Any) -> Iterator[dict[str, Any]]:
+    for item in body if isinstance(body, list) else (body,):
+        error = item.get("error") if isinstance(item, dict) else None
+        if isinstance(error, dict):
+            yield error

@@ -1,0 +1,369 @@
+"""OpenAI's chat completions, and whatever speaks them: Azure, Groq, Mistral, DeepSeek, xAI, Ollama, vLLM and the rest.
+
+The deviations read here were recorded from those servers; each is accepted from any of them, since gateways mix them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from llm_sync import errors
+from llm_sync.images import load_image
+from llm_sync.models import Message, ModelRequest, ToolCall, Usage
+from llm_sync.providers.answer import Answer, count, tool_call
+from llm_sync.providers.base import LLMProvider
+from llm_sync.providers.faults import ErrorClass, Fault, error_class
+from llm_sync.providers.payload import (
+    Changes,
+    arguments_text,
+    is_reasoning_model,
+    is_strict_schema,
+    openai_model,
+    takes_sampling,
+    tool_choice,
+    tool_parts,
+)
+
+_TEXT = {"type": "string", "nullable": True}
+_MESSAGE: dict[str, Any] = {
+    "type": "dict",
+    "required": True,
+    "schema": {
+        "content": {"type": ["string", "list", "dict"], "nullable": True, "schema": {}},
+        "refusal": _TEXT,
+        "tool_calls": {
+            "type": "list",
+            "nullable": True,
+            "schema": {
+                "type": "dict",
+                "schema": {
+                    "id": _TEXT,
+                    "function": {
+                        "type": "dict",
+                        "nullable": True,
+                        "schema": {"name": _TEXT, "arguments": {"type": ["string", "dict"], "nullable": True}},
+                    },
+                    "custom": {"type": "dict", "nullable": True, "schema": {"name": _TEXT, "input": _TEXT}},
+                },
+            },
+        },
+        "function_call": {"type": "dict", "nullable": True, "schema": {"name": _TEXT, "arguments": _TEXT}},
+    },
+}
+del _MESSAGE["schema"]["content"]["schema"]
+
+
+def _completion(message: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "model": _TEXT,
+        "choices": {
+            "type": "list",
+            "required": True,
+            "minlength": 1,
+            "schema": {
+                "type": "dict",
+                "schema": {
+                    "message": message,
+                    "finish_reason": _TEXT,
+                    "finish_details": {"type": "dict", "nullable": True, "schema": {"type": _TEXT}},
+                },
+            },
+        },
+        "usage": {"type": "dict", "nullable": True},
+    }
+
+
+_FINISH = {
+    "stop": "stop",
+    "eos": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",
+    "max_output_tokens": "length",
+    "tool_calls": "tool_calls",
+    "tool_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+}
+_BLOCKED = frozenset({"content_filter", "sensitive", "safety", "refusal"})
+_BROKEN = frozenset({"error", "network_error", "insufficient_system_resource"})
+_MAX_FIELDS = ("max_tokens", "max_completion_tokens")
+_NEW_MAX_FIELD = ("openai.com", "openai.azure.com", "cognitiveservices.azure.com", "groq.com", "openrouter.ai")
+
+
+class OpenAIProvider(LLMProvider):
+    """``type: openai``: POST {base_url}/chat/completions; base_url ends in /v1, or in what the server uses instead."""
+
+    type = "openai"
+    default_base_url = "https://api.openai.com/v1"
+    key_variables = ("OPENAI_API_KEY",)
+    keys_page = "https://platform.openai.com/api-keys"
+    billing_page = "https://platform.openai.com/settings/organization/limits"
+    request_id_headers: ClassVar[tuple[str, ...]] = (
+        "x-request-id",
+        "apim-request-id",
+        "x-generation-id",
+        "request-id",
+        "mistral-correlation-id",
+        "x-ds-trace-id",
+        "x-log-id",
+    )
+    response_schema: ClassVar[Mapping[str, Any]] = _completion(_MESSAGE)
+    filtered_schema: ClassVar[Mapping[str, Any]] = _completion({**_MESSAGE, "required": False, "nullable": True})
+    listing_schema: ClassVar[Mapping[str, Any]] = {
+        "data": {
+            "type": "list",
+            "required": True,
+            "nullable": True,
+            "schema": {"type": "dict", "schema": {"id": {"type": "string", "required": True}}},
+        }
+    }
+    error_words: ClassVar[Mapping[str, ErrorClass]] = {
+        "credit_balance_exhausted": errors.QuotaExceededError,
+        "organization_spend_limit_exceeded": errors.QuotaExceededError,
+        "project_spend_limit_exceeded": errors.QuotaExceededError,
+        "organization_usage_limit_exceeded": errors.QuotaExceededError,
+        "insufficient_balance": errors.QuotaExceededError,
+        "slow_down": errors.RateLimitError,
+        "RateLimitReached": errors.RateLimitError,
+        "model_decommissioned": errors.ModelNotFoundError,
+        "DeploymentNotFound": errors.ModelNotFoundError,
+        "unsupported_country_region_territory": errors.PermissionDeniedError,
+        "ResponsibleAIPolicyViolation": errors.ContentBlockedError,
+        "invalid_prompt": errors.ContentBlockedError,
+        "bio_policy": errors.ContentBlockedError,
+        "exceed_context_size_error": errors.ContextLengthExceededError,
+        "too_many_prompt_tokens": errors.ContextLengthExceededError,
+        # OpenRouter, whether it is configured as itself or as one more compatible server
+        "openrouter_in_flight_budget": errors.RateLimitError,
+        "authentication": errors.AuthenticationError,
+        "payment_required": errors.QuotaExceededError,
+        "provider_overloaded": errors.ProviderUnavailableError,
+        "provider_unavailable": errors.ProviderUnavailableError,
+        "server": errors.ProviderUnavailableError,
+        "timeout": errors.RequestTimeoutError,
+        "max_tokens_exceeded": errors.ContextLengthExceededError,
+        "token_limit_exceeded": errors.ContextLengthExceededError,
+        "refusal": errors.ContentBlockedError,
+        # Google's words, on its OpenAI-compatible door
+        "API_KEY_INVALID": errors.AuthenticationError,
+        "UNAUTHENTICATED": errors.AuthenticationError,
+    }
+
+    # Request -------------------------------------------------------------------------------------------------------
+
+    def _prepare_request(self, request: ModelRequest, changes: Changes) -> dict[str, Any]:
+        model = request.model or ""
+        payload: dict[str, Any] = {"model": model, "messages": self._messages(request, changes), "stream": False}
+        effort = request.provider_specific.get("reasoning_effort")
+        for name in ("temperature", "top_p"):
+            value = getattr(request, name)
+            if value is None:
+                continue
+            if takes_sampling(model, effort):
+                payload[name] = value
+            else:
+                changes.lose(name, value, None, f"{model} takes no sampling parameters while it reasons")
+        by_hand = {name: request.provider_specific[name] for name in _MAX_FIELDS if name in request.provider_specific}
+        if request.max_tokens is not None and by_hand:  # both names at once are refused
+            changes.note("max_tokens", request.max_tokens, by_hand, "provider_specific replaces it")
+        elif request.max_tokens is not None:
+            self._add_max_tokens(payload, request.max_tokens, changes)
+        if request.stop_sequences:
+            if is_reasoning_model(model) and not openai_model(model).startswith("o1"):
+                changes.lose("stop_sequences", list(request.stop_sequences), None, f"{model} takes no stop sequences")
+            else:
+                payload["stop"] = list(request.stop_sequences)
+        if request.seed is not None:
+            payload["random_seed" if self._host().endswith("mistral.ai") else "seed"] = request.seed
+        if request.response_schema is not None:
+            schema = request.response_schema
+            payload["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "schema": schema, "strict": is_strict_schema(schema)},
+            }
+        if request.tools:
+            payload["tools"] = [_tool(tool) for tool in request.tools]
+        choice = tool_choice(request)
+        if choice is not None:
+            payload["tool_choice"] = {"type": "function", "function": {"name": choice[1]}} if choice[1] else choice[0]
+        return payload
+
+    def _add_max_tokens(self, payload: dict[str, Any], most: int, changes: Changes) -> None:
+        field = self._max_tokens_field(payload["model"])
+        payload[field] = most
+        if field != "max_tokens":
+            changes.note("max_tokens", most, {field: most}, f"this endpoint calls it {field}")
+
+    def _messages(self, request: ModelRequest, changes: Changes) -> list[dict[str, Any]]:
+        messages = [_message(message) for message in request.conversation()]
+        if request.system_prompt is not None:
+            messages.insert(0, {"role": "system", "content": request.system_prompt})
+        if openai_model(request.model or "").startswith(("o1-mini", "o1-preview")):
+            for message in messages:
+                if message["role"] == "system":
+                    message["role"] = "user"
+                    changes.note("system_prompt", message["content"], "a user message", f"{request.model} takes no system role")
+        return messages
+
+    def _host(self) -> str:
+        return urlsplit(self._base_url()).hostname or ""
+
+    def _max_tokens_field(self, model: str) -> str:
+        """OpenAI renamed it for models that reason, most compatible servers know the old name only; never both."""
+        if self.config.max_tokens_field:
+            return self.config.max_tokens_field
+        new = self._host().endswith(_NEW_MAX_FIELD) or is_reasoning_model(model)
+        return "max_completion_tokens" if new else "max_tokens"
+
+    # Reply ---------------------------------------------------------------------------------------------------------
+
+    def _unwrapped(self, body: Any) -> Any:
+        nested = body.get("provider") if isinstance(body, dict) else None
+        return nested if isinstance(nested, dict) and "choices" in nested else body  # seen of OpenRouter, now and then
+
+    def _error_in(self, body: Any) -> Any:
+        if not isinstance(body, dict):
+            return None
+        if body.get("error"):
+            return body
+        choice = _first_choice(body)
+        return choice if choice.get("error") else None
+
+    def _schema_for(self, body: Any) -> Mapping[str, Any]:
+        choice = _first_choice(body) if isinstance(body, dict) else {}
+        blocked = choice.get("finish_reason") in ("content_filter", "sensitive") and not choice.get("message")
+        return self.filtered_schema if blocked else self.response_schema  # Azure: a filtered choice has no message
+
+    def _read_answer(self, body: Any) -> Answer:
+        choice = body["choices"][0]
+        message = choice.get("message") or {}
+        text, thinking, parsed = _content(message.get("content"))
+        word = choice.get("finish_reason") or (choice.get("finish_details") or {}).get("type")
+        calls = _tool_calls(message)
+        blocked = message.get("refusal") or (f"finish reason {word}" if word in _BLOCKED else None)
+        return Answer(
+            text=text,
+            finish_reason=_FINISH.get(word or "", "other"),
+            finish_reason_raw=word,
+            usage=self._read_usage(body),
+            model=body.get("model"),
+            tool_calls=calls,
+            thinking=_string(message.get("reasoning_content")) or _string(message.get("reasoning")) or thinking,
+            blocked=blocked,
+            failed=f"finish reason {word}" if word in _BROKEN else None,
+            cost=self._cost_in(body),
+            parsed=parsed,
+        )
+
+    def _read_usage(self, body: Any) -> Usage:
+        usage = body.get("usage") if isinstance(body, dict) else None
+        sent, made, all_of_it = count(usage, "prompt_tokens"), count(usage, "completion_tokens"), count(usage, "total_tokens")
+        thought = count(usage, "completion_tokens_details", "reasoning_tokens")
+        if thought and sent is not None and made is not None and all_of_it == sent + made + thought:
+            made += thought  # xAI counts reasoning beside completion_tokens, everyone else within
+        cached = count(usage, "prompt_tokens_details", "cached_tokens")
+        for other in ("prompt_cache_hit_tokens", "cached_tokens"):  # DeepSeek, Moonshot
+            cached = count(usage, other) if cached is None else cached
+        return Usage(sent, made, cached, thought)
+
+    def _partial_text(self, body: Any) -> str:
+        message = _first_choice(body).get("message") if isinstance(body, dict) else None
+        return _content(message.get("content"))[0] if isinstance(message, dict) else ""
+
+    def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
+        kind = error_class(fault, self.error_words)
+        if fault.status == 402 and headers.get("retry-after"):
+            return errors.RateLimitError  # OpenRouter: credit is held by requests in flight
+        if fault.status == 400 and "incorrect api key" in fault.message.lower():
+            return errors.AuthenticationError  # xAI, whose error code is prose
+        if fault.status == 403 and _moderated(fault):
+            return errors.ContentBlockedError
+        if fault.status == 403 and fault.error.get("resets_at"):
+            return errors.QuotaExceededError
+        if kind is errors.RateLimitError and "per-day" in fault.message:
+            return errors.QuotaExceededError
+        if fault.status == 400 and "not a valid model id" in fault.message.lower():
+            return errors.ModelNotFoundError
+        return kind
+
+
+def _message(message: Message) -> dict[str, Any]:
+    out: dict[str, Any] = {"role": message.role}
+    if message.images:
+        text = [{"type": "text", "text": message.content}] if message.content else []
+        out["content"] = [*text, *({"type": "image_url", "image_url": {"url": load_image(i).data_url}} for i in message.images)]
+    else:
+        out["content"] = message.content or (None if message.tool_calls else "")
+    if message.tool_calls:
+        out["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments_text(call)}}
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id:
+        out["tool_call_id"] = message.tool_call_id
+    return out
+
+
+def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    name, description, parameters, rest = tool_parts(tool)
+    function: dict[str, Any] = {"name": name, "parameters": parameters, **rest}
+    if description:
+        function["description"] = description
+    return {"type": "function", "function": function}
+
+
+def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    choices = body.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, dict) else {}
+
+
+def _content(content: Any) -> tuple[str, str | None, Any]:
+    """Text, thinking and object of a message's content: a string, a list of parts (Mistral), or an object (Cloudflare)."""
+    if isinstance(content, dict):
+        return json.dumps(content, ensure_ascii=False), None, content
+    if not isinstance(content, list):
+        return _string(content) or "", None, None
+    texts, thoughts = [], []
+    for part in content:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, dict) and part.get("type") == "thinking":
+            inner = part.get("thinking")
+            pieces = inner if isinstance(inner, list) else [inner]
+            thoughts += [_string(piece.get("text") if isinstance(piece, dict) else piece) or "" for piece in pieces]
+        elif isinstance(part, dict) and part.get("type", "text") in ("text", "output_text"):
+            texts.append(_string(part.get("text")) or "")
+    return "".join(texts), "".join(thoughts) or None, None
+
+
+def _tool_calls(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
+    calls = []
+    for call in message.get("tool_calls") or ():
+        function = call.get("function") or {}
+        custom = call.get("custom") or {}
+        if custom.get("name"):
+            calls.append(ToolCall(call.get("id") or "", custom["name"], None, custom.get("input") or ""))
+        else:
+            calls.append(tool_call(call.get("id"), function.get("name"), function.get("arguments")))
+    legacy = message.get("function_call") or {}
+    if not calls and legacy.get("name"):
+        calls.append(tool_call("", legacy["name"], legacy.get("arguments")))
+    return tuple(calls)
+
+
+def _moderated(fault: Fault) -> bool:
+    metadata = fault.error.get("metadata")
+    return isinstance(metadata, dict) and bool(
+        metadata.get("reasons") or metadata.get("flagged_input") or metadata.get("patterns")
+    )
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,93 @@
+"""Keys that a provider echoes are taken out of an error before anyone sees it.
+
+What an error means is decided on the reply as it came; only what the error shows is changed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+
+from llm_sync.config.models import ProviderConfig, is_credential
+from llm_sync.errors import LLMConnectorError
+
+SHOWN = "[key]"
+_SHORTEST = 8  # characters; what is shorter is a word that local servers want in a key's place ("none", "ollama")
+_LONG = 12  # characters from which the beginning of a key tells the key
+_REST = r"[^\s\"'<>\\,;)]*"
+_MASK = re.compile(r"\*{2,}|\.{3,}|…|•{2,}")  # as providers abbreviate keys: "sk-ab***wxyz"
+_AROUND = 64  # characters looked at on either side of a mask
+
+
+class Scrubber:
+    """Takes one provider's secrets out of texts and errors. Immutable."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = sorted({secret for secret in secrets if len(secret) >= _SHORTEST}, key=len, reverse=True)
+        forms: list[str] = []
+        for secret in self._secrets:
+            spellings = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), html.escape(secret)}
+            spellings.add(secret.replace("/", "\\/"))
+            forms += map(re.escape, sorted(spellings, key=len, reverse=True))
+            if len(secret) >= _LONG:  # also where a message was cut within it
+                forms.append(re.escape(secret[: max(6, min(12, len(secret) // 4))]) + _REST)
+        self._pattern = re.compile("|".join(forms)) if forms else None
+
+    def text(self, text: str) -> str:
+        """``text`` with every secret, whole, quoted or abbreviated, as ``[key]``."""
+        if self._pattern is None:
+            return text
+        text = self._pattern.sub(SHOWN, text)
+        pieces, done = [], 0
+        for mask in _MASK.finditer(text):
+            before, after = text[max(done, mask.start() - _AROUND) : mask.start()], text[mask.end() : mask.end() + _AROUND]
+            head = max(_overlap(before, secret) for secret in self._secrets)
+            tail = max(_overlap(secret, after) for secret in self._secrets)
+            if mask.start() >= done and (head > 1 or tail > 1):
+                pieces += [text[done : mask.start() - head], SHOWN]
+                done = mask.end() + tail
+        return "".join([*pieces, text[done:]]) if pieces else text
+
+    def error(self, error: LLMConnectorError) -> None:
+        """Change ``error`` so that nothing it carries shows a secret."""
+        if self._pattern is None:
+            return
+        error.args = self._value(error.args)
+        for name, value in vars(error).items():
+            setattr(error, name, self._attribute(value))
+
+    def _attribute(self, value: Any) -> Any:
+        try:
+            return self._value(value)
+        except RecursionError:
+            return None  # a body too deep to be looked through
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return type(value)(*map(self._value, value))
+        if isinstance(value, (list, tuple)):
+            return type(value)(map(self._value, value))
+        if isinstance(value, Mapping):
+            return {self._value(key): self._value(item) for key, item in value.items()}
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return dataclasses.replace(value, **{f.name: self._value(getattr(value, f.name)) for f in dataclasses.fields(value)})
+        return value
+
+
+def secrets_in(config: ProviderConfig, base_url: str) -> list[str]:
+    """What of a provider's headers, query and URL is secret, by the names the field uses."""
+    parts = urlsplit(base_url)
+    named = [*config.headers.items(), *config.query.items(), *parse_qsl(parts.query)]
+    values = [value for name, value in named if is_credential(name)]
+    return [*values, *(value.rpartition(" ")[2] for value in values), unquote(parts.password or "")]
+
+
+def _overlap(left: str, right: str) -> int:
+    """How many characters ``left`` ends with that ``right`` begins with."""
+    return next((size for size in range(min(len(left), len(right)), 0, -1) if left.endswith(right[:size])), 0)

@@ -1,0 +1,41 @@
+"""The errors of replies that nobody can read: no JSON, or JSON of another shape."""
+
+from __future__ import annotations
+
+from llm_sync import errors
+from llm_sync.errors import FieldProblem, UnusableAnswerError
+from llm_sync.models import ModelResponse, Reply
+from llm_sync.providers.guidance import Place
+
+
+def unreadable(reply: Reply, place: Place, request_id: str | None) -> UnusableAnswerError:
+    """The error of a good status whose body is no JSON: empty, cut off, a web page or other text."""
+    text = reply.content.decode("utf-8", "replace").strip()
+    if not text:
+        return errors.EmptyResponseError(
+            "the answer has an empty body", status=reply.status, request_id=request_id, retryable=True, guidance="Ask again."
+        )
+    cut = text[0] in "{["
+    found = "JSON that breaks off or is malformed" if cut else "an HTML page" if text[0] == "<" else "other text"
+    return errors.ResponseValidationError(
+        f"the answer is no JSON: {found}",
+        fields=(FieldProblem("$", "a JSON object", found),),
+        status=reply.status,
+        request_id=request_id,
+        retryable=cut,  # a connection that ended early: like a 502
+        guidance="Ask again." if cut else f"Check base_url ({place.base_url}) and what proxy stands in front of it.",
+    )
+
+
+def malformed(
+    reply: Reply, wrong: tuple[FieldProblem, ...], place: Place, request_id: str | None, response: ModelResponse | None
+) -> errors.ResponseValidationError:
+    """The error of a body that breaks the dialect's schema; ``response`` is what could be read of it."""
+    return errors.ResponseValidationError(
+        "the answer is not of this dialect's shape: " + "; ".join(str(field) for field in wrong),
+        fields=wrong,
+        status=reply.status,
+        request_id=request_id,
+        response=response,
+        guidance=f"Check type and base_url of provider {place.provider!r} ({place.dialect}, {place.base_url}).",
+    )
