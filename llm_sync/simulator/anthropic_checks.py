@@ -1,0 +1,206 @@
+"""What else Anthropic refuses of a Messages request: unknown keys, numbers, tools, thinking, schemas."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from llm_sync.simulator.answers import Asked
+from llm_sync.simulator.anthropic_messages import NEWEST, Refuse
+from llm_sync.simulator.catalogue import limits
+
+_KEY_NAMES = """
+    cache_control container context_management inference_geo max_tokens mcp_servers messages metadata model output_config
+    service_tier stop_sequences stream system temperature thinking tool_choice tools top_k top_p
+    """
+_KEYS = frozenset(_KEY_NAMES.split())
+_ONE_OF_TWO = re.compile(r"claude-(opus-4-[156]|sonnet-4-[56]|haiku-4-5)")
+_ADAPTIVE = re.compile(r"claude-(opus-(4-[678]|5)|sonnet-(4-6|5)|fable-5|mythos-5)")
+_TOOL_KEY_NAMES = """
+    name description input_schema type cache_control strict defer_loading allowed_callers eager_input_streaming
+    input_examples
+    """
+_TOOL_KEYS = frozenset(_TOOL_KEY_NAMES.split())
+_NEVER_FORCED = re.compile(r"claude-(fable|mythos)-5")
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
+_EFFORT_MODELS = re.compile(r"claude-(opus-(4-[5678]|5)|sonnet-(4-6|5)|fable-5|mythos-5)")
+_NOT_IN_SCHEMAS = {
+    "integer": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    "string": ("minLength", "maxLength"),
+    "array": ("maxItems", "uniqueItems"),
+}
+
+
+def check_keys(payload: Mapping[str, Any], betas: str, refuse: Refuse) -> None:
+    """Required keys are there, and no unknown one is: Anthropic takes nothing it does not know."""
+    for key in ("model", "max_tokens", "messages"):
+        if key not in payload:
+            refuse(f"{key}: Field required")
+    for key in payload:
+        if key not in _KEYS and not (key == "output_format" and "structured-outputs" in betas):
+            refuse(f"{key}: Extra inputs are not permitted")
+    if not isinstance(payload["model"], str) or not payload["model"]:
+        refuse("model: Input should be a valid string")
+
+
+def check_numbers(payload: Mapping[str, Any], model: str, refuse: Refuse) -> None:
+    """Types and ranges, and the sampling parameters a model no longer takes."""
+    wanted = payload["max_tokens"]
+    if isinstance(wanted, bool) or not isinstance(wanted, int):
+        refuse("max_tokens: Input should be a valid integer")
+    if wanted < 0:
+        refuse("max_tokens: Input should be greater than or equal to 0")
+    most = limits("anthropic", model)
+    if most and wanted > most.output:
+        refuse(f"max_tokens: {wanted} > {most.output}, which is the maximum allowed number of output tokens for {model}")
+    for name in ("temperature", "top_p"):
+        value = payload.get(name)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            refuse(f"{name}: Input should be a valid number")
+        if not 0 <= value <= 1:
+            refuse(f"{name}: Input should be {'greater than or equal to 0' if value < 0 else 'less than or equal to 1'}")
+    top_k = payload.get("top_k")
+    if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 0):
+        refuse("top_k: Input should be a valid integer, 0 or more")
+    given = [name for name in ("temperature", "top_p", "top_k") if payload.get(name) is not None]
+    if given and NEWEST.match(model):
+        refuse(f"`{given[0]}` is deprecated for this model.")
+    if {"temperature", "top_p"} <= set(given) and _ONE_OF_TWO.match(model):
+        refuse("`temperature` and `top_p` cannot both be specified for this model. Please use only one.")
+    stops = payload.get("stop_sequences")
+    if stops is not None and (not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops)):
+        refuse("stop_sequences: Input should be a valid list of strings")
+    if any(not stop.strip() for stop in stops or ()):
+        refuse("stop_sequences: each stop sequence must contain non-whitespace")
+
+
+def read_tools(payload: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None:
+    """The tools and whether one has to be called."""
+    tools, choice = payload.get("tools"), payload.get("tool_choice")
+    if not tools:
+        if choice is not None:
+            refuse("tool_choice may only be specified while providing tools.")
+        return
+    if not isinstance(tools, list):
+        refuse("tools: Input should be a valid list")
+    found = [entry for index, tool in enumerate(tools) for entry in _read_tool(tool, f"tools.{index}", refuse)]
+    asked.tools = found
+    if choice is None:
+        return
+    kind = choice.get("type") if isinstance(choice, dict) else None
+    if kind not in ("auto", "any", "tool", "none"):
+        refuse("tool_choice: Input should be an object with a type of 'auto', 'any', 'tool' or 'none'")
+    if kind == "tool":
+        asked.tools = [tool for tool in found if tool[0] == choice.get("name")]
+        if not asked.tools:
+            refuse(f"Tool {choice.get('name')!r} not found in provided tools")
+    asked.forced = kind in ("any", "tool")
+    if asked.forced and _NEVER_FORCED.match(asked.model):
+        refuse("tool_choice: forcing tool use is not supported by this model.")
+
+
+def _read_tool(tool: Any, place: str, refuse: Refuse) -> list[tuple[str, Any]]:
+    """A tool of the caller's own; those that run at the provider are none to call here."""
+    if not isinstance(tool, dict):
+        refuse(f"{place}: Input should be a valid dictionary")
+    kind = tool.get("type", "custom")
+    if kind != "custom":
+        if not isinstance(kind, str) or not re.search(r"_\d{8}$|mcp_toolset", kind):
+            refuse(f"{place}: Input tag {kind!r} found using 'type' does not match any of the expected tags")
+        return []
+    for key in tool:
+        if key not in _TOOL_KEYS:
+            refuse(f"{place}.custom.{key}: Extra inputs are not permitted")
+    if not isinstance(tool.get("name"), str) or not re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", tool["name"]):
+        refuse(f"{place}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
+    schema = tool.get("input_schema")
+    if not isinstance(schema, dict):
+        refuse(f"{place}.custom.input_schema: Field required")
+    if schema.get("type") != "object":
+        refuse(f"{place}.custom.input_schema.type: Input should be 'object'")
+    return [(tool["name"], schema)]
+
+
+def read_thinking(payload: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None:
+    """Whether the model thinks first; sets ``asked.reasoning`` to 1 when it does."""
+    thinking = payload.get("thinking")
+    if thinking is None:
+        return
+    kind = thinking.get("type") if isinstance(thinking, dict) else None
+    if kind not in ("enabled", "disabled", "adaptive"):
+        refuse("thinking: Input should be an object with a type of 'enabled', 'disabled' or 'adaptive'")
+    if kind == "disabled":
+        return
+    if kind == "enabled":
+        if NEWEST.match(asked.model):
+            refuse('"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive".')
+        budget = thinking.get("budget_tokens")
+        if isinstance(budget, bool) or not isinstance(budget, int):
+            refuse("thinking.enabled.budget_tokens: Field required")
+        if budget < 1024:
+            refuse("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
+        if budget >= payload["max_tokens"]:
+            refuse("`max_tokens` must be greater than `thinking.budget_tokens`.")
+    elif not _ADAPTIVE.match(asked.model):
+        refuse("adaptive thinking is not supported on this model")
+    if payload.get("temperature") not in (None, 1):
+        refuse("`temperature` may only be set to 1 when thinking is enabled.")
+    if asked.forced:
+        refuse("Thinking may not be enabled when tool_choice forces tool use.")
+    asked.reasoning = 1
+
+
+def read_output(payload: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None:
+    """The effort, and the schema the text has to follow."""
+    config = payload.get("output_config") or {}
+    if not isinstance(config, dict):
+        refuse("output_config: Input should be a valid dictionary")
+    for key in config:
+        if key not in ("effort", "format", "task_budget"):
+            refuse(f"output_config.{key}: Extra inputs are not permitted")
+    effort = config.get("effort")
+    if effort is not None and not _EFFORT_MODELS.match(asked.model):
+        refuse("This model does not support the effort parameter.")
+    if effort is not None and effort not in _EFFORTS:
+        refuse(f"output_config.effort: Input should be {', '.join(repr(known) for known in _EFFORTS)}")
+    place = "output_config.format" if config.get("format") is not None else "output_format"
+    wanted = config.get("format") or payload.get("output_format")
+    if wanted is None:
+        return
+    schema = wanted.get("schema") if isinstance(wanted, dict) and wanted.get("type") == "json_schema" else None
+    if not isinstance(schema, dict):
+        refuse(f"{place}: Input should have a type of 'json_schema' and a schema")
+    _check_schema(schema, f"{place}.schema", refuse)
+    asked.schema = schema
+
+
+def has_cache_control(payload: Mapping[str, Any]) -> bool:
+    """Whether any block of the prompt is marked for the cache."""
+    blocks = [payload, *(payload.get("tools") or ())]
+    for content in (payload.get("system"), *(message.get("content") for message in payload["messages"])):
+        blocks += content if isinstance(content, list) else []
+    return any(isinstance(block, dict) and block.get("cache_control") for block in blocks)
+
+
+def _check_schema(schema: Any, place: str, refuse: Refuse) -> None:
+    if not isinstance(schema, Mapping):
+        return
+    kind = schema.get("type")
+    for keyword in _NOT_IN_SCHEMAS.get(kind, ()) if isinstance(kind, str) else ():
+        if keyword in schema:
+            refuse(f"{place}: For '{kind}' type, property '{keyword}' is not supported")
+    if kind == "object" and schema.get("additionalProperties") is not False:
+        refuse(f"{place}: For 'object' type, 'additionalProperties' must be explicitly set to false")
+    for group in ("properties", "$defs", "definitions"):
+        found = schema.get(group)
+        for entry in found.values() if isinstance(found, Mapping) else ():
+            _check_schema(entry, place, refuse)
+    _check_schema(schema.get("items"), place, refuse)
+    for group in ("anyOf", "allOf"):
+        found = schema.get(group)
+        for entry in found if isinstance(found, list) else ():
+            _check_schema(entry, place, refuse)

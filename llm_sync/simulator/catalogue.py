@@ -1,0 +1,120 @@
+"""The models each simulated provider lists, and the limits they have there.
+
+Names matching none of these are served too, without limits; see ``dialect.unknown_model`` for those that are not.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Limits(NamedTuple):
+    """Tokens: the context window, and the most that may be asked for as output."""
+
+    window: int
+    output: int
+
+
+# name or prefix, first match wins
+_LIMITS = {
+    "openai": (
+        ("gpt-4o", Limits(128_000, 16_384)),
+        ("chatgpt-4o", Limits(128_000, 16_384)),
+        ("gpt-4.1", Limits(1_047_576, 32_768)),
+        ("gpt-4-turbo", Limits(128_000, 4_096)),
+        ("gpt-4", Limits(8_192, 8_192)),
+        ("gpt-3.5", Limits(16_385, 4_096)),
+        ("gpt-5", Limits(400_000, 128_000)),
+        ("o1", Limits(200_000, 100_000)),
+        ("o3", Limits(200_000, 100_000)),
+        ("o4", Limits(200_000, 100_000)),
+    ),
+    "anthropic": (
+        ("claude-3-5-haiku", Limits(200_000, 8_192)),
+        ("claude-3-5", Limits(200_000, 8_192)),
+        ("claude-3-7", Limits(200_000, 64_000)),
+        ("claude-3", Limits(200_000, 4_096)),
+        ("claude-opus-4-0", Limits(200_000, 32_000)),
+        ("claude-opus-4-1", Limits(200_000, 32_000)),
+        ("claude-opus-4-2", Limits(200_000, 32_000)),
+        ("claude-opus-4-5", Limits(200_000, 64_000)),
+        ("claude-haiku", Limits(200_000, 64_000)),
+        ("claude-sonnet-4", Limits(200_000, 64_000)),
+        ("claude-", Limits(1_000_000, 128_000)),
+    ),
+    "gemini": (
+        ("gemini-2.0", Limits(1_048_576, 8_192)),
+        ("gemini-", Limits(1_048_576, 65_536)),
+        ("gemma-", Limits(131_072, 8_192)),
+    ),
+}
+_LIMITS["openrouter"] = tuple(
+    (f"{maker}/{name}", limits)
+    for maker, provider in (("openai", "openai"), ("anthropic", "anthropic"), ("google", "gemini"))
+    for name, limits in _LIMITS[provider]
+)
+
+_LISTED = {
+    "openai": """
+        gpt-4o-mini gpt-4o-mini-2024-07-18 gpt-4o gpt-4o-2024-08-06 gpt-4.1 gpt-4.1-mini gpt-4.1-nano gpt-4-turbo gpt-4
+        gpt-3.5-turbo gpt-5 gpt-5-2025-08-07 gpt-5-mini gpt-5-nano gpt-5-chat-latest gpt-5.1 gpt-5.2 gpt-5-pro gpt-5-codex
+        o1 o3 o3-mini o4-mini o3-pro text-embedding-3-small text-embedding-3-large omni-moderation-latest gpt-image-1
+        whisper-1 tts-1 gpt-realtime
+        """,
+    "anthropic": """
+        claude-opus-5 claude-sonnet-5 claude-fable-5 claude-mythos-5 claude-opus-4-8 claude-opus-4-7 claude-opus-4-6
+        claude-sonnet-4-6 claude-opus-4-5-20251101 claude-haiku-4-5-20251001 claude-sonnet-4-5-20250929
+        claude-opus-4-1-20250805 claude-opus-4-20250514 claude-sonnet-4-20250514 claude-3-7-sonnet-20250219
+        claude-3-5-sonnet-20241022 claude-3-5-haiku-20241022 claude-3-5-sonnet-20240620 claude-3-opus-20240229
+        claude-3-sonnet-20240229 claude-3-haiku-20240307
+        """,
+    "gemini": """
+        gemini-2.5-flash gemini-2.5-pro gemini-2.5-flash-lite gemini-2.5-flash-image gemini-2.5-flash-preview-tts
+        gemini-2.5-pro-preview-tts gemini-2.0-flash gemini-2.0-flash-001 gemini-2.0-flash-lite gemini-2.0-flash-lite-001
+        gemini-2.0-flash-exp gemini-3-pro-preview gemini-3-flash-preview gemini-3-pro-image-preview gemini-3.6-flash
+        gemini-3.7-flash gemini-flash-latest gemini-flash-lite-latest gemini-pro-latest gemini-robotics-er-1.5-preview
+        gemini-2.5-computer-use-preview gemini-2.5-flash-native-audio-latest gemini-2.0-flash-live-001
+        gemini-live-2.5-flash-preview gemini-exp-1206 gemma-3-1b-it gemma-3-4b-it gemma-3-12b-it gemma-3-27b-it
+        gemma-3n-e4b-it gemma-3n-e2b-it gemma-4-12b-it gemma-4-27b-it embedding-001 text-embedding-004 gemini-embedding-exp
+        gemini-embedding-001 gemini-embedding-002 aqa imagen-3.0-generate-002 imagen-4.0-generate-001
+        imagen-4.0-ultra-generate-001 imagen-4.0-fast-generate-001 veo-2.0-generate-001 veo-3.0-generate-001
+        veo-3.0-fast-generate-001 veo-3.1-generate-preview veo-3.1-fast-generate-preview lyria-realtime-exp lyria-2
+        learnlm-2.0-flash-experimental deep-research-pro-preview gemini-3-deep-think-preview nano-banana
+        """,
+    "openrouter": """
+        openai/gpt-4o-mini openai/gpt-4o openai/gpt-4.1-mini openai/gpt-5-mini anthropic/claude-sonnet-4.5
+        anthropic/claude-haiku-4.5 google/gemini-2.5-flash google/gemini-2.5-pro meta-llama/llama-3.3-70b-instruct
+        mistralai/mistral-small-3.2-24b-instruct deepseek/deepseek-chat-v3.1 qwen/qwen3-30b-a3b-instruct-2507
+        moonshotai/kimi-k2-0905 z-ai/glm-4.6 x-ai/grok-4
+        """,
+}
+
+LISTED: dict[str, tuple[str, ...]] = {provider: tuple(names.split()) for provider, names in _LISTED.items()}
+
+# what a short name is answered under
+DATED = {
+    "gpt-4o-mini": "gpt-4o-mini-2024-07-18",
+    "gpt-4o": "gpt-4o-2024-08-06",
+    "gpt-4.1": "gpt-4.1-2025-04-14",
+    "gpt-4.1-mini": "gpt-4.1-mini-2025-04-14",
+    "gpt-5": "gpt-5-2025-08-07",
+    "gpt-5-mini": "gpt-5-mini-2025-08-07",
+    "gpt-5-nano": "gpt-5-nano-2025-08-07",
+    "o3-mini": "o3-mini-2025-01-31",
+    "o4-mini": "o4-mini-2025-04-16",
+    "claude-haiku-4-5": "claude-haiku-4-5-20251001",
+    "claude-sonnet-4-5": "claude-sonnet-4-5-20250929",
+    "claude-opus-4-5": "claude-opus-4-5-20251101",
+    "claude-opus-4-1": "claude-opus-4-1-20250805",
+    "claude-sonnet-4-0": "claude-sonnet-4-20250514",
+    "claude-opus-4-0": "claude-opus-4-20250514",
+    "claude-3-7-sonnet-latest": "claude-3-7-sonnet-20250219",
+    "claude-3-5-haiku-latest": "claude-3-5-haiku-20241022",
+    "gemini-flash-latest": "gemini-3.6-flash",
+    "gemini-pro-latest": "gemini-3-pro-preview",
+}
+
+
+def limits(provider: str, model: str) -> Limits | None:
+    """The limits of a model, None for a name nobody lists."""
+    return next((found for prefix, found in _LIMITS[provider] if model.startswith(prefix)), None)

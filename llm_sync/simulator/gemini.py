@@ -1,0 +1,216 @@
+"""Gemini's door: ``POST /models/MODEL:generateContent`` and the paged ``GET /models``."""
+
+from __future__ import annotations
+
+import base64
+import random
+from typing import Any, NoReturn
+
+from llm_sync.simulator import gemini_checks as checks
+from llm_sync.simulator.answers import Answer, Asked, answer, weigh
+from llm_sync.simulator.catalogue import DATED, Limits, limits
+from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, unknown_model
+
+_STATUS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_HEADERS = (
+    ("content-type", "application/json; charset=UTF-8"),
+    ("server", "scaffolding on HTTPServer2"),
+    ("server-timing", "gfet4t7; dur=12"),
+    ("vary", "Origin, X-Origin, Referer"),
+    ("x-content-type-options", "nosniff"),
+)
+_SUFFIX = ":generateContent"
+_NO_PAGE = (
+    b"<!DOCTYPE html>\n<html lang=en>\n<title>Error 404 (Not Found)</title>\n<p>The requested URL was not found on this server.\n"
+)
+
+
+class Gemini(Dialect):
+    """Base URL ends in ``/v1beta``; keys in ``x-goog-api-key`` (or, as the real one takes it, in the query)."""
+
+    name = "gemini"
+    provider = "gemini"
+
+    def key_of(self, call: Call) -> str | None:
+        """From x-goog-api-key or the query."""
+        return call.headers.get("x-goog-api-key") or call.query.get("key") or None
+
+    def model_of(self, call: Call) -> str:
+        """From the path, with or without its second models/."""
+        name, colon, _ = call.path.removeprefix("/models/").rpartition(":")
+        return name.removeprefix("models/") if colon and call.path.startswith("/models/") else ""
+
+    def reply(self, call: Call) -> Response:
+        """Answers, or raises Refusal: path and key first, as the provider does."""
+        if call.path == "/models" or (call.path.startswith("/models/") and ":" not in call.path):
+            wanted = "GET"
+        elif call.path.startswith("/models/") and call.path.endswith(_SUFFIX):
+            wanted = "POST"
+        else:
+            wanted = ""
+        if call.method != wanted:  # Google's front end knows no such route and answers with a page
+            raise Refusal(Response(404, _NO_PAGE, (("content-type", "text/html; charset=UTF-8"),)))
+        self._authenticate(call)
+        return self._generate(call) if wanted == "POST" else self._models(call)
+
+    def refuse_stream(self, call: Call) -> NoReturn:
+        """Names the switch."""
+        self.refuse(f"The simulator never streams and defers nothing: {call.stream} asked for it.")
+
+    def refuse(self, message: str, status: int = 400, details: list[Any] | None = None) -> NoReturn:
+        """Raises the Refusal in the shape of google.rpc.Status."""
+        raise Refusal(self.error(status, message, details))
+
+    def error(self, status: int, message: str, details: list[Any] | None = None) -> Response:
+        """An error that is about no parameter."""
+        error: dict[str, Any] = {
+            "code": status,
+            "message": message,
+            "status": _STATUS.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT"),
+        }
+        if details:
+            error["details"] = details
+        return Response(status, {"error": error}, _HEADERS)
+
+    def _authenticate(self, call: Call) -> None:
+        key = self.key_of(call)
+        if key and call.headers.get("authorization"):
+            self.refuse("Multiple authentication credentials received. Please pass only one.")
+        if key is None:
+            if call.headers.get("authorization"):
+                self.refuse("Request had invalid authentication credentials. Expected OAuth 2 access token.", 401)
+            self.refuse(
+                "Method doesn't allow unregistered callers. Please use API Key or other form of API consumer identity.", 403
+            )
+        if not call.accepts(key):
+            info = {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "API_KEY_INVALID",
+                "domain": "googleapis.com",
+                "metadata": {"service": "generativelanguage.googleapis.com"},
+            }
+            message = "API key not valid. Please pass a valid API key."
+            local = {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US", "message": message}
+            self.refuse(message, 400, [info, local])
+
+    def _generate(self, call: Call) -> Response:
+        if call.problem:
+            self.refuse(f"Invalid JSON payload received. {call.problem}")
+        if not isinstance(call.payload, dict):
+            self.refuse('Invalid JSON payload received. Unknown name "": Root element must be a message.')
+        if unknown_model(call.model) or not checks.generates(call.model):
+            self.refuse(
+                f"models/{call.model} is not found for API version v1beta, or is not supported for generateContent. "
+                "Call ListModels to see the list of available models and their supported methods.",
+                404,
+            )
+        request = checks.read_request(call.payload, call.model, self.refuse)
+        turns, prompt = checks.read_contents(request, self.refuse)
+        config = request["generation_config"]
+        asked = Asked("gemini", call.model, turns, (call.seed, config.get("seed")), limit=config.get("max_output_tokens"))
+        asked.stops = tuple(config.get("stop_sequences") or ())
+        checks.read_format(config, asked, self.refuse)
+        checks.read_tools(request, asked, self.refuse)
+        prompt += weigh(call.payload.get("tools"))
+        most = limits("gemini", call.model)
+        if most and prompt > most.window:
+            self.refuse(f"The input token count ({prompt}) exceeds the maximum number of tokens allowed ({most.window}).")
+        found = answer(asked)
+        if checks.thinks(call.model, config.get("thinking_config") or {}):
+            asked.reasoning = 20 + found.number % 61
+            found = answer(asked)
+        return self._response(call, config, found, prompt)
+
+    def _response(self, call: Call, config: dict[str, Any], found: Answer, prompt: int) -> Response:
+        parts: list[dict[str, Any]] = []
+        thinking = config.get("thinking_config") or {}
+        if thinking.get("include_thoughts") and found.reasoning:
+            parts.append({"text": "A short answer that names the prompt will do.", "thought": True})
+        if found.tool and not found.cut:
+            part: dict[str, Any] = {"functionCall": {"name": found.tool, "args": found.arguments}}
+            if call.model.startswith("gemini-3"):
+                part["thoughtSignature"] = base64.b64encode(found.number.to_bytes(8, "big") * 4).decode()
+            parts.append(part)
+        elif found.text and not found.tool:
+            parts.append({"text": found.text})
+        content: dict[str, Any] = {"parts": parts, "role": "model"} if parts else {"role": "model"}
+        # a call cut by the limit leaves nothing behind, and what was not generated is absent, not 0
+        visible = found.tokens if parts and not (found.tool and found.cut) else 0
+        usage: dict[str, Any] = {"promptTokenCount": prompt}
+        if visible:
+            usage["candidatesTokenCount"] = visible
+        usage["totalTokenCount"] = prompt + visible + found.reasoning
+        if prompt >= 2048 and found.number % 2:
+            usage["cachedContentTokenCount"] = prompt * 3 // 4
+        usage["promptTokensDetails"] = [{"modality": "TEXT", "tokenCount": prompt}]
+        if found.reasoning:
+            usage["thoughtsTokenCount"] = found.reasoning
+        body = {
+            "candidates": [{"content": content, "finishReason": "MAX_TOKENS" if found.cut else "STOP", "index": 0}],
+            "usageMetadata": usage,
+            "modelVersion": DATED.get(call.model, call.model),
+            "responseId": base64.urlsafe_b64encode(random.getrandbits(128).to_bytes(16, "big")).decode().rstrip("="),
+        }
+        headers = (*_HEADERS, ("x-gemini-service-tier", "standard"))
+        return Response(200, body, headers, (prompt, visible + found.reasoning))
+
+    def _models(self, call: Call) -> Response:
+        """``pageSize`` (50, at most 1000) and ``pageToken``; the last page has no ``nextPageToken``."""
+        names = list(call.models)
+        wanted = call.path[len("/models/") :]
+        if wanted:
+            if wanted not in names:
+                self.refuse(f"Model is not found: models/{wanted} for api version v1beta", 404)
+            return Response(200, _item(wanted), _HEADERS)
+        asked = call.query.get("pageSize") or call.query.get("page_size") or "50"
+        page_token = call.query.get("pageToken") or call.query.get("page_token")
+        try:
+            size = int(asked) or 50
+        except ValueError:
+            self.refuse(f"Invalid value at 'page_size' (TYPE_INT32), \"{asked[:40]}\"")
+        if size < 0:
+            self.refuse("* ListModelsRequest.page_size: page_size must not be negative")
+        size = min(size, 1000)
+        start = _start(page_token, len(names)) if page_token else 0
+        if start is None:
+            self.refuse("* ListModelsRequest.page_token: page_token is invalid")
+        body: dict[str, Any] = {"models": [_item(name) for name in names[start : start + size]]}
+        if start + size < len(names):
+            body["nextPageToken"] = _page_token(start + size)
+        return Response(200, body, _HEADERS)
+
+
+def _page_token(start: int) -> str:
+    return base64.urlsafe_b64encode(f"simulated:{start}".encode()).decode()
+
+
+def _start(page_token: str, count: int) -> int | None:
+    return next((start for start in range(count) if _page_token(start) == page_token), None)
+
+
+def _item(name: str) -> dict[str, Any]:
+    most = limits("gemini", name) or Limits(2_048, 1)
+    item: dict[str, Any] = {
+        "name": f"models/{name}",
+        "version": "001",
+        "displayName": name.replace("-", " ").title(),
+        "description": "A simulated model.",
+        "inputTokenLimit": most.window,
+        "outputTokenLimit": most.output,
+        "supportedGenerationMethods": checks.methods(name),
+    }
+    if checks.generates(name):
+        item |= {"temperature": 1, "maxTemperature": 2, "topP": 0.95, "topK": 64}
+        if checks.thinks(name, {}):
+            item["thinking"] = True
+    return item

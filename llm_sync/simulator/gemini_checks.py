@@ -1,0 +1,267 @@
+"""What Gemini refuses, and how its request is read: proto JSON takes lowerCamel and snake_case, and no unknown name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from llm_sync.simulator.answers import Asked, count, image_text
+from llm_sync.simulator.catalogue import limits
+
+Refuse = Callable[..., NoReturn]  # refuse(message, status=400)
+
+_REQUEST = """
+    model contents system_instruction generation_config tools tool_config safety_settings cached_content labels service_tier store
+    """
+_CONFIG = """
+    temperature top_p top_k max_output_tokens stop_sequences seed candidate_count presence_penalty frequency_penalty
+    response_mime_type response_schema response_json_schema response_format response_modalities thinking_config logprobs
+    response_logprobs speech_config media_resolution enable_enhanced_civic_answers image_config
+    """
+_PART = """
+    text inline_data file_data function_call function_response executable_code code_execution_result thought thought_signature
+    video_metadata tool_call tool_response part_metadata media_resolution
+    """
+_TOOL = """
+    function_declarations google_search google_search_retrieval code_execution url_context computer_use google_maps file_search
+    mcp_servers
+    """
+_TOOL_CONFIG = "function_calling_config retrieval_config include_server_side_tool_invocations"
+_FUNCTION = "name description parameters parameters_json_schema response response_json_schema behavior"
+_SCHEMA = """
+    type format title description nullable enum max_items min_items properties required min_properties max_properties min_length
+    max_length pattern example any_of property_ordering default items minimum maximum
+    """
+_TYPES = ("STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL", "TYPE_UNSPECIFIED")
+_NOT_TEXT = re.compile(r"(text-)?embedding|gemini-embedding|imagen|veo|lyria|aqa|.*-live-|.*native-audio|gemini-live")
+_HUMP = re.compile(r"(?<=[a-z0-9])[A-Z]")
+
+
+def generates(model: str) -> bool:
+    """Whether generateContent is served for a model of this name."""
+    return bool(model) and not _NOT_TEXT.match(model)
+
+
+def methods(model: str) -> list[str]:
+    """What the listing says a model supports."""
+    if generates(model):
+        return ["generateContent", "countTokens"]
+    return ["embedContent"] if "embedding" in model else ["predict"] if "imagen" in model else ["bidiGenerateContent"]
+
+
+def thinks(model: str, settings: Mapping[str, Any]) -> bool:
+    """Whether thoughts are billed before the answer."""
+    if not re.match(r"gemini-(2\.5|[3-9]|flash|pro)", model) or "image" in model or "tts" in model:
+        return False
+    return settings.get("thinking_budget") != 0 and ("lite" not in model or bool(settings))
+
+
+def read_request(payload: Mapping[str, Any], model: str, refuse: Refuse) -> dict[str, Any]:
+    """The request with its names in snake_case, its generation config checked."""
+    request = _message(payload, _REQUEST, "", refuse)
+    config = request["generation_config"] = _message(request.get("generation_config") or {}, _CONFIG, "generation_config", refuse)
+    if config.get("thinking_config") is not None:
+        allowed = "thinking_budget thinking_level include_thoughts"
+        config["thinking_config"] = _message(config["thinking_config"], allowed, "generation_config.thinking_config", refuse)
+        _check_thinking(config["thinking_config"], model, refuse)
+    _number(config, "temperature", 0, 2, refuse)
+    _number(config, "top_p", 0, 1, refuse)
+    for name in ("top_k", "max_output_tokens", "seed", "candidate_count"):
+        _whole(config, name, refuse)
+    most, wanted = limits("gemini", model), config.get("max_output_tokens")
+    if wanted is not None and (wanted < 1 or (most and wanted > most.output)):
+        refuse(
+            f"Unable to submit request because it has a maxOutputTokens value of {wanted} but the supported range is "
+            f"from 1 (inclusive) to {most.output + 1 if most else 2**31} (exclusive)."
+        )
+    if config.get("candidate_count") not in (None, 1):
+        refuse("Multiple candidates is not enabled for this model")
+    stops = config.get("stop_sequences")
+    if stops is not None and (not isinstance(stops, list) or not all(isinstance(stop, str) and stop for stop in stops)):
+        refuse("Invalid value at 'generation_config.stop_sequences' (TYPE_STRING)")
+    if stops and len(stops) > 5:
+        refuse("* GenerateContentRequest.generation_config.stop_sequences: at most 5 stop sequences are allowed")
+    return request
+
+
+def read_contents(request: Mapping[str, Any], refuse: Refuse) -> tuple[list[tuple[str, str]], int]:
+    """The turns, the system instruction first, and their tokens."""
+    contents = request.get("contents")
+    if not contents:
+        refuse("* GenerateContentRequest.contents: contents is not specified\n")
+    if isinstance(contents, dict):
+        contents = [contents]
+    if not isinstance(contents, list):
+        refuse("Invalid value at 'contents' (type.googleapis.com/google.ai.generativelanguage.v1beta.Content)")
+    turns: list[tuple[str, str]] = []
+    images = 0
+    system = request.get("system_instruction")
+    if system is not None:
+        text, images = _parts(_message(system, "role parts", "system_instruction", refuse), "system_instruction", refuse)
+        turns.append(("system", text))
+    for index, entry in enumerate(contents):
+        place = f"contents[{index}]"
+        content = _message(entry, "role parts", place, refuse)
+        if content.get("role") not in (None, "", "user", "model", "function"):
+            refuse("Please use a valid role: user, model.")
+        text, seen = _parts(content, place, refuse)
+        images += seen
+        role = "assistant" if content.get("role") == "model" else "user"
+        turns.append((role, text))
+    return turns, sum(count(text) + 1 for _, text in turns) + 258 * images
+
+
+def read_format(config: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None:
+    """What the text has to be: JSON, and an instance of which schema."""
+    mime = config.get("response_mime_type")
+    schema, subset = config.get("response_json_schema"), config.get("response_schema")
+    if mime not in (None, "", "text/plain", "application/json", "text/x.enum"):
+        refuse("* GenerateContentRequest.generation_config.response_mime_type: not an allowed mime type")
+    if (schema is not None or subset is not None) and mime not in ("application/json", "text/x.enum"):
+        refuse(
+            "Function calling or a response schema with response mime type 'text/plain' is unsupported; use 'application/json'"
+        )
+    if schema is not None and subset is not None:
+        refuse("response_json_schema and response_schema cannot both be set")
+    if subset is not None:
+        subset = check_schema(subset, "generation_config.response_schema", refuse)
+    asked.schema = schema if schema is not None else subset
+    asked.any_json = mime == "application/json"
+
+
+def read_tools(request: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None:
+    """The functions, and whether one has to be called."""
+    found: list[tuple[str, Any]] = []
+    tools = request.get("tools") or []
+    for index, entry in enumerate(tools if isinstance(tools, list) else [tools]):
+        tool = _message(entry, _TOOL, f"tools[{index}]", refuse)
+        declarations = tool.get("function_declarations") or []
+        for number, each in enumerate(declarations if isinstance(declarations, list) else [declarations]):
+            place = f"tools[{index}].function_declarations[{number}]"
+            function = _message(each, _FUNCTION, place, refuse)
+            if not isinstance(function.get("name"), str) or not re.fullmatch(
+                r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}", function["name"]
+            ):
+                refuse(f"* GenerateContentRequest.{place}.name: Invalid function name.")
+            schema = function.get("parameters_json_schema")
+            if function.get("parameters") is not None:
+                schema = check_schema(function["parameters"], f"{place}.parameters", refuse)
+            found.append((function["name"], schema or {"type": "object"}))
+    asked.tools = found
+    config = _message(request.get("tool_config") or {}, _TOOL_CONFIG, "tool_config", refuse)
+    calling = config.get("function_calling_config") or {}
+    calling = _message(
+        calling, "mode allowed_function_names stream_function_call_arguments", "tool_config.function_calling_config", refuse
+    )
+    mode, allowed = calling.get("mode"), calling.get("allowed_function_names")
+    if mode not in (None, "MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED"):
+        refuse(f"Invalid value at 'tool_config.function_calling_config.mode' (Mode), {json.dumps(mode)}")
+    if allowed and mode not in ("ANY", "VALIDATED"):
+        refuse("Function calling config is set without function calling mode ANY, but allowed_function_names is set.")
+    if mode == "ANY":
+        if not found:
+            refuse("Function calling mode is ANY but no function_declarations are given.")
+        names = allowed if isinstance(allowed, list) and allowed else [name for name, _ in found]
+        asked.tools = [tool for tool in found if tool[0] in names]
+        asked.forced = True
+        if not asked.tools:
+            refuse("allowed_function_names holds a name that is not among the function_declarations.")
+
+
+def check_schema(schema: Any, place: str, refuse: Refuse) -> dict[str, Any]:
+    """The OpenAPI subset, names in lowerCamel: anything else of JSON Schema is an unknown name to Gemini."""
+    found = _message(schema, _SCHEMA, place, refuse)
+    kind = found.get("type")
+    if kind is not None and (not isinstance(kind, str) or kind.upper() not in _TYPES):
+        refuse(f"Invalid value at '{place}.type' (Type), {json.dumps(kind)}")
+    out = {_HUMPED.get(key, key): value for key, value in found.items()}
+    if isinstance(out.get("properties"), dict):
+        out["properties"] = {
+            name: check_schema(entry, f"{place}.properties[{index}].value", refuse)
+            for index, (name, entry) in enumerate(out["properties"].items())
+        }
+    if out.get("items") is not None:
+        out["items"] = check_schema(out["items"], f"{place}.items", refuse)
+    if isinstance(out.get("anyOf"), list):
+        out["anyOf"] = [check_schema(entry, f"{place}.any_of[{index}]", refuse) for index, entry in enumerate(out["anyOf"])]
+    return out
+
+
+def _check_thinking(settings: Mapping[str, Any], model: str, refuse: Refuse) -> None:
+    level, budget = settings.get("thinking_level"), settings.get("thinking_budget")
+    third = re.match(r"gemini-([3-9]|flash-latest|pro-latest)", model)
+    if not third and not model.startswith("gemini-2.5") and (level is not None or budget):
+        refuse("Thinking is not enabled for this model")
+    if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int)):
+        refuse(f"Invalid value at 'generation_config.thinking_config.thinking_budget' (TYPE_INT32), {json.dumps(budget)}")
+    if level is not None and not third:
+        refuse("Thinking level is not supported for this model.")
+    if level is not None and str(level).upper() not in ("THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH"):
+        refuse(f"Invalid value at 'generation_config.thinking_config.thinking_level' (ThinkingLevel), {json.dumps(level)}")
+    if str(level).upper() == "MINIMAL" and re.match(r"gemini-3-pro|gemini-3\.7-flash", model):
+        refuse("Thinking level MINIMAL is not supported for this model.")
+    if level is not None and budget is not None:
+        refuse("You can only set only one of thinking budget and thinking level.")
+    if budget == 0 and model.startswith("gemini-2.5-pro"):
+        refuse("Budget 0 is invalid. This model only works in thinking mode.")
+
+
+def _parts(content: Mapping[str, Any], place: str, refuse: Refuse) -> tuple[str, int]:
+    parts = content.get("parts")
+    parts = [parts] if isinstance(parts, dict) else parts
+    if not isinstance(parts, list) or not parts:
+        refuse(f"* GenerateContentRequest.{place}.parts: contents.parts must not be empty.\n")
+    texts, images = [], 0
+    for index, entry in enumerate(parts):
+        part = _message(entry, _PART, f"{place}.parts[{index}]", refuse)
+        if isinstance(part.get("text"), str):
+            texts.append(part["text"])
+            continue
+        if "text" in part:
+            refuse(f"Invalid value at '{place}.parts[{index}].text' (TYPE_STRING), {json.dumps(part['text'])[:80]}")
+        if not part.keys() - {"thought", "thought_signature"}:
+            refuse(f"* GenerateContentRequest.{place}.parts[{index}].data: the oneof field 'data' must have one value\n")
+        data = part.get("inline_data")
+        if data is not None:
+            images += 1
+            data = _message(data, "mime_type data display_name", f"{place}.parts[{index}].inline_data", refuse)
+            if not isinstance(data.get("mime_type"), str) or not isinstance(data.get("data"), str):
+                refuse("Unsupported MIME type: ")
+        texts.append(image_text(json.dumps(entry)))
+    return "\n".join(texts), images
+
+
+def _message(value: Any, allowed: str, place: str, refuse: Refuse) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        refuse(f"Invalid value at '{place}' (a message), {json.dumps(value)[:80]}")
+    known, out = allowed.split(), dict[str, Any]()
+    for key, entry in value.items():
+        name = _HUMP.sub(lambda hump: "_" + hump[0].lower(), key)
+        if name not in known:
+            where = f" at '{place}'" if place else ""
+            refuse(f'Invalid JSON payload received. Unknown name "{key}"{where}: Cannot find field.')
+        if name in out:
+            refuse(f"Invalid JSON payload received. The field {name} is set twice, as {key} and in its other spelling.")
+        out[name] = entry
+    return out
+
+
+def _number(config: Mapping[str, Any], name: str, low: float, high: float, refuse: Refuse) -> None:
+    value = config.get(name)
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        refuse(f"Invalid value at 'generation_config.{name}' (TYPE_FLOAT), {json.dumps(value)[:80]}")
+    if not low <= value <= high:
+        refuse(f"* GenerateContentRequest.generation_config.{name}: {name} must be in the range [{low:.1f}, {high:.1f}].\n")
+
+
+def _whole(config: Mapping[str, Any], name: str, refuse: Refuse) -> None:
+    value = config.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not -(2**31) <= value < 2**31):
+        refuse(f"Invalid value at 'generation_config.{name}' (TYPE_INT32), {json.dumps(value)[:80]}")
+
+
+_HUMPED = {name: re.sub(r"_(\w)", lambda found: found[1].upper(), name) for name in _SCHEMA.split()}

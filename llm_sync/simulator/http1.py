@@ -1,0 +1,221 @@
+"""HTTP/1.1 on one accepted socket: a request in, one ``sendall`` out.
+
+Written lean because the simulator is the far end of benchmarks; strict because it also meets broken clients.
+"""
+
+from __future__ import annotations
+
+import functools
+import socket
+import time
+from collections.abc import Iterable
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+MAX_HEAD_BYTES = 64 * 1024
+MAX_HEADERS = 128
+_CHUNK = 256 * 1024
+_REASONS = {status.value: status.phrase for status in HTTPStatus} | {529: "Overloaded"}
+
+
+class HTTPRequest(NamedTuple):
+    """One request as it came: ``path`` unquoted and without its query, header names in lower case."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+    keep_alive: bool
+
+
+class BrokenRequest(Exception):
+    """The bytes are no request that can be answered in a dialect; the connection ends after ``status``."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class Connection:
+    """One client's socket, used by one thread. Times are in seconds.
+
+    ``idle_timeout`` is how long it may stay quiet between requests, ``read_timeout`` how long one request may take from
+    its first byte to its last (a client that drips holds a thread no longer than that).
+    """
+
+    def __init__(self, sock: socket.socket, *, max_body: int, idle_timeout: float, read_timeout: float) -> None:
+        self._sock = sock
+        self._max_body = max_body
+        self._idle_timeout = idle_timeout
+        self._read_timeout = read_timeout
+        self._buffer = bytearray()
+        self._deadline = 0.0
+
+    def read(self) -> HTTPRequest | None:
+        """The next request; None when the client closed or stayed idle. Raises BrokenRequest, OSError."""
+        if not self._await_first_byte():
+            return None
+        self._deadline = time.monotonic() + self._read_timeout
+        head = self._read_head()
+        method, target, version, headers = _parse_head(head)
+        if headers.get("expect", "").lower() == "100-continue":
+            self._sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = self._read_body(headers)
+        if target.startswith("http://"):  # the absolute form, as sent to proxies
+            target = "/" + target[7:].partition("/")[2]
+        path, _, query = target.partition("?")
+        connection = headers.get("connection", "").lower()
+        keep_alive = "close" not in connection if version == "HTTP/1.1" else "keep-alive" in connection
+        return HTTPRequest(method, unquote(path), dict(parse_qsl(query, keep_blank_values=True)), headers, body, keep_alive)
+
+    def send(self, status: int, headers: Iterable[tuple[str, str]], body: bytes, *, keep_alive: bool, head_only: bool) -> None:
+        """The whole response in one write, so that it leaves in as few packets as it fits. Raises OSError."""
+        lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}"]
+        lines += [f"{name}: {value}" for name, value in headers]
+        lines += [f"date: {_date()}", f"content-length: {len(body)}", f"connection: {'keep-alive' if keep_alive else 'close'}"]
+        head = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
+        self._sock.settimeout(self._read_timeout)
+        self._sock.sendall(head if head_only else head + body)
+
+    def linger(self, seconds: float = 2.0, limit: int = 256 * 1024 * 1024) -> None:
+        """Read what the client still sends before closing: closing on unread bytes would reset the answer away."""
+        deadline = time.monotonic() + seconds
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+            while limit > 0 and (left := deadline - time.monotonic()) > 0:
+                self._sock.settimeout(left)
+                received = len(self._sock.recv(_CHUNK))
+                if not received:
+                    return
+                limit -= received
+        except OSError:
+            return
+
+    def _await_first_byte(self) -> bool:
+        while True:
+            if self._buffer[:2] == b"\r\n":  # RFC 9112 §2.2: an empty line before a request is skipped
+                del self._buffer[:2]
+            elif self._buffer and self._buffer != b"\r":
+                return True
+            self._sock.settimeout(self._idle_timeout)
+            try:
+                chunk = self._sock.recv(_CHUNK)
+            except TimeoutError:
+                return False
+            if not chunk:
+                return False
+            self._buffer += chunk
+
+    def _fill(self) -> None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise BrokenRequest(408, "the request took too long to arrive")
+        self._sock.settimeout(left)
+        try:
+            chunk = self._sock.recv(_CHUNK)
+        except TimeoutError:
+            raise BrokenRequest(408, "the request took too long to arrive") from None
+        if not chunk:
+            raise BrokenRequest(400, "the connection was closed before the request was complete")
+        self._buffer += chunk
+
+    def _read_head(self) -> bytes:
+        start = 0
+        while True:
+            if not 65 <= self._buffer[0] <= 90:
+                raise BrokenRequest(400, "this is not HTTP; the simulator speaks plain HTTP/1.1, no TLS")
+            end = self._buffer.find(b"\r\n\r\n", start)
+            if end > MAX_HEAD_BYTES or (end < 0 and len(self._buffer) > MAX_HEAD_BYTES):
+                raise BrokenRequest(431, f"the request's head is longer than {MAX_HEAD_BYTES} bytes")
+            if end >= 0:
+                head = bytes(self._buffer[:end])
+                del self._buffer[: end + 4]
+                return head
+            start = max(0, len(self._buffer) - 3)
+            self._fill()
+
+    def _take(self, count: int) -> bytes:
+        while len(self._buffer) < count:
+            self._fill()
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return taken
+
+    def _read_body(self, headers: dict[str, str]) -> bytes:
+        coding, length = headers.get("transfer-encoding"), headers.get("content-length")
+        if coding is not None:
+            if length is not None:
+                raise BrokenRequest(400, "both Content-Length and Transfer-Encoding are set")
+            if coding.lower() != "chunked":
+                raise BrokenRequest(501, f"transfer coding {coding!r} is not supported")
+            return self._read_chunks()
+        if length is None:
+            return b""
+        if not (length.isascii() and length.isdigit()) or len(length) > 18:
+            raise BrokenRequest(400, f"Content-Length {length[:40]!r} is no byte count")
+        if int(length) > self._max_body:
+            raise BrokenRequest(413, f"the body has {length} bytes, at most {self._max_body} are accepted")
+        return self._take(int(length))
+
+    def _read_chunks(self) -> bytes:
+        body = bytearray()
+        while True:
+            size = self._read_line().partition(b";")[0].strip()
+            if not size or len(size) > 12 or size.strip(b"0123456789abcdefABCDEF"):
+                raise BrokenRequest(400, "a chunk's size is not hexadecimal")
+            count = int(size, 16)
+            if len(body) + count > self._max_body:
+                raise BrokenRequest(413, f"the body has more than {self._max_body} bytes")
+            if not count:
+                while self._read_line():  # trailers say nothing here
+                    pass
+                return bytes(body)
+            body += self._take(count)
+            if self._take(2) != b"\r\n":
+                raise BrokenRequest(400, "a chunk does not end where its size says")
+
+    def _read_line(self) -> bytes:
+        while (end := self._buffer.find(b"\r\n")) < 0:
+            if len(self._buffer) > MAX_HEAD_BYTES:
+                raise BrokenRequest(400, "a chunk's size line does not end")
+            self._fill()
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 2]
+        return line
+
+
+def _parse_head(head: bytes) -> tuple[str, str, str, dict[str, str]]:
+    if b"\0" in head:
+        raise BrokenRequest(400, "the request's head holds a NUL")
+    lines = head.decode("latin-1").split("\r\n")
+    words = lines[0].split(" ")
+    if len(words) != 3 or not words[1]:
+        raise BrokenRequest(400, "the request line is not METHOD TARGET VERSION")
+    method, target, version = words
+    if version not in ("HTTP/1.1", "HTTP/1.0"):
+        raise BrokenRequest(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
+    if len(lines) > MAX_HEADERS + 1:
+        raise BrokenRequest(431, f"the request has more than {MAX_HEADERS} headers")
+    headers: dict[str, str] = {}
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        if not colon or not name or name != name.strip() or "\n" in line or "\r" in line:
+            raise BrokenRequest(400, "a header line is malformed")
+        name, value = name.lower(), value.strip()
+        if name in headers and name in ("content-length", "transfer-encoding", "host") and headers[name] != value:
+            raise BrokenRequest(400, f"the header {name} is there twice, with different values")
+        headers[name] = value
+    return method, target, version, headers
+
+
+def _date() -> str:
+    return _date_at(int(time.time()))
+
+
+@functools.lru_cache(maxsize=2)
+def _date_at(second: int) -> str:
+    return formatdate(second, usegmt=True)

@@ -1,0 +1,186 @@
+"""What OpenAI refuses: shapes, ranges, and what a model does not take. Each check raises through ``refuse``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
+
+Refuse = Callable[..., NoReturn]  # refuse(message, param=…, code=…, status=…)
+
+_SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs")
+_DEFAULTS = {"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0, "logprobs": False}
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+# prefix, reasons when nothing is said, may be told not to: the first match wins (WIRE: the reasoning matrix)
+_REASONING = (
+    (re.compile(r"gpt-5\.[245]-pro|gpt-5\.[123]-chat|gpt-5\.1-codex"), True, False),
+    (re.compile(r"gpt-5\.[56]"), True, True),
+    (re.compile(r"gpt-5\.[1234]"), False, True),
+    (re.compile(r"gpt-5-chat"), False, False),
+    (re.compile(r"gpt-5|o\d"), True, False),
+)
+
+
+def reasons(model: str, effort: object) -> bool:
+    """Whether the model thinks before it answers, given the effort asked for (None: nothing said)."""
+    by_default, may_stop = _row(model)
+    if effort == "none" and may_stop:
+        return False
+    return by_default or (may_stop and effort is not None)
+
+
+def _row(model: str) -> tuple[bool, bool]:
+    return next(((on, off) for prefix, on, off in _REASONING if prefix.match(model)), (False, False))
+
+
+def check_effort(model: str, effort: object, param: str, refuse: Refuse) -> None:
+    """The effort's value, and whether the model takes it."""
+    if effort is None:
+        return
+    if not any(_row(model)):
+        refuse(f"Unsupported parameter: '{param}' is not supported with this model.", param=param, code="unsupported_parameter")
+    if effort not in _EFFORTS:
+        refuse(f"Invalid value: {effort!r}. Supported values are: {_listed(_EFFORTS)}.", param=param, code="invalid_value")
+    if effort == "none" and not _row(model)[1]:
+        refuse(f"Unsupported value: '{param}' does not support 'none' with this model.", param=param, code="unsupported_value")
+
+
+def check_sampling(payload: Mapping[str, Any], model: str, reasoning: bool, refuse: Refuse) -> None:
+    """Ranges of the sampling parameters, and that a reasoning model gets none of them but its defaults."""
+    for name, low, high in (("temperature", 0, 2), ("top_p", 0, 1), ("presence_penalty", -2, 2), ("frequency_penalty", -2, 2)):
+        check_decimal(payload, name, low, high, refuse)
+    check_integer(payload, "top_logprobs", 0, 20, refuse)
+    if not reasoning:
+        return
+    for name in _SAMPLING:
+        value = payload.get(name)
+        if value is None or (value == _DEFAULTS.get(name) and not re.match(r"o\d", model)):
+            continue
+        if name == "temperature" and model.startswith("gpt-5"):
+            refuse(
+                f"Unsupported value: 'temperature' does not support {value} with this model. Only the default (1) is supported.",
+                param=name,
+                code="unsupported_value",
+            )
+        refuse(f"Unsupported parameter: '{name}' is not supported with this model.", param=name, code="unsupported_parameter")
+
+
+def check_decimal(payload: Mapping[str, Any], name: str, low: float, high: float, refuse: Refuse) -> None:
+    """A number between two bounds, or absent."""
+    value = payload.get(name)
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        refuse(f"Invalid type for '{name}': expected a decimal, but got {kind(value)} instead.", param=name, code="invalid_type")
+    if value < low:
+        refuse(
+            f"Invalid '{name}': decimal below minimum value. Expected a value >= {low}, but got {value} instead.",
+            param=name,
+            code="decimal_below_min_value",
+        )
+    if value > high:
+        refuse(
+            f"Invalid '{name}': decimal above maximum value. Expected a value <= {high}, but got {value} instead.",
+            param=name,
+            code="decimal_above_max_value",
+        )
+
+
+def check_integer(payload: Mapping[str, Any], name: str, low: int | None, high: int | None, refuse: Refuse) -> None:
+    """A whole number between two bounds (None: no bound), or absent."""
+    value = payload.get(name)
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        refuse(f"Invalid type for '{name}': expected an integer, but got {kind(value)} instead.", param=name, code="invalid_type")
+    if low is not None and value < low:
+        refuse(
+            f"Invalid '{name}': integer below minimum value. Expected a value >= {low}, but got {value} instead.",
+            param=name,
+            code="integer_below_min_value",
+        )
+    if high is not None and value > high:
+        refuse(
+            f"Invalid '{name}': integer above maximum value. Expected a value <= {high}, but got {value} instead.",
+            param=name,
+            code="integer_above_max_value",
+        )
+
+
+def check_one_of(payload: Mapping[str, Any], name: str, values: tuple[str | None, ...], refuse: Refuse) -> None:
+    """One of the known words, or absent."""
+    if payload.get(name) not in (None, *values):
+        known = _listed(value for value in values if value)
+        refuse(f"Invalid value: {payload[name]!r}. Supported values are: {known}.", param=name, code="invalid_value")
+
+
+def check_strict(schema: Any, what: str, param: str, code: str, refuse: Refuse) -> None:
+    """Strict mode: every object closed, every property required, at every depth."""
+    for place, found in _objects(schema, ()):
+        context = f"In context=({', '.join(repr(step) for step in place)}{',' if len(place) == 1 else ''})"
+        if found.get("additionalProperties") is not False:
+            refuse(
+                f"Invalid schema for {what}: {context}, 'additionalProperties' has to be there and to be false.",
+                param=param,
+                code=code,
+            )
+        properties, required = found.get("properties") or {}, found.get("required") or []
+        if not isinstance(properties, Mapping) or not isinstance(required, list):
+            refuse(f"Invalid schema for {what}: {context}, it is not a valid JSON Schema.", param=param, code=code)
+        missing = [name for name in properties if name not in required]
+        if missing:
+            refuse(
+                f"Invalid schema for {what}: {context}, 'required' has to name every key in properties. Missing '{missing[0]}'.",
+                param=param,
+                code=code,
+            )
+
+
+def check_format_name(name: object, param: str, refuse: Refuse) -> None:
+    """The name a schema goes by."""
+    if name is None:
+        refuse(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+        refuse(f"Invalid '{param}': expected at most 64 letters, digits, '_' or '-'.", param=param, code="invalid_value")
+
+
+def check_image_url(url: object, param: str, refuse: Refuse) -> None:
+    """An https or data URL of a kind the models read."""
+    if not isinstance(url, str) or not url.startswith(("https://", "http://", "data:")):
+        refuse(f"Invalid '{param}': expected a URL or base64 data.", param=param, code="invalid_image_url")
+    if url.startswith("data:") and not re.match(r"data:image/(png|jpe?g|gif|webp);base64,.", url):
+        refuse(
+            "The image is of an unsupported format. Supported are png, jpeg, gif and webp.",
+            param=param,
+            code="invalid_image_format",
+        )
+
+
+def kind(value: object) -> str:
+    """What a JSON value is, in the words of OpenAI's messages."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    names = {str: "a string", int: "an integer", float: "a decimal", list: "an array", dict: "an object"}
+    return names.get(type(value), "something else")
+
+
+def _objects(schema: Any, place: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    if not isinstance(schema, Mapping):
+        return
+    if schema.get("type") == "object" or "properties" in schema:
+        yield place, schema
+    for group in ("properties", "$defs", "definitions"):
+        found = schema.get(group)
+        for name, entry in found.items() if isinstance(found, Mapping) else ():
+            yield from _objects(entry, (*place, group, name))
+    yield from _objects(schema.get("items"), (*place, "items"))
+    for group in ("anyOf", "allOf", "oneOf"):
+        found = schema.get(group)
+        for index, entry in enumerate(found) if isinstance(found, list) else ():
+            yield from _objects(entry, (*place, group, str(index)))
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(f"'{value}'" for value in values)

@@ -1,0 +1,91 @@
+"""Schemas and functions as OpenAI's two APIs (and OpenRouter) take them: checked, and read into what is asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from llm_sync.simulator import openai_checks as checks
+from llm_sync.simulator.answers import Asked
+from llm_sync.simulator.openai_checks import Refuse
+
+
+def read_schema(inner: Mapping[str, Any], param: str, asked: Asked, refuse: Refuse) -> None:
+    """The schema a text has to follow, where it stands with its name and strictness."""
+    checks.check_format_name(inner.get("name"), f"{param}.name", refuse)
+    asked.schema = inner.get("schema") or {}
+    if not isinstance(asked.schema, dict):
+        refuse(f"Invalid type for '{param}.schema': expected an object.", param=f"{param}.schema", code="invalid_type")
+    if inner.get("strict"):
+        what = f"response_format '{inner['name']}'"
+        if asked.schema.get("type") != "object":
+            refuse(
+                f"Invalid schema for {what}: the root has to be of type 'object'.",
+                param="response_format",
+                code="invalid_json_schema",
+            )
+        checks.check_strict(asked.schema, what, "response_format", "invalid_json_schema", refuse)
+
+
+def read_tools(payload: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None:
+    """The functions that may be called, and whether one must be."""
+    tools, choice = payload.get("tools"), payload.get("tool_choice")
+    if tools is None:
+        if choice not in (None, "none"):
+            refuse("Invalid value for 'tool_choice': it is only allowed when 'tools' are given.", param="tool_choice")
+        return
+    if not isinstance(tools, list) or not tools:
+        refuse("Invalid 'tools': expected an array with minimum length 1.", param="tools", code="empty_array")
+    functions = []
+    for index, tool in enumerate(tools):
+        if isinstance(tool, dict) and tool.get("type") == "custom":
+            continue
+        function = tool.get("function") if isinstance(tool, dict) and tool.get("type") == "function" else None
+        if not isinstance(function, dict):
+            refuse(
+                f"Missing required parameter: 'tools[{index}].function'.",
+                param=f"tools[{index}].function",
+                code="missing_required_parameter",
+            )
+        functions.append(check_function(function, f"tools[{index}].function", refuse))
+    asked.tools = functions
+    named = choice.get("function", {}) if isinstance(choice, dict) else None
+    choose_tool(asked, choice, named.get("name") if isinstance(named, dict) else None, refuse)
+
+
+def choose_tool(asked: Asked, choice: Any, named: Any, refuse: Refuse) -> None:
+    """``choice`` is auto, none, required or an object that names a function."""
+    if choice == "required":
+        asked.forced = True
+    elif isinstance(choice, dict):
+        asked.tools = [tool for tool in asked.tools if tool[0] == named]
+        asked.forced = True
+        if not asked.tools:
+            refuse(f"Tool choice {named!r} not found in 'tools' parameter.", param="tool_choice")
+    elif choice not in (None, "auto", "none"):
+        refuse(
+            f"Invalid value: {choice!r}. Supported values are: none, auto, required.", param="tool_choice", code="invalid_value"
+        )
+
+
+def check_function(function: Mapping[str, Any], param: str, refuse: Refuse) -> tuple[str, Any]:
+    """One function's name and the schema of its arguments."""
+    name, schema = function.get("name"), function.get("parameters")
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+        refuse(
+            f"Invalid '{param}.name': expected at most 64 letters, digits, '_' or '-'.",
+            param=f"{param}.name",
+            code="invalid_value",
+        )
+    if schema is not None and (not isinstance(schema, dict) or schema.get("type", "object") != "object"):
+        refuse(
+            f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"'.",
+            param=f"{param}.parameters",
+            code="invalid_function_parameters",
+        )
+    if function.get("strict"):
+        checks.check_strict(
+            schema or {"type": "object"}, f"function '{name}'", f"{param}.parameters", "invalid_function_parameters", refuse
+        )
+    return name, schema or {"type": "object", "properties": {}}

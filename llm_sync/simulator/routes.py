@@ -1,0 +1,39 @@
+"""Which dialect answers under which path, and the base URL each ecosystem would write for it."""
+
+from __future__ import annotations
+
+from llm_sync.simulator.anthropic import Anthropic
+from llm_sync.simulator.dialect import Dialect
+from llm_sync.simulator.gemini import Gemini
+from llm_sync.simulator.openai import OpenAI
+from llm_sync.simulator.openrouter import OpenRouter
+
+_OPENAI, _ANTHROPIC, _GEMINI, _OPENROUTER = OpenAI(), Anthropic(), Gemini(), OpenRouter()
+
+# The base path a client is given, by configured type. Anthropic's has no version: its clients add /v1 themselves.
+BASES = {
+    "openai": "/openai/v1",
+    "openai-responses": "/openai/v1",
+    "anthropic": "/anthropic",
+    "gemini": "/gemini/v1beta",
+    "openrouter": "/openrouter/api/v1",
+}
+_MOUNTS: tuple[tuple[str, Dialect], ...] = (
+    ("/openai/v1", _OPENAI),
+    ("/v1", _OPENAI),
+    ("/anthropic", _ANTHROPIC),
+    ("/gemini/v1beta", _GEMINI),
+    ("/openrouter/api/v1", _OPENROUTER),
+)
+_DOORS: dict[str, Dialect] = {"openai": _OPENAI, "anthropic": _ANTHROPIC, "gemini": _GEMINI, "openrouter": _OPENROUTER}
+
+
+def route(path: str) -> tuple[Dialect, str] | None:
+    """The dialect of a path and what follows its base; beside the base, but under its name, the whole path for it to refuse."""
+    for base, dialect in _MOUNTS:
+        if path.startswith(base) and path[len(base) : len(base) + 1] in ("", "/"):
+            return dialect, path[len(base) :].rstrip("/") or "/"
+    dialect_name = path[1:].partition("/")[0]
+    if dialect_name in _DOORS:
+        return _DOORS[dialect_name], path
+    return None

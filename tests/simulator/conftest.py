@@ -1,0 +1,154 @@
+"""A simulator, and a plain HTTP client for it: nothing of llm-sync's own client is used here."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from llm_sync.simulator import Simulator
+
+HEADERS = {
+    "openai": {"Authorization": "Bearer good-key"},
+    "openai-responses": {"Authorization": "Bearer good-key"},
+    "anthropic": {"x-api-key": "good-key", "anthropic-version": "2023-06-01"},
+    "gemini": {"x-goog-api-key": "good-key"},
+    "openrouter": {"Authorization": "Bearer good-key"},
+}
+MODELS = {
+    "openai": "gpt-4o-mini",
+    "openai-responses": "gpt-4o-mini",
+    "anthropic": "claude-haiku-4-5",
+    "gemini": "gemini-2.0-flash",
+    "openrouter": "openai/gpt-4o-mini",
+}
+
+
+class Got:
+    """One answer: ``status``, ``headers`` (lower-case names), ``raw`` bytes, ``body`` as JSON."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], raw: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.raw = raw
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.raw)
+
+    def __repr__(self) -> str:
+        return f"<{self.status} {self.raw[:300]!r}>"
+
+
+class Wire:
+    """One keep-alive connection to a simulator."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.simulator = simulator
+        self.connection = http.client.HTTPConnection("127.0.0.1", simulator.port, timeout=10)
+
+    def send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Got:
+        """Any request; ``body`` is bytes as they are, or a document."""
+        content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        self.connection.request(method, path, content, dict(headers or {}))
+        response = self.connection.getresponse()
+        return Got(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+
+    def ask(self, dialect: str, payload: Any, *, model: str | None = None, headers: Mapping[str, str] | None = None) -> Got:
+        """A generation: ``payload`` is complete but for the model."""
+        model = MODELS[dialect] if model is None else model
+        path = (
+            self.simulator.url(dialect)[len(self.simulator.root) :]
+            + {
+                "openai": "/chat/completions",
+                "openai-responses": "/responses",
+                "anthropic": "/v1/messages",
+                "gemini": f"/models/{model}:generateContent",
+                "openrouter": "/chat/completions",
+            }[dialect]
+        )
+        if dialect != "gemini" and isinstance(payload, dict):
+            payload = {"model": model, **payload}
+        return self.send("POST", path, payload, HEADERS[dialect] if headers is None else headers)
+
+    def prompt(self, dialect: str, prompt: str = "Say hello", *, model: str | None = None, limit: int | None = None) -> Got:
+        """The simplest question in each dialect."""
+        return self.ask(dialect, question(dialect, prompt, limit=limit, model=model), model=model)
+
+
+def question(dialect: str, prompt: str = "Say hello", *, limit: int | None = None, model: str | None = None) -> dict[str, Any]:
+    """The payload of one prompt, without the model."""
+    messages = [{"role": "user", "content": prompt}]
+    if dialect == "anthropic":
+        return {"messages": messages, "max_tokens": 1000 if limit is None else limit}
+    if dialect == "gemini":
+        config = {} if limit is None else {"generationConfig": {"maxOutputTokens": limit}}
+        return {"contents": [{"role": "user", "parts": [{"text": prompt}]}], **config}
+    if dialect == "openai-responses":
+        return {"input": prompt, **({} if limit is None else {"max_output_tokens": limit})}
+    return {"messages": messages, **({} if limit is None else {"max_completion_tokens": limit})}
+
+
+def text_of(dialect: str, body: Any) -> str:
+    """The answer's text."""
+    if dialect == "anthropic":
+        return "".join(block["text"] for block in body["content"] if block["type"] == "text")
+    if dialect == "gemini":
+        parts = body["candidates"][0]["content"].get("parts", [])
+        return "".join(part.get("text", "") for part in parts if not part.get("thought"))
+    if dialect == "openai-responses":
+        items = [item for item in body["output"] if item["type"] == "message"]
+        return "".join(part["text"] for item in items for part in item["content"])
+    return body["choices"][0]["message"]["content"] or ""
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A started simulator that must not have failed inside."""
+    with Simulator() as started:
+        yield started
+        assert started.faults == []
+
+
+@pytest.fixture
+def wire(simulator: Simulator) -> Iterator[Wire]:
+    """A connection to the simulator."""
+    opened = Wire(simulator)
+    yield opened
+    opened.connection.close()
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[Simulator], Wire]]:
+    """Makes further connections, closed at the end."""
+    opened: list[Wire] = []
+
+    def make(simulator: Simulator) -> Wire:
+        opened.append(Wire(simulator))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.connection.close()
+
+
+@pytest.fixture(params=sorted(HEADERS))
+def dialect(request: pytest.FixtureRequest) -> str:
+    """Each dialect in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def shapes() -> Any:
+    """What differs between the dialects, for tests of all of them."""
+
+    class Shapes:
+        headers = HEADERS
+        models = MODELS
+        question = staticmethod(question)
+        text_of = staticmethod(text_of)
+
+    return Shapes

@@ -1,0 +1,179 @@
+"""Gemini's door: generateContent, paging, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from llm_sync.simulator import Simulator
+
+CONTENTS = [{"role": "user", "parts": [{"text": "hi"}]}]
+
+
+def ask(wire, model="gemini-2.0-flash", config=None, **payload):
+    """One question, with anything changed."""
+    settings = {} if config is None else {"generationConfig": config}
+    return wire.ask("gemini", {"contents": CONTENTS, **settings, **payload}, model=model)
+
+
+def test_answer_has_the_recorded_shape(wire):
+    """Candidates, usage and ids as recorded; no request-id header, a JSON type with charset."""
+    got = ask(wire)
+    body = got.body
+    candidate = body["candidates"][0]
+    assert candidate["content"]["role"] == "model"
+    assert candidate["finishReason"] == "STOP"
+    assert body["modelVersion"] == "gemini-2.0-flash"
+    assert body["responseId"]
+    assert got.headers["content-type"] == "application/json; charset=UTF-8"
+    assert "request-id" not in got.headers
+    assert "thoughtsTokenCount" not in body["usageMetadata"]
+
+
+@pytest.mark.parametrize("limit", [None, 5, 90])
+def test_total_is_prompt_candidates_and_thoughts(wire, limit):
+    """The sum that held for every recorded body, absent counts being 0."""
+    usage = ask(wire, "gemini-2.5-flash", None if limit is None else {"maxOutputTokens": limit}).body["usageMetadata"]
+    parts = [usage.get(key, 0) for key in ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount")]
+    assert usage["totalTokenCount"] == sum(parts)
+    assert parts[2] > 0
+
+
+def test_thoughts_can_eat_the_limit(wire):
+    """Then there are no parts at all and candidatesTokenCount is absent."""
+    body = ask(wire, "gemini-2.5-flash", {"maxOutputTokens": 5}).body
+    assert body["candidates"][0] == {"content": {"role": "model"}, "finishReason": "MAX_TOKENS", "index": 0}
+    assert "candidatesTokenCount" not in body["usageMetadata"]
+
+
+def test_thoughts_can_be_shown_and_switched_off(wire):
+    """includeThoughts adds a part marked thought; a budget of 0 ends thinking on Flash, not on Pro."""
+    shown = ask(wire, "gemini-2.5-flash", {"thinkingConfig": {"includeThoughts": True}}).body
+    assert [part.get("thought", False) for part in shown["candidates"][0]["content"]["parts"]] == [True, False]
+    off = ask(wire, "gemini-2.5-flash", {"thinkingConfig": {"thinkingBudget": 0}}).body
+    assert "thoughtsTokenCount" not in off["usageMetadata"]
+    assert ask(wire, "gemini-2.5-pro", {"thinkingConfig": {"thinkingBudget": 0}}).status == 400
+
+
+def test_snake_case_is_the_same_field(wire, shapes):
+    """Either spelling is read; both at once are refused."""
+    snake = wire.ask("gemini", {"contents": CONTENTS, "generation_config": {"max_output_tokens": 3}})
+    assert snake.body["candidates"][0]["finishReason"] == "MAX_TOKENS"
+    both = wire.ask("gemini", {"contents": CONTENTS, "generationConfig": {"maxOutputTokens": 3, "max_output_tokens": 3}})
+    assert both.status == 400
+
+
+def test_response_schema_in_the_openapi_subset(wire, shapes):
+    """Types in capitals and propertyOrdering are understood."""
+    schema = {
+        "type": "OBJECT",
+        "properties": {"n": {"type": "INTEGER", "minimum": 3, "maximum": 3}, "t": {"type": "STRING", "nullable": True}},
+        "required": ["n"],
+        "propertyOrdering": ["n", "t"],
+    }
+    got = ask(wire, config={"responseMimeType": "application/json", "responseSchema": schema})
+    assert '"n": 3' in shapes.text_of("gemini", got.body)
+
+
+def test_gemini_3_signs_its_calls(wire):
+    """The signature sits on the functionCall's part."""
+    tools = [{"functionDeclarations": [{"name": "f"}]}]
+    calling = {"functionCallingConfig": {"mode": "ANY"}}
+    part = ask(wire, "gemini-3-flash-preview", tools=tools, toolConfig=calling).body["candidates"][0]["content"]["parts"][0]
+    assert part["functionCall"]["name"] == "f"
+    assert part["thoughtSignature"]
+
+
+@pytest.mark.parametrize(
+    ("model", "payload", "said"),
+    [
+        ("gemini-2.0-flash", {"contents": [{"role": "assistant", "parts": [{"text": "x"}]}]}, "valid role: user, model"),
+        ("gemini-2.0-flash", {"contents": [{"role": "system", "parts": [{"text": "x"}]}]}, "valid role: user, model"),
+        ("gemini-2.0-flash", {"contents": []}, "contents is not specified"),
+        ("gemini-2.0-flash", {"contents": [{"role": "user", "parts": []}]}, "must not be empty"),
+        ("gemini-2.0-flash", {"messages": []}, 'Unknown name "messages"'),
+        ("gemini-2.0-flash", {"generationConfig": {"max_tokens": 5}}, "Unknown name \"max_tokens\" at 'generation_config'"),
+        ("gemini-2.0-flash", {"generationConfig": {"temperature": 2.5}}, "temperature must be in the range"),
+        ("gemini-2.0-flash", {"generationConfig": {"temperature": "x"}}, "TYPE_FLOAT"),
+        ("gemini-2.0-flash", {"generationConfig": {"maxOutputTokens": 0}}, "maxOutputTokens value of 0"),
+        ("gemini-2.0-flash", {"generationConfig": {"maxOutputTokens": 10**6}}, "8193 (exclusive)"),
+        ("gemini-2.0-flash", {"generationConfig": {"seed": 2**40}}, "TYPE_INT32"),
+        ("gemini-2.0-flash", {"generationConfig": {"stopSequences": list("abcdef")}}, "at most 5"),
+        ("gemini-2.0-flash", {"generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}}}, "not enabled"),
+        ("gemini-2.5-flash", {"generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}}}, "level is not supported"),
+        ("gemini-3-pro-preview", {"generationConfig": {"thinkingConfig": {"thinkingLevel": "MINIMAL"}}}, "MINIMAL"),
+        ("gemini-2.0-flash", {"generationConfig": {"responseJsonSchema": {}}}, "response mime type"),
+        (
+            "gemini-2.0-flash",
+            {
+                "tools": [
+                    {"functionDeclarations": [{"name": "f", "parameters": {"type": "OBJECT", "additionalProperties": False}}]}
+                ]
+            },
+            'Unknown name "additionalProperties"',
+        ),
+        ("gemini-2.0-flash", {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}, "no function_declarations"),
+        ("gemini-2.0-flash", {"contents": [{"parts": [{"text": "x " * 3_000_000}]}]}, "The input token count ("),
+    ],
+)
+def test_generate_refuses_what_gemini_refuses(wire, model, payload, said):
+    """400 INVALID_ARGUMENT with the field in the message."""
+    got = ask(wire, model, **payload)
+    assert got.status == 400
+    assert got.body["error"]["status"] == "INVALID_ARGUMENT"
+    assert said in got.body["error"]["message"]
+
+
+def test_bad_key_is_400_with_a_reason(wire):
+    """Only the details tell it from any other bad request."""
+    got = wire.ask("gemini", {"contents": CONTENTS}, headers={"x-goog-api-key": "wrong"})
+    assert got.status == 400
+    assert got.body["error"]["details"][0]["reason"] == "API_KEY_INVALID"
+
+
+def test_other_credentials(wire, shapes):
+    """No key 403, a bearer token 401, both at once 400, a key in the query accepted."""
+    path = "/gemini/v1beta/models/gemini-2.0-flash:generateContent"
+    assert wire.send("POST", path, {"contents": CONTENTS}).body["error"]["status"] == "PERMISSION_DENIED"
+    assert wire.send("POST", path, {"contents": CONTENTS}, {"Authorization": "Bearer x"}).status == 401
+    both = shapes.headers["gemini"] | {"Authorization": "Bearer x"}
+    assert "Multiple authentication" in wire.send("POST", path, {"contents": CONTENTS}, both).body["error"]["message"]
+    assert wire.send("POST", f"{path}?key=k", {"contents": CONTENTS}).status == 200
+
+
+def test_models_that_do_not_generate_are_404(wire):
+    """An embedding model is listed, and not found for generateContent."""
+    got = ask(wire, "gemini-embedding-001")
+    assert (got.status, got.body["error"]["status"]) == (404, "NOT_FOUND")
+
+
+def test_unknown_routes_get_a_page(wire, shapes):
+    """Google's front end answers HTML."""
+    got = wire.send("POST", "/gemini/models/gemini-2.0-flash:generateContent", {}, shapes.headers["gemini"])
+    assert got.status == 404
+    assert got.headers["content-type"].startswith("text/html")
+
+
+def test_listing_is_paged(wire, shapes):
+    """50 a page; the last page has no token; names carry models/ and methods tell what they serve."""
+    headers = shapes.headers["gemini"]
+    first = wire.send("GET", "/gemini/v1beta/models", headers=headers).body
+    assert len(first["models"]) == 50
+    last = wire.send("GET", f"/gemini/v1beta/models?pageToken={first['nextPageToken']}", headers=headers).body
+    assert 0 < len(last["models"]) < 50
+    assert "nextPageToken" not in last
+    items = first["models"] + last["models"]
+    assert len({item["name"] for item in items}) == len(items)
+    assert all(item["name"].startswith("models/") for item in items)
+    generating = {item["name"] for item in items if "generateContent" in item["supportedGenerationMethods"]}
+    assert "models/gemini-2.5-flash" in generating
+    assert "models/veo-3.0-generate-001" not in generating
+
+
+def test_listing_refuses_bad_pages(wire, shapes, connect):
+    """Sizes that are no number and tokens nobody gave; a size over 1000 is taken as 1000."""
+    headers = shapes.headers["gemini"]
+    assert wire.send("GET", "/gemini/v1beta/models?pageSize=x", headers=headers).status == 400
+    assert wire.send("GET", "/gemini/v1beta/models?pageToken=x", headers=headers).status == 400
+    with Simulator(models={"gemini": [f"gemini-{n}" for n in range(1200)]}) as simulator:
+        big = connect(simulator).send("GET", "/gemini/v1beta/models?pageSize=5000", headers=headers).body
+        assert len(big["models"]) == 1000

@@ -1,0 +1,311 @@
+"""OpenAI's door: chat completions, responses, listing, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+USER = {"role": "user", "content": "hi"}
+STRICT = {"name": "s", "strict": True}
+
+
+def chat(wire, model="gpt-4o-mini", **payload):
+    """One chat completion, with anything changed."""
+    return wire.ask("openai", {"messages": [USER], **payload}, model=model)
+
+
+def respond(wire, model="gpt-4o-mini", **payload):
+    """One response, with anything changed."""
+    return wire.ask("openai-responses", {"input": "hi", **payload}, model=model)
+
+
+def test_completion_has_the_recorded_shape(wire):
+    """Every key that was on all recorded completions, with its type, and the sums are right."""
+    body = chat(wire).body
+    assert body["object"] == "chat.completion"
+    assert body["id"].startswith("chatcmpl-")
+    assert isinstance(body["created"], int)
+    assert body["model"] == "gpt-4o-mini-2024-07-18"
+    choice = body["choices"][0]
+    assert choice["index"] == 0
+    assert choice["message"]["role"] == "assistant"
+    assert choice["message"]["refusal"] is None
+    usage = body["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"] > 2
+    assert usage["completion_tokens_details"]["reasoning_tokens"] == 0
+
+
+def test_good_answers_carry_request_id_and_rate_limits(wire):
+    """Resets are Go durations; remaining is below the limit."""
+    headers = chat(wire).headers
+    assert headers["x-request-id"].startswith("req_")
+    assert headers["openai-version"] == "2020-10-01"
+    assert headers["x-ratelimit-reset-requests"].endswith("ms")
+    assert int(headers["x-ratelimit-remaining-requests"]) < int(headers["x-ratelimit-limit-requests"])
+
+
+def test_reasoning_is_billed_inside_the_completion(wire):
+    """A reasoning model's hidden tokens are part of completion_tokens."""
+    usage = chat(wire, model="o4-mini").body["usage"]
+    hidden = usage["completion_tokens_details"]["reasoning_tokens"]
+    assert 0 < hidden < usage["completion_tokens"]
+
+
+def test_reasoning_can_eat_the_whole_limit(wire):
+    """Then the text is empty, not absent, and the finish word is "length"."""
+    body = chat(wire, model="gpt-5-mini", max_completion_tokens=20).body
+    assert body["choices"][0]["message"]["content"] == ""
+    assert body["choices"][0]["finish_reason"] == "length"
+    assert body["usage"]["completion_tokens"] == body["usage"]["completion_tokens_details"]["reasoning_tokens"] == 20
+
+
+def test_effort_none_switches_reasoning_off_where_it_may(wire):
+    """gpt-5.1 takes "none" and then a temperature; gpt-5 does not take it."""
+    body = chat(wire, model="gpt-5.1", reasoning_effort="none", temperature=0.2).body
+    assert body["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
+    assert chat(wire, model="gpt-5", reasoning_effort="none").body["error"]["code"] == "unsupported_value"
+
+
+def test_several_choices(wire):
+    """``n`` gives as many answers, each its own draw."""
+    choices = chat(wire, n=5).body["choices"]
+    assert [choice["index"] for choice in choices] == [0, 1, 2, 3, 4]
+    assert len({choice["message"]["content"] for choice in choices}) > 1
+
+
+def test_stop_sequence_ends_the_text(wire):
+    """The text ends before the stop sequence and the finish word stays "stop"."""
+    whole = chat(wire).body["choices"][0]["message"]["content"]
+    stop = whole[10:14]
+    cut = chat(wire, stop=[stop]).body["choices"][0]
+    assert cut["message"]["content"] == whole[: whole.index(stop)]
+    assert cut["finish_reason"] == "stop"
+
+
+def test_json_object_mode(wire):
+    """An object comes back, if the messages speak of JSON; else it is refused."""
+    asked = {"messages": [{"role": "user", "content": "Answer in JSON"}], "response_format": {"type": "json_object"}}
+    assert json.loads(wire.ask("openai", asked).body["choices"][0]["message"]["content"])["answer"]
+    assert chat(wire, response_format={"type": "json_object"}).status == 400
+
+
+def test_long_prompts_may_be_partly_cached(wire):
+    """Cached tokens are a part of the prompt's, in steps of 128."""
+    prompts = [wire.prompt("openai", f"{n} " + "word " * 2000).body["usage"] for n in range(6)]
+    cached = [usage["prompt_tokens_details"]["cached_tokens"] for usage in prompts]
+    assert any(cached)
+    assert all(count % 128 == 0 and count < usage["prompt_tokens"] for count, usage in zip(cached, prompts, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "status", "code", "param"),
+    [
+        ("gpt-4o", {"max_tokens": 5, "max_completion_tokens": 5}, 400, "invalid_parameter_combination", "max_tokens"),
+        ("o3", {"max_tokens": 5}, 400, "unsupported_parameter", "max_tokens"),
+        ("gpt-5-mini", {"max_tokens": 5}, 400, "unsupported_parameter", "max_tokens"),
+        ("gpt-4o", {"max_tokens": 0}, 400, "integer_below_min_value", "max_tokens"),
+        ("gpt-4o", {"max_tokens": "5"}, 400, "invalid_type", "max_tokens"),
+        ("gpt-4o", {"max_completion_tokens": 10**6}, 400, "invalid_value", "max_completion_tokens"),
+        ("gpt-4o", {"temperature": 2.5}, 400, "decimal_above_max_value", "temperature"),
+        ("gpt-4o", {"temperature": -1}, 400, "decimal_below_min_value", "temperature"),
+        ("gpt-4o", {"temperature": "hot"}, 400, "invalid_type", "temperature"),
+        ("gpt-4o", {"top_p": 1.5}, 400, "decimal_above_max_value", "top_p"),
+        ("gpt-5", {"temperature": 0.5}, 400, "unsupported_value", "temperature"),
+        ("o3", {"temperature": 1}, 400, "unsupported_parameter", "temperature"),
+        ("gpt-5", {"top_p": 0.5}, 400, "unsupported_parameter", "top_p"),
+        ("gpt-5-mini", {"stop": "x"}, 400, "unsupported_parameter", "stop"),
+        ("gpt-4o", {"stop": list("abcde")}, 400, "array_above_max_length", "stop"),
+        ("gpt-4o", {"reasoning_effort": "low"}, 400, "unsupported_parameter", "reasoning_effort"),
+        ("gpt-4o", {"n": 0}, 400, "integer_below_min_value", "n"),
+        ("gpt-4o", {"seed": 1.5}, 400, "invalid_type", "seed"),
+        ("gpt-4o", {"service_tier": ["x"]}, 400, "invalid_value", "service_tier"),
+        ("gpt-4o", {"top_k": 5}, 400, None, None),
+        ("gpt-4o", {"messages": []}, 400, "empty_array", "messages"),
+        ("gpt-4o", {"messages": "hi"}, 400, "invalid_type", "messages"),
+        ("gpt-4o", {"messages": [{"role": "robot", "content": "x"}]}, 400, "invalid_value", "messages[0].role"),
+        ("gpt-4o", {"messages": [{"role": "user", "content": None}]}, 400, "invalid_type", "messages[0].content"),
+        ("gpt-4o", {"messages": [{"role": "tool", "tool_call_id": "x", "content": "1"}]}, 400, None, "messages[0]"),
+        ("o1-mini", {"messages": [{"role": "system", "content": "x"}, USER]}, 400, "unsupported_value", "messages[0].role"),
+        ("gpt-4o", {"tool_choice": "required"}, 400, None, "tool_choice"),
+        ("gpt-4o", {"messages": [{"role": "user", "content": "x " * 300_000}]}, 400, "context_length_exceeded", "messages"),
+        ("gpt-5-pro", {}, 404, None, "model"),
+        ("text-embedding-3-small", {}, 403, None, None),
+    ],
+)
+def test_chat_refuses_what_openai_refuses(wire, model, change, status, code, param):
+    """Status, code and param say what was wrong."""
+    got = chat(wire, model=model, **change)
+    assert (got.status, got.body["error"]["code"], got.body["error"]["param"]) == (status, code, param), got
+    assert set(got.body["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("ftp://example.com/a.png", "invalid_image_url"),
+        ("data:image/bmp;base64,AAAA", "invalid_image_format"),
+        ("https://example.com/a.png", None),
+        ("data:image/png;base64,AAAA", None),
+    ],
+)
+def test_images_are_checked(wire, url, code):
+    """Good URLs pass and cost tokens; others are refused by their codes."""
+    parts = [{"type": "text", "text": "what?"}, {"type": "image_url", "image_url": {"url": url}}]
+    got = wire.ask("openai", {"messages": [{"role": "user", "content": parts}]})
+    if code:
+        assert got.body["error"]["code"] == code
+    else:
+        assert got.body["usage"]["prompt_tokens"] > 85
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"type": "object", "properties": {}}, "additionalProperties"),
+        ({"type": "object", "properties": {"a": {}}, "required": [], "additionalProperties": False}, "Missing 'a'"),
+        ({"type": "array", "items": {}}, "root"),
+    ],
+)
+def test_strict_schemas_are_closed_and_complete(wire, schema, said):
+    """Strict mode wants every object closed and every property required."""
+    got = chat(wire, response_format={"type": "json_schema", "json_schema": {**STRICT, "schema": schema}})
+    assert got.body["error"]["code"] == "invalid_json_schema"
+    assert said in got.body["error"]["message"]
+
+
+def test_strict_functions_too(wire):
+    """A strict function with an open schema is refused, with its own code."""
+    function = {"name": "f", "strict": True, "parameters": {"type": "object", "properties": {"a": {"type": "object"}}}}
+    got = chat(wire, tools=[{"type": "function", "function": function}])
+    assert got.body["error"]["code"] == "invalid_function_parameters"
+
+
+def test_tool_answers_complete_the_conversation(wire):
+    """A call followed by its result is answered; a call without a result is refused."""
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    asked = [USER, {"role": "assistant", "content": None, "tool_calls": [call]}]
+    done = wire.ask("openai", {"messages": [*asked, {"role": "tool", "tool_call_id": "c1", "content": "sunny"}]})
+    assert "sunny" in done.body["choices"][0]["message"]["content"]
+    assert wire.ask("openai", {"messages": asked}).status == 400
+    assert wire.ask("openai", {"messages": [*asked, USER]}).status == 400
+    assert wire.ask("openai", {"messages": [*asked, {"role": "assistant", "content": "x"}, USER]}).status == 400
+
+
+def test_cut_tool_call_leaves_broken_arguments(wire):
+    """A limit inside the arguments leaves JSON that does not parse, and "length"."""
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in "abcdefgh"}}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    choice = chat(wire, tools=tools, tool_choice="required", max_tokens=20).body["choices"][0]
+    assert choice["finish_reason"] == "length"
+    with pytest.raises(ValueError, match=r"."):
+        json.loads(choice["message"]["tool_calls"][0]["function"]["arguments"])
+
+
+def test_refused_key_is_partly_echoed(wire, shapes):
+    """As the real message does, so that a client's scrubbing has something to scrub."""
+    key = "sk-wrong-0123456789abcdef"
+    got = wire.ask("openai", shapes.question("openai"), headers={"Authorization": f"Bearer {key}"})
+    assert got.body["error"]["code"] == "invalid_api_key"
+    assert got.body["error"]["type"] == "invalid_request_error"
+    assert key[:8] in got.body["error"]["message"]
+    assert key not in got.body["error"]["message"]
+
+
+def test_listing_has_every_kind_of_model(wire, shapes):
+    """One page, with models that do not chat among them."""
+    body = wire.send("GET", "/openai/v1/models", headers=shapes.headers["openai"]).body
+    ids = {item["id"] for item in body["data"]}
+    assert body["object"] == "list"
+    assert {"gpt-4o-mini", "text-embedding-3-small"} <= ids
+    assert wire.send("GET", "/openai/v1/models").status == 401
+    assert wire.send("GET", "/openai/v1/models/gpt-4o", headers=shapes.headers["openai"]).body["id"] == "gpt-4o"
+    assert wire.send("GET", "/openai/v1/models/nope", headers=shapes.headers["openai"]).status == 404
+
+
+def test_plain_v1_is_openai_too(wire, shapes):
+    """Clients that only let the host be set find the dialect under /v1."""
+    got = wire.send("POST", "/v1/chat/completions", {"model": "gpt-4o", "messages": [USER]}, shapes.headers["openai"])
+    assert got.status == 200
+
+
+@pytest.mark.parametrize("path", ["/openai/chat/completions", "/openai/v1/nothing", "/v1/embeddings", "/openai"])
+def test_wrong_paths_are_404_in_shape(wire, shapes, path):
+    """A base URL without /v1 fails as it would at OpenAI."""
+    got = wire.send("POST", path, {}, shapes.headers["openai"])
+    assert got.status == 404
+    assert got.body["error"]["type"] == "invalid_request_error"
+
+
+def test_wrong_method_is_405(wire, shapes):
+    """GET on a POST path."""
+    assert wire.send("GET", "/openai/v1/chat/completions", headers=shapes.headers["openai"]).status == 405
+
+
+def test_response_has_the_recorded_shape(wire):
+    """Responses: output items, echoed settings, right sums."""
+    body = respond(wire, instructions="Be brief.", max_output_tokens=500, metadata={"a": "b"}).body
+    assert body["object"] == "response"
+    assert body["status"] == "completed"
+    assert body["error"] is None
+    assert "output_text" not in body
+    assert body["instructions"] == "Be brief."
+    assert body["metadata"] == {"a": "b"}
+    assert [item["type"] for item in body["output"]] == ["message"]
+    assert body["output"][0]["content"][0]["type"] == "output_text"
+    usage = body["usage"]
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+
+
+def test_reasoning_models_put_a_reasoning_item_first(wire):
+    """With an empty summary, as usual; cut before the text there is no message at all."""
+    body = respond(wire, model="o4-mini").body
+    assert [item["type"] for item in body["output"]] == ["reasoning", "message"]
+    assert body["output"][0]["summary"] == []
+    cut = respond(wire, model="o4-mini", max_output_tokens=16).body
+    assert [item["type"] for item in cut["output"]] == ["reasoning"]
+    assert cut["incomplete_details"] == {"reason": "max_output_tokens"}
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "code", "param"),
+    [
+        ("gpt-4o", {"max_output_tokens": 15}, "integer_below_min_value", "max_output_tokens"),
+        ("gpt-4o", {"stop": ["x"]}, "unknown_parameter", "stop"),
+        ("gpt-4o", {"seed": 1}, "unknown_parameter", "seed"),
+        ("gpt-4o", {"messages": []}, "unsupported_parameter", "messages"),
+        ("gpt-4o", {"max_tokens": 50}, "unsupported_parameter", "max_tokens"),
+        ("gpt-4o", {"input": None}, "missing_required_parameter", "input"),
+        ("gpt-4o", {"input": [{"role": "robot", "content": "x"}]}, "invalid_value", "input[0].role"),
+        (
+            "gpt-4o",
+            {"input": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]},
+            "invalid_value",
+            "input[0].content[0]",
+        ),
+        ("gpt-5", {"temperature": 0.3}, "unsupported_value", "temperature"),
+        ("gpt-4o", {"reasoning": {"effort": "low"}}, "unsupported_parameter", "reasoning.effort"),
+        ("gpt-4o", {"previous_response_id": "resp_1"}, "previous_response_not_found", "previous_response_id"),
+        ("o1-mini", {}, "model_not_found", "model"),
+    ],
+)
+def test_responses_refuses_what_openai_refuses(wire, model, change, code, param):
+    """Always 400, told apart by code and param."""
+    got = respond(wire, model=model, **change)
+    assert (got.status, got.body["error"]["code"], got.body["error"]["param"]) == (400, code, param), got
+
+
+def test_background_jobs_are_refused_as_streams(simulator, wire):
+    """A deferred answer is no answer either."""
+    assert respond(wire, background=True).status == 400
+    assert simulator.stream_attempts == 1
+
+
+def test_function_outputs_need_their_calls(wire):
+    """A call and its output pass; either alone does not."""
+    call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+    output = {"type": "function_call_output", "call_id": "c1", "output": "sunny"}
+    user = {"role": "user", "content": "hi"}
+    assert respond(wire, input=[user, call, output]).status == 200
+    assert respond(wire, input=[user, call]).status == 400
+    assert respond(wire, input=[user, output]).status == 400

@@ -1,0 +1,92 @@
+"""OpenRouter's door: OpenAI's shape with its own ways."""
+
+from __future__ import annotations
+
+import pytest
+
+USER = {"role": "user", "content": "hi"}
+
+
+def ask(wire, model="openai/gpt-4o-mini", **payload):
+    """One question, with anything changed."""
+    return wire.ask("openrouter", {"messages": [USER], **payload}, model=model)
+
+
+def test_body_begins_with_blanks(wire):
+    """As nearly every recorded body does."""
+    assert ask(wire).raw.startswith(b"\n         \n")
+
+
+def test_answer_has_the_recorded_shape(wire):
+    """Provider, native finish word, cost and the id that is also a header."""
+    got = ask(wire)
+    body = got.body
+    assert body["provider"] == "OpenAI"
+    assert body["id"].startswith("gen-")
+    assert got.headers["x-generation-id"] == body["id"]
+    assert body["choices"][0]["native_finish_reason"] == "stop"
+    usage = body["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert usage["cost"] > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "native"), [("google/gemini-2.5-flash", "MAX_TOKENS"), ("anthropic/claude-haiku-4.5", "max_tokens")]
+)
+def test_native_finish_word_is_the_upstreams(wire, model, native):
+    """finish_reason is normalised beside it."""
+    choice = ask(wire, model, max_tokens=5).body["choices"][0]
+    assert (choice["finish_reason"], choice["native_finish_reason"]) == ("length", native)
+
+
+def test_unknown_parameters_are_ignored(wire):
+    """And both max fields may be there."""
+    assert ask(wire, banana=1, max_tokens=50, max_completion_tokens=50).status == 200
+
+
+def test_reasoning_is_shown_unless_excluded(wire):
+    """Reasoning models show what they thought; exclude hides it, not its tokens."""
+    shown = ask(wire, "openai/gpt-5-mini").body
+    hidden = ask(wire, "openai/gpt-5-mini", reasoning={"exclude": True}).body
+    assert shown["choices"][0]["message"]["reasoning"]
+    assert hidden["choices"][0]["message"]["reasoning"] is None
+    assert hidden["usage"]["completion_tokens_details"]["reasoning_tokens"] > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "status"),
+    [
+        ("", {}, 400),
+        ("x/no-such", {}, 404),
+        ("openai/gpt-4o", {"temperature": 3}, 400),
+        ("openai/gpt-4o", {"messages": []}, 400),
+        ("openai/gpt-4o", {"max_tokens": 0}, 400),
+        ("openai/gpt-4o", {"messages": [{"role": "user", "content": "x " * 400_000}]}, 400),
+    ],
+)
+def test_error_code_is_the_status(wire, model, change, status):
+    """The body's code is the status, as a number."""
+    got = ask(wire, model, **change)
+    assert got.status == status
+    assert got.body["error"]["code"] == status
+
+
+def test_listing_asks_for_no_key_and_pages_on_request(wire):
+    """The whole list by default; offset and limit cut it."""
+    whole = wire.send("GET", "/openrouter/api/v1/models").body
+    assert whole["total_count"] == len(whole["data"]) > 5
+    assert whole["links"] == {"next": None}
+    assert isinstance(whole["data"][0]["pricing"]["prompt"], str)
+    part = wire.send("GET", "/openrouter/api/v1/models?offset=1&limit=2").body
+    assert part["data"] == whole["data"][1:3]
+    assert part["links"]["next"]
+    assert wire.send("GET", "/openrouter/api/v1/models?limit=0").status == 400
+
+
+def test_keys(wire, shapes):
+    """Missing and refused keys differ in their message; /key wants one."""
+    payload = shapes.question("openrouter")
+    assert "Missing Authentication" in wire.ask("openrouter", payload, headers={}).body["error"]["message"]
+    assert wire.send("GET", "/openrouter/api/v1/key").status == 401
+    assert wire.send("GET", "/openrouter/api/v1/key", headers=shapes.headers["openrouter"]).status == 200
+    assert wire.send("POST", "/openrouter/v1/chat/completions", payload, shapes.headers["openrouter"]).status == 404
