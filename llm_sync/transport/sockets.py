@@ -141,7 +141,7 @@ class _Deadline(socket.socket):
 
     def _real_close(self, *args: Any, **kwargs: Any) -> None:
         # First wait for an abort under way: it must not shut whatever gets this descriptor's number next.
-        # Any other socket may be closed by this thread too, at any moment: the garbage collector's work is done wherever it starts.
+        # Only if it is this exchange's: garbage collection closes old sockets on whatever thread it happens to run.
         if active.exchange is not None and active.exchange.sock is self:
             active.exchange.let_go()
         super()._real_close(*args, **kwargs)  # type: ignore[misc]

@@ -1,0 +1,113 @@
+"""The blocking LLM client for programs that are not async.
+
+One call, any provider, no event loop::
+
+    import llm_sync
+
+    print(llm_sync.generate("Say hello", model="openai/gpt-4o-mini").text)
+
+Importing this package costs nothing but this file: each public name is imported on first use (PEP 562).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "llm_sync.client": ("LLMClient",),
+    "llm_sync.shared": ("close", "generate"),
+    "llm_sync.config": ("ConfigLoader", "ConfigValidator", "LLMConfig"),
+    "llm_sync.dispatch.status": ("ProviderStatus",),
+    "llm_sync.models": (
+        "Adjustment",
+        "Message",
+        "ModelListing",
+        "ModelRequest",
+        "ModelResponse",
+        "ToolCall",
+        "Usage",
+    ),
+    "llm_sync.providers.factory": ("ProviderFactory",),
+    "llm_sync.errors": (
+        "AuthenticationError",
+        "BatchError",
+        "ClientClosedError",
+        "ConfigurationError",
+        "ContentBlockedError",
+        "ContextLengthExceededError",
+        "EmptyResponseError",
+        "InvalidRequestError",
+        "LLMConnectorError",
+        "ModelNotFoundError",
+        "PermissionDeniedError",
+        "ProviderConnectionError",
+        "ProviderError",
+        "ProviderUnavailableError",
+        "QueueFullError",
+        "QuotaExceededError",
+        "RateLimitError",
+        "RequestTimeoutError",
+        "ResponseValidationError",
+        "StreamingNotSupportedError",
+        "TruncatedResponseError",
+        "UnusableAnswerError",
+    ),
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604  (the names stand in _ROOMS, once)
+
+if TYPE_CHECKING:
+    from llm_sync.client import LLMClient as LLMClient
+    from llm_sync.config import ConfigLoader as ConfigLoader
+    from llm_sync.config import ConfigValidator as ConfigValidator
+    from llm_sync.config import LLMConfig as LLMConfig
+    from llm_sync.dispatch.status import ProviderStatus as ProviderStatus
+    from llm_sync.errors import AuthenticationError as AuthenticationError
+    from llm_sync.errors import BatchError as BatchError
+    from llm_sync.errors import ClientClosedError as ClientClosedError
+    from llm_sync.errors import ConfigurationError as ConfigurationError
+    from llm_sync.errors import ContentBlockedError as ContentBlockedError
+    from llm_sync.errors import ContextLengthExceededError as ContextLengthExceededError
+    from llm_sync.errors import EmptyResponseError as EmptyResponseError
+    from llm_sync.errors import InvalidRequestError as InvalidRequestError
+    from llm_sync.errors import LLMConnectorError as LLMConnectorError
+    from llm_sync.errors import ModelNotFoundError as ModelNotFoundError
+    from llm_sync.errors import PermissionDeniedError as PermissionDeniedError
+    from llm_sync.errors import ProviderConnectionError as ProviderConnectionError
+    from llm_sync.errors import ProviderError as ProviderError
+    from llm_sync.errors import ProviderUnavailableError as ProviderUnavailableError
+    from llm_sync.errors import QueueFullError as QueueFullError
+    from llm_sync.errors import QuotaExceededError as QuotaExceededError
+    from llm_sync.errors import RateLimitError as RateLimitError
+    from llm_sync.errors import RequestTimeoutError as RequestTimeoutError
+    from llm_sync.errors import ResponseValidationError as ResponseValidationError
+    from llm_sync.errors import StreamingNotSupportedError as StreamingNotSupportedError
+    from llm_sync.errors import TruncatedResponseError as TruncatedResponseError
+    from llm_sync.errors import UnusableAnswerError as UnusableAnswerError
+    from llm_sync.models import Adjustment as Adjustment
+    from llm_sync.models import Message as Message
+    from llm_sync.models import ModelListing as ModelListing
+    from llm_sync.models import ModelRequest as ModelRequest
+    from llm_sync.models import ModelResponse as ModelResponse
+    from llm_sync.models import ToolCall as ToolCall
+    from llm_sync.models import Usage as Usage
+    from llm_sync.providers.factory import ProviderFactory as ProviderFactory
+    from llm_sync.shared import close as close
+    from llm_sync.shared import generate as generate
+
+
+def __getattr__(name: str) -> Any:
+    room = _HOME.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(room), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

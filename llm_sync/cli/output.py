@@ -1,0 +1,133 @@
+"""Writing answers: byte-exact into pipes and files, harmless on terminals, all or nothing into ``--output``."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+from llm_sync.cli import streams
+from llm_sync.cli.parser import UsageError
+
+
+class Output:
+    """Where answers go. ``terminal`` tells whether a person is looking; ``name`` is what messages call it."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream = stream
+        self._name = name
+        self.terminal = stream.isatty()
+
+    def write(self, text: str) -> None:
+        """Write ``text`` and end the line, at once. Raises Unwritable, or BrokenPipeError when the reader is gone.
+
+        A lone surrogate, which UTF-8 cannot write, becomes an escape; JSON reads it back as what it was.
+        """
+        text = streams.shown(text) if self.terminal else text
+        content = (text if text.endswith("\n") else text + "\n").encode("utf-8", "backslashreplace")
+        try:
+            self._stream.write(content)
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise streams.Unwritable(self._name, error) from None
+
+    def discard(self) -> None:
+        """Leave an ``--output`` file as it was: there is nothing to put into it."""
+
+
+class _Replacement(Output):
+    """A file beside the one it is to replace; ``kept`` until it is discarded."""
+
+    def __init__(self, stream: BinaryIO, name: str, path: str) -> None:
+        super().__init__(stream, name)
+        self._path = path
+        self.kept = True
+
+    def discard(self) -> None:
+        self.kept = False
+        with suppress(OSError):
+            os.unlink(self._path)
+
+    def put(self, target: str) -> None:
+        """Make it ``target``, safe against a crash in between. Raises Unwritable."""
+        try:
+            os.fsync(self._stream.fileno())
+            os.replace(self._path, target)
+        except OSError as error:
+            raise streams.Unwritable(self._name, error) from None
+
+
+@contextmanager
+def opened(path: str | None) -> Iterator[Output]:
+    """Standard output, or the file ``path``, which is replaced as a whole when the block ends well.
+
+    Raises UsageError, before anything is sent, for a file that cannot be written, and Unwritable for a closed standard output.
+    """
+    if path is None or path == "-":
+        streams.check_stdout()
+        yield Output(sys.stdout.buffer, streams.STDOUT)
+        return
+    name = f"--output {path!r}"
+    if _is_special(path):  # a device or a pipe cannot be renamed onto
+        with _special(path, name) as stream:
+            yield Output(stream, name)
+        return
+    target = os.path.realpath(path)
+    beside = _temporary_beside(target, name)
+    with open(beside, "wb") as stream:
+        output = _Replacement(stream, name, beside)
+        try:
+            yield output
+            if output.kept:
+                output.put(target)
+        except BaseException:
+            output.discard()
+            raise
+
+
+def _special(path: str, name: str) -> BinaryIO:
+    try:
+        return open(path, "wb", buffering=0)  # type: ignore[return-value]  # noqa: SIM115  (the caller closes it)
+    except OSError as error:
+        raise UsageError(f"{name} cannot be written: {error.strerror}") from None
+
+
+def _temporary_beside(target: str, name: str) -> str:
+    """A new file in the folder of ``target``, of its mode."""
+    if os.path.isdir(target):
+        raise UsageError(f"{name} is a folder: name a file")
+    if os.path.islink(target):
+        raise UsageError(f"{name} is a link to itself: name a file")
+    if os.path.exists(target) and not os.access(target, os.W_OK):
+        raise UsageError(f"{name} cannot be written: permission denied")
+    folder = os.path.dirname(target)
+    try:
+        descriptor, beside = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(target)[:100]}.")
+    except OSError as error:
+        raise UsageError(f"{name} cannot be written: a new file in {folder!r} fails: {error.strerror}") from None
+    os.close(descriptor)
+    os.chmod(beside, _mode(target))
+    return beside
+
+
+def _mode(target: str) -> int:
+    """The mode of the file that is replaced, else what a new file gets."""
+    try:
+        return stat.S_IMODE(os.stat(target).st_mode)
+    except OSError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+def _is_special(path: str) -> bool:
+    try:
+        return not stat.S_ISREG(mode := os.stat(path).st_mode) and not stat.S_ISDIR(mode)
+    except OSError:
+        return False

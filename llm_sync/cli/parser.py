@@ -1,0 +1,314 @@
+"""The one parser: help, man page and completions come from it. Imports the standard library only, and little of that."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import textwrap
+from collections.abc import Callable, Iterable
+from typing import IO, Any, NoReturn
+
+EXIT_CODES = {
+    0: "all requests were answered",
+    1: "something unexpected went wrong",
+    2: "the command line is wrong",
+    3: "the configuration is wrong or missing",
+    4: "authentication or permission failed",
+    5: "a rate limit or quota is exhausted",
+    6: "network trouble, a timeout, or the provider is down",
+    7: "the request was refused: invalid, too long, no such model, streaming asked for",
+    8: "the answer is unusable: blocked, empty, malformed, a stream, or truncated under --strict",
+    9: "some requests failed, some were answered",
+    10: "answered, but the run is not fit by the gate asked for",
+    130: "interrupted (Ctrl-C)",
+    141: "the reader of standard output went away",
+    143: "terminated (SIGTERM)",
+}
+"""Exit status and what it means; the error classes behind each are in exits.py."""
+
+_DESCRIPTION = (
+    "Ask any LLM provider from a script, a pipe or a terminal: OpenAI, Anthropic, Gemini, OpenRouter and every "
+    "OpenAI-compatible server. One blocking call per question, no streaming, answers checked before they are printed."
+)
+
+_EPILOG = (
+    "Answers go to standard output, everything else to standard error. "
+    "Run 'llm-sync COMMAND --help' for a command's own options and the exit statuses."
+)
+
+_GENERATE_EXAMPLES = """\
+examples:
+  llm-sync generate "Say hello"
+  llm-sync generate --json <q.txt >a.jsonl
+  git diff | llm-sync generate \\
+    --system "Review this change"
+  llm-sync generate -m openai/gpt-4o-mini \\
+    -m gemini/gemini-2.5-flash "Why?"
+"""
+
+_SIMULATE_EXAMPLES = """\
+Without COMMAND it serves until Ctrl-C and prints its address. COMMAND finds a configuration for the simulator by itself, so \
+that 'llm-sync generate' just works in it; the exit status is COMMAND's, 128 and the signal's number when a signal ended it, \
+126 when it cannot be run, 127 when there is no such command. A key with "wrong" or "invalid" in it is always refused.
+
+examples:
+  llm-sync simulate -- \\
+    llm-sync generate "Say hello"
+  llm-sync simulate -- python report.py
+  llm-sync simulate --port 8080
+"""
+
+
+class UsageError(Exception):
+    """The command line asks for something that cannot be; the message says what and what to do."""
+
+
+class _Help(argparse.HelpFormatter):
+    """Help that fits the terminal: paragraphs are filled, indented lines are left alone unless they are too long."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(self._paragraph(part, width, indent) for part in text.strip("\n").split("\n\n"))
+
+    def _paragraph(self, text: str, width: int, indent: str) -> str:
+        if "\n" not in text:
+            return textwrap.fill(" ".join(text.split()), width, initial_indent=indent, subsequent_indent=indent)
+        return "\n".join(_fitted(indent + line, width) for line in text.split("\n"))
+
+    def _format_usage(self, usage: str | None, *rest: Any) -> str:
+        text = super()._format_usage(usage, *rest)
+        if usage is None:
+            return text
+        hanging = " " * (len("usage: ") + len(self._prog) + 1)
+        return textwrap.fill(text.strip(), self._width, subsequent_indent=hanging, break_on_hyphens=False) + "\n\n"
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        return f"{', '.join(action.option_strings)} {self._format_args(action, action.dest.upper())}"
+
+
+def _fitted(line: str, width: int) -> str:
+    """A line of a table or an example; the rest of a long one hangs under its text."""
+    if len(line) <= width:
+        return line
+    margin = len(line) - len(line.lstrip())
+    return textwrap.fill(line.strip(), width, initial_indent=" " * margin, subsequent_indent=" " * (margin + 5))
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises UsageError where argparse would print and exit; help goes to standard output or raises what keeps it from it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_Help, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong, and where the right words are."""
+        raise UsageError(f"{message}; see '{self.prog} --help'")
+
+    def print_help(self, file: IO[str] | None = None) -> None:
+        """Print the help; unlike argparse's own, this does not swallow a write that fails."""
+        print(self.format_help(), end="", file=file)
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The command line's options; ``command`` is None only beside ``version``. Raises UsageError."""
+    parser = build_parser()
+    args, unknown = parser.parse_known_args(argv)
+    if args.version:
+        return args
+    if args.command is None:
+        parser.error("name a command" if not unknown else f"unknown option {unknown[0]}")
+    args.verbose += args.verbose_too
+    if unknown:
+        args.parser.error(_unknown(args.parser, unknown[0]))
+    return args
+
+
+def _unknown(parser: Parser, word: str) -> str:
+    if not word.startswith("-"):
+        return f"{word!r} stands apart from the arguments before it: put options before or after all of them"
+    from difflib import get_close_matches
+
+    name = word.partition("=")[0]
+    near = get_close_matches(name, parser._option_string_actions, n=1)  # noqa: SLF001  (ArgumentParser's, a base class)
+    return f"unknown option {name}" + (f", did you mean {near[0]}?" if near else "; a prompt that begins with a dash follows --")
+
+
+def build_parser() -> Parser:
+    """The whole command line, as argparse sees it."""
+    parser = Parser(prog="llm-sync", description=_DESCRIPTION, epilog=_EPILOG)
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    _add_verbose(parser, "verbose")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    _add_generate(_command(commands, "generate", "send a prompt to one or several models and print the answers"))
+    _add_models(_command(commands, "models", "list the models each configured provider serves"))
+    _add_simulate(_command(commands, "simulate", "serve simulated providers on this machine, for rehearsals and tests"))
+    return parser
+
+
+def _command(commands: argparse._SubParsersAction[Parser], name: str, summary: str) -> Parser:
+    command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    command.set_defaults(parser=command)
+    _add_verbose(command, "verbose_too")  # after the command, too, where people look for it
+    return command
+
+
+def _statuses(codes: Iterable[int]) -> str:
+    return "\n".join(["exit status:", *(f"  {code:<3}  {EXIT_CODES[code]}" for code in codes)])
+
+
+def _add_verbose(parser: Parser, name: str) -> None:
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        dest=name,
+        action="count",
+        default=0,
+        help="say on standard error what requests go through; twice: every step of it",
+    )
+
+
+def _add_config(parser: Parser) -> None:
+    group = parser.add_argument_group("configuration")
+    group.add_argument(
+        "--config",
+        metavar="NAME|PATH",
+        help="the configuration: a file if it has a slash or ends in .yaml or .yml, else a name in the configuration folders "
+        "($LLM_SYNC_CONFIG, else default-llms)",
+    )
+    group.add_argument(
+        "--config-dir",
+        metavar="DIR",
+        help="look for named configurations in DIR alone ($LLM_SYNC_CONFIG_DIR, ./config/llms and the user's own folder)",
+    )
+
+
+def _add_models(parser: Parser) -> None:
+    _add_config(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object a provider and line")
+    parser.add_argument("--timeout", type=positive(float), metavar="SECONDS", help="give a provider SECONDS to answer (120)")
+    parser.epilog = _statuses(code for code in EXIT_CODES if code not in (7, 10))
+
+
+def _add_generate(parser: Parser) -> None:
+    parser.add_argument(
+        "prompt",
+        nargs="*",
+        type=text,
+        metavar="PROMPT",
+        help="the prompt; several words are joined by blanks; without one, standard input is read",
+    )
+    _add_config(parser)
+    parser.add_argument(
+        "-m",
+        "--model",
+        action="append",
+        default=[],
+        type=visible,
+        metavar="PROVIDER/MODEL",
+        help="the model to ask; give it several times to ask several models at once, printed in the order given",
+    )
+    source = parser.add_argument_group("input and output")
+    source.add_argument("--input", metavar="FILE", help="read the prompt from FILE, or from standard input for -")
+    source.add_argument("--output", metavar="FILE", help="write the answers to FILE, which appears when all are there")
+    source.add_argument(
+        "--json", action="store_true", help="print one JSON object an answer and line; a request that fails has one too"
+    )
+    request = parser.add_argument_group("request")
+    request.add_argument("--system", type=text, metavar="TEXT", help="the system prompt")
+    request.add_argument("--temperature", type=in_range(0, 2), metavar="T", help="sampling temperature, 0 to 2")
+    request.add_argument("--top-p", type=in_range(0, 1), metavar="P", help="nucleus sampling, 0 to 1")
+    request.add_argument("--max-tokens", type=positive(int), metavar="N", help="cut the answer after N tokens")
+    request.add_argument(
+        "--stop", action="append", type=nonempty, metavar="TEXT", help="stop before TEXT; may be given several times"
+    )
+    request.add_argument("--seed", type=whole, metavar="N", help="ask for a repeatable answer, where the provider can")
+    request.add_argument("--strict", action="store_true", help="refuse what would be adjusted, and truncated answers")
+    attempts = parser.add_argument_group("time and retries")
+    attempts.add_argument(
+        "--timeout", type=positive(float), metavar="SECONDS", help="give one attempt SECONDS, connecting included (120)"
+    )
+    attempts.add_argument(
+        "--deadline", type=positive(float), metavar="SECONDS", help="give a request SECONDS in all, waits included (600)"
+    )
+    attempts.add_argument("--max-retries", type=natural, metavar="N", help="try again up to N times (3)")
+    parser.epilog = f"{_GENERATE_EXAMPLES}\n{_statuses(code for code in EXIT_CODES if code != 10)}"
+
+
+def _add_simulate(parser: Parser) -> None:
+    parser.usage = "%(prog)s [-h] [-v] [--port N] [--latency SECONDS] [--seed N] [--accept-key KEY] [-- COMMAND [ARG ...]]"
+    parser.add_argument(
+        "--port", type=port, default=0, metavar="N", help="listen on port N of 127.0.0.1 (0: a free one, printed)"
+    )
+    parser.add_argument(
+        "--latency", type=in_range(0, 86400), default=0.0, metavar="SECONDS", help="take SECONDS for each answer (0)"
+    )
+    parser.add_argument("--seed", type=whole, default=0, metavar="N", help="vary the answers by N (0)")
+    parser.add_argument(
+        "--accept-key",
+        action="append",
+        metavar="KEY",
+        help="refuse every key but KEY; may be given several times (any key is accepted)",
+    )
+    parser.add_argument(
+        "child", nargs=argparse.REMAINDER, metavar="COMMAND", help="run COMMAND with a configuration for the simulator, then stop"
+    )
+    parser.epilog = _SIMULATE_EXAMPLES
+
+
+def text(argument: str) -> str:
+    """Text in UTF-8, whatever the locale says: bytes that are not come in as lone surrogates."""
+    try:
+        return os.fsencode(argument).decode("utf-8")
+    except UnicodeError:
+        raise argparse.ArgumentTypeError(f"{argument!r} is not UTF-8") from None
+
+
+def nonempty(argument: str) -> str:
+    """Text of at least one character."""
+    if not argument:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text(argument)
+
+
+def visible(argument: str) -> str:
+    """Text of at least one visible character: an unset variable in a script must not pass for a choice."""
+    if not argument.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text(argument)
+
+
+def whole(argument: str) -> int:
+    """A whole number."""
+    return int(_number(argument, int, lambda value: True, "a whole number"))
+
+
+def natural(argument: str) -> int:
+    """A whole number, 0 or more."""
+    return int(_number(argument, int, lambda value: value >= 0, "a whole number, 0 or more"))
+
+
+def port(argument: str) -> int:
+    """A TCP port, or 0."""
+    return int(_number(argument, int, lambda value: 0 <= value <= 65535, "a port, 0 to 65535"))
+
+
+def positive(kind: type[int | float]) -> Callable[[str], float]:
+    """A converter for numbers above 0."""
+    what = "a whole number above 0" if kind is int else "a number above 0"
+    return lambda argument: _number(argument, kind, lambda value: 0 < value < float("inf"), what)
+
+
+def in_range(low: float, high: float) -> Callable[[str], float]:
+    """A converter for numbers from low to high."""
+    return lambda argument: _number(argument, float, lambda value: low <= value <= high, f"a number from {low} to {high}")
+
+
+def _number(argument: str, kind: Callable[[str], float], fits: Callable[[float], bool], what: str) -> float:
+    try:
+        value = kind(argument)
+    except ValueError:
+        value = None
+    if value is None or not fits(value):
+        raise argparse.ArgumentTypeError(f"{argument!r} is not {what}")
+    return value

@@ -1,0 +1,47 @@
+"""Parse, set up logging, run the command, and turn whatever ends it into an exit status and a line on standard error."""
+
+from __future__ import annotations
+
+import importlib
+from argparse import Namespace
+
+from llm_sync.cli import exits, streams
+from llm_sync.cli.parser import UsageError, parse
+from llm_sync.cli.signals import Interruptible, Terminated
+
+
+def run(argv: list[str]) -> int:
+    """Run a command line and return its exit status."""
+    with Interruptible():
+        try:
+            args = parse(argv)
+            return streams.say_version() if args.version else streams.finished(_run(args))
+        except SystemExit as stop:  # argparse's way to end after --help
+            return streams.finished(stop.code if isinstance(stop.code, int) else exits.UNEXPECTED)
+        except KeyboardInterrupt as stop:
+            streams.complain("terminated" if isinstance(stop, Terminated) else "interrupted")
+            return exits.status_of(stop)
+        except UsageError as error:
+            streams.complain(str(error))
+            return exits.USAGE
+        except streams.Unwritable as unwritable:
+            return streams.lost(unwritable.error, unwritable.name)
+        except BrokenPipeError as error:
+            return streams.lost(error)
+        except OSError as error:
+            where = f": {error.filename!r}" if error.filename else ""
+            streams.complain(f"{error.strerror or error}{where}")
+            return exits.UNEXPECTED
+
+
+def _run(args: Namespace) -> int:
+    from llm_sync.cli import logs  # not needed for --help, nor are the error classes
+    from llm_sync.errors import LLMConnectorError
+
+    logs.set_up(args.verbose)
+    command = importlib.import_module(f"llm_sync.cli.{args.command.replace('-', '_')}")
+    try:
+        return int(command.run(args))
+    except LLMConnectorError as error:
+        streams.complain(str(error))
+        return exits.status_of(error)

@@ -1,0 +1,77 @@
+"""From a model's name to the provider that serves it. No threads, no network: listings and dry runs use it too."""
+
+from __future__ import annotations
+
+import difflib
+from typing import NamedTuple
+
+from llm_sync.config.models import LLMConfig
+from llm_sync.errors import InvalidRequestError, ModelNotFoundError
+
+_MOST_NAMED = 12  # candidates an error lists before it counts the rest
+
+
+class Route(NamedTuple):
+    """A provider's name and the model's bare name there."""
+
+    provider: str
+    model: str
+
+
+def route(config: LLMConfig, model: str | None) -> Route:
+    """Where a request for ``model`` goes.
+
+    ``provider/model`` works always, split at the first slash when the first part is a provider; a bare name works when
+    exactly one provider lists it; None is the configuration's default model, else the only listed one. Raises
+    InvalidRequestError when no model is named and none is the obvious one, ModelNotFoundError when no provider fits.
+    """
+    if model is None or not model.strip():
+        return _obvious(config)
+    head, slash, rest = model.partition("/")
+    if slash and head in config.providers:
+        if not rest:
+            raise ModelNotFoundError(f"{model!r} names a provider but no model", guidance=_candidates(config, head))
+        return Route(head, rest)
+    serving = [name for name, provider in config.providers.items() if any(entry.name == model for entry in provider.models)]
+    if len(serving) == 1:
+        return Route(serving[0], model)
+    if serving:
+        choices = " or ".join(f"{name}/{model}" for name in serving)
+        raise ModelNotFoundError(f"several providers list {model!r}", model=model, guidance=f"Write {choices}.")
+    open_ended = [name for name, provider in config.providers.items() if not provider.models]
+    if len(config.providers) == 1 and open_ended:
+        return Route(open_ended[0], model)
+    raise ModelNotFoundError(f"no provider lists {model!r}", model=model, guidance=_near(config, model, open_ended))
+
+
+def _obvious(config: LLMConfig) -> Route:
+    if config.default_model is not None:
+        return route(config, config.default_model)
+    listed = [Route(name, entry.name) for name, provider in config.providers.items() for entry in provider.models]
+    if len(listed) == 1:
+        return listed[0]
+    raise InvalidRequestError(
+        "no model is named, and the configuration has no default", guidance=f"{_candidates(config)} Or set defaults.model."
+    )
+
+
+def _near(config: LLMConfig, model: str, open_ended: list[str]) -> str:
+    names = {f"{name}/{entry.name}": entry.name for name, provider in config.providers.items() for entry in provider.models}
+    found = difflib.get_close_matches(model, [*names, *names.values()], n=1)
+    if found:
+        full = found[0] if found[0] in names else next(key for key, bare in names.items() if bare == found[0])
+        return f"Did you mean {full}? {_candidates(config)}"
+    if open_ended:
+        return f"Write {open_ended[0]}/{model} to ask {open_ended[0]}. {_candidates(config)}"
+    return _candidates(config)
+
+
+def _candidates(config: LLMConfig, provider: str | None = None) -> str:
+    names = [
+        f"{name}/{entry.name}"
+        for name, entries in ((name, p.models) for name, p in config.providers.items() if provider in (None, name))
+        for entry in entries
+    ]
+    names += [f"{name}/MODEL" for name, p in config.providers.items() if not p.models and provider in (None, name)]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"Candidates: {', '.join(names[:_MOST_NAMED])}{more}."
