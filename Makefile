@@ -1,0 +1,155 @@
+# llm-sync: everything a checkout can do. Run make without a target for the list.
+#
+# All happens in $(VENV) inside the checkout: the package is built there into an sdist and, from that, a wheel, which is
+# installed as a user would install it; tests and demo run against the installed package. Paths are relative, so that
+# the checkout may lie under a path with spaces. Stamp files say what is up to date: once made, nothing needs a network.
+
+VENV ?= .venv
+TESTS ?= tests
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+endif
+
+BIN := $(VENV)/bin
+DIST := $(VENV)/dist
+# -I: neither PYTHON* variables nor the current folder (the checkout's llm_sync) get in the way
+PY := $(BIN)/python -I
+PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
+WHEEL = $$(echo $(DIST)/*.whl)
+# The build requirements as pyproject.toml lists them, quoted for the shell
+BUILD_REQUIRES := $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.toml | tr -d ',')
+# Folders are listed too: their times change when a file goes away
+SOURCES := man/llm-sync.1.include $(shell find llm_sync config -name __pycache__ -prune -o -print)
+METADATA := setup.py requirements.txt pyproject.toml MANIFEST.in README.md LICENSE
+DEMO_MODELS := -m openai/gpt-4o-mini -m anthropic/claude-haiku-4-5 -m gemini/gemini-2.5-flash -m openrouter/openai/gpt-4o-mini
+PAGE := $(VENV)/share/man/man1/llm-sync.1
+
+# Builds are reproducible: dates in them are those of the last commit, where there is one.
+ifndef SOURCE_DATE_EPOCH
+SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null)
+endif
+ifneq ($(SOURCE_DATE_EPOCH),)
+export SOURCE_DATE_EPOCH
+endif
+
+unexport PYTHONPATH PYTHONHOME
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-all cover check lint types imports format bench man man-check dist clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo '  PYTHON=python3.12   the Python to make the environment with (found: $(or $(PYTHON),none))'
+	@echo '  TESTS=tests/config  the tests to run'
+	@echo '  PYTEST_ARGS="-k x"  more arguments for pytest'
+
+demo: $(VENV)/.installed ## one prompt to several simulated models, from nothing
+	@echo 'A simulator stands in for the providers; the client does not know.'
+	$(BIN)/llm-sync simulate -- $(BIN)/llm-sync generate $(DEMO_MODELS) 'In one sentence: why do programs wait?'
+
+test: $(VENV)/.installed $(VENV)/.for-tests ## build, install, and run the tests against the installation
+	@$(PYTEST) $(PYTEST_ARGS)
+
+cover: $(VENV)/.installed $(VENV)/.for-tests ## the tests with a coverage report
+	@$(PYTEST) --cov --cov-config "$$top/pyproject.toml" $(PYTEST_ARGS)
+
+# The tests run from $(VENV): Python would find the checkout's llm_sync in the current folder otherwise.
+PYTEST = top=$$(pwd) && cd $(VENV) && \
+	LLM_SYNC_TEST_INSTALLED=1 bin/python -I -m pytest -c "$$top/pyproject.toml" --rootdir "$$top" $(foreach path,$(TESTS),"$$top/$(path)")
+
+test-all: ## the tests on every Python from 3.10 up that is found
+	@missing= failed= passed=; \
+	for v in 3.10 3.11 3.12 3.13 3.14; do \
+		python=; \
+		for p in "python$$v" "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$v.*/bin/python; do \
+			"$$p" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$$v')" 2>/dev/null && python=$$p && break; \
+		done; \
+		if [ -z "$$python" ]; then missing="$$missing $$v"; continue; fi; \
+		echo "== Python $$v ($$python)"; \
+		if $(MAKE) --no-print-directory test VENV=.venvs/$$v PYTHON="$$python"; \
+		then passed="$$passed $$v"; else failed="$$failed $$v"; fi; \
+	done; \
+	echo "passed:$${passed:- none}; failed:$${failed:- none}; not found:$${missing:- none}"; \
+	[ -z "$$failed" ] && [ -n "$$passed" ]
+
+check: lint types imports ## lint and format, types, import rules
+
+lint: $(VENV)/.for-checks
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: $(VENV)/.for-checks
+	$(PY) -m mypy
+
+imports: $(VENV)/.for-checks
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.for-checks ## format the code and mend what lint can mend
+	$(PY) -m ruff check --fix-only .
+	$(PY) -m ruff format .
+
+bench: $(VENV)/.installed ## measure, and write benchmarks/results/
+	$(PY) benchmarks/start.py --output benchmarks/results/start.json
+
+man: $(VENV)/.installed ## build the man page and show it
+	man $(PAGE)
+
+man-check: $(VENV)/.installed ## the man page by groff's and mandoc's rules, where they are at hand
+	@if command -v groff >/dev/null; then echo "groff -ww"; \
+		said=$$(groff -ww -man -Tutf8 -z $(PAGE) 2>&1) && [ -z "$$said" ] || { echo "$$said"; exit 1; }; \
+	else echo "groff is not installed: skipped"; fi
+	@if command -v mandoc >/dev/null; then echo "mandoc -Tlint"; mandoc -Tlint -Wwarning $(PAGE); \
+	else echo "mandoc is not installed: skipped"; fi
+
+dist: $(VENV)/.built ## build sdist and wheel into dist/
+	mkdir -p dist
+	cp $(DIST)/* dist/
+	@ls dist
+
+clean: ## remove everything that make made
+	rm -rf .venv .venvs build dist *.egg-info benchmarks/results .coverage .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Stamps
+
+$(VENV)/.created:
+	@[ -n '$(PYTHON)' ] || { echo 'No Python 3.10 or later found; name one: make PYTHON=/path/to/python3'; exit 1; }
+	@echo 'making $(VENV) with $(PYTHON)'
+	@"$(PYTHON)" -m venv $(VENV)
+	@touch $@
+
+# A current pip: the commands that older ones write import re first, which takes half as long again as starting Python.
+$(VENV)/.for-building: $(VENV)/.created pyproject.toml
+	@echo 'installing what building needs'
+	@$(PIP) install --upgrade 'pip>=25.3' build $(BUILD_REQUIRES)
+	@touch $@
+
+# Old build folders would leak removed modules into the wheel.
+$(VENV)/.built: $(VENV)/.for-building $(METADATA) $(SOURCES)
+	@echo 'building sdist and wheel'
+	@rm -rf $(DIST) build llm_sync.egg-info
+	@$(PY) -m build --no-isolation --outdir $(DIST) . >$(VENV)/build.log 2>&1 || { cat $(VENV)/build.log; exit 1; }
+	@rm -rf build llm_sync.egg-info
+	@touch $@
+
+$(VENV)/.for-running: $(VENV)/.created requirements.txt
+	@echo 'installing what running needs'
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.built $(VENV)/.for-running
+	@echo 'installing the wheel'
+	@$(PIP) install --no-index --no-deps --force-reinstall "$(WHEEL)"
+	@touch $@
+
+$(VENV)/.for-tests: setup.py requirements.txt | $(VENV)/.installed
+	@echo 'installing what the tests need'
+	@$(PIP) install "$(WHEEL)[google,schema,test]"
+	@touch $@
+
+$(VENV)/.for-checks: setup.py requirements.txt | $(VENV)/.for-tests
+	@echo 'installing what the checks need'
+	@$(PIP) install "$(WHEEL)[dev]"
+	@touch $@

@@ -1,0 +1,116 @@
+"""The one place for the package's metadata; pyproject.toml holds the build requirements and the tools' settings.
+
+The version is read as text from llm_sync/__init__.py (importing it would need the dependencies), the run-time
+dependencies from requirements.txt. Building also makes the man page from the command line's own parser.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from build_manpages import build_manpages, get_build_py_cmd, get_install_cmd
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+SUMMARY = "The blocking LLM client for programs that are not async: one call, any provider, no event loop"
+
+
+def version() -> str:
+    """The literal in llm_sync/__init__.py."""
+    found = re.search(r'^__version__ = "([^"]+)"$', (ROOT / "llm_sync/__init__.py").read_text("utf-8"), re.MULTILINE)
+    if found is None:
+        raise SystemExit('llm_sync/__init__.py has no line of the form: __version__ = "1.2.3"')
+    return found.group(1)
+
+
+def requirements() -> list[str]:
+    """The lines of requirements.txt without comments."""
+    lines = (line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines())
+    return [line for line in lines if line]
+
+
+class BuildManPage(build_manpages):  # type: ignore[misc]  # argparse-manpage ships no types
+    """The page that [tool.build_manpages] in pyproject.toml asks for, the same whatever terminal it is built on."""
+
+    def finalize_options(self) -> None:
+        """Take the NAME line from the summary below."""
+        super().finalize_options()
+        for page in self.manpages_data.values():
+            page.setdefault("description", SUMMARY[0].lower() + SUMMARY[1:])
+
+    def run(self) -> None:
+        """Build with lines that argparse never wraps: roff drops a line that happens to begin with a dot or a quote."""
+        os.environ["COLUMNS"] = "100000"
+        os.environ["NO_COLOR"] = "1"  # argparse of Python 3.14 on a terminal
+        super().run()
+        for page in map(Path, self.manpages_data):
+            title, newline, rest = page.read_text("utf-8").partition("\n")
+            page.write_text(title.replace("\\-", "-") + newline + rest, "utf-8")  # mandoc reads no date with escapes in it
+
+
+setup(
+    name="llm-sync",
+    version=version(),
+    description=SUMMARY,
+    long_description=(ROOT / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    author="llm-sync contributors",
+    license_expression="MIT",
+    license_files=["LICENSE"],
+    keywords="llm blocking synchronous openai anthropic gemini openrouter cli batch",
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: System Administrators",
+        "Operating System :: MacOS",
+        "Operating System :: Microsoft :: Windows",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.10",
+    install_requires=requirements(),
+    extras_require={
+        "google": ["google-auth>=2.20"],
+        "schema": ["jsonschema>=4.18"],
+        "test": [
+            "argparse-manpage[setuptools]>=4.8",
+            "build>=1.2",
+            "hypothesis>=6.100",
+            "jsonschema>=4.18",
+            "pytest>=8.2",
+            "pytest-cov>=6.0",
+            "pytest-timeout>=2.3",
+            "responses>=0.25",
+            "setuptools>=77",
+            "trustme>=1.1",
+        ],
+        "dev": [
+            "import-linter>=2.15",
+            "mypy>=1.15",
+            "ruff>=0.15",
+            "types-PyYAML",
+            "types-jsonschema",
+            "types-requests",
+        ],
+    },
+    packages=[*find_packages(include=["llm_sync", "llm_sync.*"]), "llm_sync.config.llms"],
+    # The example configs stand at the top of the checkout and beside llm_sync/config/ in an installation.
+    package_dir={"llm_sync.config.llms": "config/llms"},
+    package_data={"llm_sync.config.llms": ["*.yaml"]},  # py.typed goes along by itself
+    # Other packages add dialects under the entry-point group "llm_sync.providers"; this one registers its own by name.
+    entry_points={"console_scripts": ["llm-sync = llm_sync.cli:main"]},
+    cmdclass={
+        "build_manpages": BuildManPage,
+        "build_py": get_build_py_cmd(),
+        "install": get_install_cmd(),
+    },
+    zip_safe=False,
+)

@@ -1,0 +1,59 @@
+"""Simulated providers and clients of them, begun and ended around each test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from llm_sync import LLMClient
+from llm_sync.config import ConfigLoader
+from llm_sync.simulator import Simulator
+
+TWO_PROVIDERS = """
+defaults: {retry_base: 0}
+providers:
+  openai: {api_key: test-key, base_url: "<openai>", models: [gpt-4o-mini]}
+  anthropic: {api_key: test-key, base_url: "<anthropic>", models: [claude-haiku-4-5]}
+"""
+
+
+@pytest.fixture
+def upstream() -> Iterator[Simulator]:
+    """Simulated providers of every dialect, which must not have failed inside."""
+    with Simulator() as started:
+        yield started
+        assert started.faults == []
+
+
+@pytest.fixture
+def write_config(upstream: Simulator) -> Callable[[str], str]:
+    """Fills a configuration's ``<dialect>`` marks with the base URLs of ``upstream``."""
+
+    def filled(text: str = TWO_PROVIDERS) -> str:
+        for dialect in ("openai", "openai-responses", "anthropic", "gemini", "openrouter"):
+            text = text.replace(f"<{dialect}>", upstream.url(dialect))
+        return text
+
+    return filled
+
+
+@pytest.fixture
+def open_client(write_config: Callable[[str], str]) -> Iterator[Callable[..., LLMClient]]:
+    """Makes clients of ``upstream``, ended with the test whatever is still under way; options as LLMClient's."""
+    opened: list[LLMClient] = []
+
+    def make(text: str = TWO_PROVIDERS, **options: Any) -> LLMClient:
+        opened.append(LLMClient(ConfigLoader().load_text(write_config(text)), **options))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.close(cancel_pending=True, grace=0)
+
+
+@pytest.fixture
+def client(open_client: Callable[..., LLMClient]) -> LLMClient:
+    """A client of two providers: openai/gpt-4o-mini and anthropic/claude-haiku-4-5."""
+    return open_client()
