@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from llm_sync.config.document import Document, parse_document, read_document
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.preparing import Prepared, Switch, prepare
 from llm_sync.errors import ConfigurationError, Problem
+from llm_sync.events import logger
 from llm_sync.validation import closest, field_path, shown
 
 CONFIG_VARIABLE = "LLM_SYNC_CONFIG"
@@ -19,7 +19,7 @@ FOLDER_VARIABLE = "LLM_SYNC_CONFIG_DIR"
 DEFAULT_NAME = "default-llms"
 SUFFIXES = (".yaml", ".yml")
 
-_log = logging.getLogger("llm_sync.config")
+_log = logger("config")
 
 
 class ConfigLoader:
