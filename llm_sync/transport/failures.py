@@ -46,7 +46,6 @@ def stale(error: BaseException, exchange: Exchange) -> bool:
     return (
         exchange.reused
         and not exchange.received
-        and not exchange.fresh
         and not exchange.over
         and any(isinstance(cause, _CLOSED) for cause in _causes(error))
     )

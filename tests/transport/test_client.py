@@ -12,7 +12,7 @@ import zlib
 
 import pytest
 
-from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderConnectionError, ProviderError
+from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderConnectionError, ProviderError, RequestTimeoutError
 from llm_sync.transport import pool, sockets
 from llm_sync.transport.pool import ConnectionStack
 
@@ -496,6 +496,27 @@ def test_a_reused_connection_that_goes_dead_is_not_tried_again(serve, open_clien
         patched.setattr(sockets.DeadlineSocket, "recv_into", dead)
         with pytest.raises(ProviderConnectionError, match="127.0.0.1"):
             client.post(server.url, b"2", {}, timeout=5)
+    assert server.connections == 1
+
+
+def test_a_stale_connection_found_too_late_is_a_timeout(serve, open_client, monkeypatch):
+    """With no time left there is no fresh try, and the error tells that the request had gone out."""
+    server, client = serve(_answers_once(lambda peer: None)), open_client()
+    client.post(server.url, b"1", {}, timeout=5)
+    monkeypatch.setattr(sockets.Exchange, "over", True)
+    with pytest.raises(RequestTimeoutError) as caught:
+        client.post(server.url, b"2", {}, timeout=5)
+    assert caught.value.phase == "headers"
+    assert [received.body for received in server.requests] == [b"1", b"2"]
+
+
+def test_what_is_remembered_per_url_is_bounded(serve, open_client):
+    """A client that calls ever new URLs for months does not grow."""
+    server, client = serve(), open_client()
+    for number in range(300):
+        client.get(f"{server.url}/{number}", {}, timeout=5)
+    assert len(client._routes) <= 256
+    assert len(client._session.get_adapter(server.url)._pools) <= 256
     assert server.connections == 1
 
 
