@@ -11,8 +11,7 @@ Importing this package costs nothing but this file: each public name is imported
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
 
 __version__ = "0.1.0"
 
@@ -100,11 +99,13 @@ if TYPE_CHECKING:
     from llm_sync.shared import generate as generate
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     room = _HOME.get(name)
     if room is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(room), name)
+    from importlib import import_module
+
+    value: object = getattr(import_module(room), name)
     globals()[name] = value
     return value
 

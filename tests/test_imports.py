@@ -133,11 +133,9 @@ def test_no_module_is_asynchronous(path: Path) -> None:
         assert not isinstance(node, asynchronous), node.lineno
 
 
-@pytest.mark.parametrize("name", llm_sync.__all__)
-def test_every_public_name_can_be_had(name: str) -> None:
-    """Each name the package lists is there when asked for, and `dir` shows it before."""
-    assert name in dir(llm_sync)
-    assert getattr(llm_sync, name) is not None
+def test_dir_shows_the_public_names_before_they_are_loaded() -> None:
+    """Completion in a shell or notebook offers what has not been imported yet."""
+    assert set(llm_sync.__all__) <= set(ast.literal_eval(run("import llm_sync; print(dir(llm_sync))")))
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
