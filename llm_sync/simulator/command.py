@@ -69,13 +69,15 @@ def run_command(
         raise ValueError("there is no command to run")
     report = report or _to_stderr
     key = keys[0] if keys else f"sk-simulated-{secrets.token_hex(12)}"
-    with Simulator(port, keys, latency, seed) as simulator:
+    simulator = Simulator(port, keys, latency, seed)
+    with contextlib.ExitStack() as ending:
+        ending.callback(simulator.stop)
+        with _signals_blocked():
+            simulator.start()
         folder = Path(tempfile.mkdtemp(prefix="llm-sync-simulator-"))  # mkdtemp makes it 0700
-        try:
-            _write_private(folder / "default-llms.yaml", configuration(simulator))
-            return _run(argv, _environment(os.environ if environ is None else environ, folder, key), report)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        ending.callback(shutil.rmtree, folder, ignore_errors=True)
+        _write_private(folder / "default-llms.yaml", configuration(simulator))
+        return _run(argv, _environment(os.environ if environ is None else environ, folder, key), report)
 
 
 def configuration(simulator: Simulator) -> str:
@@ -169,6 +171,19 @@ def _signals() -> Iterator[_Child]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Threads started here never take a signal: one that did would leave the main thread asleep in its wait for the command."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {getattr(signal, name) for name in _FORWARDED})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _from_terminal() -> bool:
