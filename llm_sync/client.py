@@ -224,9 +224,7 @@ class LLMClient:
         for name in self.config.providers:
             try:
                 calls[name] = self._listing_call(name, timeout)
-            except ClientClosedError:  # noqa: PERF203  (one provider that cannot be set up stops no other)
-                raise
-            except LLMConnectorError as error:
+            except LLMConnectorError as error:  # noqa: PERF203  (one provider that cannot be set up stops no other)
                 failed[name] = error
         outcomes = dict(zip(calls, self._manager.run(list(calls.values()), return_exceptions=True), strict=True))
         return {name: self._listing(name, failed.get(name) or outcomes[name]) for name in self.config.providers}

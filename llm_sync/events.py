@@ -114,7 +114,7 @@ _log = logger("requests")
 
 
 def log_event(event: Event) -> None:
-    """The fold that logs: ``llm_sync.requests``, one ``event key=value …`` line a fact."""
+    """The fold that logs: ``llm_sync.requests``, one ``event key=value …`` line a fact, itself the record's ``event``."""
     level = _LEVELS.get(type(event), logging.DEBUG)
     if isinstance(event, Finished) and event.error not in (None, "cancelled"):
         level = logging.ERROR
@@ -124,7 +124,7 @@ def log_event(event: Event) -> None:
         parts = " ".join(
             f"{name}={_shown(value)}" for name, value in vars(event).items() if name != "at" and value not in (None, "")
         )
-        _log.log(level, "%s %s", type(event).__name__, parts)
+        _log.log(level, "%s %s", type(event).__name__, parts, extra={"event": event})
 
 
 def _shown(value: object) -> str:

@@ -56,11 +56,15 @@ def _obvious(config: LLMConfig) -> Route:
 
 
 def _near(config: LLMConfig, model: str, open_ended: list[str]) -> str:
-    names = {f"{name}/{entry.name}": entry.name for name, provider in config.providers.items() for entry in provider.models}
-    found = difflib.get_close_matches(model, [*names, *names.values()], n=1)
+    names: dict[str, str] = {}  # full and bare, in lower case -> the full name
+    for name, provider in config.providers.items():
+        for entry in provider.models:
+            full = f"{name}/{entry.name}"
+            names[full.lower()] = full
+            names.setdefault(entry.name.lower(), full)
+    found = difflib.get_close_matches(model.lower(), names, n=1)
     if found:
-        full = found[0] if found[0] in names else next(key for key, bare in names.items() if bare == found[0])
-        return f"Did you mean {full}? {_candidates(config)}"
+        return f"Did you mean {names[found[0]]}? {_candidates(config)}"
     if open_ended:
         return f"Write {open_ended[0]}/{model} to ask {open_ended[0]}. {_candidates(config)}"
     return _candidates(config)
