@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from llm_sync import values
 from llm_sync.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ class Message:
         if self.role not in ROLES:
             raise InvalidRequestError(f"message role {self.role!r} is unknown", guidance=f"Use one of {', '.join(ROLES)}.")
         if self.content is not None:
-            _check_text("message content", self.content)
-        _set(self, "images", _images("images", self.images))
-        calls = tuple(_tool_call(call) for call in _listed("tool_calls", self.tool_calls))
+            values.check_text("message content", self.content)
+        _set(self, "images", values.images("images", self.images))
+        calls = tuple(_tool_call(call) for call in values.listed("tool_calls", self.tool_calls))
         _set(self, "tool_calls", calls)
         if self.tool_call_id is not None:
-            _check_text("tool_call_id", self.tool_call_id)
+            values.check_text("tool_call_id", self.tool_call_id)
         for name, role in (("images", "user"), ("tool_calls", "assistant"), ("tool_call_id", "tool")):
             if getattr(self, name) and self.role != role:
                 raise InvalidRequestError(f"a {self.role} message has {name}", guidance=f"Only {role} messages carry {name}.")
@@ -105,7 +105,7 @@ class ModelRequest:
                 guidance="Give prompt= for one question, messages= for a conversation.",
             )
         if self.prompt is not None:
-            _check_text("prompt", self.prompt)
+            values.check_text("prompt", self.prompt)
             if not self.prompt.strip() and not self.images:
                 raise InvalidRequestError("the prompt is empty", guidance="Give it at least one visible character.")
         else:
@@ -117,25 +117,25 @@ class ModelRequest:
         for name in ("model", "system_prompt"):
             value = getattr(self, name)
             if value is not None:
-                _check_text(name, value)
-        _check_number("temperature", self.temperature, 0, 2)
-        _check_number("top_p", self.top_p, 0, 1)
-        _check_integer("max_tokens", self.max_tokens, 1)
-        _check_integer("seed", self.seed, None)
+                values.check_text(name, value)
+        values.check_number("temperature", self.temperature, 0, 2)
+        values.check_number("top_p", self.top_p, 0, 1)
+        values.check_integer("max_tokens", self.max_tokens, 1)
+        values.check_integer("seed", self.seed, None)
         if self.stop_sequences is not None:
-            _set(self, "stop_sequences", _stop_sequences(self.stop_sequences))
-        _set(self, "images", _images("images", self.images))
-        _set(self, "tools", tuple(_mapping("tools", tool) for tool in _listed("tools", self.tools)))
+            _set(self, "stop_sequences", values.stop_sequences(self.stop_sequences))
+        _set(self, "images", values.images("images", self.images))
+        _set(self, "tools", tuple(values.mapping("tools", tool) for tool in values.listed("tools", self.tools)))
         if self.tool_choice is not None and not isinstance(self.tool_choice, (str, Mapping)):
-            raise InvalidRequestError(f"tool_choice is a {_kind(self.tool_choice)}", guidance="Give a string or a mapping.")
+            raise InvalidRequestError(f"tool_choice is a {values.kind(self.tool_choice)}", guidance="Give a string or a mapping.")
         if self.provider_specific is None:
             _set(self, "provider_specific", {})
         for name in ("response_schema", "provider_specific"):
             value = getattr(self, name)
             if value is not None:
-                _mapping(name, value)
+                values.mapping(name, value)
         if self.id is not None and (isinstance(self.id, bool) or not isinstance(self.id, (str, int))):
-            raise InvalidRequestError(f"id is a {_kind(self.id)}", guidance="Give a string or a whole number.")
+            raise InvalidRequestError(f"id is a {values.kind(self.id)}", guidance="Give a string or a whole number.")
 
     def detached(self) -> ModelRequest:
         """A copy that shares no mutable part with what the caller still holds; mappings become dicts.
@@ -144,8 +144,8 @@ class ModelRequest:
         """
         fresh = copy.copy(self)
         for name in ("response_schema", "tool_choice", "provider_specific"):
-            _set(fresh, name, plain(name, getattr(self, name)))
-        _set(fresh, "tools", tuple(plain("tools", tool) for tool in self.tools))
+            _set(fresh, name, values.plain(name, getattr(self, name)))
+        _set(fresh, "tools", tuple(values.plain("tools", tool) for tool in self.tools))
         if self.messages and any(message.tool_calls for message in self.messages):
             _set(fresh, "messages", tuple(_detached(message) for message in self.messages))
         return fresh
@@ -291,120 +291,13 @@ class ModelListing:
 _RESPONSE_TYPES = (("text", str), ("model", str), ("provider", str), ("usage", Usage), ("timestamp", datetime))
 
 
-def plain(name: str, value: Any) -> Any:
-    """A deep copy as JSON has it: mappings are dicts, sequences lists. Raises InvalidRequestError for what JSON cannot hold."""
-    try:
-        return _plain(name, value)
-    except RecursionError:
-        raise InvalidRequestError(f"{name} is nested too deeply, or holds itself", guidance="Give a plain JSON value.") from None
-
-
-def number_shown(value: float) -> str:
-    """A number for a message; Python refuses to write integers of more than 4,300 digits."""
-    return "(a number of many digits)" if isinstance(value, int) and abs(value) >= 10**18 else str(value)
-
-
-def _plain(name: str, value: Any) -> Any:
-    if isinstance(value, str):
-        _check_text(name, value)
-        return value
-    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_plain(name, item) for item in value]
-    if isinstance(value, Mapping):
-        return {_plain_key(name, key): _plain(name, item) for key, item in value.items()}
-    what = str(value) if isinstance(value, float) else f"a {_kind(value)}"
-    raise InvalidRequestError(
-        f"{name} holds {what}, which JSON cannot", guidance="Use strings, finite numbers, lists and mappings only."
-    )
-
-
-def _plain_key(name: str, key: Any) -> Any:
-    if not isinstance(key, (str, int)):  # whole numbers become strings in JSON (OpenAI's logit_bias is written so)
-        raise InvalidRequestError(f"{name} has a {_kind(key)} for a key", guidance="Keys are strings.")
-    return _plain(name, key)
-
-
 def _detached(message: Message) -> Message:
-    calls = tuple(dataclasses.replace(call, arguments=plain("tool_calls", call.arguments)) for call in message.tool_calls)
+    calls = tuple(dataclasses.replace(call, arguments=values.plain("tool_calls", call.arguments)) for call in message.tool_calls)
     return dataclasses.replace(message, tool_calls=calls) if calls else message
 
 
 def _set(instance: object, name: str, value: object) -> None:
     object.__setattr__(instance, name, value)
-
-
-def _kind(value: object) -> str:
-    return "boolean" if isinstance(value, bool) else type(value).__name__
-
-
-def _check_text(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise InvalidRequestError(f"{name} is a {_kind(value)}", guidance="Give a string.")
-    if value.isascii():
-        return
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InvalidRequestError(
-            f"{name} holds a lone surrogate (U+{ord(value[error.start]):04X}) at character {error.start + 1}, "
-            "which no encoding can send",
-            guidance="It usually comes from bytes that were not valid UTF-8: decode them with errors='replace'.",
-        ) from None
-
-
-def _check_number(name: str, value: object, low: float, high: float) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidRequestError(f"{name} is a {_kind(value)}", guidance=f"Give a number from {low} to {high}.")
-    if not low <= value <= high:  # NaN is in no range
-        shown = number_shown(value)
-        raise InvalidRequestError(f"{name}={shown} is out of range", guidance=f"Give a number from {low} to {high}.")
-
-
-def _check_integer(name: str, value: object, low: int | None) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidRequestError(f"{name} is a {_kind(value)}", guidance="Give a whole number.")
-    if low is not None and value < low:
-        raise InvalidRequestError(f"{name}={number_shown(value)} is too small", guidance=f"Give {low} or more.")
-
-
-def _listed(name: str, value: object) -> tuple[Any, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise InvalidRequestError(f"{name} is a {_kind(value)}", guidance="Give a list.")
-    return tuple(value)
-
-
-def _images(name: str, value: object) -> tuple[Any, ...]:
-    items = _listed(name, value)
-    for item in items:
-        if not isinstance(item, (str, bytes)) and not hasattr(item, "__fspath__") and not hasattr(item, "media_type"):
-            raise InvalidRequestError(f"{name} holds a {_kind(item)}", guidance="Give paths, bytes or URLs.")
-    return items
-
-
-def _mapping(name: str, value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise InvalidRequestError(f"{name} holds a {_kind(value)}", guidance="Give a mapping (a dict).")
-    for key in value:
-        if not isinstance(key, str):
-            raise InvalidRequestError(f"{name} has the key {key!r}", guidance="Keys are strings.")
-    return value
-
-
-def _stop_sequences(value: object) -> tuple[str, ...]:
-    items = (value,) if isinstance(value, str) else _listed("stop_sequences", value)
-    for item in items:
-        _check_text("stop_sequences", item)
-        if not item:
-            raise InvalidRequestError("stop_sequences holds an empty string", guidance="Leave it out.")
-    return items
 
 
 def _build(name: str, kind: Callable[..., Any], value: Mapping[str, Any]) -> Any:
@@ -415,18 +308,18 @@ def _build(name: str, kind: Callable[..., Any], value: Mapping[str, Any]) -> Any
 
 
 def _tool_call(value: object) -> ToolCall:
-    call: ToolCall = value if isinstance(value, ToolCall) else _build("tool_calls", ToolCall, _mapping("tool_calls", value))
+    call: ToolCall = value if isinstance(value, ToolCall) else _build("tool_calls", ToolCall, values.mapping("tool_calls", value))
     for name in ("id", "name", "raw_arguments"):
-        _check_text(f"tool_calls.{name}", getattr(call, name))
+        values.check_text(f"tool_calls.{name}", getattr(call, name))
     if call.arguments is not None:
-        _mapping("tool_calls.arguments", call.arguments)
+        values.mapping("tool_calls.arguments", call.arguments)
     return call
 
 
 def _messages(value: object) -> tuple[Message, ...]:
     items = tuple(
-        item if isinstance(item, Message) else _build("messages", Message, _mapping("messages", item))
-        for item in _listed("messages", value)
+        item if isinstance(item, Message) else _build("messages", Message, values.mapping("messages", item))
+        for item in values.listed("messages", value)
     )
     if not any(item.role != "system" for item in items):
         raise InvalidRequestError("messages holds no turn to answer", guidance="Give at least one user message.")

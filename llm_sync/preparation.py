@@ -12,7 +12,8 @@ from llm_sync.errors import InvalidRequestError, StreamingNotSupportedError
 from llm_sync.events import logger
 from llm_sync.images import load_image
 from llm_sync.json_schema import check_schema
-from llm_sync.models import Adjustment, AttemptOptions, Message, ModelRequest, number_shown, plain
+from llm_sync.models import Adjustment, AttemptOptions, Message, ModelRequest
+from llm_sync.values import number_shown, plain
 
 _log = logger("client")
 _YEAR = 31_536_000  # seconds; the configuration's limit too, and far below what clocks and sockets overflow at

@@ -1,0 +1,124 @@
+"""What the fields of a request may hold: each check gives the value in its final form, or raises InvalidRequestError."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from llm_sync.errors import InvalidRequestError
+
+
+def plain(name: str, value: Any) -> Any:
+    """A deep copy as JSON has it: mappings are dicts, sequences lists. Raises InvalidRequestError for what JSON cannot hold."""
+    try:
+        return _plain(name, value)
+    except RecursionError:
+        raise InvalidRequestError(f"{name} is nested too deeply, or holds itself", guidance="Give a plain JSON value.") from None
+
+
+def number_shown(value: float) -> str:
+    """A number for a message; Python refuses to write integers of more than 4,300 digits."""
+    return "(a number of many digits)" if isinstance(value, int) and abs(value) >= 10**18 else str(value)
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        check_text(name, value)
+        return value
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(name, item) for item in value]
+    if isinstance(value, Mapping):
+        return {_plain_key(name, key): _plain(name, item) for key, item in value.items()}
+    what = str(value) if isinstance(value, float) else f"a {kind(value)}"
+    raise InvalidRequestError(
+        f"{name} holds {what}, which JSON cannot", guidance="Use strings, finite numbers, lists and mappings only."
+    )
+
+
+def _plain_key(name: str, key: Any) -> Any:
+    if not isinstance(key, (str, int)):  # whole numbers become strings in JSON (OpenAI's logit_bias is written so)
+        raise InvalidRequestError(f"{name} has a {kind(key)} for a key", guidance="Keys are strings.")
+    return _plain(name, key)
+
+
+def kind(value: object) -> str:
+    """A value's type, for a message."""
+    return "boolean" if isinstance(value, bool) else type(value).__name__
+
+
+def check_text(name: str, value: object) -> None:
+    """A string that can be encoded."""
+    if not isinstance(value, str):
+        raise InvalidRequestError(f"{name} is a {kind(value)}", guidance="Give a string.")
+    if value.isascii():
+        return
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(
+            f"{name} holds a lone surrogate (U+{ord(value[error.start]):04X}) at character {error.start + 1}, "
+            "which no encoding can send",
+            guidance="It usually comes from bytes that were not valid UTF-8: decode them with errors='replace'.",
+        ) from None
+
+
+def check_number(name: str, value: object, low: float, high: float) -> None:
+    """None, or a number from ``low`` to ``high``."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidRequestError(f"{name} is a {kind(value)}", guidance=f"Give a number from {low} to {high}.")
+    if not low <= value <= high:  # NaN is in no range
+        shown = number_shown(value)
+        raise InvalidRequestError(f"{name}={shown} is out of range", guidance=f"Give a number from {low} to {high}.")
+
+
+def check_integer(name: str, value: object, low: int | None) -> None:
+    """None, or a whole number of at least ``low``."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidRequestError(f"{name} is a {kind(value)}", guidance="Give a whole number.")
+    if low is not None and value < low:
+        raise InvalidRequestError(f"{name}={number_shown(value)} is too small", guidance=f"Give {low} or more.")
+
+
+def listed(name: str, value: object) -> tuple[Any, ...]:
+    """A tuple of what an iterable gives; () for None."""
+    if value is None:
+        return ()
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise InvalidRequestError(f"{name} is a {kind(value)}", guidance="Give a list.")
+    return tuple(value)
+
+
+def images(name: str, value: object) -> tuple[Any, ...]:
+    """A tuple of what may be an image."""
+    items = listed(name, value)
+    for item in items:
+        if not isinstance(item, (str, bytes)) and not hasattr(item, "__fspath__") and not hasattr(item, "media_type"):
+            raise InvalidRequestError(f"{name} holds a {kind(item)}", guidance="Give paths, bytes or URLs.")
+    return items
+
+
+def mapping(name: str, value: object) -> Mapping[str, Any]:
+    """A mapping with string keys."""
+    if not isinstance(value, Mapping):
+        raise InvalidRequestError(f"{name} holds a {kind(value)}", guidance="Give a mapping (a dict).")
+    for key in value:
+        if not isinstance(key, str):
+            raise InvalidRequestError(f"{name} has the key {key!r}", guidance="Keys are strings.")
+    return value
+
+
+def stop_sequences(value: object) -> tuple[str, ...]:
+    """A tuple of strings, of one string or several."""
+    items = (value,) if isinstance(value, str) else listed("stop_sequences", value)
+    for item in items:
+        check_text("stop_sequences", item)
+        if not item:
+            raise InvalidRequestError("stop_sequences holds an empty string", guidance="Leave it out.")
+    return items
