@@ -38,6 +38,7 @@ def misfits(document: Any, schema: Mapping[str, Any]) -> tuple[FieldProblem, ...
     """What of ``document`` breaks ``schema``, at most 20 problems; () when it fits."""
     jsonschema = _jsonschema()
     import referencing
+    import referencing.exceptions
 
     kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     found: list[FieldProblem] = []
@@ -47,7 +48,7 @@ def misfits(document: Any, schema: Mapping[str, Any]) -> tuple[FieldProblem, ...
             found.append(FieldProblem(path, f"{error.validator} {_short(error.validator_value)}", _short(error.instance)))
             if len(found) == _MOST:
                 break
-    except (re.error, RecursionError, jsonschema.exceptions.UnknownType) as error:
+    except (re.error, RecursionError, jsonschema.exceptions.UnknownType, referencing.exceptions.Unresolvable) as error:
         found.append(FieldProblem("$", f"a schema that can be applied ({type(error).__name__}: {error})", "this one"))
     return tuple(found)
 

@@ -22,7 +22,8 @@ class Answer:
     """What a dialect read out of a good-looking body, before anyone decides whether it is an answer.
 
     ``finish_reason`` is one of ours; what tool calls make of it is settled here, for all dialects. ``finish_reason_raw``:
-    the provider's word; ``limit`` names what cut it when that is "length". ``blocked``: the reason of a refusal or block. ``deferred``: the state of a job that is not done.
+    the provider's word. ``limit`` names what cut it when that is "length". ``blocked``: the reason of a refusal or block.
+    ``deferred``: the state of a job that is not done.
     ``failed``: what the provider says went wrong within the answer. ``cost``: USD, where the provider tells.
     """
 

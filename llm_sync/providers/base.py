@@ -114,6 +114,10 @@ class LLMProvider(ABC):
         """The schema this body is held against."""
         return self.response_schema
 
+    def _listing_schema_for(self, body: Any) -> Mapping[str, Any]:
+        """The schema this page of a listing is held against."""
+        return self.listing_schema
+
     def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
         """The class of ours that ``fault`` means."""
         return error_class(fault, self.error_words)
@@ -340,7 +344,7 @@ class LLMProvider(ABC):
         body = self._good_body(reply)
         if isinstance(body, list) and "data" in self.listing_schema:
             body = {"data": body}  # Together lists so
-        wrong = self._validator(self.listing_schema).check(body)
+        wrong = self._validator(self._listing_schema_for(body)).check(body)
         if wrong:
             _log.error("%s: malformed listing: %s", self.name, self._scrubber().text(str(skeleton(body))))
             raise malformed(reply, wrong, self._place(), self._request_id(reply, body), None)

@@ -171,7 +171,7 @@ def _words(error: Mapping[str, Any]) -> list[str]:
     words = [error.get("code"), error.get("error_type"), error.get("type"), error.get("status")]
     metadata, details, inner = error.get("metadata"), error.get("details"), error.get("innererror")
     if isinstance(metadata, dict):
-        words = [metadata.get("error_type"), metadata.get("limit_source"), metadata.get("provider_code"), *words]
+        words = [metadata.get("limit_source"), metadata.get("error_type"), metadata.get("provider_code"), *words]
     if isinstance(details, dict):
         words = [details.get("error_code"), *words]
     if isinstance(details, list):

@@ -106,6 +106,10 @@ class GeminiProvider(LLMProvider):
         },
         "nextPageToken": _TEXT,
     }
+    some_listing_schema: ClassVar[Mapping[str, Any]] = {
+        **listing_schema,
+        "models": {**listing_schema["models"], "required": True},
+    }
     error_words: ClassVar[Mapping[str, ErrorClass]] = {
         "API_KEY_INVALID": errors.AuthenticationError,
         "UNAUTHENTICATED": errors.AuthenticationError,
@@ -183,6 +187,11 @@ class GeminiProvider(LLMProvider):
         feedback = body.get("promptFeedback") if isinstance(body, dict) else None
         blocked = isinstance(feedback, dict) and feedback.get("blockReason")
         return self.response_schema if blocked else self.answering_schema  # a blocked prompt has no candidates
+
+    def _listing_schema_for(self, body: Any) -> Mapping[str, Any]:
+        # an empty list is left out, so {} is a listing; anything else has at least one of its keys
+        foreign = isinstance(body, dict) and body and not body.keys() & self.listing_schema.keys()
+        return self.some_listing_schema if foreign else self.listing_schema
 
     def _read_answer(self, body: Any) -> Answer:
         candidate = (body.get("candidates") or [{}])[0]

@@ -37,8 +37,9 @@ _UNSUPPORTED = re.compile(
     r"unrecognized|extra inputs|deprecated",
     re.I,
 )
-_QUOTED = re.compile(r"[`'\"]([A-Za-z][\w.\[\]]*)[`'\"]|\bparameter:? (\w+)")
-_OTHER_API = re.compile(r"v1/responses|responses api|not a chat model|only supported in v1/responses", re.I)
+_QUOTED = re.compile(r"[`'\"]([A-Za-z][\w.\[\]]*)[`'\"]|\bparameter:? (\w+)|^([\w.]+): Extra inputs", re.I)
+_RESPONSES = re.compile(r"v1/responses|responses api", re.I)
+_NO_CHAT = re.compile(r"not a chat model", re.I)
 _LIMITS = re.compile(r"\d[\d,]{2,}")
 
 
@@ -89,16 +90,24 @@ def _authentication(place: Place) -> str:
     return f"Check the key in {place.key_source}: it must belong to {urlsplit(place.base_url).hostname}.{made}"
 
 
+def _other_api(fault: Fault, place: Place) -> str | None:
+    if _RESPONSES.search(fault.message):
+        other = "openai" if place.dialect == "openai-responses" else "openai-responses"
+        return f"The model is served by another API: use a provider of type {other} for it."
+    if _NO_CHAT.search(fault.message):
+        return "The model is served by another API, which llm-sync does not speak: choose a chat model."
+    return None
+
+
 def _model(fault: Fault, place: Place) -> str:
-    if _OTHER_API.search(fault.message):
-        return "The model is served by another API: use a provider of type openai-responses for it."
-    missing = _missing_version(place)
-    return missing or f"Check the name against 'llm-sync models'; the key must have access to it (provider {place.provider!r})."
+    elsewhere = _other_api(fault, place) or _missing_version(place)
+    return elsewhere or f"Check the name against 'llm-sync models'; the key must have access to it (provider {place.provider!r})."
 
 
 def _request(fault: Fault, place: Place) -> str:
-    if _OTHER_API.search(fault.message):
-        return "The model is served by another API: use a provider of type openai-responses for it."
+    elsewhere = _other_api(fault, place)
+    if elsewhere:
+        return elsewhere
     if _UNSUPPORTED.search(fault.message) or fault.has("unsupported_parameter", "unsupported_value", "unknown_parameter"):
         setting = _setting(fault)
         if setting == "max_tokens" and place.dialect == "openai":
@@ -111,7 +120,7 @@ def _request(fault: Fault, place: Place) -> str:
 
 
 def _setting(fault: Fault) -> str | None:
-    names = [fault.param or "", *(quoted or bare for quoted, bare in _QUOTED.findall(fault.message))]
+    names = [fault.param or "", *("".join(found) for found in _QUOTED.findall(fault.message))]
     for name in names:
         setting = _SETTINGS.get(name.lower()) or _SETTINGS.get(name.lower().split(".")[-1])
         if setting:

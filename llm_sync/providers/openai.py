@@ -246,7 +246,8 @@ class OpenAIProvider(LLMProvider):
         text, thinking, parsed = _content(message.get("content"))
         word = choice.get("finish_reason") or (choice.get("finish_details") or {}).get("type")
         calls = _tool_calls(message)
-        blocked = message.get("refusal") or (f"finish reason {word}" if word in _BLOCKED else None)
+        refusal = message.get("refusal") or _refusal(message.get("content"))
+        blocked = refusal or (f"finish reason {word}" if word in _BLOCKED else None)
         return Answer(
             text=text,
             finish_reason=_FINISH.get(word or "", "other"),
@@ -341,6 +342,12 @@ def _content(content: Any) -> tuple[str, str | None, Any]:
         elif isinstance(part, dict) and part.get("type", "text") in ("text", "output_text"):
             texts.append(_string(part.get("text")) or "")
     return "".join(texts), "".join(thoughts) or None, None
+
+
+def _refusal(content: Any) -> str:
+    """What parts of type ``refusal`` say."""
+    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    return "".join(_string(part.get("refusal")) or "" for part in parts)
 
 
 def _tool_calls(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:

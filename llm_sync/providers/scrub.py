@@ -27,14 +27,11 @@ class Scrubber:
     """Takes one provider's secrets out of texts and errors. Immutable."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted({secret for secret in secrets if len(secret) >= _SHORTEST}, key=len, reverse=True)
-        forms: list[str] = []
-        for secret in self._secrets:
-            spellings = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), html.escape(secret)}
-            spellings.add(secret.replace("/", "\\/"))
-            forms += map(re.escape, sorted(spellings, key=len, reverse=True))
-            if len(secret) >= _LONG:  # also where a message was cut within it
-                forms.append(re.escape(secret[: max(6, min(12, len(secret) // 4))]) + _REST)
+        spellings = {form for secret in secrets if len(secret) >= _SHORTEST for form in _spellings(secret)}
+        self._spellings = sorted(spellings, key=len, reverse=True)
+        forms = [re.escape(form) for form in self._spellings]
+        beginnings = [form[: max(6, min(12, len(form) // 4))] for form in self._spellings if len(form) >= _LONG]
+        forms += [re.escape(form) + _REST for form in beginnings]  # also where a message was cut within it
         self._pattern = re.compile("|".join(forms)) if forms else None
 
     def text(self, text: str) -> str:
@@ -45,8 +42,8 @@ class Scrubber:
         pieces, done = [], 0
         for mask in _MASK.finditer(text):
             before, after = text[max(done, mask.start() - _AROUND) : mask.start()], text[mask.end() : mask.end() + _AROUND]
-            head = max(_overlap(before, secret) for secret in self._secrets)
-            tail = max(_overlap(secret, after) for secret in self._secrets)
+            head = max(_overlap(before, form) if form[:2] in before else 0 for form in self._spellings)
+            tail = max(_overlap(form, after) if form[-2:] in after else 0 for form in self._spellings)
             if mask.start() >= done and (head > 1 or tail > 1):
                 pieces += [text[done : mask.start() - head], SHOWN]
                 done = mask.end() + tail
@@ -86,6 +83,12 @@ def secrets_in(config: ProviderConfig, base_url: str) -> list[str]:
     named = [*config.headers.items(), *config.query.items(), *parse_qsl(parts.query)]
     values = [value for name, value in named if is_credential(name)]
     return [*values, *(value.rpartition(" ")[2] for value in values), unquote(parts.password or "")]
+
+
+def _spellings(secret: str) -> set[str]:
+    """A secret as URLs, web pages and JSON write it."""
+    quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret), html.escape(secret)}
+    return {secret, secret.replace("/", "\\/"), *quoted}
 
 
 def _overlap(left: str, right: str) -> int:

@@ -1,0 +1,238 @@
+"""What counts as an answer, row by row, apart from any dialect; and structured output."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from llm_sync import errors
+from llm_sync.models import ModelRequest, ToolCall, Usage
+from llm_sync.providers.answer import CONTEXT_LIMIT, Answer, count, parsed_object, problem_with, skeleton, tool_call, total
+
+CALL = ToolCall("1", "f", {}, "{}")
+LENGTH = {"finish_reason": "length"}
+
+ROWS: list[tuple[dict[str, Any], type[Exception] | None, type[Exception] | None]] = [
+    # answer, what it is, what it is under strict
+    ({"text": "Hi", "finish_reason": "stop"}, None, None),
+    ({"text": "Hi", "finish_reason": "other"}, None, None),
+    ({"text": "Hi", **LENGTH}, None, errors.TruncatedResponseError),
+    ({"text": "", **LENGTH}, errors.TruncatedResponseError, errors.TruncatedResponseError),
+    ({"text": " \n", **LENGTH}, errors.TruncatedResponseError, errors.TruncatedResponseError),
+    ({"tool_calls": (CALL,)}, None, None),
+    ({"text": "Hi", "tool_calls": (CALL,)}, None, None),
+    ({"tool_calls": (CALL,), **LENGTH}, None, errors.TruncatedResponseError),
+    ({"text": "Hi", "blocked": "no"}, errors.ContentBlockedError, errors.ContentBlockedError),
+    ({"blocked": "no", **LENGTH}, errors.ContentBlockedError, errors.ContentBlockedError),
+    ({"tool_calls": (CALL,), "blocked": "no"}, errors.ContentBlockedError, errors.ContentBlockedError),
+    ({"text": ""}, errors.EmptyResponseError, errors.EmptyResponseError),
+    ({"text": "\t\u3000\n"}, errors.EmptyResponseError, errors.EmptyResponseError),
+    ({"text": "", "thinking": "long thoughts"}, errors.EmptyResponseError, errors.EmptyResponseError),
+    ({"text": "Hi", "deferred": "queued"}, errors.StreamingNotSupportedError, errors.StreamingNotSupportedError),
+    ({"text": "Hi", "failed": "broke"}, errors.ProviderUnavailableError, errors.ProviderUnavailableError),
+    ({"text": "Hi", "tool_calls": (ToolCall("1", "", {}),)}, errors.ResponseValidationError, errors.ResponseValidationError),
+]
+
+
+@pytest.mark.parametrize(("facts", "expected", "strictly"), ROWS)
+def test_rows(facts: Any, expected: Any, strictly: Any) -> None:
+    """Each row of the table of answers."""
+    for strict, kind in ((False, expected), (True, strictly)):
+        problem = problem_with(Answer(**facts), strict=strict)
+        assert (None if problem is None else type(problem)) is kind
+        if isinstance(problem, errors.ProviderError) and facts.get("text", "").strip():
+            assert problem.partial_text == facts["text"]
+
+
+@pytest.mark.parametrize(
+    ("word", "calls", "settled"),
+    [
+        ("stop", (CALL,), "tool_calls"),
+        ("other", (CALL,), "tool_calls"),
+        ("length", (CALL,), "length"),
+        ("tool_calls", (CALL,), "tool_calls"),
+        ("tool_calls", (), "stop"),
+        ("stop", (), "stop"),
+        ("length", (), "length"),
+        ("other", (), "other"),
+    ],
+)
+def test_what_tool_calls_make_of_the_finish_reason(word: str, calls: Any, settled: str) -> None:
+    """tool_calls stands exactly where there are some, but never hides a cut."""
+    assert Answer("Hi", word, tool_calls=calls).finish_reason == settled
+
+
+def test_a_cut_says_what_cut_and_what_was_spent() -> None:
+    """The limit, the tokens that went into reasoning, and the way out."""
+    problem = problem_with(Answer(finish_reason="length", usage=Usage(1, 9, None, 9)), strict=False)
+    assert "9 tokens went into reasoning" in str(problem)
+    assert "reasoning effort" in str(problem)
+    window = problem_with(Answer(finish_reason="length", limit=CONTEXT_LIMIT), strict=False)
+    assert "the context window cut the answer before any text" in str(window)
+    assert "Shorten the prompt" in str(window)
+
+
+# Structured output -------------------------------------------------------------------------------------------------------
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"n": {"type": "integer", "minimum": 1}, "tags": {"type": "array", "items": {"type": "string"}}},
+    "required": ["n"],
+}
+
+
+@pytest.fixture
+def ask(provider: Any, reply: Any) -> Any:
+    """``ask(text, finish, schema)``: what comes of a chat completion under a response_schema."""
+
+    def asking(content: Any, finish: str = "stop", schema: Any = SCHEMA, **config: Any) -> Any:
+        body = {"choices": [{"message": {"content": content}, "finish_reason": finish}]}
+        return provider("openai", reply(body), **config).generate_response(ModelRequest("x", "m", response_schema=schema))
+
+    return asking
+
+
+def test_the_parsed_object(ask: Any) -> None:
+    """It stands in the metadata, and the text stays as it came."""
+    response = ask(' {"n": 3, "tags": []} ')
+    assert response.metadata["parsed"] == {"n": 3, "tags": []}
+    assert response.text == ' {"n": 3, "tags": []} '
+    assert response.to_dict()["metadata"]["parsed"] == {"n": 3, "tags": []}
+
+
+def test_an_object_for_content(ask: Any) -> None:
+    """Cloudflare sends the object itself: text is its JSON, and it is held against the schema too."""
+    assert ask({"n": 3}).metadata["parsed"] == {"n": 3}
+    assert ask({"n": 3}, schema=None).text == '{"n": 3}'
+    with pytest.raises(errors.ResponseValidationError):
+        ask({"n": 0})
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "expected", "found"),
+    [
+        ('{"n": "three"}', "$.n", "integer", '"three"'),
+        ('{"n": 0}', "$.n", "minimum 1", "0"),
+        ("{}", "$", "required", "{}"),
+        ('{"n": 1, "tags": ["a", 5]}', "$.tags[1]", "string", "5"),
+        ("[]", "$", "object", "[]"),
+        ('```json\n{"n": 1}\n```', "$", "JSON of the response_schema", "other text"),
+        ("I think so", "$", "JSON of the response_schema", "other text"),
+        ('{"n": NaN}', "$", "JSON of the response_schema", "other text"),
+        ('{"n": 1', "$", "JSON of the response_schema", "other text"),
+        ("[" * 100_000, "$", "JSON of the response_schema", "other text"),
+    ],
+)
+def test_mismatches(ask: Any, text: str, path: str, expected: str, found: str) -> None:
+    """An answer that does not fit is ResponseValidationError with the paths, and what came is on it."""
+    with pytest.raises(errors.ResponseValidationError, match="does not fit the response_schema") as caught:
+        ask(text)
+    (field,) = caught.value.fields
+    assert field.path == path
+    assert expected in field.expected
+    assert found in field.found
+    assert caught.value.response.text == text
+    assert caught.value.status == 200
+
+
+def test_at_most_twenty_mismatches_with_values_cut(ask: Any) -> None:
+    """A long bad list is one readable error."""
+    items = ", ".join(f'{{"long": "{"x" * 500}"}}' for _ in range(1000))
+    with pytest.raises(errors.ResponseValidationError) as caught:
+        ask(f'{{"n": 1, "tags": [{items}]}}')
+    assert len(caught.value.fields) == 20
+    assert all(len(field.found) <= 60 for field in caught.value.fields)
+
+
+def test_what_is_not_held_against_the_schema(ask: Any) -> None:
+    """A cut answer is given as cut, tool calls as tool calls."""
+    response = ask('{"n": ', "length")
+    assert response.truncated
+    assert "parsed" not in response.metadata
+    assert parsed_object(Answer(tool_calls=(CALL,)), ModelRequest("x", response_schema=SCHEMA)) == (None, ())
+
+
+def test_worse_news_comes_first(ask: Any) -> None:
+    """An empty answer is empty, not a mismatch."""
+    with pytest.raises(errors.EmptyResponseError):
+        ask("")
+
+
+@pytest.mark.parametrize(
+    "schema", [{"$dynamicRef": "#nowhere"}, {"$ref": "#/$defs/nowhere"}, {"$ref": "https://example.org/x.json"}, {"$ref": "#"}]
+)
+def test_a_schema_that_cannot_be_applied(ask: Any, schema: Any) -> None:
+    """Whatever the schema, nothing but our errors comes out, and nothing is fetched."""
+    with pytest.raises(errors.LLMConnectorError):
+        ask('{"n": 1}', schema=schema)
+
+
+def test_without_a_schema_jsonschema_is_not_loaded(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only structured output needs it."""
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    assert ask("plain", schema=None).text == "plain"
+
+
+# Reading ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (5, 5),
+        (0, 0),
+        (5.0, 5),
+        (-1, None),
+        (5.5, None),
+        (True, None),
+        ("5", None),
+        (None, None),
+        ([], None),
+        (2**60, None),
+        (float("nan"), None),
+        (float("inf"), None),
+    ],
+)
+def test_counts(value: Any, expected: int | None) -> None:
+    """Whole numbers from 0 on; anything else is unknown."""
+    assert count({"a": {"b": value}}, "a", "b") == expected
+    assert count(value, "a") is None
+
+
+def test_totals() -> None:
+    """Unknown counts are left out; only unknown ones make an unknown total."""
+    assert total(1, None, 2) == 3
+    assert total(None, None) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parsed", "raw"),
+    [
+        ('{"a": 1}', {"a": 1}, '{"a": 1}'),
+        ({"a": "ü"}, {"a": "ü"}, '{"a": "ü"}'),
+        ("", {}, ""),
+        (None, {}, ""),
+        (" ", {}, " "),
+        ("{bad", None, "{bad"),
+        ("[1]", None, "[1]"),
+        ('"x"', None, '"x"'),
+        ('{"a": NaN}', None, '{"a": NaN}'),
+        (5, {}, ""),
+        ("[" * 100_000, None, "[" * 100_000),
+    ],
+)
+def test_tool_arguments(arguments: Any, parsed: Any, raw: str) -> None:
+    """A dict where the text is a JSON object, else None beside the text."""
+    call = tool_call("1", "f", arguments)
+    assert (call.arguments, call.raw_arguments) == (parsed, raw)
+
+
+def test_a_skeleton_shows_keys_and_types_only() -> None:
+    """Logs of malformed answers hold no value."""
+    shown = str(skeleton({"a": "secret", "b": [{"c": 1.5}], "d": None, "e": {"f": {"g": {"h": {"i": "deep"}}}}}))
+    assert "secret" not in shown
+    assert "deep" not in shown
+    assert "'c': 'float'" in shown
+    assert len(str(skeleton({str(n): n for n in range(10_000)}))) < 2000

@@ -1,0 +1,120 @@
+"""What an answer cost: the provider's own figure, else tokens times the configured price, else unknown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llm_sync import errors
+from llm_sync.config.models import ModelEntry, Pricing
+from llm_sync.models import ModelRequest
+
+PRICED = (ModelEntry("m", pricing=Pricing(2.0, 8.0)), ModelEntry("free", pricing=Pricing(0.0, 0.0)), ModelEntry("unpriced"))
+
+
+def body(usage: Any, content: Any = "Hi") -> dict[str, Any]:
+    """A chat completion with this usage."""
+    return {"choices": [{"message": {"content": content}, "finish_reason": "stop"}], "usage": usage}
+
+
+@pytest.fixture
+def cost(provider: Any, reply: Any) -> Any:
+    """``cost(kind, usage, model)``: the estimate of an answer."""
+    return lambda kind, usage, model="m": (
+        provider(kind, reply(body(usage)), models=PRICED).generate_response(ModelRequest("x", model)).cost_estimate
+    )
+
+
+USAGE = {"prompt_tokens": 1_000_000, "completion_tokens": 500_000}
+
+
+def test_price_times_tokens(cost: Any) -> None:
+    """Prices are USD per million tokens."""
+    assert cost("openai", USAGE) == pytest.approx(6.0)
+    assert cost("openai", USAGE, "free") == 0.0
+
+
+@pytest.mark.parametrize("model", ["unpriced", "never-heard-of"])
+def test_an_unknown_price_is_none(cost: Any, model: str) -> None:
+    """Not 0."""
+    assert cost("openai", USAGE, model) is None
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        {},
+        {"prompt_tokens": 5},
+        {"completion_tokens": 5},
+        {"prompt_tokens": -1, "completion_tokens": 5},
+        {"prompt_tokens": True, "completion_tokens": 5},
+        {"prompt_tokens": "5", "completion_tokens": 5},
+        {"prompt_tokens": 10**400, "completion_tokens": 5},
+        {"prompt_tokens": 1e300, "completion_tokens": 5},
+    ],
+)
+def test_unknown_tokens_make_an_unknown_cost(cost: Any, usage: Any) -> None:
+    """What cannot be counted costs None, and breaks nothing."""
+    assert cost("openai", usage) is None
+
+
+def test_openrouters_own_figure_wins(cost: Any) -> None:
+    """It knows what it billed; only there is usage.cost read so."""
+    assert cost("openrouter", {**USAGE, "cost": 0.25}) == 0.25
+    assert cost("openrouter", {**USAGE, "cost": 0}) == 0.0
+    assert cost("openai", {**USAGE, "cost": {"total_cost": 1}}) == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize("told", [None, "0.25", -1, True, 10**400, {}, []])
+def test_a_strange_figure_is_not_taken(cost: Any, told: Any) -> None:
+    """Then the configured price counts."""
+    assert cost("openrouter", {**USAGE, "cost": told}) == pytest.approx(6.0)
+
+
+def test_an_infinite_figure_is_not_taken(provider: Any, reply: Any) -> None:
+    """1e999 is JSON, and infinite."""
+    text = '{"choices": [{"message": {"content": "Hi"}}], "usage": {"cost": 1e999}}'
+    assert provider("openrouter", reply(text)).generate_response(ModelRequest("x", "m")).cost_estimate is None
+
+
+@pytest.mark.parametrize(
+    ("content", "error"), [("", errors.EmptyResponseError), (5, errors.ResponseValidationError)], ids=["empty", "malformed"]
+)
+@pytest.mark.parametrize("kind", ["openai", "openrouter"])
+def test_a_bad_answer_costs_too(
+    provider: Any, reply: Any, kind: str, content: Any, error: type[errors.UnusableAnswerError]
+) -> None:
+    """A billed bad answer has its usage and cost on the error."""
+    made = provider(kind, reply(body({**USAGE, "cost": 0.25}, content)), models=PRICED)
+    with pytest.raises(error) as caught:
+        made.generate_response(ModelRequest("x", "m", id=7))
+    response = caught.value.response
+    assert response.cost_estimate == pytest.approx(0.25 if kind == "openrouter" else 6.0)
+    assert response.usage.output_tokens == 500_000
+    assert response.id == 7
+
+
+def test_cached_and_reasoning_tokens_are_inside() -> None:
+    """Anthropic's cached tokens are added to the input, xAI's and Gemini's thoughts to the output."""
+    from llm_sync.providers import ProviderFactory
+
+    def usage(kind: str, told: Any) -> Any:
+        read = ProviderFactory.provider_class(kind)._read_usage(None, told)  # type: ignore[arg-type]
+        return read.input_tokens, read.output_tokens, read.cached_tokens, read.reasoning_tokens
+
+    anthropic = {"input_tokens": 1, "cache_read_input_tokens": 10, "cache_creation_input_tokens": 100, "output_tokens": 5}
+    assert usage("anthropic", {"usage": anthropic}) == (111, 5, 10, None)
+    assert usage("anthropic", {"usage": {**anthropic, "cache_read_input_tokens": None}}) == (101, 5, None, None)
+    xai = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 15, "completion_tokens_details": {"reasoning_tokens": 3}}
+    assert usage("openai", {"usage": xai}) == (10, 5, None, 3)
+    assert usage("openai", {"usage": {**xai, "total_tokens": 12}}) == (10, 2, None, 3)
+    assert usage("openai", {"usage": {"prompt_tokens": 10, "completion_tokens": 2, "prompt_cache_hit_tokens": 4}}) == (
+        10,
+        2,
+        4,
+        None,
+    )
+    assert usage("gemini", {"usageMetadata": {"promptTokenCount": 10, "thoughtsTokenCount": 3}}) == (10, 3, None, 3)
+    assert usage("gemini", {"usageMetadata": {"trafficType": "ON_DEMAND"}}) == (None, None, None, None)
