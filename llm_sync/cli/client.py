@@ -13,16 +13,10 @@ from llm_sync.dispatch.ending import GRACE_S
 
 @contextmanager
 def connected(args: Namespace, *, strict: bool = False) -> Iterator[LLMClient]:
-    """A client for the configuration the command line names.
-
-    Ctrl-C drains it; any other error means that nobody waits for what is in flight, which is aborted.
-    """
+    """A client for the configuration the command line names. An error aborts what is in flight: nobody waits for it."""
     client = LLMClient.from_config(args.config, config_dir=args.config_dir, strict=strict)
     try:
         yield client
-    except KeyboardInterrupt:
-        drain(client)
-        raise
     except BaseException:
         client.close(cancel_pending=True, grace=0)
         raise
@@ -30,7 +24,7 @@ def connected(args: Namespace, *, strict: bool = False) -> Iterator[LLMClient]:
 
 
 def drain(client: LLMClient) -> None:
-    """Cancel what is queued, and give what is in flight its last seconds; may be repeated."""
+    """Cancel what is queued, and give what is in flight its last seconds."""
     if any(status.in_flight for status in client.status().values()):
         complain(f"waiting up to {GRACE_S:g} s for what is in flight; Ctrl-C again ends at once")
     client.close(cancel_pending=True, grace=GRACE_S)

@@ -30,7 +30,6 @@ def statuses() -> tuple[tuple[type[BaseException], int], ...]:
         (errors.ClientClosedError, UNEXPECTED),
         (Terminated, TERMINATED),
         (KeyboardInterrupt, INTERRUPTED),
-        (BrokenPipeError, CLOSED_PIPE),
     )
 
 

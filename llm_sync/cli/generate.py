@@ -70,8 +70,10 @@ def _ask(
     futures: list[Future[ModelResponse]] = []
     outcomes: list[Outcome] = []
     try:
-        for request in requests:
-            futures.append(client.submit(request, timeout=args.timeout, deadline=args.deadline, max_retries=args.max_retries))
+        futures.extend(  # one by one: whatever interrupts, those sent are known
+            client.submit(request, timeout=args.timeout, deadline=args.deadline, max_retries=args.max_retries)
+            for request in requests
+        )
         for index, (place, future) in enumerate(zip(routes, futures, strict=True)):
             outcomes.append(_outcome(place, future))
             _show(output, args, index, place, outcomes[-1])
@@ -93,8 +95,6 @@ def _outcome(place: Route, future: Future[ModelResponse]) -> Outcome:
         return answer  # type: ignore[no-any-return]
     if isinstance(error, LLMConnectorError):
         return error
-    if not isinstance(error, Exception):
-        raise error
     _log.debug("%s/%s: unexpected error", place.provider, place.model, exc_info=error)
     return LLMConnectorError(
         f"an unexpected {type(error).__name__}: {error}",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from llm_sync import events
 from llm_sync.cli.streams import shown
@@ -13,16 +15,24 @@ _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 _REPORTED = ("llm_sync.requests", "llm_sync.providers")
 
 
-def set_up(verbose: int) -> None:
+@contextmanager
+def on_stderr(verbose: int) -> Iterator[None]:
     """Show the ``llm_sync`` loggers: warnings (0), what requests go through too (1), or everything (2 and more)."""
     output = logging.StreamHandler(sys.stderr)
     output.setFormatter(_Plain("llm-sync: %(levelname)s %(name)s: %(message)s") if verbose > 1 else _Words())
     if not verbose:
         output.addFilter(lambda record: not (record.name in _REPORTED and record.levelno >= logging.ERROR))
     logger = logging.getLogger("llm_sync")
-    logger.handlers[:] = [output]
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(output)
     logger.setLevel(_LEVELS[min(verbose, 2)])
     logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(output)
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 class _Plain(logging.Formatter):

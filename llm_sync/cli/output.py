@@ -23,7 +23,7 @@ class Output:
         self.terminal = stream.isatty()
 
     def write(self, text: str) -> None:
-        """Write ``text`` and end the line, at once. Raises Unwritable, or BrokenPipeError when the reader is gone.
+        """Write ``text`` and end the line, at once. Raises Unwritable.
 
         A lone surrogate, which UTF-8 cannot write, becomes an escape; JSON reads it back as what it was.
         """
@@ -32,8 +32,6 @@ class Output:
         try:
             self._stream.write(content)
             self._stream.flush()
-        except BrokenPipeError:
-            raise
         except OSError as error:
             raise streams.Unwritable(self._name, error) from None
 
@@ -74,6 +72,8 @@ def opened(path: str | None) -> Iterator[Output]:
         yield Output(sys.stdout.buffer, streams.STDOUT)
         return
     name = f"--output {path!r}"
+    if not path:
+        raise UsageError(f"{name} is no name: name a file")
     if _is_special(path):  # a device or a pipe cannot be renamed onto
         with _special(path, name) as stream:
             yield Output(stream, name)
@@ -93,7 +93,7 @@ def opened(path: str | None) -> Iterator[Output]:
 
 def _special(path: str, name: str) -> BinaryIO:
     try:
-        return open(path, "wb", buffering=0)  # type: ignore[return-value]  # noqa: SIM115  (the caller closes it)
+        return open(path, "wb", buffering=0)
     except OSError as error:
         raise UsageError(f"{name} cannot be written: {error.strerror}") from None
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import textwrap
-from collections.abc import Callable, Iterable
-from typing import IO, Any, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 EXIT_CODES = {
     0: "all requests were answered",
@@ -39,11 +40,11 @@ _EPILOG = (
 _GENERATE_EXAMPLES = """\
 examples:
   llm-sync generate "Say hello"
-  llm-sync generate --json <q.txt >a.jsonl
+  llm-sync generate --json <q >answers
   git diff | llm-sync generate \\
     --system "Review this change"
-  llm-sync generate -m openai/gpt-4o-mini \\
-    -m gemini/gemini-2.5-flash "Why?"
+  llm-sync generate "Why?" \\
+    -m openai/gpt-4o -m gemini/MODEL
 """
 
 _SIMULATE_EXAMPLES = """\
@@ -64,35 +65,39 @@ class UsageError(Exception):
 
 
 class _Help(argparse.HelpFormatter):
-    """Help that fits the terminal: paragraphs are filled, indented lines are left alone unless they are too long."""
+    """Help that fits the terminal: no word is broken, and indented lines are left alone unless they are too long."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n\n".join(self._paragraph(part, width, indent) for part in text.strip("\n").split("\n\n"))
+        return "\n".join(_fitted(indent + line, width) for line in text.strip("\n").split("\n"))
 
-    def _paragraph(self, text: str, width: int, indent: str) -> str:
-        if "\n" not in text:
-            return textwrap.fill(" ".join(text.split()), width, initial_indent=indent, subsequent_indent=indent)
-        return "\n".join(_fitted(indent + line, width) for line in text.split("\n"))
+    def _format_usage(self, *arguments: Any) -> str:
+        first, *more = super()._format_usage(*arguments).rstrip().split("\n")
+        if max(map(len, more), default=0) > self._width:
+            more = [f"  {line.lstrip()}" for line in more]
+        return "\n".join([first, *more, "", ""])
 
-    def _format_usage(self, usage: str | None, *rest: Any) -> str:
-        text = super()._format_usage(usage, *rest)
-        if usage is None:
-            return text
-        hanging = " " * (len("usage: ") + len(self._prog) + 1)
-        return textwrap.fill(text.strip(), self._width, subsequent_indent=hanging, break_on_hyphens=False) + "\n\n"
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return _fitted(" ".join(text.split()), width).split("\n")
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if not action.option_strings or action.nargs == 0:
             return super()._format_action_invocation(action)
         return f"{', '.join(action.option_strings)} {self._format_args(action, action.dest.upper())}"
 
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        if action.nargs == argparse.REMAINDER:
+            return f"[-- {action.metavar} [ARG ...]]"
+        return super()._format_args(action, default_metavar)
+
 
 def _fitted(line: str, width: int) -> str:
-    """A line of a table or an example; the rest of a long one hangs under its text."""
-    if len(line) <= width:
-        return line
-    margin = len(line) - len(line.lstrip())
-    return textwrap.fill(line.strip(), width, initial_indent=" " * margin, subsequent_indent=" " * (margin + 5))
+    """A paragraph, or an indented line of a table or an example: the rest of one that is too long hangs under its text."""
+    text = line.lstrip()
+    margin = " " * (len(line) - len(text))
+    rest = f"{margin}     " if margin else ""
+    return textwrap.fill(
+        text, width, initial_indent=margin, subsequent_indent=rest, break_on_hyphens=False, break_long_words=False
+    )
 
 
 class Parser(argparse.ArgumentParser):
@@ -105,7 +110,7 @@ class Parser(argparse.ArgumentParser):
         """Raise what is wrong, and where the right words are."""
         raise UsageError(f"{message}; see '{self.prog} --help'")
 
-    def print_help(self, file: IO[str] | None = None) -> None:
+    def print_help(self, file: Any = None) -> None:
         """Print the help; unlike argparse's own, this does not swallow a write that fails."""
         print(self.format_help(), end="", file=file)
 
@@ -153,18 +158,13 @@ def _command(commands: argparse._SubParsersAction[Parser], name: str, summary: s
     return command
 
 
-def _statuses(codes: Iterable[int]) -> str:
-    return "\n".join(["exit status:", *(f"  {code:<3}  {EXIT_CODES[code]}" for code in codes)])
+def _statuses(*never: int) -> str:
+    return "\n".join(["exit status:", *(f"  {code:<3}  {text}" for code, text in EXIT_CODES.items() if code not in never)])
 
 
 def _add_verbose(parser: Parser, name: str) -> None:
     parser.add_argument(
-        "-v",
-        "--verbose",
-        dest=name,
-        action="count",
-        default=0,
-        help="say on standard error what requests go through; twice: every step of it",
+        "-v", "--verbose", dest=name, action="count", default=0, help="say what requests go through; twice: every step of it"
     )
 
 
@@ -173,7 +173,7 @@ def _add_config(parser: Parser) -> None:
     group.add_argument(
         "--config",
         metavar="NAME|PATH",
-        help="the configuration: a file if it has a slash or ends in .yaml or .yml, else a name in the configuration folders "
+        help="a file if it has a slash or ends in .yaml or .yml, else a name in the configuration folders "
         "($LLM_SYNC_CONFIG, else default-llms)",
     )
     group.add_argument(
@@ -186,8 +186,8 @@ def _add_config(parser: Parser) -> None:
 def _add_models(parser: Parser) -> None:
     _add_config(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object a provider and line")
-    parser.add_argument("--timeout", type=positive(float), metavar="SECONDS", help="give a provider SECONDS to answer (120)")
-    parser.epilog = _statuses(code for code in EXIT_CODES if code not in (7, 10))
+    parser.add_argument("--timeout", type=SECONDS, metavar="SECONDS", help="give a provider SECONDS to answer (120)")
+    parser.epilog = _statuses(7, 10)
 
 
 def _add_generate(parser: Parser) -> None:
@@ -211,45 +211,39 @@ def _add_generate(parser: Parser) -> None:
     source = parser.add_argument_group("input and output")
     source.add_argument("--input", metavar="FILE", help="read the prompt from FILE, or from standard input for -")
     source.add_argument("--output", metavar="FILE", help="write the answers to FILE, which appears when all are there")
-    source.add_argument(
-        "--json", action="store_true", help="print one JSON object an answer and line; a request that fails has one too"
-    )
+    source.add_argument("--json", action="store_true", help="print one JSON object an answer (or failed request) and line")
     request = parser.add_argument_group("request")
     request.add_argument("--system", type=text, metavar="TEXT", help="the system prompt")
-    request.add_argument("--temperature", type=in_range(0, 2), metavar="T", help="sampling temperature, 0 to 2")
-    request.add_argument("--top-p", type=in_range(0, 1), metavar="P", help="nucleus sampling, 0 to 1")
-    request.add_argument("--max-tokens", type=positive(int), metavar="N", help="cut the answer after N tokens")
-    request.add_argument(
-        "--stop", action="append", type=nonempty, metavar="TEXT", help="stop before TEXT; may be given several times"
-    )
-    request.add_argument("--seed", type=whole, metavar="N", help="ask for a repeatable answer, where the provider can")
+    request.add_argument("--temperature", type=between(0, 2), metavar="T", help="sampling temperature, 0 to 2")
+    request.add_argument("--top-p", type=between(0, 1), metavar="P", help="nucleus sampling, 0 to 1")
+    request.add_argument("--max-tokens", type=ABOVE_0, metavar="N", help="cut the answer after N tokens")
+    request.add_argument("--stop", action="append", type=nonempty, metavar="TEXT", help="stop before TEXT; may be repeated")
+    request.add_argument("--seed", type=WHOLE, metavar="N", help="ask for a repeatable answer, where the provider can")
     request.add_argument("--strict", action="store_true", help="refuse what would be adjusted, and truncated answers")
     attempts = parser.add_argument_group("time and retries")
     attempts.add_argument(
-        "--timeout", type=positive(float), metavar="SECONDS", help="give one attempt SECONDS, connecting included (120)"
+        "--timeout", type=SECONDS, metavar="SECONDS", help="give one attempt SECONDS, connecting included (120)"
     )
     attempts.add_argument(
-        "--deadline", type=positive(float), metavar="SECONDS", help="give a request SECONDS in all, waits included (600)"
+        "--deadline", type=SECONDS, metavar="SECONDS", help="give a request SECONDS in all, waits included (600)"
     )
-    attempts.add_argument("--max-retries", type=natural, metavar="N", help="try again up to N times (3)")
-    parser.epilog = f"{_GENERATE_EXAMPLES}\n{_statuses(code for code in EXIT_CODES if code != 10)}"
+    attempts.add_argument("--max-retries", type=COUNT, metavar="N", help="try again up to N times (3)")
+    parser.epilog = f"{_GENERATE_EXAMPLES}\n{_statuses(10)}"
 
 
 def _add_simulate(parser: Parser) -> None:
-    parser.usage = "%(prog)s [-h] [-v] [--port N] [--latency SECONDS] [--seed N] [--accept-key KEY] [-- COMMAND [ARG ...]]"
     parser.add_argument(
-        "--port", type=port, default=0, metavar="N", help="listen on port N of 127.0.0.1 (0: a free one, printed)"
+        "--port",
+        type=between(0, 65535, int),
+        default=0,
+        metavar="N",
+        help="listen on port N of 127.0.0.1 (0: any free one)",
     )
     parser.add_argument(
-        "--latency", type=in_range(0, 86400), default=0.0, metavar="SECONDS", help="take SECONDS for each answer (0)"
+        "--latency", type=between(0, 86400), default=0.0, metavar="SECONDS", help="take SECONDS for each answer (0)"
     )
-    parser.add_argument("--seed", type=whole, default=0, metavar="N", help="vary the answers by N (0)")
-    parser.add_argument(
-        "--accept-key",
-        action="append",
-        metavar="KEY",
-        help="refuse every key but KEY; may be given several times (any key is accepted)",
-    )
+    parser.add_argument("--seed", type=WHOLE, default=0, metavar="N", help="vary the answers by N (0)")
+    parser.add_argument("--accept-key", action="append", metavar="KEY", help="refuse every key but KEY; may be repeated (none)")
     parser.add_argument(
         "child", nargs=argparse.REMAINDER, metavar="COMMAND", help="run COMMAND with a configuration for the simulator, then stop"
     )
@@ -264,13 +258,6 @@ def text(argument: str) -> str:
         raise argparse.ArgumentTypeError(f"{argument!r} is not UTF-8") from None
 
 
-def nonempty(argument: str) -> str:
-    """Text of at least one character."""
-    if not argument:
-        raise argparse.ArgumentTypeError("it is empty")
-    return text(argument)
-
-
 def visible(argument: str) -> str:
     """Text of at least one visible character: an unset variable in a script must not pass for a choice."""
     if not argument.strip():
@@ -278,37 +265,33 @@ def visible(argument: str) -> str:
     return text(argument)
 
 
-def whole(argument: str) -> int:
-    """A whole number."""
-    return int(_number(argument, int, lambda value: True, "a whole number"))
+def nonempty(argument: str) -> str:
+    """Text of at least one character."""
+    return text(argument) if argument else visible(argument)
 
 
-def natural(argument: str) -> int:
-    """A whole number, 0 or more."""
-    return int(_number(argument, int, lambda value: value >= 0, "a whole number, 0 or more"))
+def number(kind: type[int | float], what: str, fits: Callable[[float], bool] | None = None) -> Callable[[str], float]:
+    """A converter for numbers that ``fits`` is true for; ``what`` says which these are."""
+
+    def convert(argument: str) -> float:
+        try:
+            value = kind(argument)
+        except ValueError:
+            value = math.nan
+        if math.isnan(value) or (fits is not None and not fits(value)):
+            raise argparse.ArgumentTypeError(f"{argument!r} is not {what}")
+        return value
+
+    return convert
 
 
-def port(argument: str) -> int:
-    """A TCP port, or 0."""
-    return int(_number(argument, int, lambda value: 0 <= value <= 65535, "a port, 0 to 65535"))
-
-
-def positive(kind: type[int | float]) -> Callable[[str], float]:
-    """A converter for numbers above 0."""
-    what = "a whole number above 0" if kind is int else "a number above 0"
-    return lambda argument: _number(argument, kind, lambda value: 0 < value < float("inf"), what)
-
-
-def in_range(low: float, high: float) -> Callable[[str], float]:
+def between(low: int, high: int, kind: type[int | float] = float) -> Callable[[str], float]:
     """A converter for numbers from low to high."""
-    return lambda argument: _number(argument, float, lambda value: low <= value <= high, f"a number from {low} to {high}")
+    what = "a whole number" if kind is int else "a number"
+    return number(kind, f"{what} from {low} to {high}", lambda value: low <= value <= high)
 
 
-def _number(argument: str, kind: Callable[[str], float], fits: Callable[[float], bool], what: str) -> float:
-    try:
-        value = kind(argument)
-    except ValueError:
-        value = None
-    if value is None or not fits(value):
-        raise argparse.ArgumentTypeError(f"{argument!r} is not {what}")
-    return value
+WHOLE = number(int, "a whole number")
+COUNT = number(int, "a whole number, 0 or more", lambda value: value >= 0)
+ABOVE_0 = number(int, "a whole number above 0", lambda value: value > 0)
+SECONDS = number(float, "a number of seconds above 0", lambda value: 0 < value < math.inf)

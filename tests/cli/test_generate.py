@@ -1,0 +1,352 @@
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_sync.errors import LLMConnectorError
+from llm_sync.simulator import Response, Simulator
+
+Run = Callable[..., Any]
+
+
+def test_the_answer_alone_goes_to_standard_output(ask: Run) -> None:
+    """A script gets the answer and nothing else."""
+    assert ask("-m", "first/m", "hi") == (0, "an answer\n", "")
+
+
+@pytest.mark.parametrize("text", ["no end", "an end\n", "two ends\n\n", "\x1b[31mred\x07\x00\r\n\ttab \x9b ünï 😀"])
+def test_a_pipe_gets_the_answers_bytes(ask: Run, script: Any, text: str) -> None:
+    """Control sequences are passed on as they are; a line end is added only where none is."""
+    script.answer(text)
+    assert ask("-m", "first/m", "hi").out == (text if text.endswith("\n") else text + "\n")
+
+
+def test_tool_calls_are_printed_as_json(ask: Run, script: Any) -> None:
+    """An answer that only calls tools has no text: each call is one JSON object a line, unreadable arguments as they came."""
+    calls = [
+        {"id": "1", "type": "function", "function": {"name": "look", "arguments": '{"where": "übers Meer"}'}},
+        {"id": "2", "type": "function", "function": {"name": "wait", "arguments": "{}"}},
+        {"id": "3", "type": "function", "function": {"name": "fail", "arguments": "{oops"}},
+    ]
+    script.answer(None, "tool_calls", tool_calls=calls)
+    assert [json.loads(line) for line in ask("-m", "first/m", "hi").out.splitlines()] == [
+        {"tool_call": "look", "arguments": {"where": "übers Meer"}},
+        {"tool_call": "wait", "arguments": {}},
+        {"tool_call": "fail", "arguments": "{oops"},
+    ]
+
+
+def test_text_beside_tool_calls_is_printed_too(ask: Run, script: Any) -> None:
+    """Neither part of such an answer is lost."""
+    call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    script.answer("Let me see.", "tool_calls", tool_calls=[call])
+    assert ask("-m", "first/m", "hi").out == 'Let me see.\n{"tool_call": "look", "arguments": {}}\n'
+
+
+def test_options_reach_the_wire(ask: Run, provider: Simulator) -> None:
+    """Every request option is in the payload."""
+    options = [
+        "--system",
+        "be brief",
+        "--temperature",
+        "0.5",
+        "--top-p",
+        "0.9",
+        "--max-tokens",
+        "7",
+        "--stop",
+        "X",
+        "--stop",
+        "Y",
+    ]
+    assert ask("-m", "first/m", *options, "--seed", "3", "two", "words").status == 0
+    sent = provider.requests[0].payload
+    assert sent["messages"] == [{"role": "system", "content": "be brief"}, {"role": "user", "content": "two words"}]
+    assert (sent["temperature"], sent["top_p"], sent["stop"], sent["seed"]) == (0.5, 0.9, ["X", "Y"], 3)
+    assert 7 in (sent.get("max_tokens"), sent.get("max_completion_tokens"))
+    assert sent.get("stream") is False
+
+
+def test_several_models_answer_in_the_order_given(ask: Run, script: Any, provider: Simulator) -> None:
+    """The first model's answer comes first, though the second provider answers before it; no headings in a pipe."""
+    script.answer("from n", model="n")
+    script.answer("from m")
+    with provider.hold(lambda record: record.model == "n") as hold:
+        thread = threading.Thread(target=lambda: (provider.wait_for_requests(1, ended=True), hold.close()))
+        thread.start()
+        ran = ask("-m", "first/n", "-m", "second/m", "hi")
+        thread.join()
+    assert ran == (0, "from n\nfrom m\n", "")
+
+
+def test_json_is_one_object_a_line_with_errors_in_place(ask: Run, script: Any) -> None:
+    """A failure stands in its place on standard output, and once on standard error, as the same line."""
+    script.fail(400, "no good", model="n")
+    ran = ask("--json", "-m", "first/n", "-m", "second/m", "hi")
+    first, second = (json.loads(line) for line in ran.out.splitlines())
+    assert list(first) == list(second) == ["id", "index", "provider", "model", "response", "error"]
+    assert (first["index"], first["provider"], first["model"], first["response"]) == (0, "first", "n", None)
+    assert first["error"]["type"] == "InvalidRequestError"
+    assert (second["index"], second["error"], second["response"]["text"]) == (1, None, "an answer")
+    assert ran.err == ran.out.splitlines()[0] + "\n"
+    assert ran.status == 9
+
+
+def test_a_failure_among_answers_is_told_in_words(ask: Run, script: Any) -> None:
+    """Without --json standard output has the answers that came; status 9 tells that not all did."""
+    script.fail(400, "no good", model="n")
+    ran = ask("-m", "first/n", "-m", "second/m", "hi")
+    assert (ran.status, ran.out) == (9, "an answer\n")
+    assert ran.err.startswith("llm-sync: first/n: no good")
+    assert len(ran.err.splitlines()) == 1
+
+
+def error(status: int, code: str | None = None) -> Response:
+    """An OpenAI error."""
+    return Response(status, {"error": {"message": "it fails", "type": "error", "code": code}})
+
+
+@pytest.mark.parametrize(
+    ("response", "status"),
+    [
+        (error(401), 4),
+        (error(403), 4),
+        (error(429, code="insufficient_quota"), 5),
+        (error(503), 6),
+        (error(404, code="model_not_found"), 7),
+        (error(400, code="context_length_exceeded"), 7),
+        (Response(200, {"choices": [{"message": {"role": "assistant", "content": ""}, "finish_reason": "stop"}]}), 8),
+        (Response(200, {"choices": [{"message": {"role": "assistant", "content": ""}, "finish_reason": "content_filter"}]}), 8),
+        (Response(200, b"not json"), 8),
+        (Response(200, b"data: {}\n\ndata: [DONE]\n", (("Content-Type", "text/event-stream"),)), 8),
+    ],
+)
+def test_statuses_of_failures(ask: Run, script: Any, response: Response, status: int) -> None:
+    """What a provider sends decides the exit status; one line on standard error, nothing on standard output."""
+    script.send(response, response)
+    ran = ask("-m", "first/m", "hi")
+    assert (ran.status, ran.out) == (status, "")
+    assert ran.err.splitlines()[-1].startswith("llm-sync: first/m: ")
+
+
+def test_no_connection_is_status_6(llm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """Nobody listens: the network is to blame."""
+    with Simulator() as gone:
+        url = gone.url("openai")
+    monkeypatch.setenv("CLI_TEST_KEY", key)
+    path = tmp_path / "x.yaml"
+    path.write_text(f"providers: {{openai: {{api_key: '${{CLI_TEST_KEY}}', base_url: '{url}', models: [m], max_retries: 0}}}}")
+    assert llm("generate", "--config", str(path), "hi").status == 6
+
+
+def test_a_retry_is_told_in_words(ask: Run, script: Any) -> None:
+    """A warning a user understands: the provider, the attempt, the reason."""
+    script.fail(503, "overloaded")
+    script.answer()
+    assert ask("-m", "first/m", "hi") == (0, "an answer\n", "llm-sync: first: attempt 1 fails, another one follows: overloaded\n")
+
+
+def test_a_truncated_answer_is_printed_with_a_warning(ask: Run, script: Any) -> None:
+    """It is an answer, status 0; under --strict it is none, status 8."""
+    script.answer("half an ans", "length")
+    script.answer("half an ans", "length")
+    ran = ask("-m", "first/m", "hi")
+    assert (ran.status, ran.out) == (0, "half an ans\n")
+    assert "cut the answer" in ran.err
+    strict = ask("-m", "first/m", "--strict", "hi")
+    assert (strict.status, strict.out) == (8, "")
+
+
+def test_no_key_is_ever_shown(ask: Run, script: Any, key: str) -> None:
+    """Neither -vv nor a provider that echoes it brings it to light."""
+    script.fail(401, f"the key {key} is bad")
+    ran = ask("-vv", "-m", "first/m", "hi")
+    assert ran.status == 4
+    assert "AttemptStarted" in ran.err
+    assert key not in ran.err + ran.out
+    assert "0123456789" not in ran.err + ran.out
+
+
+def test_an_unset_key_is_told_before_anything_is_sent(ask: Run, provider: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Status 4, naming the variable."""
+    monkeypatch.delenv("CLI_TEST_KEY")
+    ran = ask("-m", "first/m", "-m", "second/m", "hi")
+    assert (ran.status, ran.out, provider.requests) == (4, "", [])
+    assert "CLI_TEST_KEY" in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_no_model_where_none_is_obvious_is_a_usage_error(ask: Run, provider: Simulator) -> None:
+    """Status 2, naming the candidates and the option."""
+    ran = ask("hi")
+    assert (ran.status, ran.out, provider.requests) == (2, "", [])
+    assert "-m" in ran.err
+    assert all(name in ran.err for name in ("first/m", "first/n", "second/m"))
+
+
+@pytest.mark.parametrize("defaults", ["defaults: {model: first/m}\n", ""])
+def test_the_default_or_only_model_needs_no_name(llm: Run, config: str, defaults: str) -> None:
+    """defaults.model, or the only model listed, is asked when none is named."""
+    path = Path(config)
+    text = path.read_text().partition("providers:")[2]
+    text = text.partition("  second:")[0].replace("[m, n]", "[m]") if not defaults else text
+    path.write_text(f"{defaults}providers:{text}")
+    assert llm("generate", "--config", config, "hi") == (0, "an answer\n", "")
+
+
+def test_every_model_is_checked_before_any_is_asked(ask: Run, provider: Simulator) -> None:
+    """An unknown model among several costs nothing: status 7, naming the candidates."""
+    ran = ask("-m", "first/m", "-m", "nope", "hi")
+    assert (ran.status, ran.out, provider.requests) == (7, "", [])
+    assert "nope" in ran.err
+    assert "first/m" in ran.err
+
+
+def test_a_broken_configuration_is_told_whole(llm: Run, tmp_path: Path) -> None:
+    """Every problem with file, line, field and hint on standard error, nothing on standard output, status 3."""
+    path = tmp_path / "broken.yaml"
+    path.write_text("defaults: {temperature: 3}\nproviders:\n  openai:\n    timeout: yes\n    modles: [gpt-4o]\n")
+    ran = llm("generate", "--config", str(path), "hi")
+    assert (ran.status, ran.out) == (3, "")
+    problems = ran.err.splitlines()[1:]
+    assert [line.split(": ")[0].strip() for line in problems] == [f"{path}:1", f"{path}:4", f"{path}:5"]
+    assert [line.split(": ")[1] for line in problems] == [
+        "defaults.temperature",
+        "providers.openai.timeout",
+        "providers.openai.modles",
+    ]
+    assert "did you mean models?" in problems[2]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "./nowhere.yaml", "."])
+def test_a_configuration_that_is_not_there(llm: Run, tmp_path: Path, name: str) -> None:
+    """A name, a path, a folder: status 3, and what to do."""
+    ran = llm("generate", "--config-dir", str(tmp_path), "--config", name if name != "." else f"{tmp_path}/", "hi")
+    assert (ran.status, ran.out) == (3, "")
+    assert ran.err.startswith("llm-sync: ")
+
+
+def test_an_unexpected_error_of_a_dialect_spares_the_other_answers(ask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake in a dialect is told as one, status 9 beside an answer; no traceback unless -vv asks for it."""
+    from llm_sync.providers.openai import OpenAIProvider
+
+    whole = OpenAIProvider.generate_response
+
+    def generate(self: OpenAIProvider, request: object, *rest: object) -> object:
+        if request.model == "n":  # type: ignore[attr-defined]
+            raise ZeroDivisionError("a mistake")
+        return whole(self, request, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(OpenAIProvider, "generate_response", generate)
+    ran = ask("-m", "first/n", "-m", "second/m", "hi")
+    assert (ran.status, ran.out) == (9, "an answer\n")
+    assert ran.err.startswith("llm-sync: first/n: an unexpected ZeroDivisionError: a mistake.")
+    assert "Traceback" not in ran.err
+    assert "Traceback" in ask("-vv", "-m", "first/n", "hi").err
+
+
+def test_stdin_is_the_prompt_where_no_other_is_given(ask: Run, provider: Simulator) -> None:
+    """``echo hi | llm-sync generate``: without the line end that echo adds."""
+    assert ask("-m", "first/m", stdin="grüß 😀\r\n".encode()).status == 0
+    assert provider.requests[0].payload["messages"][-1]["content"] == "grüß 😀"
+
+
+@pytest.mark.parametrize(
+    ("content", "sent"),
+    [
+        (b"\xef\xbb\xbfhi", "hi"),
+        (b"one\r\ntwo\r\n", "one\r\ntwo"),
+        (b"one\n\n", "one\n"),
+        (b"a\x00b\x1b[31m", "a\x00b\x1b[31m"),
+        (b"a" * 5_000_000, "a" * 5_000_000),
+    ],
+    ids=["bom", "crlf", "two-ends", "controls", "5-MB"],
+)
+def test_odd_prompts_arrive_whole(ask: Run, provider: Simulator, content: bytes, sent: str) -> None:
+    """Only a byte-order mark and one line end are taken away."""
+    assert ask("-m", "first/m", stdin=content).status == 0
+    assert provider.requests[0].payload["messages"][-1]["content"] == sent
+
+
+@pytest.mark.parametrize(
+    ("stdin", "said"),
+    [
+        (b"", "standard input holds no prompt"),
+        (b" \r\n\t", "standard input holds no prompt"),
+        (b"abc\xff", "standard input is not UTF-8 (byte 4)"),
+        ("hi".encode("utf-16"), "standard input is not UTF-8 (byte 1)"),
+    ],
+)
+def test_input_that_is_no_prompt(ask: Run, provider: Simulator, stdin: bytes, said: str) -> None:
+    """Nothing is sent; status 2."""
+    ran = ask("-m", "first/m", stdin=stdin)
+    assert (ran.status, ran.out, provider.requests) == (2, "", [])
+    assert ran.err.startswith(f"llm-sync: {said}")
+
+
+def test_a_terminal_without_a_prompt_is_a_usage_error(ask: Run) -> None:
+    """Nobody sits before a silent program that waits for Ctrl-D."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    ran = ask("-m", "first/m", stdin=Terminal())
+    assert ran.status == 2
+    assert ran.err.startswith("llm-sync: no prompt: ")
+
+
+def test_an_empty_prompt_is_a_usage_error(ask: Run, provider: Simulator) -> None:
+    """As an argument, too: ``llm-sync generate "$UNSET"``."""
+    ran = ask("-m", "first/m", " ", "")
+    assert (ran.status, provider.requests) == (2, [])
+    assert ran.err == "llm-sync: the prompt is empty: give it at least one visible character\n"
+
+
+def test_the_prompt_may_come_from_a_file(ask: Run, provider: Simulator, tmp_path: Path) -> None:
+    """--input FILE reads it; --input - reads standard input."""
+    (tmp_path / "q").write_text("from a file\n")
+    assert ask("-m", "first/m", "--input", str(tmp_path / "q")).status == 0
+    assert ask("-m", "first/m", "--input", "-", stdin=b"from a pipe").status == 0
+    assert [record.payload["messages"][-1]["content"] for record in provider.requests] == ["from a file", "from a pipe"]
+
+
+@pytest.mark.parametrize("path", ["nowhere/q", ".", ""])
+def test_an_input_that_cannot_be_read(ask: Run, path: str) -> None:
+    """The option, the name and the system's reason; status 2."""
+    ran = ask("-m", "first/m", "--input", path)
+    assert ran.status == 2
+    assert ran.err.startswith(f"llm-sync: --input {path!r} cannot be read: ")
+
+
+def test_two_prompts_are_one_too_many(ask: Run) -> None:
+    """Which one is meant cannot be told."""
+    assert ask("-m", "first/m", "--input", "-", "hi", stdin=b"x").status == 2
+
+
+def test_models_lists_by_provider(llm: Run, config: str, script: Any) -> None:
+    """Each provider's models under its name; configured ones that it does not list are pointed out; its error is told."""
+    listing = Response(200, {"object": "list", "data": [{"id": "m", "object": "model"}, {"id": "x", "object": "model"}]})
+    script.listings = [listing, listing]
+    ran = llm("models", "--config", config)
+    assert ran == (0, "first:\n  m\n  x\n  n (configured, but not listed)\nsecond:\n  m\n  x\n", "")
+    script.listings = [error(401), error(401)]
+    ran = llm("models", "--config", config, "--json")
+    assert ran.status == 4
+    assert [json.loads(line)["error"]["type"] for line in ran.out.splitlines()] == ["AuthenticationError"] * 2
+
+
+def test_the_error_of_one_listing_is_told_beside_the_others(llm: Run, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some listed, some failed: status 9."""
+    from llm_sync import LLMClient
+    from llm_sync.models import ModelListing
+
+    listings = {"first": ModelListing(error=LLMConnectorError("it fails", provider="first")), "second": ModelListing(("m",))}
+    monkeypatch.setattr(LLMClient, "list_all_models", lambda self, timeout: listings)
+    assert llm("models", "--config", config) == (9, "second:\n  m\n", "llm-sync: first: it fails\n")

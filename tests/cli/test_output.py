@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_sync.cli import streams
+from llm_sync.cli.output import Output
+from llm_sync.simulator import Simulator
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A file of an earlier run, which only its owner may read."""
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    path.chmod(0o600)
+    return path
+
+
+def left(folder: Path) -> list[str]:
+    """What lies in the folder but for the configuration."""
+    return sorted(name for name in os.listdir(folder) if name != "two.yaml")
+
+
+def test_a_new_file_appears_with_the_usual_mode(ask: Run, tmp_path: Path) -> None:
+    """As any program's: what the umask leaves."""
+    before = os.umask(0o027)
+    try:
+        assert ask("-m", "first/m", "--output", str(tmp_path / "new"), "hi") == (0, "", "")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new").read_text() == "an answer\n"
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
+    assert left(tmp_path) == ["new"]
+
+
+def test_an_old_file_is_replaced_and_keeps_its_mode(ask: Run, old: Path) -> None:
+    """Who could not read it before cannot read it now."""
+    assert ask("-m", "first/m", "--output", str(old), "hi").status == 0
+    assert (old.read_text(), stat.S_IMODE(old.stat().st_mode)) == ("an answer\n", 0o600)
+    assert left(old.parent) == ["out.txt"]
+
+
+def test_the_file_appears_only_when_all_answers_are_there(ask: Run, old: Path, script: Any, provider: Simulator) -> None:
+    """A reader sees the old file or the new one, never half of it."""
+    seen: list[str] = []
+
+    def look(record: object) -> None:
+        seen.append(old.read_text())
+
+    provider._on_request = look  # type: ignore[assignment]  # it answers as the simulator does
+    assert ask("-m", "first/m", "-m", "first/n", "--output", str(old), "hi").status == 0
+    assert seen == ["old", "old"]
+    assert old.read_text() != "old"
+
+
+def test_a_link_is_followed(ask: Run, old: Path) -> None:
+    """The file it points to is replaced, the link stays."""
+    link = old.parent / "link"
+    link.symlink_to(old.name)
+    assert ask("-m", "first/m", "--output", str(link), "hi").status == 0
+    assert link.is_symlink()
+    assert old.read_text() == "an answer\n"
+
+
+def test_a_link_into_nothing_makes_its_file(ask: Run, tmp_path: Path) -> None:
+    """As a shell's > does."""
+    (tmp_path / "link").symlink_to("later")
+    assert ask("-m", "first/m", "--output", str(tmp_path / "link"), "hi").status == 0
+    assert (tmp_path / "later").read_text() == "an answer\n"
+
+
+def test_all_failed_leaves_the_old_file(ask: Run, old: Path, script: Any) -> None:
+    """There is nothing to put into it."""
+    script.fail(400)
+    assert ask("-m", "first/m", "--output", str(old), "hi").status == 7
+    assert old.read_text() == "old"
+    assert left(old.parent) == ["out.txt"]
+
+
+def test_all_failed_is_a_record_too_with_json(ask: Run, old: Path, script: Any) -> None:
+    """With --json errors are output: each request has its line."""
+    script.fail(400)
+    assert ask("-m", "first/m", "--json", "--output", str(old), "hi").status == 7
+    assert '"InvalidRequestError"' in old.read_text()
+
+
+def test_some_failed_writes_the_answers_that_came(ask: Run, old: Path, script: Any) -> None:
+    """They are paid for; status 9 and standard error tell that some are missing."""
+    script.fail(400, model="n")
+    assert ask("-m", "first/n", "-m", "first/m", "--output", str(old), "hi").status == 9
+    assert old.read_text() == "an answer\n"
+
+
+def test_an_interrupt_leaves_the_old_file(ask: Run, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C between two answers: the file of the last run stays, nothing else lies beside it."""
+    from llm_sync.cli import generate
+
+    shown = generate._show
+
+    def show(*arguments: object) -> None:
+        shown(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(generate, "_show", show)
+    ran = ask("-m", "first/m", "-m", "first/n", "--output", str(old), "hi")
+    assert (ran.status, old.read_text(), left(old.parent)) == (130, "old", ["out.txt"])
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("", "is no name"),
+        (".", "is a folder"),
+        ("nowhere/x", "cannot be written: a new file in "),
+        ("loop", "is a link to itself"),
+        ("socket", "cannot be written: "),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_sent(
+    ask: Run, provider: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, why: str
+) -> None:
+    """An answer that can be put nowhere is not paid for; status 2."""
+    import socket
+
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket")
+        ran = ask("-m", "first/m", "--output", path, "hi")
+    assert (ran.status, provider.requests) == (2, [])
+    assert ran.err.startswith(f"llm-sync: --output {path!r} {why}")
+
+
+def test_a_file_that_may_not_be_written(ask: Run, old: Path, provider: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only file is respected, though its folder would let it be replaced."""
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everything
+    ran = ask("-m", "first/m", "--output", str(old), "hi")
+    assert (ran.status, provider.requests, old.read_text()) == (2, [], "old")
+    assert ran.err.endswith("cannot be written: permission denied\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_a_full_device_is_an_error(ask: Run) -> None:
+    """What could not be written must not look like success; the message names the option."""
+    ran = ask("-m", "first/m", "--output", "/dev/full", "hi")
+    assert (ran.status, ran.err) == (1, "llm-sync: --output '/dev/full' cannot be written: No space left on device\n")
+
+
+def test_a_device_is_written_to_not_replaced(ask: Run) -> None:
+    """/dev/null stays what it is."""
+    assert ask("-m", "first/m", "--output", "/dev/null", "hi") == (0, "", "")
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_a_failing_disk_leaves_the_old_file(ask: Run, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new file is put in place only when it is safely on the disk."""
+
+    def fail(number: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("os.fsync", fail)
+    ran = ask("-m", "first/m", "--output", str(old), "hi")
+    assert (ran.status, old.read_text(), left(old.parent)) == (1, "old", ["out.txt"])
+    assert "cannot be written: Input/output error" in ran.err
+
+
+def test_control_characters_are_shown_not_obeyed() -> None:
+    """What a terminal would act on is made visible; text, tabs and line ends stay."""
+    assert streams.shown("\x1b[2J\x07 a\tb\nc\r\nd\re \x7f \x9b31m é 😀") == "␛[2J␇ a\tb\nc\nd␍e ␡ \\x9b31m é 😀"
+
+
+def test_an_answers_escapes_in_an_error_are_shown_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages may hold a provider's words."""
+    import sys
+
+    monkeypatch.setattr(type(sys.stderr), "isatty", lambda self: True)
+    streams.complain("bad \x1b[31m")
+    assert capsys.readouterr().err == "llm-sync: bad ␛[31m\n"
+
+
+def test_a_lone_surrogate_is_written_as_an_escape() -> None:
+    """UTF-8 cannot write what a dialect may let through; in JSON the escape is read back as what it was."""
+    written = io.BytesIO()
+    Output(written, "a test").write(json.dumps("a\ud800b é", ensure_ascii=False))
+    assert json.loads(written.getvalue()) == "a\ud800b é"
+
+
+def test_a_json_line_goes_to_the_file(ask: Run, script: Any, tmp_path: Path) -> None:
+    """--json and --output together: JSON Lines in the file, whatever the answer holds."""
+    script.answer("one\ntwo\u2028three")
+    ask("-m", "first/m", "--json", "--output", str(tmp_path / "a.jsonl"), "hi")
+    assert (tmp_path / "a.jsonl").read_text().count("\n") == 1

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import argparse
+import re
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from llm_sync.cli import parser as command_line
+from llm_sync.cli.parser import EXIT_CODES, UsageError, parse
+
+COMMANDS = ("generate", "models", "simulate")
+
+
+def refusal(*argv: str) -> str:
+    """Why a command line is refused."""
+    with pytest.raises(UsageError) as caught:
+        parse(list(argv))
+    return str(caught.value)
+
+
+def help_of(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    """What --help prints."""
+    with pytest.raises(SystemExit) as stop:
+        parse([*argv, "--help"])
+    assert not stop.value.code
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--temperature", "nan"),
+        ("--temperature", "2.1"),
+        ("--temperature", "-0.1"),
+        ("--temperature", "warm"),
+        ("--top-p", "1.5"),
+        ("--max-tokens", "0"),
+        ("--max-tokens", "1.5"),
+        ("--seed", "x"),
+        ("--seed", "1.0"),
+        ("--timeout", "0"),
+        ("--timeout", "inf"),
+        ("--timeout", "nan"),
+        ("--deadline", "-1"),
+        ("--max-retries", "-1"),
+        ("--max-retries", "2.0"),
+    ],
+)
+def test_impossible_numbers_are_refused(option: str, value: str) -> None:
+    """A number that no request can have is an error of the command line, which names the option, the value and the help."""
+    said = refusal("generate", f"{option}={value}", "x")
+    assert said.startswith(f"argument {option}: {value!r} is not a")
+    assert said.endswith("see 'llm-sync generate --help'")
+
+
+@pytest.mark.parametrize("value", ["-1", "65536", "http"])
+def test_impossible_ports_are_refused(value: str) -> None:
+    """A port the system does not have is told before anything starts."""
+    assert f"{value!r} is not a whole number from 0 to 65535" in refusal("simulate", f"--port={value}")
+
+
+def test_numbers_arrive_as_numbers() -> None:
+    """Bounds are included; negative seeds are fine."""
+    args = parse(["generate", "--temperature", "2", "--top-p", "0", "--seed=-5", "--max-retries", "0", "--timeout", ".5", "x"])
+    assert (args.temperature, args.top_p, args.seed, args.max_retries, args.timeout) == (2.0, 0.0, -5, 0, 0.5)
+
+
+@pytest.mark.parametrize("option", ["-m", "--stop"])
+def test_an_empty_choice_is_refused(option: str) -> None:
+    """``-m "$UNSET"`` in a script must not quietly mean the default."""
+    assert "it is empty" in refusal("generate", option, "", "x")
+
+
+@pytest.mark.parametrize("position", [["PROMPT"], ["--system", "PROMPT", "x"], ["--stop", "PROMPT", "x"], ["-m", "PROMPT", "x"]])
+def test_arguments_that_are_no_utf8_are_refused(position: list[str]) -> None:
+    """Bytes that are no UTF-8 reach Python as lone surrogates, which no provider could be sent."""
+    said = refusal("generate", *("a\udcffb" if word == "PROMPT" else word for word in position))
+    assert "'a\\udcffb' is not UTF-8" in said
+
+
+def test_arguments_are_utf8_whatever_the_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the C locale without UTF-8 mode every byte of an umlaut is a lone surrogate; it is read as what was typed."""
+    monkeypatch.setattr("os.fsencode", lambda text: text.encode("ascii", "surrogateescape"))
+    assert parse(["generate", "ünï 😀".encode().decode("ascii", "surrogateescape")]).prompt == ["ünï 😀"]
+
+
+def test_what_follows_two_dashes_is_prompt() -> None:
+    """A prompt may begin with dashes, and hold options of ours."""
+    args = parse(["generate", "-m", "a/b", "--", "--json", "-v", "x"])
+    assert (args.prompt, args.json, args.verbose, args.model) == (["--json", "-v", "x"], False, 0, ["a/b"])
+
+
+@pytest.mark.parametrize("argv", [["-v", "generate", "-v", "x"], ["generate", "x", "-vv"], ["-vv", "generate", "x"]])
+def test_verbose_counts_before_and_after_the_command(argv: list[str]) -> None:
+    """People put -v where they think of it."""
+    assert parse(argv).verbose == 2
+
+
+def test_an_unknown_option_names_its_like() -> None:
+    """A misspelt option is refused with the one that was meant, and the command whose options are listed where."""
+    said = refusal("generate", "--temprature=1", "x")
+    assert said == "unknown option --temprature, did you mean --temperature?; see 'llm-sync generate --help'"
+
+
+def test_options_are_not_abbreviated() -> None:
+    """A script's --temp must not change its meaning when an option --template comes."""
+    assert "unknown option --temp" in refusal("generate", "--temp", "1", "x")
+
+
+def test_words_apart_are_refused() -> None:
+    """A prompt in two places is not sent in half."""
+    assert "'two' stands apart" in refusal("generate", "one", "-m", "a/b", "two")
+
+
+@pytest.mark.parametrize("argv", [[], ["-v"]])
+def test_no_command_is_an_error(argv: list[str]) -> None:
+    """A bare call says what to name."""
+    assert refusal(*argv) == "name a command; see 'llm-sync --help'"
+
+
+def test_an_unknown_option_before_the_command() -> None:
+    """It is named, rather than the missing command."""
+    assert refusal("--bogus").startswith("unknown option --bogus")
+
+
+def test_an_unknown_command_lists_the_commands() -> None:
+    """The candidates stand in the message."""
+    said = refusal("genrate")
+    assert all(name in said for name in ("genrate", *COMMANDS))
+
+
+@pytest.mark.parametrize(
+    ("argv", "child"),
+    [
+        (["--", "sh", "-c", "x", "--", "y"], ["--", "sh", "-c", "x", "--", "y"]),
+        (["--port", "1", "--", "cmd", "--port", "2"], ["--", "cmd", "--port", "2"]),
+        (["cmd", "--latency"], ["cmd", "--latency"]),
+        (["--"], ["--"]),
+        ([], []),
+    ],
+)
+def test_a_simulated_commands_arguments_stay_its_own(argv: list[str], child: list[str]) -> None:
+    """Every Python's argparse hands them on whole; simulate.py takes the first -- away."""
+    assert parse(["simulate", *argv]).child == child
+
+
+@pytest.mark.parametrize("width", [80, 40])
+@pytest.mark.parametrize("argv", [(), *((name,) for name in COMMANDS)], ids=lambda argv: "-".join(argv) or "top")
+def test_help_fits_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...], width: int
+) -> None:
+    """No line wraps, and no word is broken at a hyphen or in the middle."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = help_of(capsys, *argv).splitlines()
+    # The longest words have no room in the narrow column of texts, but still fit the line.
+    assert [line for line in lines if len(line) > width] == []
+    assert [line for line in lines if line.endswith(("llm-", "$LLM_SYNC_CONFIG_", "gpt-"))] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_stands_alone(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Each command's help says what it does, and how it ends; examples are kept as they are written."""
+    monkeypatch.setenv("COLUMNS", "80")
+    text = help_of(capsys, name)
+    assert text.startswith(f"usage: llm-sync {name} ")
+    assert "exit status" in text
+    if name == "generate":
+        told = " ".join(text.split())
+        assert all(f"{code} {meaning}" in told for code, meaning in EXIT_CODES.items() if code != 10)
+    if name != "models":
+        assert "\nexamples:\n  llm-sync " in text
+
+
+def test_every_option_says_what_it_does() -> None:
+    """No option without help, no help that ends like a sentence or begins like one."""
+    for action in _actions(command_line.build_parser()):
+        assert action.help, action.dest
+        assert not action.help.endswith("."), action.help
+        assert action.help[0] in "$-" or action.help[0].islower(), action.help
+
+
+def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    found: list[argparse.Action] = []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                found += _actions(command)
+        else:
+            found.append(action)
+    return found
+
+
+def _plain(roff: str) -> str:
+    return " ".join(re.sub(r"^\.[A-Z]+ ?", "", roff, flags=re.MULTILINE).replace("\\-", "-").split())
+
+
+@pytest.fixture
+def include() -> str:
+    """The hand-written part of the man page."""
+    path = Path(__file__).parents[2] / "man" / "llm-sync.1.include"
+    return path.read_text("utf-8")
+
+
+def test_the_man_page_has_the_table_of_statuses(include: str) -> None:
+    """The hand-written EXIT STATUS section and the code's table say the same, in the same order."""
+    section = include.partition("[=EXIT STATUS]\n")[2].partition("\n[=")[0]
+    entries = [entry.partition("\n") for entry in section.partition(".PP")[0].split(".TP\n")[1:]]
+    assert {int(code): _plain(meaning) for code, _, meaning in entries} == EXIT_CODES
+    assert [int(code) for code, _, _ in entries] == list(EXIT_CODES)
+
+
+def test_the_man_pages_examples_are_command_lines_that_parse(
+    include: str, monkeypatch: pytest.MonkeyPatch, check_example: Callable[[str], None]
+) -> None:
+    """Nobody copies an example that is refused."""
+    examples = re.findall(r"^\.EX\n(.*?)^\.EE", include, re.MULTILINE | re.DOTALL)
+    assert len(examples) >= 4
+    for example in examples:
+        check_example(_plain(example))
+
+
+@pytest.mark.parametrize("name", ["generate", "simulate"])
+def test_the_helps_examples_are_command_lines_that_parse(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, check_example: Callable[[str], None], name: str
+) -> None:
+    """Nor one of the help's."""
+    monkeypatch.setenv("COLUMNS", "80")
+    block = help_of(capsys, name).partition("\nexamples:\n")[2].partition("\n\n")[0]
+    examples = textwrap.dedent(block).replace("\\\n", " ").strip().splitlines()
+    assert len(examples) >= 3
+    for example in examples:
+        check_example(example)
+
+
+@pytest.fixture
+def check_example() -> Callable[[str], None]:
+    """Parses the llm-sync part of a shell line, as the shell would split it."""
+    import shlex
+
+    def check(example: str) -> None:
+        words = shlex.split(re.sub(r"[<>]\S+", "", example))
+        first = words.index("llm-sync")
+        parse(words[first + 1 :])
+
+    return check
