@@ -12,6 +12,7 @@ from llm_sync import preparation
 from llm_sync.config.loader import ConfigLoader
 from llm_sync.config.models import LLMConfig, ProviderConfig
 from llm_sync.config.validator import ConfigValidator
+from llm_sync.dispatch import ending
 from llm_sync.dispatch.gate import Gate
 from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
@@ -65,8 +66,9 @@ class LLMClient:
     """Blocking calls to every provider of one configuration.
 
     May be used from any thread, and after a fork in the child. Close it, or use it as a context manager: leaving the block
-    normally waits for what is queued, leaving by an exception cancels it. A client that is never closed still finishes its
-    queued work before the interpreter exits. Clients pickle as configuration, keys by reference.
+    normally waits for what is queued, leaving by an exception cancels it (after Ctrl-C, what is in flight gets 5 s). A
+    client that is never closed still finishes its queued work before the interpreter exits. Clients pickle as
+    configuration, keys by reference.
 
     ``strict`` refuses what would otherwise be adjusted, and truncated answers, and checks every key now.
     ``strict_streaming`` refuses streaming switches in requests instead of stripping them.
@@ -104,7 +106,8 @@ class LLMClient:
         strict_streaming: bool = False,
     ) -> LLMClient:
         """A client for a configuration file (docs/configuration.md says where it is looked for). Raises ConfigurationError."""
-        config = ConfigLoader(config_dir).load_config(name_or_path, strict_streaming=strict_streaming)
+        loader = ConfigLoader(config_dir, known_types=ProviderFactory.types_for)
+        config = loader.load_config(name_or_path, strict_streaming=strict_streaming)
         return cls(config, strict=strict, strict_streaming=strict_streaming)
 
     # Asking --------------------------------------------------------------------------------------------------------
@@ -261,7 +264,8 @@ class LLMClient:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.close(cancel_pending=kind is not None)
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self.close(cancel_pending=kind is not None, grace=ending.GRACE_S if interrupted else None)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"config": self.config, **self._given}
@@ -336,6 +340,7 @@ class LLMClient:
 
     def _renew_after_fork(self) -> None:
         for endpoint in list(self._endpoints.values()):
+            endpoint.provider.reset_after_fork()
             endpoint.http.reset_after_fork()
             endpoint.gate.reset_after_fork()
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from llm_sync.config.crosschecks import insecure, unknown_type, unroutable
 from llm_sync.config.document import Document, Path
 from llm_sync.config.hints import hint_for
 from llm_sync.config.models import GOOGLE_CLOUD
@@ -23,11 +24,17 @@ _FRAMING = ("content-length", "transfer-encoding", "connection", "content-encodi
 _NO_KEYS = "keys and passwords do not belong in a URL: use api_key"
 
 Found = tuple[Path, str, "str | None"]  # path, message, hint
+KnownTypes = Callable[[Iterable[str]], Collection[str]]
 
 
-def check(document: Document, prepared: Prepared) -> None:
-    """Note everything that is wrong in the document's problems."""
+def check(document: Document, prepared: Prepared, known_types: KnownTypes | None = None) -> None:
+    """Note everything that is wrong in the document's problems.
+
+    ``known_types`` gives the names of the dialects there are, told which ones are wanted; without it, what ConfigValidator
+    tells is left to it.
+    """
     wrong: set[Path] = set()
+    related: set[Path] = set()
     for problem in problems(prepared.value, SCHEMA):
         if problem.path in wrong:
             continue
@@ -35,6 +42,10 @@ def check(document: Document, prepared: Prepared) -> None:
         document.problem(problem.path, problem.message, _hint(problem.path, problem.message, problem.hint, prepared))
     for path, message, hint in _relations(document, prepared):
         if path not in wrong and path not in prepared.unset_paths:
+            document.problem(path, message, hint)
+            related.add(path)
+    for path, message, hint in _crosschecks(prepared.value, known_types) if known_types else ():
+        if path not in wrong | related and path not in prepared.unset_paths:
             document.problem(path, message, hint)
 
 
@@ -69,6 +80,34 @@ def _relations(document: Document, prepared: Prepared) -> Iterator[Found]:
             yield path, "is not a provider's name", "a name has no slash and no blanks around it: model names are provider/model"
         if isinstance(provider, dict):
             yield from _provider(provider, path, document)
+
+
+def _crosschecks(value: Mapping[str, Any], known_types: KnownTypes) -> Iterator[Found]:
+    found, defaults = value.get("providers"), value.get("defaults")
+    providers = {name: entry for name, entry in found.items() if isinstance(entry, dict)} if isinstance(found, dict) else {}
+    types = {name: kind for name, entry in providers.items() if isinstance(kind := entry.get("type", name), str)}
+    known = known_types(types.values())
+    for name, kind in types.items():
+        named = "type" in providers[name]
+        wrong = unknown_type(kind, known, named=named)
+        if wrong:
+            yield ("providers", name, *(["type"] if named else [])), *wrong
+    for name, entry in providers.items():
+        url = entry.get("base_url")
+        wrong = insecure(url, allowed=entry.get("allow_insecure") is True) if isinstance(url, str) else None
+        if wrong:
+            yield ("providers", name, "base_url"), *wrong
+    model = defaults.get("model") if isinstance(defaults, dict) else None
+    wrong = unroutable(model, {name: _listed(entry) for name, entry in providers.items()}) if isinstance(model, str) else None
+    if wrong and providers:
+        yield ("defaults", "model"), *wrong
+
+
+def _listed(provider: Mapping[str, Any]) -> list[str]:
+    models = provider.get("models")
+    items = models if isinstance(models, list) else []
+    names = [item.get("name") if isinstance(item, dict) else item for item in items]
+    return [name for name in names if isinstance(name, str)]
 
 
 def _provider(provider: Mapping[str, Any], path: Path, document: Document) -> Iterator[Found]:

@@ -145,7 +145,7 @@ class _Builder:
             elif isinstance(event, yaml.DocumentStartEvent) and self._root is not None:
                 raise _Wrong("a second document begins here (---)", line, "one file holds one configuration")
         if self._root is None or self._root.content is None:
-            raise _Wrong("the file is empty", hint="llm-sync init writes examples to start from")
+            raise _Wrong("the file is empty", hint="a configuration is a mapping: providers: {openai: {…}}")
         return self._root
 
     def _wrong(self, message: str, line: int, hint: str | None = None) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from llm_sync.config.building import build
-from llm_sync.config.checks import check, in_file_order, shown_switches
+from llm_sync.config.checks import KnownTypes, check, in_file_order, shown_switches
 from llm_sync.config.document import Document, parse_document, read_document
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.preparing import Prepared, Switch, prepare
@@ -26,11 +26,13 @@ class ConfigLoader:
     """Finds and loads configurations: one file each time, nothing is merged. Keeps no state; any thread may use it.
 
     ``config_dir``: the one folder to look for names in; without it they are looked for in ``$LLM_SYNC_CONFIG_DIR``,
-    ``./config/llms`` and the user's configuration folder, in this order.
+    ``./config/llms`` and the user's configuration folder, in this order. ``known_types``, given the types a file uses,
+    gives those there are: then what ConfigValidator would tell is told at once, beside the file's other problems.
     """
 
-    def __init__(self, config_dir: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, config_dir: str | os.PathLike[str] | None = None, *, known_types: KnownTypes | None = None) -> None:
         self.config_dir = None if config_dir is None else Path(config_dir)
+        self._known_types = known_types
 
     def search_path(self) -> list[Path]:
         """The folders names are looked for in, whether they exist or not."""
@@ -61,7 +63,7 @@ class ConfigLoader:
         meant = f" Did you mean {near}?" if near else ""
         raise ConfigurationError(
             f"no configuration named {shown(wanted)!r} in {looked}",
-            guidance=f"Give a path, set {FOLDER_VARIABLE}, or write one with 'llm-sync init'.{meant}",
+            guidance=f"Give a path, or set {FOLDER_VARIABLE} to the folder it is in.{meant}",
         )
 
     def load_config(self, name_or_path: str | os.PathLike[str] | None = None, *, strict_streaming: bool = False) -> LLMConfig:
@@ -71,11 +73,11 @@ class ConfigLoader:
         left out with one warning (``LLMConfig.warnings``, logged too); ``strict_streaming``, or the file's own, makes
         problems of them.
         """
-        return _load(read_document(self.find(name_or_path)), strict_streaming)
+        return _load(read_document(self.find(name_or_path)), strict_streaming, self._known_types)
 
     def load_text(self, text: str, file: str = "<text>", *, strict_streaming: bool = False) -> LLMConfig:
         """The same for YAML that stands in no file; ``file`` is what problems call it."""
-        return _load(parse_document(text.encode("utf-8", "surrogatepass"), file), strict_streaming)
+        return _load(parse_document(text.encode("utf-8", "surrogatepass"), file), strict_streaming, self._known_types)
 
     def list_available_configs(self) -> list[str]:
         """Every configuration that can be found, in the order of the search path: the name, or the path where another file
@@ -110,7 +112,7 @@ def _user_folder() -> list[Path]:
         return []
 
 
-def _load(document: Document, strict_streaming: bool) -> LLMConfig:
+def _load(document: Document, strict_streaming: bool, known_types: KnownTypes | None) -> LLMConfig:
     if document.problems and document.value is None:
         raise _failure(document)
     if not isinstance(document.value, dict):
@@ -118,7 +120,7 @@ def _load(document: Document, strict_streaming: bool) -> LLMConfig:
         document.problem((), f"the file is {kind}", "a configuration is a mapping: providers: {openai: {…}}")
         raise _failure(document)
     prepared = prepare(document)
-    check(document, prepared)
+    check(document, prepared, known_types)
     defaults = prepared.value.get("defaults")
     strict_streaming = strict_streaming or (isinstance(defaults, dict) and defaults.get("strict_streaming") is True)
     if strict_streaming:

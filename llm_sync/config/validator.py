@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from urllib.parse import urlsplit
 
+from llm_sync.config.crosschecks import insecure, unknown_type, unroutable
 from llm_sync.config.models import LLMConfig, ProviderConfig, Unset
 from llm_sync.errors import AuthenticationError, Problem
-from llm_sync.validation import closest, shown
+from llm_sync.validation import shown
 
 
 class ConfigValidator:
@@ -37,47 +37,24 @@ class ConfigValidator:
 
     def _provider(self, config: LLMConfig, provider: ProviderConfig) -> Iterator[Problem]:
         path = f"providers.{shown(provider.name)}"
-        if provider.type not in self._known and f"{path}.type" not in {unset.field for unset in provider.unset}:
-            near = closest(provider.type, self._known)
-            known = f"known are {', '.join(sorted(self._known))}"
-            named = f"{path}.type" in config.lines
-            hint = f"did you mean {near}? {known}" if near else known if named else f"add type: to the entry; {known}"
-            yield _problem(config, f"{path}.type" if named else path, f"unknown provider type {shown(provider.type)!r}", hint)
-        if provider.base_url and not provider.allow_insecure and _insecure(provider.base_url):
-            yield _problem(
-                config,
-                f"{path}.base_url",
-                "plain http:// sends the key and the prompts readable by anyone on the way",
-                "use https://, or set allow_insecure: true",
-            )
+        named = f"{path}.type" in config.lines
+        unset = {unset.field for unset in provider.unset}
+        found = None if f"{path}.type" in unset else unknown_type(provider.type, self._known, named=named)
+        if found:
+            yield _problem(config, f"{path}.type" if named else path, *found)
+        found = insecure(provider.base_url or "", allowed=provider.allow_insecure)
+        if found:
+            yield _problem(config, f"{path}.base_url", *found)
 
 
 _KEY_FIELDS = {"template": "api_key", "literal": "api_key", "file": "api_key_file", "command": "api_key_command"}
 
 
 def _default_model(config: LLMConfig) -> Iterator[Problem]:
-    """A problem only where no routing could find the model: a provider without ``models:`` takes any name."""
-    model = config.default_model
-    if model is None or ("/" in model and model.partition("/")[0] in config.providers):
-        return
-    listing = [name for name, provider in config.providers.items() if any(entry.name == model for entry in provider.models)]
-    if len(listing) == 1 or (not listing and any(not provider.models for provider in config.providers.values())):
-        return
-    names = [f"{provider.name}/{entry.name}" for provider in config.providers.values() for entry in provider.models]
-    if listing:
-        message, hint = f"{shown(model)} is listed by {' and '.join(listing)}", f"write {listing[0]}/{shown(model)}"
-    else:
-        near = closest(model, [*names, *(name.partition("/")[2] for name in names)])
-        message = f"no provider lists {shown(model)}"
-        hint = f"did you mean {near}?" if near else f"write PROVIDER/MODEL, with PROVIDER one of {', '.join(config.providers)}"
-    yield _problem(config, "defaults.model", message, hint)
-
-
-def _insecure(url: str) -> bool:
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    loopback = host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
-    return parts.scheme == "http" and not loopback
+    listings = {name: [entry.name for entry in provider.models] for name, provider in config.providers.items()}
+    found = unroutable(config.default_model, listings) if config.default_model is not None else None
+    if found:
+        yield _problem(config, "defaults.model", *found)
 
 
 def _unset_problem(config: LLMConfig, unset: Unset) -> Problem:

@@ -451,3 +451,31 @@ def test_loading_imports_no_http(write: Write) -> None:
 def test_the_models_load_without_yaml_and_cerberus() -> None:
     """Providers need the dataclasses, not the reader."""
     assert loaded_by("from llm_sync.config import LLMConfig, Secret", "yaml", "cerberus", *HEAVY) == "[]"
+
+
+def test_told_the_known_types_it_tells_everything_at_once(tmp_path):
+    """An unknown type, plain http and an unroutable default model stand beside the file's other problems, in its order."""
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "defaults: {model: nowhere, timeout: yes}\n"
+        "providers:\n"
+        "  a:\n"
+        "    type: opnai\n"
+        "    models: [m]\n"
+        "    colour: red\n"
+        "  b:\n"
+        "    type: openai\n"
+        "    models: [n]\n"
+        "    base_url: http://example.com/v1\n"
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        ConfigLoader(known_types=lambda wanted: {"openai", *wanted} - {"opnai"}).load_config(str(path))
+    told = [(problem.line, problem.field) for problem in caught.value.problems]
+    assert told == [
+        (1, "defaults.timeout"),
+        (1, "defaults.model"),
+        (4, "providers.a.type"),
+        (6, "providers.a.colour"),
+        (10, "providers.b.base_url"),
+    ]
+    assert "did you mean openai?" in str(caught.value)
