@@ -176,8 +176,16 @@ class Adjustment:
     sent: Any
     reason: str
 
+    def without_text(self) -> str:
+        """The adjustment in words, for logs: numbers are shown, texts and structures are not."""
+        plain = isinstance(self.asked, (int, float)) and not isinstance(self.asked, bool)
+        asked = f"{self.parameter}={self.asked}" if plain else self.parameter
+        if self.sent is None:
+            return f"{asked} is not sent: {self.reason}"
+        return f"{asked} is sent as {self.sent}: {self.reason}" if plain else f"{asked} is sent otherwise: {self.reason}"
+
     def __str__(self) -> str:
-        change = "was not sent" if self.sent is None else f"was sent as {self.sent!r}"
+        change = "is not sent" if self.sent is None else f"is sent as {self.sent!r}"
         return f"{self.parameter}={self.asked!r} {change}: {self.reason}"
 
 

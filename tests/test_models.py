@@ -446,8 +446,8 @@ def test_a_response_as_a_dict_is_ready_for_json() -> None:
 @pytest.mark.parametrize(
     ("adjustment", "text"),
     [
-        (Adjustment("seed", 1, None, "no seed here"), "seed=1 was not sent: no seed here"),
-        (Adjustment("max_tokens", 5, {"max": 5}, "renamed"), "max_tokens=5 was sent as {'max': 5}: renamed"),
+        (Adjustment("seed", 1, None, "no seed here"), "seed=1 is not sent: no seed here"),
+        (Adjustment("max_tokens", 5, {"max": 5}, "renamed"), "max_tokens=5 is sent as {'max': 5}: renamed"),
     ],
 )
 def test_an_adjustment_reads_as_a_sentence(adjustment: Adjustment, text: str) -> None:

@@ -70,10 +70,9 @@ def guidance_for(kind: ErrorClass, fault: Fault, place: Place, retry_after: floa
     if issubclass(kind, errors.ModelNotFoundError):
         return _model(fault, place)
     if issubclass(kind, errors.ContextLengthExceededError):
-        limits = ", ".join(_LIMITS.findall(fault.message))
-        return (
-            f"Shorten the prompt, lower max_tokens or use a model with a longer context{f' ({limits} tokens)' if limits else ''}."
-        )
+        numbers = " and ".join(dict.fromkeys(_LIMITS.findall(fault.message)))
+        told = f" (limit and length, as the provider tells them: {numbers} tokens)" if numbers else ""
+        return f"Shorten the prompt, lower max_tokens or use a model with a longer context{told}."
     if issubclass(kind, errors.ContentBlockedError):
         return "Change the prompt or the provider's content settings; the same request is blocked again."
     if issubclass(kind, errors.RequestTimeoutError):

@@ -12,6 +12,7 @@ from urllib3.util import Url, parse_url
 from llm_sync.errors import ConfigurationError
 
 _UNFIT = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")  # a backslash is a host's end to some parsers and part of it to others
+_METADATA_SERVER = ("169.254.169.254", "metadata.google.internal")
 _GUIDANCE = "base_url looks like https://api.example.com/v1."
 
 
@@ -57,9 +58,13 @@ def where(url: str | SplitResult, base: str = "") -> str:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether ``host`` is this machine by its very name: localhost, 127.0.0.0/8 or ::1."""
+    """Whether ``host`` is this machine by its very name: localhost, 127.0.0.0/8 or ::1.
+
+    So counts the metadata server of a cloud's virtual machine, which answers from the machine's own host, by plain http
+    only, and is asked for tokens without a key.
+    """
     name = (host or "").strip("[]").rstrip(".").lower()
-    if name == "localhost":
+    if name in ("localhost", *_METADATA_SERVER):
         return True
     try:
         address = ipaddress.ip_address(name)

@@ -121,3 +121,23 @@ def test_a_listing_of_endless_new_pages_ends(provider: Any, reply: Any) -> None:
     made = provider("gemini", lambda sent: reply({"models": [], "nextPageToken": str(next(pages))}))
     assert made.list_models() == []
     assert len(made.web.sent) <= 200
+
+
+def test_a_told_adjustment_shows_no_text(provider: Any, reply: Any) -> None:
+    """What is told ends in logs, where prompts have no place; the response's adjustments hold it."""
+    told: list[Event] = []
+    request = ModelRequest("x", "o1-mini", system_prompt="the secret recipe", max_tokens=9)
+    response = provider("openai", reply(GOOD), emit=told.append).generate_response(request)
+    texts = [event.text for event in told if isinstance(event, Adjusted)]
+    assert any(text.startswith("system_prompt is sent otherwise") for text in texts)
+    assert any(text.startswith("max_tokens=9 is sent as") for text in texts)
+    assert not any("recipe" in text for text in texts)
+    assert any(adjustment.asked == "the secret recipe" for adjustment in response.adjustments)
+
+
+def test_models_of_a_url_with_the_model_in_it_are_not_listed(provider: Any) -> None:
+    """Classic Azure URLs name one deployment: there is nothing to ask, and the error says where the names stand."""
+    made = provider("openai", base_url="http://127.0.0.1:1/openai/deployments/{model}")
+    with pytest.raises(errors.InvalidRequestError, match=r"\{model\}") as caught:
+        made.list_models()
+    assert "under models" in str(caught.value.guidance)

@@ -143,7 +143,7 @@ def test_an_unset_variable(provider: Any, reply: Any, monkeypatch: pytest.Monkey
 def test_a_context_limit_is_told(guidance: Any) -> None:
     """With the numbers the provider gave."""
     told = guidance("anthropic", error("prompt is too long: 205429 tokens > 200000 maximum"))
-    assert "205429, 200000 tokens" in told
+    assert "205429 and 200000 tokens" in told
 
 
 def test_a_rate_limit_is_told(provider: Any, reply: Any) -> None:

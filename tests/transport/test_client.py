@@ -572,16 +572,22 @@ def test_impossible_urls_are_configuration_errors(open_client, url):
     assert ":secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("host", ["api.example", "10.0.0.1", "0", "127.0.0.1.example", "localhost.example", "[2001:db8::1]"])
+@pytest.mark.parametrize(
+    "host", ["api.example", "10.0.0.1", "0", "127.0.0.1.example", "localhost.example", "[2001:db8::1]", "169.254.1.1"]
+)
 def test_plain_http_is_for_loopback_only(open_client, host):
     """Key and prompt do not travel unencrypted; the error names the way out."""
     with pytest.raises(ConfigurationError, match="allow_insecure: true"):
         open_client().post(f"http://{host}/v1", b"{}", {}, timeout=5)
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "[::1]", "LOCALHOST", "[::ffff:127.0.0.1]"])
+_THIS_MACHINE = ["localhost", "127.0.0.1", "127.8.8.8", "[::1]", "LOCALHOST", "[::ffff:127.0.0.1]"]
+_METADATA_SERVER = ["169.254.169.254", "metadata.google.internal"]  # of a virtual machine: speaks plain http only
+
+
+@pytest.mark.parametrize("host", [*_THIS_MACHINE, *_METADATA_SERVER])
 def test_plain_http_to_loopback_is_let_through(open_client, host, monkeypatch):
-    """Every name of this machine is fine: the call gets as far as connecting."""
+    """Every name of this machine and its host is fine: the call gets as far as connecting."""
     monkeypatch.setattr(socket, "getaddrinfo", _no_address)
     with pytest.raises(ProviderConnectionError, match="cannot be resolved"):
         open_client().post(f"http://{host}:1/v1", b"{}", {}, timeout=5)
