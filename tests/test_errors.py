@@ -159,7 +159,9 @@ def test_attributes_set_later_travel_too() -> None:
 
 
 @pytest.mark.parametrize("name", TREE)
-@pytest.mark.parametrize("attribute", ["provder", "args", "with_traceback", "add_note", "message_", "__str__", "__annotations__", "_hidden"])
+@pytest.mark.parametrize(
+    "attribute", ["provder", "args", "with_traceback", "add_note", "message_", "__str__", "__annotations__", "_hidden"]
+)
 def test_an_unknown_attribute_is_a_type_error(name: str, attribute: str) -> None:
     """A misspelt attribute is told, and methods of exceptions are not overwritten."""
     with pytest.raises(TypeError, match=f"{name} has no attribute '{attribute}'"):

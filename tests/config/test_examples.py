@@ -1,0 +1,57 @@
+"""The example configurations that ship: each loads, fits the known dialects, and asks for nothing but its variables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import llm_sync
+from llm_sync.config import ConfigLoader, ConfigValidator
+from llm_sync.providers.factory import ProviderFactory
+from llm_sync.routing import route
+
+# Beside the installed package, else at the top of the checkout that it was imported from.
+_PACKAGE = Path(llm_sync.__file__).parent
+_FOLDERS = (_PACKAGE / "config" / "llms", _PACKAGE.parent / "config" / "llms")
+EXAMPLES = sorted(next(folder for folder in _FOLDERS if folder.is_dir()).glob("*.yaml"))
+KINDS = ["anthropic", "azure", "default-llms", "gemini", "google-cloud", "local", "openai", "openrouter"]
+
+
+def test_there_is_one_for_every_kind() -> None:
+    """A user of any of these services finds a file to start from."""
+    assert set(KINDS) <= {example.stem for example in EXAMPLES}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_valid(example: Path) -> None:
+    """Nothing is wrong with it, its default model can be routed, and it asks for no streaming."""
+    config = ConfigLoader(known_types=ProviderFactory.types_for).load_config(str(example))
+    assert ConfigValidator(ProviderFactory.types()).validate_config(config) == []
+    assert config.warnings == ()
+    assert route(config, None).provider in config.providers
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_needs_its_variables_only(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the variables it names set, no key is missing; without them, each is named."""
+    config = ConfigLoader().load_config(str(example))
+    validator = ConfigValidator(ProviderFactory.types())
+    by_command = any(provider.key is not None and provider.key.kind == "command" for provider in config.providers.values())
+    if by_command:
+        pytest.skip("its key comes from a command of a software development kit that may not be here")
+    variables = set(re.findall(r"\$\{(\w+)\}", example.read_text("utf-8")))
+    for variable in variables:
+        monkeypatch.delenv(variable, raising=False)
+    told = " ".join(map(str, validator.validate_environment_variables(config)))
+    assert all(variable in told for variable in variables)
+    for variable in variables:
+        monkeypatch.setenv(variable, "sim-0123456789abcdef")
+    assert validator.validate_environment_variables(config) == []
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_says_what_becomes_of_streaming(example: Path) -> None:
+    """Who copies it learns that nothing is ever streamed."""
+    assert "never streams" in example.read_text("utf-8")
