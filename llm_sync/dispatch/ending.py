@@ -9,7 +9,6 @@ multiprocessing's children do not run).
 from __future__ import annotations
 
 import atexit
-import logging
 import sys
 import threading
 import time
@@ -18,10 +17,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from llm_sync.dispatch import fork
+from llm_sync.events import logger
 
 GRACE_S = 5.0  # what is in flight when Ctrl-C ends the process may take this long; then its socket is shut
 
-_log = logging.getLogger("llm_sync.dispatch")
+_log = logger("dispatch")
 
 
 class Drainable(Protocol):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
 from llm_sync.dispatch import locks, refusals
+from llm_sync.events import logger
 
 Call = Callable[[], Any]
 
-_log = logging.getLogger("llm_sync.dispatch")
+_log = logger("dispatch")
 _keys = itertools.count(1)  # for calls that have no key of their own; next() is atomic
 
 
@@ -24,6 +24,9 @@ class Owner(Protocol):
 
     def on_worker(self) -> bool:
         """Whether the calling thread is one of its workers."""
+
+    def accept(self, future: RequestFuture, *, block: bool = True, timeout: float | None = None) -> None:
+        """Queue it."""
 
 
 class RequestFuture(Future[Any]):

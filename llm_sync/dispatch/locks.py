@@ -10,10 +10,14 @@ from __future__ import annotations
 import contextlib
 import operator
 import threading
+import time
+from collections.abc import Iterator
 from queue import Queue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+LOOK_UP_S = 0.2
 
 
 class Condition(threading.Condition):
@@ -21,6 +25,15 @@ class Condition(threading.Condition):
 
     __enter__: Any = property(operator.attrgetter("_lock.__enter__"))
     __exit__: Any = property(operator.attrgetter("_lock.__exit__"))
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """As ever; cut off between giving the lock up and waiting, it takes it again, for the ``with`` to give up."""
+        try:
+            return super().wait(timeout)
+        except BaseException:
+            if not self._is_owned():  # type: ignore[attr-defined]
+                self.acquire()
+            raise
 
     def notify(self, n: int = 1) -> None:
         """As ever; cut off half-way, it wakes all: the one it was about would be counted as woken again next time."""
@@ -39,3 +52,20 @@ class Inbox(Queue[T]):
         super().__init__()
         self.not_empty = Condition(self.mutex)
         self.not_full = Condition(self.mutex)
+
+
+def pieces(timeout: float | None) -> Iterator[float | None]:
+    """The waits, in seconds, that make up one of ``timeout`` (None: endless): in the main thread of at most LOOK_UP_S each.
+
+    A signal that comes just before the main thread falls asleep does not wake it: CPython has noted it, and blocks. A Ctrl-C
+    that is sent once would be heard only when the wait ends.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield timeout
+        return
+    until = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = LOOK_UP_S if until is None else until - time.monotonic()
+        yield max(0.0, min(left, LOOK_UP_S))
+        if until is not None and left <= LOOK_UP_S:
+            return

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -48,52 +48,73 @@ class ConcurrentLLMManager:
 
     def submit(self, provider: str, call: Call, *, block: bool = True, timeout: float | None = None) -> RequestFuture:
         """Queue one call; see ProviderRequestQueue.submit."""
+        future = self._prepare(provider, call)
+        future.owner.accept(future, block=block, timeout=timeout)
+        return future
+
+    def _prepare(self, provider: str, call: Call) -> RequestFuture:
         ending.forget_interrupt()
-        return self.queue(provider).submit(call, block=block, timeout=timeout)
+        return self.queue(provider).prepare(call)
 
     # Waiting
 
     def call(self, provider: str, call: Call, *, timeout: float | None = None) -> Any:
-        """Queue one call and wait for it: ``submit`` and ``result`` within one ``timeout``, the wait for room included."""
+        """Queue one call and wait for it: ``submit`` and ``result`` in one ``timeout``, the wait for room included.
+
+        Ctrl-C, whenever it comes, leaves no request behind: between ``submit`` and ``result`` it may.
+        """
         self._refuse_own_worker(provider)
         limit = seconds(timeout)
         began = time.monotonic()
+        future = self._prepare(provider, call)
         try:
-            future = self.submit(provider, call, timeout=limit)
-        except QueueFullError as error:
-            raise refusals.expired(limit, f"{error.message}; nothing was sent", provider, getattr(call, "model", None)) from error
-        try:
-            return waiting.answer(future, None if limit is None else limit - (time.monotonic() - began), limit)
+            try:
+                future.owner.accept(future, timeout=limit)
+                found = waiting.outcome_within(future, None if limit is None else limit - (time.monotonic() - began))
+            except QueueFullError as error:
+                what = f"{error.message}; nothing was sent"
+                raise refusals.expired(limit, what, provider, future.model) from error
+            except BaseException:
+                future.withdraw()
+                raise
+            return waiting.conclude(future, found, limit)
         finally:
+            found = None
             del future  # an error's traceback holds this frame, and the future the error
 
     def result(self, future: Future[Any], timeout: float | None = None) -> Any:
-        """Wait for a future of ``submit`` and give its outcome: all blocking calls wait here.
+        """Wait for a future of ``submit`` and give its outcome.
 
         ``timeout``: seconds; on expiry the request is cancelled, if it is unsent, and RequestTimeoutError raised. Ctrl-C
         cancels the request, or aborts it when in flight, and is raised at once. ClientClosedError when it was cancelled;
         RuntimeError on the provider's own worker.
         """
         try:
-            return waiting.answer(future, timeout, timeout)
+            try:
+                found = waiting.outcome_within(future, seconds(timeout))
+            except BaseException:
+                waiting.withdraw([future])
+                raise
+            return waiting.conclude(future, found, timeout)
         finally:
-            del future  # an error's traceback holds this frame, and the future the error
+            found = None
+            del future  # as in call
 
-    def run(self, calls: Sequence[tuple[str, Call]], *, return_exceptions: bool = False) -> list[Any]:
+    def run(self, calls: Iterable[tuple[str, Call]], *, return_exceptions: bool = False) -> list[Any]:
         """Make all ``calls`` (provider, call) and wait for all; results in input order.
 
         With ``return_exceptions`` exceptions stand in place of results; otherwise, when there are any, BatchError is
         raised, whose ``results`` is that list. Ctrl-C withdraws all of them. ClientClosedError when closed beforehand.
         """
+        if self._closed:
+            raise refusals.closed()
+        calls = list(calls)  # an iterator too: it is gone through twice
         for provider in dict.fromkeys(provider for provider, _ in calls):
             self._refuse_own_worker(provider)
         futures: list[Future[Any]] = []
         try:
             for provider, call in calls:
-                try:
-                    futures.append(self.submit(provider, call))
-                except LLMConnectorError as error:  # noqa: PERF203  (it fails alone: answers of the others are paid for)
-                    futures.append(waiting.failed(error))
+                self._add(futures, provider, call)
             outcomes = [waiting.outcome(future) for future in futures]
         except BaseException:
             waiting.withdraw(futures)
@@ -160,16 +181,36 @@ class ConcurrentLLMManager:
                 return error
             try:
                 self._refuse_own_worker(provider)
-                pending.append(self.submit(provider, call))
-            except Exception as error:  # noqa: BLE001  (likewise, unless it concerns this request alone)
-                if isinstance(error, ClientClosedError) or not isinstance(error, LLMConnectorError):
-                    return error
-                pending.append(waiting.failed(error))
+                refusal = self._add(pending, provider, call)
+            except Exception as error:  # noqa: BLE001  (likewise)
+                return error
+            if isinstance(refusal, ClientClosedError):
+                pending.pop()
+                return refusal
             taken += 1
         return None
 
+    def _add(self, futures: MutableSequence[Future[Any]], provider: str, call: Call) -> LLMConnectorError | None:
+        """Submit a call and append its future; one that is refused fails alone: answers of the others are paid for."""
+        try:
+            future = self._prepare(provider, call)
+        except LLMConnectorError as error:
+            futures.append(waiting.failed(error))
+            return error
+        futures.append(future)  # before it is accepted: so an interrupt finds it
+        try:
+            future.owner.accept(future)
+        except LLMConnectorError as error:
+            futures[-1] = waiting.failed(error)
+            return error
+        except BaseException:
+            futures.pop()
+            raise
+        return None
+
     def _refuse_own_worker(self, provider: str) -> None:
-        if self.queue(provider).on_worker():
+        queue = self._queues.get(provider)  # one that is not open has no workers
+        if queue is not None and queue.on_worker():
             raise refusals.own_worker(provider)
 
     # Closing, looking on, forking

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
 from collections.abc import Callable
 
 from llm_sync.dispatch import ending, fork, refusals
+from llm_sync.dispatch.crew import Crew
 from llm_sync.dispatch.future import Call, RequestFuture, cancel_all, seconds
-from llm_sync.dispatch.locks import Condition, Inbox
+from llm_sync.dispatch.locks import Condition, Inbox, pieces
 from llm_sync.dispatch.status import ProviderStatus, StatusCounts
 from llm_sync.dispatch.worker import Worker
-from llm_sync.events import Event, Finished, Listener, Queued
+from llm_sync.events import Event, Finished, Listener, Queued, logger
 
-_log = logging.getLogger("llm_sync.dispatch")
+_log = logger("dispatch")
 
 
 class ProviderRequestQueue:
@@ -56,15 +56,14 @@ class ProviderRequestQueue:
 
     def _start_afresh(self) -> None:
         self._process = os.getpid()
-        # Guards _closing, _abandon, _waiting, _workers, _threads and every put: whoever has seen the queue open under it
+        # Guards _closing, _abandon, _waiting, _crew and every put: whoever has seen the queue open under it
         # has put before a stop signal can be. Never held while a future is settled or cancelled, an event emitted or a
         # call made. Re-entrant: the garbage collector may close a forgotten map() meanwhile, and so cancel requests.
         self._lock = threading.RLock()
         self._room = Condition(self._lock)  # signalled when _waiting shrinks, and on closing
         self._inbox: Inbox[RequestFuture | None] = Inbox()  # None: one worker is to end
         self._waiting: dict[RequestFuture, None] = {}  # accepted, with no worker yet, not cancelled; oldest first
-        self._workers: set[Worker] = set()  # those that will take more work
-        self._threads: list[Worker] = []  # those that may still be alive
+        self._crew = Crew(self.name, self._lock)
         self._counts = StatusCounts(self._clock)
 
     # Taking requests in
@@ -79,20 +78,28 @@ class ProviderRequestQueue:
         Raises ClientClosedError when closed (also: while waiting for room, and at the end of the process), QueueFullError,
         RuntimeError when it would wait for room on the provider's own worker, LLMConnectorError when no thread can start.
         """
+        future = self.prepare(call)
+        self.accept(future, block=block, timeout=timeout)
+        return future
+
+    def prepare(self, call: Call) -> RequestFuture:
+        """The first half of ``submit``: a future that ``accept`` queues, or ``withdraw`` ends, whenever Ctrl-C comes."""
         if not callable(call):
             raise TypeError(f"a {type(call).__name__} cannot be called: give a function of no arguments")
         self._check_process()
-        limit = seconds(timeout)
         future = RequestFuture(self, call, self._clock())
         future.add_done_callback(self._settled)  # type: ignore[arg-type]  # it is called with this very future
+        return future
+
+    def accept(self, future: RequestFuture, *, block: bool = True, timeout: float | None = None) -> None:
+        """The second half of ``submit``; when it raises, the future is withdrawn."""
         try:
-            depth = self._reserve(future, block, limit)
+            depth = self._reserve(future, block, seconds(timeout))
             self.emit(Queued(self.name, future.key, model=future.model, depth=depth))
             self._enqueue(future)
         except BaseException:
-            future.withdraw()  # the caller never gets to hold it
+            future.withdraw()
             raise
-        return future
 
     def _reserve(self, future: RequestFuture, block: bool, timeout: float | None) -> int:
         """Give ``future`` its place among those that wait, when there is one."""
@@ -105,6 +112,9 @@ class ProviderRequestQueue:
                     raise refusals.own_worker(self.name)
                 self._wait_for_room(timeout)
             self._waiting[future] = None
+            if future.done():  # withdrawn before it got here: nobody would give its place up
+                del self._waiting[future]
+                raise refusals.cancelled(self.name, future.model)
             return len(self._waiting)
 
     def _has_room(self) -> bool:
@@ -112,9 +122,9 @@ class ProviderRequestQueue:
 
     def _wait_for_room(self, timeout: float | None) -> None:
         try:
-            in_time = self._room.wait_for(lambda: self._closing or self._has_room(), timeout)
+            in_time = any(self._room.wait_for(lambda: self._closing or self._has_room(), piece) for piece in pieces(timeout))
         except BaseException as error:
-            self._room.notify()  # the signal that came with this interrupt was for one waiter: pass it on
+            self._room.notify_all()  # the interrupted one may have been the one that was woken for the free place
             if isinstance(error, KeyboardInterrupt):
                 ending.note_interrupt()
             raise
@@ -125,8 +135,8 @@ class ProviderRequestQueue:
     def _enqueue(self, future: RequestFuture) -> None:
         with self._lock:
             self._refuse_when_closed()
-            if len(self._workers) < min(self.concurrency, len(self._under_way()) + len(self._waiting)):
-                self._add_worker()
+            if len(self._crew) < min(self.concurrency, len(self._crew.under_way()) + len(self._waiting)):
+                self._crew.hire(self, self._start)
             self._put(future)
 
     def _put(self, future: RequestFuture | None) -> None:
@@ -153,33 +163,13 @@ class ProviderRequestQueue:
 
     # What a Worker asks for
 
-    def _add_worker(self) -> None:
-        taken = {worker.number for worker in self._workers}
-        worker: Worker | None = None
-        try:
-            worker = Worker(self, min(set(range(1, len(taken) + 2)) - taken), daemon=ending.arm())
-            self._workers.add(worker)
-            self._start(worker)
-        except BaseException as error:
-            if worker is not None:
-                self._workers.discard(worker)  # should it run after all, it ends without taking work
-            if not isinstance(error, Exception):
-                raise
-            if ending.ending():
-                raise refusals.closed(self.name) from error
-            if not self._workers:
-                raise refusals.no_thread(self.name, error) from error
-            _log.warning("%s: a further worker thread cannot be started (%s); %d go on", self.name, error, len(self._workers))
-        else:
-            self._threads = [*(thread for thread in self._threads if thread.is_alive()), worker]
-
     def _start(self, worker: Worker) -> None:
         worker.start()
 
     def enlisted(self, worker: Worker) -> bool:
         """Whether ``worker`` may take work: submit decides under the lock whether its start succeeded."""
         with self._lock:
-            return worker in self._workers
+            return worker in self._crew
 
     def take(self, worker: Worker) -> RequestFuture | None:  # noqa: ARG002  (whose turn it is does not matter)
         """The next request, None to end; raises queue.Empty after ``idle_timeout``."""
@@ -190,14 +180,14 @@ class ProviderRequestQueue:
         with self._lock:
             if not self._inbox.empty():
                 return False
-            self._workers.discard(worker)
+            self._crew.dismiss(worker)
             return True
 
     def leave(self, worker: Worker, trouble: BaseException | None) -> None:
         """``worker`` ends; with ``trouble``, and as the last one, what waits is cancelled."""
         with self._lock:
-            self._workers.discard(worker)
-            stranded = list(self._waiting) if trouble is not None and not self._workers else []
+            self._crew.dismiss(worker)
+            stranded = list(self._waiting) if trouble is not None and not len(self._crew) else []
         if trouble is not None:
             _log.error("%s: a worker ends; %d waiting requests are cancelled", self.name, len(stranded), exc_info=trouble)
         cancel_all(stranded)
@@ -215,7 +205,6 @@ class ProviderRequestQueue:
     def end(self, future: RequestFuture) -> float:
         """``future`` is in flight no more; the seconds it was."""
         since, future.started_at = future.started_at, None
-        future.drop_call()
         return 0.0 if since is None else self._clock() - since
 
     # Closing
@@ -234,13 +223,13 @@ class ProviderRequestQueue:
         self._check_process()
         with self._lock:
             self._closing = True
-            for _ in self._workers:  # each time: an interrupt may have cut the former off
+            for _ in range(len(self._crew)):  # each time: an interrupt may have cut the former off
                 self._put(None)  # behind all that is queued, and nothing is put behind it
             self._room.notify_all()
             if not cancel_pending:
                 return
             self._abandon = True
-            waiting, under_way = list(self._waiting), self._under_way()
+            waiting, under_way = list(self._waiting), self._crew.under_way()
         cancel_all(waiting)
         for future in under_way:
             future.stop_retrying()
@@ -249,13 +238,8 @@ class ProviderRequestQueue:
         """The second half of ``close``: wait up to ``timeout`` seconds (None: as long as it takes); whether all ended."""
         if isinstance(threading.current_thread(), Worker):
             return True  # workers that wait for each other would never end
-        until = None if timeout is None else time.monotonic() + timeout
-        with self._lock:
-            threads = list(self._threads)
-        for thread in threads:
-            thread.join(None if until is None else max(0.0, until - time.monotonic()))
-            if thread.is_alive():
-                return False
+        if not self._crew.join(timeout):
+            return False
         with self._lock:
             stranded = list(self._waiting)
         cancel_all(stranded)  # accepted by a submit that an interrupt or this closing stopped half-way
@@ -264,18 +248,15 @@ class ProviderRequestQueue:
     def abort(self) -> None:
         """End what is in flight, where the calls know how to."""
         with self._lock:
-            under_way = self._under_way()
+            under_way = self._crew.under_way()
         for future in under_way:
             future.abort()
-
-    def _under_way(self) -> list[RequestFuture]:
-        return [future for worker in self._workers if (future := worker.current) is not None]
 
     # Looking on
 
     def on_worker(self) -> bool:
         """Whether the calling thread is one of this queue's workers."""
-        return threading.current_thread() in self._workers
+        return threading.current_thread() in self._crew
 
     def emit(self, event: Event) -> None:
         """Count ``event`` for ``status``, then pass it to the listener. Whoever makes the attempts emits theirs here."""
@@ -291,7 +272,7 @@ class ProviderRequestQueue:
         self._check_process()
         with self._lock:
             queued = len(self._waiting)
-            begun = [since for future in self._under_way() if (since := future.started_at) is not None]
+            begun = [since for future in self._crew.under_way() if (since := future.started_at) is not None]
         oldest = self._clock() - min(begun) if begun else None
         return self._counts.status(queued=queued, in_flight=len(begun), oldest_in_flight_s=oldest)
 
@@ -300,9 +281,9 @@ class ProviderRequestQueue:
     def reset_after_fork(self) -> None:
         """In the child: its own locks, queue and counts, no threads, no inherited requests; closed stays closed."""
         if self._process != os.getpid():
-            inherited = [*self._waiting, *self._under_way()]
+            inherited = dict.fromkeys([*self._waiting, *self._crew.under_way(), *self._inbox.queue])  # with those cancelled
             self._start_afresh()
-            fork.run_all(future.settle_in_child for future in inherited)
+            fork.run_all(future.settle_in_child for future in inherited if future is not None)
 
     def _check_process(self) -> None:
         if self._process != os.getpid():  # forked without running hooks, or in a hook that runs before ours

@@ -6,7 +6,7 @@ from llm_sync.dispatch import ending
 from llm_sync.errors import ClientClosedError, LLMConnectorError, QueueFullError, RequestTimeoutError
 
 
-def closed(provider: str) -> ClientClosedError:
+def closed(provider: str | None = None) -> ClientClosedError:
     """No more work, by ``close`` or because the process ends."""
     if ending.ending():
         return ClientClosedError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from concurrent.futures import InvalidStateError
 from queue import Empty
@@ -10,9 +9,9 @@ from typing import Any, Protocol
 
 from llm_sync.dispatch import locks
 from llm_sync.dispatch.future import RequestFuture
-from llm_sync.events import Event, Finished, Started
+from llm_sync.events import Event, Finished, Started, logger
 
-_log = logging.getLogger("llm_sync.dispatch")
+_log = logger("dispatch")
 
 
 class Source(Protocol):
@@ -50,6 +49,8 @@ class Worker(threading.Thread):
         self.number = number
         self.current: RequestFuture | None = None
         self._source = source
+        self._leaving = locks.Condition(threading.Lock())  # guards _left
+        self._left = False
         started: Any = getattr(self, "_started", None)  # private; without it an interrupted start() is less safe
         if hasattr(started, "_cond"):
             started._cond = locks.Condition(threading.Lock())  # noqa: SLF001
@@ -74,7 +75,25 @@ class Worker(threading.Thread):
         except BaseException as error:  # noqa: BLE001  (told to the queue, which ends what nobody will do)
             trouble = error
         finally:
-            self._source.leave(self, trouble)
+            try:
+                self._source.leave(self, trouble)
+            finally:
+                with self._leaving:
+                    self._left = True
+                    self._leaving.notify_all()
+
+    def ended_within(self, timeout: float | None) -> bool:
+        """Wait up to ``timeout`` seconds (None: as long as it takes) for its end; whether it ended.
+
+        Not by ``join``: before Python 3.13, Ctrl-C in it makes a thread that still runs count as ended.
+        """
+        with self._leaving:
+            if not self._left:
+                self._leaving.wait(timeout)
+            if not self._left:
+                return False
+        self.join()  # its last steps only
+        return True
 
     def _do(self, future: RequestFuture) -> None:
         value: object = None

@@ -37,7 +37,7 @@ class HeldCall:
     def __call__(self) -> object:
         """Wait for the release."""
         self.entered.set()
-        assert self.released.wait(PATIENCE_S)
+        assert self.released.wait(3 * PATIENCE_S)  # longer than any test, which must not be saved by it
         return self.answer
 
     def stop_retrying(self) -> None:
@@ -130,6 +130,17 @@ class GatedQueue(ProviderRequestQueue):
             raise
 
 
+class RecordingQueue(ProviderRequestQueue):
+    """Notes in ``record`` what it accepted, in order."""
+
+    record: list[RequestFuture]
+
+    def accept(self, future: RequestFuture, **options: Any) -> None:
+        """As ever."""
+        super().accept(future, **options)
+        self.record.append(future)
+
+
 class InThread(threading.Thread):
     """Runs ``what`` at once; ``outcome()`` gives what it returned or raised."""
 
@@ -144,7 +155,7 @@ class InThread(threading.Thread):
         """Keep the outcome."""
         try:
             self._value = self._what()
-        except BaseException as error:  # noqa: BLE001  (the test asks for it)
+        except BaseException as error:  # the test asks for it
             self.error = error
 
     def outcome(self) -> Any:
@@ -176,6 +187,12 @@ class Workshop:
     def gated(self, name: str = "p", **settings: Any) -> GatedQueue:
         """A queue with gates."""
         return self._kept(GatedQueue(name, **{"emit": self.events.append, **settings}))
+
+    def recording(self, record: list[RequestFuture], name: str = "p", **settings: Any) -> RecordingQueue:
+        """A queue that notes what it accepts."""
+        queue = RecordingQueue(name, **settings)
+        queue.record = record
+        return self._kept(queue)
 
     def _kept(self, queue: Any) -> Any:
         self._queues.append(queue)
@@ -255,10 +272,15 @@ class Call:
         say("abort", self.name)
         self.go.set()
 
+def pause():
+    # In pieces: a signal that comes just before one long sleep would not cut it short.
+    for _ in range(600):
+        time.sleep(0.05)
+
 def provider(name):
     return ProviderRequestQueue(name)
 
-manager = ConcurrentLLMManager(provider)
+manager = ConcurrentLLMManager(lambda name: provider(name))
 """
 
     def __init__(self, body: str) -> None:

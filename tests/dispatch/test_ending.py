@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import llm_sync
+from llm_sync.dispatch import ending as module
+from llm_sync.errors import ClientClosedError
 
 QUEUED = """
 first = Call("first", hold=True)
@@ -37,7 +39,7 @@ def test_queued_work_is_done_before_the_end(script, ending, status):
 
 def test_without_the_private_registration(script):
     """Where threading._register_atexit is missing, daemon workers and atexit do the same."""
-    program = script("del threading._register_atexit\n" + QUEUED + "say(manager.queue('a')._threads[0].daemon)")
+    program = script("del threading._register_atexit\n" + QUEUED + "say(manager.queue('a')._crew._threads[0].daemon)")
     assert program.finish() == 0
     assert sorted(program.lines) == sorted([*DONE, "True"])
 
@@ -68,7 +70,7 @@ other.entered.wait()
 
 
 def test_ctrl_c_in_a_blocking_call(script):
-    """The caller dies of KeyboardInterrupt: its request is aborted, others in flight end without retries, the rest is never sent."""
+    """The caller dies of KeyboardInterrupt: its request is aborted, others in flight end without retries, the rest is unsent."""
     program = script(CTRL_C.format(stops=False) + "manager.call('a', flying)")
     program.read_until("start flying")
     program.interrupt()
@@ -83,7 +85,7 @@ def test_ctrl_c_in_a_blocking_call(script):
 
 def test_ctrl_c_outside_of_a_call(script):
     """The main thread dies elsewhere: what is in flight is told at once to retry no more, and aborted after the grace."""
-    program = script(CTRL_C.format(stops=False) + "manager.submit('a', flying)\nflying.entered.wait()\ntime.sleep(30)")
+    program = script(CTRL_C.format(stops=False) + "manager.submit('a', flying)\nflying.entered.wait()\npause()")
     program.read_until("start flying")
     program.interrupt()
     assert program.finish() in (-signal.SIGINT, 130)
@@ -95,9 +97,7 @@ def test_ctrl_c_outside_of_a_call(script):
 
 def test_grace_is_five_seconds():
     """As documented."""
-    from llm_sync.dispatch import ending
-
-    assert ending.GRACE_S == 5.0
+    assert module.GRACE_S == 5.0
 
 
 CAUGHT = """
@@ -131,8 +131,20 @@ def test_ctrl_c_caught_and_gone_on(script):
 
 def test_ctrl_c_while_draining(script):
     """Ctrl-C while queued work is finished after a normal return: the rest is cancelled and the process ends."""
-    program = script(CTRL_C.format(stops=False) + "threading._register_atexit(lambda: say('ending'))\n")
-    program.read_until("ending")
+    program = script(
+        """
+import logging
+logging.basicConfig()
+class Joined(ProviderRequestQueue):
+    def join(self, timeout=None):
+        say("draining")
+        return super().join(timeout)
+def provider(name):
+    return Joined(name)
+"""
+        + CTRL_C.format(stops=False)
+    )
+    program.read_until("draining")
     program.interrupt()
     assert program.finish() == 0
     assert "stop_retrying other" in program.lines
@@ -142,7 +154,7 @@ def test_ctrl_c_while_draining(script):
 
 def test_a_second_ctrl_c_ends_the_grace(script):
     """The second Ctrl-C does not wait for the grace: what is in flight is aborted at once."""
-    body = CTRL_C.replace("0.3", "60").format(stops=False) + "manager.submit('a', flying)\nflying.entered.wait()\ntime.sleep(30)"
+    body = CTRL_C.replace("0.3", "60").format(stops=False) + "manager.submit('a', flying)\nflying.entered.wait()\npause()"
     program = script(body)
     program.read_until("start flying")
     program.interrupt()
@@ -163,7 +175,7 @@ def attempt(where):
 
 
 def test_submitting_at_the_end_is_refused(script):
-    """From an exit hook, from a thread that outlives the main thread, from a callback of the last request, on known and new queues."""
+    """From an exit hook, from a thread that outlives the main thread, and from a callback of the last request."""
     body = (
         SUBMIT
         + """
@@ -201,6 +213,18 @@ def test_first_use_at_the_end_is_refused(script):
     assert program.lines == ["atexit refused True"]
 
 
+def test_the_drain_closes_for_good(workshop, monkeypatch):
+    """Once the drain has begun nothing is taken, by queues made before or after, whatever the interpreter calls its end."""
+    monkeypatch.setattr(module, "_state", module._Ending())
+    queue = workshop.queue()
+    future = queue.submit(lambda: 1)
+    module._drain_all()
+    assert future.result(0) == 1
+    for each in (queue, workshop.queue()):
+        with pytest.raises(ClientClosedError, match="program is ending"):
+            each.submit(lambda: 2)
+
+
 @pytest.mark.parametrize("gate", ["checked", "put", "start"])
 def test_the_end_against_a_submit_under_way(script, gate):
     """A thread stands in the middle of a submit when the process ends: its request runs, or submit raises; nothing hangs."""
@@ -230,7 +254,7 @@ def ask():
     except ClientClosedError:
         say("closed")
 """
-        + f"gate = {gate!r}\nthreading.Thread(target=ask).start()\ntime.sleep(0.2)"
+        f"gate = {gate!r}\nthreading.Thread(target=ask).start()\ntime.sleep(0.2)"
     )
     assert program.finish() == 0
     assert program.lines[0] == "at"
@@ -247,7 +271,7 @@ def callback(_):
 for _ in range(3):
     manager.submit("b", Call("never")).add_done_callback(callback)
 manager.submit("a", flying)
-time.sleep(30)
+pause()
 """
     )
     program.read_until("start flying")
@@ -267,7 +291,8 @@ def test_no_thread_and_no_hook_at_import():
         "import concurrent.futures\n"
         "calls.clear()\n"
         "import llm_sync.dispatch.manager\n"
-        "heavy = {'requests', 'urllib3', 'tenacity', 'cerberus', 'yaml', 'asyncio', 'concurrent.futures.thread'} & set(sys.modules)\n"
+        "heavy = {'requests', 'urllib3', 'tenacity', 'cerberus', 'yaml', 'asyncio', 'concurrent.futures.thread'}\n"
+        "heavy &= set(sys.modules)\n"
         "print(threading.active_count(), calls, threading._threading_atexits == threading_hooks, sorted(heavy))\n"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(llm_sync.__file__).parents[1])}

@@ -100,7 +100,7 @@ def test_a_worker_retires_while_a_submit_puts(workshop):
     queue.gates.shut("put")
     submitting = workshop.in_thread(lambda: queue.submit(lambda: "ran"))
     queue.gates.wait_for("put")
-    worker = queue._threads[0]
+    worker = queue._crew._threads[0]
     queue.gates.open("empty")
     worker.join(0.2)
     assert worker.is_alive()
@@ -115,7 +115,7 @@ def test_close_while_a_worker_retires(workshop, gate):
     queue.gates.shut(gate)
     queue.submit(lambda: 0).result(PATIENCE_S)
     queue.gates.wait_for(gate)
-    worker = queue._threads[0]
+    worker = queue._crew._threads[0]
     closing = workshop.in_thread(queue.close)
     assert closing.hangs_for_now()
     queue.gates.open(gate)

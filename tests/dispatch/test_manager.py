@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import random
@@ -15,6 +16,7 @@ import pytest
 
 from llm_sync.dispatch import ending
 from llm_sync.dispatch.manager import ConcurrentLLMManager
+from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.errors import (
     AuthenticationError,
     BatchError,
@@ -63,23 +65,18 @@ def somebody_waits_for(futures: list[Any], position: int = -1) -> bool:
 
 
 class Recording(ConcurrentLLMManager):
-    """Keeps the futures it makes."""
+    """Keeps the futures of the requests that were queued."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.futures: list[Any] = []
-
-    def submit(self, *args: Any, **options: Any) -> Any:
-        """As ever."""
-        future = super().submit(*args, **options)
-        self.futures.append(future)
-        return future
+    futures: list[Any]
 
 
 @pytest.fixture
 def recording(workshop: Any) -> Recording:
     """A manager whose futures the test can look at."""
-    return Recording(workshop.queue)
+    futures: list[Any] = []
+    manager = Recording(lambda name: workshop.recording(futures, name))
+    manager.futures = futures
+    return manager
 
 
 # Queues
@@ -88,9 +85,13 @@ def recording(workshop: Any) -> Recording:
 def test_a_queue_is_opened_once_on_first_use(workshop):
     """Of 16 threads that use a new provider at once, one opens its queue; an unused provider has none."""
     opened: list[str] = []
+    twice = threading.Event()
 
     def open_queue(name: str) -> Any:
         opened.append(name)
+        if len(opened) > 1:
+            twice.set()
+        twice.wait(BRIEF_S)
         return workshop.queue(name)
 
     manager = ConcurrentLLMManager(open_queue)
@@ -331,6 +332,69 @@ def test_blocking_calls_on_the_own_worker_raise(workshop, blocking):
     assert ran == []
 
 
+@pytest.mark.parametrize("blocking", ["call", "run", "map"])
+def test_nothing_is_sent_on_the_own_worker(workshop, blocking):
+    """Not even where another worker of the provider is free to take the request before the refusal."""
+
+    class Eager(ProviderRequestQueue):
+        def accept(self, future: Any, **options: Any) -> None:
+            super().accept(future, **options)
+            if self.on_worker():
+                future.wait(PATIENCE_S)  # the other worker is faster than the refusal
+
+    manager = ConcurrentLLMManager(lambda name: workshop._kept(Eager(name, concurrency=2)))
+    call, ran, over = workshop.held(), threading.Event(), threading.Event()
+    future = manager.submit("a", call)
+
+    def callback(_: object) -> None:
+        with contextlib.suppress(RuntimeError):
+            if blocking == "call":
+                manager.call("a", ran.set)
+            elif blocking == "run":
+                manager.run([("a", ran.set)])
+            else:
+                next(manager.map([("a", ran.set)]))
+        over.set()
+
+    future.add_done_callback(callback)
+    call.released.set()
+    assert over.wait(PATIENCE_S)
+    manager.close()
+    assert not ran.is_set()
+
+
+@pytest.mark.parametrize("blocking", ["call", "result", "map"])
+def test_a_failed_call_leaves_no_reference_cycle(workshop, blocking):
+    """An error that was raised and handled goes without the garbage collector."""
+
+    class WrongError(Exception):
+        pass
+
+    def go_wrong() -> None:
+        raise WrongError
+
+    def ask() -> weakref.ref[BaseException]:
+        try:
+            if blocking == "call":
+                manager.call("a", go_wrong)
+            elif blocking == "result":
+                manager.result(manager.submit("a", go_wrong))
+            else:
+                next(manager.map([("a", go_wrong)]))
+        except WrongError as error:
+            return weakref.ref(error)
+        raise AssertionError
+
+    manager = workshop.manager()
+    gc.disable()
+    try:
+        gone = ask()
+        manager.close()
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
 def test_another_providers_worker_may_block(workshop):
     """A done-callback of one provider may ask another one."""
     manager = workshop.manager()
@@ -422,6 +486,7 @@ def test_run_gives_results_in_input_order(workshop):
     slow.released.set()
     assert running.outcome() == ["slow", "fast", "behind"]
     assert manager.run([]) == []
+    assert manager.run(("a", lambda number=number: number) for number in range(3)) == [0, 1, 2]
 
 
 def test_run_waits_for_all_then_raises(workshop):
@@ -456,8 +521,23 @@ def test_run_goes_on_when_one_cannot_be_queued(workshop):
     manager = ConcurrentLLMManager(open_queue)
     with pytest.raises(AuthenticationError):
         manager.submit("keyless", lambda: 1)
-    results = list(manager.map([("a", lambda: 1), ("keyless", lambda: 2), ("a", lambda: 3)], return_exceptions=True))
-    assert [type(each) for each in results] == [int, AuthenticationError, int]
+    calls = [("a", lambda: 1), ("keyless", lambda: 2), ("a", lambda: 3)]
+    for results in (manager.run(calls, return_exceptions=True), list(manager.map(calls, return_exceptions=True))):
+        assert [type(each) for each in results] == [int, AuthenticationError, int]
+
+
+def test_a_refused_request_fails_with_its_own_reason(workshop):
+    """Where no thread can be started for one provider, that stands in its place, not that the request was cancelled."""
+
+    class Poor(ProviderRequestQueue):
+        def _start(self, worker: Any) -> None:
+            raise RuntimeError("can't start new thread")
+
+    manager = ConcurrentLLMManager(lambda name: workshop._kept(Poor(name)) if name == "poor" else workshop.queue(name))
+    calls = [("a", lambda: 1), ("poor", lambda: 2), ("a", lambda: 3)]
+    for results in (manager.run(calls, return_exceptions=True), list(manager.map(calls, return_exceptions=True))):
+        assert [results[0], results[2]] == [1, 3]
+        assert "no worker thread can be started" in str(results[1])
 
 
 def test_run_closed_midway_keeps_the_answers(workshop):
@@ -592,9 +672,9 @@ def test_map_on_a_closed_client_ends(workshop):
     results = manager.map(itertools.repeat(("a", lambda: 1)), window=3, return_exceptions=True)
     assert next(results) == 1
     manager.close()
+    answers = itertools.takewhile(lambda answer: answer == 1, results)
     with pytest.raises(ClientClosedError):
-        for _ in range(10):
-            assert next(results) == 1
+        list(itertools.islice(answers, 10))
 
 
 def test_map_past_one_providers_backlog(workshop):
@@ -618,7 +698,9 @@ def test_order_property(workshop, seed):
     kinds = [rng.choice(["answer", "answer", "fail", "cancel"]) for _ in range(count)]
     pauses = [rng.choice([0, 0, 0.0005]) for _ in range(count)]
     made: list[int] = []
-    manager = Recording(lambda name: workshop.queue(name, concurrency=rng.randrange(1, 4), max_queue=rng.choice([None, 2])))
+    futures: list[Any] = []
+    settings = {"concurrency": rng.randrange(1, 4), "max_queue": rng.choice([None, 2])}
+    manager = ConcurrentLLMManager(lambda name: workshop.recording(futures, name, **settings))
 
     def call_for(number: int) -> Callable[[], int]:
         def call() -> int:
@@ -627,7 +709,7 @@ def test_order_property(workshop, seed):
             if kinds[number] == "fail":
                 raise RateLimitError(str(number))
             if kinds[number] == "cancel":
-                for other in manager.futures[number + 1 : number + 3]:
+                for other in futures[number + 1 : number + 3]:
                     other.cancel()
             return number
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
 
+from llm_sync.dispatch import ending
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.errors import ClientClosedError, LLMConnectorError, QueueFullError
 from llm_sync.events import AttemptStarted, Event, Finished, Queued, Retrying, Started
@@ -21,6 +24,14 @@ BRIEF_S = 0.2
 def threads_of(queue: ProviderRequestQueue) -> list[str]:
     """The names of its living threads."""
     return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith(f"llm-sync-{queue.name}-"))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """For states that no event tells of."""
+    until = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.001)
 
 
 def ended(future: Any) -> BaseException | None:
@@ -71,7 +82,7 @@ def test_idle_worker_ends_and_a_new_one_starts(workshop):
     """After idle_timeout without work the thread ends; the next request starts one of the same name."""
     queue = workshop.queue("idle", idle_timeout=0.01)
     assert queue.submit(lambda: 1).result(PATIENCE_S) == 1
-    for thread in list(queue._threads):
+    for thread in list(queue._crew._threads):
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
     assert queue.submit(lambda: threading.current_thread().name).result(PATIENCE_S) == "llm-sync-idle-1"
@@ -201,7 +212,7 @@ def test_a_request_that_ended_keeps_nothing(workshop):
     future = queue.submit(ask)
     answer = weakref.ref(future.result(PATIENCE_S))
     del ask
-    queue.submit(lambda: None).result(PATIENCE_S)  # the worker is through with the first one's callbacks
+    wait_until(lambda: not queue._crew.under_way())  # the worker is through with the callbacks
     assert prompt() is None
     assert answer() is not None
     del future
@@ -209,21 +220,25 @@ def test_a_request_that_ended_keeps_nothing(workshop):
 
 
 def test_a_failure_makes_no_reference_cycle(workshop):
-    """A future dropped with its exception goes without the garbage collector: long runs stay flat."""
+    """A future dropped with its exception goes without the garbage collector, and so does that: long runs stay flat."""
+
+    class WrongError(Exception):
+        pass
 
     def fail() -> None:
-        raise ValueError("x")
+        raise WrongError("x")
 
     queue = workshop.queue()
     gc.disable()
     try:
         future = queue.submit(fail)
-        with pytest.raises(ValueError, match="x"):
+        with pytest.raises(WrongError):
             future.result(PATIENCE_S)
-        queue.submit(lambda: None).result(PATIENCE_S)
-        gone = weakref.ref(future)
+        wait_until(lambda: not queue._crew.under_way())
+        gone, error_gone = weakref.ref(future), weakref.ref(future.exception())
         del future
         assert gone() is None
+        assert error_gone() is None
     finally:
         gc.enable()
 
@@ -281,6 +296,19 @@ def test_a_future_settled_from_outside_is_not_run(workshop):
     assert future.result() == "mine"
 
 
+def test_a_future_settled_while_in_flight(workshop, caplog):
+    """Somebody who sets the result of a request in flight has it so; the worker drops the answer and goes on, quietly."""
+    queue = workshop.queue()
+    call = workshop.held("answer")
+    future = queue.submit(call)
+    assert call.entered.wait(PATIENCE_S)
+    future.set_result("mine")
+    call.released.set()
+    assert queue.submit(lambda: 2).result(PATIENCE_S) == 2
+    assert future.result() == "mine"
+    assert caplog.records == []
+
+
 # Cancelling
 
 
@@ -296,6 +324,7 @@ def test_cancelled_while_queued_never_runs(workshop):
     first.released.set()
     assert ended(wanted) is None
     assert ran == [2]
+    assert (queue.status().done, queue.status().failed) == (2, {})
     with pytest.raises(CancelledError):
         unwanted.result(0)
 
@@ -309,6 +338,19 @@ def test_cancel_in_flight_is_refused(workshop):
     assert not future.cancel()
     call.released.set()
     assert future.result(PATIENCE_S) == "answer"
+
+
+def test_withdrawn_before_it_is_queued(workshop):
+    """A future cancelled between prepare and accept (Ctrl-C may) is refused, never made, and takes up no room."""
+    queue = workshop.queue(max_queue=1)
+    first = workshop.occupy(queue)
+    future = queue.prepare(lambda: pytest.fail("it was cancelled"))
+    future.cancel()
+    with pytest.raises(ClientClosedError, match="cancelled before it was sent"):
+        queue.accept(future)
+    other = queue.submit(lambda: 2, block=False)
+    first.released.set()
+    assert other.result(PATIENCE_S) == 2
 
 
 def test_cancelling_in_the_middle_of_a_submit(workshop):
@@ -328,6 +370,18 @@ def test_cancelling_in_the_middle_of_a_submit(workshop):
     submitting = workshop.in_thread(lambda: queue.submit(lambda: 2))
     submitting.outcome()
     assert victim.cancelled()
+
+
+def test_counting_in_the_middle_of_counting(workshop):
+    """The same for the counts: a request cancelled by the collector while an event is counted is counted too."""
+    queue = workshop.queue()
+
+    def count() -> None:
+        with queue._counts._lock:
+            queue.emit(Finished("p", 1))
+
+    workshop.in_thread(count).outcome()
+    assert queue.status().done == 1
 
 
 # Room
@@ -484,6 +538,18 @@ def test_a_further_thread_that_cannot_start_is_done_without(workshop, caplog):
     first.released.set()
     assert future.result(PATIENCE_S) == 2
     assert "1 go on" in caplog.text
+
+
+def test_a_thread_that_cannot_start_because_the_program_ends(workshop, monkeypatch):
+    """From Python 3.12 on no thread starts any more at the end of the process: that is ClientClosedError."""
+
+    class Late(ProviderRequestQueue):
+        def _start(self, worker: Any) -> None:
+            monkeypatch.setattr(ending._state, "ending", True)
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    with pytest.raises(ClientClosedError, match="program is ending"):
+        workshop._kept(Late("p")).submit(lambda: 1)
 
 
 def test_an_interrupt_while_a_thread_starts(workshop):
