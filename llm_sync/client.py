@@ -191,29 +191,8 @@ class LLMClient:
         ``return_exceptions``: then it stands there, and the iteration goes on. What ``requests`` itself raises comes after
         the answers to what it gave before. ClientClosedError ends the iteration always.
         """
-        if window < 1:
-            raise ValueError(f"window={window}: give 1 or more")
-        if return_exceptions:
-            return self._map_in_place(iter(requests), window)
-        return self._manager.map((self._call(request) for request in requests), window=window)
-
-    def _map_in_place(self, requests: Iterator[ModelRequest], window: int) -> Iterator[Any]:
-        """Stretch by stretch: a request that is wrong ends one, and stands between it and the next."""
-        refused: list[LLMConnectorError] = []
-
-        def stretch() -> Iterator[tuple[str, ProviderCall]]:
-            for request in requests:
-                call = self._call_or_error(request)
-                if isinstance(call, LLMConnectorError):
-                    refused.append(call)
-                    return
-                yield call
-
-        while True:
-            yield from self._manager.map(stretch(), window=window, return_exceptions=True)
-            if not refused:
-                return
-            yield refused.pop()
+        asked = self._call_or_error if return_exceptions else self._call
+        return self._manager.map(map(asked, requests), window=window, return_exceptions=return_exceptions)
 
     def list_all_models(self, *, timeout: float | None = None) -> dict[str, ModelListing]:
         """What every provider lists, all asked at once; a provider that fails has its error in its ModelListing.

@@ -16,6 +16,8 @@ from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.dispatch.status import ProviderStatus
 from llm_sync.errors import BatchError, ClientClosedError, LLMConnectorError, QueueFullError
 
+Item = tuple[str, Call] | LLMConnectorError
+
 
 class ConcurrentLLMManager:
     """Owns the queues. ``open_queue(provider)`` makes one, on first use, and does no more than that (a lock is held).
@@ -129,8 +131,10 @@ class ConcurrentLLMManager:
             ) from failures[0]
         return results
 
-    def map(self, calls: Iterable[tuple[str, Call]], *, window: int = 256, return_exceptions: bool = False) -> Iterator[Any]:
+    def map(self, calls: Iterable[Item], *, window: int = 256, return_exceptions: bool = False) -> Iterator[Any]:
         """Make ``calls`` as they come, at most ``window`` ahead of the result asked for; results in input order.
+
+        An LLMConnectorError in the place of a (provider, call) is the outcome of a request that could not be made.
 
         Lazy: nothing is taken from ``calls``, which may be endless, before the first result is asked for. What ``calls``
         itself raises comes after the results of what it gave before; so does ClientClosedError when closed meanwhile.
@@ -141,7 +145,7 @@ class ConcurrentLLMManager:
             raise ValueError(f"window={window}: give 1 or more")
         return self._map(iter(calls), window, return_exceptions)
 
-    def _map(self, calls: Iterator[tuple[str, Call]], window: int, return_exceptions: bool) -> Iterator[Any]:
+    def _map(self, calls: Iterator[Item], window: int, return_exceptions: bool) -> Iterator[Any]:
         pending: deque[Future[Any]] = deque()
         end: Exception | None = None
         error: BaseException | None = None
@@ -165,10 +169,10 @@ class ConcurrentLLMManager:
                 raise end
         finally:
             end = error = None  # their tracebacks hold this frame
-            for future in pending:
+            for future in reversed(pending):  # last first: no worker takes the next one while the one before is cancelled
                 future.cancel()
 
-    def _fill(self, pending: deque[Future[Any]], calls: Iterator[tuple[str, Call]], window: int) -> Exception | None:
+    def _fill(self, pending: deque[Future[Any]], calls: Iterator[Item], window: int) -> Exception | None:
         """Submit until ``window`` are pending; gives what ended the input, if it ended.
 
         An answer that is there goes before more than two inputs: input that comes slowly (a pipe) holds none back.
@@ -176,10 +180,15 @@ class ConcurrentLLMManager:
         taken = 0
         while len(pending) < window and not (taken >= 2 and pending[0].done()):
             try:
-                provider, call = next(calls)
+                item = next(calls)
             except Exception as error:  # noqa: BLE001  (the input's own; raised in its place, after the results before it)
                 return error
+            taken += 1
+            if isinstance(item, LLMConnectorError):
+                pending.append(waiting.failed(item))
+                continue
             try:
+                provider, call = item
                 self._refuse_own_worker(provider)
                 refusal = self._add(pending, provider, call)
             except Exception as error:  # noqa: BLE001  (likewise)
@@ -187,7 +196,6 @@ class ConcurrentLLMManager:
             if isinstance(refusal, ClientClosedError):
                 pending.pop()
                 return refusal
-            taken += 1
         return None
 
     def _add(self, futures: MutableSequence[Future[Any]], provider: str, call: Call) -> LLMConnectorError | None:

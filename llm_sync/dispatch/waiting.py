@@ -62,7 +62,7 @@ def _last_look(future: Future[Any], limit: float | None) -> Outcome:
 
 def withdraw(futures: Iterable[Future[Any]]) -> None:
     """Nobody wants their outcomes any more."""
-    for future in futures:
+    for future in reversed(list(futures)):  # last first: no worker takes the next one while the one before is cancelled
         if isinstance(future, RequestFuture):
             future.withdraw()
 
