@@ -36,7 +36,7 @@ endif
 unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all cover check lint types imports format bench man man-check dist clean
+.PHONY: help demo test test-all soak cover check lint types imports format bench man man-check dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,10 @@ demo: $(VENV)/.installed ## one prompt to several simulated models, from nothing
 
 test: $(VENV)/.installed $(VENV)/.for-tests ## build, install, and run the tests against the installation
 	@$(PYTEST) $(PYTEST_ARGS)
+
+soak: TESTS = tests/endings tests/soak
+soak: $(VENV)/.installed $(VENV)/.for-tests ## the long tests, some ten minutes, with their figures
+	@$(PYTEST) -m soak -v -rP -o faulthandler_timeout=0 $(PYTEST_ARGS)
 
 cover: $(VENV)/.installed $(VENV)/.for-tests ## the tests with a coverage report
 	@$(PYTEST) --cov --cov-config "$$top/pyproject.toml" $(PYTEST_ARGS)

@@ -83,6 +83,7 @@ setup(
         "test": [
             "argparse-manpage[setuptools]>=4.8",
             "build>=1.2",
+            "gunicorn>=22; sys_platform != 'win32'",  # forks as servers do; pure Python, 1 MB, one small dependency
             "hypothesis>=6.100",
             "jsonschema>=4.18",
             "pytest>=8.2",

@@ -1,0 +1,185 @@
+"""The end of a program, for real: every way out × what is under way × how the client is kept, made from one table."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import subprocess
+import time
+
+import pytest
+
+WAYS = {  # the last statement, and the status that the process ends with
+    "return": ("pass", (0,)),
+    "sys.exit": ("sys.exit(3)", (3,)),
+    "exception": ("raise ValueError('uncaught')", (1,)),
+    "Ctrl-C": ("time.sleep(60)", (-signal.SIGINT, 130)),
+    "os._exit in a child": ("leave_a_child()", (0,)),
+}
+WORK = {  # what is asked before the end; the first is in flight by then, or answered where the provider is idle
+    "idle": ["first"],
+    "in flight": ["first"],
+    "queued": ["first", "second", "third"],
+}
+KEPT = {  # how the program keeps its client
+    "closed": "client = LLMClient.from_config(CONFIG)\nwith client:\n    begin(ask)\n    {end}\n",
+    "not closed": "client = LLMClient.from_config(CONFIG)\nbegin(ask)\n{end}\n",
+    "module-level": "begin(ask_in_a_thread)\n{end}\n",
+}
+PROGRAM = """
+import llm_sync.shared
+from llm_sync.dispatch import ending
+ending.GRACE_S = {grace}
+
+def begin(how):
+    first, *rest = [lambda text=text: how(text) for text in {texts!r}]
+    first()
+    sys.stdin.readline()
+    if {work!r} == "idle":
+        while sum(status.done for status in llm_status()["a"]) < 1:
+            time.sleep(0.002)
+    for each in rest:
+        each()
+    while sum(status.queued for status in llm_status()["a"]) < len(rest):
+        time.sleep(0.002)
+    say("leaving")
+
+def llm_status():
+    clients = [client] if "client" in globals() else list(llm_sync.shared._shared._clients.values())
+    return {{"a": [each.status()["a"] for each in clients]}}
+
+def ask_and_tell(text):
+    ask(text).add_done_callback(lambda f: say("answer", "ClientClosedError" if f.cancelled() else outcome(f.result)))
+
+def ask_in_a_thread(text):
+    # As a web server's threads: each waits for its answer, from the process's own client.
+    threading.Thread(target=lambda: say("answer", outcome(lambda: llm_sync.generate(text, "a/m", config=CONFIG)))).start()
+
+def leave_a_child():
+    child = os.fork()
+    if child == 0:
+        os._exit(7)
+    say("child", wait_for(child))
+
+"""
+
+
+def expected_requests(way, work, kept):
+    """What the server sees: a client that is left by an exception, and a program that Ctrl-C ends, drop what is queued."""
+    dropped = way == "Ctrl-C" or (kept == "closed" and way in ("sys.exit", "exception"))
+    return WORK[work][:1] if dropped else WORK[work]
+
+
+TELLING = {
+    ("return", "queued", "not closed"),
+    ("sys.exit", "queued", "module-level"),
+    ("exception", "queued", "closed"),
+    ("Ctrl-C", "queued", "not closed"),
+    ("Ctrl-C", "in flight", "module-level"),
+    ("os._exit in a child", "queued", "not closed"),
+    ("return", "idle", "not closed"),
+}
+MATRIX = [
+    pytest.param(*corner, id=", ".join(corner), marks=[] if corner in TELLING else [pytest.mark.soak])
+    for corner in itertools.product(WAYS, WORK, KEPT)
+]
+
+
+def begun(program, upstream, way, work, kept, grace=5.0):
+    """A program of the table that is about to leave."""
+    body = PROGRAM.format(texts=WORK[work], work=work, grace=grace) + KEPT[kept].format(end=WAYS[way][0]).replace(
+        "begin(ask)", "begin(ask_and_tell)"
+    )
+    return program(upstream, body)
+
+
+@pytest.mark.parametrize(("way", "work", "kept"), MATRIX)
+def test_the_end(upstream, program, record_property, way, work, kept):
+    """The process waits for what is in flight and ends by itself soon after, with its status; the server saw what it should."""
+    hold = upstream.hold()
+    running = begun(program, upstream, way, work, kept)
+    hold.wait()
+    if work == "idle":
+        hold.open()
+    running.go_on()
+    running.read_until("leaving")
+    if way == "Ctrl-C":
+        running.interrupt()
+    if work != "idle":
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.process.wait(0.1)
+    released = time.monotonic()
+    hold.open()
+    status = running.finish(within=4)
+    took = time.monotonic() - released
+    record_property("ended_after_s", round(took, 3))
+    sent = upstream.texts()
+    print(f"{way}, {work}, {kept}: status {status}, ended {took:.2f} s after the release, sent {sent}")
+    assert status in WAYS[way][1], running.errors
+    assert sent == expected_requests(way, work, kept)
+    unsent = len(WORK[work]) - len(sent)
+    outcomes = [line.removeprefix("answer ") for line in running.lines if line.startswith("answer")]
+    assert sorted(outcomes) == sorted([*(f"echo {text}" for text in sent), *["ClientClosedError"] * unsent])
+    assert ("child 7" in running.lines) == way.startswith("os._exit")
+    assert took < 3
+
+
+@pytest.mark.parametrize("kept", KEPT)
+@pytest.mark.parametrize("grace", [0.4, pytest.param(5.0, marks=pytest.mark.soak)])
+def test_ctrl_c_before_a_silent_server(upstream, program, grace, kept):
+    """What is in flight has its grace and no longer; then its socket is shut, and the process ends."""
+    upstream.hold()
+    running = begun(program, upstream, "Ctrl-C", "queued", kept, grace=grace)
+    upstream.wait_for(1)
+    running.go_on()
+    running.read_until("leaving")
+    started = time.monotonic()
+    running.interrupt()
+    status = running.finish(within=grace + 4)
+    took = time.monotonic() - started
+    print(f"Ctrl-C before a silent server, {kept}: ended after {took:.2f} s of a grace of {grace:g} s")
+    assert status in WAYS["Ctrl-C"][1], running.errors
+    assert grace <= took < grace + 2
+    assert upstream.texts() == ["first"]
+    assert sorted(line for line in running.lines if line.startswith("answer")) == ["answer ClientClosedError"] * 3
+
+
+@pytest.mark.parametrize("kept", ["closed", "not closed"])
+def test_ctrl_c_while_the_end_waits(upstream, program, kept):
+    """Ctrl-C after a normal return, while queued work is done: the rest is dropped, and what is in flight has its grace still."""
+    upstream.hold()
+    running = begun(program, upstream, "return", "queued", kept, grace=0.5)
+    upstream.wait_for(1)
+    running.go_on()
+    running.read_until("leaving")
+    with pytest.raises(subprocess.TimeoutExpired):  # it waits by now
+        running.process.wait(0.3)
+    started = time.monotonic()
+    running.interrupt()
+    status = running.finish(within=5)
+    assert 0.5 <= time.monotonic() - started < 2.5
+    assert status in (WAYS["Ctrl-C"] if kept == "closed" else WAYS["return"])[1], running.errors
+    assert upstream.texts() == ["first"]
+    assert sorted(line for line in running.lines if line.startswith("answer")) == ["answer ClientClosedError"] * 3
+
+
+def test_submit_while_the_interpreter_ends(upstream, program):
+    """From a thread that outlives the main thread, and from an exit hook: ClientClosedError, and nothing is sent."""
+    running = program(
+        upstream,
+        """
+import atexit
+client = LLMClient.from_config(CONFIG)
+client.generate("before")
+def late(where):
+    say(where, outcome(lambda: client.generate("late")), outcome(lambda: llm_sync.generate("late", config=CONFIG)))
+def outlive():
+    threading.main_thread().join()
+    late("thread")
+threading.Thread(target=outlive).start()
+atexit.register(late, "atexit")
+""",
+    )
+    assert running.finish() == 0
+    assert sorted(running.lines) == ["atexit ClientClosedError ClientClosedError", "thread ClientClosedError ClientClosedError"]
+    assert upstream.texts() == ["before"]
