@@ -111,7 +111,8 @@ def test_the_readmes_script_runs(
     readme = Path(__file__).parents[1] / "README.md"
     scripts = [block.partition("```")[0] for block in readme.read_text("utf-8").split("```python\n")[1:]]
     config = tmp_path / "default-llms.yaml"
-    config.write_text(write_config().replace("[claude-haiku-4-5]", "[claude-haiku-4-5, claude-sonnet-4-5]"))
+    text = write_config().replace("[claude-haiku-4-5]", "[claude-haiku-4-5, claude-sonnet-4-5]")
+    config.write_text(text.replace("{retry_base: 0}", "{retry_base: 0, model: openai/gpt-4o-mini}"))
     monkeypatch.setenv("LLM_SYNC_CONFIG", str(config))
     try:
         for script in scripts:
@@ -119,5 +120,8 @@ def test_the_readmes_script_runs(
     finally:
         llm_sync.close()
     lines = capsys.readouterr().out.splitlines()
-    assert [line.partition(":")[0] for line in lines[-4:]] == ["openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5"] * 2
-    assert len(upstream.requests) == 5
+    asked = [line.partition(":")[0] for line in lines if line.startswith(("openai/", "anthropic/"))]
+    assert asked == ["openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5"] * 2
+    assert lines[-2].startswith("{'city': ")
+    assert lines[-1].startswith("(ToolCall(id=")
+    assert len(upstream.requests) == 8

@@ -1,0 +1,181 @@
+"""docs/configuration.md beside the code: every key, place and default it names is so, and every example in it loads."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from llm_sync.config import ConfigLoader, ConfigValidator, LLMConfig, ModelEntry, ProviderConfig, RequestDefaults
+from llm_sync.config.schema import SCHEMA
+from llm_sync.errors import ConfigurationError
+from llm_sync.models import AttemptOptions
+from llm_sync.providers.factory import ProviderFactory
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+
+ANY_LEVEL = frozenset({"defaults", "provider", "default_params", "model"})
+# Defaults that are no value: the page has words for them.
+IN_WORDS = {
+    "type": "the entry's name",
+    "base_url": "the dialect's",
+    "auth": "the dialect's",
+    "api_key": "the usual variable",
+}
+
+
+class Row(NamedTuple):
+    """One row of the page's tables of keys."""
+
+    key: str
+    where: str
+    kind: str
+    default: str
+    meaning: str
+
+
+class Block(NamedTuple):
+    """One fenced YAML block: ``mark`` is what follows ``yaml`` on its fence, ``place`` file and line."""
+
+    place: str
+    mark: str
+    text: str
+
+
+def _levels(rules: Mapping[str, Any], place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """A level of the schema and those within it, each with the page's word for it."""
+    yield place, rules
+    provider = rules.get("providers", {}).get("valuesrules", {}).get("schema")
+    within = {"provider": provider}
+    for key in ("defaults", "default_params", "auth", "pricing"):
+        within[key] = rules.get(key, {}).get("schema")
+    within["model"] = rules.get("models", {}).get("schema", {}).get("schema")
+    for inner, found in within.items():
+        if found is not None:
+            yield from _levels(found, inner)
+
+
+def _schema_keys() -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Every key of the schema: key -> place -> its rules."""
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for place, rules in _levels(SCHEMA, "top"):
+        for key, rule in rules.items():
+            found.setdefault(key, {})[place] = rule
+    return found
+
+
+def _rows() -> list[Row]:
+    tables = re.findall(r"^\| key \| where \| type \| default \| meaning \|\n\|[-|]+\|\n((?:\|.*\|\n)+)", PAGE, re.MULTILINE)
+    lines = [line for table in tables for line in table.splitlines()]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [Row(key.strip("`"), *rest) for key, *rest in cells]
+
+
+def _code_defaults() -> dict[str, Any]:
+    """Key -> the code's default, of every key that has a field; None for what is left unset."""
+    found: dict[str, Any] = {}
+    for kind in (AttemptOptions, RequestDefaults, ProviderConfig, ModelEntry, LLMConfig):
+        for field in dataclasses.fields(kind):
+            made = field.default_factory is not dataclasses.MISSING
+            value = field.default_factory() if made else field.default  # type: ignore[misc]
+            found.setdefault(field.name, None if value in (dataclasses.MISSING, (), {}) else value)
+    return found
+
+
+def _blocks(path: Path) -> list[Block]:
+    text = path.read_text("utf-8")
+    found = re.finditer(r"^```yaml *(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [Block(f"{path.name}:{text.count(chr(10), 0, block.start()) + 1}", block[1], block[2]) for block in found]
+
+
+KEYS = _schema_keys()
+ROWS = _rows()
+DEFAULTS = _code_defaults()
+BLOCKS = [*_blocks(ROOT / "docs" / "configuration.md"), *_blocks(ROOT / "README.md")]
+
+
+def _complete(block: Block) -> str:
+    """The block as a file: a fragment holds entries of ``providers``."""
+    return "providers:\n" + textwrap.indent(block.text, "  ") if block.mark == "fragment" else block.text
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_a_key_of_the_schema_is_documented(key: str) -> None:
+    """It has exactly one row, under its own name."""
+    assert [row.key for row in ROWS].count(key) == 1
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
+def test_a_documented_key_is_in_the_schema_where_the_page_says(row: Row) -> None:
+    """It may stand in the places named, and in no other."""
+    assert row.key in KEYS
+    assert KEYS[row.key].keys() == (ANY_LEVEL if row.where == "any level" else {row.where})
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
+def test_a_documented_default_is_the_code_s(row: Row) -> None:
+    """A value in the table is the field's default; none, required and words stand where there is no value."""
+    required = any(rule.get("required") for rule in KEYS[row.key].values())
+    default = None if required or row.where == "top" else DEFAULTS.get(row.key)
+    if row.default.startswith("`"):
+        named = yaml.safe_load(row.default.strip("`"))
+        assert (named, isinstance(named, bool)) == (default, isinstance(default, bool))
+    else:
+        assert default is None
+        assert row.default == ("required" if required else IN_WORDS.get(row.key, "none"))
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.kind == "true or false"], ids=lambda row: row.key)
+def test_a_switch_is_a_switch(row: Row) -> None:
+    """What the page calls true or false is a boolean of the schema."""
+    assert {rule["type"] for rule in KEYS[row.key].values()} == {"boolean"}
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.kind != "true or false"], ids=lambda row: row.key)
+def test_no_switch_is_called_otherwise(row: Row) -> None:
+    """What the page gives another type is no boolean; whole numbers are whole, and limits are the schema's."""
+    for rule in KEYS[row.key].values():
+        assert rule["type"] != "boolean"
+        assert (rule["type"] == "integer") == row.kind.startswith("whole number")
+        bounds = re.search(r"(\d+) to (\d+)", row.kind)
+        if bounds:
+            assert (rule["min"], rule["max"]) == (int(bounds[1]), int(bounds[2]))
+        least = re.search(r"(\d+) or more", row.kind)
+        if least:
+            assert rule["min"] == int(least[1])
+        if row.kind.endswith("above 0"):
+            assert 0 < rule["min"] < 1
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.mark != "wrong"], ids=lambda block: block.place)
+def test_an_example_loads(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is valid as it stands (a fragment under ``providers:``), for the known dialects too, and nothing is stripped."""
+    assert block.mark in ("", "fragment")
+    for variable in re.findall(r"\$\{(\w+)", block.text):
+        monkeypatch.delenv(variable, raising=False)
+    config = ConfigLoader().load_text(_complete(block))
+    assert ConfigValidator(ProviderFactory.types()).validate_config(config) == []
+    assert config.warnings == ()
+
+
+def test_there_are_complete_examples() -> None:
+    """Page and README each show a whole file."""
+    whole = {block.place.partition(":")[0] for block in BLOCKS if block.mark == "" and "\nproviders:" in block.text}
+    assert whole == {"configuration.md", "README.md"}
+
+
+def test_the_problems_shown_are_those_of_the_file_shown() -> None:
+    """The wrong example gives, word for word, what the page says it gives."""
+    (wrong,) = (block for block in BLOCKS if block.mark == "wrong")
+    shown = re.search(r"^```text\n(.*?)\n```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    with pytest.raises(ConfigurationError) as caught:
+        ConfigLoader(known_types=ProviderFactory.types_for).load_text(wrong.text, "llms.yaml")
+    assert str(caught.value) == shown[1]
