@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from llm_sync.providers.base import LLMProvider
+
+
+_DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2}|latest)$")  # at the end of a model's name
 
 
 class Endpoint(NamedTuple):
@@ -335,8 +339,9 @@ class LLMClient:
         if isinstance(outcome, BaseException):
             raise outcome
         listed = tuple(model.removeprefix("models/") for model in outcome)
+        known = {spelling for model in listed for spelling in _spellings(model)}
         configured = [entry.name for entry in self.config.providers[name].models]
-        return ModelListing(listed, tuple(model for model in configured if model.removeprefix("models/") not in set(listed)))
+        return ModelListing(listed, tuple(model for model in configured if not known & _spellings(model)))
 
     def _usual_keys_missing(self) -> list[Problem]:
         """Providers whose configuration names no key, and whose dialect's usual variable has none."""
@@ -364,6 +369,12 @@ def _switches_in(config: LLMConfig) -> list[Problem]:
             message = f"asks for streaming ({', '.join(switches)})"
             found.append(Problem(message, f"providers.{name}", config.file, provider.line, "leave it out"))
     return found
+
+
+def _spellings(model: str) -> set[str]:
+    """A model's bare name and its undated alias: providers serve ``claude-x-1`` and list ``claude-x-1-20250929`` only."""
+    bare = model.removeprefix("models/")
+    return {bare, _DATE.sub("", bare)}
 
 
 def _known_types(config: LLMConfig) -> list[str]:

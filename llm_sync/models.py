@@ -74,7 +74,9 @@ class ModelRequest:
 
     Exactly one of ``prompt`` and ``messages``; ``images`` (paths, bytes, URLs) only beside a prompt. None means "not
     given": the configuration's default is sent, or nothing. ``temperature`` 0…2, ``top_p`` 0…1, ``max_tokens`` counts
-    tokens, ``stop_sequences`` is a string or a list of them. ``response_schema`` is a JSON Schema. ``tools`` are
+    tokens, ``stop_sequences`` is a string or a list of them. ``messages`` are Message objects or dicts of their fields
+    (``help(Message)``). ``response_schema`` is a JSON Schema (needs ``pip install 'llm-sync[schema]'``); the parsed answer
+    is the response's ``metadata["parsed"]``. ``tools`` are
     mappings with ``name``, ``description`` and ``parameters`` (JSON Schema), or OpenAI's ``{"type": "function", …}``;
     ``tool_choice`` is "auto", "none", "required" or a tool's name. ``provider_specific`` is merged last into the payload.
     ``id`` comes back on the response.

@@ -1,7 +1,8 @@
-"""Simulated providers and clients of them, begun and ended around each test."""
+"""Simulated providers and clients of them, begun and ended around each test; and Ctrl-C as on a terminal."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,10 @@ import pytest
 from llm_sync import LLMClient
 from llm_sync.config import ConfigLoader
 from llm_sync.simulator import Simulator
+
+# A shell starts background jobs with SIGINT ignored, which every program they start inherits: none would hear Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TWO_PROVIDERS = """
 defaults: {retry_base: 0}

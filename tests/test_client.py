@@ -442,6 +442,16 @@ def test_listed_names_are_bare(write_config: Any) -> None:
     assert (set(listing.models), listing.missing) == ({"a", "b"}, ("models/c",))
 
 
+def test_an_alias_of_a_dated_model_is_not_missing(write_config: Any) -> None:
+    """Providers list dated names and serve their aliases too; a name of another date, or of another model, is missing."""
+    listed = ("claude-x-1-20250929", "gpt-y-2024-08-06", "z-20240101")
+    with Simulator(models={"openai": listed}) as simulator:
+        names = "[claude-x-1, claude-x-1-latest, gpt-y, z-20240101, claude-x, gpt-y-mini]"
+        text = f"providers: {{openai: {{api_key: k, base_url: {simulator.url()}, models: {names}}}}}"
+        with LLMClient(ConfigLoader().load_text(text)) as client:
+            assert client.list_all_models()["openai"].missing == ("claude-x", "gpt-y-mini")
+
+
 def test_listing_with_an_impossible_timeout_is_refused(client: LLMClient, upstream: Simulator) -> None:
     """It is the caller's mistake, not an error of each provider."""
     with pytest.raises(InvalidRequestError, match="timeout=0"):

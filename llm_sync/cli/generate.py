@@ -31,13 +31,27 @@ def run(args: argparse.Namespace) -> int:
     prompt = read_prompt(args)
     with connected(args, strict=args.strict) as client:
         routes = [_route(client.config, model) for model in args.model or [None]]
-        client.check_providers({place.provider for place in routes})
+        unfit = _unfit(client, routes)
+        if unfit:
+            return exits.status_of(unfit[0])
         requests = [_request(args, prompt, place) for place in routes]
         with opened(args.output) as output:
             outcomes = _ask(client, args, routes, requests, output)
             if not args.json and not any(isinstance(outcome, ModelResponse) for outcome in outcomes):
                 output.discard()
     return exits.status_of_all(outcomes)
+
+
+def _unfit(client: LLMClient, routes: list[Route]) -> list[LLMConnectorError]:
+    """What keeps any of the providers from being used, all of it told: nothing is paid for while something is missing."""
+    found = []
+    for provider in dict.fromkeys(place.provider for place in routes):
+        try:
+            client.check_providers([provider])
+        except LLMConnectorError as error:  # noqa: PERF203  (each one is told)
+            complain(str(error))
+            found.append(error)
+    return found
 
 
 def _route(config: LLMConfig, model: str | None) -> Route:

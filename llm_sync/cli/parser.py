@@ -20,7 +20,6 @@ EXIT_CODES = {
     7: "the request was refused: invalid, too long, no such model, streaming asked for",
     8: "the answer is unusable: blocked, empty, malformed, a stream, or truncated under --strict",
     9: "some requests failed, some were answered",
-    10: "answered, but the run is not fit by the gate asked for",
     130: "interrupted (Ctrl-C)",
     141: "the reader of standard output went away",
     143: "terminated (SIGTERM)",
@@ -206,7 +205,8 @@ def _add_generate(parser: Parser) -> None:
         default=[],
         type=visible,
         metavar="PROVIDER/MODEL",
-        help="the model to ask; give it several times to ask several models at once, printed in the order given",
+        help="the model to ask; give it several times to ask several at once, printed in the order given: with headings on a "
+        "terminal only, so use --json where a program reads",
     )
     source = parser.add_argument_group("input and output")
     source.add_argument("--input", metavar="FILE", help="read the prompt from FILE, or from standard input for -")

@@ -221,8 +221,8 @@ def _base_url(url: str) -> Iterator[tuple[str, str | None]]:
 
 def _proxy(url: str) -> Iterator[tuple[str, str | None]]:
     parts = _split(url)
-    if parts is None or parts.scheme not in ("http", "https", "socks4", "socks5", "socks5h") or not parts.hostname:
-        yield "is not a proxy's URL", "as in: proxy: http://proxy.example.com:3128"
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        yield "is not an http:// or https:// URL of a proxy", "as in: proxy: http://proxy.example.com:3128"
 
 
 def _split(url: str) -> Any:

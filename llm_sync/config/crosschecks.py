@@ -20,7 +20,12 @@ def unknown_type(kind: str, known: Collection[str], *, named: bool) -> Found | N
         return None
     near = closest(kind, known)
     listed = f"known are {', '.join(sorted(known))}"
-    hint = f"did you mean {near}? {listed}" if near else listed if named else f"add type: to the entry; {listed}"
+    if near:
+        hint = f"did you mean {near}? {listed}"
+    elif named:
+        hint = f"install the package that offers it; {listed}"
+    else:
+        hint = f"add type: to the entry, or install the package that offers {shown(kind)!r}; {listed}"
     return f"unknown provider type {shown(kind)!r}", hint
 
 

@@ -60,10 +60,12 @@ class ConfigLoader:
                     return path
         near = closest(wanted, (name for name in self.list_available_configs() if not _is_path(name)))
         looked = ", ".join(str(folder) for folder in folders)
+        here = next((wanted + suffix for suffix in SUFFIXES if "\0" not in wanted and os.path.isfile(wanted + suffix)), None)
+        near = os.path.join(".", here) if here else near
         meant = f" Did you mean {near}?" if near else ""
         raise ConfigurationError(
             f"no configuration named {shown(wanted)!r} in {looked}",
-            guidance=f"Give a path, or set {FOLDER_VARIABLE} to the folder it is in.{meant}",
+            guidance=f"Give a path, or set {FOLDER_VARIABLE} to the folder it is in.{meant}{_examples()}",
         )
 
     def load_config(self, name_or_path: str | os.PathLike[str] | None = None, *, strict_streaming: bool = False) -> LLMConfig:
@@ -101,6 +103,14 @@ class ConfigLoader:
 
 def _is_path(text: str) -> bool:
     return "/" in text or os.sep in text or bool(os.altsep and os.altsep in text) or text.endswith(SUFFIXES)
+
+
+def _examples() -> str:
+    """Where there is something to start from: beside the installed package, or at the top of its checkout."""
+    room = Path(__file__).parent
+    folders = (room / "llms", room.parent.parent / "config" / "llms")
+    folder = next((folder for folder in folders if folder.is_dir()), None)
+    return f" Examples to copy stand in {folder}." if folder else ""
 
 
 def _user_folder() -> list[Path]:
@@ -152,4 +162,4 @@ def _warnings(document: Document, prepared: Prepared) -> tuple[str, ...]:
 def _failure(document: Document) -> ConfigurationError:
     found: tuple[Problem, ...] = in_file_order(document.problems)
     count = "a problem" if len(found) == 1 else f"{len(found)} problems"
-    return ConfigurationError(f"{document.file} has {count}", problems=found)
+    return ConfigurationError(f"{count} with {document.file}", problems=found)

@@ -287,6 +287,8 @@ def impossible(key: str) -> str | None:
         return "holds a quotation mark"
     if "${" in key:
         return "holds an unresolved ${"
+    if re.fullmatch(r"\$\w+", key):
+        return "is a variable's name without its braces: write ${NAME}"
     if len(key) <= _LONGEST_PLACEHOLDER and _PLACEHOLDER.fullmatch(key):
         return "is a placeholder from an example"
     return None

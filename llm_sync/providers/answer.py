@@ -1,4 +1,4 @@
-"""What counts as an answer: the one place where what a dialect read is judged (docs/errors.md has the table)."""
+"""What counts as an answer: the one place where what a dialect read is judged, case by case."""
 
 from __future__ import annotations
 
@@ -136,13 +136,11 @@ def total(*counts: int | None) -> int | None:
 def _truncated(answer: Answer, empty: bool) -> errors.TruncatedResponseError:
     thought = answer.usage.reasoning_tokens
     spent = f"; {thought} tokens went into reasoning" if thought else ""
-    what = "before any text" if empty else "within the answer"
+    what = "cut the answer before any text" if empty else "cut the answer"
     way_out = "Raise max_tokens" + (", or lower the reasoning effort." if thought else ".")
     if answer.limit == CONTEXT_LIMIT:
         way_out = "Shorten the prompt or use a model with a longer context."
-    return errors.TruncatedResponseError(
-        f"{answer.limit} cut the answer {what}{spent}", partial_text=answer.text or None, guidance=way_out
-    )
+    return errors.TruncatedResponseError(f"{answer.limit} {what}{spent}", partial_text=answer.text or None, guidance=way_out)
 
 
 def skeleton(body: Any, depth: int = 4) -> Any:

@@ -86,7 +86,7 @@ def _authentication(place: Place) -> str:
     made = f" Keys are made at {place.keys_page}." if place.keys_page else ""
     if place.key_source is None:
         return f"No key is configured: set api_key for provider {place.provider!r}.{made}"
-    return f"Check the key in {place.key_source}: it must belong to {urlsplit(place.base_url).hostname}.{made}"
+    return f"Check the key in {place.key_source}: {urlsplit(place.base_url).hostname} does not take it.{made}"
 
 
 def _other_api(fault: Fault, place: Place) -> str | None:

@@ -137,7 +137,10 @@ def provider(entry: str) -> str:
             "base_url: asks for streaming (streamGenerateContent) (name the endpoint",
         ),
         ("base_url: https://h/v1?alt=sse", "base_url: asks for streaming (alt=sse) (name the endpoint"),
-        ("proxy: proxy.example:3128", "proxy: is not a proxy's URL (as in: proxy: http://proxy.example.com:3128)"),
+        *(
+            (f"proxy: {url}", "proxy: is not an http:// or https:// URL of a proxy (as in: proxy: http://proxy.example.com:3128)")
+            for url in ("proxy.example:3128", "socks5://proxy.example:1080")
+        ),
         (
             "ca_bundle: nowhere.pem",
             "ca_bundle: there is no such file (a relative path starts at the configuration file's folder)",

@@ -156,14 +156,13 @@ def test_a_whole_file(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
             query: {api-version: 2024-10-21, flag: true, n: 1}
             auth: {header: api-key, prefix: Key}
             max_tokens_field: max_tokens
-            proxy: socks5h://u:p@proxy:1080
+            proxy: http://u:p@proxy:1080
             allow_insecure: true
             max_response_bytes: 1000
             concurrency: 4
             requests_per_minute: 0.5
             max_queue: 7
             idle_timeout: 1
-            machine_wide: true
           g: {type: gemini, auth: google-cloud, project: x, location: us}
           bare:
         """
@@ -178,8 +177,8 @@ def test_a_whole_file(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     assert a.query == {"api-version": "2024-10-21", "flag": "true", "n": "1"}
     assert isinstance(a.auth, Auth)
     assert a.auth.value("k") == "Key k"
-    assert (a.proxy, a.allow_insecure, a.max_response_bytes) == ("socks5h://u:p@proxy:1080", True, 1000)
-    assert (a.concurrency, a.requests_per_minute, a.max_queue, a.idle_timeout, a.machine_wide) == (4, 0.5, 7, 1, True)
+    assert (a.proxy, a.allow_insecure, a.max_response_bytes) == ("http://u:p@proxy:1080", True, 1000)
+    assert (a.concurrency, a.requests_per_minute, a.max_queue, a.idle_timeout) == (4, 0.5, 7, 1)
     assert (a.max_tokens_field, a.models[1].pricing) == ("max_tokens", Pricing(2, 8.5))
     assert (g.auth, g.project, g.location, g.key) == ("google-cloud", "x", "us", None)
     assert (bare.type, bare.models, bare.base_url, bare.concurrency, bare.max_response_bytes) == ("bare", (), None, 1, 32 * 2**20)
@@ -392,7 +391,7 @@ def test_the_error_lists_all_problems(write: Write) -> None:
         ConfigLoader().load_config(path)
     own = "parameters of the provider's own stand under provider_specific"
     assert str(caught.value).splitlines() == [
-        f"{path} has 2 problems",
+        f"2 problems with {path}",
         f"  {path}:3: providers.p.temperature: expected a number from 0 to 2, found 3",
         f"  {path}:4: providers.p.apikey: unknown key (did you mean api_key? {own})",
     ]

@@ -34,7 +34,10 @@ def test_unknown_types_get_the_nearest_known(load: Load) -> None:
     assert told(config) == [
         f"x.yaml:2: providers.opnai: unknown provider type 'opnai' (did you mean openai? {known})",
         f"x.yaml:4: providers.mine.type: unknown provider type 'antropic' (did you mean anthropic? {known})",
-        f"x.yaml:5: providers.other: unknown provider type 'other' (add type: to the entry; {known})",
+        (
+            f"x.yaml:5: providers.other: unknown provider type 'other' "
+            f"(add type: to the entry, or install the package that offers 'other'; {known})"
+        ),
     ]
 
 
