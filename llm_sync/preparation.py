@@ -50,7 +50,10 @@ def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest
     """
     defaults = entry.defaults
     values: dict[str, Any] = {"model": model}
+    told = any(message.role == "system" for message in request.messages or ())  # then the conversation has its own
     for name in _DEFAULTED:
+        if name == "system_prompt" and told:
+            continue
         if getattr(request, name) is None and getattr(defaults, name) is not None:
             values[name] = getattr(defaults, name)
     if defaults.provider_specific:

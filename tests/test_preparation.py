@@ -35,6 +35,13 @@ def test_defaults_fill_what_the_request_leaves_open() -> None:
     )
 
 
+def test_a_conversation_with_a_system_message_takes_no_default_one() -> None:
+    """Two system prompts would contradict each other, and the request's own wins."""
+    talk = [Message("system", "be long"), Message("user", "x")]
+    assert preparation.filled(ModelRequest(messages=talk), "m", ENTRY).system_prompt is None
+    assert preparation.filled(ModelRequest(messages=talk[1:]), "m", ENTRY).system_prompt == "be brief"
+
+
 def test_what_the_request_says_stays() -> None:
     """Zero and empty values are values."""
     said: dict[str, Any] = {"temperature": 0, "top_p": 0.0, "max_tokens": 1, "stop_sequences": (), "seed": 0, "system_prompt": ""}

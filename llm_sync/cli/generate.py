@@ -79,7 +79,7 @@ def _ask(
 ) -> list[Outcome]:
     """Send all, print each answer as soon as those before it are printed.
 
-    After Ctrl-C the answers that still come in time are printed too: they are paid for.
+    After Ctrl-C the answers that still come in time are printed too, on standard output: they are paid for.
     """
     futures: list[Future[ModelResponse]] = []
     outcomes: list[Outcome] = []
@@ -92,12 +92,13 @@ def _ask(
             outcomes.append(_outcome(place, future))
             _show(output, args, index, place, outcomes[-1])
     except KeyboardInterrupt:
-        output.discard()
+        output.discard()  # the file stays as it was
         drain(client)
-        for index in range(len(outcomes), len(futures)):
-            outcome = _outcome(routes[index], futures[index])
-            if isinstance(outcome, ModelResponse):
-                _show(output, args, index, routes[index], outcome)
+        with opened(None) as standard:
+            for index in range(len(outcomes), len(futures)):
+                outcome = _outcome(routes[index], futures[index])
+                if isinstance(outcome, ModelResponse):
+                    _show(standard, args, index, routes[index], outcome)
         raise
     return outcomes
 

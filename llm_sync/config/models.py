@@ -167,7 +167,8 @@ def is_credential(name: str) -> bool:
     """Whether a header or query field of this name carries a key, by the names the field uses."""
     lowered = name.lower().replace("_", "-")
     return lowered in ("key", "sig", "cookie", "authorization", "proxy-authorization") or any(
-        word in lowered for word in ("api-key", "apikey", "token", "secret", "password", "subscription-key", "-auth")
+        word in lowered
+        for word in ("apikey", "-key", "token", "secret", "passw", "credential", "signature", "bearer", "session", "-auth")
     )
 
 

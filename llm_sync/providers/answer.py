@@ -78,10 +78,10 @@ def problem_with(answer: Answer, *, strict: bool) -> errors.LLMConnectorError | 
             partial_text=answer.text or None,
             guidance="Ask again, or use a model that is good with tools.",
         )
-    empty = not answer.text.strip() and not answer.tool_calls
-    if answer.finish_reason == "length" and (empty or strict):
-        return _truncated(answer, empty)
-    if empty:
+    silent = not answer.text.strip()
+    if answer.finish_reason == "length" and (silent or strict):
+        return _truncated(answer, silent)  # a call that was cut is no call: what is left of its arguments may parse
+    if silent and not answer.tool_calls:
         return errors.EmptyResponseError(
             f"the answer has no text and no tool call (finish reason {answer.finish_reason_raw!r})",
             guidance="Ask again or otherwise: a local server may have run out of context, a provider may be warming up.",
@@ -95,7 +95,7 @@ def parsed_object(answer: Answer, request: ModelRequest) -> tuple[Any, tuple[Fie
     Answers that were cut, or that call tools instead, are not held against the schema.
     """
     schema = request.response_schema
-    if schema is None or answer.finish_reason == "length" or (answer.tool_calls and not answer.text.strip()):
+    if schema is None or answer.finish_reason == "length" or answer.tool_calls:
         return answer.parsed, ()
     try:
         document = parse_strictly(answer.text)

@@ -74,6 +74,7 @@ class AnthropicProvider(LLMProvider):
                     "id": _TEXT,
                     "name": _TEXT,
                     "input": {"type": "dict", "nullable": True},
+                    "caller": {"type": "dict", "nullable": True},
                 },
             },
         },
@@ -182,10 +183,11 @@ class AnthropicProvider(LLMProvider):
     def _read_answer(self, body: Any) -> Answer:
         blocks = body["content"]
         word = body.get("stop_reason")
-        calls = tuple(tool_call(b.get("id"), b.get("name"), b.get("input") or {}) for b in blocks if b["type"] == "tool_use")
         finish = _FINISH.get(word or "", "other")
-        if finish == "stop":
-            calls = ()  # made by Anthropic's own code execution and answered within the turn
+        uses = [b for b in blocks if b["type"] == "tool_use"]
+        if finish == "stop":  # calls of Anthropic's own code execution were answered within the turn
+            uses = [b for b in uses if (b.get("caller") or {}).get("type", "direct") == "direct"]
+        calls = tuple(tool_call(b.get("id"), b.get("name"), b.get("input") or {}) for b in uses)
         return Answer(
             text="".join(b.get("text") or "" for b in blocks if b["type"] == "text"),
             finish_reason=finish,

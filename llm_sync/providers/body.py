@@ -16,9 +16,10 @@ _HALF = re.compile(
 def parse_body(content: bytes) -> Any:
     """The value of a JSON body in UTF-8, whatever its headers say of encodings. Raises ValueError, RecursionError.
 
-    Half of a surrogate pair, left where a token limit cut an emoji in two, becomes U+FFFD: no encoding can write it.
+    Half of a surrogate pair, left where a token limit cut an emoji in two, becomes U+FFFD, as do bytes that are no UTF-8:
+    an answer that was paid for is not lost for one character.
     """
-    text = content.decode("utf-8-sig")
+    text = content.decode("utf-8-sig", "replace")
     body = _LENIENT.decode(text)
     return _whole(body) if "\\u" in text and _HALF.search(text) else body
 

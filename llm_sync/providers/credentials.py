@@ -15,7 +15,7 @@ from llm_sync.config.secrets import Secret
 from llm_sync.errors import AuthenticationError, ConfigurationError, LLMConnectorError
 
 if TYPE_CHECKING:
-    from llm_sync.providers.base import LLMProvider
+    from llm_sync.providers.dialect import Dialect
     from llm_sync.providers.ports import HTTP
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -226,7 +226,7 @@ def _google_auth() -> Any:
     return google
 
 
-def credential_for(config: ProviderConfig, dialect: LLMProvider, base_url: str, http: HTTP) -> Credential:
+def credential_for(config: ProviderConfig, dialect: Dialect, base_url: str, http: HTTP) -> Credential:
     """The credential of a provider entry: what it configures, else the dialect's usual variable, on its own host only."""
     auth = config.auth
     if auth == GOOGLE_CLOUD:

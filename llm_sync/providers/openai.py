@@ -22,7 +22,7 @@ from llm_sync.providers.payload import (
     is_reasoning_model,
     is_strict_schema,
     openai_model,
-    takes_sampling,
+    sampling,
     tool_choice,
     tool_parts,
 )
@@ -90,8 +90,10 @@ _FINISH = {
     "tool_use": "tool_calls",
     "function_call": "tool_calls",
 }
-_BLOCKED = frozenset({"content_filter", "sensitive", "safety", "refusal"})
-_BROKEN = frozenset({"error", "network_error", "insufficient_system_resource"})
+_BLOCKED = frozenset(
+    {"content_filter", "sensitive", "safety", "refusal", "recitation", "blocklist", "prohibited_content", "spii"}
+)
+_BROKEN = frozenset({"error", "network_error", "insufficient_system_resource", "abort", "cancelled", "timeout"})
 _MAX_FIELDS = ("max_tokens", "max_completion_tokens")
 _NEW_MAX_FIELD = ("openai.com", "openai.azure.com", "cognitiveservices.azure.com", "groq.com", "openrouter.ai")
 
@@ -161,14 +163,7 @@ class OpenAIProvider(LLMProvider):
         model = request.model or ""
         payload: dict[str, Any] = {"model": model, "messages": self._messages(request, changes), "stream": False}
         effort = request.provider_specific.get("reasoning_effort")
-        for name in ("temperature", "top_p"):
-            value = getattr(request, name)
-            if value is None:
-                continue
-            if takes_sampling(model, effort):
-                payload[name] = value
-            else:
-                changes.lose(name, value, None, f"{model} takes no sampling parameters while it reasons")
+        payload |= sampling(request, effort, changes)
         by_hand = {name: request.provider_specific[name] for name in _MAX_FIELDS if name in request.provider_specific}
         if request.max_tokens is not None and by_hand:  # both names at once are refused
             changes.note("max_tokens", request.max_tokens, by_hand, "provider_specific replaces it")
@@ -245,19 +240,20 @@ class OpenAIProvider(LLMProvider):
         message = choice.get("message") or {}
         text, thinking, parsed = _content(message.get("content"))
         word = choice.get("finish_reason") or (choice.get("finish_details") or {}).get("type")
+        plain = (word or "").lower().replace("-", "_")  # gateways spell the words their own way
         calls = _tool_calls(message)
         refusal = message.get("refusal") or _refusal(message.get("content"))
-        blocked = refusal or (f"finish reason {word}" if word in _BLOCKED else None)
+        blocked = refusal or (f"finish reason {word}" if plain in _BLOCKED else None)
         return Answer(
             text=text,
-            finish_reason=_FINISH.get(word or "", "other"),
+            finish_reason=_FINISH.get(plain, "other"),
             finish_reason_raw=word,
             usage=self._read_usage(body),
             model=body.get("model"),
             tool_calls=calls,
             thinking=_string(message.get("reasoning_content")) or _string(message.get("reasoning")) or thinking,
             blocked=blocked,
-            failed=f"finish reason {word}" if word in _BROKEN else None,
+            failed=f"finish reason {word}" if plain in _BROKEN else None,
             cost=self._cost_in(body),
             parsed=parsed,
         )

@@ -9,7 +9,7 @@ from llm_sync.images import load_image
 from llm_sync.models import Message, ModelRequest, ToolCall, Usage
 from llm_sync.providers.answer import Answer, count, tool_call
 from llm_sync.providers.openai import OpenAIProvider
-from llm_sync.providers.payload import Changes, arguments_text, is_strict_schema, takes_sampling, tool_choice, tool_parts
+from llm_sync.providers.payload import Changes, arguments_text, is_strict_schema, sampling, tool_choice, tool_parts
 
 _TEXT = {"type": "string", "nullable": True}
 _LEAST_OUTPUT = 16  # fewer is a 400 integer_below_min_value
@@ -54,14 +54,7 @@ class OpenAIResponsesProvider(OpenAIProvider):
             payload["instructions"] = request.system_prompt
         reasoning = request.provider_specific.get("reasoning")
         effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
-        for name in ("temperature", "top_p"):
-            value = getattr(request, name)
-            if value is None:
-                continue
-            if takes_sampling(model, effort):
-                payload[name] = value
-            else:
-                changes.lose(name, value, None, f"{model} takes no sampling parameters while it reasons")
+        payload |= sampling(request, effort, changes)
         if request.max_tokens is not None:
             payload["max_output_tokens"] = max(request.max_tokens, _LEAST_OUTPUT)
             if request.max_tokens < _LEAST_OUTPUT:
@@ -123,7 +116,7 @@ class OpenAIResponsesProvider(OpenAIProvider):
             thinking="\n".join(piece for piece in thoughts if piece) or None,
             blocked=refusal,
             deferred=status if status in ("queued", "in_progress") else None,
-            failed=f"status {status}" if status in ("failed", "cancelled") else None,
+            failed=f"status {status}" if status in ("failed", "cancelled", "expired") else None,
         )
 
     def _read_usage(self, body: Any) -> Usage:

@@ -203,3 +203,14 @@ def takes_sampling(model: str, effort: Any) -> bool:
                 return not reasons
             return effort == "none" and takes_none
     return True
+
+
+def sampling(request: ModelRequest, effort: Any, changes: Changes) -> dict[str, Any]:
+    """temperature and top_p for an OpenAI model at this reasoning effort; what it does not take is lost."""
+    model = request.model or ""
+    asked = {name: value for name in ("temperature", "top_p") if (value := getattr(request, name)) is not None}
+    if takes_sampling(model, effort):
+        return asked
+    for name, value in asked.items():
+        changes.lose(name, value, None, f"{model} takes no sampling parameters while it reasons")
+    return {}

@@ -81,7 +81,8 @@ def secrets_in(config: ProviderConfig, base_url: str) -> list[str]:
     """What of a provider's headers, query and URL is secret, by the names the field uses."""
     parts = urlsplit(base_url)
     named = [*config.headers.items(), *config.query.items(), *parse_qsl(parts.query)]
-    values = [value for name, value in named if is_credential(name)]
+    by_variable = {name for field, name in config.templates if field in ("headers", "query")}
+    values = [value for name, value in named if is_credential(name) or name in by_variable]
     return [*values, *(value.rpartition(" ")[2] for value in values), unquote(parts.password or "")]
 
 

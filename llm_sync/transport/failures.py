@@ -28,6 +28,7 @@ from llm_sync.transport.sockets import Exchange
 
 # How the end of a kept-alive connection shows when the server closed it while a request was on its way.
 _CLOSED = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
+_ROUND_TRIP_S = 1.0  # a generous one
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _LATE = {
     "connect": "no connection to {where} within {timeout:g} s",
@@ -42,11 +43,16 @@ _LATE_GUIDANCE = {
 
 
 def stale(error: BaseException, exchange: Exchange) -> bool:
-    """Whether the server had just closed the idle connection, so that it never saw the request: worth one fresh try."""
+    """Whether the server had just closed the idle connection, so that it never saw the request: worth one fresh try.
+
+    That shows within a round trip. A server that closes later may have worked on the request, which is then for the retry
+    policy to send again, or not.
+    """
     return (
         exchange.reused
         and not exchange.received
         and not exchange.over
+        and exchange.elapsed < _ROUND_TRIP_S
         and any(isinstance(cause, _CLOSED) for cause in _causes(error))
     )
 

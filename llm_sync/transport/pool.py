@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http
+import http.client
 import logging
 import queue
 import socket
@@ -42,7 +44,19 @@ for _name in ("urllib3.connectionpool", "urllib3.connection"):
     logging.getLogger(_name).addFilter(_WithoutQuery())
 
 
+class _FinalResponse(http.client.HTTPResponse):
+    """http.client reads on after a 100 only; a 102 or 103 would be taken for the answer, and the answer be lost."""
+
+    def _read_status(self) -> Any:
+        status = super()._read_status()  # type: ignore[misc]
+        while 100 < status[1] < 200 and status[1] != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            http.client.parse_headers(self.fp)
+            status = super()._read_status()  # type: ignore[misc]
+        return status
+
+
 class _DeadlineConnection(HTTPConnection):
+    response_class = _FinalResponse
     idle_since: float | None = None  # when its last exchange ended; None before the first
 
     def connect(self) -> None:

@@ -179,6 +179,8 @@ def test_words_for_no_key_are_left_alone(fail: Any, key: str) -> None:
     "config",
     [
         {"headers": {"X-Api-Key": MARKER}},
+        {"headers": {"X-Access-Key": MARKER}},
+        {"headers": {"X-Odd": MARKER}, "templates": {("headers", "X-Odd"): "${ODD}"}},
         {"headers": {"Authorization": f"Bearer {MARKER}"}},
         {"headers": {"Cookie": MARKER}},
         {"query": {"key": MARKER}},

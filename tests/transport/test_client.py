@@ -13,7 +13,7 @@ import zlib
 import pytest
 
 from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderConnectionError, ProviderError, RequestTimeoutError
-from llm_sync.transport import pool, sockets
+from llm_sync.transport import failures, pool, sockets
 from llm_sync.transport.pool import ConnectionStack
 
 
@@ -345,13 +345,31 @@ def test_bytes_after_an_answer_are_not_the_next_one(serve, open_client, authorit
         assert server.connections == 2
 
 
-def test_the_answer_after_an_interim_one_is_not_the_next_request_s(serve, open_client):
-    """A 103 comes back as a Reply; its connection, where the real answer is still to come, is dropped."""
+@pytest.mark.parametrize("interim", [b"102 Processing", b"103 Early Hints"])
+def test_the_answer_after_interim_ones_is_the_answer(serve, open_client, interim):
+    """They are read over, headers and all, on the same connection."""
+
+    def script(peer):
+        peer.request()
+        peer.send(b"HTTP/1.1 " + interim + b"\r\nLink: </x>\r\n\r\n")
+        peer.send(b"HTTP/1.1 " + interim + b"\r\n\r\n")
+        peer.reply(b"the answer")
+        peer.request()
+        peer.reply(b"the next")
+
+    server, client = serve(script), open_client()
+    assert client.post(server.url, b"1", {}, timeout=5).content == b"the answer"
+    assert client.post(server.url, b"2", {}, timeout=5).content == b"the next"
+    assert server.connections == 1
+
+
+def test_the_answer_after_a_switch_of_protocols_is_not_the_next_request_s(serve, open_client):
+    """A 101 comes back as a Reply; its connection, which speaks something else now, is dropped."""
 
     def script(peer):
         if peer.number == 0:
             peer.request()
-            peer.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            peer.send(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
             peer.request()
             peer.reply(b"late")
         else:
@@ -359,7 +377,7 @@ def test_the_answer_after_an_interim_one_is_not_the_next_request_s(serve, open_c
             peer.reply(b"right")
 
     server, client = serve(script), open_client()
-    assert client.post(server.url, b"1", {}, timeout=5).status == 103
+    assert client.post(server.url, b"1", {}, timeout=5).status == 101
     assert client.post(server.url, b"2", {}, timeout=5).content == b"right"
 
 
@@ -692,3 +710,12 @@ def test_the_idle_connections_are_kept_without_a_lock():
     assert [stack.get(), stack.get()] == ["b", "a"]
     with pytest.raises(pool.queue.Empty):
         stack.get(block=False)
+
+
+@pytest.mark.parametrize(("after", "again"), [(0.0, True), (0.9, True), (1.1, False), (30.0, False)])
+def test_a_connection_closed_late_is_not_taken_for_an_idle_one(after, again):
+    """Within a round trip the close was there before the request; later the server may have worked on it."""
+    exchange = sockets.Exchange(60.0, None, set())
+    exchange.reused = True
+    exchange.started -= after
+    assert failures.stale(ConnectionResetError(), exchange) is again
