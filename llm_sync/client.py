@@ -47,15 +47,18 @@ class Endpoint(NamedTuple):
 class ProviderCall:
     """One request on its way through a queue; dispatch runs it, and may tell it to stop."""
 
-    def __init__(self, run: Callable[[CallControl], Any], control: CallControl, model: str = "") -> None:
+    __slots__ = ("_arguments", "_control", "_run", "key", "model")  # thousands may wait
+
+    def __init__(self, run: Callable[..., Any], arguments: tuple[Any, ...], control: CallControl, model: str = "") -> None:
         self._run = run
+        self._arguments = arguments
         self._control = control
         self.key = control.key
         self.model = model
 
     def __call__(self) -> Any:
         """Send the request and give its answer."""
-        return self._run(self._control)
+        return self._run(*self._arguments)
 
     def stop_retrying(self) -> None:
         """No further attempt, no further wait."""
@@ -284,11 +287,9 @@ class LLMClient:
         adjustments += stripped
         request = preparation.filled(request, model, entry)
         attempts = preparation.attempt_options(entry.attempts, options)
-        provider = self._endpoint(name).provider
         control = CallControl(next(self._keys))
-        return name, ProviderCall(
-            lambda control: provider.generate_response(request, attempts, control, adjustments), control, model
-        )
+        ask = self._endpoint(name).provider.generate_response
+        return name, ProviderCall(ask, (request, attempts, control, tuple(adjustments)), control, model)
 
     def _endpoint(self, name: str) -> Endpoint:
         found = self._endpoints.get(name)
@@ -331,7 +332,7 @@ class LLMClient:
         provider = self._endpoint(name).provider
         attempts = preparation.attempt_options(self.config.providers[name].attempts, {"timeout": timeout})
         control = CallControl(next(self._keys))
-        return name, ProviderCall(lambda control: provider.list_models(attempts, control), control)
+        return name, ProviderCall(provider.list_models, (attempts, control), control)
 
     def _listing(self, name: str, outcome: list[str] | BaseException) -> ModelListing:
         if isinstance(outcome, LLMConnectorError):

@@ -7,6 +7,7 @@ retry handler are handed in; nothing here opens a socket or starts a thread.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -23,6 +24,8 @@ from llm_sync.providers.ports import HTTP, Retry
 from llm_sync.providers.replies import ReplyReader
 
 _log = logger("providers")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_MOST_URLS = 256
 _MAX_PAGES = 200  # of a model listing: a server that never ends it is not followed for ever
 
 
@@ -42,6 +45,7 @@ class LLMProvider(ReplyReader):
         self._http = http
         self._retry = retry
         self._emit = emit
+        self._urls: dict[str, str] = {}  # by model
 
     # The story -----------------------------------------------------------------------------------------------------
 
@@ -66,7 +70,8 @@ class LLMProvider(ReplyReader):
         changes = Changes(adjustments, strict=self._strict, tell=tell)
         try:
             url, body = self._wire_form(request, changes)
-            _log.debug("%s/%s: POST %s, %d bytes", self.name, request.model, urlsplit(url).path, len(body))
+            if _log.isEnabledFor(logging.DEBUG):
+                _log.debug("%s/%s: POST %s, %d bytes", self.name, request.model, urlsplit(url).path, len(body))
 
             def attempt(number: int, timeout: float) -> ModelResponse:
                 reply = self._exchange("post", url, body, timeout, control, number)
@@ -124,16 +129,25 @@ class LLMProvider(ReplyReader):
         self.config.require_variables()
         payload = self._prepare_request(request, changes)
         merge(payload, self._normalized_extras(request.provider_specific), changes, self.forbidden)
-        url = self._url(self._path_for(request.model or ""), request.model or "", {})
+        url = self._request_url(request.model or "")
         streaming.refuse_switches({**request.provider_specific, **payload}, url)
         try:
-            body = json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+            body = _ENCODER.encode(payload).encode("utf-8")
         except (TypeError, ValueError, RecursionError) as error:
             raise errors.InvalidRequestError(
                 f"the request cannot be written as JSON: {error}",
                 guidance="Use strings, finite numbers, lists and mappings only.",
             ) from None
         return url, body
+
+    def _request_url(self, model: str) -> str:
+        """Where requests for ``model`` go; putting it together anew takes as long as writing a kilobyte of JSON."""
+        url = self._urls.get(model)
+        if url is None:
+            if len(self._urls) >= _MOST_URLS:
+                self._urls.clear()
+            url = self._urls[model] = self._url(self._path_for(model), model, {})
+        return url
 
     def _url(self, path: str, model: str, query: Mapping[str, str]) -> str:
         parts = urlsplit(self._base_url())
