@@ -144,7 +144,8 @@ class ModelRequest:
     def detached(self, **changes: Any) -> ModelRequest:
         """A copy with ``changes`` that shares no mutable part with what the caller still holds; mappings become dicts.
 
-        ``changes``: fields that are checked already, as those of the request are: nothing is checked again. Raises InvalidRequestError where a part holds what JSON cannot.
+        ``changes``: fields that are checked already, as those of the request are: nothing is checked again. Raises
+        InvalidRequestError where a part holds what JSON cannot.
         """
         fresh: ModelRequest = object.__new__(type(self))
         fields = fresh.__dict__

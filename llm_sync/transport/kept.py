@@ -28,7 +28,8 @@ _JOINED = 64 * 1024  # a body up to here goes out with its head: copying it cost
 _MOST_HEADS = 16  # that are remembered for one URL: keys change when tokens are renewed
 _SEND = requests.adapters.HTTPAdapter.send
 
-_HEAD = re.compile(rb"HTTP/1\.1 ([245]\d\d)(?: [^\r\n\0]*)?\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n){1,100})\r\n")
+_HEAD = re.compile(rb"HTTP/1\.1 (?!204)([245]\d\d)(?: [^\r\n\0]*)?\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n){1,90})\r\n")
+_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
 _NOT_PLAIN = frozenset({"transfer-encoding", "content-encoding", "upgrade", "trailer"})
 
 
@@ -175,7 +176,7 @@ def _handed_over(pool: DeadlinePool, conn: DeadlineConnection, received: bytes, 
         exchange.keep = exchange.keep and not answer.will_close
         return HTTPResponse(
             body=answer,
-            headers=HTTPHeaderDict(answer.msg.items()),
+            headers=HTTPHeaderDict((name, _FOLD.sub(" ", value)) for name, value in answer.msg.items()),
             status=answer.status,
             version=answer.version,
             reason=answer.reason,
