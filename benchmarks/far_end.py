@@ -1,7 +1,8 @@
 """The far end of every measurement: a server on loopback that answers at once, in each dialect, with bodies made beforehand.
 
 Standard library only, one thread for each connection. The path of a request begins with the size of the answer and the
-milliseconds it takes, the rest is the dialect's own: ``/1024/0/v1/chat/completions``. Run as a script it serves until its
+milliseconds it takes, the rest is the dialect's own: ``/1024/0/v1/chat/completions``. ``1024z`` is an answer of that size
+as providers send it: compressed, in chunks, with two dozen headers. Run as a script it serves until its
 standard input ends; its first line of output says where (JSON).
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import gzip
 import json
 import re
 import socket
@@ -57,11 +59,16 @@ def answer(path: bytes) -> tuple[float, bytes]:
     """Seconds to wait and the whole answer for a path."""
     _, size, milliseconds, *_ = path.split(b"?")[0].split(b"/")
     shape = next((shape for end, shape in _SHAPES.items() if path.split(b"?")[0].endswith(end)), chat)
-    room = max(1, int(size) - len(json.dumps(shape(""))))
+    room = max(1, int(size.rstrip(b"z")) - len(json.dumps(shape(""))))
     text = (_WORDS * (room // len(_WORDS) + 1))[:room]
     body = json.dumps(shape(text)).encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-request-id: req_1\r\nContent-Length: {len(body)}\r\n\r\n"
-    return int(milliseconds) / 1000, head.encode() + body
+    head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-request-id: req_1\r\n"
+    if not size.endswith(b"z"):
+        return int(milliseconds) / 1000, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    packed = gzip.compress(body)
+    head += "".join(f"x-header-{number}: some value of number {number}\r\n" for number in range(20))
+    head += "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return int(milliseconds) / 1000, b"%b%x\r\n%b\r\n0\r\n\r\n" % (head.encode(), len(packed), packed)
 
 
 def serve(connection: socket.socket, context: ssl.SSLContext | None) -> None:

@@ -12,8 +12,6 @@ from typing import Any
 from weakref import WeakSet
 
 import requests
-import urllib3
-from requests.structures import CaseInsensitiveDict
 from requests.utils import select_proxy
 
 from llm_sync import __version__
@@ -24,7 +22,7 @@ from llm_sync.transport.adapter import PooledSession
 from llm_sync.transport.address import checked, checked_proxy, is_loopback, where
 from llm_sync.transport.control import CallControl
 from llm_sync.transport.failures import abandoned, cut_short, stale, timed_out, translate
-from llm_sync.transport.kept import RequestHeads
+from llm_sync.transport.kept import Begun, RequestHeads
 from llm_sync.transport.sockets import Exchange
 
 _CHUNK = 64 * 1024  # bytes asked for at once
@@ -132,12 +130,11 @@ class HTTPClient:
     ) -> Reply | Exception:
         try:
             exchange.check()
-            answer = self._over_kept(session, route, body, headers, exchange)
-            if isinstance(answer, Reply):
-                return answer
-            if answer is None:
-                answer = self._by_requests(session, route, body, headers, exchange)
-            return self._reply(answer, exchange, route.where)
+            begun = self._over_kept(session, route, body, headers, exchange)
+            if isinstance(begun, Reply):
+                return begun
+            response, found = begun or self._by_requests(session, route, body, headers, exchange)
+            return self._reply(response, found, exchange, route.where)
         except ValueError as error:
             return _unfit_header(headers) or error
         except Exception as error:  # noqa: BLE001  (returned, then told apart and raised by _call)
@@ -145,7 +142,7 @@ class HTTPClient:
 
     def _over_kept(
         self, session: PooledSession, route: _Route, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
-    ) -> Reply | urllib3.HTTPResponse | None:
+    ) -> Reply | Begun | None:
         """The short way; None where it cannot be gone."""
         head = route.heads.known(headers)
         if head is None or exchange.fresh or not kept.usable():
@@ -156,8 +153,8 @@ class HTTPClient:
 
     def _by_requests(
         self, session: PooledSession, route: _Route, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
-    ) -> Any:
-        """The libraries' way: the urllib3 response, or what a test tool gives in its place."""
+    ) -> tuple[Any, Mapping[str, str]]:
+        """The libraries' way: the urllib3 response, or what a test tool gives in its place, and its headers."""
         request = route.template.copy()
         request.headers.update(headers)
         if body is not None:
@@ -166,32 +163,31 @@ class HTTPClient:
         response = session.send(request, allow_redirects=False, timeout=exchange.left(), **route.settings)
         if route.proxy is None:
             route.heads.remember(headers, exchange.head, body)
-        return response.raw
+        return response.raw, response.headers
 
-    def _reply(self, answer: Any, exchange: Exchange, where: str) -> Reply:
-        headers: Mapping[str, str] = CaseInsensitiveDict(answer.headers)
+    def _reply(self, response: Any, headers: Mapping[str, str], exchange: Exchange, where: str) -> Reply:
         try:
             exchange.phase = "body"
-            _refuse(answer.status, headers, exchange, where)
-            exchange.keep = exchange.keep and answer.status >= 200  # after a 1xx comes the real answer: not for the next one
-            content = self._read(answer, where)
+            _refuse(response.status, headers, exchange, where)
+            exchange.keep = exchange.keep and response.status >= 200  # after a 1xx comes the real answer: not for the next one
+            content = self._read(response, where)
         except BaseException:
-            answer.close()  # half read: its connection is not to be used again
-            answer.release_conn()
+            response.close()  # half read: its connection is not to be used again
+            response.release_conn()
             raise
-        return Reply(answer.status, headers, content, exchange.elapsed)
+        return Reply(response.status, headers, content, exchange.elapsed)
 
-    def _read(self, answer: Any, where: str) -> bytes:
+    def _read(self, response: Any, where: str) -> bytes:
         cap = self._max_response_bytes
         chunks = []
         size = 0
-        while chunk := answer.read1(min(_CHUNK, cap - size + 1), decode_content=True):
+        while chunk := response.read1(min(_CHUNK, cap - size + 1), decode_content=True):
             chunks.append(chunk)
             size += len(chunk)
             if size > cap:
                 raise ProviderError(
                     f"the answer of {where} is larger than {cap} bytes",
-                    status=answer.status,
+                    status=response.status,
                     guidance="Raise `max_response_bytes` if such answers are expected.",
                 )
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)

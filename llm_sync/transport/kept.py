@@ -4,8 +4,9 @@ Measured worth: without it an exchange costs three times as much client CPU, and
 spend it on is the same each time: they copy, check and write the same headers, and read the answer's through the parser
 for mail. Here the head that they wrote for a first request is sent again with each further one, in one piece with the body,
 and an answer is read by one regular expression. That expression, like the predicates in front of Cerberus, only ever says
-"surely plain". Anything else (chunks, compression, redirects, 1xx, folded or repeated lengths …) goes with what was
-received so far to http.client and urllib3, which also connect, meet proxies and serve whoever replaces HTTPAdapter.send.
+"surely plain". Chunks and compressed bodies are left to http.client and urllib3, and so is, with all that was received,
+any answer that is unlike the others (redirects, 1xx, folded or contradicting headers …). They also connect, meet proxies,
+and serve whoever replaces HTTPAdapter.send.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import http.client
 import io
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests.adapters
+from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from llm_sync.models import Reply
@@ -30,7 +32,8 @@ _SEND = requests.adapters.HTTPAdapter.send
 
 _HEAD = re.compile(rb"HTTP/1\.1 (?!204)([245]\d\d)(?: [^\r\n\0]*)?\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n){1,90})\r\n")
 _FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
-_NOT_PLAIN = frozenset({"transfer-encoding", "content-encoding", "upgrade", "trailer"})
+_DIGITS = re.compile(r"[0-9]{1,15}")
+_FRAMING = ("content-length", "transfer-encoding", "content-encoding", "connection")  # say where an answer ends, and what it is
 
 
 class Headers(Mapping[str, str]):
@@ -53,6 +56,13 @@ class Headers(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._fields)
+
+
+class Begun(NamedTuple):
+    """An answer of which only the head is read."""
+
+    response: HTTPResponse
+    headers: Mapping[str, str]
 
 
 class RequestHeads:
@@ -81,8 +91,8 @@ def usable() -> bool:
 
 def exchanged(
     pool: DeadlinePool, conn: DeadlineConnection, head: tuple[bytes, bytes], body: bytes | None, exchange: Exchange, cap: int
-) -> Reply | HTTPResponse:
-    """Send the request over ``conn`` and give the Reply, or, for an answer that is not plain, urllib3's response.
+) -> Reply | Begun:
+    """Send the request over ``conn`` and give the Reply, or, for an answer that is not plain, one whose body is to be read.
 
     The connection goes back into ``pool``, or is closed, with the end of the answer. Raises what sockets and http.client do.
     """
@@ -94,16 +104,18 @@ def exchanged(
         raise
 
 
-def _answer(pool: DeadlinePool, conn: DeadlineConnection, sock: Any, exchange: Exchange, cap: int) -> Reply | HTTPResponse:
+def _answer(pool: DeadlinePool, conn: DeadlineConnection, sock: Any, exchange: Exchange, cap: int) -> Reply | Begun:
     buffer = bytearray(_ROOM)
     count = sock.recv_into(buffer)
     if not count:
         raise http.client.RemoteDisconnected("the connection is closed")
     found = _HEAD.match(buffer)
     fields = _fields(found[2]) if found is not None else None
-    size = _plain_size(fields, cap) if fields is not None else None
-    if found is None or fields is None or size is None:
-        return _handed_over(pool, conn, bytes(memoryview(buffer)[:count]), exchange)
+    if found is None or fields is None:
+        return _handed_over(pool, conn, buffer[:count], exchange)
+    size = _plain_size(fields)
+    if size is None or size > cap:
+        return _handed_over(pool, conn, buffer[found.end() : count], exchange, int(found[1]), fields)
     exchange.phase = "body"
     content = _content(sock, buffer, found.end(), count, size)
     exchange.keep = exchange.keep and count <= found.end() + size  # more than announced: not for the next request
@@ -131,27 +143,29 @@ def _length(body: bytes | None) -> bytes:
 
 
 def _fields(lines: bytes) -> dict[str, str] | None:
+    """The headers; None where they leave open where the answer ends, or whether the connection stays."""
     fields: dict[str, str] = {}
     for line in lines.decode("latin-1").split("\r\n")[:-1]:
         name, _, value = line.partition(":")
         key = name.lower()
         if key not in fields:
             fields[key] = value.strip(" \t")
-        elif key == "content-length":
+        elif key in _FRAMING:
             return None
         else:
             fields[key] += f", {value.strip()}"
-    return fields
+    if fields.get("connection", "keep-alive").lower() != "keep-alive":
+        return None
+    if "transfer-encoding" in fields:
+        ended = fields["transfer-encoding"].lower() == "chunked" and "content-length" not in fields
+    else:
+        ended = _DIGITS.fullmatch(fields.get("content-length", "")) is not None
+    return fields if ended else None
 
 
-def _plain_size(fields: dict[str, str], cap: int) -> int | None:
-    """The body's length in bytes; None for an answer that is not plain."""
-    size = fields.get("content-length", "")
-    if not size.isdecimal() or len(size) > 15 or not _NOT_PLAIN.isdisjoint(fields):
-        return None
-    if fields.get("connection", "keep-alive").lower() != "keep-alive" or int(size) > cap:
-        return None
-    return int(size)
+def _plain_size(fields: dict[str, str]) -> int | None:
+    """The body's length in bytes; None for one that comes in chunks or compressed."""
+    return None if "transfer-encoding" in fields or "content-encoding" in fields else int(fields["content-length"])
 
 
 def _content(sock: Any, buffer: bytearray, start: int, count: int, size: int) -> bytes:
@@ -169,14 +183,30 @@ def _content(sock: Any, buffer: bytearray, start: int, count: int, size: int) ->
     return bytes(whole)
 
 
-def _handed_over(pool: DeadlinePool, conn: DeadlineConnection, received: bytes, exchange: Exchange) -> HTTPResponse:
+def _handed_over(
+    pool: DeadlinePool,
+    conn: DeadlineConnection,
+    received: bytes | bytearray,
+    exchange: Exchange,
+    status: int | None = None,
+    fields: dict[str, str] | None = None,
+) -> Begun:
+    """An answer for the libraries to read on; ``status`` and ``fields`` where its head is read, and not in ``received``."""
     answer = FinalResponse(_Replayed(received, conn.sock), method="POST")  # type: ignore[arg-type]
     try:
-        answer.begin()
+        if status is None or fields is None:
+            answer.begin()
+            lines = [(name, _FOLD.sub(" ", value)) for name, value in answer.msg.items()]
+            headers: Mapping[str, str] = CaseInsensitiveDict(HTTPHeaderDict(lines))
+            framing = HTTPHeaderDict(lines)
+        else:
+            answer.has_head(status, "transfer-encoding" in fields, fields.get("content-length"))
+            headers = Headers(fields)
+            framing = HTTPHeaderDict((name, fields[name]) for name in _FRAMING if name in fields)
         exchange.keep = exchange.keep and not answer.will_close
-        return HTTPResponse(
+        response = HTTPResponse(
             body=answer,
-            headers=HTTPHeaderDict((name, _FOLD.sub(" ", value)) for name, value in answer.msg.items()),
+            headers=framing,
             status=answer.status,
             version=answer.version,
             reason=answer.reason,
@@ -190,12 +220,13 @@ def _handed_over(pool: DeadlinePool, conn: DeadlineConnection, received: bytes, 
     except BaseException:
         answer.close()
         raise
+    return Begun(response, headers)
 
 
 class _Replayed(io.RawIOBase):
     """What a connection gives, beginning with what was taken from it before."""
 
-    def __init__(self, received: bytes, sock: Any) -> None:
+    def __init__(self, received: bytes | bytearray, sock: Any) -> None:
         self._received = memoryview(received)
         self._rest = sock.makefile("rb", buffering=0)
 

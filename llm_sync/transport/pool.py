@@ -54,6 +54,14 @@ class FinalResponse(http.client.HTTPResponse):
             status = super()._read_status()  # type: ignore[misc]
         return status
 
+    def has_head(self, status: int, chunked: bool, length: str | None) -> None:
+        """What ``begin`` finds out, where the head was read by other means; the connection stays."""
+        self.code = self.status = status
+        self.version, self.reason = 11, ""
+        self.chunked, self.chunk_left = chunked, None
+        self.length = None if length is None else int(length)
+        self.will_close = False
+
 
 class DeadlineConnection(HTTPConnection):
     """One connection, whoever sends over it."""
