@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -33,7 +32,7 @@ class _Command(Parser):
 
     name = ""
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
         """As ArgumentParser's, which calls it for the one command that is given."""
         self.complete()
         return super().parse_known_args(args, namespace)
