@@ -32,7 +32,7 @@ class _Command(Parser):
 
     name = ""
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """As ArgumentParser's, which calls it for the one command that is given."""
         self.complete()
         return super().parse_known_args(args, namespace)
