@@ -19,6 +19,7 @@ class CallControl:
         self._lock = threading.Lock()  # guards _aborted and _shut together: an abort never reaches a later request's socket
         self._aborted = False
         self._shut: Callable[[], None] | None = None
+        self._told: Callable[[], object] | None = None
 
     @property
     def stopped(self) -> bool:
@@ -34,13 +35,25 @@ class CallControl:
         """Sleep up to ``seconds``; True at once when the request was told to stop."""
         return self._stop.wait(seconds)
 
+    def on_stop(self, call: Callable[[], object] | None) -> None:
+        """From now on ``call`` it when told to stop, at once when that came before (None: no more); for waits of another kind.
+
+        It may be called more than once, from any thread, and must be quick.
+        """
+        self._told = call
+        if call is not None and self._stop.is_set():
+            call()
+
     def stop_retrying(self) -> None:
         """No further attempt and no further wait."""
         self._stop.set()
+        told = self._told  # looked at after the flag is set, as on_stop looks at the flag after it is there: one of them calls
+        if told is not None:
+            told()
 
     def abort(self) -> None:
         """No further attempt, and shut the socket in use, if any."""
-        self._stop.set()
+        self.stop_retrying()
         with self._lock:
             self._aborted = True
             if self._shut is not None:
