@@ -12,6 +12,8 @@ from llm_sync.errors import ConfigurationError
 VARIABLE = "LLM_SYNC_RUNTIME_DIR"
 
 _NAME = "llm-sync"
+_SESSIONS = "/run/user"  # where systemd has the runtime folders of those who are logged in
+_COMMON = "/tmp"  # noqa: S108  (a private folder is made in it)
 _OTHERS = 0o077  # the mode bits that give anybody else anything
 
 
@@ -82,8 +84,8 @@ class Meeting:
 
 
 def _users_runtime_folder() -> str | None:
-    """The login session's, which cron does not name: it is where systemd puts it."""
-    for path in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{os.geteuid()}"):
+    """The login session's, which cron does not name: it is looked for."""
+    for path in (os.environ.get("XDG_RUNTIME_DIR"), os.path.join(_SESSIONS, str(os.geteuid()))):
         try:
             found = os.stat(path) if path and os.path.isabs(path) else None
         except (OSError, ValueError):
@@ -101,8 +103,7 @@ def _users_runtime_folder() -> str | None:
 
 def _shared_temporary_folder() -> str:
     # Not first $TMPDIR: it differs from process to process, which would not meet.
-    common = "/tmp"  # noqa: S108  (a private folder is made in it)
-    return common if os.access(common, os.W_OK | os.X_OK) else tempfile.gettempdir()
+    return _COMMON if os.access(_COMMON, os.W_OK | os.X_OK) else tempfile.gettempdir()
 
 
 def _unusable(

@@ -42,20 +42,15 @@ class Place:
         """Whether it is a slot."""
         return self._slot is not None
 
-    @property
-    def left(self) -> bool:
-        """Whether it is given up."""
-        return self._left
-
     def advance(self, *, wait: bool) -> str | None:
         """Go on as far as one can without waiting: None with a slot held, or the place left.
 
         Else the path of the file whose lock stands in the way, "" when any of several does. ``wait``: whether to wait for
         the door, which is open to others for an instant only. Raises OSError.
         """
-        if self._ticket is None and not self._left and not self._draw(wait):
+        if not self._settled() and self._ticket is None and not self._draw(wait):
             return self._door
-        if self._left:
+        if self._settled():
             return None
         before = self._ticket_before()
         if before is not None:
@@ -77,6 +72,9 @@ class Place:
             ticket.release(remove=True)
         if slot is not None:
             slot.release()
+
+    def _settled(self) -> bool:
+        return self._left or self._slot is not None
 
     def _draw(self, wait: bool) -> bool:
         """Draw a ticket, unless somebody else is just doing so."""
