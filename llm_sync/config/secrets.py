@@ -119,7 +119,7 @@ class Secret:
         ``reveal`` does.
         """
         told = "\0".join(self._words()) if self._kind == "command" else self.reveal()
-        return hashlib.sha256(f"{self._kind == 'command'}\0{told}".encode()).hexdigest()
+        return hashlib.sha256(f"{self._kind == 'command'}\0{told}".encode("utf-8", "surrogatepass")).hexdigest()
 
     def _templates(self) -> list[Template]:
         return [parse(part) for part in ((self._spec,) if isinstance(self._spec, str) else self._spec)]
