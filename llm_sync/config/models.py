@@ -102,6 +102,7 @@ class ProviderConfig:
     requests_per_minute: float | None = None
     max_queue: int | None = None
     idle_timeout: float = 60.0
+    machine_wide: bool = False
     unset: tuple[Unset, ...] = ()
     stripped: Mapping[str, Any] = field(default_factory=dict)
     line: int | None = None

@@ -6,6 +6,7 @@ retry handler are handed in; nothing here opens a socket or starts a thread.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
@@ -14,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from llm_sync import errors, streaming
-from llm_sync.config.models import ProviderConfig
+from llm_sync.config.models import ProviderConfig, is_credential
 from llm_sync.errors import LLMConnectorError, ProviderError
 from llm_sync.events import Adjusted, AttemptEnded, AttemptStarted, Event, logger
 from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, Reply
@@ -111,6 +112,18 @@ class LLMProvider(ReplyReader):
         except LLMConnectorError as error:
             self._describe(error, None)
             raise
+
+    def identity(self) -> str:
+        """Dialect, address and what proves who asks, as one digest: equal for what shares limits, in any process.
+
+        Raises AuthenticationError when the key cannot be had.
+        """
+        parts = urlsplit(self._base_url())
+        address = f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/').removesuffix(self.path)}"
+        extra = {**self.config.headers, **self.config.query}
+        proofs = [f"{name.lower()}={value}" for name, value in sorted(extra.items()) if is_credential(name)]
+        told = "\0".join([self.config.type, address, self._key().identity(), *proofs])
+        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
     def check(self) -> None:
         """Raise what can be told without sending anything: an unset variable, no key, an impossible one, no base_url."""

@@ -13,16 +13,17 @@ class CallControl:
     socket of the attempt under way. Both are final and may be repeated.
     """
 
-    __slots__ = ("_aborted", "_event", "_lock", "_shut", "_stopped", "key")
+    __slots__ = ("_aborted", "_event", "_lock", "_shut", "_stopped", "_told", "key")
 
     def __init__(self, key: int = 0) -> None:
         self.key = key
-        # Guards _stopped, _event, _aborted and _shut together: an abort never reaches a later request's socket.
+        # Guards _stopped, _event, _told, _aborted and _shut together: an abort never reaches a later request's socket.
         self._lock = threading.Lock()
         self._stopped = False
         self._event: threading.Event | None = None  # set when told to stop; made by who waits: hardly any request does
         self._aborted = False
         self._shut: Callable[[], None] | None = None
+        self._told: Callable[[], object] | None = None
 
     @property
     def stopped(self) -> bool:
@@ -43,13 +44,26 @@ class CallControl:
                 return True
         return event.wait(seconds)
 
+    def on_stop(self, call: Callable[[], object] | None) -> None:
+        """From now on ``call`` it when told to stop, at once when that came before (None: no more); for waits of another kind.
+
+        It may be called more than once, from any thread, and must be quick.
+        """
+        with self._lock:
+            self._told = call
+            stopped = self._stopped
+        if call is not None and stopped:
+            call()
+
     def stop_retrying(self) -> None:
         """No further attempt and no further wait."""
         with self._lock:
             self._stopped = True
-            event = self._event
+            event, told = self._event, self._told
         if event is not None:
             event.set()
+        if told is not None:
+            told()
 
     def abort(self) -> None:
         """No further attempt, and shut the socket in use, if any."""
