@@ -15,7 +15,7 @@ from llm_sync.simulator.behaviour.anatomy import Anatomy, joined
 from llm_sync.simulator.behaviour.anatomy_openai import Chat, Responses, Router
 from llm_sync.simulator.behaviour.anatomy_others import Contents, Messages
 from llm_sync.simulator.behaviour.hints import HINTS, USUAL
-from llm_sync.simulator.behaviour.refusals import SAID, WORDS, refusal, with_headers
+from llm_sync.simulator.behaviour.refusals import WORDS, refusal, with_headers
 from llm_sync.simulator.behaviour.scene import Scene
 from llm_sync.simulator.dialect import JSON_TYPE, Response
 
@@ -28,6 +28,7 @@ ANATOMY: Mapping[str, Anatomy] = {
     "gemini": Contents(),
     "openrouter": Router(),
 }
+_BLOCK_IN_200 = ("anthropic", "gemini")  # no status of theirs says it
 _REASONS = {"anthropic": "general_harms", "gemini": "SAFETY"}
 _PAGE = """<!DOCTYPE html>
 <html lang="en-US">
@@ -109,8 +110,10 @@ class Error(Action):
     def apply(self, scene: Scene, given: Response | None) -> Response:
         """A rate limit says by itself when to come back; the others where the script says it."""
         word = self.setting["kind"]
-        if scene.name not in SAID[word] and word == "content_policy" and scene.name == "gemini":
-            return SafetyBlock(True).apply(scene, given)  # no status of Google's says it: the prompt is blocked in a 200
+        if word == "content_policy" and scene.name in _BLOCK_IN_200:
+            if scene.door == "generate":
+                return SafetyBlock(True).apply(scene, given)
+            word = "bad_request"  # a listing has no content to object to
         wait = self.setting.get("retry_after", 1.0 if word == "rate_limit" else None)
         forms = USUAL[scene.name] if self._forms is None else self._forms
         if self._forms is None and word != "rate_limit":
@@ -194,7 +197,7 @@ class Edit(Action):
         """The changed answer, billed for what it says now."""
         response = scene.good() if given is None else given
         body = json.loads(response.content()) if response.status == 200 else None
-        if not isinstance(body, dict) or "error" in body:
+        if not isinstance(body, dict) or body.get("error"):
             return response
         output = self.change(ANATOMY[scene.name], body, scene)
         tokens = response.tokens if output is None or response.tokens is None else (response.tokens[0], output)

@@ -113,7 +113,6 @@ SAID: Mapping[str, Mapping[str, Said]] = {
     "content_policy": {
         "openai": _openai(400, "Your request was rejected by our safety system.", code="content_policy_violation"),
         "openai-responses": _openai(400, "Your prompt was flagged as violating our usage policy.", code="invalid_prompt"),
-        "anthropic": _anthropic(400, "Output blocked by content filtering policy", "invalid_request_error"),
         "openrouter": _openrouter(
             403, "Your input was flagged", "content_policy_violation", reasons=["violence"], flagged_input="…"
         ),
