@@ -6,12 +6,14 @@ dependencies from requirements.txt. Building also makes the man page from the co
 
 import os
 import re
+import sys
 from pathlib import Path
 
 from build_manpages import build_manpages, get_build_py_cmd, get_install_cmd
 from setuptools import find_packages, setup
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))  # an isolated build has not: the parser, loaded as a file, imports the options beside it
 SUMMARY = "The blocking LLM client for programs that are not async: one call, any provider, no event loop"
 
 
@@ -90,6 +92,7 @@ setup(
             "pytest>=8.2",
             "pytest-cov>=6.0",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "responses>=0.25",
             "setuptools>=77",
             "trustme>=1.1",

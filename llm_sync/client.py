@@ -19,7 +19,7 @@ from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.dispatch.status import ProviderStatus
 from llm_sync.errors import ClientClosedError, ConfigurationError, LLMConnectorError, Problem
-from llm_sync.events import log_event
+from llm_sync.events import Event, Listener, log_event
 from llm_sync.models import Adjustment, ModelListing, ModelRequest, ModelResponse
 from llm_sync.providers.factory import ProviderFactory
 from llm_sync.routing import route
@@ -94,6 +94,7 @@ class LLMClient:
             problems += _switches_in(config)
         _refuse(problems)
         self._keys = itertools.count(1)
+        self._listeners: tuple[Listener, ...] = ()  # replaced, never changed: workers go through it without a lock
         self._endpoints: dict[str, Endpoint] = {}
         self._manager = ConcurrentLLMManager(self._open_queue)
         self._manager.after_fork(self._renew_after_fork)
@@ -224,6 +225,13 @@ class LLMClient:
         endpoint = self._endpoints.get(name)
         return dataclasses.replace(status, cooling_down_until=endpoint.gate.cooling_down_until) if endpoint else status
 
+    def add_listener(self, listener: Listener) -> None:
+        """Let ``listener`` hear of every event (llm_sync.events) from now on, for as long as the client lives.
+
+        It is called in the thread where the event arises, usually a worker's, and must be quick; what it raises is logged.
+        """
+        self._listeners += (listener,)
+
     def check_providers(self, names: Iterable[str]) -> None:
         """Raise what keeps the named providers from being used: an unset variable, an impossible key, no base_url.
 
@@ -318,8 +326,13 @@ class LLMClient:
             concurrency=config.concurrency,
             max_queue=config.max_queue,
             idle_timeout=config.idle_timeout,
-            emit=log_event,
+            emit=self._tell,
         )
+
+    def _tell(self, event: Event) -> None:
+        log_event(event)
+        for listener in self._listeners:
+            listener(event)
 
     def _renew_after_fork(self) -> None:
         for endpoint in list(self._endpoints.values()):

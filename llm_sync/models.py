@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from llm_sync import values
@@ -157,6 +160,21 @@ class ModelRequest:
         if self.messages is not None:
             return tuple(self.messages)
         return (Message("user", self.prompt, images=self.images),)
+
+
+def request_hash(model: str, turns: Iterable[tuple[str, str | None]]) -> str:
+    """32 hexadecimal digits that tell one question from another, whichever dialect carries it.
+
+    ``model``: its bare name, without the provider. ``turns``: (role, text) in order, system texts included. What the
+    dialects write differently makes no difference: system texts count together and first, neighbours of one role as one
+    turn, turns without text not at all. Images, tools and settings do not count.
+    """
+    from hashlib import sha256  # loads OpenSSL: who needs no hash does without
+
+    told = [(role, text) for role, text in turns if text]
+    ordered = [turn for turn in told if turn[0] == "system"] + [turn for turn in told if turn[0] != "system"]
+    joined = [[role, "\n\n".join(text for _, text in group)] for role, group in groupby(ordered, key=itemgetter(0))]
+    return sha256(json.dumps([model, joined]).encode()).hexdigest()[:32]  # ASCII: lone surrogates stand there escaped
 
 
 @dataclass(frozen=True)

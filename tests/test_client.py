@@ -34,6 +34,7 @@ from llm_sync import (
     TruncatedResponseError,
 )
 from llm_sync.config import ConfigLoader
+from llm_sync.events import Adjusted, Event
 from llm_sync.simulator import Response, Simulator
 
 OpenClient = Callable[..., LLMClient]
@@ -477,6 +478,23 @@ def test_status_counts_by_provider(client: LLMClient, upstream: Simulator) -> No
     assert seen.requests_per_minute == 2
     assert seen.latency_p50_ms is not None
     assert seen.oldest_in_flight_s is not None
+
+
+def test_a_listener_hears_what_happens_and_its_errors_cost_no_answer(client: LLMClient) -> None:
+    """Listeners are called one after the other, also for providers that were used before."""
+    heard: list[Event] = []
+
+    def broken(event: Event) -> None:
+        raise ValueError(event)
+
+    client.generate("Hi", "openai/gpt-4o-mini")
+    client.add_listener(heard.append)
+    client.add_listener(broken)
+    assert client.generate("Hi", "openai/gpt-4o-mini").text
+    client.close()
+    assert [type(event).__name__ for event in heard if not isinstance(event, Adjusted)] == [
+        *("Queued", "Started", "AttemptStarted", "AttemptEnded", "Finished")
+    ]
 
 
 def test_status_counts_failures_by_class(client: LLMClient) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from llm_sync import Adjustment, InvalidRequestError, Message, ModelListing, ModelRequest, ModelResponse, ToolCall, Usage
 from llm_sync.errors import RateLimitError
-from llm_sync.models import AttemptOptions, Reply, UnusableResponse
+from llm_sync.models import AttemptOptions, Reply, UnusableResponse, request_hash
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 CALL = ToolCall("c1", "look", {"where": ["here"]}, '{"where": ["here"]}')
@@ -490,3 +490,21 @@ def test_a_listing_with_an_error_travels_too() -> None:
     restored = pickle.loads(pickle.dumps(ModelListing(error=RateLimitError("slow", retry_after=1.0))))  # noqa: S301  (made here)
     assert isinstance(restored.error, RateLimitError)
     assert restored.error.retry_after == 1.0
+
+
+def test_the_hash_of_a_question_is_the_same_however_a_dialect_carries_it() -> None:
+    """System texts first and together, neighbours of a role as one turn, silent turns left out."""
+    plain = request_hash("m", [("system", "Be brief."), ("system", "Be kind."), ("user", "Hi"), ("user", "there")])
+    assert plain == request_hash("m", [("user", "Hi\n\nthere"), ("assistant", None), ("system", "Be brief.\n\nBe kind.")])
+    assert len(plain) == 32
+
+
+@pytest.mark.parametrize(("model", "turns"), [("n", [("user", "Hi")]), ("m", [("user", "Ho")]), ("m", [("assistant", "Hi")])])
+def test_another_model_text_or_role_is_another_question(model: str, turns: list[tuple[str, str]]) -> None:
+    """No two of them share a hash."""
+    assert request_hash(model, turns) != request_hash("m", [("user", "Hi")])
+
+
+def test_a_question_with_a_lone_surrogate_has_a_hash() -> None:
+    """UTF-8 could not write it."""
+    assert request_hash("m", [("user", "\ud800")]) != request_hash("m", [("user", "\ud801")])

@@ -1,8 +1,25 @@
-"""Exit status by error class; what each status means stands in parser.EXIT_CODES. Costs nothing to import."""
+"""The exit statuses: what each means, and which error ends with which. Costs nothing to import."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+EXIT_CODES = {
+    0: "all requests were answered",
+    1: "something unexpected went wrong",
+    2: "the command line is wrong",
+    3: "the configuration is wrong or missing",
+    4: "authentication or permission failed",
+    5: "a rate limit or quota is exhausted",
+    6: "network trouble, a timeout, or the provider is down",
+    7: "the request was refused: invalid, too long, no such model, streaming asked for",
+    8: "the answer is unusable: blocked, empty, malformed, a stream, or truncated under --strict",
+    9: "some requests failed, some were answered",
+    130: "interrupted (Ctrl-C)",
+    141: "the reader of standard output went away",
+    143: "terminated (SIGTERM)",
+}
+"""Exit status and what it means; help and the man page show this table."""
 
 ANSWERED, UNEXPECTED, USAGE, CONFIGURATION, MIXED = 0, 1, 2, 3, 9
 INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
@@ -11,7 +28,7 @@ INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
 def statuses() -> tuple[tuple[type[BaseException], int], ...]:
     """Error classes and their statuses; the first class an error is an instance of decides."""
     from llm_sync import errors
-    from llm_sync.cli.parser import UsageError
+    from llm_sync.cli.arguments import UsageError
     from llm_sync.cli.signals import Terminated
 
     return (

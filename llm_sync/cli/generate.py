@@ -8,9 +8,9 @@ import logging
 from concurrent.futures import Future
 
 from llm_sync.cli import exits
+from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.client import connected, drain
 from llm_sync.cli.output import Output, opened
-from llm_sync.cli.parser import UsageError
 from llm_sync.cli.prompts import read_prompt
 from llm_sync.cli.streams import complain, tell
 from llm_sync.client import LLMClient

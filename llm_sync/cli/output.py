@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from llm_sync.cli import streams
-from llm_sync.cli.parser import UsageError
+from llm_sync.cli.arguments import UsageError
 
 
 class Output:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from llm_sync.cli.parser import UsageError
+from llm_sync.cli.arguments import UsageError
 
 
 def read_prompt(args: argparse.Namespace) -> str:

@@ -6,7 +6,8 @@ import importlib
 from argparse import Namespace
 
 from llm_sync.cli import exits, streams
-from llm_sync.cli.parser import UsageError, parse
+from llm_sync.cli.arguments import UsageError
+from llm_sync.cli.parser import parse
 from llm_sync.cli.signals import Interruptible, Terminated
 
 

@@ -6,8 +6,8 @@ import argparse
 import errno
 
 from llm_sync.cli import exits
+from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.output import Output, opened
-from llm_sync.cli.parser import UsageError
 from llm_sync.cli.streams import tell
 from llm_sync.simulator.command import run_command, serve
 from llm_sync.simulator.routes import BASES

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import IO
 
 from llm_sync.cli import exits
+
+TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
+if TYPE_CHECKING:
+    from typing import IO
 
 STDOUT = "standard output"
 

@@ -6,7 +6,8 @@ import pytest
 
 from llm_sync import errors
 from llm_sync.cli import exits
-from llm_sync.cli.parser import EXIT_CODES, UsageError
+from llm_sync.cli.arguments import UsageError
+from llm_sync.cli.exits import EXIT_CODES
 from llm_sync.cli.signals import Terminated
 
 TREE = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.LLMConnectorError)]

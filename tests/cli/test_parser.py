@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from llm_sync.cli import parser as command_line
-from llm_sync.cli.parser import EXIT_CODES, UsageError, parse
+from llm_sync.cli.arguments import UsageError
+from llm_sync.cli.exits import EXIT_CODES
+from llm_sync.cli.parser import parse
 
 COMMANDS = ("generate", "models", "simulate")
 

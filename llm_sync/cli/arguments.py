@@ -1,0 +1,115 @@
+"""What the command line's parsers have in common: help that fits, errors that say where to look, checked values.
+
+Imports the standard library only, and little of that: help, man page and completions are made from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import textwrap
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+
+class UsageError(Exception):
+    """The command line asks for something that cannot be; the message says what and what to do."""
+
+
+class _Help(argparse.HelpFormatter):
+    """Help that fits the terminal: no word is broken, and indented lines are left alone unless they are too long."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(_fitted(indent + line, width) for line in text.strip("\n").split("\n"))
+
+    def _format_usage(self, *arguments: Any) -> str:
+        first, *more = super()._format_usage(*arguments).rstrip().split("\n")
+        if max(map(len, more), default=0) > self._width:
+            more = [f"  {line.lstrip()}" for line in more]
+        return "\n".join([first, *more, "", ""])
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return _fitted(" ".join(text.split()), width).split("\n")
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        return f"{', '.join(action.option_strings)} {self._format_args(action, action.dest.upper())}"
+
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        if action.nargs == argparse.REMAINDER:
+            return f"[-- {action.metavar} [ARG ...]]"
+        return super()._format_args(action, default_metavar)
+
+
+def _fitted(line: str, width: int) -> str:
+    """A paragraph, or an indented line of a table or an example: the rest of one that is too long hangs under its text."""
+    text = line.lstrip()
+    margin = " " * (len(line) - len(text))
+    rest = f"{margin}     " if margin else ""
+    return textwrap.fill(
+        text, width, initial_indent=margin, subsequent_indent=rest, break_on_hyphens=False, break_long_words=False
+    )
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises UsageError where argparse would print and exit; help goes to standard output or raises what keeps it from it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_Help, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong, and where the right words are."""
+        raise UsageError(f"{message}; see '{self.prog} --help'")
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the help; unlike argparse's own, this does not swallow a write that fails."""
+        print(self.format_help(), end="", file=file)
+
+
+def text(argument: str) -> str:
+    """Text in UTF-8, whatever the locale says: bytes that are not come in as lone surrogates."""
+    try:
+        return os.fsencode(argument).decode("utf-8")
+    except UnicodeError:
+        raise argparse.ArgumentTypeError(f"{argument!r} is not UTF-8") from None
+
+
+def visible(argument: str) -> str:
+    """Text of at least one visible character: an unset variable in a script must not pass for a choice."""
+    if not argument.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text(argument)
+
+
+def nonempty(argument: str) -> str:
+    """Text of at least one character."""
+    return text(argument) if argument else visible(argument)
+
+
+def number(kind: type[int | float], what: str, fits: Callable[[float], bool] | None = None) -> Callable[[str], float]:
+    """A converter for numbers that ``fits`` is true for; ``what`` says which these are."""
+
+    def convert(argument: str) -> float:
+        try:
+            value = kind(argument)
+        except ValueError:
+            value = math.nan
+        if math.isnan(value) or (fits is not None and not fits(value)):
+            raise argparse.ArgumentTypeError(f"{argument!r} is not {what}")
+        return value
+
+    return convert
+
+
+def between(low: int, high: int, kind: type[int | float] = float) -> Callable[[str], float]:
+    """A converter for numbers from low to high."""
+    what = "a whole number" if kind is int else "a number"
+    return number(kind, f"{what} from {low} to {high}", lambda value: low <= value <= high)
+
+
+WHOLE = number(int, "a whole number")
+COUNT = number(int, "a whole number, 0 or more", lambda value: value >= 0)
+ABOVE_0 = number(int, "a whole number above 0", lambda value: value > 0)
+SECONDS = number(float, "a number of seconds above 0", lambda value: 0 < value < math.inf)

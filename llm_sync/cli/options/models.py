@@ -1,0 +1,14 @@
+"""The options of ``llm-sync models``."""
+
+from __future__ import annotations
+
+from llm_sync.cli import options
+from llm_sync.cli.arguments import SECONDS, Parser
+
+
+def add(parser: Parser) -> None:
+    """Give the parser the options."""
+    options.configuration(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object a provider and line")
+    parser.add_argument("--timeout", type=SECONDS, metavar="SECONDS", help="give a provider SECONDS to answer (120)")
+    parser.epilog = options.statuses(7, 10)

@@ -1,0 +1,39 @@
+"""The options of ``llm-sync simulate``."""
+
+from __future__ import annotations
+
+import argparse
+
+from llm_sync.cli.arguments import WHOLE, Parser, between
+
+_EXAMPLES = """\
+Without COMMAND it serves until Ctrl-C and prints its address. COMMAND finds a configuration for the simulator by itself, so \
+that 'llm-sync generate' just works in it; the exit status is COMMAND's, 128 and the signal's number when a signal ended it, \
+126 when it cannot be run, 127 when there is no such command. A key with "wrong" or "invalid" in it is always refused.
+
+examples:
+  llm-sync simulate -- \\
+    llm-sync generate "Say hello"
+  llm-sync simulate -- python report.py
+  llm-sync simulate --port 8080
+"""
+
+
+def add(parser: Parser) -> None:
+    """Give the parser the options."""
+    parser.add_argument(
+        "--port",
+        type=between(0, 65535, int),
+        default=0,
+        metavar="N",
+        help="listen on port N of 127.0.0.1 (0: any free one)",
+    )
+    parser.add_argument(
+        "--latency", type=between(0, 86400), default=0.0, metavar="SECONDS", help="take SECONDS for each answer (0)"
+    )
+    parser.add_argument("--seed", type=WHOLE, default=0, metavar="N", help="vary the answers by N (0)")
+    parser.add_argument("--accept-key", action="append", metavar="KEY", help="refuse every key but KEY; may be repeated (none)")
+    parser.add_argument(
+        "child", nargs=argparse.REMAINDER, metavar="COMMAND", help="run COMMAND with a configuration for the simulator, then stop"
+    )
+    parser.epilog = _EXAMPLES
