@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from argparse import Namespace
 
@@ -45,6 +46,9 @@ def _run(args: Namespace) -> int:
     from llm_sync.errors import LLMConnectorError
 
     command = importlib.import_module(f"llm_sync.cli.{args.command.replace('-', '_')}")
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
     try:
         with logs.on_stderr(args.verbose):
             return int(command.run(args))
