@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def interleaved(callers: Mapping[str, Child], *, rounds: int, block_s: float) ->
         sizes[name] = max(16, int(block_s / max(first["cpu"] / first["calls"], 1e-6)))
     blocks: dict[str, list[dict[str, float]]] = {name: [] for name in callers}
     for number in range(rounds):
-        order = list(callers) if number % 2 else list(reversed(callers))  # nobody always follows the same one
+        order = list(callers)[:: -1 if number % 2 else 1]  # nobody always follows the same one
         for name in order:
             blocks[name].append(callers[name].ask(calls=sizes[name]))
     return blocks
@@ -123,9 +124,7 @@ def rounded(figures: Mapping[str, float], digits: int = 4) -> dict[str, float]:
 
 def ratios(blocks: Sequence[Mapping[str, float]], base: Sequence[Mapping[str, float]], what: str = "cpu") -> dict[str, float]:
     """The cost of a call as a multiple of the base's, taken round by round."""
-    return rounded(
-        summary([(b[what] / b["calls"]) / (a[what] / a["calls"]) for b, a in zip(blocks, base, strict=True)])
-    )
+    return rounded(summary([(b[what] / b["calls"]) / (a[what] / a["calls"]) for b, a in zip(blocks, base, strict=True)]))
 
 
 def per_call(blocks: Sequence[Mapping[str, float]], what: str) -> dict[str, float]:
@@ -145,7 +144,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     texts = [list(map(str, row)) for row in [head, *rows]]
     widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
     for row in texts:
-        print("  ".join(text.ljust(width) if column == 0 else text.rjust(width) for column, (text, width) in enumerate(zip(row, widths, strict=True))))
+        print(
+            "  ".join(
+                text.ljust(width) if column == 0 else text.rjust(width)
+                for column, (text, width) in enumerate(zip(row, widths, strict=True))
+            )
+        )
     print(flush=True)
 
 
@@ -166,6 +170,7 @@ def facts() -> dict[str, Any]:
     return {
         "date": time.strftime("%Y-%m-%d"),
         "python": platform.python_version(),
+        "llm_sync": version("llm-sync"),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "environment_variables": len(os.environ),

@@ -181,6 +181,21 @@ def llm_sync_provider(place: Place) -> Call:
     return call
 
 
+def llm_sync_queue(place: Place) -> Call:  # noqa: ARG001  (nothing is sent)
+    """A part of llm-sync alone: a call that does nothing, through a provider's queue and its worker thread, and back."""
+    from llm_sync.dispatch.manager import ConcurrentLLMManager
+    from llm_sync.dispatch.queue import ProviderRequestQueue
+    from llm_sync.events import log_event
+
+    manager = ConcurrentLLMManager(lambda name: ProviderRequestQueue(name, emit=log_event))
+
+    def call() -> str:
+        text: str = manager.call("loopback", lambda: "text")
+        return text
+
+    return call
+
+
 def openai(place: Place) -> Call:
     """The openai SDK."""
     import openai
@@ -285,8 +300,8 @@ WAYS: dict[str, Callable[[Place], Call]] = {
     "litellm": litellm,
     "llm-sync: transport": llm_sync_transport,
     "llm-sync: provider": llm_sync_provider,
+    "llm-sync: queue": llm_sync_queue,
 }
-PACKAGES = {"http.client": None, "llm-sync (one lane)": "llm-sync", "llm-sync: transport": "llm-sync", "llm-sync: provider": "llm-sync"}
 OWN_CLIENT_EACH = ("http.client", "requests")  # their clients are not made for several threads
 
 
@@ -307,9 +322,8 @@ def per_thread(name: str, place: Place) -> Call:
 
 def version(name: str) -> str:
     """The version of a way's package, or Python's."""
-    package = PACKAGES.get(name, name)
-    if package is None:
+    if name == "http.client":
         return platform.python_version()
     from importlib.metadata import version
 
-    return version(package)
+    return version("llm-sync" if name.startswith("llm-sync") else name)
