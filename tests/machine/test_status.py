@@ -43,6 +43,7 @@ def make(open_client: Callable[..., LLMClient]) -> Callable[..., LLMClient]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What happens is told at once."""
     monkeypatch.setattr(status, "INTERVAL_S", 0.001)
+    monkeypatch.setattr(status, "SETTLE_S", 0.001)
 
 
 @pytest.fixture
