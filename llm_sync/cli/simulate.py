@@ -9,6 +9,7 @@ from llm_sync.cli import exits
 from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.output import Output, opened
 from llm_sync.cli.streams import tell
+from llm_sync.machine.status import publish_command
 from llm_sync.simulator.command import run_command, serve
 from llm_sync.simulator.routes import BASES
 
@@ -18,6 +19,7 @@ def run(args: argparse.Namespace) -> int:
     child = args.child[1:] if args.child[:1] == ["--"] else args.child
     if args.child and not child:
         raise UsageError("no command follows the --: name one, or leave the -- out to serve until Ctrl-C")
+    status = publish_command("llm-sync simulate")
     try:
         if child:
             return run_command(child, port=args.port, keys=args.accept_key, latency=args.latency, seed=args.seed)
@@ -29,6 +31,8 @@ def run(args: argparse.Namespace) -> int:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES) or error.filename is not None:
             raise
         raise UsageError(f"port {args.port} cannot be listened on: {error.strerror}; name another, or 0 for a free one") from None
+    finally:
+        status.end()
     return exits.ANSWERED
 
 

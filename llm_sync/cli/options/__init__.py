@@ -35,3 +35,15 @@ def configuration(parser: Parser) -> None:
         metavar="DIR",
         help="look for named configurations in DIR alone ($LLM_SYNC_CONFIG_DIR, ./config/llms and the user's own folder)",
     )
+
+
+def sharing(parser: Parser) -> None:
+    """What holds for all processes of the user together."""
+    group = parser.add_argument_group("other processes")
+    group.add_argument(
+        "--machine-wide",
+        action="store_const",
+        const=True,
+        help="send a provider no more at once, from all your processes on this machine together, than one may have in flight; "
+        "in the order of asking",
+    )

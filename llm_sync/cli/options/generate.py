@@ -56,4 +56,5 @@ def add(parser: Parser) -> None:
         "--deadline", type=SECONDS, metavar="SECONDS", help="give a request SECONDS in all, waits included (600)"
     )
     attempts.add_argument("--max-retries", type=COUNT, metavar="N", help="try again up to N times (3)")
+    options.sharing(parser)
     parser.epilog = f"{_EXAMPLES}\n{options.statuses(10)}"
