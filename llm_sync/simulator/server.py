@@ -179,9 +179,7 @@ class Simulator:
         """Blocks until no more than ``at_most`` connections are open; TimeoutError after ``timeout`` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._connections) <= at_most, timeout):
-                raise TimeoutError(
-                    f"{len(self._connections)} connections are open after {timeout} s, at most {at_most} should be"
-                )
+                raise TimeoutError(f"{len(self._connections)} connections are open after {timeout} s, more than {at_most}")
 
     def hold(self, match: Callable[[RequestRecord], bool] | None = None) -> Hold:
         """Holds requests (those ``match`` is true for) before they are answered; use it in a with statement."""

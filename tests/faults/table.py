@@ -81,7 +81,8 @@ class Cell(NamedTuple):
 class Finding(NamedTuple):
     """What a cell came to. ``bound``: the seconds it may take by its timeouts, ``took`` those it took. ``after``: what the
     same client's next request, a good one, came to. ``connections``: open ones after that. ``threads`` and ``descriptors``:
-    how many more there are when all is closed than before (descriptors None where the system does not tell).
+    how many more there are when all is closed than before (descriptors None where the system does not tell). ``trouble``:
+    what failed inside the simulator, and requests it never ended.
     """
 
     ends: Ends
@@ -93,7 +94,7 @@ class Finding(NamedTuple):
     connections: int
     threads: int
     descriptors: int | None
-    trouble: list[BaseException]
+    trouble: list[object]
 
 
 def _told(outcome: object) -> str:
@@ -218,26 +219,27 @@ def meet(cell: Cell) -> Finding:
             begun = time.monotonic()
             what = entrance.ask(client, "fault")
             took = time.monotonic() - begun
-            seen = simulator.requests
+            sent = len(simulator.requests)
             after = _next(client, simulator, fault)
             simulator.wait_for_connections(at_most=1, timeout=PATIENCE_S)
             connections = simulator.open_connections
         simulator.wait_for_connections(at_most=0, timeout=PATIENCE_S)
+        records = simulator.requests
         trouble = simulator.faults
         streams = simulator.stream_attempts
     gc.collect()
     threads, descriptors = _resources()
     return Finding(
-        ends=Ends(what, len(seen)),
+        ends=Ends(what, sent),
         took=took,
         bound=fault.timeout * (1 + RETRIES),
-        billed=sum(1 for record in seen if record.billed),
+        billed=sum(1 for record in records[:sent] if record.billed),
         streams=streams,
         after=after,
         connections=connections,
         threads=threads - before[0],
         descriptors=None if descriptors is None or before[1] is None else descriptors - before[1],
-        trouble=trouble,
+        trouble=[*trouble, *(record for record in records if record.ended is None)],
     )
 
 
