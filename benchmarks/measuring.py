@@ -130,9 +130,7 @@ def rounded(figures: Mapping[str, float], digits: int = 4) -> dict[str, float]:
 
 def ratios(blocks: Sequence[Mapping[str, float]], base: Sequence[Mapping[str, float]], what: str = "cpu") -> dict[str, float]:
     """The cost of a call as a multiple of the base's, taken round by round."""
-    return rounded(
-        summary([(b[what] / b["calls"]) / (a[what] / a["calls"]) for b, a in zip(blocks, base, strict=True)])
-    )
+    return rounded(summary([(b[what] / b["calls"]) / (a[what] / a["calls"]) for b, a in zip(blocks, base, strict=True)]))
 
 
 def per_call(blocks: Sequence[Mapping[str, float]], what: str) -> dict[str, float]:
@@ -152,7 +150,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     texts = [list(map(str, row)) for row in [head, *rows]]
     widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
     for row in texts:
-        print("  ".join(text.ljust(width) if column == 0 else text.rjust(width) for column, (text, width) in enumerate(zip(row, widths, strict=True))))
+        print(
+            "  ".join(
+                text.ljust(width) if column == 0 else text.rjust(width)
+                for column, (text, width) in enumerate(zip(row, widths, strict=True))
+            )
+        )
     print(flush=True)
 
 
