@@ -9,14 +9,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
 
+from llm_sync.simulator.answers import Asked
+from llm_sync.simulator.failures import HUNG_UP, Words, as_answer, is_malformed, kind_of, words_for
+from llm_sync.simulator.given import Failure, Given
 from llm_sync.simulator.http1 import HTTPRequest
 from llm_sync.simulator.streams import stream_switch
+from llm_sync.simulator.turns import Turn
 
 JSON_TYPE = (("content-type", "application/json"),)
+Source = Callable[[str, Sequence[Turn]], Given | None]
 
 
 class Response(NamedTuple):
-    """What goes back. ``body``: bytes as they are, or a document to be written as JSON; ``tokens``: (input, output) billed."""
+    """What goes back. ``body``: bytes as they are, or a document to be written as JSON; ``tokens``: (input, output) billed.
+
+    ``status`` 0 is no answer: the connection closes.
+    """
 
     status: int
     body: Any
@@ -43,7 +51,11 @@ class Refusal(Exception):
 
 @dataclass
 class Call:
-    """One request on its way through one dialect. ``path`` is what follows the dialect's base URL, with its slash."""
+    """One request on its way through one dialect. ``path`` is what follows the dialect's base URL, with its slash.
+
+    ``recall`` is asked before the request is checked (what it knows, the provider once accepted), ``look_up`` after; both get
+    model and turns. ``given`` is said without asking either.
+    """
 
     method: str
     path: str
@@ -57,6 +69,9 @@ class Call:
     stream: str | None = None  # what asks for a stream, when something does
     model: str = ""
     sent: frozenset[str] = field(default_factory=frozenset)
+    recall: Source | None = None
+    look_up: Source | None = None
+    given: Given | None = None
 
 
 class Dialect:
@@ -64,6 +79,7 @@ class Dialect:
 
     name: str
     provider: str
+    words: Mapping[str, Words]
 
     def open(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
         """The request as a Call; never raises, whatever came."""
@@ -105,9 +121,48 @@ class Dialect:
         """Raises the Refusal of a stream, 400."""
         raise NotImplementedError
 
-    def error(self, status: int, message: str) -> Response:
-        """An error about no parameter (nested too deeply, the simulator's own fault) in this dialect's shape."""
+    def turns(self, call: Call) -> list[Turn]:
+        """What the payload says, read before it is checked."""
         raise NotImplementedError
+
+    def fail(self, words: Words) -> Response:
+        """An error about no parameter, in this dialect's shape."""
+        raise NotImplementedError
+
+    def error(self, status: int, message: str) -> Response:
+        """An error of this status (nested too deeply, the simulator's own fault), with the words that go with it."""
+        return self.failed(Failure(kind_of(status), message, status))
+
+    def failed(self, failure: Failure) -> Response:
+        """The response that makes a client raise this kind of error."""
+        if failure.kind == "ProviderConnectionError":
+            return Response(HUNG_UP, b"")
+        if is_malformed(failure):
+            return Response(200, {})
+        return self.fail(words_for(self.words, failure))
+
+    def recalled(self, call: Call) -> Asked | None:
+        """The request a replayed run has an answer to, with that answer given. Raises Refusal where it is an error."""
+        if call.recall is None:
+            return None
+        turns = self.turns(call)
+        given = self._said(call.recall(call.model, turns))
+        return Asked(self.name, call.model, turns, None, given=given) if given else None
+
+    def told(self, call: Call) -> Given | None:
+        """What the simulator was told to say to this request. Raises Refusal where that is an error."""
+        given = call.given
+        if given is None and call.look_up:
+            given = call.look_up(call.model, self.turns(call))
+        return self._said(given)
+
+    def _said(self, given: Given | None) -> Given | None:
+        if given is None or given.failure is None:
+            return given
+        answered = as_answer(given.failure, self.words)
+        if answered is None:
+            raise Refusal(self.failed(given.failure))
+        return answered
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:

@@ -6,8 +6,11 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from llm_sync.simulator import openai_chat, openai_responses
+from llm_sync.simulator import openai_chat, openai_output, openai_responses, turns
+from llm_sync.simulator.answers import answer
 from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token
+from llm_sync.simulator.failures import OPENAI, Words
+from llm_sync.simulator.openai_completion import completion
 
 _LIMIT_REQUESTS, _LIMIT_TOKENS = 10_000, 2_000_000
 
@@ -17,12 +20,15 @@ class OpenAI(Dialect):
 
     name = "openai"
     provider = "openai"
+    words = OPENAI
 
     def reply(self, call: Call) -> Response:
         """Answers, or raises Refusal: path and key first, as the provider does."""
         self._authenticate(call)
         if call.path == "/models" or call.path.startswith("/models/"):
             return self._models(call)
+        if call.path.startswith("/responses/"):
+            self.refuse(f"Response with id '{call.path.split('/')[2]}' not found.", status=404)
         if call.path not in ("/chat/completions", "/responses"):
             self.refuse(f"Invalid URL ({call.method} /v1{call.path})", status=404)
         if call.method != "POST":
@@ -31,9 +37,28 @@ class OpenAI(Dialect):
             self.refuse(f"We could not parse the JSON body of your request: {call.problem}.")
         if not isinstance(call.payload, dict):
             self.refuse("The JSON body of your request is not an object.")
-        api = openai_chat if call.path == "/chat/completions" else openai_responses
-        body, tokens = api.reply(call, self.refuse)
+        body, tokens = self._respond(call) if call.path == "/responses" else self._complete(call)
         return Response(200, body, _headers(sum(tokens)), tokens)
+
+    def turns(self, call: Call) -> list[turns.Turn]:
+        """Of either API."""
+        return (turns.of_responses if call.path == "/responses" else turns.of_chat)(call.payload)
+
+    def _complete(self, call: Call) -> tuple[dict[str, Any], tuple[int, int]]:
+        again = self.recalled(call)
+        if again:
+            return completion({}, call.model, [answer(again)], again.weight())
+        asked, prompt = openai_chat.read(call, self.refuse)
+        asked.given = self.told(call)
+        return completion(call.payload, call.model, openai_chat.answers(asked, call.payload), prompt)
+
+    def _respond(self, call: Call) -> tuple[dict[str, Any], tuple[int, int]]:
+        again = self.recalled(call)
+        if again:
+            return openai_output.response({}, call.model, answer(again), again.weight())
+        asked, prompt = openai_responses.read(call, self.refuse)
+        asked.given = self.told(call)
+        return openai_output.response(call.payload, call.model, answer(asked), prompt)
 
     def refuse_stream(self, call: Call) -> NoReturn:
         """Names the switch."""
@@ -47,9 +72,9 @@ class OpenAI(Dialect):
         """Raises the Refusal in OpenAI's error shape."""
         raise Refusal(self._error(status, message, param, code))
 
-    def error(self, status: int, message: str) -> Response:
+    def fail(self, words: Words) -> Response:
         """An error that is about no parameter."""
-        return self._error(status, message, None, None, "server_error" if status >= 500 else "invalid_request_error")
+        return self._error(words.status, words.message, None, words.code, words.kind)
 
     def _error(
         self, status: int, message: str, param: str | None, code: str | None, kind: str = "invalid_request_error"
