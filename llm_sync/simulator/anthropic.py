@@ -11,8 +11,8 @@ from llm_sync.simulator import anthropic_checks as checks
 from llm_sync.simulator.answers import Answer, Asked, answer, draw
 from llm_sync.simulator.anthropic_messages import read_messages, read_system
 from llm_sync.simulator.anthropic_reply import headers, message, thought
-from llm_sync.simulator.catalogue import limits
-from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token, unknown_model
+from llm_sync.simulator.catalogue import limits, unknown_model
+from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token
 from llm_sync.simulator.failures import ANTHROPIC, Words
 from llm_sync.simulator.tokens import count, weigh
 from llm_sync.simulator.turns import Turn, of_messages
@@ -91,7 +91,7 @@ class Anthropic(Dialect):
             return self._message({}, call.model, answer(again), again.weight())
         betas = call.headers.get("anthropic-beta", "")
         checks.check_keys(payload, betas, self.refuse)
-        if unknown_model(call.model):
+        if unknown_model("anthropic", call.model):
             self.refuse(f"model: {call.model}", 404)
         checks.check_numbers(payload, call.model, self.refuse)
         system, tokens = read_system(payload.get("system"), self.refuse)

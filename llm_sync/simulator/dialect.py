@@ -91,7 +91,7 @@ class Dialect:
                 call.problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
             if isinstance(call.payload, dict):
                 call.sent = frozenset(key for key, value in call.payload.items() if value is not None)
-        call.stream = stream_switch(call.path, call.query, call.payload)
+        call.stream = stream_switch(call.path, call.query, call.headers, call.payload)
         call.model = self.model_of(call)
         return call
 
@@ -169,11 +169,6 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     """The token of ``Authorization: Bearer …``, or None."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
-
-
-def unknown_model(name: str) -> bool:
-    """Names no model is listed under are served, so that any configuration can be rehearsed; these are not."""
-    return "no-such" in name or "does-not-exist" in name
 
 
 def token(prefix: str, length: int) -> str:

@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 from llm_sync.simulator import gemini_checks as checks
 from llm_sync.simulator.answers import Answer, Asked, answer, draw
-from llm_sync.simulator.catalogue import Limits, limits
-from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, unknown_model
+from llm_sync.simulator.catalogue import Limits, limits, unknown_model
+from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response
 from llm_sync.simulator.failures import GEMINI, Words
 from llm_sync.simulator.gemini_reply import content
 from llm_sync.simulator.tokens import weigh
@@ -129,7 +129,7 @@ class Gemini(Dialect):
         again = self.recalled(call)
         if again:
             return self._response(call, answer(again), again.weight(), False)
-        if unknown_model(call.model) or not checks.generates(call.model):
+        if unknown_model("gemini", call.model) or not checks.generates(call.model):
             self.refuse(
                 f"models/{call.model} is not found for API version v1beta, or is not supported for generateContent. "
                 "Call ListModels to see the list of available models and their supported methods.",

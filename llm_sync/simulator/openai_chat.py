@@ -8,8 +8,8 @@ from typing import Any
 
 from llm_sync.simulator import openai_checks as checks
 from llm_sync.simulator.answers import Asked, answer, draw
-from llm_sync.simulator.catalogue import limits
-from llm_sync.simulator.dialect import Call, unknown_model
+from llm_sync.simulator.catalogue import limits, unknown_model
+from llm_sync.simulator.dialect import Call
 from llm_sync.simulator.openai_checks import Refuse
 from llm_sync.simulator.openai_completion import TIERS
 from llm_sync.simulator.openai_messages import read_messages
@@ -97,7 +97,7 @@ def _check_model(call: Call, refuse: Refuse) -> None:
     model = call.payload.get("model")
     if not isinstance(model, str) or not model:
         refuse("you must provide a model parameter")
-    if unknown_model(model):
+    if unknown_model("openai", model):
         message = f"The model `{model}` does not exist or you do not have access to it."
         refuse(message, code="model_not_found", status=404)
     if NOT_CHAT.match(model):

@@ -8,8 +8,8 @@ from typing import Any
 
 from llm_sync.simulator import openai_checks as checks
 from llm_sync.simulator.answers import Asked, draw
-from llm_sync.simulator.catalogue import limits
-from llm_sync.simulator.dialect import Call, unknown_model
+from llm_sync.simulator.catalogue import limits, unknown_model
+from llm_sync.simulator.dialect import Call
 from llm_sync.simulator.openai_chat import NOT_CHAT, check_verbosity, check_window
 from llm_sync.simulator.openai_checks import Refuse
 from llm_sync.simulator.openai_completion import TIERS
@@ -113,7 +113,7 @@ def _check_keys(call: Call, refuse: Refuse) -> None:
     model = call.payload.get("model")
     if not isinstance(model, str) or not model:
         refuse("Missing required parameter: 'model'.", param="model", code="missing_required_parameter")
-    if unknown_model(model):
+    if unknown_model("openai", model):
         refuse(f"The requested model '{model}' does not exist.", param="model", code="model_not_found")
     if _NOT_HERE.match(model):
         refuse(f"The requested model '{model}' cannot be used with the Responses API.", param="model", code="model_not_found")

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 from llm_sync.simulator import openai_checks as checks
 from llm_sync.simulator.answers import Answer, Asked, answer, draw
-from llm_sync.simulator.catalogue import Limits, limits
-from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token, unknown_model
+from llm_sync.simulator.catalogue import Limits, limits, unknown_model
+from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token
 from llm_sync.simulator.failures import OPENROUTER, Words
 from llm_sync.simulator.openai_messages import read_messages
 from llm_sync.simulator.openai_tools import read_schema, read_tools
@@ -132,7 +132,7 @@ class OpenRouter(Dialect):
         names: list[str] = [name for name in (call.model, *further) if isinstance(name, str) and name]
         if not names:
             self.refuse("No models provided")
-        found = next((name for name in names if not unknown_model(name)), None)
+        found = next((name for name in names if not unknown_model("openrouter", name)), None)
         if found is None:
             self.refuse(f"No endpoints found for {names[0]}.", status=404, metadata={"error_type": "not_found"})
         return found

@@ -25,6 +25,14 @@ _MOUNTS: tuple[tuple[str, Dialect], ...] = (
     ("/gemini/v1beta", _GEMINI),
     ("/openrouter/api/v1", _OPENROUTER),
 )
+# by the types of configurations
+TYPES: dict[str, Dialect] = {
+    "openai": _OPENAI,
+    "openai-responses": _OPENAI,
+    "anthropic": _ANTHROPIC,
+    "gemini": _GEMINI,
+    "openrouter": _OPENROUTER,
+}
 _DOORS: dict[str, Dialect] = {"openai": _OPENAI, "anthropic": _ANTHROPIC, "gemini": _GEMINI, "openrouter": _OPENROUTER}
 
 

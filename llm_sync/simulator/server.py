@@ -18,7 +18,8 @@ from llm_sync.simulator.dialect import Call, Dialect, Response
 from llm_sync.simulator.hold import Hold
 from llm_sync.simulator.http1 import BrokenRequest, Connection, HTTPRequest
 from llm_sync.simulator.requestlog import RequestLog, RequestRecord
-from llm_sync.simulator.routes import BASES, route
+from llm_sync.simulator.routes import BASES
+from llm_sync.simulator.sources import Sources
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -34,11 +35,14 @@ class Simulator:
 
     ``port`` 0 takes a free one. ``keys`` None accepts every key, a list those in it; a key that contains "wrong" or "invalid"
     is always refused. ``latency`` is seconds added to each answer. Answers depend on dialect, model, messages and ``seed``.
+    ``answers`` maps prompts to what is said: a file, or a mapping of prompts and compiled patterns to texts or answers.
+    ``replay`` is what a batch wrote, answered again by request hash; what is not in it is refused, or with ``replay_else``
+    "answer" answered as otherwise. ``recorded`` is a folder of exchanges, each served at its base URL (docs/simulator.md).
     ``on_request`` is called with each request's record, on the thread that will answer it, before it is answered; a Response
     it returns is sent in place of the simulator's own. ``models`` replaces what a provider lists, by provider.
     ``idle_timeout`` and ``read_timeout`` (seconds), ``max_body`` (bytes) bound what one connection may take.
 
-    All methods may be called from any thread. OSError when the port is taken.
+    All methods may be called from any thread. OSError when the port is taken. ConfigurationError for files that cannot be used.
     """
 
     def __init__(
@@ -48,6 +52,10 @@ class Simulator:
         latency: float = 0.0,
         seed: int = 0,
         *,
+        answers: str | os.PathLike[str] | Mapping[Any, Any] | None = None,
+        replay: str | os.PathLike[str] | None = None,
+        replay_else: str = "refuse",
+        recorded: str | os.PathLike[str] | None = None,
         on_request: Callable[[RequestRecord], Response | None] | None = None,
         models: Mapping[str, Sequence[str]] | None = None,
         idle_timeout: float = 75.0,
@@ -59,6 +67,7 @@ class Simulator:
         self._latency = latency
         self._seed = seed
         self._on_request = on_request
+        self._sources = Sources(answers, replay, replay_else, recorded)
         self._models = {**LISTED, **{provider: tuple(names) for provider, names in (models or {}).items()}}
         self._max_body, self._idle_timeout, self._read_timeout = max_body, idle_timeout, read_timeout
         self._log = RequestLog()
@@ -138,6 +147,11 @@ class Simulator:
         return self.root + BASES[provider_type]
 
     @property
+    def recorded(self) -> dict[str, tuple[str, str]]:
+        """Each recorded exchange by its name: the type that asks for it, and its ``base_url``."""
+        return self._sources.bases(self.root)
+
+    @property
     def requests(self) -> list[RequestRecord]:
         """Every request so far, in order of arrival, those in flight included."""
         return self._log.records
@@ -215,12 +229,16 @@ class Simulator:
                 response = self._handle(request)
                 keep_alive = request.keep_alive and not self._stopping.is_set()
                 head_only = request.method == "HEAD"
+                if not response.status:  # the answer is to hang up
+                    return
                 connection.send(response.status, response.headers, response.content(), keep_alive=keep_alive, head_only=head_only)
                 if not keep_alive:
                     return
         except BrokenRequest as broken:
             with contextlib.suppress(OSError):
                 response = admin.plain_error(broken.status, broken.message)
+                if not response.status:  # the answer is to hang up
+                    return
                 connection.send(response.status, response.headers, response.content(), keep_alive=False, head_only=False)
             connection.linger()
         except OSError:  # the client is gone; nothing is left to tell it
@@ -231,9 +249,11 @@ class Simulator:
     def _handle(self, request: HTTPRequest) -> Response:
         if request.path.startswith(admin.PREFIX):
             return admin.show(request, self._log)
-        found = route(request.path)
+        found = self._sources.route(request.path)
         dialect, path = found or (None, request.path)
         call = dialect.open(request, path, self._seed, self._accepts, self._models[dialect.provider]) if dialect else None
+        if call:
+            self._sources.tell(call)
         key = dialect.key_of(call) if dialect and call else None
         record = self._log.arrive(
             provider=dialect.provider if dialect else "",
