@@ -18,7 +18,7 @@ from llm_sync.validation import problems
 
 MOST_BYTES = 16 * 2**20
 _FORM = "the file is a mapping with answers, patterns, models"
-_TEXT = {"type": "string", "nullable": True}
+_TEXT = {"type": "string", "nullable": True, "meta": {"expected": "a text"}}
 _ANSWER: Mapping[str, Any] = {
     "type": "dict",
     "meta": {

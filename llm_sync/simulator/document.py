@@ -67,7 +67,7 @@ class _Unreadable(Exception):
 
 def read_document(path: str | os.PathLike[str], most_bytes: int, what: str) -> Document:
     """Read a file; what is wrong with it stands in ``problems``. ``what`` it should be, for messages."""
-    name = shown(os.fspath(path))
+    name = printable(path)
     document = Document(name)
     try:
         content = _content(path, most_bytes, what)
@@ -87,6 +87,12 @@ def read_document(path: str | os.PathLike[str], most_bytes: int, what: str) -> D
         reason = getattr(error, "strerror", None) or "it is not a file name"
         document.problems.append(Problem(f"cannot be read: {reason}", file=name))
     return document
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """A file's name for messages."""
+    name = os.fspath(path)
+    return name if name.isprintable() else repr(name)[1:-1]
 
 
 def _content(path: str | os.PathLike[str], most_bytes: int, what: str) -> str:
@@ -200,8 +206,10 @@ class _Builder:
         if event.tag not in (None, "!"):
             raise _Unreadable(f"the tag {shown(event.tag)} is not allowed", line, "leave it out; quotes make a value text")
         self._count += 1
-        if self._count > MOST_VALUES or len(self._stack) > MOST_DEPTH:
-            raise _Unreadable(f"the file says more than {MOST_VALUES} values, or is nested more than {MOST_DEPTH} deep", line)
+        if self._count > MOST_VALUES:
+            raise _Unreadable(f"the file says more than {MOST_VALUES} values", line)
+        if len(self._stack) > MOST_DEPTH:
+            raise _Unreadable(f"the file is nested more than {MOST_DEPTH} deep", line)
         if isinstance(event, yaml.ScalarEvent):
             self._place(event.value if event.style else Plain(event.value))
         else:

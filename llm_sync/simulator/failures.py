@@ -41,7 +41,7 @@ OPENAI: Mapping[str, Words] = {
     "InvalidRequestError": Words(400, "invalid_request_error"),
     "ContextLengthExceededError": Words(400, "invalid_request_error", "context_length_exceeded"),
     "ProviderUnavailableError": Words(503, "service_unavailable_error", "server_is_overloaded", "The server is overloaded."),
-    "RequestTimeoutError": Words(504, "server_error", message="The request timed out."),
+    "RequestTimeoutError": Words(504, "timeout", message="The request timed out."),
     "ContentBlockedError": Words(400, "invalid_request_error", "content_policy_violation"),
     "StreamingNotSupportedError": Words(400, "invalid_request_error", None, _NO_STREAM, "only supports stream"),
     "ProviderError": Words(500, "server_error", message="The server had an error while processing your request."),

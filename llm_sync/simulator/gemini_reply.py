@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,8 @@ FINISH_WORDS = (
     "MALFORMED_RESPONSE",
 )
 _WORDS = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY", "other": "OTHER"}
+# A refusal may begin with "prompt: ", and with the reason's own word: "prompt: PROHIBITED_CONTENT", "RECITATION: as in …".
+_BLOCK = re.compile(r"(prompt: )?(?:([A-Z][A-Z_]{3,})(?:: |$))?(.*)", re.DOTALL)
 _THOUGHT = "A short answer that names the prompt will do."
 
 
@@ -56,21 +59,25 @@ def content(
     if found.reasoning:
         usage["thoughtsTokenCount"] = found.reasoning
     usage["serviceTier"] = "standard"
-    word = _finish_word(found)
+    block = _BLOCK.fullmatch(found.refusal) if found.refusal else None
+    whose, word, message = block.groups() if block else (None, None, None)
+    body = {
+        "usageMetadata": usage,
+        "modelVersion": found.model or DATED.get(model, model),
+        "responseId": base64.urlsafe_b64encode(random.getrandbits(128).to_bytes(16, "big")).decode().rstrip("="),
+    }
+    if whose:  # the prompt is blocked: there are no candidates
+        feedback = {"blockReason": word or "OTHER", **({"blockReasonMessage": message} if message else {})}
+        return {"promptFeedback": feedback, **body}, (prompt, 0)
+    word = word or _finish_word(found)
     candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"} if parts else {"role": "model"}}
     if word == "SAFETY":
         candidate |= {"content": {}, "safetyRatings": _ratings(whole_numbers)}
     if word:
         candidate["finishReason"] = FINISH_WORDS.index(word) if whole_numbers and word in FINISH_WORDS else word
-    if found.refusal:
-        candidate["finishMessage"] = found.refusal
-    body = {
-        "candidates": [{**candidate, "index": 0}],
-        "usageMetadata": usage,
-        "modelVersion": found.model or DATED.get(model, model),
-        "responseId": base64.urlsafe_b64encode(random.getrandbits(128).to_bytes(16, "big")).decode().rstrip("="),
-    }
-    return body, (prompt, visible + found.reasoning)
+    if message:
+        candidate["finishMessage"] = message
+    return {"candidates": [{**candidate, "index": 0}], **body}, (prompt, visible + found.reasoning)
 
 
 def _finish_word(found: Answer) -> str | None:

@@ -15,10 +15,11 @@ from urllib.parse import quote
 
 from llm_sync.errors import ConfigurationError, Problem
 from llm_sync.simulator.dialect import Call, Dialect, Response
+from llm_sync.simulator.document import printable
 from llm_sync.simulator.failures import Words
 from llm_sync.simulator.http1 import HTTPRequest
 from llm_sync.simulator.turns import Turn
-from llm_sync.validation import ResponseValidator, shown
+from llm_sync.validation import ResponseValidator
 
 PREFIX = "/recorded"
 MOST_PROBLEMS = 20
@@ -58,7 +59,7 @@ class Recordings:
     def __init__(self, folder: str | os.PathLike[str], doors: Mapping[str, Dialect]) -> None:
         """ConfigurationError with every file that is no exchange, or where there is none."""
         self._recordings: dict[str, Recording] = {}
-        name = shown(os.fspath(folder))
+        name = printable(folder)
         problems: list[Problem] = []
         validator = ResponseValidator(_EXCHANGE)
         root = Path(folder)
@@ -67,7 +68,7 @@ class Recordings:
         for path in sorted(root.glob("*/*.json")):
             exchange, why = _read(path, validator)
             if why:
-                problems.append(Problem(why, file=shown(path)))
+                problems.append(Problem(why, file=printable(path)))
             else:
                 title = path.relative_to(root).with_suffix("").as_posix()
                 self._recordings[title] = Recording(title, exchange, doors)

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from llm_sync.errors import ConfigurationError, Problem
 from llm_sync.models import request_hash
+from llm_sync.simulator.document import printable
 from llm_sync.simulator.given import Billed, Failure, Given, ToolUse
 from llm_sync.simulator.turns import Turn
 from llm_sync.validation import ResponseValidator, shown
@@ -83,7 +84,7 @@ class Replay:
 
     def __init__(self, path: str | os.PathLike[str], *, otherwise: bool = False) -> None:
         """ConfigurationError with what is wrong, line by line; a last line that was torn is passed over, and logged."""
-        self.file = shown(os.fspath(path))
+        self.file = printable(path)
         self._otherwise = otherwise
         self._lock = threading.Lock()  # guards _next
         self._next: dict[str, int] = {}
