@@ -162,11 +162,13 @@ def check_integer(payload: Mapping[str, Any], name: str, low: int | None, high: 
         )
 
 
-def check_one_of(payload: Mapping[str, Any], name: str, values: tuple[str | None, ...], refuse: Refuse) -> None:
-    """One of the known words, or absent."""
+def check_one_of(
+    payload: Mapping[str, Any], name: str, values: tuple[str | None, ...], refuse: Refuse, param: str | None = None
+) -> None:
+    """One of the known words, or absent; ``param``: where it stands, where that is not at the top."""
     if payload.get(name) not in (None, *values):
         known = listed(value for value in values if value)
-        refuse(f"Invalid value: {payload[name]!r}. Supported values are: {known}.", param=name, code="invalid_value")
+        refuse(f"Invalid value: {payload[name]!r}. Supported values are: {known}.", param=param or name, code="invalid_value")
 
 
 def check_strict(schema: Any, what: str, param: str, code: str, refuse: Refuse) -> None:

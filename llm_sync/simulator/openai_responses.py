@@ -63,7 +63,7 @@ def read(call: Call, refuse: Refuse) -> tuple[Asked, int]:
             refuse(f"Unknown parameter: 'reasoning.{key}'.", param=f"reasoning.{key}", code="unknown_parameter")
     effort = settings.get("effort")
     checks.check_effort(call.model, effort, "reasoning.effort", refuse)
-    checks.check_one_of(settings, "summary", ("auto", "concise", "detailed"), refuse)
+    checks.check_one_of(settings, "summary", ("auto", "concise", "detailed"), refuse, "reasoning.summary")
     reasoning = checks.reasons(call.model, effort)
     checks.check_sampling(payload, call.model, reasoning, refuse)
     checks.check_integer(payload, "max_output_tokens", 16, None, refuse)
