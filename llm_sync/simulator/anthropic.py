@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import zlib
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from llm_sync.simulator.failures import ANTHROPIC, Words
 from llm_sync.simulator.tokens import count, weigh
 from llm_sync.simulator.turns import Turn, of_messages
 
+_VERSIONS = ("2023-01-01", "2023-06-01")
+_FIRST_NEWER = "2026-10-21"  # of those that the official client has sent since
 _BY_STATUS = {409: "conflict_error", 413: "request_too_large"}
 
 
@@ -47,7 +50,7 @@ class Anthropic(Dialect):
         version = call.headers.get("anthropic-version")
         if not version:
             self.refuse("anthropic-version: header is required")
-        if version not in ("2023-06-01", "2023-01-01"):
+        if version not in _VERSIONS and not _is_newer(version):
             self.refuse(f"anthropic-version: {version[:40]!r} is not a valid version")
         if call.path == "/v1/messages":
             if call.method != "POST":
@@ -121,7 +124,7 @@ class Anthropic(Dialect):
         if wanted:
             if wanted not in names:
                 self.refuse(f"model: {wanted}", 404)
-            return Response(200, _item(wanted), headers(0, 0))
+            return Response(200, _item(wanted, call), headers(0, 0))
         try:
             limit = int(call.query.get("limit", "20"))
         except ValueError:
@@ -139,7 +142,7 @@ class Anthropic(Dialect):
             start = names.index(after) + 1 if after else 0
             page, more = names[start : start + limit], start + limit < len(names)
         body = {
-            "data": [_item(name) for name in page],
+            "data": [_item(name, call) for name in page],
             "has_more": more,
             "first_id": page[0] if page else None,
             "last_id": page[-1] if page else None,
@@ -147,10 +150,17 @@ class Anthropic(Dialect):
         return Response(200, body, headers(0, 0))
 
 
-def _item(name: str) -> Mapping[str, Any]:
+def _is_newer(version: str) -> bool:
+    return bool(re.fullmatch(r"20\d\d-[01]\d-[0-3]\d", version)) and version >= _FIRST_NEWER
+
+
+def _item(name: str, call: Call) -> Mapping[str, Any]:
     most = limits("anthropic", name)
     created = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(1_710_000_000 + zlib.crc32(name.encode()) % 60_000_000))
     item: dict[str, Any] = {"type": "model", "id": name, "display_name": name.replace("-", " ").title(), "created_at": created}
     if most:
         item |= {"max_input_tokens": most.window, "max_tokens": most.output}
+    if _is_newer(call.headers.get("anthropic-version", "")):
+        line = next((word for word in ("opus", "sonnet", "haiku", "fable", "mythos") if word in name), None)
+        item |= {"lifecycle": "active", "line": line, "deprecated_at": None, "retires_at": None, "capabilities": None}
     return item

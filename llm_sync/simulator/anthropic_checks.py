@@ -11,8 +11,9 @@ from llm_sync.simulator.anthropic_messages import NEWEST, Refuse, check_cache_co
 from llm_sync.simulator.catalogue import limits
 
 _KEY_NAMES = """
-    cache_control container context_management inference_geo max_tokens mcp_servers messages metadata model output_config
-    service_tier stop_sequences stream system temperature thinking tool_choice tools top_k top_p
+    cache_control container context_management diagnostics inference_geo max_tokens mcp_servers messages metadata model
+    output_config service_tier speed stop_sequences stream system temperature thinking tool_choice tools top_k top_p
+    user_profile_id workspace_id
     """
 _KEYS = frozenset(_KEY_NAMES.split())
 _ONE_OF_TWO = re.compile(r"claude-(opus-4-[156]|sonnet-4-[56]|haiku-4-5)")

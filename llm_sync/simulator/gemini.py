@@ -54,11 +54,16 @@ _NO_PAGE = (
 
 
 class Gemini(Dialect):
-    """Base URL ends in ``/v1beta``; keys in ``x-goog-api-key`` (or, as the real one takes it, in the query)."""
+    """One version of the API, whose name ends the base URL; keys in ``x-goog-api-key`` (or, as the real one takes it, in the
+    query).
+    """
 
     name = "gemini"
     provider = "gemini"
     words = GEMINI
+
+    def __init__(self, version: str) -> None:
+        self._version = version
 
     def turns(self, call: Call) -> list[Turn]:
         """System instruction and contents."""
@@ -131,7 +136,7 @@ class Gemini(Dialect):
             return self._response(call, answer(again), again.weight(), False)
         if unknown_model("gemini", call.model) or not checks.generates(call.model):
             self.refuse(
-                f"models/{call.model} is not found for API version v1beta, or is not supported for generateContent. "
+                f"models/{call.model} is not found for API version {self._version}, or is not supported for generateContent. "
                 "Call ListModels to see the list of available models and their supported methods.",
                 404,
             )
@@ -167,7 +172,7 @@ class Gemini(Dialect):
         wanted = call.path[len("/models/") :]
         if wanted:
             if wanted not in names:
-                self.refuse(f"Model is not found: models/{wanted} for api version v1beta", 404)
+                self.refuse(f"Model is not found: models/{wanted} for api version {self._version}", 404)
             return Response(200, _item(wanted), _HEADERS)
         asked = call.query.get("pageSize") or call.query.get("page_size") or "50"
         page_token = call.query.get("pageToken") or call.query.get("page_token")

@@ -22,7 +22,8 @@ _CONFIG = """
     """
 _PART = """
     text inline_data file_data function_call function_response executable_code code_execution_result thought thought_signature
-    video_metadata tool_call tool_response part_metadata media_resolution
+    video_metadata tool_call tool_response part_metadata media_resolution audio_metadata audio_transcription
+    document_metadata media_processing speech_metadata spreadsheet_metadata
     """
 _TOOL = """
     function_declarations google_search google_search_retrieval code_execution url_context computer_use google_maps file_search
@@ -187,7 +188,14 @@ def _check_thinking(settings: Mapping[str, Any], model: str, refuse: Refuse) -> 
         refuse(f"Invalid value at 'generation_config.thinking_config.thinking_budget' (TYPE_INT32), {json.dumps(budget)}")
     if level is not None and not third:
         refuse("Thinking level is not supported for this model.")
-    if level is not None and str(level).upper() not in ("THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH"):
+    if level is not None and str(level).upper() not in (
+        "THINKING_LEVEL_UNSPECIFIED",
+        "MINIMAL",
+        "LOW",
+        "MEDIUM",
+        "HIGH",
+        "XHIGH",
+    ):
         refuse(f"Invalid value at 'generation_config.thinking_config.thinking_level' (ThinkingLevel), {json.dumps(level)}")
     if str(level).upper() == "MINIMAL" and re.match(r"gemini-3-pro|gemini-3\.7-flash", model):
         refuse("Thinking level MINIMAL is not supported for this model.")

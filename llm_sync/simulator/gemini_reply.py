@@ -33,6 +33,10 @@ FINISH_WORDS = (
     "IMAGE_OTHER",
     "MISSING_THOUGHT_SIGNATURE",
     "MALFORMED_RESPONSE",
+    "ESCALATION",
+    "PUP_LIMITED_DISABLED",
+    "CONTINUATION",
+    "MODEL_ARMOR",
 )
 _WORDS = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY", "other": "OTHER"}
 # A refusal may begin with "prompt: ", and with the reason's own word: "prompt: PROHIBITED_CONTENT", "RECITATION: as in …".

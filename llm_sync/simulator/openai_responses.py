@@ -18,10 +18,10 @@ from llm_sync.simulator.openai_tools import check_function, choose_tool, read_sc
 from llm_sync.simulator.tokens import weigh
 
 _KEY_NAMES = """
-    background context_management conversation include input instructions max_output_tokens max_tool_calls metadata model
-    moderation parallel_tool_calls previous_response_id prompt prompt_cache_key prompt_cache_options prompt_cache_retention
-    reasoning safety_identifier service_tier store stream stream_options temperature text tool_choice tools top_logprobs top_p
-    truncation user
+    access_programs background background_options context_management conversation image include input instructions
+    max_output_tokens max_tool_calls metadata model moderation parallel_tool_calls previous_response_id prompt
+    prompt_cache_key prompt_cache_options prompt_cache_retention reasoning safety_identifier service_tier store stream
+    stream_options temperature text tool_choice tools top_logprobs top_p truncation user
     """
 KEYS = frozenset(_KEY_NAMES.split())
 _MOVED = {
