@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -10,13 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm_sync.errors import ConfigurationError
-from llm_sync.simulator.document import Document, Path, plain, read_document, text, typed
+from llm_sync.simulator.behaviour.document import MOST_DEPTH, Document, Form, Path, read_document, typed
 from llm_sync.simulator.failures import KINDS
 from llm_sync.simulator.given import Failure, Given, ToolUse
 from llm_sync.simulator.turns import Turn, prompt_of
 from llm_sync.validation import problems
 
-MOST_BYTES = 16 * 2**20
 _FORM = "the file is a mapping with answers, patterns, models"
 _TEXT = {"type": "string", "nullable": True, "meta": {"expected": "a text"}}
 _ANSWER: Mapping[str, Any] = {
@@ -74,6 +74,15 @@ _SCHEMA: Mapping[str, Any] = {
 }
 
 
+class Plain(str):
+    """A value that was written without quotes: a text where one belongs."""
+
+    __slots__ = ()
+
+
+_FILE = Form("an answers file", 16 * 2**20, 200_000, Plain)
+
+
 @dataclass
 class AnswerFile:
     """``exact``: by the whole prompt; ``patterns``: searched for in it, in order; ``models``: the same for some models."""
@@ -103,7 +112,7 @@ def load_answers(source: str | os.PathLike[str] | Mapping[Any, Any]) -> AnswerFi
 
     ConfigurationError with every problem there is.
     """
-    document = _in_code(source) if isinstance(source, Mapping) else read_document(source, MOST_BYTES, "an answers file")
+    document = _in_code(source) if isinstance(source, Mapping) else read_document(source, _FILE)
     found = document.value
     if found is None or text(found) is None or found == {}:
         if not document.problems:
@@ -116,7 +125,9 @@ def load_answers(source: str | os.PathLike[str] | Mapping[Any, Any]) -> AnswerFi
     if document.problems:
         where = f"the answers in {document.file}" if document.file else "the answers"
         raise ConfigurationError(
-            f"{where} cannot be used", problems=document.in_order(), guidance="See docs/simulator.md for the form."
+            f"{where} cannot be used",
+            problems=tuple(sorted(document.problems, key=lambda problem: problem.line or 0)),
+            guidance="See docs/simulator.md for the form.",
         )
     return made
 
@@ -153,14 +164,14 @@ def _answer(answer: Any) -> Any:
         return answer
     out = {key: text(value) for key, value in answer.items()}
     if isinstance(out.get("error"), Mapping):
-        out["error"] = {key: typed(value) if key == "status" else text(value) for key, value in out["error"].items()}
+        out["error"] = {key: values(value) if key == "status" else text(value) for key, value in out["error"].items()}
     if isinstance(out.get("tool_calls"), list):
         out["tool_calls"] = [_call(call) if isinstance(call, Mapping) else text(call) for call in out["tool_calls"]]
     return out
 
 
 def _call(call: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: typed(value) if key == "arguments" else text(value) for key, value in call.items()}
+    return {key: values(value) if key == "arguments" else text(value) for key, value in call.items()}
 
 
 def _section(found: Mapping[str, Any], path: Path, document: Document) -> AnswerFile:
@@ -196,3 +207,29 @@ def _given(answer: Mapping[str, Any], path: Path, document: Document) -> Given:
         finish=answer.get("finish_reason"),
         failure=error and Failure(error["type"], error.get("message") or "", error.get("status")),
     )
+
+
+def text(value: Any) -> Any:
+    """What a value without quotes is where a text belongs: itself, or None where it says that there is none."""
+    if isinstance(value, Plain):
+        return None if typed(value) is None else str(value)
+    return value
+
+
+def values(value: Any) -> Any:
+    """Values without quotes as what they are, within lists and mappings too; numbers that are none in JSON stay texts."""
+    if isinstance(value, Plain):
+        found = typed(value)
+        return str(value) if isinstance(found, float) and not math.isfinite(found) else found
+    if isinstance(value, Mapping):
+        return {key: values(member) for key, member in value.items()}
+    return [values(member) for member in value] if isinstance(value, list) else value
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """A value given in code as a file would say it: lists for tuples, nothing nested without end."""
+    if depth > MOST_DEPTH:
+        return None
+    if isinstance(value, Mapping):
+        return {key: plain(member, depth + 1) for key, member in value.items()}
+    return [plain(member, depth + 1) for member in value] if isinstance(value, (list, tuple)) else value

@@ -14,13 +14,23 @@ from llm_sync.simulator.anthropic_messages import read_messages, read_system
 from llm_sync.simulator.anthropic_reply import headers, message, thought
 from llm_sync.simulator.catalogue import limits, unknown_model
 from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token
-from llm_sync.simulator.failures import ANTHROPIC, Words
 from llm_sync.simulator.tokens import count, weigh
 from llm_sync.simulator.turns import Turn, of_messages
 
 _VERSIONS = ("2023-01-01", "2023-06-01")
 _FIRST_NEWER = "2026-10-21"  # of those that the official client has sent since
-_BY_STATUS = {409: "conflict_error", 413: "request_too_large"}
+_KINDS = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
 
 
 class Anthropic(Dialect):
@@ -28,7 +38,6 @@ class Anthropic(Dialect):
 
     name = "anthropic"
     provider = "anthropic"
-    words = ANTHROPIC
 
     def turns(self, call: Call) -> list[Turn]:
         """System prompt and messages."""
@@ -68,19 +77,14 @@ class Anthropic(Dialect):
         """Raises the Refusal in Anthropic's error shape."""
         raise Refusal(self.error(status, message))
 
-    def fail(self, words: Words) -> Response:
-        """An error about no parameter, with its id twice."""
+    def error(self, status: int, message: str) -> Response:
+        """An error that is about no parameter."""
         request_id = token("req_", 24)
-        limit = words.code if words.status == 429 else None  # a spent limit is told by this code alone
-        error = {
-            "type": _BY_STATUS.get(words.status, words.kind),
-            "message": words.message,
-            "details": limit and {"error_code": limit},
-        }
-        body = {"type": "error", "error": error, "request_id": request_id}
-        retry = "true" if words.status >= 500 or (words.status in (408, 409, 429) and not limit) else "false"
+        kind = _KINDS.get(status, "api_error" if status >= 500 else "invalid_request_error")
+        body = {"type": "error", "error": {"type": kind, "message": message, "details": None}, "request_id": request_id}
+        retry = "true" if status == 429 or status >= 500 else "false"
         return Response(
-            words.status, body, (("content-type", "application/json"), ("request-id", request_id), ("x-should-retry", retry))
+            status, body, (("content-type", "application/json"), ("request-id", request_id), ("x-should-retry", retry))
         )
 
     def _messages(self, call: Call) -> Response:

@@ -7,14 +7,17 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from llm_sync.simulator.answers import Asked
-from llm_sync.simulator.failures import HUNG_UP, Words, as_answer, is_malformed, kind_of, words_for
-from llm_sync.simulator.given import Failure, Given
+from llm_sync.simulator.failures import as_answer, response_to
+from llm_sync.simulator.given import Given
 from llm_sync.simulator.http1 import HTTPRequest
 from llm_sync.simulator.streams import stream_switch
 from llm_sync.simulator.turns import Turn
+
+if TYPE_CHECKING:
+    from llm_sync.simulator.behaviour.deliveries import Delivery
 
 JSON_TYPE = (("content-type", "application/json"),)
 Source = Callable[[str, Sequence[Turn]], Given | None]
@@ -23,13 +26,14 @@ Source = Callable[[str, Sequence[Turn]], Given | None]
 class Response(NamedTuple):
     """What goes back. ``body``: bytes as they are, or a document to be written as JSON; ``tokens``: (input, output) billed.
 
-    ``status`` 0 is no answer: the connection closes.
+    ``delivery``: how it travels, where that is not the usual way.
     """
 
     status: int
     body: Any
     headers: tuple[tuple[str, str], ...] = JSON_TYPE
     tokens: tuple[int, int] | None = None
+    delivery: Delivery | None = None
 
     def content(self) -> bytes:
         """The body's bytes."""
@@ -79,7 +83,6 @@ class Dialect:
 
     name: str
     provider: str
-    words: Mapping[str, Words]
 
     def open(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
         """The request as a Call; never raises, whatever came."""
@@ -125,28 +128,20 @@ class Dialect:
         """What the payload says, read before it is checked."""
         raise NotImplementedError
 
-    def fail(self, words: Words) -> Response:
-        """An error about no parameter, in this dialect's shape."""
+    def error(self, status: int, message: str) -> Response:
+        """An error about no parameter (nested too deeply, the simulator's own fault) in this dialect's shape."""
         raise NotImplementedError
 
-    def error(self, status: int, message: str) -> Response:
-        """An error of this status (nested too deeply, the simulator's own fault), with the words that go with it."""
-        return self.failed(Failure(kind_of(status), message, status))
-
-    def failed(self, failure: Failure) -> Response:
-        """The response that makes a client raise this kind of error."""
-        if failure.kind == "ProviderConnectionError":
-            return Response(HUNG_UP, b"")
-        if is_malformed(failure):
-            return Response(200, {})
-        return self.fail(words_for(self.words, failure))
+    def called(self, _call: Call) -> str:
+        """What a configuration calls what was asked."""
+        return self.name
 
     def recalled(self, call: Call) -> Asked | None:
         """The request a replayed run has an answer to, with that answer given. Raises Refusal where it is an error."""
         if call.recall is None:
             return None
         turns = self.turns(call)
-        given = self._said(call.recall(call.model, turns))
+        given = self._said(call, call.recall(call.model, turns))
         return Asked(self.name, call.model, turns, None, given=given) if given else None
 
     def told(self, call: Call) -> Given | None:
@@ -154,15 +149,27 @@ class Dialect:
         given = call.given
         if given is None and call.look_up:
             given = call.look_up(call.model, self.turns(call))
-        return self._said(given)
+        return self._said(call, given)
 
-    def _said(self, given: Given | None) -> Given | None:
+    def _said(self, call: Call, given: Given | None) -> Given | None:
         if given is None or given.failure is None:
             return given
-        answered = as_answer(given.failure, self.words)
+        name = self.called(call)
+        answered = as_answer(given.failure, name)
         if answered is None:
-            raise Refusal(self.failed(given.failure))
+            raise Refusal(response_to(given.failure, self, name, call.model))
         return answered
+
+
+def stream_beside(request: HTTPRequest) -> str | None:
+    """What asks for a stream in a request that no dialect takes; Ollama's own API streams unless it is told not to."""
+    try:
+        payload = read_json(request.body) if request.method == "POST" else None
+    except (ValueError, RecursionError):
+        payload = None
+    if request.path in ("/api/chat", "/api/generate") and isinstance(payload, dict) and payload.get("stream", True) is not False:
+        return "stream"
+    return stream_switch(request.path, request.query, request.headers, payload)
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:

@@ -9,7 +9,6 @@ from llm_sync.simulator import gemini_checks as checks
 from llm_sync.simulator.answers import Answer, Asked, answer, draw
 from llm_sync.simulator.catalogue import Limits, limits, unknown_model
 from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response
-from llm_sync.simulator.failures import GEMINI, Words
 from llm_sync.simulator.gemini_reply import content
 from llm_sync.simulator.tokens import weigh
 from llm_sync.simulator.turns import Turn, of_contents
@@ -60,7 +59,6 @@ class Gemini(Dialect):
 
     name = "gemini"
     provider = "gemini"
-    words = GEMINI
 
     def __init__(self, version: str) -> None:
         self._version = version
@@ -97,18 +95,15 @@ class Gemini(Dialect):
 
     def refuse(self, message: str, status: int = 400, details: list[Any] | None = None) -> NoReturn:
         """Raises the Refusal in the shape of google.rpc.Status."""
-        raise Refusal(self._error(status, message, details, "INVALID_ARGUMENT"))
+        raise Refusal(self.error(status, message, details))
 
-    def fail(self, words: Words) -> Response:
-        """An error about no parameter, with the details by which some are told apart."""
-        if words.code == "API_KEY_INVALID":
-            return self._error(words.status, words.message, _KEY_DETAILS if words.status == 400 else None, words.kind)
-        quota = {"quotaMetric": f"{_SERVICE}/generate_content_free_tier_requests", "quotaId": words.code}
-        details = [{"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [quota]}] if words.code else None
-        return self._error(words.status, words.message, details, words.kind)
-
-    def _error(self, status: int, message: str, details: list[Any] | None, word: str) -> Response:
-        error: dict[str, Any] = {"code": status, "message": message, "status": _STATUS.get(status, word)}
+    def error(self, status: int, message: str, details: list[Any] | None = None) -> Response:
+        """An error that is about no parameter."""
+        error: dict[str, Any] = {
+            "code": status,
+            "message": message,
+            "status": _STATUS.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT"),
+        }
         if details:
             error["details"] = details
         return Response(status, {"error": error}, _HEADERS)

@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 from llm_sync.simulator import openai_chat, openai_output, openai_responses, turns
 from llm_sync.simulator.answers import answer
 from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token
-from llm_sync.simulator.failures import OPENAI, Words
 from llm_sync.simulator.openai_completion import completion
 
 _LIMIT_REQUESTS, _LIMIT_TOKENS = 10_000, 2_000_000
@@ -20,7 +19,6 @@ class OpenAI(Dialect):
 
     name = "openai"
     provider = "openai"
-    words = OPENAI
 
     def reply(self, call: Call) -> Response:
         """Answers, or raises Refusal: path and key first, as the provider does."""
@@ -39,6 +37,10 @@ class OpenAI(Dialect):
             self.refuse("The JSON body of your request is not an object.")
         body, tokens = self._respond(call) if call.path == "/responses" else self._complete(call)
         return Response(200, body, _headers(sum(tokens)), tokens)
+
+    def called(self, call: Call) -> str:
+        """By the API."""
+        return "openai-responses" if call.path == "/responses" else self.name
 
     def turns(self, call: Call) -> list[turns.Turn]:
         """Of either API."""
@@ -72,9 +74,9 @@ class OpenAI(Dialect):
         """Raises the Refusal in OpenAI's error shape."""
         raise Refusal(self._error(status, message, param, code))
 
-    def fail(self, words: Words) -> Response:
+    def error(self, status: int, message: str) -> Response:
         """An error that is about no parameter."""
-        return self._error(words.status, words.message, None, words.code, words.kind)
+        return self._error(status, message, None, None, "server_error" if status >= 500 else "invalid_request_error")
 
     def _error(
         self, status: int, message: str, param: str | None, code: str | None, kind: str = "invalid_request_error"

@@ -11,7 +11,6 @@ from llm_sync.simulator import openai_checks as checks
 from llm_sync.simulator.answers import Answer, Asked, answer, draw
 from llm_sync.simulator.catalogue import Limits, limits, unknown_model
 from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token
-from llm_sync.simulator.failures import OPENROUTER, Words
 from llm_sync.simulator.openai_messages import read_messages
 from llm_sync.simulator.openai_tools import read_schema, read_tools
 from llm_sync.simulator.openrouter_reply import PRICES, completion, padded, upstream_of
@@ -26,7 +25,6 @@ class OpenRouter(Dialect):
 
     name = "openrouter"
     provider = "openrouter"
-    words = OPENROUTER
 
     def turns(self, call: Call) -> list[Turn]:
         """As OpenAI's."""
@@ -59,14 +57,10 @@ class OpenRouter(Dialect):
 
     def refuse(self, message: str, *, status: int = 400, metadata: Any = None, **_said_by_openai: str | None) -> NoReturn:
         """Raises the Refusal in OpenRouter's shape, where what OpenAI's checks say beside the message has no place."""
-        raise Refusal(self._error(status, message, metadata))
+        raise Refusal(self.error(status, message, metadata))
 
-    def fail(self, words: Words) -> Response:
-        """An error about no parameter; its metadata names its kind where that is none of the status's."""
-        plain = words.kind in ("invalid_request", "server")
-        return self._error(words.status, words.message, None if plain else {"error_type": words.kind})
-
-    def _error(self, status: int, message: str, metadata: Any = None) -> Response:
+    def error(self, status: int, message: str, metadata: Any = None) -> Response:
+        """An error that is about no parameter."""
         error = {"message": message, "code": status}
         if metadata is not None:
             error["metadata"] = metadata

@@ -14,9 +14,8 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 from llm_sync.errors import ConfigurationError, Problem
+from llm_sync.simulator.behaviour.document import printable
 from llm_sync.simulator.dialect import Call, Dialect, Response
-from llm_sync.simulator.document import printable
-from llm_sync.simulator.failures import Words
 from llm_sync.simulator.http1 import HTTPRequest
 from llm_sync.simulator.turns import Turn
 from llm_sync.validation import ResponseValidator
@@ -102,7 +101,6 @@ class Recording(Dialect):
         self.base = f"{PREFIX}/{quote(title)}{_BASES.get(self.type, '/v1')}"
         self._door = doors[self.type]
         self.name, self.provider = self._door.name, self._door.provider
-        self.words: Mapping[str, Words] = self._door.words
         self._response = _response(exchange["response"])
 
     def open(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
@@ -125,9 +123,13 @@ class Recording(Dialect):
         """The dialect's."""
         self._door.refuse_stream(call)
 
-    def fail(self, words: Words) -> Response:
+    def error(self, status: int, message: str) -> Response:
         """The dialect's."""
-        return self._door.fail(words)
+        return self._door.error(status, message)
+
+    def called(self, _call: Call) -> str:
+        """The type it was recorded of."""
+        return self.type
 
 
 def _read(path: Path, validator: ResponseValidator) -> tuple[dict[str, Any], str | None]:

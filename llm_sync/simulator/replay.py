@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from llm_sync.errors import ConfigurationError, Problem
 from llm_sync.models import request_hash
-from llm_sync.simulator.document import printable
+from llm_sync.simulator.behaviour.document import printable
 from llm_sync.simulator.given import Billed, Failure, Given, ToolUse
 from llm_sync.simulator.turns import Turn
 from llm_sync.validation import ResponseValidator, shown
