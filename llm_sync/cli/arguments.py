@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import textwrap
-from collections.abc import Callable
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
 
 class UsageError(Exception):
@@ -45,6 +47,8 @@ class _Help(argparse.HelpFormatter):
 
 def _fitted(line: str, width: int) -> str:
     """A paragraph, or an indented line of a table or an example: the rest of one that is too long hangs under its text."""
+    import textwrap  # for help alone
+
     text = line.lstrip()
     margin = " " * (len(line) - len(text))
     rest = f"{margin}     " if margin else ""
@@ -88,6 +92,15 @@ def nonempty(argument: str) -> str:
     return text(argument) if argument else visible(argument)
 
 
+def setting(argument: str) -> tuple[tuple[str, ...], str]:
+    """KEY=VALUE as the key's steps and the value's text: dots lead into nested mappings, ``\\.`` is a dot."""
+    name, equals, value = text(argument).partition("=")
+    steps = tuple(step.replace("\0", ".") for step in name.replace("\\.", "\0").split("."))
+    if not equals or not all(step.strip() for step in steps):
+        raise argparse.ArgumentTypeError(f"{argument!r} is not KEY=VALUE")
+    return steps, value
+
+
 def number(kind: type[int | float], what: str, fits: Callable[[float], bool] | None = None) -> Callable[[str], float]:
     """A converter for numbers that ``fits`` is true for; ``what`` says which these are."""
 
@@ -101,6 +114,11 @@ def number(kind: type[int | float], what: str, fits: Callable[[float], bool] | N
         return value
 
     return convert
+
+
+def above(low: int, high: float) -> Callable[[str], float]:
+    """A converter for numbers above low, up to high."""
+    return number(float, f"a number above {low}, at most {high:g}", lambda value: low < value <= high)
 
 
 def between(low: int, high: int, kind: type[int | float] = float) -> Callable[[str], float]:

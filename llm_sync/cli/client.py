@@ -1,20 +1,38 @@
-"""The library's client as a command uses it: closed in good order, however the command ends."""
+"""The library's client as a command uses it: configured, told what the command line says, closed in good order."""
 
 from __future__ import annotations
 
+import dataclasses
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from llm_sync.cli.streams import complain
 from llm_sync.client import LLMClient
+from llm_sync.config import ConfigLoader, LLMConfig
 from llm_sync.dispatch.ending import GRACE_S
+from llm_sync.providers.factory import ProviderFactory
+
+_OVERRIDES = ("concurrency", "requests_per_minute")  # options that hold for every provider of the run
+
+
+def configured(args: Namespace) -> LLMConfig:
+    """The configuration the command line names, with what it says of every provider. Raises ConfigurationError."""
+    loader = ConfigLoader(args.config_dir, known_types=ProviderFactory.types_for)
+    config = loader.load_config(args.config, strict_streaming=getattr(args, "strict_streaming", False))
+    changes: dict[str, Any] = {name: value for name in _OVERRIDES if (value := getattr(args, name, None)) is not None}
+    if not changes:
+        return config
+    providers = {name: dataclasses.replace(provider, **changes) for name, provider in config.providers.items()}
+    return dataclasses.replace(config, providers=providers)
 
 
 @contextmanager
-def connected(args: Namespace, *, strict: bool = False) -> Iterator[LLMClient]:
+def connected(args: Namespace) -> Iterator[LLMClient]:
     """A client for the configuration the command line names. An error aborts what is in flight: nobody waits for it."""
-    client = LLMClient.from_config(args.config, config_dir=args.config_dir, strict=strict)
+    config = configured(args)
+    client = LLMClient(config, strict=getattr(args, "strict", False), strict_streaming=getattr(args, "strict_streaming", False))
     try:
         yield client
     except BaseException:

@@ -105,13 +105,13 @@ def test_an_interrupt_leaves_the_old_file(ask: Run, old: Path, monkeypatch: pyte
     """Ctrl-C between two answers: the file of the last run stays, nothing else lies beside it."""
     from llm_sync.cli import generate
 
-    shown = generate._show
+    shown = generate._Run._show
 
     def show(*arguments: object) -> None:
         shown(*arguments)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(generate, "_show", show)
+    monkeypatch.setattr(generate._Run, "_show", show)
     ran = ask("-m", "first/m", "-m", "first/n", "--output", str(old), "hi")
     assert (ran.status, old.read_text(), left(old.parent)) == (130, "old", ["out.txt"])
 
