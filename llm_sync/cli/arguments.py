@@ -22,6 +22,9 @@ class UsageError(Exception):
 class _Help(argparse.HelpFormatter):
     """Help that fits the terminal: no word is broken, and indented lines are left alone unless they are too long."""
 
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=max(_columns() - 2, 20))
+
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n".join(_fitted(indent + line, width) for line in text.strip("\n").split("\n"))
 
@@ -43,6 +46,18 @@ class _Help(argparse.HelpFormatter):
         if action.nargs == argparse.REMAINDER:
             return f"[-- {action.metavar} [ARG ...]]"
         return super()._format_args(action, default_metavar)
+
+
+def _columns() -> int:
+    """The terminal's width. As shutil's, which argparse would load, and with it every compression there is."""
+    try:
+        return int(os.environ["COLUMNS"]) or 80
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size(1).columns or 80  # standard output's
+    except OSError:
+        return 80
 
 
 def _fitted(line: str, width: int) -> str:

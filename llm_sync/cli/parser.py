@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from importlib import import_module
-from typing import Any
 
 from llm_sync.cli import options
 from llm_sync.cli.arguments import Parser
+
+TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
+if TYPE_CHECKING:
+    from typing import Any
 
 COMMANDS = {
     "generate": "send a prompt to one or several models and print the answers",
