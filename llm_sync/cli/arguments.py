@@ -11,7 +11,7 @@ import os
 
 TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any, NoReturn
 
 
@@ -28,8 +28,9 @@ class _Help(argparse.HelpFormatter):
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n".join(_fitted(indent + line, width) for line in text.strip("\n").split("\n"))
 
-    def _format_usage(self, *arguments: Any) -> str:
-        first, *more = super()._format_usage(*arguments).rstrip().split("\n")
+    def _format_usage(self, usage: Any, actions: Any, *arguments: Any) -> str:
+        own = [action for action in actions if not getattr(action, "repeated", False)]  # what stands everywhere is told below
+        first, *more = super()._format_usage(usage, own, *arguments).rstrip().split("\n")
         if max(map(len, more), default=0) > self._width:
             more = [f"  {line.lstrip()}" for line in more]
         return "\n".join([first, *more, "", ""])
@@ -77,6 +78,15 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=_Help, allow_abbrev=False, **options)
+
+    def all_actions(self) -> Iterator[argparse.Action]:
+        """Every option and argument, those of commands included."""
+        for action in self._actions:
+            if isinstance(action.choices, dict):
+                for command in action.choices.values():
+                    yield from command.all_actions()
+            else:
+                yield action
 
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong, and where the right words are."""

@@ -8,19 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from llm_sync.cli import configurations
 from llm_sync.cli.streams import complain
 from llm_sync.client import LLMClient
-from llm_sync.config import ConfigLoader, LLMConfig
+from llm_sync.config import LLMConfig
 from llm_sync.dispatch.ending import GRACE_S
-from llm_sync.providers.factory import ProviderFactory
 
 _OVERRIDES = ("concurrency", "requests_per_minute")  # options that hold for every provider of the run
 
 
 def configured(args: Namespace) -> LLMConfig:
     """The configuration the command line names, with what it says of every provider. Raises ConfigurationError."""
-    loader = ConfigLoader(args.config_dir, known_types=ProviderFactory.types_for)
-    config = loader.load_config(args.config, strict_streaming=getattr(args, "strict_streaming", False))
+    config = configurations.load(args, args.config, strict_streaming=getattr(args, "strict_streaming", False))
     changes: dict[str, Any] = {name: value for name in _OVERRIDES if (value := getattr(args, name, None)) is not None}
     if not changes:
         return config

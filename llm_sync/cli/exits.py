@@ -23,7 +23,7 @@ EXIT_CODES = {
 }
 """Exit status and what it means; help and the man page show this table."""
 
-ANSWERED, UNEXPECTED, USAGE, CONFIGURATION, MIXED = 0, 1, 2, 3, 9
+ANSWERED, UNEXPECTED, USAGE, CONFIGURATION, REFUSED, MIXED = 0, 1, 2, 3, 7, 9
 INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
 
 

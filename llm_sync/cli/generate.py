@@ -12,7 +12,7 @@ from llm_sync.cli import exits, request
 from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.client import connected, drain
 from llm_sync.cli.output import Output, opened
-from llm_sync.cli.streams import complain, tell
+from llm_sync.cli.streams import BOLD, complain, tell
 from llm_sync.client import LLMClient
 from llm_sync.config import LLMConfig
 from llm_sync.dispatch import waiting
@@ -149,7 +149,7 @@ class _Run:
                 tell(line)
             return
         if len(self._routes) > 1 and self._output.terminal:
-            self._output.write(f"{'' if index == 0 else chr(10)}== {place.provider}/{place.model} ==")
+            self._output.write("\n" if index else "", (f"== {place.provider}/{place.model} ==", BOLD))
         if isinstance(outcome, ModelResponse):
             self._output.write(_words(outcome, parsed=self._args.schema is not None, indent=2 if self._output.terminal else None))
         else:

@@ -23,17 +23,26 @@ class Output:
         self._name = name
         self.terminal = stream.isatty()
 
-    def write(self, text: str) -> None:
-        """Write ``text`` and end the line, at once. Raises Unwritable.
+    def write(self, *parts: str | tuple[str, str]) -> None:
+        """Write the parts as one text and end the line, at once. A part may come with a colour. Raises Unwritable.
 
         A lone surrogate, which UTF-8 cannot write, becomes an escape; JSON reads it back as what it was.
         """
-        text = streams.shown(text) if self.terminal else text
+        text = "".join(map(self._made_fit, parts))
         content = (text if text.endswith("\n") else text + "\n").encode("utf-8", "backslashreplace")
         try:
-            self._put(content)
+            if self.terminal:
+                with streams.manner.beside:
+                    self._put(content)
+            else:
+                self._put(content)
         except OSError as error:
             raise streams.Unwritable(self._name, error) from None
+
+    def _made_fit(self, part: str | tuple[str, str]) -> str:
+        text, color = (part, "") if isinstance(part, str) else part
+        text = streams.shown(text) if self.terminal else text
+        return streams.painted(text, color, self._stream) if color and self._name == streams.STDOUT else text
 
     def _put(self, content: bytes) -> None:
         self._stream.write(content)
@@ -165,9 +174,14 @@ def _mode(target: str) -> int:
     try:
         return stat.S_IMODE(os.stat(target).st_mode)
     except OSError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
+        return unmasked(0o666)
+
+
+def unmasked(mode: int) -> int:
+    """What the user's umask leaves of a new file's mode."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mode & ~mask
 
 
 def _is_special(path: str) -> bool:

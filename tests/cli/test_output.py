@@ -186,6 +186,7 @@ def test_an_answers_escapes_in_an_error_are_shown_on_a_terminal(
     import sys
 
     monkeypatch.setattr(type(sys.stderr), "isatty", lambda self: True)
+    monkeypatch.setenv("NO_COLOR", "1")
     streams.complain("bad \x1b[31m")
     assert capsys.readouterr().err == "llm-sync: bad ␛[31m\n"
 

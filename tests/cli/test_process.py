@@ -239,7 +239,7 @@ def on_terminal(environment: Environment) -> Callable[..., tuple[int, str]]:
     def run(*arguments: str) -> tuple[int, str]:
         child, terminal = pty.fork()
         if child == 0:
-            os.execve(sys.executable, [sys.executable, "-m", "llm_sync", *arguments], environment())  # noqa: S606
+            os.execve(sys.executable, [sys.executable, "-m", "llm_sync", *arguments], environment(NO_COLOR="1"))  # noqa: S606
         shown = b""
         with contextlib.suppress(OSError):  # how Linux says that the other side closed
             while select.select([terminal], [], [], 30)[0] and (part := os.read(terminal, 4096)):

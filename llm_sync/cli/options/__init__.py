@@ -1,14 +1,20 @@
 """The options of each command, one file per command, and here those that several share.
 
 Imports the standard library only: help, man page and completions are made from it. A command's file has ``add(parser)``.
-What the shared ones mean is read in one place each: ``request`` and ``attempts`` in request.py, ``configuration`` and
-``sending`` in client.py.
+What the shared ones mean is read in one place each: ``request`` and ``attempts`` in request.py, ``configuration``,
+``sending`` and --config-dir in client.py, what stands ``everywhere`` in run.py.
 """
 
 from __future__ import annotations
 
+import argparse
+
 from llm_sync.cli.arguments import ABOVE_0, COUNT, SECONDS, WHOLE, Parser, above, between, nonempty, setting, text
 from llm_sync.cli.exits import EXIT_CODES
+
+TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def statuses(*never: int) -> str:
@@ -16,10 +22,45 @@ def statuses(*never: int) -> str:
     return "\n".join(["exit status:", *(f"  {code:<3}  {text}" for code, text in EXIT_CODES.items() if code not in never)])
 
 
-def verbosity(parser: Parser, name: str) -> None:
-    """``-v``, counted under ``name``."""
-    parser.add_argument(
-        "-v", "--verbose", dest=name, action="count", default=0, help="say what requests go through; twice: every step of it"
+def everywhere(parser: Parser, *, after: bool = False, shown: bool = True) -> None:
+    """The options that may stand before a command and ``after`` it, where a second ``-v`` adds to the first.
+
+    After it they change nothing when they are absent, whatever was given before it.
+    """
+    group = parser.add_argument_group("everywhere") if after else parser
+
+    def add(*names: str, default: Any = None, **more: Any) -> None:
+        action = group.add_argument(*names, default=argparse.SUPPRESS if after else default, **more)
+        action.help = action.help if shown else argparse.SUPPRESS
+        action.repeated = after  # type: ignore[attr-defined]  # for the usage line, which leaves it out
+
+    add(
+        "--config-dir",
+        metavar="DIR",
+        help="look for named configurations in DIR alone ($LLM_SYNC_CONFIG_DIR, ./config/llms and the user's own folder)",
+    )
+    add(
+        "-v",
+        "--verbose",
+        dest="verbose_too" if after else "verbose",
+        action="count",
+        default=0,
+        help="say what requests go through; twice: every step of it",
+    )
+    add("--debug", action="store_true", default=False, help="the same as -vv")
+    add("-q", "--quiet", action="store_true", default=False, help="say nothing but what fails; show no progress")
+    add("--log-json", action="store_true", default=False, help="write messages as JSON, one object a line")
+    add(
+        "--log-content",
+        action="store_true",
+        default=False,
+        help="log prompts and answers too, which are private, and otherwise never logged",
+    )
+    add(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="colour messages and headings: auto on a terminal, unless $NO_COLOR is set",
     )
 
 
@@ -31,11 +72,6 @@ def configuration(parser: Parser) -> None:
         metavar="NAME|PATH",
         help="a file if it has a slash or ends in .yaml or .yml, else a name in the configuration folders "
         "($LLM_SYNC_CONFIG, else default-llms)",
-    )
-    group.add_argument(
-        "--config-dir",
-        metavar="DIR",
-        help="look for named configurations in DIR alone ($LLM_SYNC_CONFIG_DIR, ./config/llms and the user's own folder)",
     )
 
 
