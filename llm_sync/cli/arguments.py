@@ -23,10 +23,10 @@ class _Help(argparse.HelpFormatter):
     """Help that fits the terminal: no word is broken, and indented lines are left alone unless they are too long."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=max(_columns() - 2, 20))
+        super().__init__(prog, width=max(columns(1) - 2, 20))
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n".join(_fitted(indent + line, width) for line in text.strip("\n").split("\n"))
+        return "\n".join(fitted(indent + line, width) for line in text.strip("\n").split("\n"))
 
     def _format_usage(self, usage: Any, actions: Any, *arguments: Any) -> str:
         own = [action for action in actions if not getattr(action, "repeated", False)]  # what stands everywhere is told below
@@ -36,7 +36,7 @@ class _Help(argparse.HelpFormatter):
         return "\n".join([first, *more, "", ""])
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        return _fitted(" ".join(text.split()), width).split("\n")
+        return fitted(" ".join(text.split()), width).split("\n")
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if not action.option_strings or action.nargs == 0:
@@ -49,25 +49,28 @@ class _Help(argparse.HelpFormatter):
         return super()._format_args(action, default_metavar)
 
 
-def _columns() -> int:
-    """The terminal's width. As shutil's, which argparse would load, and with it every compression there is."""
+def columns(stream: int) -> int:
+    """The width of a stream's terminal. As shutil's, which argparse would load, and with it every compression there is."""
     try:
         return int(os.environ["COLUMNS"]) or 80
     except (KeyError, ValueError):
         pass
     try:
-        return os.get_terminal_size(1).columns or 80  # standard output's
+        return os.get_terminal_size(stream).columns or 80
     except OSError:
         return 80
 
 
-def _fitted(line: str, width: int) -> str:
-    """A paragraph, or an indented line of a table or an example: the rest of one that is too long hangs under its text."""
-    import textwrap  # for help alone
+def fitted(line: str, width: int, hanging: str = "") -> str:
+    """A paragraph, or an indented line of a table or an example: the rest of one that is too long hangs under its text.
+
+    ``hanging``: what the rest of a paragraph is indented by.
+    """
+    import textwrap  # for help and terminals alone
 
     text = line.lstrip()
     margin = " " * (len(line) - len(text))
-    rest = f"{margin}     " if margin else ""
+    rest = f"{margin}     " if margin else hanging
     return textwrap.fill(
         text, width, initial_indent=margin, subsequent_indent=rest, break_on_hyphens=False, break_long_words=False
     )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from llm_sync.cli import configurations
-from llm_sync.cli.streams import complain
+from llm_sync.cli.streams import YELLOW, say
 from llm_sync.client import LLMClient
 from llm_sync.config import LLMConfig
 from llm_sync.dispatch.ending import GRACE_S
@@ -43,5 +43,5 @@ def connected(args: Namespace) -> Iterator[LLMClient]:
 def drain(client: LLMClient) -> None:
     """Cancel what is queued, and give what is in flight its last seconds."""
     if any(status.in_flight for status in client.status().values()):
-        complain(f"waiting up to {GRACE_S:g} s for what is in flight; Ctrl-C again ends at once")
+        say(f"waiting up to {GRACE_S:g} s for what is in flight; Ctrl-C again ends at once", "WARNING", YELLOW)
     client.close(cancel_pending=True, grace=GRACE_S)

@@ -8,7 +8,7 @@ import logging
 from concurrent.futures import Future
 from queue import SimpleQueue
 
-from llm_sync.cli import exits, request
+from llm_sync.cli import exits, progress, request, streams
 from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.client import connected, drain
 from llm_sync.cli.output import Output, opened
@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
             return exits.status_of(unfit[0])
         requests = [ModelRequest(model=f"{place.provider}/{place.model}", **question) for place in routes]
         with opened(args.output, append=args.append) as output:
-            outcomes = _Run(client, args, routes, output).ask(requests)
+            with progress.shown(client):
+                outcomes = _Run(client, args, routes, output).ask(requests)
             if not args.json and not any(isinstance(outcome, ModelResponse) for outcome in outcomes):
                 output.discard()
     return exits.status_of_all([outcome for outcome in outcomes if not isinstance(outcome, _Unsent)])
@@ -77,6 +78,7 @@ class _Run:
         self._outcomes: list[Outcome] = []  # those printed, in the order of the models
         self._done: SimpleQueue[Future[ModelResponse]] = SimpleQueue()
         self._stopped = False  # by --fail-fast
+        self._headed = False  # whether a heading is printed
 
     def ask(self, requests: list[ModelRequest]) -> list[Outcome]:
         """Send all, print each answer as soon as those before it are printed.
@@ -118,7 +120,8 @@ class _Run:
             if not self._futures[index].done():
                 return
             self._outcomes.append(self._outcome(index))
-            self._show(index, self._outcomes[-1])
+            with streams.manner.beside():  # heading and answer at once
+                self._show(index, self._outcomes[-1])
 
     def _outcome(self, index: int) -> Outcome:
         """Wait for one answer; the answer, or the error that came instead."""
@@ -149,7 +152,8 @@ class _Run:
                 tell(line)
             return
         if len(self._routes) > 1 and self._output.terminal:
-            self._output.write("\n" if index else "", (f"== {place.provider}/{place.model} ==", BOLD))
+            self._output.write("\n" if self._headed else "", (f"== {place.provider}/{place.model} ==", BOLD))
+            self._headed = True
         if isinstance(outcome, ModelResponse):
             self._output.write(_words(outcome, parsed=self._args.schema is not None, indent=2 if self._output.terminal else None))
         else:

@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 
-from llm_sync.cli import exits
+from llm_sync.cli import exits, progress
 from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.client import connected
 from llm_sync.cli.output import Output, opened
@@ -19,9 +19,9 @@ def run(args: argparse.Namespace) -> int:
     """Ask every provider at once, print its models or its error, return the exit status."""
     wanted = _pattern(args.grep)
     with connected(args) as client, opened(None) as output:
-        listings = {
-            name: _matching(name, listing, wanted) for name, listing in client.list_all_models(timeout=args.timeout).items()
-        }
+        with progress.shown(client):
+            found = client.list_all_models(timeout=args.timeout)
+        listings = {name: _matching(name, listing, wanted) for name, listing in found.items()}
         for name, listing in listings.items():
             if args.json:
                 line = json.dumps(_record(name, listing), ensure_ascii=False)

@@ -32,7 +32,7 @@ class Output:
         content = (text if text.endswith("\n") else text + "\n").encode("utf-8", "backslashreplace")
         try:
             if self.terminal:
-                with streams.manner.beside:
+                with streams.manner.beside():
                     self._put(content)
             else:
                 self._put(content)

@@ -42,7 +42,6 @@ class _Shown:
         self._config = config
         self._origins = origins
         self._own: dict[str, list[tuple[Value, str]]] = {name: list(self._dialect(name)) for name in config.providers}
-        self._usual = {name: source for name, rows in self._own.items() for value, source in rows if value.name == "api_key"}
 
     def _dialect(self, name: str) -> Iterator[tuple[Value, str]]:
         """What the provider's dialect adds to what the file says: the usual key, its own address."""
@@ -50,11 +49,11 @@ class _Shown:
         given = {value.name for value in self._origins.providers[name]}
         provider = configurations.offline(config)
         try:
+            if "base_url" not in given:
+                yield Value("base_url", provider.base_url()), f"of type {config.type}"
             if config.key is None and (source := provider.key_source()):
                 variable = f"${{{source}}}" if source.isidentifier() else source
                 yield Value("api_key", variable), "the usual one"
-            if "base_url" not in given:
-                yield Value("base_url", provider.base_url()), f"of type {config.type}"
         except LLMConnectorError as error:
             yield Value("base_url", None), error.message
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+from llm_sync.cli import streams
+
 TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -43,6 +45,7 @@ class Interruptible:
 
     def _hear(self, number: int, _frame: FrameType | None) -> NoReturn:
         if self._heard:
+            streams.leave()
             os._exit(128 + number)
         self._heard = True
         raise Terminated if number == signal.SIGTERM else KeyboardInterrupt

@@ -12,6 +12,7 @@ from llm_sync.cli import exits
 
 TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from typing import IO, Any
 
@@ -26,7 +27,7 @@ _HARMLESS.update({code: f"\\x{code:02x}" for code in range(0x80, 0xA0)})
 RED, YELLOW, BOLD, DIM = "31", "33", "1", "2"
 
 
-class _Alone:
+class Alone:
     """Nothing else is drawn on the terminal."""
 
     def __enter__(self) -> None:
@@ -42,7 +43,7 @@ class Manner:
     quiet = False
     as_json = False
     color = "auto"
-    beside: AbstractContextManager[Any] = _Alone()  # entered around what is written to the terminal: it makes room
+    beside: Callable[[], AbstractContextManager[Any]] = Alone  # entered around what is written to the terminal: it makes room
 
 
 manner = Manner()
@@ -91,6 +92,12 @@ def say(message: str, level: str, color: str) -> None:
         from llm_sync.cli.loglines import json_line
 
         tell(json_line(level, "llm_sync.cli", message))
+    elif sys.stderr is not None and sys.stderr.isatty():
+        from llm_sync.cli.arguments import columns, fitted  # loaded by now, but for --version alone
+
+        first, *more = shown(f"llm-sync: {message}").split("\n")
+        lines = [fitted(first, columns(2), hanging="  "), *(fitted(line, columns(2)) for line in more)]
+        tell("\n".join(lines).removeprefix("llm-sync:"), painted("llm-sync:", color, sys.stderr))
     else:
         tell(f" {message}", painted("llm-sync:", color, sys.stderr))
 
@@ -98,7 +105,7 @@ def say(message: str, level: str, color: str) -> None:
 def tell(line: str, mark: str = "") -> None:
     """One line on standard error, after a ``mark`` of our own. A standard error that cannot be written changes nothing else."""
     try:
-        with manner.beside:
+        with manner.beside():
             sys.stderr.write(f"{mark}{shown(line) if sys.stderr.isatty() else line}\n")
             sys.stderr.flush()
     except (OSError, ValueError):
@@ -150,6 +157,15 @@ def check_stdout() -> None:
         os.write(number, b"")
     except OSError as error:
         raise Unwritable(STDOUT, error) from None
+
+
+def leave() -> None:
+    """End the line that is drawn on the terminal, if there is one: the process ends at once. Takes no lock, flushes nothing."""
+    if manner.beside is not Alone:
+        try:
+            os.write(2, b"\n")
+        except OSError:
+            return
 
 
 def reopen_closed() -> None:

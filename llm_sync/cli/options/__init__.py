@@ -27,7 +27,7 @@ def everywhere(parser: Parser, *, after: bool = False, shown: bool = True) -> No
 
     After it they change nothing when they are absent, whatever was given before it.
     """
-    group = parser.add_argument_group("everywhere") if after else parser
+    group = parser.add_argument_group("global options") if after else parser
 
     def add(*names: str, default: Any = None, **more: Any) -> None:
         action = group.add_argument(*names, default=argparse.SUPPRESS if after else default, **more)
