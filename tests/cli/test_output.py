@@ -53,11 +53,7 @@ def test_an_old_file_is_replaced_and_keeps_its_mode(ask: Run, old: Path) -> None
 def test_the_file_appears_only_when_all_answers_are_there(ask: Run, old: Path, script: Any, provider: Simulator) -> None:
     """A reader sees the old file or the new one, never half of it."""
     seen: list[str] = []
-
-    def look(record: object) -> None:
-        seen.append(old.read_text())
-
-    provider._on_request = look  # type: ignore[assignment]  # it answers as the simulator does
+    script.look = lambda record: seen.append(old.read_text())
     assert ask("-m", "first/m", "-m", "first/n", "--output", str(old), "hi").status == 0
     assert seen == ["old", "old"]
     assert old.read_text() != "old"
