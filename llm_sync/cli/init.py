@@ -31,7 +31,8 @@ def run(args: Namespace) -> int:
             output.write(json.dumps({"folder": str(folder), "added": added, "files": names}, ensure_ascii=False))
         else:
             output.write(str(folder))
-    note(f"{len(added)} files added: {', '.join(added)}" if added else "nothing to add: every example is there already")
+    count = "1 file" if len(added) == 1 else f"{len(added)} files"
+    note(f"{count} added: {', '.join(added)}" if added else "nothing to add: every example is there already")
     return exits.ANSWERED
 
 
@@ -79,8 +80,8 @@ def create(folder: Path) -> list[str]:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         return _complete(source, folder) if folder.is_dir() else _make(source, folder)
-    except OSError as error:
-        raise UsageError(f"{os.fspath(folder)!r} cannot be made: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{os.fspath(folder)!r} cannot be made: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _make(source: Path, folder: Path) -> list[str]:
