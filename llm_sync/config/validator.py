@@ -32,7 +32,8 @@ class ConfigValidator:
             try:
                 provider.key.reveal()
             except AuthenticationError as error:
-                found.append(_problem(config, field, error.message, error.guidance))
+                place = f" ({config.file}:{config.lines.get(field)})"  # the problem has it already
+                found.append(_problem(config, field, error.message.replace(place, ""), _as_hint(error.guidance)))
         return sorted(found, key=lambda problem: problem.line or 0)
 
     def _provider(self, config: LLMConfig, provider: ProviderConfig) -> Iterator[Problem]:
@@ -65,6 +66,11 @@ def _unset_problem(config: LLMConfig, unset: Unset) -> Problem:
         unset.line,
         f"set it, or write a default: ${{{unset.variable}:-…}}",
     )
+
+
+def _as_hint(guidance: str | None) -> str | None:
+    """A sentence as the hints of problems are written."""
+    return guidance and guidance[0].lower() + guidance[1:].removesuffix(".")
 
 
 def _problem(config: LLMConfig, field: str, message: str, hint: str | None) -> Problem:
