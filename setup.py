@@ -93,6 +93,7 @@ setup(
             "pytest-timeout>=2.3",
             "responses>=0.25",
             "setuptools>=77",
+            "sybil>=9",  # reads and skips the documentation's blocks; no dependencies of its own
             "trustme>=1.1",
         ],
         "dev": [

@@ -1,24 +1,20 @@
-"""docs/configuration.md beside the code: every key, place and default it names is so, and every example in it loads."""
+"""docs/configuration.md beside the code: every key, place and default it names is so. test_pages.py runs its examples."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-import textwrap
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from docs_world import ROOT  # type: ignore[import-not-found]
 
-from llm_sync.config import ConfigLoader, ConfigValidator, LLMConfig, ModelEntry, ProviderConfig, RequestDefaults
+from llm_sync.config import LLMConfig, ModelEntry, ProviderConfig, RequestDefaults
 from llm_sync.config.schema import SCHEMA
-from llm_sync.errors import ConfigurationError
 from llm_sync.models import AttemptOptions
-from llm_sync.providers.factory import ProviderFactory
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "configuration.md").read_text("utf-8")
 
 ANY_LEVEL = frozenset({"defaults", "provider", "default_params", "model"})
@@ -39,14 +35,6 @@ class Row(NamedTuple):
     kind: str
     default: str
     meaning: str
-
-
-class Block(NamedTuple):
-    """One fenced YAML block: ``mark`` is what follows ``yaml`` on its fence, ``place`` file and line."""
-
-    place: str
-    mark: str
-    text: str
 
 
 def _levels(rules: Mapping[str, Any], place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -89,21 +77,9 @@ def _code_defaults() -> dict[str, Any]:
     return found
 
 
-def _blocks(path: Path) -> list[Block]:
-    text = path.read_text("utf-8")
-    found = re.finditer(r"^```yaml *(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [Block(f"{path.name}:{text.count(chr(10), 0, block.start()) + 1}", block[1], block[2]) for block in found]
-
-
 KEYS = _schema_keys()
 ROWS = _rows()
 DEFAULTS = _code_defaults()
-BLOCKS = [*_blocks(ROOT / "docs" / "configuration.md"), *_blocks(ROOT / "README.md")]
-
-
-def _complete(block: Block) -> str:
-    """The block as a file: a fragment holds entries of ``providers``."""
-    return "providers:\n" + textwrap.indent(block.text, "  ") if block.mark == "fragment" else block.text
 
 
 @pytest.mark.parametrize("key", sorted(KEYS))
@@ -152,30 +128,3 @@ def test_no_switch_is_called_otherwise(row: Row) -> None:
             assert rule["min"] == int(least[1])
         if row.kind.endswith("above 0"):
             assert 0 < rule["min"] < 1
-
-
-@pytest.mark.parametrize("block", [block for block in BLOCKS if block.mark != "wrong"], ids=lambda block: block.place)
-def test_an_example_loads(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is valid as it stands (a fragment under ``providers:``), for the known dialects too, and nothing is stripped."""
-    assert block.mark in ("", "fragment")
-    for variable in re.findall(r"\$\{(\w+)", block.text):
-        monkeypatch.delenv(variable, raising=False)
-    config = ConfigLoader().load_text(_complete(block))
-    assert ConfigValidator(ProviderFactory.types()).validate_config(config) == []
-    assert config.warnings == ()
-
-
-def test_there_are_complete_examples() -> None:
-    """Page and README each show a whole file."""
-    whole = {block.place.partition(":")[0] for block in BLOCKS if block.mark == "" and "\nproviders:" in block.text}
-    assert whole == {"configuration.md", "README.md"}
-
-
-def test_the_problems_shown_are_those_of_the_file_shown() -> None:
-    """The wrong example gives, word for word, what the page says it gives."""
-    (wrong,) = (block for block in BLOCKS if block.mark == "wrong")
-    shown = re.search(r"^```text\n(.*?)\n```$", PAGE, re.MULTILINE | re.DOTALL)
-    assert shown is not None
-    with pytest.raises(ConfigurationError) as caught:
-        ConfigLoader(known_types=ProviderFactory.types_for).load_text(wrong.text, "llms.yaml")
-    assert str(caught.value) == shown[1]
