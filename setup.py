@@ -91,6 +91,7 @@ setup(
             "pytest>=8.2",
             "pytest-cov>=6.0",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "responses>=0.25",
             "setuptools>=77",
             "sybil>=9",  # reads and skips the documentation's blocks; no dependencies of its own

@@ -32,6 +32,7 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
     "LLMClient.map": (LLMClient.map, "(self, requests, *, window=256, return_exceptions=False)"),
     "LLMClient.list_all_models": (LLMClient.list_all_models, "(self, *, timeout=None)"),
     "LLMClient.status": (LLMClient.status, "(self)"),
+    "LLMClient.add_listener": (LLMClient.add_listener, "(self, listener)"),
     "LLMClient.check_providers": (LLMClient.check_providers, "(self, names)"),
     "LLMClient.close": (LLMClient.close, "(self, cancel_pending=False, *, grace=None)"),
     "ToolCall": (ToolCall, "(id, name, arguments, raw_arguments='')"),
