@@ -35,6 +35,7 @@ HOSTS = {
     "api.groq.com": ("/openai/v1", "/openai/v1"),
     "api.mistral.ai": ("/v1", "/openai/v1"),
     "api.deepseek.com": ("", "/openai/v1"),
+    "my-resource.openai.azure.com": ("/openai/v1", "/openai/v1"),
     "llm.example.com": ("/v1", "/openai/v1"),
 }
 KEYS = (
@@ -45,6 +46,7 @@ KEYS = (
     "GROQ_API_KEY",
     "MISTRAL_API_KEY",
     "DEEPSEEK_API_KEY",
+    "AZURE_OPENAI_API_KEY",
     "GATEWAY_TOKEN",
 )
 
@@ -73,6 +75,8 @@ class _Exchange(BaseHTTPRequestHandler):
         upstream = http.client.HTTPConnection("127.0.0.1", self.server.port)
         try:
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            if "api-key" in self.headers:  # Azure's way to send a key; the simulator knows OpenAI's
+                headers["Authorization"] = f"Bearer {self.headers['api-key']}"
             upstream.request(self.command, instead + self.path.removeprefix(before), body, headers)
             answer = upstream.getresponse()
             content = answer.read()
