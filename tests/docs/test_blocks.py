@@ -14,7 +14,7 @@ from docs_world import ROOT  # type: ignore[import-not-found]
 from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.parser import build_parser, parse
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples/README.md"]
 
 # Every block that does not run: its page and first line. The reason stands on the page.
 EXEMPT = {

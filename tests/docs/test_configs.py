@@ -23,7 +23,7 @@ def test_every_model_of_an_example_answers(internet: Internet, checkout: Path, e
             ModelRequest("Say hello", f"{name}/{entry.name}")
             for name, provider in client.config.providers.items()
             for entry in provider.models
-            if provider.base_url is None or urlsplit(provider.base_url).hostname in HOSTS and "{" not in provider.base_url
+            if provider.base_url is None or (urlsplit(provider.base_url).hostname in HOSTS and "{" not in provider.base_url)
         ]
         answers = client.generate_responses_concurrent([ModelRequest("Say hello"), *asked])
     assert len(answers) > 1

@@ -14,10 +14,10 @@ if sys.platform == "win32":
 from docs_blocks import Page  # type: ignore[import-not-found]
 from docs_world import ROOT  # type: ignore[import-not-found]
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples/README.md"]
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_page_is_true(open_page: Callable[[Path], Page], path: Path) -> None:
     """Its commands, scripts and configurations work in the order they stand there, and give what is shown."""
     failures = open_page(path).failures()
