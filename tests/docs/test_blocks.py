@@ -20,6 +20,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "exam
 EXEMPT = {
     ("README.md", "$ make demo     # builds and installs into .venv, starts a simulator, sends one prompt to several models"),
     ("README.md", "$ pip install ."),
+    ("errors.md", "LLMConnectorError"),
     ("architecture.md", "cli            one file per command; parser.py makes help, man page and completions"),
 }
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
 from docs_world import ROOT  # type: ignore[import-not-found]
 
-from llm_sync.config import LLMConfig, ModelEntry, ProviderConfig, RequestDefaults
+from llm_sync.config import ConfigLoader, LLMConfig, ModelEntry, ProviderConfig, RequestDefaults
 from llm_sync.config.schema import SCHEMA
 from llm_sync.models import AttemptOptions
+from llm_sync.providers.factory import ProviderFactory
 
 PAGE = (ROOT / "docs" / "configuration.md").read_text("utf-8")
 
@@ -34,6 +36,7 @@ class Row(NamedTuple):
     where: str
     kind: str
     default: str
+    example: str
     meaning: str
 
 
@@ -60,7 +63,9 @@ def _schema_keys() -> dict[str, dict[str, Mapping[str, Any]]]:
 
 
 def _rows() -> list[Row]:
-    tables = re.findall(r"^\| key \| where \| type \| default \| meaning \|\n\|[-|]+\|\n((?:\|.*\|\n)+)", PAGE, re.MULTILINE)
+    tables = re.findall(
+        r"^\| key \| where \| type \| default \| example \| meaning \|\n\|[-|]+\|\n((?:\|.*\|\n)+)", PAGE, re.MULTILINE
+    )
     lines = [line for table in tables for line in table.splitlines()]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return [Row(key.strip("`"), *rest) for key, *rest in cells]
@@ -128,3 +133,57 @@ def test_no_switch_is_called_otherwise(row: Row) -> None:
             assert rule["min"] == int(least[1])
         if row.kind.endswith("above 0"):
             assert 0 < rule["min"] < 1
+
+
+# What must stand beside an example to make a whole file: place -> the file around it.
+AROUND: dict[str, Callable[[str, Any], dict[str, Any]]] = {
+    "top": lambda key, value: {"providers": {"openai": {}}, key: value},
+    "defaults": lambda key, value: {"defaults": {key: value}, "providers": {"openai": {}}},
+    "provider": lambda key, value: {"providers": {"openai": {**_BESIDE.get(key, {}), key: value}}},
+    "default_params": lambda key, value: {"providers": {"openai": {"default_params": {key: value}}}},
+    "model": lambda key, value: {"providers": {"openai": {"models": [{"name": "m", key: value}]}}},
+    "auth": lambda key, value: {"providers": {"openai": {"auth": {"header": "X-Key", key: value}}}},
+    "pricing": lambda key, value: {
+        "providers": {"openai": {"models": [{"name": "m", "pricing": {"input": 1, "output": 1, key: value}}]}}
+    },
+}
+_BESIDE = {key: {"type": "gemini", "auth": "google-cloud", "project": "p"} for key in ("project", "location")}
+
+
+@pytest.mark.parametrize(
+    ("row", "place"),
+    [pytest.param(row, place, id=f"{row.key}-{place}") for row in ROWS for place in sorted(KEYS.get(row.key, {"top": None}))],
+)
+def test_an_example_works_wherever_the_key_may_stand(row: Row, place: str, tmp_path: Path) -> None:
+    """It loads without a problem or a warning, and is not what holds anyway."""
+    (tmp_path / "company.pem").touch()  # the file that the example of ca_bundle names
+    assert row.example.startswith("`")
+    value = yaml.safe_load(row.example.strip("`"))
+    file = tmp_path / "llms.yaml"
+    file.write_text(yaml.safe_dump(AROUND[place](row.key, value)), encoding="utf-8")
+    config = ConfigLoader(known_types=ProviderFactory.types_for).load_config(file)
+    assert config.warnings == ()
+    assert row.example != row.default
+
+
+SECTIONS = dict(
+    re.findall(
+        r"^### ([^\n]+)\n(.*?)(?=^##)",
+        PAGE.split("\n## Provider by provider\n")[1].split("\n## ")[0] + "\n## ",
+        re.MULTILINE | re.DOTALL,
+    )
+)
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_provider_s_section_shows_an_entry_and_says_what_becomes_of_streaming(name: str) -> None:
+    """Every one, down to the last compatible server."""
+    assert "```yaml fragment\n" in SECTIONS[name]
+    assert re.search(r"\bStreaming\b", SECTIONS[name])
+
+
+def test_every_dialect_has_a_section() -> None:
+    """An entry of its type, by its name or by ``type``."""
+    shown = "".join(SECTIONS.values())
+    for kind in ProviderFactory.types_for(()):
+        assert re.search(rf"^({kind}:|  type: {kind})$", shown, re.MULTILINE), kind
