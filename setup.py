@@ -85,6 +85,7 @@ setup(
         "test": [
             "argparse-manpage[setuptools]>=4.8",
             "build>=1.2",
+            "griffelib>=2",  # reads the docstrings for docs/python.md; no dependencies of its own
             "gunicorn>=22; sys_platform != 'win32'",  # forks as servers do; pure Python, 1 MB, one small dependency
             "hypothesis>=6.100",
             "jsonschema>=4.18",

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -21,7 +22,7 @@ for _name in ("world", "shell", "blocks"):
 
 from docs_blocks import Page  # type: ignore[import-not-found]  # noqa: E402
 from docs_shell import Shell  # type: ignore[import-not-found]  # noqa: E402
-from docs_world import Internet, clone, environment, free_port  # type: ignore[import-not-found]  # noqa: E402
+from docs_world import ROOT, Internet, clone, environment, free_port  # type: ignore[import-not-found]  # noqa: E402
 
 import llm_sync  # noqa: E402
 
@@ -54,6 +55,23 @@ def shell(checkout: Path) -> Iterator[Shell]:
     opened = Shell(checkout, os.environ)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Loads a script of docs/, by its path there without ``.py``, as a module."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"script_{name.replace('/', '_')}", ROOT / "docs" / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    yield load
+    sys.modules.pop("drawing", None)
 
 
 @pytest.fixture

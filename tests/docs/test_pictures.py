@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from xml.etree import ElementTree
@@ -15,45 +13,29 @@ from docs_world import ROOT  # type: ignore[import-not-found]
 
 FOLDER = ROOT / "docs/pictures"
 PICTURES = sorted(FOLDER.glob("*.svg"))
+Script = Callable[[str], ModuleType]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """Loads a script of the folder as a module."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-
-    def load(name: str) -> ModuleType:
-        spec = importlib.util.spec_from_file_location(f"pictures_{name}", FOLDER / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    yield load
-    sys.modules.pop("drawing", None)
-
-
 @pytest.mark.parametrize("name", ["rooms", "path"])
-def test_the_house_is_drawn_as_it_stands(script: object, name: str) -> None:
+def test_the_house_is_drawn_as_it_stands(script: Script, name: str) -> None:
     """A room that comes or goes makes a new picture: run docs/pictures/house.py, and look at it."""
-    assert script("house").PICTURES[name]().svg() == (FOLDER / f"{name}.svg").read_text("utf-8")  # type: ignore[operator]
+    assert script("pictures/house").PICTURES[name]().svg() == (FOLDER / f"{name}.svg").read_text("utf-8")
 
 
-def test_the_way_names_what_is_there(script: object) -> None:
+def test_the_way_names_what_is_there(script: Script) -> None:
     """Every hop is a class of the code, and its method."""
     source = "\n".join(path.read_text("utf-8") for path in (ROOT / "llm_sync").rglob("*.py"))
-    for hop in script("house").HOPS:  # type: ignore[operator]
+    for hop in script("pictures/house").HOPS:
         name, _, method = hop.name.partition(".")
         assert re.search(rf"^class {name}\b", source, re.MULTILINE)
         assert not method or re.search(rf"^    def {method}\b", source, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["sequential-and-concurrent", "more-for-one", "retries"])
-def test_a_timeline_is_measured(script: object, name: str) -> None:
+def test_a_timeline_is_measured(script: Script, name: str) -> None:
     """The script asks simulated providers, quicker than for the page; as many exchanges as in the picture that is shown."""
-    timelines = script("timelines")  # type: ignore[operator]
+    timelines = script("pictures/timelines")
     measured = ElementTree.fromstring(timelines.PICTURES[name](0.02).svg())
     shown = ElementTree.parse(FOLDER / f"{name}.svg").getroot()
     for kind in ("work", "fault"):
