@@ -22,7 +22,7 @@ for _name in ("world", "shell", "blocks"):
 
 from docs_blocks import Page  # type: ignore[import-not-found]  # noqa: E402
 from docs_shell import Shell  # type: ignore[import-not-found]  # noqa: E402
-from docs_world import ROOT, Internet, clone, environment, free_port  # type: ignore[import-not-found]  # noqa: E402
+from docs_world import ROOT, Commands, Internet, clone, environment, free_port  # type: ignore[import-not-found]  # noqa: E402
 
 import llm_sync  # noqa: E402
 
@@ -35,14 +35,21 @@ def internet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Internet]:
         assert opened.simulator.faults == []
 
 
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """What the pages run, ready to start."""
+    with Commands(tmp_path_factory.mktemp("commands")) as opened:
+        yield opened
+
+
 @pytest.fixture
-def checkout(internet: Internet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def checkout(internet: Internet, commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A fresh clone to stand in, with a newcomer's environment."""
     folder = tmp_path / "llm-sync"
     folder.mkdir()
     for name in list(os.environ):
         monkeypatch.delenv(name)
-    for name, value in environment(internet, folder).items():
+    for name, value in environment(internet, commands, folder).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(clone(folder))
     yield folder

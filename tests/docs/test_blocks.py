@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from docs_blocks import Block, Page, blocks_of, commands_in, matches, skips_of  # type: ignore[import-not-found]
+from docs_shell import Shell  # type: ignore[import-not-found]
 from docs_world import ROOT  # type: ignore[import-not-found]
 
 from llm_sync.cli.arguments import UsageError
@@ -21,6 +22,12 @@ EXEMPT = {
     ("README.md", "$ make demo     # builds and installs into .venv, starts a simulator, sends one prompt to several models"),
     ("README.md", "$ pip install ."),
     ("errors.md", "LLMConnectorError"),
+    ("migrating.md", "import openai"),
+    ("migrating.md", "from openai import OpenAI"),
+    ("migrating.md", "import anthropic"),
+    ("migrating.md", "import litellm"),
+    ("migrating.md", "$ llm keys set openai"),
+    ("migrating.md", "$ curl https://api.openai.com/v1/chat/completions \\"),
     ("architecture.md", "cli            one file per command; parser.py makes help, man page and completions"),
 }
 
@@ -201,7 +208,7 @@ def test_a_command_line_is_one(place: str, words: list[str]) -> None:
 def test_an_option_the_pages_name_is_there() -> None:
     """Options in the prose are ours, or those of a program that is named beside them."""
     ours = {option for parser in _parsers(build_parser()) for option in parser._option_string_actions}
-    others = {"--preload"}
+    others = {"--api-key", "--no-stream", "--preload"}
     named = {
         (path.name, option)
         for path in PAGES
@@ -217,3 +224,36 @@ def _parsers(parser: object) -> Iterator[object]:
         if isinstance(getattr(action, "choices", None), dict):
             for inner in action.choices.values():
                 yield from _parsers(inner)
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        pytest.param(f"{path.name}:{block.line}", block.text, id=f"{path.name}:{block.line}")
+        for path in PAGES
+        for block in blocks_of(path)
+        if block.language == "python"
+    ],
+)
+def test_a_script_is_python(place: str, text: str) -> None:
+    """Also where it cannot run."""
+    compile(text, place, "exec")
+
+
+def test_a_warm_command_is_a_command(shell: Shell, checkout: Path) -> None:
+    """Standard streams, arguments, environment, folder, status and signals reach it as they reach any program."""
+    Path("deep").mkdir()
+    Path("deep/there.py").write_text(
+        "import os, signal, sys\n"
+        "print(sys.argv[1:], os.environ['WORD'], os.getcwd()[-5:], sys.stdin.read(), sys.stdout.isatty())\n"
+        "print(os.path.basename(sys.path[0]), __name__, file=sys.stderr)\n"
+        "if sys.argv[1] == 'kill':\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "sys.exit(int(sys.argv[1]))\n"
+    )
+    ran = shell.run("cd deep; export WORD=w; echo in | python there.py 7 'a b'")
+    assert ran == (7, "['7', 'a b'] w /deep in\n True\n", "deep __main__\n")
+    assert shell.run("python there.py kill").status == 128 + 15
+    assert shell.run("llm-sync --version | cat").out.startswith("llm-sync ")
+    assert shell.run("llm-sync simulate >url & while [ ! -s url ]; do sleep 0.01; done; kill -TERM $!; wait $!").status == 143
+    assert shell.run('python -c "print(1)"').out == "1\n"

@@ -9,7 +9,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """An example with its arguments, in the clone."""
-    program = [sys.executable, f"examples/{command[0]}"] if command[0].endswith(".py") else [f"examples/{command[0]}"]
+    program = ["python", f"examples/{command[0]}"] if command[0].endswith(".py") else [f"examples/{command[0]}"]
     return subprocess.run(
         [*program, *command[1:]],
         check=False,

@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 from collections.abc import Mapping
@@ -145,6 +146,37 @@ class Internet:
         return {**found, **dict.fromkeys(KEYS, KEY)}
 
 
+class Commands:
+    """``llm-sync`` and ``python SCRIPT``, started warm (see warm.py), in ``folder``, while it is open as a context."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._address = folder / "socket"
+
+    def __enter__(self) -> Commands:
+        program = f"'{sys.executable}' -IS '{Path(__file__).with_name('warm.py')}' ask '{self._address}'"
+        self._put("llm-sync", f'exec {program} llm-sync "$@"')
+        self._put("python", f'case ${{1--}} in -*) exec \'{sys.executable}\' "$@" ;; *) exec {program} python "$@" ;; esac')
+        self._server = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("warm.py")), "serve", str(self._address)],
+            env={"PYTHONPATH": str(Path(llm_sync.__file__).parents[1])},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        )
+        assert self._server.stdout is not None
+        assert self._server.stdout.readline() == b"ready\n"
+        return self
+
+    def _put(self, name: str, line: str) -> None:
+        path = self.folder / name
+        path.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+        path.chmod(0o755)
+
+    def __exit__(self, *_: object) -> None:
+        self._server.terminate()
+        self._server.communicate()
+
+
 def clone(folder: Path) -> Path:
     """A folder with what the pages use of a fresh clone."""
     for name in ("config", "examples"):
@@ -152,14 +184,14 @@ def clone(folder: Path) -> Path:
     return folder
 
 
-def environment(internet: Internet, folder: Path) -> dict[str, str]:
+def environment(internet: Internet, commands: Commands, folder: Path) -> dict[str, str]:
     """A newcomer's: nothing but where programs are, a home, and what ``internet`` needs."""
     kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TMPDIR") if name in os.environ}
-    beside = str(Path(sys.executable).parent)
+    path = [str(commands.folder), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
     return {
         "LANG": "C.UTF-8",
         **kept,
-        "PATH": f"{beside}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PATH": os.pathsep.join(path),
         "PYTHONPATH": str(Path(llm_sync.__file__).parents[1]),
         "HOME": str(folder.parent),
         "TERM": "dumb",
