@@ -17,9 +17,10 @@ _MOST_BYTES = 256 * 2**20  # of request bodies held in records
 class RequestRecord:
     """One request. ``arrived`` and ``ended`` are seconds on ``time.monotonic``'s clock, ``arrived_at`` is Unix time.
 
-    ``ended``, ``status`` and the tokens are None until the answer is ready to be sent. ``concurrency`` counts the requests
-    being answered when this one arrived, itself included; ``provider_concurrency`` those of the same provider.
-    ``key_hash`` is the beginning of the key's SHA-256: the key itself is never kept. ``stream`` names what asked for a stream.
+    ``ended``, ``status``, ``input_tokens`` and ``output_tokens`` (tokens) are None until the answer is ready to be sent.
+    ``concurrency`` counts the requests being answered when this one arrived, itself included; ``provider_concurrency`` those
+    of the same provider. ``key_hash`` is the beginning of the key's SHA-256: the key itself is never kept. ``stream`` names
+    what asked for a stream.
     """
 
     index: int

@@ -73,7 +73,7 @@ class Simulator:
         self._wake: socket.socket | None = None
 
     def start(self) -> Self:
-        """Binds the port and serves from threads of its own; returns itself. A simulator starts once."""
+        """Binds the port and serves from threads of its own; returns itself. RuntimeError when it was started before."""
         if self._listener is not None:
             raise RuntimeError("the simulator was started before; make a new one")
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
