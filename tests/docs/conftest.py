@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from docs_shell import Shell  # type: ignore[import-not-found]  # noqa: E402
 from docs_world import ROOT, Commands, Internet, clone, environment, free_port  # type: ignore[import-not-found]  # noqa: E402
 
 import llm_sync  # noqa: E402
+from llm_sync import ProviderFactory  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +54,12 @@ def checkout(internet: Internet, commands: Commands, tmp_path: Path, monkeypatch
     for name, value in environment(internet, commands, folder).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(clone(folder))
+    # What a page's scripts set for the whole process ends with the page.
+    monkeypatch.setattr(ProviderFactory, "_classes", dict(ProviderFactory._classes))
+    logger = logging.getLogger("llm_sync")
+    level = logger.level
     yield folder
+    logger.setLevel(level)
     llm_sync.close()
 
 

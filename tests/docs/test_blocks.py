@@ -21,6 +21,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "exam
 EXEMPT = {
     ("README.md", "$ make demo     # builds and installs into .venv, starts a simulator, sends one prompt to several models"),
     ("README.md", "$ pip install ."),
+    ("README.md", "$ export OPENAI_API_KEY=sk-…"),
     ("errors.md", "LLMConnectorError"),
     ("migrating.md", "import openai"),
     ("migrating.md", "from openai import OpenAI"),

@@ -186,4 +186,5 @@ def test_every_dialect_has_a_section() -> None:
     """An entry of its type, by its name or by ``type``."""
     shown = "".join(SECTIONS.values())
     for kind in ProviderFactory.types_for(()):
-        assert re.search(rf"^({kind}:|  type: {kind})$", shown, re.MULTILINE), kind
+        if ProviderFactory.provider_class(kind).__module__.startswith("llm_sync."):  # others are registered by tests
+            assert re.search(rf"^({kind}:|  type: {kind})$", shown, re.MULTILINE), kind
