@@ -59,6 +59,8 @@ class Shell:
         self._bash.stdin.write(f". '{self._script}' </dev/null\n{_READY}".encode())
         self._bash.stdin.flush()
         out, err = self._read({self._out: 2, self._bash.stderr.fileno(): 1}, command, time.monotonic() + timeout)
+        if out.count(_END) != 2:
+            raise RuntimeError(f"{command!r} ends the page's shell; so far it printed {out + err!r}")
         text, status, _ = out.split(_END)
         self._status = int(status)
         return Ran(self._status, text, err.removesuffix(_END))
@@ -75,7 +77,7 @@ class Shell:
                     raise TimeoutError(f"{command!r} does not end; so far it printed {found}")
                 for key, _ in ready:
                     descriptor = key.fd
-                    chunk = os.read(descriptor, 65536)
+                    chunk = _read(descriptor)
                     found[descriptor] += chunk
                     if not chunk or found[descriptor].count(_END.encode()) >= ends[descriptor]:
                         selector.unregister(descriptor)
@@ -91,3 +93,11 @@ class Shell:
             os.killpg(self._bash.pid, signal.SIGKILL)
         self._bash.communicate()
         os.close(self._out)
+
+
+def _read(descriptor: int) -> bytes:
+    """What has come; nothing when the other end is closed, which Linux's terminals say with an error."""
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:
+        return b""

@@ -64,6 +64,7 @@ WRONG = {
     "another output": "```console\n$ echo one\ntwo\n```\n",
     "a command that fails": "```console\n$ false\n```\n",
     "another status": "```console\n$ false\n$ echo $?\n0\n```\n",
+    "a command that ends the shell": "```console\n$ exit 0\n```\n",
     "an option that is not there": "```console\n$ llm-sync generate --no-such-option hello\n```\n",
     "a script that raises": "```python\nraise ValueError('no')\n```\n",
     "a script that ends the program": "```python\nraise SystemExit(1)\n```\n",
