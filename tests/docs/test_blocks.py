@@ -20,7 +20,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "exam
 # Every block that does not run: its page and first line. The reason stands on the page.
 EXEMPT = {
     ("README.md", "$ make demo     # builds and installs into .venv, starts a simulator, sends one prompt to several models"),
-    ("README.md", "$ pip install ."),
+    ("README.md", "$ . .venv/bin/activate"),
     ("README.md", "$ export OPENAI_API_KEY=sk-…"),
     ("errors.md", "LLMConnectorError"),
     ("migrating.md", "import openai"),
