@@ -122,6 +122,7 @@ setup(
         "test": [
             "argparse-manpage[setuptools]>=4.8",
             "build>=1.2",
+            "griffelib>=2",  # reads the docstrings for docs/python.md; no dependencies of its own
             "gunicorn>=22; sys_platform != 'win32'",  # forks as servers do; pure Python, 1 MB, one small dependency
             "hypothesis>=6.100",
             "jsonschema>=4.18",
@@ -132,6 +133,7 @@ setup(
             "responses>=0.25",
             "setuptools>=77",
             "shtab>=1.13",
+            "sybil>=9",  # reads and skips the documentation's blocks; no dependencies of its own
             "trustme>=1.1",
         ],
         "dev": [

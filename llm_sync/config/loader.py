@@ -83,7 +83,7 @@ class ConfigLoader:
         return config, origins(document, prepared, config)
 
     def load_text(self, text: str, file: str = "<text>", *, strict_streaming: bool = False) -> LLMConfig:
-        """The same for YAML that stands in no file; ``file`` is what problems call it."""
+        """As ``load_config``, for YAML that stands in no file; ``file`` is what problems call it."""
         return _load(parse_document(text.encode("utf-8", "surrogatepass"), file), strict_streaming, self._known_types)[0]
 
     def list_available_configs(self) -> list[str]:

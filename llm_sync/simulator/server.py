@@ -99,7 +99,7 @@ class Simulator:
         self._listener: Listener | None = None
 
     def start(self) -> Self:
-        """Binds the port and serves from threads of its own; returns itself. A simulator starts once."""
+        """Binds the port and serves from threads of its own; returns itself. RuntimeError when it was started before."""
         if self._listener is not None:
             raise RuntimeError("the simulator was started before; make a new one")
         self._listener = Listener(self._port, self._begin, self._answering.fault)
