@@ -38,7 +38,7 @@ endif
 unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all soak cover check lint types imports format man man-check dist clean \
+.PHONY: help demo test test-all soak cover check lint types imports format docs timelines man man-check dist clean \
 	bench bench-peers bench-call bench-start bench-fleet bench-scale bench-figures
 
 help: ## show this list
@@ -132,6 +132,13 @@ bench-peers: ## install the clients that are measured beside this one
 bench-figures: ## keep benchmarks/results/ as the figures of README.md and docs/performance.md
 	cp benchmarks/results/*.json benchmarks/figures/
 	"$(PYTHON)" benchmarks/figures.py
+
+docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made in docs/: the reference and the pictures of the house
+	$(PY) docs/reference.py
+	$(PY) docs/pictures/house.py
+
+timelines: $(VENV)/.installed ## measure and draw docs/pictures/ anew; look at them afterwards
+	$(PY) docs/pictures/timelines.py
 
 man: $(VENV)/.installed ## build the man page and show it
 	man $(PAGE)
