@@ -117,8 +117,9 @@ bench-scale: $(VENV)/.installed $(VENV)/.for-tests ## how cost grows with size
 	$(BENCH)
 
 # Each in an environment of its own; one that cannot be installed is absent from the tables, which say so.
-PEERS := openai anthropic google-genai aisuite langchain-openai litellm httpx llm
+PEERS := openai anthropic google-genai aisuite langchain-openai litellm any-llm-sdk httpx llm
 PEER_aisuite := aisuite[openai]
+PEER_any-llm-sdk := any-llm-sdk[openai]
 
 bench-peers: ## install the clients that are measured beside this one
 	@$(MAKE) --no-print-directory --keep-going $(PEERS:%=.venvs/peer-%/.installed) || echo 'some peers are not installed: they are absent'

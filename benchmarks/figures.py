@@ -20,6 +20,7 @@ _BLOCK = re.compile(r"(<!-- figures: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTAL
 _IMPORTS = {
     "llm-sync": "import llm_sync",
     "requests": "import requests",
+    "any-llm-sdk": "import any_llm",
     "openai": "import openai",
     "anthropic": "import anthropic",
     "google-genai": "import google.genai",
@@ -58,17 +59,28 @@ def spread(figures: Mapping[str, float]) -> str:
     return f"{middle(figures)} ({number(figures['low'])}–{number(figures['high'])})"
 
 
-def summary() -> str:
-    """README's table: one call and one import, beside the others."""
-    call = next(part for part in kept("call")["scenarios"] if part["name"] == "1 KB, 1 thread")
+def comparison() -> str:
+    """README's table: one call, one import, and what was made of recorded answers that are none."""
+    told = kept("call")
+    call = next(part for part in told["scenarios"] if part["name"] == "1 KB, 1 thread")
     calls = {row["way"]: row for row in call["rows"] if "failed" not in row}
     starts = {row["case"]: row for row in kept("start")["rows"] if "failed" not in row}
-    rows = []
-    for way in sorted(calls, key=lambda way: calls[way]["cpu_ratio"]["median"]):
-        start = starts.get(_IMPORTS.get(way, ""))
-        name = f"**{way}**" if way == "llm-sync" else way
-        rows.append([name, middle(calls[way]["cpu_ratio"]), middle(start["ratio"]) if start else ""])
-    return markdown(["", "a blocking call, CPU × `http.client`", "its import, CPU × bare Python"], rows)
+    answers = kept("answers")["clients"]
+    rows, versions = [], []
+    for way in sorted(calls.keys() & _IMPORTS.keys(), key=lambda way: float(calls[way]["cpu_ratio"]["median"])):
+        start = starts.get(_IMPORTS[way])
+        raised, said = answers.get(way, ("", ""))
+        rows.append([way, middle(calls[way]["cpu_ratio"]), middle(start["ratio"]) if start else "", raised, said])
+        versions.append(f"{way} {calls[way]['version']}")
+    head = [
+        "client",
+        "CPU of one call, × `http.client`",
+        "import, × bare Python",
+        "no answer, but status 200: raised",
+        "cut short: said",
+    ]
+    where = f"{told['system']} with {told['cores']} cores, Python {told['python']}"
+    return f"{markdown(head, rows)}\nMeasured on {told['date']} on {where}: {', '.join(versions)}.\n"
 
 
 def call_tables(figures: Part) -> str:
@@ -178,7 +190,7 @@ def facts() -> str:
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
-    "summary": summary,
+    "comparison": comparison,
     "facts": facts,
     "bounds": bounds,
     "call": lambda: call_tables(kept("call")),

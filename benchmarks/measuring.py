@@ -24,7 +24,7 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 ENVIRONMENTS = HERE.parent / ".venvs"
-PEERS = ("openai", "anthropic", "google-genai", "aisuite", "langchain-openai", "litellm", "httpx", "llm")
+PEERS = ("openai", "anthropic", "google-genai", "aisuite", "langchain-openai", "litellm", "any-llm-sdk", "httpx", "llm")
 
 
 def python_of(package: str) -> str | None:

@@ -68,6 +68,7 @@ def cases(root: str, config: str) -> list[Case]:
         Case("import aisuite", "aisuite", "import aisuite"),
         Case("import langchain_openai", "langchain-openai", "import langchain_openai"),
         Case("import litellm", "litellm", "import litellm"),
+        Case("import any_llm", "any-llm-sdk", "import any_llm"),
         Case("llm --version", "llm", command=("llm", "--version")),
         Case("llm --help", "llm", command=("llm", "--help")),
     ]

@@ -280,6 +280,19 @@ def langchain_openai(place: Place) -> Call:
     return call
 
 
+def any_llm(place: Place) -> Call:
+    """``any_llm.completion``."""
+    _trust(place)
+    from any_llm import completion
+
+    def call() -> str:
+        answer = completion(MODEL, MESSAGES, provider="openai", api_key=KEY, api_base=f"{place.root}/v1")
+        text: str = answer.choices[0].message.content
+        return text
+
+    return call
+
+
 def _trust(place: Place) -> None:
     if place.ca:
         os.environ["SSL_CERT_FILE"] = place.ca  # read by httpx, which these packages use
@@ -298,6 +311,7 @@ WAYS: dict[str, Callable[[Place], Call]] = {
     "aisuite": aisuite,
     "langchain-openai": langchain_openai,
     "litellm": litellm,
+    "any-llm-sdk": any_llm,
     "llm-sync: transport": llm_sync_transport,
     "llm-sync: provider": llm_sync_provider,
     "llm-sync: queue": llm_sync_queue,
