@@ -122,6 +122,7 @@ setup(
         "test": [
             "argparse-manpage[setuptools]>=4.8",
             "build>=1.2",
+            "griffelib>=2",  # reads the docstrings for docs/python.md; no dependencies of its own
             "gunicorn>=22; sys_platform != 'win32'",  # forks as servers do; pure Python, 1 MB, one small dependency
             "hypothesis>=6.100",
             "jsonschema>=4.18",
@@ -132,6 +133,7 @@ setup(
             "responses>=0.25",
             "setuptools>=77",
             "shtab>=1.13",
+            "sybil>=9",  # reads and skips the documentation's blocks; no dependencies of its own
             "trustme>=1.1",
         ],
         "dev": [
@@ -148,7 +150,10 @@ setup(
     package_dir={"llm_sync.config.llms": "config/llms"},
     package_data={"llm_sync.config.llms": ["*.yaml"], "llm_sync.simulator": ["scripts/*.yaml"]},  # py.typed goes along by itself
     # Other packages add dialects under the entry-point group "llm_sync.providers"; this one registers its own by name.
-    entry_points={"console_scripts": ["llm-sync = llm_sync.cli:main"]},
+    entry_points={
+        "console_scripts": ["llm-sync = llm_sync.cli:main"],
+        "pytest11": ["llm_sync = llm_sync.simulator.pytest_plugin"],
+    },
     cmdclass={
         "build_manpages": BuildManPage,
         "build_py": get_build_py_cmd(BuildPackage),

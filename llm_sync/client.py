@@ -182,8 +182,9 @@ class LLMClient:
     ) -> Future[ModelResponse]:
         """Queue a request; the future carries the answer or its error, and can be cancelled until it is sent.
 
-        Raises at once what is wrong with the request or its model, ClientClosedError, and QueueFullError when ``max_queue``
-        is reached and ``block`` is False, or no room has come within ``wait_timeout`` seconds.
+        Times and retries as for ``generate``. Raises at once what is wrong with the request or its model, ClientClosedError,
+        and QueueFullError when ``max_queue`` is reached and ``block`` is False, or no room has come within ``wait_timeout``
+        seconds.
         """
         preparation.check_seconds("wait_timeout", wait_timeout)
         name, call = self._call(request, timeout=timeout, deadline=deadline, max_retries=max_retries)

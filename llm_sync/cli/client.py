@@ -13,8 +13,9 @@ from llm_sync.cli.streams import YELLOW, say
 from llm_sync.client import LLMClient
 from llm_sync.config import LLMConfig
 from llm_sync.dispatch.ending import GRACE_S
+from llm_sync.machine.status import call_process
 
-_OVERRIDES = ("concurrency", "requests_per_minute")  # options that hold for every provider of the run
+_OVERRIDES = ("concurrency", "requests_per_minute", "machine_wide")  # options that hold for every provider of the run
 
 
 def configured(args: Namespace) -> LLMConfig:
@@ -31,7 +32,9 @@ def configured(args: Namespace) -> LLMConfig:
 def connected(args: Namespace) -> Iterator[LLMClient]:
     """A client for the configuration the command line names. An error aborts what is in flight: nobody waits for it."""
     config = configured(args)
-    client = LLMClient(config, strict=getattr(args, "strict", False), strict_streaming=getattr(args, "strict_streaming", False))
+    call_process(f"llm-sync {args.command}")
+    strict, strict_streaming = getattr(args, "strict", False), getattr(args, "strict_streaming", False)
+    client = LLMClient(config, strict=strict, strict_streaming=strict_streaming, publish_status=True)
     try:
         yield client
     except BaseException:

@@ -19,6 +19,7 @@ COMMANDS = {
     "show": "show what a configuration comes to, and where each value comes from",
     "validate": "check configurations, and the keys they need",
     "init": "create a folder of example configurations to start from",
+    "status": "show what runs on this machine, and how it goes",
     "simulate": "serve simulated providers on this machine, for rehearsals and tests",
     "completion": "print the completions for a shell",
 }

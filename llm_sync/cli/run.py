@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from argparse import Namespace
 
@@ -72,6 +73,9 @@ def _run(args: Namespace) -> int:
 
     command = importlib.import_module(f"llm_sync.cli.{args.command.replace('-', '_')}")
     as_records = getattr(args, "json", False)
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
     try:
         with logs.on_stderr(args.verbose, quiet=args.quiet, content=args.log_content):
             return int(command.run(args))

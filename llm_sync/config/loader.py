@@ -86,7 +86,7 @@ class ConfigLoader:
         return config, origins(document, prepared, config)
 
     def load_text(self, text: str, file: str = "<text>", *, strict_streaming: bool = False) -> LLMConfig:
-        """The same for YAML that stands in no file; ``file`` is what problems call it."""
+        """As ``load_config``, for YAML that stands in no file; ``file`` is what problems call it."""
         document = parse_document(text.encode("utf-8", "surrogatepass"), file)
         config = _load(document, strict_streaming, self._known_types)[0]
         _warn(config)

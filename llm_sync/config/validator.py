@@ -11,7 +11,10 @@ from llm_sync.validation import shown
 
 
 class ConfigValidator:
-    """Holds loaded configurations against the dialects there are. ``known_types``: their names. Keeps no other state."""
+    """Holds loaded configurations against the dialects there are. ``known_types``: their names.
+
+    Keeps no other state; any thread may use it.
+    """
 
     def __init__(self, known_types: Collection[str]) -> None:
         self._known = tuple(known_types)

@@ -50,7 +50,7 @@ def test_an_old_file_is_replaced_and_keeps_its_mode(ask: Run, old: Path) -> None
     assert left(old.parent) == ["out.txt"]
 
 
-def test_the_file_appears_only_when_all_answers_are_there(ask: Run, old: Path, script: Any, provider: Simulator) -> None:
+def test_the_file_appears_only_when_all_answers_are_there(ask: Run, old: Path, script: Any) -> None:
     """A reader sees the old file or the new one, never half of it."""
     seen: list[str] = []
     script.look = lambda record: seen.append(old.read_text())

@@ -126,6 +126,13 @@ def sending(parser: Parser) -> None:
     group.add_argument(
         "--requests-per-minute", type=above(0, 1e9), metavar="N", help="send each provider at most N attempts a minute (no limit)"
     )
+    group.add_argument(
+        "--machine-wide",
+        action="store_const",
+        const=True,
+        help="send a provider no more at once, from all your processes on this machine together, than one may have in flight; "
+        "in the order of asking",
+    )
     group.add_argument("--fail-fast", action="store_true", help="send nothing more once a request has failed")
     group.add_argument("--strict", action="store_true", help="refuse what would be adjusted, and truncated answers")
     group.add_argument(
