@@ -11,11 +11,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_sync.cli import streams
-from llm_sync.cli.underway import Underway
 from llm_sync.client import LLMClient
+
+if TYPE_CHECKING:
+    from llm_sync.cli.underway import Underway
 
 DELAY_S = 0.5  # what takes less is not worth a look
 _EVERY_S = 0.2
@@ -26,20 +28,22 @@ Row = tuple[str, str]
 
 
 @contextmanager
-def shown(client: LLMClient, rows: Callable[[Underway], Sequence[Row]] | None = None) -> Iterator[Underway]:
+def shown(client: LLMClient, rows: Callable[[Underway], Sequence[Row]] | None = None) -> Iterator[None]:
     """Show how a client's requests are doing until the block ends; nothing where nobody looks, or with --quiet.
 
     ``rows`` makes the lines of what is under way; without it, one for each request.
     """
-    underway = Underway()
     if not _looked_at():
-        yield underway
+        yield
         return
+    from llm_sync.cli.underway import Underway
+
+    underway = Underway()
     client.add_listener(underway)
     display = _Display(lambda: (rows or by_request)(underway))
     streams.manner.beside = display.room
     try:
-        yield underway
+        yield
     finally:
         display.end()
         streams.manner.beside = streams.Alone

@@ -114,6 +114,10 @@ def _record(report: _Report) -> dict[str, Any]:
     }
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _show(output: Output, report: _Report, *, online: bool) -> None:
     for problem in report.problems:
         output.write(str(problem))
@@ -121,11 +125,11 @@ def _show(output: Output, report: _Report, *, online: bool) -> None:
         output.write(("warning:", YELLOW), f" {warning}")
     if report.problems:
         return
-    output.write(f"{report.file}: valid ({report.providers} providers, {report.models} models listed)")
+    output.write(f"{report.file}: valid ({_count(report.providers, 'provider')}, {_count(report.models, 'model')} listed)")
     for name, listing in report.listings.items() if online else ():
         if listing.error:
             complain(str(listing.error))
             continue
-        output.write(f"  {name}: answers, {len(listing.models)} models")
+        output.write(f"  {name}: answers, {_count(len(listing.models), 'model')}")
         for model in listing.missing:
             output.write(f"  {name}: {model} is configured, but the provider does not list it")
