@@ -22,6 +22,7 @@ EXEMPT = {
     ("README.md", "$ make demo     # builds and installs into .venv, starts a simulator, sends one prompt to several models"),
     ("README.md", "$ . .venv/bin/activate"),
     ("README.md", "$ export OPENAI_API_KEY=sk-…"),
+    ("concurrency.md", "$ llm-sync status"),
     ("errors.md", "LLMConnectorError"),
     ("migrating.md", "import openai"),
     ("migrating.md", "from openai import OpenAI"),
