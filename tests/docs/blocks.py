@@ -31,6 +31,7 @@ from sybil import Document, Example, Region
 from sybil.parsers.markdown import SkipParser
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
+from llm_sync.cli import main
 from llm_sync.config import ConfigLoader, ConfigValidator
 from llm_sync.errors import ConfigurationError
 from llm_sync.providers.factory import ProviderFactory
@@ -232,6 +233,9 @@ class Page:
         assert ConfigValidator(ProviderFactory.types()).validate_config(config) == []
         assert bool(config.warnings) == (mark == "warned"), f"its warnings: {config.warnings}"
         self._printed = "\n".join(config.warnings)
+        validated = self._folder.parent / "validated.yaml"
+        validated.write_text(text, encoding="utf-8")
+        assert main(["validate", "--no-env", "--quiet", str(validated)]) == 0, "llm-sync validate refuses it"
 
     def _sh(self, block: Block) -> None:
         script = self._folder.parent / "checked.sh"
