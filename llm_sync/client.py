@@ -19,7 +19,7 @@ from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.dispatch.status import ProviderStatus
 from llm_sync.errors import ClientClosedError, ConfigurationError, LLMConnectorError, Problem
-from llm_sync.events import Event, Listener, log_event
+from llm_sync.events import Event, Listener, log_event, log_facts, logger
 from llm_sync.models import Adjustment, ModelListing, ModelRequest, ModelResponse
 from llm_sync.providers.factory import ProviderFactory
 from llm_sync.routing import route
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from llm_sync.machine.status import StatusFile
     from llm_sync.providers.base import LLMProvider
 
-
+_log = logger("client")
 _DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2}|latest)$")  # at the end of a model's name
 
 
@@ -48,15 +48,18 @@ class Endpoint(NamedTuple):
 class ProviderCall:
     """One request on its way through a queue; dispatch runs it, and may tell it to stop."""
 
-    def __init__(self, run: Callable[[CallControl], Any], control: CallControl, model: str = "") -> None:
+    __slots__ = ("_arguments", "_control", "_run", "key", "model")  # thousands may wait
+
+    def __init__(self, run: Callable[..., Any], arguments: tuple[Any, ...], control: CallControl, model: str = "") -> None:
         self._run = run
+        self._arguments = arguments
         self._control = control
         self.key = control.key
         self.model = model
 
     def __call__(self) -> Any:
         """Send the request and give its answer."""
-        return self._run(self._control)
+        return self._run(*self._arguments)
 
     def stop_retrying(self) -> None:
         """No further attempt, no further wait."""
@@ -179,8 +182,9 @@ class LLMClient:
     ) -> Future[ModelResponse]:
         """Queue a request; the future carries the answer or its error, and can be cancelled until it is sent.
 
-        Raises at once what is wrong with the request or its model, ClientClosedError, and QueueFullError when ``max_queue``
-        is reached and ``block`` is False, or no room has come within ``wait_timeout`` seconds.
+        Times and retries as for ``generate``. Raises at once what is wrong with the request or its model, ClientClosedError,
+        and QueueFullError when ``max_queue`` is reached and ``block`` is False, or no room has come within ``wait_timeout``
+        seconds.
         """
         preparation.check_seconds("wait_timeout", wait_timeout)
         name, call = self._call(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
@@ -294,6 +298,7 @@ class LLMClient:
         if not isinstance(request, ModelRequest):
             raise TypeError(f"a request is a ModelRequest, not {type(request).__name__}")
         name, model = route(self.config, request.model)
+        log_facts(_log, "route", asked=request.model, provider=name, model=model)
         entry = self.config.providers[name].entry(model)
         adjustments = [
             Adjustment(switch, asked, None, "the configuration asks for streaming, which llm-sync never does")
@@ -303,11 +308,9 @@ class LLMClient:
         adjustments += stripped
         request = preparation.filled(request, model, entry)
         attempts = preparation.attempt_options(entry.attempts, options)
-        provider = self._endpoint(name).provider
         control = CallControl(next(self._keys))
-        return name, ProviderCall(
-            lambda control: provider.generate_response(request, attempts, control, adjustments), control, model
-        )
+        ask = self._endpoint(name).provider.generate_response
+        return name, ProviderCall(ask, (request, attempts, control, tuple(adjustments)), control, model)
 
     def _endpoint(self, name: str) -> Endpoint:
         found = self._endpoints.get(name)
@@ -371,7 +374,7 @@ class LLMClient:
         provider = self._endpoint(name).provider
         attempts = preparation.attempt_options(self.config.providers[name].attempts, {"timeout": timeout})
         control = CallControl(next(self._keys))
-        return name, ProviderCall(lambda control: provider.list_models(attempts, control), control)
+        return name, ProviderCall(provider.list_models, (attempts, control), control)
 
     def _listing(self, name: str, outcome: list[str] | BaseException) -> ModelListing:
         if isinstance(outcome, LLMConnectorError):

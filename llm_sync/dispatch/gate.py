@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
@@ -95,7 +95,7 @@ class Gate:
             if control.stopped:
                 raise self._stopped()
             self._heed()
-            seconds, reason, cause = self._look(take_turn=False)
+            seconds, reason, cause = self._look(take_turn=self._slot is None)
             if seconds:
                 if cause is not None:
                     if seconds > max_retry_after:
@@ -107,9 +107,11 @@ class Gate:
                 self._tell(Waiting(self._provider, control.key, seconds=seconds, reason=reason))
                 control.wait(min(seconds, threading.TIMEOUT_MAX))
                 continue
-            if self._slot is not None:
-                self._tell(Waiting(self._provider, control.key, reason="slot"))
-            with nullcontext(True) if self._slot is None else self._slot(control, until) as held:
+            if self._slot is None:
+                yield True
+                return
+            self._tell(Waiting(self._provider, control.key, reason="slot"))
+            with self._slot(control, until) as held:
                 if control.stopped:
                     raise self._stopped()
                 # A cool-down may have begun, or another worker taken the turn, while this one waited for the slot.
