@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llm_sync.cli import exits
 from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.output import Output, opened
-from llm_sync.cli.streams import tell
+from llm_sync.cli.streams import note
 from llm_sync.machine.status import publish_command
 from llm_sync.simulator.command import run_command, serve
 from llm_sync.simulator.routes import BASES
@@ -58,10 +58,9 @@ def _announce(output: Output, simulator: Simulator, args: argparse.Namespace) ->
     """The address alone on standard output, for scripts; how to use it on standard error."""
     width = max(map(len, BASES))
     keys = "with the keys given" if args.accept_key else "with any key"
-    tell(f"llm-sync: simulating until Ctrl-C, {keys}; the base_url by type:")
-    for kind, base in BASES.items():
-        tell(f"  {kind:{width}}  {simulator.root}{base}")
+    lines = [f"simulating until Ctrl-C, {keys}; the base_url by type:"]
+    lines += [f"  {kind:{width}}  {simulator.root}{base}" for kind, base in BASES.items()]
     if simulator.ca_path is not None:
-        tell(f"The CA file to trust, as ca_bundle or SSL_CERT_FILE: {simulator.ca_path}")
-    tell("To run a command with a configuration for it: llm-sync simulate -- COMMAND")
+        lines.append(f"The CA file to trust, as ca_bundle or SSL_CERT_FILE: {simulator.ca_path}")
+    note("\n".join([*lines, "To run a command with a configuration for it: llm-sync simulate -- COMMAND"]))
     output.write(simulator.root)
