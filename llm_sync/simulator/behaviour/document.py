@@ -70,7 +70,8 @@ class _Unreadable(Exception):
 
 def read_document(path: str | os.PathLike[str]) -> Document:
     """Read a file; what is wrong with it stands in ``problems``."""
-    name = shown(os.fspath(path))
+    name = str(os.fspath(path))
+    name = name if name.isprintable() else repr(name)[1:-1]
     document = Document(name)
     try:
         with open(path, "rb") as stream:
