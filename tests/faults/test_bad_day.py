@@ -94,10 +94,12 @@ def agree(day: Day) -> None:
         assert all(record.outcome == "expired_keep_alive" for record in records if record not in attempts)
         last = attempts[-1]
         assert told == LASTING.get(last.rules[-1], "answered"), (end, records)
-        # A connection that is reset when it is used again may have expired: the client asks anew without counting that.
-        anew = len(attempts) - end.attempts
-        assert 0 <= anew <= sum(record.rules[-1] == "hung-up" for record in attempts), (end, records)
-        resent += anew + len(records) - len(attempts)
+        # A connection that is closed or reset when it is used again has expired: the client asks anew without counting that.
+        # Where the end comes late, as on a busy machine, it counts.
+        anew = len(records) - end.attempts
+        hung_up = sum(record.rules[-1] == "hung-up" for record in attempts)
+        assert 0 <= anew <= len(records) - len(attempts) + hung_up, (end, records)
+        resent += anew
         if told in ("answered", "truncated"):
             assert (end.usage.input_tokens, end.usage.output_tokens) == (last.input_tokens, last.output_tokens)
     every = [record for records in day.seen.values() for record in records]
