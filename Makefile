@@ -38,7 +38,7 @@ endif
 unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all soak cover check lint types imports format bench man man-check dist clean
+.PHONY: help demo test test-all soak cover check lint types imports format bench reliability man man-check dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -100,6 +100,9 @@ format: $(VENV)/.for-checks ## format the code and mend what lint can mend
 
 bench: $(VENV)/.installed ## measure, and write benchmarks/results/
 	$(PY) benchmarks/start.py --output benchmarks/results/start.json
+
+reliability: $(VENV)/.installed $(VENV)/.for-tests ## meet every fault, and write docs/reliability.md; some five minutes
+	$(PY) tests/faults/reliability.py --output docs/reliability.md
 
 man: $(VENV)/.installed ## build the man page and show it
 	man $(PAGE)

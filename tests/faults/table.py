@@ -245,6 +245,22 @@ def meet(cell: Cell) -> Finding:
     )
 
 
+def held(cell: Cell, found: Finding) -> bool:
+    """Whether a cell came to what its row says, in its time, and left nothing behind."""
+    kind = DOORS[cell.door].kind
+    paid = kind == "generate" and cell.dialect in cell.fault.billed  # listings cost nothing
+    return (
+        found.trouble == []
+        and found.ends == cell.fault.expected(cell.dialect, kind)
+        and found.billed == (found.ends.sent if paid else 0)
+        and found.took <= found.bound + PATIENCE_S
+        and found.after == "answered"
+        and found.streams == 0
+        and found.connections <= 1
+        and (found.threads, found.descriptors or 0) == (0, 0)
+    )
+
+
 def _next(client: LLMClient, simulator: Simulator, fault: Fault) -> str:
     """A good request; after a refused connection, when the port is open again."""
     patience = threading.Event()
