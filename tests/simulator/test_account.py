@@ -162,9 +162,9 @@ def test_two_simulators_may_share_a_log(connect, tmp_path):
 def test_a_log_that_cannot_be_written(tmp_path):
     """Is told before anything starts."""
     with pytest.raises(IsADirectoryError):
-        Simulator(log=tmp_path)
+        Simulator(log=tmp_path).start()
     with pytest.raises(FileNotFoundError):
-        Simulator(log=tmp_path / "no" / "log")
+        Simulator(log=tmp_path / "no" / "log").start()
 
 
 def test_a_full_disk_is_the_simulators_trouble_not_the_clients(connect, tmp_path, monkeypatch):
@@ -174,7 +174,7 @@ def test_a_full_disk_is_the_simulators_trouble_not_the_clients(connect, tmp_path
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with Simulator(log=tmp_path / "log") as simulator:
-        monkeypatch.setattr(simulator._file, "append", full)
+        monkeypatch.setattr(simulator._log.file, "append", full)
         assert connect(simulator).prompt("openai").status == 200
         assert simulator.summary()["providers"]["openai"]["outcomes"] == {"ok": 1}
         assert [error.errno for error in simulator.faults] == [errno.ENOSPC]

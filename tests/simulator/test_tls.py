@@ -163,6 +163,6 @@ def test_without_trustme_it_says_what_to_install(monkeypatch):
     """Before anything is started; nobody else needs it."""
     monkeypatch.setitem(sys.modules, "trustme", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'llm-sync\[simulate\]'"):
-        Simulator(tls=True)
+        Simulator(tls=True).start()
     with Simulator() as simulator:
         assert simulator.root.startswith("http://")

@@ -143,6 +143,8 @@ class Status(Action):
         """A text goes out as it is, anything else as JSON."""
         setting = self.setting
         headers = {name: str(value) for name, value in setting.get("headers", {}).items()}
+        if setting["code"] in (204, 304):  # have none, whoever asks for one: it would be taken for the next answer
+            return Response(setting["code"], b"", tuple(headers.items()))
         if "body" not in setting:
             response = scene.dialect.error(setting["code"], f"The script answers {setting['code']}.")
             return response._replace(headers=with_headers(response.headers, headers))
