@@ -38,7 +38,7 @@ endif
 unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all soak cover check lint types imports format bench docs timelines man man-check dist clean
+.PHONY: help demo test test-all soak cover check lint types imports format bench docs timelines reliability man man-check dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -54,7 +54,7 @@ demo: $(VENV)/.installed ## one prompt to several simulated models, from nothing
 test: $(VENV)/.installed $(VENV)/.for-tests ## build, install, and run the tests against the installation
 	@$(PYTEST) $(PARALLEL) $(PYTEST_ARGS)
 
-soak: TESTS = tests/endings tests/machine tests/soak
+soak: TESTS = tests/endings tests/faults tests/machine tests/soak
 soak: $(VENV)/.installed $(VENV)/.for-tests ## the long tests, some ten minutes, with their figures
 	@$(PYTEST) -m soak -v -rP -o faulthandler_timeout=0 $(PYTEST_ARGS)
 
@@ -107,6 +107,9 @@ docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made in docs/: the 
 
 timelines: $(VENV)/.installed ## measure and draw docs/pictures/ anew; look at them afterwards
 	$(PY) docs/pictures/timelines.py
+
+reliability: $(VENV)/.installed $(VENV)/.for-tests ## meet every fault, and write docs/reliability.md; some five minutes
+	$(PY) tests/faults/reliability.py --output docs/reliability.md
 
 man: $(VENV)/.installed ## build the man page and show it
 	man $(PAGE)

@@ -67,8 +67,8 @@ class RequestLog:
     The newest are kept: at most 100,000, with at most 256 MiB of bodies; the summary counts all.
     """
 
-    def __init__(self, file: LogFile | None = None) -> None:
-        self._file = file
+    def __init__(self) -> None:
+        self.file: LogFile | None = None  # where every request that has ended is written to
         self._changed = threading.Condition()  # guards all below
         self._records: dict[int, RequestRecord] = {}
         self._sizes: dict[int, int] = {}
@@ -133,8 +133,8 @@ class RequestLog:
             output_tokens=spent[1],
         )
         try:
-            if self._file is not None:
-                self._file.append(ended.to_json())
+            if self.file is not None:
+                self.file.append(ended.to_json())
         finally:
             self._count_out(ended)
 
