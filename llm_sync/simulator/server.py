@@ -93,13 +93,13 @@ class Simulator:
             root=lambda: self.root,
             wait=self._stopping.wait,
         )
-        self._lock = threading.Lock()  # guards _connections and _threads
+        self._changed = threading.Condition()  # guards _connections and _threads
         self._connections: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
         self._listener: Listener | None = None
 
     def start(self) -> Self:
-        """Binds the port and serves from threads of its own; returns itself. A simulator starts once."""
+        """Binds the port and serves from threads of its own; returns itself. RuntimeError when it was started before."""
         if self._listener is not None:
             raise RuntimeError("the simulator was started before; make a new one")
         self._listener = Listener(self._port, self._begin, self._answering.fault)
@@ -112,7 +112,7 @@ class Simulator:
         self._answering.let_go()
         if self._listener is not None:
             self._listener.close()
-        with self._lock:
+        with self._changed:
             connections, threads = list(self._connections), list(self._threads)
         for connection in connections:
             with contextlib.suppress(OSError):
@@ -175,20 +175,26 @@ class Simulator:
         """What went wrong inside the simulator: a bug of it, an error raised by ``on_request``, a log that cannot be written."""
         return self._answering.faults
 
-    @property
-    def open_connections(self) -> int:
-        """How many connections it serves now; each has a thread."""
-        with self._lock:
-            return len(self._threads)
-
     def summary(self) -> dict[str, Any]:
         """Counts per provider: requests, statuses, outcomes, highest concurrency, stream attempts, what was billed."""
         return self._log.summary()
+
+    @property
+    def open_connections(self) -> int:
+        """How many there are now."""
+        with self._changed:
+            return len(self._connections)
 
     def wait_for_requests(self, count: int, timeout: float = 10.0, *, ended: bool = False) -> None:
         """Blocks until ``count`` requests in all have arrived (or ended); TimeoutError after ``timeout`` seconds."""
         if not self._log.wait_for(count, timeout, ended=ended):
             raise TimeoutError(f"fewer than {count} requests {'ended' if ended else 'arrived'} within {timeout} s")
+
+    def wait_for_connections(self, at_most: int = 0, timeout: float = 10.0) -> None:
+        """Blocks until no more than ``at_most`` connections are open; TimeoutError after ``timeout`` seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._connections) <= at_most, timeout):
+                raise TimeoutError(f"{len(self._connections)} connections are open after {timeout} s, more than {at_most}")
 
     def hold(self, match: Callable[[RequestRecord], bool] | None = None) -> Hold:
         """Holds requests (those ``match`` is true for) before they are answered; use it in a with statement."""
@@ -201,7 +207,7 @@ class Simulator:
         sock.setblocking(True)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         thread = threading.Thread(target=self._serve, args=(sock,), name="simulator-connection", daemon=True)
-        with self._lock:
+        with self._changed:
             self._connections.add(sock)
             self._threads.add(thread)
         try:
@@ -210,10 +216,11 @@ class Simulator:
             self._end(sock, thread)
 
     def _end(self, sock: socket.socket, thread: threading.Thread) -> None:
-        with self._lock:
+        sock.close()
+        with self._changed:
             self._connections.discard(sock)
             self._threads.discard(thread)
-        sock.close()
+            self._changed.notify_all()
 
     def _serve(self, sock: socket.socket) -> None:
         try:
@@ -272,10 +279,14 @@ class Simulator:
             return sock
         sock.settimeout(self._read_timeout)
         secured = self._certificate.wrap(sock)
-        with self._lock:
+        with self._changed:
             self._connections.discard(sock)
             self._connections.add(secured)
-        if self._stopping.is_set():
-            raise ConnectionAbortedError("the simulator stops")
-        secured.do_handshake()
+        try:
+            if self._stopping.is_set():
+                raise ConnectionAbortedError("the simulator stops")
+            secured.do_handshake()
+        except OSError:
+            self._end(secured, threading.current_thread())
+            raise
         return secured
