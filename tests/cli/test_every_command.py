@@ -30,6 +30,7 @@ ROWS = {
     "show": Row(["CONFIG"], []),
     "validate": Row(["CONFIG"], []),
     "init": Row(["NEW"], []),
+    "status": Row([]),
     "simulate": Row(["--", sys.executable, "-c", ""], prints=False),
     "completion": Row(["bash"]),
 }
