@@ -19,6 +19,7 @@ ERRORS: dict[str, dict[int, Any]] = {
         500: {"type": "error", "error": {"type": "api_error", "message": "Broken"}, "request_id": "req_1"},
     },
     "gemini": {
+        401: {"error": {"code": 401, "message": "Bad token", "status": "UNAUTHENTICATED"}},
         429: {"error": {"code": 429, "message": "Slow down", "status": "RESOURCE_EXHAUSTED"}},
         500: {"error": {"code": 500, "message": "Broken", "status": "INTERNAL"}},
     },

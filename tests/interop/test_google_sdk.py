@@ -119,10 +119,15 @@ def test_refused_keys_and_models(simulator: Simulator, client: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "word"), [(429, errors.ClientError, "RESOURCE_EXHAUSTED"), (500, errors.ServerError, "INTERNAL")]
+    ("status", "error", "word"),
+    [
+        (401, errors.ClientError, "UNAUTHENTICATED"),
+        (429, errors.ClientError, "RESOURCE_EXHAUSTED"),
+        (500, errors.ServerError, "INTERNAL"),
+    ],
 )
 def test_trouble(failing: Any, client: Any, status: int, error: type[errors.APIError], word: str) -> None:
-    """429 and 500 too."""
+    """A refused token, 429 and 500 too."""
     with pytest.raises(error) as caught:
         client(failing("gemini", status)).models.generate_content(model=MODEL, contents="Say hello")
     assert (caught.value.code, caught.value.status) == (status, word)
