@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llm_sync import preparation
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 
 _DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2}|latest)$")  # at the end of a model's name
+
+
+Around = Callable[[Callable[[CallControl], ModelResponse], CallControl], Any]
+"""``around(send, control)``: what is done in place of ``send(control)``."""
 
 
 class Endpoint(NamedTuple):
@@ -278,8 +283,14 @@ class LLMClient:
         except LLMConnectorError as error:
             return error
 
-    def _call(self, request: ModelRequest, **options: Any) -> tuple[str, ProviderCall]:
-        """Where a request goes and the call that sends it; raises what is wrong with it before anything is queued."""
+    def _call(
+        self, request: ModelRequest, *, around: Around | None = None, changed: Iterable[Adjustment] = (), **options: Any
+    ) -> tuple[str, ProviderCall]:
+        """Where a request goes and the call that sends it; raises what is wrong with it before anything is queued.
+
+        ``around`` runs on the worker in place of the sending, which it is handed, with the request's control; what it gives
+        is the outcome. ``changed``: adjustments made before. ``options`` replace fields of AttemptOptions.
+        """
         if not isinstance(request, ModelRequest):
             raise TypeError(f"a request is a ModelRequest, not {type(request).__name__}")
         name, model = route(self.config, request.model)
@@ -288,15 +299,26 @@ class LLMClient:
             Adjustment(switch, asked, None, "the configuration asks for streaming, which llm-sync never does")
             for switch, asked in entry.stripped.items()
         ]
+        adjustments += changed
         request, stripped = preparation.without_switches(request, name, strict=self._strict_streaming)
         adjustments += stripped
         request = preparation.filled(request, model, entry)
         attempts = preparation.attempt_options(entry.attempts, options)
         provider = self._endpoint(name).provider
-        control = CallControl(next(self._keys))
-        return name, ProviderCall(
-            lambda control: provider.generate_response(request, attempts, control, adjustments), control, model
-        )
+
+        def send(control: CallControl) -> ModelResponse:
+            return provider.generate_response(request, attempts, control, adjustments)
+
+        run = send if around is None else partial(around, send)
+        return name, ProviderCall(run, CallControl(next(self._keys)), model)
+
+    def _submit_around(self, request: ModelRequest, around: Around, **options: Any) -> Future[Any]:
+        """For batches, which keep their journal on the worker: as ``submit``, with what ``_call`` takes; it never waits.
+
+        Raises QueueFullError where ``max_queue`` requests wait.
+        """
+        name, call = self._call(request, around=around, **options)
+        return self._manager.submit(name, call, block=False)
 
     def _endpoint(self, name: str) -> Endpoint:
         found = self._endpoints.get(name)

@@ -1,0 +1,11 @@
+"""Batches: thousands of requests to any models, their outcomes in input order, killed and resumed at any moment.
+
+``run`` does it all. ``source`` and ``forms`` read any input; ``questions`` make requests of its lines; ``slots`` is the
+index of eight bytes a request; ``journal`` and ``outcomes`` are what is written, ``earlier`` and ``plan`` what is made of it
+the next time; ``lanes`` and ``sending`` ask; ``finishing`` puts it in order.
+"""
+
+from llm_sync.batch.running import run
+from llm_sync.batch.summary import LaneView, Snapshot, Summary
+
+__all__ = ["LaneView", "Snapshot", "Summary", "run"]
