@@ -82,6 +82,7 @@ setup(
     extras_require={
         "google": ["google-auth>=2.20"],
         "schema": ["jsonschema>=4.18"],
+        "simulate": ["trustme>=1.1"],  # simulate --tls: a certificate takes a few lines with it, and hundreds without
         "test": [
             "argparse-manpage[setuptools]>=4.8",
             "build>=1.2",
@@ -91,6 +92,7 @@ setup(
             "pytest>=8.2",
             "pytest-cov>=6.0",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "responses>=0.25",
             "setuptools>=77",
             "trustme>=1.1",
@@ -107,7 +109,7 @@ setup(
     packages=[*find_packages(include=["llm_sync", "llm_sync.*"]), "llm_sync.config.llms"],
     # The example configs stand at the top of the checkout and beside llm_sync/config/ in an installation.
     package_dir={"llm_sync.config.llms": "config/llms"},
-    package_data={"llm_sync.config.llms": ["*.yaml"]},  # py.typed goes along by itself
+    package_data={"llm_sync.config.llms": ["*.yaml"], "llm_sync.simulator": ["scripts/*.yaml"]},  # py.typed goes along by itself
     # Other packages add dialects under the entry-point group "llm_sync.providers"; this one registers its own by name.
     entry_points={"console_scripts": ["llm-sync = llm_sync.cli:main"]},
     cmdclass={

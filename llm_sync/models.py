@@ -6,7 +6,6 @@ Thread rules: all of them are immutable after construction and may be shared bet
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -57,9 +56,10 @@ class Message:
             raise InvalidRequestError(f"message role {self.role!r} is unknown", guidance=f"Use one of {', '.join(ROLES)}.")
         if self.content is not None:
             values.check_text("message content", self.content)
-        _set(self, "images", values.images("images", self.images))
-        calls = tuple(_tool_call(call) for call in values.listed("tool_calls", self.tool_calls))
-        _set(self, "tool_calls", calls)
+        if self.images != ():
+            _set(self, "images", values.images("images", self.images))
+        if self.tool_calls != ():
+            _set(self, "tool_calls", tuple(_tool_call(call) for call in values.listed("tool_calls", self.tool_calls)))
         if self.tool_call_id is not None:
             values.check_text("tool_call_id", self.tool_call_id)
         for name, role in (("images", "user"), ("tool_calls", "assistant"), ("tool_call_id", "tool")):
@@ -67,7 +67,7 @@ class Message:
                 raise InvalidRequestError(f"a {self.role} message has {name}", guidance=f"Only {role} messages carry {name}.")
         if self.role == "tool" and not self.tool_call_id:
             raise InvalidRequestError("a tool message has no tool_call_id", guidance="Give the id of the ToolCall it answers.")
-        if not (self.content and self.content.strip()) and not self.images and not calls and self.role != "tool":
+        if not (self.content and self.content.strip()) and not self.images and not self.tool_calls and self.role != "tool":
             raise InvalidRequestError(f"a {self.role} message is empty", guidance="Give it text, an image or tool calls.")
 
 
@@ -129,8 +129,10 @@ class ModelRequest:
         values.check_integer("seed", self.seed, None)
         if self.stop_sequences is not None:
             _set(self, "stop_sequences", values.stop_sequences(self.stop_sequences))
-        _set(self, "images", values.images("images", self.images))
-        _set(self, "tools", tuple(values.mapping("tools", tool) for tool in values.listed("tools", self.tools)))
+        if self.images != ():
+            _set(self, "images", values.images("images", self.images))
+        if self.tools != ():
+            _set(self, "tools", tuple(values.mapping("tools", tool) for tool in values.listed("tools", self.tools)))
         if self.tool_choice is not None and not isinstance(self.tool_choice, (str, Mapping)):
             raise InvalidRequestError(f"tool_choice is a {values.kind(self.tool_choice)}", guidance="Give a string or a mapping.")
         if self.provider_specific is None:
@@ -142,17 +144,23 @@ class ModelRequest:
         if self.id is not None and (isinstance(self.id, bool) or not isinstance(self.id, (str, int))):
             raise InvalidRequestError(f"id is a {values.kind(self.id)}", guidance="Give a string or a whole number.")
 
-    def detached(self) -> ModelRequest:
-        """A copy that shares no mutable part with what the caller still holds; mappings become dicts.
+    def detached(self, **changes: Any) -> ModelRequest:
+        """A copy with ``changes`` that shares no mutable part with what the caller still holds; mappings become dicts.
 
-        Raises InvalidRequestError where a part holds what JSON cannot.
+        ``changes``: fields that are checked already, as those of the request are: nothing is checked again. Raises
+        InvalidRequestError where a part holds what JSON cannot.
         """
-        fresh = copy.copy(self)
+        fresh: ModelRequest = object.__new__(type(self))
+        fields = fresh.__dict__
+        fields.update(self.__dict__)
+        fields.update(changes)
         for name in ("response_schema", "tool_choice", "provider_specific"):
-            _set(fresh, name, values.plain(name, getattr(self, name)))
-        _set(fresh, "tools", tuple(values.plain("tools", tool) for tool in self.tools))
-        if self.messages and any(message.tool_calls for message in self.messages):
-            _set(fresh, "messages", tuple(_detached(message) for message in self.messages))
+            if fields[name] is not None:
+                fields[name] = values.plain(name, fields[name])
+        if fields["tools"]:
+            fields["tools"] = tuple(values.plain("tools", tool) for tool in fields["tools"])
+        if fields["messages"] and any(message.tool_calls for message in fields["messages"]):
+            fields["messages"] = tuple(_detached(message) for message in fields["messages"])
         return fresh
 
     def conversation(self) -> tuple[Message, ...]:

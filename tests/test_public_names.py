@@ -18,10 +18,10 @@ OPTIONS = "timeout=None, deadline=None, max_retries=None, wait_timeout=None"
 SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
     "llm_sync.generate": (llm_sync.generate, "(prompt=None, model=None, *, config=None, **options)"),
     "llm_sync.close": (llm_sync.close, "(cancel_pending=False)"),
-    "LLMClient": (LLMClient, "(config, *, strict=False, strict_streaming=False)"),
+    "LLMClient": (LLMClient, "(config, *, strict=False, strict_streaming=False, publish_status=False)"),
     "LLMClient.from_config": (
         LLMClient.from_config,
-        "(name_or_path=None, *, config_dir=None, strict=False, strict_streaming=False)",
+        "(name_or_path=None, *, config_dir=None, strict=False, strict_streaming=False, publish_status=False)",
     ),
     "LLMClient.generate": (LLMClient.generate, f"(self, prompt=None, model=None, *, {OPTIONS}, **request_fields)"),
     "LLMClient.generate_response": (LLMClient.generate_response, f"(self, request, *, {OPTIONS})"),
@@ -33,6 +33,7 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
     "LLMClient.map": (LLMClient.map, "(self, requests, *, window=256, return_exceptions=False)"),
     "LLMClient.list_all_models": (LLMClient.list_all_models, "(self, *, timeout=None)"),
     "LLMClient.status": (LLMClient.status, "(self)"),
+    "LLMClient.add_listener": (LLMClient.add_listener, "(self, listener)"),
     "LLMClient.check_providers": (LLMClient.check_providers, "(self, names)"),
     "LLMClient.close": (LLMClient.close, "(self, cancel_pending=False, *, grace=None)"),
     "ToolCall": (ToolCall, "(id, name, arguments, raw_arguments='')"),

@@ -118,7 +118,7 @@ class Sender:
         began = time.monotonic()
         attempts = 0
         while True:
-            outcome = _outcome(send, control)
+            outcome = _outcome(send)
             attempts += outcome.attempts or 0
             if isinstance(outcome, ClientClosedError):
                 return self._taken_back(slot, asked, outcome, control)
@@ -152,10 +152,10 @@ class Sender:
         return Ended(slot, str(asked.key.provider), told, place, attempts, elapsed)
 
 
-def _outcome(send: Any, control: CallControl) -> ModelResponse | LLMConnectorError:
+def _outcome(send: Any) -> ModelResponse | LLMConnectorError:
     """The answer, or the error that came instead: whatever it is, it is this request's outcome."""
     try:
-        answer: ModelResponse = send(control)
+        answer: ModelResponse = send()
         return answer
     except LLMConnectorError as error:
         return error

@@ -262,6 +262,8 @@ def _events(text: str) -> Iterator[Any]:
         begun = (
             f" begun in line {error.context_mark.line + 1}," if error.context_mark and error.context_mark.line + 1 != line else ""
         )
+        if "nesting depth" in str(error.problem):  # newer libyaml scans ahead, and stops before an event is made
+            raise _Wrong(f"the file is nested more than {MOST_DEPTH} deep", line) from None
         message = f"{error.context or ''}{begun} {error.problem or ''}".strip()
         near = lines[max(0, line - 2) : line]
         hint = None

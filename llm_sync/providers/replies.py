@@ -143,7 +143,7 @@ class ReplyReader(Dialect):
         if STREAM_ONLY.search(fault.message):
             return errors.StreamingNotSupportedError(fault.message, status=fault.status, guidance=_STREAM_GUIDANCE)
         kind = self._classify(fault, reply.headers)
-        hint = retry_hint(reply.headers, body)
+        hint = retry_hint(reply.headers if reply.status >= 300 else {}, body)  # some send retry-after with every 200
         retryable = is_retryable(kind, fault, reply.headers.get("x-should-retry"))
         error = kind(
             fault.message,

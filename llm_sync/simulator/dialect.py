@@ -7,21 +7,28 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from llm_sync.simulator.http1 import HTTPRequest
 from llm_sync.simulator.streams import stream_switch
+
+if TYPE_CHECKING:
+    from llm_sync.simulator.behaviour.deliveries import Delivery
 
 JSON_TYPE = (("content-type", "application/json"),)
 
 
 class Response(NamedTuple):
-    """What goes back. ``body``: bytes as they are, or a document to be written as JSON; ``tokens``: (input, output) billed."""
+    """What goes back. ``body``: bytes as they are, or a document to be written as JSON; ``tokens``: (input, output) billed.
+
+    ``delivery``: how a script lets it travel, where that is not the usual way.
+    """
 
     status: int
     body: Any
     headers: tuple[tuple[str, str], ...] = JSON_TYPE
     tokens: tuple[int, int] | None = None
+    delivery: Delivery | None = None
 
     def content(self) -> bytes:
         """The body's bytes."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.cookiejar
+from collections.abc import Mapping
 from typing import Any
 
 import requests
 import requests.adapters
 
 from llm_sync.transport import tls
-from llm_sync.transport.pool import POOL_CLASSES
+from llm_sync.transport.pool import POOL_CLASSES, DeadlinePool
 
 _MOST_POOLS = 256  # URLs whose pool is remembered
 
@@ -24,6 +25,12 @@ class PooledSession(requests.Session):
         self.mount("https://", adapter)
         self.mount("http://", adapter)
         self.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=()))
+
+    def pool_of(self, request: requests.PreparedRequest, settings: Mapping[str, Any]) -> DeadlinePool:
+        """The connections that ``send`` would use for ``request``."""
+        adapter: Any = self.get_adapter(str(request.url))
+        pool: DeadlinePool = adapter.get_connection_with_tls_context(request, settings["verify"], proxies=settings["proxies"])
+        return pool
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None: Session.send would read a redirect's whole body, however large, and look into netrc for its target."""

@@ -128,6 +128,7 @@ def environment() -> Callable[..., dict[str, str]]:
 
 def _environment(**more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV_", "COVERAGE_", "LLM_SYNC"))}
+    kept["LLM_SYNC_RUNTIME_DIR"] = os.environ["LLM_SYNC_RUNTIME_DIR"]  # this test run's, see the conftest above
     return {**kept, "PYTHONPATH": str(Path(llm_sync.__file__).parents[1]), "CLI_TEST_KEY": KEY, **more}
 
 
