@@ -34,8 +34,11 @@ class Records:
         """Every line of the finished output, with its place."""
         if self._output is not None:
             place = 0
-            self._output.seek(0)
-            while line := self._output.readline():
+            while True:
+                self._output.seek(place)  # whoever is handed a line may look at others
+                line = self._output.readline()
+                if not line:
+                    return
                 yield place, line
                 place += len(line)
 

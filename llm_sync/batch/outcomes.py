@@ -187,7 +187,8 @@ def head_of_record(content: bytes) -> Head | None:
         return None
     if response is None:
         kind = error["type"]
-        again = kind in _ACCOUNT or (error["retryable"] is True and not unsure)
+        timed_out = kind == "RequestTimeoutError" and error["status"] is None and unsure > 0
+        again = kind in _ACCOUNT or (error["retryable"] is True and not timed_out)
         return Head(*key, *hashes, kind, again, unsure, *_billed(ours))
     usage = response["usage"]
     kind = TRUNCATED if response["truncated"] else ANSWERED

@@ -53,7 +53,7 @@ class Plan:
     moved: int = 0
     replaced: list[Entry] = field(default_factory=list)
     renamed: int = 0
-    stray_settings: Counter[str] = field(default_factory=Counter)
+    stray_settings: Counter[tuple[str, Route]] = field(default_factory=Counter)
     stray_models: int = 0
 
 
@@ -129,7 +129,8 @@ class Planner:
         options = self._work.options
         strange = place is not None and head.settings != self._work.settings_of(place)
         if head.answered:
-            self._plan.stray_settings[head.settings] += strange
+            if strange and place is not None:
+                self._plan.stray_settings[head.settings, place] += 1
             return True
         timed_out = head.outcome == "RequestTimeoutError" and options.retry_timeouts is True
         return not (strange or head.again or timed_out or options.retry_failed)
@@ -163,6 +164,7 @@ class Planner:
                 work.slots.set(slot, entry)
             return
         place = question.route
+        work.settings_of(place)
         plan.renamed += work.selection.models is not None and said.get("model", said.get("body")) is not None
         key = (content, work.routes.number(*place))
         if self._displaced.get(key):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llm_sync.batch.plan import BadLine, Plan
 from llm_sync.errors import ConfigurationError, InvalidRequestError, LLMConnectorError
+from llm_sync.routing import Route
 
 MOST_TOLD = 20  # bad lines told by number
 _LONGEST = 60  # characters of a setting that are shown
@@ -38,17 +39,15 @@ def strays(elsewhere: int, plan: Plan) -> InvalidRequestError | None:
 
 
 def changed_settings(
-    plan: Plan, known: Mapping[str, Mapping[str, Any]], current: Mapping[str, Mapping[str, Any]]
+    plan: Plan, known: Mapping[str, Mapping[str, Any]], current: Callable[[Route], Mapping[str, Any]]
 ) -> ConfigurationError | None:
-    """Answers given under other settings; ``known`` and ``current``: settings by hash, as they were and as they are."""
+    """Answers given under other settings. ``known``: earlier ones by hash; ``current``: what a model's are now."""
     count = plan.stray_settings.total()
     if not count:
         return None
-    before = next((known[name] for name in plan.stray_settings if name in known), None)
-    now = next(iter(current.values()), None)
-    differences = _differences(before, now) if before and now else ""
+    told = [_differences(known[name], current(place)) for name, place in plan.stray_settings if name in known]
     return ConfigurationError(
-        f"{count} answers were given under other settings than this run's{differences}",
+        f"{count} answers were given under other settings than this run's{told[0] if told else ''}",
         guidance="Go back to those, keep the answers with --allow-changed-settings (allow_changed_settings=True), "
         "or start anew with --restart (restart=True).",
     )

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from llm_sync.batch import outcomes, refusals
-from llm_sync.batch.earlier import Earlier, Records
+from llm_sync.batch import refusals
+from llm_sync.batch.earlier import Earlier
 from llm_sync.batch.finishing import finish
 from llm_sync.batch.journal import Journal
 from llm_sync.batch.lanes import Lanes
-from llm_sync.batch.outcomes import Head
-from llm_sync.batch.plan import BadLine, Plan, Planner
-from llm_sync.batch.questions import Questions
-from llm_sync.batch.routes import Routes
-from llm_sync.batch.selection import Selection
-from llm_sync.batch.slots import IN_JOURNAL, Entry, Slots
-from llm_sync.batch.source import Input, open_source
+from llm_sync.batch.plan import Plan, Planner
+from llm_sync.batch.preparing import BadLines, checked_output, opened, read_earlier, refuse
+from llm_sync.batch.source import Input
 from llm_sync.batch.summary import Snapshot, Summary
 from llm_sync.batch.work import DAY_S, Options, Work
 from llm_sync.client import LLMClient
-from llm_sync.errors import InvalidRequestError
 from llm_sync.events import logger
-from llm_sync.routing import route
 
 _MOST_LISTED = 1000  # possibly billed requests that the summary names
 
@@ -61,9 +54,32 @@ def run(
     give_up_after: int = 10,
     progress: Progress | None = None,
 ) -> Summary:
-    """Ask every request of an input; write the outcomes, in its order, to ``output``.
+    """Ask every request of an input, all providers at once, and write the outcomes in the input's order to ``output``.
 
-    TO BE WRITTEN
+    ``requests``: a path (gzip by its name; "-" is standard input), an open file, or an iterable of ModelRequests, mappings of
+    their fields, or prompts. A file's lines are JSON objects of those fields, or requests of OpenAI's batch files (the output
+    is like OpenAI's results then); with ``text`` each is a prompt; with ``template`` they are rows of CSV whose values go
+    where it says ``{column}``. ``output``: a path, gzip by its name; docs/batch.md describes the records.
+
+    While it runs, ``output``.part is its journal, which a second run on the same output is refused by. Killed or stopped, the
+    same call goes on where it was: what has an answer is not sent again. The output appears when everything has an outcome.
+
+    ``models``: each line goes to each of these, whatever it says itself. ``fields``: fields of ModelRequest for lines that say
+    nothing of them. ``limit``: only the first so many lines. ``shard``: (I, N) takes every N-th line from the I-th on.
+    ``restart``: begin anew, the old journal is kept as ``output``.part.old. ``skip_bad_lines``: a line that cannot be sent is
+    a failure, instead of keeping the run from beginning. ``retry_failed``: ask all failures of earlier runs anew, not only
+    those that may pass. ``retry_timeouts``: send again what timed out, though it may be billed twice (None: where the
+    configuration says so). ``allow_changed_settings``: keep answers given under other settings. ``timeout``, ``deadline``
+    (seconds) and ``max_retries`` as for LLMClient's calls; the deadline begins anew after a cool-down. ``max_cool_down``:
+    seconds that a provider may ask to be left alone; it is waited for. ``give_up_after``: so many failures in a row for want
+    of a key, a permission or credit, and a provider is sent nothing more (0: never). ``progress`` is called with a Snapshot a
+    few times a second, in the calling thread.
+
+    One output by one call at a time; the client may be used by others meanwhile, and is not closed. Ctrl-C (any exception in
+    the calling thread) stops sending, gives what is in flight 5 s, and is raised; all that was answered is in the journal.
+    Raises InvalidRequestError for an input, a line or an option that cannot be, and where answers that are there would be lost;
+    ConfigurationError for changed settings; AuthenticationError for a key that is missing; LLMConnectorError when the journal
+    is another process's, and, saying where the answers are, when it cannot be written; OSError for files that cannot be opened.
     """
     options = Options(
         models=tuple(models),
@@ -144,71 +160,6 @@ class _Run:
         return refusals.unwritable(self._journal.path, self._journal.failure, rescued)
 
 
-class BadLines:
-    """The lines that cannot be sent: told, and failures each where they may be skipped (then there is a journal)."""
-
-    def __init__(self, work: Work, journal: Journal | None) -> None:
-        self._work = work
-        self._journal = journal
-        self._first: list[BadLine] = []
-        self._last = 0
-        self.count = 0
-
-    def add(self, line: BadLine) -> tuple[Head, Entry] | None:
-        """Take in one; its outcome, where it gets one."""
-        if line.number != self._last:  # each once, however many models are asked
-            self._last = line.number
-            self.count += 1
-            if self.count <= refusals.MOST_TOLD:
-                self._first.append(line)
-        if not self._work.options.skip_bad_lines:
-            return None
-        _log.warning("line %d of %s is skipped: %s", line.number, self._work.source.name, line.error)
-        models = self._work.selection.models
-        place = (None, None) if models is None else models[line.slot % len(models)]
-        asked = self._work.asked(line.slot, line.line, place, id=line.id)
-        told = outcomes.head(asked, line.error)
-        where = 0
-        if self._journal is not None:
-            where = self._journal.add(outcomes.journal_line(told, outcomes.record_of(asked, line.error, told)))
-            if where < 0:
-                raise self._journal.failure or OSError()
-        return told, Entry(IN_JOURNAL, self._work.routes.number(*place), where)
-
-    def refuse(self) -> None:
-        """Raise InvalidRequestError where there are any, unless they may be skipped."""
-        if self.count and not self._work.options.skip_bad_lines:
-            raise refusals.bad_lines(self._first, self.count, self._work.source.name)
-
-
-def refuse(work: Work, plan: Plan, earlier: Earlier) -> None:
-    """Raise what keeps a run from sending anything."""
-    stray = refusals.strays(earlier.elsewhere, plan)
-    if stray is not None:
-        raise stray
-    if not work.options.allow_changed_settings:
-        changed = refusals.changed_settings(plan, earlier.settings, work.settings())
-        if changed is not None:
-            raise changed
-    work.client.check_providers(name for name, count in plan.to_send.items() if count)
-
-
-def checked_output(output: str | os.PathLike[str], requests: Input) -> str:
-    """The path of an output, links followed. Raises InvalidRequestError for one that cannot be, OSError for a missing folder."""
-    path = os.path.realpath(output)
-    if not os.fspath(output) or os.path.basename(os.fspath(output)) == "":
-        raise InvalidRequestError(f"the output {os.fspath(output)!r} is no name", guidance="Name a file.")
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise InvalidRequestError(
-                f"the output {path!r} is no ordinary file", guidance="Name a file: it is replaced at the end."
-            )
-        if isinstance(requests, (str, os.PathLike)) and os.fspath(requests) != "-" and os.path.samefile(requests, path):
-            raise InvalidRequestError(f"the output {path!r} is the input, too", guidance="Name another file.")
-    os.stat(os.path.dirname(path))
-    return path
-
-
 @contextlib.contextmanager
 def _journal(part: str, restart: bool) -> Iterator[Journal]:
     """The journal, held; one that holds nothing is gone at the end."""
@@ -223,34 +174,6 @@ def _journal(part: str, restart: bool) -> Iterator[Journal]:
         if not journal.holds_lines and journal.is_at_its_path():
             journal.remove()
         journal.close()
-
-
-@contextlib.contextmanager
-def opened(options: Options, client: LLMClient, requests: Input, output: str) -> Iterator[Work]:
-    """The parts of a run. Raises OSError and InvalidRequestError for an input that cannot be read."""
-    folder = os.path.dirname(output)
-    models = tuple(route(client.config, model) for model in options.models) or None
-    if models is not None and len(set(models)) < len(models):
-        raise InvalidRequestError("a model is named twice", guidance="Name each once; each gets every line.")
-    selection = Selection.of(options.shard, options.limit, models)
-    form = options.form()
-    questions = Questions(client.config, options.fields)
-    with contextlib.ExitStack() as ending:
-        source = ending.enter_context(contextlib.closing(open_source(requests, folder)))
-        form.begin(source)
-        slots = ending.enter_context(contextlib.closing(Slots(folder)))
-        finished = output if not options.restart else None
-        records = ending.enter_context(contextlib.closing(Records(finished, f"{output}.part", folder)))
-        yield Work(options, client, source, form, questions, selection, slots, Routes(), records)
-
-
-def read_earlier(work: Work, output: str) -> Earlier:
-    """What earlier runs left. Raises OSError, LLMConnectorError."""
-    earlier = Earlier(work.selection, work.slots, work.routes, work.records)
-    earlier.read_output(output)
-    if os.path.exists(f"{output}.part"):
-        earlier.read_journal(f"{output}.part")
-    return earlier
 
 
 def _summary(output: str, plan: Plan, earlier: Earlier, lanes: Lanes, complete: bool, skipped: int, seconds: float) -> Summary:

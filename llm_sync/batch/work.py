@@ -84,14 +84,15 @@ class Work:
         """The hash of what answers of a model depend on beside their line."""
         found = self._hashes.get(place)
         if found is None:
-            found = self._hashes[place] = settings_hash(self._settings(place))
+            found = self._hashes[place] = settings_hash(self.settings_for(place))
         return found
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """What answers of the models seen so far depend on, by its hash."""
-        return {name: self._settings(place) for place, name in self._hashes.items()}
+        return {name: self.settings_for(place) for place, name in self._hashes.items()}
 
-    def _settings(self, place: Route) -> dict[str, Any]:
+    def settings_for(self, place: Route) -> dict[str, Any]:
+        """What answers of a model depend on beside their line."""
         return self.questions.settings(place, self.options.form_settings())
 
     def model(self, slot: int) -> str | None:
