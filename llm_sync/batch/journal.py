@@ -161,7 +161,8 @@ class Journal:
                     file.write(b"\n")
             file.writelines(self.unwritten)
             file.flush()
-            os.fsync(file.fileno())
+            with contextlib.suppress(OSError):
+                os.fsync(file.fileno())
         self.unwritten.clear()
         return path
 

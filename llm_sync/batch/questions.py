@@ -67,11 +67,13 @@ class Questions:
         custom_id, body = line["custom_id"], line["body"]
         if not isinstance(custom_id, str):
             raise InvalidRequestError(f"custom_id is a {type(custom_id).__name__}", guidance="Give a string.")
+        if not isinstance(body, Mapping):
+            raise InvalidRequestError(f"the body is a {type(body).__name__}", guidance="Give an object.")
         if line["method"] != "POST" or line["url"] != _URL:
             raise InvalidRequestError(
                 f"the line asks for {line['method']} {line['url']}", guidance=f"Only POST {_URL} can be sent to any provider."
             )
-        place = self._place(body.get("model") if model is None and isinstance(body, Mapping) else model)
+        place = self._place(body.get("model") if model is None else model)
         native = speaks_chat(self._config.providers[place.provider].type)
         name = f"{place.provider}/{place.model}"
         found = chat_request(body, native=native, strict=self._strict, model=name, request_id=custom_id)

@@ -19,8 +19,8 @@ def bad_lines(lines: Sequence[BadLine], count: int, source: str) -> InvalidReque
     more = f"\n  and {count - MOST_TOLD} more" if count > MOST_TOLD else ""
     what = "one line" if count == 1 else f"{count} lines"
     return InvalidRequestError(
-        f"{what} of {source} cannot be sent, so nothing is:\n{told}{more}\n",
-        guidance="Mend them, or leave them out with --skip-bad-lines (skip_bad_lines=True): they are failures then.",
+        f"{what} of {source} cannot be sent, so nothing is. Mend them, or let them be failures with --skip-bad-lines "
+        f"(skip_bad_lines=True):\n{told}{more}"
     )
 
 
@@ -64,18 +64,20 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def unwritable(part: str, error: OSError, rescued: str | None) -> LLMConnectorError:
-    """The journal cannot be written any more. ``rescued``: the file that holds what it does not."""
-    reason = error.strerror or str(error)
-    if rescued is None:
+def unwritable(part: str, error: OSError, rescued: str | None = None, *, logged: bool = False) -> LLMConnectorError:
+    """The journal cannot be written any more. ``rescued``: the file that holds what it does not; ``logged``: the log does."""
+    what = f"{part!r} cannot be written: {error.strerror or error}. Nothing more was sent"
+    if rescued is not None:
         return LLMConnectorError(
-            f"{part!r} cannot be written: {reason}. Nothing more was sent, and all that was answered is in it",
-            guidance="Mend that and run the same command again.",
+            f"{what}; answers that it does not hold are in {rescued!r}",
+            guidance=f"Mend that, add them with: cat {rescued} >>{part}, and run the same command again.",
         )
-    return LLMConnectorError(
-        f"{part!r} cannot be written: {reason}. Nothing more was sent; answers that it does not hold are in {rescued!r}",
-        guidance=f"Mend that, add them with: cat {rescued} >>{part}, and run the same command again.",
-    )
+    if logged:
+        return LLMConnectorError(
+            f"{what}; answers that it does not hold are logged above, as no other file can be written either",
+            guidance=f"Mend that, add those lines to {part}, and run the same command again.",
+        )
+    return LLMConnectorError(f"{what}, and all that was answered is in it", guidance="Mend that and run the same command again.")
 
 
 def unfinished(output: str, error: OSError) -> LLMConnectorError:

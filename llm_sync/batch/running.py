@@ -152,12 +152,20 @@ class _Run:
 
     def _rescued(self, error: OSError) -> Exception:
         """What to raise when something cannot be written: first, no answer is lost."""
-        if not self._journal.is_at_its_path():
-            return refusals.lost(self._journal.path, self._journal.rescue())
-        if self._journal.failure is None:
+        journal = self._journal
+        here = journal.is_at_its_path()
+        if here and journal.failure is None:
             return refusals.unfinished(self._output, error)
-        rescued = None if self._journal.write_again() else self._journal.rescue()
-        return refusals.unwritable(self._journal.path, self._journal.failure, rescued)
+        if here and journal.write_again():
+            return refusals.unwritable(journal.path, journal.failure or error)
+        try:
+            rescued = journal.rescue()
+        except OSError as failure:
+            for line in journal.unwritten:  # nowhere to go but to whoever reads the log
+                _log.error("not saved: %s", line.decode("utf-8").rstrip())
+            journal.unwritten.clear()
+            return refusals.unwritable(journal.path, failure, logged=True)
+        return refusals.unwritable(journal.path, error, rescued) if here else refusals.lost(journal.path, rescued)
 
 
 @contextlib.contextmanager
@@ -172,7 +180,8 @@ def _journal(part: str, restart: bool) -> Iterator[Journal]:
         yield journal
     finally:
         if not journal.holds_lines and journal.is_at_its_path():
-            journal.remove()
+            with contextlib.suppress(OSError):
+                journal.remove()
         journal.close()
 
 

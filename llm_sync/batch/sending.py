@@ -9,7 +9,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from llm_sync.batch.journal import Journal
+from llm_sync.batch.journal import Journal, line_of
 from llm_sync.batch.outcomes import Asked, Head, head, journal_line, record_of, with_attempts
 from llm_sync.batch.plan import LINE_ERRORS
 from llm_sync.batch.questions import line_hash
@@ -141,7 +141,7 @@ class Sender:
     def _taken_back(self, slot: int, asked: Asked, error: ClientClosedError, control: CallControl) -> Ended:
         """The batch was stopped. What was cut off in the middle stays as started: it may be billed."""
         if not control.aborted and not isinstance(error.__cause__, RequestTimeoutError):
-            self._journal.note({"unsent": asked.key})
+            self._journal.add(line_of({"unsent": asked.key}))
         return Ended(slot, str(asked.key.provider), None)
 
     def _written(

@@ -48,6 +48,12 @@ class Far:
         self.asked: list[str] = []
         self.answered: Counter[str] = Counter()
         self._lock = threading.Lock()  # guards all of them
+        self.arrived = threading.Condition(self._lock)  # told of each request
+
+    def wait(self, count: int, timeout: float = 20.0) -> bool:
+        """Until so many requests have come in all; whether they have."""
+        with self.arrived:
+            return self.arrived.wait_for(lambda: len(self.asked) >= count, timeout)
 
     def script(self, prompt: str, *replies: Response | Callable[[], Response]) -> None:
         """What the next requests with this prompt get; a function is called on the thread that answers."""
@@ -61,6 +67,7 @@ class Far:
         prompt = content if isinstance(content, str) else content[0]["text"]
         with self._lock:
             self.asked.append(prompt)
+            self.arrived.notify_all()
             scripted = self.scripted.get(prompt)
             reply = scripted.pop(0) if scripted else completion(f"echo {prompt}")
         reply = reply() if callable(reply) else reply
@@ -70,7 +77,7 @@ class Far:
 
 
 class Stub(LLMProvider):
-    """A dialect without a wire: answers ``echo PROMPT`` at once, or raises what ``faults`` holds for the prompt."""
+    """A dialect without a wire: answers ``echo PROMPT`` (its beginning) at once, or raises what is in ``faults`` for it."""
 
     type = "stub"
     default_base_url = "http://127.0.0.1:9"
@@ -83,7 +90,7 @@ class Stub(LLMProvider):
         self.asked.append(prompt)
         if prompt in self.faults:
             raise self.faults[prompt]
-        return ModelResponse(f"echo {prompt}", request.model, self.name, "stop", Usage(1, 1), STUB_TIME, 1.0, id=request.id)
+        return ModelResponse(f"echo {prompt[:99]}", request.model, self.name, "stop", Usage(1, 1), STUB_TIME, 1.0, id=request.id)
 
     def check(self) -> None:
         """It needs nothing."""
