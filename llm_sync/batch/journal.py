@@ -166,10 +166,6 @@ class Journal:
         self.unwritten.clear()
         return path
 
-    def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Every whole line of it so far, with its place."""
-        return lines_of(self.path)
-
     def remove(self) -> None:
         """Delete it: what it holds stands elsewhere. Raises OSError."""
         os.unlink(self.path)
@@ -181,12 +177,11 @@ class Journal:
 
 
 def lines_of(path: str) -> Iterator[tuple[int, bytes]]:
-    """Every whole line of a journal but its first, with its place. Raises OSError."""
+    """Every line of a journal but its first, with its place; the last may be half a line. Raises OSError."""
     with open(path, "rb") as file:
         place = len(file.readline())
         for line in file:
-            if line.endswith(b"\n"):
-                yield place, line
+            yield place, line
             place += len(line)
 
 

@@ -154,15 +154,16 @@ def read_head(line: bytes) -> Head | None:
     try:
         found = json.loads(opening + b"}")
         told = Head(*found["done"])
-        whole = found["bytes"] == len(rest) - 2 and rest.endswith(b"}\n")
+        whole = rest.removesuffix(b"\n")  # it may be all that is missing, and then nothing is
     except (ValueError, KeyError, TypeError):
         return None
-    return told if whole and isinstance(told.position, int) else None
+    is_whole = whole.endswith(b"}") and found["bytes"] == len(whole) - 1
+    return told if is_whole and isinstance(told.position, int) else None
 
 
 def content_of(line: bytes) -> bytes:
     """The record in a journal's line, as it stands there."""
-    return line.partition(_SPLIT)[2][:-2]
+    return line.partition(_SPLIT)[2].removesuffix(b"\n")[:-1]
 
 
 def reindexed(content: bytes, index: int) -> bytes:
