@@ -38,7 +38,7 @@ endif
 unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all soak cover check lint types imports format bench man man-check dist clean
+.PHONY: help demo test test-all soak cover check lint types imports format bench docs timelines man man-check dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -100,6 +100,13 @@ format: $(VENV)/.for-checks ## format the code and mend what lint can mend
 
 bench: $(VENV)/.installed ## measure, and write benchmarks/results/
 	$(PY) benchmarks/start.py --output benchmarks/results/start.json
+
+docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made in docs/: the reference and the pictures of the house
+	$(PY) docs/reference.py
+	$(PY) docs/pictures/house.py
+
+timelines: $(VENV)/.installed ## measure and draw docs/pictures/ anew; look at them afterwards
+	$(PY) docs/pictures/timelines.py
 
 man: $(VENV)/.installed ## build the man page and show it
 	man $(PAGE)

@@ -29,7 +29,14 @@ def chat(text: str) -> dict[str, Any]:
     """OpenAI's chat completion."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text, "refusal": None}, "finish_reason": "stop"}
     usage = {"prompt_tokens": 200, "completion_tokens": 150, "total_tokens": 350}
-    return {"id": "chatcmpl-1", "object": "chat.completion", "created": 1760000000, "model": "m", "choices": [choice], "usage": usage}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1760000000,
+        "model": "m",
+        "choices": [choice],
+        "usage": usage,
+    }
 
 
 def message(text: str) -> dict[str, Any]:

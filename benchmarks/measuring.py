@@ -23,7 +23,7 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 ENVIRONMENTS = HERE.parent / ".venvs"
-PEERS = ("openai", "anthropic", "google-genai", "aisuite", "langchain-openai", "litellm", "httpx")
+PEERS = ("openai", "anthropic", "google-genai", "aisuite", "langchain-openai", "litellm", "httpx", "llm")
 
 
 def python_of(package: str) -> str | None:
@@ -35,7 +35,7 @@ def python_of(package: str) -> str | None:
 
 
 class Child:
-    """A process that is asked for one block of work at a time, by a line, and answers with a line of JSON."""
+    """A process that is asked for one thing at a time, by a line of JSON, and answers with one."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
@@ -44,10 +44,10 @@ class Child:
         )
         self.first: dict[str, Any] = self._answer()
 
-    def ask(self, question: object) -> dict[str, Any]:
+    def ask(self, **question: object) -> dict[str, Any]:
         """One line, and the answer to it."""
         assert self._process.stdin  # noqa: S101
-        self._process.stdin.write(f"{question}\n")
+        self._process.stdin.write(f"{json.dumps(question)}\n")
         self._process.stdin.flush()
         return self._answer()
 
@@ -93,25 +93,18 @@ def far_end(*, tls: bool = False) -> Iterator[dict[str, str]]:
             server.end()
 
 
-def caller(way: str, package: str, root: str, *, ca: str | None = None, threads: int = 1) -> Child | None:
-    """A process that makes calls this way, warmed up; None when the package is absent."""
-    python = python_of(package)
-    if python is None:
-        return None
-    command = [python, str(HERE / "caller.py"), way, root, "--threads", str(threads)]
-    return Child([*command, "--ca", ca] if ca else command)
-
-
 def interleaved(callers: Mapping[str, Child], *, rounds: int, block_s: float) -> dict[str, list[dict[str, float]]]:
     """Each caller's blocks, one a round; a block has as many calls as take about ``block_s`` seconds of its CPU."""
     sizes = {}
     for name, child in callers.items():
-        first = child.ask(64)  # the first calls also warm caches up
-        sizes[name] = max(8, int(block_s / max(first["cpu"] / first["calls"], 1e-6)))
+        child.ask(calls=32)  # warms caches up
+        first = child.ask(calls=64)
+        sizes[name] = max(16, int(block_s / max(first["cpu"] / first["calls"], 1e-6)))
     blocks: dict[str, list[dict[str, float]]] = {name: [] for name in callers}
-    for _ in range(rounds):
-        for name, child in callers.items():
-            blocks[name].append(child.ask(sizes[name]))
+    for number in range(rounds):
+        order = list(callers) if number % 2 else list(reversed(callers))  # nobody always follows the same one
+        for name in order:
+            blocks[name].append(callers[name].ask(calls=sizes[name]))
     return blocks
 
 
@@ -130,9 +123,7 @@ def rounded(figures: Mapping[str, float], digits: int = 4) -> dict[str, float]:
 
 def ratios(blocks: Sequence[Mapping[str, float]], base: Sequence[Mapping[str, float]], what: str = "cpu") -> dict[str, float]:
     """The cost of a call as a multiple of the base's, taken round by round."""
-    return rounded(
-        summary([(b[what] / b["calls"]) / (a[what] / a["calls"]) for b, a in zip(blocks, base, strict=True)])
-    )
+    return rounded(summary([(b[what] / b["calls"]) / (a[what] / a["calls"]) for b, a in zip(blocks, base, strict=True)]))
 
 
 def per_call(blocks: Sequence[Mapping[str, float]], what: str) -> dict[str, float]:
@@ -152,8 +143,25 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     texts = [list(map(str, row)) for row in [head, *rows]]
     widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
     for row in texts:
-        print("  ".join(text.ljust(width) if column == 0 else text.rjust(width) for column, (text, width) in enumerate(zip(row, widths, strict=True))))
+        print(
+            "  ".join(
+                text.ljust(width) if column == 0 else text.rjust(width)
+                for column, (text, width) in enumerate(zip(row, widths, strict=True))
+            )
+        )
     print(flush=True)
+
+
+def bound(what: str, measured: float, most: float) -> dict[str, Any]:
+    """Whether a figure keeps to its bound."""
+    return {"what": what, "measured": float(f"{measured:.4g}"), "at_most": most, "met": measured <= most}
+
+
+def show_bounds(checks: Sequence[Mapping[str, Any]]) -> None:
+    """The table of them."""
+    if checks:
+        rows = [[c["what"], f"{c['measured']:.3g}", f"{c['at_most']:g}", "met" if c["met"] else "MISSED"] for c in checks]
+        table(["what must hold", "measured", "at most", ""], rows)
 
 
 def facts() -> dict[str, Any]:

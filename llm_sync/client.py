@@ -19,7 +19,7 @@ from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.dispatch.status import ProviderStatus
 from llm_sync.errors import ClientClosedError, ConfigurationError, LLMConnectorError, Problem
-from llm_sync.events import Event, Listener, log_event
+from llm_sync.events import Event, Listener, log_event, log_facts, logger
 from llm_sync.models import Adjustment, ModelListing, ModelRequest, ModelResponse
 from llm_sync.providers.factory import ProviderFactory
 from llm_sync.routing import route
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from llm_sync.machine.status import StatusFile
     from llm_sync.providers.base import LLMProvider
 
-
+_log = logger("client")
 _DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2}|latest)$")  # at the end of a model's name
 
 
@@ -186,8 +186,9 @@ class LLMClient:
     ) -> Future[ModelResponse]:
         """Queue a request; the future carries the answer or its error, and can be cancelled until it is sent.
 
-        Raises at once what is wrong with the request or its model, ClientClosedError, and QueueFullError when ``max_queue``
-        is reached and ``block`` is False, or no room has come within ``wait_timeout`` seconds.
+        Times and retries as for ``generate``. Raises at once what is wrong with the request or its model, ClientClosedError,
+        and QueueFullError when ``max_queue`` is reached and ``block`` is False, or no room has come within ``wait_timeout``
+        seconds.
         """
         preparation.check_seconds("wait_timeout", wait_timeout)
         name, call = self._call(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
@@ -304,6 +305,7 @@ class LLMClient:
         if not isinstance(request, ModelRequest):
             raise TypeError(f"a request is a ModelRequest, not {type(request).__name__}")
         name, model = route(self.config, request.model)
+        log_facts(_log, "route", asked=request.model, provider=name, model=model)
         entry = self.config.providers[name].entry(model)
         adjustments = [
             Adjustment(switch, asked, None, "the configuration asks for streaming, which llm-sync never does")

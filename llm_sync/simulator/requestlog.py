@@ -20,8 +20,8 @@ _PAGE = 1000  # records told at once, where nothing else is asked for
 class RequestRecord:
     """One request. ``arrived`` and ``ended`` are seconds on ``time.monotonic``'s clock, ``arrived_at`` is Unix time.
 
-    ``ended``, ``outcome``, ``status`` and the tokens are None until the answer is ready to be sent (its last bytes, where a
-    script lets it travel slowly). ``concurrency`` counts the requests being answered when this one arrived, itself included;
+    ``ended``, ``outcome``, ``status``, ``input_tokens`` and ``output_tokens`` (tokens) are None until the answer is ready to
+    be sent (its last bytes, where a script lets it travel slowly). ``concurrency`` counts the requests being answered when this one arrived, itself included;
     ``provider_concurrency`` those of the same provider. ``key_hash`` is the beginning of the key's SHA-256: the key itself is
     never kept. ``stream`` names what asked for a stream.
 

@@ -23,6 +23,7 @@ from llm_sync.simulator.listener import Listener
 from llm_sync.simulator.logfile import LogFile
 from llm_sync.simulator.requestlog import RequestLog, RequestRecord
 from llm_sync.simulator.routes import BASES
+from llm_sync.simulator.sources import Sources
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -39,13 +40,16 @@ class Simulator:
     ``port`` 0 takes a free one. ``keys`` None accepts every key, a list those in it; a key that contains "wrong" or "invalid"
     is always refused. ``latency`` is seconds added to each answer. Answers depend on dialect, model, messages and ``seed``.
     ``script``: what it does to which request (docs/testing.md): the name of a shipped script, the path of a file, or a mapping.
+    ``answers`` maps prompts to what is said: a file, or a mapping of prompts and compiled patterns to texts or answers.
+    ``replay`` is what a batch wrote, answered again by request hash; what is not in it is refused, or with ``replay_else``
+    "answer" answered as otherwise. ``recorded`` is a folder of exchanges, each served at its base URL (docs/simulator.md).
     ``log``: a file to which every request that has ended is appended, as a line of JSON. ``tls``: speak https, with a
     certificate made for this run; ``ca_path`` is the file a client has to trust.
     ``on_request`` is called with each request's record, on the thread that will answer it, before it is answered; a Response
     it returns is sent in place of the simulator's own. ``models`` replaces what a provider lists, by provider.
     ``idle_timeout`` and ``read_timeout`` (seconds), ``max_body`` (bytes) bound what one connection may take.
 
-    All methods may be called from any thread. ConfigurationError for a script that cannot be used, and for ``tls`` where the
+    All methods may be called from any thread. ConfigurationError for files that cannot be used, and for ``tls`` where the
     extra it needs is not installed; OSError when the port is taken or the log cannot be written.
     """
 
@@ -57,6 +61,10 @@ class Simulator:
         seed: int = 0,
         *,
         script: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        answers: str | os.PathLike[str] | Mapping[Any, Any] | None = None,
+        replay: str | os.PathLike[str] | None = None,
+        replay_else: str = "refuse",
+        recorded: str | os.PathLike[str] | None = None,
         log: str | os.PathLike[str] | None = None,
         tls: bool = False,
         on_request: Callable[[RequestRecord], Response | None] | None = None,
@@ -67,6 +75,7 @@ class Simulator:
     ) -> None:
         self._port = port
         self._script: Script | None = None if script is None else load_script(script)
+        self._sources = Sources(answers, replay, replay_else, recorded)
         self._certificate = Certificate() if tls else None
         self._max_body, self._idle_timeout, self._read_timeout = max_body, idle_timeout, read_timeout
         self._file = None if log is None else LogFile(log)
@@ -75,6 +84,7 @@ class Simulator:
         self._answering = Answering(
             self._log,
             self._script,
+            self._sources,
             keys=keys,
             latency=latency,
             seed=seed,
@@ -83,13 +93,13 @@ class Simulator:
             root=lambda: self.root,
             wait=self._stopping.wait,
         )
-        self._lock = threading.Lock()  # guards _connections and _threads
+        self._changed = threading.Condition()  # guards _connections and _threads
         self._connections: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
         self._listener: Listener | None = None
 
     def start(self) -> Self:
-        """Binds the port and serves from threads of its own; returns itself. A simulator starts once."""
+        """Binds the port and serves from threads of its own; returns itself. RuntimeError when it was started before."""
         if self._listener is not None:
             raise RuntimeError("the simulator was started before; make a new one")
         self._listener = Listener(self._port, self._begin, self._answering.fault)
@@ -102,7 +112,7 @@ class Simulator:
         self._answering.let_go()
         if self._listener is not None:
             self._listener.close()
-        with self._lock:
+        with self._changed:
             connections, threads = list(self._connections), list(self._threads)
         for connection in connections:
             with contextlib.suppress(OSError):
@@ -146,6 +156,11 @@ class Simulator:
         return self.root + BASES[provider_type]
 
     @property
+    def recorded(self) -> dict[str, tuple[str, str]]:
+        """Each recorded exchange by its name: the type that asks for it, and its ``base_url``."""
+        return self._sources.bases(self.root)
+
+    @property
     def requests(self) -> list[RequestRecord]:
         """Every request so far, in order of arrival, those in flight included."""
         return self._log.records
@@ -160,20 +175,26 @@ class Simulator:
         """What went wrong inside the simulator: a bug of it, an error raised by ``on_request``, a log that cannot be written."""
         return self._answering.faults
 
-    @property
-    def open_connections(self) -> int:
-        """How many connections it serves now; each has a thread."""
-        with self._lock:
-            return len(self._threads)
-
     def summary(self) -> dict[str, Any]:
         """Counts per provider: requests, statuses, outcomes, highest concurrency, stream attempts, what was billed."""
         return self._log.summary()
+
+    @property
+    def open_connections(self) -> int:
+        """How many there are now."""
+        with self._changed:
+            return len(self._connections)
 
     def wait_for_requests(self, count: int, timeout: float = 10.0, *, ended: bool = False) -> None:
         """Blocks until ``count`` requests in all have arrived (or ended); TimeoutError after ``timeout`` seconds."""
         if not self._log.wait_for(count, timeout, ended=ended):
             raise TimeoutError(f"fewer than {count} requests {'ended' if ended else 'arrived'} within {timeout} s")
+
+    def wait_for_connections(self, at_most: int = 0, timeout: float = 10.0) -> None:
+        """Blocks until no more than ``at_most`` connections are open; TimeoutError after ``timeout`` seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._connections) <= at_most, timeout):
+                raise TimeoutError(f"{len(self._connections)} connections are open after {timeout} s, more than {at_most}")
 
     def hold(self, match: Callable[[RequestRecord], bool] | None = None) -> Hold:
         """Holds requests (those ``match`` is true for) before they are answered; use it in a with statement."""
@@ -186,7 +207,7 @@ class Simulator:
         sock.setblocking(True)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         thread = threading.Thread(target=self._serve, args=(sock,), name="simulator-connection", daemon=True)
-        with self._lock:
+        with self._changed:
             self._connections.add(sock)
             self._threads.add(thread)
         try:
@@ -195,10 +216,11 @@ class Simulator:
             self._end(sock, thread)
 
     def _end(self, sock: socket.socket, thread: threading.Thread) -> None:
-        with self._lock:
+        sock.close()
+        with self._changed:
             self._connections.discard(sock)
             self._threads.discard(thread)
-        sock.close()
+            self._changed.notify_all()
 
     def _serve(self, sock: socket.socket) -> None:
         try:
@@ -257,10 +279,14 @@ class Simulator:
             return sock
         sock.settimeout(self._read_timeout)
         secured = self._certificate.wrap(sock)
-        with self._lock:
+        with self._changed:
             self._connections.discard(sock)
             self._connections.add(secured)
-        if self._stopping.is_set():
-            raise ConnectionAbortedError("the simulator stops")
-        secured.do_handshake()
+        try:
+            if self._stopping.is_set():
+                raise ConnectionAbortedError("the simulator stops")
+            secured.do_handshake()
+        except OSError:
+            self._end(secured, threading.current_thread())
+            raise
         return secured

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http
 import http.client
 import logging
@@ -162,6 +163,16 @@ class DeadlinePool(HTTPConnectionPool):
 
     QueueCls = ConnectionStack  # type: ignore[assignment]
     ConnectionCls = DeadlineConnection
+    retired = False
+
+    def retire(self) -> None:
+        """Close the idle connections, and those in use as they are given back."""
+        self.retired = True
+        with contextlib.suppress(queue.Empty, AttributeError):  # AttributeError: it is closed, and has no stack
+            while True:
+                conn: Any = self.pool.get()  # type: ignore[union-attr]
+                if conn is not None:
+                    conn.close()
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         conn: Any = super()._get_conn(timeout)
@@ -192,7 +203,7 @@ class DeadlinePool(HTTPConnectionPool):
         exchange = active.exchange
         if conn is not None:
             # Before another thread can take it: an abort of this request must not reach the next one's.
-            if exchange is not None and (exchange.let_go() or not exchange.keep):
+            if self.retired or (exchange is not None and (exchange.let_go() or not exchange.keep)):
                 conn.close()
             conn.idle_since = monotonic()
         super()._put_conn(conn)

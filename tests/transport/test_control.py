@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from llm_sync.transport.control import CallControl
@@ -34,20 +36,30 @@ def test_who_waits_no_more_is_not_told() -> None:
     assert told == []
 
 
-def test_a_telling_in_between_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It comes between the beginning and the end of on_stop: one of the two tells."""
-    for moment in ("before", "after"):
-        control, told = CallControl(), []
-        is_set = control._stop.is_set
+@pytest.mark.parametrize("moment", ["__enter__", "__exit__"])
+def test_a_telling_in_between_is_not_lost(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    """It comes just before or just after the one step that on_stop makes under the lock: one of the two tells."""
+    control, told = CallControl(), []
 
-        def looked(control=control, is_set=is_set, moment=moment) -> bool:
-            if moment == "before":
-                control.stop_retrying()
-            found = is_set()
-            if moment == "after":
-                control.stop_retrying()
-            return found
+    class Between:
+        """The lock, with another thread's stop_retrying at its edge."""
 
-        monkeypatch.setattr(control._stop, "is_set", looked)
-        control.on_stop(lambda told=told: told.append("told"))
-        assert told
+        def __init__(self, lock: Any) -> None:
+            self.lock = lock
+
+        def stop(self, name: str) -> None:
+            if name == moment:
+                monkeypatch.undo()
+                control.stop_retrying()
+
+        def __enter__(self) -> None:
+            self.stop("__enter__")
+            self.lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self.lock.release()
+            self.stop("__exit__")
+
+    monkeypatch.setattr(control, "_lock", Between(control._lock))
+    control.on_stop(lambda: told.append("told"))
+    assert told
