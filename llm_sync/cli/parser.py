@@ -31,7 +31,7 @@ _DESCRIPTION = (
 )
 
 _EPILOG = (
-    "Answers go to standard output, everything else to standard error. "
+    "The options above may stand after the command, too. Answers go to standard output, everything else to standard error. "
     "Run 'llm-sync COMMAND --help' for a command's own options and the exit statuses."
 )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from llm_sync.cli import configurations, exits
 from llm_sync.cli.configs import problem_record
 from llm_sync.cli.output import Output, opened
-from llm_sync.cli.streams import complain
+from llm_sync.cli.streams import YELLOW, complain
 from llm_sync.config import ConfigValidator, LLMConfig, places
 from llm_sync.errors import ConfigurationError, LLMConnectorError, Problem
 from llm_sync.providers.factory import ProviderFactory
@@ -62,7 +62,7 @@ def run(args: Namespace) -> int:
 def _checked(args: Namespace, name: str) -> _Report:
     loader = configurations.loader(args)
     try:
-        config = loader.load_config(name)
+        config = loader.load_config(name, warn=False)
     except ConfigurationError as error:
         problems = error.problems or (Problem(error.message, hint=error.guidance),)
         return _Report(name, problems[0].file, problems)
@@ -117,6 +117,8 @@ def _record(report: _Report) -> dict[str, Any]:
 def _show(output: Output, report: _Report, *, online: bool) -> None:
     for problem in report.problems:
         output.write(str(problem))
+    for warning in report.warnings:
+        output.write(("warning:", YELLOW), f" {warning}")
     if report.problems:
         return
     output.write(f"{report.file}: valid ({report.providers} providers, {report.models} models listed)")
