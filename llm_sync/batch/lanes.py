@@ -195,8 +195,12 @@ class Lanes:
                 route = self._work.routes.number(end.head.provider, end.head.model)
                 self._work.slots.set(end.slot, Entry(IN_JOURNAL, route, end.place))
         lane.count(end, self._work.options.give_up_after)
-        if lane.held is not None:
-            lane.withdraw()
+        if self._work.options.fail_fast and end.head is not None and not end.head.answered:
+            for each in self.lanes.values():
+                each.held = each.held or f"a request failed with {end.head.outcome}"
+        for each in self.lanes.values():
+            if each.held is not None:
+                each.withdraw()
 
     def _raise_trouble(self, end: Ended) -> None:
         if self._journal.failure is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -77,18 +78,20 @@ def refuse(work: Work, plan: Plan, earlier: Earlier, *, check_providers: bool = 
 
 
 def checked_output(output: str | os.PathLike[str], requests: Input) -> str:
-    """The path of an output, links followed. Raises InvalidRequestError for one that cannot be, OSError for a missing folder."""
-    path = os.path.realpath(output)
-    if not os.fspath(output) or os.path.basename(os.fspath(output)) == "":
-        raise InvalidRequestError(f"the output {os.fspath(output)!r} is no name", guidance="Name a file.")
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise InvalidRequestError(
-                f"the output {path!r} is no ordinary file", guidance="Name a file: it is replaced at the end."
-            )
-        if isinstance(requests, (str, os.PathLike)) and os.fspath(requests) != "-" and os.path.samefile(requests, path):
-            raise InvalidRequestError(f"the output {path!r} is the input, too", guidance="Name another file.")
+    """The path of an output, links followed. Raises OSError for one that cannot be."""
+    given = os.fspath(output)
+    if not os.path.basename(given):
+        raise OSError(errno.EINVAL, "it is no name of a file", given)
+    path = os.path.realpath(given)
     os.stat(os.path.dirname(path))
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is no ordinary file, which could be replaced at the end", path)
+        if isinstance(requests, (str, os.PathLike)) and os.fspath(requests) != "-" and os.path.samefile(requests, path):
+            raise OSError(errno.EINVAL, "it is the input, too", path)
     return path
 
 

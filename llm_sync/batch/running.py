@@ -52,6 +52,7 @@ def run(
     max_retries: int | None = None,
     max_cool_down: float = DAY_S,
     give_up_after: int = 10,
+    fail_fast: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
     """Ask every request of an input, all providers at once, and write the outcomes in the input's order to ``output``.
@@ -99,19 +100,23 @@ def run(
         max_retries=max_retries,
         max_cool_down=max_cool_down,
         give_up_after=give_up_after,
+        fail_fast=fail_fast,
     )
     path = checked_output(output, requests)
     with _journal(f"{path}.part", restart) as journal:
-        return _Run(options, client, path, journal, progress).go(requests)
+        return _Run(options, client, path, os.fspath(output), journal, progress).go(requests)
 
 
 class _Run:
     """One run on an output whose journal it holds."""
 
-    def __init__(self, options: Options, client: LLMClient, output: str, journal: Journal, progress: Progress | None) -> None:
+    def __init__(
+        self, options: Options, client: LLMClient, output: str, name: str, journal: Journal, progress: Progress | None
+    ) -> None:
         self._options = options
         self._client = client
         self._output = output
+        self._name = name
         self._journal = journal
         self._progress = progress
         self._began = time.monotonic()
@@ -136,7 +141,7 @@ class _Run:
             finally:
                 if self._journal.unwritten:
                     _log.error("%s", self._rescued(self._journal.failure or OSError()))
-            return _summary(self._output, plan, earlier, lanes, complete, bad.count, time.monotonic() - self._began)
+            return _summary(self._name, plan, earlier, lanes, complete, bad.count, time.monotonic() - self._began)
 
     def _send(self, work: Work, lanes: Lanes) -> None:
         at = datetime.now(timezone.utc).isoformat(timespec="seconds")

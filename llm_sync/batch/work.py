@@ -45,6 +45,7 @@ class Options:
     max_retries: int | None = None
     max_cool_down: float = DAY_S
     give_up_after: int = 10
+    fail_fast: bool = False
 
     def form(self) -> Form:
         """How the input's lines are read. Raises InvalidRequestError for a template that cannot be."""

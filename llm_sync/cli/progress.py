@@ -32,7 +32,7 @@ def shown(client: LLMClient, rows: Callable[[Underway], Sequence[Row]] | None = 
     ``rows`` makes the lines of what is under way; without it, one for each request.
     """
     underway = Underway()
-    if not _looked_at():
+    if not looked_at():
         yield underway
         return
     client.add_listener(underway)
@@ -53,7 +53,8 @@ def by_request(underway: Underway) -> list[Row]:
     ]
 
 
-def _looked_at() -> bool:
+def looked_at() -> bool:
+    """Whether a person sees standard error, and wants to."""
     manner = streams.manner
     if manner.quiet or manner.as_json or sys.stderr is None or os.environ.get("TERM", "dumb") == "dumb":
         return False
