@@ -89,7 +89,12 @@ def lines() -> list[str]:
     """Every line with llm-sync in it that page, README and manual show as typed, or have in a crontab."""
     blocks = re.findall(r"^```(?:console|text)\n(.*?)^```", PAGE + README, re.MULTILINE | re.DOTALL)
     blocks += re.findall(r"^\.EX\n(.*?)^\.EE", MANUAL, re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if re.search(r"(^|[ (])llm-sync [a-z-]", line)]
+    return [
+        line
+        for block in blocks
+        for line in block.replace("\\\n", " ").splitlines()
+        if re.search(r"(^|[ (])llm-sync [a-z-]", line)
+    ]
 
 
 @pytest.mark.parametrize("line", lines())

@@ -99,6 +99,8 @@ class _Run:
                 self._print_those_done()
         except KeyboardInterrupt:
             self._output = self._output.rescued()
+            for future in reversed(self._futures):  # before a word is said of waiting: no worker takes one more meanwhile
+                future.cancel()
             drain(self._client)
             for index in range(len(self._outcomes), len(self._futures)):
                 outcome = self._outcome(index)

@@ -39,6 +39,7 @@ _PAGE = """<!DOCTYPE html>
 
 SECONDS: Rules = {"type": "number", "min": 0, "max": 86_400, "check_with": "finite"}
 SECONDS["meta"] = {"expected": "seconds, from 0 to 86400"}
+STATUS: Rules = {"type": "integer", "min": 200, "max": 599, "meta": {"expected": "an HTTP status from 200 to 599"}}
 YES: Rules = {"type": "boolean", "allowed": [True], "meta": {"expected": "true", "hint": "leave the rule out to be without it"}}
 HINT: Rules = {
     "type": ["string", "list"],
@@ -129,13 +130,7 @@ class Status(Action):
     short = "code"
     rules: ClassVar[Rules] = mapping(
         "an HTTP status from 200 to 599, or a mapping with code",
-        code={
-            "type": "integer",
-            "required": True,
-            "min": 200,
-            "max": 599,
-            "meta": {"expected": "an HTTP status from 200 to 599"},
-        },
+        code={**STATUS, "required": True},
         body={"type": ["string", "dict", "list"], "meta": {"expected": "a text, a mapping or a list"}},
         headers={
             "type": "dict",
@@ -148,6 +143,8 @@ class Status(Action):
         """A text goes out as it is, anything else as JSON."""
         setting = self.setting
         headers = {name: str(value) for name, value in setting.get("headers", {}).items()}
+        if setting["code"] in (204, 304):  # have none, whoever asks for one: it would be taken for the next answer
+            return Response(setting["code"], b"", tuple(headers.items()))
         if "body" not in setting:
             response = scene.dialect.error(setting["code"], f"The script answers {setting['code']}.")
             return response._replace(headers=with_headers(response.headers, headers))
@@ -161,11 +158,12 @@ class Html(Action):
     """The page of a gateway."""
 
     name = "html"
-    rules: ClassVar[Rules] = or_yes("integer", "an HTTP status from 200 to 599 (502)", min=200, max=599)
+    short = "status"
+    rules: ClassVar[Rules] = mapping("true, or an HTTP status from 200 to 599 (502)", status=STATUS)
 
     def apply(self, scene: Scene, given: Response | None) -> Response:
         """502 where no other status is named."""
-        status = 502 if self.setting is True else self.setting
+        status = self.setting.get("status", 502)
         headers = (("content-type", "text/html; charset=UTF-8"), ("server", "cloudflare"), ("cf-ray", "0000000000000000-SIM"))
         text = {502: "Bad gateway", 504: "Gateway time-out"}.get(status, "Simulated page")
         return Response(status, _PAGE.format(status=status, text=text).encode(), headers)
