@@ -102,11 +102,11 @@ class AnswerObject(dict[str, Any]):
     def model_dump_json(self, *, indent: int | None = None, **options: Any) -> str:
         """``model_dump`` as JSON text."""
         separators = (",", ":") if indent is None else None
-        return json.dumps(self.model_dump(**options), indent=indent, separators=separators, ensure_ascii=False)
+        return json.dumps(self.model_dump(**options), indent=indent, separators=separators, ensure_ascii=False, default=str)
 
     def to_json(self, *, indent: int | None = 2, **options: Any) -> str:
         """``to_dict`` as JSON text."""
-        return json.dumps(self.to_dict(**options), indent=indent, ensure_ascii=False)
+        return json.dumps(self.to_dict(**options), indent=indent, ensure_ascii=False, default=str)
 
     def to_dict_recursive(self) -> Document:
         """``to_dict``, by its name in openai 0.28."""

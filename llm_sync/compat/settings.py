@@ -109,15 +109,15 @@ class Place(NamedTuple):
 
 def place(settings: Settings, model: str | None) -> Place:
     """Where a request for ``model`` goes. Raises LLMConnectorError: no such model, a configuration with mistakes."""
-    from llm_sync.compat import clients
+    from llm_sync.compat import shared_clients
 
     file = found_configuration()
     if file is None:
         name = None if model is None else f"{settings.name}/{model}"
-        return Place(clients.by_settings(settings, strict()), name, settings.type, True)
+        return Place(shared_clients.by_settings(settings, strict()), name, settings.type, True)
     if settings.given:
         notices.tell_once(f"requests go where {file} says; {', '.join(settings.given)} of the script is not used")
-    client = clients.by_file(file, strict())
+    client = shared_clients.by_file(file, strict())
     from llm_sync.routing import route
 
     found = route(client.config, model)
@@ -126,7 +126,7 @@ def place(settings: Settings, model: str | None) -> Place:
 
 def client_of(settings: Settings) -> LLMClient:
     """The client for these settings, for what is about no model. Raises ConfigurationError."""
-    from llm_sync.compat import clients
+    from llm_sync.compat import shared_clients
 
     file = found_configuration()
-    return clients.by_settings(settings, strict()) if file is None else clients.by_file(file, strict())
+    return shared_clients.by_settings(settings, strict()) if file is None else shared_clients.by_file(file, strict())

@@ -9,6 +9,7 @@ from llm_sync.compat.failures import CONNECTION, STATUS, TIMEOUT, ErrorResponse,
 from llm_sync.compat.openai import exceptions
 from llm_sync.compat.openai.exceptions import ID_HEADER
 from llm_sync.compat.openai.exceptions import OpenAIError as OpenAIError
+from llm_sync.compat.openai.shapes import OpenAIObject
 from llm_sync.errors import LLMConnectorError
 
 
@@ -42,7 +43,7 @@ class LegacyError(OpenAIError):
     def error(self) -> Any:
         """The provider's ``error`` object, or None."""
         found = self.json_body.get("error") if isinstance(self.json_body, dict) else None
-        return found if isinstance(found, dict) else None
+        return OpenAIObject.read(found) if isinstance(found, dict) else None
 
 
 class APIError(LegacyError, exceptions.APIError):

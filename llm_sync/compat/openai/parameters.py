@@ -8,7 +8,8 @@ from llm_sync.compat.refusals import STREAM
 _ELSEWHERE = "to providers that speak OpenAI's shape; left out for others, with an entry in `adjustments`"
 _SHAPING = "to providers that speak OpenAI's shape; refused for others, whose answers cannot have it"
 _HEADERS = "where no configuration is found; else it is left out, with an entry in `adjustments`"
-_AUDIO = "llm-sync sends and gets text and images only"
+AUDIO = "llm-sync sends and gets text and images only"
+OTHER = "use the original package for it"
 _CALL = [
     *refused("stream", STREAM, neutral=(None, False)),
     *refused("stream_options", STREAM),
@@ -31,8 +32,8 @@ _CHAT = [
     *carried("logprobs", _SHAPING, neutral=(None, False)),
     *carried("moderation web_search_options", _SHAPING),
     *translated("functions function_call", "sent as `tools` and `tool_choice`; the answer has `function_call` again"),
-    *refused("audio", _AUDIO),
-    *refused("modalities", _AUDIO, neutral=(None, ["text"])),
+    *refused("audio", AUDIO),
+    *refused("modalities", AUDIO, neutral=(None, ["text"])),
 ]
 _PROMPT = [
     *carried("model", "routed by the configuration where one is found"),
