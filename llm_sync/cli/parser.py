@@ -12,6 +12,7 @@ from llm_sync.cli.arguments import Parser
 COMMANDS = {
     "generate": "send a prompt to one or several models and print the answers",
     "models": "list the models each configured provider serves",
+    "run-script": "run a script written for openai, anthropic or litellm on llm-sync",
     "simulate": "serve simulated providers on this machine, for rehearsals and tests",
 }
 """Every command, in the order that help shows them. Its options stand in options/, its work beside this file."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 from llm_sync import errors
 from llm_sync.compat import notices
+from llm_sync.compat.answers import AnswerObject
 from llm_sync.compat.parameters import Reading
 from llm_sync.compat.settings import MAX_RETRIES, STRICT_VARIABLE, TIMEOUT, Place, deadline, strict
 from llm_sync.dispatch import waiting
@@ -15,33 +16,58 @@ from llm_sync.models import Adjustment, ModelRequest, ModelResponse
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+Kind = TypeVar("Kind", bound=AnswerObject)
 Outcome = Union[ModelResponse, errors.UnusableAnswerError]  # noqa: UP007  (evaluated, where Python 3.10 is too old for it)
 
 # Billed, but no answer: the originals hand it on with its finish_reason, and so do the shims, unless strict.
 _HANDED_ON = (errors.ContentBlockedError, errors.TruncatedResponseError, errors.EmptyResponseError)
 
 
-def ask(place: Place, request: ModelRequest, *, times: int = 1, timeout: float | None, max_retries: int | None) -> list[Outcome]:
-    """Send ``request`` so often, in order, and give what came, in order. ``timeout``: seconds for one attempt.
+class Sending:
+    """Requests on their way to one place, each sent ``times`` times, in order. A context: what is not sent when it is left
+    is not sent any more. ``timeout``: seconds for one attempt."""
 
-    A cut, blocked or empty answer is told on standard error, once; $LLM_SYNC_STRICT makes it an error. Raises
-    LLMConnectorError; of several, the first error, and what is not sent yet is not sent any more.
-    """
-    options: dict[str, Any] = {"timeout": timeout, "max_retries": max_retries}
-    if place.own and (timeout is not None or max_retries is not None):
-        options["deadline"] = deadline(timeout or TIMEOUT, MAX_RETRIES if max_retries is None else max_retries)
-    if times == 1:
+    def __init__(self, place: Place, *, timeout: float | None, max_retries: int | None) -> None:
+        self._client = place.client
+        self._futures: list[Future[ModelResponse]] = []
+        self._options: dict[str, Any] = {"timeout": timeout, "max_retries": max_retries}
+        if place.own and (timeout is not None or max_retries is not None):
+            retries = MAX_RETRIES if isinstance(max_retries, bool) or not isinstance(max_retries, int) else max_retries
+            self._options["deadline"] = deadline(timeout or TIMEOUT, max(0, retries))
+
+    def one(self, request: ModelRequest) -> Outcome:
+        """Send a request and wait for what comes. A cut, blocked or empty answer is told on standard error, once;
+        $LLM_SYNC_STRICT makes it an error. Raises LLMConnectorError."""
         try:
-            return [_told(place.client.generate_response(request, **options))]
+            return _told(self._client.generate_response(request, **self._options))
         except errors.UnusableAnswerError as error:
-            return [_handed_on(error)]
-    futures: list[Future[ModelResponse]] = []
-    try:
-        futures.extend(place.client.submit(request, **options) for _ in range(times))
+            return _handed_on(error)
+
+    def send(self, request: ModelRequest, times: int) -> list[Future[ModelResponse]]:
+        """Queue a request so often. Raises LLMConnectorError for what is wrong with it."""
+        futures = []
+        for _ in range(times):
+            futures.append(self._client.submit(request, **self._options))
+            self._futures.append(futures[-1])
+        return futures
+
+    @staticmethod
+    def came(futures: Iterable[Future[ModelResponse]]) -> list[Outcome]:
+        """What came, in order; as for ``one``. Raises the first error."""
         return [_outcome(future) for future in futures]
-    finally:
-        for future in futures:
+
+    def __enter__(self) -> Sending:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for future in self._futures:
             future.cancel()
+
+
+def ask(place: Place, request: ModelRequest, *, times: int = 1, timeout: float | None, max_retries: int | None) -> list[Outcome]:
+    """Send ``request`` so often, in order, and give what came, in order. Raises LLMConnectorError: of several, the first."""
+    with Sending(place, timeout=timeout, max_retries=max_retries) as sending:
+        return [sending.one(request)] if times == 1 else sending.came(sending.send(request, times))
 
 
 def _outcome(future: Future[ModelResponse]) -> Outcome:
@@ -98,3 +124,11 @@ def adjustments(made: Iterable[Adjustment], outcomes: Sequence[Outcome]) -> tupl
 
 def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, int, float, list, dict)) else type(value).__name__
+
+
+def finished(answer: Kind, made: list[Adjustment], outcomes: list[Outcome]) -> Kind:
+    """The answer with what a script may ask about it: adjustments, the ModelResponses, the first request's id."""
+    answer.adjustments = adjustments(made, outcomes)
+    answer.llm_sync = answers_in(outcomes)
+    answer._request_id = answer.llm_sync[0].request_id  # noqa: SLF001  (the SDKs' own name for it)
+    return answer

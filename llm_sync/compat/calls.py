@@ -5,17 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
-from llm_sync import streaming
-from llm_sync.compat import asking, refusals
-from llm_sync.compat.answers import AnswerObject
+from llm_sync.compat import refusals
 from llm_sync.compat.parameters import NOT_GIVEN, Reading, Table, is_not_given, shown
 from llm_sync.compat.settings import Settings, found_configuration, pairs
 from llm_sync.errors import InvalidRequestError, LLMConnectorError
-from llm_sync.models import Adjustment
 
-Kind = TypeVar("Kind", bound=AnswerObject)
 _NO_HEADERS = "the configuration that is found says what headers and query a provider gets"
 
 
@@ -48,6 +44,8 @@ class Door:
         if extra is not None:
             if not isinstance(extra, Mapping):
                 raise InvalidRequestError("extra_body is no mapping", guidance="Give a dict of fields of the request's body.")
+            from llm_sync import streaming
+
             asked = streaming.find_switches(extra)
             if asked:
                 self.refuse(f"extra_body asks for streaming ({', '.join(asked)})", refusals.STREAM)
@@ -103,11 +101,3 @@ class Timeout:
 
     def __hash__(self) -> int:
         return hash((self.connect, self.read, self.write, self.pool))
-
-
-def finished(answer: Kind, made: list[Adjustment], outcomes: list[asking.Outcome]) -> Kind:
-    """The answer with what a script may ask about it: adjustments, the ModelResponses, the first request's id."""
-    answer.adjustments = asking.adjustments(made, outcomes)
-    answer.llm_sync = asking.answers_in(outcomes)
-    answer._request_id = answer.llm_sync[0].request_id  # noqa: SLF001  (the SDKs' own name for it)
-    return answer

@@ -25,6 +25,10 @@ _UNSENT: tuple[tuple[type[LLMConnectorError], int], ...] = (
 )
 
 
+class NotCarriedError(errors.InvalidRequestError):
+    """The script asks for something of the original that its shim does not have; nothing was sent."""
+
+
 class Verdict(NamedTuple):
     """``kind``: one of the words above; ``status``: an HTTP status of 400 or more where ``kind`` is STATUS, else None."""
 
@@ -36,6 +40,8 @@ def verdict(error: LLMConnectorError) -> Verdict:
     """What happened, as SDKs tell it apart: a status, a timeout, a lost connection, an unusable answer, or none of these."""
     if error.status is not None and error.status >= 400:
         return Verdict(STATUS, error.status)
+    if isinstance(error, NotCarriedError):
+        return Verdict(OTHER, None)
     if isinstance(error, errors.RequestTimeoutError):
         return Verdict(TIMEOUT, None)
     if isinstance(error, errors.UnusableAnswerError):

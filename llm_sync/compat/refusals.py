@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from llm_sync.errors import InvalidRequestError, LLMConnectorError, StreamingNotSupportedError
+from llm_sync.compat.failures import NotCarriedError
+from llm_sync.errors import LLMConnectorError, StreamingNotSupportedError
 
-ASYNC = "llm-sync is blocking throughout: use the class without Async, and threads for several calls at once"
+ASYNC = "use its blocking twin, and threads for several calls at once; llm-sync has no event loop"
 STREAM = "leave it out: the call blocks and returns the whole answer"
 
 
@@ -33,11 +34,9 @@ class Refused:
 
 def refuse(message: str, way_out: str, shim: Callable[[LLMConnectorError], BaseException]) -> NoReturn:
     """Raise the shim's error for something it does not carry, with ours as its cause."""
-    kind = StreamingNotSupportedError if way_out == STREAM else InvalidRequestError
-    error = kind(message, guidance=f"{way_out[0].upper()}{way_out[1:]}.")
-    made = shim(error)
-    made.args = (f"{message}. {error.guidance}",)
-    raise made from error
+    kind = StreamingNotSupportedError if way_out == STREAM else NotCarriedError
+    error = kind(message, guidance=f"The way out: {way_out}.")
+    raise shim(error) from error
 
 
 def refused_class(name: str, way_out: str, shim: Callable[[LLMConnectorError], BaseException]) -> type:

@@ -10,7 +10,7 @@ from llm_sync import errors
 from llm_sync.compat import asking
 from llm_sync.compat.anthropic.reading import read_messages, read_system
 from llm_sync.compat.anthropic.shapes import Message
-from llm_sync.compat.calls import Door, finished
+from llm_sync.compat.calls import Door
 from llm_sync.compat.failures import translated
 from llm_sync.compat.parameters import Table, shown
 from llm_sync.compat.settings import place, strict
@@ -37,7 +37,7 @@ def message(door: Door, table: Table, arguments: Mapping[str, Any]) -> Message:
         request = _request(given, where.model, where.type, told)
         made += told.adjustments
         outcomes = asking.ask(where, request, timeout=door.timeout, max_retries=door.max_retries)
-        return finished(Message.read(_body(outcomes[0])), made, outcomes)
+        return asking.finished(Message.read(_body(outcomes[0])), made, outcomes)
 
 
 def with_headers(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llm_sync.compat import asking
-from llm_sync.compat.calls import Door, finished
+from llm_sync.compat.calls import Door
 from llm_sync.compat.failures import translated
 from llm_sync.compat.listings import listed
 from llm_sync.compat.openai.shapes import ChatCompletion, Completion, SyncPage
@@ -27,7 +27,7 @@ def chat_completion(door: Door, table: Table, arguments: Arguments, kind: type[A
         where = place(door.settings, given.pop("model", None))
         made = asking.left_out(table.call, reading)
         body, outcomes = _asked(door, where, given, made)
-        return finished(kind.read(body), made, outcomes)
+        return asking.finished(kind.read(body), made, outcomes)
 
 
 def _asked(door: Door, where: Place, given: Arguments, made: list[Adjustment]) -> tuple[dict[str, Any], list[asking.Outcome]]:
@@ -59,7 +59,7 @@ def text_completion(door: Door, table: Table, arguments: Arguments, kind: type[A
             body, came = _asked(door, where, {**given, "messages": [{"role": "user", "content": prompt}]}, made)
             bodies.append(body)
             outcomes += came
-        return finished(kind.read(_text_body(bodies)), made, outcomes)
+        return asking.finished(kind.read(_text_body(bodies)), made, outcomes)
 
 
 def _prompts(prompt: Any) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from llm_sync import errors
 from llm_sync.compat import asking
-from llm_sync.compat.calls import Door, finished
+from llm_sync.compat.calls import Door
 from llm_sync.compat.failures import translated
 from llm_sync.compat.openai.shapes import Response
 from llm_sync.compat.parameters import Table, shown
@@ -37,7 +37,7 @@ def respond(door: Door, table: Table, arguments: Mapping[str, Any]) -> Response:
         request = _request(given, where.model, where.type, told)
         made += told.adjustments
         outcomes = asking.ask(where, request, timeout=door.timeout, max_retries=door.max_retries)
-        return finished(Response.read(_body(outcomes[0], given)), made, outcomes)
+        return asking.finished(Response.read(_body(outcomes[0], given)), made, outcomes)
 
 
 def _request(given: Mapping[str, Any], model: str | None, kind: str, told: Told) -> ModelRequest:
