@@ -29,6 +29,7 @@ class Sending:
 
     def __init__(self, place: Place, *, timeout: float | None, max_retries: int | None) -> None:
         self._client = place.client
+        self._strict = place.strict
         self._futures: list[Future[ModelResponse]] = []
         self._options: dict[str, Any] = {"timeout": timeout, "max_retries": max_retries}
         if place.own and (timeout is not None or max_retries is not None):
@@ -41,7 +42,7 @@ class Sending:
         try:
             return _told(self._client.generate_response(request, **self._options))
         except errors.UnusableAnswerError as error:
-            return _handed_on(error)
+            return _handed_on(error, self._strict)
 
     def send(self, request: ModelRequest, times: int) -> list[Future[ModelResponse]]:
         """Queue a request so often. Raises LLMConnectorError for what is wrong with it."""
@@ -51,10 +52,9 @@ class Sending:
             self._futures.append(futures[-1])
         return futures
 
-    @staticmethod
-    def came(futures: Iterable[Future[ModelResponse]]) -> list[Outcome]:
+    def came(self, futures: Iterable[Future[ModelResponse]]) -> list[Outcome]:
         """What came, in order; as for ``one``. Raises the first error."""
-        return [_outcome(future) for future in futures]
+        return [_outcome(future, self._strict) for future in futures]
 
     def __enter__(self) -> Sending:
         return self
@@ -70,12 +70,12 @@ def ask(place: Place, request: ModelRequest, *, times: int = 1, timeout: float |
         return [sending.one(request)] if times == 1 else sending.came(sending.send(request, times))
 
 
-def _outcome(future: Future[ModelResponse]) -> Outcome:
+def _outcome(future: Future[ModelResponse], strictly: bool) -> Outcome:
     answer, error = waiting.outcome(future)
     if error is None:
         return _told(answer)
     if isinstance(error, errors.UnusableAnswerError):
-        return _handed_on(error)
+        return _handed_on(error, strictly)
     raise error
 
 
@@ -85,8 +85,8 @@ def _told(answer: ModelResponse) -> ModelResponse:
     return answer
 
 
-def _handed_on(error: errors.UnusableAnswerError) -> errors.UnusableAnswerError:
-    if strict() or error.response is None or not isinstance(error, _HANDED_ON):
+def _handed_on(error: errors.UnusableAnswerError, strictly: bool) -> errors.UnusableAnswerError:
+    if strictly or error.response is None or not isinstance(error, _HANDED_ON):
         raise error
     _tell(str(error))
     return error
@@ -116,10 +116,12 @@ def left_out(call: str, reading: Reading) -> list[Adjustment]:
     return made
 
 
-def adjustments(made: Iterable[Adjustment], outcomes: Sequence[Outcome]) -> tuple[Adjustment, ...]:
+def adjustments(made: Iterable[Adjustment], answers: Iterable[ModelResponse]) -> tuple[Adjustment, ...]:
     """What was sent otherwise than the script asked, from its arguments to the wire, each once."""
-    found = [*made, *(each for answer in answers_in(outcomes) for each in answer.adjustments)]
-    return tuple(each for index, each in enumerate(found) if each not in found[:index])
+    found = list(made)
+    for answer in answers:
+        found += [each for each in answer.adjustments if each not in found]
+    return tuple(found)
 
 
 def _plain(value: Any) -> Any:
@@ -128,7 +130,7 @@ def _plain(value: Any) -> Any:
 
 def finished(answer: Kind, made: list[Adjustment], outcomes: list[Outcome]) -> Kind:
     """The answer with what a script may ask about it: adjustments, the ModelResponses, the first request's id."""
-    answer.adjustments = adjustments(made, outcomes)
-    answer.llm_sync = answers_in(outcomes)
-    answer._request_id = answer.llm_sync[0].request_id  # noqa: SLF001  (the SDKs' own name for it)
+    answers = answers_in(outcomes)
+    # Past __setattr__, which would look whether these are items: this runs with every answer.
+    answer.__dict__.update(adjustments=adjustments(made, answers), llm_sync=answers, _request_id=answers[0].request_id)
     return answer

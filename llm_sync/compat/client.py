@@ -82,11 +82,14 @@ class ShimClient:
 
     def require(self, arguments: Mapping[str, Any], *names: str) -> None:
         """TypeError, as the original's, for a call without what it needs; a configuration may have a default model."""
-        with translated(self.shim):
-            needed = [name for name in names if name != "model" or found_configuration() is None]
-        missing = [name for name in needed if name not in arguments or is_not_given(arguments[name])]
+        missing = [name for name in names if name not in arguments or is_not_given(arguments[name])]
+        if missing == ["model"]:
+            with translated(self.shim):
+                if found_configuration() is not None:
+                    return
         if missing:
-            raise TypeError(f"Missing required arguments; Expected {' and '.join(map(repr, needed))}, got no {missing[0]!r}")
+            needed = " and ".join(map(repr, names))
+            raise TypeError(f"Missing required arguments; Expected {needed}, got no {missing[0]!r}")
 
     def __getattr__(self, name: str) -> Refused:
         if name not in self.not_carried:

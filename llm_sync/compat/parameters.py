@@ -25,7 +25,12 @@ class Parameter:
 
     def asks(self, value: Any) -> bool:
         """Whether ``value`` asks for anything."""
-        return not any(value is neutral or (type(value) is type(neutral) and value == neutral) for neutral in self.neutral)
+        if value is None:
+            return None not in self.neutral
+        for neutral in self.neutral:
+            if neutral is not None and type(value) is type(neutral) and value == neutral:
+                return False
+        return True
 
 
 @dataclass
@@ -55,12 +60,10 @@ class Table(dict[str, Parameter]):
         """Sort the arguments of one call. ``refuse(message, way_out)`` raises; an unknown one is a TypeError, as in Python."""
         reading = Reading()
         for name, value in arguments.items():
-            if is_not_given(value):
-                continue
             row = self.get(name) or self.others
             if row is None:
                 raise TypeError(f"{self.call}() got an unexpected keyword argument {name!r}")
-            if not row.asks(value):
+            if value is NOT_GIVEN or not row.asks(value):
                 continue
             if row.fate == CARRIED or row.sent:
                 reading.given[name] = value

@@ -23,6 +23,7 @@ MAX_RETRIES = 2  # retries after the first, as the originals have them, where no
 _CONCURRENCY = 32  # a script's own threads decide how many requests are in flight, as with the originals
 _SLACK = 120.0  # seconds of a deadline for the waits between attempts
 
+_chat_speakers: dict[type, bool] = {}
 _found: dict[tuple[str | None, ...], str | None] = {}  # what was looked for, and the file; replaced by equals only
 
 
@@ -98,30 +99,44 @@ def pairs(mapping: Mapping[str, object] | None) -> tuple[tuple[str, str], ...]:
     return tuple((str(name), str(value)) for name, value in (mapping or {}).items() if value is not None)
 
 
+def speaks_chat(kind: str) -> bool:
+    """Whether providers of this ``type`` take OpenAI's chat bodies themselves; every call asks. Raises ConfigurationError."""
+    from llm_sync.providers.factory import ProviderFactory
+
+    found = ProviderFactory.provider_class(kind)
+    if found not in _chat_speakers:
+        from llm_sync.openai_shape import speaks_chat as looked_up
+
+        _chat_speakers[found] = looked_up(kind)
+    return _chat_speakers[found]
+
+
 class Place(NamedTuple):
-    """Where one request goes: the client, the model's full name, its provider's ``type``; ``own``: by the script's settings."""
+    """Where one request goes: the client, the model's full name, its provider's ``type``; ``own``: by the script's settings;
+    ``strict``: by $LLM_SYNC_STRICT, as it was when the call came in."""
 
     client: LLMClient
     model: str | None
     type: str
     own: bool
+    strict: bool
 
 
 def place(settings: Settings, model: str | None) -> Place:
     """Where a request for ``model`` goes. Raises LLMConnectorError: no such model, a configuration with mistakes."""
     from llm_sync.compat import shared_clients
 
-    file = found_configuration()
+    file, strictly = found_configuration(), strict()
     if file is None:
         name = None if model is None else f"{settings.name}/{model}"
-        return Place(shared_clients.by_settings(settings, strict()), name, settings.type, True)
+        return Place(shared_clients.by_settings(settings, strictly), name, settings.type, True, strictly)
     if settings.given:
         notices.tell_once(f"requests go where {file} says; {', '.join(settings.given)} of the script is not used")
-    client = shared_clients.by_file(file, strict())
+    client = shared_clients.by_file(file, strictly)
     from llm_sync.routing import route
 
     found = route(client.config, model)
-    return Place(client, f"{found.provider}/{found.model}", client.config.providers[found.provider].type, False)
+    return Place(client, f"{found.provider}/{found.model}", client.config.providers[found.provider].type, False, strictly)
 
 
 def client_of(settings: Settings) -> LLMClient:

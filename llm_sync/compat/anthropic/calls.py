@@ -13,10 +13,9 @@ from llm_sync.compat.anthropic.shapes import Message
 from llm_sync.compat.calls import Door
 from llm_sync.compat.failures import translated
 from llm_sync.compat.parameters import Table, shown
-from llm_sync.compat.settings import place, strict
+from llm_sync.compat.settings import place, speaks_chat
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import ModelRequest, ModelResponse, Usage
-from llm_sync.openai_shape import speaks_chat
 from llm_sync.openai_shape.messages import Told
 from llm_sync.providers.factory import ProviderFactory
 
@@ -33,7 +32,7 @@ def message(door: Door, table: Table, arguments: Mapping[str, Any]) -> Message:
         given = reading.given
         where = place(door.settings, given.pop("model", None))
         made = asking.left_out(table.call, reading)
-        told = Told(strict())
+        told = Told(where.strict)
         request = _request(given, where.model, where.type, told)
         made += told.adjustments
         outcomes = asking.ask(where, request, timeout=door.timeout, max_retries=door.max_retries)

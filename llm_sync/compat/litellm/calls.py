@@ -13,12 +13,12 @@ from llm_sync.compat.failures import ShimError, translated
 from llm_sync.compat.litellm import parameters, providers
 from llm_sync.compat.litellm.exceptions import UnsupportedParamsError, shim_error
 from llm_sync.compat.litellm.shapes import ModelResponse
+from llm_sync.compat.openai.calls import chat_body
 from llm_sync.compat.parameters import Table, shown
-from llm_sync.compat.settings import Place, Settings, found_configuration, place, strict
+from llm_sync.compat.settings import Place, Settings, found_configuration, place, speaks_chat
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest
-from llm_sync.openai_shape import PARAMETERS, chat_request, speaks_chat
-from llm_sync.openai_shape import completion as completion_body
+from llm_sync.openai_shape import PARAMETERS, chat_request
 
 _OWN = ("api_key", "api_base", "base_url", "api_version", "organization", "custom_llm_provider", "drop_params", "headers")
 _HINTS = frozenset(parameters.HINTS.split())
@@ -75,14 +75,13 @@ def _collected(sending: asking.Sending, futures: list[Any], made: list[Adjustmen
 
 
 def _answer(outcomes: list[asking.Outcome], made: list[Adjustment], legacy: bool) -> ModelResponse:
-    return asking.finished(ModelResponse.read(completion_body(*outcomes, legacy=legacy)), made, outcomes)
+    return asking.finished(ModelResponse.read(chat_body(outcomes, legacy)), made, outcomes)
 
 
 def _read(table: Table, arguments: Mapping[str, Any]) -> _Call:
     module = sys.modules["llm_sync.compat.litellm"]
     _look_at(module)
-    door = Door(Settings("litellm", "openai"), None, None, shim_error)
-    reading, door = door.read(table, {name: value for name, value in arguments.items() if name != "extra_headers"})
+    reading, door = _DOOR.read(table, {name: value for name, value in arguments.items() if name != "extra_headers"})
     given = reading.given
     own = {name: given.pop(name) for name in _OWN if name in given}
     retries = next((given.pop(name) for name in ("num_retries", "max_retries") if name in given), module.num_retries)
@@ -93,7 +92,8 @@ def _read(table: Table, arguments: Mapping[str, Any]) -> _Call:
     headers = {**(module.headers or {}), **(own.get("headers") or {}), **(arguments.get("extra_headers") or {})}
     if found_configuration() is None:
         prefix, model = providers.named(model, own.get("custom_llm_provider"))
-        settings = extended(providers.settings_for(prefix, own, module), headers, None)
+        settings = providers.settings_for(prefix, own, module)
+        settings = extended(settings, headers, None) if headers else settings
     else:
         told = tuple(f"{name}=" for name in ("api_key", "api_base", "base_url", "api_version") if own.get(name))
         settings = Settings("litellm", "openai", given=told)
@@ -101,7 +101,7 @@ def _read(table: Table, arguments: Mapping[str, Any]) -> _Call:
             model = f"{own['custom_llm_provider']}/{model}"
         if headers:
             reading.left_out["extra_headers"] = (sorted(headers), "the configuration that is found says what headers are sent")
-    door = dataclasses.replace(door, settings=settings, timeout=timeout, max_retries=retries)
+    door = Door(settings, timeout, retries, shim_error)
     further = {name: given.pop(name) for name in list(given) if name not in PARAMETERS}
     left_out = asking.left_out(table.call, reading)
     drop = bool(own.get("drop_params") or module.drop_params)
@@ -125,7 +125,7 @@ def _request(call: _Call, body: Mapping[str, Any]) -> tuple[ModelRequest, int, l
             model=call.where.model,
         )
     request, choices, told, legacy = chat_request(
-        body, native=native, strict=strict() and not call.drop, model=call.where.model
+        body, native=native, strict=call.where.strict and not call.drop, model=call.where.model
     )
     changes: dict[str, Any] = {}
     if call.further:
@@ -136,6 +136,9 @@ def _request(call: _Call, body: Mapping[str, Any]) -> tuple[ModelRequest, int, l
     if choices > 1:
         made.append(Adjustment("n", choices, f"{choices} requests", "every provider is asked for one answer at a time"))
     return dataclasses.replace(request, **changes) if changes else request, choices, made, legacy
+
+
+_DOOR = Door(Settings("litellm", "openai"), None, None, shim_error)  # until the model tells whose
 
 
 def _look_at(module: Any) -> None:
