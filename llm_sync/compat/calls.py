@@ -39,7 +39,9 @@ class Door:
         if further and found_configuration() is not None:
             reading.left_out.update({name: (value, _NO_HEADERS) for name, value in further.items()})
         elif further:
-            door = dataclasses.replace(door, settings=extended(self.settings, *map(further.get, ("extra_headers", "extra_query"))))
+            door = dataclasses.replace(
+                door, settings=extended(self.settings, further.get("extra_headers"), further.get("extra_query"))
+            )
         extra = given.pop("extra_body", None)
         if extra is not None:
             if not isinstance(extra, Mapping):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -49,7 +49,11 @@ class ShimClient:
     table: ClassVar[Table]
     changes: ClassVar[Table]  # the options of with_options
     not_carried: ClassVar[Mapping[str, str]] = RAW
-    shim: ClassVar[Callable[[LLMConnectorError], BaseException]]
+
+    @staticmethod
+    def shim(error: LLMConnectorError) -> BaseException:
+        """The SDK's exception that ``error`` is."""
+        raise NotImplementedError
 
     def __init__(self, **options: Any) -> None:
         given = self.table.read(options, self._refuse).given

@@ -27,10 +27,8 @@ class Parameter:
         """Whether ``value`` asks for anything."""
         if value is None:
             return None not in self.neutral
-        for neutral in self.neutral:
-            if neutral is not None and type(value) is type(neutral) and value == neutral:
-                return False
-        return True
+        # Of the same type: 1 and 0 are no booleans, and what compares to nothing (an array) is never asked to.
+        return not any(type(value) is type(neutral) and value == neutral for neutral in self.neutral)
 
 
 @dataclass
@@ -99,7 +97,7 @@ class NotGiven:
 
     _only: NotGiven | None = None
 
-    def __new__(cls) -> NotGiven:
+    def __new__(cls) -> NotGiven:  # noqa: D102  (it gives the one there is)
         if cls._only is None:
             cls._only = super().__new__(cls)
         return cls._only

@@ -63,7 +63,7 @@ class Redirect(MetaPathFinder):
         shim = original if name == original else _UNDER[original].get(name)
         if shim is None:
             raise ModuleNotFoundError(
-                f"llm-sync's stand-in for {original} has no {name!r}; name the other packages with --only to have the real {original}",
+                f"llm-sync's stand-in for {original} has no {name!r}; to have the real {original}, name the others with --only",
                 name=name,
             )
         if original not in self._told:

@@ -25,7 +25,8 @@ class Refused:
             raise AttributeError(name)
         return Refused(f"{self._name}.{name}", self._way_out, self._shim)
 
-    def __call__(self, *arguments: Any, **options: Any) -> NoReturn:
+    def __call__(self, *_arguments: Any, **_options: Any) -> NoReturn:
+        """Raise the shim's error."""
         refuse(f"{self._name} is not carried by llm-sync", self._way_out, self._shim)
 
     def __repr__(self) -> str:

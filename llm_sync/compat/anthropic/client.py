@@ -70,7 +70,7 @@ class Anthropic(ShimClient):
 
     table: ClassVar = parameters.CLIENT
     changes: ClassVar = parameters.WITH_OPTIONS
-    shim: ClassVar = staticmethod(shim_error)
+    shim = staticmethod(shim_error)
     not_carried: ClassVar = {
         **RAW,
         "completions": "use messages.create",

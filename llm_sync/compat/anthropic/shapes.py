@@ -53,7 +53,9 @@ _BLOCKS: dict[str, type[ContentBlock]] = {
 class Usage(AnswerObject):
     """Tokens; ``input_tokens`` are those neither read from nor written to the cache."""
 
-    absent = _none("cache_creation cache_creation_input_tokens cache_read_input_tokens inference_geo server_tool_use service_tier")
+    absent = _none(
+        "cache_creation cache_creation_input_tokens cache_read_input_tokens inference_geo server_tool_use service_tier"
+    )
     parts: ClassVar = {"cache_creation": AnswerObject, "server_tool_use": AnswerObject, "output_tokens_details": AnswerObject}
 
 

@@ -100,7 +100,15 @@ NOT_CARRIED: dict[str, Any] = {
         name: Refused(f"litellm.{name}", _OTHER, shim_error)
         for name in (
             *("embedding", "image_generation", "transcription", "speech", "moderation", "rerank", "text_completion", "responses"),
-            *("token_counter", "encode", "decode", "cost_per_token", "get_max_tokens", "get_llm_provider", "validate_environment"),
+            *(
+                "token_counter",
+                "encode",
+                "decode",
+                "cost_per_token",
+                "get_max_tokens",
+                "get_llm_provider",
+                "validate_environment",
+            ),
             *("check_valid_key", "batch_completion_models", "batch_completion_models_all_responses", "stream_chunk_builder"),
             *("supports_function_calling", "supports_vision", "supports_response_schema", "get_model_info", "register_model"),
         )

@@ -41,9 +41,7 @@ def complete(arguments: Mapping[str, Any]) -> ModelResponse:
     with translated(shim_error):
         call = _read(parameters.COMPLETION, arguments)
         request, choices, made, legacy = _request(call, call.given)
-        outcomes = asking.ask(
-            call.where, request, times=choices, timeout=call.door.timeout, max_retries=call.door.max_retries
-        )
+        outcomes = asking.ask(call.where, request, times=choices, timeout=call.door.timeout, max_retries=call.door.max_retries)
         return _answer(outcomes, made, legacy)
 
 
@@ -61,7 +59,7 @@ def complete_all(arguments: Mapping[str, Any]) -> list[Any]:
                     with translated(shim_error):
                         request, choices, made, legacy = _request(call, {**call.given, "messages": conversation})
                         sent.append((sending.send(request, choices), made, legacy))
-                except ShimError as error:
+                except ShimError as error:  # noqa: PERF203  (one that is wrong stops no other)
                     sent.append(error)
             return [each if isinstance(each, ShimError) else _collected(sending, *each) for each in sent]
 

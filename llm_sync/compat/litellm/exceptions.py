@@ -8,14 +8,14 @@ from llm_sync import errors
 from llm_sync.compat.failures import CONNECTION, STATUS, TIMEOUT, UNUSABLE, ErrorResponse, describe, verdict, words_of
 from llm_sync.compat.openai import exceptions as openai
 from llm_sync.compat.openai.exceptions import ID_HEADER
-from llm_sync.compat.openai.exceptions import OpenAIError as OpenAIError
+from llm_sync.compat.openai.exceptions import OpenAIError as OpenAIError  # noqa: PLC0414  (a name of litellm)
 from llm_sync.errors import LLMConnectorError
 
 
 class LitellmError(openai.OpenAIError):
     """What litellm's exceptions have: ``status_code``, ``llm_provider``, ``model``, ``response``, ``body`` …"""
 
-    status_code: int = 500
+    status_code: Any = 500
 
     def __init__(self, message: str, llm_provider: str | None = None, model: str | None = None, **rest: Any) -> None:
         name = type(self).__name__

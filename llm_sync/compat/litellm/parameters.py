@@ -50,7 +50,10 @@ _ROWS = [
 _OTHERS = Parameter("**kwargs", CARRIED, "as further fields of the request's body")
 COMPLETION = Table(
     "completion",
-    [*carried("messages", "text and images; `name` is left out, with an entry in `adjustments`; audio and files are refused"), *_ROWS],
+    [
+        *carried("messages", "text and images; `name` is left out, with an entry in `adjustments`; audio and files are refused"),
+        *_ROWS,
+    ],
     _OTHERS,
 )
 BATCH = Table(

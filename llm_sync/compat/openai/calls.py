@@ -83,7 +83,9 @@ def _text_body(bodies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = bodies[0]
     choices = [choice for body in bodies for choice in body["choices"]]
     usages = [body.get("usage") or {} for body in bodies]
-    counts = {name: sum(usage.get(name) or 0 for usage in usages) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
+    counts = {
+        name: sum(usage.get(name) or 0 for usage in usages) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+    }
     return {
         "id": str(first.get("id") or "").replace("chatcmpl-", "cmpl-"),
         "object": "text_completion",

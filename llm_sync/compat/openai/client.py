@@ -107,7 +107,7 @@ class OpenAI(ShimClient):
 
     table: ClassVar = parameters.CLIENT
     changes: ClassVar = parameters.WITH_OPTIONS
-    shim: ClassVar = staticmethod(shim_error)
+    shim = staticmethod(shim_error)
     not_carried: ClassVar = {
         **RAW,
         **dict.fromkeys(("audio", "images", "videos", "realtime", "live"), parameters.AUDIO),

@@ -8,7 +8,7 @@ from typing import Any
 from llm_sync.compat.failures import CONNECTION, STATUS, TIMEOUT, ErrorResponse, describe, verdict, words_of
 from llm_sync.compat.openai import exceptions
 from llm_sync.compat.openai.exceptions import ID_HEADER
-from llm_sync.compat.openai.exceptions import OpenAIError as OpenAIError
+from llm_sync.compat.openai.exceptions import OpenAIError as OpenAIError  # noqa: PLC0414  (a name of openai.error)
 from llm_sync.compat.openai.shapes import OpenAIObject
 from llm_sync.errors import LLMConnectorError
 
@@ -125,7 +125,7 @@ def _made(error: LLMConnectorError) -> OpenAIError:
         rest |= {"http_status": status or error.status, "json_body": body, "headers": response.headers}
         rest["http_body"] = json.dumps(body) if body else response.text
     if kind != STATUS:
-        return APIError(str(error), **rest) if isinstance(error, LLMConnectorError) and error.status else OpenAIError(str(error))
+        return APIError(str(error), **rest) if error.status else OpenAIError(str(error))
     text = message if error.status is not None else str(error)
     if status in (400, 404, 415):
         return InvalidRequestError(text, found.get("param"), **rest)

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from llm_sync.compat.failures import CONNECTION, OTHER, STATUS, TIMEOUT, UNUSABLE, ErrorResponse, ShimError, describe
-from llm_sync.compat.failures import verdict, words_of
+from llm_sync.compat.failures import (
+    CONNECTION,
+    OTHER,
+    STATUS,
+    TIMEOUT,
+    UNUSABLE,
+    ErrorResponse,
+    ShimError,
+    describe,
+    verdict,
+    words_of,
+)
 from llm_sync.errors import ContentBlockedError, LLMConnectorError, TruncatedResponseError
 
 ID_HEADER = "x-request-id"
@@ -34,7 +44,7 @@ class APIStatusError(APIError):
     def __init__(self, message: str, *, response: Any, body: Any = None) -> None:
         super().__init__(message, getattr(response, "request", None), body=body)
         self.response = response
-        self.status_code = response.status_code
+        self.status_code: Any = response.status_code
         self.request_id = response.headers.get(ID_HEADER)
 
 
@@ -90,7 +100,7 @@ class APIResponseValidationError(APIError):
     def __init__(self, response: Any = None, body: Any = None, *, message: str | None = None) -> None:
         super().__init__(message or "Data returned by API invalid for expected schema.", body=body)
         self.response = response
-        self.status_code = getattr(response, "status_code", None)
+        self.status_code: Any = getattr(response, "status_code", None)
 
 
 class LengthFinishReasonError(OpenAIError):

@@ -38,7 +38,9 @@ _CHAT = [
 _PROMPT = [
     *carried("model", "routed by the configuration where one is found"),
     *carried("prompt", "as a chat with one user message; of a list, each text as a request of its own, in order"),
-    *carried("temperature top_p seed stop max_tokens", "without `max_tokens` nothing is sent, where the original's API cut at 16"),
+    *carried(
+        "temperature top_p seed stop max_tokens", "without `max_tokens` nothing is sent, where the original's API cut at 16"
+    ),
     *carried("n", "as so many requests, in order; `usage` is their sum"),
     *carried("frequency_penalty logit_bias presence_penalty user", _ELSEWHERE),
     *refused("best_of", "ask n times and choose", neutral=(None, 1)),
@@ -52,7 +54,9 @@ COMPLETIONS = Table("completions.create", [*_PROMPT, *_CALL])
 RESPONSES = Table(
     "responses.create",
     [
-        *carried("input", "texts, images, function calls and their outputs; other items are refused or, as `reasoning`, left out"),
+        *carried(
+            "input", "texts, images, function calls and their outputs; other items are refused or, as `reasoning`, left out"
+        ),
         *carried("model", "routed by the configuration where one is found"),
         *carried("instructions temperature top_p max_output_tokens tools tool_choice"),
         *carried("text", "`format` of type json_schema to every provider; the rest as below"),
@@ -72,8 +76,14 @@ RESPONSES = Table(
         *_CALL,
     ],
 )
-LISTING = Table("models.list", [*carried("timeout", "seconds for one attempt"), *carried("extra_headers extra_query", _HEADERS),
-                                *adjusted("extra_body", "a listing has no body")])
+LISTING = Table(
+    "models.list",
+    [
+        *carried("timeout", "seconds for one attempt"),
+        *carried("extra_headers extra_query", _HEADERS),
+        *adjusted("extra_body", "a listing has no body"),
+    ],
+)
 
 PROXY = "set HTTPSPROXY and REQUESTS_CA_BUNDLE, or proxy and ca_bundle in a configuration"
 _KEYS = "give api_key, or api_key_command in a configuration"
@@ -88,11 +98,13 @@ _OPTIONS = [
     *refused("admin_api_key workload_identity", _KEYS),
     *refused("provider data_residency", "give base_url"),
     *adjusted("webhook_secret websocket_base_url", "nothing that is carried uses it"),
-    *adjusted("_strict_response_validation _enforce_credentials", "llm-sync checks every answer and key", neutral=(None, False, True)),
+    *adjusted("_strict_response_validation _enforce_credentials", "answers and keys are checked", neutral=(None, False, True)),
 ]
 CLIENT = Table("OpenAI", _OPTIONS)
-WITH_OPTIONS = Table("with_options", [*_OPTIONS, *carried("set_default_headers set_default_query", _HEADERS),
-                                      *adjusted("_extra_kwargs", "it is the SDK's own")])
+WITH_OPTIONS = Table(
+    "with_options",
+    [*_OPTIONS, *carried("set_default_headers set_default_query", _HEADERS), *adjusted("_extra_kwargs", "it is the SDK's own")],
+)
 AZURE = Table(
     "AzureOpenAI",
     [
@@ -111,7 +123,7 @@ _LEGACY = [
     *carried("headers", _HEADERS),
     *adjusted("request_id", "the provider gives the id"),
 ]
-_OTHERS = Parameter("**params", CARRIED, _ELSEWHERE.replace("left out for others, with an entry in `adjustments`", "refused for others"))
+_OTHERS = Parameter("**params", CARRIED, "to providers that speak OpenAI's shape; refused for others")
 LEGACY_CHAT = Table("ChatCompletion.create", [*_CHAT, *_CALL, *_LEGACY], _OTHERS)
 LEGACY_COMPLETION = Table("Completion.create", [*_PROMPT, *_CALL, *_LEGACY], _OTHERS)
 LEGACY_LISTING = Table("Model.list", _LEGACY)

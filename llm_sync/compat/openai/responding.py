@@ -19,8 +19,18 @@ from llm_sync.openai_shape.messages import Told, Turns
 _NATIVE = "openai-responses"
 # What chat completions have under the same name.
 _SHARED = frozenset(
-    "metadata parallel_tool_calls prompt_cache_key prompt_cache_options prompt_cache_retention safety_identifier service_tier "
-    "store top_logprobs user".split()
+    {
+        "metadata",
+        "parallel_tool_calls",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "top_logprobs",
+        "user",
+    }
 )
 _PLAIN = {"temperature": "temperature", "top_p": "top_p", "max_output_tokens": "max_tokens", "instructions": "system_prompt"}
 
