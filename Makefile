@@ -6,6 +6,8 @@
 
 VENV ?= .venv
 TESTS ?= tests
+# Processes the tests run in; on one processor, or for a single test under a debugger: WORKERS=0
+WORKERS ?= 2
 ifndef PYTHON
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
@@ -36,7 +38,7 @@ endif
 unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all soak cover check lint types imports format bench man man-check dist clean
+.PHONY: help demo test test-all soak cover check lint types imports format bench docs timelines man man-check dist clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -50,18 +52,20 @@ demo: $(VENV)/.installed ## one prompt to several simulated models, from nothing
 	$(BIN)/llm-sync simulate -- $(BIN)/llm-sync generate $(DEMO_MODELS) 'In one sentence: why do programs wait?'
 
 test: $(VENV)/.installed $(VENV)/.for-tests ## build, install, and run the tests against the installation
-	@$(PYTEST) $(PYTEST_ARGS)
+	@$(PYTEST) $(PARALLEL) $(PYTEST_ARGS)
 
-soak: TESTS = tests/endings tests/soak
+soak: TESTS = tests/endings tests/machine tests/soak
 soak: $(VENV)/.installed $(VENV)/.for-tests ## the long tests, some ten minutes, with their figures
 	@$(PYTEST) -m soak -v -rP -o faulthandler_timeout=0 $(PYTEST_ARGS)
 
 cover: $(VENV)/.installed $(VENV)/.for-tests ## the tests with a coverage report
-	@$(PYTEST) --cov --cov-config "$$top/pyproject.toml" $(PYTEST_ARGS)
+	@$(PYTEST) $(PARALLEL) --cov --cov-config "$$top/pyproject.toml" $(PYTEST_ARGS)
 
 # The tests run from $(VENV): Python would find the checkout's llm_sync in the current folder otherwise.
 PYTEST = top=$$(pwd) && cd $(VENV) && \
 	LLM_SYNC_TEST_INSTALLED=1 bin/python -I -m pytest -c "$$top/pyproject.toml" --rootdir "$$top" $(foreach path,$(TESTS),"$$top/$(path)")
+
+PARALLEL = -n $(WORKERS) --dist worksteal
 
 test-all: ## the tests on every Python from 3.10 up that is found
 	@missing= failed= passed=; \
@@ -96,6 +100,13 @@ format: $(VENV)/.for-checks ## format the code and mend what lint can mend
 
 bench: $(VENV)/.installed ## measure, and write benchmarks/results/
 	$(PY) benchmarks/start.py --output benchmarks/results/start.json
+
+docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made in docs/: the reference and the pictures of the house
+	$(PY) docs/reference.py
+	$(PY) docs/pictures/house.py
+
+timelines: $(VENV)/.installed ## measure and draw docs/pictures/ anew; look at them afterwards
+	$(PY) docs/pictures/timelines.py
 
 man: $(VENV)/.installed ## build the man page and show it
 	man $(PAGE)

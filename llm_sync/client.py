@@ -19,7 +19,7 @@ from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.dispatch.status import ProviderStatus
 from llm_sync.errors import ClientClosedError, ConfigurationError, LLMConnectorError, Problem
-from llm_sync.events import Event, Listener, log_event
+from llm_sync.events import Event, Listener, log_event, log_facts, logger
 from llm_sync.models import Adjustment, ModelListing, ModelRequest, ModelResponse
 from llm_sync.providers.factory import ProviderFactory
 from llm_sync.routing import route
@@ -30,9 +30,10 @@ from llm_sync.transport.retry import RetryHandler
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from llm_sync.machine.status import StatusFile
     from llm_sync.providers.base import LLMProvider
 
-
+_log = logger("client")
 _DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2}|latest)$")  # at the end of a model's name
 
 
@@ -47,15 +48,18 @@ class Endpoint(NamedTuple):
 class ProviderCall:
     """One request on its way through a queue; dispatch runs it, and may tell it to stop."""
 
-    def __init__(self, run: Callable[[CallControl], Any], control: CallControl, model: str = "") -> None:
+    __slots__ = ("_arguments", "_control", "_run", "key", "model")  # thousands may wait
+
+    def __init__(self, run: Callable[..., Any], arguments: tuple[Any, ...], control: CallControl, model: str = "") -> None:
         self._run = run
+        self._arguments = arguments
         self._control = control
         self.key = control.key
         self.model = model
 
     def __call__(self) -> Any:
         """Send the request and give its answer."""
-        return self._run(self._control)
+        return self._run(*self._arguments)
 
     def stop_retrying(self) -> None:
         """No further attempt, no further wait."""
@@ -75,14 +79,16 @@ class LLMClient:
     configuration, keys by reference.
 
     ``strict`` refuses what would otherwise be adjusted, and truncated answers, and checks every key now.
-    ``strict_streaming`` refuses streaming switches in requests instead of stripping them.
-    Raises ConfigurationError for a configuration that cannot be used.
+    ``strict_streaming`` refuses streaming switches in requests instead of stripping them. ``publish_status`` shows the
+    client in ``llm-sync status``. Raises ConfigurationError for a configuration that cannot be used.
     """
 
-    def __init__(self, config: LLMConfig, *, strict: bool = False, strict_streaming: bool = False) -> None:
+    def __init__(
+        self, config: LLMConfig, *, strict: bool = False, strict_streaming: bool = False, publish_status: bool = False
+    ) -> None:
         if not isinstance(config, LLMConfig):
             raise TypeError(f"LLMClient takes an LLMConfig, not {type(config).__name__}: use LLMClient.from_config(name_or_path)")
-        self._given = {"strict": strict, "strict_streaming": strict_streaming}
+        self._given = {"strict": strict, "strict_streaming": strict_streaming, "publish_status": publish_status}
         self.config = config
         self._strict = strict or config.strict
         self._strict_streaming = strict_streaming or config.strict_streaming
@@ -96,10 +102,15 @@ class LLMClient:
         self._keys = itertools.count(1)
         self._listeners: tuple[Listener, ...] = ()  # replaced, never changed: workers go through it without a lock
         self._endpoints: dict[str, Endpoint] = {}
+        self._status_file: StatusFile | None = None
         self._manager = ConcurrentLLMManager(self._open_queue)
         self._manager.after_fork(self._renew_after_fork)
         if self._strict:
             _refuse(self._usual_keys_missing())
+        if publish_status:
+            from llm_sync.machine.status import publish
+
+            self._status_file = publish(self)
 
     @classmethod
     def from_config(
@@ -109,11 +120,12 @@ class LLMClient:
         config_dir: str | None = None,
         strict: bool = False,
         strict_streaming: bool = False,
+        publish_status: bool = False,
     ) -> LLMClient:
         """A client for a configuration file (docs/configuration.md says where it is looked for). Raises ConfigurationError."""
         loader = ConfigLoader(config_dir, known_types=ProviderFactory.types_for)
         config = loader.load_config(name_or_path, strict_streaming=strict_streaming)
-        return cls(config, strict=strict, strict_streaming=strict_streaming)
+        return cls(config, strict=strict, strict_streaming=strict_streaming, publish_status=publish_status)
 
     # Asking --------------------------------------------------------------------------------------------------------
 
@@ -170,8 +182,9 @@ class LLMClient:
     ) -> Future[ModelResponse]:
         """Queue a request; the future carries the answer or its error, and can be cancelled until it is sent.
 
-        Raises at once what is wrong with the request or its model, ClientClosedError, and QueueFullError when ``max_queue``
-        is reached and ``block`` is False, or no room has come within ``wait_timeout`` seconds.
+        Times and retries as for ``generate``. Raises at once what is wrong with the request or its model, ClientClosedError,
+        and QueueFullError when ``max_queue`` is reached and ``block`` is False, or no room has come within ``wait_timeout``
+        seconds.
         """
         preparation.check_seconds("wait_timeout", wait_timeout)
         name, call = self._call(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
@@ -250,6 +263,8 @@ class LLMClient:
         self._manager.close(cancel_pending, grace=grace)
         for endpoint in list(self._endpoints.values()):
             endpoint.http.close()
+        if self._status_file is not None:
+            self._status_file.end()
 
     def __enter__(self) -> LLMClient:
         return self
@@ -283,6 +298,7 @@ class LLMClient:
         if not isinstance(request, ModelRequest):
             raise TypeError(f"a request is a ModelRequest, not {type(request).__name__}")
         name, model = route(self.config, request.model)
+        log_facts(_log, "route", asked=request.model, provider=name, model=model)
         entry = self.config.providers[name].entry(model)
         adjustments = [
             Adjustment(switch, asked, None, "the configuration asks for streaming, which llm-sync never does")
@@ -292,11 +308,9 @@ class LLMClient:
         adjustments += stripped
         request = preparation.filled(request, model, entry)
         attempts = preparation.attempt_options(entry.attempts, options)
-        provider = self._endpoint(name).provider
         control = CallControl(next(self._keys))
-        return name, ProviderCall(
-            lambda control: provider.generate_response(request, attempts, control, adjustments), control, model
-        )
+        ask = self._endpoint(name).provider.generate_response
+        return name, ProviderCall(ask, (request, attempts, control, tuple(adjustments)), control, model)
 
     def _endpoint(self, name: str) -> Endpoint:
         found = self._endpoints.get(name)
@@ -314,10 +328,24 @@ class LLMClient:
             allow_insecure=config.allow_insecure,
         )
         emit = self._manager.queue(config.name).emit  # the queue counts every event before it passes it on
-        gate = Gate(config.name, requests_per_minute=config.requests_per_minute, emit=emit)
+        gate = Gate(config.name, requests_per_minute=config.requests_per_minute, emit=emit, **self._shared_with_others(config))
         retry = RetryHandler(gate, provider=config.name, emit=emit)
         kind = ProviderFactory.provider_class(config.type)
         return Endpoint(kind(config, http, retry, strict=self._strict, emit=emit), http, gate)
+
+    def _shared_with_others(self, config: ProviderConfig) -> dict[str, Any]:
+        """What the gate of a provider shares with other processes, where it does."""
+        if not config.machine_wide:
+            return {}
+        from llm_sync.machine.cooldowns import CoolDowns
+        from llm_sync.machine.folder import Meeting
+        from llm_sync.machine.slots import Slots
+
+        def identity() -> str:  # asked later: the provider is made after its gate
+            return self._endpoint(config.name).provider.identity()
+
+        meeting = Meeting(identity)
+        return {"slot": Slots(meeting, config.concurrency, config.name), "cool_downs": CoolDowns(meeting)}
 
     def _open_queue(self, name: str) -> ProviderRequestQueue:
         config = self.config.providers[name]
@@ -339,12 +367,14 @@ class LLMClient:
             endpoint.provider.reset_after_fork()
             endpoint.http.reset_after_fork()
             endpoint.gate.reset_after_fork()
+        if self._status_file is not None:
+            self._status_file.reset_after_fork()
 
     def _listing_call(self, name: str, timeout: float | None) -> tuple[str, ProviderCall]:
         provider = self._endpoint(name).provider
         attempts = preparation.attempt_options(self.config.providers[name].attempts, {"timeout": timeout})
         control = CallControl(next(self._keys))
-        return name, ProviderCall(lambda control: provider.list_models(attempts, control), control)
+        return name, ProviderCall(provider.list_models, (attempts, control), control)
 
     def _listing(self, name: str, outcome: list[str] | BaseException) -> ModelListing:
         if isinstance(outcome, LLMConnectorError):

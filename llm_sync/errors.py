@@ -202,7 +202,11 @@ class ProviderUnavailableError(ProviderError):
 
 
 class RequestTimeoutError(ProviderError):
-    """An attempt took longer than ``timeout``. A retry after ``phase`` "headers" or "body" may be billed twice."""
+    """An attempt took longer than ``timeout``, or the ``deadline`` or the caller's ``wait_timeout`` is spent.
+
+    ``phase``: connect, headers or body, None where a gateway gave up; a retry after the latter two may be billed twice.
+    ``elapsed``: seconds of each attempt.
+    """
 
     retryable = True
     phase: str | None = None

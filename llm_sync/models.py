@@ -6,7 +6,6 @@ Thread rules: all of them are immutable after construction and may be shared bet
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -57,9 +56,10 @@ class Message:
             raise InvalidRequestError(f"message role {self.role!r} is unknown", guidance=f"Use one of {', '.join(ROLES)}.")
         if self.content is not None:
             values.check_text("message content", self.content)
-        _set(self, "images", values.images("images", self.images))
-        calls = tuple(_tool_call(call) for call in values.listed("tool_calls", self.tool_calls))
-        _set(self, "tool_calls", calls)
+        if self.images != ():
+            _set(self, "images", values.images("images", self.images))
+        if self.tool_calls != ():
+            _set(self, "tool_calls", tuple(_tool_call(call) for call in values.listed("tool_calls", self.tool_calls)))
         if self.tool_call_id is not None:
             values.check_text("tool_call_id", self.tool_call_id)
         for name, role in (("images", "user"), ("tool_calls", "assistant"), ("tool_call_id", "tool")):
@@ -67,7 +67,7 @@ class Message:
                 raise InvalidRequestError(f"a {self.role} message has {name}", guidance=f"Only {role} messages carry {name}.")
         if self.role == "tool" and not self.tool_call_id:
             raise InvalidRequestError("a tool message has no tool_call_id", guidance="Give the id of the ToolCall it answers.")
-        if not (self.content and self.content.strip()) and not self.images and not calls and self.role != "tool":
+        if not (self.content and self.content.strip()) and not self.images and not self.tool_calls and self.role != "tool":
             raise InvalidRequestError(f"a {self.role} message is empty", guidance="Give it text, an image or tool calls.")
 
 
@@ -129,8 +129,10 @@ class ModelRequest:
         values.check_integer("seed", self.seed, None)
         if self.stop_sequences is not None:
             _set(self, "stop_sequences", values.stop_sequences(self.stop_sequences))
-        _set(self, "images", values.images("images", self.images))
-        _set(self, "tools", tuple(values.mapping("tools", tool) for tool in values.listed("tools", self.tools)))
+        if self.images != ():
+            _set(self, "images", values.images("images", self.images))
+        if self.tools != ():
+            _set(self, "tools", tuple(values.mapping("tools", tool) for tool in values.listed("tools", self.tools)))
         if self.tool_choice is not None and not isinstance(self.tool_choice, (str, Mapping)):
             raise InvalidRequestError(f"tool_choice is a {values.kind(self.tool_choice)}", guidance="Give a string or a mapping.")
         if self.provider_specific is None:
@@ -142,17 +144,23 @@ class ModelRequest:
         if self.id is not None and (isinstance(self.id, bool) or not isinstance(self.id, (str, int))):
             raise InvalidRequestError(f"id is a {values.kind(self.id)}", guidance="Give a string or a whole number.")
 
-    def detached(self) -> ModelRequest:
-        """A copy that shares no mutable part with what the caller still holds; mappings become dicts.
+    def detached(self, **changes: Any) -> ModelRequest:
+        """A copy with ``changes`` that shares no mutable part with what the caller still holds; mappings become dicts.
 
-        Raises InvalidRequestError where a part holds what JSON cannot.
+        ``changes``: fields that are checked already, as those of the request are: nothing is checked again. Raises
+        InvalidRequestError where a part holds what JSON cannot.
         """
-        fresh = copy.copy(self)
+        fresh: ModelRequest = object.__new__(type(self))
+        fields = fresh.__dict__
+        fields.update(self.__dict__)
+        fields.update(changes)
         for name in ("response_schema", "tool_choice", "provider_specific"):
-            _set(fresh, name, values.plain(name, getattr(self, name)))
-        _set(fresh, "tools", tuple(values.plain("tools", tool) for tool in self.tools))
-        if self.messages and any(message.tool_calls for message in self.messages):
-            _set(fresh, "messages", tuple(_detached(message) for message in self.messages))
+            if fields[name] is not None:
+                fields[name] = values.plain(name, fields[name])
+        if fields["tools"]:
+            fields["tools"] = tuple(values.plain("tools", tool) for tool in fields["tools"])
+        if fields["messages"] and any(message.tool_calls for message in fields["messages"]):
+            fields["messages"] = tuple(_detached(message) for message in fields["messages"])
         return fresh
 
     def conversation(self) -> tuple[Message, ...]:
@@ -179,7 +187,11 @@ def request_hash(model: str, turns: Iterable[tuple[str, str | None]]) -> str:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens as billed. ``input_tokens`` includes cached ones, ``output_tokens`` includes reasoning; None is unknown."""
+    """Tokens as billed; None is unknown.
+
+    ``input_tokens`` includes ``cached_tokens``, ``output_tokens`` includes ``reasoning_tokens``, whatever the provider's own
+    arithmetic.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -214,8 +226,8 @@ class ModelResponse:
     """One answer.
 
     ``model``: as the provider answered. ``finish_reason``: stop, length, tool_calls or other (the provider's own word in
-    ``metadata["finish_reason_raw"]``). ``timestamp``: aware UTC, when the answer was complete. ``latency_ms``: the last
-    attempt. ``attempts``: HTTP exchanges made. ``cost_estimate``: USD, or None where no price is known. ``id``: the
+    ``metadata["finish_reason_raw"]``). ``timestamp``: aware UTC, when the answer was complete. ``latency_ms``: milliseconds of
+    the last attempt. ``attempts``: HTTP exchanges made. ``cost_estimate``: USD, or None where no price is known. ``id``: the
     request's. ``metadata``: ``finish_reason_raw``, ``thinking``, ``parsed``, ``raw`` (the body), where there is such.
 
     Raises ValueError or TypeError when built with an impossible value: a response never has empty text unless it has tool calls.

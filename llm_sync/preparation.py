@@ -62,7 +62,7 @@ def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest
         values["images"] = tuple(load_image(image) for image in request.images)
     if request.messages and any(message.images for message in request.messages):
         values["messages"] = tuple(_with_images(message) for message in request.messages)
-    fresh = dataclasses.replace(request, **values).detached()
+    fresh = request.detached(**values)
     if fresh.response_schema is not None:
         check_schema(fresh.response_schema)
     return fresh

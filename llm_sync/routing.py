@@ -32,7 +32,7 @@ def route(config: LLMConfig, model: str | None) -> Route:
         if not rest:
             raise ModelNotFoundError(f"{model!r} names a provider but no model", guidance=_candidates(config, head))
         return Route(head, rest)
-    serving = [name for name, provider in config.providers.items() if any(entry.name == model for entry in provider.models)]
+    serving = config.listing(model)
     if len(serving) == 1:
         return Route(serving[0], model)
     if serving:

@@ -61,10 +61,13 @@ _shared = SharedClients()
 
 
 def generate(prompt: str | None = None, model: str | None = None, *, config: str | None = None, **options: Any) -> ModelResponse:
-    """Ask with this process's shared client for ``config`` (a name or path; None: the default); else as LLMClient.generate."""
+    """Ask with this process's shared client for ``config`` (a name or path; None: the default); else as LLMClient.generate.
+
+    Any thread may call it. Raises ConfigurationError where no client can be made, before anything is sent.
+    """
     return _shared.get(config).generate(prompt, model, **options)
 
 
 def close(cancel_pending: bool = False) -> None:
-    """Close every shared client; a later ``generate`` makes new ones."""
+    """Close every shared client; a later ``generate`` makes new ones. Waits for what is queued, or cancels it; any thread may."""
     _shared.close(cancel_pending)

@@ -53,6 +53,9 @@ def problems(document: object, schema: Mapping[str, Any]) -> list[SchemaProblem]
     """
     if not isinstance(document, Mapping):
         return [SchemaProblem((), f"expected a mapping, found {_kind(document)}", None)]
+    accepts = compile_schema(schema, closed=True)
+    if accepts is not None and accepts(document):
+        return []
     validator = _validator_class()(schema, allow_unknown=False)
     validator.validate(document, normalize=False)
     return [_explained(error, schema) for error in _leaves(validator._errors)]  # noqa: SLF001  .errors has texts only

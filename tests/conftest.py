@@ -24,6 +24,12 @@ providers:
 """
 
 
+@pytest.fixture(autouse=True)
+def _own_runtime_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests share nothing with what else this user runs."""
+    monkeypatch.setenv("LLM_SYNC_RUNTIME_DIR", str(tmp_path_factory.getbasetemp() / "runtime"))
+
+
 @pytest.fixture
 def upstream() -> Iterator[Simulator]:
     """Simulated providers of every dialect, which must not have failed inside."""

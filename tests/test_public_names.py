@@ -12,16 +12,15 @@ import pytest
 
 import llm_sync
 from llm_sync import LLMClient, Message, ModelListing, ModelResponse, ProviderStatus, ToolCall, Usage
-from llm_sync.simulator import Simulator
 
 OPTIONS = "timeout=None, deadline=None, max_retries=None, wait_timeout=None"
 SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
     "llm_sync.generate": (llm_sync.generate, "(prompt=None, model=None, *, config=None, **options)"),
     "llm_sync.close": (llm_sync.close, "(cancel_pending=False)"),
-    "LLMClient": (LLMClient, "(config, *, strict=False, strict_streaming=False)"),
+    "LLMClient": (LLMClient, "(config, *, strict=False, strict_streaming=False, publish_status=False)"),
     "LLMClient.from_config": (
         LLMClient.from_config,
-        "(name_or_path=None, *, config_dir=None, strict=False, strict_streaming=False)",
+        "(name_or_path=None, *, config_dir=None, strict=False, strict_streaming=False, publish_status=False)",
     ),
     "LLMClient.generate": (LLMClient.generate, f"(self, prompt=None, model=None, *, {OPTIONS}, **request_fields)"),
     "LLMClient.generate_response": (LLMClient.generate_response, f"(self, request, *, {OPTIONS})"),
@@ -33,6 +32,7 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
     "LLMClient.map": (LLMClient.map, "(self, requests, *, window=256, return_exceptions=False)"),
     "LLMClient.list_all_models": (LLMClient.list_all_models, "(self, *, timeout=None)"),
     "LLMClient.status": (LLMClient.status, "(self)"),
+    "LLMClient.add_listener": (LLMClient.add_listener, "(self, listener)"),
     "LLMClient.check_providers": (LLMClient.check_providers, "(self, names)"),
     "LLMClient.close": (LLMClient.close, "(self, cancel_pending=False, *, grace=None)"),
     "ToolCall": (ToolCall, "(id, name, arguments, raw_arguments='')"),
@@ -102,26 +102,3 @@ def test_a_public_name_says_what_it_is_for(name: str) -> None:
         for method, value in vars(found).items():
             if inspect.isfunction(value) and not method.startswith("_"):
                 assert inspect.getdoc(value), f"{name}.{method}"
-
-
-def test_the_readmes_script_runs(
-    write_config: Callable[[], str], upstream: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    """What a stranger copies from README.md answers as it stands there."""
-    readme = Path(__file__).parents[1] / "README.md"
-    scripts = [block.partition("```")[0] for block in readme.read_text("utf-8").split("```python\n")[1:]]
-    config = tmp_path / "default-llms.yaml"
-    text = write_config().replace("[claude-haiku-4-5]", "[claude-haiku-4-5, claude-sonnet-4-5]")
-    config.write_text(text.replace("{retry_base: 0}", "{retry_base: 0, model: openai/gpt-4o-mini}"))
-    monkeypatch.setenv("LLM_SYNC_CONFIG", str(config))
-    try:
-        for script in scripts:
-            exec(compile(script, "README.md", "exec"), {"__name__": "__main__"})  # noqa: S102  (the project's own text)
-    finally:
-        llm_sync.close()
-    lines = capsys.readouterr().out.splitlines()
-    asked = [line.partition(":")[0] for line in lines if line.startswith(("openai/", "anthropic/"))]
-    assert asked == ["openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5"] * 2
-    assert lines[-2].startswith("{'city': ")
-    assert lines[-1].startswith("(ToolCall(id=")
-    assert len(upstream.requests) == 8

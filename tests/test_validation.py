@@ -10,8 +10,9 @@ from cerberus import Validator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llm_sync.config.schema import SCHEMA
 from llm_sync.predicates import compile_schema
-from llm_sync.validation import ResponseValidator, closest, field_path, problems, shown
+from llm_sync.validation import ResponseValidator, _validator_class, closest, field_path, problems, shown
 
 CHAT: dict[str, Any] = {
     "id": {"type": "string", "nullable": True},
@@ -146,7 +147,7 @@ def test_nothing_is_sorted_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     from cerberus.errors import ValidationError
 
     schema = {"items": {"type": "list", "schema": {"type": "dict", "schema": {"a": {"type": "string"}}}}}
-    assert problems({}, schema) == []  # Cerberus checks the schema itself once, and sorts what it finds in it
+    assert problems({"b": 1}, schema)  # Cerberus checks the schema itself once, and sorts what it finds in it
     monkeypatch.setattr(ValidationError, "__lt__", lambda *_: pytest.fail("errors are compared"))
     assert len(problems({"items": [{"a": 5, "b": 5}] * 100}, schema)) == 200
 
@@ -345,6 +346,48 @@ SETTINGS: dict[str, Any] = {
 def test_configuration_problems(document: object, expected: list[Any]) -> None:
     """Path, message and hint; unknown keys with the nearest known one; no text that may be a key."""
     assert [tuple(problem) for problem in problems(document, SETTINGS)] == expected
+
+
+def closed_rules(depth: int) -> st.SearchStrategy[dict[str, Any]]:
+    """Rule sets as configurations use them."""
+    extra = st.fixed_dictionaries({}, optional={"regex": st.sampled_from(["a", "a.*", "b$"]), "check_with": st.just("finite")})
+    plain = st.tuples(rules(0), extra).map(lambda pair: {**pair[0], **pair[1]})
+    if not depth:
+        return plain
+    inner = closed_rules(depth - 1)
+    kinds = st.sampled_from(["dict", ["dict", "string"]])
+    mapping = st.tuples(kinds, st.dictionaries(NAMES, inner, max_size=2)).map(lambda pair: {"type": pair[0], "schema": pair[1]})
+    members = st.tuples(kinds, inner).map(lambda pair: {"type": pair[0], "valuesrules": pair[1]})
+    listing = inner.map(lambda schema: {"type": ["list", "string"], "schema": schema})
+    return st.one_of(plain, st.tuples(st.one_of(mapping, members, listing), extra).map(lambda pair: {**pair[0], **pair[1]}))
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    st.dictionaries(NAMES, closed_rules(2), min_size=1, max_size=3),
+    st.lists(st.dictionaries(NAMES, VALUES, max_size=3), max_size=8),
+)
+def test_the_predicate_accepts_no_configuration_that_cerberus_rejects(
+    schema: dict[str, Any], documents: list[dict[str, Any]]
+) -> None:
+    """Unknown keys on any level, patterns, infinite numbers and the members of mappings are Cerberus's to judge, too."""
+    accepts = compile_schema(schema, closed=True)
+    if accepts is None:
+        return
+    validator = _validator_class()(schema, allow_unknown=False)
+    for document in documents:
+        if accepts(document):
+            assert validator.validate(document, normalize=False), (validator._errors, schema, document)
+
+
+def test_good_configurations_never_reach_cerberus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The schema of configuration files compiles, and accepts what is right."""
+    monkeypatch.setattr("llm_sync.validation._validator_class", lambda: pytest.fail("Cerberus was asked"))
+    assert compile_schema(SCHEMA, closed=True) is not None
+    models = [{"name": "m", "pricing": {"input": 1, "output": 2.5}, "stop_sequences": ["x"]}]
+    provider = {"type": "openai", "models": models, "headers": {"X-A": 1}, "auth": {"header": "api-key"}, "timeout": 5}
+    google = {"auth": "google-cloud", "api_key_command": ["a", "b"], "provider_specific": {"a": {"b": [None]}}}
+    assert problems({"defaults": {"strict": True}, "providers": {"a": provider, "b": google}}, SCHEMA) == []
 
 
 def test_paths_and_names() -> None:

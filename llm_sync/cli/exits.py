@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 EXIT_CODES = {
     0: "all requests were answered",
@@ -21,7 +23,7 @@ EXIT_CODES = {
 }
 """Exit status and what it means; help and the man page show this table."""
 
-ANSWERED, UNEXPECTED, USAGE, CONFIGURATION, MIXED = 0, 1, 2, 3, 9
+ANSWERED, UNEXPECTED, USAGE, CONFIGURATION, REFUSED, MIXED = 0, 1, 2, 3, 7, 9
 INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import errno
+from typing import TYPE_CHECKING, Any
 
 from llm_sync.cli import exits
 from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.output import Output, opened
 from llm_sync.cli.streams import tell
+from llm_sync.machine.status import publish_command
 from llm_sync.simulator.command import run_command, serve
 from llm_sync.simulator.routes import BASES
+
+if TYPE_CHECKING:
+    from llm_sync.simulator import Simulator
 
 
 def run(args: argparse.Namespace) -> int:
@@ -18,25 +23,45 @@ def run(args: argparse.Namespace) -> int:
     child = args.child[1:] if args.child[:1] == ["--"] else args.child
     if args.child and not child:
         raise UsageError("no command follows the --: name one, or leave the -- out to serve until Ctrl-C")
+    status = publish_command("llm-sync simulate")
     try:
         if child:
-            return run_command(child, port=args.port, keys=args.accept_key, latency=args.latency, seed=args.seed)
+            return run_command(child, **_options(args))
         with opened(None) as output:
-            serve(args.port, args.accept_key, args.latency, args.seed, lambda url: _announce(output, url, args.accept_key))
+            serve(lambda simulator: _announce(output, simulator, args), **_options(args))
     except KeyboardInterrupt as stop:  # the usual end
         return exits.status_of(stop)
     except OSError as error:
+        if args.log is not None and error.filename == args.log:
+            raise UsageError(f"the log {args.log!r} cannot be written: {error.strerror}") from None
         if error.errno not in (errno.EADDRINUSE, errno.EACCES) or error.filename is not None:
             raise
         raise UsageError(f"port {args.port} cannot be listened on: {error.strerror}; name another, or 0 for a free one") from None
+    finally:
+        status.end()
     return exits.ANSWERED
 
 
-def _announce(output: Output, url: str, keys: list[str] | None) -> None:
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "port": args.port,
+        "keys": args.accept_key,
+        "latency": args.latency,
+        "seed": args.seed,
+        "script": args.script,
+        "log": args.log,
+        "tls": args.tls,
+    }
+
+
+def _announce(output: Output, simulator: Simulator, args: argparse.Namespace) -> None:
     """The address alone on standard output, for scripts; how to use it on standard error."""
     width = max(map(len, BASES))
-    tell(f"llm-sync: simulating until Ctrl-C, {'with the keys given' if keys else 'with any key'}; the base_url by type:")
+    keys = "with the keys given" if args.accept_key else "with any key"
+    tell(f"llm-sync: simulating until Ctrl-C, {keys}; the base_url by type:")
     for kind, base in BASES.items():
-        tell(f"  {kind:{width}}  {url}{base}")
+        tell(f"  {kind:{width}}  {simulator.root}{base}")
+    if simulator.ca_path is not None:
+        tell(f"The CA file to trust, as ca_bundle or SSL_CERT_FILE: {simulator.ca_path}")
     tell("To run a command with a configuration for it: llm-sync simulate -- COMMAND")
-    output.write(url)
+    output.write(simulator.root)

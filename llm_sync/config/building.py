@@ -18,7 +18,7 @@ from llm_sync.validation import field_path
 # Keys of a provider that are fields of ProviderConfig as they are.
 _PLAIN = (
     *("base_url", "project", "location", "max_tokens_field", "proxy", "allow_insecure", "max_response_bytes", "concurrency"),
-    *("requests_per_minute", "max_queue", "idle_timeout"),
+    *("requests_per_minute", "max_queue", "idle_timeout", "machine_wide"),
 )
 _COUNTS = ("max_retries", "retry_timeouts")  # of ATTEMPT_KEYS, those that are no seconds
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from llm_sync.config.secrets import Secret
@@ -101,6 +102,7 @@ class ProviderConfig:
     requests_per_minute: float | None = None
     max_queue: int | None = None
     idle_timeout: float = 60.0
+    machine_wide: bool = False
     unset: tuple[Unset, ...] = ()
     stripped: Mapping[str, Any] = field(default_factory=dict)
     line: int | None = None
@@ -109,10 +111,13 @@ class ProviderConfig:
 
     def entry(self, model: str) -> ModelEntry:
         """The entry of a model; for a model that is not listed, one with the provider's own values."""
-        for entry in self.models:
-            if entry.name == model:
-                return entry
-        return ModelEntry(model, self.defaults, self.attempts, None, self.stripped)
+        found = self._entries.get(model)
+        return found if found is not None else ModelEntry(model, self.defaults, self.attempts, None, self.stripped)
+
+    @cached_property
+    def _entries(self) -> dict[str, ModelEntry]:
+        """By name, the first of each: every request asks, and a configuration may list a thousand."""
+        return {entry.name: entry for entry in reversed(self.models)}
 
     def require_variables(self) -> None:
         """Raises AuthenticationError naming the variables that were unset when the file was read, if there are any."""
@@ -125,7 +130,7 @@ class ProviderConfig:
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
+        state = {name: value for name, value in self.__dict__.items() if name != "_entries"}
         for (name, key), template in self.templates.items():
             state[name] = {**state[name], key: template} if key else template
         for name in ("headers", "query"):
@@ -161,6 +166,21 @@ class LLMConfig:
     warnings: tuple[str, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
     unset: tuple[Unset, ...] = ()
+
+    def listing(self, model: str) -> tuple[str, ...]:
+        """The names of the providers that list ``model``, in the order of the file."""
+        return self._listings.get(model, ())
+
+    @cached_property
+    def _listings(self) -> dict[str, tuple[str, ...]]:
+        listings: dict[str, dict[str, None]] = {}
+        for name, provider in self.providers.items():
+            for entry in provider.models:
+                listings.setdefault(entry.name, {})[name] = None
+        return {model: tuple(names) for model, names in listings.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_listings"}
 
 
 def is_credential(name: str) -> bool:

@@ -127,6 +127,7 @@ _PROVIDER: Rules = {
     "requests_per_minute": _number("a number more than 0", 0.001, 1e9),
     "max_queue": _whole(1),
     "idle_timeout": _seconds(),
+    "machine_wide": _SWITCH,
 }
 _DEFAULTS: Rules = {
     **_LEVEL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -76,7 +77,7 @@ class Secret:
         if self._kind == "file":
             what = f"api_key_file {self._path_shown()}"
         elif self._kind == "command":
-            what = f"api_key_command {self._program()}"
+            what = f"api_key_command {self.program}"
         elif self._kind == "template" and self.variables:
             what = " and ".join(self.variables)
         else:
@@ -111,6 +112,15 @@ class Secret:
             _runs.pop(self._run_key(), None)
         return not (self._kind == "literal" or (self._kind == "template" and not self.variables))
 
+    def identity(self) -> str:
+        """A digest that tells this key from others, in any process, without giving it away.
+
+        Of the key itself; of a command, whose tokens may be new ones each time, of its words. Raises AuthenticationError as
+        ``reveal`` does.
+        """
+        told = "\0".join(self._words()) if self._kind == "command" else self.reveal()
+        return hashlib.sha256(f"{self._kind == 'command'}\0{told}".encode("utf-8", "surrogatepass")).hexdigest()
+
     def _templates(self) -> list[Template]:
         return [parse(part) for part in ((self._spec,) if isinstance(self._spec, str) else self._spec)]
 
@@ -134,8 +144,9 @@ class Secret:
     def _path_shown(self) -> str:
         return str(self._spec)
 
-    def _program(self) -> str:
-        """The command's first word: arguments may hold what nobody should see."""
+    @property
+    def program(self) -> str:
+        """The first word of a command: its arguments may hold what nobody should see."""
         try:
             words = shlex.split(self._spec) if isinstance(self._spec, str) else self._spec
         except ValueError:
@@ -188,13 +199,7 @@ class Secret:
         return run.output
 
     def _execute(self) -> str:
-        try:
-            words = shlex.split(self._spec) if isinstance(self._spec, str) else list(self._spec)
-        except ValueError as error:
-            self._fail(f"{self.source} is not a command line: {error}", "Check its quotes, or write it as a list.")
-        command = [os.path.expanduser(self._resolved(parse(word))) for word in words]
-        if not command:
-            self._fail(f"{self.source} is empty", "Name the program that prints the key.")
+        command = self._words()
         try:
             done = subprocess.run(  # noqa: S603  the command is the user's own, and no shell reads it
                 command,
@@ -214,11 +219,22 @@ class Secret:
             self._fail(f"{self.source} ended with status {done.returncode}", "Run it by hand to see why.")
         return _line(done.stdout)
 
+    def _words(self) -> list[str]:
+        """The command, its variables filled in."""
+        try:
+            words = shlex.split(self._spec) if isinstance(self._spec, str) else list(self._spec)
+        except ValueError as error:
+            self._fail(f"{self.source} is not a command line: {error}", "Check its quotes, or write it as a list.")
+        command = [os.path.expanduser(self._resolved(parse(word))) for word in words]
+        if not command:
+            self._fail(f"{self.source} is empty", "Name the program that prints the key.")
+        return command
+
     def __repr__(self) -> str:
         if self._kind == "file":
             return f"Secret(file {self._path_shown()})"
         if self._kind == "command":
-            return f"Secret(command {self._program()})"
+            return f"Secret(command {self.program})"
         return "Secret(***)" if self.is_literal else f"Secret({self._spec})"
 
     __str__ = __repr__

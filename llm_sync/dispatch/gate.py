@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from llm_sync.errors import ClientClosedError, LLMConnectorError
 from llm_sync.events import Event, Listener, Waiting
 
 SPREAD = 0.1  # of a cool-down: workers it held back start spread over this much more, not all in one instant
+ECHO_S = 0.1  # what other processes tell must last longer than what is known by this much: clocks are not that exact
 
 
 class Control(Protocol):
@@ -33,11 +34,23 @@ class Control(Protocol):
     def wait(self, seconds: float) -> bool:
         """Sleep up to ``seconds``; True at once when told to stop."""
 
+    def on_stop(self, call: Callable[[], object] | None) -> None:
+        """From now on ``call`` it when told to stop, at once when that came before; None: no more."""
+
 
 Slot = Callable[[Control, "float | None"], AbstractContextManager[bool]]
 """``slot(control, until)``: entering blocks until a machine-wide slot is held and gives True, or gives False, holding none,
-when the control is stopped or the monotonic time ``until`` (None: never) is reached. Leaving frees the slot. It may call
-``Gate.cool_down`` with what other processes learned: the gate reads the cool-down again once the slot is held."""
+when the control is stopped or the monotonic time ``until`` (None: never) is reached. Leaving frees the slot."""
+
+
+class CoolDowns(Protocol):
+    """The cool-downs of other processes that use the provider."""
+
+    def announce(self, seconds: float, cause: LLMConnectorError) -> None:
+        """Tell them."""
+
+    def latest(self) -> tuple[float, LLMConnectorError] | None:
+        """What they told: the seconds left of the one that lasts longest, and an error of the class that caused it."""
 
 
 class Gate:
@@ -54,6 +67,7 @@ class Gate:
         *,
         requests_per_minute: float | None = None,
         slot: Slot | None = None,
+        cool_downs: CoolDowns | None = None,
         emit: Listener | None = None,
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random.random,
@@ -61,6 +75,7 @@ class Gate:
         self._provider = provider
         self._interval = 0.0 if requests_per_minute is None else 60.0 / requests_per_minute
         self._slot = slot
+        self._cool_downs = cool_downs
         self._emit = emit
         self._clock = clock
         self._random = random
@@ -79,7 +94,8 @@ class Gate:
         while True:
             if control.stopped:
                 raise self._stopped()
-            seconds, reason, cause = self._look(take_turn=False)
+            self._heed()
+            seconds, reason, cause = self._look(take_turn=self._slot is None)
             if seconds:
                 if cause is not None:
                     if seconds > max_retry_after:
@@ -91,22 +107,36 @@ class Gate:
                 self._tell(Waiting(self._provider, control.key, seconds=seconds, reason=reason))
                 control.wait(min(seconds, threading.TIMEOUT_MAX))
                 continue
-            if self._slot is not None:
-                self._tell(Waiting(self._provider, control.key, reason="slot"))
-            with nullcontext(True) if self._slot is None else self._slot(control, until) as held:
+            if self._slot is None:
+                yield True
+                return
+            self._tell(Waiting(self._provider, control.key, reason="slot"))
+            with self._slot(control, until) as held:
                 if control.stopped:
                     raise self._stopped()
                 # A cool-down may have begun, or another worker taken the turn, while this one waited for the slot.
+                self._heed()
                 if not held or not self._look(take_turn=True)[0]:
                     yield held
                     return
 
     def cool_down(self, seconds: float, cause: LLMConnectorError) -> None:
         """Send nothing for ``seconds`` (finite) from now, because of ``cause``; never shortens a cool-down under way."""
+        self._begin(seconds, cause)
+        if self._cool_downs is not None:
+            self._cool_downs.announce(seconds, cause)
+
+    def _heed(self) -> None:
+        """Learn what other processes were told; what this one told them comes back with less of a cause."""
+        told = self._cool_downs.latest() if self._cool_downs is not None else None
+        if told is not None:
+            self._begin(*told, longer_by=ECHO_S)
+
+    def _begin(self, seconds: float, cause: LLMConnectorError, longer_by: float = 0.0) -> None:
         cause = copy.copy(cause)  # without its traceback, whose frames would keep that request's prompt alive
         with self._lock:
             until = self._clock() + seconds
-            if self._cooling is None or until > self._cooling[0]:
+            if self._cooling is None or until > self._cooling[0] + longer_by:
                 self._cooling = (until, cause)
 
     @property

@@ -6,23 +6,29 @@ retry handler are handed in; nothing here opens a socket or starts a thread.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from llm_sync import errors, streaming
-from llm_sync.config.models import ProviderConfig
+from llm_sync.config.models import ProviderConfig, is_credential
 from llm_sync.errors import LLMConnectorError, ProviderError
-from llm_sync.events import Adjusted, AttemptEnded, AttemptStarted, Event, logger
+from llm_sync.events import Adjusted, AttemptEnded, AttemptStarted, Event, content_logger, log_facts, logger
 from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, Reply
+from llm_sync.providers.answer import skeleton
 from llm_sync.providers.credentials import Credential, credential_for
 from llm_sync.providers.payload import Changes, merge
 from llm_sync.providers.ports import HTTP, Retry
 from llm_sync.providers.replies import ReplyReader
 
 _log = logger("providers")
+_content = content_logger()
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_MOST_URLS = 256
 _MAX_PAGES = 200  # of a model listing: a server that never ends it is not followed for ever
 
 
@@ -42,6 +48,7 @@ class LLMProvider(ReplyReader):
         self._http = http
         self._retry = retry
         self._emit = emit
+        self._urls: dict[str, str] = {}  # by model
 
     # The story -----------------------------------------------------------------------------------------------------
 
@@ -66,10 +73,14 @@ class LLMProvider(ReplyReader):
         changes = Changes(adjustments, strict=self._strict, tell=tell)
         try:
             url, body = self._wire_form(request, changes)
-            _log.debug("%s/%s: POST %s, %d bytes", self.name, request.model, urlsplit(url).path, len(body))
+            if _log.isEnabledFor(logging.DEBUG) or _content.isEnabledFor(logging.DEBUG):
+                self._log_request(url, body, key, request.model)
 
             def attempt(number: int, timeout: float) -> ModelResponse:
                 reply = self._exchange("post", url, body, timeout, control, number)
+                if _content.isEnabledFor(logging.DEBUG):
+                    told = self._scrubber().text(reply.content.decode("utf-8", "replace"))
+                    log_facts(_content, "answer", provider=self.name, key=key, content=told)
                 settled: ModelResponse = self._scrubbed(self._settle, reply, request, number, changes)
                 return settled
 
@@ -107,6 +118,18 @@ class LLMProvider(ReplyReader):
             self._describe(error, None)
             raise
 
+    def identity(self) -> str:
+        """Dialect, address and what proves who asks, as one digest: equal for what shares limits, in any process.
+
+        Raises AuthenticationError when the key cannot be had.
+        """
+        parts = urlsplit(self._base_url())
+        address = f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/').removesuffix(self.path)}"
+        extra = {**self.config.headers, **self.config.query}
+        proofs = [f"{name.lower()}={value}" for name, value in sorted(extra.items()) if is_credential(name)]
+        told = "\0".join([self.config.type, address, self._key().identity(), *proofs])
+        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+
     def check(self) -> None:
         """Raise what can be told without sending anything: an unset variable, no key, an impossible one, no base_url."""
         try:
@@ -116,24 +139,50 @@ class LLMProvider(ReplyReader):
             self._describe(error, None)
             raise
 
+    def base_url(self) -> str:
+        """Where requests go, ``{model}`` not filled in. Raises ConfigurationError where nothing says so."""
+        return self._base_url()
+
+    def key_source(self) -> str | None:
+        """Where the key comes from, in words, without the key; None where none is sent. Raises LLMConnectorError."""
+        return self._key().source
+
     def reset_after_fork(self) -> None:
         """In the child: forget the credential, whose lock a thread that is gone may hold."""
         self._credential = None
+
+    def _log_request(self, url: str, body: bytes, key: int, model: str | None) -> None:
+        """What is about to be sent: its shape, and, for those who ask for it by name, its content."""
+        if _log.isEnabledFor(logging.DEBUG):
+            shape = skeleton(json.loads(body))
+            path = urlsplit(url).path
+            log_facts(_log, "payload", provider=self.name, key=key, model=model, path=path, bytes=len(body), shape=shape)
+        if _content.isEnabledFor(logging.DEBUG):
+            log_facts(_content, "payload", provider=self.name, key=key, content=body.decode("utf-8"))
 
     def _wire_form(self, request: ModelRequest, changes: Changes) -> tuple[str, bytes]:
         self.config.require_variables()
         payload = self._prepare_request(request, changes)
         merge(payload, self._normalized_extras(request.provider_specific), changes, self.forbidden)
-        url = self._url(self._path_for(request.model or ""), request.model or "", {})
+        url = self._request_url(request.model or "")
         streaming.refuse_switches({**request.provider_specific, **payload}, url)
         try:
-            body = json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+            body = _ENCODER.encode(payload).encode("utf-8")
         except (TypeError, ValueError, RecursionError) as error:
             raise errors.InvalidRequestError(
                 f"the request cannot be written as JSON: {error}",
                 guidance="Use strings, finite numbers, lists and mappings only.",
             ) from None
         return url, body
+
+    def _request_url(self, model: str) -> str:
+        """Where requests for ``model`` go; putting it together anew takes as long as writing a kilobyte of JSON."""
+        url = self._urls.get(model)
+        if url is None:
+            if len(self._urls) >= _MOST_URLS:
+                self._urls.clear()
+            url = self._urls[model] = self._url(self._path_for(model), model, {})
+        return url
 
     def _url(self, path: str, model: str, query: Mapping[str, str]) -> str:
         parts = urlsplit(self._base_url())

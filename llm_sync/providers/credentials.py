@@ -34,6 +34,9 @@ class Credential(Protocol):
     def check(self) -> None:
         """Raise, without a network call, if it is clear that it cannot be had."""
 
+    def identity(self) -> str:
+        """What tells it from others, in any process, without giving it away. Raises AuthenticationError when it cannot be had."""
+
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown."""
 
@@ -55,6 +58,9 @@ class NoCredential:
     def check(self) -> None:
         return None
 
+    def identity(self) -> str:
+        return ""
+
     def secrets(self) -> tuple[str, ...]:
         return ()
 
@@ -70,6 +76,7 @@ class KeyCredential:
         self._secret = secret
         self._carry = carry
         self._used: tuple[str, ...] = ()  # keys, the newest first; replaced whole, so it is read without the lock
+        self._known = ("", "")  # a key and its identity
         # Held by the one thread that gets a key: the others have nothing to do but wait for it, so I/O may happen here.
         self._renewing = threading.Lock()
 
@@ -82,6 +89,14 @@ class KeyCredential:
 
     def check(self) -> None:
         self.headers()
+
+    def identity(self) -> str:
+        self.headers()
+        key = self._used[0]
+        known = self._known
+        if known[0] != key:
+            known = self._known = key, self._secret.identity()
+        return known[1]
 
     def secrets(self) -> tuple[str, ...]:
         return self._used
@@ -122,6 +137,9 @@ class GoogleCredential:
 
     def check(self) -> None:
         _google_auth()
+
+    def identity(self) -> str:
+        return GOOGLE_CLOUD  # the project stands in the URL, and tokens are new ones every hour
 
     def secrets(self) -> tuple[str, ...]:
         return self._used

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from llm_sync import errors, streaming
 from llm_sync.config.models import ProviderConfig
 from llm_sync.errors import LLMConnectorError
-from llm_sync.events import logger
+from llm_sync.events import log_facts, logger
 from llm_sync.models import ModelRequest, ModelResponse, Reply, UnusableResponse
 from llm_sync.providers.answer import Answer, parsed_object, problem_with, skeleton
 from llm_sync.providers.body import parse_body
@@ -97,7 +97,7 @@ class ReplyReader(Dialect):
         if answer.finish_reason == "length":
             _log.warning("%s/%s: %s cut the answer; raise max_tokens", self.name, request.model, answer.limit)
         else:
-            _log.debug("%s/%s: the answer passed validation", self.name, request.model)
+            log_facts(_log, "validation passed", provider=self.name, model=request.model)
         return ModelResponse(**facts)
 
     def _settle_listing(self, reply: Reply) -> tuple[list[str], dict[str, str] | None]:
@@ -143,7 +143,7 @@ class ReplyReader(Dialect):
         if STREAM_ONLY.search(fault.message):
             return errors.StreamingNotSupportedError(fault.message, status=fault.status, guidance=_STREAM_GUIDANCE)
         kind = self._classify(fault, reply.headers)
-        hint = retry_hint(reply.headers, body)
+        hint = retry_hint(reply.headers if reply.status >= 300 else {}, body)  # some send retry-after with every 200
         retryable = is_retryable(kind, fault, reply.headers.get("x-should-retry"))
         error = kind(
             fault.message,

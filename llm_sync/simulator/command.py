@@ -29,22 +29,14 @@ _MODELS = {
 _FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
-def serve(
-    port: int,
-    keys: Sequence[str] | None,
-    latency: float,
-    seed: int,
-    ready: Callable[[str], None],
-    *,
-    until: threading.Event | None = None,
-) -> None:
-    """Serves until ``until`` is set or KeyboardInterrupt comes; ``ready`` is told ``http://127.0.0.1:PORT`` once it listens.
+def serve(ready: Callable[[Simulator], None], *, until: threading.Event | None = None, **options: Any) -> None:
+    """Serves until ``until`` is set or KeyboardInterrupt comes; ``ready`` is told once it listens. Options as Simulator's.
 
     OSError when the port is taken. KeyboardInterrupt passes on to the caller once the server has stopped.
     """
     until = until or threading.Event()
-    with Simulator(port, keys, latency, seed) as simulator:
-        ready(simulator.root)
+    with Simulator(**options) as simulator:
+        ready(simulator)
         while not until.wait(0.5):  # a wait without an end could not be interrupted on Windows
             pass
 
@@ -52,36 +44,45 @@ def serve(
 def run_command(
     argv: Sequence[str],
     *,
-    port: int = 0,
     keys: Sequence[str] | None = None,
-    latency: float = 0.0,
-    seed: int = 0,
     report: Callable[[str], None] | None = None,
     environ: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> int:
     """Runs ``argv`` with a configuration that points at a simulator, and returns its exit status, 128+n for signal n.
 
     127: there is no such command; 126: it cannot be run; ``report`` (standard error, when None) is told why. The command
     inherits the standard streams. SIGTERM and SIGHUP are passed on to it, SIGINT too unless the terminal sent it there itself.
-    ValueError for an empty ``argv``, OSError when the port is taken.
+    ``keys`` and the other options as Simulator's. ValueError for an empty ``argv``, OSError when the port is taken.
     """
     if not argv:
         raise ValueError("there is no command to run")
     report = report or _to_stderr
     key = keys[0] if keys else f"sk-simulated-{secrets.token_hex(12)}"
-    simulator = Simulator(port, keys, latency, seed)
+    simulator = Simulator(keys=keys, **options)
     with contextlib.ExitStack() as ending:
         ending.callback(simulator.stop)
         with _signals_blocked():
             simulator.start()
         folder = Path(tempfile.mkdtemp(prefix="llm-sync-simulator-"))  # mkdtemp makes it 0700
         ending.callback(shutil.rmtree, folder, ignore_errors=True)
-        _write_private(folder / "default-llms.yaml", configuration(simulator))
-        return _run(argv, _environment(os.environ if environ is None else environ, folder, key), report)
+        outer = os.environ if environ is None else environ
+        return _run(argv, environment(simulator, folder, key, outer), report)
+
+
+def environment(simulator: Simulator, folder: Path, key: str, outer: Mapping[str, str]) -> dict[str, str]:
+    """``outer``, changed so that llm-sync finds the simulator: by a configuration that is written into ``folder``."""
+    _write_private(folder / "default-llms.yaml", configuration(simulator))
+    inner = {name: value for name, value in outer.items() if name != "LLM_SYNC_CONFIG"}
+    inner |= {"LLM_SYNC_CONFIG_DIR": str(folder), KEY_VARIABLE: key}
+    for name in ("NO_PROXY", "no_proxy"):  # a proxy would look for the simulator on its own loopback
+        inner[name] = ",".join(filter(None, (outer.get(name) or outer.get(name.swapcase()), "127.0.0.1,localhost")))
+    return inner
 
 
 def configuration(simulator: Simulator) -> str:
     """The text of a ``default-llms.yaml`` for a started simulator; its key stands in the variable KEY_VARIABLE."""
+    trust = [] if simulator.ca_path is None else [f"    ca_bundle: {json.dumps(simulator.ca_path)}"]
     lines = ["# Made by llm-sync simulate for one run.", "defaults:", "  model: openai/gpt-4o-mini", "providers:"]
     for name, models in _MODELS.items():
         lines += [
@@ -90,16 +91,9 @@ def configuration(simulator: Simulator) -> str:
             f"    api_key: ${{{KEY_VARIABLE}}}",
             f"    base_url: {json.dumps(simulator.url(name))}",
             f"    models: {json.dumps(list(models))}",
+            *trust,
         ]
     return "\n".join(lines) + "\n"
-
-
-def _environment(outer: Mapping[str, str], folder: Path, key: str) -> dict[str, str]:
-    inner = {name: value for name, value in outer.items() if name != "LLM_SYNC_CONFIG"}
-    inner |= {"LLM_SYNC_CONFIG_DIR": str(folder), KEY_VARIABLE: key}
-    for name in ("NO_PROXY", "no_proxy"):  # a proxy would look for the simulator on its own loopback
-        inner[name] = ",".join(filter(None, (outer.get(name) or outer.get(name.swapcase()), "127.0.0.1,localhost")))
-    return inner
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import socket
+import struct
 import time
 from collections.abc import Iterable
 from email.utils import formatdate
@@ -54,6 +55,7 @@ class Connection:
         self._read_timeout = read_timeout
         self._buffer = bytearray()
         self._deadline = 0.0
+        self.expired = False  # the next request on it finds it closed
 
     def read(self) -> HTTPRequest | None:
         """The next request; None when the client closed or stayed idle. Raises BrokenRequest, OSError."""
@@ -74,12 +76,29 @@ class Connection:
 
     def send(self, status: int, headers: Iterable[tuple[str, str]], body: bytes, *, keep_alive: bool, head_only: bool) -> None:
         """The whole response in one write, so that it leaves in as few packets as it fits. Raises OSError."""
-        lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}"]
-        lines += [f"{name}: {value}" for name, value in headers]
-        lines += [f"date: {_date()}", f"content-length: {len(body)}", f"connection: {'keep-alive' if keep_alive else 'close'}"]
-        head = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
+        head = head_of(status, headers, f"content-length: {len(body)}", keep_alive=keep_alive)
+        self.write(head if head_only else head + body)
+
+    def write(self, content: bytes) -> None:
+        """These bytes, as they are. Raises OSError."""
         self._sock.settimeout(self._read_timeout)
-        self._sock.sendall(head if head_only else head + body)
+        self._sock.sendall(content)
+
+    def reset_on_close(self) -> None:
+        """When the connection is closed, it ends with RST: the client is told that what it reads from it is not all."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def await_end(self, seconds: float | None = None) -> None:
+        """Says nothing until the client closes its end, or for ``seconds``; what it still sends is dropped. Raises OSError."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        self._buffer.clear()
+        while deadline is None or (left := deadline - time.monotonic()) > 0:
+            self._sock.settimeout(None if deadline is None else left)
+            try:
+                if not self._sock.recv(_CHUNK):
+                    return
+            except TimeoutError:
+                return
 
     def linger(self, seconds: float = 2.0, limit: int = 256 * 1024 * 1024) -> None:
         """Read what the client still sends before closing: closing on unread bytes would reset the answer away."""
@@ -186,6 +205,14 @@ class Connection:
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 2]
         return line
+
+
+def head_of(status: int, headers: Iterable[tuple[str, str]], *more: str, keep_alive: bool) -> bytes:
+    """Status line and headers, with the empty line behind them; ``more``: lines of the framing."""
+    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    lines += [f"date: {_date()}", *more, f"connection: {'keep-alive' if keep_alive else 'close'}"]
+    return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
 
 
 def _parse_head(head: bytes) -> tuple[str, str, str, dict[str, str]]:

@@ -9,17 +9,25 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from llm_sync.simulator.logfile import LogFile
+
 _MOST_RECORDS = 100_000
 _MOST_BYTES = 256 * 2**20  # of request bodies held in records
+_PAGE = 1000  # records told at once, where nothing else is asked for
 
 
 @dataclass(frozen=True)
 class RequestRecord:
     """One request. ``arrived`` and ``ended`` are seconds on ``time.monotonic``'s clock, ``arrived_at`` is Unix time.
 
-    ``ended``, ``status`` and the tokens are None until the answer is ready to be sent. ``concurrency`` counts the requests
-    being answered when this one arrived, itself included; ``provider_concurrency`` those of the same provider.
-    ``key_hash`` is the beginning of the key's SHA-256: the key itself is never kept. ``stream`` names what asked for a stream.
+    ``ended``, ``outcome``, ``status``, ``input_tokens`` and ``output_tokens`` (tokens) are None until the answer is ready to
+    be sent (its last bytes, where a script lets it travel slowly). ``concurrency`` counts the requests being answered when this one arrived, itself included;
+    ``provider_concurrency`` those of the same provider. ``key_hash`` is the beginning of the key's SHA-256: the key itself is
+    never kept. ``stream`` names what asked for a stream.
+
+    ``outcome`` is ok, refused (by the dialect, for what is wrong with the request), given (``on_request``'s), failed (the
+    simulator) or the word of a script's action; ``rules`` are the names of the script's rules that took it. ``status`` stays
+    None where none was sent. Tokens are what is billed: None where nothing is.
     """
 
     index: int
@@ -36,9 +44,21 @@ class RequestRecord:
     stream: str | None = None
     payload: Any = None
     ended: float | None = None
+    outcome: str | None = None
+    rules: tuple[str, ...] = ()
     status: int | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+
+    @property
+    def billed(self) -> bool:
+        """Whether it costs something."""
+        return self.input_tokens is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, and ``ended_at`` as Unix time and ``billed``."""
+        ended_at = None if self.ended is None else self.arrived_at + (self.ended - self.arrived)
+        return {**vars(self), "ended_at": ended_at, "billed": self.billed}
 
 
 class RequestLog:
@@ -47,7 +67,8 @@ class RequestLog:
     The newest are kept: at most 100,000, with at most 256 MiB of bodies; the summary counts all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, file: LogFile | None = None) -> None:
+        self._file = file
         self._changed = threading.Condition()  # guards all below
         self._records: dict[int, RequestRecord] = {}
         self._sizes: dict[int, int] = {}
@@ -56,7 +77,8 @@ class RequestLog:
         self._open: Counter[str] = Counter()
         self._most: Counter[str] = Counter()  # the highest concurrency seen, per provider and "" for all
         self._statuses: dict[str, Counter[int]] = {}
-        self._tokens: dict[str, list[int]] = {}
+        self._outcomes: dict[str, Counter[str]] = {}
+        self._tokens: dict[str, list[int]] = {}  # input, output, and how many requests they are of
         self._streams: Counter[str] = Counter()
 
     def arrive(self, *, provider: str, size: int, **known: Any) -> RequestRecord:
@@ -88,20 +110,48 @@ class RequestLog:
             self._changed.notify_all()
             return record
 
-    def end(self, record: RequestRecord, status: int, tokens: tuple[int, int] | None) -> None:
-        """Counts a request out; called before its answer is sent, so that whoever has the answer finds the record complete."""
+    def end(
+        self,
+        record: RequestRecord,
+        status: int | None,
+        tokens: tuple[int, int] | None,
+        outcome: str,
+        rules: tuple[str, ...] = (),
+    ) -> None:
+        """Counts a request out; called before its answer is sent, so that whoever has the answer finds the record complete.
+
+        OSError when it cannot be written to the log file; it is counted all the same.
+        """
         spent: tuple[int | None, int | None] = tokens or (None, None)
-        ended = dataclasses.replace(record, ended=time.monotonic(), status=status, input_tokens=spent[0], output_tokens=spent[1])
+        ended = dataclasses.replace(
+            record,
+            ended=time.monotonic(),
+            status=status,
+            outcome=outcome,
+            rules=rules,
+            input_tokens=spent[0],
+            output_tokens=spent[1],
+        )
+        try:
+            if self._file is not None:
+                self._file.append(ended.to_json())
+        finally:
+            self._count_out(ended)
+
+    def _count_out(self, ended: RequestRecord) -> None:
+        provider = ended.provider
         with self._changed:
             self._open[""] -= 1
-            self._open[record.provider] -= 1
-            self._statuses.setdefault(record.provider, Counter())[status] += 1
-            if tokens:
-                billed = self._tokens.setdefault(record.provider, [0, 0])
-                billed[0] += tokens[0]
-                billed[1] += tokens[1]
-            if record.index in self._records:
-                self._records[record.index] = ended
+            self._open[provider] -= 1
+            self._statuses.setdefault(provider, Counter())[ended.status or 0] += 1
+            self._outcomes.setdefault(provider, Counter())[str(ended.outcome)] += 1
+            if ended.input_tokens is not None and ended.output_tokens is not None:
+                billed = self._tokens.setdefault(provider, [0, 0, 0])
+                billed[0] += ended.input_tokens
+                billed[1] += ended.output_tokens
+                billed[2] += 1
+            if ended.index in self._records:
+                self._records[ended.index] = ended
             self._changed.notify_all()
 
     @property
@@ -122,17 +172,19 @@ class RequestLog:
             return self._changed.wait_for(lambda: self._count - (self._open[""] if ended else 0) >= count, timeout)
 
     def summary(self) -> dict[str, Any]:
-        """The counts, JSON-ready."""
+        """The counts, JSON-ready; ``none`` counts requests that got no status."""
         with self._changed:
             providers = {
                 provider: {
                     "requests": sum(statuses.values()),
                     "in_flight": self._open[provider],
-                    "statuses": {str(status): number for status, number in sorted(statuses.items())},
+                    "statuses": {str(status or "none"): number for status, number in sorted(statuses.items())},
+                    "outcomes": dict(sorted(self._outcomes[provider].items())),
                     "max_concurrency": self._most[provider],
                     "stream_attempts": self._streams[provider],
-                    "input_tokens": self._tokens.get(provider, [0, 0])[0],
-                    "output_tokens": self._tokens.get(provider, [0, 0])[1],
+                    "billed": self._tokens.get(provider, [0, 0, 0])[2],
+                    "input_tokens": self._tokens.get(provider, [0, 0, 0])[0],
+                    "output_tokens": self._tokens.get(provider, [0, 0, 0])[1],
                 }
                 for provider, statuses in sorted(self._statuses.items())
             }
@@ -144,6 +196,11 @@ class RequestLog:
                 "providers": providers,
             }
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """The records as dictionaries."""
-        return [dict(vars(record)) for record in self.records]
+    def page(self, since: int = 0, limit: int = _PAGE) -> tuple[list[RequestRecord], bool]:
+        """At most ``limit`` records that arrived after the one with the index ``since``, and whether there are more."""
+        with self._changed:
+            first = next(iter(self._records), 0)
+            newest = self._count
+            start = max(since + 1, first)
+            found = [self._records[index] for index in range(start, min(newest, start + limit - 1) + 1) if index in self._records]
+            return found, bool(found) and found[-1].index < newest

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import selectors
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +11,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.simulator import admin
+from llm_sync.simulator.answering import Answering
+from llm_sync.simulator.behaviour.deliveries import Outgoing
+from llm_sync.simulator.behaviour.script import Script, load_script
 from llm_sync.simulator.catalogue import LISTED
-from llm_sync.simulator.dialect import Call, Dialect, Response
+from llm_sync.simulator.certificate import Certificate
+from llm_sync.simulator.dialect import Response
 from llm_sync.simulator.hold import Hold
 from llm_sync.simulator.http1 import BrokenRequest, Connection, HTTPRequest
+from llm_sync.simulator.listener import Listener
+from llm_sync.simulator.logfile import LogFile
 from llm_sync.simulator.requestlog import RequestLog, RequestRecord
-from llm_sync.simulator.routes import BASES, route
+from llm_sync.simulator.routes import BASES
+from llm_sync.simulator.sources import Sources
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -34,11 +39,18 @@ class Simulator:
 
     ``port`` 0 takes a free one. ``keys`` None accepts every key, a list those in it; a key that contains "wrong" or "invalid"
     is always refused. ``latency`` is seconds added to each answer. Answers depend on dialect, model, messages and ``seed``.
+    ``script``: what it does to which request (docs/testing.md): the name of a shipped script, the path of a file, or a mapping.
+    ``answers`` maps prompts to what is said: a file, or a mapping of prompts and compiled patterns to texts or answers.
+    ``replay`` is what a batch wrote, answered again by request hash; what is not in it is refused, or with ``replay_else``
+    "answer" answered as otherwise. ``recorded`` is a folder of exchanges, each served at its base URL (docs/simulator.md).
+    ``log``: a file to which every request that has ended is appended, as a line of JSON. ``tls``: speak https, with a
+    certificate made for this run; ``ca_path`` is the file a client has to trust.
     ``on_request`` is called with each request's record, on the thread that will answer it, before it is answered; a Response
     it returns is sent in place of the simulator's own. ``models`` replaces what a provider lists, by provider.
     ``idle_timeout`` and ``read_timeout`` (seconds), ``max_body`` (bytes) bound what one connection may take.
 
-    All methods may be called from any thread. OSError when the port is taken.
+    All methods may be called from any thread. ConfigurationError for files that cannot be used, and for ``tls`` where the
+    extra it needs is not installed; OSError when the port is taken or the log cannot be written.
     """
 
     def __init__(
@@ -48,6 +60,13 @@ class Simulator:
         latency: float = 0.0,
         seed: int = 0,
         *,
+        script: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        answers: str | os.PathLike[str] | Mapping[Any, Any] | None = None,
+        replay: str | os.PathLike[str] | None = None,
+        replay_else: str = "refuse",
+        recorded: str | os.PathLike[str] | None = None,
+        log: str | os.PathLike[str] | None = None,
+        tls: bool = False,
         on_request: Callable[[RequestRecord], Response | None] | None = None,
         models: Mapping[str, Sequence[str]] | None = None,
         idle_timeout: float = 75.0,
@@ -55,63 +74,57 @@ class Simulator:
         max_body: int = 32 * 2**20,
     ) -> None:
         self._port = port
-        self._keys = None if keys is None else frozenset(keys)
-        self._latency = latency
-        self._seed = seed
-        self._on_request = on_request
-        self._models = {**LISTED, **{provider: tuple(names) for provider, names in (models or {}).items()}}
+        self._script: Script | None = None if script is None else load_script(script)
+        self._sources = Sources(answers, replay, replay_else, recorded)
+        self._certificate = Certificate() if tls else None
         self._max_body, self._idle_timeout, self._read_timeout = max_body, idle_timeout, read_timeout
-        self._log = RequestLog()
+        self._file = None if log is None else LogFile(log)
+        self._log = RequestLog(self._file)
         self._stopping = threading.Event()
-        self._lock = threading.Lock()  # guards _connections, _threads, _holds and _faults
+        self._answering = Answering(
+            self._log,
+            self._script,
+            self._sources,
+            keys=keys,
+            latency=latency,
+            seed=seed,
+            on_request=on_request,
+            models={**LISTED, **{provider: tuple(names) for provider, names in (models or {}).items()}},
+            root=lambda: self.root,
+            wait=self._stopping.wait,
+        )
+        self._changed = threading.Condition()  # guards _connections and _threads
         self._connections: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
-        self._holds: list[Hold] = []
-        self._faults: list[BaseException] = []
-        self._listener: socket.socket | None = None
-        self._acceptor: threading.Thread | None = None
-        self._wake: socket.socket | None = None
+        self._listener: Listener | None = None
 
     def start(self) -> Self:
-        """Binds the port and serves from threads of its own; returns itself. A simulator starts once."""
+        """Binds the port and serves from threads of its own; returns itself. RuntimeError when it was started before."""
         if self._listener is not None:
             raise RuntimeError("the simulator was started before; make a new one")
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            if os.name == "posix":  # elsewhere this option would let two servers share one port
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self._port))
-            listener.listen(512)
-            listener.setblocking(False)
-        except BaseException:
-            listener.close()
-            raise
-        self._listener = listener
-        self._port = listener.getsockname()[1]
-        self._wake, waking = socket.socketpair()
-        self._acceptor = threading.Thread(target=self._accept, args=(listener, waking), name="simulator", daemon=True)
-        self._acceptor.start()
+        self._listener = Listener(self._port, self._begin, self._answering.fault)
+        self._listener.start()
         return self
 
     def stop(self) -> None:
         """Closes the port and every connection, lets go what is held, and waits for the threads; may be repeated."""
         self._stopping.set()
-        with self._lock:
-            holds, connections = list(self._holds), list(self._connections)
-        for hold in holds:
-            hold.close()
-        if self._wake is not None:
-            self._wake.close()  # the acceptor sees the other end close
-        if self._acceptor is not None:
-            self._acceptor.join(_STOP_SECONDS)
-        with self._lock:
+        self._answering.let_go()
+        if self._listener is not None:
+            self._listener.close()
+        with self._changed:
             connections, threads = list(self._connections), list(self._threads)
         for connection in connections:
             with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                # not sock.shutdown: SSLSocket's drops the TLS state that its thread is using
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(_STOP_SECONDS)
+        if self._file is not None:
+            self._file.close()
+        if self._certificate is not None:
+            self._certificate.remove()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -124,18 +137,28 @@ class Simulator:
         """The port it listens on; RuntimeError before it is started."""
         if self._listener is None:
             raise RuntimeError("the simulator is not started, so it has no port; use it in a with statement")
-        return self._port
+        return self._listener.port
 
     @property
     def root(self) -> str:
-        """``http://127.0.0.1:PORT``."""
-        return f"http://127.0.0.1:{self.port}"
+        """``http://127.0.0.1:PORT``, https with ``tls``."""
+        return f"{'http' if self._certificate is None else 'https'}://127.0.0.1:{self.port}"
+
+    @property
+    def ca_path(self) -> str | None:
+        """The PEM file of the authority that made its certificate, until it stops; None without ``tls``."""
+        return None if self._certificate is None else self._certificate.ca_path
 
     def url(self, provider_type: str = "openai") -> str:
         """The ``base_url`` for a provider of this type, as its ecosystem writes it. ValueError for an unknown type."""
         if provider_type not in BASES:
             raise ValueError(f"type {provider_type!r} is not simulated; use one of {', '.join(BASES)}")
         return self.root + BASES[provider_type]
+
+    @property
+    def recorded(self) -> dict[str, tuple[str, str]]:
+        """Each recorded exchange by its name: the type that asks for it, and its ``base_url``."""
+        return self._sources.bases(self.root)
 
     @property
     def requests(self) -> list[RequestRecord]:
@@ -149,49 +172,42 @@ class Simulator:
 
     @property
     def faults(self) -> list[BaseException]:
-        """What went wrong inside the simulator (answered as 500): a bug of it, or an error raised by ``on_request``."""
-        with self._lock:
-            return list(self._faults)
+        """What went wrong inside the simulator: a bug of it, an error raised by ``on_request``, a log that cannot be written."""
+        return self._answering.faults
 
     def summary(self) -> dict[str, Any]:
-        """Counts per provider: requests, statuses, highest concurrency, stream attempts, tokens."""
+        """Counts per provider: requests, statuses, outcomes, highest concurrency, stream attempts, what was billed."""
         return self._log.summary()
+
+    @property
+    def open_connections(self) -> int:
+        """How many there are now."""
+        with self._changed:
+            return len(self._connections)
 
     def wait_for_requests(self, count: int, timeout: float = 10.0, *, ended: bool = False) -> None:
         """Blocks until ``count`` requests in all have arrived (or ended); TimeoutError after ``timeout`` seconds."""
         if not self._log.wait_for(count, timeout, ended=ended):
             raise TimeoutError(f"fewer than {count} requests {'ended' if ended else 'arrived'} within {timeout} s")
 
+    def wait_for_connections(self, at_most: int = 0, timeout: float = 10.0) -> None:
+        """Blocks until no more than ``at_most`` connections are open; TimeoutError after ``timeout`` seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._connections) <= at_most, timeout):
+                raise TimeoutError(f"{len(self._connections)} connections are open after {timeout} s, more than {at_most}")
+
     def hold(self, match: Callable[[RequestRecord], bool] | None = None) -> Hold:
         """Holds requests (those ``match`` is true for) before they are answered; use it in a with statement."""
-        hold = Hold(match, self._forget)
-        with self._lock:
-            self._holds.append(hold)
+        hold = self._answering.hold(match)
         if self._stopping.is_set():
             hold.close()
         return hold
-
-    def _forget(self, hold: Hold) -> None:
-        with self._lock:
-            if hold in self._holds:
-                self._holds.remove(hold)
-
-    def _accept(self, listener: socket.socket, waking: socket.socket) -> None:
-        with selectors.DefaultSelector() as selector, listener, waking:
-            selector.register(listener, selectors.EVENT_READ)
-            selector.register(waking, selectors.EVENT_READ)
-            while not self._stopping.is_set():
-                selector.select()
-                if self._stopping.is_set():
-                    return
-                with contextlib.suppress(OSError):  # the client left before it was accepted, or descriptors ran out
-                    self._begin(listener.accept()[0])
 
     def _begin(self, sock: socket.socket) -> None:
         sock.setblocking(True)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         thread = threading.Thread(target=self._serve, args=(sock,), name="simulator-connection", daemon=True)
-        with self._lock:
+        with self._changed:
             self._connections.add(sock)
             self._threads.add(thread)
         try:
@@ -200,87 +216,77 @@ class Simulator:
             self._end(sock, thread)
 
     def _end(self, sock: socket.socket, thread: threading.Thread) -> None:
-        with self._lock:
+        sock.close()
+        with self._changed:
             self._connections.discard(sock)
             self._threads.discard(thread)
-        sock.close()
+            self._changed.notify_all()
 
     def _serve(self, sock: socket.socket) -> None:
-        connection = Connection(sock, max_body=self._max_body, idle_timeout=self._idle_timeout, read_timeout=self._read_timeout)
         try:
-            while not self._stopping.is_set():
-                request = connection.read()
-                if request is None:
-                    return
-                response = self._handle(request)
-                keep_alive = request.keep_alive and not self._stopping.is_set()
-                head_only = request.method == "HEAD"
-                connection.send(response.status, response.headers, response.content(), keep_alive=keep_alive, head_only=head_only)
-                if not keep_alive:
-                    return
-        except BrokenRequest as broken:
-            with contextlib.suppress(OSError):
-                response = admin.plain_error(broken.status, broken.message)
-                connection.send(response.status, response.headers, response.content(), keep_alive=False, head_only=False)
-            connection.linger()
+            sock = self._secured(sock)
+            connection = Connection(
+                sock, max_body=self._max_body, idle_timeout=self._idle_timeout, read_timeout=self._read_timeout
+            )
+            try:
+                while not self._stopping.is_set():
+                    request = connection.read()
+                    if request is None or not self._respond(connection, request):
+                        return
+            except BrokenRequest as broken:
+                with contextlib.suppress(OSError):
+                    response = admin.plain_error(broken.status, broken.message)
+                    connection.send(response.status, response.headers, response.content(), keep_alive=False, head_only=False)
+                connection.linger()
         except OSError:  # the client is gone; nothing is left to tell it
             pass
         finally:
             self._end(sock, threading.current_thread())
 
-    def _handle(self, request: HTTPRequest) -> Response:
-        if request.path.startswith(admin.PREFIX):
-            return admin.show(request, self._log)
-        found = route(request.path)
-        dialect, path = found or (None, request.path)
-        call = dialect.open(request, path, self._seed, self._accepts, self._models[dialect.provider]) if dialect else None
-        key = dialect.key_of(call) if dialect and call else None
-        record = self._log.arrive(
-            provider=dialect.provider if dialect else "",
-            dialect=("openai-responses" if path == "/responses" else dialect.name) if dialect else "",
-            size=len(request.body),
-            method=request.method,
-            path=request.path,
-            model=call.model if call else "",
-            key_hash=hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16] if key else None,
-            stream=call.stream if call else None,
-            payload=call.payload if call else None,
-        )
-        response = Response(500, b"")
-        try:
-            response = self._answer(dialect, call, record)
-            response = response._replace(body=response.content())
-        except RecursionError:
-            response = (
-                dialect.error(400, "The request is nested too deeply.")
-                if dialect
-                else admin.plain_error(400, "nested too deeply")
-            )
-        except Exception as error:  # noqa: BLE001  (a bug here, or on_request's, must not look like a lost connection)
-            with self._lock:
-                self._faults.append(error)
-            message = f"The simulator failed: {type(error).__name__}: {error}"
-            response = dialect.error(500, message) if dialect else admin.plain_error(500, message)
-        finally:
-            self._log.end(record, response.status, response.tokens)
-        return response
-
-    def _answer(self, dialect: Dialect | None, call: Call | None, record: RequestRecord) -> Response:
-        with self._lock:
-            holds = list(self._holds)
-        for hold in holds:
-            hold.pause(record)
-        given = self._on_request(record) if self._on_request else None
-        if self._latency:
-            self._stopping.wait(self._latency)
-        if given is not None:
-            return given
-        if dialect is None or call is None:
-            bases = ", ".join(f"{self.root}{base}" for base in dict.fromkeys(BASES.values()))
-            return admin.plain_error(404, f"Nothing is simulated at {record.path}. The base URLs are {bases}.")
-        return dialect.answer(call)
-
-    def _accepts(self, key: str) -> bool:
-        if not key or "wrong" in key or "invalid" in key:
+    def _respond(self, connection: Connection, request: HTTPRequest) -> bool:
+        """Answers one request; whether the connection may bring another."""
+        if connection.expired:
+            self._answering.cut(request)
             return False
-        return self._keys is None or key in self._keys
+        response, ended = self._answering.answer(request)
+        keep_alive = request.keep_alive and not self._stopping.is_set()
+        head_only = request.method == "HEAD"
+        if response.delivery is None:
+            connection.send(response.status, response.headers, response.content(), keep_alive=keep_alive, head_only=head_only)
+            return keep_alive
+        outgoing = Outgoing(
+            connection,
+            response.status,
+            response.headers,
+            b"" if head_only else response.content(),
+            keep_alive,
+            pause=self._stopping.wait,
+            ended=ended,
+            refuse=self._refuse,
+        )
+        try:
+            return response.delivery(outgoing)
+        finally:
+            ended()
+
+    def _refuse(self, seconds: float) -> None:
+        if self._listener is not None:
+            self._listener.refuse(seconds)
+
+    def _secured(self, sock: socket.socket) -> socket.socket:
+        """The connection's TLS, where there is any; its handshake may take as long as a request. Raises OSError."""
+        if self._certificate is None:
+            return sock
+        sock.settimeout(self._read_timeout)
+        secured = self._certificate.wrap(sock)
+        with self._changed:
+            self._connections.discard(sock)
+            self._connections.add(secured)
+        try:
+            if self._stopping.is_set():
+                raise ConnectionAbortedError("the simulator stops")
+            secured.do_handshake()
+        except OSError:
+            self._end(secured, threading.current_thread())
+            raise
+        return secured

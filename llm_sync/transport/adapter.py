@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.cookiejar
+from collections.abc import Mapping
 from typing import Any
 
 import requests
 import requests.adapters
 
 from llm_sync.transport import tls
-from llm_sync.transport.pool import POOL_CLASSES
+from llm_sync.transport.pool import POOL_CLASSES, DeadlinePool
 
 _MOST_POOLS = 256  # URLs whose pool is remembered
 
@@ -24,6 +25,12 @@ class PooledSession(requests.Session):
         self.mount("https://", adapter)
         self.mount("http://", adapter)
         self.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=()))
+
+    def pool_of(self, request: requests.PreparedRequest, settings: Mapping[str, Any]) -> DeadlinePool:
+        """The connections that ``send`` would use for ``request``."""
+        adapter: Any = self.get_adapter(str(request.url))
+        pool: DeadlinePool = adapter.get_connection_with_tls_context(request, settings["verify"], proxies=settings["proxies"])
+        return pool
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None: Session.send would read a redirect's whole body, however large, and look into netrc for its target."""
@@ -41,6 +48,15 @@ class PooledAdapter(requests.adapters.HTTPAdapter):
         """As requests does, with our pools."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = POOL_CLASSES
+
+    def close(self) -> None:
+        """Closes the idle connections, now: urllib3 waits for pools to be garbage, and a failure's traceback refers to them."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118  (no mapping that could be iterated)
+                pool = manager.pools.get(key)
+                if pool is not None:
+                    pool.retire()
+        super().close()
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """As requests does, with our pools, and the shared context towards a proxy reached by https."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import socket
@@ -16,14 +17,17 @@ from requests.utils import select_proxy
 
 from llm_sync import __version__
 from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderError
+from llm_sync.events import log_facts, logger
 from llm_sync.models import Reply
-from llm_sync.transport import tls
+from llm_sync.transport import kept, tls
 from llm_sync.transport.adapter import PooledSession
 from llm_sync.transport.address import checked, checked_proxy, is_loopback, where
 from llm_sync.transport.control import CallControl
 from llm_sync.transport.failures import abandoned, cut_short, stale, timed_out, translate
+from llm_sync.transport.kept import Begun, RequestHeads
 from llm_sync.transport.sockets import Exchange
 
+_log = logger("transport")
 _CHUNK = 64 * 1024  # bytes asked for at once
 _MOST_ROUTES = 256  # URLs remembered; a provider has a few, some put the model into the path
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": f"llm-sync/{__version__}"}
@@ -33,10 +37,11 @@ _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "U
 class _Route:
     """What is the same for every request to one URL."""
 
-    template: requests.PreparedRequest  # copied for every call
+    template: requests.PreparedRequest  # copied for every call that goes the libraries' way
     settings: dict[str, Any]  # proxies, verify and the like for Session.send, the environment merged in
     where: str  # scheme and host, for messages
     proxy: str | None  # likewise
+    heads: RequestHeads
 
 
 class HTTPClient:
@@ -109,18 +114,15 @@ class HTTPClient:
     ) -> Reply:
         session = self._opened()
         route = self._routes.get((method, url)) or self._remember(session, method, url)
-        request = route.template.copy()
-        request.headers.update(headers)
-        if body is not None:
-            request.body = body
-            request.headers["Content-Length"] = str(len(body))
         with Exchange(timeout, control, self._sockets) as exchange:
             if not timeout > 0:  # NaN too
                 raise timed_out(exchange, route.where)
-            result = self._attempt(session, request, route, exchange)
+            result = self._attempt(session, route, body, headers, exchange)
             if isinstance(result, Exception) and stale(result, exchange):
                 exchange.start_afresh()
-                result = self._attempt(session, request, route, exchange)
+                result = self._attempt(session, route, body, headers, exchange)
+            if _log.isEnabledFor(logging.DEBUG):
+                log_facts(_log, "exchange", where=route.where, reused=exchange.reused, elapsed=exchange.elapsed)
             if exchange.let_go():
                 result = abandoned(route.where)
             if isinstance(result, Reply):
@@ -129,39 +131,68 @@ class HTTPClient:
             raise translate(result, exchange, route.where, route.proxy)
 
     def _attempt(
-        self, session: PooledSession, request: requests.PreparedRequest, route: _Route, exchange: Exchange
+        self, session: PooledSession, route: _Route, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
     ) -> Reply | Exception:
         try:
-            return self._exchange(session, request, route, exchange)
+            exchange.check()
+            begun = self._over_kept(session, route, body, headers, exchange)
+            if isinstance(begun, Reply):
+                return begun
+            response, found = begun or self._by_requests(session, route, body, headers, exchange)
+            return self._reply(response, found, exchange, route.where)
         except ValueError as error:
-            return _unfit_header(request.headers) or error
+            return _unfit_header(headers) or error
         except Exception as error:  # noqa: BLE001  (returned, then told apart and raised by _call)
             return error
 
-    def _exchange(self, session: PooledSession, request: requests.PreparedRequest, route: _Route, exchange: Exchange) -> Reply:
-        exchange.check()
+    def _over_kept(
+        self, session: PooledSession, route: _Route, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
+    ) -> Reply | Begun | None:
+        """The short way; None where it cannot be gone."""
+        head = route.heads.known(headers)
+        if head is None or exchange.fresh or not kept.usable():
+            return None
+        pool = session.pool_of(route.template, route.settings)
+        conn = pool.take_kept()
+        return None if conn is None else kept.exchanged(pool, conn, head, body, exchange, self._max_response_bytes)
+
+    def _by_requests(
+        self, session: PooledSession, route: _Route, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
+    ) -> tuple[Any, Mapping[str, str]]:
+        """The libraries' way: the urllib3 response, or what a test tool gives in its place, and its headers."""
+        request = route.template.copy()
+        request.headers.update(headers)
+        if body is not None:
+            request.body = body
+            request.headers["Content-Length"] = str(len(body))
         response = session.send(request, allow_redirects=False, timeout=exchange.left(), **route.settings)
+        if route.proxy is None:
+            route.heads.remember(headers, exchange.head, body)
+        return response.raw, response.headers
+
+    def _reply(self, response: Any, headers: Mapping[str, str], exchange: Exchange, where: str) -> Reply:
         try:
             exchange.phase = "body"
-            _refuse(response, exchange, route.where)
-            exchange.keep = response.status_code >= 200  # after a 1xx comes the real answer: not for the next request
-            content = self._read(response, route.where)
+            _refuse(response.status, headers, exchange, where)
+            exchange.keep = exchange.keep and response.status >= 200  # after a 1xx comes the real answer: not for the next one
+            content = self._read(response, where)
         except BaseException:
             response.close()  # half read: its connection is not to be used again
+            response.release_conn()
             raise
-        return Reply(response.status_code, response.headers, content, exchange.elapsed)
+        return Reply(response.status, headers, content, exchange.elapsed)
 
-    def _read(self, response: requests.Response, where: str) -> bytes:
+    def _read(self, response: Any, where: str) -> bytes:
         cap = self._max_response_bytes
         chunks = []
         size = 0
-        while chunk := response.raw.read1(min(_CHUNK, cap - size + 1), decode_content=True):
+        while chunk := response.read1(min(_CHUNK, cap - size + 1), decode_content=True):
             chunks.append(chunk)
             size += len(chunk)
             if size > cap:
                 raise ProviderError(
                     f"the answer of {where} is larger than {cap} bytes",
-                    status=response.status_code,
+                    status=response.status,
                     guidance="Raise `max_response_bytes` if such answers are expected.",
                 )
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -199,20 +230,20 @@ class HTTPClient:
             tls.shared_context(settings["verify"])  # a CA bundle that cannot be read is told before anything is sent
         if len(self._routes) >= _MOST_ROUTES:
             self._routes.clear()
-        route = _Route(request, settings, where(parts), where(chosen.url) if chosen is not None else None)
+        route = _Route(request, settings, where(parts), where(chosen.url) if chosen is not None else None, RequestHeads())
         self._routes[method, url] = route
         return route
 
 
-def _refuse(response: requests.Response, exchange: Exchange, origin: str) -> None:
+def _refuse(status: int, headers: Mapping[str, str], exchange: Exchange, origin: str) -> None:
     if exchange.cut:
         raise cut_short(origin)
-    if 300 <= response.status_code < 400:
-        location = response.headers.get("Location")
+    if 300 <= status < 400:
+        location = headers.get("Location")
         target = where(location, base=f"{origin}/") if location else "nowhere"
         raise ProviderError(
-            f"{origin} redirects to {target} ({response.status_code}), which is not followed: the key would travel along",
-            status=response.status_code,
+            f"{origin} redirects to {target} ({status}), which is not followed: the key would travel along",
+            status=status,
             guidance="Set base_url to the address that really answers.",
         )
 

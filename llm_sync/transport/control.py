@@ -13,17 +13,22 @@ class CallControl:
     socket of the attempt under way. Both are final and may be repeated.
     """
 
+    __slots__ = ("_aborted", "_event", "_lock", "_shut", "_stopped", "_told", "key")
+
     def __init__(self, key: int = 0) -> None:
         self.key = key
-        self._stop = threading.Event()
-        self._lock = threading.Lock()  # guards _aborted and _shut together: an abort never reaches a later request's socket
+        # Guards _stopped, _event, _told, _aborted and _shut together: an abort never reaches a later request's socket.
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._event: threading.Event | None = None  # set when told to stop; made by who waits: hardly any request does
         self._aborted = False
         self._shut: Callable[[], None] | None = None
+        self._told: Callable[[], object] | None = None
 
     @property
     def stopped(self) -> bool:
         """Whether no further attempt may start."""
-        return self._stop.is_set()
+        return self._stopped
 
     @property
     def aborted(self) -> bool:
@@ -32,15 +37,37 @@ class CallControl:
 
     def wait(self, seconds: float) -> bool:
         """Sleep up to ``seconds``; True at once when the request was told to stop."""
-        return self._stop.wait(seconds)
+        fresh = threading.Event()  # not under the lock: this may run the garbage collector, and that may abort requests
+        with self._lock:
+            event = self._event = self._event or fresh
+            if self._stopped:
+                return True
+        return event.wait(seconds)
+
+    def on_stop(self, call: Callable[[], object] | None) -> None:
+        """From now on ``call`` it when told to stop, at once when that came before (None: no more); for waits of another kind.
+
+        It may be called more than once, from any thread, and must be quick.
+        """
+        with self._lock:
+            self._told = call
+            stopped = self._stopped
+        if call is not None and stopped:
+            call()
 
     def stop_retrying(self) -> None:
         """No further attempt and no further wait."""
-        self._stop.set()
+        with self._lock:
+            self._stopped = True
+            event, told = self._event, self._told
+        if event is not None:
+            event.set()
+        if told is not None:
+            told()
 
     def abort(self) -> None:
         """No further attempt, and shut the socket in use, if any."""
-        self._stop.set()
+        self.stop_retrying()
         with self._lock:
             self._aborted = True
             if self._shut is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http
 import http.client
 import logging
@@ -18,7 +19,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
 
-from llm_sync.transport.sockets import DeadlineSocket, active
+from llm_sync.transport.sockets import DeadlineSocket, Exchange, active
 
 IDLE_LIMIT = 25.0  # seconds; many a load balancer closes after 30 or 60, and a request may cross that close
 
@@ -44,7 +45,7 @@ for _name in ("urllib3.connectionpool", "urllib3.connection"):
     logging.getLogger(_name).addFilter(_WithoutQuery())
 
 
-class _FinalResponse(http.client.HTTPResponse):
+class FinalResponse(http.client.HTTPResponse):
     """http.client reads on after a 100 only; a 102 or 103 would be taken for the answer, and the answer be lost."""
 
     def _read_status(self) -> Any:
@@ -54,12 +55,23 @@ class _FinalResponse(http.client.HTTPResponse):
             status = super()._read_status()  # type: ignore[misc]
         return status
 
+    def has_head(self, status: int, chunked: bool, length: str | None) -> None:
+        """What ``begin`` finds out, where the head was read by other means; the connection stays."""
+        self.code = self.status = status
+        self.version, self.reason = 11, ""
+        self.chunked, self.chunk_left = chunked, None
+        self.length = None if length is None else int(length)
+        self.will_close = False
 
-class _DeadlineConnection(HTTPConnection):
-    response_class = _FinalResponse
+
+class DeadlineConnection(HTTPConnection):
+    """One connection, whoever sends over it."""
+
+    response_class = FinalResponse
     idle_since: float | None = None  # when its last exchange ended; None before the first
 
     def connect(self) -> None:
+        """As urllib3 does it, telling the exchange."""
         exchange = active.exchange
         if exchange is not None:
             exchange.phase = "connect"
@@ -69,12 +81,23 @@ class _DeadlineConnection(HTTPConnection):
             exchange.phase = "headers"
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        exchange = active.exchange
-        if exchange is not None and self.sock is not None:
-            exchange.reused = self.idle_since is not None
-            exchange.phase = "headers"
-            exchange.use(getattr(self.sock, "socket", self.sock))  # urllib3's TLS inside TLS wraps the outer socket
+        """As urllib3 does it."""
+        if active.exchange is not None and self.sock is not None:
+            self.reuse(active.exchange)
         super().request(*args, **kwargs)
+
+    def send(self, data: Any) -> None:
+        """As http.client does it, which sends the head first."""
+        if active.exchange is not None and active.exchange.head is None and isinstance(data, bytes):
+            active.exchange.head = data
+        super().send(data)
+
+    def reuse(self, exchange: Exchange) -> Any:
+        """The socket of a connection that is up, in use for ``exchange`` from now on."""
+        exchange.reused = self.idle_since is not None
+        exchange.phase = "headers"
+        exchange.use(getattr(self.sock, "socket", self.sock))  # urllib3's TLS inside TLS wraps the outer socket
+        return self.sock
 
     def _new_conn(self) -> socket.socket:
         exchange = active.exchange
@@ -106,7 +129,7 @@ class _DeadlineConnection(HTTPConnection):
         raise kind_of_failure(self, "no connection") from failure
 
 
-class _DeadlineHTTPSConnection(_DeadlineConnection, HTTPSConnection):
+class _DeadlineHTTPSConnection(DeadlineConnection, HTTPSConnection):
     pass
 
 
@@ -135,9 +158,21 @@ class ConnectionStack:
         return len(self._stack)
 
 
-class _DeadlinePool(HTTPConnectionPool):
+class DeadlinePool(HTTPConnectionPool):
+    """The idle connections to one host."""
+
     QueueCls = ConnectionStack  # type: ignore[assignment]
-    ConnectionCls = _DeadlineConnection
+    ConnectionCls = DeadlineConnection
+    retired = False
+
+    def retire(self) -> None:
+        """Close the idle connections, and those in use as they are given back."""
+        self.retired = True
+        with contextlib.suppress(queue.Empty, AttributeError):  # AttributeError: it is closed, and has no stack
+            while True:
+                conn: Any = self.pool.get()  # type: ignore[union-attr]
+                if conn is not None:
+                    conn.close()
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         conn: Any = super()._get_conn(timeout)
@@ -150,18 +185,32 @@ class _DeadlinePool(HTTPConnectionPool):
                 conn.close()
         return conn
 
+    def take_kept(self) -> DeadlineConnection | None:
+        """An idle connection that is still up, for ``give_back`` to take; None where there is none."""
+        if self.pool is None:
+            return None  # closed
+        conn: DeadlineConnection = self._get_conn()
+        if conn.sock is not None:
+            return conn
+        self.pool.put(conn)
+        return None
+
+    def give_back(self, conn: DeadlineConnection | None) -> None:
+        """The connection is idle again, unless its exchange says otherwise; None in the place of one that is closed."""
+        self._put_conn(conn)
+
     def _put_conn(self, conn: Any) -> None:
         exchange = active.exchange
         if conn is not None:
             # Before another thread can take it: an abort of this request must not reach the next one's.
-            if exchange is not None and (exchange.let_go() or not exchange.keep):
+            if self.retired or (exchange is not None and (exchange.let_go() or not exchange.keep)):
                 conn.close()
             conn.idle_since = monotonic()
         super()._put_conn(conn)
 
 
-class _DeadlineHTTPSPool(_DeadlinePool, HTTPSConnectionPool):
+class _DeadlineHTTPSPool(DeadlinePool, HTTPSConnectionPool):
     ConnectionCls = _DeadlineHTTPSConnection
 
 
-POOL_CLASSES = {"http": _DeadlinePool, "https": _DeadlineHTTPSPool}
+POOL_CLASSES = {"http": DeadlinePool, "https": _DeadlineHTTPSPool}

@@ -38,6 +38,7 @@ class Exchange:
         self.cut = False  # the connection ended within the headers: http.client takes that for their end
         self.fresh = False  # pooled connections are not to be used
         self.keep = True  # the connection may go back into the pool
+        self.head: bytes | None = None  # the first that http.client sent
         self.aborted = False
         self.sock: socket.socket | None = None  # the one in use
         self._control = control
@@ -64,7 +65,7 @@ class Exchange:
 
     def start_afresh(self) -> None:
         """Once more, on a connection of its own, in the time that is left."""
-        self.phase, self.reused, self.cut, self.fresh = "connect", False, False, True
+        self.phase, self.reused, self.cut, self.fresh, self.keep = "connect", False, False, True, True
 
     def left(self) -> float:
         """Seconds left; TimeoutError when there are none."""

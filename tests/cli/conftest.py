@@ -43,9 +43,11 @@ class Script:
     def __init__(self) -> None:
         self.given: dict[str, list[Response]] = {}
         self.listings: list[Response] = []
+        self.look: Callable[[RequestRecord], object] = lambda record: None  # called when a request has arrived
 
     def __call__(self, record: RequestRecord) -> Response | None:
         """The next one."""
+        self.look(record)
         if record.method == "GET":
             return self.listings.pop(0) if self.listings else None
         given = self.given.get(record.model)
@@ -128,6 +130,7 @@ def environment() -> Callable[..., dict[str, str]]:
 
 def _environment(**more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV_", "COVERAGE_", "LLM_SYNC"))}
+    kept["LLM_SYNC_RUNTIME_DIR"] = os.environ["LLM_SYNC_RUNTIME_DIR"]  # this test run's, see the conftest above
     return {**kept, "PYTHONPATH": str(Path(llm_sync.__file__).parents[1]), "CLI_TEST_KEY": KEY, **more}
 
 

@@ -69,9 +69,13 @@ def test_alone_it_says_where_it_is_and_how_to_use_it(llm: Run, monkeypatch: pyte
     """The address alone on standard output, for scripts; the base_url of every type on standard error; Ctrl-C ends it quietly."""
     from llm_sync.cli import simulate
 
-    def serve(port: int, accepted: object, latency: float, seed: int, ready: Callable[[str], None]) -> None:
-        assert (port, accepted, latency, seed) == (0, keys[1:] or None, 0.5, 9)
-        ready("http://127.0.0.1:4711")
+    class Started:
+        root, ca_path = "http://127.0.0.1:4711", None
+
+    def serve(ready: Callable[[Any], None], **options: Any) -> None:
+        wanted = {"port": 0, "keys": keys[1:] or None, "latency": 0.5, "seed": 9, "script": None, "log": None, "tls": False}
+        assert options == wanted
+        ready(Started())
         raise KeyboardInterrupt
 
     monkeypatch.setattr(simulate, "serve", serve)

@@ -529,3 +529,75 @@ def test_a_real_wait_ends_at_once_on_stop() -> None:
     with pytest.raises(ClientClosedError):
         go(a_gate, control)
     assert time.monotonic() - started < 5
+
+
+class Told:
+    """What other processes tell, and what they are told."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[float, str]] = []
+        self.told: tuple[float, Any] | None = None
+
+    def announce(self, seconds: float, cause: Any) -> None:
+        """Note it."""
+        self.heard.append((seconds, type(cause).__name__))
+
+    def latest(self) -> tuple[float, Any] | None:
+        """What they tell."""
+        return self.told
+
+
+def test_a_cool_down_is_told_to_the_other_processes(clock: Clock) -> None:
+    """Why, too: one that lasts longer than they may wait fails their requests with the right class."""
+    others = Told()
+    gate(clock, cool_downs=others).cool_down(30, limited())
+    assert others.heard == [(30, "RateLimitError")]
+
+
+def test_what_other_processes_tell_is_waited_out(clock: Clock, control: Control) -> None:
+    """It is not told on, or it would go round for ever."""
+    others = Told()
+    others.told = (20.0, ProviderUnavailableError("told so"))
+    a_gate = gate(clock, cool_downs=others)
+    control.during = lambda: setattr(others, "told", None)
+    assert go(a_gate, control)
+    assert control.waits == [20]
+    assert others.heard == []
+
+
+def test_what_other_processes_tell_refuses_what_may_not_wait(clock: Clock, control: Control) -> None:
+    """With their error's class, and unsent."""
+    others = Told()
+    others.told = (3600.0, ProviderUnavailableError("told so"))
+    with pytest.raises(ProviderUnavailableError, match="told so") as caught:
+        go(gate(clock, cool_downs=others), control, max_retry_after=60)
+    assert (caught.value.attempts, caught.value.retry_after) == (0, 3600)
+
+
+def test_what_other_processes_tell_while_the_slot_is_waited_for_counts(clock: Clock, control: Control) -> None:
+    """Whoever held it may have been told so: the slot is given back, and the cool-down waited out without it."""
+    others, held = Told(), []
+
+    @contextmanager
+    def slot(_: Any, until: float | None) -> Iterator[bool]:
+        others.told = None if held else (15.0, limited())
+        held.append(True)
+        yield True
+
+    def over() -> None:
+        others.told = None
+
+    control.during = over
+    assert go(gate(clock, slot=slot, cool_downs=others), control)
+    assert control.waits == [15]
+    assert len(held) == 2
+
+
+def test_one_s_own_cool_down_coming_back_keeps_its_cause(clock: Clock, control: Control) -> None:
+    """The others know the class only; clocks differ by a little."""
+    others = Told()
+    a_gate = gate(clock, cool_downs=others)
+    a_gate.cool_down(3600, limited("daily tokens used"))
+    others.told = (3600.004, RateLimitError("another process was told so"))
+    with pytest.raises(RateLimitError, match="daily tokens used"):
+        go(a_gate, control)

@@ -32,11 +32,11 @@ def test_serve_announces_itself_and_ends():
     ready, until = threading.Event(), threading.Event()
     heard = []
 
-    def note(root):
-        heard.append(root)
+    def note(simulator):
+        heard.append(simulator.root)
         ready.set()
 
-    thread = threading.Thread(target=serve, args=(0, None, 0.0, 0, note), kwargs={"until": until}, daemon=True)
+    thread = threading.Thread(target=serve, args=(note,), kwargs={"until": until}, daemon=True)
     thread.start()
     assert ready.wait(5)
     with urllib.request.urlopen(f"{heard[0]}/_simulator/summary", timeout=5) as answer:  # noqa: S310
@@ -49,7 +49,7 @@ def test_serve_announces_itself_and_ends():
 @POSIX
 def test_serve_ends_on_ctrl_c():
     """As the command line runs it: SIGINT ends it, the exception passes on."""
-    code = "from llm_sync.simulator.command import serve\nserve(0, None, 0.0, 0, lambda root: print(root, flush=True))"
+    code = "from llm_sync.simulator.command import serve\nserve(lambda simulator: print(simulator.root, flush=True))"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
         assert child.stdout.readline().startswith("http://127.0.0.1:")
         child.send_signal(signal.SIGINT)

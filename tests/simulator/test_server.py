@@ -119,7 +119,7 @@ def test_pipelined_requests_are_answered_in_order(simulator):
         received = b""
         while chunk := sock.recv(65536):
             received += chunk
-    assert received.index(b'"max_concurrency"') < received.index(b'{"requests":[]}')
+    assert received.index(b'"max_concurrency"') < received.index(b'{"requests":[],"more":false}')
 
 
 def test_chunked_bodies_are_read(wire, shapes):

@@ -679,6 +679,16 @@ def test_a_closed_client_refuses_calls(serve, open_client):
     assert len(server.requests) == 1
 
 
+def test_closing_waits_for_no_garbage_collection(serve, open_client):
+    """A failure's traceback, kept by whoever caught it, refers to the pool; its connections are closed all the same."""
+    server, client = serve(), open_client()
+    client.post(server.url, b"{}", {}, timeout=5)
+    kept, (sock,) = client._session, client._sockets
+    client.close()
+    assert sock.fileno() == -1
+    assert kept is not None
+
+
 def test_a_call_under_way_finishes_while_the_client_closes(serve, open_client):
     """close() ends idle connections; the one in use ends with its answer."""
     taken, go = threading.Event(), threading.Event()

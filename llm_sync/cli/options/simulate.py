@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import argparse
 
-from llm_sync.cli.arguments import WHOLE, Parser, between
+from llm_sync.cli.arguments import WHOLE, Parser, between, visible
 
 _EXAMPLES = """\
 Without COMMAND it serves until Ctrl-C and prints its address. COMMAND finds a configuration for the simulator by itself, so \
 that 'llm-sync generate' just works in it; the exit status is COMMAND's, 128 and the signal's number when a signal ended it, \
 126 when it cannot be run, 127 when there is no such command. A key with "wrong" or "invalid" in it is always refused.
 
+A script says what happens to which request: faults, delays, limits (docs/testing.md). These come along: calm, rate-limited, \
+bad-day, hostile. While it serves, /_simulator/summary and /_simulator/log tell what was asked and what became of it.
+
 examples:
   llm-sync simulate -- \\
     llm-sync generate "Say hello"
   llm-sync simulate -- python report.py
+  llm-sync simulate --script bad-day --log seen.jsonl -- \\
+    python report.py
   llm-sync simulate --port 8080
 """
 
@@ -33,6 +38,9 @@ def add(parser: Parser) -> None:
     )
     parser.add_argument("--seed", type=WHOLE, default=0, metavar="N", help="vary the answers by N (0)")
     parser.add_argument("--accept-key", action="append", metavar="KEY", help="refuse every key but KEY; may be repeated (none)")
+    parser.add_argument("--script", type=visible, metavar="NAME|FILE", help="behave as a script says (well, and at once)")
+    parser.add_argument("--log", type=visible, metavar="FILE", help="append every request to FILE, as JSON Lines")
+    parser.add_argument("--tls", action="store_true", help="speak https, with a certificate made for this run")
     parser.add_argument(
         "child", nargs=argparse.REMAINDER, metavar="COMMAND", help="run COMMAND with a configuration for the simulator, then stop"
     )

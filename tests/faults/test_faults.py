@@ -1,0 +1,59 @@
+"""Every fault in the table, met by a whole client: what it gets, what was sent and billed, how long, and what is left behind."""
+
+from __future__ import annotations
+
+import pytest
+from faults_table import DIALECTS, DOORS, PATIENCE_S, TABLE, Cell, cells, meet  # type: ignore[import-not-found]
+
+from llm_sync.simulator.behaviour.schema import ACTIONS
+
+CELLS = list(cells())
+# Each fault once, in one dialect after the other and through one door after the other; the soak has the rest.
+FIRST = [
+    (found := [cell for cell in CELLS if cell.fault is fault])[number * (len(DIALECTS) + 1) % len(found)]
+    for number, fault in enumerate(TABLE)
+]
+
+
+def holds(cell: Cell) -> None:
+    """One cell comes to what its row says, in its time, and leaves nothing behind."""
+    found = meet(cell)
+    kind = DOORS[cell.door].kind
+    assert found.trouble == []
+    assert found.ends == cell.fault.expected(cell.dialect, kind)
+    if kind == "generate":
+        assert found.billed == (found.ends.sent if cell.fault.billed else 0) or cell.fault.name == "error: content_policy"
+    else:
+        assert found.billed == 0  # listings cost nothing
+    assert found.took <= found.bound + PATIENCE_S
+    assert found.after == "answered"
+    assert found.streams == 0
+    assert found.connections <= 1
+    assert (found.threads, found.descriptors or 0) == (0, 0)
+
+
+@pytest.mark.parametrize("cell", FIRST, ids=lambda cell: cell.title)
+def test_each_fault_once(cell: Cell) -> None:
+    """In the dialect and through the door whose turn it is."""
+    holds(cell)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.title)
+def test_every_cell(cell: Cell) -> None:
+    """Every fault, in every dialect, through every door for which it makes sense."""
+    holds(cell)
+
+
+def test_every_action_has_a_row() -> None:
+    """An action that no client is led into proves nothing."""
+    assert {next(iter(fault.does)) for fault in TABLE} == set(ACTIONS)
+
+
+def test_the_table_has_every_dialect_and_names_each_fault_once() -> None:
+    """A cell that is not there cannot fail."""
+    assert {(cell.dialect, cell.door) for cell in FIRST} <= {(dialect, door) for dialect in DIALECTS for door in DOORS}
+    assert len({cell.dialect for cell in FIRST}) == len(DIALECTS)
+    assert len({fault.name for fault in TABLE}) == len(TABLE)
+    for fault in TABLE:
+        assert {cell.dialect for cell in CELLS if cell.fault is fault and cell.door == "generate"} == set(DIALECTS)

@@ -1,0 +1,169 @@
+"""The private folder: where it is, and that it is private."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from llm_sync.errors import ConfigurationError
+from llm_sync.machine import folder
+from llm_sync.machine.folder import Meeting, private_folder, runtime_folder
+
+
+@pytest.fixture
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No variable names a folder."""
+    monkeypatch.delenv("LLM_SYNC_RUNTIME_DIR")
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    return monkeypatch
+
+
+def mode(path: str | Path) -> int:
+    """The mode bits."""
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def refusal(path: str | Path) -> str:
+    """Why it is refused, and what to do."""
+    with pytest.raises(ConfigurationError) as caught:
+        private_folder(str(path))
+    assert "LLM_SYNC_RUNTIME_DIR" in str(caught.value.guidance)
+    return str(caught.value)
+
+
+def test_the_variable_names_it(runtime: Path) -> None:
+    """It is made, for this user alone."""
+    assert runtime_folder() == str(runtime)
+    assert mode(runtime) == 0o700
+
+
+def test_a_tilde_is_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As everywhere."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LLM_SYNC_RUNTIME_DIR", "~/run")
+    assert runtime_folder() == str(tmp_path / "run")
+
+
+def test_a_relative_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be another one for each process."""
+    monkeypatch.setenv("LLM_SYNC_RUNTIME_DIR", "run")
+    with pytest.raises(ConfigurationError, match="'run' is no absolute path"):
+        runtime_folder()
+    assert not os.path.exists("run")
+
+
+def test_the_session_s_folder_comes_next(nothing_set: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """$XDG_RUNTIME_DIR, where it is private and this user's."""
+    session = tmp_path / "session"
+    session.mkdir(0o700)
+    nothing_set.setenv("XDG_RUNTIME_DIR", str(session))
+    assert runtime_folder() == str(session / "llm-sync")
+    assert mode(session / "llm-sync") == 0o700
+
+
+@pytest.mark.parametrize("trouble", ["open to others", "another user's", "missing", "relative", "a NUL"])
+def test_a_session_s_folder_that_is_not_private_is_passed_over(
+    nothing_set: pytest.MonkeyPatch, tmp_path: Path, trouble: str
+) -> None:
+    """sudo and cron bring along what is not theirs, or nothing: then it is a folder of this user in the common one."""
+    session = tmp_path / "session"
+    session.mkdir(0o755 if trouble == "open to others" else 0o700)
+    given = {"missing": f"{session}/none", "relative": "session"}.get(trouble, str(session))
+    found = folder._users_runtime_folder
+    if trouble == "another user's":
+        me = os.geteuid()
+        nothing_set.setattr("os.geteuid", lambda: me + 1)
+    nothing_set.setattr("os.environ", {**os.environ, "XDG_RUNTIME_DIR": "\0" if trouble == "a NUL" else given})
+    nothing_set.setattr("llm_sync.machine.folder._SESSIONS", str(tmp_path / "no-sessions"))
+    assert found() is None
+
+
+def test_cron_finds_the_session_s_folder(nothing_set: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a variable it is looked for where systemd has it: jobs and terminals of one user meet."""
+    sessions = tmp_path / "user"
+    (sessions / str(os.geteuid())).mkdir(parents=True, mode=0o700)
+    nothing_set.setattr("llm_sync.machine.folder._SESSIONS", str(sessions))
+    assert runtime_folder() == str(sessions / str(os.geteuid()) / "llm-sync")
+
+
+def test_without_a_session_it_is_in_the_common_folder(nothing_set: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Under a name of this user's, whatever $TMPDIR says: it differs from process to process."""
+    nothing_set.setattr("llm_sync.machine.folder._SESSIONS", str(tmp_path / "no-sessions"))
+    nothing_set.setattr("llm_sync.machine.folder._COMMON", str(tmp_path))
+    nothing_set.setenv("TMPDIR", str(tmp_path / "elsewhere"))
+    assert runtime_folder() == str(tmp_path / f"llm-sync-{os.geteuid()}")
+    assert mode(runtime_folder()) == 0o700
+
+
+def test_a_link_is_refused(tmp_path: Path) -> None:
+    """Whoever made it could lead us anywhere."""
+    (tmp_path / "real").mkdir(0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert "is a link" in refusal(tmp_path / "link")
+
+
+def test_a_link_does_not_hide_behind_a_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``dir/`` is what the link leads to, for most of the system."""
+    (tmp_path / "real").mkdir(0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.setenv("LLM_SYNC_RUNTIME_DIR", f"{tmp_path}/link/")
+    with pytest.raises(ConfigurationError, match="is a link"):
+        runtime_folder()
+
+
+def test_a_link_to_nowhere_is_refused(tmp_path: Path) -> None:
+    """It is not made into a folder elsewhere."""
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    refusal(tmp_path / "link")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_file_is_refused(tmp_path: Path) -> None:
+    """In its place, or above it."""
+    (tmp_path / "file").touch()
+    assert "File exists" in refusal(tmp_path / "file")
+    assert "Not a directory" in refusal(tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize("bits", [0o755, 0o770, 0o701, 0o702])
+def test_one_that_is_open_to_others_is_refused(tmp_path: Path, bits: int) -> None:
+    """Who may write there may lock us out, who may read sees what runs. It is not closed in silence: it may be meant so."""
+    path = tmp_path / "open"
+    path.mkdir()
+    path.chmod(bits)
+    assert f"open to others (mode {bits:o})" in refusal(path)
+    assert mode(path) == bits
+
+
+def test_another_user_s_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody may have been there first, in the common folder."""
+    (tmp_path / "taken").mkdir(0o700)
+    me = os.geteuid()
+    monkeypatch.setattr("os.geteuid", lambda: me + 1)
+    assert f"belongs to another user (uid {me})" in refusal(tmp_path / "taken")
+
+
+@pytest.mark.parametrize("path", ["/dev/null/x", "/proc/llm-sync", "/" + "x" * 300, "/nul\0byte"])
+def test_one_that_cannot_be_is_refused(path: str) -> None:
+    """Each with the system's reason."""
+    refusal(path)
+
+
+def test_a_system_without_users_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Windows."""
+    monkeypatch.delattr("os.geteuid")
+    with pytest.raises(ConfigurationError, match="flock") as caught:
+        runtime_folder()
+    assert "Linux or macOS" in str(caught.value.guidance)
+
+
+def test_equal_identities_meet(runtime: Path) -> None:
+    """What the identity is, nobody can read from the folder's name but by knowing it."""
+    one, same, other = (Meeting(lambda told=told: told) for told in ("a" * 64, "a" * 64, "b" * 64))  # type: ignore[misc]
+    assert one.folder() == same.made()
+    assert one.folder() != other.folder()
+    assert mode(one.folder()) == 0o700
+    assert Path(one.folder()).parent == runtime / "providers"

@@ -1,0 +1,241 @@
+"""Locks on files: exclusive, freed by every end, passed on by no fork."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from llm_sync.machine import locks
+
+PATIENCE_S = 10.0
+BRIEF_S = 0.2
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    """A second one gets it when the first has given it back, also within one process."""
+    path = str(tmp_path / "lock")
+    first = locks.take(path, wait=False)
+    assert first is not None
+    assert locks.take(path, wait=False) is None
+    first.release()
+    second = locks.take(path, wait=False)
+    assert second is not None
+    second.release()
+
+
+def test_releasing_twice_harms_nobody(tmp_path: Path) -> None:
+    """The descriptor's number may be another file's by then."""
+    first = locks.take(str(tmp_path / "lock"), wait=False)
+    assert first is not None
+    first.release()
+    other = locks.take(str(tmp_path / "other"), wait=False)
+    assert other is not None
+    first.release()
+    assert locks.take(str(tmp_path / "other"), wait=False) is None
+    other.release()
+
+
+def test_a_lock_file_is_private_and_stays(tmp_path: Path) -> None:
+    """Mode 0600, and not deleted: whoever waits for it would wait for a file that nobody else finds."""
+    path = tmp_path / "lock"
+    lock = locks.take(str(path), wait=False)
+    assert lock is not None
+    lock.release()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_programs_that_are_started_get_none(tmp_path: Path) -> None:
+    """A child that outlives its parent would keep the lock."""
+    lock = locks.take(str(tmp_path / "lock"), wait=False)
+    assert lock is not None
+    assert lock.descriptor is not None
+    assert not os.get_inheritable(lock.descriptor)
+    lock.release()
+
+
+@pytest.mark.parametrize("what", ["link", "folder"])
+def test_what_is_no_file_is_refused(tmp_path: Path, what: str) -> None:
+    """A link could lead to a file of other worth."""
+    path = tmp_path / "lock"
+    if what == "link":
+        path.symlink_to(tmp_path / "precious")
+    else:
+        path.mkdir()
+    with pytest.raises(OSError, match="lock"):
+        locks.take(str(path), wait=False)
+    assert not (tmp_path / "precious").exists()
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
+    """Opening it would block until somebody writes."""
+    os.mkfifo(tmp_path / "lock")
+    assert not locks.lives(str(tmp_path / "lock"))
+    locks.wait_until_free(str(tmp_path / "lock"))
+
+
+def test_a_file_that_was_replaced_meanwhile_is_not_the_lock(tmp_path: Path) -> None:
+    """Somebody cleaned up while this one waited: what it waited for is no longer what the next one will find."""
+    path = tmp_path / "lock"
+    first = locks.take(str(path), wait=False)
+    assert first is not None
+    found: list[locks.FileLock | None] = []
+    waiter = threading.Thread(target=lambda: found.append(locks.take(str(path), wait=True)), daemon=True)
+    waiter.start()
+    waiter.join(BRIEF_S)
+    assert waiter.is_alive()
+    path.unlink()
+    newcomer = locks.take(str(path), wait=False)
+    assert newcomer is not None
+    first.release()
+    waiter.join(BRIEF_S)
+    assert waiter.is_alive()  # it goes on waiting, now for the newcomer
+    newcomer.release()
+    waiter.join(PATIENCE_S)
+    assert found[0] is not None
+    assert found[0].is_at_its_path()
+    found[0].release()
+
+
+def test_what_the_dead_left_is_removed(tmp_path: Path) -> None:
+    """And what the living hold is not."""
+    (tmp_path / "dead").touch()
+    living = locks.create(str(tmp_path / "living"))
+    assert not locks.lives(str(tmp_path / "dead"))
+    assert locks.lives(str(tmp_path / "living"))
+    assert not locks.lives(str(tmp_path / "nobody"))
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["living"]
+    living.release(remove=True)
+    assert not (tmp_path / "living").exists()
+
+
+def test_a_file_put_in_the_place_of_one_that_is_looked_at_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner wrote a new one between the looker's opening and its try of the lock."""
+    path = str(tmp_path / "file")
+    former = locks.create(path)
+    new: list[locks.FileLock] = []
+    lock = locks.FileLock.lock
+
+    def replaced_first(self: locks.FileLock, **how: bool) -> bool:
+        if not new and how.get("shared"):
+            new.append(locks.create(f"{path}.new"))
+            new[0].rename(path)
+            former.release()
+        return lock(self, **how)
+
+    monkeypatch.setattr(locks.FileLock, "lock", replaced_first)
+    assert locks.lives(path)
+    assert os.path.exists(path)
+    new[0].release(remove=True)
+
+
+def test_a_full_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a file is none."""
+    made = locks.create(str(tmp_path / "file"))
+    monkeypatch.setattr("os.write", lambda number, content: len(content) - 1)
+    with pytest.raises(OSError, match="No space left"):
+        made.write(b"content")
+    made.release()
+
+
+def test_killing_the_holder_frees_it(tmp_path: Path, program) -> None:
+    """The system does."""
+    path = str(tmp_path / "lock")
+    holder = program("lock = locks.take(sys.argv[1], wait=False); say('held'); sys.stdin.readline()", path)
+    holder.read_until("held")
+    assert locks.lives(path)
+    holder.process.kill()
+    holder.process.wait()
+    lock = locks.take(path, wait=False)
+    assert lock is not None
+    lock.release()
+
+
+FORKED = """
+path = sys.argv[1]
+lock = locks.take(path, wait=False)
+waiting = threading.Thread(target=locks.wait_until_free, args=(path,), daemon=True)
+waiting.start()
+while len(locks._open.locks) < 2:
+    time.sleep(0.001)
+numbers = [each.descriptor for each in locks._open.locks]
+child = os.fork()
+if child == 0:
+    def is_open(number):
+        try:
+            os.fstat(number)
+            return True
+        except OSError:
+            return False
+    say("child has", *(number for number in numbers if is_open(number)), lock.descriptor, len(locks._open.locks))
+    lock.release(remove=True)
+    own = locks.take(path + "-own", wait=False)
+    say("child takes", own is not None, locks.take(path, wait=False) is not None)
+    sys.stdin.readline()
+    os._exit(0)
+say("parent holds", locks.take(path, wait=False) is None)
+sys.stdin.readline()
+"""
+
+
+def test_a_child_inherits_no_lock(tmp_path: Path, program) -> None:
+    """It closes every descriptor, held and waited with, unlocks none, removes none, and can lock for itself."""
+    path = str(tmp_path / "lock")
+    forked = program(FORKED, path)
+    said = sorted(forked.next_line() for _ in range(3))
+    assert said == ["child has None 0", "child takes True False", "parent holds True"]
+    assert locks.lives(path)
+
+
+def test_a_child_does_not_keep_its_dead_parent_s_lock(tmp_path: Path, program) -> None:
+    """It would hold up everybody, and nobody would know why."""
+    path = str(tmp_path / "lock")
+    forked = program(FORKED, path)
+    for _ in range(3):
+        forked.next_line()
+    forked.process.kill()
+    forked.process.wait()
+    assert not locks.lives(path)  # while the child still waits for a line
+
+
+OPENING = """
+import threading
+path = sys.argv[1]
+opened, forking, numbers = threading.Event(), threading.Event(), []
+really_open = os.open
+
+def slow_open(*args):
+    number = really_open(*args)
+    if args[0] == path:
+        numbers.append(number)
+        opened.set()
+        forking.wait(10)
+        threading.Event().wait(0.2)  # the fork goes on meanwhile, if nothing holds it up
+    return number
+
+os.open = slow_open
+os.register_at_fork(before=forking.set)   # hooks run in reverse: before the one that waits
+opener = threading.Thread(target=locks.take, args=(path,), kwargs={"wait": False})
+opener.start()
+opened.wait()
+child = os.fork()
+if child == 0:
+    try:
+        os.fstat(numbers[0])
+        say("inherited")
+    except OSError:
+        say("closed")
+    os._exit(0)
+os.waitpid(child, 0)
+opener.join()
+"""
+
+
+def test_a_fork_waits_until_what_is_opened_is_listed(tmp_path: Path, program) -> None:
+    """A descriptor that the child does not know of would stay open in it."""
+    forked = program(OPENING, str(tmp_path / "lock"))
+    assert forked.next_line() == "closed"
+    assert forked.finish() == 0

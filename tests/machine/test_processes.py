@@ -1,0 +1,278 @@
+"""Many processes and one provider: the server is the witness that they keep the rule, and what becomes of the killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from llm_sync import LLMClient, ModelRequest, RateLimitError
+from llm_sync.machine.running import running
+from llm_sync.simulator import RequestRecord, Response, Simulator
+
+PATIENCE_S = 20.0
+
+needs_xargs = pytest.mark.skipif(shutil.which("xargs") is None, reason="there is no xargs")
+
+ASK = """
+client = LLMClient.from_config(CONFIG)
+sys.stdin.readline()
+say(client.generate(sys.argv[2]).text)
+client.close()
+"""
+
+
+def prompts(upstream: Simulator) -> list[str]:
+    """What was asked, in order of arrival."""
+    return [record.payload["messages"][-1]["content"] for record in upstream.requests]
+
+
+def commands(config: str, folder: Path, count: int, at_once: int) -> subprocess.Popen[bytes]:
+    """``seq COUNT | xargs -P AT_ONCE llm-sync generate``, each answer in a file of its own."""
+    python = f"{sys.executable} -m llm_sync generate --json --config {config}"
+    line = f"seq {count} | xargs -P{at_once} -I{{}} sh -c '{python} --output {{}}.json \"the prompt {{}}\" || exit 0'"
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.Popen(["sh", "-c", line], cwd=folder, env=environ, stdin=subprocess.DEVNULL)
+
+
+def answered(folder: Path) -> list[int]:
+    """The numbers of the prompts whose answer is there, whole, and theirs."""
+    found = []
+    for path in folder.glob("[0-9]*.json"):
+        record = json.loads(path.read_text())
+        assert f"the prompt {path.stem}" in record["response"]["text"]
+        found.append(int(path.stem))
+    return sorted(found)
+
+
+@pytest.fixture
+def upstream() -> Iterator[Simulator]:
+    """It takes its time, so that it would see two at once if there were."""
+    with Simulator(latency=0.03) as started:
+        yield started
+        assert started.faults == []
+
+
+@needs_xargs
+@pytest.mark.timeout(180)  # forty starts of Python, on a machine that may be busy
+def test_forty_commands_eight_at_a_time(shared_config: str, tmp_path: Path, upstream: Simulator) -> None:
+    """Each is answered once; the server never sees two at once."""
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    assert commands(shared_config, folder, 40, 8).wait(timeout=170) == 0
+    assert answered(folder) == list(range(1, 41))
+    assert sorted(prompts(upstream)) == sorted(f"the prompt {number}" for number in range(1, 41))
+    assert upstream.summary()["max_concurrency"] == 1
+    assert running() == []
+
+
+def test_the_server_sees_them_in_the_order_of_asking(program, in_line, soon, shared_config: str, upstream: Simulator) -> None:
+    """They ask while the slot is held, one after the other, and not in the order in which they were started."""
+    with upstream.hold() as hold:
+        started = {name: program(ASK, shared_config, name) for name in ("a", "b", "c", "d", "e", "f")}
+        order = ["d", "a", "f", "c", "b", "e"]
+        started["d"].go_on()
+        hold.wait()
+        for count, name in enumerate(order[1:], 1):
+            started[name].go_on()
+            soon(lambda count=count: in_line() == count)
+        for _ in order:
+            hold.wait(1, PATIENCE_S)
+            hold.release()
+        for each in started.values():
+            assert each.finish() == 0
+    assert prompts(upstream) == order
+    assert upstream.summary()["max_concurrency"] == 1
+
+
+def test_killing_some_stops_none_of_the_others(program, in_line, soon, shared_config: str, upstream: Simulator) -> None:
+    """One that holds the slot, and one in the middle of the line."""
+    with upstream.hold(lambda record: record.payload["messages"][-1]["content"] == "holds") as hold:
+        holder, killed, last = (program(ASK, shared_config, name) for name in ("holds", "killed", "last"))
+        holder.go_on()
+        hold.wait()
+        for count, each in enumerate((killed, last), 1):
+            each.go_on()
+            soon(lambda count=count: in_line() == count)
+        for each in (killed, holder):
+            each.process.kill()
+            each.process.wait()
+        assert last.finish() == 0
+    assert prompts(upstream) == ["holds", "last"]
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_as_many_at_once_as_the_provider_allows(
+    open_client: Callable[..., LLMClient], upstream: Simulator, concurrency: int
+) -> None:
+    """Over all clients, whatever their configurations call the provider."""
+    text = "providers: {NAME: {type: openai, api_key: k, base_url: '<openai>', machine_wide: true, concurrency: COUNT}}"
+    clients = [open_client(text.replace("NAME", f"name{number}").replace("COUNT", str(concurrency))) for number in range(4)]
+    futures = [
+        client.submit(ModelRequest(f"{name} {number}", f"{name}/m"))
+        for client in clients
+        for name in client.config.providers
+        for number in range(10)
+    ]
+    with upstream.hold() as hold:
+        hold.wait(concurrency)
+        for _ in range(10):
+            hold.release(len(hold.wait(concurrency)))
+    for future in futures:
+        future.result(PATIENCE_S)
+    assert upstream.summary()["max_concurrency"] == concurrency
+
+
+def test_others_keys_and_providers_without_the_option_go_on(open_client: Callable[..., LLMClient], upstream: Simulator) -> None:
+    """The line is that of one key, and of those who keep to it."""
+    text = "providers: {p: {type: openai, api_key: KEY, base_url: '<openai>', machine_wide: true}}"
+    with upstream.hold() as hold:
+        clients = [
+            open_client(text.replace("KEY", "one")),
+            open_client(text.replace("KEY", "other")),
+            open_client(text.replace("KEY", "one").replace("true", "false")),
+        ]
+        futures = [client.submit(ModelRequest("hi", "p/m")) for client in clients]
+        hold.wait(3)
+    for future in futures:
+        future.result(PATIENCE_S)
+
+
+# Cool-downs
+
+
+class Limited:
+    """Refuses the first request for ``seconds``."""
+
+    def __init__(self) -> None:
+        self.seconds = "3600"
+        self.refused = False
+
+    def __call__(self, record: RequestRecord) -> Response | None:
+        """The refusal, once."""
+        if self.refused or record.method == "GET":
+            return None
+        self.refused = True
+        headers = (("content-type", "application/json"), ("retry-after", self.seconds))
+        return Response(
+            429, {"error": {"message": "tokens of org-17 used up", "type": "x", "code": "rate_limit_exceeded"}}, headers
+        )
+
+
+@pytest.fixture
+def limited() -> Limited:
+    """What the server below does."""
+    return Limited()
+
+
+@pytest.fixture
+def server(limited: Limited) -> Iterator[Simulator]:
+    """Refuses the first."""
+    with Simulator(on_request=limited) as started:
+        yield started
+
+
+@pytest.fixture
+def config(server: Simulator, shared_config: str, upstream: Simulator) -> str:
+    """Of that server."""
+    path = Path(shared_config)
+    path.write_text(path.read_text().replace(upstream.url("openai"), server.url("openai")))
+    return str(path)
+
+
+REFUSED = """
+from llm_sync import LLMConnectorError
+client = LLMClient.from_config(CONFIG)
+try:
+    say(client.generate("again").text)
+except LLMConnectorError as error:
+    say(type(error).__name__, error.attempts, error.retry_after > 3000)
+"""
+
+
+def test_what_one_process_is_told_fails_the_others_unsent(program, config: str, server: Simulator) -> None:
+    """When it is longer than they may wait: with the same class, at once."""
+    with LLMClient.from_config(config) as client, pytest.raises(RateLimitError):
+        client.generate("first")
+    other = program(REFUSED, config)
+    assert other.finish() == 0
+    assert other.lines == ["RateLimitError 0 True"]
+    assert prompts(server) == ["first"]
+
+
+def test_what_one_process_is_told_the_others_wait_out(program, config: str, server: Simulator, limited: Limited) -> None:
+    """When it is not: the server sees nobody before it is over."""
+    limited.seconds = "1"
+    with LLMClient.from_config(config) as client, pytest.raises(RateLimitError):
+        client.generate("first")
+    other = program(REFUSED, config)
+    assert other.finish() == 0
+    assert "again" in other.lines[0]
+    first, again = server.requests
+    assert first.ended is not None
+    assert again.arrived - first.ended > 0.99
+
+
+def test_without_the_option_nobody_else_is_held_back(program, config: str, server: Simulator) -> None:
+    """And no file tells."""
+    path = Path(config)
+    path.write_text(path.read_text().replace(", machine_wide: true", ""))
+    with LLMClient.from_config(config) as client, pytest.raises(RateLimitError):
+        client.generate("first")
+    other = program(REFUSED, config)
+    assert other.finish() == 0
+    assert "again" in other.lines[0]
+
+
+# At length
+
+
+@needs_xargs
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_two_hundred_commands_twenty_at_a_time(shared_config: str, tmp_path: Path, upstream: Simulator) -> None:
+    """As in the suite."""
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    began = time.monotonic()
+    assert commands(shared_config, folder, 200, 20).wait(timeout=500) == 0
+    print(f"\n200 commands in {time.monotonic() - began:.0f} s: {upstream.summary()['max_concurrency']} at once at the server")
+    assert answered(folder) == list(range(1, 201))
+    assert len(prompts(upstream)) == 200
+    assert upstream.summary()["max_concurrency"] == 1
+
+
+@needs_xargs
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_ten_of_two_hundred_are_killed(shared_config: str, tmp_path: Path, upstream: Simulator) -> None:
+    """Whatever they are at; all others are answered, and the dead leave nothing that stays."""
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    started = commands(shared_config, folder, 200, 20)
+    killed: set[int] = set()
+    pause = threading.Event()
+    while started.poll() is None:
+        # One that waits, then one that has the slot, and so on; by their status files, which tell
+        for found in running():
+            waits = any(provider.waiting.get("slot") for provider in found.providers.values())
+            if len(killed) < 10 and found.pid not in killed and waits == bool(len(killed) % 2) and found.providers:
+                os.kill(found.pid, signal.SIGKILL)
+                killed.add(found.pid)
+                break
+        pause.wait(0.1)
+    assert len(killed) == 10
+    done = answered(folder)
+    print(f"\n10 of 200 killed: {len(done)} answered")
+    assert len(done) >= 190
+    assert set(prompts(upstream)) >= {f"the prompt {number}" for number in done}
+    assert running() == []

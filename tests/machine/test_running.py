@@ -1,0 +1,171 @@
+"""Reading status files: what is not one does no harm, and what is somebody's half-done work is left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from llm_sync.errors import ConfigurationError
+from llm_sync.machine import locks
+from llm_sync.machine.folder import private_folder
+from llm_sync.machine.running import running
+
+PROVIDER = {
+    "queued": 1,
+    "in_flight": 2,
+    "oldest_in_flight_since": "2026-01-02T03:04:05+00:00",
+    "waiting": {"slot": 1},
+    "done": 3,
+    "failed": {"RateLimitError": 4},
+    "retries": 5,
+    "cooling_down_until": None,
+    "requests_per_minute": 6,
+}
+GOOD = {
+    "pid": 4711,
+    "command": "llm-sync generate",
+    "started": "2026-01-02T03:04:05+00:00",
+    "updated": "2026-01-02T03:04:06+00:00",
+    "providers": {"openai": PROVIDER},
+}
+
+
+@pytest.fixture
+def folder(runtime: Path) -> Path:
+    """Where the files are."""
+    private_folder(str(runtime))
+    return Path(private_folder(str(runtime / "running")))
+
+
+class Living:
+    """Makes files whose process lives."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.made: list[locks.FileLock] = []
+
+    def __call__(self, content: object, name: str = "1-a.json") -> None:
+        """One with such content."""
+        self.made.append(locks.create(str(self.folder / name)))
+        self.made[-1].write(content if isinstance(content, bytes) else json.dumps(content).encode())
+
+
+@pytest.fixture
+def living(folder: Path):
+    """See Living."""
+    made = Living(folder)
+    yield made
+    for each in made.made:
+        each.release()
+
+
+def test_nobody_runs() -> None:
+    """There is no folder yet."""
+    assert running() == []
+
+
+def test_all_that_run_oldest_first(living: Living) -> None:
+    """With all that they tell."""
+    living({**GOOD, "pid": 2, "started": "2026-01-02T03:04:07+00:00"}, "2-b.json")
+    living(GOOD)
+    first, second = running()
+    assert (first.pid, second.pid) == (4711, 2)
+    assert first.command == "llm-sync generate"
+    assert first.started.isoformat() == GOOD["started"]
+    provider = first.providers["openai"]
+    assert (provider.queued, provider.in_flight, provider.done, provider.retries) == (1, 2, 3, 5)
+    assert (provider.waiting, provider.failed) == ({"slot": 1}, {"RateLimitError": 4})
+
+
+def test_a_living_process_s_number_does_not_make_a_file_live(folder: Path) -> None:
+    """It may be another process's by now, here it is our own: the lock is gone, so the file's process is."""
+    path = folder / f"{os.getpid()}-a.json"
+    path.write_text(json.dumps({**GOOD, "pid": os.getpid()}))
+    assert running() == []
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"{}",
+        b"[" * 100_000,
+        json.dumps({**GOOD, "pid": "x"}).encode(),
+        json.dumps({**GOOD, "pid": None}).encode(),
+        json.dumps({**GOOD, "started": 5}).encode(),
+        json.dumps({**GOOD, "started": "2026-01-02T03:04:05"}).encode(),
+        json.dumps({**GOOD, "started": "yesterday"}).encode(),
+        json.dumps({**GOOD, "providers": [1]}).encode(),
+        json.dumps({**GOOD, "providers": {"openai": {}}}).encode(),
+        json.dumps({**GOOD, "providers": {"openai": {**PROVIDER, "failed": 7}}}).encode(),
+        json.dumps({**GOOD, "providers": {"openai": {**PROVIDER, "queued": "1e999"}}}).encode(),
+        b'{"pid": 1e999}',
+        b" " * 2**21,
+    ],
+    ids=lambda content: content[:20].decode("ascii", "replace"),
+)
+def test_what_is_no_status_is_passed_over(living: Living, content: bytes) -> None:
+    """The others are shown all the same; it is not removed while its process lives."""
+    living(GOOD)
+    living(content, "2-b.json")
+    assert [found.pid for found in running()] == [4711]
+    assert (living.folder / "2-b.json").exists()
+
+
+def test_what_another_version_tells_more_is_passed_over(living: Living) -> None:
+    """Unknown keys are."""
+    living({**GOOD, "mood": "good", "providers": {"openai": {**PROVIDER, "mood": "bad"}}})
+    assert len(running()) == 1
+
+
+@pytest.mark.parametrize("what", ["link", "folder", "pipe", "other"])
+def test_what_is_no_file_of_ours_does_no_harm(folder: Path, tmp_path: Path, what: str) -> None:
+    """No link is followed, no pipe waited for."""
+    precious = tmp_path / "precious"
+    precious.write_text(json.dumps(GOOD))
+    path = folder / ("notes.txt" if what == "other" else "1-a.json")
+    if what == "link":
+        path.symlink_to(precious)
+    elif what == "folder":
+        path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.touch()
+    assert running() == []
+    assert precious.exists()
+    assert path.exists() == (what != "pipe") or path.is_symlink()
+
+
+def test_what_is_being_written_is_left_alone(folder: Path) -> None:
+    """Its lock comes an instant after the file."""
+    (folder / ".1-a.json").touch()
+    assert running() == []
+    assert (folder / ".1-a.json").exists()
+
+
+def test_what_was_never_finished_is_removed_in_time(folder: Path) -> None:
+    """Its writer was killed."""
+    path = folder / ".1-a.json"
+    path.touch()
+    os.utime(path, (time.time() - 120,) * 2)
+    assert running() == []
+    assert not path.exists()
+
+
+def test_a_folder_that_is_not_private_is_an_error(runtime: Path) -> None:
+    """What it says could be anybody's."""
+    runtime.mkdir()
+    runtime.chmod(0o755)
+    with pytest.raises(ConfigurationError, match="open to others"):
+        running()
