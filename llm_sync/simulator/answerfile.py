@@ -80,7 +80,7 @@ class Plain(str):
     __slots__ = ()
 
 
-_FILE = Form("an answers file", 16 * 2**20, 200_000, Plain)
+_FILE = Form("an answers file", 16 * 2**20, 100_000, Plain)
 
 
 @dataclass

@@ -44,7 +44,7 @@ def read(call: Call, refuse: Refuse) -> tuple[Asked, int]:
     payload = call.payload
     for key in payload:
         if key not in KEYS:
-            refuse(f"Unrecognized request argument supplied: {key}")
+            refuse(f"Unknown parameter: '{key}'.", param=key, code="unknown_parameter")
     _check_model(call, refuse)
     checks.check_types(payload, _TYPES, refuse)
     turns, prompt_tokens = read_messages(payload.get("messages"), call.model, refuse)

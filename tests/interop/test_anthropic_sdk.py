@@ -39,7 +39,7 @@ def client() -> Iterator[Callable[..., anthropic.Anthropic]]:
 def test_a_message(simulator: Simulator, client: Any, more: dict[str, Any]) -> None:
     """One that is all its types say, strictly read."""
     raw = client(simulator).messages.with_raw_response.create(**ASKED, system="Be brief.", **more)
-    answer = Message.model_validate_json(raw.text)
+    answer = Message.model_validate_json(raw.http_response.text)
     assert "Say hello" in "".join(block.text for block in answer.content if block.type == "text") or more.get("stop_sequences")
     assert answer.usage.input_tokens > 0
     assert raw.request_id.startswith("req_")
@@ -67,7 +67,7 @@ def test_a_refusal(client: Any) -> None:
     """A stop reason of its own, with what is told of it."""
     with Simulator(answers={"Say hello": {"refusal": "No."}}) as simulator:
         raw = client(simulator).messages.with_raw_response.create(**ASKED)
-    answer = Message.model_validate_json(raw.text)
+    answer = Message.model_validate_json(raw.http_response.text)
     assert (answer.stop_reason, answer.content, answer.stop_details.explanation) == ("refusal", [], "No.")
 
 
@@ -77,7 +77,7 @@ def test_models(simulator: Simulator, client: Any) -> None:
     names = [model.id for model in opened.models.list(limit=7)]
     assert len(set(names)) == len(names) > 14
     assert MODEL in names
-    assert ModelInfo.model_validate_json(opened.models.with_raw_response.retrieve(MODEL).text).id == MODEL
+    assert ModelInfo.model_validate_json(opened.models.with_raw_response.retrieve(MODEL).http_response.text).id == MODEL
 
 
 def test_refused_keys_and_models(simulator: Simulator, client: Any) -> None:
