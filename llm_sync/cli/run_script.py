@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 
-from llm_sync.compat import script
+from llm_sync.compat import notices, script
+from llm_sync.config.loader import CONFIG_VARIABLE, ConfigLoader
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the script and return its exit status. Nothing of it is caught: a traceback is the script's own."""
+    if args.config is not None or args.config_dir is not None:
+        os.environ[CONFIG_VARIABLE] = os.path.abspath(ConfigLoader(args.config_dir).find(args.config))
+    notices.quiet = args.quiet
     logging.getLogger("llm_sync.providers").addFilter(_not_told_by_the_shims)
     return script.run(args.script, args.arguments, args.only)
 

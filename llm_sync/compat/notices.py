@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 
+quiet = False  # for a command line that was told to say nothing but what fails
 _told: set[str] = set()
 _MOST = 1000  # lines remembered
 
 
 def tell(text: str) -> None:
     """One line on standard error; a standard error that is gone or broken changes nothing else."""
+    if quiet:
+        return
     try:
         sys.stderr.write(f"llm-sync: {text}\n")
         sys.stderr.flush()

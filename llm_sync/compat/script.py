@@ -28,7 +28,7 @@ def run(script: str, arguments: Sequence[str], only: Sequence[str] = ()) -> int:
     try:
         code, folder = _compiled(script)
     except OSError as error:
-        notices.tell(f"the script {script!r} cannot be read: {error.strerror or error}")
+        sys.stderr.write(f"llm-sync: the script {script!r} cannot be read: {error.strerror or error}\n")
         return NOT_FOUND
     except (SyntaxError, ValueError):
         traceback.print_exc(limit=0)
