@@ -7,7 +7,8 @@ import logging
 import os
 
 from llm_sync.compat import notices, script
-from llm_sync.config.loader import CONFIG_VARIABLE, ConfigLoader
+from llm_sync.config.loader import ConfigLoader
+from llm_sync.config.places import CONFIG_VARIABLE
 
 
 def run(args: argparse.Namespace) -> int:

@@ -29,7 +29,8 @@ def read_system(found: Any, told: Told) -> str | None:
         return found or None
     if not isinstance(found, (list, tuple)):
         raise InvalidRequestError(f"system is {shown(found)}", guidance="Give a text or a list of text blocks.")
-    return "\n\n".join(_Turn("system", told).text(block) for block in found) or None
+    turn = _Turn("system", told)
+    return "\n\n".join(turn.text(block, "system") for block in found) or None
 
 
 class _Turn:
@@ -60,18 +61,18 @@ class _Turn:
             return self._results
         return [*self._results, Message(str(role), "\n".join(self._texts), self._images, self._calls)]
 
-    def text(self, block: Any) -> str:
+    def text(self, block: Any, where: str) -> str:
         """The text of a text block."""
         text = block.get("text") if isinstance(block, Mapping) else block
         if not isinstance(text, str):
-            raise InvalidRequestError(f"{self._where} holds {shown(block)}", guidance="Give text blocks.")
-        self._leave_out(block, self._where)
+            raise InvalidRequestError(f"{where} has no text", guidance="Give text blocks.")
+        self._leave_out(block, where)
         return text
 
     def _block(self, block: Any, where: str) -> None:
         kind = block.get("type") if isinstance(block, Mapping) else None
         if kind == "text" or isinstance(block, str):
-            self._texts.append(self.text(block))
+            self._texts.append(self.text(block, where))
             return
         if kind in _THOUGHTS:
             self._told.lose(where, kind, "what the model thought before is not sent")
