@@ -57,7 +57,11 @@ def cases(root: str, config: str) -> list[Case]:
         Case(GENERATE, None, command=("llm-sync", "generate", "--config", config, prompt)),
         Case("llm_sync.generate(…)", None, f"import llm_sync; print(llm_sync.generate({prompt!r}, config={config!r}).text)"),
         Case("import openai", "openai", "import openai"),
-        Case("openai: one answer", "openai", f"import openai; print(openai.OpenAI(api_key={key!r}, base_url={root + '/v1'!r}).{ask}"),
+        Case(
+            "openai: one answer",
+            "openai",
+            f"import openai; print(openai.OpenAI(api_key={key!r}, base_url={root + '/v1'!r}).{ask}",
+        ),
         Case("import anthropic", "anthropic", "import anthropic"),
         Case("import google.genai", "google-genai", "from google import genai"),
         Case("import aisuite", "aisuite", "import aisuite"),

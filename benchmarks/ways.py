@@ -287,7 +287,12 @@ WAYS: dict[str, Callable[[Place], Call]] = {
     "llm-sync: transport": llm_sync_transport,
     "llm-sync: provider": llm_sync_provider,
 }
-PACKAGES = {"http.client": None, "llm-sync (one lane)": "llm-sync", "llm-sync: transport": "llm-sync", "llm-sync: provider": "llm-sync"}
+PACKAGES = {
+    "http.client": None,
+    "llm-sync (one lane)": "llm-sync",
+    "llm-sync: transport": "llm-sync",
+    "llm-sync: provider": "llm-sync",
+}
 OWN_CLIENT_EACH = ("http.client", "requests")  # their clients are not made for several threads
 
 

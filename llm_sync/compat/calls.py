@@ -73,10 +73,7 @@ def seconds(timeout: Any) -> float | None:
         return None
     if isinstance(timeout, (tuple, list)) and timeout:
         timeout = timeout[-1]
-    for name in ("read", "timeout"):
-        inner = getattr(timeout, name, None)
-        if isinstance(inner, (int, float)):
-            timeout = inner
+    timeout = getattr(timeout, "read", timeout)
     if timeout is None:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):

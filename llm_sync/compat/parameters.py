@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-CARRIED, ADJUSTED, REFUSED = "carried", "adjusted", "refused"
+FATES = CARRIED, ADJUSTED, REFUSED = "carried", "adjusted", "refused"
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,10 @@ def test_what_turns_do_not_carry_is_told(claude: Any, upstream: Any) -> None:
     """cache_control, earlier thoughts, is_error: left out, each with an entry."""
     messages = [
         *HELLO,
-        {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "text", "text": "a"}]},
+        {
+            "role": "assistant",
+            "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "text", "text": "a"}],
+        },
         {"role": "user", "content": [{"type": "text", "text": "b", "cache_control": {"type": "ephemeral"}}]},
     ]
     system = [{"type": "text", "text": "one", "cache_control": {"type": "ephemeral"}}, {"type": "text", "text": "two"}]
@@ -184,7 +187,10 @@ def test_what_is_not_carried_is_refused_by_name_with_the_way_out(claude: Any, up
     [
         ([], "messages"),
         ([{"role": "user", "content": [{"type": "document", "source": {}}]}], "document"),
-        ([{"role": "user", "content": [{"type": "image", "source": {"type": "file", "file_id": "f"}}]}], "messages[0].content[0]"),
+        (
+            [{"role": "user", "content": [{"type": "image", "source": {"type": "file", "file_id": "f"}}]}],
+            "messages[0].content[0]",
+        ),
         ([{"role": "user", "content": 7}], "messages[0].content"),
         ([{"role": "user", "content": [7]}], "messages[0].content[0]"),
         ([{"role": "user", "content": [{"type": "text", "text": None}]}], "messages[0]"),

@@ -96,7 +96,10 @@ def test_statuses_are_litellms_exceptions(lite: Any, upstream: Any, status: int,
 
 def test_closer_names_than_a_400(lite: Any, upstream: Any) -> None:
     """Too long, and refused by policy."""
-    for code, name in (("context_length_exceeded", "ContextWindowExceededError"), ("content_filter", "ContentPolicyViolationError")):
+    for code, name in (
+        ("context_length_exceeded", "ContextWindowExceededError"),
+        ("content_filter", "ContentPolicyViolationError"),
+    ):
         upstream.fail(400, {"error": {"message": "no", "type": "e", "param": None, "code": code}})
         with pytest.raises(litellm.BadRequestError) as caught:
             lite()
@@ -153,7 +156,11 @@ def test_where_each_provider_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert providers.settings_for("groq", {"api_key": "from-call"}, litellm).api_key == "from-call"
     assert providers.settings_for("ollama", {}, litellm).base_url == "http://localhost:11434/v1"
     azure = providers.settings_for("azure", {"api_base": "https://x/", "api_version": "v"}, litellm)
-    assert (azure.base_url, azure.query, azure.key_header) == ("https://x/openai/deployments/{model}", (("api-version", "v"),), "api-key")
+    assert (azure.base_url, azure.query, azure.key_header) == (
+        "https://x/openai/deployments/{model}",
+        (("api-version", "v"),),
+        "api-key",
+    )
 
 
 @pytest.mark.parametrize(
@@ -178,7 +185,9 @@ def test_what_is_not_carried_is_refused_by_name_with_the_way_out(upstream: Any, 
     assert isinstance(caught.value.__cause__, errors.LLMConnectorError)
 
 
-def test_settings_without_effect_are_told_once(lite: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_settings_without_effect_are_told_once(
+    lite: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Callbacks and a cache."""
     monkeypatch.setattr(litellm, "success_callback", ["langfuse"])
     monkeypatch.setattr(litellm, "cache", object())

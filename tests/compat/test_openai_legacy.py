@@ -48,7 +48,9 @@ def test_models_of_2023(old: Any) -> None:
 def test_a_calls_own_settings_come_before_the_modules(old: Any, upstream: Any) -> None:
     """api_key and api_base in the call, and headers."""
     old.api_base = "http://127.0.0.1:9/v1"
-    old.ChatCompletion.create(model=MODEL, messages=HELLO, api_base=upstream.url(), api_key="sk-other-0123456789", headers={"X": "1"})
+    old.ChatCompletion.create(
+        model=MODEL, messages=HELLO, api_base=upstream.url(), api_key="sk-other-0123456789", headers={"X": "1"}
+    )
     assert len(upstream.bodies) == 1
 
 

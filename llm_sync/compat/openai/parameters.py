@@ -14,7 +14,9 @@ _CALL = [
     *refused("stream", STREAM, neutral=(None, False)),
     *refused("stream_options", STREAM),
     *carried("extra_headers extra_query", _HEADERS),
-    *carried("extra_body", _ELSEWHERE),
+    *carried(
+        "extra_body", "its fields count as parameters; unknown ones go to providers that speak OpenAI's shape, others refuse them"
+    ),
     *carried("timeout", "seconds for one attempt; of an `httpx.Timeout`, its read time"),
 ]
 _CHAT = [
