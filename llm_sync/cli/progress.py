@@ -33,7 +33,7 @@ def shown(client: LLMClient, rows: Callable[[Underway], Sequence[Row]] | None = 
 
     ``rows`` makes the lines of what is under way; without it, one for each request.
     """
-    if not _looked_at():
+    if not looked_at():
         yield
         return
     from llm_sync.cli.underway import Underway
@@ -57,7 +57,8 @@ def by_request(underway: Underway) -> list[Row]:
     ]
 
 
-def _looked_at() -> bool:
+def looked_at() -> bool:
+    """Whether a person sees standard error, and wants to."""
     manner = streams.manner
     if manner.quiet or manner.as_json or sys.stderr is None or os.environ.get("TERM", "dumb") == "dumb":
         return False
