@@ -13,6 +13,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
 endif
 
+SDKS := .venvs/interop-sdks
 BIN := $(VENV)/bin
 DIST := $(VENV)/dist
 # -I: neither PYTHON* variables nor the current folder (the checkout's llm_sync) get in the way
@@ -38,14 +39,16 @@ endif
 unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all soak cover check lint types imports format bench reliability man man-check dist clean
+.PHONY: help demo test test-all interop interop-sdks soak cover check lint types imports format docs timelines reliability \
+	man man-check dist clean bench bench-peers bench-call bench-start bench-fleet bench-scale bench-figures
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo '  PYTHON=python3.12   the Python to make the environment with (found: $(or $(PYTHON),none))'
 	@echo '  TESTS=tests/config  the tests to run'
 	@echo '  PYTEST_ARGS="-k x"  more arguments for pytest'
+	@echo '  BENCH_ARGS=--help   arguments for one benchmark'
 
 demo: $(VENV)/.installed ## one prompt to several simulated models, from nothing
 	@echo 'A simulator stands in for the providers; the client does not know.'
@@ -65,6 +68,9 @@ cover: $(VENV)/.installed $(VENV)/.for-tests ## the tests with a coverage report
 PYTEST = top=$$(pwd) && cd $(VENV) && \
 	LLM_SYNC_TEST_INSTALLED=1 bin/python -I -m pytest -c "$$top/pyproject.toml" --rootdir "$$top" $(foreach path,$(TESTS),"$$top/$(path)")
 
+# The same with the environment $(1), which has pytest and what it tests against; what that warns of is not ours.
+ISOLATED = top=$$(pwd) && cd $(1) && bin/python -I -m pytest -c "$$top/pyproject.toml" --rootdir "$$top" -W default -q
+
 PARALLEL = -n $(WORKERS) --dist worksteal
 
 test-all: ## the tests on every Python from 3.10 up that is found
@@ -82,6 +88,13 @@ test-all: ## the tests on every Python from 3.10 up that is found
 	echo "passed:$${passed:- none}; failed:$${failed:- none}; not found:$${missing:- none}"; \
 	[ -z "$$failed" ] && [ -n "$$passed" ]
 
+# Whoever adds clients of another kind adds a target of their own here.
+interop: interop-sdks ## the simulator against clients that nobody here wrote, in environments of their own
+
+interop-sdks: $(SDKS)/.installed
+	@echo 'the official clients of OpenAI, Anthropic and Google'
+	@$(call ISOLATED,$(SDKS)) "$$top/tests/interop" $(PYTEST_ARGS)
+
 check: lint types imports ## lint and format, types, import rules
 
 lint: $(VENV)/.for-checks
@@ -98,8 +111,46 @@ format: $(VENV)/.for-checks ## format the code and mend what lint can mend
 	$(PY) -m ruff check --fix-only .
 	$(PY) -m ruff format .
 
-bench: $(VENV)/.installed ## measure, and write benchmarks/results/
-	$(PY) benchmarks/start.py --output benchmarks/results/start.json
+bench: bench-peers bench-call bench-start bench-fleet bench-scale ## measure all, and write benchmarks/results/ (half an hour)
+
+BENCH = $(PY) benchmarks/$(@:bench-%=%).py $(BENCH_ARGS)
+
+bench-call: $(VENV)/.installed $(VENV)/.for-tests ## what a blocking call costs, beside other clients
+	$(BENCH)
+
+bench-start: $(VENV)/.installed $(VENV)/.for-tests ## what starting costs
+	$(BENCH)
+
+bench-fleet: $(VENV)/.installed $(VENV)/.for-tests ## how long many requests to several providers take
+	$(BENCH)
+
+bench-scale: $(VENV)/.installed $(VENV)/.for-tests ## how cost grows with size
+	$(BENCH)
+
+# Each in an environment of its own; one that cannot be installed is absent from the tables, which say so.
+PEERS := openai anthropic google-genai aisuite langchain-openai litellm any-llm-sdk httpx llm
+PEER_aisuite := aisuite[openai]
+PEER_any-llm-sdk := any-llm-sdk[openai]
+
+bench-peers: ## install the clients that are measured beside this one
+	@$(MAKE) --no-print-directory --keep-going $(PEERS:%=.venvs/peer-%/.installed) || echo 'some peers are not installed: they are absent'
+
+.venvs/peer-%/.installed:
+	@echo 'installing $* into .venvs/peer-$*'
+	@"$(PYTHON)" -m venv .venvs/peer-$*
+	@.venvs/peer-$*/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install '$(or $(PEER_$*),$*)'
+	@touch $@
+
+bench-figures: ## keep benchmarks/results/ as the figures of README.md and docs/performance.md
+	cp benchmarks/results/*.json benchmarks/figures/
+	"$(PYTHON)" benchmarks/figures.py
+
+docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made in docs/: the reference and the pictures of the house
+	$(PY) docs/reference.py
+	$(PY) docs/pictures/house.py
+
+timelines: $(VENV)/.installed ## measure and draw docs/pictures/ anew; look at them afterwards
+	$(PY) docs/pictures/timelines.py
 
 reliability: $(VENV)/.installed $(VENV)/.for-tests ## meet every fault, and write docs/reliability.md; some five minutes
 	$(PY) tests/faults/reliability.py --output docs/reliability.md
@@ -158,6 +209,17 @@ $(VENV)/.installed: $(VENV)/.built $(VENV)/.for-running
 $(VENV)/.for-tests: setup.py requirements.txt | $(VENV)/.installed
 	@echo 'installing what the tests need'
 	@$(PIP) install "$(WHEEL)[google,schema,test]"
+	@touch $@
+
+$(SDKS)/.created: tests/interop/sdks.txt | $(VENV)/.built
+	@echo 'installing the official clients'
+	@"$(PYTHON)" -m venv $(SDKS)
+	@$(SDKS)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install -r tests/interop/sdks.txt "$(WHEEL)"
+	@touch $@
+
+$(SDKS)/.installed: $(SDKS)/.created $(VENV)/.built
+	@$(SDKS)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install --no-index --no-deps --force-reinstall \
+		"$(WHEEL)"
 	@touch $@
 
 $(VENV)/.for-checks: setup.py requirements.txt | $(VENV)/.for-tests

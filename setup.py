@@ -1,7 +1,8 @@
 """The one place for the package's metadata; pyproject.toml holds the build requirements and the tools' settings.
 
 The version is read as text from llm_sync/__init__.py (importing it would need the dependencies), the run-time
-dependencies from requirements.txt. Building also makes the man page from the command line's own parser.
+dependencies from requirements.txt. Building also makes the man page and the shells' completions from the command line's own
+parser; where each goes stands at the end.
 """
 
 import os
@@ -9,8 +10,10 @@ import re
 import sys
 from pathlib import Path
 
+import shtab
 from build_manpages import build_manpages, get_build_py_cmd, get_install_cmd
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # an isolated build has not: the parser, loaded as a file, imports the options beside it
@@ -50,6 +53,39 @@ class BuildManPage(build_manpages):  # type: ignore[misc]  # argparse-manpage sh
             page.write_text(title.replace("\\-", "-") + newline + rest, "utf-8")  # mandoc reads no date with escapes in it
 
 
+# The packaged copies are what `llm-sync completion` prints, the shared ones are where shells look.
+COMPLETIONS = {
+    "bash": "share/bash-completion/completions/llm-sync",
+    "zsh": "share/zsh/site-functions/_llm-sync",
+    "fish": "share/fish/vendor_completions.d/llm-sync.fish",
+}
+COMPLETED = {"FILE": shtab.FILE, "DIR": shtab.DIRECTORY, "NAME|PATH": shtab.FILE, "FILE|URL": shtab.FILE}  # by metavar
+
+
+def completion(shell: str) -> str:
+    """The completions for a shell."""
+    from llm_sync.cli.parser import build_parser
+
+    parser = build_parser()
+    for action in parser.all_actions():
+        if action.metavar in COMPLETED:
+            action.complete = COMPLETED[str(action.metavar)]  # type: ignore[attr-defined]
+    return str(shtab.complete(parser, shell))
+
+
+class BuildPackage(build_py):
+    """The package, with the completions in it."""
+
+    def run(self) -> None:
+        """Build, then write the completions beside the code, and where they are shared from."""
+        super().run()
+        for shell, path in COMPLETIONS.items():
+            text = completion(shell)
+            for target in (Path(self.build_lib, f"llm_sync/cli/completions/llm-sync.{shell}"), Path("build", path)):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, "utf-8")
+
+
 setup(
     name="llm-sync",
     version=version(),
@@ -86,6 +122,7 @@ setup(
         "test": [
             "argparse-manpage[setuptools]>=4.8",
             "build>=1.2",
+            "griffelib>=2",  # reads the docstrings for docs/python.md; no dependencies of its own
             "gunicorn>=22; sys_platform != 'win32'",  # forks as servers do; pure Python, 1 MB, one small dependency
             "hypothesis>=6.100",
             "jsonschema>=4.18",
@@ -95,6 +132,8 @@ setup(
             "pytest-xdist>=3.6",
             "responses>=0.25",
             "setuptools>=77",
+            "shtab>=1.13",
+            "sybil>=9",  # reads and skips the documentation's blocks; no dependencies of its own
             "trustme>=1.1",
         ],
         "dev": [
@@ -117,8 +156,9 @@ setup(
     },
     cmdclass={
         "build_manpages": BuildManPage,
-        "build_py": get_build_py_cmd(),
+        "build_py": get_build_py_cmd(BuildPackage),
         "install": get_install_cmd(),
     },
+    data_files=[(os.path.dirname(path), [f"build/{path}"]) for path in COMPLETIONS.values()],
     zip_safe=False,
 )

@@ -1,7 +1,8 @@
 """A process that makes calls one way, block by block, and tells what each block cost.
 
-Runs in the environment of the way's package. Reads numbers of calls from standard input, a line each, makes as many, by all
-its threads together, and writes a line of JSON: CPU seconds (user and system, of this process alone) and wall seconds.
+Runs in the environment of the way's package. Reads JSON from standard input, a line each: where to call (``root``, ``ca``,
+``threads``), or how many ``calls`` to make, by all its threads together. Answers each with a line of JSON; a block's says
+CPU seconds (user and system, of this process alone) and wall seconds.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))  # python -I leaves it out
 
 import ways
+
+_LATEST = 120  # seconds
 
 
 class Callers:
@@ -27,7 +31,7 @@ class Callers:
     def __init__(self, call: Callable[[], object], threads: int) -> None:
         self._call = call
         self._threads = threads
-        self._tickets = iter(())
+        self._tickets: Iterator[int] = iter(())
         self._failure: BaseException | None = None
         self._start = threading.Barrier(threads + 1)
         self._end = threading.Barrier(threads + 1)
@@ -39,44 +43,53 @@ class Callers:
         while True:
             self._start.wait()
             try:
-                for _ in self._tickets:  # a count's next() is atomic
+                for _ in self._tickets:  # next() of a range's iterator is atomic
                     self._call()
             except BaseException as error:  # noqa: BLE001  (raised by block)
                 self._failure = error
-            self._end.wait()
+            self._end.wait(_LATEST)
 
     def block(self, calls: int) -> dict[str, float]:
         """Make ``calls`` calls; what they cost."""
-        if self._threads > 1:
-            self._tickets = iter(range(calls))
+        self._tickets = iter(range(calls))
         wall, cpu = time.perf_counter(), time.process_time()
         if self._threads == 1:
             for _ in itertools.repeat(None, calls):
                 self._call()
         else:
             self._start.wait()
-            self._end.wait()
+            self._end.wait(_LATEST)
         cost = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall, "calls": calls}
         if self._failure is not None:
             raise self._failure
         return cost
 
 
+def answer(way: str, question: dict[str, Any], callers: Callers | None) -> tuple[dict[str, Any], Callers | None]:
+    """What one line asks for."""
+    if "calls" in question:
+        assert callers is not None  # noqa: S101
+        return callers.block(question["calls"]), callers
+    call = ways.per_thread(way, ways.Place(question["root"], question["ca"], question["threads"]))
+    callers = Callers(call, question["threads"])
+    text = call()
+    gc.collect()
+    return {"characters": len(text), "version": ways.version(way)}, callers
+
+
 def main() -> int:
-    """Answer blocks until standard input ends."""
+    """Answer until standard input ends."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("way", choices=ways.WAYS)
-    parser.add_argument("root")
-    parser.add_argument("--ca", metavar="FILE")
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
-    call = ways.per_thread(options.way, ways.Place(options.root, options.ca, options.threads))
-    text = call()
-    callers = Callers(call, options.threads)
-    gc.collect()
-    print(json.dumps({"characters": len(text)}), flush=True)
+    way = parser.parse_args().way
+    callers: Callers | None = None
+    print("{}", flush=True)
     for line in sys.stdin:
-        print(json.dumps(callers.block(int(line))), flush=True)
+        try:
+            said, callers = answer(way, json.loads(line), callers)
+        except Exception as error:  # noqa: BLE001  (told; the table says that this way fails)
+            said = {"failed": f"{type(error).__name__}: {error}"[:500]}
+        print(json.dumps(said), flush=True)
     return 0
 
 

@@ -17,13 +17,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 ENVIRONMENTS = HERE.parent / ".venvs"
-PEERS = ("openai", "anthropic", "google-genai", "aisuite", "langchain-openai", "litellm", "httpx")
+PEERS = ("openai", "anthropic", "google-genai", "aisuite", "langchain-openai", "litellm", "any-llm-sdk", "httpx", "llm")
 
 
 def python_of(package: str) -> str | None:
@@ -35,7 +36,7 @@ def python_of(package: str) -> str | None:
 
 
 class Child:
-    """A process that is asked for one block of work at a time, by a line, and answers with a line of JSON."""
+    """A process that is asked for one thing at a time, by a line of JSON, and answers with one."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
@@ -44,10 +45,10 @@ class Child:
         )
         self.first: dict[str, Any] = self._answer()
 
-    def ask(self, question: object) -> dict[str, Any]:
+    def ask(self, **question: object) -> dict[str, Any]:
         """One line, and the answer to it."""
         assert self._process.stdin  # noqa: S101
-        self._process.stdin.write(f"{question}\n")
+        self._process.stdin.write(f"{json.dumps(question)}\n")
         self._process.stdin.flush()
         return self._answer()
 
@@ -93,25 +94,18 @@ def far_end(*, tls: bool = False) -> Iterator[dict[str, str]]:
             server.end()
 
 
-def caller(way: str, package: str, root: str, *, ca: str | None = None, threads: int = 1) -> Child | None:
-    """A process that makes calls this way, warmed up; None when the package is absent."""
-    python = python_of(package)
-    if python is None:
-        return None
-    command = [python, str(HERE / "caller.py"), way, root, "--threads", str(threads)]
-    return Child([*command, "--ca", ca] if ca else command)
-
-
 def interleaved(callers: Mapping[str, Child], *, rounds: int, block_s: float) -> dict[str, list[dict[str, float]]]:
     """Each caller's blocks, one a round; a block has as many calls as take about ``block_s`` seconds of its CPU."""
     sizes = {}
     for name, child in callers.items():
-        first = child.ask(64)  # the first calls also warm caches up
-        sizes[name] = max(8, int(block_s / max(first["cpu"] / first["calls"], 1e-6)))
+        child.ask(calls=32)  # warms caches up
+        first = child.ask(calls=64)
+        sizes[name] = max(16, int(block_s / max(first["cpu"] / first["calls"], 1e-6)))
     blocks: dict[str, list[dict[str, float]]] = {name: [] for name in callers}
-    for _ in range(rounds):
-        for name, child in callers.items():
-            blocks[name].append(child.ask(sizes[name]))
+    for number in range(rounds):
+        order = list(callers)[:: -1 if number % 2 else 1]  # nobody always follows the same one
+        for name in order:
+            blocks[name].append(callers[name].ask(calls=sizes[name]))
     return blocks
 
 
@@ -159,11 +153,24 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     print(flush=True)
 
 
+def bound(what: str, measured: float, most: float) -> dict[str, Any]:
+    """Whether a figure keeps to its bound."""
+    return {"what": what, "measured": float(f"{measured:.4g}"), "at_most": most, "met": measured <= most}
+
+
+def show_bounds(checks: Sequence[Mapping[str, Any]]) -> None:
+    """The table of them."""
+    if checks:
+        rows = [[c["what"], f"{c['measured']:.3g}", f"{c['at_most']:g}", "met" if c["met"] else "MISSED"] for c in checks]
+        table(["what must hold", "measured", "at most", ""], rows)
+
+
 def facts() -> dict[str, Any]:
     """Where and when it was measured."""
     return {
         "date": time.strftime("%Y-%m-%d"),
         "python": platform.python_version(),
+        "llm_sync": version("llm-sync"),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "environment_variables": len(os.environ),

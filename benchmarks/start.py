@@ -1,41 +1,96 @@
 #!/usr/bin/env python3
-"""What starting costs: CPU of `--version`, `--help` and `import llm_sync` as multiples of `python -c pass`.
+"""What starting costs: commands, imports and one answer from a cold start, as multiples of `python -c pass`.
 
-Standard library only. Each case runs many times, interleaved with the others so that a busy moment strikes all alike;
-the least of its CPU times (user and system, of the process and its children) is what the work costs undisturbed.
+Each case runs in a process of its own, in turn with the others. CPU is user and system time of the process and its
+children. A ratio is taken in each round and its median told, with the quartiles in brackets.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import sysconfig
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent))  # python -I leaves it out
+
+import measuring
+import ways
 
 BASE = "python -c pass"
-BUDGETS = {"llm-sync --version": 1.3, "llm-sync --help": 3.0, "import llm_sync": 1.1}
+BARE = "requests, yaml: Session().post(…)"
+GENERATE = "llm-sync generate"
 
 
-def cases(python: str, command: str) -> dict[str, list[str]]:
-    """The commands by name; what is compared with comes first."""
-    return {
-        BASE: [python, "-c", "pass"],
-        "import llm_sync": [python, "-c", "import llm_sync"],
-        "llm-sync --version": [command, "--version"],
-        "python -m llm_sync --version": [python, "-m", "llm_sync", "--version"],
-        "llm-sync --help": [command, "--help"],
-    }
+class Case(NamedTuple):
+    """A command, and for which package it stands; ``code`` runs in that package's Python instead."""
+
+    name: str
+    package: str | None
+    code: str = ""
+    command: tuple[str, ...] = ()
+
+
+def cases(root: str, config: str) -> list[Case]:
+    """What is started; what others are compared with comes first."""
+    url, key, prompt, messages = f"{root}/v1/chat/completions", ways.KEY, ways.PROMPT, ways.MESSAGES
+    bare = (
+        "import requests, yaml\n"
+        f"session, headers = requests.Session(), {{'Authorization': 'Bearer {key}'}}\n"
+        f"answer = session.post({url!r}, json={ways.PAYLOAD!r}, headers=headers, timeout=60)\n"
+        "print(answer.json()['choices'][0]['message']['content'])"
+    )
+    ask = f"chat.completions.create(model='m', messages={messages!r}).choices[0].message.content)"
+    return [
+        Case(BASE, None, "pass"),
+        Case("import llm_sync", None, "import llm_sync"),
+        Case("llm-sync --version", None, command=("llm-sync", "--version")),
+        Case("python -m llm_sync --version", None, command=("python", "-m", "llm_sync", "--version")),
+        Case("llm-sync --help", None, command=("llm-sync", "--help")),
+        Case("a configuration loaded and checked", None, f"import llm_sync; llm_sync.ConfigLoader().load_config({config!r})"),
+        Case("import requests", None, "import requests"),
+        Case(BARE, None, bare),
+        Case(GENERATE, None, command=("llm-sync", "generate", "--config", config, prompt)),
+        Case("llm_sync.generate(…)", None, f"import llm_sync; print(llm_sync.generate({prompt!r}, config={config!r}).text)"),
+        Case("import openai", "openai", "import openai"),
+        Case(
+            "openai: one answer",
+            "openai",
+            f"import openai; print(openai.OpenAI(api_key={key!r}, base_url={root + '/v1'!r}).{ask}",
+        ),
+        Case("import anthropic", "anthropic", "import anthropic"),
+        Case("import google.genai", "google-genai", "from google import genai"),
+        Case("import aisuite", "aisuite", "import aisuite"),
+        Case("import langchain_openai", "langchain-openai", "import langchain_openai"),
+        Case("import litellm", "litellm", "import litellm"),
+        Case("import any_llm", "any-llm-sdk", "import any_llm"),
+        Case("llm --version", "llm", command=("llm", "--version")),
+        Case("llm --help", "llm", command=("llm", "--help")),
+    ]
+
+
+def command_of(case: Case) -> list[str] | None:
+    """The command line; None where the package is absent."""
+    python = sys.executable if case.package is None else measuring.python_of(case.package)
+    if python is None:
+        return None
+    if case.code:
+        return [python, "-c", case.code]
+    scripts = Path(sysconfig.get_path("scripts")) if case.package is None else Path(python).parent
+    name, *rest = case.command
+    return [str(scripts / name), *rest]
 
 
 def cpu_seconds(command: list[str]) -> float:
     """CPU seconds of one run, away from the checkout, whose llm_sync is not the installed one."""
+    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LLM_USER_PATH": tempfile.gettempdir()}
     with subprocess.Popen(
-        command, cwd=sys.prefix, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=sys.prefix, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         said = process.stdout.read() if process.stdout else b""
         _, status, usage = os.wait4(process.pid, 0)
@@ -45,58 +100,70 @@ def cpu_seconds(command: list[str]) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def measure(commands: dict[str, list[str]], runs: int) -> dict[str, list[float]]:
-    """CPU seconds of every run by case, after one round that only warms the caches."""
+def measure(commands: dict[str, list[str]], runs: Callable[[str], int]) -> dict[str, list[tuple[float, float]]]:
+    """For every case the CPU seconds of its runs, each beside those of the base in the same round."""
     for command in commands.values():
-        cpu_seconds(command)
-    times: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(runs):
+        cpu_seconds(command)  # warms the system's caches
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    for number in range(max(map(runs, commands))):
+        base = cpu_seconds(commands[BASE])
         for name, command in commands.items():
-            times[name].append(cpu_seconds(command))
+            if number < runs(name):
+                times[name].append((base if name == BASE else cpu_seconds(command), base))
     return times
 
 
-def report(times: dict[str, list[float]]) -> list[dict[str, object]]:
-    """One row a case: least and median milliseconds, ratio to the base, budget."""
-    base = min(times[BASE])
-    rows = []
-    for name, values in times.items():
-        ratio, budget = min(values) / base, BUDGETS.get(name)
-        rows.append(
-            {
-                "case": name,
-                "least_ms": round(min(values) * 1000, 2),
-                "median_ms": round(statistics.median(values) * 1000, 2),
-                "ratio": round(ratio, 3),
-                "budget": budget,
-                "within_budget": None if budget is None else ratio <= budget,
-            }
-        )
-    return rows
+def bounds(times: dict[str, list[tuple[float, float]]]) -> list[dict[str, Any]]:
+    """What must hold, and whether it does."""
+    ratio = {name: measuring.summary([own / base for own, base in pairs])["median"] for name, pairs in times.items()}
+    checks = [
+        measuring.bound(f"{name} over {BASE}", ratio[name], most)
+        for name, most in (("llm-sync --version", 1.3), ("import llm_sync", 1.1), ("llm-sync --help", 3.0))
+    ]
+    one_shot = [own / bare for (own, _), (bare, _) in zip(times[GENERATE], times[BARE], strict=True)]
+    return [*checks, measuring.bound(f"{GENERATE} over {BARE}", measuring.summary(one_shot)["median"], 1.4)]
 
 
 def main() -> int:
     """Measure, print the table, write the file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=40, help="how often each case runs (40)")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the figures to FILE as JSON")
-    parser.add_argument("--check", action="store_true", help="end with status 1 when a budget is broken")
+    parser.add_argument("--runs", type=int, default=25, help="how often each case runs, the peers' a fifth as often (25)")
+    parser.add_argument("--check", action="store_true", help="end with status 1 when a bound is broken")
     options = parser.parse_args()
-    command = Path(sysconfig.get_path("scripts"), "llm-sync")
-    if not command.exists():
-        raise SystemExit("llm-sync is not installed for this Python: run make bench")
-    rows = report(measure(cases(sys.executable, str(command)), options.runs))
-    print(f"Python {platform.python_version()}, {options.runs} runs each, CPU time")
-    print(f"{'case':<30}{'least ms':>10}{'median ms':>11}{'ratio':>8}{'budget':>8}")
-    for row in rows:
-        over = "  over" if row["within_budget"] is False else ""
-        print(f"{row['case']:<30}{row['least_ms']:>10}{row['median_ms']:>11}{row['ratio']:>8}{row['budget'] or '':>8}{over}")
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        facts = {"python": platform.python_version(), "machine": platform.machine(), "runs": options.runs, "cases": rows}
-        options.output.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return int(options.check and any(row["within_budget"] is False for row in rows))
+    facts = measuring.facts()
+    with measuring.far_end() as places, tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, "loopback.yaml")
+        config.write_text(_CONFIG.format(root=places["plain"], key=ways.KEY))
+        wanted = {case.name: (case, command_of(case)) for case in cases(f"{places['plain']}/1024/0", str(config))}
+        present = {name: command for name, (_, command) in wanted.items() if command is not None}
+        times = measure(present, lambda name: max(3, options.runs // 5) if wanted[name][0].package else options.runs)
+    rows: list[dict[str, Any]] = []
+    shown = []
+    for name in wanted:
+        if name not in times:
+            rows.append({"case": name, "failed": "absent"})
+            shown.append([name, "absent: make bench-peers", ""])
+            continue
+        ratio = measuring.rounded(measuring.summary([own / base for own, base in times[name]]))
+        cpu = measuring.rounded(measuring.summary([own * 1000 for own, _ in times[name]]))
+        rows.append({"case": name, "ratio": ratio, "cpu_ms": cpu, "runs": len(times[name])})
+        shown.append([name, measuring.spread(ratio), measuring.spread(cpu, 1)])
+    measuring.table(["", f"CPU × {BASE}", "CPU ms"], shown)
+    checks = bounds(times)
+    measuring.show_bounds(checks)
+    measuring.write("start", {**facts, "rows": rows, "bounds": checks})
+    return int(options.check and not all(check["met"] for check in checks))
 
+
+_CONFIG = """\
+defaults: {{model: loopback/m}}
+providers:
+  loopback:
+    type: openai
+    api_key: {key}
+    base_url: {root}/1024/0/v1
+    models: [m]
+"""
 
 if __name__ == "__main__":
     sys.exit(main())

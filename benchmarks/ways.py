@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import ssl
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +38,8 @@ class Place:
 
 
 def http_client(place: Place) -> Call:
-    """The floor: http.client and json."""
+    """The floor: http.client and json, and gzip where the answer is compressed."""
+    import gzip
     import http.client
 
     parts = urlsplit(place.root)
@@ -50,7 +53,11 @@ def http_client(place: Place) -> Call:
 
     def call() -> str:
         connection.request("POST", path, json.dumps(PAYLOAD).encode(), HEADERS)
-        text: str = json.loads(connection.getresponse().read())["choices"][0]["message"]["content"]
+        response = connection.getresponse()
+        body = response.read()
+        if response.getheader("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        text: str = json.loads(body)["choices"][0]["message"]["content"]
         return text
 
     return call
@@ -80,7 +87,8 @@ def requests_session(place: Place) -> Call:
     headers = {"Authorization": f"Bearer {KEY}"}
 
     def call() -> str:
-        text: str = session.post(url, json=PAYLOAD, headers=headers, timeout=60).json()["choices"][0]["message"]["content"]
+        answer = session.post(url, json=PAYLOAD, headers=headers, timeout=60, verify=place.ca or True).json()
+        text: str = answer["choices"][0]["message"]["content"]
         return text
 
     return call
@@ -100,28 +108,27 @@ def httpx_client(place: Place) -> Call:
     return call
 
 
-def llm_sync_config(place: Place, concurrency: int) -> str:
-    """A configuration file's text for llm-sync."""
-    provider = {"type": "openai", "api_key": KEY, "base_url": f"{place.root}/v1", "models": [MODEL], "concurrency": concurrency}
-    if place.ca:
-        provider["ca_bundle"] = place.ca
-    return json.dumps({"providers": {"loopback": provider}})
+def llm_sync_config(places: dict[str, str], concurrency: int = 1, ca: str | None = None) -> str:
+    """A configuration file's text (JSON is YAML): providers by name, and where each is."""
+    shared: dict[str, object] = {"type": "openai", "api_key": KEY, "models": [MODEL], "concurrency": concurrency}
+    if ca:
+        shared["ca_bundle"] = ca
+    return json.dumps({"providers": {name: {**shared, "base_url": f"{root}/v1"} for name, root in places.items()}})
 
 
-def _llm_sync_client(place: Place, concurrency: int) -> Any:
-    import tempfile
-
+def llm_sync_client(config: str) -> Any:
+    """A client for a configuration file's text."""
     import llm_sync
 
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        file.write(llm_sync_config(place, concurrency))
+        file.write(config)
         file.flush()
         return llm_sync.LLMClient.from_config(file.name)
 
 
 def llm_sync(place: Place) -> Call:
     """``client.generate`` of one client, as many requests in flight as threads call."""
-    client = _llm_sync_client(place, place.threads)
+    client = llm_sync_client(llm_sync_config({"loopback": place.root}, place.threads, place.ca))
 
     def call() -> str:
         text: str = client.generate(PROMPT).text
@@ -131,11 +138,64 @@ def llm_sync(place: Place) -> Call:
 
 
 def llm_sync_one_lane(place: Place) -> Call:
-    """``client.generate`` of one client, one request in flight at a time: how it comes."""
-    client = _llm_sync_client(place, 1)
+    """``client.generate`` of one client with one request in flight at a time, as it comes."""
+    return llm_sync(Place(place.root, place.ca, 1))
+
+
+def _llm_sync_http(place: Place) -> Any:
+    from llm_sync.transport.client import HTTPClient
+
+    return HTTPClient(pool_size=place.threads, ca_bundle=place.ca)
+
+
+def llm_sync_transport(place: Place) -> Call:
+    """A part of llm-sync alone: its HTTPClient, with json as in the floor."""
+    http = _llm_sync_http(place)
+    url = f"{place.root}/v1/chat/completions"
 
     def call() -> str:
-        text: str = client.generate(PROMPT).text
+        reply = http.post(url, json.dumps(PAYLOAD).encode(), HEADERS, timeout=60.0)
+        text: str = json.loads(reply.content)["choices"][0]["message"]["content"]
+        return text
+
+    return call
+
+
+def llm_sync_provider(place: Place) -> Call:
+    """A part of llm-sync alone: one provider's request from payload to checked answer, retry policy and gate included."""
+    from llm_sync import ModelRequest
+    from llm_sync.config import ConfigLoader
+    from llm_sync.dispatch.gate import Gate
+    from llm_sync.models import AttemptOptions
+    from llm_sync.providers.factory import ProviderFactory
+    from llm_sync.transport.control import CallControl
+    from llm_sync.transport.retry import RetryHandler
+
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(llm_sync_config({"loopback": place.root}, 1, place.ca))
+        file.flush()
+        config = ConfigLoader().load_config(file.name).providers["loopback"]
+    retry = RetryHandler(Gate("loopback"), provider="loopback")
+    provider = ProviderFactory.provider_class("openai")(config, _llm_sync_http(place), retry)
+    request, options = ModelRequest(PROMPT, MODEL), AttemptOptions()
+
+    def call() -> str:
+        text: str = provider.generate_response(request, options, CallControl(1)).text
+        return text
+
+    return call
+
+
+def llm_sync_queue(place: Place) -> Call:  # noqa: ARG001  (nothing is sent)
+    """A part of llm-sync alone: a call that does nothing, through a provider's queue and its worker thread, and back."""
+    from llm_sync.dispatch.manager import ConcurrentLLMManager
+    from llm_sync.dispatch.queue import ProviderRequestQueue
+    from llm_sync.events import log_event
+
+    manager = ConcurrentLLMManager(lambda name: ProviderRequestQueue(name, emit=log_event))
+
+    def call() -> str:
+        text: str = manager.call("loopback", lambda: "text")
         return text
 
     return call
@@ -225,6 +285,19 @@ def langchain_openai(place: Place) -> Call:
     return call
 
 
+def any_llm(place: Place) -> Call:
+    """``any_llm.completion``."""
+    _trust(place)
+    from any_llm import completion
+
+    def call() -> str:
+        answer = completion(MODEL, MESSAGES, provider="openai", api_key=KEY, api_base=f"{place.root}/v1")
+        text: str = answer.choices[0].message.content
+        return text
+
+    return call
+
+
 def _trust(place: Place) -> None:
     if place.ca:
         os.environ["SSL_CERT_FILE"] = place.ca  # read by httpx, which these packages use
@@ -243,6 +316,10 @@ WAYS: dict[str, Callable[[Place], Call]] = {
     "aisuite": aisuite,
     "langchain-openai": langchain_openai,
     "litellm": litellm,
+    "any-llm-sdk": any_llm,
+    "llm-sync: transport": llm_sync_transport,
+    "llm-sync: provider": llm_sync_provider,
+    "llm-sync: queue": llm_sync_queue,
 }
 OWN_CLIENT_EACH = ("http.client", "requests")  # their clients are not made for several threads
 
@@ -260,3 +337,12 @@ def per_thread(name: str, place: Place) -> Call:
         return own()
 
     return call
+
+
+def version(name: str) -> str:
+    """The version of a way's package, or Python's."""
+    if name == "http.client":
+        return platform.python_version()
+    from importlib.metadata import version
+
+    return version("llm-sync" if name.startswith("llm-sync") else name)

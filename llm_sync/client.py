@@ -19,7 +19,7 @@ from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.dispatch.status import ProviderStatus
 from llm_sync.errors import ClientClosedError, ConfigurationError, LLMConnectorError, Problem
-from llm_sync.events import Event, Listener, log_event
+from llm_sync.events import Event, Listener, log_event, log_facts, logger
 from llm_sync.models import Adjustment, ModelListing, ModelRequest, ModelResponse
 from llm_sync.providers.factory import ProviderFactory
 from llm_sync.routing import route
@@ -33,8 +33,12 @@ if TYPE_CHECKING:
     from llm_sync.machine.status import StatusFile
     from llm_sync.providers.base import LLMProvider
 
-
+_log = logger("client")
 _DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2}|latest)$")  # at the end of a model's name
+
+
+Around = Callable[[Callable[[], ModelResponse], CallControl], Any]
+"""``around(send, control)``: what is done in place of ``send()``."""
 
 
 class Endpoint(NamedTuple):
@@ -48,12 +52,12 @@ class Endpoint(NamedTuple):
 class ProviderCall:
     """One request on its way through a queue; dispatch runs it, and may tell it to stop."""
 
-    __slots__ = ("_arguments", "_control", "_run", "key", "model")  # thousands may wait
+    __slots__ = ("_arguments", "_run", "control", "key", "model")  # thousands may wait
 
     def __init__(self, run: Callable[..., Any], arguments: tuple[Any, ...], control: CallControl, model: str = "") -> None:
         self._run = run
         self._arguments = arguments
-        self._control = control
+        self.control = control
         self.key = control.key
         self.model = model
 
@@ -63,11 +67,11 @@ class ProviderCall:
 
     def stop_retrying(self) -> None:
         """No further attempt, no further wait."""
-        self._control.stop_retrying()
+        self.control.stop_retrying()
 
     def abort(self) -> None:
         """End the attempt under way too."""
-        self._control.abort()
+        self.control.abort()
 
 
 class LLMClient:
@@ -182,8 +186,9 @@ class LLMClient:
     ) -> Future[ModelResponse]:
         """Queue a request; the future carries the answer or its error, and can be cancelled until it is sent.
 
-        Raises at once what is wrong with the request or its model, ClientClosedError, and QueueFullError when ``max_queue``
-        is reached and ``block`` is False, or no room has come within ``wait_timeout`` seconds.
+        Times and retries as for ``generate``. Raises at once what is wrong with the request or its model, ClientClosedError,
+        and QueueFullError when ``max_queue`` is reached and ``block`` is False, or no room has come within ``wait_timeout``
+        seconds.
         """
         preparation.check_seconds("wait_timeout", wait_timeout)
         name, call = self._call(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
@@ -292,16 +297,21 @@ class LLMClient:
         except LLMConnectorError as error:
             return error
 
-    def _call(self, request: ModelRequest, **options: Any) -> tuple[str, ProviderCall]:
-        """Where a request goes and the call that sends it; raises what is wrong with it before anything is queued."""
+    def _call(self, request: ModelRequest, *, changed: Iterable[Adjustment] = (), **options: Any) -> tuple[str, ProviderCall]:
+        """Where a request goes and the call that sends it; raises what is wrong with it before anything is queued.
+
+        ``changed``: adjustments made before. ``options`` replace fields of AttemptOptions.
+        """
         if not isinstance(request, ModelRequest):
             raise TypeError(f"a request is a ModelRequest, not {type(request).__name__}")
         name, model = route(self.config, request.model)
+        log_facts(_log, "route", asked=request.model, provider=name, model=model)
         entry = self.config.providers[name].entry(model)
         adjustments = [
             Adjustment(switch, asked, None, "the configuration asks for streaming, which llm-sync never does")
             for switch, asked in entry.stripped.items()
         ]
+        adjustments += changed
         request, stripped = preparation.without_switches(request, name, strict=self._strict_streaming)
         adjustments += stripped
         request = preparation.filled(request, model, entry)
@@ -309,6 +319,15 @@ class LLMClient:
         control = CallControl(next(self._keys))
         ask = self._endpoint(name).provider.generate_response
         return name, ProviderCall(ask, (request, attempts, control, tuple(adjustments)), control, model)
+
+    def _submit_around(self, request: ModelRequest, around: Around, **options: Any) -> Future[Any]:
+        """For batches, which keep their journal on the worker: ``around`` runs there in place of the call, which it makes.
+
+        ``options`` as ``_call`` takes them. Raises QueueFullError where ``max_queue`` requests wait.
+        """
+        name, call = self._call(request, **options)
+        control = call.control
+        return self._manager.submit(name, ProviderCall(around, (call, control), control, call.model), block=False)
 
     def _endpoint(self, name: str) -> Endpoint:
         found = self._endpoints.get(name)

@@ -155,10 +155,14 @@ class BatchError(LLMConnectorError):
 
 
 class ProviderError(LLMConnectorError):
-    """The provider, or the way to it, failed. ``partial_text`` is what text had come before the failure."""
+    """The provider, or the way to it, failed. ``partial_text`` is what text had come before the failure.
+
+    ``body``: the provider's own error, parsed JSON or text, without keys it may have echoed; None where none came.
+    """
 
     retryable = False
     partial_text: str | None = None
+    body: Any = None
 
 
 class AuthenticationError(ProviderError):
@@ -198,7 +202,11 @@ class ProviderUnavailableError(ProviderError):
 
 
 class RequestTimeoutError(ProviderError):
-    """An attempt took longer than ``timeout``. A retry after ``phase`` "headers" or "body" may be billed twice."""
+    """An attempt took longer than ``timeout``, or the ``deadline`` or the caller's ``wait_timeout`` is spent.
+
+    ``phase``: connect, headers or body, None where a gateway gave up; a retry after the latter two may be billed twice.
+    ``elapsed``: seconds of each attempt.
+    """
 
     retryable = True
     phase: str | None = None

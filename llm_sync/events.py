@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -110,6 +110,23 @@ def logger(name: str) -> logging.Logger:
     return logging.getLogger(f"llm_sync.{name}")
 
 
+CONTENT = "llm_sync.content"  # prompts and answers, word for word
+
+
+def content_logger() -> logging.Logger:
+    """The logger that prompts and answers go to, at DEBUG. They are private: it is off until its own level is set."""
+    log = logger("content")
+    if log.level == logging.NOTSET:
+        log.setLevel(logging.CRITICAL + 1)
+    return log
+
+
+def log_facts(log: logging.Logger, what: str, **facts: object) -> None:
+    """Log at DEBUG ``what`` happened, with ``key=value`` facts, which the record has as a dict too (``record.facts``)."""
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("%s %s", what, _pairs(facts), extra={"what": what, "facts": facts})
+
+
 _log = logger("requests")
 
 
@@ -121,10 +138,16 @@ def log_event(event: Event) -> None:
     if isinstance(event, Adjusted) and not event.lost:
         level = logging.INFO
     if _log.isEnabledFor(level):
-        parts = " ".join(
-            f"{name}={_shown(value)}" for name, value in vars(event).items() if name != "at" and value not in (None, "")
-        )
-        _log.log(level, "%s %s", type(event).__name__, parts, extra={"event": event})
+        _log.log(level, "%s %s", type(event).__name__, _pairs(facts(event)), extra={"event": event})
+
+
+def facts(event: Event) -> dict[str, object]:
+    """What an event says, by name."""
+    return {name: value for name, value in vars(event).items() if name != "at" and value not in (None, "")}
+
+
+def _pairs(named: Mapping[str, object]) -> str:
+    return " ".join(f"{name}={_shown(value)}" for name, value in named.items())
 
 
 def _shown(value: object) -> str:

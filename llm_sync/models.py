@@ -187,7 +187,11 @@ def request_hash(model: str, turns: Iterable[tuple[str, str | None]]) -> str:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens as billed. ``input_tokens`` includes cached ones, ``output_tokens`` includes reasoning; None is unknown."""
+    """Tokens as billed; None is unknown.
+
+    ``input_tokens`` includes ``cached_tokens``, ``output_tokens`` includes ``reasoning_tokens``, whatever the provider's own
+    arithmetic.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -222,8 +226,8 @@ class ModelResponse:
     """One answer.
 
     ``model``: as the provider answered. ``finish_reason``: stop, length, tool_calls or other (the provider's own word in
-    ``metadata["finish_reason_raw"]``). ``timestamp``: aware UTC, when the answer was complete. ``latency_ms``: the last
-    attempt. ``attempts``: HTTP exchanges made. ``cost_estimate``: USD, or None where no price is known. ``id``: the
+    ``metadata["finish_reason_raw"]``). ``timestamp``: aware UTC, when the answer was complete. ``latency_ms``: milliseconds of
+    the last attempt. ``attempts``: HTTP exchanges made. ``cost_estimate``: USD, or None where no price is known. ``id``: the
     request's. ``metadata``: ``finish_reason_raw``, ``thinking``, ``parsed``, ``raw`` (the body), where there is such.
 
     Raises ValueError or TypeError when built with an impossible value: a response never has empty text unless it has tool calls.

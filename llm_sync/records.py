@@ -24,6 +24,23 @@ def record(
     }
 
 
+def failure(error: LLMConnectorError) -> dict[str, Any]:
+    """The same for what keeps every request from being made: it has no ``id`` and no ``index``."""
+    return {
+        "id": None,
+        "index": None,
+        "provider": error.provider,
+        "model": error.model,
+        "response": None,
+        "error": {**error_record(error), "message": _whole(error)},
+    }
+
+
+def _whole(error: LLMConnectorError) -> str:
+    """The message with every problem of a configuration, a line each."""
+    return "\n".join([error.message, *(str(problem) for problem in getattr(error, "problems", ()))])
+
+
 def error_record(error: LLMConnectorError) -> dict[str, Any]:
     """An error, JSON-ready."""
     names = ("message", "provider", "model", "status", "retryable", "retry_after", "guidance")

@@ -20,7 +20,7 @@ ROOMS = {
 
 def described() -> set[str]:
     """The names in the drawing of the rooms: each begins a line or stands after a wide gap, its description two blanks on."""
-    drawing = TEXT.split("```")[1]
+    drawing = TEXT.split("```text\n")[1].split("```")[0]
     return set(re.findall(r"(?:^|\s{2,})([a-z_]+)(?=\s{2,})", drawing, re.MULTILINE))
 
 

@@ -12,7 +12,6 @@ import pytest
 
 import llm_sync
 from llm_sync import LLMClient, Message, ModelListing, ModelResponse, ProviderStatus, ToolCall, Usage
-from llm_sync.simulator import Simulator
 
 OPTIONS = "timeout=None, deadline=None, max_retries=None, wait_timeout=None"
 SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
@@ -103,26 +102,3 @@ def test_a_public_name_says_what_it_is_for(name: str) -> None:
         for method, value in vars(found).items():
             if inspect.isfunction(value) and not method.startswith("_"):
                 assert inspect.getdoc(value), f"{name}.{method}"
-
-
-def test_the_readmes_script_runs(
-    write_config: Callable[[], str], upstream: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    """What a stranger copies from README.md answers as it stands there."""
-    readme = Path(__file__).parents[1] / "README.md"
-    scripts = [block.partition("```")[0] for block in readme.read_text("utf-8").split("```python\n")[1:]]
-    config = tmp_path / "default-llms.yaml"
-    text = write_config().replace("[claude-haiku-4-5]", "[claude-haiku-4-5, claude-sonnet-4-5]")
-    config.write_text(text.replace("{retry_base: 0}", "{retry_base: 0, model: openai/gpt-4o-mini}"))
-    monkeypatch.setenv("LLM_SYNC_CONFIG", str(config))
-    try:
-        for script in scripts:
-            exec(compile(script, "README.md", "exec"), {"__name__": "__main__"})  # noqa: S102  (the project's own text)
-    finally:
-        llm_sync.close()
-    lines = capsys.readouterr().out.splitlines()
-    asked = [line.partition(":")[0] for line in lines if line.startswith(("openai/", "anthropic/"))]
-    assert asked == ["openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5"] * 2
-    assert lines[-2].startswith("{'city': ")
-    assert lines[-1].startswith("(ToolCall(id=")
-    assert len(upstream.requests) == 8

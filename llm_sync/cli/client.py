@@ -1,20 +1,40 @@
-"""The library's client as a command uses it: closed in good order, however the command ends."""
+"""The library's client as a command uses it: configured, told what the command line says, closed in good order."""
 
 from __future__ import annotations
 
+import dataclasses
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from llm_sync.cli.streams import complain
+from llm_sync.cli import configurations
+from llm_sync.cli.streams import YELLOW, say
 from llm_sync.client import LLMClient
+from llm_sync.config import LLMConfig
 from llm_sync.dispatch.ending import GRACE_S
+from llm_sync.machine.status import call_process
+
+_OVERRIDES = ("concurrency", "requests_per_minute", "machine_wide")  # options that hold for every provider of the run
+
+
+def configured(args: Namespace) -> LLMConfig:
+    """The configuration the command line names, with what it says of every provider. Raises ConfigurationError."""
+    config = configurations.load(args, args.config, strict_streaming=getattr(args, "strict_streaming", False))
+    changes: dict[str, Any] = {name: value for name in _OVERRIDES if (value := getattr(args, name, None)) is not None}
+    if not changes:
+        return config
+    providers = {name: dataclasses.replace(provider, **changes) for name, provider in config.providers.items()}
+    return dataclasses.replace(config, providers=providers)
 
 
 @contextmanager
-def connected(args: Namespace, *, strict: bool = False) -> Iterator[LLMClient]:
+def connected(args: Namespace) -> Iterator[LLMClient]:
     """A client for the configuration the command line names. An error aborts what is in flight: nobody waits for it."""
-    client = LLMClient.from_config(args.config, config_dir=args.config_dir, strict=strict)
+    config = configured(args)
+    call_process(f"llm-sync {args.command}")
+    strict, strict_streaming = getattr(args, "strict", False), getattr(args, "strict_streaming", False)
+    client = LLMClient(config, strict=strict, strict_streaming=strict_streaming, publish_status=True)
     try:
         yield client
     except BaseException:
@@ -26,5 +46,5 @@ def connected(args: Namespace, *, strict: bool = False) -> Iterator[LLMClient]:
 def drain(client: LLMClient) -> None:
     """Cancel what is queued, and give what is in flight its last seconds."""
     if any(status.in_flight for status in client.status().values()):
-        complain(f"waiting up to {GRACE_S:g} s for what is in flight; Ctrl-C again ends at once")
+        say(f"waiting up to {GRACE_S:g} s for what is in flight; Ctrl-C again ends at once", "WARNING", YELLOW)
     client.close(cancel_pending=True, grace=GRACE_S)

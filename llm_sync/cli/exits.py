@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 EXIT_CODES = {
     0: "all requests were answered",
@@ -15,13 +17,14 @@ EXIT_CODES = {
     7: "the request was refused: invalid, too long, no such model, streaming asked for",
     8: "the answer is unusable: blocked, empty, malformed, a stream, or truncated under --strict",
     9: "some requests failed, some were answered",
+    10: "answered, but the run is not fit by the gate asked for",
     130: "interrupted (Ctrl-C)",
     141: "the reader of standard output went away",
     143: "terminated (SIGTERM)",
 }
 """Exit status and what it means; help and the man page show this table."""
 
-ANSWERED, UNEXPECTED, USAGE, CONFIGURATION, MIXED = 0, 1, 2, 3, 9
+ANSWERED, UNEXPECTED, USAGE, CONFIGURATION, REFUSED, MIXED, UNFIT = 0, 1, 2, 3, 7, 9, 10
 INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
 
 

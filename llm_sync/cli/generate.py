@@ -1,4 +1,4 @@
-"""``llm-sync generate``: one prompt to one or several models."""
+"""``llm-sync generate``: one question to one or several models."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import argparse
 import json
 import logging
 from concurrent.futures import Future
+from queue import SimpleQueue
 
-from llm_sync.cli import exits
+from llm_sync.cli import exits, progress, request, streams
 from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.client import connected, drain
 from llm_sync.cli.output import Output, opened
-from llm_sync.cli.prompts import read_prompt
-from llm_sync.cli.streams import complain, tell
+from llm_sync.cli.reporting import report
+from llm_sync.cli.streams import BOLD, complain, tell
 from llm_sync.client import LLMClient
 from llm_sync.config import LLMConfig
 from llm_sync.dispatch import waiting
-from llm_sync.errors import InvalidRequestError, LLMConnectorError
+from llm_sync.errors import ClientClosedError, InvalidRequestError, LLMConnectorError
 from llm_sync.models import ModelRequest, ModelResponse
 from llm_sync.records import record
 from llm_sync.routing import Route, route
@@ -28,28 +29,33 @@ Outcome = ModelResponse | LLMConnectorError
 
 def run(args: argparse.Namespace) -> int:
     """Ask, print the answers in the order of the models, return the exit status."""
-    prompt = read_prompt(args)
-    with connected(args, strict=args.strict) as client:
+    question = {**request.question(args), **request.fields(args)}
+    with connected(args) as client:
         routes = [_route(client.config, model) for model in args.model or [None]]
-        unfit = _unfit(client, routes)
+        unfit = _unfit(client, routes, as_records=args.json)
         if unfit:
             return exits.status_of(unfit[0])
-        requests = [_request(args, prompt, place) for place in routes]
-        with opened(args.output) as output:
-            outcomes = _ask(client, args, routes, requests, output)
+        requests = [ModelRequest(model=f"{place.provider}/{place.model}", **question) for place in routes]
+        with opened(args.output, append=args.append) as output:
+            with progress.shown(client):
+                outcomes = _Run(client, args, routes, output).ask(requests)
             if not args.json and not any(isinstance(outcome, ModelResponse) for outcome in outcomes):
                 output.discard()
-    return exits.status_of_all(outcomes)
+    return exits.status_of_all([outcome for outcome in outcomes if not isinstance(outcome, _Unsent)])
 
 
-def _unfit(client: LLMClient, routes: list[Route]) -> list[LLMConnectorError]:
+class _Unsent(ClientClosedError):
+    """Another request had failed before this one was sent."""
+
+
+def _unfit(client: LLMClient, routes: list[Route], *, as_records: bool) -> list[LLMConnectorError]:
     """What keeps any of the providers from being used, all of it told: nothing is paid for while something is missing."""
     found = []
     for provider in dict.fromkeys(place.provider for place in routes):
         try:
             client.check_providers([provider])
         except LLMConnectorError as error:  # noqa: PERF203  (each one is told)
-            complain(str(error))
+            report(error, as_record=as_records)
             found.append(error)
     return found
 
@@ -61,78 +67,107 @@ def _route(config: LLMConfig, model: str | None) -> Route:
         raise UsageError(f"{error.message}: name one with -m. {error.guidance}") from None
 
 
-def _request(args: argparse.Namespace, prompt: str, place: Route) -> ModelRequest:
-    return ModelRequest(
-        prompt,
-        f"{place.provider}/{place.model}",
-        system_prompt=args.system,
-        temperature=args.temperature,
-        top_p=args.top_p,
-        max_tokens=args.max_tokens,
-        stop_sequences=args.stop,
-        seed=args.seed,
-    )
+class _Run:
+    """The requests of one command, from the first sent to the last printed."""
 
+    def __init__(self, client: LLMClient, args: argparse.Namespace, routes: list[Route], output: Output) -> None:
+        self._client = client
+        self._args = args
+        self._routes = routes
+        self._output = output
+        self._futures: list[Future[ModelResponse]] = []
+        self._outcomes: list[Outcome] = []  # those printed, in the order of the models
+        self._done: SimpleQueue[Future[ModelResponse]] = SimpleQueue()
+        self._stopped = False  # by --fail-fast
+        self._headed = False  # whether a heading is printed
 
-def _ask(
-    client: LLMClient, args: argparse.Namespace, routes: list[Route], requests: list[ModelRequest], output: Output
-) -> list[Outcome]:
-    """Send all, print each answer as soon as those before it are printed.
+    def ask(self, requests: list[ModelRequest]) -> list[Outcome]:
+        """Send all, print each answer as soon as those before it are printed.
 
-    After Ctrl-C the answers that still come in time are printed too, on standard output: they are paid for.
-    """
-    futures: list[Future[ModelResponse]] = []
-    outcomes: list[Outcome] = []
-    try:
-        futures.extend(  # one by one: whatever interrupts, those sent are known
-            client.submit(request, timeout=args.timeout, deadline=args.deadline, max_retries=args.max_retries)
-            for request in requests
-        )
-        for index, (place, future) in enumerate(zip(routes, futures, strict=True)):
-            outcomes.append(_outcome(place, future))
-            _show(output, args, index, place, outcomes[-1])
-    except KeyboardInterrupt:
-        output.discard()  # the file stays as it was
-        drain(client)
-        with opened(None) as standard:
-            for index in range(len(outcomes), len(futures)):
-                outcome = _outcome(routes[index], futures[index])
+        After Ctrl-C the answers that still come in time are printed too, on standard output where --output would replace a
+        file: they are paid for.
+        """
+        try:
+            for one in requests:  # one by one: whatever interrupts, those sent are known
+                self._futures.append(self._client.submit(one, **request.attempts(self._args)))
+                self._futures[-1].add_done_callback(self._ended)
+                if self._stopped:
+                    self._futures[-1].cancel()
+            while len(self._outcomes) < len(self._futures):
+                self._done.get()
+                if self._stopped:
+                    self._client.close(cancel_pending=True)  # what is in flight is waited for, and not tried again
+                self._print_those_done()
+        except KeyboardInterrupt:
+            self._output = self._output.rescued()
+            for future in reversed(self._futures):  # before a word is said of waiting: no worker takes one more meanwhile
+                future.cancel()
+            drain(self._client)
+            for index in range(len(self._outcomes), len(self._futures)):
+                outcome = self._outcome(index)
                 if isinstance(outcome, ModelResponse):
-                    _show(standard, args, index, routes[index], outcome)
-        raise
-    return outcomes
+                    self._show(index, outcome)
+            raise
+        return self._outcomes
+
+    def _ended(self, future: Future[ModelResponse]) -> None:
+        """On the worker, before it takes the next request."""
+        if self._args.fail_fast and not future.cancelled() and future.exception() is not None:
+            self._stopped = True
+            for other in list(self._futures):
+                other.cancel()
+        self._done.put(future)
+
+    def _print_those_done(self) -> None:
+        for index in range(len(self._outcomes), len(self._futures)):
+            if not self._futures[index].done():
+                return
+            self._outcomes.append(self._outcome(index))
+            with streams.manner.beside():  # heading and answer at once
+                self._show(index, self._outcomes[-1])
+
+    def _outcome(self, index: int) -> Outcome:
+        """Wait for one answer; the answer, or the error that came instead."""
+        place, future = self._routes[index], self._futures[index]
+        answer, error = waiting.outcome(future)
+        if error is None:
+            return answer  # type: ignore[no-any-return]
+        if future.cancelled() and self._args.fail_fast:
+            message = "it was not sent, as another request had failed (--fail-fast)"
+            return _Unsent(message, provider=place.provider, model=place.model)
+        if isinstance(error, LLMConnectorError):
+            return error
+        _log.debug("%s/%s: unexpected error", place.provider, place.model, exc_info=error)
+        return LLMConnectorError(
+            f"an unexpected {type(error).__name__}: {error}",
+            provider=place.provider,
+            model=place.model,
+            guidance="This is a mistake in llm-sync or in an added dialect; 'llm-sync -vv' shows where.",
+        )
+
+    def _show(self, index: int, outcome: Outcome) -> None:
+        """Print one outcome in its place."""
+        place = self._routes[index]
+        if self._args.json:
+            line = json.dumps(record(index, place, outcome), ensure_ascii=False)
+            self._output.write(line)
+            if isinstance(outcome, LLMConnectorError):
+                tell(line)
+            return
+        if len(self._routes) > 1 and self._output.terminal:
+            self._output.write("\n" if self._headed else "", (f"== {place.provider}/{place.model} ==", BOLD))
+            self._headed = True
+        if isinstance(outcome, ModelResponse):
+            self._output.write(_words(outcome, parsed=self._args.schema is not None, indent=2 if self._output.terminal else None))
+        else:
+            complain(str(outcome))
 
 
-def _outcome(place: Route, future: Future[ModelResponse]) -> Outcome:
-    """Wait for one answer; the answer, or the error that came instead."""
-    answer, error = waiting.outcome(future)
-    if error is None:
-        return answer  # type: ignore[no-any-return]
-    if isinstance(error, LLMConnectorError):
-        return error
-    _log.debug("%s/%s: unexpected error", place.provider, place.model, exc_info=error)
-    return LLMConnectorError(
-        f"an unexpected {type(error).__name__}: {error}",
-        provider=place.provider,
-        model=place.model,
-        guidance="This is a mistake in llm-sync or in an added dialect; 'llm-sync -vv' shows where.",
-    )
-
-
-def _show(output: Output, args: argparse.Namespace, index: int, place: Route, outcome: Outcome) -> None:
-    """Print one outcome in its place."""
-    if args.json:
-        line = json.dumps(record(index, place, outcome), ensure_ascii=False)
-        output.write(line)
-        if isinstance(outcome, LLMConnectorError):
-            tell(line)
-        return
-    if len(args.model) > 1 and output.terminal:
-        output.write(f"{'' if index == 0 else chr(10)}== {place.provider}/{place.model} ==")
-    if isinstance(outcome, ModelResponse):
-        output.write("\n".join([*([outcome.text] if outcome.text else []), *_calls(outcome)]))
-    else:
-        complain(str(outcome))
+def _words(response: ModelResponse, *, parsed: bool, indent: int | None) -> str:
+    """An answer as it is printed: the object it is, where one was asked for, else its text and the tools it calls."""
+    if parsed and "parsed" in response.metadata:
+        return json.dumps(response.metadata["parsed"], ensure_ascii=False, indent=indent)
+    return "\n".join([*([response.text] if response.text else []), *_calls(response)])
 
 
 def _calls(response: ModelResponse) -> list[str]:

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from llm_sync.cli import streams
-from llm_sync.cli.arguments import UsageError
+from llm_sync.cli.arguments import UsageError, columns, fitted
+from llm_sync.machine import appending
 
 
 class Output:
@@ -22,21 +23,41 @@ class Output:
         self._name = name
         self.terminal = stream.isatty()
 
-    def write(self, text: str) -> None:
-        """Write ``text`` and end the line, at once. Raises Unwritable.
+    def write(self, *parts: str | tuple[str, str]) -> None:
+        """Write the parts as one text and end the line, at once. A part may come with a colour. Raises Unwritable.
 
         A lone surrogate, which UTF-8 cannot write, becomes an escape; JSON reads it back as what it was.
         """
-        text = streams.shown(text) if self.terminal else text
+        text = "".join(map(self._made_fit, parts))
         content = (text if text.endswith("\n") else text + "\n").encode("utf-8", "backslashreplace")
         try:
-            self._stream.write(content)
-            self._stream.flush()
+            if self.terminal:
+                with streams.manner.beside():
+                    self._put(content)
+            else:
+                self._put(content)
         except OSError as error:
             raise streams.Unwritable(self._name, error) from None
 
+    def write_line(self, text: str) -> None:
+        """Write a line of a listing; on a terminal, one that is too long is broken between words. Raises Unwritable."""
+        self.write(fitted(text, columns(1), hanging="  ") if self.terminal else text)
+
+    def _made_fit(self, part: str | tuple[str, str]) -> str:
+        text, color = (part, "") if isinstance(part, str) else part
+        text = streams.shown(text) if self.terminal else text
+        return streams.painted(text, color, self._stream) if color and self._name == streams.STDOUT else text
+
+    def _put(self, content: bytes) -> None:
+        self._stream.write(content)
+        self._stream.flush()
+
     def discard(self) -> None:
         """Leave an ``--output`` file as it was: there is nothing to put into it."""
+
+    def rescued(self) -> Output:
+        """Where what still comes after an interrupt goes: here, but for a file that is to be replaced as a whole."""
+        return self
 
 
 class _Replacement(Output):
@@ -52,6 +73,11 @@ class _Replacement(Output):
         with suppress(OSError):
             os.unlink(self._path)
 
+    def rescued(self) -> Output:
+        self.discard()
+        streams.check_stdout()
+        return Output(sys.stdout.buffer, streams.STDOUT)
+
     def put(self, target: str) -> None:
         """Make it ``target``, safe against a crash in between. Raises Unwritable."""
         try:
@@ -61,13 +87,29 @@ class _Replacement(Output):
             raise streams.Unwritable(self._name, error) from None
 
 
+class _Addition(Output):
+    """A file that keeps what it has, and that others may append to as well: each write is added at once, as a whole."""
+
+    terminal = False
+
+    def __init__(self, path: str, name: str) -> None:
+        self._path = path
+        self._name = name
+
+    def _put(self, content: bytes) -> None:
+        appending.append(self._path, content)
+
+
 @contextmanager
-def opened(path: str | None) -> Iterator[Output]:
+def opened(path: str | None, *, append: bool = False) -> Iterator[Output]:
     """Standard output, or the file ``path``, which is replaced as a whole when the block ends well.
 
-    Raises UsageError, before anything is sent, for a file that cannot be written, and Unwritable for a closed standard output.
+    With ``append`` the file keeps what it has, and each write is added to it at once. Raises UsageError, before anything is
+    sent, for a file that cannot be written, and Unwritable for a closed standard output.
     """
     if path is None or path == "-":
+        if append:
+            raise UsageError("--append needs a file to append to: give --output FILE")
         streams.check_stdout()
         yield Output(sys.stdout.buffer, streams.STDOUT)
         return
@@ -77,6 +119,10 @@ def opened(path: str | None) -> Iterator[Output]:
     if _is_special(path):  # a device or a pipe cannot be renamed onto
         with _special(path, name) as stream:
             yield Output(stream, name)
+        return
+    if append:
+        _check_appendable(path, name)
+        yield _Addition(path, name)
         return
     target = os.path.realpath(path)
     beside = _temporary_beside(target, name)
@@ -96,6 +142,17 @@ def _special(path: str, name: str) -> BinaryIO:
         return open(path, "wb", buffering=0)
     except OSError as error:
         raise UsageError(f"{name} cannot be written: {error.strerror}") from None
+
+
+def _check_appendable(path: str, name: str) -> None:
+    try:
+        appending.check_appendable(path)
+    except IsADirectoryError:
+        raise UsageError(f"{name} is a folder: name a file") from None
+    except NotImplementedError as error:
+        raise UsageError(f"--append cannot be done here: {error}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{name} cannot be written: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _temporary_beside(target: str, name: str) -> str:
@@ -121,9 +178,14 @@ def _mode(target: str) -> int:
     try:
         return stat.S_IMODE(os.stat(target).st_mode)
     except OSError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
+        return unmasked(0o666)
+
+
+def unmasked(mode: int) -> int:
+    """What the user's umask leaves of a new file's mode."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mode & ~mask
 
 
 def _is_special(path: str) -> bool:

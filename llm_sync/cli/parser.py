@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import argparse
 from importlib import import_module
-from typing import Any
 
 from llm_sync.cli import options
 from llm_sync.cli.arguments import Parser
 
+TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
+if TYPE_CHECKING:
+    from typing import Any
+
 COMMANDS = {
     "generate": "send a prompt to one or several models and print the answers",
+    "batch": "send the requests of a file, and write the answers in its order; kill it and start it again as you like",
     "models": "list the models each configured provider serves",
+    "configs": "list the configurations that are found, and what is in them",
+    "show": "show what a configuration comes to, and where each value comes from",
+    "validate": "check configurations, and the keys they need",
+    "init": "create a folder of example configurations to start from",
+    "status": "show what runs on this machine, and how it goes",
+    "run-script": "run a script written for openai, anthropic or litellm on llm-sync",
     "simulate": "serve simulated providers on this machine, for rehearsals and tests",
+    "completion": "print the completions for a shell",
 }
 """Every command, in the order that help shows them. Its options stand in options/, its work beside this file."""
 
@@ -22,7 +33,7 @@ _DESCRIPTION = (
 )
 
 _EPILOG = (
-    "Answers go to standard output, everything else to standard error. "
+    "The options above may stand after the command, too. Answers go to standard output, everything else to standard error. "
     "Run 'llm-sync COMMAND --help' for a command's own options and the exit statuses."
 )
 
@@ -37,23 +48,31 @@ class _Command(Parser):
         self.complete()
         return super().parse_known_args(args, namespace)
 
-    def complete(self) -> None:
-        """Learn the options, once."""
+    def complete(self, *, repeat: bool = True) -> None:
+        """Learn the options, once. ``repeat``: show those that may stand before the command, too."""
         if self.name:
             name, self.name = self.name, ""
-            options.verbosity(self, "verbose_too")  # after the command, too, where people look for it
             import_module(f"llm_sync.cli.options.{name.replace('-', '_')}").add(self)
+            options.everywhere(self, after=True, shown=repeat)
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line's options; ``command`` is None only beside ``version``. Raises UsageError."""
+    """The command line's options; ``command`` is None beside ``version``, and where none is given. Raises UsageError."""
     parser = build_parser(complete=False)
     args, unknown = parser.parse_known_args(argv)
+    if args.list_llm_configs:
+        if args.command is not None:
+            parser.error("--list-llm-configs stands beside no command")
+        return parse(["configs" if word == "--list-llm-configs" else word for word in argv])
+    args.verbose += args.verbose_too
+    if args.debug:
+        args.verbose = max(args.verbose, 2)
+    if args.quiet and args.verbose:
+        parser.error("--quiet and --verbose contradict each other")
     if args.version:
         return args
-    if args.command is None:
-        parser.error("name a command" if not unknown else f"unknown option {unknown[0]}")
-    args.verbose += args.verbose_too
+    if args.command is None and unknown:
+        parser.error(f"unknown option {unknown[0]}")
     if unknown:
         args.parser.error(_unknown(args.parser, unknown[0]))
     return args
@@ -69,16 +88,27 @@ def _unknown(parser: Parser, word: str) -> str:
     return f"unknown option {name}" + (f", did you mean {near[0]}?" if near else "; a prompt that begins with a dash follows --")
 
 
-def build_parser(*, complete: bool = True) -> Parser:
+def build_parser(*, complete: bool = True, repeat: bool = True) -> Parser:
     """The whole command line, as argparse sees it; not ``complete``, it learns a command's options when that is parsed."""
     parser = Parser(prog="llm-sync", description=_DESCRIPTION, epilog=_EPILOG)
-    parser.add_argument("--version", action="store_true", help="print the version and exit")
-    options.verbosity(parser, "verbose")
+    parser.add_argument(
+        "--version", action="store_true", help="print the version and exit; with -v, the versions of the parts too"
+    )
+    parser.add_argument(
+        "--list-llm-configs", action="store_true", help="list the configurations that are found, as the command configs does"
+    )
+    options.everywhere(parser)
+    parser.set_defaults(verbose_too=0)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=_Command)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         command.name = name
         command.set_defaults(parser=command)
         if complete:
-            command.complete()
+            command.complete(repeat=repeat)
     return parser
+
+
+def build_manual() -> Parser:
+    """The same for the man page, which shows once what may stand before and after every command."""
+    return build_parser(repeat=False)

@@ -1,9 +1,11 @@
-"""Where the prompt comes from: the arguments, a file, or standard input."""
+"""What is asked: a prompt from the arguments, a file or standard input, or a conversation; and text files in general."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from typing import Any
 
 from llm_sync.cli.arguments import UsageError
 
@@ -17,38 +19,42 @@ def read_prompt(args: argparse.Namespace) -> str:
         if not prompt.strip():
             raise UsageError("the prompt is empty: give it at least one visible character")
         return prompt
-    if args.input not in (None, "-"):
-        name = f"--input {args.input!r}"
-        return _text(_file(args.input, name), name)
-    if sys.stdin is None or (sys.stdin.isatty() and args.input is None):
+    if args.input is None and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("no prompt: give it as an argument, with --input FILE, or on standard input")
-    return _text(_standard_input(), "standard input")
+    name = "standard input" if args.input in (None, "-") else f"--input {args.input!r}"
+    text = read_text("--input", "-" if args.input is None else args.input)
+    if not text.strip():
+        raise UsageError(f"{name} holds no prompt: it is empty")
+    return text
 
 
-def _file(path: str, name: str) -> bytes:
+def read_text(option: str, path: str) -> str:
+    """The UTF-8 text of a file, or of standard input for ``-``, without a byte-order mark and one line end at its end.
+
+    Raises UsageError, naming the ``option``, for what cannot be read or is no text.
+    """
+    name = "standard input" if path == "-" else f"{option} {path!r}"
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        if path == "-":
+            content = b"" if sys.stdin is None else sys.stdin.buffer.read()
+        else:
+            with open(path, "rb") as file:
+                content = file.read()
     except (OSError, ValueError) as error:
-        raise _unreadable(name, error) from None
-
-
-def _standard_input() -> bytes:
-    try:
-        return sys.stdin.buffer.read()
-    except OSError as error:
-        raise _unreadable("standard input", error) from None
-
-
-def _unreadable(name: str, error: OSError | ValueError) -> UsageError:
-    return UsageError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}")
-
-
-def _text(content: bytes, name: str) -> str:
+        raise UsageError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{name} is not UTF-8 (byte {error.start + 1}): convert it, for instance with iconv -t UTF-8") from None
-    if not text.strip():
-        raise UsageError(f"{name} holds no prompt: it is empty")
     return text.removesuffix("\n").removesuffix("\r")
+
+
+def read_json(option: str, path: str) -> Any:
+    """What a file, or standard input for ``-``, holds as JSON. Raises UsageError, naming the ``option`` and the place."""
+    name = "standard input" if path == "-" else f"{option} {path!r}"
+    try:
+        return json.loads(read_text(option, path))
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{name} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise UsageError(f"{name} is nested too deeply") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from argparse import Namespace
 
@@ -13,10 +14,14 @@ from llm_sync.cli.signals import Interruptible, Terminated
 
 def run(argv: list[str]) -> int:
     """Run a command line and return its exit status."""
+    streams.manner = streams.Manner()
     with Interruptible():
         try:
             args = _parsed(argv)
-            return streams.say_version() if args.version else streams.finished(_run(args))
+            _set_manner(args)
+            if args.version:
+                return _version(args)
+            return streams.finished(_run(args))
         except SystemExit as stop:  # argparse's way to end after --help
             return streams.finished(stop.code if isinstance(stop.code, int) else exits.UNEXPECTED)
         except KeyboardInterrupt as stop:
@@ -40,14 +45,42 @@ def _parsed(argv: list[str]) -> Namespace:
         raise streams.Unwritable(streams.STDOUT, error) from None
 
 
+def _set_manner(args: Namespace) -> None:
+    streams.manner.quiet = args.quiet
+    streams.manner.as_json = args.log_json
+    streams.manner.color = args.color
+
+
+def _version(args: Namespace) -> int:
+    if not args.verbose:
+        return streams.say_version()
+    from llm_sync.cli.versions import versions
+
+    return streams.say_lines(versions())
+
+
 def _run(args: Namespace) -> int:
-    from llm_sync.cli import logs  # not needed for --help, nor are the error classes
+    if args.command is None:
+        from llm_sync.cli import guide
+
+        return guide.run(args)
+    from llm_sync.cli import logs  # not needed for --help, nor is what follows
+    from llm_sync.cli.reporting import report
     from llm_sync.errors import LLMConnectorError
 
     command = importlib.import_module(f"llm_sync.cli.{args.command.replace('-', '_')}")
+    as_records = getattr(args, "json", False)
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
     try:
-        with logs.on_stderr(args.verbose):
+        with logs.on_stderr(args.verbose, quiet=args.quiet, content=args.log_content):
             return int(command.run(args))
     except LLMConnectorError as error:
-        streams.complain(str(error))
+        report(error, as_record=as_records)
+        return exits.status_of(error)
+    except UsageError as error:
+        if not as_records:
+            raise
+        report(LLMConnectorError(str(error)), as_record=True, kind="UsageError")
         return exits.status_of(error)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-from types import FrameType, TracebackType
-from typing import Any, NoReturn
+
+from llm_sync.cli import streams
+
+TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+    from typing import Any, NoReturn
 
 
 class Terminated(KeyboardInterrupt):
@@ -25,10 +29,15 @@ class Interruptible:
         self._heard = False
 
     def __enter__(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._hear)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.getsignal(number)
+            if before is signal.SIG_IGN:
+                continue
+            self._before[number] = before
+            try:
+                signal.signal(number, self._hear)
+            except ValueError:  # only the main thread may; asking for its name would load threading
+                del self._before[number]
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for number, handler in self._before.items():
@@ -36,6 +45,7 @@ class Interruptible:
 
     def _hear(self, number: int, _frame: FrameType | None) -> NoReturn:
         if self._heard:
+            streams.leave()
             os._exit(128 + number)
         self._heard = True
         raise Terminated if number == signal.SIGTERM else KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""The standard streams: messages on standard error, and what happens when one of them is closed, full or broken.
+"""The standard streams: messages and colours, and what happens when one of them is closed, full or broken.
 
 Imports next to nothing: ``--version`` loads it.
 """
@@ -12,7 +12,9 @@ from llm_sync.cli import exits
 
 TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
 if TYPE_CHECKING:
-    from typing import IO
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from typing import IO, Any
 
 STDOUT = "standard output"
 
@@ -20,6 +22,31 @@ STDOUT = "standard output"
 _HARMLESS: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if code not in (9, 10)}
 _HARMLESS[127] = 0x2421
 _HARMLESS.update({code: f"\\x{code:02x}" for code in range(0x80, 0xA0)})
+
+
+RED, YELLOW, BOLD, DIM = "31", "33", "1", "2"
+
+
+class Alone:
+    """Nothing else is drawn on the terminal."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+
+class Manner:
+    """How messages are written; set once a run, by the command line."""
+
+    quiet = False
+    as_json = False
+    color = "auto"
+    beside: Callable[[], AbstractContextManager[Any]] = Alone  # entered around what is written to the terminal: it makes room
+
+
+manner = Manner()
 
 
 class Unwritable(Exception):
@@ -36,16 +63,51 @@ def shown(text: str) -> str:
     return text.replace("\r\n", "\n").translate(_HARMLESS)
 
 
+def painted(text: str, color: str, stream: IO[Any]) -> str:
+    """``text`` in a colour, where ``stream`` is to have any."""
+    return f"\x1b[{color}m{text}\x1b[0m" if colourful(stream) else text
+
+
+def colourful(stream: IO[Any]) -> bool:
+    """Whether a stream is to have colours: by --color, else on a terminal that knows them, unless $NO_COLOR has a value."""
+    if manner.color != "auto":
+        return manner.color == "always"
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+
+
 def complain(message: str) -> None:
-    """One message on standard error, where it can be written at all."""
-    tell(f"llm-sync: {message}")
+    """What fails, on standard error, where it can be written at all."""
+    say(message, "ERROR", RED)
 
 
-def tell(line: str) -> None:
-    """One line as it is on standard error. A standard error that cannot be written changes nothing else."""
+def note(message: str) -> None:
+    """What a user may want to know, on standard error; with --quiet nobody does."""
+    if not manner.quiet:
+        say(message, "INFO", DIM)
+
+
+def say(message: str, level: str, color: str) -> None:
+    """One message on standard error, in words or as a JSON object, with ``llm-sync:`` in ``color`` before it."""
+    if manner.as_json:
+        from llm_sync.cli.loglines import json_line
+
+        tell(json_line(level, "llm_sync.cli", message))
+    elif sys.stderr is not None and sys.stderr.isatty():
+        from llm_sync.cli.arguments import columns, fitted  # loaded by now, but for --version alone
+
+        first, *more = shown(f"llm-sync: {message}").split("\n")
+        lines = [fitted(first, columns(2), hanging="  "), *(fitted(line, columns(2)) for line in more)]
+        tell("\n".join(lines).removeprefix("llm-sync:"), painted("llm-sync:", color, sys.stderr))
+    else:
+        tell(f" {message}", painted("llm-sync:", color, sys.stderr))
+
+
+def tell(line: str, mark: str = "") -> None:
+    """One line on standard error, after a ``mark`` of our own. A standard error that cannot be written changes nothing else."""
     try:
-        sys.stderr.write(f"{shown(line) if sys.stderr.isatty() else line}\n")
-        sys.stderr.flush()
+        with manner.beside():
+            sys.stderr.write(f"{mark}{shown(line) if sys.stderr.isatty() else line}\n")
+            sys.stderr.flush()
     except (OSError, ValueError):
         _silence(sys.stderr, 2)
 
@@ -54,8 +116,13 @@ def say_version() -> int:
     """What ``--version`` prints; the exit status."""
     from llm_sync import __version__
 
+    return say_lines(f"llm-sync {__version__}")
+
+
+def say_lines(text: str) -> int:
+    """Print a text that is all a command has to say; the exit status."""
     try:
-        print(f"llm-sync {__version__}")
+        print(text)
     except OSError as error:
         return lost(error)
     return finished(exits.ANSWERED)
@@ -90,6 +157,15 @@ def check_stdout() -> None:
         os.write(number, b"")
     except OSError as error:
         raise Unwritable(STDOUT, error) from None
+
+
+def leave() -> None:
+    """End the line that is drawn on the terminal, if there is one: the process ends at once. Takes no lock, flushes nothing."""
+    if manner.beside is not Alone:
+        try:
+            os.write(2, b"\n")
+        except OSError:
+            return
 
 
 def reopen_closed() -> None:

@@ -265,6 +265,8 @@ def _events(text: str) -> Iterator[Any]:
         if "nesting depth" in str(error.problem):  # newer libyaml scans ahead, and stops before an event is made
             raise _Wrong(f"the file is nested more than {MOST_DEPTH} deep", line) from None
         message = f"{error.context or ''}{begun} {error.problem or ''}".strip()
+        if "nesting depth" in message:  # newer versions of libyaml have a limit of their own, of thousands
+            raise _Wrong(f"the file is nested more than {MOST_DEPTH} deep", line) from None
         near = lines[max(0, line - 2) : line]
         hint = None
         if any("\t" in part[: len(part) - len(part.lstrip())] or re.match(r"[^#]*:\t", part) for part in near):

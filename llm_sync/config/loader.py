@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from llm_sync.config import places
 from llm_sync.config.building import build
 from llm_sync.config.checks import KnownTypes, check, in_file_order, shown_switches
 from llm_sync.config.document import Document, parse_document, read_document
 from llm_sync.config.models import LLMConfig
+from llm_sync.config.places import CONFIG_VARIABLE, DEFAULT_NAME, FOLDER_VARIABLE, SUFFIXES
 from llm_sync.config.preparing import Prepared, Switch, prepare
 from llm_sync.errors import ConfigurationError, Problem
-from llm_sync.events import logger
+from llm_sync.events import log_facts, logger
 from llm_sync.validation import closest, field_path, shown
 
-CONFIG_VARIABLE = "LLM_SYNC_CONFIG"
-FOLDER_VARIABLE = "LLM_SYNC_CONFIG_DIR"
-DEFAULT_NAME = "default-llms"
-SUFFIXES = (".yaml", ".yml")
+if TYPE_CHECKING:
+    from llm_sync.config.origins import Origins
 
 _log = logger("config")
 
@@ -36,10 +37,7 @@ class ConfigLoader:
 
     def search_path(self) -> list[Path]:
         """The folders names are looked for in, whether they exist or not."""
-        if self.config_dir is not None:
-            return [self.config_dir]
-        named = os.environ.get(FOLDER_VARIABLE)
-        return [*([Path(named).expanduser()] if named else []), Path("config", "llms"), *_user_folder()]
+        return places.search_path(self.config_dir)
 
     def find(self, name_or_path: str | os.PathLike[str] | None = None) -> Path:
         """The file of a name or path; None means ``$LLM_SYNC_CONFIG``, else ``default-llms``.
@@ -50,7 +48,7 @@ class ConfigLoader:
         wanted = os.fspath(name_or_path) if name_or_path is not None else os.environ.get(CONFIG_VARIABLE) or DEFAULT_NAME
         if not wanted:
             raise ConfigurationError("the configuration's name is empty", guidance="Give a name or a path.")
-        if _is_path(wanted) or not isinstance(name_or_path, (str, type(None))):
+        if places.is_path(wanted) or not isinstance(name_or_path, (str, type(None))):
             return Path(os.path.expanduser(wanted))
         folders = self.search_path()
         for folder in folders:
@@ -58,71 +56,54 @@ class ConfigLoader:
                 path = folder / f"{wanted}{suffix}"
                 if "\0" not in wanted and os.path.lexists(path):
                     return path
-        near = closest(wanted, (name for name in self.list_available_configs() if not _is_path(name)))
+        near = closest(wanted, (name for name in self.list_available_configs() if not places.is_path(name)))
         looked = ", ".join(str(folder) for folder in folders)
         here = next((wanted + suffix for suffix in SUFFIXES if "\0" not in wanted and os.path.isfile(wanted + suffix)), None)
         near = os.path.join(".", here) if here else near
+        beside = places.examples()
+        examples = f" Examples to copy stand in {beside}." if beside else ""
         meant = f" Did you mean {near}?" if near else ""
         raise ConfigurationError(
             f"no configuration named {shown(wanted)!r} in {looked}",
-            guidance=f"Give a path, or set {FOLDER_VARIABLE} to the folder it is in.{meant}{_examples()}",
+            guidance=f"Give a path, or set {FOLDER_VARIABLE} to the folder it is in.{meant}{examples}",
         )
 
-    def load_config(self, name_or_path: str | os.PathLike[str] | None = None, *, strict_streaming: bool = False) -> LLMConfig:
+    def load_config(
+        self, name_or_path: str | os.PathLike[str] | None = None, *, strict_streaming: bool = False, warn: bool = True
+    ) -> LLMConfig:
         """The checked configuration. Unset variables do not fail loading (see ``LLMConfig.unset`` and ``Secret``).
 
         Raises ConfigurationError whose ``problems`` are all that is wrong with the file, in its order. Streaming switches are
-        left out with one warning (``LLMConfig.warnings``, logged too); ``strict_streaming``, or the file's own, makes
-        problems of them.
+        left out with one warning (``LLMConfig.warnings``, logged too, if ``warn``); ``strict_streaming``, or the file's own,
+        makes problems of them.
         """
-        return _load(read_document(self.find(name_or_path)), strict_streaming, self._known_types)
+        config = _load(read_document(self.find(name_or_path)), strict_streaming, self._known_types)[0]
+        _warn(config if warn else None)
+        log_facts(_log, "configuration read", file=config.file, providers=list(config.providers))
+        return config
+
+    def explain_config(self, name_or_path: str | os.PathLike[str] | None = None) -> tuple[LLMConfig, Origins]:
+        """As ``load_config`` without ``warn``, and where each value comes from, credentials masked."""
+        from llm_sync.config.origins import origins  # for those who ask
+
+        document = read_document(self.find(name_or_path))
+        config, prepared = _load(document, False, self._known_types)
+        return config, origins(document, prepared, config)
 
     def load_text(self, text: str, file: str = "<text>", *, strict_streaming: bool = False) -> LLMConfig:
-        """The same for YAML that stands in no file; ``file`` is what problems call it."""
-        return _load(parse_document(text.encode("utf-8", "surrogatepass"), file), strict_streaming, self._known_types)
+        """As ``load_config``, for YAML that stands in no file; ``file`` is what problems call it."""
+        document = parse_document(text.encode("utf-8", "surrogatepass"), file)
+        config = _load(document, strict_streaming, self._known_types)[0]
+        _warn(config)
+        return config
 
     def list_available_configs(self) -> list[str]:
         """Every configuration that can be found, in the order of the search path: the name, or the path where another file
         of that name is found first. Each can be given to ``load_config``."""
-        found: list[str] = []
-        names: set[str] = set()
-        for folder in self.search_path():
-            try:
-                files = sorted(os.listdir(folder), key=lambda file: (os.path.splitext(file)[0], file))
-            except OSError:
-                continue
-            for file in files:
-                name, suffix = os.path.splitext(file)
-                if suffix not in SUFFIXES or file.startswith(".") or not os.path.isfile(folder / file):
-                    continue
-                hidden = name in names or _is_path(name)
-                found.append(os.path.join(".", folder, file) if hidden else name)
-                names.add(name)
-        return found
+        return [found.name for found in places.available(self.config_dir)]
 
 
-def _is_path(text: str) -> bool:
-    return "/" in text or os.sep in text or bool(os.altsep and os.altsep in text) or text.endswith(SUFFIXES)
-
-
-def _examples() -> str:
-    """Where there is something to start from: beside the installed package, or at the top of its checkout."""
-    room = Path(__file__).parent
-    folders = (room / "llms", room.parent.parent / "config" / "llms")
-    folder = next((folder for folder in folders if folder.is_dir()), None)
-    return f" Examples to copy stand in {folder}." if folder else ""
-
-
-def _user_folder() -> list[Path]:
-    from platformdirs import user_config_dir
-
-    try:
-        return [Path(user_config_dir("llm-sync", appauthor=False))]
-    except (OSError, RuntimeError):  # no HOME and no account: there is no such folder
-        return []
-
-
-def _load(document: Document, strict_streaming: bool, known_types: KnownTypes | None) -> LLMConfig:
+def _load(document: Document, strict_streaming: bool, known_types: KnownTypes | None) -> tuple[LLMConfig, Prepared]:
     if document.problems and document.value is None:
         raise _failure(document)
     if not isinstance(document.value, dict):
@@ -139,9 +120,12 @@ def _load(document: Document, strict_streaming: bool, known_types: KnownTypes | 
     if document.problems:
         raise _failure(document)
     warnings = _warnings(document, prepared)
-    for warning in warnings:
+    return build(document, prepared, strict_streaming=strict_streaming, warnings=warnings), prepared
+
+
+def _warn(config: LLMConfig | None) -> None:
+    for warning in config.warnings if config else ():
         _log.warning("%s", warning)
-    return build(document, prepared, strict_streaming=strict_streaming, warnings=warnings)
 
 
 def _warnings(document: Document, prepared: Prepared) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ class Secret:
         if self._kind == "file":
             what = f"api_key_file {self._path_shown()}"
         elif self._kind == "command":
-            what = f"api_key_command {self._program()}"
+            what = f"api_key_command {self.program}"
         elif self._kind == "template" and self.variables:
             what = " and ".join(self.variables)
         else:
@@ -144,8 +144,9 @@ class Secret:
     def _path_shown(self) -> str:
         return str(self._spec)
 
-    def _program(self) -> str:
-        """The command's first word: arguments may hold what nobody should see."""
+    @property
+    def program(self) -> str:
+        """The first word of a command: its arguments may hold what nobody should see."""
         try:
             words = shlex.split(self._spec) if isinstance(self._spec, str) else self._spec
         except ValueError:
@@ -233,7 +234,7 @@ class Secret:
         if self._kind == "file":
             return f"Secret(file {self._path_shown()})"
         if self._kind == "command":
-            return f"Secret(command {self._program()})"
+            return f"Secret(command {self.program})"
         return "Secret(***)" if self.is_literal else f"Secret({self._spec})"
 
     __str__ = __repr__

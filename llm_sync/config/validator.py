@@ -11,7 +11,10 @@ from llm_sync.validation import shown
 
 
 class ConfigValidator:
-    """Holds loaded configurations against the dialects there are. ``known_types``: their names. Keeps no other state."""
+    """Holds loaded configurations against the dialects there are. ``known_types``: their names.
+
+    Keeps no other state; any thread may use it.
+    """
 
     def __init__(self, known_types: Collection[str]) -> None:
         self._known = tuple(known_types)
@@ -32,7 +35,8 @@ class ConfigValidator:
             try:
                 provider.key.reveal()
             except AuthenticationError as error:
-                found.append(_problem(config, field, error.message, error.guidance))
+                place = f" ({config.file}:{config.lines.get(field)})"  # the problem has it already
+                found.append(_problem(config, field, error.message.replace(place, ""), _as_hint(error.guidance)))
         return sorted(found, key=lambda problem: problem.line or 0)
 
     def _provider(self, config: LLMConfig, provider: ProviderConfig) -> Iterator[Problem]:
@@ -65,6 +69,11 @@ def _unset_problem(config: LLMConfig, unset: Unset) -> Problem:
         unset.line,
         f"set it, or write a default: ${{{unset.variable}:-…}}",
     )
+
+
+def _as_hint(guidance: str | None) -> str | None:
+    """A sentence as the hints of problems are written."""
+    return guidance and guidance[0].lower() + guidance[1:].removesuffix(".")
 
 
 def _problem(config: LLMConfig, field: str, message: str, hint: str | None) -> Problem:

@@ -23,8 +23,9 @@ class ProviderStatus:
     ``queued`` requests wait, ``in_flight`` are with a worker, the oldest of them for ``oldest_in_flight_s`` seconds.
     ``done`` were answered; ``failed`` counts the others by error class (cancelled ones are in neither). ``retries``:
     attempts beyond each request's first. ``cooling_down_until``: aware UTC, or None. ``last_error``: class and message
-    of the latest failure, retried ones included. Latencies: milliseconds from the worker's start to the answer, retries
-    and waits included, of the latest 1,024 answered requests. ``requests_per_minute``: attempts begun in the last 60 s.
+    of the latest failure, retried ones included. ``latency_p50_ms``, ``latency_p95_ms``: milliseconds from the worker's
+    start to the answer, retries and waits included, of the latest 1,024 answered requests. ``requests_per_minute``:
+    attempts begun in the last 60 s.
     """
 
     queued: int = 0

@@ -5,6 +5,7 @@ The file is locked for as long as its process lives. That, not the process's num
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -22,7 +23,8 @@ from llm_sync.machine import locks
 from llm_sync.machine.folder import private_folder, runtime_folder
 from llm_sync.machine.locks import FileLock
 
-INTERVAL_S = 1.0  # one write in this time, at most
+INTERVAL_S = 1.0  # one write in this time, at most …
+SETTLE_S = 0.05  # … and this long after what it tells of: of several steps in a row, the last one is worth telling
 FADING_S = 5.0  # how often requests per minute are written while they fall, and nothing else happens
 FOLDER, SUFFIX = "running", ".json"
 
@@ -66,6 +68,12 @@ class Client(Protocol):
 def call_process(command: str) -> None:
     """This process is ``command``, as its status files say from now on; one that says nothing is named after its program."""
     _command[:] = [command]
+
+
+def publish_command(command: str) -> StatusFile:
+    """Keep a status file of this process, which is ``command`` and has no client, until its ``end()``."""
+    call_process(command)
+    return StatusFile(dict)
 
 
 class StatusFile:
@@ -140,20 +148,16 @@ class StatusFile:
             self._complain(error)
 
     def _keep(self) -> None:
+        fading = False
         while not self._ended:
+            with contextlib.suppress(Empty):
+                self._bell.get(timeout=FADING_S if fading else None)
+            with contextlib.suppress(Empty):
+                self._over.get(timeout=SETTLE_S)
+            self._told = False  # before the look: what happens during it rings again
             fading = self._write()
-            try:
+            with contextlib.suppress(Empty):
                 self._over.get(timeout=INTERVAL_S)
-            except Empty:
-                self._wait(FADING_S if fading else None)
-
-    def _wait(self, timeout: float | None) -> None:
-        """Until something happens."""
-        try:
-            self._bell.get(timeout=timeout)
-        except Empty:
-            return
-        self._told = False  # before the look: what happens during it rings again
 
     def _write(self) -> bool:
         """Put the file there, or its next state in its place; whether that will change though nothing happens."""

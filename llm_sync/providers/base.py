@@ -17,14 +17,16 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from llm_sync import errors, streaming
 from llm_sync.config.models import ProviderConfig, is_credential
 from llm_sync.errors import LLMConnectorError, ProviderError
-from llm_sync.events import Adjusted, AttemptEnded, AttemptStarted, Event, logger
+from llm_sync.events import Adjusted, AttemptEnded, AttemptStarted, Event, content_logger, log_facts, logger
 from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, Reply
+from llm_sync.providers.answer import skeleton
 from llm_sync.providers.credentials import Credential, credential_for
 from llm_sync.providers.payload import Changes, merge
 from llm_sync.providers.ports import HTTP, Retry
 from llm_sync.providers.replies import ReplyReader
 
 _log = logger("providers")
+_content = content_logger()
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _MOST_URLS = 256
 _MAX_PAGES = 200  # of a model listing: a server that never ends it is not followed for ever
@@ -71,11 +73,14 @@ class LLMProvider(ReplyReader):
         changes = Changes(adjustments, strict=self._strict, tell=tell)
         try:
             url, body = self._wire_form(request, changes)
-            if _log.isEnabledFor(logging.DEBUG):
-                _log.debug("%s/%s: POST %s, %d bytes", self.name, request.model, urlsplit(url).path, len(body))
+            if _log.isEnabledFor(logging.DEBUG) or _content.isEnabledFor(logging.DEBUG):
+                self._log_request(url, body, key, request.model)
 
             def attempt(number: int, timeout: float) -> ModelResponse:
                 reply = self._exchange("post", url, body, timeout, control, number)
+                if _content.isEnabledFor(logging.DEBUG):
+                    told = self._scrubber().text(reply.content.decode("utf-8", "replace"))
+                    log_facts(_content, "answer", provider=self.name, key=key, content=told)
                 settled: ModelResponse = self._scrubbed(self._settle, reply, request, number, changes)
                 return settled
 
@@ -134,9 +139,26 @@ class LLMProvider(ReplyReader):
             self._describe(error, None)
             raise
 
+    def base_url(self) -> str:
+        """Where requests go, ``{model}`` not filled in. Raises ConfigurationError where nothing says so."""
+        return self._base_url()
+
+    def key_source(self) -> str | None:
+        """Where the key comes from, in words, without the key; None where none is sent. Raises LLMConnectorError."""
+        return self._key().source
+
     def reset_after_fork(self) -> None:
         """In the child: forget the credential, whose lock a thread that is gone may hold."""
         self._credential = None
+
+    def _log_request(self, url: str, body: bytes, key: int, model: str | None) -> None:
+        """What is about to be sent: its shape, and, for those who ask for it by name, its content."""
+        if _log.isEnabledFor(logging.DEBUG):
+            shape = skeleton(json.loads(body))
+            path = urlsplit(url).path
+            log_facts(_log, "payload", provider=self.name, key=key, model=model, path=path, bytes=len(body), shape=shape)
+        if _content.isEnabledFor(logging.DEBUG):
+            log_facts(_content, "payload", provider=self.name, key=key, content=body.decode("utf-8"))
 
     def _wire_form(self, request: ModelRequest, changes: Changes) -> tuple[str, bytes]:
         self.config.require_variables()
@@ -154,7 +176,7 @@ class LLMProvider(ReplyReader):
         return url, body
 
     def _request_url(self, model: str) -> str:
-        """Where requests for ``model`` go; putting it together anew takes as long as writing a kilobyte of JSON."""
+        """Where requests for ``model`` go; putting it together anew takes a sixteenth of a whole call."""
         url = self._urls.get(model)
         if url is None:
             if len(self._urls) >= _MOST_URLS:

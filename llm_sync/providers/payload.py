@@ -42,7 +42,7 @@ class Changes:
         self._add(Adjustment(parameter, asked, sent, reason), lost=True)
 
     def lose_others(self, request: ModelRequest, sent: Iterable[str], reason: str) -> None:
-        """Lose every setting of ``request`` but those in ``sent``, images and tool calls of its messages too."""
+        """Lose every setting of ``request`` but those in ``sent``, images and tool calls of its messages too, as ``lose``."""
         turns = request.conversation()
         asked: dict[str, Any] = {name: getattr(request, name) for name in _SETTINGS}
         asked["images"] = [image for turn in turns for image in turn.images]

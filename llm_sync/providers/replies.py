@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from llm_sync import errors, streaming
 from llm_sync.config.models import ProviderConfig
 from llm_sync.errors import LLMConnectorError
-from llm_sync.events import logger
+from llm_sync.events import log_facts, logger
 from llm_sync.models import ModelRequest, ModelResponse, Reply, UnusableResponse
 from llm_sync.providers.answer import Answer, parsed_object, problem_with, skeleton
 from llm_sync.providers.body import parse_body
@@ -97,7 +97,7 @@ class ReplyReader(Dialect):
         if answer.finish_reason == "length":
             _log.warning("%s/%s: %s cut the answer; raise max_tokens", self.name, request.model, answer.limit)
         else:
-            _log.debug("%s/%s: the answer passed validation", self.name, request.model)
+            log_facts(_log, "validation passed", provider=self.name, model=request.model)
         return ModelResponse(**facts)
 
     def _settle_listing(self, reply: Reply) -> tuple[list[str], dict[str, str] | None]:
@@ -152,6 +152,7 @@ class ReplyReader(Dialect):
             retryable=retryable,
             retry_after=hint,
             partial_text=self._partial_text(around) or None,
+            body=body[:_LONGEST_TEXT] if isinstance(body, str) else body,
             guidance=guidance_for(kind, fault, self._place(), hint),
         )
         if isinstance(error, errors.ContentBlockedError):
@@ -202,6 +203,7 @@ class ReplyReader(Dialect):
         return Scrubber([*kept, *secrets_in(self.config, self._base_url())])
 
 
+_LONGEST_TEXT = 65_536  # characters of a page that an error keeps
 _UNREADABLE = object()
 _STREAM_GUIDANCE = "llm-sync never streams: use a model or an endpoint that answers in one piece."
 

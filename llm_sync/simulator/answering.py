@@ -10,11 +10,12 @@ from typing import NamedTuple
 from llm_sync.simulator import admin
 from llm_sync.simulator.behaviour.scene import Scene
 from llm_sync.simulator.behaviour.script import Script
-from llm_sync.simulator.dialect import Call, Dialect, Response
+from llm_sync.simulator.dialect import Call, Dialect, Response, stream_beside
 from llm_sync.simulator.hold import Hold
 from llm_sync.simulator.http1 import HTTPRequest
 from llm_sync.simulator.requestlog import RequestLog, RequestRecord
-from llm_sync.simulator.routes import BASES, route
+from llm_sync.simulator.routes import BASES
+from llm_sync.simulator.sources import Sources
 
 
 class Answered(NamedTuple):
@@ -31,6 +32,7 @@ class Answering:
         self,
         log: RequestLog,
         script: Script | None,
+        sources: Sources,
         *,
         keys: Sequence[str] | None,
         latency: float,
@@ -42,6 +44,7 @@ class Answering:
     ) -> None:
         self._log = log
         self._script = script
+        self._sources = sources
         self._keys = None if keys is None else frozenset(keys)
         self._latency = latency
         self._seed = seed
@@ -82,9 +85,11 @@ class Answering:
         """The response to a request; raises nothing."""
         if request.path.startswith(admin.PREFIX):
             return Answered(admin.show(request, self._log), _nothing)
-        found = route(request.path)
+        found = self._sources.route(request.path)
         dialect, path = found or (None, request.path)
         call = dialect.open(request, path, self._seed, self._accepts, self._models[dialect.provider]) if dialect else None
+        if call:
+            self._sources.tell(call)
         record = self._arrived(request, dialect, path, call)
         exchange = _Exchange(self._log, record, self.fault)
         try:
@@ -106,7 +111,7 @@ class Answering:
 
     def cut(self, request: HTTPRequest) -> None:
         """Writes a request down that came over a connection which had expired, and gets no answer."""
-        found = route(request.path)
+        found = self._sources.route(request.path)
         if found:
             dialect, path = found
             call = dialect.open(request, path, self._seed, self._accepts, self._models[dialect.provider])
@@ -125,7 +130,7 @@ class Answering:
             path=request.path,
             model=call.model if call else "",
             key_hash=hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16] if key else None,
-            stream=call.stream if call else None,
+            stream=call.stream if call else stream_beside(request),
             payload=call.payload if call else None,
         )
 

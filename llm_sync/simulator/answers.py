@@ -4,43 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from llm_sync.simulator.given import Billed, Given, ToolUse
 from llm_sync.simulator.instances import instance
+from llm_sync.simulator.sentences import sentence
+from llm_sync.simulator.tokens import count, split
 
-_PIECE = re.compile(r"\s*(?:\w{1,6}|[^\w\s])")
-_LONG = 4000  # characters from which tokens are estimated instead of counted
-_GREETING = re.compile(r"\b(hello|hi|hey|greet\w*|welcome)\b", re.IGNORECASE)
-_FAREWELL = re.compile(r"\b(bye|goodbye|farewell)\b", re.IGNORECASE)
-
-_OPENINGS = {
-    "greeting": ("Hello!", "Hello there!", "Hello, and welcome!", "A warm hello to you!"),
-    "farewell": ("Goodbye!", "Goodbye, and until next time!", "Farewell!"),
-    "question": ("Good question.", "Let us see.", "Here is a short answer.", "In brief:"),
-    "task": ("Certainly.", "Of course.", "Gladly.", "Here you are."),
-}
-_MENTIONS = (
-    'You wrote "{prompt}".',
-    'Your prompt was "{prompt}".',
-    'You asked for this: "{prompt}".',
-    'I read "{prompt}" and this is my reply.',
-)
-_DISCLOSURES = (
-    "This is a simulated answer in the place of {model}.",
-    "No model was asked: the simulator plays {model}.",
-    "The simulator answers here for {model}, and nothing is billed.",
-)
-_REMARKS = (
-    "Ask again with the same words and seed, and the answer stays the same.",
-    "Another seed would bring other words.",
-    "A real model would have more to say about it.",
-    "Its length is cut where the token limit says.",
-    "The token counts beside it are estimates.",
-    "Everything else about the exchange is as on the real wire.",
-)
+_COUNTED = Billed()
 
 
 @dataclass
@@ -58,66 +31,122 @@ class Asked:
     tools: Sequence[tuple[str, Any]] = ()  # name and JSON Schema of the arguments; those that may be called
     forced: bool = False
     reasoning: int = 0  # tokens spent before the first word
+    given: Given | None = None  # what to say, where something else than the draw decides
+
+    def weight(self) -> int:
+        """Tokens of the turns."""
+        return sum(count(text) + 4 for _, text in self.turns)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """``tokens`` counts text or arguments, ``reasoning`` what came before; ``cut`` when the limit ended it, ``stop`` when a
-    stop sequence did. ``number`` is the digest everything was drawn from, for further draws."""
+    """``tokens`` counts text and calls, ``reasoning`` what came before. ``finish`` is one of given.FINISHES or goes out as it
+    stands; ``stop`` is the stop sequence that ended it. ``number`` is the digest everything was drawn from, for further draws.
+
+    A call that the limit cut has ``arguments`` None and the beginning of its JSON in ``raw``.
+    """
 
     text: str
+    calls: tuple[ToolUse, ...]
     tokens: int
     reasoning: int
-    cut: bool
-    stop: str | None
-    tool: str | None
-    arguments: Any
-    raw_arguments: str
+    finish: str
     number: int
+    stop: str | None = None
+    thinking: str | None = None
+    refusal: str | None = None
+    raw_finish: str | None = None
+    model: str | None = None
+    billed: Billed = _COUNTED
+
+    @property
+    def cut(self) -> bool:
+        """Whether the token limit ended it."""
+        return self.finish == "length"
+
+    @property
+    def output(self) -> int:
+        """All output tokens, reasoning among them."""
+        return self.tokens + self.reasoning if self.billed.output is None else self.billed.output
+
+    def input(self, counted: int) -> int:
+        """The prompt's tokens, ``counted`` unless something else is given."""
+        return counted if self.billed.input is None else self.billed.input
+
+    def cached(self, drawn: int) -> int:
+        """How many of them were cached, ``drawn`` unless something else is given."""
+        return drawn if self.billed.input is None else self.billed.cached or 0
 
 
 def answer(asked: Asked, choice: int = 0) -> Answer:
     """The answer; ``choice`` counts the alternatives of one request."""
     number = draw(asked, choice)
-    tool, arguments, stop = None, None, None
+    if asked.given is not None:
+        return _told(asked, asked.given, number)
+    prompt = next((text for role, text in reversed(asked.turns) if role in ("user", "tool")), "")
+    text, calls = "", tuple[ToolUse, ...]()
     if asked.forced and asked.tools:
-        tool, schema = asked.tools[number % len(asked.tools)]
+        name, schema = asked.tools[number % len(asked.tools)]
         arguments = instance(schema, number)
-        if not isinstance(arguments, dict):
-            arguments = {}
-        text = json.dumps(arguments, ensure_ascii=False)
+        calls = (ToolUse.of(name, arguments if isinstance(arguments, dict) else {}),)
     elif asked.schema is not None:
         text = json.dumps(instance(asked.schema, number), ensure_ascii=False)
     elif asked.any_json:
-        text = json.dumps({"answer": sentence(asked, number)}, ensure_ascii=False)
+        text = json.dumps({"answer": sentence(prompt, asked.model, number)}, ensure_ascii=False)
     else:
-        text = sentence(asked, number)
-    if tool is None:
-        for candidate in asked.stops:
-            before, found, _ = text.partition(candidate)
-            if found:
-                text, stop = before, candidate
-    pieces = split(text)
-    overhead = 0 if tool is None else 8 + len(split(tool))  # the call's own syntax is billed too
+        text = sentence(prompt, asked.model, number)
+    return _limited(asked, number, text, calls)
+
+
+def _told(asked: Asked, given: Given, number: int) -> Answer:
+    """What was given, within the limits of the request unless it is to be whole."""
+    reasoning = count(given.thinking) if given.thinking else asked.reasoning
+    if given.billed.reasoning is not None:
+        reasoning = given.billed.reasoning
+    elif given.billed.output is not None:
+        reasoning = 0
+    bounds = replace(asked, reasoning=reasoning)
+    if given.whole:
+        bounds = replace(bounds, limit=None, stops=())
+    made = _limited(bounds, number, given.text, given.calls)
+    return replace(
+        made,
+        finish=made.finish if made.cut else given.finish or made.finish,
+        raw_finish=given.raw_finish,
+        thinking=given.thinking,
+        refusal=given.refusal,
+        model=given.model,
+        billed=given.billed,
+    )
+
+
+def _limited(asked: Asked, number: int, text: str, calls: Sequence[ToolUse]) -> Answer:
+    """Text and calls up to the first stop sequence and the token limit, whichever comes first."""
+    stop = None
+    for candidate in asked.stops:
+        before, found, _ = text.partition(candidate)
+        if found:
+            text, stop, calls = before, candidate, ()
     reasoning, left = asked.reasoning, None
     if asked.limit is not None:
         reasoning = min(reasoning, asked.limit)
         left = asked.limit - reasoning
-    cut = left is not None and len(pieces) + overhead > left
-    if cut and left is not None:
-        pieces = pieces[: max(0, left - overhead)]
-        text, stop, overhead = "".join(pieces), None, min(overhead, left)
-    return Answer(
-        text="" if tool else text,
-        tokens=len(pieces) + overhead,
-        reasoning=reasoning,
-        cut=cut,
-        stop=stop,
-        tool=tool,
-        arguments=arguments,
-        raw_arguments=text if tool else "",
-        number=number,
-    )
+    pieces = split(text)
+    tokens, made, finish = len(pieces), list[ToolUse](), "stop"
+    if left is not None and tokens > left:
+        text, tokens, stop, calls, finish = "".join(pieces[:left]), left, None, (), "length"
+    for call in calls:
+        overhead, pieces = 8 + len(split(call.name)), split(call.raw)  # the call's own syntax is billed too
+        if left is not None and tokens + overhead + len(pieces) > left:
+            raw = "".join(pieces[: max(0, left - tokens - overhead)])
+            made += [ToolUse(call.name, None, raw)] if raw else []
+            tokens, finish = left, "length"
+            break
+        tokens += overhead + len(pieces)
+        made.append(call)
+    if made and finish == "stop":
+        finish = "tool_calls"
+    return Answer(text, tuple(made), tokens, reasoning, finish, number, stop)
 
 
 def draw(asked: Asked, choice: int = 0) -> int:
@@ -128,69 +157,3 @@ def draw(asked: Asked, choice: int = 0) -> int:
     for role, text in asked.turns:
         digest.update(role.encode("utf-8", "surrogatepass") + b"\1" + text.encode("utf-8", "surrogatepass") + b"\2")
     return int.from_bytes(digest.digest(), "big")
-
-
-def sentence(asked: Asked, number: int) -> str:
-    """A few readable sentences that mention the last turn."""
-    prompt = excerpt(next((text for role, text in reversed(asked.turns) if role in ("user", "tool")), ""))
-    if _GREETING.search(prompt):
-        kind = "greeting"
-    elif _FAREWELL.search(prompt):
-        kind = "farewell"
-    else:
-        kind = "question" if prompt.endswith("?") else "task"
-    parts = [_pick(_OPENINGS[kind], number)]
-    if prompt:
-        parts.append(_pick(_MENTIONS, number >> 8).format(prompt=prompt))
-    parts.append(_pick(_DISCLOSURES, number >> 16).format(model=asked.model or "a model"))
-    first = (number >> 24) % len(_REMARKS)
-    parts += [_REMARKS[(first + step) % len(_REMARKS)] for step in range((number >> 32) % 3)]
-    return " ".join(parts)
-
-
-def excerpt(text: str, width: int = 80) -> str:
-    """The beginning of a prompt on one line, only characters that print, cut between words."""
-    plain = "".join(char if char.isprintable() else " " for char in text[: width * 6])
-    line = " ".join(plain.split())
-    if len(line) <= width:
-        return line
-    return (line[: width - 1].rpartition(" ")[0] or line[: width - 1]) + "…"
-
-
-def split(text: str) -> list[str]:
-    """The tokens of a text, as this simulator cuts them; joined they are the text, but for blanks at its end."""
-    return _PIECE.findall(text)
-
-
-def count(text: str) -> int:
-    """Tokens of a text; long ones are estimated at four characters a token."""
-    return len(text) // 4 if len(text) > _LONG else len(split(text))
-
-
-def weigh(document: object) -> int:
-    """Tokens of a part of a payload that is sent as JSON (tools, schemas)."""
-    return count(json.dumps(document)) if document else 0
-
-
-def image_text(reference: object) -> str:
-    """What stands in a turn for an image, so that another image draws another answer."""
-    return f"[image {hashlib.blake2b(str(reference).encode('utf-8', 'surrogatepass'), digest_size=6).hexdigest()}]"
-
-
-def text_of(parts: object, key: str = "text") -> str:
-    """The text of a content that is a string or a list of parts; other parts stand as their digest."""
-    if isinstance(parts, str):
-        return parts
-    if not isinstance(parts, list):
-        return ""
-    found = []
-    for part in parts:
-        if isinstance(part, Mapping) and isinstance(part.get(key), str):
-            found.append(part[key])
-        else:
-            found.append(image_text(json.dumps(part)))
-    return "\n".join(found)
-
-
-def _pick(options: Sequence[str], number: int) -> str:
-    return options[number % len(options)]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import time
 import zlib
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from llm_sync.simulator import anthropic_checks as checks
-from llm_sync.simulator.answers import Answer, Asked, answer, count, weigh
+from llm_sync.simulator.answers import Answer, Asked, answer, draw
 from llm_sync.simulator.anthropic_messages import read_messages, read_system
-from llm_sync.simulator.catalogue import DATED, limits
-from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token, unknown_model
+from llm_sync.simulator.anthropic_reply import headers, message, thought
+from llm_sync.simulator.catalogue import limits, unknown_model
+from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token
+from llm_sync.simulator.tokens import count, weigh
+from llm_sync.simulator.turns import Turn, of_messages
 
+_VERSIONS = ("2023-01-01", "2023-06-01")
+_FIRST_NEWER = "2026-10-21"  # of those that the official client has sent since
 _KINDS = {
     401: "authentication_error",
     402: "billing_error",
@@ -25,7 +31,6 @@ _KINDS = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-_LIMITS = (("requests", 1000, 1), ("input-tokens", 450_000, 0), ("output-tokens", 90_000, 0), ("tokens", 540_000, 0))
 
 
 class Anthropic(Dialect):
@@ -33,6 +38,10 @@ class Anthropic(Dialect):
 
     name = "anthropic"
     provider = "anthropic"
+
+    def turns(self, call: Call) -> list[Turn]:
+        """System prompt and messages."""
+        return of_messages(call.payload)
 
     def key_of(self, call: Call) -> str | None:
         """From x-api-key, or an OAuth token."""
@@ -50,7 +59,7 @@ class Anthropic(Dialect):
         version = call.headers.get("anthropic-version")
         if not version:
             self.refuse("anthropic-version: header is required")
-        if version not in ("2023-06-01", "2023-01-01"):
+        if version not in _VERSIONS and not _is_newer(version):
             self.refuse(f"anthropic-version: {version[:40]!r} is not a valid version")
         if call.path == "/v1/messages":
             if call.method != "POST":
@@ -84,12 +93,16 @@ class Anthropic(Dialect):
         payload = call.payload
         if not isinstance(payload, dict):
             self.refuse("Input should be a valid dictionary")
-        checks.check_keys(payload, call.headers.get("anthropic-beta", ""), self.refuse)
-        if unknown_model(call.model):
+        again = self.recalled(call)
+        if again:
+            return self._message({}, call.model, answer(again), again.weight())
+        betas = call.headers.get("anthropic-beta", "")
+        checks.check_keys(payload, betas, self.refuse)
+        if unknown_model("anthropic", call.model):
             self.refuse(f"model: {call.model}", 404)
         checks.check_numbers(payload, call.model, self.refuse)
         system, tokens = read_system(payload.get("system"), self.refuse)
-        turns, prompt = read_messages(payload["messages"], call.model, self.refuse)
+        turns, prompt = read_messages(payload["messages"], call.model, betas, self.refuse)
         asked = Asked("anthropic", call.model, [*system, *turns], (call.seed, None), limit=payload["max_tokens"])
         asked.stops = tuple(payload.get("stop_sequences") or ())
         checks.read_tools(payload, asked, self.refuse)
@@ -99,61 +112,14 @@ class Anthropic(Dialect):
         most = limits("anthropic", call.model)
         if most and prompt > most.window:
             self.refuse(f"prompt is too long: {prompt} tokens > {most.window} maximum")
-        found = answer(asked)
         if asked.reasoning:
-            asked.reasoning = count(_thought(found)) + found.number % 40
-            found = answer(asked)
-        return self._message(call, found, prompt)
+            asked.reasoning = count(thought(asked.forced)) + draw(asked) % 40
+        asked.given = self.told(call)
+        return self._message(payload, call.model, answer(asked), prompt)
 
-    def _message(self, call: Call, found: Answer, prompt: int) -> Response:
-        content: list[dict[str, Any]] = []
-        thinking = call.payload.get("thinking") or {}
-        if found.reasoning:
-            text = "" if thinking.get("display") == "omitted" else _thought(found)
-            content.append({"type": "thinking", "thinking": text, "signature": f"Eq{found.number:016x}Simulated=="})
-        if found.tool and not (found.cut and not found.raw_arguments):
-            arguments = {} if found.cut else found.arguments
-            content.append({"type": "tool_use", "id": token("toolu_01", 22), "name": found.tool, "input": arguments})
-        elif found.text:
-            content.append({"type": "text", "text": found.text})
-        ends = (("max_tokens", found.cut), ("stop_sequence", found.stop), ("tool_use", found.tool), ("end_turn", True))
-        reason = next(word for word, holds in ends if holds)
-        output = found.tokens + found.reasoning
-        # tokens read from or written to the cache stand beside input_tokens, not in them
-        cached = prompt * 3 // 4 if checks.has_cache_control(call.payload) and prompt >= 1024 else 0
-        read = cached if found.number % 2 else 0
-        body = {
-            "id": token("msg_01", 22),
-            "type": "message",
-            "role": "assistant",
-            "model": DATED.get(call.model, call.model),
-            "content": content,
-            "stop_reason": reason,
-            "stop_sequence": found.stop,
-            "usage": {
-                "input_tokens": prompt - cached,
-                "cache_creation_input_tokens": cached - read,
-                "cache_read_input_tokens": read,
-                "cache_creation": {"ephemeral_5m_input_tokens": cached - read, "ephemeral_1h_input_tokens": 0},
-                "output_tokens": output,
-                "service_tier": "standard",
-                "inference_geo": "not_available",
-            },
-        }
-        return Response(200, body, self._headers(prompt, output), (prompt, output))
-
-    def _headers(self, prompt: int, output: int) -> tuple[tuple[str, str], ...]:
-        reset = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
-        headers = [("content-type", "application/json"), ("request-id", token("req_", 24))]
-        used = {"input-tokens": prompt, "output-tokens": output, "tokens": prompt + output}
-        for name, limit, one in _LIMITS:
-            headers += [
-                (f"anthropic-ratelimit-{name}-limit", str(limit)),
-                (f"anthropic-ratelimit-{name}-remaining", str(max(0, limit - used.get(name, one)))),
-                (f"anthropic-ratelimit-{name}-reset", reset),
-            ]
-        headers.append(("retry-after", "31"))  # there on good answers too, where it means nothing
-        return tuple(headers)
+    def _message(self, payload: Mapping[str, Any], model: str, found: Answer, prompt: int) -> Response:
+        body, tokens = message(payload, model, found, prompt, checks.has_cache_control(payload))
+        return Response(200, body, headers(*tokens), tokens)
 
     def _models(self, call: Call) -> Response:
         """``limit`` 1 to 1000 (20), ``after_id`` or ``before_id``; ``has_more`` says whether another page follows."""
@@ -162,7 +128,7 @@ class Anthropic(Dialect):
         if wanted:
             if wanted not in names:
                 self.refuse(f"model: {wanted}", 404)
-            return Response(200, _item(wanted), self._headers(0, 0))
+            return Response(200, _item(wanted, call), headers(0, 0))
         try:
             limit = int(call.query.get("limit", "20"))
         except ValueError:
@@ -180,24 +146,25 @@ class Anthropic(Dialect):
             start = names.index(after) + 1 if after else 0
             page, more = names[start : start + limit], start + limit < len(names)
         body = {
-            "data": [_item(name) for name in page],
+            "data": [_item(name, call) for name in page],
             "has_more": more,
             "first_id": page[0] if page else None,
             "last_id": page[-1] if page else None,
         }
-        return Response(200, body, self._headers(0, 0))
+        return Response(200, body, headers(0, 0))
 
 
-def _thought(found: Answer) -> str:
-    return "The user wants an answer; " + (
-        "a call of the tool gives it." if found.tool else "a short one that names the prompt will do."
-    )
+def _is_newer(version: str) -> bool:
+    return bool(re.fullmatch(r"20\d\d-[01]\d-[0-3]\d", version)) and version >= _FIRST_NEWER
 
 
-def _item(name: str) -> Mapping[str, Any]:
+def _item(name: str, call: Call) -> Mapping[str, Any]:
     most = limits("anthropic", name)
     created = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(1_710_000_000 + zlib.crc32(name.encode()) % 60_000_000))
     item: dict[str, Any] = {"type": "model", "id": name, "display_name": name.replace("-", " ").title(), "created_at": created}
     if most:
         item |= {"max_input_tokens": most.window, "max_tokens": most.output}
+    if _is_newer(call.headers.get("anthropic-version", "")):
+        line = next((word for word in ("opus", "sonnet", "haiku", "fable", "mythos") if word in name), None)
+        item |= {"lifecycle": "active", "line": line, "deprecated_at": None, "retires_at": None, "capabilities": None}
     return item

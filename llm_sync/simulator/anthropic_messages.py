@@ -7,19 +7,21 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from llm_sync.simulator.answers import count, image_text
+from llm_sync.simulator.tokens import count, image_text
 
 Refuse = Callable[..., NoReturn]  # refuse(message, status=400)
 
 NEWEST = re.compile(r"claude-(opus-(4-[78]|5)|sonnet-5|fable-5|mythos-5)")
+_NO_PREFILL = re.compile(r"claude-(opus-(4-[678]|5)|sonnet-(4-6|5)|fable-5|mythos-5)")
+_SOURCES = {"base64": ("data", "media_type", "type"), "url": ("type", "url"), "file": ("file_id", "type")}
 _MEDIA = ("image/jpeg", "image/png", "image/gif", "image/webp")
 # the keys of each kind of block; kinds of server tools are taken as they are
 _BLOCKS: dict[str, frozenset[str]] = {
     "text": frozenset({"type", "text", "cache_control", "citations"}),
-    "image": frozenset({"type", "source", "cache_control"}),
+    "image": frozenset({"type", "source", "cache_control", "transformations"}),
     "document": frozenset({"type", "source", "cache_control", "citations", "context", "title"}),
-    "tool_use": frozenset({"type", "id", "name", "input", "cache_control", "caller"}),
-    "tool_result": frozenset({"type", "tool_use_id", "content", "is_error", "cache_control"}),
+    "tool_use": frozenset({"type", "id", "name", "input", "cache_control", "caller", "toolset_name"}),
+    "tool_result": frozenset({"type", "tool_use_id", "content", "is_error", "cache_control", "toolset_name"}),
     "thinking": frozenset({"type", "thinking", "signature"}),
     "redacted_thinking": frozenset({"type", "data"}),
 }
@@ -46,7 +48,7 @@ def read_system(system: Any, refuse: Refuse) -> tuple[list[tuple[str, str]], int
     return ([("system", text)], count(text)) if texts else ([], 0)
 
 
-def read_messages(messages: Any, model: str, refuse: Refuse) -> tuple[list[tuple[str, str]], int]:
+def read_messages(messages: Any, model: str, betas: str, refuse: Refuse) -> tuple[list[tuple[str, str]], int]:
     """The turns and their tokens; tool results have to follow the calls they answer at once."""
     if not isinstance(messages, list):
         refuse("messages: Input should be a valid list")
@@ -62,6 +64,10 @@ def read_messages(messages: Any, model: str, refuse: Refuse) -> tuple[list[tuple
             if key not in ("role", "content"):
                 refuse(f"{place}.{key}: Extra inputs are not permitted")
         role = message.get("role")
+        if role == "system" and "system" in betas:  # instructions between turns, a beta
+            turns.append(("system", json.dumps(message.get("content"))))
+            tokens += count(turns[-1][1])
+            continue
         if role == "system":
             refuse('messages: Unexpected role "system". The system prompt goes in the top-level `system`.')
         if role not in ("user", "assistant"):
@@ -78,8 +84,10 @@ def read_messages(messages: Any, model: str, refuse: Refuse) -> tuple[list[tuple
         tokens += count(text) + 4 + 1200 * images
     if open_calls:
         refuse(f"messages: `tool_use` ids without `tool_result` blocks immediately after: {', '.join(sorted(open_calls))}.")
-    if turns[-1][0] == "assistant" and NEWEST.match(model):
+    if turns[-1][0] == "assistant" and _NO_PREFILL.match(model):
         refuse("This model does not support assistant message prefill. The conversation must end with a user message.")
+    if turns[-1][0] == "assistant" and turns[-1][1] != turns[-1][1].rstrip():
+        refuse("messages: final assistant content cannot end with trailing whitespace")
     return turns, tokens
 
 
@@ -109,7 +117,7 @@ def _read_content(content: Any, place: str, last: bool, role: object, refuse: Re
             continue
         if name == "image":
             images += 1
-            _check_image(block.get("source"), f"{where}.image.source", refuse)
+            _check_image(block.get("source"), f"{where}.image.source", role, refuse)
         elif name == "tool_use":
             if (
                 not isinstance(block.get("input"), dict)
@@ -122,10 +130,8 @@ def _read_content(content: Any, place: str, last: bool, role: object, refuse: Re
             if not isinstance(block.get("tool_use_id"), str):
                 refuse(f"{where}.tool_result.tool_use_id: Field required")
             results.add(block["tool_use_id"])
-            if isinstance(block.get("content"), str):
-                texts.append(block["content"])
-                continue
-        texts.append(image_text(json.dumps(block)))
+        plain = block.get("content") if name == "tool_result" else None
+        texts.append(plain if isinstance(plain, str) else image_text(json.dumps(block)))
     return "\n".join(texts), images, calls, results
 
 
@@ -134,17 +140,34 @@ def _check_block_keys(block: Mapping[str, Any], place: str, refuse: Refuse) -> N
     for key in block if known else ():
         if known and key not in known:
             refuse(f"{place}.{block['type']}.{key}: Extra inputs are not permitted")
+    check_cache_control(block, place, refuse)
 
 
-def _check_image(source: Any, place: str, refuse: Refuse) -> None:
+def check_cache_control(block: Mapping[str, Any], place: str, refuse: Refuse) -> None:
+    """The mark of a part that is kept for later requests."""
+    mark = block.get("cache_control")
+    if mark is None:
+        return
+    if not isinstance(mark, dict) or mark.get("type") != "ephemeral" or mark.get("ttl", "5m") not in ("5m", "1h"):
+        refuse(f"{place}.cache_control: Input should be of type 'ephemeral', with a ttl of '5m' or '1h'")
+    for key in mark:
+        if key not in ("type", "ttl"):
+            refuse(f"{place}.cache_control.{key}: Extra inputs are not permitted")
+
+
+def _check_image(source: Any, place: str, role: object, refuse: Refuse) -> None:
+    if role == "assistant":
+        refuse(f"{place}: `image` blocks are not permitted within assistant turns")
     kind = source.get("type") if isinstance(source, dict) else None
+    if not isinstance(kind, str) or kind not in _SOURCES:
+        refuse(f"{place}: Input tag {kind!r} found using 'type' does not match any of the expected tags: 'base64', 'url', 'file'")
+    for key in source:
+        if key not in _SOURCES[kind]:
+            refuse(f"{place}.{kind}.{key}: Extra inputs are not permitted")
     if kind == "base64":
         if source.get("media_type") not in _MEDIA:
             refuse(f"{place}.base64.media_type: Input should be {', '.join(repr(media) for media in _MEDIA)}")
         if not isinstance(source.get("data"), str) or not source["data"]:
             refuse(f"{place}.base64.data: Field required")
-    elif kind == "url":
-        if not isinstance(source.get("url"), str) or not source["url"].startswith("https://"):
-            refuse(f"{place}.url.url: Only HTTPS URLs are supported.")
-    elif kind != "file":
-        refuse(f"{place}: Input tag {kind!r} found using 'type' does not match any of the expected tags: 'base64', 'url', 'file'")
+    elif kind == "url" and (not isinstance(source.get("url"), str) or not source["url"].startswith("https://")):
+        refuse(f"{place}.url.url: Only HTTPS URLs are supported.")

@@ -1,10 +1,14 @@
 """The models each simulated provider lists, and the limits they have there.
 
-Names matching none of these are served too, without limits; see ``dialect.unknown_model`` for those that are not.
+Names matching none of these are served too, without limits, so that any configuration can be rehearsed; but not those that
+say that they are unknown, and not the usual misspellings.
 """
 
 from __future__ import annotations
 
+import difflib
+import functools
+import re
 from typing import NamedTuple
 
 
@@ -58,8 +62,8 @@ _LISTED = {
     "openai": """
         gpt-4o-mini gpt-4o-mini-2024-07-18 gpt-4o gpt-4o-2024-08-06 gpt-4.1 gpt-4.1-mini gpt-4.1-nano gpt-4-turbo gpt-4
         gpt-3.5-turbo gpt-5 gpt-5-2025-08-07 gpt-5-mini gpt-5-nano gpt-5-chat-latest gpt-5.1 gpt-5.2 gpt-5-pro gpt-5-codex
-        o1 o3 o3-mini o4-mini o3-pro text-embedding-3-small text-embedding-3-large omni-moderation-latest gpt-image-1
-        whisper-1 tts-1 gpt-realtime
+        gpt-5.2-pro gpt-5.4 gpt-5.4-mini gpt-5.5 gpt-5.6 o1 o3 o3-mini o4-mini o3-pro text-embedding-3-small
+        text-embedding-3-large omni-moderation-latest gpt-image-1 whisper-1 tts-1 gpt-realtime
         """,
     "anthropic": """
         claude-opus-5 claude-sonnet-5 claude-fable-5 claude-mythos-5 claude-opus-4-8 claude-opus-4-7 claude-opus-4-6
@@ -113,6 +117,39 @@ DATED = {
     "gemini-flash-latest": "gemini-3.6-flash",
     "gemini-pro-latest": "gemini-3-pro-preview",
 }
+
+
+_TELLING = ("no-such", "does-not-exist", "not-found")
+_ALIKE = 0.75  # difflib's ratio from which one word passes for another, misspelt: "sonet", "flahs", "trubo"
+
+
+@functools.lru_cache(maxsize=1024)
+def unknown_model(provider: str, name: str) -> bool:
+    """Whether a provider refuses a model of this name: it says that there is none, or is a listed one but for one word.
+
+    A word that is listed too, or has a digit in it, is no misspelling: ``gpt-4o-nano`` and ``gpt-5.9`` may be models.
+    """
+    if any(word in name for word in _TELLING):
+        return True
+    listed = (*LISTED[provider], *DATED)
+    if name in listed:
+        return False
+    pieces = _PIECE.findall(name)
+    return any(_misspelt(pieces, _PIECE.findall(other)) for other in listed)
+
+
+def _misspelt(pieces: list[str], listed: list[str]) -> bool:
+    """Whether all pieces are equal but one, and that one looks like the other without being a known word."""
+    if len(pieces) != len(listed):
+        return False
+    odd = [(piece, other) for piece, other in zip(pieces, listed, strict=True) if piece != other]
+    if len(odd) != 1 or odd[0][0] in _WORDS or not (odd[0][0] + odd[0][1]).isalpha():
+        return False
+    return difflib.SequenceMatcher(None, *odd[0]).ratio() >= _ALIKE
+
+
+_PIECE = re.compile(r"[^-./:@]+")
+_WORDS = frozenset(word for names in LISTED.values() for name in names for word in _PIECE.findall(name))
 
 
 def limits(provider: str, model: str) -> Limits | None:

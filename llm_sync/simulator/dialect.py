@@ -9,19 +9,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from llm_sync.simulator.answers import Asked
+from llm_sync.simulator.failures import as_answer, response_to
+from llm_sync.simulator.given import Given
 from llm_sync.simulator.http1 import HTTPRequest
 from llm_sync.simulator.streams import stream_switch
+from llm_sync.simulator.turns import Turn
 
 if TYPE_CHECKING:
     from llm_sync.simulator.behaviour.deliveries import Delivery
 
 JSON_TYPE = (("content-type", "application/json"),)
+Source = Callable[[str, Sequence[Turn]], Given | None]
 
 
 class Response(NamedTuple):
     """What goes back. ``body``: bytes as they are, or a document to be written as JSON; ``tokens``: (input, output) billed.
 
-    ``delivery``: how a script lets it travel, where that is not the usual way.
+    ``delivery``: how it travels, where that is not the usual way.
     """
 
     status: int
@@ -50,7 +55,11 @@ class Refusal(Exception):
 
 @dataclass
 class Call:
-    """One request on its way through one dialect. ``path`` is what follows the dialect's base URL, with its slash."""
+    """One request on its way through one dialect. ``path`` is what follows the dialect's base URL, with its slash.
+
+    ``recall`` is asked before the request is checked (what it knows, the provider once accepted), ``look_up`` after; both get
+    model and turns.
+    """
 
     method: str
     path: str
@@ -64,6 +73,8 @@ class Call:
     stream: str | None = None  # what asks for a stream, when something does
     model: str = ""
     sent: frozenset[str] = field(default_factory=frozenset)
+    recall: Source | None = None
+    look_up: Source | None = None
 
 
 class Dialect:
@@ -82,7 +93,7 @@ class Dialect:
                 call.problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
             if isinstance(call.payload, dict):
                 call.sent = frozenset(key for key, value in call.payload.items() if value is not None)
-        call.stream = stream_switch(call.path, call.query, call.payload)
+        call.stream = stream_switch(call.path, call.query, call.headers, call.payload)
         call.model = self.model_of(call)
         return call
 
@@ -112,20 +123,55 @@ class Dialect:
         """Raises the Refusal of a stream, 400."""
         raise NotImplementedError
 
+    def turns(self, call: Call) -> list[Turn]:
+        """What the payload says, read before it is checked."""
+        raise NotImplementedError
+
     def error(self, status: int, message: str) -> Response:
         """An error about no parameter (nested too deeply, the simulator's own fault) in this dialect's shape."""
         raise NotImplementedError
+
+    def called(self, _call: Call) -> str:
+        """What a configuration calls what was asked."""
+        return self.name
+
+    def recalled(self, call: Call) -> Asked | None:
+        """The request a replayed run has an answer to, with that answer given. Raises Refusal where it is an error."""
+        if call.recall is None:
+            return None
+        turns = self.turns(call)
+        given = self._said(call, call.recall(call.model, turns))
+        return Asked(self.name, call.model, turns, None, given=given) if given else None
+
+    def told(self, call: Call) -> Given | None:
+        """What the simulator was told to say to this request. Raises Refusal where that is an error."""
+        return self._said(call, call.look_up(call.model, self.turns(call))) if call.look_up else None
+
+    def _said(self, call: Call, given: Given | None) -> Given | None:
+        if given is None or given.failure is None:
+            return given
+        name = self.called(call)
+        answered = as_answer(given.failure, name)
+        if answered is None:
+            raise Refusal(response_to(given.failure, self, name, call.model))
+        return answered
+
+
+def stream_beside(request: HTTPRequest) -> str | None:
+    """What asks for a stream in a request that no dialect takes; Ollama's own API streams unless it is told not to."""
+    try:
+        payload = read_json(request.body) if request.method == "POST" else None
+    except (ValueError, RecursionError):
+        payload = None
+    if request.path in ("/api/chat", "/api/generate") and isinstance(payload, dict) and payload.get("stream", True) is not False:
+        return "stream"
+    return stream_switch(request.path, request.query, request.headers, payload)
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:
     """The token of ``Authorization: Bearer …``, or None."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
-
-
-def unknown_model(name: str) -> bool:
-    """Names no model is listed under are served, so that any configuration can be rehearsed; these are not."""
-    return "no-such" in name or "does-not-exist" in name
 
 
 def token(prefix: str, length: int) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
-import random
 from typing import Any, NoReturn
 
 from llm_sync.simulator import gemini_checks as checks
-from llm_sync.simulator.answers import Answer, Asked, answer, weigh
-from llm_sync.simulator.catalogue import DATED, Limits, limits
-from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, unknown_model
+from llm_sync.simulator.answers import Answer, Asked, answer, draw
+from llm_sync.simulator.catalogue import Limits, limits, unknown_model
+from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response
+from llm_sync.simulator.gemini_reply import content
+from llm_sync.simulator.tokens import weigh
+from llm_sync.simulator.turns import Turn, of_contents
 
 _STATUS = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
+    402: "RESOURCE_EXHAUSTED",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     413: "INVALID_ARGUMENT",
@@ -30,16 +33,39 @@ _HEADERS = (
     ("x-content-type-options", "nosniff"),
 )
 _SUFFIX = ":generateContent"
+_SERVICE = "generativelanguage.googleapis.com"
+_KEY_DETAILS = [
+    {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "API_KEY_INVALID",
+        "domain": "googleapis.com",
+        "metadata": {"service": _SERVICE},
+    },
+    {
+        "@type": "type.googleapis.com/google.rpc.LocalizedMessage",
+        "locale": "en-US",
+        "message": "API key not valid. Please pass a valid API key.",
+    },
+]
 _NO_PAGE = (
     b"<!DOCTYPE html>\n<html lang=en>\n<title>Error 404 (Not Found)</title>\n<p>The requested URL was not found on this server.\n"
 )
 
 
 class Gemini(Dialect):
-    """Base URL ends in ``/v1beta``; keys in ``x-goog-api-key`` (or, as the real one takes it, in the query)."""
+    """One version of the API, whose name ends the base URL; keys in ``x-goog-api-key`` (or, as the real one takes it, in the
+    query).
+    """
 
     name = "gemini"
     provider = "gemini"
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+
+    def turns(self, call: Call) -> list[Turn]:
+        """System instruction and contents."""
+        return of_contents(call.payload)
 
     def key_of(self, call: Call) -> str | None:
         """From x-goog-api-key or the query."""
@@ -93,24 +119,19 @@ class Gemini(Dialect):
                 "Method doesn't allow unregistered callers. Please use API Key or other form of API consumer identity.", 403
             )
         if not call.accepts(key):
-            info = {
-                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-                "reason": "API_KEY_INVALID",
-                "domain": "googleapis.com",
-                "metadata": {"service": "generativelanguage.googleapis.com"},
-            }
-            message = "API key not valid. Please pass a valid API key."
-            local = {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US", "message": message}
-            self.refuse(message, 400, [info, local])
+            self.refuse("API key not valid. Please pass a valid API key.", 400, _KEY_DETAILS)
 
     def _generate(self, call: Call) -> Response:
         if call.problem:
             self.refuse(f"Invalid JSON payload received. {call.problem}")
         if not isinstance(call.payload, dict):
             self.refuse('Invalid JSON payload received. Unknown name "": Root element must be a message.')
-        if unknown_model(call.model) or not checks.generates(call.model):
+        again = self.recalled(call)
+        if again:
+            return self._response(call, answer(again), again.weight(), False)
+        if unknown_model("gemini", call.model) or not checks.generates(call.model):
             self.refuse(
-                f"models/{call.model} is not found for API version v1beta, or is not supported for generateContent. "
+                f"models/{call.model} is not found for API version {self._version}, or is not supported for generateContent. "
                 "Call ListModels to see the list of available models and their supported methods.",
                 404,
             )
@@ -125,44 +146,20 @@ class Gemini(Dialect):
         most = limits("gemini", call.model)
         if most and prompt > most.window:
             self.refuse(f"The input token count ({prompt}) exceeds the maximum number of tokens allowed ({most.window}).")
-        found = answer(asked)
         if checks.thinks(call.model, config.get("thinking_config") or {}):
-            asked.reasoning = 20 + found.number % 61
-            found = answer(asked)
-        return self._response(call, config, found, prompt)
+            asked.reasoning = 20 + draw(asked) % 61
+        asked.given = self.told(call)
+        return self._response(call, answer(asked), prompt, bool((config.get("thinking_config") or {}).get("include_thoughts")))
 
-    def _response(self, call: Call, config: dict[str, Any], found: Answer, prompt: int) -> Response:
-        parts: list[dict[str, Any]] = []
-        thinking = config.get("thinking_config") or {}
-        if thinking.get("include_thoughts") and found.reasoning:
-            parts.append({"text": "A short answer that names the prompt will do.", "thought": True})
-        if found.tool and not found.cut:
-            part: dict[str, Any] = {"functionCall": {"name": found.tool, "args": found.arguments}}
-            if call.model.startswith("gemini-3"):
-                part["thoughtSignature"] = base64.b64encode(found.number.to_bytes(8, "big") * 4).decode()
-            parts.append(part)
-        elif found.text and not found.tool:
-            parts.append({"text": found.text})
-        content: dict[str, Any] = {"parts": parts, "role": "model"} if parts else {"role": "model"}
-        # a call cut by the limit leaves nothing behind, and what was not generated is absent, not 0
-        visible = found.tokens if parts and not (found.tool and found.cut) else 0
-        usage: dict[str, Any] = {"promptTokenCount": prompt}
-        if visible:
-            usage["candidatesTokenCount"] = visible
-        usage["totalTokenCount"] = prompt + visible + found.reasoning
-        if prompt >= 2048 and found.number % 2:
-            usage["cachedContentTokenCount"] = prompt * 3 // 4
-        usage["promptTokensDetails"] = [{"modality": "TEXT", "tokenCount": prompt}]
-        if found.reasoning:
-            usage["thoughtsTokenCount"] = found.reasoning
-        body = {
-            "candidates": [{"content": content, "finishReason": "MAX_TOKENS" if found.cut else "STOP", "index": 0}],
-            "usageMetadata": usage,
-            "modelVersion": DATED.get(call.model, call.model),
-            "responseId": base64.urlsafe_b64encode(random.getrandbits(128).to_bytes(16, "big")).decode().rstrip("="),
-        }
-        headers = (*_HEADERS, ("x-gemini-service-tier", "standard"))
-        return Response(200, body, headers, (prompt, visible + found.reasoning))
+    def _response(self, call: Call, found: Answer, prompt: int, show_thoughts: bool) -> Response:
+        body, tokens = content(
+            call.model,
+            found,
+            prompt,
+            show_thoughts=show_thoughts,
+            whole_numbers="enum-encoding=int" in call.query.get("$alt", ""),
+        )
+        return Response(200, body, (*_HEADERS, ("x-gemini-service-tier", "standard")), tokens)
 
     def _models(self, call: Call) -> Response:
         """``pageSize`` (50, at most 1000) and ``pageToken``; the last page has no ``nextPageToken``."""
@@ -170,7 +167,7 @@ class Gemini(Dialect):
         wanted = call.path[len("/models/") :]
         if wanted:
             if wanted not in names:
-                self.refuse(f"Model is not found: models/{wanted} for api version v1beta", 404)
+                self.refuse(f"Model is not found: models/{wanted} for api version {self._version}", 404)
             return Response(200, _item(wanted), _HEADERS)
         asked = call.query.get("pageSize") or call.query.get("page_size") or "50"
         page_token = call.query.get("pageToken") or call.query.get("page_token")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import Any
 
-from llm_sync.simulator.answers import Asked, count, image_text
+from llm_sync.simulator.answers import Asked
 from llm_sync.simulator.catalogue import limits
-
-Refuse = Callable[..., NoReturn]  # refuse(message, status=400)
+from llm_sync.simulator.gemini_proto import Refuse, check_schema, message, number, whole
+from llm_sync.simulator.tokens import count, image_text
 
 _REQUEST = """
     model contents system_instruction generation_config tools tool_config safety_settings cached_content labels service_tier store
@@ -22,7 +22,8 @@ _CONFIG = """
     """
 _PART = """
     text inline_data file_data function_call function_response executable_code code_execution_result thought thought_signature
-    video_metadata tool_call tool_response part_metadata media_resolution
+    video_metadata tool_call tool_response part_metadata media_resolution audio_metadata audio_transcription
+    document_metadata media_processing speech_metadata spreadsheet_metadata
     """
 _TOOL = """
     function_declarations google_search google_search_retrieval code_execution url_context computer_use google_maps file_search
@@ -30,13 +31,16 @@ _TOOL = """
     """
 _TOOL_CONFIG = "function_calling_config retrieval_config include_server_side_tool_invocations"
 _FUNCTION = "name description parameters parameters_json_schema response response_json_schema behavior"
-_SCHEMA = """
-    type format title description nullable enum max_items min_items properties required min_properties max_properties min_length
-    max_length pattern example any_of property_ordering default items minimum maximum
-    """
-_TYPES = ("STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL", "TYPE_UNSPECIFIED")
 _NOT_TEXT = re.compile(r"(text-)?embedding|gemini-embedding|imagen|veo|lyria|aqa|.*-live-|.*native-audio|gemini-live")
-_HUMP = re.compile(r"(?<=[a-z0-9])[A-Z]")
+_NO_JSON = re.compile(r"-image|-tts")
+# prefix and the least and most of its thinking budget; -1 leaves it to the model, 0 is no thinking where that may be
+_BUDGETS = (
+    (re.compile(r"gemini-2\.5-pro"), 128, 32_768),
+    (re.compile(r"gemini-2\.5-flash-lite"), 512, 24_576),
+    (re.compile(r"gemini-2\.5-flash"), 1, 24_576),
+)
+_HARMS = "HARASSMENT HATE_SPEECH SEXUALLY_EXPLICIT DANGEROUS_CONTENT CIVIC_INTEGRITY"
+_THRESHOLDS = "HARM_BLOCK_THRESHOLD_UNSPECIFIED BLOCK_LOW_AND_ABOVE BLOCK_MEDIUM_AND_ABOVE BLOCK_ONLY_HIGH BLOCK_NONE OFF"
 
 
 def generates(model: str) -> bool:
@@ -60,16 +64,19 @@ def thinks(model: str, settings: Mapping[str, Any]) -> bool:
 
 def read_request(payload: Mapping[str, Any], model: str, refuse: Refuse) -> dict[str, Any]:
     """The request with its names in snake_case, its generation config checked."""
-    request = _message(payload, _REQUEST, "", refuse)
-    config = request["generation_config"] = _message(request.get("generation_config") or {}, _CONFIG, "generation_config", refuse)
+    request = message(payload, _REQUEST, "", refuse)
+    config = request["generation_config"] = message(request.get("generation_config") or {}, _CONFIG, "generation_config", refuse)
     if config.get("thinking_config") is not None:
         allowed = "thinking_budget thinking_level include_thoughts"
-        config["thinking_config"] = _message(config["thinking_config"], allowed, "generation_config.thinking_config", refuse)
+        config["thinking_config"] = message(config["thinking_config"], allowed, "generation_config.thinking_config", refuse)
         _check_thinking(config["thinking_config"], model, refuse)
-    _number(config, "temperature", 0, 2, refuse)
-    _number(config, "top_p", 0, 1, refuse)
+    number(config, "temperature", 0, 2, refuse)
+    number(config, "top_p", 0, 1, refuse)
+    for name in ("presence_penalty", "frequency_penalty"):
+        number(config, name, -2, 2, refuse)
+    _check_safety(request.get("safety_settings"), refuse)
     for name in ("top_k", "max_output_tokens", "seed", "candidate_count"):
-        _whole(config, name, refuse)
+        whole(config, name, refuse)
     most, wanted = limits("gemini", model), config.get("max_output_tokens")
     if wanted is not None and (wanted < 1 or (most and wanted > most.output)):
         refuse(
@@ -99,11 +106,11 @@ def read_contents(request: Mapping[str, Any], refuse: Refuse) -> tuple[list[tupl
     images = 0
     system = request.get("system_instruction")
     if system is not None:
-        text, images = _parts(_message(system, "role parts", "system_instruction", refuse), "system_instruction", refuse)
+        text, images = _parts(message(system, "role parts", "system_instruction", refuse), "system_instruction", refuse)
         turns.append(("system", text))
     for index, entry in enumerate(contents):
         place = f"contents[{index}]"
-        content = _message(entry, "role parts", place, refuse)
+        content = message(entry, "role parts", place, refuse)
         if content.get("role") not in (None, "", "user", "model", "function"):
             refuse("Please use a valid role: user, model.")
         text, seen = _parts(content, place, refuse)
@@ -117,6 +124,8 @@ def read_format(config: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None
     """What the text has to be: JSON, and an instance of which schema."""
     mime = config.get("response_mime_type")
     schema, subset = config.get("response_json_schema"), config.get("response_schema")
+    if mime == "application/json" and _NO_JSON.search(asked.model):
+        refuse(f"JSON mode is not enabled for models/{asked.model}")
     if mime not in (None, "", "text/plain", "application/json", "text/x.enum"):
         refuse("* GenerateContentRequest.generation_config.response_mime_type: not an allowed mime type")
     if (schema is not None or subset is not None) and mime not in ("application/json", "text/x.enum"):
@@ -136,11 +145,11 @@ def read_tools(request: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None
     found: list[tuple[str, Any]] = []
     tools = request.get("tools") or []
     for index, entry in enumerate(tools if isinstance(tools, list) else [tools]):
-        tool = _message(entry, _TOOL, f"tools[{index}]", refuse)
+        tool = message(entry, _TOOL, f"tools[{index}]", refuse)
         declarations = tool.get("function_declarations") or []
-        for number, each in enumerate(declarations if isinstance(declarations, list) else [declarations]):
-            place = f"tools[{index}].function_declarations[{number}]"
-            function = _message(each, _FUNCTION, place, refuse)
+        for position, each in enumerate(declarations if isinstance(declarations, list) else [declarations]):
+            place = f"tools[{index}].function_declarations[{position}]"
+            function = message(each, _FUNCTION, place, refuse)
             if not isinstance(function.get("name"), str) or not re.fullmatch(
                 r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}", function["name"]
             ):
@@ -150,9 +159,9 @@ def read_tools(request: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None
                 schema = check_schema(function["parameters"], f"{place}.parameters", refuse)
             found.append((function["name"], schema or {"type": "object"}))
     asked.tools = found
-    config = _message(request.get("tool_config") or {}, _TOOL_CONFIG, "tool_config", refuse)
+    config = message(request.get("tool_config") or {}, _TOOL_CONFIG, "tool_config", refuse)
     calling = config.get("function_calling_config") or {}
-    calling = _message(
+    calling = message(
         calling, "mode allowed_function_names stream_function_call_arguments", "tool_config.function_calling_config", refuse
     )
     mode, allowed = calling.get("mode"), calling.get("allowed_function_names")
@@ -170,25 +179,6 @@ def read_tools(request: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None
             refuse("allowed_function_names holds a name that is not among the function_declarations.")
 
 
-def check_schema(schema: Any, place: str, refuse: Refuse) -> dict[str, Any]:
-    """The OpenAPI subset, names in lowerCamel: anything else of JSON Schema is an unknown name to Gemini."""
-    found = _message(schema, _SCHEMA, place, refuse)
-    kind = found.get("type")
-    if kind is not None and (not isinstance(kind, str) or kind.upper() not in _TYPES):
-        refuse(f"Invalid value at '{place}.type' (Type), {json.dumps(kind)}")
-    out = {_HUMPED.get(key, key): value for key, value in found.items()}
-    if isinstance(out.get("properties"), dict):
-        out["properties"] = {
-            name: check_schema(entry, f"{place}.properties[{index}].value", refuse)
-            for index, (name, entry) in enumerate(out["properties"].items())
-        }
-    if out.get("items") is not None:
-        out["items"] = check_schema(out["items"], f"{place}.items", refuse)
-    if isinstance(out.get("anyOf"), list):
-        out["anyOf"] = [check_schema(entry, f"{place}.any_of[{index}]", refuse) for index, entry in enumerate(out["anyOf"])]
-    return out
-
-
 def _check_thinking(settings: Mapping[str, Any], model: str, refuse: Refuse) -> None:
     level, budget = settings.get("thinking_level"), settings.get("thinking_budget")
     third = re.match(r"gemini-([3-9]|flash-latest|pro-latest)", model)
@@ -198,7 +188,14 @@ def _check_thinking(settings: Mapping[str, Any], model: str, refuse: Refuse) -> 
         refuse(f"Invalid value at 'generation_config.thinking_config.thinking_budget' (TYPE_INT32), {json.dumps(budget)}")
     if level is not None and not third:
         refuse("Thinking level is not supported for this model.")
-    if level is not None and str(level).upper() not in ("THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH"):
+    if level is not None and str(level).upper() not in (
+        "THINKING_LEVEL_UNSPECIFIED",
+        "MINIMAL",
+        "LOW",
+        "MEDIUM",
+        "HIGH",
+        "XHIGH",
+    ):
         refuse(f"Invalid value at 'generation_config.thinking_config.thinking_level' (ThinkingLevel), {json.dumps(level)}")
     if str(level).upper() == "MINIMAL" and re.match(r"gemini-3-pro|gemini-3\.7-flash", model):
         refuse("Thinking level MINIMAL is not supported for this model.")
@@ -206,6 +203,27 @@ def _check_thinking(settings: Mapping[str, Any], model: str, refuse: Refuse) -> 
         refuse("You can only set only one of thinking budget and thinking level.")
     if budget == 0 and model.startswith("gemini-2.5-pro"):
         refuse("Budget 0 is invalid. This model only works in thinking mode.")
+    low, high = next(((low, high) for prefix, low, high in _BUDGETS if prefix.match(model)), (1, 2**31))
+    if budget not in (None, 0, -1) and not low <= budget <= high:
+        refuse(f"The thinking budget {budget} is invalid. Please choose a value between {low} and {high}.")
+
+
+def _check_safety(settings: Any, refuse: Refuse) -> None:
+    """Each category once, with a threshold."""
+    if settings is None:
+        return
+    seen = set[str]()
+    for index, entry in enumerate(settings if isinstance(settings, list) else [settings]):
+        place = f"safety_settings[{index}]"
+        setting = message(entry, "category threshold method", place, refuse)
+        category, threshold = setting.get("category"), setting.get("threshold")
+        if not isinstance(category, str) or category.removeprefix("HARM_CATEGORY_") not in _HARMS.split():
+            refuse(f"Invalid value at '{place}.category' (HarmCategory), {json.dumps(category)[:80]}")
+        if not isinstance(threshold, str) or threshold not in _THRESHOLDS.split():
+            refuse(f"Invalid value at '{place}.threshold' (HarmBlockThreshold), {json.dumps(threshold)[:80]}")
+        if category in seen:
+            refuse(f"* GenerateContentRequest.safety_settings: element {category} is repeated\n")
+        seen.add(category)
 
 
 def _parts(content: Mapping[str, Any], place: str, refuse: Refuse) -> tuple[str, int]:
@@ -215,7 +233,7 @@ def _parts(content: Mapping[str, Any], place: str, refuse: Refuse) -> tuple[str,
         refuse(f"* GenerateContentRequest.{place}.parts: contents.parts must not be empty.\n")
     texts, images = [], 0
     for index, entry in enumerate(parts):
-        part = _message(entry, _PART, f"{place}.parts[{index}]", refuse)
+        part = message(entry, _PART, f"{place}.parts[{index}]", refuse)
         if isinstance(part.get("text"), str):
             texts.append(part["text"])
             continue
@@ -226,42 +244,8 @@ def _parts(content: Mapping[str, Any], place: str, refuse: Refuse) -> tuple[str,
         data = part.get("inline_data")
         if data is not None:
             images += 1
-            data = _message(data, "mime_type data display_name", f"{place}.parts[{index}].inline_data", refuse)
+            data = message(data, "mime_type data display_name", f"{place}.parts[{index}].inline_data", refuse)
             if not isinstance(data.get("mime_type"), str) or not isinstance(data.get("data"), str):
                 refuse("Unsupported MIME type: ")
         texts.append(image_text(json.dumps(entry)))
     return "\n".join(texts), images
-
-
-def _message(value: Any, allowed: str, place: str, refuse: Refuse) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        refuse(f"Invalid value at '{place}' (a message), {json.dumps(value)[:80]}")
-    known, out = allowed.split(), dict[str, Any]()
-    for key, entry in value.items():
-        name = _HUMP.sub(lambda hump: "_" + hump[0].lower(), key)
-        if name not in known:
-            where = f" at '{place}'" if place else ""
-            refuse(f'Invalid JSON payload received. Unknown name "{key}"{where}: Cannot find field.')
-        if name in out:
-            refuse(f"Invalid JSON payload received. The field {name} is set twice, as {key} and in its other spelling.")
-        out[name] = entry
-    return out
-
-
-def _number(config: Mapping[str, Any], name: str, low: float, high: float, refuse: Refuse) -> None:
-    value = config.get(name)
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        refuse(f"Invalid value at 'generation_config.{name}' (TYPE_FLOAT), {json.dumps(value)[:80]}")
-    if not low <= value <= high:
-        refuse(f"* GenerateContentRequest.generation_config.{name}: {name} must be in the range [{low:.1f}, {high:.1f}].\n")
-
-
-def _whole(config: Mapping[str, Any], name: str, refuse: Refuse) -> None:
-    value = config.get(name)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not -(2**31) <= value < 2**31):
-        refuse(f"Invalid value at 'generation_config.{name}' (TYPE_INT32), {json.dumps(value)[:80]}")
-
-
-_HUMPED = {name: re.sub(r"_(\w)", lambda found: found[1].upper(), name) for name in _SCHEMA.split()}

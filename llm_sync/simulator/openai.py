@@ -6,8 +6,10 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from llm_sync.simulator import openai_chat, openai_responses
+from llm_sync.simulator import openai_chat, openai_output, openai_responses, turns
+from llm_sync.simulator.answers import answer
 from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token
+from llm_sync.simulator.openai_completion import completion
 
 _LIMIT_REQUESTS, _LIMIT_TOKENS = 10_000, 2_000_000
 
@@ -23,6 +25,8 @@ class OpenAI(Dialect):
         self._authenticate(call)
         if call.path == "/models" or call.path.startswith("/models/"):
             return self._models(call)
+        if call.path.startswith("/responses/"):
+            self.refuse(f"Response with id '{call.path.split('/')[2]}' not found.", status=404)
         if call.path not in ("/chat/completions", "/responses"):
             self.refuse(f"Invalid URL ({call.method} /v1{call.path})", status=404)
         if call.method != "POST":
@@ -31,9 +35,32 @@ class OpenAI(Dialect):
             self.refuse(f"We could not parse the JSON body of your request: {call.problem}.")
         if not isinstance(call.payload, dict):
             self.refuse("The JSON body of your request is not an object.")
-        api = openai_chat if call.path == "/chat/completions" else openai_responses
-        body, tokens = api.reply(call, self.refuse)
+        body, tokens = self._respond(call) if call.path == "/responses" else self._complete(call)
         return Response(200, body, _headers(sum(tokens)), tokens)
+
+    def called(self, call: Call) -> str:
+        """By the API."""
+        return "openai-responses" if call.path == "/responses" else self.name
+
+    def turns(self, call: Call) -> list[turns.Turn]:
+        """Of either API."""
+        return (turns.of_responses if call.path == "/responses" else turns.of_chat)(call.payload)
+
+    def _complete(self, call: Call) -> tuple[dict[str, Any], tuple[int, int]]:
+        again = self.recalled(call)
+        if again:
+            return completion({}, call.model, [answer(again)], again.weight())
+        asked, prompt = openai_chat.read(call, self.refuse)
+        asked.given = self.told(call)
+        return completion(call.payload, call.model, openai_chat.answers(asked, call.payload), prompt)
+
+    def _respond(self, call: Call) -> tuple[dict[str, Any], tuple[int, int]]:
+        again = self.recalled(call)
+        if again:
+            return openai_output.response({}, call.model, answer(again), again.weight())
+        asked, prompt = openai_responses.read(call, self.refuse)
+        asked.given = self.told(call)
+        return openai_output.response(call.payload, call.model, answer(asked), prompt)
 
     def refuse_stream(self, call: Call) -> NoReturn:
         """Names the switch."""

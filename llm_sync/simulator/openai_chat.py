@@ -1,19 +1,20 @@
-"""OpenAI chat completions: ``POST /chat/completions``."""
+"""OpenAI chat completions: ``POST /chat/completions``, what it takes and refuses."""
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from llm_sync.simulator import openai_checks as checks
-from llm_sync.simulator.answers import Answer, Asked, answer, weigh
-from llm_sync.simulator.catalogue import DATED, limits
-from llm_sync.simulator.dialect import Call, token, unknown_model
+from llm_sync.simulator.answers import Asked, answer, draw
+from llm_sync.simulator.catalogue import limits, unknown_model
+from llm_sync.simulator.dialect import Call
 from llm_sync.simulator.openai_checks import Refuse
+from llm_sync.simulator.openai_completion import THINKS, TIERS
 from llm_sync.simulator.openai_messages import read_messages
-from llm_sync.simulator.openai_tools import read_schema, read_tools
+from llm_sync.simulator.openai_tools import read_functions, read_schema, read_tools
+from llm_sync.simulator.tokens import weigh
 
 _KEY_NAMES = """
     model messages audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens metadata
@@ -22,112 +23,99 @@ _KEY_NAMES = """
     temperature tool_choice tools top_logprobs top_p user verbosity web_search_options
     """
 KEYS = frozenset(_KEY_NAMES.split())
-# what is asked for, and the tier the answer names
-_TIERS = {
-    None: "default",
-    "auto": "default",
-    "default": "default",
-    "flex": "flex",
-    "priority": "priority",
-    "fast": "priority",
-    "scale": "scale",
+_TYPES: Mapping[type, str] = {
+    str: "user safety_identifier prompt_cache_key",
+    bool: "logprobs store parallel_tool_calls",
+    list: "modalities functions",
+    dict: "logit_bias metadata audio prediction web_search_options",
 }
 _ONLY_RESPONSES = re.compile(r"(gpt-5[\d.]*|o[13])-pro|codex|deep-research|computer-use")
-_NOT_CHAT = re.compile(r"text-embedding|omni-moderation|whisper|tts-|gpt-image|gpt-realtime|dall-e")
+NOT_CHAT = re.compile(r"text-embedding|omni-moderation|whisper|tts-|gpt-image|gpt-realtime|dall-e")
 _NO_STOP = re.compile(r"o3(?!-mini)|o4-mini|gpt-5(?!-chat)")
+_NO_TOOLS = re.compile(r"gpt-5-chat-latest|chatgpt-4o|o1-mini|o1-preview|gpt-4o[\w-]*-search-preview")
+# what came before structured output, and before JSON mode
+_NO_SCHEMA = re.compile(r"gpt-3\.5|gpt-4(?![o.\d])|gpt-4o-2024-05-13|o1-mini|o1-preview")
+_NO_JSON = re.compile(r"gpt-4(?:-0314|-0613|-32k)?$|o1-mini|o1-preview")
+_LONGEST_SEED = 2**63
 
 
-def reply(call: Call, refuse: Refuse) -> tuple[dict[str, Any], tuple[int, int]]:
-    """The completion and its tokens (input, output)."""
+def read(call: Call, refuse: Refuse) -> tuple[Asked, int]:
+    """What is asked for and the prompt's tokens, once everything is checked."""
     payload = call.payload
     for key in payload:
         if key not in KEYS:
-            refuse(f"Unrecognized request argument supplied: {key}")
+            refuse(f"Unknown parameter: '{key}'.", param=key, code="unknown_parameter")
     _check_model(call, refuse)
+    checks.check_types(payload, _TYPES, refuse)
     turns, prompt_tokens = read_messages(payload.get("messages"), call.model, refuse)
     effort = payload.get("reasoning_effort")
     checks.check_effort(call.model, effort, "reasoning_effort", refuse)
     reasoning = checks.reasons(call.model, effort)
     checks.check_sampling(payload, call.model, reasoning, refuse)
     checks.check_integer(payload, "n", 1, 128, refuse)
-    checks.check_one_of(payload, "service_tier", tuple(_TIERS), refuse)
-    checks.check_integer(payload, "seed", None, None, refuse)
+    checks.check_one_of(payload, "service_tier", tuple(TIERS), refuse)
+    checks.check_integer(payload, "seed", -_LONGEST_SEED, _LONGEST_SEED - 1, refuse)
+    checks.check_metadata(payload, refuse)
+    check_verbosity(payload, call.model, "verbosity", refuse)
+    if payload.get("top_logprobs") and not payload.get("logprobs"):
+        refuse("Invalid value for 'top_logprobs': it needs 'logprobs' to be true.", param="top_logprobs", code="invalid_value")
+    if "audio" in (payload.get("modalities") or ()) and "audio" not in call.model:
+        refuse("This model does not support audio output.", param="modalities", code="invalid_value")
     asked = Asked("openai", call.model, turns, (call.seed, payload.get("seed")), limit=_limit(call, refuse))
     asked.stops = _stops(payload, call.model, refuse)
     _read_format(payload, asked, turns, refuse)
-    read_tools(payload, asked, refuse)
-    prompt_tokens += 3 + weigh(payload.get("tools")) + weigh(payload.get("response_format"))
+    _read_calls(call, asked, refuse)
+    prompt_tokens += 3 + sum(weigh(payload.get(name)) for name in ("tools", "functions", "response_format"))
     check_window(call.model, prompt_tokens, asked.limit, refuse)
-    answers = [answer(asked, choice) for choice in range(payload.get("n") or 1)]
-    if reasoning:
-        asked.reasoning = 64 * (1 + answers[0].number % 3)
-        answers = [answer(asked, choice) for choice in range(payload.get("n") or 1)]
-    return _completion(call, asked, answers, prompt_tokens)
+    if reasoning or THINKS.search(call.model):
+        asked.reasoning = 64 * (1 + draw(asked) % 3)
+    return asked, prompt_tokens
 
 
-def _completion(call: Call, asked: Asked, answers: list[Answer], prompt: int) -> tuple[dict[str, Any], tuple[int, int]]:
-    choices = [
-        {"index": index, "message": _message(found), "logprobs": None, "finish_reason": _finish(call.payload, found)}
-        for index, found in enumerate(answers)
-    ]
-    reasoning = sum(found.reasoning for found in answers)
-    completion = sum(found.tokens for found in answers) + reasoning
-    cached = (prompt // 128 - 1) * 128 if prompt >= 1024 and answers[0].number % 2 else 0
-    body = {
-        "id": token("chatcmpl-", 29),
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": DATED.get(call.model, call.model),
-        "choices": choices,
-        "usage": {
-            "prompt_tokens": prompt,
-            "completion_tokens": completion,
-            "total_tokens": prompt + completion,
-            "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
-            "completion_tokens_details": {
-                "reasoning_tokens": reasoning,
-                "audio_tokens": 0,
-                "accepted_prediction_tokens": 0,
-                "rejected_prediction_tokens": 0,
-            },
-        },
-        "service_tier": _TIERS[call.payload.get("service_tier")],
-        "system_fingerprint": None if asked.reasoning else "fp_51m0000001",
-    }
-    return body, (prompt, completion)
+def answers(asked: Asked, payload: Mapping[str, Any]) -> list[Any]:
+    """As many as ``n`` says."""
+    return [answer(asked, choice) for choice in range(payload.get("n") or 1)]
 
 
-def _message(found: Answer) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": found.text, "refusal": None, "annotations": []}
-    if found.tool and (found.raw_arguments or not found.cut):
-        call = {"name": found.tool, "arguments": found.raw_arguments}
-        message["content"] = None
-        message["tool_calls"] = [{"id": token("call_", 24), "type": "function", "function": call}]
-    return message
-
-
-def _finish(payload: Mapping[str, Any], found: Answer) -> str:
-    if found.cut:
-        return "length"
-    if found.tool:
-        # a function chosen by name ends with "stop", as recorded; only a call of the model's own choice says "tool_calls"
-        return "tool_calls" if payload.get("tool_choice") == "required" else "stop"
-    return "stop"
+def _read_calls(call: Call, asked: Asked, refuse: Refuse) -> None:
+    payload = call.payload
+    if (payload.get("tools") or payload.get("functions")) and _NO_TOOLS.match(call.model):
+        what = "tools" if payload.get("tools") else "functions"
+        refuse(f"{what} is not supported in this model.", status=404)
+    if payload.get("tools") and payload.get("functions"):
+        refuse("'functions' and 'tools' cannot both be given.", param="functions")
+    if payload.get("parallel_tool_calls") is not None and not payload.get("tools"):
+        message = "Invalid value for 'parallel_tool_calls': 'parallel_tool_calls' is only allowed when 'tools' are specified."
+        refuse(message, param="parallel_tool_calls")
+    if payload.get("functions"):
+        read_functions(payload, asked, refuse)
+    else:
+        read_tools(payload, asked, refuse)
 
 
 def _check_model(call: Call, refuse: Refuse) -> None:
     model = call.payload.get("model")
     if not isinstance(model, str) or not model:
         refuse("you must provide a model parameter")
-    if unknown_model(model):
+    if unknown_model("openai", model):
         message = f"The model `{model}` does not exist or you do not have access to it."
         refuse(message, code="model_not_found", status=404)
-    if _NOT_CHAT.match(model):
+    if NOT_CHAT.match(model):
         refuse("You are not allowed to sample from this model", status=403)
     if _ONLY_RESPONSES.search(model):
         refuse(
             "This is not a chat model and so it is not supported in the v1/chat/completions endpoint.", param="model", status=404
         )
+
+
+def check_verbosity(settings: Mapping[str, Any], model: str, param: str, refuse: Refuse) -> None:
+    """low, medium or high; models before GPT-5 take medium alone."""
+    value = settings.get("verbosity")
+    if value not in (None, "low", "medium", "high"):
+        refuse(f"Invalid value: {value!r}. Supported values are: 'low', 'medium', and 'high'.", param=param, code="invalid_value")
+    if value in ("low", "high") and checks.OWN.match(model) and not re.match(r"gpt-[5-9](?!-chat)", model):
+        message = f"Unsupported value: '{value}' is not supported with the '{model}' model. Supported values are: 'medium'."
+        refuse(message, param=param, code="unsupported_value")
 
 
 def _limit(call: Call, refuse: Refuse) -> int | None:
@@ -189,6 +177,10 @@ def _read_format(payload: Mapping[str, Any], asked: Asked, turns: list[tuple[str
     if wanted is None:
         return
     name = wanted.get("type") if isinstance(wanted, dict) else None
+    if (name == "json_schema" and _NO_SCHEMA.match(asked.model)) or (name == "json_object" and _NO_JSON.match(asked.model)):
+        refuse(
+            f"Invalid parameter: 'response_format' of type '{name}' is not supported with this model.", param="response_format"
+        )
     if name == "json_object":
         if not any("json" in text.lower() for _, text in turns):
             refuse(

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from llm_sync.simulator import openai_checks as checks
-from llm_sync.simulator.answers import count, image_text
 from llm_sync.simulator.openai_checks import Refuse, kind
+from llm_sync.simulator.tokens import count, image_text
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-_PARTS = {"text": "text", "image_url": "image_url", "input_audio": "input_audio", "file": "file", "refusal": "refusal"}
+_PARTS = ("text", "image_url", "input_audio", "file", "refusal")
+_NO_SYSTEM = re.compile(r"o1-mini|o1-preview")
+_BLIND = re.compile(r"gpt-3\.5|gpt-4(?:-0613|-0314|-32k)?$|o1-mini|o1-preview|o3-mini")
 
 
-def read_messages(messages: Any, model: str, refuse: Refuse) -> tuple[list[tuple[str, str]], int]:
-    """The turns and their tokens; tool calls and their answers have to stand in the right order."""
+def read_messages(messages: Any, model: str, refuse: Refuse, *, lenient: bool = False) -> tuple[list[tuple[str, str]], int]:
+    """The turns and their tokens; tool calls and their answers have to stand in the right order.
+
+    ``lenient`` (OpenRouter): further kinds of parts pass, and what a model cannot read is not looked at.
+    """
     if messages is None:
         refuse("Missing required parameter: 'messages'.", param="messages", code="missing_required_parameter")
     if not isinstance(messages, list):
@@ -29,22 +35,7 @@ def read_messages(messages: Any, model: str, refuse: Refuse) -> tuple[list[tuple
     tokens, open_calls = 0, set[str]()
     for index, message in enumerate(messages):
         place = f"messages[{index}]"
-        if not isinstance(message, dict):
-            refuse(
-                f"Invalid type for '{place}': expected an object, but got {kind(message)} instead.",
-                param=place,
-                code="invalid_type",
-            )
-        role = message.get("role")
-        if role not in _ROLES:
-            refuse(
-                f"Invalid value: {role!r}. Supported values are: {', '.join(_ROLES)}.",
-                param=f"{place}.role",
-                code="invalid_value",
-            )
-        if role in ("system", "developer") and model.startswith(("o1-mini", "o1-preview")):
-            message_text = f"Unsupported value: '{place}.role' does not support '{role}' with this model."
-            refuse(message_text, param=f"{place}.role", code="unsupported_value")
+        role = _check_message(message, place, model, refuse)
         if role == "tool":
             answered = message.get("tool_call_id")
             if not isinstance(answered, str) or answered not in open_calls:
@@ -58,10 +49,10 @@ def read_messages(messages: Any, model: str, refuse: Refuse) -> tuple[list[tuple
                 f"Missing: {', '.join(sorted(open_calls))}",
                 param=place,
             )
-        text, images = _content(message, place, refuse)
+        text, images = _content(message, place, model, lenient, refuse)
         if role == "assistant":
             open_calls = {call["id"] for call in _calls(message, place, refuse)}
-            text += "".join(f"\n{call['function']}" for call in message.get("tool_calls") or ())
+            text += "".join(f"\n{call.get('function', call.get('custom'))}" for call in message.get("tool_calls") or ())
         turns.append(("system" if role == "developer" else role, text))
         tokens += count(text) + 3 + 85 * images
     if open_calls:
@@ -69,11 +60,35 @@ def read_messages(messages: Any, model: str, refuse: Refuse) -> tuple[list[tuple
     return turns, tokens
 
 
-def _content(message: Mapping[str, Any], place: str, refuse: Refuse) -> tuple[str, int]:
+def _check_message(message: Any, place: str, model: str, refuse: Refuse) -> str:
+    """The message's role."""
+    if not isinstance(message, dict):
+        refuse(
+            f"Invalid type for '{place}': expected an object, but got {kind(message)} instead.",
+            param=place,
+            code="invalid_type",
+        )
+    role = message.get("role")
+    if not isinstance(role, str) or role not in _ROLES:
+        refuse(
+            f"Invalid value: {role!r}. Supported values are: {', '.join(_ROLES)}.", param=f"{place}.role", code="invalid_value"
+        )
+    if role in ("system", "developer") and _NO_SYSTEM.match(model):
+        refuse(
+            f"Unsupported value: '{place}.role' does not support '{role}' with this model.",
+            param=f"{place}.role",
+            code="unsupported_value",
+        )
+    return role
+
+
+def _content(message: Mapping[str, Any], place: str, model: str, lenient: bool, refuse: Refuse) -> tuple[str, int]:
+    """The text of a content, other parts standing as their digest, and the number of its images."""
     content = message.get("content")
     if isinstance(content, str):
         return content, 0
-    if content is None and message["role"] in ("assistant", "function"):
+    calls = bool(message.get("tool_calls"))
+    if (content is None and message["role"] in ("assistant", "function")) or (content == [] and calls):
         return "", 0
     if not isinstance(content, list) or not content:
         what = kind(content) if not isinstance(content, list) else "an empty array"
@@ -82,20 +97,28 @@ def _content(message: Mapping[str, Any], place: str, refuse: Refuse) -> tuple[st
     for index, part in enumerate(content):
         where = f"{place}.content[{index}]"
         name = part.get("type") if isinstance(part, dict) else None
-        if not isinstance(name, str) or name not in _PARTS or _PARTS[name] not in part:
+        if not isinstance(name, str) or name not in part or (name not in _PARTS and not lenient):
             refuse(
                 f"Invalid '{where}': a part is one of {', '.join(_PARTS)}, with a key of that name.",
                 param=where,
                 code="invalid_value",
             )
-        value = part[_PARTS[name]]
+        value = part[name]
         if name == "image_url":
             images += 1
+            if not lenient and _BLIND.match(model):
+                refuse("Invalid content type. image_url is only supported by certain models.", param=f"{where}.type")
             checks.check_image_url(value.get("url") if isinstance(value, dict) else value, f"{where}.image_url", refuse)
         elif name == "text" and not isinstance(value, str):
             refuse(f"Invalid type for '{where}.text': expected a string.", param=f"{where}.text", code="invalid_type")
-        texts.append(value if name in ("text", "refusal") else image_text(value))
-    return "\n".join(str(text) for text in texts), images
+        elif name == "input_audio" and not lenient and "audio" not in model:
+            refuse(
+                f"Invalid '{place}'. Content blocks are expected to be either text or image_url type.",
+                param=place,
+                code="invalid_value",
+            )
+        texts.append(str(value) if name in ("text", "refusal") else image_text(value))
+    return "\n".join(texts), images
 
 
 def _calls(message: Mapping[str, Any], place: str, refuse: Refuse) -> list[Mapping[str, Any]]:

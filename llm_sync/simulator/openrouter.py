@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import time
+import json
 import zlib
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from llm_sync.simulator import openai_checks as checks
-from llm_sync.simulator.answers import Answer, Asked, answer, weigh
-from llm_sync.simulator.catalogue import Limits, limits
-from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token, unknown_model
+from llm_sync.simulator.answers import Answer, Asked, answer, draw
+from llm_sync.simulator.catalogue import Limits, limits, unknown_model
+from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token
 from llm_sync.simulator.openai_messages import read_messages
 from llm_sync.simulator.openai_tools import read_schema, read_tools
+from llm_sync.simulator.openrouter_reply import PRICES, completion, padded, upstream_of
+from llm_sync.simulator.tokens import weigh
+from llm_sync.simulator.turns import Turn, of_chat
 
-_BLANKS = b"\n         \n"  # sent while the real service waits for its upstream: nearly every body begins with some
-_PRICES = (0.00000015, 0.0000006)  # USD per token, input and output
-_UPSTREAMS = {"openai": "OpenAI", "anthropic": "Anthropic", "google": "Google", "deepseek": "DeepSeek", "mistralai": "Mistral"}
-_NATIVE = {
-    "anthropic": {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"},
-    "google": {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP"},
-}
+_LEAST_OUTPUT = 16  # of upstreams that are asked through OpenAI's Responses API
 
 
 class OpenRouter(Dialect):
@@ -27,6 +25,10 @@ class OpenRouter(Dialect):
 
     name = "openrouter"
     provider = "openrouter"
+
+    def turns(self, call: Call) -> list[Turn]:
+        """As OpenAI's."""
+        return of_chat(call.payload)
 
     def reply(self, call: Call) -> Response:
         """Answers, or raises Refusal: path and key first, as the provider does."""
@@ -64,12 +66,18 @@ class OpenRouter(Dialect):
             error["metadata"] = metadata
         return Response(status, {"error": error, "user_id": "user_simulated"}, self._headers(""))
 
+    def _refuse_upstream(self, model: str, param: str, said: str, code: str) -> NoReturn:
+        """What the upstream refused, handed on as a text."""
+        error = {"message": f"Invalid '{param}': {said}", "type": "invalid_request_error", "param": param, "code": code}
+        raw = json.dumps({"error": error}, indent=2)
+        self.refuse("Provider returned error", metadata={"raw": raw, "provider_name": upstream_of(model)})
+
     def _chat(self, call: Call) -> Response:
         payload = call.payload
-        if not call.model:
-            self.refuse("No models provided")
-        if unknown_model(call.model):
-            self.refuse(f"No endpoints found for {call.model}.", status=404, metadata={"error_type": "not_found"})
+        again = self.recalled(call)
+        if again:
+            return self._completed({}, call.model, answer(again), again.weight())
+        model = self._served(call)
         for name, low, high in (
             ("temperature", 0, 2),
             ("top_p", 0, 1),
@@ -80,30 +88,48 @@ class OpenRouter(Dialect):
         for name in ("max_completion_tokens", "max_tokens"):
             checks.check_integer(payload, name, 1, None, self.refuse)
         checks.check_integer(payload, "seed", None, None, self.refuse)
-        turns, prompt = read_messages(payload.get("messages"), "", self.refuse)
-        asked = Asked("openrouter", call.model, turns, (call.seed, payload.get("seed")))
+        turns, prompt = read_messages(payload.get("messages"), "", self.refuse, lenient=True)
+        asked = Asked("openrouter", model, turns, (call.seed, payload.get("seed")))
         asked.limit = payload.get("max_completion_tokens") or payload.get("max_tokens")
+        if asked.limit is not None and asked.limit < _LEAST_OUTPUT and model.startswith("openai/"):
+            said = f"integer below minimum value. Expected a value >= {_LEAST_OUTPUT}, but got {asked.limit} instead."
+            self._refuse_upstream(model, "max_output_tokens", said, "integer_below_min_value")
         stop = payload.get("stop")
         stops = stop if isinstance(stop, list) else [stop]
         asked.stops = tuple(entry for entry in stops if isinstance(entry, str) and entry)
         wanted = payload.get("response_format")
         if isinstance(wanted, dict) and wanted.get("type") == "json_schema" and isinstance(wanted.get("json_schema"), dict):
-            read_schema(wanted["json_schema"], "response_format.json_schema", asked, self.refuse)
+            read_schema(wanted["json_schema"], "response_format.json_schema", asked, self.refuse, lenient=True)
         asked.any_json = isinstance(wanted, dict) and wanted.get("type") == "json_object"
-        read_tools(payload, asked, self.refuse)
+        read_tools(payload, asked, self.refuse, lenient=True)
         prompt += 3 + weigh(payload.get("tools")) + weigh(payload.get("response_format"))
-        most = limits("openrouter", call.model)
+        most = limits("openrouter", model)
         if most and prompt + (asked.limit or 0) > most.window:
             self.refuse(
                 f"This endpoint's maximum context length is {most.window} tokens. "
                 f"However, you requested about {prompt + (asked.limit or 0)} tokens.",
                 metadata={"error_type": "context_length_exceeded"},
             )
-        found = answer(asked)
         if self._reasons(call):
-            asked.reasoning = 24 * (1 + found.number % 3)
-            found = answer(asked)
-        return self._completion(call, found, prompt)
+            asked.reasoning = 24 * (1 + draw(asked) % 3)
+        asked.given = self.told(call)
+        return self._completed(call.payload, model, answer(asked), prompt)
+
+    def _completed(self, payload: Mapping[str, Any], model: str, found: Answer, prompt: int) -> Response:
+        body, tokens = completion(payload, model, found, prompt)
+        return padded(Response(200, body, self._headers(str(body["id"])), tokens), found)
+
+    def _served(self, call: Call) -> str:
+        """The model, or the first of ``models`` that there is."""
+        fallbacks = call.payload.get("models")
+        further = fallbacks if isinstance(fallbacks, list) else []
+        names: list[str] = [name for name in (call.model, *further) if isinstance(name, str) and name]
+        if not names:
+            self.refuse("No models provided")
+        found = next((name for name in names if not unknown_model("openrouter", name)), None)
+        if found is None:
+            self.refuse(f"No endpoints found for {names[0]}.", status=404, metadata={"error_type": "not_found"})
+        return found
 
     def _reasons(self, call: Call) -> bool:
         settings = call.payload.get("reasoning")
@@ -116,55 +142,6 @@ class OpenRouter(Dialect):
         return (
             (maker == "openai" and checks.reasons(name, None)) or name.startswith(("gemini-2.5-pro", "gemini-3")) or "-r1" in name
         )
-
-    def _completion(self, call: Call, found: Answer, prompt: int) -> Response:
-        maker = call.model.partition("/")[0]
-        finish = "length" if found.cut else "tool_calls" if found.tool else "stop"
-        message: dict[str, Any] = {"role": "assistant", "content": found.text, "refusal": None, "reasoning": None}
-        settings = call.payload.get("reasoning")
-        if found.reasoning and not (isinstance(settings, dict) and settings.get("exclude")):
-            message["reasoning"] = "A short answer that names the prompt will do."
-            detail = {"type": "reasoning.text", "text": message["reasoning"], "format": "unknown", "index": 0}
-            message["reasoning_details"] = [detail]
-        if found.tool and (found.raw_arguments or not found.cut):
-            function = {"name": found.tool, "arguments": found.raw_arguments}
-            message["tool_calls"] = [{"id": token("call_", 24), "index": 0, "type": "function", "function": function}]
-        output = found.tokens + found.reasoning
-        costs = prompt * _PRICES[0], output * _PRICES[1]
-        now = int(time.time())
-        body = {
-            "id": token(f"gen-{now}-", 20),
-            "provider": _UPSTREAMS.get(maker, "Simulated"),
-            "model": call.model,
-            "object": "chat.completion",
-            "created": now,
-            "choices": [
-                {
-                    "logprobs": None,
-                    "finish_reason": finish,
-                    "native_finish_reason": _NATIVE.get(maker, {}).get(finish, finish),
-                    "index": 0,
-                    "message": message,
-                }
-            ],
-            "system_fingerprint": None,
-            "usage": {
-                "prompt_tokens": prompt,
-                "completion_tokens": output,
-                "total_tokens": prompt + output,
-                "cost": sum(costs),
-                "is_byok": False,
-                "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-                "cost_details": {
-                    "upstream_inference_cost": None,
-                    "upstream_inference_prompt_cost": costs[0],
-                    "upstream_inference_completions_cost": costs[1],
-                },
-                "completion_tokens_details": {"reasoning_tokens": found.reasoning, "image_tokens": 0},
-            },
-        }
-        answered = Response(200, body, self._headers(str(body["id"])), (prompt, output))
-        return answered._replace(body=_BLANKS * (1 + found.number % 4) + answered.content())
 
     def _headers(self, generation: str) -> tuple[tuple[str, str], ...]:
         headers = (("content-type", "application/json"), ("cf-ray", token("", 16)), ("x-content-type-options", "nosniff"))
@@ -202,7 +179,7 @@ def _item(name: str) -> dict[str, Any]:
             "tokenizer": "Other",
             "instruct_type": None,
         },
-        "pricing": {"prompt": f"{_PRICES[0]:.8f}", "completion": f"{_PRICES[1]:.7f}"},
+        "pricing": {"prompt": f"{PRICES[0]:.8f}", "completion": f"{PRICES[1]:.7f}"},
         "top_provider": {"context_length": most.window, "max_completion_tokens": most.output, "is_moderated": False},
         "per_request_limits": None,
         "supported_parameters": ["max_tokens", "response_format", "seed", "stop", "temperature", "tool_choice", "tools", "top_p"],

@@ -20,10 +20,10 @@ _PAGE = 1000  # records told at once, where nothing else is asked for
 class RequestRecord:
     """One request. ``arrived`` and ``ended`` are seconds on ``time.monotonic``'s clock, ``arrived_at`` is Unix time.
 
-    ``ended``, ``outcome``, ``status`` and the tokens are None until the answer is ready to be sent (its last bytes, where a
-    script lets it travel slowly). ``concurrency`` counts the requests being answered when this one arrived, itself included;
-    ``provider_concurrency`` those of the same provider. ``key_hash`` is the beginning of the key's SHA-256: the key itself is
-    never kept. ``stream`` names what asked for a stream.
+    ``ended``, ``outcome``, ``status``, ``input_tokens`` and ``output_tokens`` (tokens) are None until the answer is ready to
+    be sent (its last bytes, where a script lets it travel slowly). ``concurrency`` counts the requests being answered when
+    this one arrived, itself included; ``provider_concurrency`` those of the same provider. ``key_hash`` is the beginning of
+    the key's SHA-256: the key itself is never kept. ``stream`` names what asked for a stream.
 
     ``outcome`` is ok, refused (by the dialect, for what is wrong with the request), given (``on_request``'s), failed (the
     simulator) or the word of a script's action; ``rules`` are the names of the script's rules that took it. ``status`` stays

@@ -8,7 +8,7 @@ from llm_sync.simulator.gemini import Gemini
 from llm_sync.simulator.openai import OpenAI
 from llm_sync.simulator.openrouter import OpenRouter
 
-_OPENAI, _ANTHROPIC, _GEMINI, _OPENROUTER = OpenAI(), Anthropic(), Gemini(), OpenRouter()
+_OPENAI, _ANTHROPIC, _GEMINI, _OPENROUTER = OpenAI(), Anthropic(), Gemini("v1beta"), OpenRouter()
 
 # The base path a client is given, by configured type. Anthropic's has no version: its clients add /v1 themselves.
 BASES = {
@@ -23,8 +23,18 @@ _MOUNTS: tuple[tuple[str, Dialect], ...] = (
     ("/v1", _OPENAI),
     ("/anthropic", _ANTHROPIC),
     ("/gemini/v1beta", _GEMINI),
+    ("/gemini/v1alpha", Gemini("v1alpha")),
+    ("/gemini/v1", Gemini("v1")),
     ("/openrouter/api/v1", _OPENROUTER),
 )
+# by the types of configurations
+TYPES: dict[str, Dialect] = {
+    "openai": _OPENAI,
+    "openai-responses": _OPENAI,
+    "anthropic": _ANTHROPIC,
+    "gemini": _GEMINI,
+    "openrouter": _OPENROUTER,
+}
 _DOORS: dict[str, Dialect] = {"openai": _OPENAI, "anthropic": _ANTHROPIC, "gemini": _GEMINI, "openrouter": _OPENROUTER}
 
 

@@ -23,6 +23,7 @@ from llm_sync.simulator.listener import Listener
 from llm_sync.simulator.logfile import LogFile
 from llm_sync.simulator.requestlog import RequestLog, RequestRecord
 from llm_sync.simulator.routes import BASES
+from llm_sync.simulator.sources import Sources
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -39,13 +40,16 @@ class Simulator:
     ``port`` 0 takes a free one. ``keys`` None accepts every key, a list those in it; a key that contains "wrong" or "invalid"
     is always refused. ``latency`` is seconds added to each answer. Answers depend on dialect, model, messages and ``seed``.
     ``script``: what it does to which request (docs/testing.md): the name of a shipped script, the path of a file, or a mapping.
+    ``answers`` maps prompts to what is said: a file, or a mapping of prompts and compiled patterns to texts or answers.
+    ``replay`` is what a batch wrote, answered again by request hash; what is not in it is refused, or with ``replay_else``
+    "answer" answered as otherwise. ``recorded`` is a folder of exchanges, each served at its base URL (docs/simulator.md).
     ``log``: a file to which every request that has ended is appended, as a line of JSON. ``tls``: speak https, with a
     certificate made for this run; ``ca_path`` is the file a client has to trust.
     ``on_request`` is called with each request's record, on the thread that will answer it, before it is answered; a Response
     it returns is sent in place of the simulator's own. ``models`` replaces what a provider lists, by provider.
     ``idle_timeout`` and ``read_timeout`` (seconds), ``max_body`` (bytes) bound what one connection may take.
 
-    All methods may be called from any thread. ConfigurationError for a script that cannot be used, and for ``tls`` where the
+    All methods may be called from any thread. ConfigurationError for files that cannot be used, and for ``tls`` where the
     extra it needs is not installed; OSError when the port is taken or the log cannot be written.
     """
 
@@ -57,6 +61,10 @@ class Simulator:
         seed: int = 0,
         *,
         script: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        answers: str | os.PathLike[str] | Mapping[Any, Any] | None = None,
+        replay: str | os.PathLike[str] | None = None,
+        replay_else: str = "refuse",
+        recorded: str | os.PathLike[str] | None = None,
         log: str | os.PathLike[str] | None = None,
         tls: bool = False,
         on_request: Callable[[RequestRecord], Response | None] | None = None,
@@ -67,6 +75,7 @@ class Simulator:
     ) -> None:
         self._port = port
         self._script: Script | None = None if script is None else load_script(script)
+        self._sources = Sources(answers, replay, replay_else, recorded)
         self._tls = tls
         self._certificate: Certificate | None = None
         self._max_body, self._idle_timeout, self._read_timeout = max_body, idle_timeout, read_timeout
@@ -76,6 +85,7 @@ class Simulator:
         self._answering = Answering(
             self._log,
             self._script,
+            self._sources,
             keys=keys,
             latency=latency,
             seed=seed,
@@ -90,7 +100,7 @@ class Simulator:
         self._listener: Listener | None = None
 
     def start(self) -> Self:
-        """Binds the port and serves from threads of its own; returns itself. A simulator starts once."""
+        """Binds the port and serves from threads of its own; returns itself. RuntimeError when it was started before."""
         if self._listener is not None:
             raise RuntimeError("the simulator was started before; make a new one")
         try:
@@ -151,6 +161,11 @@ class Simulator:
         if provider_type not in BASES:
             raise ValueError(f"type {provider_type!r} is not simulated; use one of {', '.join(BASES)}")
         return self.root + BASES[provider_type]
+
+    @property
+    def recorded(self) -> dict[str, tuple[str, str]]:
+        """Each recorded exchange by its name: the type that asks for it, and its ``base_url``."""
+        return self._sources.bases(self.root)
 
     @property
     def requests(self) -> list[RequestRecord]:

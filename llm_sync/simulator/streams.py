@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_PATHS = ("converse-stream", "invoke-with-response-stream")
-_QUERY = ("stream", "stream_options", "include_obfuscation")
+_PATHS = ("converse-stream", "invoke-with-response-stream", "serverstreamingpredict")
+_QUERY = ("stream", "stream_options", "include_obfuscation", "starting_after")
 _BODY = ("stream", "background", "deferred")
-_BODY_OPTIONS = ("stream_options", "streamOptions")
+_BODY_OPTIONS = ("stream_options", "streamOptions", "partial_images", "stream_format")
 
 
-def stream_switch(path: str, query: Mapping[str, str], payload: Any) -> str | None:
+def stream_switch(path: str, query: Mapping[str, str], headers: Mapping[str, str], payload: Any) -> str | None:
     """The first switch found, named for a message, or None.
 
     Anything but a literal false or null turns ``stream`` on: some servers read "true", 1 or "on" as true.
@@ -23,6 +23,8 @@ def stream_switch(path: str, query: Mapping[str, str], payload: Any) -> str | No
         name = key.lower()
         if (name in ("alt", "$alt") and "sse" in value.lower()) or (name in _QUERY and value.lower() not in ("", "false", "0")):
             return f"the query parameter {key}"
+    if "text/event-stream" in headers.get("accept", "").lower():
+        return "the header Accept"
     if isinstance(payload, dict):
         for key in _BODY:
             if payload.get(key) is not None and payload[key] is not False:
@@ -30,4 +32,21 @@ def stream_switch(path: str, query: Mapping[str, str], payload: Any) -> str | No
         for key in _BODY_OPTIONS:
             if payload.get(key) is not None:
                 return key
+        return _in_tools(payload)
     return None
+
+
+def _in_tools(payload: Mapping[str, Any]) -> str | None:
+    """Pictures in pieces, and arguments in pieces; OpenRouter's echo of what it sent, which comes in a stream only."""
+    tools = payload.get("tools")
+    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
+        if isinstance(tool, dict) and tool.get("partial_images"):
+            return f"tools[{index}].partial_images"
+    config: Any = payload.get("toolConfig", payload.get("tool_config"))
+    for name in ("functionCallingConfig", "function_calling_config"):
+        calling = config.get(name) if isinstance(config, dict) else None
+        for key in ("streamFunctionCallArguments", "stream_function_call_arguments"):
+            if isinstance(calling, dict) and calling.get(key):
+                return key
+    debug = payload.get("debug")
+    return "debug.echo_upstream_body" if isinstance(debug, dict) and debug.get("echo_upstream_body") else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import socket
@@ -16,6 +17,7 @@ from requests.utils import select_proxy
 
 from llm_sync import __version__
 from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderError
+from llm_sync.events import log_facts, logger
 from llm_sync.models import Reply
 from llm_sync.transport import kept, tls
 from llm_sync.transport.adapter import PooledSession
@@ -25,6 +27,7 @@ from llm_sync.transport.failures import abandoned, cut_short, stale, timed_out, 
 from llm_sync.transport.kept import Begun, RequestHeads
 from llm_sync.transport.sockets import Exchange
 
+_log = logger("transport")
 _CHUNK = 64 * 1024  # bytes asked for at once
 _MOST_ROUTES = 256  # URLs remembered; a provider has a few, some put the model into the path
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": f"llm-sync/{__version__}"}
@@ -118,6 +121,8 @@ class HTTPClient:
             if isinstance(result, Exception) and stale(result, exchange):
                 exchange.start_afresh()
                 result = self._attempt(session, route, body, headers, exchange)
+            if _log.isEnabledFor(logging.DEBUG):
+                log_facts(_log, "exchange", where=route.where, reused=exchange.reused, elapsed=exchange.elapsed)
             if exchange.let_go():
                 result = abandoned(route.where)
             if isinstance(result, Reply):

@@ -43,12 +43,11 @@ class Script:
     def __init__(self) -> None:
         self.given: dict[str, list[Response]] = {}
         self.listings: list[Response] = []
-        self.look: Callable[[], object] | None = None  # called at each request, before it is answered
+        self.look: Callable[[RequestRecord], object] = lambda record: None  # called when a request has arrived
 
     def __call__(self, record: RequestRecord) -> Response | None:
         """The next one."""
-        if self.look is not None:
-            self.look()
+        self.look(record)
         if record.method == "GET":
             return self.listings.pop(0) if self.listings else None
         given = self.given.get(record.model)

@@ -53,7 +53,7 @@ def test_an_old_file_is_replaced_and_keeps_its_mode(ask: Run, old: Path) -> None
 def test_the_file_appears_only_when_all_answers_are_there(ask: Run, old: Path, script: Any) -> None:
     """A reader sees the old file or the new one, never half of it."""
     seen: list[str] = []
-    script.look = lambda: seen.append(old.read_text())
+    script.look = lambda record: seen.append(old.read_text())
     assert ask("-m", "first/m", "-m", "first/n", "--output", str(old), "hi").status == 0
     assert seen == ["old", "old"]
     assert old.read_text() != "old"
@@ -101,13 +101,13 @@ def test_an_interrupt_leaves_the_old_file(ask: Run, old: Path, monkeypatch: pyte
     """Ctrl-C between two answers: the file of the last run stays, nothing else lies beside it."""
     from llm_sync.cli import generate
 
-    shown = generate._show
+    shown = generate._Run._show
 
     def show(*arguments: object) -> None:
         shown(*arguments)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(generate, "_show", show)
+    monkeypatch.setattr(generate._Run, "_show", show)
     ran = ask("-m", "first/m", "-m", "first/n", "--output", str(old), "hi")
     assert (ran.status, old.read_text(), left(old.parent)) == (130, "old", ["out.txt"])
 
@@ -182,6 +182,7 @@ def test_an_answers_escapes_in_an_error_are_shown_on_a_terminal(
     import sys
 
     monkeypatch.setattr(type(sys.stderr), "isatty", lambda self: True)
+    monkeypatch.setenv("NO_COLOR", "1")
     streams.complain("bad \x1b[31m")
     assert capsys.readouterr().err == "llm-sync: bad ␛[31m\n"
 

@@ -13,7 +13,7 @@ from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.exits import EXIT_CODES
 from llm_sync.cli.parser import parse
 
-COMMANDS = ("generate", "models", "simulate")
+COMMANDS = tuple(command_line.COMMANDS)
 
 
 def refusal(*argv: str) -> str:
@@ -118,9 +118,9 @@ def test_words_apart_are_refused() -> None:
 
 
 @pytest.mark.parametrize("argv", [[], ["-v"]])
-def test_no_command_is_an_error(argv: list[str]) -> None:
-    """A bare call says what to name."""
-    assert refusal(*argv) == "name a command; see 'llm-sync --help'"
+def test_no_command_is_for_the_guide(argv: list[str]) -> None:
+    """A bare call is told what to do next."""
+    assert parse(argv).command is None
 
 
 def test_an_unknown_option_before_the_command() -> None:
@@ -172,7 +172,7 @@ def test_help_stands_alone(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     if name == "generate":
         told = " ".join(text.split())
         assert all(f"{code} {meaning}" in told for code, meaning in EXIT_CODES.items() if code != 10)
-    if name != "models":
+    if name != "completion":
         assert "\nexamples:\n  llm-sync " in text
 
 
@@ -243,8 +243,9 @@ def check_example() -> Callable[[str], None]:
     import shlex
 
     def check(example: str) -> None:
-        words = shlex.split(re.sub(r"[<>]\S+", "", example))
-        first = words.index("llm-sync")
-        parse(words[first + 1 :])
+        for part in example.split("&&"):
+            words = shlex.split(re.sub(r"[<>]\S+", "", part))
+            first = words.index("llm-sync")
+            parse(words[first + 1 :])
 
     return check

@@ -17,11 +17,12 @@ _PACKAGE = Path(llm_sync.__file__).parent
 _FOLDERS = (_PACKAGE / "config" / "llms", _PACKAGE.parent / "config" / "llms")
 EXAMPLES = sorted(next(folder for folder in _FOLDERS if folder.is_dir()).glob("*.yaml"))
 KINDS = ["anthropic", "azure", "default-llms", "gemini", "google-cloud", "local", "openai", "openrouter"]
+USES = ["mixed-concurrency", "production", "research"]
 
 
-def test_there_is_one_for_every_kind() -> None:
-    """A user of any of these services finds a file to start from."""
-    assert set(KINDS) <= {example.stem for example in EXAMPLES}
+def test_there_is_one_for_every_kind_and_use() -> None:
+    """A user of any of these services, and with any of these ends, finds a file to start from; there are no others."""
+    assert {*KINDS, *USES} == {example.stem for example in EXAMPLES}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
@@ -53,5 +54,17 @@ def test_an_example_needs_its_variables_only(example: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_says_what_becomes_of_streaming(example: Path) -> None:
-    """Who copies it learns that nothing is ever streamed."""
-    assert "never streams" in example.read_text("utf-8")
+    """Who copies it learns, before the first key, that nothing is ever streamed and what becomes of the switches."""
+    comment = example.read_text("utf-8").partition("\ndefaults:")[0]
+    assert "llm-sync never streams" in comment
+    assert "streaming switches" in comment
+    assert "stripped, with a warning" in comment
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_commented(example: Path) -> None:
+    """It begins with what it is for, and says something beside its settings."""
+    lines = example.read_text("utf-8").splitlines()
+    assert lines[0].startswith("# ")
+    assert sum("#" in line for line in lines) >= 4
+    assert max(map(len, lines)) <= 130

@@ -119,5 +119,5 @@ def test_keys_are_checked_on_request(load: Load, monkeypatch: pytest.MonkeyPatch
         ["x.yaml:5:", "providers.d.api_key_file:"],
         ["x.yaml:7:", "providers.f.api_key:"],
     ]
-    assert "NO_KEY (x.yaml:4) is not set" in found[2]
+    assert "NO_KEY is not set (set it in the environment" in found[2]
     assert "MARKER" not in "".join(found)

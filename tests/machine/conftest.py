@@ -53,6 +53,7 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "runtime"
     monkeypatch.setenv("LLM_SYNC_RUNTIME_DIR", str(folder))
     monkeypatch.setenv("MACHINE_TEST_KEY", "test-key")
+    monkeypatch.setattr("llm_sync.machine.status._command", [])  # commands that other tests ran in this process say what they are
     return folder
 
 

@@ -43,6 +43,7 @@ def make(open_client: Callable[..., LLMClient]) -> Callable[..., LLMClient]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What happens is told at once."""
     monkeypatch.setattr(status, "INTERVAL_S", 0.001)
+    monkeypatch.setattr(status, "SETTLE_S", 0.001)
 
 
 @pytest.fixture
@@ -71,13 +72,16 @@ def only() -> Running:
     return found
 
 
-def test_a_client_is_shown_from_the_start_on(make: Callable[..., LLMClient], files: Callable[[], list[Path]]) -> None:
+def test_a_client_is_shown_from_the_start_on(
+    make: Callable[..., LLMClient], files: Callable[[], list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With its process's number and its program's name; it has no thread for it yet."""
+    monkeypatch.setattr("sys.argv", ["/opt/bin/nightly", "arg"])
     threads = threading.active_count()
     make()
     found = only()
     assert (found.pid, found.providers) == (os.getpid(), {})
-    assert found.command.split()[0] in ("python", "pytest")
+    assert found.command == "nightly"
     assert threading.active_count() == threads
     (path,) = files()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -304,6 +308,66 @@ def test_a_process_may_call_itself(make: Callable[..., LLMClient], monkeypatch: 
     status.call_process("llm-sync generate")
     make()
     assert only().command == "llm-sync generate"
+
+
+# Several threads
+
+
+class Gate:
+    """Whoever comes first stops here until the test lets it go."""
+
+    def __init__(self) -> None:
+        self.reached, self.go = threading.Event(), threading.Event()
+
+    def pass_through(self) -> None:
+        """Called by who passes."""
+        if not self.reached.is_set():
+            self.reached.set()
+            assert self.go.wait(PATIENCE_S)
+
+
+def test_an_end_while_the_file_is_written_waits_for_it(
+    make: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch, files: Callable[[], list[Path]], soon: Callable[..., None]
+) -> None:
+    """Else the file would appear after it was to be removed, and stay."""
+    gate, write = Gate(), locks.FileLock.write
+    client = make()
+    monkeypatch.setattr(locks.FileLock, "write", lambda self, content: (gate.pass_through(), write(self, content))[1])
+    client.generate("hi")
+    assert gate.reached.wait(PATIENCE_S)
+    ending = threading.Thread(target=client.close)
+    ending.start()
+    ending.join(0.2)
+    gate.go.set()
+    ending.join(PATIENCE_S)
+    soon(lambda: not writers())
+    assert files() == []
+    assert not locks._open.locks
+
+
+def test_two_workers_that_begin_at_once_start_one_thread(make: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two would write in turns."""
+    gate, made = Gate(), []
+
+    class Slow(threading.Thread):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            made.append(options.get("name"))
+            gate.pass_through()
+            super().__init__(*args, **options)
+
+    client = make()
+    file = client._status_file
+    assert file is not None
+    beginning = [threading.Thread(target=file._start) for _ in range(2)]
+    monkeypatch.setattr(status.threading, "Thread", Slow)
+    beginning[0].start()
+    assert gate.reached.wait(PATIENCE_S)
+    beginning[1].start()
+    beginning[1].join(0.2)
+    gate.go.set()
+    for each in beginning:
+        each.join(PATIENCE_S)
+    assert made == ["llm-sync-status"]
 
 
 # Trouble

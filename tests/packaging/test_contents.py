@@ -30,13 +30,17 @@ def metadata(wheel: Path) -> Message:
         return Parser().parsestr(archive.read(f"llm_sync-{llm_sync.__version__}.dist-info/METADATA").decode())
 
 
-def test_the_wheel_holds_the_package_the_examples_and_the_man_page(root: Path, wheel: Path) -> None:
+def test_the_wheel_holds_the_package_the_examples_the_man_page_and_the_completions(root: Path, wheel: Path) -> None:
     """A file added to the package is shipped, one removed is gone, and tests, docs and leftovers stay out."""
     stem = f"llm_sync-{llm_sync.__version__}"
     expected = {
         *files(root, "llm_sync"),
         *(f"llm_sync/{name}" for name in files(root, "config/llms")),
         f"{stem}.data/data/share/man/man1/llm-sync.1",
+        f"{stem}.data/data/share/bash-completion/completions/llm-sync",
+        f"{stem}.data/data/share/zsh/site-functions/_llm-sync",
+        f"{stem}.data/data/share/fish/vendor_completions.d/llm-sync.fish",
+        *(f"llm_sync/cli/completions/llm-sync.{shell}" for shell in ("bash", "zsh", "fish")),
         *(f"{stem}.dist-info/{name}" for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt")),
         f"{stem}.dist-info/licenses/LICENSE",
     }

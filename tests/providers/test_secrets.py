@@ -253,7 +253,7 @@ def test_good_answers_log_no_key(provider: Any, reply: Any, logged: io.StringIO,
     }
     made = provider(kind, reply(body), key=Secret.literal(MARKER), query={"key": MARKER})
     assert made.generate_response(ModelRequest("x", "m")).text == "Hi"
-    assert "POST" in logged.getvalue()
+    assert "payload provider=" in logged.getvalue()
     assert PIECE not in logged.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""A simulator, and a plain HTTP client for it: nothing of llm-sync's own client is used here."""
+"""A simulator, a plain HTTP client for it, and llm-sync's own where the two have to agree."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from llm_sync import LLMClient
+from llm_sync.config import ConfigLoader
 from llm_sync.simulator import Simulator
 
 HEADERS = {
@@ -152,3 +154,19 @@ def shapes() -> Any:
         text_of = staticmethod(text_of)
 
     return Shapes
+
+
+@pytest.fixture
+def client_of() -> Iterator[Callable[..., LLMClient]]:
+    """Makes clients of any simulator: a provider for each dialect, called by its name; nothing is retried unless asked."""
+    opened: list[LLMClient] = []
+
+    def make(simulator: Simulator, **defaults: Any) -> LLMClient:
+        providers = {name: {"type": name, "api_key": "good-key", "base_url": simulator.url(name)} for name in HEADERS}
+        document = {"defaults": {"max_retries": 0, **defaults}, "providers": providers}
+        opened.append(LLMClient(ConfigLoader().load_text(json.dumps(document))))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.close(cancel_pending=True, grace=0)

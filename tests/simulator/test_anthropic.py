@@ -8,6 +8,16 @@ from llm_sync.simulator import Simulator
 
 USER = {"role": "user", "content": "hi"}
 SONNET = "claude-sonnet-4-5"
+THINK = {"type": "enabled", "budget_tokens": 1024}
+TOOL = {"name": "f", "input_schema": {"type": "object"}}
+FORMAT = {"type": "json_schema", "schema": {"type": "object", "properties": {}, "additionalProperties": False}}
+IMAGE = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+CACHED = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
+CALLED = [
+    USER,
+    {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {}}]},
+    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "sunny"}]},
+]
 
 
 def ask(wire, model="claude-haiku-4-5", **payload):
@@ -112,6 +122,29 @@ def test_thinking_comes_first_and_is_billed(wire):
         (SONNET, {"thinking": {"type": "adaptive"}}, "adaptive thinking"),
         ("claude-opus-4-8", {"thinking": {"type": "enabled", "budget_tokens": 1024}}, "not supported"),
         ("claude-haiku-4-5", {"output_config": {"effort": "low"}}, "effort"),
+        ("claude-opus-4-6", {"output_config": {"effort": "xhigh"}}, "Supported levels: high, low, max, medium."),
+        ("claude-opus-4-6", {"output_config": {"effort": "most"}}, "output_config.effort"),
+        ("claude-sonnet-4-6", {"messages": [USER, {"role": "assistant", "content": "So"}]}, "prefill"),
+        (SONNET, {"messages": [USER, {"role": "assistant", "content": "So "}]}, "trailing whitespace"),
+        (SONNET, {"messages": [{"role": "user", "content": [CACHED | {"cache_control": {"type": "forever"}}]}]}, "ephemeral"),
+        (SONNET, {"messages": [{"role": "assistant", "content": [IMAGE]}, USER]}, "not permitted within assistant turns"),
+        (
+            SONNET,
+            {"messages": [{"role": "user", "content": [IMAGE | {"source": IMAGE["source"] | {"detail": 1}}]}]},
+            "Extra inputs",
+        ),
+        (SONNET, {"metadata": {"user": "x"}}, "metadata.user: Extra inputs"),
+        (SONNET, {"service_tier": "fast"}, "service_tier"),
+        (SONNET, {"tools": [TOOL, TOOL]}, "Tool names must be unique"),
+        (SONNET, {"tools": [TOOL], "tool_choice": {"type": "auto", "name": "f"}}, "tool_choice.auto.name: Extra inputs"),
+        (SONNET, {"max_tokens": 3000, "thinking": THINK, "temperature": 0.5}, "may only be set to 1"),
+        (SONNET, {"max_tokens": 3000, "thinking": THINK, "top_p": 0.5}, "`top_p` must be"),
+        (SONNET, {"max_tokens": 3000, "thinking": THINK, "top_k": 5}, "`top_k` must be unset"),
+        (SONNET, {"max_tokens": 3000, "thinking": THINK | {"effort": "low"}}, "thinking.enabled.effort: Extra inputs"),
+        (SONNET, {"max_tokens": 3000, "thinking": THINK | {"display": "all"}}, "thinking.enabled.display"),
+        (SONNET, {"max_tokens": 3000, "thinking": THINK, "messages": CALLED}, "Expected `thinking` or `redacted_thinking`"),
+        ("claude-3-5-haiku-20241022", {"max_tokens": 3000, "thinking": THINK}, "thinking is not supported"),
+        ("claude-3-5-haiku-20241022", {"output_config": {"format": FORMAT}}, "does not support output format"),
         (SONNET, {"messages": [{"role": "user", "content": "x " * 500_000}]}, "prompt is too long: "),
     ],
 )
@@ -203,3 +236,34 @@ def test_listing_is_paged_forward_and_back(connect, shapes):
 def test_listing_refuses_bad_pages(wire, shapes, query, status):
     """Limits out of range and unknown cursors."""
     assert page(wire, shapes, query).status == status
+
+
+def test_thoughts_go_back_with_the_calls_they_led_to(wire):
+    """Then a turn that called a tool may go on thinking."""
+    thought = {"type": "thinking", "thinking": "hm", "signature": "x"}
+    blocks = [thought, *CALLED[1]["content"]]
+    talk = [CALLED[0], {"role": "assistant", "content": blocks}, CALLED[2]]
+    assert ask(wire, SONNET, max_tokens=3000, thinking=THINK, messages=talk).status == 200
+
+
+def test_newer_models_hide_what_they_thought(wire):
+    """Unless a summary is asked for; the block with its signature stays."""
+    hidden = ask(wire, "claude-sonnet-5", thinking={"type": "adaptive"}).body["content"][0]
+    assert (hidden["type"], hidden["thinking"]) == ("thinking", "")
+    assert hidden["signature"]
+    assert ask(wire, "claude-sonnet-5", thinking={"type": "adaptive", "display": "summarized"}).body["content"][0]["thinking"]
+
+
+def test_a_name_misspelt_is_no_model(wire):
+    """A listed name with one word spelt wrong is the mistake it looks like."""
+    assert error_of(ask(wire, "claude-sonet-4-5")) == ("not_found_error", "model: claude-sonet-4-5")
+    assert ask(wire, "claude-nova-6").status == 200
+
+
+def test_system_messages_between_turns_are_a_beta(wire, shapes):
+    """With its header they pass."""
+    talk = [USER, {"role": "system", "content": "Be brief."}]
+    payload = {"max_tokens": 50, "messages": talk}
+    assert ask(wire, messages=talk).status == 400
+    headers = {**shapes.headers["anthropic"], "anthropic-beta": "mid-conversation-system-1"}
+    assert wire.ask("anthropic", payload, headers=headers).status == 200

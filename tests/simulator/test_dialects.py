@@ -204,7 +204,17 @@ def test_unlisted_models_are_served(wire, dialect):
 
 @pytest.mark.parametrize(
     "switch",
-    [{"stream": True}, {"stream": "true"}, {"stream": 1}, {"stream": 0}, {"stream_options": {"include_usage": True}}],
+    [
+        {"stream": True},
+        {"stream": "true"},
+        {"stream": 1},
+        {"stream": 0},
+        {"stream_options": {"include_usage": True}},
+        {"background": True},
+        {"deferred": True},
+        {"partial_images": 2},
+        {"stream_format": "sse"},
+    ],
     ids=str,
 )
 def test_streaming_in_the_body_is_refused_and_counted(simulator, wire, dialect, shapes, switch):
@@ -216,6 +226,30 @@ def test_streaming_in_the_body_is_refused_and_counted(simulator, wire, dialect, 
     assert simulator.requests[0].stream == next(iter(switch))
 
 
+@pytest.mark.parametrize(
+    ("switch", "named"),
+    [
+        ({"tools": [{"type": "image_generation", "partial_images": 1}]}, "tools[0].partial_images"),
+        ({"toolConfig": {"functionCallingConfig": {"streamFunctionCallArguments": True}}}, "streamFunctionCallArguments"),
+        ({"debug": {"echo_upstream_body": True}}, "debug.echo_upstream_body"),
+    ],
+    ids=str,
+)
+def test_streaming_deeper_in_the_body_is_refused_and_counted(simulator, wire, dialect, shapes, switch, named):
+    """Switches that stand within other settings."""
+    got = wire.ask(dialect, shapes.question(dialect) | switch)
+    assert got.status == 400
+    assert simulator.stream_attempts == 1
+    assert simulator.requests[0].stream == named
+
+
+def test_streaming_asked_for_in_accept_is_refused_and_counted(simulator, wire, dialect, shapes):
+    """A client that wants events wants a stream, whatever the body says."""
+    got = wire.ask(dialect, shapes.question(dialect), headers={**shapes.headers[dialect], "Accept": "text/event-stream"})
+    assert got.status == 400
+    assert simulator.stream_attempts == 1
+
+
 def test_stream_false_is_no_attempt(simulator, wire, dialect, shapes):
     """A literal false streams nothing (Gemini knows no such field and refuses it for that)."""
     got = wire.ask(dialect, shapes.question(dialect) | {"stream": False})
@@ -223,7 +257,7 @@ def test_stream_false_is_no_attempt(simulator, wire, dialect, shapes):
     assert simulator.stream_attempts == 0
 
 
-@pytest.mark.parametrize("query", ["alt=sse", "$alt=sse", "stream=true"])
+@pytest.mark.parametrize("query", ["alt=sse", "$alt=sse", "stream=true", "starting_after=3", "include_obfuscation=true"])
 def test_streaming_in_the_query_is_refused_and_counted(simulator, wire, shapes, query):
     """Also where the URL asks for it."""
     got = wire.send(
@@ -243,6 +277,10 @@ def test_streaming_in_the_query_is_refused_and_counted(simulator, wire, shapes, 
         "/gemini/v1beta/models/gemini-2.0-flash%3AstreamGenerateContent",
         "/anthropic/v1/models/claude:streamRawPredict",
         "/anthropic/model/claude/invoke-with-response-stream",
+        "/anthropic/model/claude/converse-stream",
+        "/gemini/v1beta/dynamic/x:streamGenerateContent",
+        "/gemini/v1beta/tunedModels/x:streamGenerateContent",
+        "/openai/v1/responses/resp_1?stream=true",
     ],
 )
 def test_streaming_in_the_path_is_refused_and_counted(simulator, wire, shapes, path):

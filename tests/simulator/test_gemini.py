@@ -6,6 +6,7 @@ import pytest
 
 from llm_sync.simulator import Simulator
 
+HARM = {"category": "HARM_CATEGORY_HATE_SPEECH", "threshold": "BLOCK_NONE"}
 CONTENTS = [{"role": "user", "parts": [{"text": "hi"}]}]
 
 
@@ -101,6 +102,15 @@ def test_gemini_3_signs_its_calls(wire):
         ("gemini-2.0-flash", {"generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}}}, "not enabled"),
         ("gemini-2.5-flash", {"generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}}}, "level is not supported"),
         ("gemini-3-pro-preview", {"generationConfig": {"thinkingConfig": {"thinkingLevel": "MINIMAL"}}}, "MINIMAL"),
+        ("gemini-2.5-pro", {"generationConfig": {"thinkingConfig": {"thinkingBudget": 50_000}}}, "between 128 and 32768"),
+        ("gemini-2.5-flash-lite", {"generationConfig": {"thinkingConfig": {"thinkingBudget": 100}}}, "between 512 and 24576"),
+        ("gemini-2.5-flash", {"generationConfig": {"thinkingConfig": {"thinkingBudget": -2}}}, "The thinking budget -2"),
+        ("gemini-2.5-flash-image", {"generationConfig": {"responseMimeType": "application/json"}}, "JSON mode is not enabled"),
+        ("gemini-2.0-flash", {"generationConfig": {"presencePenalty": 3}}, "presence_penalty"),
+        ("gemini-2.0-flash", {"safetySettings": [{"category": "RUDENESS", "threshold": "OFF"}]}, "(HarmCategory)"),
+        ("gemini-2.0-flash", {"safetySettings": [HARM | {"threshold": "SOME"}]}, "(HarmBlockThreshold)"),
+        ("gemini-2.0-flash", {"safetySettings": [HARM, HARM]}, "is repeated"),
+        ("gemini-2.0-flash", {"safetySettings": [HARM | {"level": 1}]}, 'Unknown name "level"'),
         ("gemini-2.0-flash", {"generationConfig": {"responseJsonSchema": {}}}, "response mime type"),
         (
             "gemini-2.0-flash",
@@ -177,3 +187,28 @@ def test_listing_refuses_bad_pages(wire, shapes, connect):
     with Simulator(models={"gemini": [f"gemini-{n}" for n in range(1200)]}) as simulator:
         big = connect(simulator).send("GET", "/gemini/v1beta/models?pageSize=5000", headers=headers).body
         assert len(big["models"]) == 1000
+
+
+def test_unknown_names_are_told_in_details(wire):
+    """As google.rpc.BadRequest, with the place."""
+    details = ask(wire, config={"max_tokens": 5}).body["error"]["details"]
+    assert details[0]["@type"].endswith("BadRequest")
+    assert details[0]["fieldViolations"][0]["field"] == "generation_config"
+
+
+def test_enums_as_integers_on_request(wire, shapes):
+    """As some clients ask for them."""
+    path = "/gemini/v1beta/models/gemini-2.0-flash:generateContent?$alt=json;enum-encoding=int"
+    got = wire.send("POST", path, shapes.question("gemini"), shapes.headers["gemini"])
+    assert got.body["candidates"][0]["finishReason"] == 1
+
+
+def test_safety_settings_and_budgets_pass(wire):
+    """Good ones."""
+    assert ask(wire, "gemini-2.5-pro", {"thinkingConfig": {"thinkingBudget": -1}}, safetySettings=[HARM]).status == 200
+
+
+def test_a_name_misspelt_is_no_model(wire):
+    """A listed name with one word spelt wrong is the mistake it looks like."""
+    assert ask(wire, "gemini-3.6-flahs").status == 404
+    assert ask(wire, "gemini-9-flash").status == 200

@@ -8,6 +8,11 @@ import pytest
 
 USER = {"role": "user", "content": "hi"}
 STRICT = {"name": "s", "strict": True}
+FUNCTION = {"type": "function", "function": {"name": "f"}}
+MP3 = {"type": "input_file", "file_url": "https://example.com/a.mp3?x=1"}
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+AUDIO = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}}
+JSON_SCHEMA = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
 
 
 def chat(wire, model="gpt-4o-mini", **payload):
@@ -120,7 +125,7 @@ def test_long_prompts_may_be_partly_cached(wire):
         ("gpt-4o", {"n": 0}, 400, "integer_below_min_value", "n"),
         ("gpt-4o", {"seed": 1.5}, 400, "invalid_type", "seed"),
         ("gpt-4o", {"service_tier": ["x"]}, 400, "invalid_value", "service_tier"),
-        ("gpt-4o", {"top_k": 5}, 400, None, None),
+        ("gpt-4o", {"top_k": 5}, 400, "unknown_parameter", "top_k"),
         ("gpt-4o", {"messages": []}, 400, "empty_array", "messages"),
         ("gpt-4o", {"messages": "hi"}, 400, "invalid_type", "messages"),
         ("gpt-4o", {"messages": [{"role": "robot", "content": "x"}]}, 400, "invalid_value", "messages[0].role"),
@@ -130,6 +135,34 @@ def test_long_prompts_may_be_partly_cached(wire):
         ("gpt-4o", {"tool_choice": "required"}, 400, None, "tool_choice"),
         ("gpt-4o", {"messages": [{"role": "user", "content": "x " * 300_000}]}, 400, "context_length_exceeded", "messages"),
         ("gpt-5-pro", {}, 404, None, "model"),
+        ("gpt-4o-mimi", {}, 404, "model_not_found", None),
+        ("gpt-5-chat-latest", {"tools": [FUNCTION]}, 404, None, None),
+        ("gpt-5.1", {"reasoning_effort": "minimal"}, 400, "unsupported_value", "reasoning_effort"),
+        ("gpt-5.6", {"reasoning_effort": "minimal"}, 400, "unsupported_value", "reasoning_effort"),
+        ("o3", {"reasoning_effort": "xhigh"}, 400, "unsupported_value", "reasoning_effort"),
+        ("gpt-5", {"reasoning_effort": "huge"}, 400, "invalid_value", "reasoning_effort"),
+        ("gpt-4o", {"verbosity": "low"}, 400, "unsupported_value", "verbosity"),
+        ("gpt-5", {"verbosity": "chatty"}, 400, "invalid_value", "verbosity"),
+        ("gpt-4o", {"seed": 2**63}, 400, "integer_above_max_value", "seed"),
+        ("gpt-4o", {"metadata": {"a": 1}}, 400, "invalid_type", "metadata.a"),
+        ("gpt-4o", {"metadata": {str(n): "x" for n in range(17)}}, 400, "object_above_max_properties", "metadata"),
+        ("gpt-4o", {"logit_bias": {"50256": 101}}, 400, "invalid_value", "logit_bias"),
+        ("gpt-4o", {"logit_bias": [1]}, 400, "invalid_type", "logit_bias"),
+        ("gpt-4o", {"logprobs": "yes"}, 400, "invalid_type", "logprobs"),
+        ("gpt-4o", {"top_logprobs": 3}, 400, "invalid_value", "top_logprobs"),
+        ("gpt-4o", {"top_logprobs": 21, "logprobs": True}, 400, "integer_above_max_value", "top_logprobs"),
+        ("gpt-4o", {"user": 5}, 400, "invalid_type", "user"),
+        ("gpt-4o", {"store": "yes"}, 400, "invalid_type", "store"),
+        ("gpt-4o", {"modalities": ["text", "audio"]}, 400, "invalid_value", "modalities"),
+        ("gpt-4o", {"parallel_tool_calls": False}, 400, None, "parallel_tool_calls"),
+        ("gpt-4o", {"tools": [FUNCTION] * 129}, 400, "array_above_max_length", "tools"),
+        ("gpt-4o", {"tools": [FUNCTION], "functions": [FUNCTION["function"]]}, 400, None, "functions"),
+        ("gpt-4o", {"functions": [FUNCTION["function"]], "function_call": {"name": "g"}}, 400, None, "function_call"),
+        ("gpt-4", {"response_format": JSON_SCHEMA}, 400, None, "response_format"),
+        ("gpt-3.5-turbo", {"response_format": JSON_SCHEMA}, 400, None, "response_format"),
+        ("gpt-4", {"response_format": {"type": "json_object"}}, 400, None, "response_format"),
+        ("gpt-3.5-turbo", {"messages": [{"role": "user", "content": [IMAGE]}]}, 400, None, "messages[0].content[0].type"),
+        ("gpt-4o", {"messages": [{"role": "user", "content": [AUDIO]}]}, 400, "invalid_value", "messages[0]"),
         ("text-embedding-3-small", {}, 403, None, None),
     ],
 )
@@ -145,6 +178,7 @@ def test_chat_refuses_what_openai_refuses(wire, model, change, status, code, par
     [
         ("ftp://example.com/a.png", "invalid_image_url"),
         ("data:image/bmp;base64,AAAA", "invalid_image_format"),
+        ("https://nowhere.invalid/a.png", "invalid_image_url"),
         ("https://example.com/a.png", None),
         ("data:image/png;base64,AAAA", None),
     ],
@@ -284,6 +318,19 @@ def test_reasoning_models_put_a_reasoning_item_first(wire):
             "input[0].content[0]",
         ),
         ("gpt-5", {"temperature": 0.3}, "unsupported_value", "temperature"),
+        ("gpt-4o", {"max_output_tokens": 20_000}, "integer_above_max_value", "max_output_tokens"),
+        ("gpt-4o", {"max_tool_calls": 0}, "integer_below_min_value", "max_tool_calls"),
+        ("gpt-4o", {"truncation": "some"}, "invalid_value", "truncation"),
+        ("gpt-4o", {"include": ["everything"]}, "invalid_value", "include[0]"),
+        ("gpt-4o", {"metadata": {"a": []}}, "invalid_type", "metadata.a"),
+        ("gpt-4o", {"text": {"verbosity": "high"}}, "unsupported_value", "text.verbosity"),
+        ("gpt-4o", {"instructions": ["x"]}, "invalid_type", "instructions"),
+        ("gpt-5", {"reasoning": "low"}, "invalid_type", "reasoning"),
+        ("gpt-5", {"reasoning": {"level": "low"}}, "unknown_parameter", "reasoning.level"),
+        ("gpt-5", {"reasoning": {"summary": "long"}}, "invalid_value", "reasoning.summary"),
+        ("gpt-4o", {"input": [{"role": "user", "content": [MP3]}]}, "unsupported_file", "input"),
+        ("text-embedding-3-small", {}, "model_not_found", "model"),
+        ("gpt-5-mimi", {}, "model_not_found", "model"),
         ("gpt-4o", {"reasoning": {"effort": "low"}}, "unsupported_parameter", "reasoning.effort"),
         ("gpt-4o", {"previous_response_id": "resp_1"}, "previous_response_not_found", "previous_response_id"),
         ("o1-mini", {}, "model_not_found", "model"),
@@ -309,3 +356,68 @@ def test_function_outputs_need_their_calls(wire):
     assert respond(wire, input=[user, call, output]).status == 200
     assert respond(wire, input=[user, call]).status == 400
     assert respond(wire, input=[user, output]).status == 400
+
+
+def test_log_probabilities_on_request(wire):
+    """Each token with its likeliest rivals; together the tokens are the text."""
+    choice = chat(wire, logprobs=True, top_logprobs=2).body["choices"][0]
+    entries = choice["logprobs"]["content"]
+    assert "".join(entry["token"] for entry in entries) == choice["message"]["content"]
+    assert all(len(entry["top_logprobs"]) == 2 and entry["logprob"] <= 0 for entry in entries)
+
+
+def test_functions_in_the_old_way(wire):
+    """One call without an id, and words of their own for how it ended."""
+    function = {"name": "f", "parameters": {"type": "object", "properties": {"n": {"type": "integer"}}}}
+    choice = chat(wire, functions=[function], function_call={"name": "f"}).body["choices"][0]
+    assert choice["message"]["function_call"]["name"] == "f"
+    assert isinstance(json.loads(choice["message"]["function_call"]["arguments"])["n"], int)
+    assert (choice["message"]["content"], choice["finish_reason"]) == (None, "stop")
+    assert "function_call" not in chat(wire, functions=[function]).body["choices"][0]["message"]
+
+
+def test_settings_are_echoed_as_they_were_sent(wire):
+    """Zero is zero, and decimals are decimals."""
+    body = respond(wire, temperature=0, top_p=0.5, max_tool_calls=3).body
+    assert (body["temperature"], body["top_p"], body["max_tool_calls"]) == (0.0, 0.5, 3)
+    assert isinstance(body["temperature"], float)
+
+
+def test_newer_models_say_which_message_is_the_last(wire):
+    """``phase``; and reasoning gives a summary and its encrypted form when asked for."""
+    asked = {"reasoning": {"effort": "low", "summary": "auto"}, "include": ["reasoning.encrypted_content"]}
+    reasoning, message = respond(wire, model="gpt-5.5", **asked).body["output"]
+    assert message["phase"] == "final_answer"
+    assert reasoning["summary"][0]["type"] == "summary_text"
+    assert reasoning["encrypted_content"]
+    assert "phase" not in respond(wire).body["output"][0]
+
+
+def test_what_tools_of_its_own_leave_behind_is_taken(wire):
+    """Items of kinds the simulator does not make itself pass through a conversation; a hosted tool may be chosen."""
+    items = [{"role": "user", "content": "hi"}, {"type": "web_search_call", "id": "ws_1"}, {"type": "reasoning", "summary": []}]
+    assert respond(wire, input=items).status == 200
+    assert respond(wire, tools=[{"type": "web_search"}], tool_choice={"type": "web_search"}).status == 200
+
+
+def test_stored_responses_are_not_kept(wire, shapes):
+    """Nothing is stored: 404, and asking for its stream is counted as that."""
+    got = wire.send("GET", "/openai/v1/responses/resp_1", headers=shapes.headers["openai"])
+    assert (got.status, got.body["error"]["message"]) == (404, "Response with id 'resp_1' not found.")
+
+
+@pytest.mark.parametrize(("model", "shown"), [("grok-4", False), ("grok-3-mini", True), ("deepseek-reasoner", True)])
+def test_models_of_compatible_servers_think_in_their_own_way(wire, model, shown):
+    """xAI bills thoughts beside the completion, DeepSeek within; the client counts both alike."""
+    body = chat(wire, model=model, temperature=0.5).body
+    usage, message = body["usage"], body["choices"][0]["message"]
+    thought = usage["completion_tokens_details"]["reasoning_tokens"]
+    beside = usage["total_tokens"] - usage["prompt_tokens"] - usage["completion_tokens"]
+    assert thought > 0
+    assert beside == (thought if model.startswith("grok") else 0)
+    assert bool(message.get("reasoning_content")) is shown
+
+
+def test_efforts_of_models_that_are_not_openais_pass(wire):
+    """What another server's model takes is not known here."""
+    assert chat(wire, model="qwen3-32b", reasoning_effort="low", verbosity="low").status == 200

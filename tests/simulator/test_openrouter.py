@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 USER = {"role": "user", "content": "hi"}
@@ -90,3 +92,24 @@ def test_keys(wire, shapes):
     assert wire.send("GET", "/openrouter/api/v1/key").status == 401
     assert wire.send("GET", "/openrouter/api/v1/key", headers=shapes.headers["openrouter"]).status == 200
     assert wire.send("POST", "/openrouter/v1/chat/completions", payload, shapes.headers["openrouter"]).status == 404
+
+
+def test_what_the_upstream_refuses_is_handed_on(wire):
+    """Its error stands as a text in metadata."""
+    error = ask(wire, max_tokens=5).body["error"]
+    assert (error["message"], error["metadata"]["provider_name"]) == ("Provider returned error", "OpenAI")
+    assert json.loads(error["metadata"]["raw"])["error"]["code"] == "integer_below_min_value"
+
+
+def test_the_first_model_there_is_answers(wire):
+    """``models`` are what to fall back on."""
+    assert ask(wire, "x/no-such", models=["y/no-such", "openai/gpt-4o"]).body["model"] == "openai/gpt-4o"
+    assert ask(wire, "", models=["openai/gpt-4o"]).body["model"] == "openai/gpt-4o"
+    assert ask(wire, "x/no-such", models=["y/no-such", 5]).status == 404
+
+
+def test_tools_of_its_own_and_other_parts_pass(wire):
+    """What other upstreams take is not looked at."""
+    video = {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}}
+    assert ask(wire, tools=[{"type": "openrouter:web_search"}]).status == 200
+    assert ask(wire, "google/gemini-2.5-flash", messages=[{"role": "user", "content": [video], "extra": 1}]).status == 200

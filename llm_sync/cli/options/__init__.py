@@ -1,12 +1,20 @@
 """The options of each command, one file per command, and here those that several share.
 
 Imports the standard library only: help, man page and completions are made from it. A command's file has ``add(parser)``.
+What the shared ones mean is read in one place each: ``request`` and ``attempts`` in request.py, ``configuration``,
+``sending`` and --config-dir in client.py, what stands ``everywhere`` in run.py.
 """
 
 from __future__ import annotations
 
-from llm_sync.cli.arguments import Parser
+import argparse
+
+from llm_sync.cli.arguments import ABOVE_0, COUNT, SECONDS, WHOLE, Parser, above, between, nonempty, setting, text, visible
 from llm_sync.cli.exits import EXIT_CODES
+
+TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def statuses(*never: int) -> str:
@@ -14,10 +22,46 @@ def statuses(*never: int) -> str:
     return "\n".join(["exit status:", *(f"  {code:<3}  {text}" for code, text in EXIT_CODES.items() if code not in never)])
 
 
-def verbosity(parser: Parser, name: str) -> None:
-    """``-v``, counted under ``name``."""
-    parser.add_argument(
-        "-v", "--verbose", dest=name, action="count", default=0, help="say what requests go through; twice: every step of it"
+def everywhere(parser: Parser, *, after: bool = False, shown: bool = True) -> None:
+    """The options that may stand before a command and ``after`` it, where a second ``-v`` adds to the first.
+
+    After it they change nothing when they are absent, whatever was given before it.
+    """
+    group = parser.add_argument_group("global options") if after else parser
+
+    def add(*names: str, default: Any = None, **more: Any) -> None:
+        action = group.add_argument(*names, default=argparse.SUPPRESS if after else default, **more)
+        action.help = action.help if shown else argparse.SUPPRESS
+        action.repeated = after  # type: ignore[attr-defined]  # for the usage line, which leaves it out
+
+    add(
+        "--config-dir",
+        type=visible,
+        metavar="DIR",
+        help="look for named configurations in DIR alone ($LLM_SYNC_CONFIG_DIR, ./config/llms and the user's own folder)",
+    )
+    add(
+        "-v",
+        "--verbose",
+        dest="verbose_too" if after else "verbose",
+        action="count",
+        default=0,
+        help="say what requests go through; twice: every step of it",
+    )
+    add("--debug", action="store_true", default=False, help="the same as -vv")
+    add("-q", "--quiet", action="store_true", default=False, help="say nothing but what fails; show no progress")
+    add("--log-json", action="store_true", default=False, help="write messages as JSON, one object a line")
+    add(
+        "--log-content",
+        action="store_true",
+        default=False,
+        help="log prompts and answers too, which are private, and otherwise never logged",
+    )
+    add(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="colour messages and headings: auto on a terminal, unless $NO_COLOR is set",
     )
 
 
@@ -26,12 +70,73 @@ def configuration(parser: Parser) -> None:
     group = parser.add_argument_group("configuration")
     group.add_argument(
         "--config",
+        type=visible,
         metavar="NAME|PATH",
         help="a file if it has a slash or ends in .yaml or .yml, else a name in the configuration folders "
         "($LLM_SYNC_CONFIG, else default-llms)",
     )
+
+
+def request(parser: Parser) -> None:
+    """What a request carries beside its prompt."""
+    group = parser.add_argument_group("request")
+    system = group.add_mutually_exclusive_group()
+    system.add_argument("--system", type=text, metavar="TEXT", help="the system prompt")
+    system.add_argument("--system-file", metavar="FILE", help="read the system prompt from FILE")
     group.add_argument(
-        "--config-dir",
-        metavar="DIR",
-        help="look for named configurations in DIR alone ($LLM_SYNC_CONFIG_DIR, ./config/llms and the user's own folder)",
+        "--image",
+        action="append",
+        type=nonempty,
+        metavar="FILE|URL",
+        help="put a picture beside the prompt: PNG, JPEG, GIF or WebP; may be repeated",
+    )
+    group.add_argument(
+        "--schema",
+        metavar="FILE",
+        help="ask for an answer that fits the JSON Schema in FILE, check it, and print the object it is",
+    )
+    group.add_argument("--temperature", type=between(0, 2), metavar="T", help="sampling temperature, 0 to 2")
+    group.add_argument("--top-p", type=between(0, 1), metavar="P", help="nucleus sampling, 0 to 1")
+    group.add_argument("--max-tokens", type=ABOVE_0, metavar="N", help="cut the answer after N tokens")
+    group.add_argument("--stop", action="append", type=nonempty, metavar="TEXT", help="stop before TEXT; may be repeated")
+    group.add_argument("--seed", type=WHOLE, metavar="N", help="ask for a repeatable answer, where the provider can")
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=setting,
+        dest="settings",
+        metavar="KEY=VALUE",
+        help="send a parameter of the provider's own, such as top_k=40 or a.b=1, which is the same as a={b: 1}; may be repeated",
+    )
+
+
+def attempts(parser: Parser) -> None:
+    """How long and how often to try."""
+    group = parser.add_argument_group("time and retries")
+    group.add_argument("--timeout", type=SECONDS, metavar="SECONDS", help="give one attempt SECONDS, connecting included (120)")
+    group.add_argument("--deadline", type=SECONDS, metavar="SECONDS", help="give a request SECONDS in all, waits included (600)")
+    group.add_argument("--max-retries", type=COUNT, metavar="N", help="try again up to N times (3)")
+
+
+def sending(parser: Parser) -> None:
+    """How requests are sent beside each other, and what is refused."""
+    group = parser.add_argument_group("sending")
+    group.add_argument(
+        "--concurrency", type=between(1, 1000, int), metavar="N", help="send each provider up to N requests at once (1)"
+    )
+    group.add_argument(
+        "--requests-per-minute", type=above(0, 1e9), metavar="N", help="send each provider at most N attempts a minute (no limit)"
+    )
+    group.add_argument(
+        "--machine-wide",
+        action="store_const",
+        const=True,
+        help="send a provider no more at once, from all your processes on this machine together, than one may have in flight; "
+        "in the order of asking",
+    )
+    group.add_argument("--fail-fast", action="store_true", help="send nothing more once a request has failed")
+    group.add_argument("--strict", action="store_true", help="refuse what would be adjusted, and truncated answers")
+    group.add_argument(
+        "--strict-streaming", action="store_true", help="refuse streaming switches instead of leaving them out with a warning"
     )

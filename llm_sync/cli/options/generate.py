@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import ABOVE_0, COUNT, SECONDS, WHOLE, Parser, between, nonempty, text, visible
+from llm_sync.cli.arguments import Parser, text, visible
 
 _EXAMPLES = """\
 examples:
@@ -13,6 +13,8 @@ examples:
     --system "Review this change"
   llm-sync generate "Why?" \\
     -m openai/gpt-4o -m gemini/MODEL
+  llm-sync generate --image cat.png \\
+    "What is this?"
 """
 
 
@@ -38,22 +40,17 @@ def add(parser: Parser) -> None:
     )
     source = parser.add_argument_group("input and output")
     source.add_argument("--input", metavar="FILE", help="read the prompt from FILE, or from standard input for -")
+    source.add_argument(
+        "--messages",
+        metavar="FILE",
+        help="go on with the conversation in FILE (- for standard input): a JSON list of objects with role and content",
+    )
     source.add_argument("--output", metavar="FILE", help="write the answers to FILE, which appears when all are there")
+    source.add_argument(
+        "--append", action="store_true", help="add the answers to --output FILE instead, whole lines, beside other processes"
+    )
     source.add_argument("--json", action="store_true", help="print one JSON object an answer (or failed request) and line")
-    request = parser.add_argument_group("request")
-    request.add_argument("--system", type=text, metavar="TEXT", help="the system prompt")
-    request.add_argument("--temperature", type=between(0, 2), metavar="T", help="sampling temperature, 0 to 2")
-    request.add_argument("--top-p", type=between(0, 1), metavar="P", help="nucleus sampling, 0 to 1")
-    request.add_argument("--max-tokens", type=ABOVE_0, metavar="N", help="cut the answer after N tokens")
-    request.add_argument("--stop", action="append", type=nonempty, metavar="TEXT", help="stop before TEXT; may be repeated")
-    request.add_argument("--seed", type=WHOLE, metavar="N", help="ask for a repeatable answer, where the provider can")
-    request.add_argument("--strict", action="store_true", help="refuse what would be adjusted, and truncated answers")
-    attempts = parser.add_argument_group("time and retries")
-    attempts.add_argument(
-        "--timeout", type=SECONDS, metavar="SECONDS", help="give one attempt SECONDS, connecting included (120)"
-    )
-    attempts.add_argument(
-        "--deadline", type=SECONDS, metavar="SECONDS", help="give a request SECONDS in all, waits included (600)"
-    )
-    attempts.add_argument("--max-retries", type=COUNT, metavar="N", help="try again up to N times (3)")
+    options.request(parser)
+    options.attempts(parser)
+    options.sending(parser)
     parser.epilog = f"{_EXAMPLES}\n{options.statuses(10)}"

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from llm_sync.simulator.answers import split
 from llm_sync.simulator.behaviour.refusals import said
+from llm_sync.simulator.tokens import split
 
 Body = dict[str, Any]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from llm_sync.simulator.answers import count
 from llm_sync.simulator.behaviour.anatomy import Anatomy, Body, cut_text, frame
 from llm_sync.simulator.behaviour.refusals import said
+from llm_sync.simulator.tokens import count
 
 
 class Messages(Anatomy):

@@ -1,4 +1,4 @@
-"""A behaviour script's YAML as plain values, with the line of every field and what is wrong with its form.
+"""A YAML or JSON file as plain values, with the line of every field and what is wrong with its form.
 
 Built from PyYAML's events without recursion: neither depth nor aliases can exhaust anything. Unquoted scalars follow YAML 1.2,
 so that ``1e-3`` is a number and ``on`` a text.
@@ -6,11 +6,13 @@ so that ``1e-3`` is a number and ``on`` a text.
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -68,47 +70,98 @@ class _Unreadable(Exception):
         self.message, self.line, self.hint = message, line, hint
 
 
-def read_document(path: str | os.PathLike[str]) -> Document:
-    """Read a file; what is wrong with it stands in ``problems``."""
-    name = str(os.fspath(path))
-    name = name if name.isprintable() else repr(name)[1:-1]
+def typed(text: str) -> Any:
+    """What a value without quotes is: null, a boolean, a number, or a text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if _NUMBER.fullmatch(text) else str(text)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a file is: ``name`` for messages, how much it may say, and what becomes of a value that has no quotes."""
+
+    name: str = "a script"
+    most_bytes: int = MOST_BYTES
+    most_values: int = MOST_VALUES
+    scalar: Callable[[str], Any] = typed
+
+
+def read_document(path: str | os.PathLike[str], form: Form = Form()) -> Document:
+    """Read a file, as JSON where its name says so; what is wrong with it stands in ``problems``."""
+    name = printable(path)
     document = Document(name)
     try:
         with open(path, "rb") as stream:
-            content = stream.read(MOST_BYTES + 1)
+            content = stream.read(form.most_bytes + 1)
     except FileNotFoundError:
         document.problems.append(Problem("there is no such file", file=name))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not a file name"
         document.problems.append(Problem(f"cannot be read: {reason}", file=name))
     else:
-        parse_document(content, document)
+        parse_document(content, document, form)
     return document
 
 
-def parse_document(content: bytes, document: Document) -> None:
+def parse_document(content: bytes, document: Document, form: Form = Form()) -> None:
     """Fill ``document`` from the content of its file."""
     try:
-        _Builder(document).build(_text(content))
+        text = _text(content, form)
+        if document.file.lower().endswith(".json"):
+            document.value = _json(text, document, form)
+        else:
+            _Builder(document, form).build(text)
     except _Unreadable as wrong:
         document.value = None
         document.problems.append(Problem(wrong.message, file=document.file, line=wrong.line, hint=wrong.hint))
 
 
-def _text(content: bytes) -> str:
-    if len(content) > MOST_BYTES:
-        raise _Unreadable("the file is over 1 MiB", hint="a script is a few kilobytes: is this the right file?")
+def printable(path: str | os.PathLike[str]) -> str:
+    """A file's name for messages."""
+    name = os.fspath(path)
+    return name if name.isprintable() else repr(name)[1:-1]
+
+
+def _text(content: bytes, form: Form) -> str:
+    if len(content) > form.most_bytes:
+        raise _Unreadable(f"the file is over {form.most_bytes >> 20} MiB", hint=f"is this {form.name}?")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _Unreadable("the file is not UTF-8", content.count(b"\n", 0, error.start) + 1, "save it as UTF-8") from None
 
 
+def _json(text: str, document: Document, form: Form) -> Any:
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        for name, times in Counter(name for name, _ in pairs).items() if len(found) < len(pairs) else ():
+            if times > 1:
+                message = f"the key {shown(name)} is written {times} times in one object"
+                document.problems.append(Problem(message, file=document.file, hint="keep one of them"))
+        return found
+
+    def constant(name: str) -> NoReturn:
+        raise _Unreadable(f"{name} is not JSON")
+
+    try:
+        return json.loads(
+            text, object_pairs_hook=members, parse_int=form.scalar, parse_float=form.scalar, parse_constant=constant
+        )
+    except json.JSONDecodeError as error:
+        raise _Unreadable(f"not JSON: {error.msg}", error.lineno) from None
+    except RecursionError:
+        raise _Unreadable("the file is nested too deeply") from None
+
+
 class _Builder:
     """Puts the events of one file together."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, form: Form) -> None:
         self._document = document
+        self._form = form
         self._stack: list[_Node] = []
         self._anchors: dict[str, _Node] = {}
 
@@ -122,7 +175,7 @@ class _Builder:
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if documents > 1:
-                        raise _Unreadable("a second document begins here (---)", line, "one file holds one script")
+                        raise _Unreadable("a second document begins here (---)", line, "one file holds one document")
                 elif isinstance(event, yaml.NodeEvent):
                     self._begin(event, line)
                 elif isinstance(event, yaml.CollectionEndEvent):
@@ -150,7 +203,7 @@ class _Builder:
             raise _Unreadable(f"the tag {shown(event.tag)} is not allowed", line, "leave it out; quotes make a value text")
         if isinstance(event, yaml.ScalarEvent):
             plain = event.style is None or event.style == ""
-            self._place(_Node(_scalar(event.value) if plain else event.value, path, event.anchor), line)
+            self._place(_Node(self._form.scalar(event.value) if plain else event.value, path, event.anchor), line)
         else:
             empty: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
             self._stack.append(_Node(empty, path, event.anchor))
@@ -186,17 +239,9 @@ class _Builder:
             parent.value.append(node.value)
         else:
             parent.value[parent.key], parent.key = node.value, None
-        if sum(each.size for each in self._stack) > MOST_VALUES:
-            raise _Unreadable(f"the file says more than {MOST_VALUES} values", line, "are aliases nested in aliases?")
+        if sum(each.size for each in self._stack) > self._form.most_values:
+            raise _Unreadable(f"the file says more than {self._form.most_values} values", line, "are aliases nested in aliases?")
 
     def _within(self, depth: int, line: int) -> None:
         if len(self._stack) + depth > MOST_DEPTH:
             raise _Unreadable(f"the file is nested more than {MOST_DEPTH} deep", line, "are aliases nested in aliases?")
-
-
-def _scalar(text: str) -> Any:
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    return float(text) if _NUMBER.fullmatch(text) else text

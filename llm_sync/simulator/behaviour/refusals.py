@@ -171,8 +171,12 @@ def refusal(
     wait: float | None = None,
     forms: Iterable[str] = (),
     standing: Standing = _NO_LIMIT,
+    status: int | None = None,
 ) -> Response:
-    """The error ``word`` from the dialect called ``name``; ``wait`` (seconds) is told in ``forms``, unless it is None."""
+    """The error ``word`` from the dialect called ``name``; ``wait`` (seconds) is told in ``forms``, unless it is None.
+
+    ``status`` replaces the usual one.
+    """
     found = said(word, name)
     text = found.message.format(model=model or "the model") if message is None else message
     headers: dict[str, str] = {} if found.retry is None else {"x-should-retry": "true" if found.retry else "false"}
@@ -184,7 +188,7 @@ def refusal(
         headers |= hint.headers(wait or 0.0, standing)
         members = _merged(members, hint.members(wait or 0.0, standing))
         text += hint.message.format(wait=go_duration(wait or 0.0))
-    return with_members(dialect.error(found.status, text), members, headers)
+    return with_members(dialect.error(found.status if status is None else status, text), members, headers)
 
 
 def with_members(response: Response, members: Mapping[str, Any], headers: Mapping[str, str]) -> Response:

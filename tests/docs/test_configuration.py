@@ -1,24 +1,22 @@
-"""docs/configuration.md beside the code: every key, place and default it names is so, and every example in it loads."""
+"""docs/configuration.md beside the code: every key, place and default it names is so. test_pages.py runs its examples."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from docs_world import ROOT  # type: ignore[import-not-found]
 
-from llm_sync.config import ConfigLoader, ConfigValidator, LLMConfig, ModelEntry, ProviderConfig, RequestDefaults
+from llm_sync.config import ConfigLoader, LLMConfig, ModelEntry, ProviderConfig, RequestDefaults
 from llm_sync.config.schema import SCHEMA
-from llm_sync.errors import ConfigurationError
 from llm_sync.models import AttemptOptions
 from llm_sync.providers.factory import ProviderFactory
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "configuration.md").read_text("utf-8")
 
 ANY_LEVEL = frozenset({"defaults", "provider", "default_params", "model"})
@@ -38,15 +36,8 @@ class Row(NamedTuple):
     where: str
     kind: str
     default: str
+    example: str
     meaning: str
-
-
-class Block(NamedTuple):
-    """One fenced YAML block: ``mark`` is what follows ``yaml`` on its fence, ``place`` file and line."""
-
-    place: str
-    mark: str
-    text: str
 
 
 def _levels(rules: Mapping[str, Any], place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -72,7 +63,9 @@ def _schema_keys() -> dict[str, dict[str, Mapping[str, Any]]]:
 
 
 def _rows() -> list[Row]:
-    tables = re.findall(r"^\| key \| where \| type \| default \| meaning \|\n\|[-|]+\|\n((?:\|.*\|\n)+)", PAGE, re.MULTILINE)
+    tables = re.findall(
+        r"^\| key \| where \| type \| default \| example \| meaning \|\n\|[-|]+\|\n((?:\|.*\|\n)+)", PAGE, re.MULTILINE
+    )
     lines = [line for table in tables for line in table.splitlines()]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return [Row(key.strip("`"), *rest) for key, *rest in cells]
@@ -89,21 +82,9 @@ def _code_defaults() -> dict[str, Any]:
     return found
 
 
-def _blocks(path: Path) -> list[Block]:
-    text = path.read_text("utf-8")
-    found = re.finditer(r"^```yaml *(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [Block(f"{path.name}:{text.count(chr(10), 0, block.start()) + 1}", block[1], block[2]) for block in found]
-
-
 KEYS = _schema_keys()
 ROWS = _rows()
 DEFAULTS = _code_defaults()
-BLOCKS = [*_blocks(ROOT / "docs" / "configuration.md"), *_blocks(ROOT / "README.md")]
-
-
-def _complete(block: Block) -> str:
-    """The block as a file: a fragment holds entries of ``providers``."""
-    return "providers:\n" + textwrap.indent(block.text, "  ") if block.mark == "fragment" else block.text
 
 
 @pytest.mark.parametrize("key", sorted(KEYS))
@@ -154,28 +135,56 @@ def test_no_switch_is_called_otherwise(row: Row) -> None:
             assert 0 < rule["min"] < 1
 
 
-@pytest.mark.parametrize("block", [block for block in BLOCKS if block.mark != "wrong"], ids=lambda block: block.place)
-def test_an_example_loads(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is valid as it stands (a fragment under ``providers:``), for the known dialects too, and nothing is stripped."""
-    assert block.mark in ("", "fragment")
-    for variable in re.findall(r"\$\{(\w+)", block.text):
-        monkeypatch.delenv(variable, raising=False)
-    config = ConfigLoader().load_text(_complete(block))
-    assert ConfigValidator(ProviderFactory.types()).validate_config(config) == []
+# What must stand beside an example to make a whole file: place -> the file around it.
+AROUND: dict[str, Callable[[str, Any], dict[str, Any]]] = {
+    "top": lambda key, value: {"providers": {"openai": {}}, key: value},
+    "defaults": lambda key, value: {"defaults": {key: value}, "providers": {"openai": {}}},
+    "provider": lambda key, value: {"providers": {"openai": {**_BESIDE.get(key, {}), key: value}}},
+    "default_params": lambda key, value: {"providers": {"openai": {"default_params": {key: value}}}},
+    "model": lambda key, value: {"providers": {"openai": {"models": [{"name": "m", key: value}]}}},
+    "auth": lambda key, value: {"providers": {"openai": {"auth": {"header": "X-Key", key: value}}}},
+    "pricing": lambda key, value: {
+        "providers": {"openai": {"models": [{"name": "m", "pricing": {"input": 1, "output": 1, key: value}}]}}
+    },
+}
+_BESIDE = {key: {"type": "gemini", "auth": "google-cloud", "project": "p"} for key in ("project", "location")}
+
+
+@pytest.mark.parametrize(
+    ("row", "place"),
+    [pytest.param(row, place, id=f"{row.key}-{place}") for row in ROWS for place in sorted(KEYS.get(row.key, {"top": None}))],
+)
+def test_an_example_works_wherever_the_key_may_stand(row: Row, place: str, tmp_path: Path) -> None:
+    """It loads without a problem or a warning, and is not what holds anyway."""
+    (tmp_path / "company.pem").touch()  # the file that the example of ca_bundle names
+    assert row.example.startswith("`")
+    value = yaml.safe_load(row.example.strip("`"))
+    file = tmp_path / "llms.yaml"
+    file.write_text(yaml.safe_dump(AROUND[place](row.key, value)), encoding="utf-8")
+    config = ConfigLoader(known_types=ProviderFactory.types_for).load_config(file)
     assert config.warnings == ()
+    assert row.example != row.default
 
 
-def test_there_are_complete_examples() -> None:
-    """Page and README each show a whole file."""
-    whole = {block.place.partition(":")[0] for block in BLOCKS if block.mark == "" and "\nproviders:" in block.text}
-    assert whole == {"configuration.md", "README.md"}
+SECTIONS = dict(
+    re.findall(
+        r"^### ([^\n]+)\n(.*?)(?=^##)",
+        PAGE.split("\n## Provider by provider\n")[1].split("\n## ")[0] + "\n## ",
+        re.MULTILINE | re.DOTALL,
+    )
+)
 
 
-def test_the_problems_shown_are_those_of_the_file_shown() -> None:
-    """The wrong example gives, word for word, what the page says it gives."""
-    (wrong,) = (block for block in BLOCKS if block.mark == "wrong")
-    shown = re.search(r"^```text\n(.*?)\n```$", PAGE, re.MULTILINE | re.DOTALL)
-    assert shown is not None
-    with pytest.raises(ConfigurationError) as caught:
-        ConfigLoader(known_types=ProviderFactory.types_for).load_text(wrong.text, "llms.yaml")
-    assert str(caught.value) == shown[1]
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_provider_s_section_shows_an_entry_and_says_what_becomes_of_streaming(name: str) -> None:
+    """Every one, down to the last compatible server."""
+    assert "```yaml fragment\n" in SECTIONS[name]
+    assert re.search(r"\bStreaming\b", SECTIONS[name])
+
+
+def test_every_dialect_has_a_section() -> None:
+    """An entry of its type, by its name or by ``type``."""
+    shown = "".join(SECTIONS.values())
+    for kind in ProviderFactory.types_for(()):
+        if ProviderFactory.provider_class(kind).__module__.startswith("llm_sync."):  # others are registered by tests
+            assert re.search(rf"^({kind}:|  type: {kind})$", shown, re.MULTILINE), kind

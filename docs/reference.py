@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Writes the reference in docs/python.md from the package's docstrings, which griffe reads without importing anything.
+
+    python docs/reference.py [--check]
+
+With --check nothing is written; the exit status is 1 when the page is not what would be written.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import griffe
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "python.md"
+BEGIN, END = "<!-- docs/reference.py writes from here … -->", "<!-- … to here -->"
+
+# What a reader meets first comes first; whatever else is public follows by its name. Errors have a page of their own.
+ORDER = (
+    "generate",
+    "close",
+    "LLMClient",
+    "ModelRequest",
+    "Message",
+    "ToolCall",
+    "ModelResponse",
+    "Usage",
+    "Adjustment",
+    "ModelListing",
+    "ProviderStatus",
+    "ConfigLoader",
+    "ConfigValidator",
+    "LLMConfig",
+    "ProviderFactory",
+)
+ERRORS = "llm_sync.errors"
+
+
+def public_names(package: griffe.Object) -> dict[str, str]:
+    """Name -> the module it is defined in, from the table in llm_sync/__init__.py."""
+    rooms = package["_ROOMS"].value
+    return {str(name).strip("'\""): str(room).strip("'\"") for room, names in _items(rooms) for name in names.elements}
+
+
+def _items(mapping: griffe.ExprDict) -> Iterator[tuple[griffe.Expr, griffe.ExprTuple]]:
+    return zip(mapping.keys, mapping.values, strict=True)  # type: ignore[arg-type]
+
+
+def reference() -> str:
+    """The whole reference, in Markdown."""
+    package = griffe.load("llm_sync", search_paths=[str(ROOT)], try_relative_path=False)
+    homes = {name: room for name, room in public_names(package).items() if room != ERRORS}
+    names = [name for name in ORDER if name in homes] + sorted(name for name in homes if name not in ORDER)
+    return "\n".join(part for name in names for part in _entry(name, _defined(package, homes[name], name)))
+
+
+def _defined(package: griffe.Object, room: str, name: str) -> griffe.Object:
+    found = package[f"{room.partition('.')[2]}.{name}"]
+    while found.is_alias:  # a package's own public names come from its files
+        found = package[found.target_path.partition(".")[2]]
+    return found
+
+
+def _entry(name: str, found: griffe.Object) -> Iterator[str]:
+    yield f"### {name}\n"
+    if isinstance(found, griffe.Function):
+        yield from _call(f"llm_sync.{name}", found, skip=0)
+        return
+    if "dataclass" in found.labels:
+        yield f"{_text(found)}\n"
+        yield from _fields(found)
+    else:
+        yield from _call(name, found["__init__"] if "__init__" in found.members else None, skip=1)
+        yield f"{_text(found)}\n"
+    for member in sorted(found.members.values(), key=lambda member: member.lineno or 0):
+        if member.name.startswith("_") or not (isinstance(member, griffe.Function) or "property" in member.labels):
+            continue
+        if "property" in member.labels:
+            yield f"#### {name}.{member.name}\n\n{_text(member)}\n"
+        else:
+            yield f"#### {name}.{member.name}()\n"
+            yield from _call(f".{member.name}", member, skip=0 if "staticmethod" in member.labels else 1)
+
+
+def _call(name: str, function: griffe.Object | None, *, skip: int) -> Iterator[str]:
+    """How it is called, then its docstring, unless it is a constructor."""
+    if function is None:
+        yield f"`{name}()`\n"
+        return
+    parts, star = [], False
+    for parameter in list(function.parameters)[skip:]:  # type: ignore[attr-defined]
+        kind = str(parameter.kind.value)
+        if kind == "keyword-only" and not star:
+            parts.append("*")
+        star = star or kind in ("keyword-only", "variadic positional")
+        mark = {"variadic positional": "*", "variadic keyword": "**"}.get(kind, "")
+        default = "" if parameter.default is None or mark else f"={parameter.default}"
+        parts.append(f"{mark}{parameter.name}{default}")
+    back = f" -> {function.returns}" if function.name != "__init__" and function.returns is not None else ""  # type: ignore[attr-defined]
+    yield f"`{name}({', '.join(parts)}){back}`\n"
+    if function.name != "__init__":
+        yield f"{_text(function)}\n"
+
+
+def _fields(found: griffe.Object) -> Iterator[str]:
+    yield "| field | type | default |\n|---|---|---|"
+    for member in sorted(found.members.values(), key=lambda member: member.lineno or 0):
+        if isinstance(member, griffe.Attribute) and member.annotation is not None and not member.name.startswith("_"):
+            kind = str(member.annotation).replace("|", "\\|")
+            yield f"| `{member.name}` | `{kind}` | {_default(member)} |"
+    yield ""
+
+
+def _default(member: griffe.Attribute) -> str:
+    if member.value is None:
+        return "required"
+    factory = re.search(r"default_factory=(\w+)", str(member.value))
+    if factory:
+        return {"dict": "`{}`", "list": "`[]`"}.get(factory[1], f"`{factory[1]}()`")
+    given = re.search(r"^field\(default=([^,)]+)", str(member.value))
+    return f"`{given[1] if given else member.value}`"
+
+
+def _text(found: griffe.Object) -> str:
+    """A docstring as Markdown: code in single backticks, examples in blocks of their own."""
+    if found.docstring is None:
+        raise SystemExit(f"{found.path} has no docstring")
+    text = inspect.cleandoc(found.docstring.value)
+    text = re.sub(r"::\n\n((?:    .*\n?|\n)+)", lambda code: f":\n\n```python\n{inspect.cleandoc(code[1])}\n```\n", text)
+    return text.replace("``", "`").strip() if "```" not in text else text.strip()
+
+
+def page() -> str:
+    """docs/python.md with the reference in its place."""
+    text = PAGE.read_text("utf-8")
+    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
+    return f"{before}{BEGIN}\n\n{reference()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(0 if page() == PAGE.read_text("utf-8") else f"{PAGE} is not what docs/reference.py writes: run it")
+    PAGE.write_text(page(), encoding="utf-8")
+    print(PAGE)

@@ -1,0 +1,88 @@
+"""``llm-sync configs``: every configuration that is found, valid or not, and what is in it."""
+
+from __future__ import annotations
+
+import json
+import os
+from argparse import Namespace
+from typing import Any
+
+from llm_sync.cli import configurations, exits
+from llm_sync.cli.output import Output, opened
+from llm_sync.cli.streams import BOLD, RED
+from llm_sync.config import ConfigLoader, LLMConfig, places
+from llm_sync.config.places import Found
+from llm_sync.errors import ConfigurationError
+
+
+def run(args: Namespace) -> int:
+    """Print them in the order of the search path, return the exit status."""
+    configurations.require_any(args)
+    loader = configurations.loader(args)
+    chosen = _chosen(loader) if os.environ.get(places.CONFIG_VARIABLE) else None
+    with opened(None) as output:
+        folder = None
+        for found in places.available(args.config_dir):
+            outcome: LLMConfig | ConfigurationError
+            try:
+                outcome = loader.load_config(found.path, warn=False)
+            except ConfigurationError as error:
+                outcome = error
+            default = found.path == chosen if chosen else found.name == places.DEFAULT_NAME
+            if args.json:
+                output.write(json.dumps(_record(found, outcome, default=default), ensure_ascii=False))
+                continue
+            if os.path.dirname(found.path) != folder:
+                folder = os.path.dirname(found.path)
+                output.write((f"{folder}:", BOLD))
+            _show(output, found, outcome, default=default)
+    return exits.ANSWERED
+
+
+def _chosen(loader: ConfigLoader) -> str | None:
+    """The file that $LLM_SYNC_CONFIG means."""
+    try:
+        return os.fspath(loader.find())
+    except ConfigurationError:
+        return None
+
+
+def problem_record(problem: Any) -> dict[str, Any]:
+    """A Problem, JSON-ready."""
+    return {name: getattr(problem, name) for name in ("file", "line", "field", "message", "hint")}
+
+
+def _record(found: Found, outcome: LLMConfig | ConfigurationError, *, default: bool) -> dict[str, Any]:
+    valid = isinstance(outcome, LLMConfig)
+    providers = outcome.providers if isinstance(outcome, LLMConfig) else {}
+    return {
+        "name": found.name,
+        "file": found.path,
+        "default": default,
+        "valid": valid,
+        "providers": {
+            name: {"type": provider.type, "models": [model.name for model in provider.models]}
+            for name, provider in providers.items()
+        },
+        "warnings": list(outcome.warnings) if isinstance(outcome, LLMConfig) else [],
+        "problems": [] if isinstance(outcome, LLMConfig) else [problem_record(problem) for problem in outcome.problems],
+    }
+
+
+def _show(output: Output, found: Found, outcome: LLMConfig | ConfigurationError, *, default: bool) -> None:
+    file = os.path.basename(found.path)
+    name = found.name if os.path.splitext(file)[0] == found.name else file
+    mark = "  (used when none is named)" if default else "  (hidden by one of its name above)" if name == file else ""
+    if isinstance(outcome, ConfigurationError):
+        count = len(outcome.problems)
+        told = f"{count} problems" if count != 1 else "a problem"
+        command = f"llm-sync validate {found.name}"
+        output.write(f"  {name}{mark}: ", (told, RED), f", see '{command}'")
+        return
+    output.write(f"  {name}{mark}")
+    for provider, config in outcome.providers.items():
+        kind = "" if config.type == provider else f" ({config.type})"
+        models = ", ".join(model.name for model in config.models) or "any model"
+        output.write_line(f"    {provider}{kind}: {models}")
+    for warning in outcome.warnings:
+        output.write_line(f"    warning: {warning}")

@@ -1,0 +1,44 @@
+"""Loading configurations for commands: with all that is wrong told at once, and a way on for who has none yet."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from typing import TYPE_CHECKING, Any
+
+from llm_sync.config import ConfigLoader, LLMConfig, ProviderConfig, places
+from llm_sync.errors import ConfigurationError
+from llm_sync.providers.factory import ProviderFactory
+
+if TYPE_CHECKING:
+    from llm_sync.providers.base import LLMProvider
+
+
+def loader(args: Namespace) -> ConfigLoader:
+    """The one that looks where the command line says."""
+    return ConfigLoader(args.config_dir, known_types=ProviderFactory.types_for)
+
+
+def load(args: Namespace, name: str | None, *, strict_streaming: bool = False) -> LLMConfig:
+    """The configuration of a name or path, or the default one. Raises ConfigurationError."""
+    if name is None:
+        require_any(args)
+    return loader(args).load_config(name, strict_streaming=strict_streaming)
+
+
+def offline(config: ProviderConfig) -> LLMProvider:
+    """A provider that sends nothing: what its dialect makes of the configuration can be asked without loading the network."""
+    nowhere: Any = None
+    return ProviderFactory.provider_class(config.type)(config, nowhere, nowhere)
+
+
+def require_any(args: Namespace) -> None:
+    """Raise ConfigurationError, with what to do next, when there is no configuration at all; a terminal is offered some."""
+    if os.environ.get(places.CONFIG_VARIABLE) or places.available(args.config_dir):
+        return
+    from llm_sync.cli import guide, init  # most have one
+
+    if init.offered(args.config_dir):
+        return
+    looked = ", ".join(str(folder) for folder in places.search_path(args.config_dir))
+    raise ConfigurationError(f"there is no configuration in {looked}", guidance=f"W{guide.steps(args.config_dir)[1:]}")

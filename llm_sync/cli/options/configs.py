@@ -1,0 +1,21 @@
+"""The options of ``llm-sync configs``."""
+
+from __future__ import annotations
+
+from llm_sync.cli import options
+from llm_sync.cli.arguments import Parser
+
+_EXAMPLES = """\
+A configuration with mistakes is listed too; 'llm-sync validate' tells them.
+
+examples:
+  llm-sync configs
+  llm-sync configs --json | jq .name
+  llm-sync --config-dir ./llms configs
+"""
+
+
+def add(parser: Parser) -> None:
+    """Give the parser the options."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object a configuration and line")
+    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10)}"

@@ -1,0 +1,28 @@
+"""The options of ``llm-sync show``."""
+
+from __future__ import annotations
+
+from llm_sync.cli import options
+from llm_sync.cli.arguments import Parser, visible
+
+_EXAMPLES = """\
+Keys and passwords are never shown. Every value stands with the place it comes from: a line of the file, or the default.
+
+examples:
+  llm-sync show
+  llm-sync show azure
+  llm-sync show --json ./llms.yaml
+"""
+
+
+def add(parser: Parser) -> None:
+    """Give the parser the options."""
+    parser.add_argument(
+        "name",
+        nargs="?",
+        type=visible,
+        metavar="NAME",
+        help="the configuration, as --config of generate takes it ($LLM_SYNC_CONFIG, else default-llms)",
+    )
+    parser.add_argument("--json", action="store_true", help="print it as one JSON object")
+    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10)}"

@@ -1,0 +1,75 @@
+"""Where configurations are looked for, and what is found there. Reads names only, no file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+CONFIG_VARIABLE = "LLM_SYNC_CONFIG"
+FOLDER_VARIABLE = "LLM_SYNC_CONFIG_DIR"
+DEFAULT_NAME = "default-llms"
+SUFFIXES = (".yaml", ".yml")
+
+
+class Found(NamedTuple):
+    """A configuration file. ``name``: what ``load_config`` takes for it, its path where another of its name comes first."""
+
+    name: str
+    path: str
+
+
+def search_path(config_dir: str | os.PathLike[str] | None = None) -> list[Path]:
+    """The folders names are looked for in, whether they exist or not: ``config_dir`` alone, where it is given."""
+    if config_dir is not None:
+        return [Path(config_dir).expanduser()]
+    named = os.environ.get(FOLDER_VARIABLE)
+    return [*([Path(named).expanduser()] if named else []), Path("config", "llms"), *user_folder()]
+
+
+def user_folder() -> list[Path]:
+    """The user's configuration folder; none where the system knows no home."""
+    from platformdirs import user_config_dir
+
+    try:
+        folder = Path(user_config_dir("llm-sync", appauthor=False))
+    except (OSError, RuntimeError):  # no HOME and no account: there is no such folder
+        return []
+    return [folder] if folder.is_absolute() else []
+
+
+def new_folder(config_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Where a folder of configurations is best made: the first of the search path that is not of the current project."""
+    folders = search_path(config_dir)
+    return next((folder for folder in folders if folder.is_absolute() or config_dir is not None), folders[0])
+
+
+def available(config_dir: str | os.PathLike[str] | None = None) -> list[Found]:
+    """Every configuration there is, in the order of the search path, then by name."""
+    found: list[Found] = []
+    names: set[str] = set()
+    for folder in search_path(config_dir):
+        try:
+            files = sorted(os.listdir(folder), key=lambda file: (os.path.splitext(file)[0], file))
+        except OSError:
+            continue
+        for file in files:
+            name, suffix = os.path.splitext(file)
+            if suffix not in SUFFIXES or file.startswith(".") or not os.path.isfile(folder / file):
+                continue
+            hidden = name in names or is_path(name)
+            found.append(Found(os.path.join(".", folder, file) if hidden else name, os.path.join(folder, file)))
+            names.add(name)
+    return found
+
+
+def is_path(text: str) -> bool:
+    """Whether a configuration's name is taken for a path."""
+    return "/" in text or os.sep in text or bool(os.altsep and os.altsep in text) or text.endswith(SUFFIXES)
+
+
+def examples() -> Path | None:
+    """The folder of the example configurations: beside the installed package, or at the top of its checkout."""
+    room = Path(__file__).parent
+    folders = (room / "llms", room.parent.parent / "config" / "llms")
+    return next((folder for folder in folders if folder.is_dir()), None)

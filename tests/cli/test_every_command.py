@@ -1,0 +1,122 @@
+"""What holds for every command: in a pipe, for cron, on a full disk, with --json, without a configuration. One row each."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from llm_sync.cli.parser import COMMANDS, build_parser
+
+
+class Row(NamedTuple):
+    """How to have a command do something. ``CONFIG`` and ``FOLDER`` in the arguments stand for a configuration's path and its
+    folder, ``NEW`` for a path where nothing is, ``REQUESTS`` and ``OUTPUT`` for a batch's files. ``unconfigured``: arguments that
+    leave the choice of the configuration open."""
+
+    arguments: list[str]
+    unconfigured: list[str] | None = None
+    prints: bool = True
+
+
+ROWS = {
+    "generate": Row(["--config", "CONFIG", "-m", "first/m", "hi"], ["hi"]),
+    "batch": Row(["--config", "CONFIG", "-m", "first/m", "REQUESTS", "-o", "OUTPUT"], ["REQUESTS", "-o", "OUTPUT"]),
+    "models": Row(["--config", "CONFIG"], []),
+    "configs": Row(["--config-dir", "FOLDER"], []),
+    "show": Row(["CONFIG"], []),
+    "validate": Row(["CONFIG"], []),
+    "init": Row(["NEW"], []),
+    "status": Row([]),
+    "simulate": Row(["--", sys.executable, "-c", ""], prints=False),
+    "completion": Row(["bash"]),
+}
+JSON = [
+    name
+    for name, command in next(action for action in build_parser()._actions if action.dest == "command").choices.items()  # type: ignore[union-attr]
+    if "--json" in command._option_string_actions
+]
+
+
+@pytest.fixture
+def cron(environment: Callable[..., dict[str, str]]) -> dict[str, str]:
+    """An environment without HOME, TERM and PATH, in the C locale."""
+    return {**{name: environment()[name] for name in ("PYTHONPATH", "CLI_TEST_KEY")}, "LANG": "C"}
+
+
+@pytest.fixture
+def run(start: Callable[..., Any], cron: dict[str, str], config: str, tmp_path: Path) -> Callable[..., tuple[int, bytes, str]]:
+    """Runs a command by its row, as cron would: status, standard output, standard error."""
+    words = {"CONFIG": config, "FOLDER": str(tmp_path), "NEW": str(tmp_path / "made" / "here")}
+    words.update(REQUESTS=str(tmp_path / "requests"), OUTPUT=str(tmp_path / "outcomes"))
+    (tmp_path / "requests").write_text('{"prompt": "hi"}\n')
+
+    def ended(name: str, *more: str, arguments: list[str] | None = None, **options: Any) -> tuple[int, bytes, str]:
+        given = ROWS[name].arguments if arguments is None else arguments
+        process = start(name, *more, *(words.get(word, word) for word in given), env=cron, **options)
+        out, err = process.communicate(timeout=30)
+        return process.returncode, out, err.decode()
+
+    return ended
+
+
+def test_every_command_has_a_row() -> None:
+    """A command without one is not covered by what follows."""
+    assert set(ROWS) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_for_cron_in_a_pipe(run: Callable[..., Any], name: str) -> None:
+    """Help needs nothing of the environment, and has no control sequences."""
+    status, out, err = run(name, arguments=["--help"])
+    assert (status, err) == (0, "")
+    assert out.startswith(f"usage: llm-sync {name} ".encode())
+    assert b"\x1b" not in out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_it_works_for_cron_in_a_pipe(run: Callable[..., Any], name: str) -> None:
+    """No HOME, no TERM, no PATH, LANG=C; what is printed is printed whole, without control sequences."""
+    status, out, err = run(name)
+    assert status == 0, err
+    assert bool(out) == ROWS[name].prints
+    assert b"\x1b" not in out
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", JSON)
+def test_json_is_a_value_a_line(run: Callable[..., Any], name: str) -> None:
+    """Each line of standard output is a JSON object."""
+    status, out, err = run(name, "--json")
+    assert status == 0, err
+    lines = out.splitlines()
+    assert lines
+    assert all(isinstance(json.loads(line), dict) for line in lines)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ROWS or ROWS[name].prints])
+def test_a_full_disk_is_an_error(run: Callable[..., Any], name: str) -> None:
+    """``> /dev/full``: status 1 and a word about it, for help and for work."""
+    for arguments in (["--help"], None):
+        with open("/dev/full", "wb") as full:
+            status, _, err = run(name, arguments=arguments, stdout=full)
+        assert status == 1
+        assert err.splitlines()[-1] == "llm-sync: standard output cannot be written: No space left on device"
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.unconfigured is not None])
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=["words", "json"])
+def test_without_any_configuration(run: Callable[..., Any], tmp_path: Path, name: str, more: list[str]) -> None:
+    """Status 3, nothing on standard output, nothing written, and the command that makes one."""
+    (tmp_path / "empty").mkdir()
+    status, out, err = run(name, *more, arguments=["--config-dir", str(tmp_path / "empty" / "none"), *ROWS[name].unconfigured])
+    assert (status, out) == (3, b"")
+    told = json.loads(err)["error"]["guidance"] if more else err
+    assert f"llm-sync init {tmp_path}/empty/none" in told
+    assert list((tmp_path / "empty").iterdir()) == []

@@ -1,0 +1,326 @@
+"""``llm-sync status``: what runs, in words and as JSON, once and again and again."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_sync.cli import status
+from llm_sync.machine.running import Running, RunningProvider, running
+from llm_sync.simulator import Simulator
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no flock on this platform")
+
+NOW = datetime.now(timezone.utc)
+
+
+def ago(seconds: float) -> datetime:
+    """Then."""
+    return NOW - timedelta(seconds=seconds)
+
+
+def process(command: str = "llm-sync generate", pid: int = 4711, **providers: RunningProvider) -> Running:
+    """One that began 200 s ago."""
+    return Running(pid, command, ago(200), ago(1), providers)
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_SYNC_RUNTIME_DIR", str(tmp_path / "runtime"))
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch, llm: Callable[..., Any]) -> Callable[..., str]:
+    """What is printed of these processes."""
+
+    def show(*found: Running, options: tuple[str, ...] = ()) -> str:
+        monkeypatch.setattr(status, "running", lambda: list(found))
+        monkeypatch.setattr(status, "_now", lambda: NOW)
+        ran = llm("status", *options)
+        assert (ran.status, ran.err) == (0, "")
+        return str(ran.out)
+
+    return show
+
+
+def test_nobody_runs(llm: Callable[..., Any]) -> None:
+    """It says what would be shown."""
+    ran = llm("status")
+    assert (ran.status, ran.err) == (0, "")
+    assert "Nothing runs" in ran.out
+    assert "publish_status=True" in ran.out
+
+
+def test_nobody_runs_as_json(llm: Callable[..., Any]) -> None:
+    """A program reads the same shape as ever."""
+    told = json.loads(llm("status", "--json").out)
+    assert told["processes"] == []
+    assert datetime.fromisoformat(told["at"]).tzinfo is not None
+
+
+def test_a_process_in_words(shown: Callable[..., str]) -> None:
+    """What there is of each kind, and nothing of what there is not."""
+    provider = RunningProvider(
+        queued=3,
+        in_flight=2,
+        oldest_in_flight_since=ago(12),
+        waiting={"slot": 1, "retry": 1},
+        done=40,
+        failed={"RateLimitError": 2, "EmptyResponseError": 1},
+        retries=4,
+        requests_per_minute=38,
+    )
+    assert shown(process(openai=provider, b=RunningProvider(done=1))) == (
+        "4711  llm-sync generate, for 3 min\n"
+        "  openai  2 in flight for 12 s (1 waits for a slot, 1 waits to retry), 3 queued, 40 done, "
+        "3 failed (RateLimitError 2, EmptyResponseError 1), 4 retried, 38 a minute\n"
+        "  b       1 done\n"
+    )
+
+
+def test_a_single_one_that_waits(shown: Callable[..., str]) -> None:
+    """Without counting it twice; what it waits for may be new."""
+    provider = RunningProvider(in_flight=1, oldest_in_flight_since=ago(1), waiting={"cool-down": 1})
+    assert "1 in flight for 1 s (waits out the cool-down)\n" in shown(process(p=provider))
+    assert "(waits for rain)" in shown(process(p=RunningProvider(in_flight=1, waiting={"for rain": 1})))
+
+
+def test_a_cool_down_is_told_while_it_lasts(shown: Callable[..., str]) -> None:
+    """One that is over is not: a process that does nothing does not say so."""
+    coming = RunningProvider(done=1, cooling_down_until=NOW + timedelta(seconds=100))
+    assert "cooling down until " in shown(process(p=coming))
+    past = RunningProvider(done=1, cooling_down_until=ago(1))
+    assert "cooling down" not in shown(process(p=past))
+    (told,) = json.loads(shown(process(p=past), options=("--json",)))["processes"]
+    assert told["providers"]["p"]["cooling_down_until"] is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (-5, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (200_000, "2 d")],
+)
+def test_durations_are_short(seconds: float, words: str) -> None:
+    """And never negative, whatever clocks say."""
+    assert status._duration(NOW, NOW - timedelta(seconds=seconds)) == words
+
+
+def test_a_process_as_json(shown: Callable[..., str]) -> None:
+    """Every number there is, in one line."""
+    provider = RunningProvider(queued=3, in_flight=1, oldest_in_flight_since=ago(12), failed={"RateLimitError": 2})
+    out = shown(process(openai=provider), process("é", 1), options=("--json",))
+    assert out.count("\n") == 1
+    first, second = json.loads(out)["processes"]
+    assert first["pid"] == 4711
+    assert first["providers"]["openai"] == {
+        "queued": 3,
+        "in_flight": 1,
+        "oldest_in_flight_since": ago(12).isoformat(timespec="seconds"),
+        "waiting": {},
+        "done": 0,
+        "failed": {"RateLimitError": 2},
+        "retries": 0,
+        "cooling_down_until": None,
+        "requests_per_minute": 0,
+    }
+    assert second["command"] == "é"
+
+
+def test_a_name_of_several_lines_stays_in_one(shown: Callable[..., str]) -> None:
+    """Configurations may call a provider anything."""
+    out = shown(process(**{"a\nb\x1b[2J": RunningProvider(done=1)}))
+    assert out.count("\n") == 2
+    assert "\x1b" not in out
+
+
+def test_a_running_command_is_shown(
+    start: Callable[..., Any], llm: Callable[..., Any], tmp_path: Path, provider: Simulator, config: str
+) -> None:
+    """From its start to its end, with what it does."""
+    with provider.hold() as hold:
+        command = start("generate", "--config", config, "-m", "first/m", "a secret question")
+        hold.wait()
+        (found,) = running()
+        assert (found.pid, found.command) == (command.pid, "llm-sync generate")
+        out = llm("status").out
+        assert f"{command.pid}  llm-sync generate" in out
+        assert "secret" not in out
+        written = "".join(path.read_text() for path in (tmp_path / "runtime").rglob("*.json"))
+        assert "secret" not in written
+    assert command.wait(timeout=20) == 0
+    assert running() == []
+
+
+def test_an_interrupted_command_is_shown_no_more(start: Callable[..., Any], provider: Simulator, config: str) -> None:
+    """Ctrl-C and SIGTERM are clean ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with provider.hold() as hold:
+            command = start("generate", "--config", config, "-m", "first/m", "hi")
+            hold.wait()
+            command.send_signal(number)
+            hold.release()
+            assert command.wait(timeout=20) == 128 + number
+        assert running() == []
+
+
+def test_a_simulator_is_shown(start: Callable[..., Any]) -> None:
+    """It has no provider, and no status of requests."""
+    command = start("simulate")
+    command.stdout.readline()
+    (found,) = running()
+    assert (found.command, found.providers) == ("llm-sync simulate", {})
+    command.send_signal(signal.SIGINT)
+    assert command.wait(timeout=20) == 130
+    assert running() == []
+
+
+def test_a_folder_that_is_not_private_is_a_wrong_configuration(llm: Callable[..., Any], tmp_path: Path) -> None:
+    """Status 3, and what to do."""
+    (tmp_path / "runtime").mkdir()
+    (tmp_path / "runtime").chmod(0o777)
+    ran = llm("status")
+    assert (ran.status, ran.out) == (3, "")
+    assert "open to others (mode 777)" in ran.err
+    assert "LLM_SYNC_RUNTIME_DIR" in ran.err
+
+
+def test_a_command_goes_on_without_its_file(ask: Callable[..., Any], tmp_path: Path) -> None:
+    """Nobody asked for it, so nobody hears of it."""
+    (tmp_path / "runtime").touch()
+    ran = ask("-m", "first/m", "hi")
+    assert (ran.status, ran.out, ran.err) == (0, "an answer\n", "")
+
+
+def test_machine_wide_is_asked_for_on_the_command_line(ask: Callable[..., Any], tmp_path: Path) -> None:
+    """For every provider of the run; without it, none has a line."""
+    assert ask("-m", "first/m", "hi").status == 0
+    assert not (tmp_path / "runtime" / "providers").exists()
+    assert ask("--machine-wide", "-m", "first/m", "hi").status == 0
+    assert len(list((tmp_path / "runtime" / "providers").iterdir())) == 1
+
+
+def test_machine_wide_without_a_folder_sends_nothing(ask: Callable[..., Any], tmp_path: Path, provider: Simulator) -> None:
+    """What was asked for cannot be kept: status 3, before anything is paid for."""
+    (tmp_path / "runtime").touch()
+    ran = ask("--machine-wide", "-m", "first/m", "hi")
+    assert (ran.status, ran.out) == (3, "")
+    assert "cannot be used" in ran.err
+    assert provider.requests == []
+
+
+# Again and again
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Three looks without pauses in between; the third pause is cut short by Ctrl-C."""
+    found: list[int] = []
+
+    def pause(seconds: float) -> None:
+        found.append(1)
+        if len(found) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(status, "_pause", pause)
+    return found
+
+
+def test_watching_in_a_pipe_prints_one_look_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, llm: Callable[..., Any], looks: list[int]
+) -> None:
+    """Each dated, a blank line behind it; Ctrl-C is the usual end, of which nothing is said."""
+    found = iter([[process(openai=RunningProvider(done=count))] for count in (1, 2, 3)])
+    monkeypatch.setattr(status, "running", lambda: next(found))
+    ran = llm("status", "--watch")
+    assert (ran.status, ran.err) == (130, "")
+    each = ran.out.split("\n\n")
+    assert [snapshot.splitlines()[-1].strip() for snapshot in each[:3]] == [f"openai  {count} done" for count in (1, 2, 3)]
+    assert all(snapshot[:4] == f"{NOW.astimezone():%Y}" for snapshot in each[:3])
+    assert "\x1b" not in ran.out
+
+
+def test_watching_as_json_prints_a_line_a_look(llm: Callable[..., Any], looks: list[int]) -> None:
+    """Also when nobody runs."""
+    ran = llm("status", "--watch", "--json")
+    assert (ran.status, ran.err) == (130, "")
+    assert [json.loads(line)["processes"] for line in ran.out.splitlines()] == [[], [], []]
+
+
+def test_watching_ends_quietly_with_its_reader(start: Callable[..., Any]) -> None:
+    """As in ``llm-sync status --watch | head -1``."""
+    command = start("status", "--watch")
+    assert command.stdout.readline()
+    command.stdout.close()
+    assert command.wait(timeout=20) == 141
+    assert command.stderr.read() == b""
+    command.stdout = None
+
+
+def test_a_full_disk_is_an_error(start: Callable[..., Any]) -> None:
+    """Not silence."""
+    with open("/dev/full", "wb") as full:
+        command = start("status", stdout=full)
+        assert command.wait(timeout=20) == 1
+    assert b"No space left" in command.stderr.read()
+
+
+def on_terminal(environ: dict[str, str], columns: int, lines: int, *arguments: str) -> str:
+    """What a terminal of that size gets to see of a command that is then interrupted."""
+    import fcntl
+    import struct
+    import sys
+    import termios
+
+    environ = {name: value for name, value in environ.items() if name not in ("COLUMNS", "LINES")}  # they count before the size
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    try:
+        command = subprocess.Popen(
+            [sys.executable, "-m", "llm_sync", *arguments], stdin=follower, stdout=follower, stderr=follower, env=environ
+        )
+        os.close(follower)
+        seen = b""
+        while seen.count(b"\x1b[H") < 2 and b"$$" not in seen:
+            seen += os.read(leader, 65536)
+        command.send_signal(signal.SIGINT)
+        assert command.wait(timeout=20) == 130
+    finally:
+        os.close(leader)
+    return seen.decode()
+
+
+def test_watching_on_a_terminal_stays_in_place(environment: Callable[..., dict[str, str]]) -> None:
+    """Each look begins at the top, over the one before; no line is longer than the terminal is wide."""
+    seen = on_terminal(environment(TERM="xterm"), 40, 10, "status", "--watch")
+    first, second = seen.split("\x1b[H\x1b[J")[1:3]
+    assert first.splitlines()[0].startswith(f"{NOW.astimezone():%Y}")
+    assert second != first
+    assert max(map(len, first.splitlines())) <= 40, first
+
+
+def test_a_terminal_that_is_too_low_shows_the_beginning(monkeypatch: pytest.MonkeyPatch, capsysbinary: Any) -> None:
+    """It must not scroll, or each look would push up the one before."""
+
+    class Terminal:
+        terminal = True
+        written = ""
+
+        def write(self, text: str) -> None:
+            self.written = text
+
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("LINES", "6")
+    terminal: Any = Terminal()
+    found = [process(pid=number, openai=RunningProvider(done=1)) for number in range(20)]
+    status._show(terminal, found, as_json=False, dated=True, clears=True)
+    lines = terminal.written.splitlines()
+    assert len(lines) == 5
+    assert lines[-1] == "…"

@@ -1,0 +1,146 @@
+"""What the simulator is told to say reaches llm-sync's client as that, in every dialect."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import llm_sync
+from llm_sync import ModelRequest, errors
+from llm_sync.simulator import Simulator
+from llm_sync.simulator.failures import KINDS
+
+ADD = {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}
+ANSWERS = {
+    "Say hello": "Hello, Ada.",
+    "Think": {"text": "42", "thinking": "Six times seven."},
+    "Add": {
+        "text": "Let me add.",
+        "tool_calls": [{"name": "add", "arguments": {"a": 1}}, {"name": "add", "arguments": {"a": 2}}],
+    },
+    "Bad": {"refusal": "That I will not do."},
+    "Filtered": {"text": "Some of", "finish_reason": "content_filter"},
+    "Cut": {"text": "Once upon a", "finish_reason": "length"},
+    "Empty": {"text": ""},
+    re.compile(r"^Count to (\d+)$"): "one two three four five six seven eight nine ten " * 3,
+}
+
+
+@pytest.fixture
+def ask(client_of, dialect, shapes):
+    """Asks the dialect's usual model; ``answers`` and other options are the simulator's."""
+    started = []
+
+    def asked(prompt, answers=ANSWERS, defaults=None, **fields):
+        simulator = Simulator(answers=answers).start()
+        started.append(simulator)
+        client = client_of(simulator, **(defaults or {}))
+        return client.generate_response(ModelRequest(prompt, f"{dialect}/{shapes.models[dialect]}", **fields))
+
+    yield asked
+    for simulator in started:
+        simulator.stop()
+        assert simulator.faults == []
+
+
+def test_a_text(ask):
+    """As given, and ended as usual; blanks around the prompt make no difference."""
+    response = ask("Say hello\n")
+    assert (response.text, response.finish_reason) == ("Hello, Ada.", "stop")
+    assert response.usage.output_tokens == 4
+
+
+def test_thoughts(ask):
+    """Beside the text, and billed with it."""
+    response = ask("Think")
+    assert (response.text, response.metadata["thinking"]) == ("42", "Six times seven.")
+    assert response.usage.output_tokens > 3
+
+
+def test_calls_of_tools(ask):
+    """All of them, with the text before them."""
+    response = ask("Add", tools=[ADD])
+    assert (response.text, response.finish_reason) == ("Let me add.", "tool_calls")
+    assert [(call.name, call.arguments) for call in response.tool_calls] == [("add", {"a": 1}), ("add", {"a": 2})]
+    assert len({call.id for call in response.tool_calls}) == 2
+
+
+def test_a_refusal(ask, dialect):
+    """Billed, answered with 200, and blocked; its words come along."""
+    with pytest.raises(errors.ContentBlockedError, match=r"That I will not do\.") as caught:
+        ask("Bad")
+    assert caught.value.status == 200
+    assert caught.value.response.usage.input_tokens > 0
+
+
+def test_a_filter(ask):
+    """Content that a filter took away is blocked, whatever is left of it."""
+    with pytest.raises(errors.ContentBlockedError):
+        ask("Filtered")
+
+
+def test_a_length_that_was_told(ask):
+    """A text that says it was cut, without a limit."""
+    response = ask("Cut")
+    assert (response.text, response.truncated) == ("Once upon a", True)
+
+
+def test_nothing(ask):
+    """An empty text is an empty answer."""
+    with pytest.raises(errors.EmptyResponseError):
+        ask("Empty")
+
+
+def test_the_limit_cuts_what_was_told(ask):
+    """And the finish reason says so."""
+    response = ask("Count to 30", max_tokens=16)
+    assert response.truncated
+    assert response.text.startswith("one two")
+    assert response.usage.output_tokens == 16
+
+
+def test_another_prompt_is_answered_as_otherwise(ask):
+    """What the file does not know is drawn."""
+    assert "Say good night" in ask("Say good night").text
+
+
+# On the wire these are a bare 500, and a body without an answer.
+RAISED = {"ProviderError": "ProviderUnavailableError", "UnusableAnswerError": "ResponseValidationError"}
+# Told by what is sent, or not sent: their messages are the client's own.
+SILENT = frozenset({"ProviderConnectionError", "EmptyResponseError", "TruncatedResponseError", *RAISED.values(), *RAISED})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_error(ask, kind):
+    """An error named in an answer is raised by that name, with the usual words or the given ones."""
+    for message in ("", "It went wrong."):
+        with pytest.raises(errors.LLMConnectorError) as caught:
+            ask("Fail", {"Fail": {"error": {"type": kind, "message": message}}})
+        assert type(caught.value).__name__ == RAISED.get(kind, kind)
+        assert kind in SILENT or message in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503, 504, 524, 529])
+def test_a_status_of_its_own_stays(ask, status):
+    """``status`` is the one that is sent."""
+    with pytest.raises(errors.LLMConnectorError) as caught:
+        ask("Fail", {"Fail": {"error": {"type": "ProviderUnavailableError", "status": status}}})
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize("status", [402, 429])
+def test_a_spent_quota_is_told_under_either_status(ask, status):
+    """Whichever of the two a provider has for it."""
+    error = {"type": "QuotaExceededError", "status": status, "message": "Spent."}
+    with pytest.raises(errors.QuotaExceededError, match=r"Spent\.") as caught:
+        ask("Fail", {"Fail": {"error": error}})
+    assert (caught.value.status, caught.value.message) == (status, "Spent.")
+
+
+def test_every_error_class_has_its_form():
+    """No class that a provider's answer can raise is missing."""
+    never = {"LLMConnectorError", "BatchError", "ClientClosedError", "ConfigurationError", "QueueFullError"}
+    every = {name for name in errors.__all__ if name.endswith("Error")}
+    assert every - never == set(KINDS)
+    assert all(hasattr(llm_sync, name) for name in KINDS)
