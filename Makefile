@@ -13,6 +13,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
 endif
 
+SDKS := .venvs/interop-sdks
 BIN := $(VENV)/bin
 DIST := $(VENV)/dist
 # -I: neither PYTHON* variables nor the current folder (the checkout's llm_sync) get in the way
@@ -38,8 +39,8 @@ endif
 unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all soak cover check lint types imports format docs timelines man man-check dist clean \
-	bench bench-peers bench-call bench-start bench-fleet bench-scale bench-figures
+.PHONY: help demo test test-all interop interop-sdks soak cover check lint types imports format docs timelines reliability \
+	man man-check dist clean bench bench-peers bench-call bench-start bench-fleet bench-scale bench-figures
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -56,7 +57,7 @@ demo: $(VENV)/.installed ## one prompt to several simulated models, from nothing
 test: $(VENV)/.installed $(VENV)/.for-tests ## build, install, and run the tests against the installation
 	@$(PYTEST) $(PARALLEL) $(PYTEST_ARGS)
 
-soak: TESTS = tests/endings tests/machine tests/soak
+soak: TESTS = tests/cli tests/endings tests/faults tests/machine tests/soak
 soak: $(VENV)/.installed $(VENV)/.for-tests ## the long tests, some ten minutes, with their figures
 	@$(PYTEST) -m soak -v -rP -o faulthandler_timeout=0 $(PYTEST_ARGS)
 
@@ -66,6 +67,9 @@ cover: $(VENV)/.installed $(VENV)/.for-tests ## the tests with a coverage report
 # The tests run from $(VENV): Python would find the checkout's llm_sync in the current folder otherwise.
 PYTEST = top=$$(pwd) && cd $(VENV) && \
 	LLM_SYNC_TEST_INSTALLED=1 bin/python -I -m pytest -c "$$top/pyproject.toml" --rootdir "$$top" $(foreach path,$(TESTS),"$$top/$(path)")
+
+# The same with the environment $(1), which has pytest and what it tests against; what that warns of is not ours.
+ISOLATED = top=$$(pwd) && cd $(1) && bin/python -I -m pytest -c "$$top/pyproject.toml" --rootdir "$$top" -W default -q
 
 PARALLEL = -n $(WORKERS) --dist worksteal
 
@@ -83,6 +87,13 @@ test-all: ## the tests on every Python from 3.10 up that is found
 	done; \
 	echo "passed:$${passed:- none}; failed:$${failed:- none}; not found:$${missing:- none}"; \
 	[ -z "$$failed" ] && [ -n "$$passed" ]
+
+# Whoever adds clients of another kind adds a target of their own here.
+interop: interop-sdks ## the simulator against clients that nobody here wrote, in environments of their own
+
+interop-sdks: $(SDKS)/.installed
+	@echo 'the official clients of OpenAI, Anthropic and Google'
+	@$(call ISOLATED,$(SDKS)) "$$top/tests/interop" $(PYTEST_ARGS)
 
 check: lint types imports ## lint and format, types, import rules
 
@@ -141,6 +152,9 @@ docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made in docs/: the 
 timelines: $(VENV)/.installed ## measure and draw docs/pictures/ anew; look at them afterwards
 	$(PY) docs/pictures/timelines.py
 
+reliability: $(VENV)/.installed $(VENV)/.for-tests ## meet every fault, and write docs/reliability.md; some five minutes
+	$(PY) tests/faults/reliability.py --output docs/reliability.md
+
 man: $(VENV)/.installed ## build the man page and show it
 	man $(PAGE)
 
@@ -195,6 +209,17 @@ $(VENV)/.installed: $(VENV)/.built $(VENV)/.for-running
 $(VENV)/.for-tests: setup.py requirements.txt | $(VENV)/.installed
 	@echo 'installing what the tests need'
 	@$(PIP) install "$(WHEEL)[google,schema,test]"
+	@touch $@
+
+$(SDKS)/.created: tests/interop/sdks.txt | $(VENV)/.built
+	@echo 'installing the official clients'
+	@"$(PYTHON)" -m venv $(SDKS)
+	@$(SDKS)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install -r tests/interop/sdks.txt "$(WHEEL)"
+	@touch $@
+
+$(SDKS)/.installed: $(SDKS)/.created $(VENV)/.built
+	@$(SDKS)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install --no-index --no-deps --force-reinstall \
+		"$(WHEEL)"
 	@touch $@
 
 $(VENV)/.for-checks: setup.py requirements.txt | $(VENV)/.for-tests

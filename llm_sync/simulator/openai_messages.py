@@ -11,7 +11,6 @@ from llm_sync.simulator.openai_checks import Refuse, kind
 from llm_sync.simulator.tokens import count, image_text
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-_KEYS = frozenset({"role", "content", "name", "refusal", "audio", "tool_calls", "function_call", "tool_call_id"})
 _PARTS = ("text", "image_url", "input_audio", "file", "refusal")
 _NO_SYSTEM = re.compile(r"o1-mini|o1-preview")
 _BLIND = re.compile(r"gpt-3\.5|gpt-4(?:-0613|-0314|-32k)?$|o1-mini|o1-preview|o3-mini")
@@ -20,7 +19,7 @@ _BLIND = re.compile(r"gpt-3\.5|gpt-4(?:-0613|-0314|-32k)?$|o1-mini|o1-preview|o3
 def read_messages(messages: Any, model: str, refuse: Refuse, *, lenient: bool = False) -> tuple[list[tuple[str, str]], int]:
     """The turns and their tokens; tool calls and their answers have to stand in the right order.
 
-    ``lenient`` (OpenRouter): further keys and kinds of parts pass, and what a model cannot read is not looked at.
+    ``lenient`` (OpenRouter): further kinds of parts pass, and what a model cannot read is not looked at.
     """
     if messages is None:
         refuse("Missing required parameter: 'messages'.", param="messages", code="missing_required_parameter")
@@ -36,7 +35,7 @@ def read_messages(messages: Any, model: str, refuse: Refuse, *, lenient: bool = 
     tokens, open_calls = 0, set[str]()
     for index, message in enumerate(messages):
         place = f"messages[{index}]"
-        role = _check_message(message, place, model, lenient, refuse)
+        role = _check_message(message, place, model, refuse)
         if role == "tool":
             answered = message.get("tool_call_id")
             if not isinstance(answered, str) or answered not in open_calls:
@@ -61,7 +60,7 @@ def read_messages(messages: Any, model: str, refuse: Refuse, *, lenient: bool = 
     return turns, tokens
 
 
-def _check_message(message: Any, place: str, model: str, lenient: bool, refuse: Refuse) -> str:
+def _check_message(message: Any, place: str, model: str, refuse: Refuse) -> str:
     """The message's role."""
     if not isinstance(message, dict):
         refuse(
@@ -80,9 +79,6 @@ def _check_message(message: Any, place: str, model: str, lenient: bool, refuse: 
             param=f"{place}.role",
             code="unsupported_value",
         )
-    for key in message if not lenient else ():
-        if key not in _KEYS:
-            refuse(f"Unknown parameter: '{place}.{key}'.", param=f"{place}.{key}", code="unknown_parameter")
     return role
 
 

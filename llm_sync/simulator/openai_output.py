@@ -67,7 +67,7 @@ def response(payload: Mapping[str, Any], model: str, found: Answer, prompt: int)
         "truncation": payload.get("truncation") or "disabled",
         "usage": {
             "input_tokens": prompt,
-            "input_tokens_details": {"cached_tokens": found.cached(drawn)},
+            "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": found.cached(drawn)},
             "output_tokens": output,
             "output_tokens_details": {"reasoning_tokens": found.reasoning},
             "total_tokens": prompt + output,

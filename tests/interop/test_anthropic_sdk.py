@@ -39,7 +39,7 @@ def client() -> Iterator[Callable[..., anthropic.Anthropic]]:
 def test_a_message(simulator: Simulator, client: Any, more: dict[str, Any]) -> None:
     """One that is all its types say, strictly read."""
     raw = client(simulator).messages.with_raw_response.create(**ASKED, system="Be brief.", **more)
-    answer = Message.model_validate_json(raw.text)
+    answer = Message.model_validate_json(raw.http_response.text)
     assert "Say hello" in "".join(block.text for block in answer.content if block.type == "text") or more.get("stop_sequences")
     assert answer.usage.input_tokens > 0
     assert raw.request_id.startswith("req_")
@@ -67,7 +67,7 @@ def test_a_refusal(client: Any) -> None:
     """A stop reason of its own, with what is told of it."""
     with Simulator(answers={"Say hello": {"refusal": "No."}}) as simulator:
         raw = client(simulator).messages.with_raw_response.create(**ASKED)
-    answer = Message.model_validate_json(raw.text)
+    answer = Message.model_validate_json(raw.http_response.text)
     assert (answer.stop_reason, answer.content, answer.stop_details.explanation) == ("refusal", [], "No.")
 
 
@@ -77,7 +77,7 @@ def test_models(simulator: Simulator, client: Any) -> None:
     names = [model.id for model in opened.models.list(limit=7)]
     assert len(set(names)) == len(names) > 14
     assert MODEL in names
-    assert ModelInfo.model_validate_json(opened.models.with_raw_response.retrieve(MODEL).text).id == MODEL
+    assert ModelInfo.model_validate_json(opened.models.with_raw_response.retrieve(MODEL).http_response.text).id == MODEL
 
 
 def test_refused_keys_and_models(simulator: Simulator, client: Any) -> None:
@@ -90,11 +90,25 @@ def test_refused_keys_and_models(simulator: Simulator, client: Any) -> None:
         client(simulator).messages.create(**ASKED, extra_body={"seed": 1})
 
 
-@pytest.mark.parametrize(("status", "error"), [(429, anthropic.RateLimitError), (500, anthropic.InternalServerError)])
-def test_trouble(failing: Any, client: Any, status: int, error: type[Exception]) -> None:
-    """429 and 500 too."""
-    with pytest.raises(error, match=r"Slow down|Broken"):
-        client(failing("anthropic", status)).messages.create(**ASKED)
+TROUBLE = [
+    ("auth", 401, anthropic.AuthenticationError),
+    ("permission", 403, anthropic.PermissionDeniedError),
+    ("not_found", 404, anthropic.NotFoundError),
+    ("rate_limit", 429, anthropic.RateLimitError),
+    ("server", 500, anthropic.InternalServerError),
+    ("overloaded", 529, anthropic.InternalServerError),
+]
+
+
+@pytest.mark.parametrize(("word", "status", "error"), TROUBLE)
+def test_trouble(failing: Any, client: Any, word: str, status: int, error: type[anthropic.APIStatusError]) -> None:
+    """Every trouble is raised as what it is, for questions and listings."""
+    simulator = failing(word)
+    for ask in (lambda: client(simulator).messages.create(**ASKED), lambda: list(client(simulator).models.list())):
+        with pytest.raises(error) as caught:
+            ask()
+        assert caught.value.status_code == status
+        assert caught.value.body["error"]["type"]
 
 
 def test_streams_are_refused(client: Any) -> None:

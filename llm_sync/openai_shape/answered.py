@@ -1,0 +1,133 @@
+"""Chat-completion and error bodies written from our answers and errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llm_sync import errors
+from llm_sync.errors import LLMConnectorError, UnusableAnswerError
+from llm_sync.models import ModelResponse, ToolCall, Usage
+
+_FINISH = {"stop": "stop", "length": "length", "tool_calls": "tool_calls"}
+# (class of ours, HTTP status where the error has none, OpenAI's type, OpenAI's code); the first that fits.
+_ERRORS: tuple[tuple[type[LLMConnectorError], int | None, str, str | None], ...] = (
+    (errors.AuthenticationError, 401, "invalid_request_error", "invalid_api_key"),
+    (errors.PermissionDeniedError, 403, "permission_error", "permission_denied"),
+    (errors.QuotaExceededError, 429, "insufficient_quota", "insufficient_quota"),
+    (errors.RateLimitError, 429, "requests", "rate_limit_exceeded"),
+    (errors.ModelNotFoundError, 404, "invalid_request_error", "model_not_found"),
+    (errors.ContextLengthExceededError, 400, "invalid_request_error", "context_length_exceeded"),
+    (errors.InvalidRequestError, 400, "invalid_request_error", None),
+    (errors.StreamingNotSupportedError, 400, "invalid_request_error", "unsupported_value"),
+    (errors.ProviderUnavailableError, 503, "server_error", "server_error"),
+    (errors.RequestTimeoutError, None, "timeout", "request_timeout"),
+    (errors.ProviderConnectionError, None, "connection_error", "connection_error"),
+    (errors.ContentBlockedError, None, "content_filter", "content_filter"),
+    (errors.TruncatedResponseError, None, "unusable_answer", "answer_truncated"),
+    (errors.EmptyResponseError, None, "unusable_answer", "answer_empty"),
+    (errors.UnusableAnswerError, None, "unusable_answer", "answer_invalid"),
+    (LLMConnectorError, None, "api_error", None),
+)
+
+
+def completion(*outcomes: ModelResponse | UnusableAnswerError, legacy: bool = False) -> dict[str, Any]:
+    """A chat-completion body: one choice for each outcome, which are answers, or what came instead and was billed.
+
+    A single answer whose ``metadata["raw"]`` is such a body comes back as the provider wrote it. ``legacy``: a call of a
+    tool stands in ``function_call``. Raises ValueError without outcomes and for an error that carries no answer.
+    """
+    answers = [outcome if isinstance(outcome, ModelResponse) else outcome.response for outcome in outcomes]
+    first = answers[0] if answers else None
+    if first is None or None in answers:
+        raise ValueError("a completion is made of answers")
+    raw = first.metadata.get("raw")
+    if len(answers) == 1 and not legacy and _is_completion(raw):
+        return json.loads(json.dumps(raw))  # type: ignore[no-any-return]  # a copy: the caller may change it
+    told = raw.get("id") if isinstance(raw, Mapping) else None
+    return {
+        "id": told if isinstance(told, str) else f"chatcmpl-{first.request_id or int(first.timestamp.timestamp() * 1e6)}",
+        "object": "chat.completion",
+        "created": int(first.timestamp.timestamp()),
+        "model": first.model,
+        "choices": [
+            {"index": index, "message": message, "logprobs": None, "finish_reason": finish}
+            for index, (message, finish) in enumerate(_choice(outcome, legacy) for outcome in outcomes)
+        ],
+        "usage": _usage([answer.usage for answer in answers if answer is not None]),
+    }
+
+
+def error_body(error: LLMConnectorError) -> dict[str, Any]:
+    """An error as OpenAI's error body: ``{"error": {"message", "type", "param", "code"}}``."""
+    _, _, kind, code = _row(error)
+    return {"error": {"message": str(error), "type": kind, "param": None, "code": code}}
+
+
+def error_status(error: LLMConnectorError) -> int | None:
+    """The HTTP status an error comes with in OpenAI's API: its own, or its class's; None where nothing answered or
+    what was answered is unusable."""
+    own = error.status
+    return own if own is not None and own >= 400 else _row(error)[1]
+
+
+def _row(error: LLMConnectorError) -> tuple[type[LLMConnectorError], int | None, str, str | None]:
+    return next(row for row in _ERRORS if isinstance(error, row[0]))
+
+
+def _choice(outcome: ModelResponse | UnusableAnswerError, legacy: bool) -> tuple[dict[str, Any], str]:
+    """A choice's message and finish reason."""
+    blocked = isinstance(outcome, errors.ContentBlockedError)
+    answer = outcome.response if isinstance(outcome, UnusableAnswerError) else outcome
+    assert answer is not None  # noqa: S101  (completion has looked)
+    reason = str(getattr(outcome, "reason", None) or "the answer is blocked") if blocked else None
+    message: dict[str, Any] = {"role": "assistant", "content": answer.text or None, "refusal": reason}
+    if not answer.text and not answer.tool_calls and not blocked:
+        message["content"] = ""
+    if answer.metadata.get("thinking"):
+        message["reasoning_content"] = answer.metadata["thinking"]
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call)}}
+        for call in answer.tool_calls
+    ]
+    finish = _FINISH.get(answer.finish_reason) or str(answer.metadata.get("finish_reason_raw") or "stop")
+    if calls and legacy:
+        message["function_call"] = calls[0]["function"]
+        finish = "function_call" if finish == "tool_calls" else finish
+    elif calls:
+        message["tool_calls"] = calls
+    return message, "content_filter" if blocked else finish
+
+
+def _arguments(call: ToolCall) -> str:
+    return call.raw_arguments or json.dumps(call.arguments or {}, ensure_ascii=False)
+
+
+def _usage(told: Sequence[Usage]) -> dict[str, Any] | None:
+    """Tokens of all choices together: they are separate requests, each of which was billed its prompt."""
+    totals = {}
+    for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"):
+        counts = [count for usage in told if (count := getattr(usage, name)) is not None]
+        totals[name] = sum(counts) if len(counts) == len(told) else None
+    sent, made = totals["input_tokens"], totals["output_tokens"]
+    if sent is None or made is None:
+        return None
+    return {
+        "prompt_tokens": sent,
+        "completion_tokens": made,
+        "total_tokens": sent + made,
+        "prompt_tokens_details": {"cached_tokens": totals["cached_tokens"] or 0},
+        "completion_tokens_details": {"reasoning_tokens": totals["reasoning_tokens"] or 0},
+    }
+
+
+def _is_completion(raw: Any) -> bool:
+    if not isinstance(raw, Mapping) or raw.get("object") != "chat.completion":
+        return False
+    choices = raw.get("choices")
+    return (
+        isinstance(choices, list)
+        and bool(choices)
+        and all(isinstance(choice, Mapping) and isinstance(choice.get("message"), Mapping) for choice in choices)
+    )

@@ -1,0 +1,138 @@
+"""The messages of a chat-completion body read as our turns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from llm_sync import values
+from llm_sync.errors import InvalidRequestError
+from llm_sync.models import Adjustment, Message, ToolCall
+
+
+class Told:
+    """What of one body is sent otherwise than asked. Under ``strict`` a loss is refused."""
+
+    def __init__(self, strict: bool) -> None:
+        self._strict = strict
+        self.adjustments: list[Adjustment] = []
+
+    def note(self, name: str, asked: Any, sent: Any, reason: str) -> None:
+        """Something is sent in another form; nothing asked for is lost."""
+        self.adjustments.append(Adjustment(name, asked, sent, reason))
+
+    def lose(self, name: str, asked: Any, reason: str, sent: Any = None) -> None:
+        """Something is not sent as it was asked. Raises InvalidRequestError under strict."""
+        if self._strict:
+            raise InvalidRequestError(f"{name} cannot be sent as asked: {reason}", guidance="Leave it out, or drop strict.")
+        self.note(name, asked, sent, reason)
+
+
+class Turns:
+    """Reads messages; what they carry that ours do not is ``told``."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+
+    def read(self, found: Any) -> tuple[Message, ...]:
+        """The turns of the body."""
+        if not isinstance(found, (list, tuple)) or not found:
+            raise InvalidRequestError(f"messages is {what(found)}", guidance="Give a list of at least one message.")
+        return tuple(self._message(item, f"messages[{index}]") for index, item in enumerate(found))
+
+    def _message(self, item: Any, place: str) -> Message:
+        if not isinstance(item, Mapping):
+            raise InvalidRequestError(f"{place} is a {values.kind(item)}", guidance="Give an object with role and content.")
+        given = {name: value for name, value in item.items() if value not in (None, [], {})}
+        role = given.pop("role", None)
+        text, images = self._content(given.pop("content", None), place)
+        calls = [
+            _call(call, f"{place}.tool_calls") for call in values.listed(f"{place}.tool_calls", given.pop("tool_calls", None))
+        ]
+        answers = given.pop("tool_call_id", None)
+        if role == "developer":
+            role = "system"
+        elif role == "function":
+            role, answers = "tool", _call_id(given.pop("name", None))
+        legacy = given.pop("function_call", None)
+        if legacy is not None:
+            calls.append(_called(_call_id(_name_in(legacy)), legacy, f"{place}.function_call"))
+        refusal = given.pop("refusal", None)
+        for name, value in given.items():
+            if name == "audio":
+                raise InvalidRequestError(f"{place} holds audio", guidance="Give its text: llm-sync sends text and images.")
+            self._told.lose(f"{place}.{name}", value, "messages carry no such field")
+        return Message(role, text or refusal or "" if role == "tool" else text or refusal, images, calls, answers)
+
+    def _content(self, content: Any, place: str) -> tuple[str | None, list[str]]:
+        """A message's text and its images."""
+        if content is None or isinstance(content, str):
+            return content, []
+        if not isinstance(content, (list, tuple)):
+            raise InvalidRequestError(
+                f"{place}.content is a {values.kind(content)}", guidance="Give a string or a list of parts."
+            )
+        texts: list[str] = []
+        images: list[str] = []
+        for index, part in enumerate(content):
+            kind = part.get("type") if isinstance(part, Mapping) else None
+            value = part.get(kind) if isinstance(kind, str) else None
+            if kind in ("text", "refusal") and isinstance(value, str):
+                if images:
+                    self._told.lose(f"{place}.content", "text after an image", "images follow the text", "images after the text")
+                texts.append(value)
+            elif kind == "image_url" and isinstance(value, (str, Mapping)):
+                url = value if isinstance(value, str) else value.get("url")
+                if not isinstance(url, str) or not url[:8].lower().startswith(("http://", "https://", "data:")):
+                    raise InvalidRequestError(f"{place}.content[{index}] has no URL", guidance="Give an http, https or data URL.")
+                detail = value.get("detail") if isinstance(value, Mapping) else None
+                if detail not in (None, "auto"):
+                    self._told.lose(f"{place}.content[{index}].image_url.detail", detail, "images carry no such field")
+                images.append(url)
+            else:
+                raise InvalidRequestError(
+                    f"{place}.content[{index}] is {f'of type {kind!r}' if kind else what(part)}, which cannot be carried",
+                    guidance="Parts are text (with text) and image_url (with a URL).",
+                )
+        if len(texts) > 1:
+            self._told.note(f"{place}.content", f"{len(texts)} text parts", "one", "a message has one text")
+        return "\n".join(texts), images
+
+
+def _call(call: Any, place: str) -> ToolCall:
+    if not isinstance(call, Mapping) or call.get("type", "function") != "function" or not isinstance(call.get("id"), str):
+        raise InvalidRequestError(
+            f"{place} holds what is no call of a function", guidance='Give {"id": …, "type": "function", "function": {…}}.'
+        )
+    return _called(call["id"], call.get("function"), place)
+
+
+def _called(call_id: str, function: Any, place: str) -> ToolCall:
+    name = _name_in(function)
+    arguments = function.get("arguments") if isinstance(function, Mapping) else None
+    if name is None or not isinstance(arguments, (str, Mapping, type(None))):
+        raise InvalidRequestError(f"{place} has no name, or arguments that are no JSON text", guidance="Give both as they came.")
+    raw = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
+    try:
+        parsed = json.loads(raw) if raw.strip() else {}
+    except (ValueError, RecursionError):
+        parsed = None
+    return ToolCall(call_id, name, parsed if isinstance(parsed, dict) else None, raw)
+
+
+def _name_in(function: Any) -> str | None:
+    name = function.get("name") if isinstance(function, Mapping) else None
+    return name if isinstance(name, str) and name else None
+
+
+def _call_id(name: Any) -> str:
+    """The id of a call from before calls had ids: a function was called once at a time, so its name tells."""
+    return f"call_{name}"
+
+
+def what(value: Any) -> str:
+    """A value that is not what it should be, for a message."""
+    if value is None:
+        return "missing"
+    return f"an empty {values.kind(value)}" if value in ([], {}, "") else f"a {values.kind(value)}"
