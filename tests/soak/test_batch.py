@@ -121,8 +121,8 @@ def test_fifty_kills(far: Simulator, tmp_path: Path) -> None:
     sent, unsure = len(far.requests), summary["possibly_billed"]
     print(
         f"\n{KILLS} kills within the first {killed_at} requests. Undisturbed {alone} requests, killed {sent}: {LINES} lines, "
-        f"{retried} attempts that failed, {sent - LINES - retried} more. In flight at the kills by the server's count {in_flight} "
-        f"(it counts none whose answer is on its way); listed as possibly billed {unsure}"
+        f"{retried} failed attempts, {sent - LINES - retried} more. In flight at the kills by the server's count {in_flight} "
+        f"(none whose answer is on its way); listed as possibly billed {unsure}"
     )
     assert sent <= LINES + retried + unsure
     assert unsure <= 4 * KILLS
