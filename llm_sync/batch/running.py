@@ -129,6 +129,8 @@ class _Run:
             plan = Planner(work, earlier, work.check, bad.add).make()
             bad.refuse()
             refuse(work, plan, earlier)
+            if plan.renamed:
+                _log.info("%d lines name a model of their own, in whose place the run's are asked", plan.renamed)
             lanes = Lanes(work, self._journal, plan, earlier.unsure, self._progress)
             try:
                 if plan.to_send.total():

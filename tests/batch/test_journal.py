@@ -128,6 +128,7 @@ def test_a_journal_may_be_cut_off_anywhere_in_its_beginning(stub: Batch, length:
         b"\n\n\n",
         b'{"done": [0, "a", "m", "x", "y", "answered"], "bytes": 3, "record": {}}\n',
         b'{"done": 7, "bytes": 2, "record": {}}\n',
+        b'{"done": [0, "a", "m", "x", "y", "answered"], "record": {}}\n',
         b'{"done": ["0", "a"], "bytes": 2, "record": {}}\n',
         b'{"started": 7}\n{"started": [1]}\n{"unsent"}\n{"settings": [], "of": 1}\n{"run"\n',
         b"\xff\xfe\xfd\n",
@@ -313,9 +314,12 @@ def failing() -> LLMConnectorError:
     return ProviderUnavailableError("busy", status=503)
 
 
-@pytest.mark.parametrize(
-    "line", [b"", b"x", b"{}", b"[]", b"7", b'{"index": 0}', b'{"llm_sync": 7}', b'{"llm_sync": {"index": 0}}']
-)
+SHORT = b'{"index": 0, "provider": "a", "model": "m", "line_hash": "x", "settings": "y", '
+NO_RECORDS = [b"", b"x", b"{}", b"[]", b"7", b'{"index": 0}', b'{"llm_sync": 7}', b'{"llm_sync": {"index": 0}}']
+NO_RECORDS += [SHORT + b'"response": null, "error": null}', SHORT + b'"response": {}, "error": null}']
+
+
+@pytest.mark.parametrize("line", NO_RECORDS)
 def test_what_is_no_record_is_none(line: bytes) -> None:
     """Whatever stands in a file."""
     assert outcomes.head_of_record(line) is None
