@@ -200,7 +200,7 @@ def _openai_head(found: dict[str, Any], ours: dict[str, Any]) -> Head:
     if kind not in (ANSWERED, TRUNCATED):
         return Head(**told, outcome=kind, again=ours["again"], **_billed(ours))
     usage = found["response"]["body"].get("usage") or {}
-    tokens = {"input_tokens": usage.get("prompt_tokens"), "output_tokens": usage.get("completion_tokens")}
+    tokens: dict[str, Any] = {"input_tokens": usage.get("prompt_tokens"), "output_tokens": usage.get("completion_tokens")}
     return Head(**told, outcome=kind, cost=ours.get("cost_estimate"), **tokens)
 
 
