@@ -38,7 +38,8 @@ class Place:
 
 
 def http_client(place: Place) -> Call:
-    """The floor: http.client and json."""
+    """The floor: http.client and json, and gzip where the answer is compressed."""
+    import gzip
     import http.client
 
     parts = urlsplit(place.root)
@@ -52,7 +53,11 @@ def http_client(place: Place) -> Call:
 
     def call() -> str:
         connection.request("POST", path, json.dumps(PAYLOAD).encode(), HEADERS)
-        text: str = json.loads(connection.getresponse().read())["choices"][0]["message"]["content"]
+        response = connection.getresponse()
+        body = response.read()
+        if response.getheader("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        text: str = json.loads(body)["choices"][0]["message"]["content"]
         return text
 
     return call

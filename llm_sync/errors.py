@@ -155,10 +155,14 @@ class BatchError(LLMConnectorError):
 
 
 class ProviderError(LLMConnectorError):
-    """The provider, or the way to it, failed. ``partial_text`` is what text had come before the failure."""
+    """The provider, or the way to it, failed. ``partial_text`` is what text had come before the failure.
+
+    ``body``: the provider's own error, parsed JSON or text, without keys it may have echoed; None where none came.
+    """
 
     retryable = False
     partial_text: str | None = None
+    body: Any = None
 
 
 class AuthenticationError(ProviderError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from llm_sync.client import LLMClient
@@ -12,22 +13,35 @@ from llm_sync.models import ModelResponse
 
 
 class SharedClients:
-    """One client per configuration and process, made when first asked for. Any thread may use it."""
+    """One client per configuration and process, made when first asked for. Any thread may use it.
 
-    def __init__(self) -> None:
-        self._clients: dict[str | None, LLMClient] = {}
+    With ``most``, the client that was asked for longest ago is forgotten when there are more: whoever still uses it keeps
+    it, and what it holds goes with the last one who does.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
+        self._clients: dict[Hashable, LLMClient] = {}  # the one asked for last stands last
         self._lock = threading.Lock()  # guards _clients
         fork.watch(self)
 
     def get(self, config: str | None) -> LLMClient:
         """The client for a configuration's name or path. Raises ConfigurationError."""
         name = os.fspath(config) if config is not None else None
+        return self.made(name, lambda: LLMClient.from_config(name))
+
+    def made(self, key: Hashable, make: Callable[[], LLMClient]) -> LLMClient:
+        """The client kept under ``key``, made by ``make`` when there is none. Raises what ``make`` raises."""
         with self._lock:
-            found = self._clients.get(name)
-        if found is None:
-            made = LLMClient.from_config(name)  # reads a file: not under the lock; it has no thread yet, so a second one is cheap
-            with self._lock:
-                found = self._clients.setdefault(name, made)
+            found = self._clients.pop(key, None)
+            if found is not None:
+                self._clients[key] = found
+                return found
+        made = make()  # may read a file: not under the lock; it has no thread yet, so a second one is cheap
+        with self._lock:
+            found = self._clients.setdefault(key, made)
+            while self._most is not None and len(self._clients) > self._most:
+                del self._clients[next(iter(self._clients))]
         return found
 
     def close(self, cancel_pending: bool = False) -> None:

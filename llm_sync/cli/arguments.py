@@ -45,7 +45,7 @@ class _Help(argparse.HelpFormatter):
 
     def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
         if action.nargs == argparse.REMAINDER:
-            return f"[-- {action.metavar} [ARG ...]]"
+            return "[ARG ...]" if action.metavar == "ARG" else f"[-- {action.metavar} [ARG ...]]"
         return super()._format_args(action, default_metavar)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from llm_sync.cli import configurations, exits
 from llm_sync.cli.output import Output, opened
-from llm_sync.cli.streams import BOLD, RED, YELLOW
+from llm_sync.cli.streams import BOLD, RED
 from llm_sync.config import ConfigLoader, LLMConfig, places
 from llm_sync.config.places import Found
 from llm_sync.errors import ConfigurationError
@@ -83,6 +83,6 @@ def _show(output: Output, found: Found, outcome: LLMConfig | ConfigurationError,
     for provider, config in outcome.providers.items():
         kind = "" if config.type == provider else f" ({config.type})"
         models = ", ".join(model.name for model in config.models) or "any model"
-        output.write(f"    {provider}{kind}: {models}")
+        output.write_line(f"    {provider}{kind}: {models}")
     for warning in outcome.warnings:
-        output.write("    ", ("warning:", YELLOW), f" {warning}")
+        output.write_line(f"    warning: {warning}")

@@ -21,6 +21,7 @@ COMMANDS = {
     "validate": "check configurations, and the keys they need",
     "init": "create a folder of example configurations to start from",
     "status": "show what runs on this machine, and how it goes",
+    "run-script": "run a script written for openai, anthropic or litellm on llm-sync",
     "simulate": "serve simulated providers on this machine, for rehearsals and tests",
     "completion": "print the completions for a shell",
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from llm_sync.cli import configurations, exits
 from llm_sync.cli.configs import problem_record
 from llm_sync.cli.output import Output, opened
-from llm_sync.cli.streams import YELLOW, complain
+from llm_sync.cli.streams import complain
 from llm_sync.config import ConfigValidator, LLMConfig, places
 from llm_sync.errors import ConfigurationError, LLMConnectorError, Problem
 from llm_sync.providers.factory import ProviderFactory
@@ -91,9 +91,10 @@ def _usual_keys(config: LLMConfig) -> list[Problem]:
 
 
 def _listings(config: LLMConfig, timeout: float | None) -> Mapping[str, ModelListing]:
-    from llm_sync.client import LLMClient  # the network, for those who ask for it
+    from llm_sync.cli import progress  # the network, for those who ask for it
+    from llm_sync.client import LLMClient
 
-    with LLMClient(config) as client:
+    with LLMClient(config) as client, progress.shown(client):
         return client.list_all_models(timeout=timeout)
 
 
@@ -114,18 +115,22 @@ def _record(report: _Report) -> dict[str, Any]:
     }
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _show(output: Output, report: _Report, *, online: bool) -> None:
     for problem in report.problems:
-        output.write(str(problem))
+        output.write_line(str(problem))
     for warning in report.warnings:
-        output.write(("warning:", YELLOW), f" {warning}")
+        output.write_line(f"warning: {warning}")
     if report.problems:
         return
-    output.write(f"{report.file}: valid ({report.providers} providers, {report.models} models listed)")
+    output.write_line(f"{report.file}: valid ({_count(report.providers, 'provider')}, {_count(report.models, 'model')} listed)")
     for name, listing in report.listings.items() if online else ():
         if listing.error:
             complain(str(listing.error))
             continue
-        output.write(f"  {name}: answers, {len(listing.models)} models")
+        output.write_line(f"  {name}: answers, {_count(len(listing.models), 'model')}")
         for model in listing.missing:
-            output.write(f"  {name}: {model} is configured, but the provider does not list it")
+            output.write_line(f"  {name}: {model} is configured, but the provider does not list it")

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llm_sync.config import places
 from llm_sync.config.building import build
 from llm_sync.config.checks import KnownTypes, check, in_file_order, shown_switches
 from llm_sync.config.document import Document, parse_document, read_document
 from llm_sync.config.models import LLMConfig
-from llm_sync.config.origins import Origins, origins
 from llm_sync.config.places import CONFIG_VARIABLE, DEFAULT_NAME, FOLDER_VARIABLE, SUFFIXES
 from llm_sync.config.preparing import Prepared, Switch, prepare
 from llm_sync.errors import ConfigurationError, Problem
 from llm_sync.events import log_facts, logger
 from llm_sync.validation import closest, field_path, shown
+
+if TYPE_CHECKING:
+    from llm_sync.config.origins import Origins
 
 _log = logger("config")
 
@@ -81,6 +84,8 @@ class ConfigLoader:
 
     def explain_config(self, name_or_path: str | os.PathLike[str] | None = None) -> tuple[LLMConfig, Origins]:
         """As ``load_config`` without ``warn``, and where each value comes from, credentials masked."""
+        from llm_sync.config.origins import origins  # for those who ask
+
         document = read_document(self.find(name_or_path))
         config, prepared = _load(document, False, self._known_types)
         return config, origins(document, prepared, config)

@@ -152,6 +152,7 @@ class ReplyReader(Dialect):
             retryable=retryable,
             retry_after=hint,
             partial_text=self._partial_text(around) or None,
+            body=body[:_LONGEST_TEXT] if isinstance(body, str) else body,
             guidance=guidance_for(kind, fault, self._place(), hint),
         )
         if isinstance(error, errors.ContentBlockedError):
@@ -202,6 +203,7 @@ class ReplyReader(Dialect):
         return Scrubber([*kept, *secrets_in(self.config, self._base_url())])
 
 
+_LONGEST_TEXT = 65_536  # characters of a page that an error keeps
 _UNREADABLE = object()
 _STREAM_GUIDANCE = "llm-sync never streams: use a model or an endpoint that answers in one piece."
 

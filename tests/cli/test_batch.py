@@ -356,7 +356,9 @@ def test_a_second_process_is_refused(started: Ask, slow: Slow) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
-def test_a_standard_output_that_cannot_be_written_is_told_before_anything_is_paid_for(slow: Slow, started: Ask, start: Ask) -> None:
+def test_a_standard_output_that_cannot_be_written_is_told_before_anything_is_paid_for(
+    slow: Slow, started: Ask, start: Ask
+) -> None:
     """As with every command."""
     with open("/dev/full", "wb") as full:
         process = start("batch", "--config", "./slow.yaml", "in", "-o", "out", stdout=full)

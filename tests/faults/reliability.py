@@ -28,7 +28,8 @@ Of every cell this was asserted, and held:
 * with the client closed, no connection, thread or file descriptor was left.
 
 "answered" is a response, "truncated" a response whose `truncated` is true; the rest are the error classes of
-`llm_sync.errors`. "after" is the slowest cell of the row, in seconds. A dialect is named where it differs.
+`llm_sync.errors`. A batch does not send again what timed out: it might be billed twice. "after" is the slowest cell of the
+row, in seconds. A dialect is named where it differs.
 
 """
 BOTTOM = """

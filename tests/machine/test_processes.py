@@ -105,6 +105,37 @@ def test_killing_some_stops_none_of_the_others(program, in_line, soon, shared_co
     assert prompts(upstream) == ["holds", "last"]
 
 
+ENDING = """
+client = LLMClient.from_config(CONFIG)
+for text in "before", "after":
+    client.submit(ModelRequest(text)).add_done_callback(lambda future: say(future.exception() or "answered"))
+say("ending")
+"""
+
+
+def test_what_is_queued_at_the_end_waits_for_its_slot_too(
+    program, in_line, soon, open_client: Callable[..., LLMClient], shared_config: str, upstream: Simulator
+) -> None:
+    """From Python 3.12 on no thread can be started any more by then."""
+    with upstream.hold() as hold:
+        ending = program(ENDING, shared_config)
+        ending.read_until("ending")
+        hold.wait()
+        between = open_client(Path(shared_config).read_text()).submit(ModelRequest("between"))
+        soon(lambda: in_line() == 1)
+        hold.release()
+        ending.read_until("answered")
+        hold.wait()
+        soon(lambda: in_line() == 1)  # "after" waits for "between"
+        hold.release()
+        hold.wait()
+        hold.release()
+        assert ending.finish() == 0
+    assert between.result(PATIENCE_S).text
+    assert ending.lines.count("answered") == 2
+    assert prompts(upstream) == ["before", "between", "after"]
+
+
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_as_many_at_once_as_the_provider_allows(
     open_client: Callable[..., LLMClient], upstream: Simulator, concurrency: int

@@ -1,0 +1,161 @@
+"""What the shims answer with: mappings whose items are attributes too, as far as each original gives its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from llm_sync.models import Adjustment, ModelResponse
+
+Document = dict[str, Any]  # by another name: the objects have a method called dict
+
+
+class AnswerObject(dict[str, Any]):
+    """One object of an answer: ``answer.choices``, ``answer["choices"]`` and ``answer.get("choices")`` are the same.
+
+    ``absent`` names what the original gives (nearly always None) where the provider left a field out: attribute, item and
+    ``model_dump()`` have it, ``to_dict()`` and iteration do not. ``parts`` names the classes of inner objects.
+    ``adjustments``: what was sent otherwise than the script asked; ``llm_sync``: the ModelResponses behind the answer (both
+    on the outermost object only). Pickles and copies. Not to be changed by several threads at once.
+    """
+
+    absent: ClassVar[Mapping[str, Any]] = {}
+    parts: ClassVar[Mapping[str, type[AnswerObject]]] = {}
+
+    adjustments: tuple[Adjustment, ...] = ()
+    llm_sync: tuple[ModelResponse, ...] = ()
+    _request_id: str | None = None
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """The object of a body; what is inside becomes objects of the classes in ``parts``."""
+        made = cls(body)
+        for name, kind in cls.parts.items():
+            value = made.get(name)
+            if isinstance(value, dict):
+                made[name] = kind.read(value)
+            elif isinstance(value, list):
+                made[name] = [kind.read(item) if isinstance(item, dict) else item for item in value]
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self or name in self.absent:
+            return self[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __missing__(self, name: str) -> Any:
+        return self.absent[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_") or hasattr(type(self), name):
+            object.__setattr__(self, name, value)
+        else:
+            self[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        if name in self:
+            del self[name]
+        else:
+            object.__delattr__(self, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self), *self, *self.absent})
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.items())})"
+
+    __str__ = __repr__
+
+    def to_dict(self, **options: Any) -> Document:
+        """Plain dicts and lists, with what the provider sent; ``options`` as for ``model_dump``."""
+        return self.model_dump(**{"exclude_unset": True, **options})
+
+    def model_dump(
+        self,
+        *,
+        mode: str = "python",  # noqa: ARG002  (pydantic's; all that is in here is JSON already)
+        include: Collection[str] | None = None,
+        exclude: Collection[str] | None = None,
+        by_alias: bool | None = None,  # noqa: ARG002  (pydantic's; there are no aliases)
+        exclude_unset: bool = False,
+        exclude_defaults: bool = False,
+        exclude_none: bool = False,
+        warnings: bool = True,  # noqa: ARG002  (pydantic's)
+    ) -> Document:
+        """Plain dicts and lists, with the fields that the provider left out unless ``exclude_unset``; as pydantic's."""
+        out: Document = {}
+        for name, value in {**self, **({} if exclude_unset or exclude_defaults else self._left_out())}.items():
+            if (include is not None and name not in include) or (exclude is not None and name in exclude):
+                continue
+            if exclude_none and value is None:
+                continue
+            out[name] = _plain(value, exclude_unset, exclude_defaults, exclude_none)
+        return out
+
+    def _left_out(self) -> Document:
+        return {name: value for name, value in self.absent.items() if name not in self}
+
+    def model_dump_json(self, *, indent: int | None = None, **options: Any) -> str:
+        """``model_dump`` as JSON text."""
+        separators = (",", ":") if indent is None else None
+        return json.dumps(self.model_dump(**options), indent=indent, separators=separators, ensure_ascii=False, default=str)
+
+    def to_json(self, *, indent: int | None = 2, **options: Any) -> str:
+        """``to_dict`` as JSON text."""
+        return json.dumps(self.to_dict(**options), indent=indent, ensure_ascii=False, default=str)
+
+    def to_dict_recursive(self) -> Document:
+        """``to_dict``, by its name in openai 0.28."""
+        return self.to_dict()
+
+    def dict(self, **options: Any) -> Mapping[str, Any]:
+        """``model_dump``, by its old name."""
+        return self.model_dump(**options)
+
+    def json(self, **options: Any) -> Any:
+        """``model_dump_json``, by its old name."""
+        return self.model_dump_json(**options)
+
+    def copy(self) -> Self:
+        """A shallow copy of the same class."""
+        return self.model_copy()
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, with the items of ``update`` replaced."""
+        import copy
+
+        made = copy.deepcopy(self) if deep else copy.copy(self)
+        made.update(update or {})
+        return made
+
+
+class Page(AnswerObject):
+    """A listing: iterating over it gives what is listed, not the names of its fields. Everything is on one page."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self["data"])
+
+    def has_next_page(self) -> bool:
+        """Never: all pages were read."""
+        return False
+
+    def next_page_info(self) -> None:
+        """There is no next page."""
+
+    def iter_pages(self) -> Iterator[Self]:
+        """This one."""
+        yield self
+
+
+def _plain(value: Any, unset: bool, defaults: bool, none: bool) -> Any:
+    if isinstance(value, AnswerObject):
+        return value.model_dump(exclude_unset=unset, exclude_defaults=defaults, exclude_none=none)
+    if isinstance(value, list):
+        return [_plain(item, unset, defaults, none) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item, unset, defaults, none) for name, item in value.items()}
+    return value

@@ -1,0 +1,121 @@
+"""anthropic's names over llm-sync: ``Anthropic(…).messages.create``, ``.models.list``, and its exceptions.
+
+docs/migrating.md tells what carries over. Nothing is read or opened by importing it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from llm_sync import __version__
+from llm_sync.compat.anthropic.exceptions import (
+    AnthropicError,
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    ContentTooLargeError,
+    DeadlineExceededError,
+    GatewayTimeoutError,
+    InternalServerError,
+    NotFoundError,
+    OverloadedError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestTimeoutError,
+    RequestTooLargeError,
+    ServiceUnavailableError,
+    UnprocessableEntityError,
+    shim_error,
+)
+from llm_sync.compat.parameters import NOT_GIVEN, NotGiven
+from llm_sync.compat.refusals import ASYNC, Refused, lookup, refused_class
+from llm_sync.compat.settings import MAX_RETRIES as DEFAULT_MAX_RETRIES
+from llm_sync.compat.settings import TIMEOUT as DEFAULT_TIMEOUT
+
+if TYPE_CHECKING:
+    from llm_sync.compat.anthropic import types
+    from llm_sync.compat.anthropic.client import Anthropic
+    from llm_sync.compat.calls import Timeout
+
+__all__ = [
+    "AI_PROMPT",
+    "DEFAULT_MAX_RETRIES",
+    "DEFAULT_TIMEOUT",
+    "HUMAN_PROMPT",
+    "NOT_GIVEN",
+    "APIConnectionError",
+    "APIError",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "Anthropic",
+    "AnthropicError",
+    "AuthenticationError",
+    "BadRequestError",
+    "Client",
+    "ConflictError",
+    "ContentTooLargeError",
+    "DeadlineExceededError",
+    "GatewayTimeoutError",
+    "InternalServerError",
+    "NotFoundError",
+    "NotGiven",
+    "OverloadedError",
+    "PaymentRequiredError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RequestTimeoutError",
+    "RequestTooLargeError",
+    "ServiceUnavailableError",
+    "Timeout",
+    "UnprocessableEntityError",
+    "omit",
+    "types",
+]
+
+VERSION = __version__
+omit = NOT_GIVEN
+Omit = NotGiven
+HUMAN_PROMPT, AI_PROMPT = "\n\nHuman:", "\n\nAssistant:"
+
+_HOMES = {
+    "Anthropic": "llm_sync.compat.anthropic.client",
+    "Client": "llm_sync.compat.anthropic.client",
+    "Timeout": "llm_sync.compat.calls",
+}
+_CLOUD = "write a configuration: docs/providers.md has Google Cloud; then use Anthropic()"
+_OTHER = "use the original package for it"
+NOT_CARRIED: dict[str, Any] = {
+    **{
+        name: refused_class(f"anthropic.{name}", ASYNC, shim_error)
+        for name in ("AsyncAnthropic", "AsyncClient", "AsyncStream", "AsyncAnthropicBedrock", "AsyncAnthropicVertex")
+    },
+    "AnthropicVertex": refused_class("anthropic.AnthropicVertex", _CLOUD, shim_error),
+    **{
+        name: refused_class(f"anthropic.{name}", _OTHER, shim_error)
+        for name in ("AnthropicBedrock", "AnthropicFoundry", "Stream")
+    },
+    **{name: Refused(f"anthropic.{name}", _OTHER, shim_error) for name in ("beta_tool", "beta_async_tool", "transform_schema")},
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is not None:
+        found = getattr(import_module(home), "Anthropic" if name == "Client" else name)
+        globals()[name] = found
+        return found
+    if name == "types":
+        return import_module(f"{__name__}.types")
+    return lookup(__name__, name, NOT_CARRIED)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,167 @@
+"""``messages.create``: the request read, the answer handed on or, from other providers, written in anthropic's shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from llm_sync import errors
+from llm_sync.compat import asking
+from llm_sync.compat.anthropic.reading import read_messages, read_system
+from llm_sync.compat.anthropic.shapes import Message
+from llm_sync.compat.calls import Door
+from llm_sync.compat.failures import translated
+from llm_sync.compat.parameters import Table, shown
+from llm_sync.compat.settings import place, speaks_chat
+from llm_sync.errors import InvalidRequestError
+from llm_sync.models import ModelRequest, ModelResponse, Usage
+from llm_sync.openai_shape.messages import Told
+from llm_sync.providers.factory import ProviderFactory
+
+_PLAIN = ("max_tokens", "temperature", "top_p", "stop_sequences")
+_READ = (*_PLAIN, "messages", "system", "tools", "tool_choice", "output_config")
+_STOP = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
+_AS_HEADERS = {"user_profile_id": "anthropic-user-profile-id", "workspace_id": "anthropic-workspace-id"}
+
+
+def message(door: Door, table: Table, arguments: Mapping[str, Any]) -> Message:
+    """A message to the arguments of ``messages.create``."""
+    with translated(door.shim):
+        reading, door = door.read(table, with_headers(arguments))
+        given = reading.given
+        where = place(door.settings, given.pop("model", None))
+        made = asking.left_out(table.call, reading)
+        told = Told(where.strict)
+        request = _request(given, where.model, where.type, told)
+        made += told.adjustments
+        outcomes = asking.ask(where, request, timeout=door.timeout, max_retries=door.max_retries)
+        return asking.finished(Message.read(_body(outcomes[0])), made, outcomes)
+
+
+def with_headers(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments, those that are headers on the wire among ``extra_headers``."""
+    headers = {header: arguments[name] for name, header in _AS_HEADERS.items() if isinstance(arguments.get(name), str)}
+    rest = {name: value for name, value in arguments.items() if _AS_HEADERS.get(name) not in headers}
+    return {**rest, "extra_headers": {**headers, **(rest.get("extra_headers") or {})}} if headers else rest
+
+
+def _request(given: Mapping[str, Any], model: str | None, kind: str, told: Told) -> ModelRequest:
+    native = _speaks_messages(kind)
+    fields: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
+    extras: dict[str, Any] = {}
+    fields["messages"] = read_messages(given.get("messages"), told)
+    fields["system_prompt"] = read_system(given.get("system"), told)
+    fields["tools"] = _tools(given.get("tools"), native, told)
+    fields["tool_choice"] = _choice(given.get("tool_choice"), kind, native, extras, told)
+    if "output_config" in given and native:
+        extras["output_config"] = given["output_config"]
+    elif "output_config" in given:
+        fields["response_schema"] = _format(given["output_config"], told)
+    for name, value in given.items():
+        if name in _READ:
+            continue
+        if native:
+            extras[name] = value
+        else:
+            told.lose(name, value, "this provider does not know it")
+    return ModelRequest(model=model, provider_specific=extras, **fields)
+
+
+def _speaks_messages(kind: str) -> bool:
+    """Whether providers of this type take the payload of messages themselves."""
+    from llm_sync.providers.anthropic import AnthropicProvider
+
+    return issubclass(ProviderFactory.provider_class(kind), AnthropicProvider)
+
+
+def _tools(tools: Any, native: bool, told: Told) -> list[Any]:
+    if tools is None:
+        return []
+    if not isinstance(tools, (list, tuple)):
+        raise InvalidRequestError(f"tools is {shown(tools)}", guidance="Give a list.")
+    if native:
+        return list(tools)
+    out = []
+    for index, tool in enumerate(tools):
+        if not isinstance(tool, Mapping) or tool.get("type") not in (None, "custom"):
+            raise InvalidRequestError(
+                f"tools[{index}] is one that this provider does not have",
+                guidance="Give tools with name and input_schema, or ask a provider of type anthropic.",
+            )
+        for name in tool.keys() - {"name", "description", "input_schema", "type"}:
+            told.lose(f"tools[{index}].{name}", tool[name], "this provider does not know it")
+        out.append({name: tool[name] for name in ("name", "description", "input_schema") if name in tool})
+    return out
+
+
+def _choice(choice: Any, kind: str, native: bool, extras: dict[str, Any], told: Told) -> Any:
+    if not isinstance(choice, Mapping) or not choice.get("disable_parallel_tool_use"):
+        return choice
+    if native:
+        extras["tool_choice"] = {"disable_parallel_tool_use": True}
+    elif speaks_chat(kind):
+        extras["parallel_tool_calls"] = False
+    else:
+        told.lose("tool_choice.disable_parallel_tool_use", True, "this provider does not know it")
+    return {name: value for name, value in choice.items() if name != "disable_parallel_tool_use"}
+
+
+def _format(config: Any, told: Told) -> Any:
+    """The JSON Schema the answer is to keep to."""
+    form = config.get("format") if isinstance(config, Mapping) else None
+    for name in (config.keys() if isinstance(config, Mapping) else set()) - {"format"}:
+        told.lose(f"output_config.{name}", config[name], "this provider does not know it")
+    if form is None:
+        return None
+    if not isinstance(form, Mapping) or not isinstance(form.get("schema"), Mapping):
+        raise InvalidRequestError("output_config.format cannot be carried", guidance="Give a json_schema with a schema.")
+    return form["schema"]
+
+
+def _body(outcome: asking.Outcome) -> dict[str, Any]:
+    """The provider's own body, or one written of the answer."""
+    answer = outcome if isinstance(outcome, ModelResponse) else outcome.response
+    assert answer is not None  # noqa: S101  (asking hands on no other)
+    raw = answer.metadata.get("raw")
+    if isinstance(raw, dict) and raw.get("type") == "message" and isinstance(raw.get("content"), list):
+        return raw
+    blocked = isinstance(outcome, errors.ContentBlockedError)
+    content: list[dict[str, Any]] = []
+    if answer.metadata.get("thinking"):
+        content.append({"type": "thinking", "thinking": answer.metadata["thinking"], "signature": ""})
+    if answer.text:
+        content.append({"type": "text", "text": answer.text})
+    content += [
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": _arguments(call.arguments, call.raw_arguments)}
+        for call in answer.tool_calls
+    ]
+    return {
+        "id": f"msg_{answer.request_id or int(answer.timestamp.timestamp() * 1e6)}",
+        "type": "message",
+        "role": "assistant",
+        "model": answer.model,
+        "content": content,
+        "stop_reason": "refusal" if blocked else _STOP.get(answer.finish_reason, "end_turn"),
+        "stop_sequence": None,
+        "usage": _usage(answer.usage),
+    }
+
+
+def _arguments(arguments: dict[str, Any] | None, raw: str) -> Any:
+    if arguments is not None:
+        return arguments
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return {}
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    cached = usage.cached_tokens or 0
+    return {
+        "input_tokens": max(0, (usage.input_tokens or 0) - cached),
+        "output_tokens": usage.output_tokens or 0,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": cached,
+    }

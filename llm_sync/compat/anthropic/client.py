@@ -1,0 +1,127 @@
+"""The client of anthropic."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from llm_sync.compat.anthropic import parameters
+from llm_sync.compat.anthropic.exceptions import shim_error
+from llm_sync.compat.calls import Door, extended
+from llm_sync.compat.client import RAW, Resource, ShimClient, arguments_given
+from llm_sync.compat.failures import translated
+from llm_sync.compat.settings import Settings, found_configuration, pairs
+
+
+class Messages(Resource):
+    """``client.messages``."""
+
+    path = "messages"
+    not_carried: ClassVar = {
+        **RAW,
+        "stream": "use create: it blocks and returns the whole answer",
+        "parse": "use create with output_config, and parse the text",
+        "count_tokens": "the answer's usage has the tokens",
+        "batches": "run 'llm-sync batch', or ask the requests one after the other",
+    }
+
+    def create(self, **arguments: Any) -> Any:
+        """A Message; docs/migrating.md tells what becomes of each argument. Raises AnthropicError."""
+        from llm_sync.compat.anthropic.calls import message
+
+        self._client.require(arguments, "max_tokens", "messages", "model")
+        return message(self._client.door(), parameters.MESSAGES, arguments)
+
+
+class Models(Resource):
+    """``client.models``."""
+
+    path = "models"
+
+    def list(self, **arguments: Any) -> Any:
+        """Every model, as a page to iterate over. Raises AnthropicError."""
+        from llm_sync.compat import asking
+        from llm_sync.compat.anthropic.calls import with_headers
+        from llm_sync.compat.anthropic.shapes import SyncPage
+        from llm_sync.compat.listings import listed
+
+        with translated(shim_error):
+            reading, door = self._client.door().read(parameters.LISTING, with_headers(arguments))
+            left_out = asking.left_out(parameters.LISTING.call, reading)
+            found = [_entry(name) for name, _ in listed(door)]
+            ends = {"first_id": found[0]["id"] if found else None, "last_id": found[-1]["id"] if found else None}
+            page = SyncPage.read({"data": found, "has_more": False, **ends})
+            page.adjustments = tuple(left_out)
+            return page
+
+    def retrieve(self, model_id: str, **arguments: Any) -> Any:
+        """One ModelInfo. Raises NotFoundError."""
+        from llm_sync.compat.anthropic.shapes import ModelInfo
+        from llm_sync.compat.listings import looked_up
+
+        with translated(shim_error):
+            _, door = self._client.door().read(parameters.LISTING, arguments)
+            return ModelInfo.read(_entry(looked_up(door, model_id)[0]))
+
+
+class Anthropic(ShimClient):
+    """The client of anthropic; docs/migrating.md tells what becomes of each argument."""
+
+    table: ClassVar = parameters.CLIENT
+    changes: ClassVar = parameters.WITH_OPTIONS
+    shim = staticmethod(shim_error)
+    not_carried: ClassVar = {
+        **RAW,
+        "completions": "use messages.create",
+        "beta": "use messages.create",
+        **dict.fromkeys(("files", "skills", "user_profiles"), "put the text into the messages"),
+        **dict.fromkeys(("get", "post", "put", "patch", "delete", "request"), "call messages.create"),
+        "with_middleware": "llm-sync has listeners: LLMClient.add_listener",
+    }
+
+    def _made(self, given: Mapping[str, Any]) -> Settings:
+        self.api_key = self._text(given, "api_key") or os.environ.get("ANTHROPIC_API_KEY") or None
+        self.auth_token = self._text(given, "auth_token") or os.environ.get("ANTHROPIC_AUTH_TOKEN") or None
+        found = given.get("base_url") or os.environ.get("ANTHROPIC_BASE_URL")
+        self.base_url = str(found).rstrip("/") if found else None
+        token = None if self.api_key else self.auth_token
+        settings = Settings(
+            "anthropic",
+            "anthropic",
+            self.api_key,
+            self.base_url,
+            pairs({"Authorization": f"Bearer {token}" if token else None}),
+            given=arguments_given(given, "api_key auth_token base_url default_headers default_query"),
+        )
+        return extended(settings, given.get("default_headers"), given.get("default_query"))
+
+    def door(self) -> Door:
+        """As every client's. TypeError, as in the original, when there is no key and no configuration."""
+        carried = {name.lower() for name, _ in self._settings.headers}
+        if not self.api_key and not carried & {"authorization", "x-api-key"}:
+            with translated(shim_error):
+                own = found_configuration() is None
+            if own:
+                raise TypeError(
+                    "Could not resolve authentication method: give api_key or auth_token, set ANTHROPIC_API_KEY, or write a "
+                    "configuration for llm-sync"
+                )
+        return super().door()
+
+    @property
+    def messages(self) -> Messages:
+        """Messages."""
+        return Messages(self)
+
+    @property
+    def models(self) -> Models:
+        """Listings."""
+        return Models(self)
+
+
+def _entry(name: str) -> dict[str, Any]:
+    """One entry of a listing: what providers tell beside the name is not kept."""
+    from datetime import datetime, timezone
+
+    return {"type": "model", "id": name, "display_name": name, "created_at": datetime.fromtimestamp(0, timezone.utc)}

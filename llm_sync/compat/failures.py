@@ -1,0 +1,152 @@
+"""What an error of ours is in the words of the SDKs: a kind, a status, the provider's body. Each shim names its classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from llm_sync import errors
+from llm_sync.errors import LLMConnectorError
+
+TIMEOUT, CONNECTION, UNUSABLE, STATUS, OTHER = "timeout", "connection", "unusable", "status", "other"
+
+# The status the provider would have answered with, where an error was raised before anything was sent.
+_UNSENT: tuple[tuple[type[LLMConnectorError], int], ...] = (
+    (errors.AuthenticationError, 401),
+    (errors.PermissionDeniedError, 403),
+    (errors.QuotaExceededError, 429),
+    (errors.RateLimitError, 429),
+    (errors.QueueFullError, 429),
+    (errors.ModelNotFoundError, 404),
+    (errors.InvalidRequestError, 400),
+    (errors.ProviderUnavailableError, 503),
+)
+
+
+class NotCarriedError(errors.InvalidRequestError):
+    """The script asks for something of the original that its shim does not have; nothing was sent."""
+
+
+class Verdict(NamedTuple):
+    """``kind``: one of the words above; ``status``: an HTTP status of 400 or more where ``kind`` is STATUS, else None."""
+
+    kind: str
+    status: int | None
+
+
+def verdict(error: LLMConnectorError) -> Verdict:
+    """What happened, as SDKs tell it apart: a status, a timeout, a lost connection, an unusable answer, or none of these."""
+    if error.status is not None and error.status >= 400:
+        return Verdict(STATUS, error.status)
+    if isinstance(error, NotCarriedError):
+        return Verdict(OTHER, None)
+    if isinstance(error, errors.RequestTimeoutError):
+        return Verdict(TIMEOUT, None)
+    if isinstance(error, errors.UnusableAnswerError):
+        return Verdict(UNUSABLE, None)
+    if isinstance(error, errors.ProviderConnectionError):
+        return Verdict(CONNECTION, None)
+    status = next((status for kind, status in _UNSENT if isinstance(error, kind)), None)
+    if status is not None:
+        return Verdict(STATUS, status)
+    return Verdict(CONNECTION if isinstance(error, errors.ProviderError) else OTHER, None)
+
+
+def words_of(error: LLMConnectorError) -> tuple[str, dict[str, Any] | None]:
+    """The provider's message, else ours, and the ``error`` object of its body, else one made of ours; None without either."""
+    body = getattr(error, "body", None)
+    body = body[0] if isinstance(body, list) and body else body
+    inner = body.get("error", body) if isinstance(body, dict) else None
+    if isinstance(inner, str):
+        inner = {"message": inner}
+    if isinstance(inner, dict):
+        told = inner.get("message")
+        return (told if isinstance(told, str) else error.message), inner
+    return error.message, None
+
+
+class Headers(dict[str, str]):
+    """Header fields, looked up in any case; their own names are in lower case."""
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The field, or ``default``."""
+        return super().get(name.lower(), default)
+
+
+class ErrorResponse:
+    """What SDKs keep of a refused exchange: ``status_code``, ``headers`` (those that are known), ``text``, ``json()``."""
+
+    def __init__(self, status_code: int, headers: Mapping[str, str] | None = None, body: Any = None) -> None:
+        self.status_code = status_code
+        self.headers = Headers(headers or {})
+        self.text = body if isinstance(body, str) else "" if body is None else json.dumps(body)
+        self.content = self.text.encode("utf-8", "backslashreplace")
+
+    @classmethod
+    def of(cls, error: LLMConnectorError, status: int, id_header: str) -> ErrorResponse:
+        """The exchange that ended with ``error``; ``id_header`` carries its request id."""
+        headers = {"content-type": "application/json"}
+        if error.request_id:
+            headers[id_header] = error.request_id
+        if error.retry_after is not None:
+            headers["retry-after"] = f"{error.retry_after:g}"
+        return cls(status, headers, getattr(error, "body", None))
+
+    def json(self) -> Any:
+        """The body, parsed. Raises ValueError where it is no JSON."""
+        return json.loads(self.text)
+
+    def __repr__(self) -> str:
+        return f"<Response [{self.status_code}]>"
+
+
+class ShimError(LLMConnectorError):
+    """What every shim's root exception is: any constructor, and it pickles and copies all the same.
+
+    ``__cause__`` is the error of llm-sync behind it, whose ``guidance`` tells what to do.
+    """
+
+    @property
+    def message(self) -> str:
+        """What happened, in the original's words."""
+        return str(self.args[0]) if self.args else ""
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args), self.__dict__
+
+
+def _restored(kind: type[ShimError], args: tuple[Any, ...]) -> ShimError:
+    made = kind.__new__(kind, *args)
+    made.args = args
+    return made
+
+
+def describe(made: ShimError, error: LLMConnectorError) -> ShimError:
+    """Give ``made`` what ours knows: provider, model, attempts and the rest; and the way out as a note behind its text."""
+    for name in ("provider", "model", "status", "retryable", "retry_after", "attempts", "guidance"):
+        value = getattr(error, name)
+        if value is not None and name not in made.__dict__:
+            made.__dict__[name] = value
+    return made
+
+
+@contextmanager
+def translated(shim: Callable[[LLMConnectorError], BaseException]) -> Iterator[None]:
+    """Errors of ours leave as the shim's, with ours as their cause."""
+    try:
+        yield
+    except ShimError:
+        raise
+    except LLMConnectorError as error:
+        raise shim(error) from error

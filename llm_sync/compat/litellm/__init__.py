@@ -1,0 +1,154 @@
+"""litellm's names over llm-sync: ``completion``, ``batch_completion``, and the exceptions.
+
+docs/migrating.md tells what carries over. Nothing is read or opened by importing it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from llm_sync import __version__
+from llm_sync.compat.litellm.exceptions import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    AuthenticationError,
+    BadGatewayError,
+    BadRequestError,
+    BudgetExceededError,
+    ContentPolicyViolationError,
+    ContextWindowExceededError,
+    InternalServerError,
+    InvalidRequestError,
+    JSONSchemaValidationError,
+    NotFoundError,
+    OpenAIError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServiceUnavailableError,
+    Timeout,
+    UnprocessableEntityError,
+    UnsupportedParamsError,
+    shim_error,
+)
+from llm_sync.compat.litellm.shapes import Choices, Message, ModelResponse, Usage
+from llm_sync.compat.refusals import ASYNC, Refused, lookup, refused_class
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIResponseValidationError",
+    "AuthenticationError",
+    "BadGatewayError",
+    "BadRequestError",
+    "BudgetExceededError",
+    "Choices",
+    "ContentPolicyViolationError",
+    "ContextWindowExceededError",
+    "InternalServerError",
+    "InvalidRequestError",
+    "JSONSchemaValidationError",
+    "Message",
+    "ModelResponse",
+    "NotFoundError",
+    "OpenAIError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "ServiceUnavailableError",
+    "Timeout",
+    "UnprocessableEntityError",
+    "UnsupportedParamsError",
+    "Usage",
+    "batch_completion",
+    "completion",
+    "completion_cost",
+    "completion_with_retries",
+    "exceptions",
+]
+
+version = __version__
+
+# What a script may set; the calls look here.
+api_key: str | None = None
+openai_key: str | None = None
+anthropic_key: str | None = None
+api_base: str | None = None
+api_version: str | None = None
+organization: str | None = None
+headers: Any = None
+drop_params = False
+num_retries: int | None = None
+request_timeout: Any = None
+# Without effect; a line on standard error tells of callbacks and caches.
+success_callback: list[Any] = []
+failure_callback: list[Any] = []
+input_callback: list[Any] = []
+callbacks: list[Any] = []
+cache: Any = None
+set_verbose = suppress_debug_info = False
+telemetry = False
+modify_params = False
+
+_OTHER = "use the original package for it"
+NOT_CARRIED: dict[str, Any] = {
+    **{
+        name: Refused(f"litellm.{name}", ASYNC, shim_error)
+        for name in ("acompletion", "atext_completion", "aembedding", "aresponses", "abatch_completion")
+    },
+    **{
+        name: Refused(f"litellm.{name}", _OTHER, shim_error)
+        for name in (
+            *("embedding", "image_generation", "transcription", "speech", "moderation", "rerank", "text_completion", "responses"),
+            *(
+                "token_counter",
+                "encode",
+                "decode",
+                "cost_per_token",
+                "get_max_tokens",
+                "get_llm_provider",
+                "validate_environment",
+            ),
+            *("check_valid_key", "batch_completion_models", "batch_completion_models_all_responses", "stream_chunk_builder"),
+            *("supports_function_calling", "supports_vision", "supports_response_schema", "get_model_info", "register_model"),
+        )
+    },
+    "Router": refused_class("litellm.Router", "write a configuration, and catch the exception to ask another model", shim_error),
+    "EmbeddingResponse": refused_class("litellm.EmbeddingResponse", _OTHER, shim_error),
+}
+
+
+def completion(model: Any = None, messages: Any = None, **arguments: Any) -> ModelResponse:
+    """An answer as a ModelResponse; docs/migrating.md tells what becomes of each argument. Raises this module's exceptions."""
+    from llm_sync.compat.litellm.calls import complete
+
+    return complete({"model": model, "messages": messages, **arguments})
+
+
+completion_with_retries = completion
+
+
+def batch_completion(model: Any = None, messages: Any = None, **arguments: Any) -> list[Any]:
+    """The answers to a list of conversations, in their order, with exceptions in place."""
+    from llm_sync.compat.litellm.calls import complete_all
+
+    return complete_all({"model": model, "messages": messages, **arguments})
+
+
+def completion_cost(completion_response: Any = None, **arguments: Any) -> float:
+    """US dollars of an answer, where a configuration or the provider tells the price. Raises OpenAIError where none does."""
+    hidden = getattr(completion_response, "_hidden_params", None) or {}
+    cost = hidden.get("response_cost")
+    if cost is None or arguments:
+        Refused("litellm.completion_cost without a price", "write pricing into a configuration", shim_error)()
+    return float(cost)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "exceptions":
+        return import_module(f"{__name__}.exceptions")
+    return lookup(__name__, name, NOT_CARRIED)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

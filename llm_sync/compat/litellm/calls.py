@@ -1,0 +1,148 @@
+"""``completion`` and ``batch_completion``."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from llm_sync.compat import asking, notices
+from llm_sync.compat.calls import Door, extended, seconds
+from llm_sync.compat.failures import ShimError, translated
+from llm_sync.compat.litellm import parameters, providers
+from llm_sync.compat.litellm.exceptions import UnsupportedParamsError, shim_error
+from llm_sync.compat.litellm.shapes import ModelResponse
+from llm_sync.compat.openai.calls import chat_body
+from llm_sync.compat.parameters import Table, shown
+from llm_sync.compat.settings import Place, Settings, found_configuration, place, speaks_chat
+from llm_sync.errors import InvalidRequestError
+from llm_sync.models import Adjustment, ModelRequest
+from llm_sync.openai_shape import PARAMETERS, chat_request
+
+_OWN = ("api_key", "api_base", "base_url", "api_version", "organization", "custom_llm_provider", "drop_params", "headers")
+_HINTS = frozenset(parameters.HINTS.split())
+
+
+class _Call(NamedTuple):
+    """The arguments of one call, read. ``given``: a chat body; ``further``: fields that are no chat completion's."""
+
+    table: Table
+    door: Door
+    where: Place
+    given: dict[str, Any]
+    further: dict[str, Any]
+    drop: bool
+    left_out: list[Adjustment]
+
+
+def complete(arguments: Mapping[str, Any]) -> ModelResponse:
+    """The answer to the arguments of ``completion``."""
+    with translated(shim_error):
+        call = _read(parameters.COMPLETION, arguments)
+        request, choices, made, legacy = _request(call, call.given)
+        outcomes = asking.ask(call.where, request, times=choices, timeout=call.door.timeout, max_retries=call.door.max_retries)
+        return _answer(outcomes, made, legacy)
+
+
+def complete_all(arguments: Mapping[str, Any]) -> list[Any]:
+    """The answers to the arguments of ``batch_completion``, in order, with exceptions in place."""
+    with translated(shim_error):
+        call = _read(parameters.BATCH, arguments)
+        conversations = call.given.pop("messages", None)
+        if not isinstance(conversations, (list, tuple)):
+            raise InvalidRequestError(f"messages is {shown(conversations)}", guidance="Give a list of conversations.")
+        with asking.Sending(call.where, timeout=call.door.timeout, max_retries=call.door.max_retries) as sending:
+            sent: list[Any] = []
+            for conversation in conversations:
+                try:
+                    with translated(shim_error):
+                        request, choices, made, legacy = _request(call, {**call.given, "messages": conversation})
+                        sent.append((sending.send(request, choices), made, legacy))
+                except ShimError as error:  # noqa: PERF203  (one that is wrong stops no other)
+                    sent.append(error)
+            return [each if isinstance(each, ShimError) else _collected(sending, *each) for each in sent]
+
+
+def _collected(sending: asking.Sending, futures: list[Any], made: list[Adjustment], legacy: bool) -> Any:
+    try:
+        with translated(shim_error):
+            return _answer(sending.came(futures), made, legacy)
+    except ShimError as error:
+        return error
+
+
+def _answer(outcomes: list[asking.Outcome], made: list[Adjustment], legacy: bool) -> ModelResponse:
+    return asking.finished(ModelResponse.read(chat_body(outcomes, legacy)), made, outcomes)
+
+
+def _read(table: Table, arguments: Mapping[str, Any]) -> _Call:
+    module = sys.modules["llm_sync.compat.litellm"]
+    _look_at(module)
+    reading, door = _DOOR.read(table, {name: value for name, value in arguments.items() if name != "extra_headers"})
+    given = reading.given
+    own = {name: given.pop(name) for name in _OWN if name in given}
+    retries = next((given.pop(name) for name in ("num_retries", "max_retries") if name in given), module.num_retries)
+    given.pop("max_retries", None)
+    other = seconds(given.pop("request_timeout", module.request_timeout))
+    timeout = other if door.timeout is None else door.timeout
+    model = given.pop("model", None)
+    headers = {**(module.headers or {}), **(own.get("headers") or {}), **(arguments.get("extra_headers") or {})}
+    if found_configuration() is None:
+        prefix, model = providers.named(model, own.get("custom_llm_provider"))
+        settings = providers.settings_for(prefix, own, module)
+        settings = extended(settings, headers, None) if headers else settings
+    else:
+        told = tuple(f"{name}=" for name in ("api_key", "api_base", "base_url", "api_version") if own.get(name))
+        settings = Settings("litellm", "openai", given=told)
+        if own.get("custom_llm_provider"):
+            model = f"{own['custom_llm_provider']}/{model}"
+        if headers:
+            reading.left_out["extra_headers"] = (sorted(headers), "the configuration that is found says what headers are sent")
+    door = Door(settings, timeout, retries, shim_error)
+    further = {name: given.pop(name) for name in list(given) if name not in PARAMETERS}
+    left_out = asking.left_out(table.call, reading)
+    drop = bool(own.get("drop_params") or module.drop_params)
+    return _Call(table, door, place(settings, model), given, further, drop, left_out)
+
+
+def _request(call: _Call, body: Mapping[str, Any]) -> tuple[ModelRequest, int, list[Adjustment], bool]:
+    """The request of one conversation, how often to ask it, what is adjusted so far, and whether it is of the old shape."""
+    native = speaks_chat(call.where.type)
+    form = body.get("response_format")
+    if isinstance(form, type):
+        raise InvalidRequestError(
+            "response_format is a class", guidance="Give its JSON Schema: {'type': 'json_schema', 'json_schema': {…}}."
+        )
+    unknown = [] if native else sorted(_HINTS & body.keys())
+    if unknown and not call.drop:
+        kind = call.where.type
+        raise UnsupportedParamsError(
+            f"{kind} does not support parameters: {unknown}. To drop these, set `litellm.drop_params=True`",
+            llm_provider=kind,
+            model=call.where.model,
+        )
+    request, choices, told, legacy = chat_request(
+        body, native=native, strict=call.where.strict and not call.drop, model=call.where.model
+    )
+    changes: dict[str, Any] = {}
+    if call.further:
+        changes["provider_specific"] = {**request.provider_specific, **call.further}
+    if native and request.response_schema is not None:
+        changes["response_schema"] = None  # the provider has it in its own words
+    made = [*call.left_out, *told]
+    if choices > 1:
+        made.append(Adjustment("n", choices, f"{choices} requests", "every provider is asked for one answer at a time"))
+    return dataclasses.replace(request, **changes) if changes else request, choices, made, legacy
+
+
+_DOOR = Door(Settings("litellm", "openai"), None, None, shim_error)  # until the model tells whose
+
+
+def _look_at(module: Any) -> None:
+    """Tell what a script set on the module that has no effect here."""
+    for name in ("success_callback", "failure_callback", "callbacks", "input_callback"):
+        if getattr(module, name, None):
+            notices.tell_once(f"litellm.{name} is not called: llm-sync has listeners (LLMClient.add_listener) and logs")
+    if getattr(module, "cache", None) is not None:
+        notices.tell_once("litellm.cache is not used: every call is asked")

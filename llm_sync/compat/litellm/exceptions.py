@@ -1,0 +1,178 @@
+"""The exceptions of litellm, which are openai's too, and which of them an error of ours is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm_sync import errors
+from llm_sync.compat.failures import CONNECTION, STATUS, TIMEOUT, UNUSABLE, ErrorResponse, describe, verdict, words_of
+from llm_sync.compat.openai import exceptions as openai
+from llm_sync.compat.openai.exceptions import ID_HEADER
+from llm_sync.compat.openai.exceptions import OpenAIError as OpenAIError  # noqa: PLC0414  (a name of litellm)
+from llm_sync.errors import LLMConnectorError
+
+
+class LitellmError(openai.OpenAIError):
+    """What litellm's exceptions have: ``status_code``, ``llm_provider``, ``model``, ``response``, ``body`` …"""
+
+    status_code: Any = 500
+
+    def __init__(self, message: str, llm_provider: str | None = None, model: str | None = None, **rest: Any) -> None:
+        name = type(self).__name__
+        Exception.__init__(self, message if message.startswith(f"litellm.{name}") else f"litellm.{name}: {message}")
+        self.llm_provider = llm_provider
+        self.model = model
+        self.body = rest.get("body")
+        found = self.body if isinstance(self.body, dict) else {}
+        self.code, self.param, self.type = found.get("code"), found.get("param"), found.get("type")
+        self.response = rest.get("response") or ErrorResponse(self.status_code)
+        self.request_id = self.response.headers.get(ID_HEADER)
+        self.request = None
+        self.num_retries = rest.get("num_retries")
+        self.max_retries = rest.get("max_retries")
+        if "status_code" in rest:
+            self.status_code = rest["status_code"]
+
+
+class APIError(LitellmError, openai.APIError):
+    """A status that no other class stands for; ``status_code`` has it."""
+
+
+class APIConnectionError(LitellmError, openai.APIConnectionError):
+    """No connection, or it broke. 500."""
+
+
+class APIResponseValidationError(LitellmError, openai.APIResponseValidationError):
+    """The answer is not of the API's shape."""
+
+
+class Timeout(LitellmError, openai.APITimeoutError):
+    """An attempt took longer than ``timeout``. 408."""
+
+    status_code = 408
+
+
+class BadRequestError(LitellmError, openai.BadRequestError):
+    """400."""
+
+    status_code = 400
+
+
+class InvalidRequestError(BadRequestError):
+    """400."""
+
+
+class UnsupportedParamsError(BadRequestError):
+    """A parameter that this provider does not know; ``drop_params`` leaves it out."""
+
+
+class ContextWindowExceededError(BadRequestError):
+    """Prompt and answer do not fit the model."""
+
+
+class ContentPolicyViolationError(BadRequestError):
+    """Refused or blocked."""
+
+
+class AuthenticationError(LitellmError, openai.AuthenticationError):
+    """401, or a key that cannot be had."""
+
+    status_code = 401
+
+
+class PermissionDeniedError(LitellmError, openai.PermissionDeniedError):
+    """403."""
+
+    status_code = 403
+
+
+class NotFoundError(LitellmError, openai.NotFoundError):
+    """404."""
+
+    status_code = 404
+
+
+class UnprocessableEntityError(LitellmError, openai.UnprocessableEntityError):
+    """Never raised here: litellm makes 422 a BadRequestError."""
+
+    status_code = 422
+
+
+class RateLimitError(LitellmError, openai.RateLimitError):
+    """429: too fast, or the quota is spent (``__cause__`` tells which)."""
+
+    status_code = 429
+
+
+class InternalServerError(LitellmError, openai.InternalServerError):
+    """500."""
+
+
+class BadGatewayError(LitellmError, openai.APIStatusError):
+    """502."""
+
+    status_code = 502
+
+
+class ServiceUnavailableError(LitellmError, openai.APIStatusError):
+    """503, and 529."""
+
+    status_code = 503
+
+
+class BudgetExceededError(Exception):
+    """Never raised here: llm-sync keeps no budgets."""
+
+
+class JSONSchemaValidationError(APIResponseValidationError):
+    """Never raised here: see APIResponseValidationError."""
+
+
+_BY_STATUS: dict[int, type[LitellmError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    408: Timeout,
+    422: BadRequestError,
+    429: RateLimitError,
+    500: InternalServerError,
+    502: BadGatewayError,
+    503: ServiceUnavailableError,
+    504: Timeout,
+    529: ServiceUnavailableError,
+}
+_CLOSER: tuple[tuple[type[LLMConnectorError], type[LitellmError]], ...] = (
+    (errors.ContextLengthExceededError, ContextWindowExceededError),
+    (errors.ContentBlockedError, ContentPolicyViolationError),
+)
+
+
+def shim_error(error: LLMConnectorError) -> OpenAIError:
+    """The exception of litellm that ``error`` is."""
+    return describe(_made(error), error)  # type: ignore[return-value]
+
+
+def _made(error: LLMConnectorError) -> OpenAIError:
+    kind, status = verdict(error)
+    message, inner = words_of(error)
+    provider = error.provider or ""
+    told = f"{_title(provider)}Exception - {message}" if error.status else str(error)
+    rest: dict[str, Any] = {"llm_provider": provider, "model": error.model or "", "body": inner}
+    closer = next((found for ours, found in _CLOSER if isinstance(error, ours)), None)
+    if closer is not None:
+        return closer(told, **rest)
+    if kind == STATUS and status is not None:
+        found = _BY_STATUS.get(status) or (InternalServerError if status >= 500 else APIError)
+        return found(told, response=ErrorResponse.of(error, status, ID_HEADER), status_code=status, **rest)
+    if kind == TIMEOUT:
+        return Timeout(told, **rest)
+    if kind == CONNECTION:
+        return APIConnectionError(told, **rest)
+    if kind == UNUSABLE:
+        return APIResponseValidationError(str(error), **rest)
+    return openai.OpenAIError(str(error))
+
+
+def _title(provider: str) -> str:
+    return {"openai": "OpenAI", "anthropic": "Anthropic", "gemini": "Gemini", "azure": "Azure"}.get(provider, provider.title())

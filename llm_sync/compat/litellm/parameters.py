@@ -1,0 +1,69 @@
+"""What becomes of each parameter of litellm. docs/migrating.md shows these tables."""
+
+from __future__ import annotations
+
+from llm_sync.compat.parameters import CARRIED, Parameter, Table, adjusted, carried, refused, translated
+from llm_sync.compat.refusals import STREAM
+
+OTHER = "use the original package for it"
+_ELSEWHERE = "to providers that speak OpenAI's shape; for others UnsupportedParamsError, or with `drop_params` left out"
+_HEADERS = "where no configuration is found; else it is left out, with an entry in `adjustments`"
+_ENDPOINT = "where no configuration is found; else the configuration counts, which a line on standard error tells"
+_AUDIO = "llm-sync sends and gets text and images only"
+_OWN = "it is litellm's own business"
+
+HINTS = (
+    "frequency_penalty logit_bias parallel_tool_calls prediction presence_penalty prompt_cache_key prompt_cache_retention "
+    "reasoning_effort safety_identifier service_tier store top_logprobs user verbosity"
+)
+_ROWS = [
+    *carried("model", "`provider/name`, or the bare names of OpenAI's and Anthropic's models; with a configuration as it routes"),
+    *carried("temperature top_p max_tokens max_completion_tokens stop seed tools tool_choice"),
+    *carried("n", "as so many requests, in order; `usage` is their sum"),
+    *carried("response_format", "a dict; elsewhere than to OpenAI's shape `json_schema` only, and the answer is held against it"),
+    *carried(HINTS, _ELSEWHERE),
+    *carried("logprobs", "to providers that speak OpenAI's shape; refused for others", neutral=(None, False)),
+    *carried("web_search_options", "to providers that speak OpenAI's shape; refused for others"),
+    *carried("thinking", "as it is: to Anthropic's models"),
+    *translated("functions function_call", "sent as `tools` and `tool_choice`; the answer has `function_call` again"),
+    *carried("timeout request_timeout", "seconds for one attempt"),
+    *carried("num_retries max_retries", "retries after the first attempt"),
+    *carried("api_key api_base base_url api_version organization custom_llm_provider", _ENDPOINT),
+    *carried("extra_headers headers", _HEADERS),
+    *carried("extra_body", "as further fields of the request's body"),
+    *carried("drop_params", "leaves out, with an entry in `adjustments`, what a provider does not know", neutral=(None, False)),
+    *refused("stream", STREAM, neutral=(None, False)),
+    *refused("stream_options", STREAM),
+    *refused("audio", _AUDIO),
+    *refused("modalities", _AUDIO, neutral=(None, ["text"])),
+    *refused("model_list fallbacks context_window_fallback_dict", "catch the exception and ask the other model"),
+    *refused("mock_response mock_tool_calls mock_timeout", "run the script under 'llm-sync simulate'"),
+    *refused("deployment_id", "write azure/DEPLOYMENT as the model"),
+    *refused("client shared_session", "llm-sync pools its own connections"),
+    *refused("azure_ad_token", "give api_key, or api_key_command with auth in a configuration"),
+    *refused("ssl_verify", "set REQUESTS_CA_BUNDLE, or ca_bundle in a configuration", neutral=(None, True)),
+    *adjusted("metadata tags logger_fn verbose litellm_call_id id", _OWN),
+    *adjusted("caching cache ttl", "every call is asked", neutral=(None, False)),
+    *adjusted("input_cost_per_token output_cost_per_token", "prices stand in a configuration"),
+    *adjusted("enable_json_schema_validation include_server_side_tool_invocations", _OWN, neutral=(None, False)),
+]
+_OTHERS = Parameter("**kwargs", CARRIED, "as further fields of the request's body")
+COMPLETION = Table(
+    "completion",
+    [
+        *carried("messages", "text and images; `name` is left out, with an entry in `adjustments`; audio and files are refused"),
+        *_ROWS,
+    ],
+    _OTHERS,
+)
+BATCH = Table(
+    "batch_completion",
+    [
+        *carried("messages", "one conversation a request; answers in their order, exceptions in place"),
+        *adjusted("max_workers", "the provider's concurrency decides (32 without a configuration)", neutral=(None, 100)),
+        *_ROWS,
+    ],
+    _OTHERS,
+)
+
+TABLES = (COMPLETION, BATCH)

@@ -1,0 +1,160 @@
+"""openai's names over llm-sync, both generations in one module.
+
+``openai.OpenAI(…)`` with chat completions, responses and models, and its exceptions; and of 0.28 ``openai.api_key``,
+``openai.ChatCompletion.create(…)``, ``openai.Completion``, ``openai.Model`` and ``openai.error``. docs/migrating.md tells what
+carries over. Nothing is read or opened by importing it.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from llm_sync import __version__
+from llm_sync.compat.openai.exceptions import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    ContentFilterFinishReasonError,
+    InternalServerError,
+    LengthFinishReasonError,
+    NotFoundError,
+    OpenAIError,
+    PermissionDeniedError,
+    RateLimitError,
+    UnprocessableEntityError,
+    shim_error,
+)
+from llm_sync.compat.parameters import NOT_GIVEN, NotGiven
+from llm_sync.compat.refusals import ASYNC, Refused, lookup, refused_class
+from llm_sync.compat.settings import MAX_RETRIES as DEFAULT_MAX_RETRIES
+from llm_sync.compat.settings import TIMEOUT as DEFAULT_TIMEOUT
+
+if TYPE_CHECKING:
+    from llm_sync.compat.calls import Timeout
+    from llm_sync.compat.openai import error, types
+    from llm_sync.compat.openai.client import AzureOpenAI, OpenAI
+    from llm_sync.compat.openai.error import InvalidRequestError
+    from llm_sync.compat.openai.legacy import ChatCompletion, Completion, Model
+
+__all__ = [
+    "DEFAULT_MAX_RETRIES",
+    "DEFAULT_TIMEOUT",
+    "NOT_GIVEN",
+    "APIConnectionError",
+    "APIError",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "AzureOpenAI",
+    "BadRequestError",
+    "ChatCompletion",
+    "Client",
+    "Completion",
+    "ConflictError",
+    "ContentFilterFinishReasonError",
+    "InternalServerError",
+    "InvalidRequestError",
+    "LengthFinishReasonError",
+    "Model",
+    "NotFoundError",
+    "NotGiven",
+    "OpenAI",
+    "OpenAIError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "Timeout",
+    "UnprocessableEntityError",
+    "error",
+    "omit",
+    "types",
+]
+
+VERSION = __version__
+omit = NOT_GIVEN
+Omit = NotGiven
+
+# What a script may set, as in both generations; the calls look here. BEFORE is what was there at first.
+BEFORE: dict[str, Any] = {
+    "api_key": os.environ.get("OPENAI_API_KEY"),
+    "api_base": os.environ.get("OPENAI_API_BASE", "https://api.openai.com/v1"),
+}
+api_key: str | None = BEFORE["api_key"]
+api_key_path: str | None = os.environ.get("OPENAI_API_KEY_PATH")
+api_base: str | None = BEFORE["api_base"]
+api_type: str | None = os.environ.get("OPENAI_API_TYPE", "open_ai")
+api_version: str | None = os.environ.get("OPENAI_API_VERSION")
+organization: str | None = os.environ.get("OPENAI_ORGANIZATION")
+base_url: str | None = None
+project: str | None = None
+timeout: Any = None
+max_retries: int | None = None
+default_headers: Any = None
+default_query: Any = None
+# 0.28's. Those that would change where requests go and who hears them are refused when they are set (legacy.py); logs and
+# telemetry are llm-sync's own.
+proxy = ca_bundle_path = requestssession = None
+verify_ssl_certs = True
+log = debug = app_info = None
+enable_telemetry = False
+
+_HOMES = {
+    "OpenAI": "llm_sync.compat.openai.client",
+    "AzureOpenAI": "llm_sync.compat.openai.client",
+    "ChatCompletion": "llm_sync.compat.openai.legacy",
+    "Completion": "llm_sync.compat.openai.legacy",
+    "Model": "llm_sync.compat.openai.legacy",
+    "InvalidRequestError": "llm_sync.compat.openai.error",
+    "Timeout": "llm_sync.compat.calls",
+}
+_IMAGES = "llm-sync sends and gets text and images only: use the original package for it"
+_OTHER = "use the original package for it"
+NOT_CARRIED: dict[str, Any] = {
+    **{
+        name: refused_class(f"openai.{name}", ASYNC, shim_error)
+        for name in ("AsyncOpenAI", "AsyncClient", "AsyncAzureOpenAI", "AsyncStream", "AsyncBedrockOpenAI")
+    },
+    **{name: refused_class(f"openai.{name}", _OTHER, shim_error) for name in ("BedrockOpenAI", "Stream")},
+    **{name: Refused(f"openai.{name}", _IMAGES, shim_error) for name in ("Audio", "Image", "audio", "images")},
+    **{
+        name: Refused(f"openai.{name}", _OTHER, shim_error)
+        for name in ("Embedding", "Moderation", "File", "FineTune", "FineTuningJob", "Edit", "Engine", "Deployment", "Customer")
+    },
+    **{name: Refused(f"openai.{name}", _OTHER, shim_error) for name in ("embeddings", "moderations", "files", "batches", "beta")},
+}
+_RESOURCES = ("chat", "completions", "responses", "models")
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get("OpenAI" if name == "Client" else name)
+    if home is not None:
+        found = getattr(import_module(home), "OpenAI" if name == "Client" else name)
+        globals()[name] = found
+        return found
+    if name in ("error", "types"):
+        return import_module(f"{__name__}.{name}")
+    if name in _RESOURCES:
+        return getattr(_module_client(), name)
+    return lookup(__name__, name, NOT_CARRIED)
+
+
+def _module_client() -> OpenAI:
+    """The client that ``openai.chat`` and its like stand for, by the module's settings as they are now."""
+    from llm_sync.compat.openai.client import OpenAI
+
+    names = ("base_url", "organization", "project", "timeout", "max_retries", "default_headers", "default_query")
+    given = {name: globals()[name] for name in names if globals()[name] is not None}
+    if api_key != BEFORE["api_key"]:
+        given["api_key"] = api_key
+    return OpenAI(**given)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_RESOURCES})

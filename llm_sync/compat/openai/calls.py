@@ -1,0 +1,119 @@
+"""The calls of openai that are carried: chat completions, completions as chats, listings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llm_sync.compat import asking
+from llm_sync.compat.calls import Door
+from llm_sync.compat.failures import translated
+from llm_sync.compat.listings import listed
+from llm_sync.compat.openai.shapes import ChatCompletion, Completion, SyncPage
+from llm_sync.compat.parameters import Table, shown
+from llm_sync.compat.settings import Place, place, speaks_chat
+from llm_sync.errors import InvalidRequestError
+from llm_sync.models import Adjustment
+from llm_sync.openai_shape import chat_request, completion
+
+Arguments = Mapping[str, Any]
+
+
+def chat_completion(door: Door, table: Table, arguments: Arguments, kind: type[Any] = ChatCompletion) -> Any:
+    """A chat completion of class ``kind``."""
+    with translated(door.shim):
+        reading, door = door.read(table, arguments)
+        given = reading.given
+        where = place(door.settings, given.pop("model", None))
+        made = asking.left_out(table.call, reading)
+        body, outcomes = _asked(door, where, given, made)
+        return asking.finished(kind.read(body), made, outcomes)
+
+
+def _asked(door: Door, where: Place, given: Arguments, made: list[Adjustment]) -> tuple[dict[str, Any], list[asking.Outcome]]:
+    """The chat completion of one chat body as a body, and the outcomes it is made of; ``made`` is added to."""
+    native = speaks_chat(where.type)
+    request, choices, told, legacy = chat_request(given, native=native, strict=where.strict, model=where.model)
+    made += told
+    if native and request.response_schema is not None:
+        request = dataclasses.replace(request, response_schema=None)  # the provider has it in its own words; nobody asked us
+    outcomes = asking.ask(where, request, times=choices, timeout=door.timeout, max_retries=door.max_retries)
+    if choices > 1:
+        made.append(Adjustment("n", choices, f"{choices} requests", "every provider is asked for one answer at a time"))
+    return chat_body(outcomes, legacy), outcomes
+
+
+def chat_body(outcomes: Sequence[asking.Outcome], legacy: bool) -> dict[str, Any]:
+    """The chat completion of outcomes as a body: the provider's own where there is one, not to be changed."""
+    if len(outcomes) == 1 and not legacy:
+        raw = asking.answers_in(outcomes)[0].metadata.get("raw")
+        if isinstance(raw, dict) and raw.get("object") == "chat.completion":
+            return raw
+    return completion(*outcomes, legacy=legacy)
+
+
+def text_completion(door: Door, table: Table, arguments: Arguments, kind: type[Any] = Completion) -> Any:
+    """A completion of a prompt, asked as a chat of one message."""
+    with translated(door.shim):
+        reading, door = door.read(table, arguments)
+        given = reading.given
+        prompts = _prompts(given.pop("prompt", None))
+        where = place(door.settings, given.pop("model", None))
+        made = asking.left_out(table.call, reading)
+        made.append(Adjustment("prompt", len(prompts), "chat messages", "completions are asked for as chats"))
+        bodies, outcomes = [], []
+        for prompt in prompts:
+            body, came = _asked(door, where, {**given, "messages": [{"role": "user", "content": prompt}]}, made)
+            bodies.append(body)
+            outcomes += came
+        return asking.finished(kind.read(_text_body(bodies)), made, outcomes)
+
+
+def _prompts(prompt: Any) -> list[str]:
+    prompts = [prompt] if isinstance(prompt, str) else list(prompt) if isinstance(prompt, (list, tuple)) else []
+    if not prompts or not all(isinstance(each, str) for each in prompts):
+        found = "a list of tokens" if prompts else shown(prompt)
+        raise InvalidRequestError(f"prompt is {found}", guidance="Give a text or a list of texts.")
+    return prompts
+
+
+def _text_body(bodies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One completion of the bodies of chat completions."""
+    first = bodies[0]
+    choices = [choice for body in bodies for choice in body["choices"]]
+    usages = [body.get("usage") or {} for body in bodies]
+    counts = {
+        name: sum(usage.get(name) or 0 for usage in usages) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+    }
+    return {
+        "id": str(first.get("id") or "").replace("chatcmpl-", "cmpl-"),
+        "object": "text_completion",
+        "created": first.get("created"),
+        "model": first.get("model"),
+        "choices": [
+            {
+                "text": (choice.get("message") or {}).get("content") or "",
+                "index": index,
+                "logprobs": None,
+                "finish_reason": choice.get("finish_reason"),
+            }
+            for index, choice in enumerate(choices)
+        ],
+        "usage": counts if all(usages) else None,
+    }
+
+
+def models(door: Door, table: Table, arguments: Arguments, kind: type[Any] = SyncPage) -> Any:
+    """Every model of every provider, as a page."""
+    with translated(door.shim):
+        reading, door = door.read(table, arguments)
+        found = listed(door)
+        page = kind.read({"object": "list", "data": [model(name, provider) for name, provider in found]})
+        page.adjustments = tuple(asking.left_out(table.call, reading))
+        return page
+
+
+def model(name: str, provider: str) -> dict[str, Any]:
+    """One entry of a listing: what providers tell beside the name is not kept."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": provider}

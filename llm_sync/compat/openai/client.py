@@ -1,0 +1,199 @@
+"""The clients of openai 1.x and later: ``OpenAI`` and ``AzureOpenAI``."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from llm_sync.compat.calls import Door, extended
+from llm_sync.compat.client import RAW, Resource, ShimClient, arguments_given
+from llm_sync.compat.failures import translated
+from llm_sync.compat.openai import parameters
+from llm_sync.compat.openai.exceptions import OpenAIError, shim_error
+from llm_sync.compat.parameters import Table
+from llm_sync.compat.settings import Settings, found_configuration, pairs
+
+_STORED = "nothing is stored at the provider: keep what create returns"
+_CALLS_NOT_CARRIED = {
+    **RAW,
+    "parse": "use create with a json_schema as response_format, and parse the text",
+    "stream": "use create: it blocks and returns the whole answer",
+    **dict.fromkeys(("retrieve", "update", "list", "delete", "messages", "cancel", "compact", "connect"), _STORED),
+    **dict.fromkeys(("input_items", "input_tokens"), _STORED),
+}
+
+
+class ChatCompletions(Resource):
+    """``client.chat.completions``."""
+
+    path = "chat.completions"
+    not_carried = _CALLS_NOT_CARRIED
+
+    def create(self, **arguments: Any) -> Any:
+        """A ChatCompletion; docs/migrating.md tells what becomes of each argument. Raises OpenAIError."""
+        from llm_sync.compat.openai import calls
+
+        self._client.require(arguments, "messages", "model")
+        return calls.chat_completion(self._client.door(), parameters.CHAT, arguments)
+
+
+class Chat(Resource):
+    """``client.chat``."""
+
+    path = "chat"
+
+    @property
+    def completions(self) -> ChatCompletions:
+        """Chat completions."""
+        return ChatCompletions(self._client)
+
+
+class Completions(Resource):
+    """``client.completions``."""
+
+    path = "completions"
+
+    def create(self, **arguments: Any) -> Any:
+        """A Completion, asked for as a chat. Raises OpenAIError."""
+        from llm_sync.compat.openai import calls
+
+        self._client.require(arguments, "prompt", "model")
+        return calls.text_completion(self._client.door(), parameters.COMPLETIONS, arguments)
+
+
+class Responses(Resource):
+    """``client.responses``."""
+
+    path = "responses"
+    not_carried = _CALLS_NOT_CARRIED
+
+    def create(self, **arguments: Any) -> Any:
+        """A Response with ``output_text``. Raises OpenAIError."""
+        from llm_sync.compat.openai.responding import respond
+
+        self._client.require(arguments, "input", "model")
+        return respond(self._client.responses_door(), parameters.RESPONSES, arguments)
+
+
+class Models(Resource):
+    """``client.models``."""
+
+    path = "models"
+    not_carried: ClassVar = {**RAW, "delete": "delete models with the original package"}
+
+    def list(self, **arguments: Any) -> Any:
+        """Every model, as a page to iterate over. Raises OpenAIError."""
+        from llm_sync.compat.openai import calls
+
+        return calls.models(self._client.door(), parameters.LISTING, arguments)
+
+    def retrieve(self, model: str, **arguments: Any) -> Any:
+        """One Model. Raises NotFoundError."""
+        from llm_sync.compat.listings import looked_up
+        from llm_sync.compat.openai import calls, shapes
+
+        with translated(shim_error):
+            _, door = self._client.door().read(parameters.LISTING, arguments)
+            return shapes.Model.read(calls.model(*looked_up(door, model)))
+
+
+class OpenAI(ShimClient):
+    """The client of openai 1.x and later; docs/migrating.md tells what becomes of each argument.
+
+    Raises OpenAIError when there is neither a key nor a configuration.
+    """
+
+    table: ClassVar = parameters.CLIENT
+    changes: ClassVar = parameters.WITH_OPTIONS
+    shim = staticmethod(shim_error)
+    not_carried: ClassVar = {
+        **RAW,
+        **dict.fromkeys(("audio", "images", "videos", "realtime", "live"), parameters.AUDIO),
+        **dict.fromkeys(("files", "uploads", "vector_stores", "containers", "skills"), "put the text into the messages"),
+        "batches": "run 'llm-sync batch', or ask the requests one after the other",
+        "beta": "use chat.completions.create; with a json_schema as response_format in the place of parse",
+        **dict.fromkeys(("embeddings", "moderations", "fine_tuning", "evals", "conversations", "webhooks"), parameters.OTHER),
+        **dict.fromkeys(("admin", "safety", "decisions", "content_provenance_checks"), parameters.OTHER),
+        **dict.fromkeys(("get", "post", "put", "patch", "delete", "request"), "call one of the resources that are carried"),
+    }
+    _name: ClassVar[str] = "openai"
+    _key_variable: ClassVar[str] = "OPENAI_API_KEY"
+
+    def _made(self, given: Mapping[str, Any]) -> Settings:
+        self.api_key = self._text(given, "api_key") or os.environ.get(self._key_variable)
+        self.base_url = self._base_url(given)
+        self.organization = given.get("organization") or os.environ.get("OPENAI_ORG_ID")
+        self.project = given.get("project") or os.environ.get("OPENAI_PROJECT_ID")
+        if not self.api_key and found_configuration() is None:
+            raise OpenAIError(
+                "Missing credentials: the api_key client option must be set either by passing api_key to the client or by "
+                f"setting the {self._key_variable} environment variable; or write a configuration for llm-sync"
+            )
+        settings = Settings(
+            self._name,
+            "openai",
+            self.api_key,
+            self.base_url,
+            pairs({"OpenAI-Organization": self.organization, "OpenAI-Project": self.project}),
+            given=arguments_given(given, "api_key base_url default_headers default_query azure_endpoint"),
+        )
+        return extended(settings, given.get("default_headers"), given.get("default_query"))
+
+    def _base_url(self, given: Mapping[str, Any]) -> str | None:
+        found = given.get("base_url") or os.environ.get("OPENAI_BASE_URL")
+        return str(found) if found else None
+
+    def responses_door(self) -> Door:
+        """Where ``responses.create`` comes in: without a configuration, at the Responses API."""
+        door = self.door()
+        return dataclasses.replace(door, settings=dataclasses.replace(door.settings, type="openai-responses"))
+
+    @property
+    def chat(self) -> Chat:
+        """Chat completions are in it."""
+        return Chat(self)
+
+    @property
+    def completions(self) -> Completions:
+        """Completions of prompts."""
+        return Completions(self)
+
+    @property
+    def responses(self) -> Responses:
+        """The Responses API."""
+        return Responses(self)
+
+    @property
+    def models(self) -> Models:
+        """Listings."""
+        return Models(self)
+
+
+class AzureOpenAI(OpenAI):
+    """The client of Azure OpenAI, whose deployments stand in the URL."""
+
+    table: ClassVar[Table] = parameters.AZURE
+    _name = "azure"
+    _key_variable = "AZURE_OPENAI_API_KEY"
+
+    def _base_url(self, given: Mapping[str, Any]) -> str | None:
+        if given.get("base_url"):
+            return str(given["base_url"])
+        endpoint = given.get("azure_endpoint") or os.environ.get("AZURE_OPENAI_ENDPOINT")
+        if endpoint:
+            return f"{str(endpoint).rstrip('/')}/openai/deployments/{given.get('azure_deployment') or '{model}'}"
+        if found_configuration() is not None:
+            return None
+        raise OpenAIError("Must provide one of the `base_url` or `azure_endpoint` arguments, or $AZURE_OPENAI_ENDPOINT")
+
+    def _made(self, given: Mapping[str, Any]) -> Settings:
+        settings = dataclasses.replace(super()._made(given), key_header="api-key")
+        return extended(settings, None, {"api-version": given.get("api_version") or os.environ.get("OPENAI_API_VERSION")})
+
+    def responses_door(self) -> Door:
+        """The Responses API has another URL on Azure, which a configuration can have."""
+        if found_configuration() is None:
+            self._refuse("responses.create is not carried for AzureOpenAI", "use chat.completions, or write a configuration")
+        return super().responses_door()

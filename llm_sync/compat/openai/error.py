@@ -1,0 +1,136 @@
+"""``openai.error``: the exceptions of openai 0.28, and which of them an error of ours is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from llm_sync.compat.failures import CONNECTION, STATUS, TIMEOUT, ErrorResponse, describe, verdict, words_of
+from llm_sync.compat.openai import exceptions
+from llm_sync.compat.openai.exceptions import ID_HEADER
+from llm_sync.compat.openai.exceptions import OpenAIError as OpenAIError  # noqa: PLC0414  (a name of openai.error)
+from llm_sync.compat.openai.shapes import OpenAIObject
+from llm_sync.errors import LLMConnectorError
+
+
+class LegacyError(OpenAIError):
+    """What those exceptions have: ``http_status``, ``http_body``, ``json_body``, ``headers``, ``code``, ``request_id``."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        http_body: Any = None,
+        http_status: int | None = None,
+        json_body: Any = None,
+        headers: Any = None,
+        code: str | None = None,
+    ) -> None:
+        Exception.__init__(self, message or "")
+        self.http_body = http_body
+        self.http_status = http_status
+        self.json_body = json_body
+        self.headers = headers or {}
+        self.code = code
+        self.request_id = self.headers.get(ID_HEADER)
+        self.organization = self.headers.get("openai-organization")
+
+    @property
+    def user_message(self) -> str:
+        """What happened, for a user."""
+        return self.message
+
+    @property
+    def error(self) -> Any:
+        """The provider's ``error`` object, or None."""
+        found = self.json_body.get("error") if isinstance(self.json_body, dict) else None
+        return OpenAIObject.read(found) if isinstance(found, dict) else None
+
+
+class APIError(LegacyError, exceptions.APIError):
+    """A status that no other class stands for, 500 among them; or an answer that cannot be read."""
+
+
+class TryAgain(LegacyError):
+    """409."""
+
+
+class Timeout(LegacyError):
+    """The request took longer than ``request_timeout``."""
+
+
+class APIConnectionError(LegacyError):
+    """No connection, or it broke."""
+
+    should_retry = False
+
+
+class InvalidRequestError(LegacyError):
+    """400, 404 and 415. ``param``: the parameter that is wrong, where the provider says."""
+
+    def __init__(self, message: str, param: str | None = None, code: str | None = None, **rest: Any) -> None:
+        super().__init__(message, code=code, **rest)
+        self.param = param
+
+
+class AuthenticationError(LegacyError):
+    """401, or there is no key."""
+
+
+class PermissionError(LegacyError):  # noqa: A001  (its name in openai.error)
+    """403."""
+
+
+class RateLimitError(LegacyError):
+    """429."""
+
+
+class ServiceUnavailableError(LegacyError):
+    """503."""
+
+
+class InvalidAPIType(LegacyError):
+    """``api_type`` is none that is known."""
+
+
+class SignatureVerificationError(LegacyError):
+    """Never raised here."""
+
+
+_BY_STATUS: dict[int, type[LegacyError]] = {
+    401: AuthenticationError,
+    403: PermissionError,
+    409: TryAgain,
+    429: RateLimitError,
+    503: ServiceUnavailableError,
+}
+
+
+def shim_error(error: LLMConnectorError) -> OpenAIError:
+    """The exception of openai 0.28 that ``error`` is."""
+    return describe(_made(error), error)  # type: ignore[return-value]
+
+
+def _made(error: LLMConnectorError) -> OpenAIError:
+    kind, status = verdict(error)
+    message, inner = words_of(error)
+    if kind == TIMEOUT:
+        return Timeout(f"Request timed out: {error.message}")
+    if kind == CONNECTION:
+        return APIConnectionError(f"Error communicating with OpenAI: {error.message}")
+    found = inner or {}
+    rest: dict[str, Any] = {}
+    if error.status is not None:
+        response = ErrorResponse.of(error, error.status, ID_HEADER)
+        body = {"error": inner} if inner is not None else None
+        rest |= {"http_status": status or error.status, "json_body": body, "headers": response.headers}
+        rest["http_body"] = json.dumps(body) if body else response.text
+    if kind != STATUS:
+        return APIError(str(error), **rest) if error.status else OpenAIError(str(error))
+    text = message if error.status is not None else str(error)
+    if status in (400, 404, 415):
+        return InvalidRequestError(text, found.get("param"), found.get("code"), **rest)
+    if status == 401 and error.status is None:
+        return AuthenticationError(text)
+    if status == 503:
+        text = "The server is overloaded or not ready yet."
+    return _BY_STATUS.get(status or 0, APIError)(text, **rest)

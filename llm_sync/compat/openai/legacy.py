@@ -1,0 +1,138 @@
+"""The calls of openai 0.28, which take their settings from the module: ``openai.ChatCompletion.create(…)`` and its like."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from llm_sync.compat.calls import Door, extended, seconds
+from llm_sync.compat.failures import translated
+from llm_sync.compat.openai import calls, parameters
+from llm_sync.compat.openai.error import AuthenticationError, InvalidAPIType, InvalidRequestError, shim_error
+from llm_sync.compat.openai.shapes import OpenAIObject
+from llm_sync.compat.parameters import Table
+from llm_sync.compat.refusals import ASYNC, Refused, refuse
+from llm_sync.compat.settings import Settings, found_configuration, pairs
+
+_AZURE = ("azure", "azure_ad", "azuread")
+_OWN = ("api_key", "api_base", "api_type", "api_version", "organization", "headers", "request_timeout", "engine", "deployment_id")
+
+
+def _module() -> Any:
+    return sys.modules["llm_sync.compat.openai"]
+
+
+class ChatCompletion:
+    """``openai.ChatCompletion``."""
+
+    @classmethod
+    def create(cls, **arguments: Any) -> Any:
+        """A chat completion as an OpenAIObject. Raises the exceptions of ``openai.error``."""
+        return _create(calls.chat_completion, parameters.LEGACY_CHAT, arguments)
+
+
+class Completion:
+    """``openai.Completion``, asked for as a chat."""
+
+    @classmethod
+    def create(cls, **arguments: Any) -> Any:
+        """A completion as an OpenAIObject. Raises the exceptions of ``openai.error``."""
+        return _create(calls.text_completion, parameters.LEGACY_COMPLETION, arguments)
+
+
+class Model:
+    """``openai.Model``."""
+
+    @classmethod
+    def list(cls, **arguments: Any) -> Any:
+        """Every model, under ``data``. Raises the exceptions of ``openai.error``."""
+        with translated(shim_error):
+            door, rest = _door(arguments, parameters.LEGACY_LISTING)
+            return calls.models(door, parameters.LISTING, rest, OpenAIObject)
+
+    @classmethod
+    def retrieve(cls, id: str, **arguments: Any) -> Any:  # noqa: A002  (the original's name)
+        """One model."""
+        from llm_sync.compat.listings import looked_up
+
+        with translated(shim_error):
+            door, _ = _door(arguments, parameters.LEGACY_LISTING)
+            return OpenAIObject.read(calls.model(*looked_up(door, id)))
+
+
+for _kind in (ChatCompletion, Completion):
+    setattr(_kind, "acreate", staticmethod(Refused(f"{_kind.__name__}.acreate", ASYNC, shim_error)))  # noqa: B010
+
+
+def _create(call: Any, table: Table, arguments: Mapping[str, Any]) -> Any:
+    with translated(shim_error):
+        door, rest = _door(arguments, table)
+        return call(door, table, rest, OpenAIObject)
+
+
+def _door(arguments: Mapping[str, Any], table: Table) -> tuple[Door, dict[str, Any]]:
+    """Where the call goes, by its own arguments and the module's settings; and the arguments that are left."""
+    table.read({name: arguments[name] for name in arguments if name in _OWN}, Door(_NOWHERE, None, None, shim_error).refuse)
+    rest = {name: value for name, value in arguments.items() if name not in _OWN}
+    given = {name: arguments[name] for name in _OWN if arguments.get(name) is not None}
+    module = _module()
+    for name in ("proxy", "ca_bundle_path", "requestssession"):
+        if getattr(module, name):
+            refuse(f"openai.{name} is set, which llm-sync does not carry", parameters.PROXY, shim_error)
+    if not module.verify_ssl_certs:
+        refuse("openai.verify_ssl_certs is off, which llm-sync does not carry", parameters.PROXY, shim_error)
+    kind = str(given.get("api_type") or module.api_type or "openai").lower()
+    if kind not in ("openai", "open_ai", *_AZURE):
+        raise InvalidAPIType(f"The API type {kind!r} is not supported: use openai or azure")
+    named = given.get("engine") or given.get("deployment_id")
+    if named and not rest.get("model"):
+        rest["model"] = named
+    own = found_configuration() is None
+    if own and "create" in table.call and not rest.get("model"):
+        raise InvalidRequestError("Must provide an 'engine' or 'model' parameter to create a completion", "engine")
+    key = given.get("api_key") or module.api_key or _key_in_file(module.api_key_path)
+    if own and not key:
+        raise AuthenticationError(
+            "No API key provided. You can set your API key in code using 'openai.api_key = <API-KEY>', or set the environment "
+            "variable OPENAI_API_KEY, or write a configuration for llm-sync"
+        )
+    settings = _settings(given, module, kind, str(key) if key else None)
+    headers = given.get("headers")
+    if headers and own:
+        settings = extended(settings, headers, None)
+    elif headers:
+        rest["extra_headers"] = headers
+    return Door(settings, seconds(given.get("request_timeout")), None, shim_error), rest
+
+
+def _settings(given: Mapping[str, Any], module: Any, kind: str, key: str | None) -> Settings:
+    base = str(given.get("api_base") or module.api_base or "").rstrip("/") or None
+    told = [f"{name}=" for name in ("api_key", "api_base", "api_type", "headers") if name in given]
+    told += [f"openai.{name}" for name in ("api_key", "api_base") if getattr(module, name) != module.BEFORE[name]]
+    organization = given.get("organization") or module.organization
+    headers = pairs({"OpenAI-Organization": organization})
+    if kind not in _AZURE:
+        return Settings("openai", "openai", key, base, headers, given=tuple(told))
+    version = given.get("api_version") or module.api_version
+    return Settings(
+        "azure",
+        "openai",
+        key,
+        f"{base}/openai/deployments/{{model}}",
+        headers,
+        pairs({"api-version": version}),
+        key_header="api-key" if kind == "azure" else None,
+        given=tuple(told),
+    )
+
+
+def _key_in_file(path: str | None) -> str | None:
+    if not path:
+        return None
+    with open(os.path.expanduser(path), encoding="utf-8") as file:
+        return file.read().strip()
+
+
+_NOWHERE = Settings("openai", "openai")

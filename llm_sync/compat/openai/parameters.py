@@ -1,0 +1,133 @@
+"""What becomes of each parameter of openai, both generations. docs/migrating.md shows these tables."""
+
+from __future__ import annotations
+
+from llm_sync.compat.parameters import CARRIED, Parameter, Table, adjusted, carried, refused, translated
+from llm_sync.compat.refusals import STREAM
+
+_ELSEWHERE = "to providers that speak OpenAI's shape; left out for others, with an entry in `adjustments`"
+_SHAPING = "to providers that speak OpenAI's shape; refused for others, whose answers cannot have it"
+_HEADERS = "where no configuration is found; else it is left out, with an entry in `adjustments`"
+AUDIO = "llm-sync sends and gets text and images only"
+OTHER = "use the original package for it"
+_CALL = [
+    *refused("stream", STREAM, neutral=(None, False)),
+    *refused("stream_options", STREAM),
+    *carried("extra_headers extra_query", _HEADERS),
+    *carried(
+        "extra_body", "its fields count as parameters; unknown ones go to providers that speak OpenAI's shape, others refuse them"
+    ),
+    *carried("timeout", "seconds for one attempt; of an `httpx.Timeout`, its read time"),
+]
+_CHAT = [
+    *carried("messages", "text and images; `name` is left out, with an entry in `adjustments`; audio and files are refused"),
+    *carried("model", "routed by the configuration where one is found"),
+    *carried("temperature top_p seed stop max_completion_tokens max_tokens tools tool_choice"),
+    *carried("n", "as so many requests, in order; `usage` is their sum"),
+    *carried("response_format", "elsewhere than to OpenAI's shape `json_schema` only, and the answer is held against it"),
+    *carried(
+        "frequency_penalty logit_bias metadata parallel_tool_calls prediction presence_penalty prompt_cache_key "
+        "prompt_cache_options prompt_cache_retention reasoning_effort safety_identifier service_tier store top_logprobs user "
+        "verbosity",
+        _ELSEWHERE,
+    ),
+    *carried("logprobs", _SHAPING, neutral=(None, False)),
+    *carried("moderation web_search_options", _SHAPING),
+    *translated("functions function_call", "sent as `tools` and `tool_choice`; the answer has `function_call` again"),
+    *refused("audio", AUDIO),
+    *refused("modalities", AUDIO, neutral=(None, ["text"])),
+]
+_PROMPT = [
+    *carried("model", "routed by the configuration where one is found"),
+    *carried("prompt", "as a chat with one user message; of a list, each text as a request of its own, in order"),
+    *carried(
+        "temperature top_p seed stop max_tokens", "without `max_tokens` nothing is sent, where the original's API cut at 16"
+    ),
+    *carried("n", "as so many requests, in order; `usage` is their sum"),
+    *carried("frequency_penalty logit_bias presence_penalty user", _ELSEWHERE),
+    *refused("best_of", "ask n times and choose", neutral=(None, 1)),
+    *refused("echo", "put the prompt before the answer", neutral=(None, False)),
+    *refused("logprobs", "use chat completions with logprobs"),
+    *refused("suffix", "say in the prompt what comes after", neutral=(None, "")),
+]
+
+CHAT = Table("chat.completions.create", [*_CHAT, *_CALL])
+COMPLETIONS = Table("completions.create", [*_PROMPT, *_CALL])
+RESPONSES = Table(
+    "responses.create",
+    [
+        *carried(
+            "input", "texts, images, function calls and their outputs; other items are refused or, as `reasoning`, left out"
+        ),
+        *carried("model", "routed by the configuration where one is found"),
+        *carried("instructions temperature top_p max_output_tokens tools tool_choice"),
+        *carried("text", "`format` of type json_schema to every provider; the rest as below"),
+        *carried(
+            "metadata parallel_tool_calls prompt_cache_key prompt_cache_options prompt_cache_retention reasoning "
+            "safety_identifier service_tier store top_logprobs user",
+            _ELSEWHERE,
+        ),
+        *carried(
+            "access_programs context_management image include max_tool_calls moderation truncation",
+            "to providers of type openai-responses; left out for others, with an entry in `adjustments`",
+        ),
+        *refused("background", "llm-sync waits for the whole answer", neutral=(None, False)),
+        *refused("background_options", "llm-sync waits for the whole answer"),
+        *refused("conversation previous_response_id", "send the earlier turns in `input`: nothing is stored at the provider"),
+        *refused("prompt", "write the prompt's text into `input`"),
+        *_CALL,
+    ],
+)
+LISTING = Table(
+    "models.list",
+    [
+        *carried("timeout", "seconds for one attempt"),
+        *carried("extra_headers extra_query", _HEADERS),
+        *adjusted("extra_body", "a listing has no body"),
+    ],
+)
+
+PROXY = "set HTTPSPROXY and REQUESTS_CA_BUNDLE, or proxy and ca_bundle in a configuration"
+_KEYS = "give api_key, or api_key_command in a configuration"
+_OPTIONS = [
+    *carried("api_key", "text; else $OPENAI_API_KEY. A function is refused: use `api_key_command` in a configuration"),
+    *carried("base_url", "else $OPENAI_BASE_URL"),
+    *carried("timeout", "seconds for one attempt (600)"),
+    *carried("max_retries", "after the first attempt (2)"),
+    *carried("organization project", "as headers; else $OPENAI_ORG_ID and $OPENAI_PROJECT_ID"),
+    *carried("default_headers default_query", _HEADERS),
+    *refused("http_client", PROXY),
+    *refused("admin_api_key workload_identity", _KEYS),
+    *refused("provider data_residency", "give base_url"),
+    *adjusted("webhook_secret websocket_base_url", "nothing that is carried uses it"),
+    *adjusted("_strict_response_validation _enforce_credentials", "answers and keys are checked", neutral=(None, False, True)),
+]
+CLIENT = Table("OpenAI", _OPTIONS)
+WITH_OPTIONS = Table(
+    "with_options",
+    [*_OPTIONS, *carried("set_default_headers set_default_query", _HEADERS), *adjusted("_extra_kwargs", "it is the SDK's own")],
+)
+AZURE = Table(
+    "AzureOpenAI",
+    [
+        *_OPTIONS,
+        *carried("azure_endpoint", "else $AZURE_OPENAI_ENDPOINT"),
+        *carried("azure_deployment", "else the model's name"),
+        *carried("api_version", "else $OPENAI_API_VERSION"),
+        *refused("azure_ad_token azure_ad_token_provider", "give api_key, or api_key_command with auth in a configuration"),
+    ],
+)
+
+_LEGACY = [
+    *carried("api_key api_base organization", "for this call; else `openai.api_key` …, else $OPENAI_API_KEY …"),
+    *carried("api_type api_version engine deployment_id", "Azure: `engine` is the model's name"),
+    *carried("request_timeout", "seconds for one attempt, also as (connect, read)"),
+    *carried("headers", _HEADERS),
+    *adjusted("request_id", "the provider gives the id"),
+]
+_OTHERS = Parameter("**params", CARRIED, "to providers that speak OpenAI's shape; refused for others")
+LEGACY_CHAT = Table("ChatCompletion.create", [*_CHAT, *_CALL, *_LEGACY], _OTHERS)
+LEGACY_COMPLETION = Table("Completion.create", [*_PROMPT, *_CALL, *_LEGACY], _OTHERS)
+LEGACY_LISTING = Table("Model.list", _LEGACY)
+
+TABLES = (CLIENT, WITH_OPTIONS, AZURE, CHAT, RESPONSES, COMPLETIONS, LISTING, LEGACY_CHAT, LEGACY_COMPLETION, LEGACY_LISTING)

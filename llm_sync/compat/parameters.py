@@ -1,0 +1,129 @@
+"""One table per call of an original: what becomes of each of its parameters. The code runs it, docs/migrating.md shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+FATES = CARRIED, ADJUSTED, REFUSED = "carried", "adjusted", "refused"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """``fate``: carried, adjusted (an entry in ``adjustments`` tells what is sent instead), or refused.
+
+    ``note`` tells the reader of the documentation how, and for what is refused the way out. ``neutral``: values that ask
+    for nothing, so that even a refused parameter may have them. ``sent``: an adjusted one is sent, if otherwise.
+    """
+
+    name: str
+    fate: str
+    note: str
+    neutral: tuple[Any, ...] = (None,)
+    sent: bool = False
+
+    def asks(self, value: Any) -> bool:
+        """Whether ``value`` asks for anything."""
+        if value is None:
+            return None not in self.neutral
+        # Of the same type: 1 and 0 are no booleans, and what compares to nothing (an array) is never asked to.
+        return not any(type(value) is type(neutral) and value == neutral for neutral in self.neutral)
+
+
+@dataclass
+class Reading:
+    """The arguments of one call, read: ``given`` are those carried, ``left_out`` those that are not sent, with the reason."""
+
+    given: dict[str, Any] = field(default_factory=dict)
+    left_out: dict[str, tuple[Any, str]] = field(default_factory=dict)
+
+
+Refuse = Callable[[str, str], NoReturn]
+
+
+class Table(dict[str, Parameter]):
+    """The parameters of ``call`` (as the original's users write it), by name.
+
+    ``others`` is what becomes of parameters that are not in it: None, where the original refuses them too, or a Parameter
+    named ``**kwargs``.
+    """
+
+    def __init__(self, call: str, rows: Iterable[Parameter], others: Parameter | None = None) -> None:
+        super().__init__((row.name, row) for row in rows)
+        self.call = call
+        self.others = others
+
+    def read(self, arguments: Mapping[str, Any], refuse: Refuse) -> Reading:
+        """Sort the arguments of one call. ``refuse(message, way_out)`` raises; an unknown one is a TypeError, as in Python."""
+        reading = Reading()
+        for name, value in arguments.items():
+            row = self.get(name) or self.others
+            if row is None:
+                raise TypeError(f"{self.call}() got an unexpected keyword argument {name!r}")
+            if value is NOT_GIVEN or not row.asks(value):
+                continue
+            if row.fate == CARRIED or row.sent:
+                reading.given[name] = value
+            elif row.fate == REFUSED:
+                refuse(f"{self.call}() is asked for {name}={shown(value)}, which llm-sync does not carry", row.note)
+            else:
+                reading.left_out[name] = (value, row.note)
+        return reading
+
+
+def carried(names: str, note: str = "", *, neutral: tuple[Any, ...] = (None,)) -> list[Parameter]:
+    """Rows of parameters (names apart by blanks) that are carried."""
+    return [Parameter(name, CARRIED, note, neutral) for name in names.split()]
+
+
+def adjusted(names: str, note: str, *, neutral: tuple[Any, ...] = (None,)) -> list[Parameter]:
+    """Rows of parameters that are not sent, which an entry in ``adjustments`` tells."""
+    return [Parameter(name, ADJUSTED, note, neutral) for name in names.split()]
+
+
+def translated(names: str, note: str) -> list[Parameter]:
+    """Rows of parameters that are sent in another form, which an entry in ``adjustments`` tells."""
+    return [Parameter(name, ADJUSTED, note, sent=True) for name in names.split()]
+
+
+def refused(names: str, way_out: str, *, neutral: tuple[Any, ...] = (None,)) -> list[Parameter]:
+    """Rows of parameters that are refused; ``way_out`` is the error's second sentence."""
+    return [Parameter(name, REFUSED, way_out, neutral) for name in names.split()]
+
+
+class NotGiven:
+    """The type of ``NOT_GIVEN`` and ``omit``: an argument as good as absent. There is one of it."""
+
+    _only: NotGiven | None = None
+
+    def __new__(cls) -> NotGiven:  # noqa: D102  (it gives the one there is)
+        if cls._only is None:
+            cls._only = super().__new__(cls)
+        return cls._only
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "NOT_GIVEN"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return NotGiven, ()
+
+
+NOT_GIVEN = NotGiven()
+
+
+def is_not_given(value: Any) -> bool:
+    """Whether an argument stands for its own absence."""
+    return value is NOT_GIVEN
+
+
+def shown(value: Any) -> str:
+    """A value for a message: short ones as they are, others by their type, so that no prompt is quoted."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return repr(value)
+    if isinstance(value, str) and len(value) <= 24 and value.isprintable():
+        return repr(value)
+    return f"a {type(value).__name__}"

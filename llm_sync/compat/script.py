@@ -1,0 +1,90 @@
+"""Running a script as Python would, with the originals' names redirected to the shims."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import CodeType, ModuleType
+from typing import Any
+
+from llm_sync.compat import notices, redirect
+
+NOT_FOUND, UNEXPECTED, INTERRUPTED = 2, 1, 130  # exit statuses; Python itself ends with 2 for a script it cannot open
+
+
+def run(script: str, arguments: Sequence[str], only: Sequence[str] = ()) -> int:
+    """Run the file ``script`` (a folder or a zip file with a ``__main__.py`` too, or ``-`` for standard input) as
+    ``__main__`` and return its exit status.
+
+    ``only``: the originals to redirect (all of them without). What the script imports of them is told on standard error,
+    once each. An exception that nothing catches is printed as Python prints it; SIGINT and SIGTERM are as Python has them.
+    Changes ``sys.argv``, ``sys.path`` and ``sys.modules`` for good: meant to be the last thing a process does.
+    """
+    try:
+        code, folder = _compiled(script)
+    except OSError as error:
+        sys.stderr.write(f"llm-sync: the script {script!r} cannot be read: {error.strerror or error}\n")
+        return NOT_FOUND
+    except (SyntaxError, ValueError):
+        traceback.print_exc(limit=0)
+        return UNEXPECTED
+    redirect.install(only or redirect.ORIGINALS, _tell)
+    sys.argv = [script, *arguments]
+    if not sys.flags.isolated and not getattr(sys.flags, "safe_path", False):
+        sys.path.insert(0, folder)
+    main = ModuleType("__main__")
+    main.__dict__.update({"__builtins__": builtins, "__file__": script, "__cached__": None})
+    sys.modules["__main__"] = main
+    _as_python_has_signals()
+    return _status(code, main.__dict__)
+
+
+def _compiled(script: str) -> tuple[CodeType, str]:
+    """The script's code, and the folder that Python would put first on ``sys.path``."""
+    if script == "-":
+        return compile(sys.stdin.read(), "<stdin>", "exec", dont_inherit=True), ""
+    if os.path.isdir(script):
+        path = os.path.join(script, "__main__.py")
+        return _compiled(path)
+    with io.open_code(os.path.abspath(script)) as file:
+        content = file.read()
+    if content[:2] == b"PK":
+        import zipimport
+
+        found = zipimport.zipimporter(script).get_code("__main__")
+        return found, script
+    return compile(content, script, "exec", dont_inherit=True), os.path.dirname(os.path.realpath(script))
+
+
+def _as_python_has_signals() -> None:
+    """The command line's own ways with Ctrl-C and SIGTERM are not the script's."""
+    try:
+        for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, usual)
+    except ValueError:  # not in the main thread, in a test
+        return
+
+
+def _status(code: CodeType, names: dict[str, Any]) -> int:
+    try:
+        exec(code, names)  # noqa: S102  (running the script is what was asked for)
+    except SystemExit as stop:
+        if stop.code is None or isinstance(stop.code, int):
+            return stop.code or 0
+        print(stop.code, file=sys.stderr)  # noqa: T201  (as Python does)
+        return UNEXPECTED
+    except BaseException as error:  # noqa: BLE001  (whatever it is: it ends the script, and Python would print it)
+        own = error.__traceback__.tb_next if error.__traceback__ else None  # without this function's own line
+        sys.excepthook(type(error), error.with_traceback(own), own)
+        return INTERRUPTED if isinstance(error, KeyboardInterrupt) else UNEXPECTED
+    return 0
+
+
+def _tell(original: str) -> None:
+    notices.tell(f"import {original} finds llm_sync.compat.{original}")

@@ -1,0 +1,237 @@
+"""Unmodified scripts run with the originals' names redirected: as processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import llm_sync
+from llm_sync.compat import __main__ as command
+from llm_sync.compat import redirect
+
+ROOT = Path(llm_sync.__file__).parent.parent
+ASK = """
+import openai
+client = openai.OpenAI(api_key="sk-script-0123456789")
+answer = client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "Say hello"}], max_tokens=500)
+print(answer.choices[0].message.content)
+"""
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(upstream: Any, tmp_path: Path) -> Run:
+    """Runs a script by ``llm-sync run-script``, or ``python -m llm_sync.compat``; ``before`` stands before its name."""
+
+    def start(
+        source: str | None,
+        *arguments: str,
+        before: tuple[str, ...] = (),
+        module: bool = False,
+        name: str = "script.py",
+        **options: Any,
+    ) -> subprocess.CompletedProcess[str]:
+        if source is not None:
+            (tmp_path / name).write_text(source)
+        way = ["-m", "llm_sync.compat"] if module else ["-m", "llm_sync", "run-script"]
+        environ = {"OPENAI_BASE_URL": upstream.url(), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "HOME": str(tmp_path)}
+        kept = {name: os.environ[name] for name in ("PATH", "LLM_SYNC_RUNTIME_DIR") if name in os.environ}
+        return subprocess.run(
+            [sys.executable, *way, *before, name, *arguments],
+            env={**kept, **environ, **options.pop("environ", {})},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+            **options,
+        )
+
+    return start
+
+
+@pytest.mark.parametrize("module", [True, False])
+def test_a_script_runs_unmodified(run: Run, upstream: Any, module: bool) -> None:
+    """Its output is its own; what was redirected is said once, on standard error."""
+    done = run(f"{ASK}import openai.error, openai\n", module=module)
+    assert done.returncode == 0, done.stderr
+    assert "Say hello" in done.stdout
+    assert done.stderr == "llm-sync: import openai finds llm_sync.compat.openai\n"
+    assert len(upstream.bodies) == 1
+
+
+def test_nothing_of_the_originals_and_no_event_loop_is_loaded(run: Run, tmp_path: Path) -> None:
+    """sys.modules says so, with packages of those names at hand that would not import."""
+    for original in redirect.ORIGINALS:
+        (tmp_path / original).mkdir()
+        (tmp_path / original / "__init__.py").write_text("raise SystemExit('the real one')")
+    source = f"""{ASK}
+import anthropic, litellm, sys
+from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
+from openai.error import RateLimitError
+from anthropic.types import Message, TextBlock
+from litellm.exceptions import Timeout
+from openai.openai_object import OpenAIObject
+assert isinstance(answer, ChatCompletion)
+import json
+print(json.dumps({{name: getattr(module, "__name__", None) for name, module in sys.modules.items()}}))
+"""
+    done = run(source)
+    assert done.returncode == 0, done.stderr
+    modules = json.loads(done.stdout.splitlines()[-1])
+    assert not {"asyncio", "httpx", "aiohttp", "pydantic"} & modules.keys()
+    under = {name: home for name, home in modules.items() if name.partition(".")[0] in redirect.ORIGINALS}
+    assert {"openai", "openai.error", "anthropic", "litellm"} <= under.keys()
+    assert all(home.startswith("llm_sync.compat.") for home in under.values())
+    assert done.stderr.count("\n") == 3
+
+
+def test_only_redirects_what_is_named(run: Run, tmp_path: Path) -> None:
+    """The others are looked for as usual."""
+    (tmp_path / "litellm.py").write_text("print('the real one')")
+    done = run("import openai, litellm", before=("--only", "openai"))
+    assert (done.returncode, done.stdout) == (0, "the real one\n")
+    assert done.stderr == "llm-sync: import openai finds llm_sync.compat.openai\n"
+    done = run("import openai, litellm", before=("--only", "openai", "--only", "litellm"), module=True)
+    assert done.stderr.count("finds llm_sync.compat") == 2
+
+
+def test_a_part_that_the_shim_lacks_is_no_module(run: Run) -> None:
+    """The error says whose it is; a script may catch it."""
+    source = "try:\n    import openai.embeddings_utils\nexcept ImportError as error:\n    print(type(error).__name__, error)\n"
+    done = run(source)
+    assert done.stdout.startswith("ModuleNotFoundError llm-sync's stand-in for openai has no 'openai.embeddings_utils'")
+    done = run("from openai import Nothing")
+    assert done.returncode == 1
+    assert "ImportError: cannot import name 'Nothing'" in done.stderr
+
+
+def test_the_script_is_main_as_python_has_it(run: Run, tmp_path: Path) -> None:
+    """Name, file, arguments (those that look like options too), the folder on sys.path, pickles of its own classes."""
+    (tmp_path / "beside.py").write_text("VALUE = 7")
+    source = """
+import pickle, sys
+from beside import VALUE
+class Mine: pass
+assert isinstance(pickle.loads(pickle.dumps(Mine())), Mine)
+print(__name__, __file__, sys.argv, VALUE, __builtins__.__name__, __spec__, sys.modules["__main__"].__dict__ is globals())
+"""
+    done = run(source, "-v", "--config", "x", "--", "-")
+    assert done.stdout == "__main__ script.py ['script.py', '-v', '--config', 'x', '--', '-'] 7 builtins None True\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "said"),
+    [
+        ("raise SystemExit", 0, ""),
+        ("raise SystemExit(7)", 7, ""),
+        ("import sys; sys.exit('so be it')", 1, "so be it\n"),
+        ("raise OSError('no')", 1, "OSError: no\n"),
+        ("import openai; raise openai.OpenAIError('no')", 1, "OpenAIError: no\n"),
+        ("raise KeyboardInterrupt", 130, "KeyboardInterrupt\n"),
+        ("def f(:", 1, "SyntaxError: invalid syntax\n"),
+    ],
+)
+@pytest.mark.parametrize("module", [True, False])
+def test_it_ends_as_python_would(run: Run, source: str, status: int, said: str, module: bool) -> None:
+    """Nothing of it is taken for the command line's own; a traceback begins in the script."""
+    done = run(source, module=module)
+    assert done.returncode == status, done.stderr
+    assert done.stderr.endswith(said)
+    if "Traceback" in done.stderr:
+        assert done.stderr[done.stderr.index("Traceback") :].splitlines()[1].startswith('  File "script.py", line 1')
+
+
+def test_a_script_that_cannot_be_read(run: Run) -> None:
+    """Status 2, as Python's."""
+    for module in (True, False):
+        done = run(None, module=module, name="nosuch.py")
+        assert done.returncode == 2
+        assert "'nosuch.py' cannot be read: No such file" in done.stderr
+
+
+def test_standard_input_a_folder_and_a_zip_file_are_scripts(run: Run, tmp_path: Path) -> None:
+    """As with Python."""
+    source = "import openai, sys; print(openai.__name__, sys.argv)"
+    assert run(None, "a", name="-", input=source).stdout == "llm_sync.compat.openai ['-', 'a']\n"
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__main__.py").write_text(source)
+    assert run(None, "a", name="app").stdout == "llm_sync.compat.openai ['app', 'a']\n"
+    with zipfile.ZipFile(tmp_path / "app.zip", "w") as file:
+        file.writestr("__main__.py", source)
+    assert run(None, "a", name="app.zip").stdout == "llm_sync.compat.openai ['app.zip', 'a']\n"
+
+
+def test_signals_are_the_scripts(run: Run) -> None:
+    """Ctrl-C is Python's own, and SIGTERM kills, however the command line has them."""
+    source = """
+import signal
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+"""
+    done = run(source)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_configuration_may_be_named(run: Run, upstream: Any, tmp_path: Path) -> None:
+    """By --config, or looked for in --config-dir; one that is not there is status 3."""
+    text = f"providers: {{mine: {{type: openai, api_key: k, base_url: '{upstream.url()}', models: [gpt-4o-mini]}}}}"
+    (tmp_path / "mine.yaml").write_text(text)
+    source = "import openai; print(openai.OpenAI().chat.completions.create(model='gpt-4o-mini', messages=[{'role': 'user', 'content': 'x'}]).llm_sync[0].provider)"  # noqa: E501
+    assert run(source, before=("--config", "./mine.yaml")).stdout == "mine\n"
+    assert run(source, before=("--config-dir", ".", "--config", "mine")).stdout == "mine\n"
+    done = run(source, before=("--config", "./none.yaml"))
+    assert done.returncode != 0
+    assert "none.yaml" in done.stderr
+
+
+def test_one_warning_for_a_cut_answer(run: Run) -> None:
+    """The library's own is not repeated; -q says nothing."""
+    cut = ASK.replace("500", "3")
+    done = run(cut)
+    assert done.stderr.count("cut") == 1
+    assert done.returncode == 0
+    assert run(cut, before=("-q",)).stderr == ""
+    done = run(cut, environ={"LLM_SYNC_STRICT": "1"})
+    assert done.returncode == 1
+    assert "LengthFinishReasonError" in done.stderr
+
+
+def test_a_script_that_ends_leaves_nothing_behind(run: Run) -> None:
+    """No thread keeps the process, no warning of an open socket is printed."""
+    done = run(f"{ASK}\nimport gc; del client, answer; gc.collect()", environ={"PYTHONDEVMODE": "1"})
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--only"], ["--only", "requests", "x.py"], ["--nothing", "x.py"]])
+def test_a_wrong_command_line_is_told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 2 and the usage."""
+    assert command.main(arguments) == 2
+    assert capsys.readouterr().err.startswith("usage: python -m llm_sync.compat")
+
+
+def test_a_redirect_can_be_undone() -> None:
+    """Imports find what is installed again, or nothing."""
+    heard: list[str] = []
+    before = {name: sys.modules.get(name) for name in redirect.ORIGINALS}
+    made = redirect.install(["litellm"], heard.append)
+    try:
+        import litellm  # type: ignore[import-not-found,unused-ignore]
+
+        assert litellm.__name__ == "llm_sync.compat.litellm"
+        assert litellm.__spec__.name == "llm_sync.compat.litellm"
+        import litellm.exceptions  # type: ignore[import-not-found,unused-ignore]
+
+        assert heard == ["litellm"]
+    finally:
+        redirect.remove(made)
+    assert "litellm" not in sys.modules
+    assert before["openai"] is sys.modules.get("openai")
