@@ -41,15 +41,16 @@ endif
 unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all interop interop-sdks interop-shims soak cover check lint types imports format bench docs timelines man \
-	man-check dist clean
+.PHONY: help demo test test-all interop interop-sdks interop-shims soak cover check lint types imports format docs timelines \
+	reliability man man-check dist clean bench bench-peers bench-call bench-start bench-fleet bench-scale bench-figures
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo '  PYTHON=python3.12   the Python to make the environment with (found: $(or $(PYTHON),none))'
 	@echo '  TESTS=tests/config  the tests to run'
 	@echo '  PYTEST_ARGS="-k x"  more arguments for pytest'
+	@echo '  BENCH_ARGS=--help   arguments for one benchmark'
 
 demo: $(VENV)/.installed ## one prompt to several simulated models, from nothing
 	@echo 'A simulator stands in for the providers; the client does not know.'
@@ -58,7 +59,7 @@ demo: $(VENV)/.installed ## one prompt to several simulated models, from nothing
 test: $(VENV)/.installed $(VENV)/.for-tests ## build, install, and run the tests against the installation
 	@$(PYTEST) $(PARALLEL) $(PYTEST_ARGS)
 
-soak: TESTS = tests/endings tests/machine tests/soak
+soak: TESTS = tests/cli tests/endings tests/faults tests/machine tests/soak
 soak: $(VENV)/.installed $(VENV)/.for-tests ## the long tests, some ten minutes, with their figures
 	@$(PYTEST) -m soak -v -rP -o faulthandler_timeout=0 $(PYTEST_ARGS)
 
@@ -117,8 +118,39 @@ format: $(VENV)/.for-checks ## format the code and mend what lint can mend
 	$(PY) -m ruff check --fix-only .
 	$(PY) -m ruff format .
 
-bench: $(VENV)/.installed ## measure, and write benchmarks/results/
-	$(PY) benchmarks/start.py --output benchmarks/results/start.json
+bench: bench-peers bench-call bench-start bench-fleet bench-scale ## measure all, and write benchmarks/results/ (half an hour)
+
+BENCH = $(PY) benchmarks/$(@:bench-%=%).py $(BENCH_ARGS)
+
+bench-call: $(VENV)/.installed $(VENV)/.for-tests ## what a blocking call costs, beside other clients
+	$(BENCH)
+
+bench-start: $(VENV)/.installed $(VENV)/.for-tests ## what starting costs
+	$(BENCH)
+
+bench-fleet: $(VENV)/.installed $(VENV)/.for-tests ## how long many requests to several providers take
+	$(BENCH)
+
+bench-scale: $(VENV)/.installed $(VENV)/.for-tests ## how cost grows with size
+	$(BENCH)
+
+# Each in an environment of its own; one that cannot be installed is absent from the tables, which say so.
+PEERS := openai anthropic google-genai aisuite langchain-openai litellm any-llm-sdk httpx llm
+PEER_aisuite := aisuite[openai]
+PEER_any-llm-sdk := any-llm-sdk[openai]
+
+bench-peers: ## install the clients that are measured beside this one
+	@$(MAKE) --no-print-directory --keep-going $(PEERS:%=.venvs/peer-%/.installed) || echo 'some peers are not installed: they are absent'
+
+.venvs/peer-%/.installed:
+	@echo 'installing $* into .venvs/peer-$*'
+	@"$(PYTHON)" -m venv .venvs/peer-$*
+	@.venvs/peer-$*/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install '$(or $(PEER_$*),$*)'
+	@touch $@
+
+bench-figures: ## keep benchmarks/results/ as the figures of README.md and docs/performance.md
+	cp benchmarks/results/*.json benchmarks/figures/
+	"$(PYTHON)" benchmarks/figures.py
 
 docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made in docs/: the reference and the pictures of the house
 	$(PY) docs/reference.py
@@ -127,6 +159,9 @@ docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made in docs/: the 
 
 timelines: $(VENV)/.installed ## measure and draw docs/pictures/ anew; look at them afterwards
 	$(PY) docs/pictures/timelines.py
+
+reliability: $(VENV)/.installed $(VENV)/.for-tests ## meet every fault, and write docs/reliability.md; some five minutes
+	$(PY) tests/faults/reliability.py --output docs/reliability.md
 
 man: $(VENV)/.installed ## build the man page and show it
 	man $(PAGE)

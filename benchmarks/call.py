@@ -20,8 +20,8 @@ from measuring import Child
 
 FLOOR, REQUESTS, OURS, ONE_LANE = "http.client", "requests", "llm-sync", "llm-sync (one lane)"
 LIBRARIES = (FLOOR, "urllib3", REQUESTS, "httpx", OURS)
-PEERS = ("openai", "anthropic", "google-genai", "aisuite", "langchain-openai", "litellm")
-PARTS = ("llm-sync: transport", "llm-sync: provider")
+PEERS = ("openai", "anthropic", "google-genai", "aisuite", "langchain-openai", "litellm", "any-llm-sdk")
+PARTS = ("llm-sync: transport", "llm-sync: provider", "llm-sync: queue")
 PACKAGE = {ONE_LANE: OURS, **dict.fromkeys(PARTS, OURS)}
 
 

@@ -17,13 +17,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 ENVIRONMENTS = HERE.parent / ".venvs"
-PEERS = ("openai", "anthropic", "google-genai", "aisuite", "langchain-openai", "litellm", "httpx", "llm")
+PEERS = ("openai", "anthropic", "google-genai", "aisuite", "langchain-openai", "litellm", "any-llm-sdk", "httpx", "llm")
 
 
 def python_of(package: str) -> str | None:
@@ -102,7 +103,7 @@ def interleaved(callers: Mapping[str, Child], *, rounds: int, block_s: float) ->
         sizes[name] = max(16, int(block_s / max(first["cpu"] / first["calls"], 1e-6)))
     blocks: dict[str, list[dict[str, float]]] = {name: [] for name in callers}
     for number in range(rounds):
-        order = list(callers) if number % 2 else list(reversed(callers))  # nobody always follows the same one
+        order = list(callers)[:: -1 if number % 2 else 1]  # nobody always follows the same one
         for name in order:
             blocks[name].append(callers[name].ask(calls=sizes[name]))
     return blocks
@@ -169,6 +170,7 @@ def facts() -> dict[str, Any]:
     return {
         "date": time.strftime("%Y-%m-%d"),
         "python": platform.python_version(),
+        "llm_sync": version("llm-sync"),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "environment_variables": len(os.environ),

@@ -41,7 +41,8 @@ def cases(root: str, config: str) -> list[Case]:
     url, key, prompt, messages = f"{root}/v1/chat/completions", ways.KEY, ways.PROMPT, ways.MESSAGES
     bare = (
         "import requests, yaml\n"
-        f"answer = requests.Session().post({url!r}, json={ways.PAYLOAD!r}, headers={{'Authorization': 'Bearer {key}'}}, timeout=60)\n"
+        f"session, headers = requests.Session(), {{'Authorization': 'Bearer {key}'}}\n"
+        f"answer = session.post({url!r}, json={ways.PAYLOAD!r}, headers=headers, timeout=60)\n"
         "print(answer.json()['choices'][0]['message']['content'])"
     )
     ask = f"chat.completions.create(model='m', messages={messages!r}).choices[0].message.content)"
@@ -67,6 +68,7 @@ def cases(root: str, config: str) -> list[Case]:
         Case("import aisuite", "aisuite", "import aisuite"),
         Case("import langchain_openai", "langchain-openai", "import langchain_openai"),
         Case("import litellm", "litellm", "import litellm"),
+        Case("import any_llm", "any-llm-sdk", "import any_llm"),
         Case("llm --version", "llm", command=("llm", "--version")),
         Case("llm --help", "llm", command=("llm", "--help")),
     ]
@@ -135,7 +137,8 @@ def main() -> int:
         wanted = {case.name: (case, command_of(case)) for case in cases(f"{places['plain']}/1024/0", str(config))}
         present = {name: command for name, (_, command) in wanted.items() if command is not None}
         times = measure(present, lambda name: max(3, options.runs // 5) if wanted[name][0].package else options.runs)
-    rows, shown = [], []
+    rows: list[dict[str, Any]] = []
+    shown = []
     for name in wanted:
         if name not in times:
             rows.append({"case": name, "failed": "absent"})

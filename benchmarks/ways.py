@@ -38,7 +38,8 @@ class Place:
 
 
 def http_client(place: Place) -> Call:
-    """The floor: http.client and json."""
+    """The floor: http.client and json, and gzip where the answer is compressed."""
+    import gzip
     import http.client
 
     parts = urlsplit(place.root)
@@ -52,7 +53,11 @@ def http_client(place: Place) -> Call:
 
     def call() -> str:
         connection.request("POST", path, json.dumps(PAYLOAD).encode(), HEADERS)
-        text: str = json.loads(connection.getresponse().read())["choices"][0]["message"]["content"]
+        response = connection.getresponse()
+        body = response.read()
+        if response.getheader("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        text: str = json.loads(body)["choices"][0]["message"]["content"]
         return text
 
     return call
@@ -78,13 +83,12 @@ def requests_session(place: Place) -> Call:
     import requests
 
     session = requests.Session()
-    if place.ca:
-        session.verify = place.ca
     url = f"{place.root}/v1/chat/completions"
     headers = {"Authorization": f"Bearer {KEY}"}
 
     def call() -> str:
-        text: str = session.post(url, json=PAYLOAD, headers=headers, timeout=60).json()["choices"][0]["message"]["content"]
+        answer = session.post(url, json=PAYLOAD, headers=headers, timeout=60, verify=place.ca or True).json()
+        text: str = answer["choices"][0]["message"]["content"]
         return text
 
     return call
@@ -182,6 +186,21 @@ def llm_sync_provider(place: Place) -> Call:
     return call
 
 
+def llm_sync_queue(place: Place) -> Call:  # noqa: ARG001  (nothing is sent)
+    """A part of llm-sync alone: a call that does nothing, through a provider's queue and its worker thread, and back."""
+    from llm_sync.dispatch.manager import ConcurrentLLMManager
+    from llm_sync.dispatch.queue import ProviderRequestQueue
+    from llm_sync.events import log_event
+
+    manager = ConcurrentLLMManager(lambda name: ProviderRequestQueue(name, emit=log_event))
+
+    def call() -> str:
+        text: str = manager.call("loopback", lambda: "text")
+        return text
+
+    return call
+
+
 def openai(place: Place) -> Call:
     """The openai SDK."""
     import openai
@@ -266,6 +285,19 @@ def langchain_openai(place: Place) -> Call:
     return call
 
 
+def any_llm(place: Place) -> Call:
+    """``any_llm.completion``."""
+    _trust(place)
+    from any_llm import completion
+
+    def call() -> str:
+        answer = completion(MODEL, MESSAGES, provider="openai", api_key=KEY, api_base=f"{place.root}/v1")
+        text: str = answer.choices[0].message.content
+        return text
+
+    return call
+
+
 def _trust(place: Place) -> None:
     if place.ca:
         os.environ["SSL_CERT_FILE"] = place.ca  # read by httpx, which these packages use
@@ -284,14 +316,10 @@ WAYS: dict[str, Callable[[Place], Call]] = {
     "aisuite": aisuite,
     "langchain-openai": langchain_openai,
     "litellm": litellm,
+    "any-llm-sdk": any_llm,
     "llm-sync: transport": llm_sync_transport,
     "llm-sync: provider": llm_sync_provider,
-}
-PACKAGES = {
-    "http.client": None,
-    "llm-sync (one lane)": "llm-sync",
-    "llm-sync: transport": "llm-sync",
-    "llm-sync: provider": "llm-sync",
+    "llm-sync: queue": llm_sync_queue,
 }
 OWN_CLIENT_EACH = ("http.client", "requests")  # their clients are not made for several threads
 
@@ -313,9 +341,8 @@ def per_thread(name: str, place: Place) -> Call:
 
 def version(name: str) -> str:
     """The version of a way's package, or Python's."""
-    package = PACKAGES.get(name, name)
-    if package is None:
+    if name == "http.client":
         return platform.python_version()
     from importlib.metadata import version
 
-    return version(package)
+    return version("llm-sync" if name.startswith("llm-sync") else name)

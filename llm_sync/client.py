@@ -37,6 +37,10 @@ _log = logger("client")
 _DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2}|latest)$")  # at the end of a model's name
 
 
+Around = Callable[[Callable[[], ModelResponse], CallControl], Any]
+"""``around(send, control)``: what is done in place of ``send()``."""
+
+
 class Endpoint(NamedTuple):
     """One provider entry at work: what its requests share."""
 
@@ -48,12 +52,12 @@ class Endpoint(NamedTuple):
 class ProviderCall:
     """One request on its way through a queue; dispatch runs it, and may tell it to stop."""
 
-    __slots__ = ("_arguments", "_control", "_run", "key", "model")  # thousands may wait
+    __slots__ = ("_arguments", "_run", "control", "key", "model")  # thousands may wait
 
     def __init__(self, run: Callable[..., Any], arguments: tuple[Any, ...], control: CallControl, model: str = "") -> None:
         self._run = run
         self._arguments = arguments
-        self._control = control
+        self.control = control
         self.key = control.key
         self.model = model
 
@@ -63,11 +67,11 @@ class ProviderCall:
 
     def stop_retrying(self) -> None:
         """No further attempt, no further wait."""
-        self._control.stop_retrying()
+        self.control.stop_retrying()
 
     def abort(self) -> None:
         """End the attempt under way too."""
-        self._control.abort()
+        self.control.abort()
 
 
 class LLMClient:
@@ -293,8 +297,11 @@ class LLMClient:
         except LLMConnectorError as error:
             return error
 
-    def _call(self, request: ModelRequest, **options: Any) -> tuple[str, ProviderCall]:
-        """Where a request goes and the call that sends it; raises what is wrong with it before anything is queued."""
+    def _call(self, request: ModelRequest, *, changed: Iterable[Adjustment] = (), **options: Any) -> tuple[str, ProviderCall]:
+        """Where a request goes and the call that sends it; raises what is wrong with it before anything is queued.
+
+        ``changed``: adjustments made before. ``options`` replace fields of AttemptOptions.
+        """
         if not isinstance(request, ModelRequest):
             raise TypeError(f"a request is a ModelRequest, not {type(request).__name__}")
         name, model = route(self.config, request.model)
@@ -304,6 +311,7 @@ class LLMClient:
             Adjustment(switch, asked, None, "the configuration asks for streaming, which llm-sync never does")
             for switch, asked in entry.stripped.items()
         ]
+        adjustments += changed
         request, stripped = preparation.without_switches(request, name, strict=self._strict_streaming)
         adjustments += stripped
         request = preparation.filled(request, model, entry)
@@ -311,6 +319,15 @@ class LLMClient:
         control = CallControl(next(self._keys))
         ask = self._endpoint(name).provider.generate_response
         return name, ProviderCall(ask, (request, attempts, control, tuple(adjustments)), control, model)
+
+    def _submit_around(self, request: ModelRequest, around: Around, **options: Any) -> Future[Any]:
+        """For batches, which keep their journal on the worker: ``around`` runs there in place of the call, which it makes.
+
+        ``options`` as ``_call`` takes them. Raises QueueFullError where ``max_queue`` requests wait.
+        """
+        name, call = self._call(request, **options)
+        control = call.control
+        return self._manager.submit(name, ProviderCall(around, (call, control), control, call.model), block=False)
 
     def _endpoint(self, name: str) -> Endpoint:
         found = self._endpoints.get(name)

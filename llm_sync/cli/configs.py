@@ -9,8 +9,8 @@ from typing import Any
 
 from llm_sync.cli import configurations, exits
 from llm_sync.cli.output import Output, opened
-from llm_sync.cli.streams import BOLD, RED, YELLOW
-from llm_sync.config import LLMConfig, places
+from llm_sync.cli.streams import BOLD, RED
+from llm_sync.config import ConfigLoader, LLMConfig, places
 from llm_sync.config.places import Found
 from llm_sync.errors import ConfigurationError
 
@@ -19,13 +19,13 @@ def run(args: Namespace) -> int:
     """Print them in the order of the search path, return the exit status."""
     configurations.require_any(args)
     loader = configurations.loader(args)
-    chosen = _chosen(loader.find) if os.environ.get(places.CONFIG_VARIABLE) else None
+    chosen = _chosen(loader) if os.environ.get(places.CONFIG_VARIABLE) else None
     with opened(None) as output:
         folder = None
         for found in places.available(args.config_dir):
             outcome: LLMConfig | ConfigurationError
             try:
-                outcome = loader.load_config(found.path)
+                outcome = loader.load_config(found.path, warn=False)
             except ConfigurationError as error:
                 outcome = error
             default = found.path == chosen if chosen else found.name == places.DEFAULT_NAME
@@ -39,10 +39,10 @@ def run(args: Namespace) -> int:
     return exits.ANSWERED
 
 
-def _chosen(find: Any) -> str | None:
+def _chosen(loader: ConfigLoader) -> str | None:
     """The file that $LLM_SYNC_CONFIG means."""
     try:
-        return os.path.join(".", find(None))
+        return os.fspath(loader.find())
     except ConfigurationError:
         return None
 
@@ -83,6 +83,6 @@ def _show(output: Output, found: Found, outcome: LLMConfig | ConfigurationError,
     for provider, config in outcome.providers.items():
         kind = "" if config.type == provider else f" ({config.type})"
         models = ", ".join(model.name for model in config.models) or "any model"
-        output.write(f"    {provider}{kind}: {models}")
+        output.write_line(f"    {provider}{kind}: {models}")
     for warning in outcome.warnings:
-        output.write("    ", ("warning:", YELLOW), f" {warning}")
+        output.write_line(f"    warning: {warning}")

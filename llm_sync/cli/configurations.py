@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from llm_sync.cli import guide, init
 from llm_sync.config import ConfigLoader, LLMConfig, ProviderConfig, places
 from llm_sync.errors import ConfigurationError
 from llm_sync.providers.factory import ProviderFactory
@@ -34,7 +34,11 @@ def offline(config: ProviderConfig) -> LLMProvider:
 
 def require_any(args: Namespace) -> None:
     """Raise ConfigurationError, with what to do next, when there is no configuration at all; a terminal is offered some."""
-    if guide.configured(args.config_dir) or init.offered(args.config_dir):
+    if os.environ.get(places.CONFIG_VARIABLE) or places.available(args.config_dir):
+        return
+    from llm_sync.cli import guide, init  # most have one
+
+    if init.offered(args.config_dir):
         return
     looked = ", ".join(str(folder) for folder in places.search_path(args.config_dir))
     raise ConfigurationError(f"there is no configuration in {looked}", guidance=f"W{guide.steps(args.config_dir)[1:]}")

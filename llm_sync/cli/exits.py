@@ -17,13 +17,14 @@ EXIT_CODES = {
     7: "the request was refused: invalid, too long, no such model, streaming asked for",
     8: "the answer is unusable: blocked, empty, malformed, a stream, or truncated under --strict",
     9: "some requests failed, some were answered",
+    10: "answered, but the run is not fit by the gate asked for",
     130: "interrupted (Ctrl-C)",
     141: "the reader of standard output went away",
     143: "terminated (SIGTERM)",
 }
 """Exit status and what it means; help and the man page show this table."""
 
-ANSWERED, UNEXPECTED, USAGE, CONFIGURATION, REFUSED, MIXED = 0, 1, 2, 3, 7, 9
+ANSWERED, UNEXPECTED, USAGE, CONFIGURATION, REFUSED, MIXED, UNFIT = 0, 1, 2, 3, 7, 9, 10
 INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
 
 

@@ -12,6 +12,7 @@ from llm_sync.cli import exits, progress, request, streams
 from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.client import connected, drain
 from llm_sync.cli.output import Output, opened
+from llm_sync.cli.reporting import report
 from llm_sync.cli.streams import BOLD, complain, tell
 from llm_sync.client import LLMClient
 from llm_sync.config import LLMConfig
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     question = {**request.question(args), **request.fields(args)}
     with connected(args) as client:
         routes = [_route(client.config, model) for model in args.model or [None]]
-        unfit = _unfit(client, routes)
+        unfit = _unfit(client, routes, as_records=args.json)
         if unfit:
             return exits.status_of(unfit[0])
         requests = [ModelRequest(model=f"{place.provider}/{place.model}", **question) for place in routes]
@@ -47,14 +48,14 @@ class _Unsent(ClientClosedError):
     """Another request had failed before this one was sent."""
 
 
-def _unfit(client: LLMClient, routes: list[Route]) -> list[LLMConnectorError]:
+def _unfit(client: LLMClient, routes: list[Route], *, as_records: bool) -> list[LLMConnectorError]:
     """What keeps any of the providers from being used, all of it told: nothing is paid for while something is missing."""
     found = []
     for provider in dict.fromkeys(place.provider for place in routes):
         try:
             client.check_providers([provider])
         except LLMConnectorError as error:  # noqa: PERF203  (each one is told)
-            complain(str(error))
+            report(error, as_record=as_records)
             found.append(error)
     return found
 

@@ -77,7 +77,10 @@ class _Messages(logging.Handler):
 
 def _facts(record: logging.LogRecord, event: object) -> Mapping[str, Any]:
     if isinstance(event, events.Event):
-        return events.facts(event)
+        told = events.facts(event)
+        if "message" in told:
+            told["reason"] = told.pop("message")  # the line has a message of its own
+        return told
     found = getattr(record, "facts", None)
     return found if isinstance(found, dict) else {}
 

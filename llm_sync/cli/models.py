@@ -63,5 +63,5 @@ def _show(output: Output, name: str, listing: ModelListing) -> None:
     output.write((f"{name}:", BOLD), "" if listing.models else " no models")
     lines = [f"  {model}" for model in listing.models]
     lines += [f"  {model} (configured, but not listed)" for model in listing.missing]
-    if lines:
-        output.write("\n".join(lines))
+    for line in lines:
+        output.write_line(line)

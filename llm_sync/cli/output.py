@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from llm_sync.cli import streams
-from llm_sync.cli.arguments import UsageError
+from llm_sync.cli.arguments import UsageError, columns, fitted
 from llm_sync.machine import appending
 
 
@@ -38,6 +38,10 @@ class Output:
                 self._put(content)
         except OSError as error:
             raise streams.Unwritable(self._name, error) from None
+
+    def write_line(self, text: str) -> None:
+        """Write a line of a listing; on a terminal, one that is too long is broken between words. Raises Unwritable."""
+        self.write(fitted(text, columns(1), hanging="  ") if self.terminal else text)
 
     def _made_fit(self, part: str | tuple[str, str]) -> str:
         text, color = (part, "") if isinstance(part, str) else part

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "generate": "send a prompt to one or several models and print the answers",
+    "batch": "send the requests of a file, and write the answers in its order; kill it and start it again as you like",
     "models": "list the models each configured provider serves",
     "configs": "list the configurations that are found, and what is in them",
     "show": "show what a configuration comes to, and where each value comes from",
@@ -32,7 +33,7 @@ _DESCRIPTION = (
 )
 
 _EPILOG = (
-    "Answers go to standard output, everything else to standard error. "
+    "The options above may stand after the command, too. Answers go to standard output, everything else to standard error. "
     "Run 'llm-sync COMMAND --help' for a command's own options and the exit statuses."
 )
 

@@ -6,16 +6,17 @@ are written meanwhile appear above.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from llm_sync.cli import streams
-from llm_sync.cli.underway import Underway
 from llm_sync.client import LLMClient
+
+if TYPE_CHECKING:
+    from llm_sync.cli.underway import Underway
 
 DELAY_S = 0.5  # what takes less is not worth a look
 _EVERY_S = 0.2
@@ -26,20 +27,22 @@ Row = tuple[str, str]
 
 
 @contextmanager
-def shown(client: LLMClient, rows: Callable[[Underway], Sequence[Row]] | None = None) -> Iterator[Underway]:
+def shown(client: LLMClient, rows: Callable[[Underway], Sequence[Row]] | None = None) -> Iterator[None]:
     """Show how a client's requests are doing until the block ends; nothing where nobody looks, or with --quiet.
 
     ``rows`` makes the lines of what is under way; without it, one for each request.
     """
-    underway = Underway()
-    if not _looked_at():
-        yield underway
+    if not looked_at():
+        yield
         return
+    from llm_sync.cli.underway import Underway
+
+    underway = Underway()
     client.add_listener(underway)
     display = _Display(lambda: (rows or by_request)(underway))
     streams.manner.beside = display.room
     try:
-        yield underway
+        yield
     finally:
         display.end()
         streams.manner.beside = streams.Alone
@@ -53,9 +56,10 @@ def by_request(underway: Underway) -> list[Row]:
     ]
 
 
-def _looked_at() -> bool:
+def looked_at() -> bool:
+    """Whether a person sees standard error, and wants to."""
     manner = streams.manner
-    if manner.quiet or manner.as_json or sys.stderr is None or os.environ.get("TERM", "dumb") == "dumb":
+    if manner.quiet or manner.as_json or sys.stderr is None or streams.dumb():
         return False
     return sys.stderr.isatty()
 
@@ -99,7 +103,10 @@ class _Display:
     def _run(self) -> None:
         if self._ended.wait(DELAY_S):
             return
-        from rich.console import Console
+        try:
+            from rich.console import Console
+        except ImportError:  # somebody's environment; nothing else needs it
+            return
 
         console = Console(file=sys.stderr, no_color=not streams.colourful(sys.stderr), highlight=False, markup=False, emoji=False)
         while not self._ended.wait(_EVERY_S if self._console else 0):
@@ -115,18 +122,23 @@ class _Display:
             return
         from rich.live import Live
 
-        if self._live is None:
-            self._live = Live(
-                console=self._console, transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
-            )
-            self._live.start()
-            self._console.show_cursor(True)  # a second Ctrl-C ends the process at once, and nobody would bring it back
-        self._live.update(_table(self._rows(), self._console.width, self._console.height), refresh=True)
+        console = self._console
+        try:
+            if self._live is None:
+                self._live = Live(
+                    console=console, transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+                )
+                self._live.start()
+                console.show_cursor(True)  # a second Ctrl-C ends the process at once, and nobody would bring it back
+            self._live.update(_table(self._rows(), console.width, console.height), refresh=True)
+        except (OSError, ValueError):  # the terminal went away: nobody looks any more
+            self._ended.set()
 
     def _clear(self) -> None:
         live, self._live = self._live, None  # a new one is drawn later: this one would clear what is written meanwhile
         if live is not None:
-            live.stop()
+            with suppress(OSError, ValueError):
+                live.stop()
 
 
 def _table(rows: Sequence[Row], width: int, height: int) -> Any:

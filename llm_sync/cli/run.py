@@ -11,10 +11,6 @@ from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.parser import parse
 from llm_sync.cli.signals import Interruptible, Terminated
 
-TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
-if TYPE_CHECKING:
-    from llm_sync.errors import LLMConnectorError
-
 
 def run(argv: list[str]) -> int:
     """Run a command line and return its exit status."""
@@ -68,7 +64,8 @@ def _run(args: Namespace) -> int:
         from llm_sync.cli import guide
 
         return guide.run(args)
-    from llm_sync.cli import logs  # not needed for --help, nor are the error classes
+    from llm_sync.cli import logs  # not needed for --help, nor is what follows
+    from llm_sync.cli.reporting import report
     from llm_sync.errors import LLMConnectorError
 
     command = importlib.import_module(f"llm_sync.cli.{args.command.replace('-', '_')}")
@@ -80,24 +77,10 @@ def _run(args: Namespace) -> int:
         with logs.on_stderr(args.verbose, quiet=args.quiet, content=args.log_content):
             return int(command.run(args))
     except LLMConnectorError as error:
-        _report(error, as_record=as_records)
+        report(error, as_record=as_records)
         return exits.status_of(error)
     except UsageError as error:
         if not as_records:
             raise
-        _report(LLMConnectorError(str(error)), as_record=True, kind="UsageError")
+        report(LLMConnectorError(str(error)), as_record=True, kind="UsageError")
         return exits.status_of(error)
-
-
-def _report(error: LLMConnectorError, *, as_record: bool, kind: str | None = None) -> None:
-    """What kept the whole command from its work: in words, or as the record of a request that failed before it had a place."""
-    if not as_record:
-        streams.complain(str(error))
-        return
-    import json
-
-    from llm_sync.records import failure
-
-    record = failure(error)
-    record["error"]["type"] = kind or record["error"]["type"]
-    streams.tell(json.dumps(record, ensure_ascii=False))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from llm_sync.cli import configurations, exits
+from llm_sync.cli.arguments import columns
 from llm_sync.cli.output import Output, opened
 from llm_sync.cli.streams import DIM
 from llm_sync.config import LLMConfig
@@ -32,7 +33,14 @@ def run(args: Namespace) -> int:
 
 def _print(output: Output, lines: Iterable[tuple[str, str]]) -> None:
     for text, note in lines:
-        output.write(text, "  " if text and note else "", (f"# {note}" if note else "", DIM))
+        comment = f"# {note}" if note else ""
+        if not text:
+            output.write_line(comment)
+        elif output.terminal and len(text) + len(comment) > columns(1) - 3:  # beside it there is no room
+            output.write(text)
+            output.write(" " * (len(text) - len(text.lstrip()) + 5), (comment, DIM))
+        else:
+            output.write(text, "  " if comment else "", (comment, DIM))
 
 
 class _Shown:

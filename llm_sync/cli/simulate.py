@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llm_sync.cli import exits
 from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.output import Output, opened
-from llm_sync.cli.streams import tell
+from llm_sync.cli.streams import note
 from llm_sync.machine.status import publish_command
 from llm_sync.simulator.command import run_command, serve
 from llm_sync.simulator.routes import BASES
@@ -23,6 +23,8 @@ def run(args: argparse.Namespace) -> int:
     child = args.child[1:] if args.child[:1] == ["--"] else args.child
     if args.child and not child:
         raise UsageError("no command follows the --: name one, or leave the -- out to serve until Ctrl-C")
+    if args.replay_else != "refuse" and args.replay is None:
+        raise UsageError("--replay-else says what is not in a run: name the run with --replay")
     status = publish_command("llm-sync simulate")
     try:
         if child:
@@ -49,6 +51,10 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         "latency": args.latency,
         "seed": args.seed,
         "script": args.script,
+        "answers": args.answers,
+        "replay": args.replay,
+        "replay_else": args.replay_else,
+        "recorded": args.recorded,
         "log": args.log,
         "tls": args.tls,
     }
@@ -58,10 +64,12 @@ def _announce(output: Output, simulator: Simulator, args: argparse.Namespace) ->
     """The address alone on standard output, for scripts; how to use it on standard error."""
     width = max(map(len, BASES))
     keys = "with the keys given" if args.accept_key else "with any key"
-    tell(f"llm-sync: simulating until Ctrl-C, {keys}; the base_url by type:")
-    for kind, base in BASES.items():
-        tell(f"  {kind:{width}}  {simulator.root}{base}")
+    lines = [f"simulating until Ctrl-C, {keys}; the base_url by type:"]
+    lines += [f"  {kind:{width}}  {simulator.root}{base}" for kind, base in BASES.items()]
+    if args.recorded is not None:
+        lines.append(f"Each of {len(simulator.recorded)} recorded exchanges, with what its type has behind it (/v1 …):")
+        lines.append(f"  {simulator.root}/recorded/PROVIDER/NAME")
     if simulator.ca_path is not None:
-        tell(f"The CA file to trust, as ca_bundle or SSL_CERT_FILE: {simulator.ca_path}")
-    tell("To run a command with a configuration for it: llm-sync simulate -- COMMAND")
+        lines.append(f"The CA file to trust, as ca_bundle or SSL_CERT_FILE: {simulator.ca_path}")
+    note("\n".join([*lines, "To run a command with a configuration for it: llm-sync simulate -- COMMAND"]))
     output.write(simulator.root)

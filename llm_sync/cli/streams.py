@@ -23,7 +23,6 @@ _HARMLESS: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if 
 _HARMLESS[127] = 0x2421
 _HARMLESS.update({code: f"\\x{code:02x}" for code in range(0x80, 0xA0)})
 
-
 RED, YELLOW, BOLD, DIM = "31", "33", "1", "2"
 
 
@@ -72,7 +71,12 @@ def colourful(stream: IO[Any]) -> bool:
     """Whether a stream is to have colours: by --color, else on a terminal that knows them, unless $NO_COLOR has a value."""
     if manner.color != "auto":
         return manner.color == "always"
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    return stream.isatty() and not os.environ.get("NO_COLOR") and not dumb()
+
+
+def dumb() -> bool:
+    """Whether terminals here know neither colours nor movements."""
+    return os.environ.get("TERM", "" if os.name == "nt" else "dumb") == "dumb"
 
 
 def complain(message: str) -> None:
@@ -105,11 +109,21 @@ def say(message: str, level: str, color: str) -> None:
 def tell(line: str, mark: str = "") -> None:
     """One line on standard error, after a ``mark`` of our own. A standard error that cannot be written changes nothing else."""
     try:
+        text = mark + (shown(line) if sys.stderr.isatty() else line)
+        if (getattr(sys.stderr, "encoding", None) or "utf-8").lower() not in ("utf-8", "utf8"):
+            text = _in_ascii(text)
         with manner.beside():
-            sys.stderr.write(f"{mark}{shown(line) if sys.stderr.isatty() else line}\n")
+            sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
     except (OSError, ValueError):
         _silence(sys.stderr, 2)
+
+
+def _in_ascii(text: str) -> str:
+    """With escapes that are JSON's, too: Python's own are not, and would break a line of it."""
+    from json import dumps
+
+    return "".join(character if character.isascii() else dumps(character)[1:-1] for character in text)
 
 
 def say_version() -> int:

@@ -62,7 +62,7 @@ def run(args: Namespace) -> int:
 def _checked(args: Namespace, name: str) -> _Report:
     loader = configurations.loader(args)
     try:
-        config = loader.load_config(name)
+        config = loader.load_config(name, warn=False)
     except ConfigurationError as error:
         problems = error.problems or (Problem(error.message, hint=error.guidance),)
         return _Report(name, problems[0].file, problems)
@@ -91,9 +91,10 @@ def _usual_keys(config: LLMConfig) -> list[Problem]:
 
 
 def _listings(config: LLMConfig, timeout: float | None) -> Mapping[str, ModelListing]:
-    from llm_sync.client import LLMClient  # the network, for those who ask for it
+    from llm_sync.cli import progress  # the network, for those who ask for it
+    from llm_sync.client import LLMClient
 
-    with LLMClient(config) as client:
+    with LLMClient(config) as client, progress.shown(client):
         return client.list_all_models(timeout=timeout)
 
 
@@ -114,16 +115,22 @@ def _record(report: _Report) -> dict[str, Any]:
     }
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _show(output: Output, report: _Report, *, online: bool) -> None:
     for problem in report.problems:
-        output.write(str(problem))
+        output.write_line(str(problem))
+    for warning in report.warnings:
+        output.write_line(f"warning: {warning}")
     if report.problems:
         return
-    output.write(f"{report.file}: valid ({report.providers} providers, {report.models} models listed)")
+    output.write_line(f"{report.file}: valid ({_count(report.providers, 'provider')}, {_count(report.models, 'model')} listed)")
     for name, listing in report.listings.items() if online else ():
         if listing.error:
             complain(str(listing.error))
             continue
-        output.write(f"  {name}: answers, {len(listing.models)} models")
+        output.write_line(f"  {name}: answers, {_count(len(listing.models), 'model')}")
         for model in listing.missing:
-            output.write(f"  {name}: {model} is configured, but the provider does not list it")
+            output.write_line(f"  {name}: {model} is configured, but the provider does not list it")

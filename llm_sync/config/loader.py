@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llm_sync.config import places
 from llm_sync.config.building import build
 from llm_sync.config.checks import KnownTypes, check, in_file_order, shown_switches
 from llm_sync.config.document import Document, parse_document, read_document
 from llm_sync.config.models import LLMConfig
-from llm_sync.config.origins import Origins, origins
 from llm_sync.config.places import CONFIG_VARIABLE, DEFAULT_NAME, FOLDER_VARIABLE, SUFFIXES
 from llm_sync.config.preparing import Prepared, Switch, prepare
 from llm_sync.errors import ConfigurationError, Problem
 from llm_sync.events import log_facts, logger
 from llm_sync.validation import closest, field_path, shown
+
+if TYPE_CHECKING:
+    from llm_sync.config.origins import Origins
 
 _log = logger("config")
 
@@ -65,26 +68,34 @@ class ConfigLoader:
             guidance=f"Give a path, or set {FOLDER_VARIABLE} to the folder it is in.{meant}{examples}",
         )
 
-    def load_config(self, name_or_path: str | os.PathLike[str] | None = None, *, strict_streaming: bool = False) -> LLMConfig:
+    def load_config(
+        self, name_or_path: str | os.PathLike[str] | None = None, *, strict_streaming: bool = False, warn: bool = True
+    ) -> LLMConfig:
         """The checked configuration. Unset variables do not fail loading (see ``LLMConfig.unset`` and ``Secret``).
 
         Raises ConfigurationError whose ``problems`` are all that is wrong with the file, in its order. Streaming switches are
-        left out with one warning (``LLMConfig.warnings``, logged too); ``strict_streaming``, or the file's own, makes
-        problems of them.
+        left out with one warning (``LLMConfig.warnings``, logged too, if ``warn``); ``strict_streaming``, or the file's own,
+        makes problems of them.
         """
         config = _load(read_document(self.find(name_or_path)), strict_streaming, self._known_types)[0]
+        _warn(config if warn else None)
         log_facts(_log, "configuration read", file=config.file, providers=list(config.providers))
         return config
 
     def explain_config(self, name_or_path: str | os.PathLike[str] | None = None) -> tuple[LLMConfig, Origins]:
-        """As ``load_config``, and where each value comes from, credentials masked. Raises ConfigurationError."""
+        """As ``load_config`` without ``warn``, and where each value comes from, credentials masked."""
+        from llm_sync.config.origins import origins  # for those who ask
+
         document = read_document(self.find(name_or_path))
         config, prepared = _load(document, False, self._known_types)
         return config, origins(document, prepared, config)
 
     def load_text(self, text: str, file: str = "<text>", *, strict_streaming: bool = False) -> LLMConfig:
         """As ``load_config``, for YAML that stands in no file; ``file`` is what problems call it."""
-        return _load(parse_document(text.encode("utf-8", "surrogatepass"), file), strict_streaming, self._known_types)[0]
+        document = parse_document(text.encode("utf-8", "surrogatepass"), file)
+        config = _load(document, strict_streaming, self._known_types)[0]
+        _warn(config)
+        return config
 
     def list_available_configs(self) -> list[str]:
         """Every configuration that can be found, in the order of the search path: the name, or the path where another file
@@ -109,9 +120,12 @@ def _load(document: Document, strict_streaming: bool, known_types: KnownTypes | 
     if document.problems:
         raise _failure(document)
     warnings = _warnings(document, prepared)
-    for warning in warnings:
-        _log.warning("%s", warning)
     return build(document, prepared, strict_streaming=strict_streaming, warnings=warnings), prepared
+
+
+def _warn(config: LLMConfig | None) -> None:
+    for warning in config.warnings if config else ():
+        _log.warning("%s", warning)
 
 
 def _warnings(document: Document, prepared: Prepared) -> tuple[str, ...]:

@@ -15,7 +15,15 @@ from llm_sync.models import AttemptOptions
 from llm_sync.validation import field_path
 
 MASK = "***"
-_SETTINGS = ("concurrency", "requests_per_minute", "max_queue", "idle_timeout", "max_response_bytes", "allow_insecure")
+_SETTINGS = (
+    "concurrency",
+    "requests_per_minute",
+    "max_queue",
+    "idle_timeout",
+    "max_response_bytes",
+    "allow_insecure",
+    "machine_wide",
+)
 _GIVEN = ("auth", "project", "location", "max_tokens_field", "proxy", "ca_bundle")
 
 

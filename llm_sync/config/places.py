@@ -57,8 +57,8 @@ def available(config_dir: str | os.PathLike[str] | None = None) -> list[Found]:
             name, suffix = os.path.splitext(file)
             if suffix not in SUFFIXES or file.startswith(".") or not os.path.isfile(folder / file):
                 continue
-            path = os.path.join(".", folder, file)
-            found.append(Found(path if name in names or is_path(name) else name, path))
+            hidden = name in names or is_path(name)
+            found.append(Found(os.path.join(".", folder, file) if hidden else name, os.path.join(folder, file)))
             names.add(name)
     return found
 

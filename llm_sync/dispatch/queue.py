@@ -135,7 +135,8 @@ class ProviderRequestQueue:
     def _enqueue(self, future: RequestFuture) -> None:
         with self._lock:
             self._refuse_when_closed()
-            if len(self._crew) < min(self.concurrency, len(self._crew.under_way()) + len(self._waiting)):
+            hired = len(self._crew)  # once there are as many as may be, nobody counts what they are busy with
+            if hired < self.concurrency and hired < len(self._crew.under_way()) + len(self._waiting):
                 self._crew.hire(self, self._start)
             self._put(future)
 

@@ -176,7 +176,7 @@ class LLMProvider(ReplyReader):
         return url, body
 
     def _request_url(self, model: str) -> str:
-        """Where requests for ``model`` go; putting it together anew takes as long as writing a kilobyte of JSON."""
+        """Where requests for ``model`` go; putting it together anew takes a sixteenth of a whole call."""
         url = self._urls.get(model)
         if url is None:
             if len(self._urls) >= _MOST_URLS:

@@ -121,6 +121,7 @@ def load_answers(source: str | os.PathLike[str] | Mapping[Any, Any]) -> AnswerFi
         found = _unfolded(found) if isinstance(found, Mapping) else found
         for wrong in problems(found, _SCHEMA):
             document.problem(wrong.path, wrong.message, wrong.hint or (None if wrong.path else _FORM))
+        _check_patterns(found, (), document)
     made = _section(found, (), document) if not document.problems else AnswerFile()
     if document.problems:
         where = f"the answers in {document.file}" if document.file else "the answers"
@@ -179,15 +180,31 @@ def _section(found: Mapping[str, Any], path: Path, document: Document) -> Answer
     for prompt, answer in (found.get("answers") or {}).items():
         made.exact[str(prompt).strip()] = _given(answer, (*path, "answers", prompt), document)
     for pattern, answer in (found.get("patterns") or {}).items():
-        place = (*path, "patterns", pattern)
-        given = _given(answer, place, document)
-        try:
-            made.patterns.append((re.compile(pattern), given))
-        except (re.error, RecursionError, OverflowError) as error:
-            document.problem(place, f"not a regular expression: {error}", "texts that are meant as they stand go under answers")
+        made.patterns.append((re.compile(pattern), _given(answer, (*path, "patterns", pattern), document)))
     for name, own in (found.get("models") or {}).items():
         made.models.append((str(name), _section(own, (*path, "models", name), document)))
     return made
+
+
+def _check_patterns(found: Any, path: Path, document: Document) -> None:
+    """That all patterns are such, whatever else is wrong."""
+    section = found if isinstance(found, Mapping) else {}
+    patterns, models = section.get("patterns"), section.get("models")
+    for pattern in patterns if isinstance(patterns, Mapping) else ():
+        why = _why_no_pattern(pattern)
+        if why:
+            hint = "texts that are meant as they stand go under answers"
+            document.problem((*path, "patterns", pattern), f"not a regular expression: {why}", hint)
+    for name, own in models.items() if isinstance(models, Mapping) else ():
+        _check_patterns(own, (*path, "models", name), document)
+
+
+def _why_no_pattern(pattern: Any) -> str | None:
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        return str(error)
+    return None
 
 
 def _given(answer: Mapping[str, Any], path: Path, document: Document) -> Given:

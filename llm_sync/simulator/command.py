@@ -20,6 +20,7 @@ from typing import Any
 from llm_sync.simulator.server import Simulator
 
 KEY_VARIABLE = "LLM_SYNC_SIMULATOR_KEY"
+URL_VARIABLE = "LLM_SYNC_SIMULATOR_URL"
 _MODELS = {
     "openai": ("gpt-4o-mini", "gpt-4o", "gpt-5-mini"),
     "anthropic": ("claude-haiku-4-5", "claude-sonnet-4-5"),
@@ -74,7 +75,7 @@ def environment(simulator: Simulator, folder: Path, key: str, outer: Mapping[str
     """``outer``, changed so that llm-sync finds the simulator: by a configuration that is written into ``folder``."""
     _write_private(folder / "default-llms.yaml", configuration(simulator))
     inner = {name: value for name, value in outer.items() if name != "LLM_SYNC_CONFIG"}
-    inner |= {"LLM_SYNC_CONFIG_DIR": str(folder), KEY_VARIABLE: key}
+    inner |= {"LLM_SYNC_CONFIG_DIR": str(folder), KEY_VARIABLE: key, URL_VARIABLE: simulator.root}
     for name in ("NO_PROXY", "no_proxy"):  # a proxy would look for the simulator on its own loopback
         inner[name] = ",".join(filter(None, (outer.get(name) or outer.get(name.swapcase()), "127.0.0.1,localhost")))
     return inner

@@ -58,7 +58,7 @@ class Call:
     """One request on its way through one dialect. ``path`` is what follows the dialect's base URL, with its slash.
 
     ``recall`` is asked before the request is checked (what it knows, the provider once accepted), ``look_up`` after; both get
-    model and turns. ``given`` is said without asking either.
+    model and turns.
     """
 
     method: str
@@ -75,7 +75,6 @@ class Call:
     sent: frozenset[str] = field(default_factory=frozenset)
     recall: Source | None = None
     look_up: Source | None = None
-    given: Given | None = None
 
 
 class Dialect:
@@ -146,10 +145,7 @@ class Dialect:
 
     def told(self, call: Call) -> Given | None:
         """What the simulator was told to say to this request. Raises Refusal where that is an error."""
-        given = call.given
-        if given is None and call.look_up:
-            given = call.look_up(call.model, self.turns(call))
-        return self._said(call, given)
+        return self._said(call, call.look_up(call.model, self.turns(call))) if call.look_up else None
 
     def _said(self, call: Call, given: Given | None) -> Given | None:
         if given is None or given.failure is None:

@@ -38,7 +38,11 @@ _PHRASES = {
     ("context", "gemini"): re.compile(r"input token count \(?\d+\)? exceeds", re.IGNORECASE),
     ("quota", "anthropic"): re.compile("credit balance is too low|reached your specified .*usage limits", re.IGNORECASE),
 }
-_SPENT: Mapping[str, Any] = {"type": "rate_limit_error", "details": {"error_code": "enforced_spend_limit_reached"}}
+# What Anthropic tells a spent quota by under other statuses than its usual one.
+_SPENT: Mapping[int | None, Mapping[str, Any]] = {
+    402: {"type": "billing_error"},
+    429: {"type": "rate_limit_error", "details": {"error_code": "enforced_spend_limit_reached"}},
+}
 
 
 def as_answer(failure: Failure, dialect: str) -> Given | None:
@@ -73,8 +77,9 @@ def response_to(failure: Failure, dialect: Dialect, name: str, model: str) -> Re
         word = "server"
     usual = said(word, name).message.format(model=model or "the model")
     message = failure.message or usual
+    told = _SPENT.get(status) if (word, name) == ("quota", "anthropic") else None
     phrase = _PHRASES.get((word, name), _PHRASES.get((word, None)))
-    if phrase and not phrase.search(message):
+    if phrase and told is None and not phrase.search(message):
         message = f"{usual} ({message})"
     response = refusal(word, dialect, name, model, message=message, status=status)
-    return with_members(response, _SPENT, {}) if (word, name, status) == ("quota", "anthropic", 429) else response
+    return response if told is None else with_members(response, told, {})

@@ -38,7 +38,9 @@ class Listener:
         """Ends; may be repeated."""
         self._stopping = True
         self._wake.close()  # the thread sees the other end close
-        self._thread.join(_PATIENCE_S)
+        self._refusing.set()
+        if self._thread.ident is not None:
+            self._thread.join(_PATIENCE_S)
 
     def refuse(self, seconds: float) -> None:
         """From now on, and for so many seconds, nothing listens on the port; returns when that is so."""

@@ -11,7 +11,7 @@ from llm_sync.simulator.answers import Asked, answer, draw
 from llm_sync.simulator.catalogue import limits, unknown_model
 from llm_sync.simulator.dialect import Call
 from llm_sync.simulator.openai_checks import Refuse
-from llm_sync.simulator.openai_completion import TIERS
+from llm_sync.simulator.openai_completion import THINKS, TIERS
 from llm_sync.simulator.openai_messages import read_messages
 from llm_sync.simulator.openai_tools import read_functions, read_schema, read_tools
 from llm_sync.simulator.tokens import weigh
@@ -67,7 +67,7 @@ def read(call: Call, refuse: Refuse) -> tuple[Asked, int]:
     _read_calls(call, asked, refuse)
     prompt_tokens += 3 + sum(weigh(payload.get(name)) for name in ("tools", "functions", "response_format"))
     check_window(call.model, prompt_tokens, asked.limit, refuse)
-    if reasoning:
+    if reasoning or THINKS.search(call.model):
         asked.reasoning = 64 * (1 + draw(asked) % 3)
     return asked, prompt_tokens
 
@@ -113,7 +113,7 @@ def check_verbosity(settings: Mapping[str, Any], model: str, param: str, refuse:
     value = settings.get("verbosity")
     if value not in (None, "low", "medium", "high"):
         refuse(f"Invalid value: {value!r}. Supported values are: 'low', 'medium', and 'high'.", param=param, code="invalid_value")
-    if value in ("low", "high") and not re.match(r"gpt-[5-9](?!-chat)", model):
+    if value in ("low", "high") and checks.OWN.match(model) and not re.match(r"gpt-[5-9](?!-chat)", model):
         message = f"Unsupported value: '{value}' is not supported with the '{model}' model. Supported values are: 'medium'."
         refuse(message, param=param, code="unsupported_value")
 

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 Refuse = Callable[..., NoReturn]  # refuse(message, param=…, code=…, status=…)
 
+# OpenAI's own models; what other servers' models take is not known here
+OWN = re.compile(r"gpt-|o\d|chatgpt|codex|computer-use|ft:")
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs")
 _DEFAULTS = {"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0, "logprobs": False}
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -47,13 +49,13 @@ def check_effort(model: str, effort: object, param: str, refuse: Refuse) -> None
     """The effort's value, and whether the model takes it."""
     if effort is None:
         return
-    if not any(_row(model)):
+    if not any(_row(model)) and OWN.match(model):
         refuse(f"Unsupported parameter: '{param}' is not supported with this model.", param=param, code="unsupported_parameter")
     if effort not in _EFFORTS:
         refuse(f"Invalid value: {effort!r}. Supported values are: {listed(_EFFORTS)}.", param=param, code="invalid_value")
     known = next((efforts for prefix, efforts in _EFFORTS_OF if prefix.match(model)), _EFFORTS)
     taken = [word for word in known if word != "none" or _row(model)[1]]
-    if effort not in taken:
+    if effort not in taken and OWN.match(model):
         refuse(
             f"Unsupported value: '{effort}' is not supported with the '{model}' model. Supported values are: {listed(taken)}.",
             param=param,

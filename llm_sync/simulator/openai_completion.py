@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +22,11 @@ TIERS = {
     "fast": "priority",
     "scale": "scale",
 }
+# Models of compatible servers that think, and show it: all but grok-4. xAI bills it beside completion_tokens, others within.
+THINKS = re.compile(r"grok-(?:4|3-mini|code)|deepseek-reasoner|-r1\b")
+_BESIDE = re.compile(r"grok-")
+_HIDDEN = re.compile(r"grok-4")
+_THOUGHT = "A short answer that names the prompt will do."
 FINISH_WORDS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 
 
@@ -39,10 +45,10 @@ def completion(
         "object": "chat.completion",
         "created": int(time.time()),
         "model": first.model or DATED.get(model, model),
-        "choices": [_choice(payload, index, found) for index, found in enumerate(answers)],
+        "choices": [_choice(payload, model, index, found) for index, found in enumerate(answers)],
         "usage": {
             "prompt_tokens": prompt,
-            "completion_tokens": output,
+            "completion_tokens": output - reasoning if _BESIDE.match(model) else output,
             "total_tokens": prompt + output,
             "prompt_tokens_details": {"cached_tokens": first.cached(drawn), "audio_tokens": 0},
             "completion_tokens_details": {
@@ -73,7 +79,7 @@ def finish_word(found: Answer) -> str | None:
     return found.finish if found.finish != "other" else found.raw_finish
 
 
-def _choice(payload: Mapping[str, Any], index: int, found: Answer) -> dict[str, Any]:
+def _choice(payload: Mapping[str, Any], model: str, index: int, found: Answer) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": found.text, "refusal": None, "annotations": []}
     finish = finish_word(found)
     if found.refusal is not None:
@@ -86,8 +92,9 @@ def _choice(payload: Mapping[str, Any], index: int, found: Answer) -> dict[str, 
             message["tool_calls"] = tool_calls(found)
         if found.finish == "tool_calls" and found.raw_finish is None:
             finish = _finish_of_calls(payload)
-    if found.thinking:  # OpenAI shows none; compatible servers do
-        message["reasoning_content"] = found.thinking
+    shown = found.reasoning and THINKS.search(model) and not _HIDDEN.match(model)
+    if found.thinking or shown:  # OpenAI shows none; compatible servers do
+        message["reasoning_content"] = found.thinking or _THOUGHT
     logprobs = {"content": _logprobs(payload, found), "refusal": None} if payload.get("logprobs") else None
     return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": finish}
 

@@ -21,9 +21,9 @@ class RequestRecord:
     """One request. ``arrived`` and ``ended`` are seconds on ``time.monotonic``'s clock, ``arrived_at`` is Unix time.
 
     ``ended``, ``outcome``, ``status``, ``input_tokens`` and ``output_tokens`` (tokens) are None until the answer is ready to
-    be sent (its last bytes, where a script lets it travel slowly). ``concurrency`` counts the requests being answered when this one arrived, itself included;
-    ``provider_concurrency`` those of the same provider. ``key_hash`` is the beginning of the key's SHA-256: the key itself is
-    never kept. ``stream`` names what asked for a stream.
+    be sent (its last bytes, where a script lets it travel slowly). ``concurrency`` counts the requests being answered when
+    this one arrived, itself included; ``provider_concurrency`` those of the same provider. ``key_hash`` is the beginning of
+    the key's SHA-256: the key itself is never kept. ``stream`` names what asked for a stream.
 
     ``outcome`` is ok, refused (by the dialect, for what is wrong with the request), given (``on_request``'s), failed (the
     simulator) or the word of a script's action; ``rules`` are the names of the script's rules that took it. ``status`` stays
@@ -67,8 +67,8 @@ class RequestLog:
     The newest are kept: at most 100,000, with at most 256 MiB of bodies; the summary counts all.
     """
 
-    def __init__(self, file: LogFile | None = None) -> None:
-        self._file = file
+    def __init__(self) -> None:
+        self.file: LogFile | None = None  # where every request that has ended is written to
         self._changed = threading.Condition()  # guards all below
         self._records: dict[int, RequestRecord] = {}
         self._sizes: dict[int, int] = {}
@@ -133,8 +133,8 @@ class RequestLog:
             output_tokens=spent[1],
         )
         try:
-            if self._file is not None:
-                self._file.append(ended.to_json())
+            if self.file is not None:
+                self.file.append(ended.to_json())
         finally:
             self._count_out(ended)
 

@@ -76,10 +76,11 @@ class Simulator:
         self._port = port
         self._script: Script | None = None if script is None else load_script(script)
         self._sources = Sources(answers, replay, replay_else, recorded)
-        self._certificate = Certificate() if tls else None
+        self._tls = tls
+        self._certificate: Certificate | None = None
         self._max_body, self._idle_timeout, self._read_timeout = max_body, idle_timeout, read_timeout
-        self._file = None if log is None else LogFile(log)
-        self._log = RequestLog(self._file)
+        self._path = log
+        self._log = RequestLog()
         self._stopping = threading.Event()
         self._answering = Answering(
             self._log,
@@ -102,8 +103,14 @@ class Simulator:
         """Binds the port and serves from threads of its own; returns itself. RuntimeError when it was started before."""
         if self._listener is not None:
             raise RuntimeError("the simulator was started before; make a new one")
-        self._listener = Listener(self._port, self._begin, self._answering.fault)
-        self._listener.start()
+        try:
+            self._certificate = Certificate() if self._tls else None
+            self._log.file = None if self._path is None else LogFile(self._path)
+            self._listener = Listener(self._port, self._begin, self._answering.fault)
+            self._listener.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:
@@ -121,8 +128,8 @@ class Simulator:
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(_STOP_SECONDS)
-        if self._file is not None:
-            self._file.close()
+        if self._log.file is not None:
+            self._log.file.close()
         if self._certificate is not None:
             self._certificate.remove()
 
@@ -142,11 +149,11 @@ class Simulator:
     @property
     def root(self) -> str:
         """``http://127.0.0.1:PORT``, https with ``tls``."""
-        return f"{'http' if self._certificate is None else 'https'}://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def ca_path(self) -> str | None:
-        """The PEM file of the authority that made its certificate, until it stops; None without ``tls``."""
+        """The PEM file of the authority that made its certificate, while it runs; None without ``tls``."""
         return None if self._certificate is None else self._certificate.ca_path
 
     def url(self, provider_type: str = "openai") -> str:

@@ -78,7 +78,7 @@ class PooledAdapter(requests.adapters.HTTPAdapter):
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        """The pool for this request's URL; finding it anew takes 13 µs of the some 250 µs of an exchange."""
+        """The pool for this request's URL; finding it anew takes 13 µs, a sixteenth of a whole call."""
         url = str(request.url)
         pool: Any = self._pools.get(url)
         if pool is None:

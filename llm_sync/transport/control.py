@@ -13,8 +13,6 @@ class CallControl:
     socket of the attempt under way. Both are final and may be repeated.
     """
 
-    __slots__ = ("_aborted", "_event", "_lock", "_shut", "_stopped", "_told", "key")
-
     def __init__(self, key: int = 0) -> None:
         self.key = key
         # Guards _stopped, _event, _told, _aborted and _shut together: an abort never reaches a later request's socket.

@@ -15,8 +15,12 @@ from llm_sync.cli.parser import COMMANDS, build_parser
 
 
 class Row(NamedTuple):
-    """How to have a command do something. ``CONFIG`` and ``FOLDER`` in the arguments stand for a configuration's path and its
-    folder, ``NEW`` for a path where nothing is. ``unconfigured``: arguments that leave the choice of the configuration open."""
+    """How to have a command do something.
+
+    Words in ``arguments`` stand for paths: ``CONFIG`` for a configuration and ``FOLDER`` for its folder, ``REQUESTS`` and
+    ``OUTPUT`` for a batch's files, ``SCRIPT`` for a script, ``NEW`` for one where nothing is. ``unconfigured``: arguments that
+    leave the choice of the configuration open.
+    """
 
     arguments: list[str]
     unconfigured: list[str] | None = None
@@ -25,12 +29,14 @@ class Row(NamedTuple):
 
 ROWS = {
     "generate": Row(["--config", "CONFIG", "-m", "first/m", "hi"], ["hi"]),
+    "batch": Row(["--config", "CONFIG", "-m", "first/m", "REQUESTS", "-o", "OUTPUT"], ["REQUESTS", "-o", "OUTPUT"]),
     "models": Row(["--config", "CONFIG"], []),
     "configs": Row(["--config-dir", "FOLDER"], []),
     "show": Row(["CONFIG"], []),
     "validate": Row(["CONFIG"], []),
     "init": Row(["NEW"], []),
     "status": Row([]),
+    "run-script": Row(["SCRIPT"]),
     "simulate": Row(["--", sys.executable, "-c", ""], prints=False),
     "completion": Row(["bash"]),
 }
@@ -51,6 +57,9 @@ def cron(environment: Callable[..., dict[str, str]]) -> dict[str, str]:
 def run(start: Callable[..., Any], cron: dict[str, str], config: str, tmp_path: Path) -> Callable[..., tuple[int, bytes, str]]:
     """Runs a command by its row, as cron would: status, standard output, standard error."""
     words = {"CONFIG": config, "FOLDER": str(tmp_path), "NEW": str(tmp_path / "made" / "here")}
+    words.update(REQUESTS=str(tmp_path / "requests"), OUTPUT=str(tmp_path / "outcomes"), SCRIPT=str(tmp_path / "script.py"))
+    (tmp_path / "script.py").write_text("import openai\nprint(openai.OpenAI)\n")
+    (tmp_path / "requests").write_text('{"prompt": "hi"}\n')
 
     def ended(name: str, *more: str, arguments: list[str] | None = None, **options: Any) -> tuple[int, bytes, str]:
         given = ROWS[name].arguments if arguments is None else arguments

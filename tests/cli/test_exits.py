@@ -46,7 +46,13 @@ def test_every_error_class_has_the_status_of_the_table(kind: type[errors.LLMConn
 
 def test_every_status_is_documented() -> None:
     """Whatever the code ends with stands in the table of help and man page."""
-    used = {status for _, status in exits.statuses()} | {exits.ANSWERED, exits.UNEXPECTED, exits.MIXED, exits.CLOSED_PIPE}
+    used = {status for _, status in exits.statuses()} | {
+        exits.ANSWERED,
+        exits.UNEXPECTED,
+        exits.MIXED,
+        exits.UNFIT,
+        exits.CLOSED_PIPE,
+    }
     assert used <= set(EXIT_CODES)
     assert set(EXIT_CODES) == used
 

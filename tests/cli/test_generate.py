@@ -225,6 +225,43 @@ def test_a_broken_configuration_is_told_whole(llm: Run, tmp_path: Path) -> None:
     assert "did you mean models?" in problems[2]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "kind", "said"),
+    [
+        (["--config", "BROKEN", "hi"], 3, "ConfigurationError", "broken.yaml:1: providers: "),
+        (["--config", "nowhere", "hi"], 3, "ConfigurationError", "no configuration named 'nowhere'"),
+        (["--config", "GOOD", "-m", "nope", "hi"], 7, "ModelNotFoundError", "no provider lists 'nope'"),
+        (["--config", "GOOD", "-m", "first/m", "hi"], 4, "AuthenticationError", "CLI_TEST_KEY"),
+        (["--config", "GOOD", " "], 2, "UsageError", "the prompt is empty"),
+        (["--config", "GOOD", "-m", "first/m", "--output", ".", "hi"], 2, "UsageError", "is a folder"),
+    ],
+)
+def test_what_fails_as_a_whole_is_a_record_too(
+    llm: Run,
+    config: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    status: int,
+    kind: str,
+    said: str,
+) -> None:
+    """With --json: one line on standard error of the shape every failure has, without a place among the requests."""
+    if status == 4:
+        monkeypatch.delenv("CLI_TEST_KEY")
+    (tmp_path / "broken.yaml").write_text("provider: {}")
+    words = {"BROKEN": str(tmp_path / "broken.yaml"), "GOOD": config}
+    ran = llm("generate", "--json", *(words.get(word, word) for word in arguments))
+    assert (ran.status, ran.out) == (status, "")
+    (record,) = map(json.loads, ran.err.splitlines())
+    assert list(record) == ["id", "index", "provider", "model", "response", "error"]
+    assert (record["index"], record["response"]) == (None, None)
+    names = ["type", "message", "provider", "model", "status", "retryable", "retry_after", "guidance"]
+    assert list(record["error"]) == names
+    assert record["error"]["type"] == kind
+    assert said in record["error"]["message"]
+
+
 @pytest.mark.parametrize("name", ["nowhere", "./nowhere.yaml", "."])
 def test_a_configuration_that_is_not_there(llm: Run, tmp_path: Path, name: str) -> None:
     """A name, a path, a folder: status 3, and what to do."""

@@ -97,7 +97,7 @@ def test_a_terminal_is_asked(llm: Run, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("place", "why"), [("file", "Not a directory"), ("file/x", "File exists"), ("", "DIR is empty"), ("x\0y", "null byte")]
+    ("place", "why"), [("file", "Not a directory"), ("file/x", "File exists"), ("", "DIR is empty"), ("x\0y", "null")]
 )
 def test_a_folder_that_cannot_be_made(llm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, why: str) -> None:
     """Status 2, the path and the reason; nothing lies about."""

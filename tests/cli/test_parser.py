@@ -243,8 +243,9 @@ def check_example() -> Callable[[str], None]:
     import shlex
 
     def check(example: str) -> None:
-        words = shlex.split(re.sub(r"[<>]\S+", "", example))
-        first = words.index("llm-sync")
-        parse(words[first + 1 :])
+        for part in example.split("&&"):
+            words = shlex.split(re.sub(r"[<>]\S+", "", part))
+            first = words.index("llm-sync")
+            parse(words[first + 1 :])
 
     return check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import select
@@ -219,6 +220,17 @@ def test_cron_has_no_home_and_no_locale(start: Start, environment: Environment, 
     bare |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     process = start("generate", "--config", config, "-m", "first/m", "grüß 😀", env=bare)
     assert ended(process) == (0, b"an answer\n", "")
+
+
+def test_json_on_standard_error_is_json_in_any_locale(start: Start, environment: Environment, config: str, script: Any) -> None:
+    """Where characters cannot be written they are escaped, and in the way of JSON."""
+    script.fail(400, "überlang 😀")
+    bare = {name: environment()[name] for name in ("PYTHONPATH", "CLI_TEST_KEY")}
+    bare |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for more in (["--json"], ["--log-json"]):
+        _, _, err = ended(start("generate", "--config", config, "-m", "first/m", *more, "hi", env=bare))
+        assert "überlang 😀" in str(json.loads(err.splitlines()[-1]))
+        script.fail(400, "überlang 😀")
 
 
 def test_an_ignored_interrupt_stays_ignored(start: Start, config: str, provider: Simulator) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llm_sync.simulator import command
+from llm_sync.models import request_hash
+from llm_sync.simulator import Simulator, command
 
 Run = Callable[..., Any]
 
@@ -74,7 +77,7 @@ def test_alone_it_says_where_it_is_and_how_to_use_it(llm: Run, monkeypatch: pyte
 
     def serve(ready: Callable[[Any], None], **options: Any) -> None:
         wanted = {"port": 0, "keys": keys[1:] or None, "latency": 0.5, "seed": 9, "script": None, "log": None, "tls": False}
-        assert options == wanted
+        assert options.items() >= wanted.items()
         ready(Started())
         raise KeyboardInterrupt
 
@@ -93,3 +96,71 @@ def test_inside_it_generate_just_works(llm: Run) -> None:
     assert ran.status == 0
     assert "Say hello" in ran.out
     assert ran.err == ""
+
+
+GENERATE = "import sys; from llm_sync.cli import main; sys.exit(main(['generate', *sys.argv[1:]]))"
+
+
+def test_answers_are_those_of_a_file(llm: Run, tmp_path: Path) -> None:
+    """--answers FILE: what is said to a prompt; another prompt is answered as otherwise."""
+    file = tmp_path / "answers.yaml"
+    file.write_text("answers: {Say hello: 'Hello from a file.'}")
+    ran = llm("simulate", "--answers", str(file), "--", sys.executable, "-c", GENERATE, "Say hello")
+    assert ran == (0, "Hello from a file.\n", "")
+
+
+def test_a_run_is_replayed(llm: Run, tmp_path: Path) -> None:
+    """--replay FILE: answers by request hash; what is not there is refused with its hash, or answered with --replay-else."""
+    file = tmp_path / "run.jsonl"
+    entry = {"request_hash": request_hash("gpt-4o-mini", [("user", "Say hello")]), "response": {"text": "Then as now."}}
+    file.write_text(json.dumps(entry) + "\n")
+    command = ("--", sys.executable, "-c", GENERATE)
+    assert llm("simulate", "--replay", str(file), *command, "Say hello") == (0, "Then as now.\n", "")
+    refused = llm("simulate", "--replay", str(file), *command, "Say more")
+    assert refused.status == 7
+    assert request_hash("gpt-4o-mini", [("user", "Say more")]) in refused.err
+    answered = llm("simulate", "--replay", str(file), "--replay-else", "answer", *command, "Say more")
+    assert (answered.status, "Say more" in answered.out) == (0, True)
+
+
+def test_recorded_exchanges_are_told_of(llm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--recorded DIR: how many there are, and where."""
+    folder = tmp_path / "acme"
+    folder.mkdir()
+    (folder / "one.json").write_text(json.dumps({"dialect": "openai", "response": {"status": 200, "body": {}}}))
+    from llm_sync.cli import simulate
+
+    def serve(ready: Callable[[Any], None], **options: Any) -> None:
+        with Simulator(**options) as simulator:
+            ready(simulator)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(simulate, "serve", serve)
+    ran = llm("simulate", "--recorded", str(tmp_path))
+    assert ran.status == 130
+    assert "Each of 1 recorded exchanges" in ran.err
+    assert "/recorded/PROVIDER/NAME" in ran.err
+
+
+def test_the_command_learns_where_the_simulator_is(llm: Run) -> None:
+    """By a variable, for what no configuration says."""
+    code = "import os; print(os.environ['LLM_SYNC_SIMULATOR_URL'])"
+    assert llm("simulate", "--", sys.executable, "-c", code).out.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        (["--answers", "none.yaml"], 3, "none.yaml: there is no such file"),
+        (["--replay", "none.jsonl"], 3, "none.jsonl: there is no such file"),
+        (["--recorded", "none"], 3, "none: there is no such folder"),
+        (["--replay-else", "answer"], 2, "name the run with --replay"),
+        (["--replay-else", "ask"], 2, "invalid choice"),
+        (["--answers", ""], 2, "it is empty"),
+    ],
+)
+def test_what_cannot_be_served_is_told(llm: Run, options: list[str], status: int, said: str) -> None:
+    """Nothing is started."""
+    ran = llm("simulate", *options, "--", "true")
+    assert (ran.status, ran.out) == (status, "")
+    assert said in ran.err

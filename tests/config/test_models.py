@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 from collections.abc import Callable
 
 import pytest
 
 from llm_sync.config import Auth, LLMConfig, ProviderConfig
+from llm_sync.config.models import Pricing
 from llm_sync.errors import ConfigurationError
 
 Load = Callable[..., LLMConfig]
@@ -86,3 +88,31 @@ def test_a_provider_is_made_in_code_with_two_words() -> None:
 def test_the_key_follows_its_prefix(prefix: str, value: str) -> None:
     """A blank is put where a word ends."""
     assert Auth("Authorization", prefix).value("KEY") == value
+
+
+def test_the_first_entry_of_a_name_counts(load: Load) -> None:
+    """Looked up by name, as a search through the list would find it."""
+    provider = load("providers: {p: {models: [a, {name: b, max_tokens: 1}]}}").providers["p"]
+    twice = dataclasses.replace(
+        provider, models=(*provider.models, dataclasses.replace(provider.models[1], pricing=Pricing(1, 1)))
+    )
+    assert twice.entry("b") is provider.models[1]
+    assert twice.entry("a") is provider.models[0]
+
+
+def test_listings_name_every_provider_of_a_model_once(load: Load) -> None:
+    """In the order of the file."""
+    config = load("providers: {p: {models: [a, b]}, q: {models: [b]}, r: {models: []}}")
+    assert [config.listing(name) for name in "abc"] == [("p",), ("p", "q"), ()]
+
+
+def test_looking_models_up_leaves_no_trace(load: Load) -> None:
+    """Neither in a pickle nor in what makes two configurations equal."""
+    config = load("providers: {p: {models: [a, b]}}")
+    before = pickle.dumps(config)
+    config.listing("a")
+    config.providers["p"].entry("a")
+    assert pickle.dumps(config) == before
+    again = pickle.loads(before)  # noqa: S301  made above
+    assert again == config
+    assert again.listing("a") == ("p",)

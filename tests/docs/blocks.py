@@ -7,6 +7,7 @@ On a fence, after the language:
 ``text output``      is what the block before it printed, or what is wrong with the ``yaml wrong`` before it.
 ``yaml``             is a whole configuration; ``yaml fragment`` stands under ``providers:``; ``yaml wrong`` is refused;
                      ``yaml warned`` loads with a warning; ``yaml other`` is no configuration of ours.
+``json``, ``jsonl``, ``toml``, ``sh``, ``crontab``  are read, not run.
 ``… file=NAME``      is put into the folder under that name, and is not run by itself.
 
 ``…`` in a shown line stands for any text, alone in a line for any lines. What cannot run stands behind a comment with the
@@ -31,6 +32,7 @@ from sybil import Document, Example, Region
 from sybil.parsers.markdown import SkipParser
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
+from llm_sync.cli import main
 from llm_sync.config import ConfigLoader, ConfigValidator
 from llm_sync.errors import ConfigurationError
 from llm_sync.providers.factory import ProviderFactory
@@ -134,7 +136,9 @@ class Page:
         self._ways = {
             "bash": self._sh,
             "console": self._console,
+            "crontab": self._crontab,
             "json": lambda block: json.loads(block.text),
+            "jsonl": lambda block: [json.loads(line) for line in block.text.splitlines()],
             "python": self._python,
             "sh": self._sh,
             "toml": lambda block: tomllib.loads(block.text) if tomllib else None,
@@ -204,7 +208,7 @@ class Page:
             differs = _difference(command.shown, out + err, err + out)
             return place + differs if differs else None
         if ran.status and not (following and following.text == "echo $?"):
-            return f"{place}ends with status {ran.status}:\n{out}{err}"
+            return f"{place}ends with status {ran.status}:\n{_cut(out + err)}"
         return None
 
     def _python(self, block: Block) -> None:
@@ -232,6 +236,14 @@ class Page:
         assert ConfigValidator(ProviderFactory.types()).validate_config(config) == []
         assert bool(config.warnings) == (mark == "warned"), f"its warnings: {config.warnings}"
         self._printed = "\n".join(config.warnings)
+        validated = self._folder.parent / "validated.yaml"
+        validated.write_text(text, encoding="utf-8")
+        assert main(["validate", "--no-env", "--quiet", str(validated)]) == 0, "llm-sync validate refuses it"
+
+    def _crontab(self, block: Block) -> None:
+        for line in block.text.splitlines():
+            if line.strip() and not line.startswith("#") and not re.match(r"\w+=", line):
+                assert re.match(r"([\d*/,-]+\s+){5}\S", line), f"{line!r} has no five fields of time and a command"
 
     def _sh(self, block: Block) -> None:
         script = self._folder.parent / "checked.sh"
@@ -262,4 +274,9 @@ def _difference(shown: str, *printed: str) -> str | None:
     """What is shown beside what was printed, unless one of the ways to print it is as shown."""
     if any(matches(shown, each) for each in printed):
         return None
-    return f"shown:\n{textwrap.indent(shown, '    ')}printed:\n{textwrap.indent(printed[0], '    ')}"
+    return f"shown:\n{textwrap.indent(shown, '    ')}printed:\n{textwrap.indent(_cut(printed[0]), '    ')}"
+
+
+def _cut(text: str) -> str:
+    """The beginning of what was printed: enough to see what went wrong."""
+    return text if len(text) <= 2000 else f"{text[:2000]} …\n"

@@ -22,6 +22,7 @@ EXEMPT = {
     ("README.md", "$ make demo     # builds and installs into .venv, starts a simulator, sends one prompt to several models"),
     ("README.md", "$ . .venv/bin/activate"),
     ("README.md", "$ export OPENAI_API_KEY=sk-…"),
+    ("concurrency.md", "$ llm-sync status"),
     ("errors.md", "LLMConnectorError"),
     ("migrating.md", "import openai"),
     ("migrating.md", "from openai import OpenAI"),
@@ -29,6 +30,7 @@ EXEMPT = {
     ("migrating.md", "import litellm"),
     ("migrating.md", "$ llm keys set openai"),
     ("migrating.md", "$ curl https://api.openai.com/v1/chat/completions \\"),
+    ("performance.md", "$ make bench            # everything, some half an hour; writes benchmarks/results/"),
     ("architecture.md", "cli            one file per command; parser.py makes help, man page and completions"),
 }
 
@@ -78,6 +80,8 @@ WRONG = {
     "a block in no language": "```\nanything\n```\n",
     "a block in an unknown language": "```perl\nprint 1\n```\n",
     "a file that nothing uses": "```python file=unused.py\nprint(1)\n```\n",
+    "JSON Lines that are none": "```jsonl\n{}\n{\n```\n",
+    "a crontab without its times": "```crontab\n15 6 llm-sync models\n```\n",
     "JSON that is none": "```json\n{'a': 1}\n```\n",
     "a shell script that is none": "```sh\nif true; then\n```\n",
 }

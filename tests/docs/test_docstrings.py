@@ -40,6 +40,8 @@ QUIET = {
     "Adjustment.without_text",
     "ConfigLoader.list_available_configs",
     "ConfigLoader.search_path",
+    "LLMConfig.listing",
+    "RequestRecord.to_json",
     "ConfigValidator.validate_config",
     "ConfigValidator.validate_environment_variables",
     "ProviderFactory.types",

@@ -195,6 +195,7 @@ def environment(internet: Internet, commands: Commands, folder: Path) -> dict[st
         "PYTHONPATH": str(Path(llm_sync.__file__).parents[1]),
         "HOME": str(folder.parent),
         "TERM": "dumb",
+        "LLM_SYNC_RUNTIME_DIR": str(folder.parent / "runtime"),
         "COLUMNS": "80",
         **internet.environment,
     }

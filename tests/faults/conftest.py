@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import sys
 from pathlib import Path
 
@@ -26,3 +27,9 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _without_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Thousands of requests fail here as they should: a soak's report has room for its figures only."""
+    caplog.set_level(logging.CRITICAL + 1, "llm_sync")

@@ -90,11 +90,25 @@ def test_refused_keys_and_models(simulator: Simulator, client: Any) -> None:
         client(simulator).messages.create(**ASKED, extra_body={"seed": 1})
 
 
-@pytest.mark.parametrize(("status", "error"), [(429, anthropic.RateLimitError), (500, anthropic.InternalServerError)])
-def test_trouble(failing: Any, client: Any, status: int, error: type[Exception]) -> None:
-    """429 and 500 too."""
-    with pytest.raises(error, match=r"Slow down|Broken"):
-        client(failing("anthropic", status)).messages.create(**ASKED)
+TROUBLE = [
+    ("auth", 401, anthropic.AuthenticationError),
+    ("permission", 403, anthropic.PermissionDeniedError),
+    ("not_found", 404, anthropic.NotFoundError),
+    ("rate_limit", 429, anthropic.RateLimitError),
+    ("server", 500, anthropic.InternalServerError),
+    ("overloaded", 529, anthropic.InternalServerError),
+]
+
+
+@pytest.mark.parametrize(("word", "status", "error"), TROUBLE)
+def test_trouble(failing: Any, client: Any, word: str, status: int, error: type[anthropic.APIStatusError]) -> None:
+    """Every trouble is raised as what it is, for questions and listings."""
+    simulator = failing(word)
+    for ask in (lambda: client(simulator).messages.create(**ASKED), lambda: list(client(simulator).models.list())):
+        with pytest.raises(error) as caught:
+            ask()
+        assert caught.value.status_code == status
+        assert caught.value.body["error"]["type"]
 
 
 def test_streams_are_refused(client: Any) -> None:

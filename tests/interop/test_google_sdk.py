@@ -118,14 +118,37 @@ def test_refused_keys_and_models(simulator: Simulator, client: Any) -> None:
         assert (caught.value.code, caught.value.status) == (code, status)
 
 
-@pytest.mark.parametrize(
-    ("status", "error", "word"), [(429, errors.ClientError, "RESOURCE_EXHAUSTED"), (500, errors.ServerError, "INTERNAL")]
-)
-def test_trouble(failing: Any, client: Any, status: int, error: type[errors.APIError], word: str) -> None:
-    """429 and 500 too."""
-    with pytest.raises(error) as caught:
-        client(failing("gemini", status)).models.generate_content(model=MODEL, contents="Say hello")
-    assert (caught.value.code, caught.value.status) == (status, word)
+TROUBLE = [
+    ("auth", 400, errors.ClientError, "INVALID_ARGUMENT"),
+    ("permission", 403, errors.ClientError, "PERMISSION_DENIED"),
+    ("not_found", 404, errors.ClientError, "NOT_FOUND"),
+    ("rate_limit", 429, errors.ClientError, "RESOURCE_EXHAUSTED"),
+    ("server", 500, errors.ServerError, "INTERNAL"),
+    ("overloaded", 503, errors.ServerError, "UNAVAILABLE"),
+]
+
+
+@pytest.mark.parametrize(("word", "code", "error", "status"), TROUBLE)
+def test_trouble(failing: Any, client: Any, word: str, code: int, error: type[errors.APIError], status: str) -> None:
+    """Every trouble is raised as what it is, for questions and listings."""
+    simulator = failing(word)
+    for ask in (
+        lambda: client(simulator).models.generate_content(model=MODEL, contents="Say hello"),
+        lambda: list(client(simulator).models.list()),
+    ):
+        with pytest.raises(error) as caught:
+            ask()
+        assert (caught.value.code, caught.value.status) == (code, status)
+
+
+def test_a_refused_token(simulator: Simulator) -> None:
+    """A token in place of a key is 401 on this API."""
+    base = simulator.url("gemini").removesuffix("/v1beta")
+    headers = {"Authorization": "Bearer expired", "x-goog-api-key": ""}
+    client = genai.Client(api_key="unused", http_options=types.HttpOptions(base_url=base, headers=headers))
+    with client as opened, pytest.raises(errors.ClientError) as caught:
+        opened.models.generate_content(model=MODEL, contents="Say hello")
+    assert (caught.value.code, caught.value.status) == (401, "UNAUTHENTICATED")
 
 
 def test_streams_are_refused(client: Any) -> None:

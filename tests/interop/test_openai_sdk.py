@@ -122,12 +122,29 @@ def test_refused_keys_and_models(simulator: Simulator, client: Any) -> None:
         client(simulator).chat.completions.create(model="o3", messages=TALK, max_tokens=5)
 
 
-@pytest.mark.parametrize(("status", "error"), [(429, openai.RateLimitError), (500, openai.InternalServerError)])
-def test_trouble(failing: Any, client: Any, status: int, error: type[Exception]) -> None:
-    """429 and 500 too."""
-    with pytest.raises(error) as caught:
-        client(failing("openai", status)).chat.completions.create(model="gpt-4o", messages=TALK)
-    assert caught.value.body["message"] in ("Slow down", "Broken")  # type: ignore[attr-defined]
+TROUBLE = [
+    ("auth", 401, openai.AuthenticationError),
+    ("permission", 403, openai.PermissionDeniedError),
+    ("not_found", 404, openai.NotFoundError),
+    ("rate_limit", 429, openai.RateLimitError),
+    ("quota", 429, openai.RateLimitError),
+    ("server", 500, openai.InternalServerError),
+    ("overloaded", 503, openai.InternalServerError),
+]
+
+
+@pytest.mark.parametrize(("word", "status", "error"), TROUBLE)
+def test_trouble(failing: Any, client: Any, word: str, status: int, error: type[openai.APIStatusError]) -> None:
+    """Every trouble is raised as what it is, for questions and listings."""
+    simulator = failing(word)
+    for ask in (
+        lambda: client(simulator).chat.completions.create(model="gpt-4o", messages=TALK),
+        lambda: list(client(simulator).models.list()),
+    ):
+        with pytest.raises(error) as caught:
+            ask()
+        assert caught.value.status_code == status
+        assert caught.value.body["message"]
 
 
 def test_streams_are_refused(client: Any) -> None:

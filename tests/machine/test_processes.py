@@ -36,22 +36,18 @@ def prompts(upstream: Simulator) -> list[str]:
     return [record.payload["messages"][-1]["content"] for record in upstream.requests]
 
 
-def commands(config: str, folder: Path, count: int, at_once: int) -> subprocess.Popen[bytes]:
-    """``seq COUNT | xargs -P AT_ONCE llm-sync generate``, each answer in a file of its own."""
-    python = f"{sys.executable} -m llm_sync generate --json --config {config}"
-    line = f"seq {count} | xargs -P{at_once} -I{{}} sh -c '{python} --output {{}}.json \"the prompt {{}}\" || exit 0'"
+def commands(config: str, output: Path, count: int, at_once: int) -> subprocess.Popen[bytes]:
+    """``seq COUNT | xargs -P AT_ONCE llm-sync generate``, all answers appended to one file."""
+    python = f"{sys.executable} -m llm_sync generate --json --config {config} --append --output {output}"
+    line = f"seq {count} | xargs -P{at_once} -I{{}} sh -c '{python} \"the prompt {{}}\" || exit 0'"
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen(["sh", "-c", line], cwd=folder, env=environ, stdin=subprocess.DEVNULL)
+    return subprocess.Popen(["sh", "-c", line], cwd=output.parent, env=environ, stdin=subprocess.DEVNULL)
 
 
-def answered(folder: Path) -> list[int]:
-    """The numbers of the prompts whose answer is there, whole, and theirs."""
-    found = []
-    for path in folder.glob("[0-9]*.json"):
-        record = json.loads(path.read_text())
-        assert f"the prompt {path.stem}" in record["response"]["text"]
-        found.append(int(path.stem))
-    return sorted(found)
+def answered(output: Path) -> list[int]:
+    """The numbers of the prompts whose answers are there, each in a whole line."""
+    answers = [json.loads(line)["response"]["text"] for line in output.read_text().splitlines()]
+    return sorted(int(answer.partition("the prompt ")[2].partition('"')[0]) for answer in answers)
 
 
 @pytest.fixture
@@ -66,10 +62,9 @@ def upstream() -> Iterator[Simulator]:
 @pytest.mark.timeout(180)  # forty starts of Python, on a machine that may be busy
 def test_forty_commands_eight_at_a_time(shared_config: str, tmp_path: Path, upstream: Simulator) -> None:
     """Each is answered once; the server never sees two at once."""
-    folder = tmp_path / "answers"
-    folder.mkdir()
-    assert commands(shared_config, folder, 40, 8).wait(timeout=170) == 0
-    assert answered(folder) == list(range(1, 41))
+    output = tmp_path / "answers.jsonl"
+    assert commands(shared_config, output, 40, 8).wait(timeout=170) == 0
+    assert answered(output) == list(range(1, 41))
     assert sorted(prompts(upstream)) == sorted(f"the prompt {number}" for number in range(1, 41))
     assert upstream.summary()["max_concurrency"] == 1
     assert running() == []
@@ -108,6 +103,37 @@ def test_killing_some_stops_none_of_the_others(program, in_line, soon, shared_co
             each.process.wait()
         assert last.finish() == 0
     assert prompts(upstream) == ["holds", "last"]
+
+
+ENDING = """
+client = LLMClient.from_config(CONFIG)
+for text in "before", "after":
+    client.submit(ModelRequest(text)).add_done_callback(lambda future: say(future.exception() or "answered"))
+say("ending")
+"""
+
+
+def test_what_is_queued_at_the_end_waits_for_its_slot_too(
+    program, in_line, soon, open_client: Callable[..., LLMClient], shared_config: str, upstream: Simulator
+) -> None:
+    """From Python 3.12 on no thread can be started any more by then."""
+    with upstream.hold() as hold:
+        ending = program(ENDING, shared_config)
+        ending.read_until("ending")
+        hold.wait()
+        between = open_client(Path(shared_config).read_text()).submit(ModelRequest("between"))
+        soon(lambda: in_line() == 1)
+        hold.release()
+        ending.read_until("answered")
+        hold.wait()
+        soon(lambda: in_line() == 1)  # "after" waits for "between"
+        hold.release()
+        hold.wait()
+        hold.release()
+        assert ending.finish() == 0
+    assert between.result(PATIENCE_S).text
+    assert ending.lines.count("answered") == 2
+    assert prompts(upstream) == ["before", "between", "after"]
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
@@ -241,12 +267,11 @@ def test_without_the_option_nobody_else_is_held_back(program, config: str, serve
 @pytest.mark.timeout(600)
 def test_two_hundred_commands_twenty_at_a_time(shared_config: str, tmp_path: Path, upstream: Simulator) -> None:
     """As in the suite."""
-    folder = tmp_path / "answers"
-    folder.mkdir()
+    output = tmp_path / "answers.jsonl"
     began = time.monotonic()
-    assert commands(shared_config, folder, 200, 20).wait(timeout=500) == 0
+    assert commands(shared_config, output, 200, 20).wait(timeout=500) == 0
     print(f"\n200 commands in {time.monotonic() - began:.0f} s: {upstream.summary()['max_concurrency']} at once at the server")
-    assert answered(folder) == list(range(1, 201))
+    assert answered(output) == list(range(1, 201))
     assert len(prompts(upstream)) == 200
     assert upstream.summary()["max_concurrency"] == 1
 
@@ -256,9 +281,8 @@ def test_two_hundred_commands_twenty_at_a_time(shared_config: str, tmp_path: Pat
 @pytest.mark.timeout(600)
 def test_ten_of_two_hundred_are_killed(shared_config: str, tmp_path: Path, upstream: Simulator) -> None:
     """Whatever they are at; all others are answered, and the dead leave nothing that stays."""
-    folder = tmp_path / "answers"
-    folder.mkdir()
-    started = commands(shared_config, folder, 200, 20)
+    output = tmp_path / "answers.jsonl"
+    started = commands(shared_config, output, 200, 20)
     killed: set[int] = set()
     pause = threading.Event()
     while started.poll() is None:
@@ -271,7 +295,7 @@ def test_ten_of_two_hundred_are_killed(shared_config: str, tmp_path: Path, upstr
                 break
         pause.wait(0.1)
     assert len(killed) == 10
-    done = answered(folder)
+    done = answered(output)
     print(f"\n10 of 200 killed: {len(done)} answered")
     assert len(done) >= 190
     assert set(prompts(upstream)) >= {f"the prompt {number}" for number in done}

@@ -142,7 +142,10 @@ WRONG = {
         ["an error stands beside an answer"],
     ),
     "an impossible status": ("answers:\n  Hi: {error: {type: RateLimitError, status: 42}}\n", ["status: expected"]),
-    "two problems": ("answers:\n  Hi: [a]\npatterns:\n  '*': x\nfoo: 1\n", ["answers.Hi", "foo: unknown key"]),
+    "several problems": (
+        "answers:\n  Hi: [a]\npatterns:\n  '*': x\nfoo: 1\n",
+        ["answers.Hi", "patterns.*: not a regular", "foo: unknown key"],
+    ),
     "a model's section": ("models:\n  gpt-*:\n    prompts: {}\n", ["models.gpt-*.prompts: unknown key"]),
     "a model without a section": ("models:\n  gpt-*: hello\n", ["models.gpt-*: expected"]),
     "an alias of nothing": ("answers:\n  Ho: *a\n", ["2: the alias *a names nothing"]),

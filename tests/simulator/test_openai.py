@@ -404,3 +404,20 @@ def test_stored_responses_are_not_kept(wire, shapes):
     """Nothing is stored: 404, and asking for its stream is counted as that."""
     got = wire.send("GET", "/openai/v1/responses/resp_1", headers=shapes.headers["openai"])
     assert (got.status, got.body["error"]["message"]) == (404, "Response with id 'resp_1' not found.")
+
+
+@pytest.mark.parametrize(("model", "shown"), [("grok-4", False), ("grok-3-mini", True), ("deepseek-reasoner", True)])
+def test_models_of_compatible_servers_think_in_their_own_way(wire, model, shown):
+    """xAI bills thoughts beside the completion, DeepSeek within; the client counts both alike."""
+    body = chat(wire, model=model, temperature=0.5).body
+    usage, message = body["usage"], body["choices"][0]["message"]
+    thought = usage["completion_tokens_details"]["reasoning_tokens"]
+    beside = usage["total_tokens"] - usage["prompt_tokens"] - usage["completion_tokens"]
+    assert thought > 0
+    assert beside == (thought if model.startswith("grok") else 0)
+    assert bool(message.get("reasoning_content")) is shown
+
+
+def test_efforts_of_models_that_are_not_openais_pass(wire):
+    """What another server's model takes is not known here."""
+    assert chat(wire, model="qwen3-32b", reasoning_effort="low", verbosity="low").status == 200

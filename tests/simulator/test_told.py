@@ -129,6 +129,15 @@ def test_a_status_of_its_own_stays(ask, status):
     assert caught.value.status == status
 
 
+@pytest.mark.parametrize("status", [402, 429])
+def test_a_spent_quota_is_told_under_either_status(ask, status):
+    """Whichever of the two a provider has for it."""
+    error = {"type": "QuotaExceededError", "status": status, "message": "Spent."}
+    with pytest.raises(errors.QuotaExceededError, match=r"Spent\.") as caught:
+        ask("Fail", {"Fail": {"error": error}})
+    assert (caught.value.status, caught.value.message) == (status, "Spent.")
+
+
 def test_every_error_class_has_its_form():
     """No class that a provider's answer can raise is missing."""
     never = {"LLMConnectorError", "BatchError", "ClientClosedError", "ConfigurationError", "QueueFullError"}

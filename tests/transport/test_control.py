@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -63,3 +64,22 @@ def test_a_telling_in_between_is_not_lost(monkeypatch: pytest.MonkeyPatch, momen
     monkeypatch.setattr(control, "_lock", Between(control._lock))
     control.on_stop(lambda: told.append("told"))
     assert told
+
+
+def test_a_wait_ends_when_told_to_stop() -> None:
+    """At once, whether it had begun or not; otherwise with its time."""
+    control = CallControl()
+    assert control.wait(0) is False
+    waiting, told = threading.Event(), []
+
+    def wait() -> None:
+        waiting.set()
+        told.append(control.wait(30))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert waiting.wait(5)
+    control.stop_retrying()
+    thread.join(5)
+    assert told == [True]
+    assert control.wait(30) is True

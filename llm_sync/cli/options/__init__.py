@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from llm_sync.cli.arguments import ABOVE_0, COUNT, SECONDS, WHOLE, Parser, above, between, nonempty, setting, text
+from llm_sync.cli.arguments import ABOVE_0, COUNT, SECONDS, WHOLE, Parser, above, between, nonempty, setting, text, visible
 from llm_sync.cli.exits import EXIT_CODES
 
 TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
@@ -36,6 +36,7 @@ def everywhere(parser: Parser, *, after: bool = False, shown: bool = True) -> No
 
     add(
         "--config-dir",
+        type=visible,
         metavar="DIR",
         help="look for named configurations in DIR alone ($LLM_SYNC_CONFIG_DIR, ./config/llms and the user's own folder)",
     )
@@ -69,6 +70,7 @@ def configuration(parser: Parser) -> None:
     group = parser.add_argument_group("configuration")
     group.add_argument(
         "--config",
+        type=visible,
         metavar="NAME|PATH",
         help="a file if it has a slash or ends in .yaml or .yml, else a name in the configuration folders "
         "($LLM_SYNC_CONFIG, else default-llms)",

@@ -11,6 +11,9 @@ Without COMMAND it serves until Ctrl-C and prints its address. COMMAND finds a c
 that 'llm-sync generate' just works in it; the exit status is COMMAND's, 128 and the signal's number when a signal ended it, \
 126 when it cannot be run, 127 when there is no such command. A key with "wrong" or "invalid" in it is always refused.
 
+Answers are made up from model, messages and seed unless a file says otherwise: one that maps prompts to answers, or an \
+earlier run that is to be repeated offline. Each recorded exchange is served under /recorded/PROVIDER/NAME (docs/simulator.md).
+
 A script says what happens to which request: faults, delays, limits (docs/testing.md). These come along: calm, rate-limited, \
 bad-day, hostile. While it serves, /_simulator/summary and /_simulator/log tell what was asked and what became of it.
 
@@ -19,6 +22,8 @@ examples:
     llm-sync generate "Say hello"
   llm-sync simulate -- python report.py
   llm-sync simulate --script bad-day --log seen.jsonl -- \\
+    python report.py
+  llm-sync simulate --replay last-night.jsonl -- \\
     python report.py
   llm-sync simulate --port 8080
 """
@@ -39,6 +44,22 @@ def add(parser: Parser) -> None:
     parser.add_argument("--seed", type=WHOLE, default=0, metavar="N", help="vary the answers by N (0)")
     parser.add_argument("--accept-key", action="append", metavar="KEY", help="refuse every key but KEY; may be repeated (none)")
     parser.add_argument("--script", type=visible, metavar="NAME|FILE", help="behave as a script says (well, and at once)")
+    parser.add_argument(
+        "--answers", type=visible, metavar="FILE", help="answer the prompts in FILE as it says, YAML or JSON (made-up answers)"
+    )
+    parser.add_argument(
+        "--replay", type=visible, metavar="FILE", help="answer as the run that a batch wrote to FILE, errors too, by request hash"
+    )
+    parser.add_argument(
+        "--replay-else",
+        choices=("refuse", "answer"),
+        default="refuse",
+        metavar="WHAT",
+        help="for a request that is not in the run: refuse it with status 404, or answer it as otherwise (refuse)",
+    )
+    parser.add_argument(
+        "--recorded", type=visible, metavar="DIR", help="serve the recorded exchanges in DIR too, PROVIDER/NAME.json each"
+    )
     parser.add_argument("--log", type=visible, metavar="FILE", help="append every request to FILE, as JSON Lines")
     parser.add_argument("--tls", action="store_true", help="speak https, with a certificate made for this run")
     parser.add_argument(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llm_sync.simulator.behaviour import actions, waits, ways
+from llm_sync.simulator.behaviour import edits, substitutes, waits, ways
 from llm_sync.simulator.behaviour.actions import Action, Rules
 from llm_sync.simulator.behaviour.scene import DOORS
 
@@ -20,8 +20,8 @@ ACTIONS: Mapping[str, type[Action]] = {
     action.name: action
     for action in (
         waits.Latency, waits.Limit,
-        actions.Error, actions.Status, actions.ErrorIn200, actions.Truncated, actions.Empty, actions.Refused,
-        actions.SafetyBlock, actions.WrongType, actions.Html, actions.Redirect, actions.EventStream,
+        substitutes.Error, substitutes.Status, edits.ErrorIn200, edits.Truncated, edits.Empty, edits.Refused,
+        edits.SafetyBlock, edits.WrongType, substitutes.Html, substitutes.Redirect, edits.EventStream,
         ways.MalformedJson, ways.Whitespace, ways.Gzip, ways.GzipBomb, ways.WrongLength, ways.Drip, ways.Silence,
         ways.Reset, ways.Refused, ways.ExpiredKeepAlive,
     )

@@ -88,11 +88,15 @@ class GzipBomb(Way):
     """Little that becomes much."""
 
     name = "gzip_bomb"
-    rules: ClassVar[Rules] = or_yes("integer", f"MiB of blanks ({_BOMB})", min=1, max=4096)
+    short = "mebibytes"
+    rules: ClassVar[Rules] = mapping(
+        f"true, or MiB of blanks ({_BOMB})",
+        mebibytes={"type": "integer", "min": 1, "max": 4096, "meta": {"expected": "a number of MiB from 1 to 4096"}},
+    )
 
     def sent(self, response: Response) -> Response:
         """Blanks; the status is the answer's."""
-        content = bomb(_BOMB if self.setting is True else self.setting)
+        content = bomb(self.setting.get("mebibytes", _BOMB))
         return response._replace(body=content, headers=with_headers(response.headers, {"content-encoding": "gzip"}))
 
 

@@ -1,0 +1,153 @@
+"""What earlier runs left: the outcomes in the journal and in a finished output, and what may have been billed for nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from typing import IO, Any
+
+from llm_sync.batch import journal, outcomes
+from llm_sync.batch.outcomes import Head, Key
+from llm_sync.batch.routes import Routes
+from llm_sync.batch.selection import Selection
+from llm_sync.batch.slots import IN_JOURNAL, IN_OUTPUT, NOTHING, Entry, Slots
+from llm_sync.batch.source import unzipped
+from llm_sync.errors import LLMConnectorError
+
+_KEYS = (b'{"started"', b'{"unsent"', b'{"run"', b'{"settings"')
+
+
+class Records:
+    """Reads outcomes where they stand, in the journal at ``part`` or in the finished output; one thread at a time."""
+
+    def __init__(self, output: str | None, part: str, folder: str) -> None:
+        """``output``: None to leave it out. ``folder``: where a gzipped one is unpacked. Raises OSError."""
+        self._part = part
+        self._journal: IO[bytes] | None = None
+        self._output: IO[bytes] | None = None
+        if output is not None and os.path.exists(output):
+            self._output = unzipped(output, folder) if output.endswith(".gz") else open(output, "rb")  # noqa: SIM115
+
+    def finished(self) -> Iterator[tuple[int, bytes]]:
+        """Every line of the finished output, with its place."""
+        if self._output is not None:
+            place = 0
+            while True:
+                self._output.seek(place)  # whoever is handed a line may look at others
+                line = self._output.readline()
+                if not line:
+                    return
+                yield place, line
+                place += len(line)
+
+    def head(self, entry: Entry) -> Head:
+        """What is to be known of an outcome."""
+        line = self._line(entry)
+        found = outcomes.read_head(line) if entry.state == IN_JOURNAL else outcomes.head_of_record(line)
+        if found is None:
+            raise LLMConnectorError("a record of the batch has changed under it", guidance="Let one program at a time use it.")
+        return found
+
+    def content(self, entry: Entry) -> bytes:
+        """The record itself, without the line's end."""
+        line = self._line(entry)
+        return outcomes.content_of(line) if entry.state == IN_JOURNAL else line.rstrip(b"\r\n")
+
+    def close(self) -> None:
+        """Close both files."""
+        for file in (self._journal, self._output):
+            if file is not None:
+                file.close()
+
+    def _line(self, entry: Entry) -> bytes:
+        file = self._output
+        if entry.state == IN_JOURNAL:
+            if self._journal is None:
+                self._journal = open(self._part, "rb")  # noqa: SIM115  (closed by close)
+            file = self._journal
+        if file is None:
+            return b""
+        file.seek(entry.place)
+        return file.readline()
+
+
+class Earlier:
+    """The outcomes of earlier runs, put into their slots.
+
+    ``displaced``: outcomes for whose line something else stands in the slot by now. ``elsewhere``: how many answers belong
+    to no request of this run. ``settings``: what answers depended on, by hash. ``unsure``: sendings of a request of which
+    nobody knows whether they were billed: in flight when a run was killed, or timed out.
+    """
+
+    def __init__(self, selection: Selection, slots: Slots, routes: Routes, records: Records) -> None:
+        self._selection = selection
+        self._slots = slots
+        self._routes = routes
+        self._records = records
+        self._open: Counter[Key] = Counter()
+        self.displaced: list[tuple[Head, Entry]] = []
+        self.elsewhere = 0
+        self.unsure: Counter[Key] = Counter()
+        self.settings: dict[str, dict[str, Any]] = {}
+
+    def read_output(self, path: str) -> None:
+        """Take in a finished output. Raises LLMConnectorError for a file that is none."""
+        for place, line in self._records.finished():
+            if line.strip():
+                found = outcomes.head_of_record(line)
+                if found is None:
+                    raise LLMConnectorError(
+                        f"{path!r} is there, and is no output of a batch",
+                        guidance="Name another output; --restart (restart=True) would replace the file.",
+                    )
+                self._take(found, IN_OUTPUT, place)
+
+    def read_journal(self, path: str) -> None:
+        """Take in what a journal holds; whatever is half-written or damaged in it is passed over."""
+        for place, line in journal.lines_of(path):
+            found = outcomes.read_head(line)
+            if found is not None:
+                if self._open[found.key] > 1:
+                    self._open[found.key] -= 1
+                else:
+                    del self._open[found.key]
+                self._take(found, IN_JOURNAL, place)
+            elif line.startswith(_KEYS):
+                self._read_note(line)
+        self._end_run()
+
+    def _read_note(self, line: bytes) -> None:
+        try:
+            (name, value), *more = json.loads(line).items()
+            if name == "started":
+                self._open[Key(*value)] += 1
+            elif name == "unsent":
+                self._open[Key(*value)] -= 1
+            elif name == "settings":
+                self.settings[value] = dict(more)["of"]
+            elif name == "run":
+                self._end_run()
+        except (ValueError, TypeError, KeyError):
+            return  # torn
+
+    def _end_run(self) -> None:
+        """What was under way when a run ended, ended with it."""
+        self.unsure.update(+self._open)
+        self._open.clear()
+
+    def _take(self, head: Head, state: int, place: int) -> None:
+        if head.unsure:
+            self.unsure[head.key] = head.unsure
+        slot = self._selection.slot(head)
+        entry = Entry(state, self._routes.number(head.provider, head.model), place)
+        if slot is None:
+            self.elsewhere += head.answered
+            return
+        former = self._slots.get(slot)
+        if former.state != NOTHING:
+            before = self._records.head(former)
+            if (before.line, before.settings, before[1:3]) != (head.line, head.settings, head[1:3]):
+                self.displaced.append((before, former))
+        self._slots.set(slot, entry)

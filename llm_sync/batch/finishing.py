@@ -1,0 +1,92 @@
+"""The ordered output: made of what is in the journal and in an earlier output, in memory for one record, and put in place."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from typing import IO
+
+from llm_sync.batch import outcomes
+from llm_sync.batch.slots import Entry
+from llm_sync.batch.work import Work
+from llm_sync.errors import LLMConnectorError
+
+_GZIP_LEVEL = 6
+
+
+def finish(work: Work, output: str, replaced: list[Entry], *, moved: bool) -> None:
+    """Write every slot's record to ``output``, which changes only when all is written.
+
+    ``replaced``: answers that no line of the input belongs to any more; they are added to ``output``.replaced first.
+    ``moved``: whether there are records that say another position than they have now.
+    Raises OSError; LLMConnectorError where a record is missing.
+    """
+    if replaced:
+        with open(f"{output}.replaced", "ab") as file:
+            for entry in replaced:
+                file.write(work.records.content(entry) + b"\n")
+            _settle(file)
+    with replacing(output) as file:
+        expected = 0
+        for slot, entry in work.slots.walk():
+            if slot != expected:
+                break
+            expected += 1
+            content = work.records.content(entry)
+            if moved and work.records.head(entry).position != work.selection.position(slot):
+                content = outcomes.reindexed(content, work.selection.position(slot))
+            file.write(content + b"\n")
+        if expected != work.slots.count:
+            raise LLMConnectorError(f"request {expected} of the batch has no outcome", guidance="Run the same command again.")
+
+
+@contextlib.contextmanager
+def replacing(output: str) -> Iterator[IO[bytes]]:
+    """A file to write to (gzip by the name) that becomes ``output`` when the block ends well. Raises OSError."""
+    folder = os.path.dirname(output)
+    descriptor, beside = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(output)[:100]}.")
+    try:
+        with os.fdopen(descriptor, "wb", buffering=1 << 18) as file:
+            os.chmod(beside, _mode(output))
+            if output.endswith(".gz"):
+                # No name and no time in it: the same answers make the same file.
+                with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as zipped:
+                    yield zipped  # type: ignore[misc]  # GzipFile is an IO[bytes] in all that is used
+            else:
+                yield file
+            _settle(file)
+        os.replace(beside, output)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
+    _settle_folder(folder)
+
+
+def _settle(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _settle_folder(folder: str) -> None:
+    """The new name survives a power cut, too, before the journal goes."""
+    if os.name == "posix":
+        descriptor = os.open(folder or ".", os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _mode(output: str) -> int:
+    """The mode of the file that is replaced, else what a new file gets."""
+    try:
+        return stat.S_IMODE(os.stat(output).st_mode)
+    except OSError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask

@@ -1,0 +1,232 @@
+"""What a run is to send and what it has: the one pass over the input that fills the index, checking every new line."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from llm_sync.batch.earlier import Earlier
+from llm_sync.batch.outcomes import Head
+from llm_sync.batch.questions import Question, line_hash
+from llm_sync.batch.slots import NOTHING, TO_SEND, Entry
+from llm_sync.batch.source import Line
+from llm_sync.batch.tally import Tally
+from llm_sync.batch.work import Work
+from llm_sync.errors import InvalidRequestError, LLMConnectorError, ModelNotFoundError, StreamingNotSupportedError
+from llm_sync.routing import Route, route
+
+LINE_ERRORS = (InvalidRequestError, ModelNotFoundError, StreamingNotSupportedError)
+"""What is wrong with a line, as against with the run."""
+
+_MOST_DISPLACED = 200_000  # answers whose line is looked for elsewhere: with more it is another input
+_MOST_WANTED = 10_000  # lines remembered, for which an answer may turn up that belongs to a later place
+_UNRELATED = 10  # so many answers and none to any line: it is another input
+
+
+class BadLine(NamedTuple):
+    """A line that cannot be sent: its number in the input (from 1), its slot, its hash, why, and its id where that is known."""
+
+    number: int
+    slot: int
+    line: str
+    error: LLMConnectorError
+    id: str | int | None = None
+
+
+@dataclass
+class Plan:
+    """What the pass found. ``requests``: all of the selection. ``to_send``: those to be sent, by provider. ``kept``: outcomes
+    that stand, by provider (None: of lines that could not be read). ``again``: failures that are asked anew. ``changed``:
+    lines that said something else when they were answered. ``moved``: those found again elsewhere. ``replaced``: answers that
+    belong to no line any more. ``renamed``: lines whose own model another one replaces. ``stray``: answers given under other
+    settings, or by other models than this run would ask.
+    """
+
+    requests: int = 0
+    to_send: Counter[str] = field(default_factory=Counter)
+    kept: defaultdict[str | None, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    again: int = 0
+    changed: int = 0
+    moved: int = 0
+    replaced: list[Entry] = field(default_factory=list)
+    renamed: int = 0
+    stray_settings: Counter[tuple[str, Route]] = field(default_factory=Counter)
+    stray_models: int = 0
+
+
+class Planner:
+    """Makes the plan. ``check`` raises what is wrong with a request; ``bad`` gives the outcome a bad line gets, if any."""
+
+    def __init__(
+        self,
+        work: Work,
+        earlier: Earlier,
+        check: Callable[[Question], object],
+        bad: Callable[[BadLine], tuple[Head, Entry] | None],
+    ) -> None:
+        self._work = work
+        self._earlier = earlier
+        self._check = check
+        self._bad = bad
+        self._before = work.slots.count  # from there on no slot has an outcome
+        self._plan = Plan()
+        self._displaced: dict[tuple[str, int], list[tuple[Head, Entry]]] = defaultdict(list)
+        self._wanted: dict[tuple[str, int], deque[int]] = {}  # line's hash and route -> the slots that have no answer
+        self._latest: deque[tuple[tuple[str, int], int]] = deque()  # what stands in _wanted, oldest first
+        self._named: dict[str | None, Route | None] = {}
+
+    def make(self) -> Plan:
+        """Go through the input once. Raises LLMConnectorError where earlier answers and this input do not go together."""
+        work, plan, selection = self._work, self._plan, self._work.selection
+        for head, entry in self._earlier.displaced:
+            self._displace(head, entry)
+        for position, line in enumerate(work.form.records(work.source)):
+            if selection.limit is not None and position >= selection.limit:
+                break
+            work.lines = position + 1
+            if selection.takes(position):
+                self._take(position, line)
+        taken = len(range(selection.part, work.lines, selection.parts)) * selection.width
+        for slot, entry in work.slots.walk() if taken < self._before else ():
+            if slot >= taken:
+                self._displace(work.records.head(entry), entry)
+        work.slots.truncate(taken)
+        plan.requests = taken
+        plan.replaced = [entry for left in self._displaced.values() for _, entry in left]
+        plan.changed = max(0, plan.changed - plan.moved)
+        if len(plan.replaced) >= _UNRELATED and not any(tally.answered for tally in plan.kept.values()):
+            raise _another_input(len(plan.replaced))
+        return plan
+
+    def _take(self, position: int, line: Line) -> None:
+        content = line_hash(line.content)
+        for slot in self._work.selection.slots(position):
+            entry = self._work.slots.get(slot) if slot < self._before else None
+            if entry is None or entry.state == NOTHING:
+                self._ask(slot, line, content)
+                continue
+            head = self._work.records.head(entry)
+            place = self._place(slot, line)
+            same = head.line == content
+            if same and head.provider is not None and place != (head.provider, head.model):
+                self._plan.stray_models += head.answered
+                same = False
+            if not same:
+                self._plan.changed += head.answered
+                self._displace(head, entry)
+                self._ask(slot, line, content)
+            elif self._is_to_stand(head, place):
+                self._plan.kept[head.provider].add(head)
+            else:
+                self._plan.again += 1
+                self._ask(slot, line, content)
+
+    def _is_to_stand(self, head: Head, place: Route | None) -> bool:
+        """Whether an outcome of this very line is not asked for anew."""
+        options = self._work.options
+        strange = place is not None and head.settings != self._work.settings_of(place)
+        if head.answered:
+            if strange and place is not None:
+                self._plan.stray_settings[head.settings, place] += 1
+            return True
+        timed_out = head.outcome == "RequestTimeoutError" and options.retry_timeouts is True
+        return not (strange or head.again or timed_out or options.retry_failed)
+
+    def _place(self, slot: int, line: Line) -> Route | None:
+        """Where a line goes, found out without reading more of it than its model; None where that fails."""
+        models = self._work.selection.models
+        if models is not None:
+            return models[slot % len(models)]
+        named = _named_model(line.content) if b'"model"' in line.content else None
+        if named not in self._named:
+            try:
+                self._named[named] = route(self._work.client.config, named)
+            except LINE_ERRORS:
+                self._named[named] = None
+        return self._named[named]
+
+    def _ask(self, slot: int, line: Line, content: str) -> None:
+        """The slot's request is to be sent, unless an answer to this very line turns up, or the line is bad."""
+        work, plan = self._work, self._plan
+        said: Mapping[str, Any] = {}
+        try:
+            said = work.form.read(line.content)
+            question = work.questions.ask(said, work.model(slot))
+            self._check(question)
+        except LINE_ERRORS as error:
+            outcome = self._bad(BadLine(line.number, slot, content, error, _id_in(said)))
+            if outcome is not None:
+                head, entry = outcome
+                plan.kept[head.provider].add(head)
+                work.slots.set(slot, entry)
+            return
+        place = question.route
+        work.settings_of(place)
+        plan.renamed += work.selection.models is not None and said.get("model", said.get("body")) is not None
+        key = (content, work.routes.number(*place))
+        if self._displaced.get(key):
+            self._found(slot, *self._displaced[key].pop())
+            return
+        work.slots.set(slot, Entry(TO_SEND, key[1], line.offset))
+        plan.to_send[place.provider] += 1
+        if self._before:
+            self._want(key, slot)
+
+    def _want(self, key: tuple[str, int], slot: int) -> None:
+        """Remember the slot, and forget the oldest of too many."""
+        self._wanted.setdefault(key, deque()).append(slot)
+        self._latest.append((key, slot))
+        if len(self._latest) > _MOST_WANTED:
+            old, oldest = self._latest.popleft()
+            left = self._wanted.get(old)
+            if left and left[0] == oldest:
+                left.popleft()
+            if not left:
+                self._wanted.pop(old, None)
+
+    def _displace(self, head: Head, entry: Entry) -> None:
+        """An answer whose line stands elsewhere now, or nowhere; a failure is forgotten."""
+        if not head.answered:
+            return
+        key = (head.line, self._work.routes.number(head.provider, head.model))
+        wanted = self._wanted.get(key)
+        if wanted:
+            self._plan.to_send[str(head.provider)] -= 1
+            self._found(wanted.popleft(), head, entry)
+            return
+        self._displaced[key].append((head, entry))
+        if len(self._displaced) > _MOST_DISPLACED:
+            raise _another_input(len(self._displaced))
+
+    def _found(self, slot: int, head: Head, entry: Entry) -> None:
+        """The answer belongs to this slot."""
+        self._plan.moved += 1
+        self._is_to_stand(head, Route(str(head.provider), str(head.model)))
+        self._plan.kept[head.provider].add(head)
+        self._work.slots.set(slot, entry)
+
+
+def _id_in(said: Mapping[str, Any]) -> str | int | None:
+    found = said.get("custom_id", said.get("id"))
+    return found if isinstance(found, (str, int)) else None
+
+
+def _named_model(content: bytes) -> str | None:
+    """The model that a line of JSON names."""
+    try:
+        found: Any = json.loads(content)
+        body = found.get("body", found)
+        model = body.get("model", found.get("model"))
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return model if isinstance(model, str) else None
+
+
+def _another_input(answers: int) -> LLMConnectorError:
+    return InvalidRequestError(
+        f"the output holds {answers} answers, and none of them is to a line of this input",
+        guidance="Name another output, or start anew with --restart (restart=True).",
+    )

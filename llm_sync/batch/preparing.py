@@ -1,0 +1,126 @@
+"""What comes before the first request: the input opened, earlier runs read, bad lines and misfits told."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+
+from llm_sync.batch import outcomes, refusals
+from llm_sync.batch.earlier import Earlier, Records
+from llm_sync.batch.journal import Journal
+from llm_sync.batch.outcomes import Head
+from llm_sync.batch.plan import BadLine, Plan
+from llm_sync.batch.questions import Questions
+from llm_sync.batch.routes import Routes
+from llm_sync.batch.selection import Selection
+from llm_sync.batch.slots import IN_JOURNAL, Entry, Slots
+from llm_sync.batch.source import Input, open_source
+from llm_sync.batch.work import Options, Work
+from llm_sync.client import LLMClient
+from llm_sync.errors import InvalidRequestError
+from llm_sync.events import logger
+from llm_sync.routing import route
+
+_log = logger("batch")
+
+
+class BadLines:
+    """The lines that cannot be sent: told, and failures each where they may be skipped (then there is a journal)."""
+
+    def __init__(self, work: Work, journal: Journal | None) -> None:
+        self._work = work
+        self._journal = journal
+        self._first: list[BadLine] = []
+        self._last = 0
+        self.count = 0
+
+    def add(self, line: BadLine) -> tuple[Head, Entry] | None:
+        """Take in one; its outcome, where it gets one."""
+        if line.number != self._last:  # each once, however many models are asked
+            self._last = line.number
+            self.count += 1
+            if self.count <= refusals.MOST_TOLD:
+                self._first.append(line)
+        if not self._work.options.skip_bad_lines:
+            return None
+        _log.warning("line %d of %s is skipped: %s", line.number, self._work.source.name, line.error)
+        models = self._work.selection.models
+        place = (None, None) if models is None else models[line.slot % len(models)]
+        asked = self._work.asked(line.slot, line.line, place, id=line.id)
+        told = outcomes.head(asked, line.error)
+        where = 0
+        if self._journal is not None:
+            where = self._journal.add(outcomes.journal_line(told, outcomes.record_of(asked, line.error, told)))
+            if where < 0:
+                raise self._journal.failure or OSError()
+        return told, Entry(IN_JOURNAL, self._work.routes.number(*place), where)
+
+    def refuse(self) -> None:
+        """Raise InvalidRequestError where there are any, unless they may be skipped."""
+        if self.count and not self._work.options.skip_bad_lines:
+            raise refusals.bad_lines(self._first, self.count, self._work.source.name)
+
+
+def refuse(work: Work, plan: Plan, earlier: Earlier, *, check_providers: bool = True) -> None:
+    """Raise what keeps a run from sending anything."""
+    stray = refusals.strays(earlier.elsewhere, plan)
+    if stray is not None:
+        raise stray
+    if not work.options.allow_changed_settings:
+        changed = refusals.changed_settings(plan, earlier.settings, work.settings_for)
+        if changed is not None:
+            raise changed
+    if check_providers:
+        work.client.check_providers(name for name, count in plan.to_send.items() if count)
+
+
+def checked_output(output: str | os.PathLike[str], requests: Input) -> str:
+    """The path of an output, links followed. Raises OSError for one that cannot be."""
+    given = os.fspath(output)
+    if not os.path.basename(given):
+        raise OSError(errno.EINVAL, "it is no name of a file", given)
+    path = os.path.realpath(given)
+    os.stat(os.path.dirname(path))
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is no ordinary file, which could be replaced at the end", path)
+        if isinstance(requests, (str, os.PathLike)) and os.fspath(requests) != "-" and os.path.samefile(requests, path):
+            raise OSError(errno.EINVAL, "it is the input, too", path)
+    return path
+
+
+@contextlib.contextmanager
+def opened(options: Options, client: LLMClient, requests: Input, output: str, *, folder: str | None = None) -> Iterator[Work]:
+    """The parts of a run. ``folder``: where nameless files go, beside the output where none is named.
+
+    Raises OSError and InvalidRequestError for an input that cannot be read.
+    """
+    folder = folder or os.path.dirname(output)
+    models = tuple(route(client.config, model) for model in options.models) or None
+    if models is not None and len(set(models)) < len(models):
+        raise InvalidRequestError("a model is named twice", guidance="Name each once; each gets every line.")
+    selection = Selection.of(options.shard, options.limit, models)
+    form = options.form()
+    questions = Questions(client.config, options.fields)
+    with contextlib.ExitStack() as ending:
+        source = ending.enter_context(contextlib.closing(open_source(requests, folder)))
+        form.begin(source)
+        slots = ending.enter_context(contextlib.closing(Slots(folder)))
+        finished = output if not options.restart else None
+        records = ending.enter_context(contextlib.closing(Records(finished, f"{output}.part", folder)))
+        yield Work(options, client, source, form, questions, selection, slots, Routes(), records)
+
+
+def read_earlier(work: Work, output: str) -> Earlier:
+    """What earlier runs left. Raises OSError, LLMConnectorError."""
+    earlier = Earlier(work.selection, work.slots, work.routes, work.records)
+    earlier.read_output(output)
+    if os.path.exists(f"{output}.part"):
+        earlier.read_journal(f"{output}.part")
+    return earlier

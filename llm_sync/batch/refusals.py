@@ -1,0 +1,97 @@
+"""Why a batch is not begun, or not ended, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from llm_sync.batch.plan import BadLine, Plan
+from llm_sync.errors import ConfigurationError, InvalidRequestError, LLMConnectorError
+from llm_sync.routing import Route
+
+MOST_TOLD = 20  # bad lines told by number
+_LONGEST = 60  # characters of a setting that are shown
+
+
+def bad_lines(lines: Sequence[BadLine], count: int, source: str) -> InvalidRequestError:
+    """Lines that cannot be sent; ``lines`` are the first of ``count``."""
+    told = "\n".join(f"  line {line.number}: {line.error}" for line in lines[:MOST_TOLD])
+    more = f"\n  and {count - MOST_TOLD} more" if count > MOST_TOLD else ""
+    what = "one line" if count == 1 else f"{count} lines"
+    return InvalidRequestError(
+        f"{what} of {source} cannot be sent, so nothing is. Mend them, or let them be failures with --skip-bad-lines "
+        f"(skip_bad_lines=True):\n{told}{more}"
+    )
+
+
+def strays(elsewhere: int, plan: Plan) -> InvalidRequestError | None:
+    """Earlier answers that this run would leave behind, paid for; None where there are none."""
+    if elsewhere:
+        what = f"{elsewhere} answers to requests that this run does not ask for (other models, another shard or limit)"
+    elif plan.stray_models:
+        what = f"{plan.stray_models} answers of other models than this run asks"
+    else:
+        return None
+    return InvalidRequestError(
+        f"the output that is there holds {what}, and would lose them",
+        guidance="Ask as before, name another output, or start anew with --restart (restart=True).",
+    )
+
+
+def changed_settings(
+    plan: Plan, known: Mapping[str, Mapping[str, Any]], current: Callable[[Route], Mapping[str, Any]]
+) -> ConfigurationError | None:
+    """Answers given under other settings. ``known``: earlier ones by hash; ``current``: what a model's are now."""
+    count = plan.stray_settings.total()
+    if not count:
+        return None
+    told = [_differences(known[name], current(place)) for name, place in plan.stray_settings if name in known]
+    return ConfigurationError(
+        f"{count} answers were given under other settings than this run's{told[0] if told else ''}",
+        guidance="Go back to those, keep the answers with --allow-changed-settings (allow_changed_settings=True), "
+        "or start anew with --restart (restart=True).",
+    )
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    told = [f"{name} was {_shown(before.get(name))} and is {_shown(now.get(name))}" for name in names]
+    return f": {', '.join(told)}" if told else ""
+
+
+def _shown(value: Any) -> str:
+    text = "unset" if value is None else repr(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def unwritable(part: str, error: OSError, rescued: str | None = None, *, logged: bool = False) -> LLMConnectorError:
+    """The journal cannot be written any more. ``rescued``: the file that holds what it does not; ``logged``: the log does."""
+    what = f"{part!r} cannot be written: {error.strerror or error}. Nothing more was sent"
+    if rescued is not None:
+        return LLMConnectorError(
+            f"{what}; answers that it does not hold are in {rescued!r}",
+            guidance=f"Mend that, add them with: cat {rescued} >>{part}, and run the same command again.",
+        )
+    if logged:
+        return LLMConnectorError(
+            f"{what}; answers that it does not hold are logged above, as no other file can be written either",
+            guidance=f"Mend that, add those lines to {part}, and run the same command again.",
+        )
+    return LLMConnectorError(f"{what}, and all that was answered is in it", guidance="Mend that and run the same command again.")
+
+
+def unfinished(output: str, error: OSError) -> LLMConnectorError:
+    """The journal is whole, but something else cannot be read or written."""
+    where = error.filename if isinstance(error.filename, str) else output
+    return LLMConnectorError(
+        f"{where!r}: {error.strerror or error}. Nothing more was sent, and all that was answered is in '{output}.part'",
+        guidance="Mend that and run the same command again.",
+    )
+
+
+def lost(part: str, rescued: str) -> LLMConnectorError:
+    """The journal is not where it was."""
+    return LLMConnectorError(
+        f"{part!r} was moved or deleted while the batch ran. Nothing more was sent; all of it is in {rescued!r}",
+        guidance=f"Move that to {part} and run the same command again.",
+    )

@@ -1,0 +1,138 @@
+"""A scripted far end, and a batch with its input and output, for the tests of batches."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, ClassVar
+
+from llm_sync import LLMClient, LLMConnectorError, ModelResponse, Usage, batch
+from llm_sync.providers.base import LLMProvider
+from llm_sync.providers.factory import ProviderFactory
+from llm_sync.simulator import RequestRecord, Response
+
+JSON = ("Content-Type", "application/json")
+CONFIG = """
+defaults: {retry_base: 0, max_retries: 2}
+providers:
+  a: {type: openai, api_key: k, base_url: "<openai>", models: [m, {name: n, pricing: {input: 1, output: 2}, max_tokens: 50}]}
+  b: {type: openai, api_key: k, base_url: "<openai>", models: [m2]}
+  c: {type: anthropic, api_key: k, base_url: "<anthropic>", models: [claude-haiku-4-5]}
+"""
+
+
+def completion(text: str = "an answer", finish: str = "stop", **more: Any) -> Response:
+    """A chat completion."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": text, **more}, "finish_reason": finish}
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    return Response(200, {"id": "c", "object": "chat.completion", "model": "m", "choices": [choice], "usage": usage})
+
+
+def failure(status: int, message: str = "it fails", *headers: tuple[str, str], **error: Any) -> Response:
+    """An OpenAI error."""
+    return Response(status, {"error": {"message": message, "type": "error", "code": None, **error}}, (JSON, *headers))
+
+
+class Far:
+    """The far end: answers each prompt with ``echo PROMPT``, after the replies that are scripted for it.
+
+    ``asked`` are the prompts in the order of arrival; ``answered`` counts those that were answered, and so billed.
+    """
+
+    def __init__(self) -> None:
+        self.scripted: dict[str, list[Response | Callable[[], Response]]] = defaultdict(list)
+        self.asked: list[str] = []
+        self.answered: Counter[str] = Counter()
+        self._lock = threading.Lock()  # guards all of them
+        self.arrived = threading.Condition(self._lock)  # told of each request
+
+    def wait(self, count: int, timeout: float = 20.0) -> bool:
+        """Until so many requests have come in all; whether they have."""
+        with self.arrived:
+            return self.arrived.wait_for(lambda: len(self.asked) >= count, timeout)
+
+    def script(self, prompt: str, *replies: Response | Callable[[], Response]) -> None:
+        """What the next requests with this prompt get; a function is called on the thread that answers."""
+        self.scripted[prompt] += replies
+
+    def __call__(self, record: RequestRecord) -> Response | None:
+        """The reply to a request; None for the simulator's own."""
+        if record.method == "GET":
+            return None
+        content = record.payload["messages"][-1]["content"]
+        prompt = content if isinstance(content, str) else content[0]["text"]
+        with self._lock:
+            self.asked.append(prompt)
+            self.arrived.notify_all()
+            scripted = self.scripted.get(prompt)
+            reply = scripted.pop(0) if scripted else completion(f"echo {prompt}")
+        reply = reply() if callable(reply) else reply
+        with self._lock:
+            self.answered[prompt] += reply.status == 200 and "choices" in reply.body
+        return None if record.dialect == "anthropic" else reply
+
+
+class Stub(LLMProvider):
+    """A dialect without a wire: answers ``echo PROMPT`` (its beginning) at once, or raises what is in ``faults`` for it."""
+
+    type = "stub"
+    default_base_url = "http://127.0.0.1:9"
+    asked: ClassVar[list[str]] = []
+    faults: ClassVar[dict[str, LLMConnectorError]] = {}
+
+    def generate_response(self, request: Any, options: Any = None, control: Any = None, adjustments: Any = ()) -> ModelResponse:
+        """The echo."""
+        prompt = request.conversation()[-1].content
+        self.asked.append(prompt)
+        if prompt in self.faults:
+            raise self.faults[prompt]
+        return ModelResponse(f"echo {prompt[:99]}", request.model, self.name, "stop", Usage(1, 1), STUB_TIME, 1.0, id=request.id)
+
+    def check(self) -> None:
+        """It needs nothing."""
+
+    def _prepare_request(self, request: Any, changes: Any) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _read_answer(self, body: Any) -> Any:
+        raise NotImplementedError
+
+
+STUB_TIME = datetime(2026, 1, 2, tzinfo=timezone.utc)
+STUB_CONFIG = "providers: {a: {type: stub, api_key: k, models: [m]}, b: {type: stub, api_key: k, models: [m2]}}"
+ProviderFactory.register("stub", Stub)
+
+
+class Batch:
+    """One input and one output, run as often as asked."""
+
+    def __init__(self, folder: Path, client: LLMClient) -> None:
+        self.client = client
+        self.input = folder / "in.jsonl"
+        self.output = folder / "out.jsonl"
+        self.part = folder / "out.jsonl.part"
+
+    def lines(self, *lines: Any, end: str = "\n") -> None:
+        """Write the input: prompts to a/m, or objects."""
+        objects = [{"prompt": line, "model": "a/m"} if isinstance(line, str) else line for line in lines]
+        self.input.write_text("".join(json.dumps(each) + end for each in objects), "utf-8", newline="")
+
+    def run(self, **options: Any) -> batch.Summary:
+        """Run it."""
+        return batch.run(options.pop("requests", self.input), self.output, options.pop("client", self.client), **options)
+
+    def rehearse(self, **options: Any) -> batch.Rehearsal:
+        """Rehearse it."""
+        return batch.rehearse(self.input, self.output, self.client, **options)
+
+    def records(self, path: Path | None = None) -> list[dict[str, Any]]:
+        """The output."""
+        return [json.loads(line) for line in (path or self.output).read_text("utf-8").splitlines()]
+
+    def told(self) -> list[Any]:
+        """What each record says, in short: the answer's text or the error's class."""
+        return [each["response"]["text"] if each["response"] else each["error"]["type"] for each in self.records()]

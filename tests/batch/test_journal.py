@@ -1,0 +1,321 @@
+"""The journal: whole lines or none, whatever is cut off; one process at a time; nothing in hand is lost."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batch_apparatus import Batch, Far, Stub, completion, failure
+
+from llm_sync.batch import journal as journals
+from llm_sync.batch import outcomes
+from llm_sync.batch.earlier import Earlier, Records
+from llm_sync.batch.journal import Journal
+from llm_sync.batch.outcomes import Asked, Key
+from llm_sync.batch.routes import Routes
+from llm_sync.batch.selection import Selection
+from llm_sync.batch.slots import Slots
+from llm_sync.errors import InvalidRequestError, LLMConnectorError, RequestTimeoutError
+
+
+def fill(job: Batch, far: Far) -> bytes:
+    """A journal with answers, a failure, a truncation."""
+    far.script("cut", completion("half", "length"))
+    far.script("bad", failure(400, "ünmöglich"))
+    job.lines("p", "q", "cut", "bad", "r")
+    return unfinished(job)
+
+
+def unfinished(job: Batch) -> bytes:
+    """The journal of a run that was stopped after its last answer, but before its end."""
+    finish = os.replace
+    os.replace = _refuse  # type: ignore[assignment]
+    try:
+        with pytest.raises(LLMConnectorError, match="Input/output error"):
+            job.run()
+    finally:
+        os.replace = finish
+    return job.part.read_bytes()
+
+
+def test_a_run_that_ends_before_its_output_is_put_in_place_only_needs_that(job: Batch, far: Far) -> None:
+    """Everything is answered: the next run sends nothing, and makes the output."""
+    fill(job, far)
+    assert not job.output.exists()
+    summary = job.run()
+    assert (summary.sent, job.told()) == (0, ["echo p", "echo q", "half", "InvalidRequestError", "echo r"])
+    assert not job.part.exists()
+
+
+def cuts(whole: bytes, lines: int, *, every: bool) -> list[int]:
+    """Places within a journal's last lines: every one, or those around the ends of lines and in their middle."""
+    ends = [len(whole)]
+    for line in reversed(whole.splitlines(keepends=True)[-lines:]):
+        ends.append(ends[-1] - len(line))
+    if every:
+        return list(range(ends[-1], len(whole)))
+    places = {place + near for place in ends for near in (-2, -1, 0, 1)} | {sum(pair) // 2 for pair in itertools.pairwise(ends)}
+    return sorted(place for place in places if ends[-1] <= place < len(whole))
+
+
+def whole_lines(content: bytes) -> tuple[set[int], set[int]]:
+    """The positions that whole lines of a journal say are started, and done."""
+    lines = [line + b"\n" for line in content.split(b"\n")]  # the last may lack no more than its end
+    done = {head.position for line in lines if (head := outcomes.read_head(line))}
+    return {json.loads(line)["started"][0] for line in lines if line.startswith(b'{"started"') and line.endswith(b"}\n")}, done
+
+
+def test_a_journal_cut_off_anywhere_says_what_its_whole_lines_say(stub: Batch) -> None:
+    """At every byte of its last three requests; and what is added to it then is read, too."""
+    stub.lines("p", "q", "r", "s")
+    whole = unfinished(stub)
+    for cut in cuts(whole, 6, every=True):
+        stub.part.write_bytes(whole[:cut])
+        journal = Journal(str(stub.part))
+        journal.note({"started": [7, "a", "m"]})
+        journal.close()
+        slots = Slots(str(stub.input.parent))
+        records = Records(None, str(stub.part), str(stub.input.parent))
+        earlier = Earlier(Selection(), slots, Routes(), records)
+        earlier.read_journal(str(stub.part))
+        found = {slot: records.head(entry).position for slot, entry in slots.walk()}
+        records.close()
+        slots.close()
+        started, done = whole_lines(whole[:cut])
+        assert found == {position: position for position in done}, cut
+        assert {key.position for key in earlier.unsure} == {*started - done, 7}, cut
+
+
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.soak)])
+def test_a_run_goes_on_from_a_journal_that_is_cut_off(stub: Batch, every: bool) -> None:
+    """What is whole is kept, what is not is asked again and listed, and nothing else is."""
+    Stub.faults["bad"] = InvalidRequestError("ünmöglich", status=400)
+    stub.lines("p", "q", "bad", "r")
+    whole = unfinished(stub)
+    for cut in cuts(whole, 6, every=every):
+        stub.part.write_bytes(whole[:cut])
+        stub.output.unlink(missing_ok=True)
+        Stub.asked.clear()
+        summary = stub.run()
+        started, done = whole_lines(whole[:cut])
+        assert stub.told() == ["echo p", "echo q", "InvalidRequestError", "echo r"], cut
+        assert len(Stub.asked) == 4 - len(done), cut
+        assert {key.position for key, _ in summary.possibly_billed} == started - done, cut
+
+
+@pytest.mark.parametrize("length", [*range(1, 36), 45])
+def test_a_journal_may_be_cut_off_anywhere_in_its_beginning(stub: Batch, length: int) -> None:
+    """A process that is killed when it has only just begun leaves nothing that stands in the way."""
+    stub.lines("p")
+    header = journals._HEADER.format(123).encode() + b'{"run": {}}\n'
+    stub.part.write_bytes(header[:length])
+    stub.run()
+    assert stub.told() == ["echo p"]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\0" * 300,
+        b"\n\n\n",
+        b'{"done": [0, "a", "m", "x", "y", "answered"], "bytes": 3, "record": {}}\n',
+        b'{"done": 7, "bytes": 2, "record": {}}\n',
+        b'{"done": ["0", "a"], "bytes": 2, "record": {}}\n',
+        b'{"started": 7}\n{"started": [1]}\n{"unsent"}\n{"settings": [], "of": 1}\n{"run"\n',
+        b"\xff\xfe\xfd\n",
+    ],
+)
+def test_garbage_in_a_journal_is_passed_over(job: Batch, far: Far, garbage: bytes) -> None:
+    """A disk that lies costs the lines it lied about, not the others."""
+    whole = fill(job, far)
+    lines = whole.splitlines(keepends=True)
+    job.part.write_bytes(b"".join(lines[:-2]) + garbage + b"".join(lines[-2:]))
+    asked = len(far.asked)
+    assert job.run().sent == 0
+    assert len(far.asked) == asked
+
+
+def test_a_torn_line_is_ended_by_the_next(tmp_path: Path) -> None:
+    """So that no record is glued to half of another."""
+    path = str(tmp_path / "j")
+    first = Journal(path)
+    first.note({"a": 1})
+    first.close()
+    with open(path, "ab") as file:
+        file.write(b'{"done": [0, ')
+    again = Journal(path)
+    place = again.add(b'{"b": 2}\n')
+    again.close()
+    content = Path(path).read_bytes()
+    assert content[place:] == b'{"b": 2}\n'
+    assert [line for _, line in journals.lines_of(path)] == [b'{"a": 1}\n', b'{"done": [0, \n', b'{"b": 2}\n']
+
+
+@pytest.mark.parametrize("written", [0, 1, 40])
+@pytest.mark.parametrize("truncates", [True, False])
+def test_a_write_that_fails_half_way_leaves_whole_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int, truncates: bool
+) -> None:
+    """The line is taken out again, or ended by the next; it is kept in hand, and can be written later."""
+    path = str(tmp_path / "j")
+    journal = Journal(path)
+    journal.note({"a": 1})
+    write, full = os.write, True
+    monkeypatch.setattr(journals.os, "write", lambda fd, data: _short(write, fd, data, written) if full else write(fd, data))
+    if not truncates:
+        monkeypatch.setattr(journals.os, "ftruncate", _refuse)
+    line = b'{"done": "%s"}\n' % (b"x" * 80)
+    assert journal.add(line) == -1
+    with pytest.raises(OSError, match="No space"):
+        journal.note({"b": 2})
+    full = False
+    assert journal.write_again()
+    assert journal.unwritten == []
+    assert journal.failure is not None
+    journal.close()
+    kept = [each for _, each in journals.lines_of(path)]
+    assert kept[0] == b'{"a": 1}\n'
+    assert kept[-1] == line
+    assert len(kept) == (3 if written and not truncates else 2)
+
+
+def _short(write: Any, descriptor: int, data: Any, count: int) -> int:
+    if count and bytes(data[:6]) == b'{"done':
+        return int(write(descriptor, data[:count]))
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def _refuse(*_: Any) -> None:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_lines_of_many_threads_are_whole_and_where_they_are_said_to_be(tmp_path: Path) -> None:
+    """The place that ``add`` gives is the line's, however many write."""
+    path = str(tmp_path / "j")
+    journal = Journal(path)
+    places: dict[bytes, int] = {}
+
+    def write(name: int) -> None:
+        for number in range(200):
+            line = json.dumps({"x": f"{name}-{number}", "y": "z" * (number % 50)}).encode() + b"\n"
+            places[line] = journal.add(line)
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    journal.close()
+    content = Path(path).read_bytes()
+    assert len(places) == 1600
+    assert all(content[place : place + len(line)] == line for line, place in places.items())
+
+
+def test_two_journals_on_one_file_are_refused_with_the_holders_pid(tmp_path: Path) -> None:
+    """In this process as in another, and only as long as the first is open."""
+    path = str(tmp_path / "j")
+    journal = Journal(path)
+    with pytest.raises(LLMConnectorError, match=f"is being written by process {os.getpid()}"):
+        Journal(path)
+    code = f"from llm_sync.batch.journal import Journal\ntry: Journal({path!r})\nexcept Exception as e: print(e)"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert f"process {os.getpid()}" in told.stdout
+    journal.close()
+    Journal(path).close()
+
+
+def test_a_second_run_on_the_same_output_is_refused(job: Batch, far: Far) -> None:
+    """While the first one is at work; it is not disturbed."""
+    told: list[str] = []
+
+    def meanwhile() -> Any:
+        with pytest.raises(LLMConnectorError) as caught:
+            job.run()
+        told.append(str(caught.value))
+        return completion("echo p")
+
+    far.script("p", meanwhile)
+    job.lines("p", "q")
+    job.run()
+    assert f"process {os.getpid()}" in told[0]
+    assert (job.told(), far.asked) == (["echo p", "echo q"], ["p", "q"])
+
+
+def test_a_journal_removed_by_its_holder_is_not_taken_for_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between opening and locking, the other one may finish: then the file that is locked is nobody's any more."""
+    path = str(tmp_path / "j")
+    first = Journal(path)
+    lock = journals.FileLock.lock
+
+    def finishing(self: Any, **options: Any) -> bool:
+        if first is not None and not first_done:
+            first_done.append(True)
+            first.remove()
+            first.close()
+        return bool(lock(self, **options))
+
+    first_done: list[bool] = []
+    monkeypatch.setattr(journals.FileLock, "lock", finishing)
+    second = Journal(path)
+    assert second.is_at_its_path()
+    second.close()
+
+
+def test_a_journal_is_for_its_owner_only(tmp_path: Path) -> None:
+    """It holds prompts and answers."""
+    Journal(str(tmp_path / "j")).close()
+    assert os.stat(tmp_path / "j").st_mode & 0o777 == 0o600
+
+
+def asked(position: int = 0, **more: Any) -> Asked:
+    """A request of a line."""
+    return Asked(Key(position, "a", "m"), "0" * 16, "1" * 16, **more)
+
+
+def test_a_torn_record_is_never_taken_for_a_whole_one() -> None:
+    """Cut anywhere and ended like a line, its length gives it away, even where it ends in the right brackets."""
+    error = RequestTimeoutError("late", phase="body")
+    told = outcomes.head(asked(), error)
+    line = outcomes.journal_line(told, {"a": {"b": {"c": {}}}, "d": {}})
+    assert outcomes.read_head(line) == told
+    assert (told.unsure, told.again) == (1, False)
+    for cut in range(len(line) - 1):
+        assert outcomes.read_head(line[:cut]) is None
+        assert outcomes.read_head(line[:cut] + b"\n") is None
+        assert outcomes.read_head(line[:cut] + b"}}\n") is None or line[:cut] + b"}}\n" == line
+    assert outcomes.read_head(line[:-1]) == told
+    assert outcomes.content_of(line) == outcomes.content_of(line[:-1]) == b'{"a": {"b": {"c": {}}}, "d": {}}'
+
+
+def test_a_record_tells_what_its_head_told() -> None:
+    """A finished output is as good as a journal for the next run."""
+    for openai in (False, True):
+        for error in (RequestTimeoutError("late", phase="headers"), LLMConnectorError("x"), failing()):
+            request = asked(3, openai=openai, id="x", unsure=2)
+            told = outcomes.head(request, error)
+            record = json.dumps(outcomes.record_of(request, error, told)).encode()
+            assert outcomes.head_of_record(record) == told
+
+
+def failing() -> LLMConnectorError:
+    """An error that passes."""
+    from llm_sync.errors import ProviderUnavailableError
+
+    return ProviderUnavailableError("busy", status=503)
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"x", b"{}", b"[]", b"7", b'{"index": 0}', b'{"llm_sync": 7}', b'{"llm_sync": {"index": 0}}']
+)
+def test_what_is_no_record_is_none(line: bytes) -> None:
+    """Whatever stands in a file."""
+    assert outcomes.head_of_record(line) is None

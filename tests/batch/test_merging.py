@@ -1,0 +1,138 @@
+"""Shards put together: in order, each request once, and what is missing said."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batch_apparatus import Batch, Stub
+
+from llm_sync import batch
+from llm_sync.errors import InvalidRequestError, ProviderUnavailableError
+
+
+def shards(stub: Batch, parts: int, *, lines: int = 10, **options: Any) -> list[Path]:
+    """The outputs of all shards of one input."""
+    stub.lines(*(f"p{number}" for number in range(lines)))
+    found = []
+    for part in range(1, parts + 1):
+        stub.output = stub.input.with_name(f"out{part}.jsonl")
+        stub.run(shard=(part, parts), **options)
+        found.append(stub.output)
+    return found
+
+
+def test_shards_together_are_the_whole(stub: Batch, tmp_path: Path) -> None:
+    """Byte for byte what one run would have written, so that a later run takes it for that."""
+    outputs = shards(stub, 3)
+    assert [record["index"] for record in stub.records(outputs[1])] == [1, 4, 7]
+    merged = batch.merge(reversed(outputs), tmp_path / "all.jsonl")  # type: ignore[arg-type]
+    assert (merged.records, merged.answered, merged.lines, merged.missing_count, merged.doubles) == (10, 10, 10, 0, 0)
+    stub.output = tmp_path / "whole.jsonl"
+    stub.run()
+    assert (tmp_path / "all.jsonl").read_bytes() == stub.output.read_bytes()
+    stub.output = tmp_path / "all.jsonl"
+    Stub.asked.clear()
+    assert (stub.run().sent, Stub.asked) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("left_out", "missing"), [(0, [(0, 0), (3, 3), (6, 6), (9, 9)]), (1, [(1, 1), (4, 4), (7, 7)]), (2, [(2, 2), (5, 5), (8, 8)])]
+)
+def test_a_missing_shard_is_told(stub: Batch, tmp_path: Path, left_out: int, missing: list[tuple[int, int]]) -> None:
+    """Line by line, those behind the last one too: each shard knows how many lines there are."""
+    outputs = shards(stub, 3)
+    del outputs[left_out]
+    merged = batch.merge(outputs, tmp_path / "all.jsonl")
+    assert (merged.missing, merged.missing_count, merged.lines) == (missing, len(missing), 10)
+
+
+def test_several_models_and_several_outputs_of_one_input(stub: Batch, tmp_path: Path) -> None:
+    """The records of a line stand together."""
+    stub.lines("p", "q")
+    for model in ("b/m2", "a/m"):
+        stub.output = tmp_path / f"{model[0]}.jsonl"
+        stub.run(models=[model])
+    merged = batch.merge([tmp_path / "b.jsonl", tmp_path / "a.jsonl"], tmp_path / "all.jsonl.gz")
+    with gzip.open(tmp_path / "all.jsonl.gz", "rt") as file:
+        records = [json.loads(line) for line in file]
+    assert [(record["index"], record["model"]) for record in records] == [(0, "m2"), (0, "m"), (1, "m2"), (1, "m")]
+    assert (merged.records, merged.doubles) == (4, 0)
+    stub.output = tmp_path / "all.jsonl.gz"
+    assert stub.run(models=["b/m2", "a/m"]).sent == 0
+
+
+def test_of_two_outcomes_the_answer_is_taken(stub: Batch, tmp_path: Path) -> None:
+    """Whichever output it stands in."""
+    Stub.faults["p"] = ProviderUnavailableError("busy")
+    stub.lines("p", "q")
+    stub.run()
+    Stub.faults.clear()
+    stub.output = tmp_path / "again.jsonl"
+    stub.run()
+    merged = batch.merge([tmp_path / "out.jsonl", tmp_path / "again.jsonl"], tmp_path / "all.jsonl")
+    assert (merged.records, merged.answered, merged.doubles) == (2, 2, 2)
+    assert [record["response"]["text"] for record in stub.records(tmp_path / "all.jsonl")] == ["echo p", "echo q"]
+
+
+def test_what_does_not_belong_together_is_refused(stub: Batch, tmp_path: Path) -> None:
+    """And what is there stays as it was."""
+    target = tmp_path / "all.jsonl"
+    target.write_text("precious\n")
+    (first, second) = shards(stub, 2)
+    stub.lines(*(f"q{number}" for number in range(10)))
+    stub.output = tmp_path / "other.jsonl"
+    stub.run()
+    (tmp_path / "text").write_text("hello\n")
+    (tmp_path / "unfinished.part").write_text("")
+    backwards = tmp_path / "backwards.jsonl"
+    backwards.write_bytes(b"".join(reversed(first.read_bytes().splitlines(keepends=True))))
+    for outputs, told in (
+        ([first, tmp_path / "other.jsonl"], "another one in"),
+        ([first, tmp_path / "text"], "line 1 of .* is no record of a batch"),
+        ([first, tmp_path / "unfinished"], "is not finished"),
+        ([backwards], "is not in order"),
+        ([first, first], "named twice"),
+        ([first, target], "merged into itself"),
+    ):
+        with pytest.raises(InvalidRequestError, match=told):
+            batch.merge(outputs, target)
+    with pytest.raises(FileNotFoundError):
+        batch.merge([tmp_path / "nowhere"], target)
+    assert target.read_text() == "precious\n"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert batch.merge([first, second], target).records == 10
+
+
+def test_openais_results_are_merged_too(stub: Batch, tmp_path: Path) -> None:
+    """What tells the shard stands among what is ours."""
+    body = {"model": "a/m", "messages": [{"role": "user", "content": "p"}]}
+    stub.lines(*({"custom_id": f"r{n}", "method": "POST", "url": "/v1/chat/completions", "body": body} for n in range(3)))
+    for part in (1, 2):
+        stub.output = tmp_path / f"{part}.jsonl"
+        stub.run(shard=(part, 2))
+    merged = batch.merge([tmp_path / "1.jsonl", tmp_path / "2.jsonl"], tmp_path / "all.jsonl")
+    assert (merged.records, merged.missing_count) == (3, 0)
+    records = stub.records(tmp_path / "all.jsonl")
+    assert [record["custom_id"] for record in records] == ["r0", "r1", "r2"]
+    assert "shard" not in records[0]["llm_sync"]
+
+
+def test_a_shard_resumes_as_itself_only(stub: Batch) -> None:
+    """Another shard's answers are not thrown away."""
+    stub.lines("p", "q", "r")
+    stub.run(shard=(1, 2))
+    assert stub.run(shard=(1, 2)).sent == 0
+    with pytest.raises(InvalidRequestError, match="would lose them"):
+        stub.run(shard=(2, 2))
+    assert (stub.run().sent, stub.told()) == (1, ["echo p", "echo q", "echo r"])
+
+
+def test_nothing_merged_is_nothing(tmp_path: Path) -> None:
+    """An output of an input of no lines is one."""
+    (tmp_path / "a").write_bytes(b"")
+    assert batch.merge([tmp_path / "a"], tmp_path / "all").records == 0
+    assert (tmp_path / "all").read_bytes() == b""

@@ -1,0 +1,260 @@
+"""Nothing is paid for twice and nothing that was paid for is lost, wherever a run is killed or its disk fails.
+
+Each way of ending is tried at every call by which a run touches the disk, from its first byte to the removal of its journal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import random
+import signal
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batch_apparatus import CONFIG, Batch, Far, completion, failure
+
+from llm_sync import LLMClient
+from llm_sync.config import ConfigLoader
+from llm_sync.errors import LLMConnectorError
+from llm_sync.simulator import Simulator
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked children")
+
+TOUCHING = ("write", "replace", "unlink", "fsync", "chmod")
+PROMPTS = ("p", "limited", "broken", "cut", "blocked", "q")
+EXPECTED = ["echo p", "echo limited", "echo broken", "half", "ContentBlockedError", "echo q"]
+
+
+def script(far: Far) -> int:
+    """The faults of one run; how many of them lead to a further attempt."""
+    far.script("limited", failure(429, "slow down", ("Retry-After", "0")))
+    far.script("broken", failure(200, "overloaded", code=502))
+    far.script("cut", *[completion("half", "length")] * 9)
+    far.script("blocked", *[completion("", "content_filter")] * 9)
+    return 2
+
+
+def lines(job: Batch) -> None:
+    """Two providers, so that one is in flight while the other is killed."""
+    job.lines(*({"prompt": prompt, "model": ("a/m", "b/m2")[number % 2]} for number, prompt in enumerate(PROMPTS)))
+
+
+class Trap:
+    """Counts the calls of ``os`` by which the disk is touched, and does something at the ``at``-th."""
+
+    def __init__(self, at: int, act: Callable[[Callable[..., Any], tuple[Any, ...]], Any]) -> None:
+        self.count = 0
+        self._at = at
+        self._act = act
+        self._real = {name: getattr(os, name) for name in TOUCHING}
+
+    def set(self) -> None:
+        """From now on."""
+        for name, real in self._real.items():
+            setattr(os, name, lambda *arguments, _real=real, **options: self._call(_real, arguments, options))
+
+    def spring(self) -> None:
+        """No longer."""
+        for name, real in self._real.items():
+            setattr(os, name, real)
+
+    def _call(self, real: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        self.count += 1
+        if self.count == self._at:
+            return self._act(real, arguments)
+        return real(*arguments, **options)
+
+
+def kill_before(*_: Any) -> None:
+    """The process is gone before the call, and so after the one before it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_within(real: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """The process is gone in the middle of a write, or right after any other call."""
+    if real.__name__ == "write":
+        real(arguments[0], arguments[1][: len(arguments[1]) // 2])
+    else:
+        real(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def in_a_child(run: Callable[[], object]) -> int:
+    """Run it in a forked process; the status it ended with, negative for a signal."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            run()
+            status = 0
+        except BaseException:  # told to the parent by the status
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def open_client(simulator: Simulator) -> LLMClient:
+    """A client of its own, as each process has."""
+    text = CONFIG.replace("<openai>", simulator.url("openai")).replace("<anthropic>", simulator.url("anthropic"))
+    return LLMClient(ConfigLoader().load_text(text))
+
+
+def told(path: Path) -> list[Any]:
+    """What does not differ between two runs of the same."""
+    found = []
+    for line in path.read_text("utf-8").splitlines():
+        record = json.loads(line)
+        answer = record["response"] or {}
+        kept = {name: answer.get(name) for name in ("text", "model", "finish_reason", "usage", "truncated", "id")}
+        error = (record["error"] or {}).get("type")
+        found.append([record[name] for name in ("index", "id", "provider", "model", "line_hash", "request_hash")] + [kept, error])
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """The output of a run that nothing happens to."""
+    far = Far()
+    script(far)
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with Simulator(on_request=far) as simulator, open_client(simulator) as client:
+        job = Batch(folder, client)
+        lines(job)
+        job.run()
+        assert job.told() == EXPECTED
+        return told(job.output)
+
+
+@pytest.mark.parametrize("act", [kill_before, kill_within])
+def test_a_kill_at_any_touch_of_the_disk_costs_no_answer_and_no_second_bill(
+    job: Batch, far: Far, simulator: Simulator, undisturbed: list[Any], act: Any
+) -> None:
+    """Killed there, and run again: the output is the undisturbed one's, and whatever was billed twice is listed."""
+    lines(job)
+    at, killed = 0, True
+    while killed:
+        at += 1
+        for path in job.output.parent.glob("out.*"):
+            path.unlink()
+        far.asked.clear()
+        far.answered.clear()
+        far.scripted.clear()
+        further = script(far)
+
+        def run(at: int = at) -> None:
+            with open_client(simulator) as client:
+                Trap(at, act).set()
+                job.run(client=client)
+
+        killed = in_a_child(run) == -signal.SIGKILL
+        summary = job.run()
+        assert told(job.output) == undisturbed, at
+        in_flight = 2 if killed else 0
+        assert len(far.asked) <= len(PROMPTS) + further + in_flight, at
+        twice = Counter({prompt: count - 1 for prompt, count in far.answered.items() if count > 1})
+        listed = {PROMPTS[key.position]: times for key, times in summary.possibly_billed}
+        assert all(listed.get(prompt, 0) >= times for prompt, times in twice.items()), (at, twice, listed)
+        assert not job.part.exists()
+    assert at > 2 * len(PROMPTS)  # each line is two writes, and there is more to a run
+
+
+@pytest.mark.parametrize(
+    ("written", "lasting"),
+    [
+        (0, True),
+        (10, False),
+        pytest.param(10, True, marks=pytest.mark.soak),
+        pytest.param(0, False, marks=pytest.mark.soak),
+    ],
+)
+def test_a_disk_that_fails_at_any_touch_costs_no_answer_and_no_second_bill(
+    job: Batch, far: Far, undisturbed: list[Any], written: int, lasting: bool, monkeypatch: Any, tmp_path: Path
+) -> None:
+    """The run stops, says where its answers are, and goes on later; what it had in hand is not asked again."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    lines(job)
+    at, failed = 0, True
+    while failed:
+        at += 1
+        for path in [*job.output.parent.glob("out.*"), *elsewhere.iterdir()]:
+            path.unlink()
+        far.asked.clear()
+        far.answered.clear()
+        far.scripted.clear()
+        further = script(far)
+        trap = Trap(at, lambda real, arguments: _full(trap, real, arguments, written, lasting, elsewhere))  # noqa: B023
+        trap.set()
+        try:
+            job.run()
+            failed = trap.count >= at
+        except (OSError, LLMConnectorError) as error:
+            rescue(job, str(error), elsewhere)
+        finally:
+            trap.spring()
+        summary = job.run()
+        assert told(job.output) == undisturbed, at
+        assert len(far.asked) <= len(PROMPTS) + further, at
+        assert all(count == 1 for count in far.answered.values()), (at, far.answered)
+        assert summary.unsure == 0, (at, summary.possibly_billed)
+        assert not job.part.exists()
+    assert at > 2 * len(PROMPTS)
+
+
+def _full(trap: Trap, real: Any, arguments: tuple[Any, ...], written: int, lasting: bool, elsewhere: Path) -> Any:
+    """The disk is full, from now on or this once; another disk, where answers are rescued to, is not."""
+    if lasting:
+        trap._at += 1
+    if isinstance(arguments[0], (str, Path)) and str(arguments[0]).startswith(str(elsewhere)):
+        return real(*arguments)
+    if real.__name__ == "write" and written and len(arguments[1]) > written:
+        trap._at = trap.count + 1  # what is left of this line does not fit
+        return real(arguments[0], arguments[1][:written])
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def rescue(job: Batch, message: str, elsewhere: Path) -> None:
+    """Do what the message says: add what was rescued to the journal."""
+    for path in elsewhere.iterdir():
+        assert str(path) in message
+        with job.part.open("ab") as journal:
+            journal.write(path.read_bytes())
+
+
+@pytest.mark.parametrize("kills", [10])
+def test_ten_kills_at_random_moments(job: Batch, far: Far, simulator: Simulator, kills: int) -> None:
+    """The whole of it, as a user lives it: killed again and again, and started again until it is through."""
+    chance = random.Random(11)  # noqa: S311  (not a secret)
+    prompts = [f"p{number}" for number in range(120)]
+    for prompt in chance.sample(prompts, 12):
+        far.script(prompt, failure(503))
+    job.lines(*({"prompt": prompt, "model": ("a/m", "b/m2")[number % 2]} for number, prompt in enumerate(prompts)))
+    deaths = 0
+    while deaths < kills and not job.output.exists():
+        target = len(far.asked) + chance.randrange(1, 12)
+
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(BaseException), open_client(simulator) as client:
+                job.run(client=client)
+            os._exit(0)
+        assert far.wait(min(target, len(prompts)))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        deaths += 1
+    summary = job.run()
+    assert deaths == kills
+    assert job.told() == [f"echo {prompt}" for prompt in prompts]
+    assert len(far.asked) <= len(prompts) + 12 + 2 * kills
+    listed = {prompts[key.position]: times for key, times in summary.possibly_billed}
+    assert all(listed.get(prompt, 0) >= count - 1 for prompt, count in far.answered.items())

@@ -1,0 +1,98 @@
+"""A rehearsal counts, checks and prices all that a run would send, and touches nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from batch_apparatus import Batch, Far, failure
+
+from llm_sync import batch
+
+
+def test_it_counts_what_would_be_sent(job: Batch, far: Far) -> None:
+    """By provider and model; what earlier runs answered would not be."""
+    far.script("q", *[failure(503)] * 3)
+    job.lines("p", "q", {"prompt": "r", "model": "b/m2"})
+    job.run(limit=2)
+    asked = len(far.asked)
+    found = job.rehearse()
+    assert (found.requests, found.to_send, found.answered_earlier, found.asked_again) == (3, 2, 1, 1)
+    assert [(share.provider, share.model, share.requests) for share in found.shares] == [("a", "m", 1), ("b", "m2", 1)]
+    assert (found.problems, len(far.asked)) == ([], asked)
+    assert sorted(path.name for path in job.output.parent.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_it_works_without_an_output(job: Batch) -> None:
+    """And beside an output that another run has open."""
+    job.lines("p")
+    found = batch.rehearse(job.input, None, job.client)
+    assert (found.to_send, found.problems) == (1, [])
+
+
+def test_it_tells_all_that_is_wrong_at_once(job: Batch, open_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bad lines, missing keys; a run would stop at the first."""
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    client = open_client(
+        'providers: {a: {type: openai, api_key: "${NO_SUCH_KEY}", base_url: "<openai>", models: [m]}, '
+        'b: {type: openai, api_key: "${NO_SUCH_KEY}", base_url: "<openai>", models: [m2]}}'
+    )
+    job.lines("p", {"promt": "x"}, {"prompt": "r", "model": "b/m2"})
+    found = batch.rehearse(job.input, job.output, client)
+    assert [type(problem).__name__ for problem in found.problems] == [
+        "InvalidRequestError",
+        "AuthenticationError",
+        "AuthenticationError",
+    ]
+    assert "line 2" in str(found.problems[0])
+    assert found.to_dict()["problems"][1]["type"] == "AuthenticationError"
+
+
+def test_it_tells_what_a_run_would_refuse(job: Batch) -> None:
+    """Changed settings, and answers that would be lost."""
+    job.lines("p", "q")
+    job.run()
+    assert "other settings" in str(job.rehearse(fields={"temperature": 1}).problems[0])
+    assert "would lose them" in str(job.rehearse(models=["b/m2"]).problems[0])
+
+
+def test_the_cost_is_bounded_where_prices_and_limits_are_known(job: Batch, far: Far) -> None:
+    """No run costs more: a token is a byte at least, and no answer is longer than its limit."""
+    lines = [{"prompt": "ein längerer prompt €" * 5, "model": "a/n"}, {"prompt": "x", "model": "a/n", "max_tokens": 7}]
+    job.lines(*lines)
+    found = job.rehearse()
+    (share,) = found.shares
+    assert share.output_tokens == 57
+    assert share.input_tokens >= sum(len(line["prompt"].encode()) for line in lines)
+    assert found.cost == share.cost == pytest.approx((share.input_tokens * 1 + 57 * 2) / 1e6)
+    assert found.to_dict()["cost_at_most"] == found.cost
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ({"prompt": "p", "model": "a/m"}, "no pricing"),
+        ({"prompt": "p", "model": "a/q"}, "max_tokens"),
+        ({"prompt": "p", "model": "a/q", "max_tokens": 5, "images": ["https://x.example/a.png"]}, "image"),
+        ({"prompt": "p", "model": "c/claude"}, None),
+    ],
+)
+def test_where_it_is_not_known_that_is_told(job: Batch, open_client: Any, line: dict[str, Any], why: str | None) -> None:
+    """A bound that is none would be worse than none."""
+    client = open_client(
+        'providers: {a: {type: openai, api_key: k, base_url: "<openai>", models: '
+        "[m, {name: q, pricing: {input: 1, output: 1}}]}, "
+        'c: {type: anthropic, api_key: k, base_url: "<anthropic>", models: [{name: claude, pricing: {input: 1, output: 1}}]}}'
+    )
+    job.lines(line)
+    found = batch.rehearse(job.input, None, client)
+    assert (found.cost is None) == (why is not None)
+    assert why is None or why in str(found.shares[0].unknown)
+
+
+def test_skipped_lines_are_counted(job: Batch) -> None:
+    """They would be failures."""
+    job.lines("p", {"promt": "x"})
+    found = job.rehearse(skip_bad_lines=True)
+    assert (found.requests, found.to_send, found.skipped, found.problems) == (2, 1, 1, [])
+    assert not job.part.exists()

@@ -1,0 +1,329 @@
+"""Running the same command again: what is done is not sent again, what may pass is tried again, what changed is noticed."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from batch_apparatus import Batch, Far, completion, failure
+
+from llm_sync.errors import ConfigurationError, InvalidRequestError, LLMConnectorError
+
+
+class Stop(BaseException):
+    """What interrupts a run in these tests."""
+
+
+def interrupted(job: Batch, after: int, **options: Any) -> None:
+    """Run until so many requests have an outcome, then stop as Ctrl-C does."""
+
+    def watch(snapshot: Any) -> None:
+        if snapshot.done >= after:
+            raise Stop
+
+    with pytest.raises(Stop):
+        job.run(progress=watch, **options)
+
+
+def hold(far: Far, prompt: str) -> None:
+    """Never answer this prompt the first time: it is refused, for now."""
+    far.script(prompt, *[failure(503)] * 3)
+
+
+def test_a_finished_output_sends_nothing(job: Batch, far: Far) -> None:
+    """And is left as it is."""
+    job.lines("p", "q")
+    job.run()
+    before = job.output.stat()
+    summary = job.run()
+    assert (summary.sent, summary.earlier, summary.complete, summary.tally.answered) == (0, 2, True, 2)
+    assert (len(far.asked), job.output.stat().st_mtime_ns, job.output.stat().st_ino) == (2, before.st_mtime_ns, before.st_ino)
+    assert not job.part.exists()
+
+
+def test_a_stopped_run_goes_on_where_it_was(job: Batch, far: Far) -> None:
+    """Its journal stays, with every outcome there was; the output appears at the end only."""
+    prompts = [f"p{number}" for number in range(60)]
+    job.lines(*prompts)
+    far.script("p40", lambda: completion("echo p40"))
+    interrupted(job, after=1)
+    assert job.part.exists()
+    assert not job.output.exists()
+    done = len(far.asked)
+    summary = job.run()
+    assert (summary.sent, summary.earlier, summary.unsure) == (60 - done, done, 0)
+    assert job.told() == [f"echo {prompt}" for prompt in prompts]
+    assert sorted(far.asked) == sorted(prompts)
+    assert not job.part.exists()
+
+
+def test_failures_that_may_pass_are_asked_again(job: Batch, far: Far) -> None:
+    """Those that will stay are not, unless that is asked for."""
+    far.script("busy", *[failure(503)] * 3)
+    far.script("bad", failure(400), failure(400))
+    far.script("key", failure(401))
+    job.lines("busy", "bad", "key", "good")
+    assert job.run().tally.answered == 1
+    summary = job.run()
+    assert (summary.again, summary.tally.answered) == (2, 3)
+    assert job.told() == ["echo busy", "InvalidRequestError", "echo key", "echo good"]
+    assert far.asked.count("good") == far.asked.count("bad") == 1
+    assert job.run(retry_failed=True).again == 1
+    assert job.told()[1] == "InvalidRequestError"
+    assert job.run(retry_failed=True).tally.answered == 4
+
+
+def test_what_timed_out_is_not_asked_again_unasked(job: Batch, far: Far, open_client: Any) -> None:
+    """It may have been billed: it is listed, once and for all; a second attempt has to be asked for."""
+    import threading
+
+    over = threading.Event()
+
+    def late() -> Any:
+        over.wait(20)
+        return completion("late")
+
+    far.script("slow", late)
+    job.lines("slow", "good")
+    try:
+        summary = job.run(timeout=0.3)
+        assert (far.asked.count("slow"), summary.unsure) == (1, 1)
+        assert job.told() == ["RequestTimeoutError", "echo good"]
+        assert job.records()[0]["possibly_billed"] == 1
+        again = job.run()
+        assert (again.sent, again.unsure) == (0, 1)
+        assert [(key.position, times) for key, times in again.possibly_billed] == [(0, 1)]
+        asked = job.run(retry_timeouts=True)
+        assert (asked.sent, asked.unsure, job.told()) == (1, 1, ["echo slow", "echo good"])
+        assert job.records()[0]["possibly_billed"] == 1
+    finally:
+        over.set()
+
+
+def test_time_outs_are_retried_where_the_configuration_says_so_itself(job: Batch, far: Far, open_client: Any) -> None:
+    """The library's default, on, is not asking for it."""
+    import threading
+
+    over = threading.Event()
+
+    def late() -> Any:
+        over.wait(20)
+        return completion("late")
+
+    text = 'providers: {a: {type: openai, api_key: k, base_url: "<openai>", models: [m]%s}}\ndefaults: {retry_base: 0}'
+    try:
+        far.script("slow", late)
+        job.lines("slow")
+        job.run(client=open_client(text % ", retry_timeouts: true"), timeout=0.3)
+        assert (far.asked, job.told()) == (["slow", "slow"], ["echo slow"])
+        assert job.records()[0].get("possibly_billed") is None
+    finally:
+        over.set()
+
+
+def test_a_changed_line_is_asked_anew(job: Batch, far: Far) -> None:
+    """It is said; the answer that it had is kept beside the output."""
+    job.lines("p", "q", "r")
+    job.run()
+    job.lines("p", "other", "r")
+    summary = job.run()
+    assert (summary.changed, summary.sent, summary.replaced) == (1, 1, 1)
+    assert job.told() == ["echo p", "echo other", "echo r"]
+    assert far.asked == ["p", "q", "r", "other"]
+    (kept,) = job.records(job.output.with_name("out.jsonl.replaced"))
+    assert kept["response"]["text"] == "echo q"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("pqrs", "xpqrs"),
+        ("pqrs", "pqxyrs"),
+        ("pqrs", "qrs"),
+        ("pqrs", "ps"),
+        ("pqrs", "srqp"),
+        ("ppqq", "qqpp"),
+        ("pqrs", "p"),
+        ("pp", "ppp"),
+    ],
+)
+@pytest.mark.parametrize("finished", [True, False])
+def test_lines_that_only_moved_keep_their_answers(job: Batch, far: Far, before: str, after: str, finished: bool) -> None:
+    """An inserted line costs one request, a deleted one none; equal lines are answered once each."""
+    job.lines(*before)
+    job.run()
+    if not finished:  # as after a kill just before the end
+        make_unfinished(job)
+    job.lines(*after)
+    new = len(after) - sum(min(before.count(letter), after.count(letter)) for letter in set(after))
+    summary = job.run()
+    assert summary.sent == new
+    assert job.told() == [f"echo {letter}" for letter in after]
+    assert [record["index"] for record in job.records()] == list(range(len(after)))
+    assert len(far.asked) == len(before) + new
+    assert job.run().sent == 0
+
+
+def make_unfinished(job: Batch) -> None:
+    """The state after a kill between the last answer and the ordered output: the journal is all there is."""
+    from llm_sync.batch import outcomes
+    from llm_sync.batch.journal import Journal
+
+    journal = Journal(str(job.part))
+    journal.note({"run": {}})
+    for record in job.records():
+        content = json.dumps(record).encode()
+        head = outcomes.head_of_record(content)
+        assert head is not None
+        journal.add(outcomes.journal_line(head, record))
+    journal.close()
+    job.output.unlink()
+
+
+def test_a_moved_answer_survives_a_kill_after_its_place_was_taken(job: Batch, far: Far) -> None:
+    """The journal then holds two outcomes for one place, of different lines; neither is asked for again."""
+    job.lines(*"pqrs")
+    job.run()
+    make_unfinished(job)
+    job.lines(*"xpqrsy")
+    hold(far, "y")
+    job.run()
+    make_unfinished(job)
+    job.lines(*"xpqrsy")
+    job.run()
+    assert (job.told(), sorted(set(far.asked))) == ([f"echo {letter}" for letter in "xpqrsy"], sorted("xpqrsy"))
+    assert all(far.asked.count(letter) == 1 for letter in "xpqrs")
+
+
+def test_another_input_is_refused(job: Batch, far: Far) -> None:
+    """Not one line of it was answered here: it is more likely the wrong output than an edit of all."""
+    job.lines(*(f"p{number}" for number in range(12)))
+    job.run()
+    job.lines(*(f"q{number}" for number in range(12)))
+    with pytest.raises(InvalidRequestError, match="12 answers, and none of them"):
+        job.run()
+    assert len(far.asked) == 12
+    assert job.run(restart=True).sent == 12
+
+
+def test_a_file_that_is_no_output_is_not_touched(job: Batch, far: Far) -> None:
+    """Whoever mistypes -o keeps the file."""
+    job.lines("p")
+    job.output.write_text("my thesis\n")
+    with pytest.raises(LLMConnectorError, match="is no output of a batch"):
+        job.run()
+    assert (job.output.read_text(), far.asked) == ("my thesis\n", [])
+    job.part.write_text("my other thesis, which is longer than a journal's first line is\n")
+    job.output.unlink()
+    with pytest.raises(LLMConnectorError, match="is no journal of a batch"):
+        job.run()
+    assert (job.part.read_text()[:2], far.asked) == ("my", [])
+
+
+def test_changed_settings_are_noticed(job: Batch, far: Far) -> None:
+    """Answers of two temperatures are not mixed unless that is asked for; what changed is said."""
+    job.lines("p", "q")
+    hold(far, "q")
+    job.run(fields={"temperature": 0.2})
+    make_unfinished(job)
+    with pytest.raises(ConfigurationError, match="1 answers were given under other settings"):
+        job.run(fields={"temperature": 0.9})
+    assert far.asked.count("p") == 1
+    summary = job.run(fields={"temperature": 0.9}, allow_changed_settings=True)
+    assert (summary.sent, job.told()) == (1, ["echo p", "echo q"])
+
+
+def test_the_settings_that_changed_are_named(job: Batch, far: Far, open_client: Any) -> None:
+    """The journal knows what they were; the configuration's count like the run's."""
+    text = 'providers: {a: {type: openai, api_key: k, base_url: "<openai>", models: [m], temperature: %s}}'
+    job.lines(*(f"p{number}" for number in range(40)))
+    interrupted(job, after=1, client=open_client(text % 0.2), fields={"seed": 7})
+    with pytest.raises(ConfigurationError, match=r"seed was 7 and is unset, temperature was 0.2 and is 0.9"):
+        job.run(client=open_client(text % 0.9))
+    job.run(client=open_client(text % 0.2), fields={"seed": 7})
+
+
+def test_where_and_how_it_is_sent_are_no_settings(job: Batch, far: Far, open_client: Any) -> None:
+    """Another address, more time, more workers: the answers are as good."""
+    job.lines("p", "q")
+    hold(far, "q")
+    job.run()
+    client = open_client(
+        'providers: {a: {type: openai, api_key: other, base_url: "<openai>/", models: [m], concurrency: 5, timeout: 7}}'
+    )
+    assert job.run(client=client, max_retries=5, timeout=30).sent == 1
+
+
+def test_answers_of_other_models_are_not_thrown_away(job: Batch, far: Far) -> None:
+    """They are paid for: the run says so instead of replacing them."""
+    job.lines("p", "q")
+    job.run(models=["a/m", "b/m2"])
+    for options in ({"models": ["a/m"]}, {"models": ["a/n"]}, {}, {"limit": 1, "models": ["a/m", "b/m2"]}):
+        with pytest.raises(InvalidRequestError, match="would lose them"):
+            job.run(**options)
+    job.lines({"prompt": "p"}, {"prompt": "q"})
+    assert len(far.asked) == 4
+
+
+def test_the_models_of_a_run_may_grow(job: Batch, far: Far) -> None:
+    """What is there is kept, whatever its place among the models."""
+    job.lines("p", "q")
+    job.run(models=["a/m"])
+    summary = job.run(models=["b/m2", "a/m"])
+    assert (summary.sent, len(far.asked)) == (2, 4)
+    assert [record["model"] for record in job.records()] == ["m2", "m", "m2", "m"]
+
+
+def test_restarting_asks_all_anew_and_keeps_the_old_journal(job: Batch, far: Far) -> None:
+    """Even then nothing that was paid for is deleted before its successor is there."""
+    job.lines(*(f"p{number}" for number in range(30)))
+    interrupted(job, after=1)
+    done = len(far.asked)
+    assert job.run(restart=True).sent == 30
+    assert len(far.asked) == done + 30
+    old = job.part.with_name("out.jsonl.part.old").read_text()
+    assert old.count('{"done"') == done
+
+
+def test_bad_lines_are_told_by_number_and_nothing_is_sent(job: Batch, far: Far) -> None:
+    """All of them at once, in the input's own numbers."""
+    job.input.write_bytes(
+        b'{"prompt": "p", "model": "a/m"}\n\n{"prompt": \n{"prompt": "p", "model": "nobody/x"}\n{"promt": "p"}\n'
+        b'["p"]\n{"prompt": "p\xff"}\n{"prompt": NaN}\n{"prompt": "  ", "model": "a/m"}\n'
+        b'{"prompt": "p", "model": "m", "temperature": 9}\n'
+    )
+    with pytest.raises(InvalidRequestError) as caught:
+        job.run()
+    text = str(caught.value)
+    assert text.startswith("8 lines of ")
+    for number, what in enumerate(
+        ["no JSON", "nobody", "Did you mean prompt", "a list", "not UTF-8", "NaN", "empty", "range"], 3
+    ):
+        (line,) = [line for line in text.splitlines() if line.startswith(f"  line {number}:")]
+        assert what in line
+    assert far.asked == []
+    assert not job.part.exists()
+
+
+def test_skipped_lines_are_failures_in_their_place(job: Batch, far: Far, caplog: Any) -> None:
+    """Each is told; a later run leaves them, until they are mended."""
+    job.lines("p", {"promt": "q", "id": "x"}, "r")
+    with caplog.at_level(logging.WARNING, "llm_sync"):
+        summary = job.run(skip_bad_lines=True)
+    assert "line 2 of" in caplog.text
+    assert (summary.skipped, summary.sent, summary.failed) == (1, 2, 1)
+    assert job.told() == ["echo p", "InvalidRequestError", "echo r"]
+    assert [(record["index"], record["id"], record["provider"]) for record in job.records()][1] == (1, "x", None)
+    assert job.run().sent == 0
+    job.lines("p", "q", "r")
+    assert job.run().sent == 1
+    assert (job.told(), far.asked) == (["echo p", "echo q", "echo r"], ["p", "r", "q"])
+
+
+def test_more_than_twenty_bad_lines_are_counted(job: Batch) -> None:
+    """A file of the wrong kind does not fill the screen, nor the memory."""
+    job.lines(*[{"x": 1}] * 50)
+    with pytest.raises(InvalidRequestError, match=r"50 lines of [^:]+ cannot be sent(.|\n)*and 30 more"):
+        job.run()

@@ -1,0 +1,408 @@
+"""configs, show, validate, completion and the bare command: what can be said without asking a provider, and --online."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from llm_sync.simulator import Response, Simulator
+
+Run = Callable[..., Any]
+
+GOOD = """\
+defaults:
+  model: openai/m
+  timeout: 30
+  max_tokens: 100
+providers:
+  openai:
+    api_key: ${LISTING_KEY}
+    default_params: {temperature: 0.5}
+    headers: {X-Team: search, X-Api-Token: "${LISTING_TOKEN}", X-Secret: sk-literal-marker}
+    models: [m, {name: n, max_tokens: 5, provider_specific: {user: u, api_key: sk-inner-marker}}]
+  "my provider":
+    type: openai
+    base_url: ${LISTING_URL:-http://localhost:1/v1}
+    proxy: http://me:sk-proxy-marker@proxy.example.com:3128
+    api_key: sk-plain-marker
+  anthropic: {}
+"""
+BAD = "defaults: {temperature: 3}\nproviders:\n  openai: {modles: [m]}\n"
+STREAMING = "providers:\n  openai:\n    stream: true\n    models: [m]\n"
+MARKERS = ("sk-literal-marker", "sk-inner-marker", "sk-proxy-marker", "sk-plain-marker", "sk-env-marker")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a good configuration, a bad one and one that asks for streaming; the one folder there is."""
+    for name in [name for name in os.environ if name.startswith("LLM_SYNC_CONFIG") or name.endswith("_API_KEY")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LISTING_KEY", "sk-env-marker")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    made = tmp_path / "config" / "llms"
+    made.mkdir(parents=True)
+    (made / "default-llms.yaml").write_text(GOOD)
+    (made / "bad.yaml").write_text(BAD)
+    (made / "streams.yml").write_text(STREAMING)
+    (made / "notes.txt").write_text("no configuration")
+    return made
+
+
+# configs -----------------------------------------------------------------------------------------------------------
+
+
+def test_configs_lists_the_good_and_the_bad(llm: Run, folder: Path) -> None:
+    """By folder: which is used when none is named, providers and models, mistakes, streaming warnings with their place."""
+    ran = llm("configs")
+    assert (ran.status, ran.err) == (0, "")
+    warning = (
+        "streaming switches are left out, as llm-sync answers in one piece: config/llms/streams.yml:3: providers.openai: stream"
+    )
+    assert ran.out.splitlines() == [
+        "config/llms:",
+        "  bad: 2 problems, see 'llm-sync validate bad'",
+        "  default-llms  (used when none is named)",
+        "    openai: m, n",
+        "    my provider (openai): any model",
+        "    anthropic: any model",
+        "  streams",
+        "    openai: m",
+        f"    warning: {warning}",
+    ]
+
+
+def test_the_flag_is_the_command(llm: Run, folder: Path) -> None:
+    """--list-llm-configs, with the options of configs, and beside no other command."""
+    assert llm("--list-llm-configs") == llm("configs")
+    assert llm("--list-llm-configs", "--json") == llm("configs", "--json")
+    assert llm("--list-llm-configs", "models").status == 2
+
+
+def test_configs_as_json(llm: Run, folder: Path) -> None:
+    """One object a file, with all that is wrong."""
+    bad, good, streams = (json.loads(line) for line in llm("configs", "--json").out.splitlines())
+    assert [each["name"] for each in (bad, good, streams)] == ["bad", "default-llms", "streams"]
+    assert (bad["valid"], bad["file"], len(bad["problems"])) == (False, "config/llms/bad.yaml", 2)
+    assert bad["problems"][1] == {
+        "file": "config/llms/bad.yaml",
+        "line": 3,
+        "field": "providers.openai.modles",
+        "message": "unknown key",
+        "hint": bad["problems"][1]["hint"],
+    }
+    assert good["providers"]["openai"] == {"type": "openai", "models": ["m", "n"]}
+    assert (good["default"], bad["default"]) == (True, False)
+    assert len(streams["warnings"]) == 1
+
+
+def test_the_variable_names_the_default(llm: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """$LLM_SYNC_CONFIG, a name or a path, is what is used when none is named."""
+    for value in ("streams", "config/llms/streams.yml", str(folder / "streams.yml")):
+        monkeypatch.setenv("LLM_SYNC_CONFIG", value)
+        found = [each["name"] for each in map(json.loads, llm("configs", "--json").out.splitlines()) if each["default"]]
+        assert found == (["streams"] if not os.path.isabs(value) else [])
+
+
+def test_one_of_the_same_name_is_hidden(llm: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The first folder's is used; the other one is listed with its path."""
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "streams.yaml").write_text(GOOD)
+    monkeypatch.setenv("LLM_SYNC_CONFIG_DIR", str(tmp_path / "first"))
+    lines = llm("configs").out.splitlines()
+    assert lines[0] == f"{tmp_path}/first:"
+    assert "  streams.yml  (hidden by one of its name above)" in lines
+
+
+def test_control_characters_of_a_file_are_shown(llm: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """YAML can write an escape in a name, too; it is refused, and told without being obeyed."""
+    (folder / "default-llms.yaml").write_text('providers: {openai: {models: ["a\\e[31mb"]}}')
+    ran = llm("validate", "default-llms")
+    assert ran.status == 3
+    assert "control character" in ran.out
+    assert "\x1b" not in ran.out
+
+
+# show --------------------------------------------------------------------------------------------------------------
+
+
+def test_show_tells_values_and_where_they_come_from(llm: Run, folder: Path) -> None:
+    """The file's line, the level it stands on, the default, the dialect; YAML all the same."""
+    ran = llm("show")
+    assert ran.status == 0
+    lines = ran.out.splitlines()
+    for line in (
+        '  model: "openai/m"  # defaults, line 2',
+        "  strict: false  # default",
+        '    type: "openai"  # the entry\'s name',
+        "    timeout: 30  # defaults, line 3",
+        "    deadline: 600.0  # default",
+        "    temperature: 0.5  # default_params, line 8",
+        '    base_url: "https://api.openai.com/v1"  # of type openai',
+        '    base_url: "http://localhost:1/v1"  # line 13',
+        '      - name: "n"  # line 10',
+        "        max_tokens: 5  # line 10",
+        '        provider_specific.user: "u"  # line 10',
+        "    models: []  # any: none is listed",
+        '    api_key: "${ANTHROPIC_API_KEY}"  # the usual one',
+    ):
+        assert line in lines, line
+    document = yaml.safe_load(ran.out)
+    assert list(document["providers"]) == ["openai", "my provider", "anthropic"]
+
+
+def test_show_hides_what_is_secret(llm: Run, folder: Path) -> None:
+    """Keys, credentials in headers, a proxy's password, parameters whose name tells; references are shown as such."""
+    for more in ([], ["--json"]):
+        out = llm("show", *more).out
+        assert [marker for marker in MARKERS if marker in out] == []
+        assert "***" in out
+        assert "${LISTING_KEY}" in out
+        assert "proxy.example.com" in out
+
+
+def test_show_tells_which_variables_are_set(llm: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set, missing, or missing with a default, and what needs each; never the value."""
+    told = [line for line in llm("show").out.splitlines() if line.startswith("#   ")]
+    assert told == [
+        "#   LISTING_TOKEN: missing (providers.openai.headers.X-Api-Token)",
+        "#   LISTING_URL: missing, its default counts (providers.my provider.base_url)",
+        "#   LISTING_KEY: set (providers.openai.api_key)",
+        "#   ANTHROPIC_API_KEY: missing (providers.anthropic.api_key)",
+    ]
+
+
+def test_show_as_json(llm: Run, folder: Path) -> None:
+    """One object: each value with its field and line."""
+    document = json.loads(llm("show", "default-llms", "--json").out)
+    assert document["defaults"]["model"] == {"value": "openai/m", "field": "defaults.model", "line": 2}
+    openai = document["providers"]["openai"]
+    assert openai["values"]["timeout"] == {"value": 30, "field": "defaults.timeout", "line": 3}
+    assert openai["values"]["deadline"] == {"value": 600.0, "field": None, "line": None}
+    assert openai["models"][1]["max_tokens"] == {"value": 5, "field": "providers.openai.models[1].max_tokens", "line": 10}
+    assert document["variables"][0]["set"] is False
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("bad", "2 problems"), ("streems", "Did you mean streams?"), ("./no.yaml", "no such file")]
+)
+def test_show_of_what_cannot_be_shown(llm: Run, folder: Path, name: str, said: str) -> None:
+    """Status 3 and all that is wrong."""
+    ran = llm("show", name)
+    assert (ran.status, ran.out) == (3, "")
+    assert said in ran.err
+
+
+def test_every_example_can_be_shown(llm: Run, folder: Path) -> None:
+    """Google Cloud, Azure, key commands: each has values of its own."""
+    from llm_sync.config import places
+
+    for path in sorted(places.examples().glob("*.yaml")):  # type: ignore[union-attr]
+        ran = llm("show", str(path))
+        assert ran.status == 0, ran.err
+        assert yaml.safe_load(ran.out)["providers"]
+
+
+# validate ----------------------------------------------------------------------------------------------------------
+
+
+def test_validate_tells_all_problems_of_all_files(llm: Run, folder: Path) -> None:
+    """On standard output, one a line; status 3."""
+    ran = llm("validate")
+    assert (ran.status, ran.err.count("\n")) == (3, 0)
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("config/llms/bad.yaml:1: defaults.temperature: ")
+    assert lines[1].startswith("config/llms/bad.yaml:3: providers.openai.modles: unknown key (did you mean models?")
+    assert any("LISTING_TOKEN is not set" in line for line in lines)
+    assert any(": providers.anthropic: the environment variable ANTHROPIC_API_KEY is not set" in line for line in lines)
+    assert any(line.startswith("warning: streaming switches are left out") for line in lines)
+    assert [marker for marker in MARKERS if marker in ran.out] == []
+
+
+def test_validate_without_the_environment(llm: Run, folder: Path) -> None:
+    """--no-env: the files alone; a good one says so."""
+    ran = llm("validate", "--no-env", "default-llms")
+    assert ran == (0, "config/llms/default-llms.yaml: valid (3 providers, 2 models listed)\n", "")
+    assert llm("validate", "--no-env", "default-llms", "config/llms/bad.yaml").status == 3
+
+
+def test_validate_as_json(llm: Run, folder: Path) -> None:
+    """One object a configuration."""
+    ran = llm("validate", "--json", "--no-env", "bad", "default-llms", "nowhere")
+    bad, good, nowhere = (json.loads(line) for line in ran.out.splitlines())
+    assert ran.status == 3
+    assert (bad["valid"], len(bad["problems"]), good["valid"], good["problems"]) == (False, 2, True, [])
+    assert "no configuration named 'nowhere'" in nowhere["problems"][0]["message"]
+
+
+def test_validate_does_not_load_the_network(folder: Path, environment: Callable[..., dict[str, str]]) -> None:
+    """A file of four providers is checked, keys and all, without importing requests."""
+    text = (
+        "providers:\n"
+        "  openai: {api_key: '${LISTING_KEY}', models: [m]}\n"
+        "  anthropic: {api_key: '${LISTING_KEY}'}\n"
+        "  gemini: {api_key: '${LISTING_KEY}'}\n"
+        "  openrouter: {api_key: '${LISTING_KEY}'}\n"
+        "  local: {type: openai, base_url: 'http://localhost:1/v1'}\n"
+    )
+    (folder / "four.yaml").write_text(text)
+    code = (
+        "import sys; from llm_sync.cli import main\n"
+        "for command in ('validate', 'show'):\n"
+        "    assert main([command, 'four']) == 0\n"
+        "assert main(['configs']) == 0\n"
+        "print(*{'requests', 'urllib3', 'tenacity', 'rich'} & set(sys.modules), file=sys.stderr)"
+    )
+    env = environment(LISTING_KEY="sk-env-marker", HOME=os.environ["HOME"])
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, ""), done.stderr
+
+
+@pytest.fixture
+def online(folder: Path, provider: Simulator) -> Path:
+    """default-llms is a configuration of one provider that serves m and x, and is to serve m and n."""
+    url = provider.url("openai")
+    (folder / "default-llms.yaml").write_text(
+        f"providers: {{openai: {{api_key: '${{LISTING_KEY}}', base_url: '{url}', models: [m, n], max_retries: 0}}}}"
+    )
+    return folder
+
+
+def test_validate_online_asks_for_the_models(llm: Run, online: Path, script: Any) -> None:
+    """Unknown models are told before a paid run: status 7."""
+    script.listings = [
+        Response(200, {"object": "list", "data": [{"id": "m", "object": "model"}, {"id": "x", "object": "model"}]})
+    ]
+    ran = llm("validate", "--online", "default-llms")
+    assert ran.status == 7
+    assert ran.out.splitlines()[1:] == [
+        "  openai: answers, 2 models",
+        "  openai: n is configured, but the provider does not list it",
+    ]
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, 4), (503, 6)])
+def test_validate_online_tells_keys_and_dead_servers(llm: Run, online: Path, script: Any, status: int, code: int) -> None:
+    """The provider's error, and its status."""
+    script.listings = [Response(status, {"error": {"message": "it fails", "type": "error", "code": None}})]
+    ran = llm("validate", "--online", "--json", "default-llms")
+    assert ran.status == code
+    record = json.loads(ran.out)
+    assert (record["valid"], record["online"]["openai"]["error"]["status"]) == (True, status)
+
+
+def test_no_request_is_made_offline(llm: Run, online: Path, provider: Simulator) -> None:
+    """Without --online nobody is asked."""
+    assert llm("validate", "default-llms").status == 0
+    assert provider.requests == []
+
+
+# models ------------------------------------------------------------------------------------------------------------
+
+
+def test_models_grep(llm: Run, config: str, script: Any) -> None:
+    """A regular expression for provider/model, in any case; groups without a match are left out."""
+    listing = Response(200, {"object": "list", "data": [{"id": id_, "object": "model"} for id_ in ("m", "GPT-x", "gpt-y")]})
+    script.listings = [listing] * 6
+    assert llm("models", "--config", config, "--grep", "^first/gpt-[xy]$") == (0, "first:\n  GPT-x\n  gpt-y\n", "")
+    assert llm("models", "--config", config, "--grep", "zzz") == (0, "", "llm-sync: no model matches 'zzz'\n")
+    ran = llm("models", "--config", config, "--json", "--grep", "gpt-x")
+    assert [json.loads(line)["models"] for line in ran.out.splitlines()] == [["GPT-x"], ["GPT-x"]]
+    assert llm("models", "--config", config, "--grep", "(").status == 2
+
+
+# The bare command, completions and versions -------------------------------------------------------------------------
+
+
+def test_bare_without_a_configuration(llm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Three things to do next; the first makes a configuration."""
+    shutil.rmtree(folder)
+    ran = llm()
+    assert (ran.status, ran.out) == (2, "")
+    steps = [line for line in ran.err.splitlines() if line.startswith(("  1. ", "  2. ", "  3. "))]
+    assert steps == [
+        f"  1. llm-sync init {tmp_path}/home/.config/llm-sync",
+        "  2. export OPENAI_API_KEY=…",
+        '  3. llm-sync generate "Say hello"',
+    ]
+
+
+def test_bare_with_a_configuration(llm: Run, folder: Path) -> None:
+    """Three others."""
+    err = llm().err
+    assert all(f"  {number}. llm-sync {command}" in err for number, command in enumerate(("configs", "validate", "generate"), 1))
+
+
+def test_a_command_offers_a_configuration_to_a_terminal(
+    llm: Run, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who says yes has one, and the command goes on with it."""
+    import io
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shutil.rmtree(folder)
+    monkeypatch.setattr(type(sys.stderr), "isatty", lambda self: True)
+    ran = llm("configs", stdin=Terminal("y\n"))
+    assert ran.status == 0
+    assert "  default-llms  (used when none is named)" in ran.out.splitlines()
+    assert (tmp_path / "home/.config/llm-sync/default-llms.yaml").exists()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completions_know_every_command_and_option(llm: Run, shell: str, installed_completions: None) -> None:
+    """What the parser has, the shell offers; the script is one its shell takes."""
+    from llm_sync.cli.parser import COMMANDS, build_parser
+
+    ran = llm("completion", shell)
+    assert ran.status == 0
+    assert all(name in ran.out for name in COMMANDS)
+    names = {name for action in build_parser().all_actions() for name in action.option_strings if name.startswith("--")}
+    assert [name for name in names if name not in ran.out and f"-l {name[2:]}" not in ran.out and name[2:] not in ran.out] == []
+    if shutil.which(shell):
+        done = subprocess.run([shell, "-n"], input=ran.out, capture_output=True, text=True, timeout=20, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_bash_completes(llm: Run, installed_completions: None) -> None:
+    """A command after two letters, an option of it after three."""
+    if not shutil.which("bash"):
+        pytest.skip("there is no bash here")
+    script = llm("completion", "bash").out
+    ask = "\nCOMP_WORDS=(llm-sync {words}); COMP_CWORD={last}; _shtab_llm_sync; echo ${{COMPREPLY[@]}}"
+    for words, expected in (("gene", "generate"), ("generate --schem", "--schema"), ("validate --onl", "--online")):
+        text = script + ask.format(words=words, last=len(words.split()))
+        done = subprocess.run(["bash"], input=text, capture_output=True, text=True, timeout=20, check=False)
+        assert done.stdout.split() == [expected], done.stderr
+
+
+@pytest.fixture
+def installed_completions() -> None:
+    """They are made when the package is built."""
+    from llm_sync import cli
+
+    if not (Path(cli.__file__).parent / "completions").is_dir():
+        pytest.skip("the package is not installed: run make test")
+
+
+def test_versions_of_the_parts(llm: Run) -> None:
+    """--version alone is one line; with -v, on either side, the parts too."""
+    from llm_sync import __version__
+
+    assert llm("--version") == (0, f"llm-sync {__version__}\n", "")
+    lines = llm("-v", "--version").out.splitlines()
+    assert lines[0] == f"llm-sync {__version__}"
+    assert lines[1].startswith("Python 3.")
+    assert llm("--version", "-v").out.splitlines() == lines

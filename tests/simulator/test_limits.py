@@ -1,0 +1,206 @@
+"""Rate limits that are kept: buckets that fill, how many at once, and what headers say of them."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from llm_sync.simulator import Simulator
+from llm_sync.simulator.behaviour import limits
+from llm_sync.simulator.behaviour.limits import RateLimit
+
+
+class Clock:
+    """A clock that is moved by hand."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def limited(**settings):
+    """A simulator that keeps to a limit."""
+    return Simulator(script={"rules": [{"rate_limit": settings}]})
+
+
+def test_a_bucket_fills_evenly():
+    """A burst at once, then one a second at 60 a minute; what was saved up is no more than the burst."""
+    clock = Clock()
+    limit = RateLimit({"requests_per_minute": 60, "burst": 3}, clock)
+    assert [limit.enter("a") for _ in range(3)] == [None] * 3
+    exceeded = limit.enter("a")
+    assert exceeded is not None
+    assert exceeded.wait == pytest.approx(1)
+    assert (exceeded.standing.limit, exceeded.standing.remaining, exceeded.requested) == (60, 0, 1)
+    clock.now += 1
+    assert limit.enter("a") is None
+    assert limit.enter("a") is not None
+    assert limit.enter("b") is None
+    clock.now += 3600
+    assert [limit.enter("a") is None for _ in range(4)] == [True, True, True, False]
+
+
+def test_waiting_as_long_as_was_said_is_enough():
+    """To the millisecond that is told."""
+    clock = Clock()
+    limit = RateLimit({"requests_per_minute": 7, "burst": 1}, clock)
+    for _ in range(50):
+        assert limit.enter("a") is None
+        exceeded = limit.enter("a")
+        clock.now += exceeded.wait + 1e-9
+
+
+def test_tokens_are_taken_as_they_are_billed():
+    """A request larger than the bucket never passes, and is told so."""
+    clock = Clock()
+    limit = RateLimit({"tokens_per_minute": 600}, clock)
+    assert limit.enter("a") is None
+    assert limit.spend("a", 500) is None
+    exceeded = limit.spend("a", 200)
+    assert exceeded.wait == pytest.approx(10)
+    assert exceeded.standing.kind == "tokens"
+    assert limit.spend("a", 601).wait is None
+
+
+def test_concurrency_is_what_is_in_flight():
+    """Who leaves makes room."""
+    limit = RateLimit({"concurrency": 1})
+    assert limit.enter("a") is None
+    assert limit.enter("a").wait == 1.0
+    assert limit.enter("b") is None
+    limit.leave("a")
+    assert limit.enter("a") is None
+    limit.leave("never came")
+    assert limit.enter("never came") is None
+
+
+def test_names_are_bounded(monkeypatch):
+    """Models and keys are the client's to make up; those with requests in flight are kept."""
+    monkeypatch.setattr(limits, "_MOST_ACCOUNTS", 3)
+    limit = RateLimit({"concurrency": 1})
+    limit.enter("busy")
+    for n in range(10):
+        limit.enter(str(n))
+        limit.leave(str(n))
+    assert len(limit._accounts) <= 4
+    assert limit.enter("busy") is not None
+
+
+def test_the_limit_says_how_it_stands(connect):
+    """On every answer that passed, in the headers of the dialect that has such."""
+    with limited(requests_per_minute=60, burst=10) as simulator:
+        wire = connect(simulator)
+        for left in (9, 8):
+            headers = wire.prompt("openai").headers
+            assert (headers["x-ratelimit-limit-requests"], headers["x-ratelimit-remaining-requests"]) == ("60", str(left))
+            assert headers["x-ratelimit-reset-requests"].endswith("s")
+        headers = wire.prompt("anthropic").headers
+        assert headers["anthropic-ratelimit-requests-remaining"] == "9"
+        assert headers["anthropic-ratelimit-requests-reset"].endswith("Z")
+        assert wire.prompt("openrouter").headers["x-ratelimit-remaining"] == "9"
+        assert not any("ratelimit" in name for name in wire.prompt("gemini").headers)
+        (first, *_) = simulator.requests
+        assert (first.outcome, first.rules) == ("ok", ("rate_limit",))
+
+
+def test_over_the_limit_is_the_dialects_429(connect, dialect):
+    """With its hint, and nothing billed."""
+    with limited(requests_per_minute=1, burst=1) as simulator:
+        wire = connect(simulator)
+        assert wire.prompt(dialect).status == 200
+        got = wire.prompt(dialect)
+        assert got.status == 429
+        if dialect.startswith("openai"):
+            assert "on requests per min (RPM): Limit 1, Used 1, Requested 1. Please try again in " in got.body["error"]["message"]
+            assert (got.body["error"]["type"], got.body["error"]["code"]) == ("requests", "rate_limit_exceeded")
+            assert got.headers["x-ratelimit-remaining-requests"] == "0"
+        elif dialect == "anthropic":
+            assert 55 < float(got.headers["retry-after"]) <= 60
+        elif dialect == "gemini":
+            delay = next(detail["retryDelay"] for detail in got.body["error"]["details"] if "retryDelay" in detail)
+            assert 55 <= int(delay.rstrip("s")) <= 60
+        else:
+            assert got.headers["x-ratelimit-remaining"] == "0"
+        assert [(record.outcome, record.billed) for record in simulator.requests] == [("ok", True), ("rate_limit", False)]
+
+
+def test_tokens_over_the_limit(connect):
+    """What one request is too large for is said to be so, without a hint."""
+    with limited(tokens_per_minute=200) as simulator:
+        wire = connect(simulator)
+        got = [wire.prompt("openai", limit=limit) for limit in [20] * 12][-1]
+        assert got.status == 429
+        assert "tokens per min (TPM)" in got.body["error"]["message"]
+        assert got.headers["x-ratelimit-reset-tokens"]
+    with limited(tokens_per_minute=5) as simulator:
+        got = connect(simulator).prompt("openai")
+        assert got.body["error"]["message"].startswith(
+            "Request too large for gpt-4o-mini on tokens per min (TPM): Limit 5, Used "
+        )
+        assert "try again" not in got.body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("per", "statuses"), [("provider", [429, 429, 200]), ("model", [429, 200, 200]), ("all", [429, 429, 429])]
+)
+def test_what_is_limited_together(connect, per, statuses):
+    """A provider, a model, or everything the rule takes."""
+    with limited(requests_per_minute=1, burst=1, per=per) as simulator:
+        wire = connect(simulator)
+        wire.prompt("openai")
+        got = [wire.prompt("openai"), wire.prompt("openai-responses", model="gpt-4o"), wire.prompt("gemini")]
+        assert [each.status for each in got] == statuses
+
+
+def test_keys_can_be_limited_apart(connect, shapes):
+    """As providers limit organizations."""
+    with limited(requests_per_minute=1, burst=1, per="key") as simulator:
+        wire = connect(simulator)
+        ask = [wire.ask("openai", shapes.question("openai"), headers={"Authorization": f"Bearer {key}"}) for key in "aab"]
+        assert [got.status for got in ask] == [200, 429, 200]
+
+
+def test_one_at_a_time(connect):
+    """The second is refused while the first is answered, and passes after; with the script's own hint."""
+    with limited(concurrency=1, hint="seconds", retry_after=7) as simulator, simulator.hold(lambda r: False):
+        rules = simulator._script.rules
+        entered, go = threading.Event(), threading.Event()
+        limit = rules[0].action.limit
+        enter = limit.enter
+
+        def wait(name):
+            refused = enter(name)
+            if refused is None and not entered.is_set():
+                entered.set()
+                go.wait(10)
+            return refused
+
+        limit.enter = wait
+        first = []
+        thread = threading.Thread(target=lambda: first.append(connect(simulator).prompt("openai")))
+        thread.start()
+        assert entered.wait(10)
+        got = connect(simulator).prompt("openai")
+        assert (got.status, got.headers["retry-after"]) == (429, "7")
+        go.set()
+        thread.join(10)
+        assert first[0].status == 200
+        assert connect(simulator).prompt("openai").status == 200
+
+
+def test_a_slow_delivery_holds_its_place(connect):
+    """A request is over when its last byte is sent."""
+    script = {"rules": [{"rate_limit": {"concurrency": 1}, "continue": True}, {"when": {"prompt": "slow"}, "silence": "headers"}]}
+    with Simulator(script=script) as simulator:
+        slow = connect(simulator)
+        body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "slow"}]})
+        slow.connection.request("POST", "/v1/chat/completions", body, {"Authorization": "Bearer k"})
+        assert slow.connection.getresponse().status == 200  # its body never comes
+        assert connect(simulator).prompt("openai").status == 429
+        slow.connection.close()
+        simulator.wait_for_requests(2, ended=True)
+        simulator.wait_for_connections(1)
+        assert connect(simulator).prompt("openai").status == 200

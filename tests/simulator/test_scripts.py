@@ -1,0 +1,195 @@
+"""Behaviour scripts as they are read: the shipped ones, and everything that can be wrong with one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from llm_sync.cli.options import simulate
+from llm_sync.errors import ConfigurationError
+from llm_sync.simulator import Simulator
+from llm_sync.simulator.behaviour import load_script, shipped
+from llm_sync.simulator.behaviour.document import MOST_BYTES
+from llm_sync.simulator.behaviour.schema import ACTIONS
+
+RULE = "rules:\n  - {error: overloaded}\n"
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{name}: &{name} [{','.join(['*' + before] * 10)}]\n" for before, name in zip("abcdefg", "bcdefgh", strict=True)
+)
+DEEP = "a: &a [x]\n" + "".join(f"k{n}: &k{n} [*{'a' if not n else f'k{n - 1}'}]\n" for n in range(60))
+
+
+def told(content: str | bytes, tmp_path: Path) -> list[str]:
+    """The problems of a script with this content, without the file's name."""
+    path = tmp_path / "s.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ConfigurationError, match="cannot be used") as caught:
+        load_script(path)
+    return [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems]
+
+
+def rule(text: str) -> str:
+    """A script of one rule, which stands in line 2."""
+    return f"rules:\n  - {{{text}}}\n"
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_scripts_load_and_say_what_they_are(name):
+    """Each by its name alone, with a description."""
+    script = load_script(name)
+    assert script.description
+    assert script.rules
+
+
+def test_the_four_are_there_and_named_in_the_help():
+    """What the help names is what there is."""
+    assert shipped() == ["bad-day", "calm", "hostile", "rate-limited"]
+    listed = re.search(r"come along: ([\w, -]+)\.", re.sub(r"\s+", " ", simulate._EXAMPLES))
+    assert listed
+    assert sorted(listed[1].split(", ")) == shipped()
+
+
+def test_hostile_does_everything():
+    """Every action that is a fault, not a delay or a limit."""
+    assert {rule.action.name for rule in load_script("hostile").rules} == set(ACTIONS) - {"latency", "rate_limit"}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (rule("eror: auth"), "2: rules[0].eror: unknown key (did you mean error?)"),
+        (rule("when: {prompt: '('}, empty: true"), "2: rules[0].when.prompt: is no regular expression: missing ), unterminated"),
+        (rule("when: {probability: 2}, empty: true"), "2: rules[0].when.probability: expected a number over 0, at most 1, fou"),
+        (rule("when: {probability: 0}, empty: true"), "expected a number over 0, at most 1, found 0"),
+        (rule("when: {probability: .nan}, empty: true"), "expected a number over 0, at most 1, found nan"),
+        (rule("when: {share: -1}, empty: true"), "expected a number over 0, at most 1, found -1"),
+        (rule("when: {probability: true}, empty: true"), "expected a number over 0, at most 1, found true"),
+        ("- {error: auth}\n", "1: a script is a mapping, this is a list (begin it with rules:)"),
+        ("just text\n", "1: a script is a mapping, this is a single value"),
+        ("", "a script is a mapping, this is nothing"),
+        ("# only a comment\n", "a script is a mapping, this is nothing"),
+        ("rules: []\n", "1: rules: expected a list of 1 to 1000 rules, found empty list"),
+        ("rules: {error: auth}\n", "1: rules: expected a list of 1 to 1000 rules, found a mapping"),
+        ("rules:\n  - auth\n", "2: rules[0]: expected a mapping: an action, and when it is taken, found text"),
+        ("rules:\n  -\n", "2: rules[0]: expected a mapping"),
+        ("seed: x\n" + RULE, "1: seed: expected a whole number, found text"),
+        ("sed: 1\n" + RULE, "1: sed: unknown key (did you mean seed?)"),
+        (rule("error: auth, status: 500"), "2: rules[0]: one rule does one thing, this has error and status (make it two rules"),
+        (rule("name: x"), "2: rules[0]: the rule has no action (one of latency, rate_limit, error"),
+        (rule("when: {provider: opnai}, empty: true"), "2: rules[0].when.provider: expected a provider, or a list, of openai"),
+        (rule("when: {provider: [openai, cohere]}, empty: true"), "2: rules[0].when.provider: expected a provider"),
+        (rule("latency: -1"), "2: rules[0].latency.seconds: expected seconds, from 0 to 86400, found -1"),
+        (rule("latency: .nan"), "2: rules[0].latency.seconds: expected seconds, from 0 to 86400, found nan"),
+        (rule("latency: .inf"), "2: rules[0].latency.seconds: expected seconds, from 0 to 86400, found inf"),
+        (rule("latency: {uniform: [2, 1]}"), "2: rules[0].latency.uniform: the least is more than the most"),
+        (rule("latency: {uniform: [1]}"), "2: rules[0].latency.uniform: expected [LEAST, MOST] seconds, found list of length 1"),
+        (rule("latency: {normal: {mean: 1}}"), "2: rules[0].latency.normal.deviation: is missing"),
+        (rule("latency: {most: 1}"), "2: rules[0].latency: expected one distribution"),
+        (rule("latency: {seconds: 1, exponential: {mean: 1}}"), "2: rules[0].latency: expected one distribution"),
+        (rule("error: nonsense"), "2: rules[0].error.kind: expected one of bad_request, auth"),
+        (rule("error: {message: x}"), "2: rules[0].error.kind: is missing"),
+        (rule("error: {kind: auth, hint: secs}"), "2: rules[0].error.hint: expected a form, or a list of forms, of seconds"),
+        (rule("status: 99"), "2: rules[0].status.code: expected an HTTP status from 200 to 599, found 99"),
+        (rule("status: {code: 200, headers: {'a b': x}}"), "rules[0].status.headers.a b: is no name of a header"),
+        (rule(r'status: {code: 200, headers: {a: "b\r\nc: d"}}'), "rules[0].status.headers.a: holds characters that no HTTP"),
+        (rule("status: {code: 200, headers: {Content-Length: 3}}"), "is the simulator's own to say"),
+        (rule(r'redirect: {location: "http://x/\r\ny"}'), "rules[0].redirect.location: holds characters that no HTTP header"),
+        (rule("rate_limit: {burst: 3}"), "2: rules[0].rate_limit: limits nothing"),
+        (rule("rate_limit: {concurrency: 1, burst: 3}"), "rules[0].rate_limit.burst: means nothing without a limit per minute"),
+        (rule("rate_limit: 5"), "2: rules[0].rate_limit: expected a mapping with requests_per_minute"),
+        (rule("whitespace: {times: 3}"), "2: rules[0].whitespace: expected blanks, or times and every"),
+        (rule("reset: {}"), "2: rules[0].reset: expected when or after_bytes"),
+        (rule("reset: later"), "2: rules[0].reset.when: expected before_status, mid_headers or mid_body, found text"),
+        (rule("drip: 0"), "2: rules[0].drip.bytes_per_second: expected bytes a second, more than 0, found 0"),
+        (rule("empty: false"), "2: rules[0].empty: expected true, found false (leave the rule out to be without it)"),
+        (rule("wrong_type: {a..b: 1}"), "2: rules[0].wrong_type.a..b: is no path in an answer"),
+        (rule("when: {nth: 0}, empty: true"), "rules[0].when.nth: expected a number from 1 on, a list of numbers, or {every"),
+        (rule("when: {nth: {every: 0}}, empty: true"), "rules[0].when.nth: expected {every: NUMBER}, a number from 1 on"),
+        (rule("when: {attempt: [1, x]}, empty: true"), "rules[0].when.attempt: expected numbers from 1 on in the list"),
+        (rule("when: {request: models, model: x}, error: auth"), "rules[0].when.model: the rule never matches: a request for"),
+        (rule("when: {request: models}, truncated: 1"), "rules[0].when.request: the rule never matches: truncated is"),
+        (RULE + "  - {empty: true}\n", "3: rules[1]: the rule never matches: rules[0] takes all its requests (put it first"),
+        (BOMB, "the file says more than 20000 values (are aliases nested in aliases?)"),
+        (DEEP, "the file is nested more than 24 deep (are aliases nested in aliases?)"),
+        ("[" * 100_000, "1: "),
+        ("a: &a [*a]\n", "1: the alias *a names nothing that is complete before it"),
+        (b"a: 1\n" + b"#" * MOST_BYTES, " the file is over 1 MiB (is this a script?)"),
+        (b"a: 1\nb: \xff\n", "2: the file is not UTF-8 (save it as UTF-8)"),
+        (b"a: \0", " not YAML (is this a text file?)"),
+        ("a:\n\t- b\n", "not YAML: found character"),
+        ("rules: [\n", "not YAML: "),
+        (RULE + RULE, "3: rules: the key is written twice, first in line 1 (keep one of them)"),
+        (RULE + "---\n" + RULE, "3: a second document begins here (---)"),
+        ("a: !!python/object:os.system x\n", "1: the tag tag:yaml.org,2002:python/object:os.system is not allowed"),
+        ("? [a]\n: b\n", "1: a key is not plain text"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told(content, problem, tmp_path):
+    """Where, what, and what to do; nothing is started."""
+    assert any(problem in each for each in told(content, tmp_path)), told(content, tmp_path)
+
+
+def test_ten_megabytes_are_refused_unread(tmp_path):
+    """Whatever is in them."""
+    assert told(b"rules:\n" + b"  - {error: auth}\n" * 600_000, tmp_path) == [" the file is over 1 MiB (is this a script?)"]
+
+
+def test_every_problem_is_told_at_once_in_the_order_of_lines(tmp_path):
+    """One run shows all there is to mend."""
+    lines = ["rules:", "  - {eror: auth}", "  - {latency: -1}", "  - {when: {prompt: '['}, empty: true}", "sed: 3"]
+    assert [problem.partition(":")[0] for problem in told("\n".join(lines), tmp_path)] == ["2", "3", "4", "5"]
+
+
+def test_a_rule_behind_one_that_goes_on_can_be_reached(tmp_path):
+    """And so can one for other providers, models or kinds of request."""
+    path = tmp_path / "s.yml"
+    path.write_text(
+        "rules:\n"
+        "  - {latency: 0, continue: true}\n"
+        "  - {when: {provider: openai, model: a}, error: auth}\n"
+        "  - {when: {provider: openai}, truncated: 3}\n"
+        "  - {when: {provider: openai}, error: quota}\n"
+        "  - {when: {nth: 3}, error: server}\n"
+        "  - {error: timeout}\n"
+    )
+    assert len(load_script(str(path)).rules) == 6
+
+
+def test_yaml_is_read_as_people_mean_it(tmp_path):
+    """1e-3 is a number, on a text, and an alias is what it names."""
+    path = tmp_path / "s.yaml"
+    path.write_text("rules:\n  - {when: &some {model: on, probability: 1e-3}, error: auth}\n  - {when: *some, empty: true}\n")
+    first, second = load_script(path).rules
+    assert (first.probability, first.models) == (0.001, ("on",)) == (second.probability, second.models)
+
+
+def test_a_mapping_given_in_code_is_checked_alike():
+    """Without lines; tuples are lists; what is given is not changed."""
+    given = {"rules": ({"error": "auth"},)}
+    assert load_script(given).rules[0].action.name == "error"
+    assert given == {"rules": ({"error": "auth"},)}
+    endless: dict[str, object] = {}
+    endless["rules"] = [endless]
+    for wrong in ({}, [], endless, {"rules": [{"status": {"code": 200, "body": {"a": {1, 2}}}}]}, 5):
+        with pytest.raises(ConfigurationError, match="the script cannot be used"):
+            Simulator(script=wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("bad-dya", "Did you mean bad-day?"),
+        ("x", "There are bad-day, calm, hostile, rate-limited"),
+        ("./none.yaml", "there is no such file"),
+        ("none.yml", "there is no such file"),
+        ("/", "cannot be read: Is a directory"),
+        ("a/b\0c", "it is not a file name"),
+    ],
+)
+def test_a_script_that_is_not_there(name, words):
+    """What there is, or why the file is none."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_script(name)
+    assert words in str(caught.value)
