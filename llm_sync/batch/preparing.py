@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from llm_sync.batch import outcomes, refusals
 from llm_sync.batch.earlier import Earlier, Records
-from llm_sync.batch.journal import Journal
+from llm_sync.batch.journal import Journal, begins_anew
 from llm_sync.batch.outcomes import Head
 from llm_sync.batch.plan import BadLine, Plan
 from llm_sync.batch.questions import Questions
@@ -107,7 +107,7 @@ def opened(options: Options, client: LLMClient, requests: Input, output: str, *,
         raise InvalidRequestError("a model is named twice", guidance="Name each once; each gets every line.")
     selection = Selection.of(options.shard, options.limit, models)
     form = options.form()
-    questions = Questions(client.config, options.fields)
+    questions = Questions(client.config, options.fields, strict=client._strict)  # noqa: SLF001  (it may be the caller's, not the file's)
     with contextlib.ExitStack() as ending:
         source = ending.enter_context(contextlib.closing(open_source(requests, folder)))
         form.begin(source)
@@ -120,7 +120,11 @@ def opened(options: Options, client: LLMClient, requests: Input, output: str, *,
 def read_earlier(work: Work, output: str) -> Earlier:
     """What earlier runs left. Raises OSError, LLMConnectorError."""
     earlier = Earlier(work.selection, work.slots, work.routes, work.records)
-    earlier.read_output(output)
-    if os.path.exists(f"{output}.part"):
-        earlier.read_journal(f"{output}.part")
+    part = f"{output}.part"
+    started = os.path.exists(part)
+    # A run that began anew does not count on the output that it is to replace, nor do those that go on with it.
+    if not (started and os.path.exists(output) and begins_anew(part)):
+        earlier.read_output(output)
+    if started:
+        earlier.read_journal(part)
     return earlier

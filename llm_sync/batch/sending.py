@@ -17,6 +17,7 @@ from llm_sync.batch.slots import Entry
 from llm_sync.batch.work import Work
 from llm_sync.errors import (
     ClientClosedError,
+    InvalidRequestError,
     LLMConnectorError,
     ProviderConnectionError,
     ProviderUnavailableError,
@@ -67,6 +68,8 @@ class Sender:
         asked = work.asked(slot, line_hash(content), place, unsure=unsure)
         try:
             question = work.questions.ask(work.form.read(content), work.model(slot))
+            if question.route != place:
+                raise InvalidRequestError("the line has changed while the batch ran", guidance="Run it again.")
             asked = asked._replace(request=work.questions.hash(question), id=question.request.id)
             around = partial(self._run, slot, asked)
             return work.send(question, around)
@@ -98,8 +101,9 @@ class Sender:
         end = Ended(slot, str(asked.key.provider), None)
         try:
             self._enter(slot, control)
-            self._journal.note({"started": asked.key})
-            end = self._asked(slot, asked, send, control)
+            with self._journal.writing():
+                self._journal.note({"started": asked.key})
+                end = self._asked(slot, asked, send, control)
         except BaseException as trouble:
             end = end._replace(trouble=trouble)
             raise
@@ -148,8 +152,13 @@ class Sender:
         self, slot: int, asked: Asked, outcome: ModelResponse | LLMConnectorError, attempts: int, elapsed: float
     ) -> Ended:
         told = head(asked, outcome)
-        place = self._journal.add(journal_line(told, record_of(asked, outcome, told)))
-        return Ended(slot, str(asked.key.provider), told, place, attempts, elapsed)
+        try:
+            line = journal_line(told, record_of(asked, outcome, told))
+        except Exception as error:  # noqa: BLE001  (a dialect's metadata may hold anything; what was paid for is kept in words)
+            failure = LLMConnectorError(f"the outcome cannot be written ({error!r}): {outcome!r}")
+            told = head(asked, failure)
+            line = journal_line(told, record_of(asked, failure, told))
+        return Ended(slot, str(asked.key.provider), told, self._journal.add(line), attempts, elapsed)
 
 
 def _outcome(send: Any) -> ModelResponse | LLMConnectorError:

@@ -55,10 +55,6 @@ class Options:
             return TextLines()
         return JSONLines() if self.template is None else Table(self.template, self.delimiter)
 
-    def form_settings(self) -> dict[str, Any]:
-        """How lines become prompts, as far as that is told."""
-        return {"text": self.text or None, "template": self.template}
-
     def attempts(self) -> dict[str, Any]:
         """The options of an attempt that hold for every request."""
         asked = {"timeout": self.timeout, "deadline": self.deadline, "max_retries": self.max_retries}
@@ -94,7 +90,7 @@ class Work:
 
     def settings_for(self, place: Route) -> dict[str, Any]:
         """What answers of a model depend on beside their line."""
-        return self.questions.settings(place, self.options.form_settings())
+        return self.questions.settings(place, self.form.settings)
 
     def model(self, slot: int) -> str | None:
         """The model that a slot's request goes to, whatever its line says; None where the line says it."""

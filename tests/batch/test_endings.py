@@ -13,8 +13,9 @@ import pytest
 from batch_apparatus import Batch, Far, completion, failure
 
 from llm_sync import batch
-from llm_sync.batch import sending
-from llm_sync.errors import LLMConnectorError
+from llm_sync.batch import outcomes, sending
+from llm_sync.batch.journal import Journal
+from llm_sync.errors import ClientClosedError, LLMConnectorError
 
 
 def stop_at(done: int) -> Any:
@@ -179,6 +180,72 @@ def test_a_provider_whose_door_is_closed_is_given_up(job: Batch, far: Far) -> No
     far.scripted.clear()
     summary = job.run()
     assert (summary.complete, summary.tally.answered) == (True, 60)
+
+
+def test_a_door_that_closes_with_the_last_request_leaves_nothing_undone(job: Batch, far: Far) -> None:
+    """Every request has its outcome: the output is made."""
+    for number in range(3):
+        far.script(f"p{number}", failure(401))
+    job.lines("p0", "p1", "p2")
+    summary = job.run(give_up_after=3)
+    assert (summary.complete, summary.held, job.told()) == (True, {}, ["AuthenticationError"] * 3)
+
+
+def test_a_client_closed_under_a_batch_ends_it(job: Batch, far: Far, open_client: Any) -> None:
+    """By another thread, say; the journal stays, and nothing is taken for done."""
+    client = open_client()
+    far.script("p1", lambda: (client.close(cancel_pending=True, grace=0), completion("late"))[1])
+    job.lines("p0", "p1", "p2")
+    with pytest.raises(ClientClosedError):
+        job.run(client=client)
+    assert not job.output.exists()
+    summary = job.run()
+    assert (summary.sent, job.told()) == (2, ["echo p0", "echo p1", "echo p2"])
+
+
+def test_a_worker_that_ends_late_still_finds_the_journal(tmp_path: Path) -> None:
+    """Longer than anyone waits for it: what it brings is written, and only then may others have the file."""
+    path = str(tmp_path / "j")
+    journal = Journal(path)
+    with journal.writing():
+        journal.close()
+        with pytest.raises(LLMConnectorError, match="is being written"):
+            Journal(path)
+        assert journal.add(b'{"late": 1}\n') > 0
+    Journal(path).close()
+    assert Path(path).read_bytes().endswith(b'{"late": 1}\n')
+
+
+def test_an_outcome_that_cannot_be_written_is_kept_in_words(job: Batch, far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a dialect puts into its metadata, the text that was paid for is in the record."""
+    real = outcomes.ModelResponse.to_dict
+
+    def broken(self: Any) -> Any:
+        found = real(self)
+        return {**found, "metadata": {(1, 2): 3}} if self.text == "echo q" else found
+
+    monkeypatch.setattr(outcomes.ModelResponse, "to_dict", broken)
+    job.lines("p", "q")
+    job.run()
+    assert job.told() == ["echo p", "LLMConnectorError"]
+    assert "echo q" in job.records()[1]["error"]["message"]
+
+
+def test_a_line_that_changes_under_a_run_is_not_sent_to_anyone_else(job: Batch, far: Far) -> None:
+    """It was checked as another; the next run asks it as what it is."""
+    filler = "x" * 9000  # so that not all of it is read at once
+    job.lines(*({"system_prompt": filler, "prompt": f"p{number}", "model": "a/m"} for number in range(20)))
+    content = job.input.read_bytes()
+
+    def edit() -> Any:
+        job.input.write_bytes(content.replace(b'"p19", "model": "a/m"', b'"p1", "model": "b/m2"'))
+        return completion("echo p0")
+
+    far.script("p0", edit)
+    summary = job.run()
+    assert (summary.tally.answered, job.told()[19]) == (19, "InvalidRequestError")
+    summary = job.run()
+    assert (summary.sent, job.records()[19]["model"], far.asked.count("p19")) == (1, "m2", 0)
 
 
 def test_failures_between_answers_close_no_door(job: Batch, far: Far) -> None:
