@@ -137,6 +137,18 @@ def test_a_folder_that_is_read_only_is_told_at_once(job: Batch, far: Far, tmp_pa
     assert far.asked == []
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_an_output_that_is_write_protected_is_not_replaced(job: Batch, far: Far) -> None:
+    """Though its folder would allow it."""
+    job.lines("p")
+    job.run()
+    job.output.chmod(0o444)
+    job.lines("q")
+    with pytest.raises(PermissionError):
+        job.run()
+    assert far.asked == ["p"]
+
+
 def test_a_full_disk_elsewhere_too_leaves_the_answers_in_the_log(
     job: Batch, far: Far, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
