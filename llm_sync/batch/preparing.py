@@ -90,6 +90,8 @@ def checked_output(output: str | os.PathLike[str], requests: Input) -> str:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "it is no ordinary file, which could be replaced at the end", path)
+        if not os.access(path, os.W_OK):  # the folder would let it be replaced, but somebody has protected it
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         if isinstance(requests, (str, os.PathLike)) and os.fspath(requests) != "-" and os.path.samefile(requests, path):
             raise OSError(errno.EINVAL, "it is the input, too", path)
     return path

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 from llm_sync.batch.earlier import Records
@@ -123,9 +124,10 @@ class Work:
         """Raise what is wrong with a request, sending nothing."""
         self.client._call(question.request)  # noqa: SLF001  (likewise)
 
-    def is_cooling(self, provider: str) -> bool:
-        """Whether a provider asked to be sent nothing for a while, which is not over."""
-        return self.client.status()[provider].cooling_down_until is not None
+    def cooling_down_for(self, provider: str) -> float:
+        """Seconds for which a provider asked to be sent nothing; 0.0 where it did not, or they are over."""
+        until = self.client._endpoint(provider).gate.cooling_down_until  # noqa: SLF001  (status() would cost more than a request)
+        return 0.0 if until is None else max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
 
     def _retries_timeouts(self, place: Route) -> bool:
         """Off, as a second attempt may be billed twice, unless the run, or the configuration by name, asks for it."""

@@ -137,6 +137,18 @@ def test_a_folder_that_is_read_only_is_told_at_once(job: Batch, far: Far, tmp_pa
     assert far.asked == []
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_an_output_that_is_write_protected_is_not_replaced(job: Batch, far: Far) -> None:
+    """Though its folder would allow it."""
+    job.lines("p")
+    job.run()
+    job.output.chmod(0o444)
+    job.lines("q")
+    with pytest.raises(PermissionError):
+        job.run()
+    assert far.asked == ["p"]
+
+
 def test_a_full_disk_elsewhere_too_leaves_the_answers_in_the_log(
     job: Batch, far: Far, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -299,6 +311,28 @@ def test_a_request_caught_in_anothers_pause_does_not_fail(job: Batch, far: Far, 
     job.lines("p", "q")
     job.run(client=client)
     assert job.told() == ["echo p", "echo q"]
+
+
+def test_what_is_parked_is_not_under_way(job: Batch, far: Far, open_client: Any) -> None:
+    """A kill in the middle of an hour's pause leaves nothing that may have been billed; Ctrl-C ends it at once."""
+    client = open_client('providers: {a: {type: openai, api_key: k, base_url: "<openai>", models: [m], concurrency: 3}}')
+    far.script("p0", failure(429, "later", ("Retry-After", "3600")))
+    job.lines(*(f"p{number}" for number in range(9)))
+    journal = b""
+
+    def watch(_: Any) -> None:
+        nonlocal journal
+        if client.status()["a"].cooling_down_until and len(far.asked) == far.answered.total() + 1:
+            journal = job.part.read_bytes()
+            if journal.count(b'{"started"') == journal.count(b'{"unsent"') + journal.count(b'{"done"'):
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job.run(client=client, progress=watch)
+    job.part.write_bytes(journal)  # as a kill would have left it
+    summary = job.run(client=open_client())
+    assert (summary.unsure, summary.tally.answered) == (0, 9)
+    assert far.asked.count("p0") == 2
 
 
 def test_a_pause_longer_than_is_to_be_sat_out_fails_and_is_tried_next_time(job: Batch, far: Far, open_client: Any) -> None:
