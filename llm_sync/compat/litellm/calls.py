@@ -15,7 +15,7 @@ from llm_sync.compat.litellm.exceptions import UnsupportedParamsError, shim_erro
 from llm_sync.compat.litellm.shapes import ModelResponse
 from llm_sync.compat.openai.calls import chat_body
 from llm_sync.compat.parameters import Table, shown
-from llm_sync.compat.settings import Place, Settings, found_configuration, place, speaks_chat
+from llm_sync.compat.settings import Place, Settings, found_configuration, place
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest
 from llm_sync.openai_shape import PARAMETERS, chat_request
@@ -108,7 +108,7 @@ def _read(table: Table, arguments: Mapping[str, Any]) -> _Call:
 
 def _request(call: _Call, body: Mapping[str, Any]) -> tuple[ModelRequest, int, list[Adjustment], bool]:
     """The request of one conversation, how often to ask it, what is adjusted so far, and whether it is of the old shape."""
-    native = speaks_chat(call.where.type)
+    native = call.where.chat
     form = body.get("response_format")
     if isinstance(form, type):
         raise InvalidRequestError(

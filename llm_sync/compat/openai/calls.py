@@ -12,9 +12,9 @@ from llm_sync.compat.failures import translated
 from llm_sync.compat.listings import listed
 from llm_sync.compat.openai.shapes import ChatCompletion, Completion, SyncPage
 from llm_sync.compat.parameters import Table, shown
-from llm_sync.compat.settings import Place, place, speaks_chat
+from llm_sync.compat.settings import Place, place
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import Adjustment
+from llm_sync.models import Adjustment, ModelResponse
 from llm_sync.openai_shape import chat_request, completion
 
 Arguments = Mapping[str, Any]
@@ -26,17 +26,16 @@ def chat_completion(door: Door, table: Table, arguments: Arguments, kind: type[A
         reading, door = door.read(table, arguments)
         given = reading.given
         where = place(door.settings, given.pop("model", None))
-        made = asking.left_out(table.call, reading)
+        made = asking.left_out(table.call, reading) if reading.left_out else []
         body, outcomes = _asked(door, where, given, made)
         return asking.finished(kind.read(body), made, outcomes)
 
 
 def _asked(door: Door, where: Place, given: Arguments, made: list[Adjustment]) -> tuple[dict[str, Any], list[asking.Outcome]]:
     """The chat completion of one chat body as a body, and the outcomes it is made of; ``made`` is added to."""
-    native = speaks_chat(where.type)
-    request, choices, told, legacy = chat_request(given, native=native, strict=where.strict, model=where.model)
+    request, choices, told, legacy = chat_request(given, native=where.chat, strict=where.strict, model=where.model)
     made += told
-    if native and request.response_schema is not None:
+    if where.chat and request.response_schema is not None:
         request = dataclasses.replace(request, response_schema=None)  # the provider has it in its own words; nobody asked us
     outcomes = asking.ask(where, request, times=choices, timeout=door.timeout, max_retries=door.max_retries)
     if choices > 1:
@@ -46,8 +45,9 @@ def _asked(door: Door, where: Place, given: Arguments, made: list[Adjustment]) -
 
 def chat_body(outcomes: Sequence[asking.Outcome], legacy: bool) -> dict[str, Any]:
     """The chat completion of outcomes as a body: the provider's own where there is one, not to be changed."""
-    if len(outcomes) == 1 and not legacy:
-        raw = asking.answers_in(outcomes)[0].metadata.get("raw")
+    first = outcomes[0]
+    if len(outcomes) == 1 and not legacy and isinstance(first, ModelResponse):
+        raw = first.metadata.get("raw")
         if isinstance(raw, dict) and raw.get("object") == "chat.completion":
             return raw
     return completion(*outcomes, legacy=legacy)

@@ -35,7 +35,8 @@ class ChatCompletions(Resource):
         """A ChatCompletion; docs/migrating.md tells what becomes of each argument. Raises OpenAIError."""
         from llm_sync.compat.openai import calls
 
-        self._client.require(arguments, "messages", "model")
+        if "messages" not in arguments or "model" not in arguments:
+            self._client.require(arguments, "messages", "model")
         return calls.chat_completion(self._client.door(), parameters.CHAT, arguments)
 
 
