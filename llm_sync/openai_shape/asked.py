@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from llm_sync import values
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import Adjustment, Message, ModelRequest
+from llm_sync.models import Adjustment, ModelRequest
 from llm_sync.openai_shape.messages import Told, Turns, what
 from llm_sync.providers.factory import ProviderFactory
 
@@ -55,8 +55,6 @@ _OURS = frozenset(
         *_PLAIN,
     }
 )
-_PLAIN_BODY = frozenset({"model", "messages", "max_tokens", *_PLAIN})
-_PLAIN_ROLES = ("user", "assistant", "system")
 PARAMETERS = _OURS | _HINTS | _SHAPING | _STREAMING
 """Every parameter of a chat completion that is known here."""
 
@@ -97,9 +95,6 @@ def chat_request(
 
     Raises InvalidRequestError, which names the parameter, for what can be neither carried nor told.
     """
-    plain = _plain(body, model, request_id)
-    if plain is not None:
-        return plain
     if not isinstance(body, Mapping):
         raise InvalidRequestError(f"the body is a {values.kind(body)}", guidance="Give an object with model and messages.")
     reader = _Reader(native, strict)
@@ -120,27 +115,6 @@ def chat_request(
     if isinstance(choices, bool) or not isinstance(choices, int) or not 1 <= choices <= 128:
         raise InvalidRequestError(f"n={choices!r} is no count of answers", guidance="Give a whole number from 1 to 128.")
     return ChatRequest(ModelRequest(**fields, id=request_id), choices, tuple(reader.told.adjustments), legacy_tools)
-
-
-def _plain(body: Any, model: str | None, request_id: str | int | None) -> ChatRequest | None:
-    """The commonest bodies, texts and a few numbers, read without looking for what they do not have; None for all others."""
-    if type(body) is not dict or not body.keys() <= _PLAIN_BODY:
-        return None
-    fields = body.copy()
-    turns = fields.pop("messages", None)
-    named = fields.pop("model", None)
-    if type(turns) is not list or not turns:
-        return None
-    messages = []
-    for turn in turns:
-        if type(turn) is not dict or len(turn) != 2:
-            return None
-        role, content = turn.get("role"), turn.get("content")
-        if type(content) is not str or not content or role not in _PLAIN_ROLES:
-            return None
-        messages.append(Message(role, content))
-    request = ModelRequest(messages=messages, model=named if model is None else model, id=request_id, **fields)
-    return ChatRequest(request, 1, (), False)
 
 
 class _Reader:

@@ -14,10 +14,12 @@ from llm_sync.compat.openai.shapes import ChatCompletion, Completion, SyncPage
 from llm_sync.compat.parameters import Table, shown
 from llm_sync.compat.settings import Place, place
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import Adjustment, ModelResponse
-from llm_sync.openai_shape import chat_request, completion
+from llm_sync.models import Adjustment, ModelRequest, ModelResponse
+from llm_sync.openai_shape import ChatRequest, chat_request, completion
 
 Arguments = Mapping[str, Any]
+_PLAIN = frozenset({"messages", "temperature", "max_tokens", "top_p", "seed"})
+_FEW = {1: ("user",), 2: ("system", "user")}  # turns, by their number
 
 
 def chat_completion(door: Door, table: Table, arguments: Arguments, kind: type[Any] = ChatCompletion) -> Any:
@@ -33,7 +35,7 @@ def chat_completion(door: Door, table: Table, arguments: Arguments, kind: type[A
 
 def _asked(door: Door, where: Place, given: Arguments, made: list[Adjustment]) -> tuple[dict[str, Any], list[asking.Outcome]]:
     """The chat completion of one chat body as a body, and the outcomes it is made of; ``made`` is added to."""
-    request, choices, told, legacy = chat_request(given, native=where.chat, strict=where.strict, model=where.model)
+    request, choices, told, legacy = read_chat(given, where)
     made += told
     if where.chat and request.response_schema is not None:
         request = dataclasses.replace(request, response_schema=None)  # the provider has it in its own words; nobody asked us
@@ -41,6 +43,38 @@ def _asked(door: Door, where: Place, given: Arguments, made: list[Adjustment]) -
     if choices > 1:
         made.append(Adjustment("n", choices, f"{choices} requests", "every provider is asked for one answer at a time"))
     return chat_body(outcomes, legacy), outcomes
+
+
+def read_chat(given: Mapping[str, Any], where: Place, *, strict: bool | None = None) -> ChatRequest:
+    """The request that a chat body asks for at ``where``; ``strict``, where it shall differ from the place's."""
+    asked = given.get("messages")
+    if type(asked) is list and len(asked) in _FEW and given.keys() <= _PLAIN:
+        plain = _plain(given, asked, where.model)
+        if plain is not None:
+            return ChatRequest(plain, 1, (), False)
+    told = where.strict if strict is None else strict
+    return chat_request(given, native=where.chat, strict=told, model=where.model)
+
+
+def _plain(given: Mapping[str, Any], asked: list[Any], model: str | None) -> ModelRequest | None:
+    """The commonest bodies, one question with or without a system prompt, read the short way; None for all others."""
+    texts = []
+    for turn, role in zip(asked, _FEW[len(asked)], strict=True):
+        if type(turn) is not dict or len(turn) != 2 or turn.get("role") != role:
+            return None
+        text = turn.get("content")
+        if type(text) is not str or not text or text.isspace():
+            return None
+        texts.append(text)
+    return ModelRequest(
+        texts[-1],
+        model,
+        system_prompt=texts[0] if len(texts) > 1 else None,
+        temperature=given.get("temperature"),
+        max_tokens=given.get("max_tokens"),
+        top_p=given.get("top_p"),
+        seed=given.get("seed"),
+    )
 
 
 def chat_body(outcomes: Sequence[asking.Outcome], legacy: bool) -> dict[str, Any]:
