@@ -11,6 +11,7 @@ HTTPAdapter.send.
 
 from __future__ import annotations
 
+import errno
 import http.client
 import io
 import re
@@ -27,6 +28,7 @@ from llm_sync.transport.sockets import Exchange
 
 _ROOM = 16 * 1024  # bytes for the first read: a head, and most answers whole
 _JOINED = 64 * 1024  # a body up to here goes out with its head: copying it costs less than another write
+_MOST_PLAIN = 2**20  # bytes of a body that room is made for because a server announces it
 _MOST_HEADS = 16  # that are remembered for one URL: keys change when tokens are renewed
 _SEND = requests.adapters.HTTPAdapter.send
 
@@ -77,7 +79,9 @@ class RequestHeads:
 
     def remember(self, headers: Mapping[str, str], head: bytes | None, body: bytes | None) -> None:
         """Keep what was sent for ``headers`` and ``body``."""
-        parts = (head or b"").split(_length(body))
+        if head is None or not head.endswith(b"\r\n\r\n"):
+            return
+        parts = head.split(_length(body))
         if len(parts) == 2:
             if len(self._known) >= _MOST_HEADS:
                 self._known.clear()
@@ -114,7 +118,7 @@ def _answer(pool: DeadlinePool, conn: DeadlineConnection, sock: Any, exchange: E
     if found is None or fields is None:
         return _handed_over(pool, conn, buffer[:count], exchange)
     size = _plain_size(fields)
-    if size is None or size > cap:
+    if size is None or size > min(cap, _MOST_PLAIN):
         return _handed_over(pool, conn, buffer[found.end() : count], exchange, int(found[1]), fields)
     exchange.phase = "body"
     content = _content(sock, buffer, found.end(), count, size)
@@ -132,8 +136,10 @@ def _sent(sock: Any, head: tuple[bytes, bytes], body: bytes | None, exchange: Ex
         sock.sendall(first)
         if body is not None:
             sock.sendall(body)
-    except (BrokenPipeError, ConnectionResetError):
-        exchange.keep = False  # an answer may have come all the same, as urllib3 knows
+    except OSError as error:
+        if not isinstance(error, (BrokenPipeError, ConnectionResetError)) and error.errno != errno.EPROTOTYPE:
+            raise
+        exchange.keep = False  # an answer may have come all the same, as urllib3 knows; EPROTOTYPE is macOS's word for it
     return sock
 
 

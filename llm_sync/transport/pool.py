@@ -187,12 +187,14 @@ class DeadlinePool(HTTPConnectionPool):
 
     def take_kept(self) -> DeadlineConnection | None:
         """An idle connection that is still up, for ``give_back`` to take; None where there is none."""
-        if self.pool is None:
+        pool = self.pool
+        if pool is None:
             return None  # closed
         conn: DeadlineConnection = self._get_conn()
         if conn.sock is not None:
             return conn
-        self.pool.put(conn)
+        with contextlib.suppress(queue.Full):  # another thread's took its place
+            pool.put(conn)
         return None
 
     def give_back(self, conn: DeadlineConnection | None) -> None:

@@ -162,6 +162,22 @@ def test_an_answer_may_come_in_pieces_of_any_size(serve, open_client, monkeypatc
     assert outcomes(serve, open_client, ANSWERS[name], warm=True, closes=False) == whole
 
 
+@pytest.mark.parametrize("size", [2**20, 2**20 + 1, 3 * 2**20])
+def test_large_answers_come_whole(serve, open_client, size):
+    """Those that are read by hand, and those for which no room is made beforehand."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"xy" * (size // 2) + b"z" * (size % 2)
+
+    def script(peer):
+        while (received := peer.request()) is not None:
+            peer.send(answer if received.body == b"asked" else b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    server, client = serve(script), open_client()
+    for body in (b"warm", b"asked", b"next", b"asked"):
+        content = client.post(server.url, body, {}, timeout=20).content
+        assert content == (answer[-size:] if body == b"asked" else b"")
+    assert server.connections == 1
+
+
 @pytest.mark.parametrize("size", [0, 1, 65536, 65537, 2_000_000])
 def test_bodies_of_any_size_go_out_whole(serve, open_client, size):
     """Small ones with their head, large ones after it."""

@@ -87,7 +87,7 @@ LISTING = Table(
     ],
 )
 
-PROXY = "set HTTPSPROXY and REQUESTS_CA_BUNDLE, or proxy and ca_bundle in a configuration"
+PROXY = "set HTTPS_PROXY and REQUESTS_CA_BUNDLE, or proxy and ca_bundle in a configuration"
 _KEYS = "give api_key, or api_key_command in a configuration"
 _OPTIONS = [
     *carried("api_key", "text; else $OPENAI_API_KEY. A function is refused: use `api_key_command` in a configuration"),
