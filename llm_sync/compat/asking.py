@@ -129,8 +129,6 @@ def left_out(call: str, reading: Reading) -> list[Adjustment]:
 
 def adjustments(made: Sequence[Adjustment], answers: Sequence[ModelResponse]) -> tuple[Adjustment, ...]:
     """What was sent otherwise than the script asked, from its arguments to the wire, each once."""
-    if not made and len(answers) == 1:
-        return answers[0].adjustments
     found = list(made)
     for answer in answers:
         found += [each for each in answer.adjustments if each not in found]
@@ -143,6 +141,10 @@ def _plain(value: Any) -> Any:
 
 def finished(answer: Kind, made: list[Adjustment], outcomes: list[Outcome]) -> Kind:
     """The answer with what a script may ask about it: adjustments, the ModelResponses, the first request's id."""
+    first = outcomes[0]
+    if not made and len(outcomes) == 1 and isinstance(first, ModelResponse):  # nearly always
+        answer.__dict__.update(adjustments=first.adjustments, llm_sync=(first,), _request_id=first.request_id)
+        return answer
     answers = answers_in(outcomes)
     # Past __setattr__, which would look whether these are items: this runs with every answer.
     answer.__dict__.update(adjustments=adjustments(made, answers), llm_sync=answers, _request_id=answers[0].request_id)

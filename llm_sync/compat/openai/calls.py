@@ -19,7 +19,6 @@ from llm_sync.openai_shape import ChatRequest, chat_request, completion
 
 Arguments = Mapping[str, Any]
 _PLAIN = frozenset({"messages", "temperature", "max_tokens", "top_p", "seed"})
-_FEW = {1: ("user",), 2: ("system", "user")}  # turns, by their number
 
 
 def chat_completion(door: Door, table: Table, arguments: Arguments, kind: type[Any] = ChatCompletion) -> Any:
@@ -39,8 +38,10 @@ def _asked(door: Door, where: Place, given: Arguments, made: list[Adjustment]) -
     made += told
     if where.chat and request.response_schema is not None:
         request = dataclasses.replace(request, response_schema=None)  # the provider has it in its own words; nobody asked us
-    outcomes = asking.ask(where, request, times=choices, timeout=door.timeout, max_retries=door.max_retries)
-    if choices > 1:
+    if choices == 1:
+        outcomes = [asking.ask_once(where, request, timeout=door.timeout, max_retries=door.max_retries)]
+    else:
+        outcomes = asking.ask(where, request, times=choices, timeout=door.timeout, max_retries=door.max_retries)
         made.append(Adjustment("n", choices, f"{choices} requests", "every provider is asked for one answer at a time"))
     return chat_body(outcomes, legacy), outcomes
 
@@ -48,7 +49,7 @@ def _asked(door: Door, where: Place, given: Arguments, made: list[Adjustment]) -
 def read_chat(given: Mapping[str, Any], where: Place, *, strict: bool | None = None) -> ChatRequest:
     """The request that a chat body asks for at ``where``; ``strict``, where it shall differ from the place's."""
     asked = given.get("messages")
-    if type(asked) is list and len(asked) in _FEW and given.keys() <= _PLAIN:
+    if type(asked) is list and 0 < len(asked) < 3 and given.keys() <= _PLAIN:
         plain = _plain(given, asked, where.model)
         if plain is not None:
             return ChatRequest(plain, 1, (), False)
@@ -58,23 +59,22 @@ def read_chat(given: Mapping[str, Any], where: Place, *, strict: bool | None = N
 
 def _plain(given: Mapping[str, Any], asked: list[Any], model: str | None) -> ModelRequest | None:
     """The commonest bodies, one question with or without a system prompt, read the short way; None for all others."""
-    texts = []
-    for turn, role in zip(asked, _FEW[len(asked)], strict=True):
-        if type(turn) is not dict or len(turn) != 2 or turn.get("role") != role:
-            return None
-        text = turn.get("content")
-        if type(text) is not str or not text or text.isspace():
-            return None
-        texts.append(text)
-    return ModelRequest(
-        texts[-1],
-        model,
-        system_prompt=texts[0] if len(texts) > 1 else None,
-        temperature=given.get("temperature"),
-        max_tokens=given.get("max_tokens"),
-        top_p=given.get("top_p"),
-        seed=given.get("seed"),
-    )
+    question = _text(asked[-1], "user")
+    system = _text(asked[0], "system") if len(asked) > 1 else None
+    if question is None or (system is None and len(asked) > 1):
+        return None
+    if len(given) == 1 and system is None:
+        return ModelRequest(question, model)
+    settings = {name: value for name, value in given.items() if name != "messages"}
+    return ModelRequest(question, model, system_prompt=system, **settings)
+
+
+def _text(turn: Any, role: str) -> str | None:
+    """The text of a turn that has nothing else; None for all other turns."""
+    if type(turn) is not dict or len(turn) != 2 or turn.get("role") != role:
+        return None
+    text = turn.get("content")
+    return text if type(text) is str and text and not text.isspace() else None
 
 
 def chat_body(outcomes: Sequence[asking.Outcome], legacy: bool) -> dict[str, Any]:
