@@ -14,6 +14,8 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 endif
 
 SDKS := .venvs/interop-sdks
+OPENAI_2023 := .venvs/interop-openai-0.28
+LITELLM := .venvs/interop-litellm
 BIN := $(VENV)/bin
 DIST := $(VENV)/dist
 # -I: neither PYTHON* variables nor the current folder (the checkout's llm_sync) get in the way
@@ -39,8 +41,8 @@ endif
 unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all interop interop-sdks soak cover check lint types imports format docs timelines reliability \
-	man man-check dist clean bench bench-peers bench-call bench-start bench-fleet bench-scale bench-figures
+.PHONY: help demo test test-all interop interop-sdks interop-shims soak cover check lint types imports format docs timelines \
+	reliability man man-check dist clean bench bench-peers bench-call bench-start bench-fleet bench-scale bench-batch bench-figures
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -57,7 +59,7 @@ demo: $(VENV)/.installed ## one prompt to several simulated models, from nothing
 test: $(VENV)/.installed $(VENV)/.for-tests ## build, install, and run the tests against the installation
 	@$(PYTEST) $(PARALLEL) $(PYTEST_ARGS)
 
-soak: TESTS = tests/cli tests/endings tests/faults tests/machine tests/soak
+soak: TESTS = tests/cli tests/endings tests/faults tests/machine tests/soak tests/batch
 soak: $(VENV)/.installed $(VENV)/.for-tests ## the long tests, some ten minutes, with their figures
 	@$(PYTEST) -m soak -v -rP -o faulthandler_timeout=0 $(PYTEST_ARGS)
 
@@ -89,11 +91,16 @@ test-all: ## the tests on every Python from 3.10 up that is found
 	[ -z "$$failed" ] && [ -n "$$passed" ]
 
 # Whoever adds clients of another kind adds a target of their own here.
-interop: interop-sdks ## the simulator against clients that nobody here wrote, in environments of their own
+interop: interop-sdks interop-shims ## simulator and shims against packages that nobody here wrote, in environments of their own
 
 interop-sdks: $(SDKS)/.installed
 	@echo 'the official clients of OpenAI, Anthropic and Google'
 	@$(call ISOLATED,$(SDKS)) "$$top/tests/interop" $(PYTEST_ARGS)
+
+interop-shims: $(VENV)/.installed $(SDKS)/.installed $(OPENAI_2023)/.installed $(LITELLM)/.installed
+	@echo 'scripts written for the real packages, with them and through run-script'
+	@$(PY) tests/interop/shims.py --write docs/migrating.md --environment openai=$(SDKS) --environment anthropic=$(SDKS) \
+		--environment openai_0_28=$(OPENAI_2023) --environment litellm=$(LITELLM)
 
 check: lint types imports ## lint and format, types, import rules
 
@@ -127,6 +134,10 @@ bench-fleet: $(VENV)/.installed $(VENV)/.for-tests ## how long many requests to 
 bench-scale: $(VENV)/.installed $(VENV)/.for-tests ## how cost grows with size
 	$(BENCH)
 
+bench-batch: $(VENV)/.installed $(VENV)/.for-tests ## what a batch costs by its length, and over its slowest provider (half an hour)
+	$(PY) benchmarks/batch_lanes.py $(BENCH_ARGS)
+	$(PY) benchmarks/batch_scale.py $(BENCH_ARGS)
+
 # Each in an environment of its own; one that cannot be installed is absent from the tables, which say so.
 PEERS := openai anthropic google-genai aisuite langchain-openai litellm any-llm-sdk httpx llm
 PEER_aisuite := aisuite[openai]
@@ -147,6 +158,7 @@ bench-figures: ## keep benchmarks/results/ as the figures of README.md and docs/
 
 docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made in docs/: the reference and the pictures of the house
 	$(PY) docs/reference.py
+	$(PY) docs/shims.py
 	$(PY) docs/pictures/house.py
 
 timelines: $(VENV)/.installed ## measure and draw docs/pictures/ anew; look at them afterwards
@@ -219,6 +231,18 @@ $(SDKS)/.created: tests/interop/sdks.txt | $(VENV)/.built
 
 $(SDKS)/.installed: $(SDKS)/.created $(VENV)/.built
 	@$(SDKS)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install --no-index --no-deps --force-reinstall \
+		"$(WHEEL)"
+	@touch $@
+
+# The packages that scripts are written for, one environment each where they do not fit together.
+$(OPENAI_2023)/.created $(LITELLM)/.created: .venvs/interop-%/.created: tests/interop/%.txt | $(VENV)/.built
+	@echo 'installing $*'
+	@"$(PYTHON)" -m venv $(@D)
+	@$(@D)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install -r $< "$(WHEEL)"
+	@touch $@
+
+$(OPENAI_2023)/.installed $(LITELLM)/.installed: .venvs/interop-%/.installed: .venvs/interop-%/.created $(VENV)/.built
+	@$(@D)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install --no-index --no-deps --force-reinstall \
 		"$(WHEEL)"
 	@touch $@
 

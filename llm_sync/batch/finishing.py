@@ -16,6 +16,7 @@ from llm_sync.batch.work import Work
 from llm_sync.errors import LLMConnectorError
 
 _GZIP_LEVEL = 6
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def finish(work: Work, output: str, replaced: list[Entry], *, moved: bool) -> None:
@@ -30,7 +31,7 @@ def finish(work: Work, output: str, replaced: list[Entry], *, moved: bool) -> No
             for entry in replaced:
                 file.write(work.records.content(entry) + b"\n")
             _settle(file)
-    with replacing(output) as file:
+    with replacing(output, f"{output}.part.new") as file:  # whatever a killed run left of it is overwritten
         expected = 0
         for slot, entry in work.slots.walk():
             if slot != expected:
@@ -45,10 +46,16 @@ def finish(work: Work, output: str, replaced: list[Entry], *, moved: bool) -> No
 
 
 @contextlib.contextmanager
-def replacing(output: str) -> Iterator[IO[bytes]]:
-    """A file to write to (gzip by the name) that becomes ``output`` when the block ends well. Raises OSError."""
+def replacing(output: str, beside: str | None = None) -> Iterator[IO[bytes]]:
+    """A file to write to (gzip by the name) that becomes ``output`` when the block ends well. Raises OSError.
+
+    ``beside``: its path until then, which nobody else uses; None for a new one.
+    """
     folder = os.path.dirname(output)
-    descriptor, beside = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(output)[:100]}.")
+    if beside is None:
+        descriptor, beside = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(output)[:100]}.")
+    else:
+        descriptor = os.open(beside, _NEW, 0o600)
     try:
         with os.fdopen(descriptor, "wb", buffering=1 << 18) as file:
             os.chmod(beside, _mode(output))

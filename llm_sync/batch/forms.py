@@ -16,9 +16,13 @@ _OPENAI_KEYS = frozenset({"custom_id", "method", "url", "body"})
 
 
 class Form(Protocol):
-    """How the lines of one input are told apart and read. ``openai``: results take the form of OpenAI's too."""
+    """How the lines of one input are told apart and read. ``openai``: results take the form of OpenAI's too.
+
+    ``settings``: how lines become prompts, beside what stands in them.
+    """
 
     openai: bool
+    settings: Mapping[str, Any]
 
     def begin(self, source: Source) -> None:
         """Look at the input's first line. Raises InvalidRequestError where nothing can be made of the input."""
@@ -38,6 +42,9 @@ class _Lines:
 
     openai = False
 
+    def __init__(self) -> None:
+        self.settings: Mapping[str, Any] = {}
+
     def begin(self, source: Source) -> None:
         """Nothing to look at."""
 
@@ -52,6 +59,9 @@ class _Lines:
 
 class TextLines(_Lines):
     """Every line is a prompt."""
+
+    def __init__(self) -> None:
+        self.settings: Mapping[str, Any] = {"text": True}
 
     def read(self, content: bytes) -> Mapping[str, Any]:
         """The prompt."""
@@ -94,6 +104,7 @@ class Table:
         self._delimiter = delimiter
         self._pieces = _pieces(template)
         self._columns: list[str] = []
+        self.settings: Mapping[str, Any] = {"template": template, "delimiter": delimiter}
 
     def begin(self, source: Source) -> None:
         """Read the columns, and hold the template against them."""
@@ -101,6 +112,7 @@ class Table:
         if header is None:
             return
         self._columns = self._cells(header.content)
+        self.settings = {**self.settings, "columns": self._columns}  # other names above the same rows are other prompts
         listed = ", ".join(self._columns)
         for _, column in self._pieces:
             if column is not None and column not in self._columns:

@@ -8,6 +8,7 @@ answers depend on; ``{"started": […]}`` stands before a request is sent, ``{"u
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -32,8 +33,8 @@ _log = logger("batch")
 class Journal:
     """One open journal, which no other process can open meanwhile.
 
-    ``add`` may be called from any thread, the rest from one. ``unwritten`` are the lines that could not be written; from
-    the first on ``failure`` says why, and nothing should be sent any more.
+    ``writing``, ``add`` and ``note`` may be called from any thread, the rest from one. ``unwritten`` are the lines that could
+    not be written; from the first on ``failure`` says why, and nothing should be sent any more.
     """
 
     def __init__(self, path: str) -> None:
@@ -47,10 +48,12 @@ class Journal:
         except BaseException:
             self._held.release()
             raise
-        # Guards _size, _torn, failure and unwritten, and the order of bytes in the file: where a line stands is known only
-        # when no other is written at the same time. So it is held during a write, which goes to the page cache.
+        # Guards all of the state below, failure and unwritten, and the order of bytes in the file: where a line stands is known
+        # only when no other is written at the same time. So it is held during a write, which goes to the page cache.
         self._lock = threading.Lock()
         self._torn = False  # the last line has no end
+        self._writers = 0
+        self._closing = self._closed = False
         self._synced_at = time.monotonic()
         try:
             self._size = self._begun()
@@ -83,6 +86,20 @@ class Journal:
     def holds_lines(self) -> bool:
         """Whether it is more than begun."""
         return self._size > _HEADER_SIZE
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """While it is open as a context, the journal is: a worker that ends late still finds it. Raises OSError when closed."""
+        with self._lock:
+            if self._closed:
+                raise OSError(errno.EBADF, "the journal is closed", self.path)
+            self._writers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._writers -= 1
+                self._close_at_last()
 
     def add(self, line: bytes) -> int:
         """Add a whole line, its end included; where it stands. Never raises: what cannot be written is kept, and gives -1."""
@@ -171,9 +188,16 @@ class Journal:
         os.unlink(self.path)
 
     def close(self) -> None:
-        """Let others have it."""
-        os.close(self._descriptor)
-        self._held.release()
+        """Let others have it, as soon as nobody writes to it any more."""
+        with self._lock:
+            self._closing = True
+            self._close_at_last()
+
+    def _close_at_last(self) -> None:
+        if self._closing and not self._writers and not self._closed:
+            self._closed = True
+            os.close(self._descriptor)
+            self._held.release()
 
 
 def lines_of(path: str) -> Iterator[tuple[int, bytes]]:
@@ -183,6 +207,11 @@ def lines_of(path: str) -> Iterator[tuple[int, bytes]]:
         for line in file:
             yield place, line
             place += len(line)
+
+
+def begins_anew(path: str) -> bool:
+    """Whether a run in a journal began anew (``--restart``). Raises OSError."""
+    return any(line.startswith(b'{"run"') and b'"anew": true' in line for _, line in lines_of(path))
 
 
 def line_of(entry: dict[str, Any]) -> bytes:

@@ -71,6 +71,11 @@ class Lane:
         if give_up_after and self.hopeless >= give_up_after and self.held is None:
             self.held = f"{self.hopeless} requests in a row failed with {end.head.outcome}"
 
+    @property
+    def left(self) -> int:
+        """How many have no outcome."""
+        return self.total - self.tally.outcomes
+
     def withdraw(self) -> None:
         """Cancel what is queued."""
         for slot, future in reversed(list(self.in_flight.items())):  # last first: no worker takes the next one meanwhile
@@ -169,7 +174,7 @@ class Lanes:
         lane.next = None
         if isinstance(sent, Ended):
             self._count(sent)
-            self._raise_trouble(sent)
+            self._go_on_after(sent)
         else:
             lane.in_flight[slot] = sent
         return True
@@ -180,21 +185,18 @@ class Lanes:
             end = self._sender.ended.get(timeout=TICK_S)
             while True:
                 self._count(end)
-                self._raise_trouble(end)
+                self._go_on_after(end)
                 end = self._sender.ended.get_nowait()
         except Empty:
             return
 
     def _count(self, end: Ended) -> None:
+        """Take in a request's end."""
         lane = self.lanes[end.provider]
         lane.in_flight.pop(end.slot, None)
-        if end.head is not None:
-            if end.head.unsure:
-                self._unsure[end.head.key] = end.head.unsure
-            if end.place >= 0:
-                route = self._work.routes.number(end.head.provider, end.head.model)
-                self._work.slots.set(end.slot, Entry(IN_JOURNAL, route, end.place))
         lane.count(end, self._work.options.give_up_after)
+        if end.head is not None and end.head.unsure:
+            self._unsure[end.head.key] = end.head.unsure
         if self._work.options.fail_fast and end.head is not None and not end.head.answered:
             for each in self.lanes.values():
                 each.held = each.held or f"a request failed with {end.head.outcome}"
@@ -202,11 +204,14 @@ class Lanes:
             if each.held is not None:
                 each.withdraw()
 
-    def _raise_trouble(self, end: Ended) -> None:
+    def _go_on_after(self, end: Ended) -> None:
+        """Note where its record stands; raises what lets the run not go on."""
         if self._journal.failure is not None:
             raise self._journal.failure
-        if end.trouble is not None and not isinstance(end.trouble, ClientClosedError):
-            raise end.trouble
+        if end.head is None:
+            raise end.trouble or ClientClosedError("the client was closed while the batch ran", guidance="Run it again.")
+        route = self._work.routes.number(end.head.provider, end.head.model)
+        self._work.slots.set(end.slot, Entry(IN_JOURNAL, route, end.place))
 
     def _look_after(self, *, last: bool = False) -> None:
         """Now and then: the disk, the journal's place, and whoever watches."""

@@ -151,13 +151,13 @@ def read_head(line: bytes) -> Head | None:
     opening, split, rest = line.partition(_SPLIT)
     if not split:
         return None
+    whole = rest.removesuffix(b"\n")  # it may be all that is missing, and then nothing is
     try:
         found = json.loads(opening + b"}")
         told = Head(*found["done"])
-        whole = rest.removesuffix(b"\n")  # it may be all that is missing, and then nothing is
+        is_whole = whole.endswith(b"}") and found["bytes"] == len(whole) - 1
     except (ValueError, KeyError, TypeError):
         return None
-    is_whole = whole.endswith(b"}") and found["bytes"] == len(whole) - 1
     return told if is_whole and isinstance(told.position, int) else None
 
 
@@ -177,36 +177,52 @@ def head_of_record(content: bytes) -> Head | None:
     """The head that a record in a finished output would have; None for a line that is no record of a batch."""
     try:
         found = json.loads(content)
-        ours = found.get("llm_sync", found)
-        key = Key(ours["index"], ours["provider"], ours["model"])
-        hashes = (ours["line_hash"], ours["settings"])
-        unsure = ours.get("possibly_billed", 0)
-        if ours is not found:
-            return _openai_head(found, ours, key, hashes, unsure)
-        response, error = found["response"], found["error"]
+        return _openai_head(found, found["llm_sync"]) if "llm_sync" in found else _head(found)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _head(found: dict[str, Any]) -> Head:
+    told = _told(found)
+    response, error = found["response"], found["error"]
     if response is None:
         kind = error["type"]
-        timed_out = kind == "RequestTimeoutError" and error["status"] is None and unsure > 0
+        timed_out = kind == "RequestTimeoutError" and error["status"] is None and told["unsure"] > 0
         again = kind in _ACCOUNT or (error["retryable"] is True and not timed_out)
-        return Head(*key, *hashes, kind, again, unsure, *_billed(ours))
-    usage = response["usage"]
-    kind = TRUNCATED if response["truncated"] else ANSWERED
-    return Head(*key, *hashes, kind, False, unsure, usage["input_tokens"], usage["output_tokens"], response["cost_estimate"])
+        return Head(**told, outcome=kind, again=again, **_billed(found))
+    usage, kind = response["usage"], TRUNCATED if response["truncated"] else ANSWERED
+    tokens = {name: usage[name] for name in ("input_tokens", "output_tokens")}
+    return Head(**told, outcome=kind, cost=response["cost_estimate"], **tokens)
 
 
-def _openai_head(found: dict[str, Any], ours: dict[str, Any], key: Key, hashes: tuple[str, str], unsure: int) -> Head:
-    if ours["outcome"] not in (ANSWERED, TRUNCATED):
-        return Head(*key, *hashes, ours["outcome"], ours["again"], unsure, *_billed(ours))
+def _openai_head(found: dict[str, Any], ours: dict[str, Any]) -> Head:
+    told, kind = _told(ours), ours["outcome"]
+    if kind not in (ANSWERED, TRUNCATED):
+        return Head(**told, outcome=kind, again=ours["again"], **_billed(ours))
     usage = found["response"]["body"].get("usage") or {}
-    tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    return Head(*key, *hashes, ours["outcome"], False, unsure, *tokens, ours.get("cost_estimate"))
+    tokens: dict[str, Any] = {"input_tokens": usage.get("prompt_tokens"), "output_tokens": usage.get("completion_tokens")}
+    return Head(**told, outcome=kind, cost=ours.get("cost_estimate"), **tokens)
 
 
-def _billed(ours: dict[str, Any]) -> tuple[Any, ...]:
+def _told(ours: dict[str, Any]) -> dict[str, Any]:
+    """What records of both forms tell alike."""
+    return {
+        "position": ours["index"],
+        "provider": ours["provider"],
+        "model": ours["model"],
+        "line": ours["line_hash"],
+        "settings": ours["settings"],
+        "unsure": ours.get("possibly_billed", 0),
+    }
+
+
+def _billed(ours: dict[str, Any]) -> dict[str, Any]:
     found = ours.get("billed") or {}
-    return tuple(found.get(name) for name in _BILLED)
+    return {
+        "input_tokens": found.get("input_tokens"),
+        "output_tokens": found.get("output_tokens"),
+        "cost": found.get("cost_estimate"),
+    }
 
 
 def with_attempts(outcome: ModelResponse | LLMConnectorError, attempts: int) -> ModelResponse | LLMConnectorError:

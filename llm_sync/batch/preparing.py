@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from llm_sync.batch import outcomes, refusals
 from llm_sync.batch.earlier import Earlier, Records
-from llm_sync.batch.journal import Journal
+from llm_sync.batch.journal import Journal, begins_anew
 from llm_sync.batch.outcomes import Head
 from llm_sync.batch.plan import BadLine, Plan
 from llm_sync.batch.questions import Questions
@@ -90,6 +90,8 @@ def checked_output(output: str | os.PathLike[str], requests: Input) -> str:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "it is no ordinary file, which could be replaced at the end", path)
+        if not os.access(path, os.W_OK):  # the folder would let it be replaced, but somebody has protected it
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         if isinstance(requests, (str, os.PathLike)) and os.fspath(requests) != "-" and os.path.samefile(requests, path):
             raise OSError(errno.EINVAL, "it is the input, too", path)
     return path
@@ -107,7 +109,7 @@ def opened(options: Options, client: LLMClient, requests: Input, output: str, *,
         raise InvalidRequestError("a model is named twice", guidance="Name each once; each gets every line.")
     selection = Selection.of(options.shard, options.limit, models)
     form = options.form()
-    questions = Questions(client.config, options.fields)
+    questions = Questions(client.config, options.fields, strict=client._strict)  # noqa: SLF001  (it may be the caller's, not the file's)
     with contextlib.ExitStack() as ending:
         source = ending.enter_context(contextlib.closing(open_source(requests, folder)))
         form.begin(source)
@@ -120,7 +122,11 @@ def opened(options: Options, client: LLMClient, requests: Input, output: str, *,
 def read_earlier(work: Work, output: str) -> Earlier:
     """What earlier runs left. Raises OSError, LLMConnectorError."""
     earlier = Earlier(work.selection, work.slots, work.routes, work.records)
-    earlier.read_output(output)
-    if os.path.exists(f"{output}.part"):
-        earlier.read_journal(f"{output}.part")
+    part = f"{output}.part"
+    started = os.path.exists(part)
+    # A run that began anew does not count on the output that it is to replace, nor do those that go on with it.
+    if not (started and os.path.exists(output) and begins_anew(part)):
+        earlier.read_output(output)
+    if started:
+        earlier.read_journal(part)
     return earlier

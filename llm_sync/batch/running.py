@@ -129,11 +129,13 @@ class _Run:
             plan = Planner(work, earlier, work.check, bad.add).make()
             bad.refuse()
             refuse(work, plan, earlier)
+            if plan.renamed:
+                _log.info("%d lines name a model of their own, in whose place the run's are asked", plan.renamed)
             lanes = Lanes(work, self._journal, plan, earlier.unsure, self._progress)
             try:
                 if plan.to_send.total():
                     self._send(work, lanes)
-                complete = not any(lane.held for lane in lanes.lanes.values())
+                complete = not any(lane.left for lane in lanes.lanes.values())
                 if complete and (self._journal.holds_lines or plan.moved or plan.replaced or not os.path.exists(self._output)):
                     self._finish(work, plan)
             except OSError as error:
@@ -145,7 +147,7 @@ class _Run:
 
     def _send(self, work: Work, lanes: Lanes) -> None:
         at = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        self._journal.note({"run": {"at": at, "lines": work.lines}})
+        self._journal.note({"run": {"at": at, "lines": work.lines, "anew": self._options.restart}})
         for name, settings in work.settings().items():
             self._journal.note({"settings": name, "of": settings})
         lanes.run()
@@ -210,5 +212,5 @@ def _summary(output: str, plan: Plan, earlier: Earlier, lanes: Lanes, complete: 
         complete=complete,
         possibly_billed=tuple(list(unsure.items())[:_MOST_LISTED]),
         unsure=unsure.total(),
-        held={lane.provider: lane.held for lane in lanes.lanes.values() if lane.held},
+        held={lane.provider: lane.held for lane in lanes.lanes.values() if lane.held and lane.left},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from concurrent.futures import Future
@@ -15,8 +16,10 @@ from llm_sync.batch.plan import LINE_ERRORS
 from llm_sync.batch.questions import line_hash
 from llm_sync.batch.slots import Entry
 from llm_sync.batch.work import Work
+from llm_sync.dispatch.gate import SPREAD
 from llm_sync.errors import (
     ClientClosedError,
+    InvalidRequestError,
     LLMConnectorError,
     ProviderConnectionError,
     ProviderUnavailableError,
@@ -67,6 +70,8 @@ class Sender:
         asked = work.asked(slot, line_hash(content), place, unsure=unsure)
         try:
             question = work.questions.ask(work.form.read(content), work.model(slot))
+            if question.route != place:
+                raise InvalidRequestError("the line has changed while the batch ran", guidance="Run it again.")
             asked = asked._replace(request=work.questions.hash(question), id=question.request.id)
             around = partial(self._run, slot, asked)
             return work.send(question, around)
@@ -98,8 +103,8 @@ class Sender:
         end = Ended(slot, str(asked.key.provider), None)
         try:
             self._enter(slot, control)
-            self._journal.note({"started": asked.key})
-            end = self._asked(slot, asked, send, control)
+            with self._journal.writing():
+                end = self._asked(slot, asked, send, control)
         except BaseException as trouble:
             end = end._replace(trouble=trouble)
             raise
@@ -118,14 +123,24 @@ class Sender:
         began = time.monotonic()
         attempts = 0
         while True:
+            self._park(asked, control)
+            self._journal.note({"started": asked.key})
             outcome = _outcome(send)
             attempts += outcome.attempts or 0
             if isinstance(outcome, ClientClosedError):
                 return self._taken_back(slot, asked, outcome, control)
             if control.stopped or not self._is_cooling(asked, outcome):
                 break
-            # What cools down is parked: the gate holds the next attempt back until then. Its deadline begins anew.
+            self._journal.add(line_of({"unsent": asked.key}))  # it was refused; what it waits for now, nobody bills
         return self._written(slot, asked, with_attempts(outcome, attempts), attempts, time.monotonic() - began)
+
+    def _park(self, asked: Asked, control: CallControl) -> None:
+        """Wait while the provider cools down: such a request is not under way. Its deadline has not begun, or begins anew."""
+        while seconds := self._work.cooling_down_for(str(asked.key.provider)):
+            if seconds > self._work.options.max_cool_down:
+                return  # the gate refuses it
+            if control.wait(min(seconds * (1 + SPREAD * random.random()), threading.TIMEOUT_MAX)):  # noqa: S311  (no secret)
+                raise ClientClosedError("the batch is stopped while the provider cools down", attempts=0)
 
     def _is_cooling(self, asked: Asked, outcome: ModelResponse | LLMConnectorError) -> bool:
         """Whether it failed only because the provider asked for a longer pause than a request may wait."""
@@ -136,7 +151,7 @@ class Sender:
         pause = outcome.retry_after or 0.0
         if pause > attempts.max_retry_after:
             return pause <= self._work.options.max_cool_down
-        return (outcome.attempts or 0) <= attempts.max_retries and self._work.is_cooling(str(asked.key.provider))
+        return (outcome.attempts or 0) <= attempts.max_retries and self._work.cooling_down_for(str(asked.key.provider)) > 0
 
     def _taken_back(self, slot: int, asked: Asked, error: ClientClosedError, control: CallControl) -> Ended:
         """The batch was stopped. What was cut off in the middle stays as started: it may be billed."""
@@ -148,8 +163,13 @@ class Sender:
         self, slot: int, asked: Asked, outcome: ModelResponse | LLMConnectorError, attempts: int, elapsed: float
     ) -> Ended:
         told = head(asked, outcome)
-        place = self._journal.add(journal_line(told, record_of(asked, outcome, told)))
-        return Ended(slot, str(asked.key.provider), told, place, attempts, elapsed)
+        try:
+            line = journal_line(told, record_of(asked, outcome, told))
+        except Exception as error:  # noqa: BLE001  (a dialect's metadata may hold anything; what was paid for is kept in words)
+            failure = LLMConnectorError(f"the outcome cannot be written ({error!r}): {outcome!r}")
+            told = head(asked, failure)
+            line = journal_line(told, record_of(asked, failure, told))
+        return Ended(slot, str(asked.key.provider), told, self._journal.add(line), attempts, elapsed)
 
 
 def _outcome(send: Any) -> ModelResponse | LLMConnectorError:

@@ -18,6 +18,7 @@ _PLACE_BITS = 46  # 70 TB
 _ROUTE_BITS = 16
 _PLACE = (1 << _PLACE_BITS) - 1
 _ROUTE = (1 << _ROUTE_BITS) - 1
+_BYTES = 8
 _CHUNK = 2048  # entries read or written at once: 16 KiB, for each provider that walks
 MOST_ROUTES = _ROUTE + 1
 
@@ -36,33 +37,28 @@ class Slots:
     def __init__(self, folder: str) -> None:
         # Not in memory: a million requests are 8 MB there. Not mapped: pages that were touched count as memory too.
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  (closed by close)
-        self._tail = array("Q")  # what was added and is not in the file yet
-        self._written = 0
+        # What is not in the file yet, by number. Written together: each call of the system is a chance for the other threads
+        # to take the interpreter, which is dearer than the call.
+        self._unwritten: dict[int, int] = {}
         self.count = 0
 
     def add(self, entry: Entry) -> None:
         """Set the entry behind the last one."""
-        self._tail.append(_packed(entry))
-        self.count += 1
-        if len(self._tail) >= _CHUNK:
-            self._flush()
+        self.set(self.count, entry)
 
     def set(self, slot: int, entry: Entry) -> None:
         """Set any entry; those between it and the last one are NOTHING."""
-        while slot >= self.count and slot - self.count < _CHUNK:
-            self.add(Entry(NOTHING, 0, 0))
-        if slot >= self._written and slot < self.count:
-            self._tail[slot - self._written] = _packed(entry)
-            return
-        self._flush()
-        self._put(slot, array("Q", [_packed(entry)]))
-        self.count = self._written = max(self.count, slot + 1)  # a file has zeros where nothing was written
+        self._unwritten[slot] = _packed(entry)
+        self.count = max(self.count, slot + 1)
+        if len(self._unwritten) >= _CHUNK:
+            self._flush()
 
     def get(self, slot: int) -> Entry:
         """An entry; NOTHING beyond the last one."""
-        if slot >= self._written:
-            return _unpacked(self._tail[slot - self._written]) if slot < self.count else Entry(NOTHING, 0, 0)
-        return _unpacked(self._read(slot, 1)[0])
+        packed = self._unwritten.get(slot)
+        if packed is None:
+            packed = next(iter(self._read(slot, 1)), 0)
+        return _unpacked(packed)
 
     def walk(self) -> Iterator[tuple[int, Entry]]:
         """Every entry that is set, with its number; what is changed meanwhile may be seen or not."""
@@ -74,38 +70,47 @@ class Slots:
         return ((slot, _unpacked(packed)) for slot, packed in self._all() if packed >> _PLACE_BITS in wanted)
 
     def _all(self) -> Iterator[tuple[int, int]]:
-        self._flush()
         start = 0
         while start < self.count:
+            self._flush()
             yield from enumerate(self._read(start, min(_CHUNK, self.count - start)), start)
             start += _CHUNK
 
     def truncate(self, count: int) -> None:
         """Forget every entry from ``count`` on."""
         self._flush()
-        self._file.truncate(count * 8)
-        self.count = self._written = min(self.count, count)
+        self._file.truncate(count * _BYTES)
+        self.count = min(self.count, count)
 
     def close(self) -> None:
         """Nothing of it is left."""
         self._file.close()
 
     def _flush(self) -> None:
-        if self._tail:
-            self._put(self._written, self._tail)
-            self._written += len(self._tail)
-            self._tail = array("Q")
+        """Write what is new, each run of neighbours at once; a file has zeros where nothing was written."""
+        values, start = array("Q"), 0
+        for slot, packed in sorted(self._unwritten.items()):
+            if values and slot != start + len(values):
+                self._put(start, values)
+                values = array("Q")
+            if not values:
+                start = slot
+            values.append(packed)
+        if values:
+            self._put(start, values)
+        self._unwritten.clear()
 
     def _put(self, slot: int, values: array[int]) -> None:
         content = memoryview(values.tobytes())
-        self._file.seek(slot * 8)
+        self._file.seek(slot * _BYTES)
         while content:
             content = content[self._file.write(content) :]
 
     def _read(self, slot: int, count: int) -> array[int]:
         values = array("Q")
-        self._file.seek(slot * 8)
-        values.frombytes(self._file.read(count * 8) or b"")
+        self._file.seek(slot * _BYTES)
+        content = self._file.read(count * _BYTES) or b""
+        values.frombytes(content.ljust(count * _BYTES, b"\0"))
         return values
 
 

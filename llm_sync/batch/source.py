@@ -19,6 +19,7 @@ from llm_sync.images import Image, load_image
 from llm_sync.models import Message, ModelRequest
 
 _CHUNK = 1 << 20
+_BUFFER = 1 << 16  # bytes read at once: providers walk not far from each other, mostly
 _BOM = b"\xef\xbb\xbf"
 
 Input = str | os.PathLike[str] | IO[bytes] | IO[str] | Iterable[Any]
@@ -85,7 +86,7 @@ def open_source(given: Input, folder: str) -> Source:
 
 
 def _file_source(path: str, folder: str) -> Source:
-    file = open(path, "rb")  # noqa: SIM115  (the source closes it)
+    file = open(path, "rb", buffering=_BUFFER)  # noqa: SIM115  (the source closes it)
     try:
         if path.endswith(".gz"):
             with file:
@@ -128,7 +129,7 @@ def _byte_chunks(file: Any) -> Iterator[bytes]:
 def _copied(chunks: Iterable[bytes], folder: str) -> IO[bytes]:
     """A file that is read from its beginning and has no name, so that nothing is left of it however the process ends."""
     # Beside the output, where there is room for the answers too.
-    copy: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (the source closes it)
+    copy: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=_BUFFER)  # noqa: SIM115  (the source closes it)
     try:
         for chunk in chunks:
             copy.write(chunk)

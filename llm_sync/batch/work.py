@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 from llm_sync.batch.earlier import Records
@@ -55,10 +56,6 @@ class Options:
             return TextLines()
         return JSONLines() if self.template is None else Table(self.template, self.delimiter)
 
-    def form_settings(self) -> dict[str, Any]:
-        """How lines become prompts, as far as that is told."""
-        return {"text": self.text or None, "template": self.template}
-
     def attempts(self) -> dict[str, Any]:
         """The options of an attempt that hold for every request."""
         asked = {"timeout": self.timeout, "deadline": self.deadline, "max_retries": self.max_retries}
@@ -94,7 +91,7 @@ class Work:
 
     def settings_for(self, place: Route) -> dict[str, Any]:
         """What answers of a model depend on beside their line."""
-        return self.questions.settings(place, self.options.form_settings())
+        return self.questions.settings(place, self.form.settings)
 
     def model(self, slot: int) -> str | None:
         """The model that a slot's request goes to, whatever its line says; None where the line says it."""
@@ -127,9 +124,10 @@ class Work:
         """Raise what is wrong with a request, sending nothing."""
         self.client._call(question.request)  # noqa: SLF001  (likewise)
 
-    def is_cooling(self, provider: str) -> bool:
-        """Whether a provider asked to be sent nothing for a while, which is not over."""
-        return self.client.status()[provider].cooling_down_until is not None
+    def cooling_down_for(self, provider: str) -> float:
+        """Seconds for which a provider asked to be sent nothing; 0.0 where it did not, or they are over."""
+        until = self.client._endpoint(provider).gate.cooling_down_until  # noqa: SLF001  (status() would cost more than a request)
+        return 0.0 if until is None else max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
 
     def _retries_timeouts(self, place: Route) -> bool:
         """Off, as a second attempt may be billed twice, unless the run, or the configuration by name, asks for it."""

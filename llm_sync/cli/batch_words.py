@@ -70,7 +70,8 @@ def summary(found: Summary) -> list[str]:
         again = f", {found.again:,} of them once more" if found.again else ""
         lines += _told("sent", f"{found.sent:,}{again}{before}")
     lines += _told("input", _changes(found))
-    lines += _told("tokens", _tokens(tally))
+    spent = tally.input_tokens or tally.output_tokens
+    lines += _told("tokens", f"{tally.input_tokens:,} in, {tally.output_tokens:,} out" if spent else "")
     lines += _told("cost", _cost_told(tally))
     slowest = f"; the slowest was {found.slowest}" if found.slowest and len(found.lanes) > 1 else ""
     lines += _told("time", f"{_time(found.seconds)}{slowest}")

@@ -12,6 +12,7 @@ from llm_sync.compat.parameters import NOT_GIVEN, Reading, Table, is_not_given, 
 from llm_sync.compat.settings import Settings, found_configuration, pairs
 from llm_sync.errors import InvalidRequestError, LLMConnectorError
 
+_DOORS = frozenset({"timeout", "extra_headers", "extra_query", "extra_body"})
 _NO_HEADERS = "the configuration that is found says what headers and query a provider gets"
 
 
@@ -32,6 +33,8 @@ class Door:
         """The arguments of one call, and the door with the call's own timeout, headers and query."""
         reading = table.read(arguments, self.refuse)
         given = reading.given
+        if given.keys().isdisjoint(_DOORS):
+            return reading, self
         door = self
         if "timeout" in given:
             door = dataclasses.replace(door, timeout=seconds(given.pop("timeout")))

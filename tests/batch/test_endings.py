@@ -13,8 +13,9 @@ import pytest
 from batch_apparatus import Batch, Far, completion, failure
 
 from llm_sync import batch
-from llm_sync.batch import sending
-from llm_sync.errors import LLMConnectorError
+from llm_sync.batch import outcomes, sending
+from llm_sync.batch.journal import Journal
+from llm_sync.errors import ClientClosedError, LLMConnectorError
 
 
 def stop_at(done: int) -> Any:
@@ -136,6 +137,18 @@ def test_a_folder_that_is_read_only_is_told_at_once(job: Batch, far: Far, tmp_pa
     assert far.asked == []
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_an_output_that_is_write_protected_is_not_replaced(job: Batch, far: Far) -> None:
+    """Though its folder would allow it."""
+    job.lines("p")
+    job.run()
+    job.output.chmod(0o444)
+    job.lines("q")
+    with pytest.raises(PermissionError):
+        job.run()
+    assert far.asked == ["p"]
+
+
 def test_a_full_disk_elsewhere_too_leaves_the_answers_in_the_log(
     job: Batch, far: Far, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -179,6 +192,72 @@ def test_a_provider_whose_door_is_closed_is_given_up(job: Batch, far: Far) -> No
     far.scripted.clear()
     summary = job.run()
     assert (summary.complete, summary.tally.answered) == (True, 60)
+
+
+def test_a_door_that_closes_with_the_last_request_leaves_nothing_undone(job: Batch, far: Far) -> None:
+    """Every request has its outcome: the output is made."""
+    for number in range(3):
+        far.script(f"p{number}", failure(401))
+    job.lines("p0", "p1", "p2")
+    summary = job.run(give_up_after=3)
+    assert (summary.complete, summary.held, job.told()) == (True, {}, ["AuthenticationError"] * 3)
+
+
+def test_a_client_closed_under_a_batch_ends_it(job: Batch, far: Far, open_client: Any) -> None:
+    """By another thread, say; the journal stays, and nothing is taken for done."""
+    client = open_client()
+    far.script("p1", lambda: (client.close(cancel_pending=True, grace=0), completion("late"))[1])
+    job.lines("p0", "p1", "p2")
+    with pytest.raises(ClientClosedError):
+        job.run(client=client)
+    assert not job.output.exists()
+    summary = job.run()
+    assert (summary.sent, job.told()) == (2, ["echo p0", "echo p1", "echo p2"])
+
+
+def test_a_worker_that_ends_late_still_finds_the_journal(tmp_path: Path) -> None:
+    """Longer than anyone waits for it: what it brings is written, and only then may others have the file."""
+    path = str(tmp_path / "j")
+    journal = Journal(path)
+    with journal.writing():
+        journal.close()
+        with pytest.raises(LLMConnectorError, match="is being written"):
+            Journal(path)
+        assert journal.add(b'{"late": 1}\n') > 0
+    Journal(path).close()
+    assert Path(path).read_bytes().endswith(b'{"late": 1}\n')
+
+
+def test_an_outcome_that_cannot_be_written_is_kept_in_words(job: Batch, far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a dialect puts into its metadata, the text that was paid for is in the record."""
+    real = outcomes.ModelResponse.to_dict
+
+    def broken(self: Any) -> Any:
+        found = real(self)
+        return {**found, "metadata": {(1, 2): 3}} if self.text == "echo q" else found
+
+    monkeypatch.setattr(outcomes.ModelResponse, "to_dict", broken)
+    job.lines("p", "q")
+    job.run()
+    assert job.told() == ["echo p", "LLMConnectorError"]
+    assert "echo q" in job.records()[1]["error"]["message"]
+
+
+def test_a_line_that_changes_under_a_run_is_not_sent_to_anyone_else(job: Batch, far: Far) -> None:
+    """It was checked as another; the next run asks it as what it is."""
+    filler = "x" * 9000  # so that not all of it is read at once
+    job.lines(*({"system_prompt": filler, "prompt": f"p{number}", "model": "a/m"} for number in range(20)))
+    content = job.input.read_bytes()
+
+    def edit() -> Any:
+        job.input.write_bytes(content.replace(b'"p19", "model": "a/m"', b'"p1", "model": "b/m2"'))
+        return completion("echo p0")
+
+    far.script("p0", edit)
+    summary = job.run()
+    assert (summary.tally.answered, job.told()[19]) == (19, "InvalidRequestError")
+    summary = job.run()
+    assert (summary.sent, job.records()[19]["model"], far.asked.count("p19")) == (1, "m2", 0)
 
 
 def test_failures_between_answers_close_no_door(job: Batch, far: Far) -> None:
@@ -232,6 +311,28 @@ def test_a_request_caught_in_anothers_pause_does_not_fail(job: Batch, far: Far, 
     job.lines("p", "q")
     job.run(client=client)
     assert job.told() == ["echo p", "echo q"]
+
+
+def test_what_is_parked_is_not_under_way(job: Batch, far: Far, open_client: Any) -> None:
+    """A kill in the middle of an hour's pause leaves nothing that may have been billed; Ctrl-C ends it at once."""
+    client = open_client('providers: {a: {type: openai, api_key: k, base_url: "<openai>", models: [m], concurrency: 3}}')
+    far.script("p0", failure(429, "later", ("Retry-After", "3600")))
+    job.lines(*(f"p{number}" for number in range(9)))
+    journal = b""
+
+    def watch(_: Any) -> None:
+        nonlocal journal
+        if client.status()["a"].cooling_down_until and len(far.asked) == far.answered.total() + 1:
+            journal = job.part.read_bytes()
+            if journal.count(b'{"started"') == journal.count(b'{"unsent"') + journal.count(b'{"done"'):
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job.run(client=client, progress=watch)
+    job.part.write_bytes(journal)  # as a kill would have left it
+    summary = job.run(client=open_client())
+    assert (summary.unsure, summary.tally.answered) == (0, 9)
+    assert far.asked.count("p0") == 2
 
 
 def test_a_pause_longer_than_is_to_be_sat_out_fails_and_is_tried_next_time(job: Batch, far: Far, open_client: Any) -> None:

@@ -287,6 +287,32 @@ def test_restarting_asks_all_anew_and_keeps_the_old_journal(job: Batch, far: Far
     assert old.count('{"done"') == done
 
 
+def test_going_on_with_a_restart_does_not_fall_back_on_the_old_output(job: Batch, far: Far) -> None:
+    """The output that is to be replaced stays until it is; it answers nothing any more."""
+    prompts = [f"p{number}" for number in range(30)]
+    job.lines(*prompts)
+    job.run()
+    before = job.output.read_bytes()
+    interrupted(job, after=1, restart=True)
+    done = len(far.asked) - 30
+    assert 0 < done < 30
+    assert job.output.read_bytes() == before
+    summary = job.run()
+    assert (summary.sent, summary.earlier) == (30 - done, done)
+    assert sorted(far.asked) == sorted(2 * prompts)
+    assert job.run().sent == 0
+
+
+def test_other_names_above_the_same_rows_are_other_prompts(job: Batch, far: Far) -> None:
+    """No row has changed, and every prompt has."""
+    job.input.write_text("from,to\nx,y\n")
+    job.run(template="{from} into {to}", models=["a/m"])
+    job.input.write_text("to,from\nx,y\n")
+    with pytest.raises(ConfigurationError, match="other settings"):
+        job.run(template="{from} into {to}", models=["a/m"])
+    assert far.asked == ["x into y"]
+
+
 def test_bad_lines_are_told_by_number_and_nothing_is_sent(job: Batch, far: Far) -> None:
     """All of them at once, in the input's own numbers."""
     job.input.write_bytes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import logging
 import threading
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,14 @@ def test_each_line_goes_to_each_of_several_models(job: Batch, far: Far) -> None:
     assert (summary.requests, sorted(far.asked)) == (4, ["p", "p", "q", "q"])
     assert summary.tally.cost == pytest.approx(2 * (3 * 1 + 2 * 2) / 1e6)
     assert summary.tally.unpriced == 2
+
+
+def test_lines_whose_model_is_replaced_are_counted(job: Batch, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asks for -v learns that their own models were not asked."""
+    job.lines("p", {"prompt": "q"})
+    with caplog.at_level(logging.INFO, "llm_sync.batch"):
+        job.run(models=["b/m2"])
+    assert "1 lines name a model of their own" in caplog.text
 
 
 def test_a_model_named_twice_is_refused(job: Batch) -> None:

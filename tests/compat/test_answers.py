@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from llm_sync.compat.anthropic.shapes import Message, TextBlock, ToolUseBlock
 from llm_sync.compat.answers import AnswerObject
+from llm_sync.compat.anthropic.shapes import Message, TextBlock, ToolUseBlock
 from llm_sync.compat.openai.shapes import (
     ChatCompletion,
     ChatCompletionMessage,

@@ -25,10 +25,11 @@ CLAUDES = {"name": "add", "input_schema": {"type": "object", "properties": {}}}
 SAMPLES: dict[str, Any] = {
     **dict.fromkeys(("temperature", "top_p", "frequency_penalty", "presence_penalty"), 0.25),
     **dict.fromkeys(("max_tokens", "max_completion_tokens", "max_output_tokens", "seed", "top_k", "top_logprobs"), 77),
-    **dict.fromkeys(("stop", "stop_sequences"), ["END"]),
+    "stop": ["END"],
+    "stop_sequences": ["END"],
     **dict.fromkeys(("stream", "background", "echo", "caching", "store", "parallel_tool_calls", "logprobs"), True),
-    **dict.fromkeys(("extra_body", "metadata", "logit_bias", "reasoning", "thinking"), {"k": 1}),
-    **dict.fromkeys(("extra_headers", "headers", "extra_query"), {"X-Sample": "1"}),
+    **{name: {"k": 1} for name in ("extra_body", "metadata", "logit_bias", "reasoning", "thinking")},
+    **{name: {"X-Sample": "1"} for name in ("extra_headers", "headers", "extra_query")},
     "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}},
     "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}},
     "text": {"format": {"type": "json_schema", "name": "n", "schema": SCHEMA}},
@@ -131,7 +132,7 @@ def sample(table: Table, name: str) -> Any:
         return {"messages.create": [CLAUDES], "responses.create": [FLAT]}.get(table.call, [TOOL])
     if name in ("tool_choice", "function_call"):
         return {"type": "any"} if table.call == "messages.create" else {"name": "add"} if name == "function_call" else "required"
-    if name == "include" or name == "modalities":
+    if name in ("include", "modalities"):
         return ["sample"]
     return SAMPLES.get(name, "sample")
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_sync.errors import InvalidRequestError
@@ -216,6 +216,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(PARAMETERS)) | st.text(max_size=5), JSON, max_size=6), st.booleans())
 def test_any_json_is_a_request_or_refused(body: dict[str, Any], native: bool) -> None:
     """Never another exception, whatever someone's file holds; the body stays as it was."""

@@ -133,9 +133,7 @@ def test_what_is_wrong_is_told(content, problem, tmp_path):
 
 def test_ten_megabytes_are_refused_unread(tmp_path):
     """Whatever is in them."""
-    assert told(b"rules:\n" + b"  - {error: auth}\n" * 600_000, tmp_path) == [
-        " the file is over 1 MiB (is this a script?)"
-    ]
+    assert told(b"rules:\n" + b"  - {error: auth}\n" * 600_000, tmp_path) == [" the file is over 1 MiB (is this a script?)"]
 
 
 def test_every_problem_is_told_at_once_in_the_order_of_lines(tmp_path):

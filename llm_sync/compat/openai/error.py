@@ -118,7 +118,7 @@ def _made(error: LLMConnectorError) -> OpenAIError:
     if kind == CONNECTION:
         return APIConnectionError(f"Error communicating with OpenAI: {error.message}")
     found = inner or {}
-    rest: dict[str, Any] = {"code": found.get("code")}
+    rest: dict[str, Any] = {}
     if error.status is not None:
         response = ErrorResponse.of(error, error.status, ID_HEADER)
         body = {"error": inner} if inner is not None else None
@@ -128,7 +128,9 @@ def _made(error: LLMConnectorError) -> OpenAIError:
         return APIError(str(error), **rest) if error.status else OpenAIError(str(error))
     text = message if error.status is not None else str(error)
     if status in (400, 404, 415):
-        return InvalidRequestError(text, found.get("param"), **rest)
+        return InvalidRequestError(text, found.get("param"), found.get("code"), **rest)
     if status == 401 and error.status is None:
         return AuthenticationError(text)
+    if status == 503:
+        text = "The server is overloaded or not ready yet."
     return _BY_STATUS.get(status or 0, APIError)(text, **rest)

@@ -1,0 +1,152 @@
+"""Batches over hours, in minutes: fifty kills, a million lines, and no lane waiting for another."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_sync.simulator import Simulator
+
+ROOT = Path(__file__).parents[2]
+LINES, KILLS = 2000, 50
+MODELS = ("openai/gpt-4o-mini", "anthropic/claude-haiku-4-5", "gemini/gemini-2.5-flash", "openrouter/openai/gpt-4o-mini")
+# 1 to 20 ms; 3 % of the attempts meet trouble that passes, and 1 % of the requests get what is no good answer, whenever asked.
+SCRIPT = {
+    "rules": [
+        {"latency": {"uniform": [0.001, 0.02]}, "continue": True},
+        {"when": {"share": 0.005}, "refusal": True},
+        {"when": {"share": 0.005}, "truncated": 12},
+        {"when": {"probability": 0.01, "attempt": [1, 2]}, "error": "overloaded"},
+        {"when": {"probability": 0.01, "attempt": [1, 2]}, "error": {"kind": "rate_limit", "retry_after": 0.05}},
+        {"when": {"probability": 0.005, "attempt": [1, 2]}, "error_in_200": "overloaded"},
+        {"when": {"probability": 0.005, "attempt": [1, 2]}, "reset": "mid_body"},
+    ]
+}
+UNBILLED = {"overloaded", "rate_limit", "error_in_200", "reset"}
+
+
+def benchmark(name: str) -> Any:
+    """A script of benchmarks/, as a module."""
+    folder = str(ROOT / "benchmarks")
+    sys.path.insert(0, folder)
+    try:
+        spec = importlib.util.spec_from_file_location(f"benchmark_{name}", f"{folder}/{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(folder)
+    return module
+
+
+@pytest.fixture
+def far() -> Iterator[Simulator]:
+    """Four providers of four dialects."""
+    with Simulator(script=SCRIPT) as started:
+        yield started
+        assert started.faults == []
+
+
+def configure(folder: Path, far: Simulator) -> None:
+    """A configuration and an input in ``folder``."""
+    providers = "\n".join(
+        f"  {kind}: {{api_key: k, base_url: '{far.url(kind)}'}}" for kind in ("openai", "anthropic", "gemini", "openrouter")
+    )
+    (folder / "llms.yaml").write_text(f"defaults: {{retry_base: 0.01, max_retries: 5}}\nproviders:\n{providers}\n")
+    with (folder / "in.jsonl").open("w") as file:
+        for number in range(LINES):
+            file.write(json.dumps({"id": number, "prompt": f"question {number}", "model": MODELS[number % 4]}) + "\n")
+
+
+def begin(folder: Path, output: str) -> subprocess.Popen[bytes]:
+    """``llm-sync batch`` in ``folder``."""
+    command = [sys.executable, "-m", "llm_sync", "batch", "--config", "./llms.yaml", "in.jsonl", "-o", output, "--json"]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def end(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Its summary."""
+    out, err = process.communicate(timeout=600)
+    assert process.returncode in (0, 9), err.decode()
+    told: dict[str, Any] = json.loads(out)
+    return told
+
+
+def told(path: Path) -> list[Any]:
+    """What does not differ between two runs of the same."""
+    found = []
+    for line in path.read_text("utf-8").splitlines():
+        record = json.loads(line)
+        answer = record["response"] or {}
+        kept = [answer.get(name) for name in ("text", "model", "finish_reason", "usage", "truncated")]
+        found.append(
+            [record["index"], record["id"], record["provider"], record["model"], kept, (record["error"] or {}).get("type")]
+        )
+    return found
+
+
+def test_fifty_kills(far: Simulator, tmp_path: Path) -> None:
+    """Killed at fifty random moments and resumed each time: every line once, in order, as undisturbed; nothing paid for twice
+    but what was in flight at a kill, which is listed."""
+    configure(tmp_path, far)
+    with Simulator(script=SCRIPT) as undisturbed:
+        (tmp_path / "calm").mkdir()
+        configure(tmp_path / "calm", undisturbed)
+        end(begin(tmp_path / "calm", "out.jsonl"))
+        expected = told(tmp_path / "calm" / "out.jsonl")
+        alone = len(undisturbed.requests)
+    chance = random.Random(2026)  # noqa: S311  (not a secret)
+    kills = in_flight = 0
+    while kills < KILLS:
+        process = begin(tmp_path, "out.jsonl")
+        far.wait_for_requests(len(far.requests) + chance.randrange(5, 65), timeout=60)
+        process.kill()
+        in_flight += far.summary()["in_flight"]
+        process.communicate()
+        kills += 1
+    killed_at = len(far.requests)
+    summary = end(begin(tmp_path, "out.jsonl"))
+    assert [record[0] for record in told(tmp_path / "out.jsonl")] == list(range(LINES))
+    assert told(tmp_path / "out.jsonl") == expected
+    retried = sum(record.outcome in UNBILLED for record in far.requests)
+    sent, unsure = len(far.requests), summary["possibly_billed"]
+    print(
+        f"\n{KILLS} kills within the first {killed_at} requests. Undisturbed {alone} requests, killed {sent}: {LINES} lines, "
+        f"{retried} failed attempts, {sent - LINES - retried} more. In flight at the kills by the server's count {in_flight} "
+        f"(none whose answer is on its way); listed as possibly billed {unsure}"
+    )
+    assert sent <= LINES + retried + unsure
+    assert unsure <= 4 * KILLS
+    asked: dict[str, int] = {}
+    for record in far.requests:
+        if record.outcome not in UNBILLED:
+            text = json.dumps(record.payload)
+            number = text[text.index("question ") + 9 :].partition('"')[0]
+            asked[number] = asked.get(number, 0) + 1
+    listed = {str(each["index"]): each["times"] for each in summary["possibly_billed_requests"]}
+    assert all(listed.get(number, 0) >= count - 1 for number, count in asked.items())
+
+
+def test_a_million_lines() -> None:
+    """Memory does not grow with the input, and a run that is nine tenths done is at work again within a minute."""
+    script = benchmark("batch_scale")
+    found = script.measured((100_000, 1_000_000), 100_000, 20_000)
+    script.show(found)
+    checks = script.bounds(found)
+    assert [check["what"] for check in checks if not check["met"]] == []
+
+
+def test_the_slowest_lane_is_the_batch() -> None:
+    """Four providers of 5 to 40 ms take as long as the slowest one alone."""
+    found = benchmark("batch_lanes").measured(5)
+    print(f"\nthe batch over the slowest lane alone: {found}")
+    assert found["ratio"]["median"] <= 1.10
