@@ -42,7 +42,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-all interop interop-sdks interop-shims soak cover check lint types imports format docs timelines \
-	reliability man man-check dist clean bench bench-peers bench-call bench-start bench-fleet bench-scale bench-figures
+	reliability man man-check dist clean bench bench-peers bench-call bench-start bench-fleet bench-scale bench-batch bench-figures
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -133,6 +133,10 @@ bench-fleet: $(VENV)/.installed $(VENV)/.for-tests ## how long many requests to 
 
 bench-scale: $(VENV)/.installed $(VENV)/.for-tests ## how cost grows with size
 	$(BENCH)
+
+bench-batch: $(VENV)/.installed $(VENV)/.for-tests ## what a batch costs by its length, and over its slowest provider (half an hour)
+	$(PY) benchmarks/batch_lanes.py $(BENCH_ARGS)
+	$(PY) benchmarks/batch_scale.py $(BENCH_ARGS)
 
 # Each in an environment of its own; one that cannot be installed is absent from the tables, which say so.
 PEERS := openai anthropic google-genai aisuite langchain-openai litellm any-llm-sdk httpx llm

@@ -55,6 +55,19 @@ class FinalResponse(http.client.HTTPResponse):
             status = super()._read_status()  # type: ignore[misc]
         return status
 
+    def begin(self) -> None:
+        """As http.client does it, which leaves the blanks behind a value and takes ``chunked `` for no chunks."""
+        super().begin()
+        blank = [name for name, value in self.headers.items() if value != value.strip()] if self.headers else []
+        for name in dict.fromkeys(blank):
+            values = self.headers.get_all(name, [])
+            del self.headers[name]
+            for value in values:
+                self.headers[name] = value.strip()
+        if blank and self.headers.get("Transfer-Encoding", "").lower() == "chunked" and not self.chunked:
+            self.chunked, self.chunk_left, self.length = True, None, None
+            self.will_close = self._check_close()  # type: ignore[attr-defined]
+
     def has_head(self, status: int, chunked: bool, length: str | None) -> None:
         """What ``begin`` finds out, where the head was read by other means; the connection stays."""
         self.code = self.status = status
