@@ -59,7 +59,10 @@ class Door:
 
 
 def extended(settings: Settings, headers: Any, query: Any) -> Settings:
-    """The settings with further headers and query fields; those of the same name are replaced."""
+    """The settings with further headers and query fields; those of the same name are replaced. Raises InvalidRequestError."""
+    for name, given in (("headers", headers), ("query", query)):
+        if given is not None and not isinstance(given, Mapping):
+            raise InvalidRequestError(f"the {name} are a {type(given).__name__}", guidance="Give a dict of names and texts.")
     return dataclasses.replace(
         settings,
         headers=pairs({**dict(settings.headers), **(headers or {})}),

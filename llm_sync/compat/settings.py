@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from llm_sync.compat import notices
-from llm_sync.errors import ConfigurationError
+from llm_sync.errors import ConfigurationError, InvalidRequestError
 
 if TYPE_CHECKING:
     from llm_sync.client import LLMClient
@@ -125,6 +125,10 @@ class Place(NamedTuple):
 
 def place(settings: Settings, model: str | None) -> Place:
     """Where a request for ``model`` goes. Raises LLMConnectorError: no such model, a configuration with mistakes."""
+    if model is not None and type(model) is not str:
+        if not isinstance(model, str):
+            raise InvalidRequestError(f"model is a {type(model).__name__}", guidance="Give the model's name.")
+        model = str.__str__(model)  # of an enum, as some scripts have their models
     found = _places.get((settings, model))
     if found is None:
         found = _looked_up(settings, model)

@@ -145,6 +145,9 @@ def _given(own: Mapping[str, Any], module: Any) -> tuple[str, ...]:
 
 def _headers(*given: Any) -> dict[str, Any]:
     """The module's, the call's own, and its extra ones, which come last."""
+    for headers in given:
+        if headers and not isinstance(headers, Mapping):
+            raise InvalidRequestError(f"the headers are a {type(headers).__name__}", guidance="Give a dict of names and texts.")
     return {name: value for headers in given if headers for name, value in headers.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llm_sync.compat import asking
@@ -49,6 +49,8 @@ def _asked(door: Door, where: Place, given: Arguments, made: list[Adjustment]) -
 def read_chat(given: Mapping[str, Any], where: Place, *, strict: bool | None = None) -> ChatRequest:
     """The request that a chat body asks for at ``where``; ``strict``, where it shall differ from the place's."""
     asked = given.get("messages")
+    if isinstance(asked, Iterator):
+        given = {**given, "messages": list(asked)}
     if type(asked) is list and 0 < len(asked) < 3 and given.keys() <= _PLAIN:
         plain = _plain(given, asked, where.model)
         if plain is not None:
