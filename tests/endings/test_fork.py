@@ -100,7 +100,7 @@ KNOWN = [  # some that must be among those found, or the walk has lost its way
     "http._lock",
     "poolmanager.pools.lock",
     "._credential._renewing",
-    "CallControl>._lock",
+    "._control._lock",
     "_condition.",
     "_AsCompletedWaiter",
     "ending.lock",
