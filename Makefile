@@ -158,6 +158,7 @@ bench-figures: ## keep benchmarks/results/ as the figures of README.md and docs/
 
 docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made in docs/: the reference and the pictures of the house
 	$(PY) docs/reference.py
+	$(PY) docs/shims.py
 	$(PY) docs/pictures/house.py
 
 timelines: $(VENV)/.installed ## measure and draw docs/pictures/ anew; look at them afterwards

@@ -67,7 +67,7 @@ def comparison() -> str:
     starts = {row["case"]: row for row in kept("start")["rows"] if "failed" not in row}
     answers = kept("answers")["clients"]
     rows, versions = [], []
-    for way in sorted(calls.keys() & _IMPORTS.keys(), key=lambda way: float(calls[way]["cpu_ratio"]["median"])):
+    for way in sorted(calls.keys() & _IMPORTS.keys(), key=lambda way: (calls[way]["cpu_ratio"]["median"], way)):
         start = starts.get(_IMPORTS[way])
         raised, said = answers.get(way, ("", ""))
         rows.append([way, middle(calls[way]["cpu_ratio"]), middle(start["ratio"]) if start else "", raised, said])

@@ -127,7 +127,7 @@ def bounds(times: dict[str, list[tuple[float, float]]]) -> list[dict[str, Any]]:
 def main() -> int:
     """Measure, print the table, write the file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=25, help="how often each case runs, the peers' a fifth as often (25)")
+    parser.add_argument("--runs", type=int, default=20, help="how often each case runs, the peers' a fifth as often (20)")
     parser.add_argument("--check", action="store_true", help="end with status 1 when a bound is broken")
     options = parser.parse_args()
     facts = measuring.facts()

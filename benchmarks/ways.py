@@ -201,6 +201,44 @@ def llm_sync_queue(place: Place) -> Call:  # noqa: ARG001  (nothing is sent)
     return call
 
 
+def stand_in_for_openai(place: Place) -> Call:
+    """``llm_sync.compat.openai`` as scripts of today call it; with TLS it would need a configuration."""
+    from llm_sync.compat import openai
+
+    client = openai.OpenAI(api_key=KEY, base_url=f"{place.root}/v1")
+
+    def call() -> str:
+        text: str = client.chat.completions.create(model=MODEL, messages=MESSAGES).choices[0].message.content
+        return text
+
+    return call
+
+
+def stand_in_for_old_openai(place: Place) -> Call:
+    """``llm_sync.compat.openai`` as scripts of 2023 call it."""
+    from llm_sync.compat import openai
+
+    openai.api_key, openai.api_base = KEY, f"{place.root}/v1"
+
+    def call() -> str:
+        text: str = openai.ChatCompletion.create(model=MODEL, messages=MESSAGES)["choices"][0]["message"]["content"]
+        return text
+
+    return call
+
+
+def stand_in_for_litellm(place: Place) -> Call:
+    """``llm_sync.compat.litellm``."""
+    from llm_sync.compat import litellm
+
+    def call() -> str:
+        answer = litellm.completion(model=f"openai/{MODEL}", messages=MESSAGES, api_key=KEY, api_base=f"{place.root}/v1")
+        text: str = answer.choices[0].message.content
+        return text
+
+    return call
+
+
 def openai(place: Place) -> Call:
     """The openai SDK."""
     import openai
@@ -320,6 +358,9 @@ WAYS: dict[str, Callable[[Place], Call]] = {
     "llm-sync: transport": llm_sync_transport,
     "llm-sync: provider": llm_sync_provider,
     "llm-sync: queue": llm_sync_queue,
+    "llm-sync as openai": stand_in_for_openai,
+    "llm-sync as openai 0.x": stand_in_for_old_openai,
+    "llm-sync as litellm": stand_in_for_litellm,
 }
 OWN_CLIENT_EACH = ("http.client", "requests")  # their clients are not made for several threads
 

@@ -3,49 +3,40 @@
 
     python examples/batch_from_csv.py words.csv answers.csv "Translate {word} into {language}. Only the word."
 
-The names in braces are columns. Rows go through a window: memory does not grow with the file. Run it again after it was
-interrupted, and the rows that have answers already are not asked, nor paid, a second time.
+The names in braces are columns. The answers are kept in answers.csv.jsonl: run it again after it was killed, or after rows
+were added, and the rows that have answers already are not asked, nor paid, a second time.
 """
 
 import csv
-import itertools
-import os
-import string
+import json
 import sys
 
-from llm_sync import LLMClient, LLMConnectorError, ModelRequest
-
-
-def done(path: str) -> int:
-    """How many rows an earlier run has written."""
-    if not os.path.exists(path):
-        return 0
-    with open(path, newline="", encoding="utf-8") as file:
-        return sum(1 for _ in csv.DictReader(file))
+from llm_sync import LLMClient, LLMConnectorError, batch
 
 
 def main(source: str, target: str, template: str) -> int:
     """Ask row by row; 1 when a row has an error."""
-    skip, failed = done(target), 0
-    with open(source, newline="", encoding="utf-8") as file, open(target, "a", newline="", encoding="utf-8") as output:
-        rows = csv.DictReader(file)
-        columns = list(rows.fieldnames or ())
-        unknown = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None} - set(columns)
-        if unknown:
-            sys.exit(f"{source} has no column {', '.join(sorted(unknown))}; it has {', '.join(columns)}")
-        writer = csv.DictWriter(output, [*columns, "answer", "error"])
-        if not skip:
-            writer.writeheader()
-        asked, kept = itertools.tee(itertools.islice(rows, skip, None))
-        requests = (ModelRequest(template.format_map(row), max_tokens=100, temperature=0) for row in asked)
+    records = f"{target}.jsonl"
+    try:
         with LLMClient.from_config() as client:
-            for row, answer in zip(kept, client.map(requests, return_exceptions=True), strict=True):
-                wrong = isinstance(answer, LLMConnectorError)
-                failed += wrong
-                writer.writerow({**row, "answer": "" if wrong else answer.text, "error": str(answer) if wrong else ""})
-                output.flush()  # an answer that is paid for is kept, whatever happens next
-    print(f"{target}: {skip} rows were there; of the new ones {failed} have an error", file=sys.stderr)
-    return 1 if failed else 0
+            summary = batch.run(source, records, client, template=template, fields={"max_tokens": 100, "temperature": 0})
+    except (LLMConnectorError, OSError) as error:
+        sys.exit(str(error))
+    if not summary.complete:
+        sys.exit(f"{summary.tally.answered} of {summary.requests} rows are answered; run it again to go on")
+    with (
+        open(source, newline="", encoding="utf-8-sig") as rows,
+        open(records, encoding="utf-8") as outcomes,
+        open(target, "w", newline="", encoding="utf-8") as output,
+    ):
+        reader = csv.DictReader(rows)
+        writer = csv.DictWriter(output, [*(reader.fieldnames or ()), "answer", "error"])
+        writer.writeheader()
+        for row, record in zip(reader, map(json.loads, outcomes), strict=True):
+            answer, error = record["response"], record["error"]
+            writer.writerow({**row, "answer": answer["text"] if answer else "", "error": error["message"] if error else ""})
+    print(f"{target}: {summary.sent} rows were asked; {summary.requests - summary.tally.answered} have an error", file=sys.stderr)
+    return int(summary.tally.answered < summary.requests)
 
 
 if __name__ == "__main__":

@@ -52,14 +52,17 @@ class Endpoint(NamedTuple):
 class ProviderCall:
     """One request on its way through a queue; dispatch runs it, and may tell it to stop."""
 
-    __slots__ = ("_arguments", "_run", "control", "key", "model")  # thousands may wait
-
     def __init__(self, run: Callable[..., Any], arguments: tuple[Any, ...], control: CallControl, model: str = "") -> None:
         self._run = run
         self._arguments = arguments
-        self.control = control
+        self._control = control
         self.key = control.key
         self.model = model
+
+    @property
+    def control(self) -> CallControl:
+        """With which it is told to stop."""
+        return self._control
 
     def __call__(self) -> Any:
         """Send the request and give its answer."""
@@ -67,11 +70,11 @@ class ProviderCall:
 
     def stop_retrying(self) -> None:
         """No further attempt, no further wait."""
-        self.control.stop_retrying()
+        self._control.stop_retrying()
 
     def abort(self) -> None:
         """End the attempt under way too."""
-        self.control.abort()
+        self._control.abort()
 
 
 class LLMClient:

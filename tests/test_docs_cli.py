@@ -87,7 +87,7 @@ def test_the_statuses_are_the_code_s() -> None:
 
 def lines() -> list[str]:
     """Every line with llm-sync in it that page, README and manual show as typed, or have in a crontab."""
-    blocks = re.findall(r"^```(?:console|text)\n(.*?)^```", PAGE + README, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```(?:console|crontab|text)\n(.*?)^```", PAGE + README, re.MULTILINE | re.DOTALL)
     blocks += re.findall(r"^\.EX\n(.*?)^\.EE", MANUAL, re.MULTILINE | re.DOTALL)
     return [
         line

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -29,22 +29,31 @@ class AnswerObject(dict[str, Any]):
     adjustments: tuple[Adjustment, ...] = ()
     llm_sync: tuple[ModelResponse, ...] = ()
     _request_id: str | None = None
+    _makers: ClassVar[tuple[tuple[str, Callable[[Any], AnswerObject]], ...]] = ()
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
         """The object of a body; what is inside becomes objects of the classes in ``parts``."""
         made = cls(body)
-        for name, kind in cls.parts.items():
+        for name, make in cls._makers:
             value = made.get(name)
-            if isinstance(value, dict):
-                made[name] = kind.read(value)
-            elif isinstance(value, list):
-                made[name] = [kind.read(item) if isinstance(item, dict) else item for item in value]
+            if type(value) is dict:
+                made[name] = make(value)
+            elif type(value) is list:
+                made[name] = [make(item) if type(item) is dict else item for item in value]
         return made
 
+    def __init_subclass__(cls) -> None:
+        # What has no parts and no way of its own to be read is made by its class alone: every answer is read.
+        plain = AnswerObject.read.__func__  # type: ignore[attr-defined]
+        leaves = {kind for kind in cls.parts.values() if not kind.parts and kind.read.__func__ is plain}  # type: ignore[attr-defined]
+        cls._makers = tuple((name, kind if kind in leaves else kind.read) for name, kind in cls.parts.items())
+
     def __getattr__(self, name: str) -> Any:
-        if name in self or name in self.absent:
+        try:
             return self[name]
+        except KeyError:
+            pass
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __missing__(self, name: str) -> Any:

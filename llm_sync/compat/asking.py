@@ -31,18 +31,7 @@ class Sending:
         self._client = place.client
         self._strict = place.strict
         self._futures: list[Future[ModelResponse]] = []
-        self._options: dict[str, Any] = {"timeout": timeout, "max_retries": max_retries}
-        if place.own and (timeout is not None or max_retries is not None):
-            retries = MAX_RETRIES if isinstance(max_retries, bool) or not isinstance(max_retries, int) else max_retries
-            self._options["deadline"] = deadline(timeout or TIMEOUT, max(0, retries))
-
-    def one(self, request: ModelRequest) -> Outcome:
-        """Send a request and wait for what comes. A cut, blocked or empty answer is told on standard error, once;
-        $LLM_SYNC_STRICT makes it an error. Raises LLMConnectorError."""
-        try:
-            return _told(self._client.generate_response(request, **self._options))
-        except errors.UnusableAnswerError as error:
-            return _handed_on(error, self._strict)
+        self._options = _options(place, timeout, max_retries)
 
     def send(self, request: ModelRequest, times: int) -> list[Future[ModelResponse]]:
         """Queue a request so often. Raises LLMConnectorError for what is wrong with it."""
@@ -53,7 +42,7 @@ class Sending:
         return futures
 
     def came(self, futures: Iterable[Future[ModelResponse]]) -> list[Outcome]:
-        """What came, in order; as for ``one``. Raises the first error."""
+        """What came, in order; as for ``ask_once``. Raises the first error."""
         return [_outcome(future, self._strict) for future in futures]
 
     def __enter__(self) -> Sending:
@@ -66,8 +55,30 @@ class Sending:
 
 def ask(place: Place, request: ModelRequest, *, times: int = 1, timeout: float | None, max_retries: int | None) -> list[Outcome]:
     """Send ``request`` so often, in order, and give what came, in order. Raises LLMConnectorError: of several, the first."""
+    if times == 1:
+        return [ask_once(place, request, timeout=timeout, max_retries=max_retries)]
     with Sending(place, timeout=timeout, max_retries=max_retries) as sending:
-        return [sending.one(request)] if times == 1 else sending.came(sending.send(request, times))
+        return sending.came(sending.send(request, times))
+
+
+def ask_once(place: Place, request: ModelRequest, *, timeout: float | None, max_retries: int | None) -> Outcome:
+    """Send a request and wait for what comes. A cut, blocked or empty answer is told on standard error, once;
+    $LLM_SYNC_STRICT makes it an error. Raises LLMConnectorError."""
+    try:
+        if timeout is None and max_retries is None:
+            return _told(place.client.generate_response(request))
+        return _told(place.client.generate_response(request, **_options(place, timeout, max_retries)))
+    except errors.UnusableAnswerError as error:
+        return _handed_on(error, place.strict)
+
+
+def _options(place: Place, timeout: float | None, max_retries: int | None) -> dict[str, Any]:
+    """The call's own limits; by the script's own settings, with a deadline that lets them be used up."""
+    options: dict[str, Any] = {"timeout": timeout, "max_retries": max_retries}
+    if place.own and (timeout is not None or max_retries is not None):
+        retries = MAX_RETRIES if isinstance(max_retries, bool) or not isinstance(max_retries, int) else max_retries
+        options["deadline"] = deadline(timeout or TIMEOUT, max(0, retries))
+    return options
 
 
 def _outcome(future: Future[ModelResponse], strictly: bool) -> Outcome:
@@ -80,7 +91,7 @@ def _outcome(future: Future[ModelResponse], strictly: bool) -> Outcome:
 
 
 def _told(answer: ModelResponse) -> ModelResponse:
-    if answer.truncated:
+    if answer.finish_reason == "length":
         _tell(f"{answer.provider}/{answer.model}: the answer was cut (finish reason length); raise the token limit.")
     return answer
 
@@ -116,7 +127,7 @@ def left_out(call: str, reading: Reading) -> list[Adjustment]:
     return made
 
 
-def adjustments(made: Iterable[Adjustment], answers: Iterable[ModelResponse]) -> tuple[Adjustment, ...]:
+def adjustments(made: Sequence[Adjustment], answers: Sequence[ModelResponse]) -> tuple[Adjustment, ...]:
     """What was sent otherwise than the script asked, from its arguments to the wire, each once."""
     found = list(made)
     for answer in answers:
@@ -130,6 +141,10 @@ def _plain(value: Any) -> Any:
 
 def finished(answer: Kind, made: list[Adjustment], outcomes: list[Outcome]) -> Kind:
     """The answer with what a script may ask about it: adjustments, the ModelResponses, the first request's id."""
+    first = outcomes[0]
+    if not made and len(outcomes) == 1 and isinstance(first, ModelResponse):  # nearly always
+        answer.__dict__.update(adjustments=first.adjustments, llm_sync=(first,), _request_id=first.request_id)
+        return answer
     answers = answers_in(outcomes)
     # Past __setattr__, which would look whether these are items: this runs with every answer.
     answer.__dict__.update(adjustments=adjustments(made, answers), llm_sync=answers, _request_id=answers[0].request_id)

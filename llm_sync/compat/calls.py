@@ -12,6 +12,7 @@ from llm_sync.compat.parameters import NOT_GIVEN, Reading, Table, is_not_given, 
 from llm_sync.compat.settings import Settings, found_configuration, pairs
 from llm_sync.errors import InvalidRequestError, LLMConnectorError
 
+_DOORS = frozenset({"timeout", "extra_headers", "extra_query", "extra_body"})
 _NO_HEADERS = "the configuration that is found says what headers and query a provider gets"
 
 
@@ -32,6 +33,8 @@ class Door:
         """The arguments of one call, and the door with the call's own timeout, headers and query."""
         reading = table.read(arguments, self.refuse)
         given = reading.given
+        if given.keys().isdisjoint(_DOORS):
+            return reading, self
         door = self
         if "timeout" in given:
             door = dataclasses.replace(door, timeout=seconds(given.pop("timeout")))
@@ -56,7 +59,10 @@ class Door:
 
 
 def extended(settings: Settings, headers: Any, query: Any) -> Settings:
-    """The settings with further headers and query fields; those of the same name are replaced."""
+    """The settings with further headers and query fields; those of the same name are replaced. Raises InvalidRequestError."""
+    for name, given in (("headers", headers), ("query", query)):
+        if given is not None and not isinstance(given, Mapping):
+            raise InvalidRequestError(f"the {name} are a {type(given).__name__}", guidance="Give a dict of names and texts.")
     return dataclasses.replace(
         settings,
         headers=pairs({**dict(settings.headers), **(headers or {})}),

@@ -63,6 +63,7 @@ class ShimClient:
             self.timeout = seconds(given.get("timeout"))
             self.max_retries: int | None = given.get("max_retries")
             self._settings = self._made(given)
+        self._door = Door(self._settings, self.timeout, self.max_retries, self.shim)
 
     def _made(self, given: Mapping[str, Any]) -> Settings:
         raise NotImplementedError
@@ -82,7 +83,7 @@ class ShimClient:
         """Where the resources' calls come in. RuntimeError when the client was closed, as in the original."""
         if self._closed:
             raise RuntimeError("Cannot send a request, as the client has been closed.")
-        return Door(self._settings, self.timeout, self.max_retries, self.shim)
+        return self._door
 
     def require(self, arguments: Mapping[str, Any], *names: str) -> None:
         """TypeError, as the original's, for a call without what it needs; a configuration may have a default model."""

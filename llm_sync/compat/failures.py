@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from llm_sync import errors
@@ -141,12 +140,17 @@ def describe(made: ShimError, error: LLMConnectorError) -> ShimError:
     return made
 
 
-@contextmanager
-def translated(shim: Callable[[LLMConnectorError], BaseException]) -> Iterator[None]:
+class translated:  # noqa: N801  (a context, used as contextlib's are; every call goes through it)
     """Errors of ours leave as the shim's, with ours as their cause."""
-    try:
-        yield
-    except ShimError:
-        raise
-    except LLMConnectorError as error:
-        raise shim(error) from error
+
+    __slots__ = ("_shim",)
+
+    def __init__(self, shim: Callable[[LLMConnectorError], BaseException]) -> None:
+        self._shim = shim
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, LLMConnectorError) and not isinstance(error, ShimError):
+            raise self._shim(error) from error

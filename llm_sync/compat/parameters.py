@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 FATES = CARRIED, ADJUSTED, REFUSED = "carried", "adjusted", "refused"
+
+
+_NOTHING: tuple[Any, ...] = (None,)  # the one object that says so: every argument of every call is looked at
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Parameter:
     name: str
     fate: str
     note: str
-    neutral: tuple[Any, ...] = (None,)
+    neutral: tuple[Any, ...] = _NOTHING
     sent: bool = False
 
     def asks(self, value: Any) -> bool:
@@ -31,12 +34,14 @@ class Parameter:
         return not any(type(value) is type(neutral) and value == neutral for neutral in self.neutral)
 
 
-@dataclass
 class Reading:
     """The arguments of one call, read: ``given`` are those carried, ``left_out`` those that are not sent, with the reason."""
 
-    given: dict[str, Any] = field(default_factory=dict)
-    left_out: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    __slots__ = ("given", "left_out")
+
+    def __init__(self) -> None:
+        self.given: dict[str, Any] = {}
+        self.left_out: dict[str, tuple[Any, str]] = {}
 
 
 Refuse = Callable[[str, str], NoReturn]
@@ -61,7 +66,9 @@ class Table(dict[str, Parameter]):
             row = self.get(name) or self.others
             if row is None:
                 raise TypeError(f"{self.call}() got an unexpected keyword argument {name!r}")
-            if value is NOT_GIVEN or not row.asks(value):
+            if value is NOT_GIVEN or (value is None and None in row.neutral):
+                continue
+            if row.neutral is not _NOTHING and not row.asks(value):
                 continue
             if row.fate == CARRIED or row.sent:
                 reading.given[name] = value
@@ -72,12 +79,12 @@ class Table(dict[str, Parameter]):
         return reading
 
 
-def carried(names: str, note: str = "", *, neutral: tuple[Any, ...] = (None,)) -> list[Parameter]:
+def carried(names: str, note: str = "", *, neutral: tuple[Any, ...] = _NOTHING) -> list[Parameter]:
     """Rows of parameters (names apart by blanks) that are carried."""
     return [Parameter(name, CARRIED, note, neutral) for name in names.split()]
 
 
-def adjusted(names: str, note: str, *, neutral: tuple[Any, ...] = (None,)) -> list[Parameter]:
+def adjusted(names: str, note: str, *, neutral: tuple[Any, ...] = _NOTHING) -> list[Parameter]:
     """Rows of parameters that are not sent, which an entry in ``adjustments`` tells."""
     return [Parameter(name, ADJUSTED, note, neutral) for name in names.split()]
 
@@ -87,7 +94,7 @@ def translated(names: str, note: str) -> list[Parameter]:
     return [Parameter(name, ADJUSTED, note, sent=True) for name in names.split()]
 
 
-def refused(names: str, way_out: str, *, neutral: tuple[Any, ...] = (None,)) -> list[Parameter]:
+def refused(names: str, way_out: str, *, neutral: tuple[Any, ...] = _NOTHING) -> list[Parameter]:
     """Rows of parameters that are refused; ``way_out`` is the error's second sentence."""
     return [Parameter(name, REFUSED, way_out, neutral) for name in names.split()]
 

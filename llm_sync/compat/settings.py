@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from llm_sync.compat import notices
-from llm_sync.errors import ConfigurationError
+from llm_sync.errors import ConfigurationError, InvalidRequestError
 
 if TYPE_CHECKING:
     from llm_sync.client import LLMClient
@@ -23,36 +23,48 @@ MAX_RETRIES = 2  # retries after the first, as the originals have them, where no
 _CONCURRENCY = 32  # a script's own threads decide how many requests are in flight, as with the originals
 _SLACK = 120.0  # seconds of a deadline for the waits between attempts
 
-_chat_speakers: dict[type, bool] = {}
-_found: dict[tuple[str | None, ...], str | None] = {}  # what was looked for, and the file; replaced by equals only
+_MOST_PLACES = 32  # endpoints and models remembered; each holds on to its client
+
+_looked: list[tuple[str | None, bool]] = []  # what found_configuration and strict found, once they have looked
+_places: dict[tuple[Settings, str | None], Place] = {}
 
 
 def strict() -> bool:
     """Whether $LLM_SYNC_STRICT asks for exceptions where the originals would hand on a cut, blocked or empty answer."""
-    return os.environ.get(STRICT_VARIABLE, "").strip().lower() not in ("", "0", "false", "no", "off")
+    return _once()[1]
 
 
 def found_configuration() -> str | None:
-    """The configuration file that a run without a name would use, or None. One look per process, folder and environment.
+    """The configuration file that a run without a name would use, or None.
 
     Raises ConfigurationError when $LLM_SYNC_CONFIG names one that is not there.
     """
-    named = os.environ.get("LLM_SYNC_CONFIG") or None
-    try:
-        where = os.getcwd()
-    except OSError:  # the folder is gone
-        where = ""
-    key = (named, os.environ.get("LLM_SYNC_CONFIG_DIR"), where)
-    if key not in _found:
-        from llm_sync.config.loader import ConfigLoader
+    return _once()[0]
 
-        try:
-            _found[key] = os.path.abspath(ConfigLoader().find(None))
-        except ConfigurationError:
-            if named is not None:
-                raise
-            _found[key] = None
-    return _found[key]
+
+def _once() -> tuple[str | None, bool]:
+    """What the first call of a process finds holds for all of them: every call asks, and environments are slow to read."""
+    if not _looked:
+        wanted = os.environ.get(STRICT_VARIABLE, "").strip().lower() not in ("", "0", "false", "no", "off")
+        _looked.append((_find(), wanted))
+    return _looked[0]
+
+
+def _find() -> str | None:
+    from llm_sync.config.loader import ConfigLoader
+
+    try:
+        return os.path.abspath(ConfigLoader().find(None))
+    except ConfigurationError:
+        if os.environ.get("LLM_SYNC_CONFIG"):
+            raise
+        return None
+
+
+def forget() -> None:
+    """Look again with the next call."""
+    _looked.clear()
+    _places.clear()
 
 
 @dataclass(frozen=True)
@@ -99,44 +111,50 @@ def pairs(mapping: Mapping[str, object] | None) -> tuple[tuple[str, str], ...]:
     return tuple((str(name), str(value)) for name, value in (mapping or {}).items() if value is not None)
 
 
-def speaks_chat(kind: str) -> bool:
-    """Whether providers of this ``type`` take OpenAI's chat bodies themselves; every call asks. Raises ConfigurationError."""
-    from llm_sync.providers.factory import ProviderFactory
-
-    found = ProviderFactory.provider_class(kind)
-    if found not in _chat_speakers:
-        from llm_sync.openai_shape import speaks_chat as looked_up
-
-        _chat_speakers[found] = looked_up(kind)
-    return _chat_speakers[found]
-
-
 class Place(NamedTuple):
-    """Where one request goes: the client, the model's full name, its provider's ``type``; ``own``: by the script's settings;
-    ``strict``: by $LLM_SYNC_STRICT, as it was when the call came in."""
+    """Where one request goes: the client, the model's full name, its provider's ``type``, and whether that speaks OpenAI's
+    ``chat``. ``own``: by the script's settings; ``strict``: by $LLM_SYNC_STRICT."""
 
     client: LLMClient
     model: str | None
     type: str
+    chat: bool
     own: bool
     strict: bool
 
 
 def place(settings: Settings, model: str | None) -> Place:
     """Where a request for ``model`` goes. Raises LLMConnectorError: no such model, a configuration with mistakes."""
+    if model is not None and type(model) is not str:
+        if not isinstance(model, str):
+            raise InvalidRequestError(f"model is a {type(model).__name__}", guidance="Give the model's name.")
+        model = str.__str__(model)  # of an enum, as some scripts have their models
+    found = _places.get((settings, model))
+    if found is None:
+        found = _looked_up(settings, model)
+        if len(_places) >= _MOST_PLACES:
+            _places.clear()
+        _places[settings, model] = found
+    return found
+
+
+def _looked_up(settings: Settings, model: str | None) -> Place:
     from llm_sync.compat import shared_clients
+    from llm_sync.openai_shape import speaks_chat
 
-    file, strictly = found_configuration(), strict()
+    file, strictly = _once()
     if file is None:
+        client, kind = shared_clients.by_settings(settings, strictly), settings.type
         name = None if model is None else f"{settings.name}/{model}"
-        return Place(shared_clients.by_settings(settings, strictly), name, settings.type, True, strictly)
-    if settings.given:
-        notices.tell_once(f"requests go where {file} says; {', '.join(settings.given)} of the script is not used")
-    client = shared_clients.by_file(file, strictly)
-    from llm_sync.routing import route
+    else:
+        from llm_sync.routing import route
 
-    found = route(client.config, model)
-    return Place(client, f"{found.provider}/{found.model}", client.config.providers[found.provider].type, False, strictly)
+        if settings.given:
+            notices.tell_once(f"requests go where {file} says; {', '.join(settings.given)} of the script is not used")
+        client = shared_clients.by_file(file, strictly)
+        found = route(client.config, model)
+        name, kind = f"{found.provider}/{found.model}", client.config.providers[found.provider].type
+    return Place(client, name, kind, speaks_chat(kind), file is None, strictly)
 
 
 def client_of(settings: Settings) -> LLMClient:

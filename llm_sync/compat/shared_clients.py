@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 
 from llm_sync.client import LLMClient
+from llm_sync.compat import settings
 from llm_sync.compat.settings import Settings
 from llm_sync.shared import SharedClients
 
@@ -14,9 +15,9 @@ _clients = SharedClients(most=_MOST)
 atexit.register(_clients.close)
 
 
-def by_settings(settings: Settings, strict: bool) -> LLMClient:
+def by_settings(endpoint: Settings, strict: bool) -> LLMClient:
     """The client for an endpoint that a script names itself. Any thread may call this, in a forked child too."""
-    return _clients.made((settings, strict), lambda: LLMClient(settings.config(), strict=strict))
+    return _clients.made((endpoint, strict), lambda: LLMClient(endpoint.config(), strict=strict))
 
 
 def by_file(path: str, strict: bool) -> LLMClient:
@@ -25,5 +26,6 @@ def by_file(path: str, strict: bool) -> LLMClient:
 
 
 def close() -> None:
-    """Close all of them, when what is queued is done; the next request makes new ones."""
+    """Close all of them, when what is queued is done; the next request looks for a configuration and makes new ones."""
+    settings.forget()
     _clients.close()

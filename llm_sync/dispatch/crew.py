@@ -22,6 +22,7 @@ class Crew:
         self._name = name
         self._lock = lock
         self._members: set[Worker] = set()  # those that will take more work
+        self._settled: set[Worker] = set()  # of the members, those whose start is known to have succeeded
         self._threads: list[Worker] = []  # those that may still be alive
 
     def __len__(self) -> int:
@@ -52,11 +53,17 @@ class Crew:
                 raise refusals.no_thread(self._name, error) from error
             _log.warning("%s: a further worker thread cannot be started (%s); %d go on", self._name, error, len(self._members))
         else:
+            self._settled.add(worker)
             self._threads = [*(thread for thread in self._threads if thread.is_alive()), worker]
 
     def dismiss(self, worker: Worker) -> None:
         """It takes no more work."""
         self._members.discard(worker)
+        self._settled.discard(worker)
+
+    def is_settled(self, worker: Worker) -> bool:
+        """Whether it is a member for certain; asked without the lock, by the worker itself, which alone is dismissed."""
+        return worker in self._settled
 
     def under_way(self) -> list[RequestFuture]:
         """What they are busy with."""

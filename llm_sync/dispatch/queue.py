@@ -155,6 +155,10 @@ class ProviderRequestQueue:
 
     def _forget(self, future: RequestFuture) -> bool:
         """It waits no longer; False if it did not."""
+        # Looked at before the lock is asked for: most were taken long ago, and with many workers the lock is the bottleneck.
+        # One that _reserve is just adding is seen there to be done.
+        if future not in self._waiting:
+            return False
         with self._lock:
             if future not in self._waiting:
                 return False
@@ -169,6 +173,8 @@ class ProviderRequestQueue:
 
     def enlisted(self, worker: Worker) -> bool:
         """Whether ``worker`` may take work: submit decides under the lock whether its start succeeded."""
+        if self._crew.is_settled(worker):
+            return True
         with self._lock:
             return worker in self._crew
 

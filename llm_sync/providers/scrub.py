@@ -19,7 +19,8 @@ SHOWN = "[key]"
 _SHORTEST = 8  # characters; what is shorter is a word that local servers want in a key's place ("none", "ollama")
 _LONG = 12  # characters from which the beginning of a key tells the key
 _REST = r"[^\s\"'<>\\,;)]*"
-_MASK = re.compile(r"\*{2,}|\.{3,}|…|•{2,}")  # as providers abbreviate keys: "sk-ab***wxyz"
+# As providers abbreviate keys: "sk-ab***wxyz"; escaped, where a gateway hands on another one's JSON as a text.
+_MASK = re.compile(r"\*{2,}|\.{3,}|…|\\u2026|&hellip;|(?:•|\\u2022){2,}")
 _AROUND = 64  # characters looked at on either side of a mask
 
 

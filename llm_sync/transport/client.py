@@ -165,9 +165,10 @@ class HTTPClient:
         if body is not None:
             request.body = body
             request.headers["Content-Length"] = str(len(body))
+        asked = dict(request.headers)  # before anybody adds to them
         response = session.send(request, allow_redirects=False, timeout=exchange.left(), **route.settings)
         if route.proxy is None:
-            route.heads.remember(headers, exchange.head, body)
+            route.heads.remember(headers, asked, exchange.head, body)
         return response.raw, response.headers
 
     def _reply(self, response: Any, headers: Mapping[str, str], exchange: Exchange, where: str) -> Reply:

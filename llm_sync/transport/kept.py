@@ -5,19 +5,22 @@ they copy, check and write the same headers, and read the answer's through the p
 wrote for a first request is sent again with each further one, in one piece with the body, and an answer is read by one
 regular expression. That expression, like the predicates in front of Cerberus, only ever says "surely plain". Chunks and
 compressed bodies are left to http.client and urllib3, and so is, with all that was received, any answer that is unlike the
-others (redirects, 1xx, folded or contradicting headers …). They also connect, meet proxies, and serve whoever replaces
-HTTPAdapter.send.
+others (redirects, 1xx, folded or contradicting headers …). They also connect, meet proxies, and serve whatever tool has
+stepped in between, to mock, record or trace requests (``usable``).
 """
 
 from __future__ import annotations
 
+import errno
 import http.client
 import io
 import re
 from collections.abc import Iterator, Mapping
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import requests.adapters
+import urllib3.connection
 from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
@@ -27,8 +30,8 @@ from llm_sync.transport.sockets import Exchange
 
 _ROOM = 16 * 1024  # bytes for the first read: a head, and most answers whole
 _JOINED = 64 * 1024  # a body up to here goes out with its head: copying it costs less than another write
+_MOST_PLAIN = 2**20  # bytes of a body that room is made for because a server announces it
 _MOST_HEADS = 16  # that are remembered for one URL: keys change when tokens are renewed
-_SEND = requests.adapters.HTTPAdapter.send
 
 _HEAD = re.compile(rb"HTTP/1\.1 (?!204)([245]\d\d)(?: [^\r\n\0]*)?\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n){1,90})\r\n")
 _FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
@@ -57,6 +60,9 @@ class Headers(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._fields)
 
+    def __repr__(self) -> str:
+        return f"Headers({self._fields!r})"
+
 
 class Begun(NamedTuple):
     """An answer of which only the head is read."""
@@ -75,18 +81,56 @@ class RequestHeads:
         """The head for these headers, when one was sent before."""
         return self._known.get(tuple(headers.items()))
 
-    def remember(self, headers: Mapping[str, str], head: bytes | None, body: bytes | None) -> None:
-        """Keep what was sent for ``headers`` and ``body``."""
-        parts = (head or b"").split(_length(body))
+    def remember(self, headers: Mapping[str, str], asked: Mapping[str, str], head: bytes | None, body: bytes | None) -> None:
+        """Keep what was sent for ``headers`` and ``body``, unless it holds anything but the ``asked`` headers, all of them.
+
+        A trace's id or a signature that another layer put in was for that one request.
+        """
+        if head is None or not _holds_just(asked, head):
+            return
+        parts = head.split(_length(body))
         if len(parts) == 2:
             if len(self._known) >= _MOST_HEADS:
                 self._known.clear()
             self._known[tuple(headers.items())] = (parts[0], parts[1])
 
 
+def _holds_just(asked: Mapping[str, str], head: bytes) -> bool:
+    """Whether a head is whole, and its headers are those ``asked`` for and Host."""
+    lines, end, rest = head.partition(b"\r\n\r\n")
+    sent = [line.partition(":") for line in lines.decode("latin-1").split("\r\n")[1:]]
+    found = {name.lower(): value.strip() for name, _, value in sent}
+    found.pop("host", None)
+    wanted = {name.lower(): str(value).strip() for name, value in asked.items() if name.lower() != "host"}
+    return bool(end) and not rest and found == wanted
+
+
+def _seams() -> tuple[Any, ...]:
+    """Where tools that mock, record or trace requests step in between."""
+    session, pool, connection = requests.Session, urllib3.HTTPConnectionPool, urllib3.connection.HTTPConnection
+    plain = http.client.HTTPConnection
+    return (
+        *(session.send, session.get_adapter, requests.adapters.HTTPAdapter.send, pool.urlopen),
+        *(connection.request, connection.getresponse, connection.putrequest, connection.putheader, connection.endheaders),
+        *(plain.putrequest, plain.putheader, plain.endheaders, plain.send, plain.getresponse),
+    )
+
+
+def _is_original(function: Any) -> bool:
+    """Whether it is the library's own, and none that somebody had put in its place before this module was loaded."""
+    return type(function) is FunctionType and function.__globals__["__name__"].partition(".")[0] in (
+        "requests",
+        "urllib3",
+        "http",
+    )
+
+
+_UNTOUCHED = _seams() if all(map(_is_original, _seams())) else None
+
+
 def usable() -> bool:
-    """Whether requests go by the network: test tools replace HTTPAdapter.send."""
-    return requests.adapters.HTTPAdapter.send is _SEND
+    """Whether nothing stands between a request and the network that the short way would pass by."""
+    return _seams() == _UNTOUCHED
 
 
 def exchanged(
@@ -114,7 +158,7 @@ def _answer(pool: DeadlinePool, conn: DeadlineConnection, sock: Any, exchange: E
     if found is None or fields is None:
         return _handed_over(pool, conn, buffer[:count], exchange)
     size = _plain_size(fields)
-    if size is None or size > cap:
+    if size is None or size > min(cap, _MOST_PLAIN):
         return _handed_over(pool, conn, buffer[found.end() : count], exchange, int(found[1]), fields)
     exchange.phase = "body"
     content = _content(sock, buffer, found.end(), count, size)
@@ -132,8 +176,10 @@ def _sent(sock: Any, head: tuple[bytes, bytes], body: bytes | None, exchange: Ex
         sock.sendall(first)
         if body is not None:
             sock.sendall(body)
-    except (BrokenPipeError, ConnectionResetError):
-        exchange.keep = False  # an answer may have come all the same, as urllib3 knows
+    except OSError as error:
+        if not isinstance(error, (BrokenPipeError, ConnectionResetError)) and error.errno != errno.EPROTOTYPE:
+            raise
+        exchange.keep = False  # an answer may have come all the same, as urllib3 knows; EPROTOTYPE is macOS's word for it
     return sock
 
 

@@ -55,6 +55,19 @@ class FinalResponse(http.client.HTTPResponse):
             status = super()._read_status()  # type: ignore[misc]
         return status
 
+    def begin(self) -> None:
+        """As http.client does it, which leaves the blanks behind a value and takes ``chunked `` for no chunks."""
+        super().begin()
+        blank = [name for name, value in self.headers.items() if value != value.strip()] if self.headers else []
+        for name in dict.fromkeys(blank):
+            values = self.headers.get_all(name, [])
+            del self.headers[name]
+            for value in values:
+                self.headers[name] = value.strip()
+        if blank and self.headers.get("Transfer-Encoding", "").lower() == "chunked" and not self.chunked:
+            self.chunked, self.chunk_left, self.length = True, None, None
+            self.will_close = self._check_close()  # type: ignore[attr-defined]
+
     def has_head(self, status: int, chunked: bool, length: str | None) -> None:
         """What ``begin`` finds out, where the head was read by other means; the connection stays."""
         self.code = self.status = status
@@ -187,12 +200,14 @@ class DeadlinePool(HTTPConnectionPool):
 
     def take_kept(self) -> DeadlineConnection | None:
         """An idle connection that is still up, for ``give_back`` to take; None where there is none."""
-        if self.pool is None:
+        pool = self.pool
+        if pool is None:
             return None  # closed
         conn: DeadlineConnection = self._get_conn()
         if conn.sock is not None:
             return conn
-        self.pool.put(conn)
+        with contextlib.suppress(queue.Full):  # another thread's took its place
+            pool.put(conn)
         return None
 
     def give_back(self, conn: DeadlineConnection | None) -> None:

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 from llm_sync import LLMClient, LLMConnectorError, ModelResponse, Usage, batch
 from llm_sync.providers.base import LLMProvider
-from llm_sync.providers.factory import ProviderFactory
 from llm_sync.simulator import RequestRecord, Response
 
 JSON = ("Content-Type", "application/json")
@@ -113,7 +112,6 @@ class Stub(LLMProvider):
 
 STUB_TIME = datetime(2026, 1, 2, tzinfo=timezone.utc)
 STUB_CONFIG = "providers: {a: {type: stub, api_key: k, models: [m]}, b: {type: stub, api_key: k, models: [m2]}}"
-ProviderFactory.register("stub", Stub)
 
 
 class Batch:

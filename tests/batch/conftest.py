@@ -12,6 +12,7 @@ import pytest
 
 from llm_sync import LLMClient
 from llm_sync.config import ConfigLoader
+from llm_sync.providers.factory import ProviderFactory
 from llm_sync.simulator import Simulator
 
 # The tests are no package; what they share goes by a name of its own.
@@ -74,8 +75,9 @@ def job(tmp_path: Path, client: LLMClient) -> Batch:
 
 
 @pytest.fixture
-def stub(tmp_path: Path) -> Iterator[Batch]:
+def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Batch]:
     """A batch whose providers answer without a wire, for what is to be tried thousands of times."""
+    monkeypatch.setitem(ProviderFactory._classes, "stub", Stub)
     Stub.asked.clear()
     Stub.faults.clear()
     with LLMClient(ConfigLoader(known_types=lambda _: ["stub"]).load_text(STUB_CONFIG)) as client:

@@ -94,18 +94,20 @@ def check(out: Path, count: int) -> None:
     assert all(record["response"]["text"] == "an answer" for record in records)
 
 
-def test_forty_processes_write_whole_lines(
+@pytest.mark.timeout(180)  # starts of Python, on a machine that may be busy
+def test_many_processes_write_whole_lines(
     environment: Callable[..., dict[str, str]], config: str, provider: Simulator, out: Path
 ) -> None:
-    """Eight at a time; every request is sent and answered once."""
-    done = crowd(40, 8, config, out, environment())
+    """Eight at a time, which nothing keeps apart; every request is sent and answered once."""
+    done = crowd(16, 8, config, out, environment())
     assert (done.returncode, done.stderr) == (0, "")
-    check(out, 40)
+    check(out, 16)
     asked = sorted(int(record.payload["messages"][-1]["content"]) for record in provider.requests)
-    assert asked == list(range(1, 41))
+    assert asked == list(range(1, 17))
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(600)
 def test_two_hundred_processes_write_whole_lines(
     environment: Callable[..., dict[str, str]], config: str, provider: Simulator, out: Path
 ) -> None:

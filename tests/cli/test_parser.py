@@ -172,6 +172,8 @@ def test_help_stands_alone(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     if name == "generate":
         told = " ".join(text.split())
         assert all(f"{code} {meaning}" in told for code, meaning in EXIT_CODES.items() if code != 10)
+    if name not in ("generate", "batch"):
+        assert EXIT_CODES[0] not in text  # it sends no requests
     if name != "completion":
         assert "\nexamples:\n  llm-sync " in text
 

@@ -61,7 +61,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "nothing"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(settings, "_found", {})
+    settings.forget()
     monkeypatch.setattr(notices, "_told", set())
     for module in (openai, litellm, anthropic):
         for name, value in list(vars(module).items()):

@@ -196,6 +196,8 @@ def test_what_is_not_carried_is_refused_by_name_with_the_way_out(claude: Any, up
         ([{"role": "user", "content": [{"type": "text", "text": None}]}], "messages[0]"),
         ([{"role": "robot", "content": "x"}], "robot"),
         (["x"], "messages[0]"),
+        ([{"role": "assistant", "content": [{"type": "tool_use", "id": "x", "name": "y", "input": "z"}]}], "input"),
+        ([{"role": "assistant", "content": [{"type": "tool_use", "id": "x", "name": "y", "input": {"a": object()}}]}], "input"),
     ],
 )
 def test_messages_that_cannot_be_carried_are_bad_requests(claude: Any, upstream: Any, messages: Any, word: str) -> None:

@@ -335,3 +335,40 @@ def test_an_impossible_n_is_a_bad_request(client: Any, upstream: Any, n: Any) ->
     with pytest.raises(openai.BadRequestError, match="n="):
         client.chat.completions.create(model=MODEL, messages=HELLO, n=n)
     assert upstream.bodies == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"model": 7},
+        {"model": ["a"]},
+        {"model": ""},
+        {"temperature": 3},
+        {"max_tokens": 0},
+        {"max_tokens": 5, "max_completion_tokens": 5},
+        {"extra_headers": "X: 1"},
+        {"extra_headers": {"X": "a\r\nB: c"}},
+        {"extra_query": [1]},
+        {"extra_body": [1]},
+        {"extra_body": {"messages": []}},
+        {"tools": [1]},
+        {"response_format": dict},
+        {"timeout": "soon"},
+    ],
+)
+def test_impossible_arguments_are_the_shims_errors(client: Any, upstream: Any, arguments: dict[str, Any]) -> None:
+    """Never one of Python's own, and nothing is sent."""
+    with pytest.raises(openai.OpenAIError):
+        client.chat.completions.create(**{"model": MODEL, "messages": HELLO, **arguments})
+    assert upstream.bodies == []
+
+
+def test_messages_may_come_from_a_generator_and_models_from_an_enum(client: Any, upstream: Any) -> None:
+    """As with the original."""
+    import enum
+
+    class Models(str, enum.Enum):
+        MINI = MODEL
+
+    client.chat.completions.create(model=Models.MINI, messages=(turn for turn in HELLO))
+    assert (upstream.bodies[0]["model"], upstream.bodies[0]["messages"]) == (MODEL, HELLO)

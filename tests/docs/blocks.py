@@ -3,10 +3,12 @@
 On a fence, after the language:
 
 ``console``          ``$ `` begins a command, ``> `` continues it, the rest is what it prints.
-``python``           is run in this process; the blocks of a page share their names.
+``python``           is run in this process; the blocks of a page share their names. ``python run-script`` is a program of its
+                     own, written for another package.
 ``text output``      is what the block before it printed, or what is wrong with the ``yaml wrong`` before it.
 ``yaml``             is a whole configuration; ``yaml fragment`` stands under ``providers:``; ``yaml wrong`` is refused;
-                     ``yaml warned`` loads with a warning; ``yaml other`` is no configuration of ours.
+                     ``yaml warned`` loads with a warning; ``yaml script`` is a behaviour script of the simulator; ``yaml other``
+                     is nothing of ours.
 ``json``, ``jsonl``, ``toml``, ``sh``, ``crontab``  are read, not run.
 ``… file=NAME``      is put into the folder under that name, and is not run by itself.
 
@@ -36,6 +38,7 @@ from llm_sync.cli import main
 from llm_sync.config import ConfigLoader, ConfigValidator
 from llm_sync.errors import ConfigurationError
 from llm_sync.providers.factory import ProviderFactory
+from llm_sync.simulator.behaviour import load_script
 
 try:
     import tomllib
@@ -212,6 +215,14 @@ class Page:
         return None
 
     def _python(self, block: Block) -> None:
+        if block.marks:
+            assert block.marks == ("run-script",), f"nothing is known about python {' '.join(block.marks)}"
+            script = self._folder.parent / "written_for_another.py"
+            script.write_text(block.text, encoding="utf-8")
+            ran = self._shell.run(f"llm-sync run-script '{script}'")
+            assert ran.status == 0, _cut(ran.err)
+            self._printed = ran.out
+            return
         printed = io.StringIO()
         code = compile("\n" * block.line + block.text, str(self.path), "exec")
         with contextlib.redirect_stdout(printed):
@@ -222,6 +233,11 @@ class Page:
         mark = "".join(block.marks)
         if mark == "other":
             yaml.safe_load(block.text)
+            return
+        if mark == "script":
+            script = self._folder.parent / "script.yaml"
+            script.write_text(block.text, encoding="utf-8")
+            assert load_script(script).rules, "nothing happens in it"
             return
         assert mark in ("", "fragment", "wrong", "warned"), f"nothing is known about yaml {mark}"
         text = whole(block)

@@ -170,7 +170,7 @@ def test_a_csv_file_is_answered_and_resumed(checkout: Path, internet: Internet) 
     write(words)
     ran = run("batch_from_csv.py", "words.csv", "answers.csv", "Translate {wort}.")
     assert ran.returncode == 1
-    assert "no column wort; it has word, language" in ran.stderr
+    assert "the template names a column 'wort'" in ran.stderr
     write(words[:2])
     assert run("batch_from_csv.py", "words.csv", "answers.csv", "Translate {word} into {language}.").returncode == 0
     write(words)
@@ -180,6 +180,11 @@ def test_a_csv_file_is_answered_and_resumed(checkout: Path, internet: Internet) 
     assert [(row["word"], row["error"]) for row in rows] == [("cat", ""), ("dog", ""), ("bird", "")]
     assert all(f"Translate {row['word']} into French." in row["answer"] for row in rows)
     assert len(internet.simulator.requests) - before == 3
+    write([*words, {"word": "no", "language": "French"}])
+    ran = run("batch_from_csv.py", "words.csv", "answers.csv", "Translate {word} into {language}.", **WRONG_KEY)
+    assert (ran.returncode, ran.stderr.splitlines()[-1]) == (1, "answers.csv: 1 rows were asked; 1 have an error")
+    with open("answers.csv", newline="") as file:
+        assert [bool(row["answer"]) for row in csv.DictReader(file)] == [True, True, True, False]
 
 
 def test_the_pipeline_sums_up(checkout: Path) -> None:

@@ -72,6 +72,7 @@ FORMS: dict[str, str] = {
     "few stars": f"{MARKER[:9]}***{MARKER[-4:]}",
     "dots": f"{MARKER[:11]}...{MARKER[-6:]}",
     "ellipsis": f"{MARKER[:11]}…{MARKER[-6:]}",
+    "bullets": f"{MARKER[:11]}••••{MARKER[-6:]}",
 }
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import http.client
+import subprocess
+import sys
 import threading
 from time import monotonic
 
 import pytest
+import requests.adapters
 import responses
+import urllib3.connection
 
 from llm_sync.errors import ClientClosedError, ConfigurationError, RequestTimeoutError
 from llm_sync.transport import kept, sockets
@@ -30,6 +35,8 @@ ANSWERS = {
     "gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (len(PACKED), PACKED),
     "gzip in chunks": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
     % (len(PACKED), PACKED),
+    "chunks and a blank": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked \r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "gzip and a blank": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\t\r\nContent-Length: %d\r\n\r\n%b" % (len(PACKED), PACKED),
     "no gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
     "identity": b"HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}",
     "no content": b"HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n",
@@ -162,6 +169,22 @@ def test_an_answer_may_come_in_pieces_of_any_size(serve, open_client, monkeypatc
     assert outcomes(serve, open_client, ANSWERS[name], warm=True, closes=False) == whole
 
 
+@pytest.mark.parametrize("size", [2**20, 2**20 + 1, 3 * 2**20])
+def test_large_answers_come_whole(serve, open_client, size):
+    """Those that are read by hand, and those for which no room is made beforehand."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"xy" * (size // 2) + b"z" * (size % 2)
+
+    def script(peer):
+        while (received := peer.request()) is not None:
+            peer.send(answer if received.body == b"asked" else b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    server, client = serve(script), open_client()
+    for body in (b"warm", b"asked", b"next", b"asked"):
+        content = client.post(server.url, body, {}, timeout=20).content
+        assert content == (answer[-size:] if body == b"asked" else b"")
+    assert server.connections == 1
+
+
 @pytest.mark.parametrize("size", [0, 1, 65536, 65537, 2_000_000])
 def test_bodies_of_any_size_go_out_whole(serve, open_client, size):
     """Small ones with their head, large ones after it."""
@@ -177,7 +200,7 @@ def test_plain_answers_go_the_short_way(serve, open_client, monkeypatch):
     server, client = serve(), open_client()
     client.post(server.url, b"1", {}, timeout=5)
     client.get(server.url, {}, timeout=5)
-    monkeypatch.delattr(client._session.__class__.__mro__[1], "send")
+    monkeypatch.setattr(client._session, "send", None)
     assert client.post(server.url, b"2", {}, timeout=5).content == b"2"
     assert client.get(server.url, {}, timeout=5).content == b"{}"
     assert [received.line.split()[0] for received in server.requests] == ["POST", "GET", "POST", "GET"]
@@ -221,6 +244,63 @@ def test_a_mock_that_comes_later_is_heeded(serve, open_client):
     assert kept.usable()
     assert client.post(server.url, b"real", {}, timeout=5).content == b"real"
     assert len(server.requests) == 3
+
+
+SEAMS = [
+    *((requests.Session, name) for name in ("send", "get_adapter")),
+    (requests.adapters.HTTPAdapter, "send"),
+    (urllib3.HTTPConnectionPool, "urlopen"),
+    *((urllib3.connection.HTTPConnection, name) for name in ("request", "getresponse", "putrequest")),
+    *((http.client.HTTPConnection, name) for name in ("putrequest", "putheader", "endheaders", "send", "getresponse")),
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), SEAMS, ids=[f"{kind.__module__}.{kind.__name__}.{name}" for kind, name in SEAMS])
+def test_a_tool_that_steps_in_is_passed_by_nowhere(serve, open_client, monkeypatch, kind, name):
+    """Whatever mocks, records or traces requests, and wherever: it sees those over a kept connection too."""
+    server, client = serve(), open_client()
+    client.post(server.url, b"1", {}, timeout=5)
+    original, seen = getattr(kind, name), []
+
+    def stepped_in(*arguments, **options):
+        seen.append(name)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(kind, name, stepped_in)
+    client.post(server.url, b"2", {}, timeout=5)
+    assert seen
+    assert server.connections == 1
+
+
+def test_what_another_layer_puts_into_a_request_is_for_that_request(serve, open_client, monkeypatch):
+    """The id of a trace is not sent again with the next one, also where it is put in no longer."""
+    server, client = serve(), open_client()
+    original, traces = requests.Session.send, iter("abc")
+
+    def traced(self, request, **options):
+        request.headers["traceparent"] = next(traces)
+        return original(self, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", traced)
+    for _ in range(3):
+        client.post(server.url, b"{}", {"X-A": "1"}, timeout=5)
+    monkeypatch.undo()
+    client.post(server.url, b"{}", {"X-A": "1"}, timeout=5)
+    assert [received.headers.get("traceparent") for received in server.requests] == ["a", "b", "c", None]
+
+
+def test_who_was_there_before_is_noticed():
+    """A tool that is set up before llm-sync is loaded, and one that says it is what it wraps."""
+    program = """
+import functools, requests
+original = requests.Session.send
+requests.Session.send = functools.wraps(original)(lambda *arguments, **options: original(*arguments, **options))
+from llm_sync.transport import kept
+assert not kept.usable()
+requests.Session.send = original
+assert not kept.usable()
+"""
+    subprocess.run([sys.executable, "-I", "-c", program], check=True)
 
 
 def test_requests_through_a_proxy_go_the_libraries_way(serve, open_client):

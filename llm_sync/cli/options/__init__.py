@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def statuses(*never: int) -> str:
-    """The table of exit statuses for a command's help, without those it ``never`` ends with."""
-    return "\n".join(["exit status:", *(f"  {code:<3}  {text}" for code, text in EXIT_CODES.items() if code not in never)])
+def statuses(*never: int, good: str = EXIT_CODES[0]) -> str:
+    """The table of exit statuses for a command's help, without those it ``never`` ends with; ``good`` is what 0 means there."""
+    meanings = {**EXIT_CODES, 0: good}
+    return "\n".join(["exit status:", *(f"  {code:<3}  {text}" for code, text in meanings.items() if code not in never)])
 
 
 def everywhere(parser: Parser, *, after: bool = False, shown: bool = True) -> None:

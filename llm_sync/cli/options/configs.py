@@ -18,4 +18,4 @@ examples:
 def add(parser: Parser) -> None:
     """Give the parser the options."""
     parser.add_argument("--json", action="store_true", help="print one JSON object a configuration and line")
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10)}"
+    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10, good='they are listed')}"

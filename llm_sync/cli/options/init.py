@@ -20,4 +20,4 @@ def add(parser: Parser) -> None:
     """Give the parser the options."""
     parser.add_argument("folder", nargs="?", metavar="DIR", help="the folder to make, with those above it")
     parser.add_argument("--json", action="store_true", help="print the folder and its files as a JSON object")
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10)}"
+    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10, good='the folder is complete')}"

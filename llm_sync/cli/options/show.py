@@ -25,4 +25,4 @@ def add(parser: Parser) -> None:
         help="the configuration, as --config of generate takes it ($LLM_SYNC_CONFIG, else default-llms)",
     )
     parser.add_argument("--json", action="store_true", help="print it as one JSON object")
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10)}"
+    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10, good='it is shown')}"

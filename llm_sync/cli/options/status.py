@@ -28,4 +28,4 @@ def add(parser: Parser) -> None:
     parser.add_argument(
         "--watch", action="store_true", help="look again every second, until Ctrl-C; on a terminal in the same place"
     )
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10)}"
+    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10, good='it is shown')}"

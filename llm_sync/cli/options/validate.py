@@ -36,4 +36,4 @@ def add(parser: Parser) -> None:
         "--timeout", type=SECONDS, metavar="SECONDS", help="with --online: give a provider SECONDS to answer (120)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a configuration and line")
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(8, 9, 10)}"
+    parser.epilog = f"{_EXAMPLES}\n{options.statuses(8, 9, 10, good='all of them are valid')}"

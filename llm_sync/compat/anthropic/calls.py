@@ -13,7 +13,7 @@ from llm_sync.compat.anthropic.shapes import Message
 from llm_sync.compat.calls import Door
 from llm_sync.compat.failures import translated
 from llm_sync.compat.parameters import Table, shown
-from llm_sync.compat.settings import place, speaks_chat
+from llm_sync.compat.settings import Place, place
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import ModelRequest, ModelResponse, Usage
 from llm_sync.openai_shape.messages import Told
@@ -33,7 +33,7 @@ def message(door: Door, table: Table, arguments: Mapping[str, Any]) -> Message:
         where = place(door.settings, given.pop("model", None))
         made = asking.left_out(table.call, reading)
         told = Told(where.strict)
-        request = _request(given, where.model, where.type, told)
+        request = _request(given, where, told)
         made += told.adjustments
         outcomes = asking.ask(where, request, timeout=door.timeout, max_retries=door.max_retries)
         return asking.finished(Message.read(_body(outcomes[0])), made, outcomes)
@@ -46,14 +46,14 @@ def with_headers(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {**rest, "extra_headers": {**headers, **(rest.get("extra_headers") or {})}} if headers else rest
 
 
-def _request(given: Mapping[str, Any], model: str | None, kind: str, told: Told) -> ModelRequest:
-    native = _speaks_messages(kind)
+def _request(given: Mapping[str, Any], where: Place, told: Told) -> ModelRequest:
+    native = _speaks_messages(where.type)
     fields: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
     extras: dict[str, Any] = {}
     fields["messages"] = read_messages(given.get("messages"), told)
     fields["system_prompt"] = read_system(given.get("system"), told)
     fields["tools"] = _tools(given.get("tools"), native, told)
-    fields["tool_choice"] = _choice(given.get("tool_choice"), kind, native, extras, told)
+    fields["tool_choice"] = _choice(given.get("tool_choice"), where, native, extras, told)
     if "output_config" in given and native:
         extras["output_config"] = given["output_config"]
     elif "output_config" in given:
@@ -65,7 +65,7 @@ def _request(given: Mapping[str, Any], model: str | None, kind: str, told: Told)
             extras[name] = value
         else:
             told.lose(name, value, "this provider does not know it")
-    return ModelRequest(model=model, provider_specific=extras, **fields)
+    return ModelRequest(model=where.model, provider_specific=extras, **fields)
 
 
 def _speaks_messages(kind: str) -> bool:
@@ -95,12 +95,12 @@ def _tools(tools: Any, native: bool, told: Told) -> list[Any]:
     return out
 
 
-def _choice(choice: Any, kind: str, native: bool, extras: dict[str, Any], told: Told) -> Any:
+def _choice(choice: Any, where: Place, native: bool, extras: dict[str, Any], told: Told) -> Any:
     if not isinstance(choice, Mapping) or not choice.get("disable_parallel_tool_use"):
         return choice
     if native:
         extras["tool_choice"] = {"disable_parallel_tool_use": True}
-    elif speaks_chat(kind):
+    elif where.chat:
         extras["parallel_tool_calls"] = False
     else:
         told.lose("tool_choice.disable_parallel_tool_use", True, "this provider does not know it")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from llm_sync import values
 from llm_sync.compat.parameters import shown
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Message, ToolCall
@@ -81,8 +82,11 @@ class _Turn:
             self._images.append(_image(block.get("source"), where))
         elif kind == "tool_use":
             arguments = block.get("input") or {}
-            raw = json.dumps(arguments, ensure_ascii=False, default=str)
-            self._calls.append(ToolCall(str(block.get("id") or ""), str(block.get("name") or ""), dict(arguments), raw))
+            if not isinstance(arguments, Mapping):
+                raise InvalidRequestError(f"{where}.input is {shown(arguments)}", guidance="Give the object as it came.")
+            found = values.plain(f"{where}.input", arguments)
+            raw = json.dumps(found, ensure_ascii=False)
+            self._calls.append(ToolCall(str(block.get("id") or ""), str(block.get("name") or ""), found, raw))
         elif kind == "tool_result":
             self._results.append(Message("tool", _result(block.get("content"), where), tool_call_id=block.get("tool_use_id")))
         else:

@@ -13,12 +13,12 @@ from llm_sync.compat.failures import ShimError, translated
 from llm_sync.compat.litellm import parameters, providers
 from llm_sync.compat.litellm.exceptions import UnsupportedParamsError, shim_error
 from llm_sync.compat.litellm.shapes import ModelResponse
-from llm_sync.compat.openai.calls import chat_body
+from llm_sync.compat.openai.calls import chat_body, read_chat
 from llm_sync.compat.parameters import Table, shown
-from llm_sync.compat.settings import Place, Settings, found_configuration, place, speaks_chat
+from llm_sync.compat.settings import Place, Settings, found_configuration, place
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest
-from llm_sync.openai_shape import PARAMETERS, chat_request
+from llm_sync.openai_shape import PARAMETERS
 
 _OWN = ("api_key", "api_base", "base_url", "api_version", "organization", "custom_llm_provider", "drop_params", "headers")
 _HINTS = frozenset(parameters.HINTS.split())
@@ -27,9 +27,9 @@ _HINTS = frozenset(parameters.HINTS.split())
 class _Call(NamedTuple):
     """The arguments of one call, read. ``given``: a chat body; ``further``: fields that are no chat completion's."""
 
-    table: Table
-    door: Door
     where: Place
+    timeout: float | None
+    max_retries: int | None
     given: dict[str, Any]
     further: dict[str, Any]
     drop: bool
@@ -41,7 +41,7 @@ def complete(arguments: Mapping[str, Any]) -> ModelResponse:
     with translated(shim_error):
         call = _read(parameters.COMPLETION, arguments)
         request, choices, made, legacy = _request(call, call.given)
-        outcomes = asking.ask(call.where, request, times=choices, timeout=call.door.timeout, max_retries=call.door.max_retries)
+        outcomes = asking.ask(call.where, request, times=choices, timeout=call.timeout, max_retries=call.max_retries)
         return _answer(outcomes, made, legacy)
 
 
@@ -52,7 +52,7 @@ def complete_all(arguments: Mapping[str, Any]) -> list[Any]:
         conversations = call.given.pop("messages", None)
         if not isinstance(conversations, (list, tuple)):
             raise InvalidRequestError(f"messages is {shown(conversations)}", guidance="Give a list of conversations.")
-        with asking.Sending(call.where, timeout=call.door.timeout, max_retries=call.door.max_retries) as sending:
+        with asking.Sending(call.where, timeout=call.timeout, max_retries=call.max_retries) as sending:
             sent: list[Any] = []
             for conversation in conversations:
                 try:
@@ -79,42 +79,43 @@ def _answer(outcomes: list[asking.Outcome], made: list[Adjustment], legacy: bool
 def _read(table: Table, arguments: Mapping[str, Any]) -> _Call:
     module = sys.modules["llm_sync.compat.litellm"]
     _look_at(module)
-    reading, door = _DOOR.read(table, {name: value for name, value in arguments.items() if name != "extra_headers"})
+    extra = arguments.get("extra_headers")
+    if extra:
+        arguments = {name: value for name, value in arguments.items() if name != "extra_headers"}
+    reading, door = _DOOR.read(table, arguments)
     given = reading.given
-    own = {name: given.pop(name) for name in _OWN if name in given}
-    retries = next((given.pop(name) for name in ("num_retries", "max_retries") if name in given), module.num_retries)
-    given.pop("max_retries", None)
-    other = seconds(given.pop("request_timeout", module.request_timeout))
-    timeout = other if door.timeout is None else door.timeout
+    own = {} if given.keys().isdisjoint(_OWN) else {name: given.pop(name) for name in _OWN if name in given}
+    retries = given.pop("max_retries", module.num_retries)
+    retries = given.pop("num_retries", retries)
+    timeout = given.pop("request_timeout", module.request_timeout)
+    timeout = seconds(timeout) if door.timeout is None else door.timeout
     model = given.pop("model", None)
-    headers = {**(module.headers or {}), **(own.get("headers") or {}), **(arguments.get("extra_headers") or {})}
+    headers = _headers(module.headers, own.get("headers"), extra)
     if found_configuration() is None:
         prefix, model = providers.named(model, own.get("custom_llm_provider"))
         settings = providers.settings_for(prefix, own, module)
         settings = extended(settings, headers, None) if headers else settings
     else:
-        told = tuple(f"{name}=" for name in ("api_key", "api_base", "base_url", "api_version") if own.get(name))
-        settings = Settings("litellm", "openai", given=told)
+        settings = Settings("litellm", "openai", given=_given(own, module))
         if own.get("custom_llm_provider"):
             model = f"{own['custom_llm_provider']}/{model}"
         if headers:
             reading.left_out["extra_headers"] = (sorted(headers), "the configuration that is found says what headers are sent")
-    door = Door(settings, timeout, retries, shim_error)
-    further = {name: given.pop(name) for name in list(given) if name not in PARAMETERS}
-    left_out = asking.left_out(table.call, reading)
+    further = {} if given.keys() <= PARAMETERS else {name: given.pop(name) for name in list(given) if name not in PARAMETERS}
+    left_out = asking.left_out(table.call, reading) if reading.left_out else []
     drop = bool(own.get("drop_params") or module.drop_params)
-    return _Call(table, door, place(settings, model), given, further, drop, left_out)
+    return _Call(place(settings, model), timeout, retries, given, further, drop, left_out)
 
 
 def _request(call: _Call, body: Mapping[str, Any]) -> tuple[ModelRequest, int, list[Adjustment], bool]:
     """The request of one conversation, how often to ask it, what is adjusted so far, and whether it is of the old shape."""
-    native = speaks_chat(call.where.type)
+    native = call.where.chat
     form = body.get("response_format")
     if isinstance(form, type):
         raise InvalidRequestError(
             "response_format is a class", guidance="Give its JSON Schema: {'type': 'json_schema', 'json_schema': {…}}."
         )
-    unknown = [] if native else sorted(_HINTS & body.keys())
+    unknown = [] if native or body.keys().isdisjoint(_HINTS) else sorted(_HINTS & body.keys())
     if unknown and not call.drop:
         kind = call.where.type
         raise UnsupportedParamsError(
@@ -122,9 +123,7 @@ def _request(call: _Call, body: Mapping[str, Any]) -> tuple[ModelRequest, int, l
             llm_provider=kind,
             model=call.where.model,
         )
-    request, choices, told, legacy = chat_request(
-        body, native=native, strict=call.where.strict and not call.drop, model=call.where.model
-    )
+    request, choices, told, legacy = read_chat(body, call.where, strict=call.where.strict and not call.drop)
     changes: dict[str, Any] = {}
     if call.further:
         changes["provider_specific"] = {**request.provider_specific, **call.further}
@@ -136,13 +135,30 @@ def _request(call: _Call, body: Mapping[str, Any]) -> tuple[ModelRequest, int, l
     return dataclasses.replace(request, **changes) if changes else request, choices, made, legacy
 
 
+def _given(own: Mapping[str, Any], module: Any) -> tuple[str, ...]:
+    """What of the script's own a configuration overrules, as the notice writes it."""
+    told = tuple(f"{name}=" for name in ("api_key", "api_base", "base_url", "api_version") if own.get(name))
+    return told + tuple(
+        f"litellm.{name}" for name in ("api_key", "openai_key", "anthropic_key", "api_base") if getattr(module, name)
+    )
+
+
+def _headers(*given: Any) -> dict[str, Any]:
+    """The module's, the call's own, and its extra ones, which come last."""
+    for headers in given:
+        if headers and not isinstance(headers, Mapping):
+            raise InvalidRequestError(f"the headers are a {type(headers).__name__}", guidance="Give a dict of names and texts.")
+    return {name: value for headers in given if headers for name, value in headers.items()}
+
+
 _DOOR = Door(Settings("litellm", "openai"), None, None, shim_error)  # until the model tells whose
 
 
 def _look_at(module: Any) -> None:
     """Tell what a script set on the module that has no effect here."""
-    for name in ("success_callback", "failure_callback", "callbacks", "input_callback"):
-        if getattr(module, name, None):
-            notices.tell_once(f"litellm.{name} is not called: llm-sync has listeners (LLMClient.add_listener) and logs")
-    if getattr(module, "cache", None) is not None:
+    if module.success_callback or module.failure_callback or module.callbacks or module.input_callback:
+        for name in ("success_callback", "failure_callback", "callbacks", "input_callback"):
+            if getattr(module, name):
+                notices.tell_once(f"litellm.{name} is not called: llm-sync has listeners (LLMClient.add_listener) and logs")
+    if module.cache is not None:
         notices.tell_once("litellm.cache is not used: every call is asked")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from llm_sync.compat.litellm.exceptions import BadRequestError
@@ -66,25 +67,24 @@ def settings_for(prefix: str, given: dict[str, Any], module: Any) -> Settings:
     known = KNOWN[prefix]
     key = given.get("api_key") or module.api_key or getattr(module, f"{prefix}_key", None) or _first(known.keys)
     base = given.get("api_base") or given.get("base_url") or module.api_base or _first(known.bases) or known.base_url
-    base = str(base).rstrip("/") if base else None
-    told = tuple(f"{name}=" for name in ("api_key", "api_base", "base_url", "api_version") if given.get(name))
-    told += tuple(f"litellm.{name}" for name in ("api_key", "api_base", f"{prefix}_key") if getattr(module, name, None))
-    headers = pairs({"OpenAI-Organization": given.get("organization") or module.organization} if prefix == "openai" else None)
+    version = organization = None
+    if prefix == "azure":
+        version = given.get("api_version") or module.api_version or os.environ.get("AZURE_API_VERSION")
+    elif prefix == "openai":
+        organization = given.get("organization") or module.organization
+    return _endpoint(prefix, key and str(key), base and str(base).rstrip("/"), version, organization)
+
+
+@lru_cache(maxsize=64)
+def _endpoint(prefix: str, key: str | None, base: str | None, version: str | None, organization: str | None) -> Settings:
+    """The same settings for the same values: every call asks."""
+    headers = pairs({"OpenAI-Organization": organization})
     if prefix == "ollama" and base and not base.endswith("/v1"):
         base = f"{base}/v1"
     if prefix != "azure":
-        return Settings(prefix, known.type, str(key) if key else None, base, headers, given=told)
-    version = given.get("api_version") or module.api_version or os.environ.get("AZURE_API_VERSION")
-    return Settings(
-        "azure",
-        "openai",
-        str(key) if key else None,
-        f"{base}/openai/deployments/{{model}}" if base else None,
-        headers,
-        pairs({"api-version": version}),
-        key_header="api-key",
-        given=told,
-    )
+        return Settings(prefix, KNOWN[prefix].type, key, base, headers)
+    deployments = f"{base}/openai/deployments/{{model}}" if base else None
+    return Settings("azure", "openai", key, deployments, headers, pairs({"api-version": version}), key_header="api-key")
 
 
 def _first(variables: tuple[str, ...]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llm_sync.compat import asking
@@ -12,12 +12,13 @@ from llm_sync.compat.failures import translated
 from llm_sync.compat.listings import listed
 from llm_sync.compat.openai.shapes import ChatCompletion, Completion, SyncPage
 from llm_sync.compat.parameters import Table, shown
-from llm_sync.compat.settings import Place, place, speaks_chat
+from llm_sync.compat.settings import Place, place
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import Adjustment
-from llm_sync.openai_shape import chat_request, completion
+from llm_sync.models import Adjustment, ModelRequest, ModelResponse
+from llm_sync.openai_shape import ChatRequest, chat_request, completion
 
 Arguments = Mapping[str, Any]
+_PLAIN = frozenset({"messages", "temperature", "max_tokens", "top_p", "seed"})
 
 
 def chat_completion(door: Door, table: Table, arguments: Arguments, kind: type[Any] = ChatCompletion) -> Any:
@@ -26,28 +27,63 @@ def chat_completion(door: Door, table: Table, arguments: Arguments, kind: type[A
         reading, door = door.read(table, arguments)
         given = reading.given
         where = place(door.settings, given.pop("model", None))
-        made = asking.left_out(table.call, reading)
+        made = asking.left_out(table.call, reading) if reading.left_out else []
         body, outcomes = _asked(door, where, given, made)
         return asking.finished(kind.read(body), made, outcomes)
 
 
 def _asked(door: Door, where: Place, given: Arguments, made: list[Adjustment]) -> tuple[dict[str, Any], list[asking.Outcome]]:
     """The chat completion of one chat body as a body, and the outcomes it is made of; ``made`` is added to."""
-    native = speaks_chat(where.type)
-    request, choices, told, legacy = chat_request(given, native=native, strict=where.strict, model=where.model)
+    request, choices, told, legacy = read_chat(given, where)
     made += told
-    if native and request.response_schema is not None:
+    if where.chat and request.response_schema is not None:
         request = dataclasses.replace(request, response_schema=None)  # the provider has it in its own words; nobody asked us
-    outcomes = asking.ask(where, request, times=choices, timeout=door.timeout, max_retries=door.max_retries)
-    if choices > 1:
+    if choices == 1:
+        outcomes = [asking.ask_once(where, request, timeout=door.timeout, max_retries=door.max_retries)]
+    else:
+        outcomes = asking.ask(where, request, times=choices, timeout=door.timeout, max_retries=door.max_retries)
         made.append(Adjustment("n", choices, f"{choices} requests", "every provider is asked for one answer at a time"))
     return chat_body(outcomes, legacy), outcomes
 
 
+def read_chat(given: Mapping[str, Any], where: Place, *, strict: bool | None = None) -> ChatRequest:
+    """The request that a chat body asks for at ``where``; ``strict``, where it shall differ from the place's."""
+    asked = given.get("messages")
+    if isinstance(asked, Iterator):
+        given = {**given, "messages": list(asked)}
+    if type(asked) is list and 0 < len(asked) < 3 and given.keys() <= _PLAIN:
+        plain = _plain(given, asked, where.model)
+        if plain is not None:
+            return ChatRequest(plain, 1, (), False)
+    told = where.strict if strict is None else strict
+    return chat_request(given, native=where.chat, strict=told, model=where.model)
+
+
+def _plain(given: Mapping[str, Any], asked: list[Any], model: str | None) -> ModelRequest | None:
+    """The commonest bodies, one question with or without a system prompt, read the short way; None for all others."""
+    question = _text(asked[-1], "user")
+    system = _text(asked[0], "system") if len(asked) > 1 else None
+    if question is None or (system is None and len(asked) > 1):
+        return None
+    if len(given) == 1 and system is None:
+        return ModelRequest(question, model)
+    settings = {name: value for name, value in given.items() if name != "messages"}
+    return ModelRequest(question, model, system_prompt=system, **settings)
+
+
+def _text(turn: Any, role: str) -> str | None:
+    """The text of a turn that has nothing else; None for all other turns."""
+    if type(turn) is not dict or len(turn) != 2 or turn.get("role") != role:
+        return None
+    text = turn.get("content")
+    return text if type(text) is str and text and not text.isspace() else None
+
+
 def chat_body(outcomes: Sequence[asking.Outcome], legacy: bool) -> dict[str, Any]:
     """The chat completion of outcomes as a body: the provider's own where there is one, not to be changed."""
-    if len(outcomes) == 1 and not legacy:
-        raw = asking.answers_in(outcomes)[0].metadata.get("raw")
+    first = outcomes[0]
+    if len(outcomes) == 1 and not legacy and isinstance(first, ModelResponse):
+        raw = first.metadata.get("raw")
         if isinstance(raw, dict) and raw.get("object") == "chat.completion":
             return raw
     return completion(*outcomes, legacy=legacy)

@@ -33,10 +33,11 @@ class ChatCompletions(Resource):
 
     def create(self, **arguments: Any) -> Any:
         """A ChatCompletion; docs/migrating.md tells what becomes of each argument. Raises OpenAIError."""
-        from llm_sync.compat.openai import calls
+        from llm_sync.compat.openai.calls import chat_completion
 
-        self._client.require(arguments, "messages", "model")
-        return calls.chat_completion(self._client.door(), parameters.CHAT, arguments)
+        if "messages" not in arguments or "model" not in arguments:
+            self._client.require(arguments, "messages", "model")
+        return chat_completion(self._client.door(), parameters.CHAT, arguments)
 
 
 class Chat(Resource):

@@ -74,10 +74,30 @@ def _create(call: Any, table: Table, arguments: Mapping[str, Any]) -> Any:
 
 def _door(arguments: Mapping[str, Any], table: Table) -> tuple[Door, dict[str, Any]]:
     """Where the call goes, by its own arguments and the module's settings; and the arguments that are left."""
-    table.read({name: arguments[name] for name in arguments if name in _OWN}, Door(_NOWHERE, None, None, shim_error).refuse)
-    rest = {name: value for name, value in arguments.items() if name not in _OWN}
-    given = {name: arguments[name] for name in _OWN if arguments.get(name) is not None}
+    rest = dict(arguments)
+    given = {} if rest.keys().isdisjoint(_OWN) else {name: rest.pop(name) for name in _OWN if name in rest}
+    if given:
+        table.read(given, Door(_NOWHERE, None, None, shim_error).refuse)
+        given = {name: value for name, value in given.items() if value is not None}
+    named = given.get("engine") or given.get("deployment_id")
+    if named and not rest.get("model"):
+        rest["model"] = named
     module = _module()
+    now = tuple([getattr(module, name) for name in _LOOKED_AT])
+    if not given and _last and _last[0][0] == now:
+        door = _last[0][1]
+    else:
+        door = _made(given, module)
+        if not given:
+            _last[:] = [(now, door)]
+    if not rest.get("model") and "create" in table.call and found_configuration() is None:
+        raise InvalidRequestError("Must provide an 'engine' or 'model' parameter to create a completion", "engine")
+    if given.get("headers") and found_configuration() is not None:
+        rest["extra_headers"] = given["headers"]
+    return door, rest
+
+
+def _made(given: Mapping[str, Any], module: Any) -> Door:
     for name in ("proxy", "ca_bundle_path", "requestssession"):
         if getattr(module, name):
             refuse(f"openai.{name} is set, which llm-sync does not carry", parameters.PROXY, shim_error)
@@ -86,12 +106,7 @@ def _door(arguments: Mapping[str, Any], table: Table) -> tuple[Door, dict[str, A
     kind = str(given.get("api_type") or module.api_type or "openai").lower()
     if kind not in ("openai", "open_ai", *_AZURE):
         raise InvalidAPIType(f"The API type {kind!r} is not supported: use openai or azure")
-    named = given.get("engine") or given.get("deployment_id")
-    if named and not rest.get("model"):
-        rest["model"] = named
     own = found_configuration() is None
-    if own and "create" in table.call and not rest.get("model"):
-        raise InvalidRequestError("Must provide an 'engine' or 'model' parameter to create a completion", "engine")
     key = given.get("api_key") or module.api_key or _key_in_file(module.api_key_path)
     if own and not key:
         raise AuthenticationError(
@@ -99,12 +114,9 @@ def _door(arguments: Mapping[str, Any], table: Table) -> tuple[Door, dict[str, A
             "variable OPENAI_API_KEY, or write a configuration for llm-sync"
         )
     settings = _settings(given, module, kind, str(key) if key else None)
-    headers = given.get("headers")
-    if headers and own:
-        settings = extended(settings, headers, None)
-    elif headers:
-        rest["extra_headers"] = headers
-    return Door(settings, seconds(given.get("request_timeout")), None, shim_error), rest
+    if given.get("headers") and own:
+        settings = extended(settings, given["headers"], None)
+    return Door(settings, seconds(given.get("request_timeout")), None, shim_error)
 
 
 def _settings(given: Mapping[str, Any], module: Any, kind: str, key: str | None) -> Settings:
@@ -136,3 +148,16 @@ def _key_in_file(path: str | None) -> str | None:
 
 
 _NOWHERE = Settings("openai", "openai")
+# What of the module decides where a call goes; and the last decision, which holds while all of it is the same.
+_LOOKED_AT: tuple[str, ...] = (
+    "api_key",
+    "api_key_path",
+    "api_base",
+    "api_type",
+    "api_version",
+    "organization",
+    "proxy",
+    "ca_bundle_path",
+)
+_LOOKED_AT += ("requestssession", "verify_ssl_certs")
+_last: list[tuple[tuple[Any, ...], Door]] = []

@@ -87,7 +87,7 @@ LISTING = Table(
     ],
 )
 
-PROXY = "set HTTPSPROXY and REQUESTS_CA_BUNDLE, or proxy and ca_bundle in a configuration"
+PROXY = "set HTTPS_PROXY and REQUESTS_CA_BUNDLE, or proxy and ca_bundle in a configuration"
 _KEYS = "give api_key, or api_key_command in a configuration"
 _OPTIONS = [
     *carried("api_key", "text; else $OPENAI_API_KEY. A function is refused: use `api_key_command` in a configuration"),
@@ -130,4 +130,6 @@ LEGACY_CHAT = Table("ChatCompletion.create", [*_CHAT, *_CALL, *_LEGACY], _OTHERS
 LEGACY_COMPLETION = Table("Completion.create", [*_PROMPT, *_CALL, *_LEGACY], _OTHERS)
 LEGACY_LISTING = Table("Model.list", _LEGACY)
 
-TABLES = (CLIENT, WITH_OPTIONS, AZURE, CHAT, RESPONSES, COMPLETIONS, LISTING, LEGACY_CHAT, LEGACY_COMPLETION, LEGACY_LISTING)
+TODAY = (CLIENT, AZURE, WITH_OPTIONS, CHAT, RESPONSES, COMPLETIONS, LISTING)
+LEGACY = (LEGACY_CHAT, LEGACY_COMPLETION, LEGACY_LISTING)
+TABLES = (*TODAY, *LEGACY)

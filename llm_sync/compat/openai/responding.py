@@ -11,7 +11,7 @@ from llm_sync.compat.calls import Door
 from llm_sync.compat.failures import translated
 from llm_sync.compat.openai.shapes import Response
 from llm_sync.compat.parameters import Table, shown
-from llm_sync.compat.settings import place, speaks_chat
+from llm_sync.compat.settings import Place, place
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import ModelRequest, ModelResponse, Usage
 from llm_sync.openai_shape.messages import Told, Turns
@@ -43,13 +43,13 @@ def respond(door: Door, table: Table, arguments: Mapping[str, Any]) -> Response:
         where = place(door.settings, given.pop("model", None))
         made = asking.left_out(table.call, reading)
         told = Told(where.strict)
-        request = _request(given, where.model, where.type, told)
+        request = _request(given, where, told)
         made += told.adjustments
         outcomes = asking.ask(where, request, timeout=door.timeout, max_retries=door.max_retries)
         return asking.finished(Response.read(_body(outcomes[0], given)), made, outcomes)
 
 
-def _request(given: Mapping[str, Any], model: str | None, kind: str, told: Told) -> ModelRequest:
+def _request(given: Mapping[str, Any], where: Place, told: Told) -> ModelRequest:
     fields: dict[str, Any] = {ours: given[name] for name, ours in _PLAIN.items() if name in given}
     asked = given.get("input")
     if isinstance(asked, str):
@@ -57,21 +57,21 @@ def _request(given: Mapping[str, Any], model: str | None, kind: str, told: Told)
     else:
         fields["messages"] = Turns(told).read(_messages(asked, told))
     extras: dict[str, Any] = {}
-    fields["tools"] = _tools(given.get("tools"), kind)
+    fields["tools"] = _tools(given.get("tools"), where.type)
     fields["tool_choice"] = given.get("tool_choice")
     if "text" in given:
-        fields["response_schema"] = _format(given["text"], kind, extras, told)
+        fields["response_schema"] = _format(given["text"], where, extras, told)
     for name, value in given.items():
         if name in _PLAIN or name in ("input", "tools", "tool_choice", "text"):
             continue
-        if kind == _NATIVE or (name in _SHARED and speaks_chat(kind)):
+        if where.type == _NATIVE or (name in _SHARED and where.chat):
             extras[name] = value
-        elif name == "reasoning" and isinstance(value, Mapping) and value.get("effort") and speaks_chat(kind):
+        elif name == "reasoning" and isinstance(value, Mapping) and value.get("effort") and where.chat:
             extras["reasoning_effort"] = value["effort"]
             told.note("reasoning", dict(value), {"reasoning_effort": value["effort"]}, "chat completions take the effort only")
         else:
             told.lose(name, value, "this provider does not know it")
-    return ModelRequest(model=model, provider_specific=extras, **fields)
+    return ModelRequest(model=where.model, provider_specific=extras, **fields)
 
 
 def _messages(items: Any, told: Told) -> list[dict[str, Any]]:
@@ -143,14 +143,14 @@ def _tools(tools: Any, kind: str) -> list[Any]:
     return list(tools)
 
 
-def _format(text: Any, kind: str, extras: dict[str, Any], told: Told) -> Any:
+def _format(text: Any, where: Place, extras: dict[str, Any], told: Told) -> Any:
     """The JSON Schema the answer is to keep to, where the provider does not read ``text`` itself."""
-    if kind == _NATIVE:
+    if where.type == _NATIVE:
         extras["text"] = text
         return None
     if not isinstance(text, Mapping):
         raise InvalidRequestError(f"text is {shown(text)}", guidance="Give an object with format.")
-    if text.get("verbosity") and speaks_chat(kind):
+    if text.get("verbosity") and where.chat:
         extras["verbosity"] = text["verbosity"]
     elif text.get("verbosity"):
         told.lose("text.verbosity", text["verbosity"], "this provider does not know it")
