@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from llm_sync.batch import journal, outcomes
 from llm_sync.batch.outcomes import Head, Key
 from llm_sync.batch.routes import Routes
 from llm_sync.batch.selection import Selection
-from llm_sync.batch.slots import IN_JOURNAL, IN_OUTPUT, NOTHING, Entry, Slots
+from llm_sync.batch.slots import IN_JOURNAL, IN_OUTPUT, NOTHING, Entry, Numbers, Slots
 from llm_sync.batch.source import unzipped
+from llm_sync.batch.tally import Tally
 from llm_sync.errors import LLMConnectorError
 
-_KEYS = (b'{"started"', b'{"unsent"', b'{"run"', b'{"settings"')
+_LONGEST = 2**64 - 1
 
 
 class Records:
@@ -74,19 +76,31 @@ class Records:
 
 
 class Earlier:
-    """The outcomes of earlier runs, put into their slots.
+    """The outcomes of earlier runs, put into their slots, and their lines' hashes into ``hashes`` by slot.
 
-    ``displaced``: outcomes for whose line something else stands in the slot by now. ``elsewhere``: how many answers belong
-    to no request of this run. ``settings``: what answers depended on, by hash. ``unsure``: sendings of a request of which
-    nobody knows whether they were billed: in flight when a run was killed, or timed out.
+    ``special`` says of an outcome whether it may not simply be kept; ``kept`` counts the others, by provider. ``displaced``:
+    outcomes for whose line something else stands in the slot by now. ``elsewhere``: how many answers belong to no request of
+    this run. ``settings``: what answers depended on, by hash. ``unsure``: sendings of a request of which nobody knows whether
+    they were billed: in flight when a run was killed, or timed out.
     """
 
-    def __init__(self, selection: Selection, slots: Slots, routes: Routes, records: Records) -> None:
+    def __init__(
+        self,
+        selection: Selection,
+        slots: Slots,
+        hashes: Numbers,
+        routes: Routes,
+        records: Records,
+        special: Callable[[Head], bool] = lambda head: False,  # noqa: ARG005
+    ) -> None:
         self._selection = selection
         self._slots = slots
         self._routes = routes
         self._records = records
-        self._open: Counter[Key] = Counter()
+        self._special = special
+        self._open: Counter[bytes] = Counter()  # started, and not known to have ended, by the key as it stands in the journal
+        self.hashes = hashes
+        self.kept: defaultdict[str | None, Tally] = defaultdict(Tally)
         self.displaced: list[tuple[Head, Entry]] = []
         self.elsewhere = 0
         self.unsure: Counter[Key] = Counter()
@@ -107,47 +121,61 @@ class Earlier:
     def read_journal(self, path: str) -> None:
         """Take in what a journal holds; whatever is half-written or damaged in it is passed over."""
         for place, line in journal.lines_of(path):
+            if line.startswith(b'{"started": [') and line.endswith(b"]}\n"):
+                self._open[outcomes.key_of(line)] += 1
+                continue
             found = outcomes.read_head(line)
             if found is not None:
-                if self._open[found.key] > 1:
-                    self._open[found.key] -= 1
-                else:
-                    del self._open[found.key]
+                self._close(outcomes.key_of(line))
                 self._take(found, IN_JOURNAL, place)
-            elif line.startswith(_KEYS):
+            else:
                 self._read_note(line)
         self._end_run()
+
+    def _close(self, key: bytes) -> None:
+        if self._open[key] > 1:
+            self._open[key] -= 1
+        else:
+            del self._open[key]
 
     def _read_note(self, line: bytes) -> None:
         try:
             (name, value), *more = json.loads(line).items()
-            if name == "started":
-                self._open[Key(*value)] += 1
+            if name == "started":  # the file's last line, which lacks its end
+                self._open[outcomes.key_of(line)] += 1
             elif name == "unsent":
-                self._open[Key(*value)] -= 1
+                self._close(outcomes.key_of(line))
             elif name == "settings":
                 self.settings[value] = dict(more)["of"]
             elif name == "run":
                 self._end_run()
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             return  # torn
 
     def _end_run(self) -> None:
         """What was under way when a run ended, ended with it."""
-        self.unsure.update(+self._open)
+        for key, count in self._open.items():
+            with contextlib.suppress(ValueError, TypeError):  # damaged
+                self.unsure[Key(*json.loads(key))] += count
         self._open.clear()
 
     def _take(self, head: Head, state: int, place: int) -> None:
         if head.unsure:
             self.unsure[head.key] = head.unsure
         slot = self._selection.slot(head)
-        entry = Entry(state, self._routes.number(head.provider, head.model), place)
         if slot is None:
             self.elsewhere += head.answered
             return
         former = self._slots.get(slot)
         if former.state != NOTHING:
             before = self._records.head(former)
+            if not former.special:
+                self.kept[before.provider].add(before, -1)
             if (before.line, before.settings, before[1:3]) != (head.line, head.settings, head[1:3]):
                 self.displaced.append((before, former))
-        self._slots.set(slot, entry)
+        special = self._special(head)
+        if not special:
+            self.kept[head.provider].add(head)
+        self._slots.set(slot, Entry(state, self._routes.number(head.provider, head.model), place, special))
+        with contextlib.suppress(ValueError, OverflowError):  # edited by hand: 0 is no line's, so it is looked at
+            self.hashes.put(slot, int(head.line, 16) & _LONGEST)

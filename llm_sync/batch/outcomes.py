@@ -141,8 +141,7 @@ def _openai_record(
 def journal_line(told: Head, found: dict[str, Any]) -> bytes:
     """The journal's line: the head, then the record, whose length tells a whole one from a torn one."""
     content = json.dumps(found, ensure_ascii=False, default=repr).encode("utf-8", "backslashreplace")
-    key, rest = told[:3], told[3:]
-    opening = json.dumps({"done": [*key, *rest], "bytes": len(content)}, ensure_ascii=False)
+    opening = json.dumps({"done": told[:3], "head": told[3:], "bytes": len(content)}, ensure_ascii=False)
     return opening[:-1].encode("utf-8", "backslashreplace") + _SPLIT + content + b"}\n"
 
 
@@ -154,11 +153,16 @@ def read_head(line: bytes) -> Head | None:
     whole = rest.removesuffix(b"\n")  # it may be all that is missing, and then nothing is
     try:
         found = json.loads(opening + b"}")
-        told = Head(*found["done"])
+        told = Head(*found["done"], *found["head"])
         is_whole = whole.endswith(b"}") and found["bytes"] == len(whole) - 1
     except (ValueError, KeyError, TypeError):
         return None
     return told if is_whole and isinstance(told.position, int) else None
+
+
+def key_of(line: bytes) -> bytes:
+    """The key in a whole line that says started, unsent or done, as it stands there: what the lines of a request share."""
+    return line[line.index(b"[") : line.index(b', "head": ') if line.startswith(b'{"done"') else line.rindex(b"]") + 1]
 
 
 def content_of(line: bytes) -> bytes:

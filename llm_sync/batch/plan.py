@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 
 from llm_sync.batch.earlier import Earlier
 from llm_sync.batch.outcomes import Head
-from llm_sync.batch.questions import Question, line_hash
+from llm_sync.batch.questions import Question, line_digest
 from llm_sync.batch.slots import NOTHING, TO_SEND, Entry
 from llm_sync.batch.source import Line
 from llm_sync.batch.tally import Tally
@@ -23,6 +24,7 @@ LINE_ERRORS = (InvalidRequestError, ModelNotFoundError, StreamingNotSupportedErr
 
 _MOST_DISPLACED = 200_000  # answers whose line is looked for elsewhere: with more it is another input
 _MOST_WANTED = 10_000  # lines remembered, for which an answer may turn up that belongs to a later place
+_MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]*)"')
 _UNRELATED = 10  # so many answers and none to any line: it is another input
 
 
@@ -57,6 +59,20 @@ class Plan:
     stray_models: int = 0
 
 
+def is_special(work: Work) -> Callable[[Head], bool]:
+    """Whether an earlier outcome may not simply be kept: an answer under other settings, a failure that is asked anew."""
+    options = work.options
+
+    def special(head: Head) -> bool:
+        strange = head.provider is not None and head.settings != work.settings_of(Route(head.provider, str(head.model)))
+        if head.answered:
+            return strange
+        timed_out = head.outcome == "RequestTimeoutError" and options.retry_timeouts is True
+        return strange or head.again or timed_out or options.retry_failed
+
+    return special
+
+
 class Planner:
     """Makes the plan. ``check`` raises what is wrong with a request; ``bad`` gives the outcome a bad line gets, if any."""
 
@@ -72,7 +88,7 @@ class Planner:
         self._check = check
         self._bad = bad
         self._before = work.slots.count  # from there on no slot has an outcome
-        self._plan = Plan()
+        self._plan = Plan(kept=earlier.kept)
         self._displaced: dict[tuple[str, int], list[tuple[Head, Entry]]] = defaultdict(list)
         self._wanted: dict[tuple[str, int], deque[int]] = {}  # line's hash and route -> the slots that have no answer
         self._latest: deque[tuple[tuple[str, int], int]] = deque()  # what stands in _wanted, oldest first
@@ -92,7 +108,10 @@ class Planner:
         taken = len(range(selection.part, work.lines, selection.parts)) * selection.width
         for slot, entry in work.slots.walk() if taken < self._before else ():
             if slot >= taken:
-                self._displace(work.records.head(entry), entry)
+                head = work.records.head(entry)
+                if not entry.special:
+                    plan.kept[head.provider].add(head, -1)
+                self._displace(head, entry)
         work.slots.truncate(taken)
         plan.requests = taken
         plan.replaced = [entry for left in self._displaced.values() for _, entry in left]
@@ -102,45 +121,62 @@ class Planner:
         return plan
 
     def _take(self, position: int, line: Line) -> None:
-        content = line_hash(line.content)
+        digest = line_digest(line.content)
         for slot in self._work.selection.slots(position):
             entry = self._work.slots.get(slot) if slot < self._before else None
             if entry is None or entry.state == NOTHING:
-                self._ask(slot, line, content)
-                continue
-            head = self._work.records.head(entry)
-            place = self._place(slot, line)
-            same = head.line == content
-            if same and head.provider is not None and place != (head.provider, head.model):
-                self._plan.stray_models += head.answered
-                same = False
-            if not same:
-                self._plan.changed += head.answered
-                self._displace(head, entry)
-                self._ask(slot, line, content)
-            elif self._is_to_stand(head, place):
-                self._plan.kept[head.provider].add(head)
-            else:
-                self._plan.again += 1
-                self._ask(slot, line, content)
+                self._ask(slot, line, digest.hex())
+            elif (
+                entry.special
+                or self._earlier.hashes.at(slot) != int.from_bytes(digest, "big")
+                or not self._goes(slot, line, entry.route)
+            ):
+                self._look_at(slot, line, digest.hex(), entry)
 
-    def _is_to_stand(self, head: Head, place: Route | None) -> bool:
-        """Whether an outcome of this very line is not asked for anew."""
-        options = self._work.options
-        strange = place is not None and head.settings != self._work.settings_of(place)
-        if head.answered:
-            if strange and place is not None:
-                self._plan.stray_settings[head.settings, place] += 1
-            return True
-        timed_out = head.outcome == "RequestTimeoutError" and options.retry_timeouts is True
-        return not (strange or head.again or timed_out or options.retry_failed)
+    def _look_at(self, slot: int, line: Line, content: str, entry: Entry) -> None:
+        """There is an outcome in the line's slot, but it may not simply be kept."""
+        head = self._work.records.head(entry)
+        if not entry.special:
+            self._plan.kept[head.provider].add(head, -1)
+        place = self._place(slot, line)
+        same = head.line == content
+        if same and head.provider is not None and place != (head.provider, head.model):
+            self._plan.stray_models += head.answered
+            same = False
+        if not same:
+            self._plan.changed += head.answered
+            self._displace(head, entry)
+            self._ask(slot, line, content)
+        elif head.answered:
+            self._keep(head)
+        else:
+            self._plan.again += 1
+            self._ask(slot, line, content)
+
+    def _keep(self, head: Head) -> None:
+        """The answer stands, though it may have been given under other settings."""
+        place = Route(str(head.provider), str(head.model))
+        if head.settings != self._work.settings_of(place):
+            self._plan.stray_settings[head.settings, place] += 1
+        self._plan.kept[head.provider].add(head)
+
+    def _goes(self, slot: int, line: Line, number: int) -> bool:
+        """Whether a line goes where its outcome came from; found out without parsing it, where its text is plain enough."""
+        named = self._work.routes.named(number)
+        if self._work.selection.models is None and line.content.count(b'"model"') == 1:
+            told = _MODEL.search(line.content)
+            if told is not None and self._routed(told[1].decode("utf-8", "replace")) == named:
+                return True
+        return named[0] is None or self._place(slot, line) == named
 
     def _place(self, slot: int, line: Line) -> Route | None:
         """Where a line goes, found out without reading more of it than its model; None where that fails."""
         models = self._work.selection.models
         if models is not None:
             return models[slot % len(models)]
-        named = _named_model(line.content) if b'"model"' in line.content else None
+        return self._routed(_named_model(line.content) if b'"model"' in line.content else None)
+
+    def _routed(self, named: str | None) -> Route | None:
         if named not in self._named:
             try:
                 self._named[named] = route(self._work.client.config, named)
@@ -204,8 +240,7 @@ class Planner:
     def _found(self, slot: int, head: Head, entry: Entry) -> None:
         """The answer belongs to this slot."""
         self._plan.moved += 1
-        self._is_to_stand(head, Route(str(head.provider), str(head.model)))
-        self._plan.kept[head.provider].add(head)
+        self._keep(head)
         self._work.slots.set(slot, entry)
 
 

@@ -12,11 +12,11 @@ from llm_sync.batch import outcomes, refusals
 from llm_sync.batch.earlier import Earlier, Records
 from llm_sync.batch.journal import Journal, begins_anew
 from llm_sync.batch.outcomes import Head
-from llm_sync.batch.plan import BadLine, Plan
+from llm_sync.batch.plan import BadLine, Plan, is_special
 from llm_sync.batch.questions import Questions
 from llm_sync.batch.routes import Routes
 from llm_sync.batch.selection import Selection
-from llm_sync.batch.slots import IN_JOURNAL, Entry, Slots
+from llm_sync.batch.slots import IN_JOURNAL, Entry, Numbers, Slots
 from llm_sync.batch.source import Input, open_source
 from llm_sync.batch.work import Options, Work
 from llm_sync.client import LLMClient
@@ -116,12 +116,13 @@ def opened(options: Options, client: LLMClient, requests: Input, output: str, *,
         slots = ending.enter_context(contextlib.closing(Slots(folder)))
         finished = output if not options.restart else None
         records = ending.enter_context(contextlib.closing(Records(finished, f"{output}.part", folder)))
-        yield Work(options, client, source, form, questions, selection, slots, Routes(), records)
+        hashes = ending.enter_context(contextlib.closing(Numbers(folder)))
+        yield Work(options, client, source, form, questions, selection, slots, hashes, Routes(), records)
 
 
 def read_earlier(work: Work, output: str) -> Earlier:
     """What earlier runs left. Raises OSError, LLMConnectorError."""
-    earlier = Earlier(work.selection, work.slots, work.routes, work.records)
+    earlier = Earlier(work.selection, work.slots, work.hashes, work.routes, work.records, is_special(work))
     part = f"{output}.part"
     started = os.path.exists(part)
     # A run that began anew does not count on the output that it is to replace, nor do those that go on with it.

@@ -118,9 +118,14 @@ class Questions:
         return {name: value for name, value in found.items() if value not in (None, {}, (), [])}
 
 
+def line_digest(content: bytes) -> bytes:
+    """8 bytes that tell one line from another: by its own, without its end."""
+    return blake2b(bare(content), digest_size=8).digest()
+
+
 def line_hash(content: bytes) -> str:
-    """16 hexadecimal digits that tell one line from another: its bytes, without its end."""
-    return blake2b(bare(content), digest_size=8).hexdigest()
+    """The same in hexadecimal digits, as records have it."""
+    return line_digest(content).hex()
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from llm_sync.batch.outcomes import Asked, Key
 from llm_sync.batch.questions import Question, Questions, settings_hash
 from llm_sync.batch.routes import Routes
 from llm_sync.batch.selection import Selection
-from llm_sync.batch.slots import Slots
+from llm_sync.batch.slots import Numbers, Slots
 from llm_sync.batch.source import Source
 from llm_sync.client import Around, LLMClient
 from llm_sync.errors import InvalidRequestError
@@ -58,13 +58,15 @@ class Options:
 
     def attempts(self) -> dict[str, Any]:
         """The options of an attempt that hold for every request."""
-        asked = {"timeout": self.timeout, "deadline": self.deadline, "max_retries": self.max_retries}
-        return {**asked, "max_retry_after": self.max_cool_down}
+        return {"timeout": self.timeout, "deadline": self.deadline, "max_retries": self.max_retries}
 
 
 @dataclass
 class Work:
-    """One run's parts. All but ``client`` and ``questions`` are used by one thread at a time."""
+    """One run's parts; ``hashes`` are those of earlier outcomes' lines, by slot.
+
+    All but ``client`` and ``questions`` are used by one thread at a time.
+    """
 
     options: Options
     client: LLMClient
@@ -73,6 +75,7 @@ class Work:
     questions: Questions
     selection: Selection
     slots: Slots
+    hashes: Numbers
     routes: Routes
     records: Records
     lines: int = 0
@@ -116,6 +119,9 @@ class Work:
     def send(self, question: Question, around: Around) -> Future[Any]:
         """Queue a request. Raises what is wrong with it, QueueFullError, ClientClosedError."""
         options = self.options.attempts()
+        configured = self.client.config.providers[question.route.provider].entry(question.route.model).attempts
+        # What asks for a longer pause comes back at once, to be parked where it is not under way.
+        options["max_retry_after"] = min(configured.max_retry_after, self.options.max_cool_down)
         options["retry_timeouts"] = self._retries_timeouts(question.route)
         # Where the client sends, a batch keeps its journal: no done-callback, which could not stop the run, would do.
         return self.client._submit_around(question.request, around, changed=question.changed, **options)  # noqa: SLF001
@@ -140,9 +146,3 @@ class Work:
         levels = ("defaults", f"providers.{place.provider}", f"providers.{place.provider}.models[{number}]")
         told = any(f"{level}.retry_timeouts" in config.lines for level in levels)
         return told and provider.entry(place.model).attempts.retry_timeouts
-
-    def close(self) -> None:
-        """Close its files; those without a name are gone then."""
-        self.records.close()
-        self.slots.close()
-        self.source.close()

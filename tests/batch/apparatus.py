@@ -47,7 +47,14 @@ class Far:
         self.asked: list[str] = []
         self.answered: Counter[str] = Counter()
         self._lock = threading.Lock()  # guards all of them
-        self.arrived = threading.Condition(self._lock)  # told of each request
+        self.arrived = threading.Condition(self._lock)  # told of each request, and of a new ``most``
+        self.most: int | None = None  # answer so many requests in all; hold the others back
+
+    def allow(self, most: int | None) -> None:
+        """Answer so many requests in all."""
+        with self.arrived:
+            self.most = most
+            self.arrived.notify_all()
 
     def wait(self, count: int, timeout: float = 20.0) -> bool:
         """Until so many requests have come in all; whether they have."""
@@ -67,6 +74,8 @@ class Far:
         with self._lock:
             self.asked.append(prompt)
             self.arrived.notify_all()
+            turn = len(self.asked)
+            self.arrived.wait_for(lambda: self.most is None or turn <= self.most, 20)
             scripted = self.scripted.get(prompt)
             reply = scripted.pop(0) if scripted else completion(f"echo {prompt}")
         reply = reply() if callable(reply) else reply

@@ -23,7 +23,7 @@ from llm_sync.batch.journal import Journal
 from llm_sync.batch.outcomes import Asked, Key
 from llm_sync.batch.routes import Routes
 from llm_sync.batch.selection import Selection
-from llm_sync.batch.slots import Slots
+from llm_sync.batch.slots import Numbers, Slots
 from llm_sync.errors import InvalidRequestError, LLMConnectorError, RequestTimeoutError
 
 
@@ -77,8 +77,9 @@ def whole_lines(content: bytes) -> tuple[set[int], set[int]]:
 def read(path: Path, slots: Slots) -> tuple[dict[int, int], set[int]]:
     """What a journal says: the positions of the outcomes in their slots, and those that may have been billed for nothing."""
     slots.truncate(0)
-    with contextlib.closing(Records(None, str(path), str(path.parent))) as records:
-        earlier = Earlier(Selection(), slots, Routes(), records)
+    folder = str(path.parent)
+    with contextlib.closing(Records(None, str(path), folder)) as records, contextlib.closing(Numbers(folder)) as hashes:
+        earlier = Earlier(Selection(), slots, hashes, Routes(), records)
         earlier.read_journal(str(path))
         return {slot: records.head(entry).position for slot, entry in slots.walk()}, {key.position for key in earlier.unsure}
 
@@ -132,11 +133,11 @@ def test_a_journal_may_be_cut_off_anywhere_in_its_beginning(stub: Batch, length:
     [
         b"\0" * 300,
         b"\n\n\n",
-        b'{"done": [0, "a", "m", "x", "y", "answered"], "bytes": 3, "record": {}}\n',
-        b'{"done": 7, "bytes": 2, "record": {}}\n',
-        b'{"done": [0, "a", "m", "x", "y", "answered"], "record": {}}\n',
-        b'{"done": ["0", "a"], "bytes": 2, "record": {}}\n',
-        b'{"started": 7}\n{"started": [1]}\n{"unsent"}\n{"settings": [], "of": 1}\n{"run"\n',
+        b'{"done": [0, "a", "m"], "head": ["x", "y", "answered"], "bytes": 3, "record": {}}\n',
+        b'{"done": [0, "a", "m"], "head": ["x", "y", "answered"], "record": {}}\n',
+        b'{"done": 7, "head": ["x", "y", "answered"], "bytes": 2, "record": {}}\n',
+        b'{"done": ["0", "a"], "head": [], "bytes": 2, "record": {}}\n',
+        b'{"started": 7}\n{"started": [1]}\n{"started": [}]}\n{"unsent"}\n{"settings": [], "of": 1}\n{"run"\n',
         b"\xff\xfe\xfd\n",
     ],
 )
