@@ -174,10 +174,13 @@ def check_stdout() -> None:
 
 
 def leave() -> None:
-    """End the line that is drawn on the terminal, if there is one: the process ends at once. Takes no lock, flushes nothing."""
+    """End the line that is drawn on the terminal, if there is one: the process ends at once. Takes no lock, flushes nothing.
+
+    The cursor is shown again: the drawing may just have hidden it, and nobody else would bring it back.
+    """
     if manner.beside is not Alone:
         try:
-            os.write(2, b"\n")
+            os.write(2, b"\x1b[?25h\n")
         except OSError:
             return
 
