@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # python -I leaves it out
 
 import measuring
 
-MOST_GROWTH = 1.2  # over the last step of a curve: noise is a part of it, and the collector, which looks through all that is held
+MOST_GROWTH = 1.15  # over the last step of a curve; noise and the collector are a part of it
 MOST_BYTES = 3072  # for each request that waits
 
 
