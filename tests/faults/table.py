@@ -6,12 +6,14 @@ against the row; reliability.py writes the page docs/reliability.md from it.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,8 +91,8 @@ class Cell(NamedTuple):
 class Finding(NamedTuple):
     """What a cell came to. ``bound``: the seconds it may take by its timeouts, ``took`` those it took. ``after``: what the
     same client's next request, a good one, came to. ``connections``: open ones after that. ``threads`` and ``descriptors``:
-    how many more there are when all is closed than before (descriptors None where the system does not tell). ``trouble``:
-    what failed inside the simulator, and requests it never ended.
+    those that are there when all is closed and were not before. ``trouble``: what failed inside the simulator, and requests
+    it never ended.
     """
 
     ends: Ends
@@ -100,8 +102,8 @@ class Finding(NamedTuple):
     streams: int
     after: str
     connections: int
-    threads: int
-    descriptors: int | None
+    threads: list[str]
+    descriptors: list[str]
     trouble: list[object]
 
 
@@ -240,7 +242,7 @@ def cells() -> Iterator[Cell]:
 def meet(cell: Cell) -> Finding:
     """Runs one cell: a simulator with the fault, a client that meets it, a good request after it, and all closed again."""
     gc.collect()
-    before = _resources()
+    threads, descriptors = _threads(), _descriptors()
     fault, entrance = cell.fault, DOORS[cell.door]
     when = {"request": "models"} if entrance.kind == "models" else {"prompt": "fault"}
     with Simulator(script={"rules": [{"when": when, **fault.does}]}) as simulator:
@@ -257,7 +259,6 @@ def meet(cell: Cell) -> Finding:
         trouble = simulator.faults
         streams = simulator.stream_attempts
     gc.collect()
-    threads, descriptors = _resources()
     return Finding(
         ends=Ends(what, sent),
         took=took,
@@ -266,8 +267,8 @@ def meet(cell: Cell) -> Finding:
         streams=streams,
         after=after,
         connections=connections,
-        threads=threads - before[0],
-        descriptors=None if descriptors is None or before[1] is None else descriptors - before[1],
+        threads=sorted(thread.name for thread in _threads() - threads),
+        descriptors=sorted((_descriptors() - descriptors).elements()),
         trouble=[*trouble, *(record for record in records if record.ended is None)],
     )
 
@@ -284,7 +285,7 @@ def held(cell: Cell, found: Finding) -> bool:
         and found.after == "answered"
         and found.streams == 0
         and found.connections <= 1
-        and (found.threads, found.descriptors or 0) == (0, 0)
+        and (found.threads, found.descriptors) == ([], [])
     )
 
 
@@ -307,6 +308,17 @@ providers:
 """
 
 
-def _resources() -> tuple[int, int | None]:
-    folder = next((name for name in ("/proc/self/fd", "/dev/fd") if os.path.isdir(name)), None)
-    return threading.active_count(), len(os.listdir(folder)) if folder else None
+def _threads() -> set[threading.Thread]:
+    """Those that run. They are compared, not counted: one that an earlier test left may end in between."""
+    return set(threading.enumerate())
+
+
+def _descriptors() -> Counter[str]:
+    """What is open, by what it leads to where the system tells, else by number; empty where it does not list them."""
+    if not os.path.isdir("/proc/self/fd"):
+        return Counter(os.listdir("/dev/fd") if os.path.isdir("/dev/fd") else ())
+    found = Counter[str]()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # the one that listed them, and what another thread has just closed
+            found[os.readlink(f"/proc/self/fd/{name}")] += 1
+    return found

@@ -200,7 +200,7 @@ def test_a_line_leaves_no_descriptor_open(place: Callable[..., Place]) -> None:
         first, second = asking(place), asking(place)
         second.leave()
         first.leave()
-    assert len(os.listdir("/dev/fd")) == before
+    assert len(os.listdir("/dev/fd")) <= before
 
 
 def but_first(what: Callable[[], object], then: Callable[[str], locks.FileLock]) -> Callable[[str], locks.FileLock]:
