@@ -8,6 +8,7 @@ getaddrinfo takes no timeout and cannot be interrupted.
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 import threading
@@ -38,6 +39,7 @@ class Exchange:
         self.cut = False  # the connection ended within the headers: http.client takes that for their end
         self.fresh = False  # pooled connections are not to be used
         self.keep = True  # the connection may go back into the pool
+        self.whole = False  # the answer is here: a read gives what is buffered, and nothing from the network
         self.head: bytes | None = None  # the first that http.client sent
         self.aborted = False
         self.sock: socket.socket | None = None  # the one in use
@@ -119,6 +121,8 @@ class _Deadline(socket.socket):
     def _count_down(self) -> Exchange | None:
         exchange = active.exchange
         if exchange is not None:
+            if exchange.whole:
+                raise BlockingIOError(errno.EAGAIN, "nothing more is read for this exchange")
             self.settimeout(exchange.left())
         return exchange
 
