@@ -170,7 +170,7 @@ class DeadlineSocket(_Deadline):
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         """As ever, in the time that is left."""
         exchange = active.exchange
-        if exchange is None or self.gettimeout() != 0.0:
+        if exchange is None or exchange.whole or self.gettimeout() != 0.0:
             return super().recv_into(*args, **kwargs)
         while True:
             left = exchange.left()
