@@ -151,7 +151,7 @@ def test_wait_timeout_withdraws_an_unsent_request(client: LLMClient, upstream: S
 def test_wait_timeout_lets_go_of_a_request_in_flight(client: LLMClient, upstream: Simulator) -> None:
     """A call gives up waiting; its attempt, which may be billed, goes on and the next request follows it."""
     with upstream.hold(about("slow")), pytest.raises(RequestTimeoutError, match="in flight"):
-        client.generate("slow", OPENAI, wait_timeout=0.3)
+        client.generate("slow", OPENAI, wait_timeout=1.0)
     assert client.generate("next", OPENAI, wait_timeout=PATIENCE_S).text
 
 

@@ -377,7 +377,7 @@ def test_the_timeout_holds(serve, open_client, authority, tls, piece, phase):
     started = monotonic()
     with pytest.raises(RequestTimeoutError) as caught:
         client.post(server.url, b"asked", {}, timeout=0.3)
-    assert 0.3 <= monotonic() - started + 0.001 < 2
+    assert 0.3 <= monotonic() - started + 0.001 < 10
     assert caught.value.phase == phase
     assert client.post(server.url, b"next", {}, timeout=5).content == b"next"
     assert (server.connections, len(server.requests)) == (2, 3)
