@@ -15,7 +15,7 @@ from llm_sync.dispatch import ending
 from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.dispatch.status import ProviderStatus
-from llm_sync.endpoints import fitness, listing
+from llm_sync.endpoints import fitness, listing, simulated
 from llm_sync.endpoints.call import Around, Calls
 from llm_sync.endpoints.endpoint import Endpoints
 from llm_sync.errors import LLMConnectorError
@@ -47,8 +47,13 @@ class LLMClient:
     ) -> None:
         if not isinstance(config, LLMConfig):
             raise TypeError(f"LLMClient takes an LLMConfig, not {type(config).__name__}: use LLMClient.from_config(name_or_path)")
-        self._given = {"strict": strict, "strict_streaming": strict_streaming, "publish_status": publish_status}
-        self.config = config
+        self._given = {
+            "config": config,
+            "strict": strict,
+            "strict_streaming": strict_streaming,
+            "publish_status": publish_status,
+        }
+        self.config = config = simulated.rehearsed(config)
         self._strict = strict or config.strict
         self._strict_streaming = strict_streaming or config.strict_streaming
         fitness.check_config(config, strict=self._strict, strict_streaming=self._strict_streaming)
@@ -220,7 +225,7 @@ class LLMClient:
         self.close(cancel_pending=kind is not None, grace=ending.GRACE_S if interrupted else None)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"config": self.config, **self._given}
+        return dict(self._given)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
