@@ -97,7 +97,7 @@ def _without_door(provider: ProviderConfig) -> ConfigurationError | None:
     if not provider.simulated or provider.base_url is not None:
         return None
     return ConfigurationError(
-        f"the simulator cannot play provider {provider.name!r}: it has no door for type {provider.type!r}",
+        f"the simulator has no door for type {provider.type!r}, so it cannot play this provider",
         provider=provider.name,
         guidance=f"Give it a base_url on this machine, or unset {URL_VARIABLE} to ask the real one.",
     )
