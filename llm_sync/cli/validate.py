@@ -84,7 +84,7 @@ def _unusable(config: LLMConfig) -> list[Problem]:
     should play, and cannot."""
     found = []
     for name, provider in config.providers.items():
-        if provider.key is not None and not provider.simulated:
+        if provider.key is not None:
             continue
         try:
             configurations.offline(provider).check()

@@ -124,7 +124,7 @@ class _Stage(NamedTuple):
             provider,
             base_url=None if door is None else self.url + door,
             # a literal: the variable may be gone, or another simulator's, by the time the first request reads it
-            key=Secret("literal", self.key, provider=provider.name, where=KEY_VARIABLE),
+            key=None if door is None else Secret("literal", self.key, provider=provider.name, where=KEY_VARIABLE),
             headers={name: value for name, value in provider.headers.items() if _is_plain(provider, name)},
             query={},
             auth=None,
