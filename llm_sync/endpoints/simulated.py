@@ -160,7 +160,9 @@ def _stage() -> _Stage | None:
         raise _unfit(f"names {where(parts)}, which is not this machine")
     if parts.path.strip("/") or parts.query:
         raise _unfit("has something behind host and port")
-    return _Stage(f"{parts.scheme}://{parts.netloc}", os.environ.get(KEY_VARIABLE) or _ANY_KEY, os.environ.get(CA_VARIABLE) or None)
+    return _Stage(
+        f"{parts.scheme}://{parts.netloc}", os.environ.get(KEY_VARIABLE) or _ANY_KEY, os.environ.get(CA_VARIABLE) or None
+    )
 
 
 def _unfit(problem: str) -> ConfigurationError:

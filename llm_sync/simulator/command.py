@@ -54,8 +54,9 @@ def run_command(
     """Runs ``argv`` with a configuration that points at a simulator, and returns its exit status, 128+n for signal n.
 
     127: there is no such command; 126: it cannot be run; ``report`` (standard error, when None) is told why. The command
-    inherits what this process was given: the standard streams, and what a shell opened beside them (``<(…)``). SIGTERM and SIGHUP are passed on to it, SIGINT too unless the terminal sent it there itself.
-    ``keys`` and the other options as Simulator's. ValueError for an empty ``argv``, OSError when the port is taken.
+    inherits what this process was given: the standard streams, and what a shell opened beside them (``<(…)``). SIGTERM and
+    SIGHUP are passed on to it, SIGINT too unless the terminal sent it there itself. ``keys`` and the other options as
+    Simulator's. ValueError for an empty ``argv``, OSError when the port is taken.
     """
     if not argv:
         raise ValueError("there is no command to run")

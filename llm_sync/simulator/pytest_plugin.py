@@ -51,7 +51,7 @@ def llm_simulator(
     finally:
         simulator.stop()
     if simulator.faults:
-        pytest.fail(f"the simulator failed inside: {simulator.faults}")
+        pytest.fail(f"the simulator failed inside: {simulator.faults}", pytrace=False)
 
 
 def _options(request: pytest.FixtureRequest) -> dict[str, object]:
@@ -82,11 +82,10 @@ def _started(options: dict[str, object]) -> Simulator:
     try:
         return Simulator(**options).start()  # type: ignore[arg-type]
     except LLMConnectorError as error:
-        trouble = str(error)
+        _refuse(str(error))
     except Exception as error:  # noqa: BLE001  (a value may be of any type, and its error is of whatever trips over it)
         given = ", ".join(f"{name}={value!r:.60}" for name, value in options.items() if name != "keys")
-        trouble = f"it does not start with {given or 'its defaults'}: {type(error).__name__}: {error}"
-    _refuse(trouble)
+        _refuse(f"it does not start with {given or 'its defaults'}: {type(error).__name__}: {error}")
 
 
 def _refuse(trouble: str) -> NoReturn:

@@ -46,7 +46,8 @@ MODELS = {
     **dict.fromkeys(("openai", "named", "responses", "azure", "plain"), "gpt-4o-mini"),
     **dict.fromkeys(("usual", "claude"), "claude-haiku-4-5"),
     **dict.fromkeys(("gemini", "vertex"), "gemini-2.5-flash"),
-    **{"openrouter": "openai/gpt-4o-mini", "groq": "llama-3.3-70b-versatile"},
+    "openrouter": "openai/gpt-4o-mini",
+    "groq": "llama-3.3-70b-versatile",
 }
 DOORS = {"usual": "anthropic", "claude": "anthropic", "gemini": "gemini", "vertex": "gemini", "openrouter": "openrouter"}
 
@@ -128,9 +129,8 @@ def test_listings_go_the_same_way(rehearsal: Simulator, opened: Callable[..., LL
 
 def test_the_headers_that_reach_the_simulator(opened: Callable[..., LLMClient], rehearsal: Simulator) -> None:
     """Those that change what is answered; any other may be a key."""
-    config = opened(
-        f"providers: {{usual: {{type: anthropic, headers: {{anthropic-beta: a, Anthropic-Version: '2023-06-01', X-Own: {REAL}}}}}}}"
-    ).config
+    headers = f"{{anthropic-beta: a, Anthropic-Version: '2023-06-01', X-Own: {REAL}}}"
+    config = opened(f"providers: {{usual: {{type: anthropic, headers: {headers}}}}}").config
     assert config.providers["usual"].headers == {"anthropic-beta": "a", "Anthropic-Version": "2023-06-01"}
     templated = opened("providers: {usual: {type: anthropic, headers: {anthropic-beta: '${OPENAI_API_KEY}'}}}").config
     assert templated.providers["usual"].headers == {}
@@ -182,7 +182,9 @@ def test_what_is_on_this_machine_is_left_alone(rehearsal: Simulator, opened: Cal
 def test_the_simulator_itself_may_be_configured(rehearsal: Simulator, opened: Callable[..., LLMClient]) -> None:
     """With a key of the user's, which is the one that is sent: the README rehearses a wrong one so."""
     with pytest.raises(llm_sync.AuthenticationError):
-        opened(f"providers: {{work: {{type: openai, base_url: '{rehearsal.url('openai')}', api_key: {REAL}}}}}").generate("x", "work/m")
+        opened(f"providers: {{work: {{type: openai, base_url: '{rehearsal.url('openai')}', api_key: {REAL}}}}}").generate(
+            "x", "work/m"
+        )
     assert len(rehearsal.requests) == 1
 
 
@@ -345,10 +347,10 @@ def test_a_client_pickles_as_its_own_configuration(
     client = opened("providers: {openai: {}}")
     carried = pickle.dumps(client)
     assert b"sk-simulated" not in carried
-    with pickle.loads(carried) as other:
+    with pickle.loads(carried) as other:  # noqa: S301  (made a line above)
         assert other.generate("x", "openai/gpt-4o-mini").text
     monkeypatch.delenv("LLM_SYNC_SIMULATOR_URL")
-    with pickle.loads(carried) as real:
+    with pickle.loads(carried) as real:  # noqa: S301  (likewise)
         assert real.config.providers["openai"].base_url is None
     with pytest.raises(ConfigurationError, match="cannot be pickled"):
         pickle.dumps(opened())
