@@ -47,13 +47,9 @@ class LLMClient:
     ) -> None:
         if not isinstance(config, LLMConfig):
             raise TypeError(f"LLMClient takes an LLMConfig, not {type(config).__name__}: use LLMClient.from_config(name_or_path)")
-        self._given = {
-            "config": config,
-            "strict": strict,
-            "strict_streaming": strict_streaming,
-            "publish_status": publish_status,
-        }
-        self.config = config = simulated.rehearsed(config)
+        self._given = {"strict": strict, "strict_streaming": strict_streaming, "publish_status": publish_status}
+        self.config = config
+        self._config = config = simulated.rehearsed(config)  # what it goes by
         self._strict = strict or config.strict
         self._strict_streaming = strict_streaming or config.strict_streaming
         fitness.check_config(config, strict=self._strict, strict_streaming=self._strict_streaming)
@@ -179,7 +175,7 @@ class LLMClient:
         """
         preparation.check_seconds("timeout", timeout)
         run = functools.partial(self._manager.run, return_exceptions=True)
-        return listing.list_all_models(self.config, self._calls, run, timeout)
+        return listing.list_all_models(self._config, self._calls, run, timeout)
 
     def status(self) -> dict[str, ProviderStatus]:
         """How each provider's queue stands now; providers that were never asked are all zeros."""
@@ -225,7 +221,7 @@ class LLMClient:
         self.close(cancel_pending=kind is not None, grace=ending.GRACE_S if interrupted else None)
 
     def __getstate__(self) -> dict[str, Any]:
-        return dict(self._given)
+        return {"config": self.config, **self._given}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]

@@ -21,7 +21,7 @@ from llm_sync.config.secrets import Secret
 from llm_sync.errors import ConfigurationError, LLMConnectorError
 from llm_sync.events import logger
 from llm_sync.providers.factory import ProviderFactory
-from llm_sync.validation import field_path
+from llm_sync.validation import field_path, shown
 
 URL_VARIABLE = "LLM_SYNC_SIMULATOR_URL"
 KEY_VARIABLE = "LLM_SYNC_SIMULATOR_KEY"
@@ -40,7 +40,7 @@ _PLAIN_HEADERS = ("anthropic-beta", "anthropic-version")  # they change what is 
 # What belongs to the real address. None of it goes to the simulator, as there may be keys in all of it.
 _REPLACED = ("base_url", "headers", "query", "auth", "project", "location", "proxy", "ca_bundle")
 
-_log = logger("client")
+_log = logger("simulated")
 
 
 class Rehearsal(NamedTuple):
@@ -57,7 +57,8 @@ class Rehearsal(NamedTuple):
         """Who is answered by whom, in words; "" where all is as configured."""
         if not self.redirected:
             return ""
-        return f"answered by the simulator at {self.url} ({URL_VARIABLE}), not as configured: {', '.join(self.redirected)}"
+        names = ", ".join(map(shown, self.redirected))
+        return f"answered by the simulator at {self.url} ({URL_VARIABLE}), not as configured: {names}"
 
 
 def rehearsal(config: LLMConfig) -> Rehearsal:

@@ -144,6 +144,16 @@ def test_a_batch_is_rehearsed_and_its_answers_are_no_runs(
     assert len(rehearsal.requests) == 2
 
 
+def test_status_tells_rehearsals_from_runs(llm: Run, rehearsal: Simulator, mine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name of the command."""
+    names: list[str] = []
+    monkeypatch.setattr("llm_sync.cli.client.call_process", names.append)
+    llm("generate", "--config", mine, "x")
+    monkeypatch.delenv("LLM_SYNC_SIMULATOR_URL")
+    llm("generate", "--config", mine, "-m", "claude/claude-haiku-4-5", "x")  # its key is unset: nothing is sent
+    assert names == ["llm-sync generate (simulated)", "llm-sync generate"]
+
+
 def test_a_dry_run_is_rehearsed(llm: Run, rehearsal: Simulator, mine: str, tmp_path: Path) -> None:
     """It asks for no key, and sends nothing."""
     (tmp_path / "in.txt").write_text("one\n")

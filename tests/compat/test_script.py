@@ -72,9 +72,10 @@ def test_a_script_with_a_configuration_of_its_own_is_rehearsed(run: Run, upstrea
     """Where the variable of the simulator says so; it is told once."""
     (tmp_path / "real.yaml").write_text("providers: {openai: {api_key: sk-real-0123456789, models: [gpt-4o-mini]}}")
     rehearsed = {"LLM_SYNC_SIMULATOR_URL": upstream.simulator.root}
+    told = f"answered by the simulator at {upstream.simulator.root} (LLM_SYNC_SIMULATOR_URL), not as configured: openai\n"
     done = run(ASK, before=("--config", "real.yaml", "--quiet"), environ=rehearsed)
     assert "Say hello" in done.stdout, done.stderr
-    told = f"answered by the simulator at {upstream.simulator.root} (LLM_SYNC_SIMULATOR_URL), not as configured: openai\n"
+    assert done.stderr == f"llm-sync: {told}"
     assert run(ASK, before=("--config", "real.yaml"), environ=rehearsed).stderr.count(told) == 1
     assert len(upstream.bodies) == 2
 

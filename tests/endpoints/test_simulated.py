@@ -130,9 +130,9 @@ def test_listings_go_the_same_way(rehearsal: Simulator, opened: Callable[..., LL
 def test_the_headers_that_reach_the_simulator(opened: Callable[..., LLMClient], rehearsal: Simulator) -> None:
     """Those that change what is answered; any other may be a key."""
     headers = f"{{anthropic-beta: a, Anthropic-Version: '2023-06-01', X-Own: {REAL}}}"
-    config = opened(f"providers: {{usual: {{type: anthropic, headers: {headers}}}}}").config
+    config = opened(f"providers: {{usual: {{type: anthropic, headers: {headers}}}}}")._config
     assert config.providers["usual"].headers == {"anthropic-beta": "a", "Anthropic-Version": "2023-06-01"}
-    templated = opened("providers: {usual: {type: anthropic, headers: {anthropic-beta: '${OPENAI_API_KEY}'}}}").config
+    templated = opened("providers: {usual: {type: anthropic, headers: {anthropic-beta: '${OPENAI_API_KEY}'}}}")._config
     assert templated.providers["usual"].headers == {}
 
 
@@ -153,7 +153,7 @@ def test_what_else_a_configuration_says_stays(rehearsal: Simulator, opened: Call
             retry_cap: 2
         """
     )
-    found = client.config.providers["openai"]
+    found = client._config.providers["openai"]
     assert (found.concurrency, found.requests_per_minute, found.max_queue, found.machine_wide) == (3, 100, 5, True)
     assert (found.entry("gpt-4o").attempts.timeout, found.attempts.retry_cap, found.max_response_bytes) == (7, 2, 100000)
     answer = client.generate("Say hello")
@@ -175,8 +175,8 @@ def test_limits_that_processes_share_are_not_those_of_the_real_provider(
 def test_what_is_on_this_machine_is_left_alone(rehearsal: Simulator, opened: Callable[..., LLMClient], address: str) -> None:
     """A second simulator, a local server: address, key and all else are the configuration's."""
     text = f"providers: {{local: {{type: openai, base_url: 'http://{address}:4711/v1', api_key: {REAL}, headers: {{X: y}}}}}}"
-    config = opened(text).config
-    assert config == ConfigLoader().load_config(config.file)
+    client = opened(text)
+    assert client._config == client.config == ConfigLoader().load_config(client.config.file)
 
 
 def test_the_simulator_itself_may_be_configured(rehearsal: Simulator, opened: Callable[..., LLMClient]) -> None:
@@ -252,7 +252,7 @@ def test_a_variable_that_names_anything_but_this_machine(
 def test_an_empty_variable_is_none(opened: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch) -> None:
     """As shells have it."""
     monkeypatch.setenv("LLM_SYNC_SIMULATOR_URL", "")
-    assert opened().config.providers["openai"].base_url is None
+    assert opened()._config.providers["openai"].base_url is None
 
 
 def test_a_simulator_that_was_started_by_hand_takes_any_key(
@@ -319,7 +319,7 @@ def test_a_warning_says_who_is_answered_by_whom(
     """Once for each client; those that are asked as configured are not among them."""
     opened("providers: {openai: {}, usual: {type: anthropic}, local: {type: openai, base_url: 'http://localhost:1/v1'}}")
     (record,) = caplog.records
-    assert (record.levelno, record.name) == (logging.WARNING, "llm_sync.client")
+    assert (record.levelno, record.name) == (logging.WARNING, "llm_sync.simulated")
     assert record.getMessage() == (
         f"answered by the simulator at {rehearsal.root} (LLM_SYNC_SIMULATOR_URL), not as configured: openai, usual"
     )
@@ -337,7 +337,7 @@ def test_it_is_decided_when_the_client_is_made(
     before = opened()
     monkeypatch.setenv("LLM_SYNC_SIMULATOR_URL", rehearsal.root)
     assert client.generate("x").text
-    assert before.config.providers["openai"].base_url is None
+    assert before._config.providers["openai"].base_url is None
 
 
 def test_a_client_pickles_as_its_own_configuration(
@@ -345,13 +345,14 @@ def test_a_client_pickles_as_its_own_configuration(
 ) -> None:
     """The other process decides by its own environment; a literal key is refused as it would be."""
     client = opened("providers: {openai: {}}")
+    assert client.config == ConfigLoader().load_config(client.config.file)
     carried = pickle.dumps(client)
     assert b"sk-simulated" not in carried
     with pickle.loads(carried) as other:  # noqa: S301  (made a line above)
         assert other.generate("x", "openai/gpt-4o-mini").text
     monkeypatch.delenv("LLM_SYNC_SIMULATOR_URL")
     with pickle.loads(carried) as real:  # noqa: S301  (likewise)
-        assert real.config.providers["openai"].base_url is None
+        assert real._config.providers["openai"].base_url is None
     with pytest.raises(ConfigurationError, match="cannot be pickled"):
         pickle.dumps(opened())
 

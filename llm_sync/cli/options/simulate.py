@@ -8,9 +8,10 @@ from llm_sync.cli.arguments import WHOLE, Parser, between, visible
 
 _EXAMPLES = """\
 Without COMMAND it serves until Ctrl-C and prints its address. COMMAND finds a configuration for the simulator by itself, so \
-that 'llm-sync generate' just works in it; of one that it names itself, the providers that are not on this machine are answered \
-by the simulator, and none of their keys is read. The exit status is COMMAND's, 128 and the signal's number when a signal ended it, \
-126 when it cannot be run, 127 when there is no such command. A key with "wrong" or "invalid" in it is always refused.
+that 'llm-sync generate' just works in it; of one that it names itself, the providers that are not on this machine are \
+answered by the simulator, and none of their keys is read. The exit status is COMMAND's, 128 and the signal's number when a \
+signal ended it, 126 when it cannot be run, 127 when there is no such command. A key with "wrong" or "invalid" in it is always \
+refused.
 
 Answers are made up from model, messages and seed unless a file says otherwise: one that maps prompts to answers, or an \
 earlier run that is to be repeated offline. Each recorded exchange is served under /recorded/PROVIDER/NAME (docs/simulator.md).
