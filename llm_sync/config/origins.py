@@ -113,7 +113,7 @@ class _Finder:
         names = [name for level in levels for name in self._at((*level, "provider_specific"))]
         for name in dict.fromkeys(names):
             found = self._first([(*level, "provider_specific") for level in levels], name, None)
-            yield found._replace(name=f"provider_specific.{name}", value=_veiled(name, found.value))
+            yield found._replace(name=f"provider_specific.{name}", value=veiled(name, found.value))
 
     def _models(self, provider: str) -> Iterator[tuple[str, tuple[Value, ...]]]:
         for index, entry in enumerate(self._at(("providers", provider)).get("models", [])):
@@ -179,10 +179,10 @@ def _masked(name: str, value: Any) -> Any:
     return f"{scheme}{mark}{MASK}@{rest.rpartition('@')[2]}"
 
 
-def _veiled(name: str, value: Any) -> Any:
+def veiled(name: str, value: Any) -> Any:
     """A parameter of the provider's own without what its name tells to be secret."""
     if isinstance(value, dict):
-        return {key: _veiled(key, item) for key, item in value.items()}
+        return {key: veiled(key, item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_veiled(name, item) for item in value]
+        return [veiled(name, item) for item in value]
     return MASK if isinstance(value, str) and is_credential(name) else value

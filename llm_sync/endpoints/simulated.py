@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from llm_sync.config.models import LLMConfig, ProviderConfig, Unset
+from llm_sync.config.models import LLMConfig, ProviderConfig, RequestDefaults, Unset, is_credential
 from llm_sync.config.secrets import Secret
 from llm_sync.errors import ConfigurationError, LLMConnectorError
 from llm_sync.events import logger
@@ -126,6 +126,8 @@ class _Stage(NamedTuple):
             base_url=None if door is None else self.url + door,
             # a literal: the variable may be gone, or another simulator's, by the time the first request reads it
             key=None if door is None else Secret("literal", self.key, provider=provider.name, where=KEY_VARIABLE),
+            defaults=_without_keys(provider.defaults),
+            models=tuple(dataclasses.replace(entry, defaults=_without_keys(entry.defaults)) for entry in provider.models),
             headers={name: value for name, value in provider.headers.items() if _is_plain(provider, name)},
             query={},
             auth=None,
@@ -134,7 +136,7 @@ class _Stage(NamedTuple):
             proxy="",  # none, whatever the environment says
             ca_bundle=self.ca_bundle,
             allow_insecure=False,
-            unset=tuple(unset for unset in provider.unset if not _is_of(unset, gone)),
+            unset=tuple(unset for unset in provider.unset if not _is_dropped(unset, gone)),
             templates={},
             simulated=True,
         )
@@ -192,5 +194,17 @@ def _is_plain(provider: ProviderConfig, header: str) -> bool:
     return header.lower() in _PLAIN_HEADERS and ("headers", header) not in provider.templates
 
 
-def _is_of(unset: Unset, fields: list[str]) -> bool:
+def _without_keys(defaults: RequestDefaults) -> RequestDefaults:
+    """``defaults`` with what a payload's own parameters hold of keys (of a search service, say) masked."""
+    if not defaults.provider_specific:
+        return defaults
+    from llm_sync.config.origins import veiled
+
+    return dataclasses.replace(defaults, provider_specific=veiled("", dict(defaults.provider_specific)))
+
+
+def _is_dropped(unset: Unset, fields: list[str]) -> bool:
+    last = unset.field.rpartition(".")[2].partition("[")[0]
+    if ".provider_specific." in unset.field and is_credential(last):
+        return True
     return any(unset.field == field or unset.field.startswith((f"{field}.", f"{field}[")) for field in fields)

@@ -136,6 +136,23 @@ def test_the_headers_that_reach_the_simulator(opened: Callable[..., LLMClient], 
     assert templated.providers["usual"].headers == {}
 
 
+def test_keys_in_parameters_are_masked(rehearsal: Simulator, opened: Callable[..., LLMClient]) -> None:
+    """Of a search service that the provider is to ask, say; set or not."""
+    specific = f"{{sources: [{{endpoint: x, authentication: {{api_key: {REAL}, token: '${{NOBODY_SETS_THIS}}'}}}}]}}"
+    client = opened(
+        f"""
+        defaults: {{provider_specific: {{user: ada, search_key: {REAL}}}}}
+        providers: {{gemini: {{}}, openrouter: {{provider_specific: {specific}, models: [m, {{name: n, max_tokens: 5}}]}}}}
+        """
+    )
+    for model in ("m", "n"):
+        assert client.generate("x", f"openrouter/{model}").text
+    assert REAL not in repr([record.payload for record in rehearsal.requests])
+    for record in rehearsal.requests:
+        assert record.payload["user"] == "ada"
+        assert record.payload["sources"] == [{"endpoint": "x", "authentication": {"api_key": "***", "token": "***"}}]
+
+
 def test_what_else_a_configuration_says_stays(rehearsal: Simulator, opened: Callable[..., LLMClient]) -> None:
     """Limits, times, models, prices, settings of requests."""
     client = opened(
