@@ -148,10 +148,10 @@ class Sender:
         if not isinstance(outcome, kinds) or outcome.retryable is not True:
             return False
         attempts = self._work.attempts(asked.key)
-        pause = outcome.retry_after or 0.0
-        if pause > attempts.max_retry_after:
-            return pause <= self._work.options.max_cool_down
-        return (outcome.attempts or 0) <= attempts.max_retries and self._work.cooling_down_for(str(asked.key.provider)) > 0
+        pause, cooling = outcome.retry_after or 0.0, self._work.cooling_down_for(str(asked.key.provider))
+        if max(pause, cooling) > self._work.options.max_cool_down:
+            return False
+        return pause > attempts.max_retry_after or ((outcome.attempts or 0) <= attempts.max_retries and cooling > 0)
 
     def _taken_back(self, slot: int, asked: Asked, error: ClientClosedError, control: CallControl) -> Ended:
         """The batch was stopped. What was cut off in the middle stays as started: it may be billed."""

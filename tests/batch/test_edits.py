@@ -1,0 +1,94 @@
+"""Lines that look like others, and edits that are larger than what is remembered: every answer finds its own line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from batch_apparatus import Batch, Far
+
+from llm_sync.batch import plan
+from llm_sync.errors import InvalidRequestError
+
+DEFAULT = """
+defaults: {retry_base: 0, model: a/m}
+providers:
+  a: {type: openai, api_key: k, base_url: "<openai>", models: [m]}
+  b: {type: openai, api_key: k, base_url: "<openai>", models: [m2]}
+"""
+
+
+@pytest.mark.parametrize("options", [{"text": True}, {"template": "{model} {x}"}])
+def test_a_prompt_that_looks_like_a_request_names_no_model(job: Batch, far: Far, open_client: Any, options: Any) -> None:
+    """Only lines of JSON have a place for one; run again, the answers are still those of the line."""
+    job.input.write_text('model,x\n{"model": "b/m2"},1\n' if "template" in options else '{"model": "b/m2", "prompt": "x"}\nq\n')
+    client = open_client(DEFAULT)
+    first = job.run(client=client, **options)
+    assert {record["provider"] for record in job.records()} == {"a"}
+    assert job.run(client=client, **options).earlier == first.sent
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ('{"mod\\u0065l": "b/m2", "prompt": "p"}', "b"),
+        ('{"prompt": "\\u0022model\\u0022: \\"b/m2\\""}', "a"),
+        ('{"prompt": "p", "id": "model"}', "a"),
+        ('{"model": "b/m2", "model": "a/m", "prompt": "p"}', "a"),
+        ('{"model": null, "prompt": "p"}', "a"),
+        ('{"prompt": "p", "provider_specific": {"x": {"model": "b/m2"}}}', "a"),
+        ('{"provider_specific": {"x": {"model": "a/m"}}, "model": "b/m2", "prompt": "p"}', "b"),
+    ],
+)
+def test_a_line_is_known_again_however_its_model_is_written(
+    job: Batch, far: Far, open_client: Any, line: str, place: str
+) -> None:
+    """What the second run takes for its model is what the first one asked."""
+    job.input.write_text(line + "\n")
+    client = open_client(DEFAULT)
+    job.run(client=client)
+    assert job.records()[0]["provider"] == place
+    assert job.run(client=client).earlier == 1
+    assert len(far.asked) == 1
+
+
+def test_many_lines_deleted_at_the_top_cost_nothing(stub: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than are remembered on the way: their answers are found in a second pass."""
+    monkeypatch.setattr(plan, "_MOST_WANTED", 5)
+    prompts = [f"p{number}" for number in range(40)]
+    stub.lines(*prompts)
+    stub.run()
+    stub.lines("new", *prompts[20:], *prompts[:3])
+    summary = stub.run()
+    assert (summary.sent, summary.moved, summary.replaced) == (1, 23, 17)
+    assert stub.told() == [f"echo {prompt}" for prompt in ["new", *prompts[20:], *prompts[:3]]]
+    assert stub.run().sent == 0
+
+
+def test_a_line_inserted_at_the_top_of_any_number_is_an_edit(stub: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers that have found their line are not counted among those that have none."""
+    monkeypatch.setattr(plan, "_MOST_DISPLACED", 3)
+    prompts = [f"p{number}" for number in range(20)]
+    stub.lines(*prompts)
+    stub.run()
+    stub.lines("new", *prompts)
+    assert stub.run().sent == 1
+    assert stub.told() == ["echo new", *(f"echo {prompt}" for prompt in prompts)]
+    stub.lines(*(f"q{number}" for number in range(9)), *prompts)
+    before = stub.output.read_bytes()
+    with pytest.raises(InvalidRequestError, match="more than 3 answers of the output are to lines that this input has elsewhere"):
+        stub.run()
+    assert stub.output.read_bytes() == before
+
+
+def test_models_of_openai_lines_are_their_bodies(job: Batch, far: Far, open_client: Any) -> None:
+    """Whatever stands beside it."""
+    body = {"model": "b/m2", "messages": [{"role": "user", "content": "p"}]}
+    line = {"custom_id": "x", "method": "POST", "url": "/v1/chat/completions", "body": body, "model": "a/m"}
+    job.input.write_text(json.dumps(line) + "\n")
+    client = open_client(DEFAULT)
+    job.run(client=client)
+    assert job.records()[0]["llm_sync"]["provider"] == "b"
+    assert job.run(client=client).earlier == 1
+    assert len(far.asked) == 1
