@@ -108,12 +108,13 @@ class Earlier:
 
     def read_output(self, path: str) -> None:
         """Take in a finished output. Raises LLMConnectorError for a file that is none."""
-        for place, line in self._records.finished():
+        for number, (place, line) in enumerate(self._records.finished(), 1):
             if line.strip():
                 found = outcomes.head_of_record(line)
                 if found is None:
+                    what = "is there, and is no output of a batch" if number == 1 else f"is damaged: line {number} is no record"
                     raise LLMConnectorError(
-                        f"{path!r} is there, and is no output of a batch",
+                        f"{path!r} {what}",
                         guidance="Name another output; --restart (restart=True) would replace the file.",
                     )
                 self._take(found, IN_OUTPUT, place)

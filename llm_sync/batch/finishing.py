@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from llm_sync.batch import outcomes
-from llm_sync.batch.slots import Entry
+from llm_sync.batch.slots import TO_SEND, Entry
 from llm_sync.batch.work import Work
 from llm_sync.errors import LLMConnectorError
 
@@ -34,7 +34,7 @@ def finish(work: Work, output: str, replaced: list[Entry], *, moved: bool) -> No
     with replacing(output, f"{output}.part.new") as file:  # whatever a killed run left of it is overwritten
         expected = 0
         for slot, entry in work.slots.walk():
-            if slot != expected:
+            if slot != expected or entry.state == TO_SEND:
                 break
             expected += 1
             content = work.records.content(entry)

@@ -304,6 +304,38 @@ def test_a_torn_record_is_never_taken_for_a_whole_one() -> None:
     assert outcomes.content_of(line) == outcomes.content_of(line[:-1]) == b'{"a": {"b": {"c": {}}}, "d": {}}'
 
 
+def test_a_damaged_record_is_never_taken_for_what_was_written() -> None:
+    """Whichever byte of it a disk has changed, in its head or in the answer, its length as it was."""
+    told = outcomes.head(asked(), RequestTimeoutError("late", phase="body"))
+    line = outcomes.journal_line(told, {"text": "for some money", "id": "ü"})
+    for place in range(len(line) - 1):
+        for other in (line[place] ^ 1, 0, 0x20):
+            damaged = line[:place] + bytes([other]) + line[place + 1 :]
+            assert damaged == line or outcomes.read_head(damaged) is None, damaged
+
+
+def test_what_a_disk_has_damaged_is_asked_again_and_listed(job: Batch, far: Far) -> None:
+    """In the middle of a journal that is whole otherwise; the output holds whole records only."""
+    whole = fill(job, far)
+    at = whole.index(b"echo q")
+    job.part.write_bytes(whole[:at] + b"\0" * 6 + whole[at + 6 :])
+    summary = job.run()
+    assert job.told() == ["echo p", "echo q", "half", "InvalidRequestError", "echo r"]
+    assert (summary.sent, far.asked.count("q")) == (1, 2)
+    assert [(key.position, times) for key, times in summary.possibly_billed] == [(1, 1)]
+
+
+def test_a_damaged_line_of_an_output_is_named(job: Batch, far: Far) -> None:
+    """It is an output all the same, and stays as it is."""
+    job.lines("p", "q")
+    job.run()
+    content = job.output.read_bytes().replace(b'"index": 1', b'"index": "x"')
+    job.output.write_bytes(content)
+    with pytest.raises(LLMConnectorError, match="is damaged: line 2 is no record"):
+        job.run()
+    assert (job.output.read_bytes(), len(far.asked)) == (content, 2)
+
+
 def test_a_record_tells_what_its_head_told() -> None:
     """A finished output is as good as a journal for the next run."""
     for openai in (False, True):
