@@ -11,6 +11,7 @@ import contextlib
 import errno
 import json
 import os
+import stat
 import tempfile
 import threading
 import time
@@ -44,6 +45,8 @@ class Journal:
         self.unwritten: list[bytes] = []
         self._held = _locked(path)
         try:
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                raise _no_journal(path)
             self._descriptor = os.open(path, _APPENDING)
         except BaseException:
             self._held.release()
@@ -71,10 +74,7 @@ class Journal:
                 file.truncate(0)
                 size = 0
             elif header[: _PID.start] != ours[: _PID.start]:
-                raise LLMConnectorError(
-                    f"{self.path!r} is there, and is no journal of a batch",
-                    guidance="Move it away, or name another output: a run keeps its journal there.",
-                )
+                raise _no_journal(self.path)
             else:
                 file.seek(-1, os.SEEK_END)
                 self._torn = file.read(1) != b"\n"
@@ -221,7 +221,12 @@ def line_of(entry: dict[str, Any]) -> bytes:
 
 def _locked(path: str) -> FileLock:
     while True:
-        held = FileLock(path, os.O_RDWR | os.O_CREAT)
+        try:
+            held = FileLock(path, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            if error.errno in (errno.EISDIR, errno.ELOOP):  # a folder, a link: whosever it is, it is not followed
+                raise _no_journal(path) from None
+            raise
         try:
             free = held.lock(wait=False)
             if free and held.is_at_its_path():  # else the other one has just finished, and removed it
@@ -235,6 +240,13 @@ def _locked(path: str) -> FileLock:
         held.release()
         if not free:
             raise _taken(path)
+
+
+def _no_journal(path: str) -> LLMConnectorError:
+    return LLMConnectorError(
+        f"{path!r} is there, and is no journal of a batch",
+        guidance="Move it away, or name another output: a run keeps its journal there.",
+    )
 
 
 def _taken(path: str) -> LLMConnectorError:

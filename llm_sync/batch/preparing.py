@@ -80,12 +80,18 @@ def refuse(work: Work, plan: Plan, earlier: Earlier, *, check_providers: bool = 
 def checked_output(output: str | os.PathLike[str], requests: Input) -> str:
     """The path of an output, links followed. Raises OSError for one that cannot be."""
     given = os.fspath(output)
-    if not os.path.basename(given):
-        raise OSError(errno.EINVAL, "it is no name of a file", given)
+    if not os.path.basename(given) or given == "-":
+        raise OSError(errno.EINVAL, "it is no name of a file, which a batch needs to go on from", given)
     path = os.path.realpath(given)
     os.stat(os.path.dirname(path))
+    try:
+        os.lstat(f"{path}.part.new")  # the longest name that is needed: better refused now than when all is paid for
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, given) from None
     with contextlib.suppress(FileNotFoundError):
-        mode = os.stat(path).st_mode
+        mode = os.stat(given).st_mode  # what is no file may have no path of its own: a pipe at /dev/stdout
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if not stat.S_ISREG(mode):

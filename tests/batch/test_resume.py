@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from typing import Any
 
 import pytest
@@ -220,6 +221,40 @@ def test_a_file_that_is_no_output_is_not_touched(job: Batch, far: Far) -> None:
     with pytest.raises(LLMConnectorError, match="is no journal of a batch"):
         job.run()
     assert (job.part.read_text()[:2], far.asked) == ("my", [])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a named pipe")
+@pytest.mark.parametrize("make", [os.mkdir, lambda path: os.mkfifo(path), lambda path: os.symlink("elsewhere", path)])
+def test_what_is_no_file_is_no_journal(job: Batch, far: Far, make: Any) -> None:
+    """A folder, a pipe, a link in its place: said at once, and left alone."""
+    job.lines("p")
+    make(job.part)
+    with pytest.raises(LLMConnectorError, match="is no journal of a batch"):
+        job.run()
+    assert (os.path.lexists(job.part), os.path.exists("elsewhere"), far.asked) == (True, False, [])
+
+
+@pytest.mark.parametrize("name", ["-", "n" * 250, ""])
+def test_a_name_under_which_no_batch_can_end_is_refused_before_it_begins(job: Batch, far: Far, name: str) -> None:
+    """The journal's would have fitted, the finished output's would not, and all would have been paid for by then."""
+    job.lines("p")
+    job.output = job.output.parent / name if len(name) > 1 else name  # type: ignore[assignment]
+    with pytest.raises(OSError, match="too long|no name of a file"):
+        job.run()
+    assert far.asked == []
+
+
+def test_a_pipe_is_no_output(job: Batch, far: Far) -> None:
+    """Nothing could be put in its place at the end, whatever path it goes by."""
+    job.lines("p")
+    reading, writing = os.pipe()
+    with open(reading, "rb"), open(writing, "wb"):
+        job.output = f"/dev/fd/{writing}"  # type: ignore[assignment]
+        if not os.path.exists(job.output):
+            pytest.skip("no /dev/fd")
+        with pytest.raises(OSError, match="no ordinary file"):
+            job.run()
+    assert far.asked == []
 
 
 def test_changed_settings_are_noticed(job: Batch, far: Far) -> None:
