@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import IO, Any
@@ -43,6 +44,13 @@ class Records:
                     return
                 yield place, line
                 place += len(line)
+
+    def summed(self) -> journal.Sum:
+        """The finished output, summed up."""
+        size = crc = 0
+        for place, line in self.finished():
+            size, crc = place + len(line), zlib.crc32(line, crc)
+        return size, crc
 
     def head(self, entry: Entry) -> Head:
         """What is to be known of an outcome."""
@@ -119,9 +127,9 @@ class Earlier:
                     )
                 self._take(found, IN_OUTPUT, place)
 
-    def read_journal(self, path: str) -> None:
-        """Take in what a journal holds; whatever is half-written or damaged in it is passed over."""
-        for place, line in journal.lines_of(path):
+    def read_journal(self, path: str, since: int = 0) -> None:
+        """Take in what a journal holds, from a place on; whatever is half-written or damaged in it is passed over."""
+        for place, line in journal.lines_of(path, since):
             if line.startswith(b'{"started": [') and line.endswith(b"]}\n"):
                 self._open[outcomes.key_of(line)] += 1
                 continue

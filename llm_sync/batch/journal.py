@@ -2,7 +2,8 @@
 
 Lines are JSON objects. The first tells who has the journal; ``{"run": …}`` begins a run; ``{"settings": …}`` says what
 answers depend on; ``{"started": […]}`` stands before a request is sent, ``{"unsent": […]}`` takes that back, and
-``{"done": […], …}`` holds its outcome. Half a line, which a killed process leaves behind, is ended by the next line.
+``{"done": […], …}`` holds its outcome. ``{"finished": […]}`` tells the output that was made of all before it, so that nobody
+takes an answer twice who finds both. Half a line, which a killed process leaves behind, is ended by the next line.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from llm_sync.errors import ConfigurationError, LLMConnectorError
@@ -29,6 +30,9 @@ _PID = slice(_HEADER_SIZE - 12, _HEADER_SIZE - 2)
 _APPENDING = os.O_RDWR | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 _log = logger("batch")
+
+Sum = tuple[int, int]
+"""Of an output: the bytes of its records, and their CRC-32."""
 
 
 class Journal:
@@ -200,18 +204,30 @@ class Journal:
             self._held.release()
 
 
-def lines_of(path: str) -> Iterator[tuple[int, bytes]]:
-    """Every line of a journal but its first, with its place; the last may be half a line. Raises OSError."""
+def lines_of(path: str, since: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Every line of a journal but its first, from a place on; with its place. The last may be half a line. Raises OSError."""
     with open(path, "rb") as file:
-        place = len(file.readline())
+        place = max(since, len(file.readline()))
+        file.seek(place)
         for line in file:
             yield place, line
             place += len(line)
 
 
-def begins_anew(path: str) -> bool:
-    """Whether a run in a journal began anew (``--restart``). Raises OSError."""
-    return any(line.startswith(b'{"run"') and b'"anew": true' in line for _, line in lines_of(path))
+def unfinished(path: str, finished: Callable[[], Sum]) -> tuple[int, bool]:
+    """Where in a journal that begins which the output does not hold, and whether a run from there on began anew (``--restart``).
+
+    ``finished`` sums the output up; it is asked where a run came to its end but for the journal's removal. Raises OSError.
+    """
+    since, anew, there = 0, False, None
+    for place, line in lines_of(path):
+        if line.startswith(b'{"run"'):
+            anew = anew or b'"anew": true' in line
+        elif line.startswith(b'{"finished"'):
+            there = there or finished()
+            if line == line_of({"finished": there}):
+                since, anew = place + len(line), False
+    return since, anew
 
 
 def line_of(entry: dict[str, Any]) -> bytes:

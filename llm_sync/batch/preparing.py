@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from llm_sync.batch import outcomes, refusals
 from llm_sync.batch.earlier import Earlier, Records
-from llm_sync.batch.journal import Journal, begins_anew
+from llm_sync.batch.journal import Journal, unfinished
 from llm_sync.batch.outcomes import Head
 from llm_sync.batch.plan import BadLine, Plan, is_special
 from llm_sync.batch.questions import Questions
@@ -131,9 +131,10 @@ def read_earlier(work: Work, output: str) -> Earlier:
     earlier = Earlier(work.selection, work.slots, work.hashes, work.routes, work.records, is_special(work))
     part = f"{output}.part"
     started = os.path.exists(part)
+    since, anew = unfinished(part, work.records.summed) if started and os.path.exists(output) else (0, False)
     # A run that began anew does not count on the output that it is to replace, nor do those that go on with it.
-    if not (started and os.path.exists(output) and begins_anew(part)):
+    if not anew:
         earlier.read_output(output)
     if started:
-        earlier.read_journal(part)
+        earlier.read_journal(part, since)
     return earlier

@@ -13,7 +13,7 @@ from typing import Any
 from llm_sync.batch import refusals
 from llm_sync.batch.earlier import Earlier
 from llm_sync.batch.finishing import finish
-from llm_sync.batch.journal import Journal
+from llm_sync.batch.journal import Journal, Sum
 from llm_sync.batch.lanes import Lanes
 from llm_sync.batch.plan import Plan, Planner
 from llm_sync.batch.preparing import BadLines, checked_output, opened, read_earlier, refuse
@@ -154,8 +154,13 @@ class _Run:
 
     def _finish(self, work: Work, plan: Plan) -> None:
         self._journal.sync(now=True)
-        finish(work, self._output, plan.replaced, moved=bool(plan.moved))
+        finish(work, self._output, plan.replaced, self._written, moved=bool(plan.moved))
         self._journal.remove()
+
+    def _written(self, finished: Sum) -> None:
+        """The output is written, and about to be put in place."""
+        self._journal.note({"finished": finished})
+        self._journal.sync(now=True)
 
     def _rescued(self, error: OSError) -> Exception:
         """What to raise when something cannot be written: first, no answer is lost."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from typing import Any
 
 import pytest
 from batch_apparatus import Batch, Far
 
 from llm_sync.batch import plan
-from llm_sync.errors import InvalidRequestError
+from llm_sync.batch.journal import Journal
+from llm_sync.errors import InvalidRequestError, LLMConnectorError
 
 DEFAULT = """
 defaults: {retry_base: 0, model: a/m}
@@ -80,6 +83,67 @@ def test_a_line_inserted_at_the_top_of_any_number_is_an_edit(stub: Batch, monkey
     with pytest.raises(InvalidRequestError, match="more than 3 answers of the output are to lines that this input has elsewhere"):
         stub.run()
     assert stub.output.read_bytes() == before
+
+
+def ending(job: Batch, name: str) -> Any:
+    """Run it, and let this call fail at its end, as a kill there would."""
+    with pytest.MonkeyPatch.context() as patch:
+        owner = Journal if name == "remove" else os
+        patch.setattr(owner, name, _broken)
+        with pytest.raises(LLMConnectorError, match="Input/output error"):
+            job.run()
+
+
+def _broken(*_: Any) -> None:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_an_answer_in_the_output_and_in_the_journal_is_one_answer(job: Batch, far: Far) -> None:
+    """As after a kill between the output's arrival and the journal's removal: it is not two lines' answer."""
+    job.lines("p", "q")
+    ending(job, "remove")
+    assert job.part.exists()
+    assert job.output.exists()
+    job.lines("x", "p", "q", "q")
+    ending(job, "remove")
+    job.lines("x", "y", "p", "q", "q", "p")
+    summary = job.run()
+    assert (summary.sent, summary.replaced) == (2, 0)
+    assert job.told() == ["echo x", "echo y", "echo p", "echo q", "echo q", "echo p"]
+    assert sorted(far.asked) == ["p", "p", "q", "q", "x", "y"]
+
+
+def test_a_journal_counts_until_its_output_is_there(job: Batch, far: Far) -> None:
+    """What stands in it as finished is so only where the output is the one that it tells."""
+    job.lines("p", "q")
+    job.run()
+    job.lines("p", "q", "r")
+    ending(job, "replace")
+    assert len(job.records()) == 2
+    assert (job.run().sent, job.told()) == (0, ["echo p", "echo q", "echo r"])
+
+
+def test_a_restart_that_was_killed_at_its_very_end_is_over(job: Batch, far: Far) -> None:
+    """Its output is the new one, and counts."""
+    job.lines("p")
+    job.run()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "remove", _broken)
+        with pytest.raises(LLMConnectorError):
+            job.run(restart=True)
+    job.lines("p", "q")
+    assert (job.run().sent, far.asked) == (1, ["p", "p", "q"])
+
+
+def test_an_answer_that_is_replaced_is_kept_once(job: Batch, far: Far) -> None:
+    """However often the run that replaces it does not come to its end."""
+    job.lines("p", "q")
+    job.run()
+    job.lines("p", "r")
+    for name in ("replace", "replace", "remove"):
+        ending(job, name)
+    job.run()
+    assert [each["response"]["text"] for each in job.records(job.output.with_name("out.jsonl.replaced"))] == ["echo q"]
 
 
 def test_models_of_openai_lines_are_their_bodies(job: Batch, far: Far, open_client: Any) -> None:

@@ -145,7 +145,7 @@ def test_garbage_in_a_journal_is_passed_over(job: Batch, far: Far, garbage: byte
     """A disk that lies costs the lines it lied about, not the others."""
     whole = fill(job, far)
     lines = whole.splitlines(keepends=True)
-    job.part.write_bytes(b"".join(lines[:-2]) + garbage + b"".join(lines[-2:]))
+    job.part.write_bytes(b"".join(lines[:-3]) + garbage + b"".join(lines[-3:]))
     asked = len(far.asked)
     assert job.run().sent == 0
     assert len(far.asked) == asked
