@@ -10,6 +10,7 @@ from llm_sync.batch.tally import Tally
 
 MEND = "Mend that and run the same command again."
 
+_NOTHING_LEFT = "nothing: what failed stays so (--retry-failed asks it again)"
 _MOST_NAMED = 10  # possibly billed requests, missing lines
 
 
@@ -64,9 +65,9 @@ def summary(found: Summary) -> list[str]:
     unread = f"; {found.skipped:,} of them lines that could not be sent" if found.skipped else ""
     lines += _told("failed", f"{failed}{unread}" if failed else "")
     if not found.sent and found.complete:
-        lines += _told("sent", "nothing: all of it is done")
+        lines += _told("sent", "nothing: all of it is done" if not found.failed else _NOTHING_LEFT)
     else:
-        before = f", {found.earlier:,} were answered before" if found.earlier else ""
+        before = f", {found.earlier:,} {'was' if found.earlier == 1 else 'were'} answered before" if found.earlier else ""
         again = f", {found.again:,} of them once more" if found.again else ""
         lines += _told("sent", f"{found.sent:,}{again}{before}")
     lines += _told("input", _changes(found))
@@ -131,7 +132,7 @@ def rehearsal(found: Rehearsal) -> list[str]:
         lines[0] += f", {found.answered_earlier:,} answered before"
     lines += _told("again", f"{_count(found.asked_again, 'failure')} would be asked again" if found.asked_again else "")
     lines += _told("changed", f"{_count(found.changed, 'line')} would be asked anew" if found.changed else "")
-    lines += _told("skipped", f"{_count(found.skipped, 'line')} that cannot be sent" if found.skipped else "")
+    lines += _told("bad", f"{_count(found.skipped, 'line')} that cannot be sent" if found.skipped else "")
     titles = ("model", "requests", "tokens in", "tokens out", "cost at most")
     shares = [share for share in found.shares if share.requests]
     body = [

@@ -53,7 +53,7 @@ def test_it_tells_what_a_run_would_refuse(job: Batch) -> None:
     job.lines("p", "q")
     job.run()
     assert "other settings" in str(job.rehearse(fields={"temperature": 1}).problems[0])
-    assert "would lose them" in str(job.rehearse(models=["b/m2"]).problems[0])
+    assert "would be lost" in str(job.rehearse(models=["b/m2"]).problems[0])
 
 
 def test_the_cost_is_bounded_where_prices_and_limits_are_known(job: Batch, far: Far) -> None:

@@ -263,7 +263,7 @@ def test_changed_settings_are_noticed(job: Batch, far: Far) -> None:
     hold(far, "q")
     job.run(fields={"temperature": 0.2})
     make_unfinished(job)
-    with pytest.raises(ConfigurationError, match="1 answers were given under other settings"):
+    with pytest.raises(ConfigurationError, match="1 answer was given under other settings"):
         job.run(fields={"temperature": 0.9})
     assert far.asked.count("p") == 1
     summary = job.run(fields={"temperature": 0.9}, allow_changed_settings=True)
@@ -296,7 +296,7 @@ def test_answers_of_other_models_are_not_thrown_away(job: Batch, far: Far) -> No
     job.lines("p", "q")
     job.run(models=["a/m", "b/m2"])
     for options in ({"models": ["a/m"]}, {"models": ["a/n"]}, {}, {"limit": 1, "models": ["a/m", "b/m2"]}):
-        with pytest.raises(InvalidRequestError, match="would lose them"):
+        with pytest.raises(InvalidRequestError, match="would be lost"):
             job.run(**options)
     job.lines({"prompt": "p"}, {"prompt": "q"})
     assert len(far.asked) == 4
