@@ -49,9 +49,7 @@ class Journal:
         self.unwritten: list[bytes] = []
         self._held = _locked(path)
         try:
-            if not stat.S_ISREG(os.stat(path).st_mode):
-                raise _no_journal(path)
-            self._descriptor = os.open(path, _APPENDING)
+            self._descriptor = _opened(path)
         except BaseException:
             self._held.release()
             raise
@@ -64,6 +62,12 @@ class Journal:
         self._synced_at = time.monotonic()
         try:
             self._size = self._begun()
+        except OSError as error:
+            with contextlib.suppress(OSError):  # a disk that takes nothing: nothing is left of the attempt
+                if not os.fstat(self._descriptor).st_size:
+                    os.unlink(path)
+            self.close()
+            raise OSError(error.errno, error.strerror, path) from None
         except BaseException:
             self.close()
             raise
@@ -256,6 +260,12 @@ def _locked(path: str) -> FileLock:
         held.release()
         if not free:
             raise _taken(path)
+
+
+def _opened(path: str) -> int:
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise _no_journal(path)
+    return os.open(path, _APPENDING)
 
 
 def _no_journal(path: str) -> LLMConnectorError:

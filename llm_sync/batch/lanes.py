@@ -114,10 +114,10 @@ class Lanes:
         self._sender = Sender(work, journal)
         self._began = time.monotonic()
         self._told_at = 0.0
-        providers = dict.fromkeys([*plan.to_send, *(name for name in plan.kept if name is not None)])
-        known = work.client.config.providers
         self.lanes = {
-            name: Lane(name, work, plan.kept.get(name, Tally()), plan.to_send[name]) for name in providers if name in known
+            name: Lane(name, work, plan.kept.get(name, Tally()), plan.to_send[name])
+            for name in work.client.config.providers
+            if name in plan.to_send or name in plan.kept
         }
         self._others = Tally()  # of lines that could not be read, and of providers that are configured no more
         for provider, tally in plan.kept.items():

@@ -187,10 +187,10 @@ def head_of_record(content: bytes) -> Head | None:
     """The head that a record in a finished output would have; None for a line that is no record of a batch."""
     try:
         found = json.loads(content)
-        told = _openai_head(found, found["llm_sync"]) if "llm_sync" in found else _head(found)
+        told: Any = _openai_head(found, found["llm_sync"]) if "llm_sync" in found else _head(found)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return told if isinstance(told.position, int) and isinstance(told.line, str) else None
+    return told if isinstance(told.position, int) and isinstance(told.line, str) else None  # whoever has edited it
 
 
 def _head(found: dict[str, Any]) -> Head:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from llm_sync.batch.plan import BadLine, Plan
@@ -45,9 +46,9 @@ def changed_settings(
     count = plan.stray_settings.total()
     if not count:
         return None
-    told = [_differences(known[name], current(place)) for name, place in plan.stray_settings if name in known]
+    told = [_differences(known[name], current(place)) for name, place in plan.stray_settings if name in known] or [""]
     return ConfigurationError(
-        f"{_answers(count)} {'was' if count == 1 else 'were'} given under other settings than this run's{told[0] if told else ''}",
+        f"{_answers(count)} {'was' if count == 1 else 'were'} given under other settings than this run's{told[0]}",
         guidance="Go back to those, keep what is there with --allow-changed-settings (allow_changed_settings=True), "
         "or start anew with --restart (restart=True).",
     )
@@ -74,7 +75,7 @@ def unwritable(part: str, error: OSError, rescued: str | None = None, *, logged:
     if rescued is not None:
         return LLMConnectorError(
             f"{what}; answers that it does not hold are in {rescued!r}",
-            guidance=f"Mend that, add them with: cat {rescued} >>{part}, and run the same command again.",
+            guidance=f"Mend that, add them with: cat {quote(rescued)} >>{quote(part)}, and run the same command again.",
         )
     if logged:
         return LLMConnectorError(

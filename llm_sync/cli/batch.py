@@ -16,7 +16,7 @@ from typing import Any
 from llm_sync import batch, errors
 from llm_sync.batch import Snapshot, Summary
 from llm_sync.cli import batch_words, exits, progress, request, streams
-from llm_sync.cli.arguments import UsageError
+from llm_sync.cli.arguments import UsageError, fitted
 from llm_sync.cli.client import connected
 from llm_sync.cli.output import Output, opened
 from llm_sync.cli.streams import YELLOW, complain, note, say, tell
@@ -104,7 +104,7 @@ def _concluded(args: argparse.Namespace, output: Output, summary: Summary) -> in
     if args.json:
         output.write(json.dumps({**summary.to_dict(), "unfit": unfit}, ensure_ascii=False))
     elif not streams.manner.quiet:
-        output.write("\n".join(batch_words.summary(summary)))
+        _write(output, batch_words.summary(summary, output.width))
     for provider, reason in summary.held.items():
         lane = summary.lanes[provider]
         complain(f"{provider}: {reason}, so {lane.total - lane.done} are not sent. {batch_words.MEND}")
@@ -114,6 +114,12 @@ def _concluded(args: argparse.Namespace, output: Output, summary: Summary) -> in
     if not summary.failed:
         return exits.ANSWERED
     return exits.MIXED if summary.tally.answered else _status_of_first(summary)
+
+
+def _write(output: Output, lines: list[str]) -> None:
+    """In one piece; on a terminal, lines that are too long are broken between words."""
+    width = output.width
+    output.write("\n".join(lines if width is None else (fitted(line, width, hanging="  ") for line in lines)))
 
 
 def _status_of_first(summary: Summary) -> int:
@@ -127,7 +133,7 @@ def _rehearsed(args: argparse.Namespace, output: Output, found: batch.Rehearsal)
     if args.json:
         output.write(json.dumps(found.to_dict(), ensure_ascii=False))
     else:
-        output.write("\n".join(batch_words.rehearsal(found)))
+        _write(output, batch_words.rehearsal(found, output.width))
         for problem in found.problems:
             complain(str(problem))
     return exits.status_of(found.problems[0]) if found.problems else exits.ANSWERED
@@ -149,7 +155,7 @@ def _merge(args: argparse.Namespace, outputs: list[str]) -> int:
         if args.json:
             output.write(json.dumps(found.to_dict(), ensure_ascii=False))
         elif not streams.manner.quiet:
-            output.write(batch_words.merged(found, args.output))
+            _write(output, [batch_words.merged(found, args.output)])
     if found.missing_count:
         complain(batch_words.missing(found))
         return exits.MIXED

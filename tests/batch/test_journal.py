@@ -205,6 +205,25 @@ def _refuse(*_: Any) -> None:
     raise OSError(errno.EIO, "Input/output error")
 
 
+def test_a_disk_that_takes_nothing_at_all_is_told_with_the_file(tmp_path: Path) -> None:
+    """And nothing is left there: as full as it is, the file could not even say whose it is."""
+    resource = pytest.importorskip("resource")
+    path = str(tmp_path / "j")
+    code = (
+        "import resource, signal, sys\n"
+        "from llm_sync.batch.journal import Journal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        f"try: Journal({path!r})\n"
+        "except OSError as e: print(e)"
+    )
+    assert resource is not None
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert path in told.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_lines_of_many_threads_are_whole_and_where_they_are_said_to_be(tmp_path: Path) -> None:
     """The place that ``add`` gives is the line's, however many write."""
     path = str(tmp_path / "j")

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-for _name, _path in (("endings_conftest", "endings/conftest.py"), ("batch_apparatus", "batch/apparatus.py")):
-    if _name not in sys.modules:
-        _spec = importlib.util.spec_from_file_location(_name, Path(__file__).parents[1] / _path)
-        assert _spec is not None
-        assert _spec.loader is not None
-        sys.modules[_spec.name] = importlib.util.module_from_spec(_spec)
-        _spec.loader.exec_module(sys.modules[_spec.name])
+if "endings_conftest" not in sys.modules:
+    _spec = importlib.util.spec_from_file_location("endings_conftest", Path(__file__).parents[1] / "endings/conftest.py")
+    assert _spec is not None
+    assert _spec.loader is not None
+    sys.modules[_spec.name] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules[_spec.name])
 
 from endings_conftest import (  # type: ignore[import-not-found]  # noqa: F401
     _plain_environment,
@@ -24,6 +23,13 @@ from endings_conftest import (  # type: ignore[import-not-found]  # noqa: F401
     serve,
     upstream,
 )
+
+if "batch_apparatus" not in sys.modules:
+    _spec = importlib.util.spec_from_file_location("batch_apparatus", Path(__file__).parents[1] / "batch/apparatus.py")
+    assert _spec is not None
+    assert _spec.loader is not None
+    sys.modules[_spec.name] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules[_spec.name])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
