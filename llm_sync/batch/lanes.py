@@ -231,7 +231,7 @@ class Lanes:
         for lane in self.lanes.values():
             lane.withdraw()
         if self._sender.busy:
-            _log.warning("waiting up to %g s for what is in flight; Ctrl-C again ends at once", GRACE_S)
+            _log.warning("waiting up to %g s for what is in flight; Ctrl-C now ends at once", GRACE_S)
         try:
             self._wait_for_the_rest(GRACE_S)
         finally:

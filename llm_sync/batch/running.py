@@ -182,18 +182,23 @@ class _Run:
 
 @contextlib.contextmanager
 def _journal(part: str, restart: bool) -> Iterator[Journal]:
-    """The journal, held; one that holds nothing is gone at the end."""
+    """The journal, held; one that holds nothing is gone at the end, and what it was to replace is back in its place."""
     journal = Journal(part)
+    former = None
     try:
         if restart and journal.holds_lines:
-            os.replace(part, f"{part}.old")
+            former = f"{part}.old"
+            os.replace(part, former)
             journal.close()
             journal = Journal(part)
         yield journal
     finally:
         if not journal.holds_lines and journal.is_at_its_path():
             with contextlib.suppress(OSError):
-                journal.remove()
+                if former is None:
+                    journal.remove()
+                else:
+                    os.replace(former, part)  # nothing was sent: whoever thinks better of it goes on with that
         journal.close()
 
 

@@ -322,6 +322,21 @@ def test_restarting_asks_all_anew_and_keeps_the_old_journal(job: Batch, far: Far
     assert old.count('{"done"') == done
 
 
+def test_a_restart_that_is_refused_leaves_the_journal_where_it_was(job: Batch, far: Far) -> None:
+    """Nothing was sent: the command without --restart goes on as if that had not been asked for."""
+    prompts = [f"p{number}" for number in range(30)]
+    job.lines(*prompts)
+    interrupted(job, after=1)
+    before, done = job.part.read_bytes().partition(b"\n")[2], len(far.asked)
+    job.lines(*prompts, {"promt": "q"})
+    with pytest.raises(InvalidRequestError, match="cannot be sent"):
+        job.run(restart=True)
+    assert job.part.read_bytes().partition(b"\n")[2] == before
+    assert not job.part.with_name("out.jsonl.part.old").exists()
+    job.lines(*prompts)
+    assert job.run().sent == 30 - done
+
+
 def test_going_on_with_a_restart_does_not_fall_back_on_the_old_output(job: Batch, far: Far) -> None:
     """The output that is to be replaced stays until it is; it answers nothing any more."""
     prompts = [f"p{number}" for number in range(30)]
