@@ -129,6 +129,8 @@ def opened(options: Options, client: LLMClient, requests: Input, output: str, *,
 def read_earlier(work: Work, output: str) -> Earlier:
     """What earlier runs left. Raises OSError, LLMConnectorError."""
     earlier = Earlier(work.selection, work.slots, work.hashes, work.routes, work.records, is_special(work))
+    if work.options.restart:
+        return earlier
     part = f"{output}.part"
     started = os.path.exists(part)
     since, anew = unfinished(part, work.records.summed) if started and os.path.exists(output) else (0, False)

@@ -29,6 +29,7 @@ from llm_sync.errors import (
 from llm_sync.events import logger
 from llm_sync.models import ModelResponse
 from llm_sync.transport.control import CallControl
+from llm_sync.transport.retry import LONGEST_HINT
 
 _log = logger("batch")
 
@@ -149,7 +150,7 @@ class Sender:
             return False
         attempts = self._work.attempts(asked.key)
         pause, cooling = outcome.retry_after or 0.0, self._work.cooling_down_for(str(asked.key.provider))
-        if max(pause, cooling) > self._work.options.max_cool_down:
+        if max(pause, cooling) > min(self._work.options.max_cool_down, LONGEST_HINT):  # beyond that, nobody waits for a hint
             return False
         return pause > attempts.max_retry_after or ((outcome.attempts or 0) <= attempts.max_retries and cooling > 0)
 

@@ -96,3 +96,18 @@ def test_skipped_lines_are_counted(job: Batch) -> None:
     found = job.rehearse(skip_bad_lines=True)
     assert (found.requests, found.to_send, found.skipped, found.problems) == (2, 1, 1, [])
     assert not job.part.exists()
+
+
+def test_a_restart_is_rehearsed_as_one(job: Batch, far: Far) -> None:
+    """What a stopped run has counts for nothing then: all of it would be paid for."""
+    job.lines(*(f"p{number}" for number in range(30)))
+
+    def stop(snapshot: batch.Snapshot) -> None:
+        if snapshot.done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job.run(progress=stop)
+    assert job.rehearse().to_send < 30
+    assert job.rehearse(restart=True).to_send == 30
+    assert job.part.exists()
