@@ -135,8 +135,13 @@ def _openai_record(
         else:
             failure = {"code": body["error"]["code"] or body["error"]["type"], "message": body["error"]["message"]}
         ours["attempts"] = outcome.attempts
-    number = f"{asked.key.position}-{asked.line}"
-    return {"id": f"batch_req_{number}", "custom_id": asked.id, "response": response, "error": failure, "llm_sync": ours}
+    number = _result_id(asked.key.position, asked.line)
+    return {"id": number, "custom_id": asked.id, "response": response, "error": failure, "llm_sync": ours}
+
+
+def _result_id(position: int, line: str) -> str:
+    """No two results of a batch share it."""
+    return f"batch_req_{position}-{line}"
 
 
 def journal_line(told: Head, found: dict[str, Any]) -> bytes:
@@ -179,7 +184,10 @@ def content_of(line: bytes) -> bytes:
 def reindexed(content: bytes, index: int) -> bytes:
     """A record of a line that has moved in the input."""
     found = json.loads(content)
-    found.get("llm_sync", found)["index"] = index
+    ours = found.get("llm_sync", found)
+    ours["index"] = index
+    if ours is not found:
+        found["id"] = _result_id(index, ours["line_hash"])
     return json.dumps(found, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 

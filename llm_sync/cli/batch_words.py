@@ -65,7 +65,10 @@ def summary(found: Summary, width: int | None = None) -> list[str]:
     unread = f"; {found.skipped:,} of them lines that could not be sent" if found.skipped else ""
     lines += _told("failed", f"{failed}{unread}" if failed else "")
     if not found.sent and found.complete:
-        lines += _told("sent", "nothing: all of it is done" if not found.failed else _NOTHING_LEFT)
+        lines += _told(
+            "sent",
+            _NOTHING_LEFT if found.failed else "nothing: all of it is done" if found.requests else "nothing: the input is empty",
+        )
     else:
         before = f", {found.earlier:,} {'was' if found.earlier == 1 else 'were'} answered before" if found.earlier else ""
         again = f", {found.again:,} of them once more" if found.again else ""

@@ -156,3 +156,17 @@ def test_models_of_openai_lines_are_their_bodies(job: Batch, far: Far, open_clie
     assert job.records()[0]["llm_sync"]["provider"] == "b"
     assert job.run(client=client).earlier == 1
     assert len(far.asked) == 1
+
+
+def test_results_that_moved_share_their_id_with_no_other(stub: Batch) -> None:
+    """OpenAI's are told apart by it; here it goes by the place, which another equal line may have later."""
+
+    def lines(prompts: str) -> None:
+        bodies = [{"model": "a/m", "messages": [{"role": "user", "content": prompt}]} for prompt in prompts]
+        stub.lines(*({"custom_id": "x", "method": "POST", "url": "/v1/chat/completions", "body": body} for body in bodies))
+
+    for prompts in ("p", "xp", "pp"):
+        lines(prompts)
+        stub.run()
+    assert len({record["id"] for record in stub.records()}) == 2
+    assert [record["llm_sync"]["index"] for record in stub.records()] == [0, 1]
