@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             if args.dry_run:
                 return _rehearsed(args, output, batch.rehearse(args.input[0], args.output, client, **options))
-            watch = _Watch()
+            watch = _Watch("standard input" if args.input[0] == "-" else args.input[0])
             with progress.shown(client, lambda _: watch.rows()):
                 summary = batch.run(args.input[0], args.output, client, progress=watch, **options)
         except KeyboardInterrupt:
@@ -82,7 +82,8 @@ def _hushed(args: argparse.Namespace) -> Iterator[None]:
 class _Watch:
     """What a person is shown of a run: a few lines on a terminal, a line now and then elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: str) -> None:
+        self._source = source
         self._latest: Snapshot | None = None
         self._told_at = time.monotonic()
 
@@ -95,7 +96,9 @@ class _Watch:
 
     def rows(self) -> Sequence[progress.Row]:
         """The lines on a terminal."""
-        return [] if self._latest is None else batch_words.rows(self._latest)
+        if self._latest is None:  # a million lines, and what is there of their answers, take a while
+            return [("reading", self._source)]
+        return batch_words.rows(self._latest)
 
 
 def _concluded(args: argparse.Namespace, output: Output, summary: Summary) -> int:

@@ -236,7 +236,8 @@ def test_progress_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     snapshot = Snapshot((lane, LaneView("second", 10, 10, 0, 0, 0, None, 1.0)), tally, 60.0)
     times = iter([0.0, 1.0, 29.0, 31.0, 31.0, 45.0, 62.0, 62.0])  # a line is told of after a second look
     monkeypatch.setattr(command.time, "monotonic", lambda: next(times))
-    watch = command._Watch()
+    watch = command._Watch("in.jsonl")
+    assert watch.rows() == [("reading", "in.jsonl")]
     for _ in range(5):
         watch(snapshot)
     line = (
