@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import Empty
@@ -104,12 +104,10 @@ class Lane:
 class Lanes:
     """All walks of one run. ``progress`` hears of its state a few times a second, in the thread that runs it."""
 
-    def __init__(
-        self, work: Work, journal: Journal, plan: Plan, unsure: Counter[Key], progress: Callable[[Snapshot], object] | None
-    ) -> None:
+    def __init__(self, work: Work, journal: Journal, plan: Plan, progress: Callable[[Snapshot], object] | None) -> None:
         self._work = work
         self._journal = journal
-        self._unsure = unsure
+        self._unsure = plan.unsure
         self._progress = progress
         self._sender = Sender(work, journal)
         self._began = time.monotonic()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from llm_sync.batch.earlier import Earlier
-from llm_sync.batch.outcomes import Head
+from llm_sync.batch.outcomes import Head, Key
 from llm_sync.batch.questions import Question, line_digest
 from llm_sync.batch.slots import NOTHING, TO_SEND, Entry
 from llm_sync.batch.source import Line
@@ -42,7 +42,8 @@ class Plan:
     that stand, by provider (None: of lines that could not be read). ``again``: failures that are asked anew. ``changed``:
     lines that said something else when they were answered. ``moved``: those found again elsewhere. ``replaced``: answers that
     belong to no line any more. ``renamed``: lines whose own model another one replaces. ``stray``: answers given under other
-    settings, or by other models than this run would ask.
+    settings, or by other models than this run would ask. ``unsure``: sendings of which nobody knows whether they were billed,
+    by the requests that stand for their lines now; ``gone``: how many more, of lines that are there no more.
     """
 
     requests: int = 0
@@ -55,6 +56,8 @@ class Plan:
     renamed: int = 0
     stray_settings: Counter[tuple[str, Route]] = field(default_factory=Counter)
     stray_models: int = 0
+    unsure: Counter[Key] = field(default_factory=Counter)
+    gone: int = 0
 
 
 def is_special(work: Work) -> Callable[[Head], bool]:
@@ -90,6 +93,7 @@ class Planner:
         self._displaced: dict[tuple[str, int], list[Entry]] = {}  # line's hash and route -> answers whose line is elsewhere
         self._wanted: dict[tuple[str, int], deque[int]] = {}  # the same -> the slots that have no answer
         self._latest: deque[tuple[tuple[str, int], int]] = deque()  # what stands in _wanted, oldest first
+        self._sought: dict[str, list[int]] = {line: [] for _, line in earlier.unsure}  # -> positions of such lines
         self._forgot = False  # whether any of them had to go
         self._named: dict[str | None, Route | None] = {}
 
@@ -115,6 +119,7 @@ class Planner:
         plan.requests = taken
         plan.replaced = [entry for left in self._displaced.values() for entry in left]
         plan.changed = max(0, plan.changed - plan.moved)
+        self._attribute()
         if len(plan.replaced) >= _UNRELATED and not any(tally.answered for tally in plan.kept.values()):
             raise _another_input(len(plan.replaced))
         return plan
@@ -136,8 +141,21 @@ class Planner:
                         self._plan.to_send[str(self._work.routes.named(entry.route)[0])] -= 1
                         self._found(slot, found)
 
+    def _attribute(self) -> None:
+        """Give sendings that may have been billed to where their lines stand now."""
+        for (key, line), count in self._earlier.unsure.items():
+            places = self._sought[line]
+            if places and key.position not in places:
+                key = key._replace(position=places[0])  # noqa: PLW2901
+            if places or not line:
+                self._plan.unsure[key] += count
+            else:
+                self._plan.gone += count
+
     def _take(self, position: int, line: Line) -> None:
         digest = line_digest(line.content)
+        if self._sought:
+            self._sought.get(digest.hex(), []).append(position)
         for slot in self._work.selection.slots(position):
             entry = self._work.slots.get(slot) if slot < self._before else None
             if entry is None or entry.state == NOTHING:

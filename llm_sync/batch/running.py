@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from llm_sync.batch import refusals
-from llm_sync.batch.earlier import Earlier
 from llm_sync.batch.finishing import finish
 from llm_sync.batch.journal import Journal, Sum
 from llm_sync.batch.lanes import Lanes
@@ -131,7 +130,7 @@ class _Run:
             refuse(work, plan, earlier)
             if plan.renamed:
                 _log.info("%d lines name a model of their own, in whose place the run's are asked", plan.renamed)
-            lanes = Lanes(work, self._journal, plan, earlier.unsure, self._progress)
+            lanes = Lanes(work, self._journal, plan, self._progress)
             try:
                 if plan.to_send.total():
                     self._send(work, lanes)
@@ -143,7 +142,7 @@ class _Run:
             finally:
                 if self._journal.unwritten:
                     _log.error("%s", self._rescued(self._journal.failure or OSError()))
-            return _summary(self._name, plan, earlier, lanes, complete, bad.count, time.monotonic() - self._began)
+            return _summary(self._name, plan, lanes, complete, bad.count, time.monotonic() - self._began)
 
     def _send(self, work: Work, lanes: Lanes) -> None:
         at = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -202,9 +201,8 @@ def _journal(part: str, restart: bool) -> Iterator[Journal]:
         journal.close()
 
 
-def _summary(output: str, plan: Plan, earlier: Earlier, lanes: Lanes, complete: bool, skipped: int, seconds: float) -> Summary:
+def _summary(output: str, plan: Plan, lanes: Lanes, complete: bool, skipped: int, seconds: float) -> Summary:
     snapshot = lanes.snapshot()
-    unsure = Counter({key: count for key, count in earlier.unsure.items() if count > 0})
     return Summary(
         output=output,
         requests=plan.requests,
@@ -220,7 +218,8 @@ def _summary(output: str, plan: Plan, earlier: Earlier, lanes: Lanes, complete: 
         seconds=seconds,
         lanes={lane.provider: lane for lane in snapshot.lanes},
         complete=complete,
-        possibly_billed=tuple(list(unsure.items())[:_MOST_LISTED]),
-        unsure=unsure.total(),
+        possibly_billed=tuple(itertools.islice(((key, count) for key, count in plan.unsure.items() if count), _MOST_LISTED)),
+        unsure=plan.unsure.total() + plan.gone,
+        unsure_gone=plan.gone,
         held={lane.provider: lane.held for lane in lanes.lanes.values() if lane.held and lane.left},
     )

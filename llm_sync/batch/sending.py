@@ -125,7 +125,7 @@ class Sender:
         attempts = 0
         while True:
             self._park(asked, control)
-            self._journal.note({"started": asked.key})
+            self._journal.note({"started": asked.key, "line": asked.line})
             outcome = _outcome(send)
             attempts += outcome.attempts or 0
             if isinstance(outcome, ClientClosedError):

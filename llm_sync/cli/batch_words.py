@@ -125,13 +125,14 @@ def table(cells: Sequence[Sequence[str]], width: int | None = None) -> list[str]
 
 
 def _unsure(found: Summary) -> list[str]:
-    if not found.possibly_billed:
+    if not found.unsure:
         return []
     named = [f"{key.position} ({key.provider}/{key.model})" for key, _ in found.possibly_billed[:_MOST_NAMED]]
     more = len(found.possibly_billed) - _MOST_NAMED
     listed = ", ".join(named) + (f" and {more:,} more" if more > 0 else "")
-    what = _count(found.unsure, "sending")
-    return [f"possibly billed without an answer to show for it: {what}, of the requests with index {listed}"]
+    what = _count(found.unsure, "sending") + (f", of the requests with index {listed}" if listed else "")
+    gone = f"; {found.unsure_gone:,} of them of lines that are there no more" if found.unsure_gone else ""
+    return [f"possibly billed without an answer to show for it: {what}{gone}"]
 
 
 def rehearsal(found: Rehearsal, width: int | None = None) -> list[str]:

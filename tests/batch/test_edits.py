@@ -170,3 +170,21 @@ def test_results_that_moved_share_their_id_with_no_other(stub: Batch) -> None:
         stub.run()
     assert len({record["id"] for record in stub.records()}) == 2
     assert [record["llm_sync"]["index"] for record in stub.records()] == [0, 1]
+
+
+def test_what_was_in_flight_at_a_kill_is_listed_where_its_line_is_now(job: Batch, far: Far) -> None:
+    """Not with the line that stands in its old place; and if it is nowhere, with none."""
+    job.lines("p", "q", "r")
+    job.run()
+    hashes = [record["line_hash"] for record in job.records()]
+    job.output.unlink()
+    journal = Journal(str(job.part))
+    journal.note({"run": {}})
+    for position, line in enumerate(hashes):
+        journal.note({"started": [position, "a", "m"], "line": line})
+    journal.close()
+    job.lines("x", "p", "y", "r")
+    summary = job.run()
+    assert [(key.position, times) for key, times in sorted(summary.possibly_billed)] == [(1, 1), (3, 1)]
+    assert (summary.unsure, summary.unsure_gone) == (3, 1)
+    assert [record.get("possibly_billed") for record in job.records()] == [None, 1, None, 1]

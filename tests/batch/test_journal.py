@@ -81,7 +81,7 @@ def read(path: Path, slots: Slots) -> tuple[dict[int, int], set[int]]:
     with contextlib.closing(Records(None, str(path), folder)) as records, contextlib.closing(Numbers(folder)) as hashes:
         earlier = Earlier(Selection(), slots, hashes, Routes(), records)
         earlier.read_journal(str(path))
-        return {slot: records.head(entry).position for slot, entry in slots.walk()}, {key.position for key in earlier.unsure}
+        return {slot: records.head(entry).position for slot, entry in slots.walk()}, {key.position for key, _ in earlier.unsure}
 
 
 def test_a_journal_cut_off_anywhere_says_what_its_whole_lines_say(stub: Batch) -> None:
