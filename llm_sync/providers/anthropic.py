@@ -24,7 +24,9 @@ _FINISH = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "tool_use": "tool_calls",
+    "length": "length",  # a gateway that hands on another dialect's word
 }
+_BLOCKED = frozenset({"refusal", "content_filter", "safety", "guardrail_intervened"})
 _BILLING = re.compile(r"credit balance is too low|reached your specified .*usage limits", re.IGNORECASE)
 _VERSION = re.compile(r"claude-(opus|sonnet|haiku|fable|mythos)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 _OLD_VERSION = re.compile(r"claude-(\d)(?:-(\d))?-(opus|sonnet|haiku)")
@@ -197,7 +199,7 @@ class AnthropicProvider(LLMProvider):
             tool_calls=calls,
             thinking="".join(b.get("thinking") or "" for b in blocks if b["type"] == "thinking") or None,
             limit=CONTEXT_LIMIT if word == "model_context_window_exceeded" else OUTPUT_LIMIT,
-            blocked=_refusal(body) if word == "refusal" else None,
+            blocked=_refusal(body) if word in _BLOCKED else None,
         )
 
     def _read_usage(self, body: Any) -> Usage:
@@ -333,4 +335,4 @@ def _takes_forced_tools(request: ModelRequest) -> bool:
 def _refusal(body: Mapping[str, Any]) -> str:
     details = body.get("stop_details") or {}
     told = [details.get("category"), details.get("explanation")]
-    return ": ".join(part for part in told if part) or "refusal"
+    return ": ".join(part for part in told if part) or str(body.get("stop_reason"))

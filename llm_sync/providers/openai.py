@@ -50,7 +50,11 @@ _MESSAGE: dict[str, Any] = {
                 },
             },
         },
-        "function_call": {"type": "dict", "nullable": True, "schema": {"name": _TEXT, "arguments": _TEXT}},
+        "function_call": {
+            "type": "dict",
+            "nullable": True,
+            "schema": {"name": _TEXT, "arguments": {"type": ["string", "dict"], "nullable": True}},
+        },
     },
 }
 del _MESSAGE["schema"]["content"]["schema"]
@@ -91,7 +95,17 @@ _FINISH = {
     "function_call": "tool_calls",
 }
 _BLOCKED = frozenset(
-    {"content_filter", "sensitive", "safety", "refusal", "recitation", "blocklist", "prohibited_content", "spii"}
+    {
+        "content_filter",
+        "sensitive",
+        "safety",
+        "refusal",
+        "recitation",
+        "blocklist",
+        "prohibited_content",
+        "spii",
+        "guardrail_intervened",
+    }
 )
 _BROKEN = frozenset({"error", "network_error", "insufficient_system_resource", "abort", "cancelled", "timeout"})
 _MAX_FIELDS = ("max_tokens", "max_completion_tokens")
@@ -131,6 +145,9 @@ class OpenAIProvider(LLMProvider):
         "project_spend_limit_exceeded": errors.QuotaExceededError,
         "organization_usage_limit_exceeded": errors.QuotaExceededError,
         "insufficient_balance": errors.QuotaExceededError,
+        "billing_hard_limit_reached": errors.QuotaExceededError,
+        "billing_not_active": errors.QuotaExceededError,
+        "exceeded_current_quota_error": errors.QuotaExceededError,  # Moonshot
         "slow_down": errors.RateLimitError,
         "RateLimitReached": errors.RateLimitError,
         "model_decommissioned": errors.ModelNotFoundError,
@@ -139,6 +156,8 @@ class OpenAIProvider(LLMProvider):
         "ResponsibleAIPolicyViolation": errors.ContentBlockedError,
         "invalid_prompt": errors.ContentBlockedError,
         "bio_policy": errors.ContentBlockedError,
+        "image_content_policy_violation": errors.ContentBlockedError,
+        "moderation_blocked": errors.ContentBlockedError,
         "exceed_context_size_error": errors.ContextLengthExceededError,
         "too_many_prompt_tokens": errors.ContextLengthExceededError,
         # OpenRouter, whether it is configured as itself or as one more compatible server
@@ -223,24 +242,24 @@ class OpenAIProvider(LLMProvider):
         return nested if isinstance(nested, dict) and "choices" in nested else body  # seen of OpenRouter, now and then
 
     def _error_in(self, body: Any) -> Any:
-        if not isinstance(body, dict):
-            return None
-        if body.get("error"):
-            return body
+        if not isinstance(body, dict) or body.get("error"):
+            return super()._error_in(body)
+        if body.get("object") == "error":
+            return body  # old vLLM's flat form
         choice = _first_choice(body)
         return choice if choice.get("error") else None
 
     def _schema_for(self, body: Any) -> Mapping[str, Any]:
         choice = _first_choice(body) if isinstance(body, dict) else {}
-        blocked = choice.get("finish_reason") in ("content_filter", "sensitive") and not choice.get("message")
+        blocked = _plain(choice.get("finish_reason")) in _BLOCKED and not choice.get("message")
         return self.filtered_schema if blocked else self.response_schema  # Azure: a filtered choice has no message
 
     def _read_answer(self, body: Any) -> Answer:
         choice = body["choices"][0]
         message = choice.get("message") or {}
         text, thinking, parsed = _content(message.get("content"))
-        word = choice.get("finish_reason") or (choice.get("finish_details") or {}).get("type")
-        plain = (word or "").lower().replace("-", "_")  # gateways spell the words their own way
+        word = choice.get("finish_reason") or (choice.get("finish_details") or {}).get("type") or self._upstream_word(choice)
+        plain = _plain(word)
         calls = _tool_calls(message)
         refusal = message.get("refusal") or _refusal(message.get("content"))
         blocked = refusal or (f"finish reason {word}" if plain in _BLOCKED else None)
@@ -257,6 +276,10 @@ class OpenAIProvider(LLMProvider):
             cost=self._cost_in(body),
             parsed=parsed,
         )
+
+    def _upstream_word(self, choice: Mapping[str, Any]) -> str | None:
+        """The finish reason in the words of whoever answered behind the endpoint, where it has none of its own."""
+        return None
 
     def _read_usage(self, body: Any) -> Usage:
         usage = body.get("usage") if isinstance(body, dict) else None
@@ -275,15 +298,15 @@ class OpenAIProvider(LLMProvider):
 
     def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
         kind = error_class(fault, self.error_words)
+        if fault.status == 402 and "weight_exceeds_budget" in fault.metadata.values():
+            return errors.QuotaExceededError  # OpenRouter: this one request costs more than there is
         if fault.status == 402 and headers.get("retry-after"):
             return errors.RateLimitError  # OpenRouter: credit is held by requests in flight
-        if fault.status == 400 and "incorrect api key" in fault.message.lower():
-            return errors.AuthenticationError  # xAI, whose error code is prose
         if fault.status == 403 and _moderated(fault):
             return errors.ContentBlockedError
-        if fault.status == 403 and fault.error.get("resets_at"):
+        if fault.status == 403 and _over_budget(fault):
             return errors.QuotaExceededError
-        if kind is errors.RateLimitError and "per-day" in fault.message:
+        if kind is errors.RateLimitError and ("per-day" in fault.message or fault.per_day):
             return errors.QuotaExceededError
         if fault.status == 400 and "not a valid model id" in fault.message.lower():
             return errors.ModelNotFoundError
@@ -362,10 +385,18 @@ def _tool_calls(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
 
 
 def _moderated(fault: Fault) -> bool:
-    metadata = fault.error.get("metadata")
-    return isinstance(metadata, dict) and bool(
-        metadata.get("reasons") or metadata.get("flagged_input") or metadata.get("patterns")
-    )
+    return any(fault.metadata.get(name) for name in ("reasons", "flagged_input", "patterns"))
+
+
+def _over_budget(fault: Fault) -> bool:
+    """Whether the budget of a key or a workspace is spent, as OpenRouter says it."""
+    told = any(part.get(name) for part in (fault.metadata, fault.error) for name in ("limit_source", "resets_at"))
+    return told or "key limit exceeded" in fault.message.lower()
+
+
+def _plain(word: Any) -> str:
+    """A finish reason in one spelling: gateways have their own."""
+    return word.lower().replace("-", "_") if isinstance(word, str) else ""
 
 
 def _string(value: Any) -> str | None:

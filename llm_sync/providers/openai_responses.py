@@ -80,9 +80,6 @@ class OpenAIResponsesProvider(OpenAIProvider):
     def _unwrapped(self, body: Any) -> Any:
         return body
 
-    def _error_in(self, body: Any) -> Any:
-        return body if isinstance(body, dict) and body.get("error") else None
-
     def _schema_for(self, body: Any) -> Mapping[str, Any]:
         return self.response_schema
 
@@ -96,7 +93,7 @@ class OpenAIResponsesProvider(OpenAIProvider):
         for item in body["output"]:
             if item["type"] == "message":
                 for part in item.get("content") or ():
-                    texts.append(part.get("text") or "" if part.get("type") == "output_text" else "")
+                    texts.append(part.get("text") or "" if part.get("type") in ("output_text", "text") else "")
                     refusals.append(part.get("refusal") or "")
             elif item["type"] == "reasoning":
                 thoughts += [_piece(part) for part in [*(item.get("summary") or ()), *(item.get("content") or ())]]

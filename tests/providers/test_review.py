@@ -61,3 +61,64 @@ def test_calls_of_a_finished_anthropic_turn(provider: Any, reply: Any, caller: A
     body = {"content": [use, {"type": "text", "text": "Done."}], "stop_reason": "end_turn"}
     response = provider("anthropic", reply(body)).generate_response(PING)
     assert (len(response.tool_calls), response.finish_reason) == (calls, "tool_calls" if calls else "stop")
+
+
+@pytest.mark.parametrize("word", ["content_filter", "CONTENT_FILTER", "sensitive", "guardrail_intervened"])
+def test_a_filtered_choice_has_no_message(provider: Any, reply: Any, word: str) -> None:
+    """Azure leaves the message out; however the word is spelt, that is a block and no foreign shape."""
+    with pytest.raises(errors.ContentBlockedError):
+        provider("openai", reply({"choices": [{"index": 0, "finish_reason": word}]})).generate_response(ModelRequest("x", "m"))
+
+
+@pytest.mark.parametrize("word", ["content_filter", "guardrail_intervened", "safety"])
+def test_a_gateway_that_hands_on_another_dialects_block(provider: Any, reply: Any, word: str) -> None:
+    """Behind Anthropic's shape may stand a model whose block has another name."""
+    with pytest.raises(errors.ContentBlockedError, match=word):
+        provider("anthropic", reply({"content": [], "stop_reason": word})).generate_response(ModelRequest("x", "m"))
+
+
+def test_the_upstreams_word_where_openrouter_has_none(provider: Any, reply: Any) -> None:
+    """A null finish reason beside MAX_TOKENS is a cut; beside null it is other."""
+    for native, told in (("MAX_TOKENS", "length"), ("max_output_tokens", "length"), (None, "other"), (5, "other")):
+        choice = {"message": {"content": "hi"}, "finish_reason": None, "native_finish_reason": native}
+        answer = provider("openrouter", reply({"choices": [choice]})).generate_response(ModelRequest("x", "m"))
+        assert answer.finish_reason == told
+
+
+def test_openrouters_id_stands_in_the_body_too(provider: Any, reply: Any) -> None:
+    """The header is not always there; cf-ray names the exchange, not the generation."""
+    body = {"id": "gen-1", "choices": [{"message": {"content": "hi"}}]}
+    for headers, told in (({}, "gen-1"), ({"cf_ray": "ray"}, "gen-1"), ({"x_generation_id": "gen-2"}, "gen-2")):
+        assert provider("openrouter", reply(body, 200, **headers)).generate_response(ModelRequest("x", "m")).request_id == told
+    body["id"] = "chatcmpl-1"
+    assert provider("openrouter", reply(body, 200, cf_ray="ray")).generate_response(ModelRequest("x", "m")).request_id == "ray"
+
+
+@pytest.mark.parametrize("number", [3, 4, 7, 8, 11])
+def test_geminis_blocks_as_numbers(provider: Any, reply: Any, number: int) -> None:
+    """Enums are numbers where the caller's stack asks for them."""
+    with pytest.raises(errors.ContentBlockedError):
+        provider("gemini", reply({"candidates": [{"finishReason": number}]})).generate_response(ModelRequest("x", "m"))
+
+
+@pytest.mark.parametrize("reason", ["BLOCK_REASON_UNSPECIFIED", 0, "", None])
+def test_an_unspecified_block_is_none(provider: Any, reply: Any, reason: Any) -> None:
+    """The enum's zero value blocks nothing, and makes no answer of a body without one."""
+    body: dict[str, Any] = {"promptFeedback": {"blockReason": reason}}
+    with pytest.raises(errors.ResponseValidationError):
+        provider("gemini", reply(body)).generate_response(ModelRequest("x", "m"))
+    body["candidates"] = [{"content": {"parts": [{"text": "hi"}]}, "finishReason": "STOP"}]
+    assert provider("gemini", reply(body)).generate_response(ModelRequest("x", "m")).text == "hi"
+
+
+def test_a_plain_text_part_of_the_responses_api(provider: Any, reply: Any) -> None:
+    """Some servers of that shape call it text instead of output_text."""
+    body = {"output": [{"type": "message", "content": [{"type": "text", "text": "hi"}]}], "status": "completed"}
+    assert provider("openai-responses", reply(body)).generate_response(ModelRequest("x", "m")).text == "hi"
+
+
+def test_a_legacy_function_call_with_an_object(provider: Any, reply: Any) -> None:
+    """Arguments as an object are read there as they are in tool_calls."""
+    message = {"content": None, "function_call": {"name": "f", "arguments": {"a": 1}}}
+    answer = provider("openai", reply({"choices": [{"message": message}]})).generate_response(ModelRequest("x", "m"))
+    assert answer.tool_calls[0].arguments == {"a": 1}
