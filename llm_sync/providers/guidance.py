@@ -84,6 +84,13 @@ def guidance_for(kind: ErrorClass, fault: Fault, place: Place, retry_after: floa
     return _request(fault, place)
 
 
+def guidance_for_no_listing(place: Place) -> str:
+    """The next step where no models are listed at the place they should be."""
+    return _missing_version(place) or (
+        f"Check base_url of provider {place.provider!r} ({place.base_url}): either it is wrong, or the server lists no models."
+    )
+
+
 def _authentication(place: Place) -> str:
     made = f" Keys are made at {place.keys_page}." if place.keys_page else ""
     if place.key_source is None:

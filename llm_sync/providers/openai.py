@@ -194,7 +194,7 @@ class OpenAIProvider(LLMProvider):
             else:
                 payload["stop"] = list(request.stop_sequences)
         if request.seed is not None:
-            payload["random_seed" if self._host().endswith("mistral.ai") else "seed"] = request.seed
+            payload["random_seed" if self._is_at("mistral.ai") else "seed"] = request.seed
         if request.response_schema is not None:
             schema = request.response_schema
             payload["response_format"] = {
@@ -225,14 +225,15 @@ class OpenAIProvider(LLMProvider):
                     changes.note("system_prompt", message["content"], "a user message", f"{request.model} takes no system role")
         return messages
 
-    def _host(self) -> str:
-        return urlsplit(self._base_url()).hostname or ""
+    def _is_at(self, *domains: str) -> bool:
+        host = urlsplit(self._base_url()).hostname or ""
+        return f".{host}".endswith(tuple(f".{domain}" for domain in domains))
 
     def _max_tokens_field(self, model: str) -> str:
         """OpenAI renamed it for models that reason, most compatible servers know the old name only; never both."""
         if self.config.max_tokens_field:
             return self.config.max_tokens_field
-        new = self._host().endswith(_NEW_MAX_FIELD) or is_reasoning_model(model)
+        new = self._is_at(*_NEW_MAX_FIELD) or is_reasoning_model(model)
         return "max_completion_tokens" if new else "max_tokens"
 
     # Reply ---------------------------------------------------------------------------------------------------------

@@ -82,11 +82,15 @@ def test_a_provider_without_models_takes_any_name(load: Load) -> None:
         ("base_url: http://example.com/v1", 1),
         ("base_url: http://192.168.1.5/v1", 1),
         ("base_url: http://localhost.example.com/v1", 1),
+        ("base_url: http://127.0.0.1.example.com/v1", 1),
+        ("base_url: http://x.localhost/v1", 1),
         ("base_url: https://example.com/v1", 0),
         ("{base_url: http://example.com/v1, allow_insecure: true}", 0),
         ("base_url: http://localhost:8080/v1", 0),
         ("base_url: http://127.0.0.1/v1", 0),
         ("base_url: 'http://[::1]:8080/v1'", 0),
+        ("base_url: 'http://[::ffff:127.0.0.1]/v1'", 0),
+        ("base_url: http://LOCALHOST./v1", 0),
     ],
 )
 def test_plain_http_is_told_before_it_is_refused(load: Load, entry: str, count: int) -> None:
