@@ -41,6 +41,12 @@ def test_unknown_types_get_the_nearest_known(load: Load) -> None:
     ]
 
 
+def test_no_type_is_judged_where_none_is_known(load: Load) -> None:
+    """Everything else is."""
+    config = load("providers:\n  mine:\n    type: antropic\n    base_url: http://example.com/v1\n")
+    assert [problem.field for problem in ConfigValidator().validate_config(config)] == ["providers.mine.base_url"]
+
+
 def test_a_type_from_an_unset_variable_is_no_unknown_type(load: Load) -> None:
     """It is an unset variable, told by the other check."""
     config = load("providers: {openai: {type: '${T}'}}")
