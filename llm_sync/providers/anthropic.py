@@ -188,7 +188,7 @@ class AnthropicProvider(LLMProvider):
         finish = _FINISH.get(word or "", "other")
         uses = [b for b in blocks if b["type"] == "tool_use"]
         if finish == "stop":  # calls of Anthropic's own code execution were answered within the turn
-            uses = [b for b in uses if (b.get("caller") or {}).get("type", "direct") == "direct"]
+            uses = [b for b in uses if ((b.get("caller") or {}).get("type") or "direct") == "direct"]
         calls = tuple(tool_call(b.get("id"), b.get("name"), b.get("input") or {}) for b in uses)
         return Answer(
             text="".join(b.get("text") or "" for b in blocks if b["type"] == "text"),

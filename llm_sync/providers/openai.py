@@ -126,8 +126,10 @@ class OpenAIProvider(LLMProvider):
         "x-generation-id",
         "request-id",
         "mistral-correlation-id",
+        "x-kong-request-id",
         "x-ds-trace-id",
         "x-log-id",
+        "x-ms-client-request-id",
     )
     response_schema: ClassVar[Mapping[str, Any]] = _completion(_MESSAGE)
     filtered_schema: ClassVar[Mapping[str, Any]] = _completion({**_MESSAGE, "required": False, "nullable": True})
@@ -282,6 +284,11 @@ class OpenAIProvider(LLMProvider):
         """The finish reason in the words of whoever answered behind the endpoint, where it has none of its own."""
         return None
 
+    def _request_id(self, reply: Any, body: Any) -> str | None:
+        groq = body.get("x_groq") if isinstance(body, dict) else None
+        found = groq.get("id") if isinstance(groq, dict) else None
+        return super()._request_id(reply, body) or (found if isinstance(found, str) else None)
+
     def _read_usage(self, body: Any) -> Usage:
         usage = body.get("usage") if isinstance(body, dict) else None
         sent, made, all_of_it = count(usage, "prompt_tokens"), count(usage, "completion_tokens"), count(usage, "total_tokens")
@@ -299,6 +306,8 @@ class OpenAIProvider(LLMProvider):
 
     def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
         kind = error_class(fault, self.error_words)
+        if kind is errors.ProviderError and isinstance(fault.body, dict) and _plain(fault.body.get("finish_reason")) in _BROKEN:
+            return errors.ProviderUnavailableError  # a choice that was broken off, by an error that does not say why
         if fault.status == 402 and "weight_exceeds_budget" in fault.metadata.values():
             return errors.QuotaExceededError  # OpenRouter: this one request costs more than there is
         if fault.status == 402 and headers.get("retry-after"):
@@ -359,7 +368,7 @@ def _content(content: Any) -> tuple[str, str | None, Any]:
             inner = part.get("thinking")
             pieces = inner if isinstance(inner, list) else [inner]
             thoughts += [_string(piece.get("text") if isinstance(piece, dict) else piece) or "" for piece in pieces]
-        elif isinstance(part, dict) and part.get("type", "text") in ("text", "output_text"):
+        elif isinstance(part, dict) and (part.get("type") or "text") in ("text", "output_text"):
             texts.append(_string(part.get("text")) or "")
     return "".join(texts), "".join(thoughts) or None, None
 

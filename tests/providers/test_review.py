@@ -122,3 +122,38 @@ def test_a_legacy_function_call_with_an_object(provider: Any, reply: Any) -> Non
     message = {"content": None, "function_call": {"name": "f", "arguments": {"a": 1}}}
     answer = provider("openai", reply({"choices": [{"message": message}]})).generate_response(ModelRequest("x", "m"))
     assert answer.tool_calls[0].arguments == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "told"),
+    [
+        ({"x_kong_request_id": "k"}, {}, "k"),
+        ({"apim_request_id": "a", "x_ms_client_request_id": "c"}, {}, "a"),
+        ({}, {"x_groq": {"id": "req_g"}}, "req_g"),
+        ({"x_request_id": "x"}, {"x_groq": {"id": "req_g"}}, "x"),
+        ({}, {"x_groq": {"id": 5}}, None),
+        ({}, {"x_groq": []}, None),
+    ],
+)
+def test_request_ids_of_compatible_servers(provider: Any, reply: Any, headers: Any, body: Any, told: str | None) -> None:
+    """Each has its own name for it."""
+    answer = {"choices": [{"message": {"content": "hi"}}], **body}
+    assert provider("openai", reply(answer, 200, **headers)).generate_response(PING).request_id == told
+
+
+@pytest.mark.parametrize("error", ["connection lost", {"message": "connection lost"}])
+def test_a_choice_that_was_broken_off_for_no_reason(provider: Any, reply: Any, error: Any) -> None:
+    """Whether an error without a code stands beside the word makes no difference: another attempt may do better."""
+    body = {"choices": [{"message": {"content": "half of"}, "finish_reason": "error", "error": error}]}
+    with pytest.raises(errors.ProviderUnavailableError, match="connection lost") as caught:
+        provider("openrouter", reply(body)).generate_response(PING)
+    assert (caught.value.partial_text, caught.value.retryable) == ("half of", True)
+
+
+def test_null_is_absent_where_a_default_holds(provider: Any, reply: Any) -> None:
+    """The type of a part, and of what called a tool."""
+    body: dict[str, Any] = completion({"content": [{"type": None, "text": "hi"}]}, "stop")
+    assert provider("openai", reply(body)).generate_response(PING).text == "hi"
+    use = {"type": "tool_use", "id": "t1", "name": "look", "input": {}, "caller": {"type": None}}
+    body = {"content": [use], "stop_reason": "end_turn"}
+    assert len(provider("anthropic", reply(body)).generate_response(PING).tool_calls) == 1
