@@ -22,7 +22,7 @@ class OpenAIResponsesProvider(OpenAIProvider):
     path = "/responses"
     forbidden = OpenAIProvider.forbidden | {"previous_response_id", "conversation"}
     response_schema: ClassVar[Mapping[str, Any]] = {
-        "model": _TEXT,
+        "model": {"type": ["string", "integer"], "nullable": True},
         "status": _TEXT,
         "output": {
             "type": "list",
@@ -108,7 +108,7 @@ class OpenAIResponsesProvider(OpenAIProvider):
             finish_reason="length" if cut else "stop" if status in ("completed", "complete") else "other",
             finish_reason_raw=reason or status,
             usage=self._read_usage(body),
-            model=body.get("model"),
+            model=None if body.get("model") is None else str(body["model"]),
             tool_calls=tuple(calls),
             thinking="\n".join(piece for piece in thoughts if piece) or None,
             blocked=refusal,

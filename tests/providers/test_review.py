@@ -157,3 +157,9 @@ def test_null_is_absent_where_a_default_holds(provider: Any, reply: Any) -> None
     use = {"type": "tool_use", "id": "t1", "name": "look", "input": {}, "caller": {"type": None}}
     body = {"content": [use], "stop_reason": "end_turn"}
     assert len(provider("anthropic", reply(body)).generate_response(PING).tool_calls) == 1
+
+
+def test_a_model_that_is_a_number(provider: Any, reply: Any) -> None:
+    """It names what answered all the same."""
+    body = {"output": [{"type": "message", "content": [{"type": "output_text", "text": "hi"}]}], "status": "completed", "model": 5}
+    assert provider("openai-responses", reply(body)).generate_response(PING).model == "5"
