@@ -5,80 +5,24 @@ The deviations read here were recorded from those servers; each is accepted from
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from llm_sync import errors
-from llm_sync.images import load_image
-from llm_sync.models import Message, ModelRequest, ToolCall, Usage
-from llm_sync.providers.answer import Answer, count, tool_call
+from llm_sync.models import ModelRequest, Usage
+from llm_sync.providers import openai_message
+from llm_sync.providers.answer import Answer, count
 from llm_sync.providers.base import LLMProvider
 from llm_sync.providers.faults import ErrorClass, Fault, error_class
 from llm_sync.providers.payload import (
     Changes,
-    arguments_text,
     is_reasoning_model,
     is_strict_schema,
     openai_model,
     sampling,
     tool_choice,
-    tool_parts,
 )
-
-_TEXT = {"type": "string", "nullable": True}
-_MESSAGE: dict[str, Any] = {
-    "type": "dict",
-    "required": True,
-    "schema": {
-        "content": {"type": ["string", "list", "dict"], "nullable": True, "schema": {}},
-        "refusal": _TEXT,
-        "tool_calls": {
-            "type": "list",
-            "nullable": True,
-            "schema": {
-                "type": "dict",
-                "schema": {
-                    "id": _TEXT,
-                    "function": {
-                        "type": "dict",
-                        "nullable": True,
-                        "schema": {"name": _TEXT, "arguments": {"type": ["string", "dict"], "nullable": True}},
-                    },
-                    "custom": {"type": "dict", "nullable": True, "schema": {"name": _TEXT, "input": _TEXT}},
-                },
-            },
-        },
-        "function_call": {
-            "type": "dict",
-            "nullable": True,
-            "schema": {"name": _TEXT, "arguments": {"type": ["string", "dict"], "nullable": True}},
-        },
-    },
-}
-del _MESSAGE["schema"]["content"]["schema"]
-
-
-def _completion(message: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "model": _TEXT,
-        "choices": {
-            "type": "list",
-            "required": True,
-            "minlength": 1,
-            "schema": {
-                "type": "dict",
-                "schema": {
-                    "message": message,
-                    "finish_reason": _TEXT,
-                    "finish_details": {"type": "dict", "nullable": True, "schema": {"type": _TEXT}},
-                },
-            },
-        },
-        "usage": {"type": "dict", "nullable": True},
-    }
-
 
 _FINISH = {
     "stop": "stop",
@@ -131,8 +75,8 @@ class OpenAIProvider(LLMProvider):
         "x-log-id",
         "x-ms-client-request-id",
     )
-    response_schema: ClassVar[Mapping[str, Any]] = _completion(_MESSAGE)
-    filtered_schema: ClassVar[Mapping[str, Any]] = _completion({**_MESSAGE, "required": False, "nullable": True})
+    response_schema: ClassVar[Mapping[str, Any]] = openai_message.SCHEMA
+    filtered_schema: ClassVar[Mapping[str, Any]] = openai_message.FILTERED_SCHEMA
     listing_schema: ClassVar[Mapping[str, Any]] = {
         "data": {
             "type": "list",
@@ -204,7 +148,7 @@ class OpenAIProvider(LLMProvider):
                 "json_schema": {"name": "answer", "schema": schema, "strict": is_strict_schema(schema)},
             }
         if request.tools:
-            payload["tools"] = [_tool(tool) for tool in request.tools]
+            payload["tools"] = [openai_message.tool(tool) for tool in request.tools]
         choice = tool_choice(request)
         if choice is not None:
             payload["tool_choice"] = {"type": "function", "function": {"name": choice[1]}} if choice[1] else choice[0]
@@ -217,7 +161,7 @@ class OpenAIProvider(LLMProvider):
             changes.note("max_tokens", most, {field: most}, f"this endpoint calls it {field}")
 
     def _messages(self, request: ModelRequest, changes: Changes) -> list[dict[str, Any]]:
-        messages = [_message(message) for message in request.conversation()]
+        messages = [openai_message.message(message) for message in request.conversation()]
         if request.system_prompt is not None:
             messages.insert(0, {"role": "system", "content": request.system_prompt})
         if openai_model(request.model or "").startswith(("o1-mini", "o1-preview")):
@@ -260,11 +204,11 @@ class OpenAIProvider(LLMProvider):
     def _read_answer(self, body: Any) -> Answer:
         choice = body["choices"][0]
         message = choice.get("message") or {}
-        text, thinking, parsed = _content(message.get("content"))
+        text, thinking, parsed = openai_message.content(message.get("content"))
         word = choice.get("finish_reason") or (choice.get("finish_details") or {}).get("type") or self._upstream_word(choice)
         plain = _plain(word)
-        calls = _tool_calls(message)
-        refusal = message.get("refusal") or _refusal(message.get("content"))
+        calls = openai_message.tool_calls(message)
+        refusal = message.get("refusal") or openai_message.refusal(message.get("content"))
         blocked = refusal or (f"finish reason {word}" if plain in _BLOCKED else None)
         return Answer(
             text=text,
@@ -273,7 +217,7 @@ class OpenAIProvider(LLMProvider):
             usage=self._read_usage(body),
             model=body.get("model"),
             tool_calls=calls,
-            thinking=_string(message.get("reasoning_content")) or _string(message.get("reasoning")) or thinking,
+            thinking=openai_message.reasoning(message) or thinking,
             blocked=blocked,
             failed=f"finish reason {word}" if plain in _BROKEN else None,
             cost=self._cost_in(body),
@@ -302,7 +246,7 @@ class OpenAIProvider(LLMProvider):
 
     def _partial_text(self, body: Any) -> str:
         message = _first_choice(body).get("message") if isinstance(body, dict) else None
-        return _content(message.get("content"))[0] if isinstance(message, dict) else ""
+        return openai_message.content(message.get("content"))[0] if isinstance(message, dict) else ""
 
     def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
         kind = error_class(fault, self.error_words)
@@ -323,75 +267,10 @@ class OpenAIProvider(LLMProvider):
         return kind
 
 
-def _message(message: Message) -> dict[str, Any]:
-    out: dict[str, Any] = {"role": message.role}
-    if message.images:
-        text = [{"type": "text", "text": message.content}] if message.content else []
-        out["content"] = [*text, *({"type": "image_url", "image_url": {"url": load_image(i).data_url}} for i in message.images)]
-    else:
-        out["content"] = message.content or (None if message.tool_calls else "")
-    if message.tool_calls:
-        out["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments_text(call)}}
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id:
-        out["tool_call_id"] = message.tool_call_id
-    return out
-
-
-def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    name, description, parameters, rest = tool_parts(tool)
-    function: dict[str, Any] = {"name": name, "parameters": parameters, **rest}
-    if description:
-        function["description"] = description
-    return {"type": "function", "function": function}
-
-
 def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     choices = body.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     return first if isinstance(first, dict) else {}
-
-
-def _content(content: Any) -> tuple[str, str | None, Any]:
-    """Text, thinking and object of a message's content: a string, a list of parts (Mistral), or an object (Cloudflare)."""
-    if isinstance(content, dict):
-        return json.dumps(content, ensure_ascii=False), None, content
-    if not isinstance(content, list):
-        return _string(content) or "", None, None
-    texts, thoughts = [], []
-    for part in content:
-        if isinstance(part, str):
-            texts.append(part)
-        elif isinstance(part, dict) and part.get("type") == "thinking":
-            inner = part.get("thinking")
-            pieces = inner if isinstance(inner, list) else [inner]
-            thoughts += [_string(piece.get("text") if isinstance(piece, dict) else piece) or "" for piece in pieces]
-        elif isinstance(part, dict) and (part.get("type") or "text") in ("text", "output_text"):
-            texts.append(_string(part.get("text")) or "")
-    return "".join(texts), "".join(thoughts) or None, None
-
-
-def _refusal(content: Any) -> str:
-    """What parts of type ``refusal`` say."""
-    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
-    return "".join(_string(part.get("refusal")) or "" for part in parts)
-
-
-def _tool_calls(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
-    calls = []
-    for call in message.get("tool_calls") or ():
-        function = call.get("function") or {}
-        custom = call.get("custom") or {}
-        if custom.get("name"):
-            calls.append(ToolCall(call.get("id") or "", custom["name"], None, custom.get("input") or ""))
-        else:
-            calls.append(tool_call(call.get("id"), function.get("name"), function.get("arguments")))
-    legacy = message.get("function_call") or {}
-    if not calls and legacy.get("name"):
-        calls.append(tool_call("", legacy["name"], legacy.get("arguments")))
-    return tuple(calls)
 
 
 def _moderated(fault: Fault) -> bool:
@@ -407,7 +286,3 @@ def _over_budget(fault: Fault) -> bool:
 def _plain(word: Any) -> str:
     """A finish reason in one spelling: gateways have their own."""
     return word.lower().replace("-", "_") if isinstance(word, str) else ""
-
-
-def _string(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

@@ -68,6 +68,19 @@ class FinalResponse(http.client.HTTPResponse):
             self.chunked, self.chunk_left, self.length = True, None, None
             self.will_close = self._check_close()  # type: ignore[attr-defined]
 
+    def _close_conn(self) -> None:
+        """As http.client does it at the answer's end, throwing away what it read beyond: the connection goes with that."""
+        exchange = active.exchange
+        if exchange is not None and self.fp is not None:
+            exchange.whole = True
+            try:
+                exchange.keep = exchange.keep and not self.fp.peek(1)
+            except (OSError, ValueError):  # its time is up, or it is closed already
+                exchange.keep = False
+            finally:
+                exchange.whole = False  # a proxy's answer to CONNECT ends so too
+        super()._close_conn()  # type: ignore[misc]
+
     def has_head(self, status: int, chunked: bool, length: str | None) -> None:
         """What ``begin`` finds out, where the head was read by other means; the connection stays."""
         self.code = self.status = status

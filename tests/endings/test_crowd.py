@@ -71,10 +71,10 @@ def test_wait_timeout_bounds_queueing_too(upstream, open_client):
     client, hold = open_client(upstream), upstream.hold()
     started = time.monotonic()
     with pytest.raises(RequestTimeoutError, match="in flight"):
-        client.generate("flying", wait_timeout=0.2)
+        client.generate("flying", wait_timeout=1.0)
     with pytest.raises(RequestTimeoutError, match="nothing was sent"):
         client.generate("queued", wait_timeout=0.2)
-    assert 0.4 <= time.monotonic() - started < 1.4
+    assert 1.2 <= time.monotonic() - started < PATIENCE_S
     hold.open()
     assert client.generate("next", wait_timeout=PATIENCE_S).text == "echo next"
     assert upstream.texts() == ["flying", "next"]
