@@ -161,5 +161,6 @@ def test_null_is_absent_where_a_default_holds(provider: Any, reply: Any) -> None
 
 def test_a_model_that_is_a_number(provider: Any, reply: Any) -> None:
     """It names what answered all the same."""
-    body = {"output": [{"type": "message", "content": [{"type": "output_text", "text": "hi"}]}], "status": "completed", "model": 5}
+    said = {"type": "message", "content": [{"type": "output_text", "text": "hi"}]}
+    body = {"output": [said], "status": "completed", "model": 5}
     assert provider("openai-responses", reply(body)).generate_response(PING).model == "5"
