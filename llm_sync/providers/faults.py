@@ -71,6 +71,9 @@ CONTEXT_PHRASES = re.compile(
     re.IGNORECASE,
 )
 _KEY_PHRASES = re.compile(r"(?:incorrect|invalid) api key|api key (?:not valid|expired)", re.IGNORECASE)  # xAI, Gemini
+_BILLING_PHRASES = re.compile(  # z.ai, xAI, Gemini: statuses and codes as of a rate limit, or none
+    r"insufficient (?:balance|credits?|funds)|used all (?:available|its) credits|spending (?:limit|cap)\b", re.IGNORECASE
+)
 _NO_ROUTE = re.compile(r"meets? your routing requirements", re.IGNORECASE)  # OpenRouter, with a 503
 STREAM_ONLY = re.compile(
     r"only supports? stream|only support(?:s|ed)? (?:in )?stream|must be streamed|stream(?:ing)? (?:must be|is required)",
@@ -148,6 +151,8 @@ def error_class(fault: Fault, *tables: Mapping[str, ErrorClass]) -> ErrorClass:
         return errors.ContextLengthExceededError  # llama.cpp calls it server_error, most call it invalid_request_error
     if fault.status <= 400 and _KEY_PHRASES.search(fault.message):
         return errors.AuthenticationError
+    if fault.status in (400, 403, 429) and _BILLING_PHRASES.search(fault.message):
+        return errors.QuotaExceededError
     for word in fault.words:
         if word in COMMON_WORDS:
             return COMMON_WORDS[word]

@@ -102,6 +102,9 @@ OPENAI: list[tuple[int, Any, type[Exception], bool]] = [
     (400, {"code": "moderation_blocked"}, errors.ContentBlockedError, False),
     (400, {"message": "API key not valid. Please pass a valid API key."}, errors.AuthenticationError, False),
     (429, {"code": "billing_hard_limit_reached"}, errors.QuotaExceededError, False),
+    (429, {"code": "1113", "message": "Insufficient balance or no resource package."}, errors.QuotaExceededError, False),
+    (429, {"message": "Your team has used all available credits or reached its limit"}, errors.QuotaExceededError, False),
+    (503, {"message": "Insufficient balance of replicas"}, errors.ProviderUnavailableError, True),
     (429, {"type": "exceeded_current_quota_error"}, errors.QuotaExceededError, False),
     (
         429,
@@ -218,6 +221,8 @@ GEMINI: list[tuple[int, Any, type[Exception], bool]] = [
     (404, {"status": "NOT_FOUND"}, errors.ModelNotFoundError, False),
     (429, _quota("PerMinute"), errors.RateLimitError, True),
     (429, _quota("PerDay"), errors.QuotaExceededError, False),
+    (429, {"message": "Your project has exceeded its monthly spending cap."}, errors.QuotaExceededError, False),
+    (429, {"message": "You exceeded your current quota, please check your plan."}, errors.RateLimitError, True),
     (400, {"status": "INVALID_ARGUMENT", "message": "API key expired. Please renew it."}, errors.AuthenticationError, False),
     (
         400,
