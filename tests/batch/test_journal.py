@@ -88,9 +88,9 @@ def test_a_journal_cut_off_anywhere_says_what_its_whole_lines_say(stub: Batch) -
     """At every byte of its last three requests; and what is added to it then is read, too."""
     stub.lines("p", "q", "r", "s")
     whole = unfinished(stub)
-    near = set(cuts(whole, 6, every=False))
+    near = set(cuts(whole, 7, every=False))
     with contextlib.closing(Slots(str(stub.input.parent))) as slots:
-        for cut in cuts(whole, 6, every=True):
+        for cut in cuts(whole, 7, every=True):
             stub.part.write_bytes(whole[:cut])
             started, done = whole_lines(whole[:cut])
             assert read(stub.part, slots) == ({position: position for position in done}, started - done), cut
@@ -101,13 +101,13 @@ def test_a_journal_cut_off_anywhere_says_what_its_whole_lines_say(stub: Batch) -
                 assert read(stub.part, slots) == ({position: position for position in done}, {*started - done, 7}), cut
 
 
-@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
 def test_a_run_goes_on_from_a_journal_that_is_cut_off(stub: Batch, every: bool) -> None:
     """What is whole is kept, what is not is asked again and listed, and nothing else is."""
     Stub.faults["bad"] = InvalidRequestError("ünmöglich", status=400)
     stub.lines("p", "q", "bad", "r")
     whole = unfinished(stub)
-    for cut in cuts(whole, 6, every=every):
+    for cut in cuts(whole, 7, every=every):
         stub.part.write_bytes(whole[:cut])
         stub.output.unlink(missing_ok=True)
         Stub.asked.clear()
