@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -92,6 +93,9 @@ def test_statuses_are_openais_exceptions(client: Any, upstream: Any, status: int
     assert found.response.headers["X-Request-ID"] == "req_1"
     assert found.response.headers.get("Retry-After") == "7"
     assert "retry-after" in found.response.headers
+    assert (found.response.is_error, found.response.is_success) == (True, False)
+    assert (found.response.is_client_error, found.response.is_server_error) == (status < 500, status >= 500)
+    assert found.response.reason_phrase == HTTPStatus(status).phrase
     assert found.response.json()["error"]["code"] == "code"
     assert found.retry_after == 7
     assert isinstance(found.__cause__, errors.ProviderError)

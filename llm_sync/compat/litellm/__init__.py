@@ -5,10 +5,8 @@ docs/migrating.md tells what carries over. Nothing is read or opened by importin
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
-from llm_sync import __version__
 from llm_sync.compat.litellm.exceptions import (
     APIConnectionError,
     APIError,
@@ -67,7 +65,7 @@ __all__ = [
     "exceptions",
 ]
 
-version = __version__
+version = __version__ = "1.110.2"  # what scripts find: that of the package whose parameters the tables hold
 
 # What a script may set; the calls look here.
 api_key: str | None = None
@@ -145,9 +143,7 @@ def completion_cost(completion_response: Any = None, **arguments: Any) -> float:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "exceptions":
-        return import_module(f"{__name__}.exceptions")
-    return lookup(__name__, name, NOT_CARRIED)
+    return lookup(__name__, name, {"exceptions": f"{__name__}.exceptions"}, NOT_CARRIED)
 
 
 def __dir__() -> list[str]:

@@ -80,13 +80,42 @@ def _text(turn: Any, role: str) -> str | None:
 
 
 def chat_body(outcomes: Sequence[asking.Outcome], legacy: bool) -> dict[str, Any]:
-    """The chat completion of outcomes as a body: the provider's own where there is one, not to be changed."""
+    """The chat completion of outcomes as a body: the provider's own where there are such, not to be changed."""
     first = outcomes[0]
     if len(outcomes) == 1 and not legacy and isinstance(first, ModelResponse):
         raw = first.metadata.get("raw")
         if isinstance(raw, dict) and raw.get("object") == "chat.completion":
             return raw
-    return completion(*outcomes, legacy=legacy)
+    made = completion(*outcomes, legacy=legacy)
+    bodies = [_own_body(outcome) for outcome in outcomes]
+    if None in bodies or (len(bodies) == 1 and not legacy):
+        return made
+    # As the provider wrote them, so that logprobs, finish reasons and whatever else stands in them stay as they are.
+    choices = [choice for body in bodies if body is not None for choice in body["choices"]]
+    if legacy:
+        choices = [_legacy(choice) for choice in choices]
+    usage = (bodies[0] or {}).get("usage") if len(bodies) == 1 else made["usage"]
+    return {**(bodies[0] or {}), "choices": [{**choice, "index": index} for index, choice in enumerate(choices)], "usage": usage}
+
+
+def _own_body(outcome: asking.Outcome) -> dict[str, Any] | None:
+    """The chat completion that the provider wrote; None where it wrote something else."""
+    answer = outcome if isinstance(outcome, ModelResponse) else outcome.response
+    raw = answer.metadata.get("raw") if answer is not None else None
+    if not isinstance(raw, dict) or raw.get("object") != "chat.completion" or not isinstance(raw.get("choices"), list):
+        return None
+    return raw if all(isinstance(choice, dict) and isinstance(choice.get("message"), dict) for choice in raw["choices"]) else None
+
+
+def _legacy(choice: dict[str, Any]) -> dict[str, Any]:
+    """A choice as it was before calls had ids: its first call stands in ``function_call``."""
+    message = dict(choice["message"])
+    calls = message.pop("tool_calls", None)
+    if not calls:
+        return {**choice, "message": message}
+    finish = choice.get("finish_reason")
+    message["function_call"] = calls[0].get("function")
+    return {**choice, "message": message, "finish_reason": "function_call" if finish == "tool_calls" else finish}
 
 
 def text_completion(door: Door, table: Table, arguments: Arguments, kind: type[Any] = Completion) -> Any:

@@ -173,7 +173,10 @@ class OpenAI(ShimClient):
 
 
 class AzureOpenAI(OpenAI):
-    """The client of Azure OpenAI, whose deployments stand in the URL."""
+    """The client of Azure OpenAI, whose deployments stand in the URL.
+
+    Raises ValueError, as the original, without an endpoint or an API version, where no configuration is found.
+    """
 
     table: ClassVar[Table] = parameters.AZURE
     _name = "azure"
@@ -187,11 +190,14 @@ class AzureOpenAI(OpenAI):
             return f"{str(endpoint).rstrip('/')}/openai/deployments/{given.get('azure_deployment') or '{model}'}"
         if found_configuration() is not None:
             return None
-        raise OpenAIError("Must provide one of the `base_url` or `azure_endpoint` arguments, or $AZURE_OPENAI_ENDPOINT")
+        raise ValueError("Must provide one of the `base_url` or `azure_endpoint` arguments, or $AZURE_OPENAI_ENDPOINT")
 
     def _made(self, given: Mapping[str, Any]) -> Settings:
         settings = dataclasses.replace(super()._made(given), key_header="api-key")
-        return extended(settings, None, {"api-version": given.get("api_version") or os.environ.get("OPENAI_API_VERSION")})
+        version = given.get("api_version") or os.environ.get("OPENAI_API_VERSION")
+        if not version and found_configuration() is None:
+            raise ValueError("Must provide either the `api_version` argument or the $OPENAI_API_VERSION environment variable")
+        return extended(settings, None, {"api-version": version})
 
     def responses_door(self) -> Door:
         """The Responses API has another URL on Azure, which a configuration can have."""

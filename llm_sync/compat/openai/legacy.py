@@ -107,6 +107,10 @@ def _made(given: Mapping[str, Any], module: Any) -> Door:
     if kind not in ("openai", "open_ai", *_AZURE):
         raise InvalidAPIType(f"The API type {kind!r} is not supported: use openai or azure")
     own = found_configuration() is None
+    if own and kind in _AZURE and not (given.get("api_version") or module.api_version):
+        raise InvalidRequestError(
+            "An API version is required for the Azure API type: set openai.api_version, or $OPENAI_API_VERSION", "api_version"
+        )
     key = given.get("api_key") or module.api_key or _key_in_file(module.api_key_path)
     if own and not key:
         raise AuthenticationError(
