@@ -13,6 +13,8 @@ from llm_sync.compat.client import RAW, Resource, ShimClient, arguments_given
 from llm_sync.compat.failures import translated
 from llm_sync.compat.settings import Settings, found_configuration, pairs
 
+_NEEDED = {"max_tokens", "messages", "model"}
+
 
 class Messages(Resource):
     """``client.messages``."""
@@ -30,7 +32,8 @@ class Messages(Resource):
         """A Message; docs/migrating.md tells what becomes of each argument. Raises AnthropicError."""
         from llm_sync.compat.anthropic.calls import message
 
-        self._client.require(arguments, "max_tokens", "messages", "model")
+        if not arguments.keys() >= _NEEDED:
+            self._client.require(arguments, "max_tokens", "messages", "model")
         return message(self._client.door(), parameters.MESSAGES, arguments)
 
 

@@ -18,7 +18,7 @@ from llm_sync.models import Adjustment, ModelRequest, ModelResponse
 from llm_sync.openai_shape import ChatRequest, chat_request, completion
 
 Arguments = Mapping[str, Any]
-_PLAIN = frozenset({"messages", "temperature", "max_tokens", "top_p", "seed"})
+_PLAIN = frozenset({"messages", "temperature", "max_tokens", "top_p", "seed", "stop"})
 
 
 def chat_completion(door: Door, table: Table, arguments: Arguments, kind: type[Any] = ChatCompletion) -> Any:
@@ -68,6 +68,8 @@ def _plain(given: Mapping[str, Any], asked: list[Any], model: str | None) -> Mod
     if len(given) == 1 and system is None:
         return ModelRequest(question, model)
     settings = {name: value for name, value in given.items() if name != "messages"}
+    if "stop" in settings:
+        settings["stop_sequences"] = settings.pop("stop") or None
     return ModelRequest(question, model, system_prompt=system, **settings)
 
 
@@ -84,18 +86,18 @@ def chat_body(outcomes: Sequence[asking.Outcome], legacy: bool) -> dict[str, Any
     first = outcomes[0]
     if len(outcomes) == 1 and not legacy and isinstance(first, ModelResponse):
         raw = first.metadata.get("raw")
-        if isinstance(raw, dict) and raw.get("object") == "chat.completion":
-            return raw
+        own = isinstance(raw, dict) and raw.get("object") == "chat.completion"
+        return raw if own else completion(first)  # type: ignore[return-value]
     made = completion(*outcomes, legacy=legacy)
-    bodies = [_own_body(outcome) for outcome in outcomes]
-    if None in bodies or (len(bodies) == 1 and not legacy):
+    bodies = [body for outcome in outcomes if (body := _own_body(outcome)) is not None]
+    if len(bodies) < len(outcomes) or (len(bodies) == 1 and not legacy):
         return made
     # As the provider wrote them, so that logprobs, finish reasons and whatever else stands in them stay as they are.
-    choices = [choice for body in bodies if body is not None for choice in body["choices"]]
+    choices = [choice for body in bodies for choice in body["choices"]]
     if legacy:
         choices = [_legacy(choice) for choice in choices]
-    usage = (bodies[0] or {}).get("usage") if len(bodies) == 1 else made["usage"]
-    return {**(bodies[0] or {}), "choices": [{**choice, "index": index} for index, choice in enumerate(choices)], "usage": usage}
+    usage = bodies[0].get("usage") if len(bodies) == 1 else made["usage"]
+    return {**bodies[0], "choices": [{**choice, "index": index} for index, choice in enumerate(choices)], "usage": usage}
 
 
 def _own_body(outcome: asking.Outcome) -> dict[str, Any] | None:
