@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar
 
 from llm_sync.compat.anthropic import parameters
@@ -14,6 +15,14 @@ from llm_sync.compat.failures import translated
 from llm_sync.compat.settings import Settings, found_configuration, pairs
 
 _NEEDED = {"max_tokens", "messages", "model"}
+
+
+@cache
+def _calls() -> Any:
+    """The calls, imported with the first of them: an import statement costs every call."""
+    from llm_sync.compat.anthropic import calls
+
+    return calls
 
 
 class Messages(Resource):
@@ -30,11 +39,9 @@ class Messages(Resource):
 
     def create(self, **arguments: Any) -> Any:
         """A Message; docs/migrating.md tells what becomes of each argument. Raises AnthropicError."""
-        from llm_sync.compat.anthropic.calls import message
-
         if not arguments.keys() >= _NEEDED:
             self._client.require(arguments, "max_tokens", "messages", "model")
-        return message(self._client.door(), parameters.MESSAGES, arguments)
+        return _calls().message(self._client.door(), parameters.MESSAGES, arguments)
 
 
 class Models(Resource):

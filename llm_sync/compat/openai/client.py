@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar
 
 from llm_sync.compat.calls import Door, extended
@@ -25,6 +26,14 @@ _CALLS_NOT_CARRIED = {
 }
 
 
+@cache
+def _calls() -> Any:
+    """The calls, imported with the first of them: an import statement costs every call."""
+    from llm_sync.compat.openai import calls
+
+    return calls
+
+
 class ChatCompletions(Resource):
     """``client.chat.completions``."""
 
@@ -33,11 +42,9 @@ class ChatCompletions(Resource):
 
     def create(self, **arguments: Any) -> Any:
         """A ChatCompletion; docs/migrating.md tells what becomes of each argument. Raises OpenAIError."""
-        from llm_sync.compat.openai.calls import chat_completion
-
         if "messages" not in arguments or "model" not in arguments:
             self._client.require(arguments, "messages", "model")
-        return chat_completion(self._client.door(), parameters.CHAT, arguments)
+        return _calls().chat_completion(self._client.door(), parameters.CHAT, arguments)
 
 
 class Chat(Resource):
@@ -58,10 +65,8 @@ class Completions(Resource):
 
     def create(self, **arguments: Any) -> Any:
         """A Completion, asked for as a chat. Raises OpenAIError."""
-        from llm_sync.compat.openai import calls
-
         self._client.require(arguments, "prompt", "model")
-        return calls.text_completion(self._client.door(), parameters.COMPLETIONS, arguments)
+        return _calls().text_completion(self._client.door(), parameters.COMPLETIONS, arguments)
 
 
 class Responses(Resource):
@@ -86,18 +91,16 @@ class Models(Resource):
 
     def list(self, **arguments: Any) -> Any:
         """Every model, as a page to iterate over. Raises OpenAIError."""
-        from llm_sync.compat.openai import calls
-
-        return calls.models(self._client.door(), parameters.LISTING, arguments)
+        return _calls().models(self._client.door(), parameters.LISTING, arguments)
 
     def retrieve(self, model: str, **arguments: Any) -> Any:
         """One Model. Raises NotFoundError."""
         from llm_sync.compat.listings import looked_up
-        from llm_sync.compat.openai import calls, shapes
+        from llm_sync.compat.openai import shapes
 
         with translated(shim_error):
             _, door = self._client.door().read(parameters.LISTING, arguments)
-            return shapes.Model.read(calls.model(*looked_up(door, model)))
+            return shapes.Model.read(_calls().model(*looked_up(door, model)))
 
 
 class OpenAI(ShimClient):
