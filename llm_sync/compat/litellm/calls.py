@@ -20,7 +20,7 @@ from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest
 from llm_sync.openai_shape import PARAMETERS
 
-_OWN = ("api_key", "api_base", "base_url", "api_version", "organization", "custom_llm_provider", "drop_params", "headers")
+_OWN = {"api_key", "api_base", "base_url", "api_version", "organization", "custom_llm_provider", "drop_params", "headers"}
 _LIMITS = ("max_retries", "num_retries", "request_timeout")
 _HINTS = frozenset(parameters.HINTS.split())
 
@@ -94,7 +94,7 @@ def _read(table: Table, arguments: Mapping[str, Any]) -> _Call:
         arguments = {name: value for name, value in arguments.items() if name != "extra_headers"}
     reading, door = _DOOR.read(table, arguments)
     given = reading.given
-    own = {} if given.keys().isdisjoint(_OWN) else {name: given.pop(name) for name in _OWN if name in given}
+    own = {name: given.pop(name) for name in given.keys() & _OWN}
     retries, timeout, model = module.num_retries, module.request_timeout, given.pop("model", None)
     if not given.keys().isdisjoint(_LIMITS):
         retries = given.pop("max_retries", retries)
