@@ -13,7 +13,6 @@ from typing import Any, ClassVar, TypeVar
 
 from llm_sync.compat.failures import ShimError
 
-
 Named = TypeVar("Named", bound="Refusal")
 
 

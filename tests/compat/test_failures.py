@@ -158,6 +158,23 @@ def test_scripts_make_the_exceptions_themselves() -> None:
     assert anthropic.APIStatusError("m", response=failures.ErrorResponse(418), body={"error": {"type": "t"}}).type == "t"
 
 
+def test_a_status_is_the_class_that_is_declared_for_it() -> None:
+    """Each tree has its own table; a class that a script derives is in none, and is caught by its base."""
+
+    class Mine(openai.RateLimitError):
+        """A script's own."""
+
+    assert of_openai.APIStatusError.by_status[429] is openai.RateLimitError
+    assert of_anthropic.APIStatusError.by_status[429] is anthropic.RateLimitError
+    assert of_litellm.LitellmError.by_status[429] is litellm.RateLimitError
+    assert of_2023.LegacyError.by_status[429] is of_2023.RateLimitError
+    assert (litellm.Timeout.status_code, of_litellm.LitellmError.by_status[504]) == (408, litellm.Timeout)
+    assert failures.ShimError not in of_openai.APIStatusError.by_status.values()
+    assert not issubclass(anthropic.RateLimitError, openai.OpenAIError)
+    with pytest.raises(openai.RateLimitError):
+        raise Mine("slow down", response=failures.ErrorResponse(429))
+
+
 @EACH_SHIM
 def test_the_tree_is_the_originals(shim: Any) -> None:
     """Every class is documented, and below the root."""

@@ -313,6 +313,24 @@ def test_azure_puts_the_deployment_into_the_url(upstream: Any) -> None:
         openai.AzureOpenAI(api_key="x" * 20, azure_endpoint="https://a.example")
 
 
+def test_azures_own_options_may_be_changed() -> None:
+    """The version and the deployment, as in the original."""
+    azure = openai.AzureOpenAI(api_key="k" * 20, azure_endpoint="https://a.example", api_version="1", timeout=5)
+    other = azure.with_options(api_version="2", azure_deployment="mine")
+    assert (other.door().settings.query, azure.door().settings.query) == ((("api-version", "2"),), (("api-version", "1"),))
+    assert other.door().settings.base_url == "https://a.example/openai/deployments/mine"
+    assert other.timeout == 5
+
+
+def test_what_is_left_out_of_a_look_up_is_told(client: Any, claude: Any, old: Any) -> None:
+    """As of every other call; what the original does not know is a TypeError."""
+    assert [each.parameter for each in client.models.retrieve("gpt-4o", extra_body={"a": 1}).adjustments] == ["extra_body"]
+    found = claude.models.retrieve("claude-haiku-4-5", extra_body={"a": 1})
+    assert [each.parameter for each in found.adjustments] == ["extra_body"]
+    with pytest.raises(TypeError, match="nothing"):
+        old.Model.retrieve("gpt-4o", nothing=1)
+
+
 def test_types_of_requests_are_there_for_annotations() -> None:
     """Scripts import them; they are dicts."""
     from llm_sync.compat.openai import types

@@ -67,12 +67,16 @@ class Models(Resource):
 
     def retrieve(self, model_id: str, **arguments: Any) -> Any:
         """One ModelInfo. Raises NotFoundError."""
+        from llm_sync.compat import asking
+        from llm_sync.compat.anthropic.calls import with_headers
         from llm_sync.compat.anthropic.shapes import ModelInfo
         from llm_sync.compat.listings import looked_up
 
         with translated(shim_error):
-            _, door = self._client.door().read(parameters.LISTING, arguments)
-            return ModelInfo.read(_entry(looked_up(door, model_id)[0]))
+            reading, door = self._client.door().read(parameters.LISTING, with_headers(arguments))
+            found = ModelInfo.read(_entry(looked_up(door, model_id)[0]))
+            found.adjustments = tuple(asking.left_out(parameters.LISTING.call, reading))
+            return found
 
 
 class Anthropic(ShimClient):

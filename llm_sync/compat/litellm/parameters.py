@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llm_sync.compat.openai.parameters import CONVERSATION
 from llm_sync.compat.parameters import CARRIED, Parameter, Table, adjusted, carried, refused, translated
 from llm_sync.compat.refusals import STREAM
 
@@ -51,7 +52,7 @@ _OTHERS = Parameter("**kwargs", CARRIED, "as further fields of the request's bod
 COMPLETION = Table(
     "completion",
     [
-        *carried("messages", "text and images; `name` is left out, with an entry in `adjustments`; audio and files are refused"),
+        *carried("messages", CONVERSATION),
         *_ROWS,
     ],
     _OTHERS,

@@ -9,8 +9,8 @@ from typing import Any
 from llm_sync.compat import asking
 from llm_sync.compat.calls import Door
 from llm_sync.compat.failures import translated
-from llm_sync.compat.listings import listed
-from llm_sync.compat.openai.shapes import ChatCompletion, Completion, SyncPage
+from llm_sync.compat.listings import listed, looked_up
+from llm_sync.compat.openai.shapes import ChatCompletion, Completion, Model, SyncPage
 from llm_sync.compat.parameters import Table, shown
 from llm_sync.compat.settings import Place, place
 from llm_sync.errors import InvalidRequestError
@@ -179,6 +179,15 @@ def models(door: Door, table: Table, arguments: Arguments, kind: type[Any] = Syn
         page = kind.read({"object": "list", "data": [model(name, provider) for name, provider in found]})
         page.adjustments = tuple(asking.left_out(table.call, reading))
         return page
+
+
+def one_model(door: Door, table: Table, name: str, arguments: Arguments, kind: type[Any] = Model) -> Any:
+    """The model of this name. Raises NotFoundError."""
+    with translated(door.shim):
+        reading, door = door.read(table, arguments)
+        found = kind.read(model(*looked_up(door, name)))
+        found.adjustments = tuple(asking.left_out(table.call, reading))
+        return found
 
 
 def model(name: str, provider: str) -> dict[str, Any]:

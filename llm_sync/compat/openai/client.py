@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 from llm_sync.compat.calls import Door, extended
 from llm_sync.compat.client import RAW, Resource, ShimClient, arguments_given
-from llm_sync.compat.failures import translated
 from llm_sync.compat.openai import parameters
 from llm_sync.compat.openai.exceptions import OpenAIError, shim_error
 from llm_sync.compat.parameters import Table
@@ -95,12 +94,7 @@ class Models(Resource):
 
     def retrieve(self, model: str, **arguments: Any) -> Any:
         """One Model. Raises NotFoundError."""
-        from llm_sync.compat.listings import looked_up
-        from llm_sync.compat.openai import shapes
-
-        with translated(shim_error):
-            _, door = self._client.door().read(parameters.LISTING, arguments)
-            return shapes.Model.read(_calls().model(*looked_up(door, model)))
+        return _calls().one_model(self._client.door(), parameters.LISTING, model, arguments)
 
 
 class OpenAI(ShimClient):
@@ -182,6 +176,7 @@ class AzureOpenAI(OpenAI):
     """
 
     table: ClassVar[Table] = parameters.AZURE
+    changes: ClassVar[Table] = parameters.AZURE_WITH_OPTIONS
     _name = "azure"
     _key_variable = "AZURE_OPENAI_API_KEY"
 

@@ -55,11 +55,9 @@ class Model:
     @classmethod
     def retrieve(cls, id: str, **arguments: Any) -> Any:  # noqa: A002  (the original's name)
         """One model."""
-        from llm_sync.compat.listings import looked_up
-
         with translated(shim_error):
-            door, _ = _door(arguments, parameters.LEGACY_LISTING)
-            return OpenAIObject.read(calls.model(*looked_up(door, id)))
+            door, rest = _door(arguments, parameters.LEGACY_LISTING)
+            return calls.one_model(door, parameters.LISTING, id, rest, OpenAIObject)
 
 
 for _kind in (ChatCompletion, Completion):
