@@ -18,7 +18,13 @@ from llm_sync.models import Adjustment, ModelRequest, ModelResponse
 from llm_sync.openai_shape import ChatRequest, chat_request, completion
 
 Arguments = Mapping[str, Any]
-_PLAIN = frozenset({"messages", "temperature", "max_tokens", "top_p", "seed", "stop"})
+_SETTINGS = frozenset({"temperature", "max_tokens", "top_p", "seed"})
+_PLAIN = _SETTINGS | {"messages", "stop"}
+# What else has to be read; all others go on as they are, to whoever speaks this shape.
+_READ = frozenset(
+    {"n", "max_completion_tokens", "response_format", "tools", "tool_choice", "functions", "function_call", "model"}
+    | {"stream", "stream_options"}
+)
 
 
 def chat_completion(door: Door, table: Table, arguments: Arguments, kind: type[Any] = ChatCompletion) -> Any:
@@ -51,7 +57,7 @@ def read_chat(given: Mapping[str, Any], where: Place, *, strict: bool | None = N
     asked = given.get("messages")
     if isinstance(asked, Iterator):
         given = {**given, "messages": list(asked)}
-    if type(asked) is list and 0 < len(asked) < 3 and given.keys() <= _PLAIN:
+    if type(asked) is list and 0 < len(asked) < 3 and (given.keys() <= _PLAIN or (where.chat and given.keys().isdisjoint(_READ))):
         plain = _plain(given, asked, where.model)
         if plain is not None:
             return ChatRequest(plain, 1, (), False)
@@ -60,16 +66,21 @@ def read_chat(given: Mapping[str, Any], where: Place, *, strict: bool | None = N
 
 
 def _plain(given: Mapping[str, Any], asked: list[Any], model: str | None) -> ModelRequest | None:
-    """The commonest bodies, one question with or without a system prompt, read the short way; None for all others."""
+    """The commonest bodies, one question with or without a system prompt, read the short way; None for all others.
+
+    What is neither read nor a setting is the provider's own, which speaks this shape.
+    """
     question = _text(asked[-1], "user")
     system = _text(asked[0], "system") if len(asked) > 1 else None
     if question is None or (system is None and len(asked) > 1):
         return None
     if len(given) == 1 and system is None:
         return ModelRequest(question, model)
-    settings = {name: value for name, value in given.items() if name != "messages"}
-    if "stop" in settings:
-        settings["stop_sequences"] = settings.pop("stop") or None
+    settings = {name: value for name, value in given.items() if name in _SETTINGS}
+    if "stop" in given:
+        settings["stop_sequences"] = given["stop"] or None
+    if not given.keys() <= _PLAIN:
+        settings["provider_specific"] = {name: value for name, value in given.items() if name not in _PLAIN}
     return ModelRequest(question, model, system_prompt=system, **settings)
 
 

@@ -117,6 +117,7 @@ class OpenAI(ShimClient):
         **dict.fromkeys(("get", "post", "put", "patch", "delete", "request"), "call one of the resources that are carried"),
     }
     _name: ClassVar[str] = "openai"
+    _at_responses: Door | None = None
     _key_variable: ClassVar[str] = "OPENAI_API_KEY"
 
     def _made(self, given: Mapping[str, Any]) -> Settings:
@@ -146,7 +147,9 @@ class OpenAI(ShimClient):
     def responses_door(self) -> Door:
         """Where ``responses.create`` comes in: without a configuration, at the Responses API."""
         door = self.door()
-        return dataclasses.replace(door, settings=dataclasses.replace(door.settings, type="openai-responses"))
+        if self._at_responses is None:  # made once: every call asks
+            self._at_responses = dataclasses.replace(door, settings=dataclasses.replace(door.settings, type="openai-responses"))
+        return self._at_responses
 
     @property
     def chat(self) -> Chat:
