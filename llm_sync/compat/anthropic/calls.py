@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_sync import errors
-from llm_sync.compat import asking
+from llm_sync.compat import asking, notices
 from llm_sync.compat.anthropic.reading import read_messages, read_system
 from llm_sync.compat.anthropic.shapes import Message
 from llm_sync.compat.calls import Door
@@ -23,6 +23,7 @@ _PLAIN = ("max_tokens", "temperature", "top_p", "stop_sequences")
 _SHORT = {*_PLAIN, "messages", "system"}
 _READ = (*_PLAIN, "messages", "system", "tools", "tool_choice", "output_config")
 _STOP = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
+_THOUGHTS = "Anthropic wants the thoughts before the last calls of tools back, which turns here do not carry"
 _AS_HEADERS = {"user_profile_id": "anthropic-user-profile-id", "workspace_id": "anthropic-workspace-id"}
 
 
@@ -81,11 +82,25 @@ def _request(given: Mapping[str, Any], where: Place, told: Told) -> ModelRequest
     for name, value in given.items():
         if name in _READ:
             continue
-        if native:
+        if name == "thinking" and native and _wants_thoughts_back(value, given["messages"]):
+            told.lose(name, value, _THOUGHTS)
+            notices.tell_once(f"messages.create: thinking is not sent with results of tools: {_THOUGHTS}")
+        elif native:
             extras[name] = value
         else:
             told.lose(name, value, "this provider does not know it")
     return ModelRequest(model=where.model, provider_specific=extras, **fields)
+
+
+def _wants_thoughts_back(thinking: Any, messages: Any) -> bool:
+    """Whether Anthropic would refuse the turns for want of the thoughts that led to the last calls of tools."""
+    if not isinstance(thinking, Mapping) or thinking.get("type") != "enabled":
+        return False
+    last = next((turn for turn in reversed(messages) if isinstance(turn, Mapping) and turn.get("role") == "assistant"), {})
+    blocks = last.get("content")
+    return isinstance(blocks, (list, tuple)) and any(
+        isinstance(each, Mapping) and each.get("type") == "tool_use" for each in blocks
+    )
 
 
 def _speaks_messages(kind: str) -> bool:

@@ -118,7 +118,7 @@ _HOMES = {
     "types": "llm_sync.compat.openai.types",
     "version": "llm_sync.compat.openai.version",
 }
-_IMAGES = "llm-sync sends and gets text and images only: use the original package for it"
+_IMAGES = "use the original package for it: llm-sync sends and gets text and images only"
 _OTHER = "use the original package for it"
 NOT_CARRIED: dict[str, Any] = {
     **{

@@ -8,7 +8,7 @@ from llm_sync.compat.refusals import STREAM
 _ELSEWHERE = "to providers that speak OpenAI's shape; left out for others, with an entry in `adjustments`"
 _SHAPING = "to providers that speak OpenAI's shape; refused for others, whose answers cannot have it"
 _HEADERS = "where no configuration is found; else it is left out, with an entry in `adjustments`"
-AUDIO = "llm-sync sends and gets text and images only"
+AUDIO = "use the original package for it: llm-sync sends and gets text and images only"
 OTHER = "use the original package for it"
 CONVERSATION = (
     "text and images; with an entry in `adjustments`, `name` is left out, empty system and assistant messages are not sent, and "
