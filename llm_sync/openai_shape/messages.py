@@ -43,9 +43,8 @@ class Turns:
         turns = [self._message(item, f"messages[{index}]") for index, item in enumerate(found)]
         made = [turn for turn in turns if turn is not None]
         if made and all(turn.role == "system" for turn in made):  # many a script asks its one question so
-            self._told.note(
-                f"messages[{turns.index(made[-1])}].role", "system", "user", "a conversation ends with a turn to answer"
-            )
+            place = max(index for index, turn in enumerate(turns) if turn is not None)
+            self._told.note(f"messages[{place}].role", "system", "user", "a conversation ends with a turn to answer")
             made[-1] = dataclasses.replace(made[-1], role="user")
         return tuple(made)
 
