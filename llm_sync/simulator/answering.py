@@ -10,10 +10,11 @@ from typing import NamedTuple
 from llm_sync.simulator import admin
 from llm_sync.simulator.behaviour.scene import Scene
 from llm_sync.simulator.behaviour.script import Script
-from llm_sync.simulator.dialect import Call, Dialect, Response, stream_beside
+from llm_sync.simulator.dialect import Call, Dialect, stream_beside
 from llm_sync.simulator.hold import Hold
 from llm_sync.simulator.http1 import HTTPRequest
 from llm_sync.simulator.requestlog import RequestLog, RequestRecord
+from llm_sync.simulator.response import Response
 from llm_sync.simulator.routes import BASES
 from llm_sync.simulator.sources import Sources
 

@@ -8,23 +8,13 @@ from typing import Any, NoReturn
 from llm_sync.simulator import gemini_checks as checks
 from llm_sync.simulator.answers import Answer, Asked, answer, draw
 from llm_sync.simulator.catalogue import Limits, limits, unknown_model
-from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response
+from llm_sync.simulator.dialect import Call, Dialect
+from llm_sync.simulator.errors import GEMINI_STATUSES
 from llm_sync.simulator.gemini_reply import content
+from llm_sync.simulator.response import KnownError, Refusal, Response
 from llm_sync.simulator.tokens import weigh
 from llm_sync.simulator.turns import Turn, of_contents
 
-_STATUS = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    402: "RESOURCE_EXHAUSTED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    413: "INVALID_ARGUMENT",
-    429: "RESOURCE_EXHAUSTED",
-    500: "INTERNAL",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
 _HEADERS = (
     ("content-type", "application/json; charset=UTF-8"),
     ("server", "scaffolding on HTTPServer2"),
@@ -33,20 +23,6 @@ _HEADERS = (
     ("x-content-type-options", "nosniff"),
 )
 _SUFFIX = ":generateContent"
-_SERVICE = "generativelanguage.googleapis.com"
-_KEY_DETAILS = [
-    {
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": "API_KEY_INVALID",
-        "domain": "googleapis.com",
-        "metadata": {"service": _SERVICE},
-    },
-    {
-        "@type": "type.googleapis.com/google.rpc.LocalizedMessage",
-        "locale": "en-US",
-        "message": "API key not valid. Please pass a valid API key.",
-    },
-]
 _NO_PAGE = (
     b"<!DOCTYPE html>\n<html lang=en>\n<title>Error 404 (Not Found)</title>\n<p>The requested URL was not found on this server.\n"
 )
@@ -102,7 +78,7 @@ class Gemini(Dialect):
         error: dict[str, Any] = {
             "code": status,
             "message": message,
-            "status": _STATUS.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT"),
+            "status": GEMINI_STATUSES.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT"),
         }
         if details:
             error["details"] = details
@@ -119,7 +95,7 @@ class Gemini(Dialect):
                 "Method doesn't allow unregistered callers. Please use API Key or other form of API consumer identity.", 403
             )
         if not call.accepts(key):
-            self.refuse("API key not valid. Please pass a valid API key.", 400, _KEY_DETAILS)
+            raise KnownError("auth")
 
     def _generate(self, call: Call) -> Response:
         if call.problem:
@@ -130,11 +106,7 @@ class Gemini(Dialect):
         if again:
             return self._response(call, answer(again), again.weight(), False)
         if unknown_model("gemini", call.model) or not checks.generates(call.model):
-            self.refuse(
-                f"models/{call.model} is not found for API version {self._version}, or is not supported for generateContent. "
-                "Call ListModels to see the list of available models and their supported methods.",
-                404,
-            )
+            raise KnownError("not_found", version=self._version)
         request = checks.read_request(call.payload, call.model, self.refuse)
         turns, prompt = checks.read_contents(request, self.refuse)
         config = request["generation_config"]
@@ -145,7 +117,7 @@ class Gemini(Dialect):
         prompt += weigh(call.payload.get("tools"))
         most = limits("gemini", call.model)
         if most and prompt > most.window:
-            self.refuse(f"The input token count ({prompt}) exceeds the maximum number of tokens allowed ({most.window}).")
+            raise KnownError("context", asked=prompt, window=most.window)
         if checks.thinks(call.model, config.get("thinking_config") or {}):
             asked.reasoning = 20 + draw(asked) % 61
         asked.given = self.told(call)

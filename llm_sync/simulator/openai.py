@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 
 from llm_sync.simulator import openai_chat, openai_output, openai_responses, turns
 from llm_sync.simulator.answers import answer
-from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token
+from llm_sync.simulator.dialect import Call, Dialect, token
 from llm_sync.simulator.openai_completion import completion
+from llm_sync.simulator.response import KnownError, Refusal, Response
 
 _LIMIT_REQUESTS, _LIMIT_TOKENS = 10_000, 2_000_000
 
@@ -93,7 +94,7 @@ class OpenAI(Dialect):
         if not call.accepts(key):
             # the real message shows part of the key, so whoever logs messages has to scrub them
             shown = f"{key[:8]}{'*' * min(len(key) - 12, 32)}{key[-4:]}" if len(key) > 12 else key
-            self.refuse(f"Incorrect API key provided: {shown}.", code="invalid_api_key", status=401)
+            raise KnownError("auth", key=shown)
 
     def _models(self, call: Call) -> Response:
         if call.method != "GET":

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from llm_sync.simulator import admin
 from llm_sync.simulator.answering import Answering
-from llm_sync.simulator.behaviour.deliveries import Outgoing
 from llm_sync.simulator.behaviour.script import Script, load_script
 from llm_sync.simulator.catalogue import LISTED
 from llm_sync.simulator.certificate import Certificate
-from llm_sync.simulator.dialect import Response
+from llm_sync.simulator.deliveries import Outgoing
 from llm_sync.simulator.hold import Hold
 from llm_sync.simulator.http1 import BrokenRequest, Connection, HTTPRequest
 from llm_sync.simulator.listener import Listener
 from llm_sync.simulator.logfile import LogFile
 from llm_sync.simulator.requestlog import RequestLog, RequestRecord
+from llm_sync.simulator.response import Response
 from llm_sync.simulator.routes import BASES
 from llm_sync.simulator.sources import Sources
 
