@@ -74,7 +74,11 @@ class Dialect(ABC):
         except Refusal as refused:
             return refused.response
         except KnownError as error:
-            return refusal(error.word, self, self.called(call), names={"model": call.model, **error.named})
+            return self.refused(call, error)
+
+    def refused(self, call: Call, error: KnownError) -> Response:
+        """An error of the table in this dialect's words."""
+        return refusal(error.word, self, self.called(call), names={"model": call.model, **error.named})
 
     def model_of(self, call: Call) -> str:
         """The model asked for, "" where none is readable."""

@@ -10,6 +10,7 @@ from llm_sync.simulator.answers import Answer, Asked, answer, draw
 from llm_sync.simulator.catalogue import Limits, limits, unknown_model
 from llm_sync.simulator.dialect import Call, Dialect
 from llm_sync.simulator.errors import GEMINI_STATUSES
+from llm_sync.simulator.gemini_contents import read_contents
 from llm_sync.simulator.gemini_reply import content
 from llm_sync.simulator.response import KnownError, Refusal, Response
 from llm_sync.simulator.tokens import weigh
@@ -23,6 +24,12 @@ _HEADERS = (
     ("x-content-type-options", "nosniff"),
 )
 _SUFFIX = ":generateContent"
+_PARAMETER_NAMES = """
+    $.xgafv $alt $callback $fields $key $prettyPrint $quotaUser $userIp $userProject access_token alt callback fields key
+    oauth_token prettyPrint quotaUser uploadType upload_protocol userIp
+    """
+_PARAMETERS = frozenset(_PARAMETER_NAMES.split())
+_PAGING = frozenset({"pageSize", "page_size", "pageToken", "page_token"})
 _NO_PAGE = (
     b"<!DOCTYPE html>\n<html lang=en>\n<title>Error 404 (Not Found)</title>\n<p>The requested URL was not found on this server.\n"
 )
@@ -63,6 +70,7 @@ class Gemini(Dialect):
         if call.method != wanted:  # Google's front end knows no such route and answers with a page
             raise Refusal(Response(404, _NO_PAGE, (("content-type", "text/html; charset=UTF-8"),)))
         self._authenticate(call)
+        self._check_query(call)
         return self._generate(call) if wanted == "POST" else self._models(call)
 
     def refuse_stream(self, call: Call) -> NoReturn:
@@ -83,6 +91,18 @@ class Gemini(Dialect):
         if details:
             error["details"] = details
         return Response(status, {"error": error}, _HEADERS)
+
+    def _check_query(self, call: Call) -> None:
+        """Whatever stands in the query is bound to a field of the request, or is an error; a form's body stands there too."""
+        known = _PARAMETERS if call.method == "POST" else _PARAMETERS | _PAGING
+        names = [name for name in call.query if name not in known]
+        if call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            names.append("the body")
+        for name in names:
+            self.refuse(
+                f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter. '
+                f"Field '{name}' could not be found in request message."
+            )
 
     def _authenticate(self, call: Call) -> None:
         key = self.key_of(call)
@@ -108,7 +128,7 @@ class Gemini(Dialect):
         if unknown_model("gemini", call.model) or not checks.generates(call.model):
             raise KnownError("not_found", version=self._version)
         request = checks.read_request(call.payload, call.model, self.refuse)
-        turns, prompt = checks.read_contents(request, self.refuse)
+        turns, prompt = read_contents(request, self.refuse)
         config = request["generation_config"]
         asked = Asked("gemini", call.model, turns, (call.seed, config.get("seed")), limit=config.get("max_output_tokens"))
         asked.stops = tuple(config.get("stop_sequences") or ())

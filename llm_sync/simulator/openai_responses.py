@@ -127,6 +127,9 @@ def _check_keys(call: Call, refuse: Refuse) -> None:
 
 def _read_format(payload: dict[str, Any], asked: Asked, turns: list[tuple[str, str]], refuse: Refuse) -> None:
     text = payload.get("text") or {}
+    for key in text:
+        if key not in ("format", "verbosity"):
+            refuse(f"Unknown parameter: 'text.{key}'.", param=f"text.{key}", code="unknown_parameter")
     check_verbosity(text, asked.model, "text.verbosity", refuse)
     wanted = text.get("format")
     if wanted is None:

@@ -42,7 +42,7 @@ def route(path: str) -> tuple[Dialect, str] | None:
     """The dialect of a path and what follows its base; beside the base, but under its name, the whole path for it to refuse."""
     for base, dialect in _MOUNTS:
         if path.startswith(base) and path[len(base) : len(base) + 1] in ("", "/"):
-            return dialect, path[len(base) :].rstrip("/") or "/"
+            return dialect, path[len(base) :] or "/"
     dialect_name = path[1:].partition("/")[0]
     if dialect_name in _DOORS:
         return _DOORS[dialect_name], path

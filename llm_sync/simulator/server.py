@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from llm_sync.simulator import admin
 from llm_sync.simulator.answering import Answering
 from llm_sync.simulator.behaviour.script import Script, load_script
 from llm_sync.simulator.catalogue import LISTED
@@ -242,7 +241,7 @@ class Simulator:
                         return
             except BrokenRequest as broken:
                 with contextlib.suppress(OSError):
-                    response = admin.plain_error(broken.status, broken.message)
+                    response = self._answering.refuse(broken)
                     connection.send(response.status, response.headers, response.content(), keep_alive=False, head_only=False)
                 connection.linger()
         except OSError:  # the client is gone; nothing is left to tell it
