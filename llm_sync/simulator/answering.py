@@ -86,10 +86,10 @@ class Answering:
         """The response to a request; raises nothing."""
         if request.path.startswith(admin.PREFIX):
             return Answered(admin.show(request, self._log), _nothing)
-        dialect, path, call = self._found(request) or (None, request.path, None)
+        dialect, call = self._found(request) or (None, None)
         if call:
             self._sources.tell(call)
-        record = self._arrived(request, dialect, path, call)
+        record = self._arrived(request, dialect, call)
         exchange = _Exchange(self._log, record, self.fault)
         try:
             response = self._answer(dialect, call, record, exchange)
@@ -122,25 +122,25 @@ class Answering:
         found = self._found(request) if request else None
         if not request or not found:
             return admin.plain_error(broken.status, broken.message)
-        dialect, _, call = found
+        dialect, call = found
         exchange = _Exchange(self._log, self._arrived(request, *found), self.fault)
         exchange.response = response = dialect.refused(call, KnownError("too_large"))
         exchange.end()
         return response
 
-    def _found(self, request: HTTPRequest) -> tuple[Dialect, str, Call] | None:
-        """Who is asked, the path behind its base URL, and what is asked."""
+    def _found(self, request: HTTPRequest) -> tuple[Dialect, Call] | None:
+        """Who is asked, and what."""
         found = self._sources.route(request.path)
         if not found:
             return None
         dialect, path = found
-        return dialect, path, dialect.open(request, path, self._seed, self._accepts, self._models[dialect.provider])
+        return dialect, dialect.open(request, path, self._seed, self._accepts, self._models[dialect.provider])
 
-    def _arrived(self, request: HTTPRequest, dialect: Dialect | None, path: str, call: Call | None) -> RequestRecord:
+    def _arrived(self, request: HTTPRequest, dialect: Dialect | None, call: Call | None) -> RequestRecord:
         key = dialect.key_of(call) if dialect and call else None
         return self._log.arrive(
             provider=dialect.provider if dialect else "",
-            dialect=_name(dialect, path) if dialect else "",
+            dialect=dialect.called(call) if dialect and call else "",
             size=len(request.body),
             method=request.method,
             path=request.path,
@@ -209,10 +209,6 @@ class _Exchange:
             self._log.end(self._record, status, tokens, outcome, self.rules)
         except OSError as error:  # the log file cannot be written: not the client's trouble
             self._fault(error)
-
-
-def _name(dialect: Dialect, path: str) -> str:
-    return "openai-responses" if path == "/responses" else dialect.name
 
 
 def _nothing() -> None:

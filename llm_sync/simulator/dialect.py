@@ -40,6 +40,7 @@ class Call:
     problem: str | None = None  # why the body is not JSON, when it is not
     stream: str | None = None  # what asks for a stream, when something does
     model: str = ""
+    deployment: str | None = None  # Azure's name for a model, where it stands in the path; "": the path leads nowhere
     sent: frozenset[str] = field(default_factory=frozenset)
     recall: Source | None = None
     look_up: Source | None = None

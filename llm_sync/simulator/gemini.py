@@ -16,7 +16,7 @@ from llm_sync.simulator.response import KnownError, Refusal, Response
 from llm_sync.simulator.tokens import weigh
 from llm_sync.simulator.turns import Turn, of_contents
 
-_HEADERS = (
+HEADERS = (
     ("content-type", "application/json; charset=UTF-8"),
     ("server", "scaffolding on HTTPServer2"),
     ("server-timing", "gfet4t7; dur=12"),
@@ -90,7 +90,7 @@ class Gemini(Dialect):
         }
         if details:
             error["details"] = details
-        return Response(status, {"error": error}, _HEADERS)
+        return Response(status, {"error": error}, HEADERS)
 
     def _check_query(self, call: Call) -> None:
         """Whatever stands in the query is bound to a field of the request, or is an error; a form's body stands there too."""
@@ -151,7 +151,7 @@ class Gemini(Dialect):
             show_thoughts=show_thoughts,
             whole_numbers="enum-encoding=int" in call.query.get("$alt", ""),
         )
-        return Response(200, body, (*_HEADERS, ("x-gemini-service-tier", "standard")), tokens)
+        return Response(200, body, (*HEADERS, ("x-gemini-service-tier", "standard")), tokens)
 
     def _models(self, call: Call) -> Response:
         """``pageSize`` (50, at most 1000) and ``pageToken``; the last page has no ``nextPageToken``."""
@@ -160,7 +160,7 @@ class Gemini(Dialect):
         if wanted:
             if wanted not in names:
                 self.refuse(f"Model is not found: models/{wanted} for api version {self._version}", 404)
-            return Response(200, _item(wanted), _HEADERS)
+            return Response(200, _item(wanted), HEADERS)
         asked = call.query.get("pageSize") or call.query.get("page_size") or "50"
         page_token = call.query.get("pageToken") or call.query.get("page_token")
         try:
@@ -176,7 +176,7 @@ class Gemini(Dialect):
         body: dict[str, Any] = {"models": [_item(name) for name in names[start : start + size]]}
         if start + size < len(names):
             body["nextPageToken"] = _page_token(start + size)
-        return Response(200, body, _HEADERS)
+        return Response(200, body, HEADERS)
 
 
 def _page_token(start: int) -> str:

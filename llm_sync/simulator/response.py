@@ -52,9 +52,10 @@ class KnownError(Exception):
 
 def with_members(response: Response, members: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
     """An error response with further members in its error object and further headers; those there are replaced."""
-    body = dict(response.body)
-    body["error"] = merged(body["error"], members)
-    return response._replace(body=body, headers=with_headers(response.headers, headers))
+    listed = isinstance(response.body, list)  # some answer with a list of one error
+    found: Any = response.body[0] if listed else response.body
+    body = {**found, "error": merged(found["error"], members)}
+    return response._replace(body=[body] if listed else body, headers=with_headers(response.headers, headers))
 
 
 def with_headers(headers: Iterable[tuple[str, str]], more: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

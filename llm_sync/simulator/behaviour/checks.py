@@ -11,6 +11,7 @@ from llm_sync.simulator.behaviour.document import Document, Path
 from llm_sync.simulator.behaviour.draws import DISTRIBUTIONS
 from llm_sync.simulator.behaviour.rules import Rule
 from llm_sync.simulator.behaviour.schema import ACTIONS, SCHEMA
+from llm_sync.simulator.patterns import RUNS_AWAY, runs_away
 from llm_sync.validation import problems
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -67,7 +68,8 @@ def _check_when(when: Mapping[str, Any], named: list[str], path: Path, document:
     prompt = when.get("prompt")
     if isinstance(prompt, str):
         try:
-            re.compile(prompt)
+            if runs_away(re.compile(prompt)):
+                document.problem((*path, "prompt"), *RUNS_AWAY)
         except (re.error, OverflowError, RecursionError) as error:
             document.problem((*path, "prompt"), f"is no regular expression: {error}", "in YAML, single quotes keep backslashes")
     for name in ("nth", "attempt"):
