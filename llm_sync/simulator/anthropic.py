@@ -49,7 +49,7 @@ class Anthropic(Dialect):
         version = call.headers.get("anthropic-version")
         if not version:
             self.refuse("anthropic-version: header is required")
-        if version not in _VERSIONS and not _is_newer(version):
+        if version not in _VERSIONS and not is_newer(version):
             self.refuse(f"anthropic-version: {version[:40]!r} is not a valid version")
         if call.path == "/v1/messages":
             if call.method != "POST":
@@ -144,7 +144,8 @@ class Anthropic(Dialect):
         return Response(200, body, headers(0, 0))
 
 
-def _is_newer(version: str) -> bool:
+def is_newer(version: str) -> bool:
+    """Whether it is a version of those that the official client sends by now."""
     return bool(re.fullmatch(r"20\d\d-[01]\d-[0-3]\d", version)) and version >= _FIRST_NEWER
 
 
@@ -154,7 +155,7 @@ def _item(name: str, call: Call) -> Mapping[str, Any]:
     item: dict[str, Any] = {"type": "model", "id": name, "display_name": name.replace("-", " ").title(), "created_at": created}
     if most:
         item |= {"max_input_tokens": most.window, "max_tokens": most.output}
-    if _is_newer(call.headers.get("anthropic-version", "")):
+    if is_newer(call.headers.get("anthropic-version", "")):
         line = next((word for word in ("opus", "sonnet", "haiku", "fable", "mythos") if word in name), None)
         item |= {"lifecycle": "active", "line": line, "deprecated_at": None, "retires_at": None, "capabilities": None}
     return item

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llm_sync.simulator.anthropic import Anthropic
+from llm_sync.simulator.anthropic import Anthropic, is_newer
 from llm_sync.simulator.catalogue import unknown_model
 from llm_sync.simulator.dialect import Call, bearer
 from llm_sync.simulator.gemini import HEADERS, Gemini
@@ -80,11 +80,12 @@ class VertexAnthropic(Anthropic):
     def reply(self, call: Call) -> Response:
         """The version is a field here, and the model none."""
         if call.path == "/v1/messages" and isinstance(call.payload, dict):
-            if call.payload.get("anthropic_version") != _ANTHROPIC_VERSION:
+            version = call.payload.get("anthropic_version")
+            if version != _ANTHROPIC_VERSION and not (isinstance(version, str) and is_newer(version)):
                 self.refuse(f"anthropic_version: Input should be '{_ANTHROPIC_VERSION}'")
             if "model" in call.payload:
                 self.refuse("model: Extra inputs are not permitted")
             rest = {name: value for name, value in call.payload.items() if name != "anthropic_version"}
             call.payload = {"model": call.model, **rest}
-            call.headers = {**call.headers, "anthropic-version": "2023-06-01"}
+            call.headers = {**call.headers, "anthropic-version": "2023-06-01" if version == _ANTHROPIC_VERSION else version}
         return super().reply(call)
