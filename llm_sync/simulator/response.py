@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from llm_sync.simulator.deliveries import Delivery
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 JSON_TYPE = (("content-type", "application/json"),)
 
 
@@ -28,7 +29,7 @@ class Response(NamedTuple):
         if isinstance(self.body, bytes):
             return self.body
         try:
-            return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
+            return _ENCODER.encode(self.body).encode()
         except UnicodeEncodeError:  # a lone surrogate that came in escaped goes out escaped
             return json.dumps(self.body, separators=(",", ":")).encode()
 
