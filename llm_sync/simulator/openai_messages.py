@@ -36,7 +36,7 @@ def read_messages(messages: Any, model: str, refuse: Refuse, *, lenient: bool = 
     tokens, open_calls = 0, set[str]()
     for index, message in enumerate(messages):
         place = f"messages[{index}]"
-        role = _check_message(message, place, model, refuse)
+        role = _check_message(message, place, model, lenient, refuse)
         if role == "tool":
             answered = message.get("tool_call_id")
             if not isinstance(answered, str) or answered not in open_calls:
@@ -61,7 +61,7 @@ def read_messages(messages: Any, model: str, refuse: Refuse, *, lenient: bool = 
     return turns, tokens
 
 
-def _check_message(message: Any, place: str, model: str, refuse: Refuse) -> str:
+def _check_message(message: Any, place: str, model: str, lenient: bool, refuse: Refuse) -> str:
     """The message's role."""
     if not isinstance(message, dict):
         refuse(
@@ -75,7 +75,7 @@ def _check_message(message: Any, place: str, model: str, refuse: Refuse) -> str:
             f"Invalid value: {role!r}. Supported values are: {', '.join(_ROLES)}.", param=f"{place}.role", code="invalid_value"
         )
     name = message.get("name")
-    if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
+    if name is not None and not lenient and not (isinstance(name, str) and _NAME.fullmatch(name)):
         refuse(
             f"Invalid '{place}.name': expected a string that matches the pattern '{_NAME.pattern}'.",
             param=f"{place}.name",

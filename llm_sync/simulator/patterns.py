@@ -35,8 +35,12 @@ def runs_away(pattern: re.Pattern[str]) -> bool:
 def _grows(pattern: re.Pattern[str], piece: str) -> bool:
     for length in range(4, _LONGEST + 1, 2):
         text = piece * length + _UNLIKE
-        begun = time.thread_time()
-        pattern.search(text)
-        if time.thread_time() - begun > _TOO_LONG_S:
+        if _seconds(pattern, text) > _TOO_LONG_S and _seconds(pattern, text) > _TOO_LONG_S:  # once may be the collector's time
             return True
     return False
+
+
+def _seconds(pattern: re.Pattern[str], text: str) -> float:
+    begun = time.thread_time()
+    pattern.search(text)
+    return time.thread_time() - begun
