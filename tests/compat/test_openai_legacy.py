@@ -37,6 +37,14 @@ def test_a_completion_is_asked_as_a_chat(old: Any, upstream: Any) -> None:
     assert upstream.bodies[0]["model"] == "gpt-3.5-turbo-instruct"
 
 
+def test_azure_needs_a_version(old: Any, upstream: Any) -> None:
+    """Told before anything is sent, as by the original."""
+    old.api_type = "azure"
+    with pytest.raises(error.InvalidRequestError, match="API version"):
+        old.ChatCompletion.create(engine="mine", messages=HELLO)
+    assert upstream.bodies == []
+
+
 def test_models_of_2023(old: Any) -> None:
     """list has data, retrieve finds one, and what is missing is an InvalidRequestError, as it was."""
     assert "gpt-4o" in [model["id"] for model in old.Model.list()["data"]]
