@@ -49,12 +49,13 @@ manner = Manner()
 
 
 class Unwritable(Exception):
-    """Something cannot be written; ``name`` says what, ``error`` why."""
+    """Something cannot be written; ``name`` says what, ``error`` why, ``instead`` where it is now, if anywhere."""
 
-    def __init__(self, name: str, error: OSError) -> None:
-        super().__init__(name, error)
+    def __init__(self, name: str, error: OSError, instead: str = "") -> None:
+        super().__init__(name, error, instead)
         self.name = name
         self.error = error
+        self.instead = instead
 
 
 def shown(text: str) -> str:
@@ -151,13 +152,13 @@ def finished(status: int) -> int:
     return status
 
 
-def lost(error: OSError, name: str = STDOUT) -> int:
-    """Say that ``name`` cannot be written, unless its reader just went away; the exit status."""
+def lost(error: OSError, name: str = STDOUT, instead: str = "") -> int:
+    """Say that ``name`` cannot be written, and where to look ``instead``, unless its reader just went away; the exit status."""
     if name == STDOUT:
         _silence(sys.stdout, 1)
     if isinstance(error, BrokenPipeError):
         return exits.CLOSED_PIPE
-    complain(f"{name} cannot be written: {error.strerror or error}")
+    complain(f"{name} cannot be written: {error.strerror or error}" + (f"; {instead}" if instead else ""))
     return exits.UNEXPECTED
 
 
