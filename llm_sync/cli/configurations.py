@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.config import ConfigLoader, LLMConfig, ProviderConfig, places
@@ -40,5 +41,16 @@ def require_any(args: Namespace) -> None:
 
     if init.offered(args.config_dir):
         return
-    looked = ", ".join(str(folder) for folder in places.search_path(args.config_dir))
+    looked = ", ".join(map(_looked_in, places.search_path(args.config_dir)))
     raise ConfigurationError(f"there is no configuration in {looked}", guidance=f"W{guide.steps(args.config_dir)[1:]}")
+
+
+def _looked_in(folder: Path) -> str:
+    """A folder, and why nothing in it could be seen, where that is not for its absence."""
+    try:
+        os.listdir(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return f"{folder} (which cannot be read: {error.strerror})"
+    return str(folder)

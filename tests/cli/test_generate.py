@@ -348,11 +348,13 @@ def test_an_empty_prompt_is_a_usage_error(ask: Run, provider: Simulator) -> None
 
 
 def test_the_prompt_may_come_from_a_file(ask: Run, provider: Simulator, tmp_path: Path) -> None:
-    """--input FILE reads it; --input - reads standard input."""
+    """--input FILE reads it; --input - and a lone - read standard input."""
     (tmp_path / "q").write_text("from a file\n")
     assert ask("-m", "first/m", "--input", str(tmp_path / "q")).status == 0
     assert ask("-m", "first/m", "--input", "-", stdin=b"from a pipe").status == 0
-    assert [record.payload["messages"][-1]["content"] for record in provider.requests] == ["from a file", "from a pipe"]
+    assert ask("-m", "first/m", "-", stdin=b"from a pipe").status == 0
+    sent = [record.payload["messages"][-1]["content"] for record in provider.requests]
+    assert sent == ["from a file", "from a pipe", "from a pipe"]
 
 
 @pytest.mark.parametrize("path", ["nowhere/q", ".", ""])

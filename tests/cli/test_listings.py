@@ -59,6 +59,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
+def test_a_folder_that_cannot_be_read_is_told(llm: Run, tmp_path: Path) -> None:
+    """It is not as if nothing were in it."""
+    (tmp_path / "file").touch()
+    ran = llm("--config-dir", str(tmp_path / "file"), "generate", "hi")
+    assert ran.status == 3
+    assert ran.err.startswith(f"llm-sync: there is no configuration in {tmp_path}/file (which cannot be read: Not a directory). ")
+
+
 # configs -----------------------------------------------------------------------------------------------------------
 
 
@@ -322,6 +330,12 @@ def test_models_grep(llm: Run, config: str, script: Any) -> None:
 
 
 # The bare command, completions and versions -------------------------------------------------------------------------
+
+
+def test_the_command_that_is_told_finds_what_was_found(llm: Run, folder: Path) -> None:
+    """Also where --config-dir says where to look."""
+    told = f"see 'llm-sync --config-dir {folder} validate bad'"
+    assert told in llm("--config-dir", str(folder), "configs").out
 
 
 def test_bare_without_a_configuration(llm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -25,7 +25,7 @@ def add(parser: Parser) -> None:
         nargs="*",
         type=text,
         metavar="PROMPT",
-        help="the prompt; several words are joined by blanks; without one, standard input is read",
+        help="the prompt; several words are joined by blanks; without one, or for a lone -, standard input is read",
     )
     options.configuration(parser)
     parser.add_argument(
