@@ -70,7 +70,9 @@ def _record(found: Found, outcome: LLMConfig | ConfigurationError, *, default: b
     }
 
 
-def _show(output: Output, found: Found, outcome: LLMConfig | ConfigurationError, *, default: bool, config_dir: str | None) -> None:
+def _show(
+    output: Output, found: Found, outcome: LLMConfig | ConfigurationError, *, default: bool, config_dir: str | None
+) -> None:
     file = os.path.basename(found.path)
     name = found.name if os.path.splitext(file)[0] == found.name else file
     mark = "  (used when none is named)" if default else "  (hidden by one of its name above)" if name == file else ""

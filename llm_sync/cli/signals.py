@@ -25,7 +25,7 @@ _RAISED = {"SIGINT": KeyboardInterrupt, "SIGTERM": Terminated, "SIGHUP": HungUp}
 
 
 class Interruptible:
-    """While it is open as a context, in the main thread, SIGINT raises KeyboardInterrupt there, SIGTERM Terminated, SIGHUP HungUp.
+    """While it is open as a context, SIGINT raises KeyboardInterrupt in the main thread, SIGTERM Terminated, SIGHUP HungUp.
 
     Whichever comes second ends the process without waiting for anything, but for another SIGHUP: where a terminal goes away,
     the shell sends one and the system another. A signal that the caller has ignored (``nohup``, or ``&`` in a script) stays

@@ -63,7 +63,7 @@ def _compiled(script: str) -> tuple[CodeType, str]:
 
 def _as_python_has_signals() -> None:
     """The command line's own ways with Ctrl-C, SIGTERM and SIGHUP are not the script's."""
-    usual = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
+    usual: dict[str, Any] = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
     try:
         for name, handler in usual.items():
             number = getattr(signal, name, None)  # Windows has no SIGHUP

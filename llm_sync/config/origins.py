@@ -109,7 +109,9 @@ class _Finder:
     def _specific(self, levels: list[Path]) -> Iterator[Value]:
         names = [name for level in levels for name in self._at((*level, "provider_specific"))]
         for name in dict.fromkeys(names):
-            path = next((*level, "provider_specific", name) for level in levels if name in self._at((*level, "provider_specific")))
+            path = next(
+                (*level, "provider_specific", name) for level in levels if name in self._at((*level, "provider_specific"))
+            )
             yield self._value(path, f"provider_specific.{name}", self._veiled(path, name, self._at(path)))
 
     def _veiled(self, path: Path, name: str, value: Any) -> Any:
@@ -188,4 +190,3 @@ def _masked(name: str, value: Any) -> Any:
         return value
     scheme, mark, rest = value.partition("://")
     return f"{scheme}{mark}{MASK}@{rest.rpartition('@')[2]}"
-

@@ -152,7 +152,9 @@ def test_a_file_that_may_not_be_written(ask: Run, old: Path, provider: Simulator
 def test_a_full_device_is_an_error(ask: Run) -> None:
     """What could not be written must not look like success; the message names the option."""
     ran = ask("-m", "first/m", "--output", "/dev/full", "hi")
-    said = "llm-sync: --output '/dev/full' cannot be written: No space left on device; what it does not take is on standard output\n"
+    said = (
+        "llm-sync: --output '/dev/full' cannot be written: No space left on device; what it does not take is on standard output\n"
+    )
     assert ran == (1, "an answer\n", said)
 
 

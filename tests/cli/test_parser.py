@@ -136,7 +136,6 @@ def test_an_unknown_option_before_the_command() -> None:
     """It is named, rather than the missing command."""
     assert refusal("--bogus").startswith("unknown option --bogus")
 
-
     assert refusal("--vresion") == "unknown option --vresion, did you mean --version?; see 'llm-sync --help'"
 
 

@@ -94,7 +94,7 @@ def test_keys_are_shown_as_references(tmp_path: Path, written: str, shown: str) 
 
 
 def test_what_comes_from_a_variable_stays_a_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In headers, queries and parameters of the provider's own, whatever they are called: gateways call their keys as they like."""
+    """In headers, queries and parameters of the provider's own: gateways call their keys as they like."""
     monkeypatch.setenv("ORIGINS_TOKEN", "sk-marker")
     path = tmp_path / "x.yaml"
     path.write_text("""\
