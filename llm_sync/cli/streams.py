@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 STDOUT = "standard output"
 
-# C0 but tab and newline, DEL, C1: shown as pictures (U+2400…) or escapes, never obeyed by the terminal.
+# C0 but tab and newline, DEL, C1, and what turns the direction of text round: shown as pictures (U+2400…) or escapes, never
+# obeyed by the terminal.
 _HARMLESS: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if code not in (9, 10)}
 _HARMLESS[127] = 0x2421
 _HARMLESS.update({code: f"\\x{code:02x}" for code in range(0x80, 0xA0)})
+_HARMLESS.update({code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))})
 
 RED, YELLOW, BOLD, DIM = "31", "33", "1", "2"
 

@@ -214,6 +214,7 @@ def test_a_file_that_may_not_grow(start: Run, config: str, tmp_path: Path, scrip
 def test_control_characters_are_shown_not_obeyed() -> None:
     """What a terminal would act on is made visible; text, tabs and line ends stay."""
     assert streams.shown("\x1b[2J\x07 a\tb\nc\r\nd\re \x7f \x9b31m é 😀") == "␛[2J␇ a\tb\nc\nd␍e ␡ \\x9b31m é 😀"
+    assert streams.shown("rm\u202e fr- \u2066x\u2069 \u200fא") == "rm\\u202e fr- \\u2066x\\u2069 \u200fא"
 
 
 def test_an_answers_escapes_in_an_error_are_shown_on_a_terminal(
