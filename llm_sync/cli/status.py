@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
         except KeyboardInterrupt as stop:
             if not args.watch:
                 raise
+            if output.terminal:
+                output.write("")  # behind the terminal's own ^C
             return exits.status_of(stop)  # the usual end
 
 

@@ -402,6 +402,44 @@ def test_bash_completes(llm: Run, installed_completions: None) -> None:
         assert done.stdout.split() == [expected], done.stderr
 
 
+# How a shell is asked for what it would offer: bash and fish as they do it, zsh with its own functions replaced by those of a test.
+ASKED = {
+    "bash": 'source "$1"; COMP_WORDS=({words}); COMP_CWORD={last}; _shtab_llm_sync; printf "%s\\n" "${{COMPREPLY[@]}}"',
+    "fish": 'source $argv[2]; complete -C "{words}" | string split -f1 \\t',
+    "zsh": "compadd() {{ print -l -- ${{(P)2}} }}; _files() {{ }}; eval \"$(sed '/^typeset -A opt_args/,$d' $1)\"; {function}",
+}
+
+
+@pytest.mark.parametrize("shell", list(ASKED))
+def test_shells_offer_configurations_and_models(
+    llm: Run, folder: Path, tmp_path: Path, environment: Callable[..., dict[str, str]], installed_completions: None, shell: str
+) -> None:
+    """Names, beside files, for a configuration; for a model what all of them list. No network is asked."""
+    if not shutil.which(shell):
+        pytest.skip(f"there is no {shell} here")
+    (tmp_path / "script").write_text(llm("completion", shell).out)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/llm-sync").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m llm_sync "$@"\n')
+    (tmp_path / "bin/llm-sync").chmod(0o755)
+    environ = environment(PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}", HOME=str(tmp_path / "home"))
+
+    def offered(words: str, function: str) -> set[str]:
+        command = ASKED[shell].format(words=f"llm-sync {words}", last=len(words.split()), function=function)
+        done = subprocess.run(
+            [shell, "-c", command, "-", str(tmp_path / "script")],
+            capture_output=True,
+            text=True,
+            timeout=50,
+            cwd=tmp_path,
+            env=environ,
+            check=False,
+        )
+        return set(done.stdout.split())
+
+    assert "bad" in offered("show b", "_llm_sync_configurations")
+    assert offered("generate -m openai/", "_llm_sync_models") >= {"openai/m", "openai/n"}
+
+
 @pytest.fixture
 def installed_completions() -> None:
     """They are made when the package is built."""
