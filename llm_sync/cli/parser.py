@@ -34,6 +34,8 @@ _DESCRIPTION = (
 )
 
 _EPILOG = (
+    "To begin: 'llm-sync init' makes a folder of example configurations, and 'llm-sync generate \"Say hello\"' asks; without a "
+    "key at hand, 'llm-sync simulate -- llm-sync generate \"Say hello\"'.\n\n"
     "The options above may stand after the command, too. Answers go to standard output, everything else to standard error. "
     "Run 'llm-sync COMMAND --help' for a command's own options and the exit statuses."
 )

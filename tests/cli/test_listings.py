@@ -402,7 +402,7 @@ def test_bash_completes(llm: Run, installed_completions: None) -> None:
         assert done.stdout.split() == [expected], done.stderr
 
 
-# How a shell is asked for what it would offer: bash and fish as they do it, zsh with its own functions replaced by those of a test.
+# How a shell is asked for what it would offer: bash and fish as they do it, zsh with its own functions replaced.
 ASKED = {
     "bash": 'source "$1"; COMP_WORDS=({words}); COMP_CWORD={last}; _shtab_llm_sync; printf "%s\\n" "${{COMPREPLY[@]}}"',
     "fish": 'source $argv[2]; complete -C "{words}" | string split -f1 \\t',

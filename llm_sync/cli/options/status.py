@@ -23,7 +23,7 @@ def add(parser: Parser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print one JSON object a look and line: the time, and all processes with their numbers",
+        help="print one JSON object a look and line: the time, all processes with their numbers, and who holds slots",
     )
     parser.add_argument(
         "--watch", action="store_true", help="look again every second, until Ctrl-C; on a terminal in the same place"
