@@ -38,7 +38,7 @@ class Curve(NamedTuple):
 
 CURVES = (
     Curve(
-        "queued", "requests that wait", (1_000, 10_000, 100_000),
+        "queued", "requests that wait", (1_000, 10_000, 100_000, 300_000),
         (("submit_us", "CPU µs to submit one"), ("cancel_us", "CPU µs to cancel one"), ("bytes", "bytes each")),
         ("submit_us", "cancel_us", "bytes"),
     ),

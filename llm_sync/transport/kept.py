@@ -26,7 +26,7 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from llm_sync.models import Reply
 from llm_sync.transport.pool import DeadlineConnection, DeadlinePool, FinalResponse
-from llm_sync.transport.sockets import Exchange
+from llm_sync.transport.sockets import DeadlineSocket, Exchange
 
 _ROOM = 16 * 1024  # bytes for the first read: a head, and most answers whole
 _JOINED = 64 * 1024  # a body up to here goes out with its head: copying it costs less than another write
@@ -141,7 +141,10 @@ def exchanged(
     The connection goes back into ``pool``, or is closed, with the end of the answer. Raises what sockets and http.client do.
     """
     try:
-        return _answer(pool, conn, _sent(conn.reuse(exchange), head, body, exchange), exchange, cap)
+        sock = conn.reuse(exchange)
+        if isinstance(sock, DeadlineSocket):
+            sock.at_once()
+        return _answer(pool, conn, _sent(sock, head, body, exchange), exchange, cap)
     except BaseException:
         conn.close()
         pool.give_back(None)  # it holds a place for a new one

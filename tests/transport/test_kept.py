@@ -75,6 +75,7 @@ ANSWERS = {
     "half a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{hal",
 }
 CAP = 5000
+_UPLOAD = 12 * 2**20  # bytes, more than the buffers on the way hold
 ENDLESS = ("until the end", "HTTP/1.0", "a negative length", "a signed length", "a length of other digits", "no headers",
            "an endless length", "folded", "a header without end", "another protocol", "nothing", "too little", "half a chunk",
            "a blank before the colon", "a switch of protocols", "two lengths", "a list of lengths")  # fmt: skip
@@ -338,6 +339,28 @@ def test_the_timeout_holds(serve, open_client, authority, tls, piece, phase):
     assert caught.value.phase == phase
     assert client.post(server.url, b"next", {}, timeout=5).content == b"next"
     assert (server.connections, len(server.requests)) == (2, 3)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_an_upload_nobody_reads_times_out(serve, open_client, authority, tls):
+    """A second request larger than the buffers on the way; and one that the server reads after a while goes out whole."""
+    read = threading.Event()
+
+    def script(peer):
+        peer.reply(peer.request().body)
+        read.wait(10)
+        while (received := peer.request()) is not None:
+            peer.reply(b"%d" % len(received.body))
+
+    server, client = serve(script, authority.context() if tls else None), open_client(ca_bundle=authority.path)
+    client.post(server.url, b"warm", {}, timeout=5)
+    with pytest.raises(RequestTimeoutError) as caught:
+        client.post(server.url, bytes(_UPLOAD), {}, timeout=0.3)
+    assert caught.value.phase == "headers"
+    client.post(server.url, b"warm", {}, timeout=5)
+    threading.Timer(0.1, read.set).start()
+    assert client.post(server.url, bytes(_UPLOAD), {}, timeout=20).content == b"%d" % _UPLOAD
+    assert server.connections == 2
 
 
 @pytest.mark.parametrize("piece", [b"", b"HTTP/1.1 200 OK\r\nX: ", PLAIN[:-5]], ids=["silence", "half a head", "half a body"])
