@@ -15,7 +15,7 @@ from llm_sync.config.schema import RESERVED
 from llm_sync.errors import InvalidRequestError
 from llm_sync.images import load_image
 from llm_sync.json_schema import check_schema
-from llm_sync.models import ModelRequest
+from llm_sync.models import Message, ModelRequest
 
 
 def question(args: argparse.Namespace) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def question(args: argparse.Namespace) -> dict[str, Any]:
 def _is_turn(turn: Any) -> bool:
     """Whether it is the rest of a conversation that is at fault."""
     try:
-        ModelRequest(messages=[turn, {"role": "user", "content": "?"}])
+        ModelRequest(messages=[turn, Message("user", "?")])
     except InvalidRequestError:
         return False
     return True
