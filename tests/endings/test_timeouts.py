@@ -10,7 +10,7 @@ from endings_apparatus import PATIENCE_S, answer
 from llm_sync import ProviderConnectionError, RequestTimeoutError
 
 TIMEOUT = 0.25
-GRACE = 1.0
+GRACE = 10.0  # a machine may be busy; what would be wrong lasts for ever
 
 
 def silent(peer, seen):
@@ -96,7 +96,7 @@ def test_two_hundred_and_closed_in_the_body(serve, open_client):
     with pytest.raises(ProviderConnectionError, match="middle of the answer"):
         client.generate("cut 1", max_retries=0, timeout=PATIENCE_S)
     assert client.generate("cut 2", timeout=PATIENCE_S).text == "echo cut 2"
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < PATIENCE_S
     assert [(seen.text, seen.connection) for seen in upstream.log] == [("cut 1", 0), ("cut 2", 1), ("cut 2", 2)]
 
 

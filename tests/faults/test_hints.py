@@ -24,7 +24,7 @@ READ = {
     "retry_info": (21, 21),  # 20s is rounded down: a second is added
     "availability": (20.25, 20.25),
     "message": (20.25, 20.25),
-    "by_size": None,  # no client reads it: the request waits as one without a hint
+    "by_size": (21, 21),
     "none": None,
 }
 
