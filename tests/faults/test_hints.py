@@ -8,7 +8,7 @@ from faults_table import DIALECTS  # type: ignore[import-not-found]
 from llm_sync import LLMClient, RateLimitError
 from llm_sync.config import ConfigLoader
 from llm_sync.simulator import Simulator
-from llm_sync.simulator.behaviour.hints import HINTS, USUAL
+from llm_sync.simulator.hints import HINTS, USUAL
 
 # What the client makes of 20.25 s: at least that, in the precision of the form (dates and epochs lose what the way took).
 READ = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import Parser, text, visible
+from llm_sync.cli.arguments import Parser, text
 
 _EXAMPLES = """\
 examples:
@@ -27,16 +27,10 @@ def add(parser: Parser) -> None:
         metavar="PROMPT",
         help="the prompt; several words are joined by blanks; without one, or for a lone -, standard input is read",
     )
-    options.configuration(parser)
-    parser.add_argument(
-        "-m",
-        "--model",
-        action="append",
-        default=[],
-        type=visible,
-        metavar="PROVIDER/MODEL",
-        help="the model to ask (the configuration's); give it several times to ask several at once, printed in the order given: "
-        "with headings on a terminal only, so use --json where a program reads",
+    options.asking(
+        parser,
+        "the model to ask (the configuration's); give it several times to ask several at once, printed in the order given: with "
+        "headings on a terminal only, so use --json where a program reads",
     )
     source = parser.add_argument_group("input and output")
     source.add_argument("--input", metavar="FILE", help="read the prompt from FILE, or from standard input for -")
@@ -52,7 +46,5 @@ def add(parser: Parser) -> None:
         "--append", action="store_true", help="add the answers to --output FILE instead, whole lines, beside other processes"
     )
     source.add_argument("--json", action="store_true", help="print one JSON object an answer (or failed request) and line")
-    options.request(parser)
-    options.attempts(parser)
-    options.sending(parser)
+    options.sent(parser)
     parser.epilog = f"{_EXAMPLES}\n{options.statuses(10)}"
