@@ -21,7 +21,8 @@ def run(args: Namespace) -> int:
     """Print the configuration, return the exit status."""
     if args.name is None:
         configurations.require_any(args)
-    config, origins = configurations.loader(args).explain_config(args.name)
+    with configurations.named(args, args.name):
+        config, origins = configurations.loader(args).explain_config(args.name)
     with opened(None) as output:
         shown = _Shown(config, origins)
         if args.json:

@@ -75,11 +75,13 @@ def _compiled(script: str) -> tuple[CodeType, str, str, Any]:
 
 
 def _as_python_has_signals() -> None:
-    """The command line's own ways with Ctrl-C and SIGTERM are not the script's."""
+    """The command line's own ways with Ctrl-C, SIGTERM and SIGHUP are not the script's."""
+    usual: dict[str, Any] = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
     try:
-        for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, usual)
+        for name, handler in usual.items():
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, handler)
     except ValueError:  # not in the main thread, in a test
         return
 

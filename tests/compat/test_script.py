@@ -242,11 +242,12 @@ except ImportError as error:
 
 
 def test_signals_are_the_scripts(run: Run) -> None:
-    """Ctrl-C is Python's own, and SIGTERM kills, however the command line has them."""
+    """Ctrl-C is Python's own, SIGTERM and SIGHUP kill, however the command line has them."""
     source = """
 import signal
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
 """
     done = run(source)
     assert done.returncode == 0, done.stderr
