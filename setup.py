@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import shtab
 from build_manpages import build_manpages, get_build_py_cmd, get_install_cmd
@@ -59,7 +60,76 @@ COMPLETIONS = {
     "zsh": "share/zsh/site-functions/_llm-sync",
     "fish": "share/fish/vendor_completions.d/llm-sync.fish",
 }
-COMPLETED = {"FILE": shtab.FILE, "DIR": shtab.DIRECTORY, "NAME|PATH": shtab.FILE, "FILE|URL": shtab.FILE}  # by metavar
+# What shells ask when a configuration or a model is to be completed: names of files, and what llm-sync lists, without a network.
+# A folder that --config-dir names is not looked into.
+AWK = r"""/^    / && !/^    warning: / {
+  at = index($0, ": "); name = substr($0, 5, at - 5); sub(/ [(].*[)]$/, "", name); models = substr($0, at + 2)
+  if (models != "any model") { count = split(models, each, ", "); for (i = 1; i <= count; i++) print name "/" each[i] }
+}"""
+BASH = rf"""
+_llm_sync_configurations() {{
+  local folder file
+  for folder in ${{LLM_SYNC_CONFIG_DIR:+"$LLM_SYNC_CONFIG_DIR"}} config/llms "${{XDG_CONFIG_HOME:-$HOME/.config}}/llm-sync" \
+    "$HOME/Library/Application Support/llm-sync"; do
+    for file in "$folder"/*.yaml "$folder"/*.yml; do
+      [[ -f $file ]] || continue
+      file=${{file##*/}}
+      file=${{file%.*}}
+      [[ $file != "$1"* ]] || echo "$file"
+    done
+  done
+  compgen -f -- "$1"
+}}
+_llm_sync_models() {{
+  llm-sync configs 2>/dev/null </dev/null | awk '{AWK}' | sort -u | grep -F -- "$1"
+}}
+"""
+ZSH = rf"""
+_llm_sync_configurations() {{
+  local folder
+  local -a names
+  for folder in $LLM_SYNC_CONFIG_DIR config/llms ${{XDG_CONFIG_HOME:-$HOME/.config}}/llm-sync \
+    "$HOME/Library/Application Support/llm-sync"; do
+    names+=($folder/*.(yaml|yml)(N:t:r))
+  done
+  compadd -a names
+  _files
+}}
+_llm_sync_models() {{
+  local -a models
+  models=(${{(f)"$(llm-sync configs 2>/dev/null </dev/null | awk '{AWK}')"}})
+  compadd -a models
+}}
+"""
+FISH = rf"""
+function _llm_sync_configurations
+  set -l folders $LLM_SYNC_CONFIG_DIR config/llms $HOME/.config/llm-sync "$HOME/Library/Application Support/llm-sync"
+  set -q XDG_CONFIG_HOME; and set -a folders $XDG_CONFIG_HOME/llm-sync
+  for folder in $folders
+    for file in $folder/*.yaml $folder/*.yml
+      string replace -r '^.*/' '' -- $file | string replace -r '[.]ya?ml$' ''
+    end
+  end
+  __fish_complete_path (commandline -ct)
+end
+function _llm_sync_models
+  llm-sync configs 2>/dev/null </dev/null | awk '{AWK}'
+end
+"""
+
+
+def asked(function: str) -> dict[str, Any]:
+    """What one of these functions offers, in shtab's words."""
+    functions = {"bash": BASH, "zsh": ZSH, "fish": FISH}
+    return {"bash": function, "zsh": function, "fish": f"({function})", "preamble": functions}
+
+
+COMPLETED = {  # by metavar
+    **dict.fromkeys(("FILE", "FILE|URL", "NAME|FILE", "INPUT", "SCRIPT"), shtab.FILE),
+    "DIR": shtab.DIRECTORY,
+    "NAME|PATH": asked("_llm_sync_configurations"),
+    "PROVIDER/MODEL": asked("_llm_sync_models"),
+}
 
 
 def completion(shell: str) -> str:

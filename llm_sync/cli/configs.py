@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from argparse import Namespace
 from typing import Any
 
@@ -35,7 +36,7 @@ def run(args: Namespace) -> int:
             if os.path.dirname(found.path) != folder:
                 folder = os.path.dirname(found.path)
                 output.write((f"{folder}:", BOLD))
-            _show(output, found, outcome, default=default)
+            _show(output, found, outcome, default=default, config_dir=args.config_dir)
     return exits.ANSWERED
 
 
@@ -69,14 +70,16 @@ def _record(found: Found, outcome: LLMConfig | ConfigurationError, *, default: b
     }
 
 
-def _show(output: Output, found: Found, outcome: LLMConfig | ConfigurationError, *, default: bool) -> None:
+def _show(
+    output: Output, found: Found, outcome: LLMConfig | ConfigurationError, *, default: bool, config_dir: str | None
+) -> None:
     file = os.path.basename(found.path)
     name = found.name if os.path.splitext(file)[0] == found.name else file
     mark = "  (used when none is named)" if default else "  (hidden by one of its name above)" if name == file else ""
     if isinstance(outcome, ConfigurationError):
         count = len(outcome.problems)
         told = f"{count} problems" if count != 1 else "a problem"
-        command = f"llm-sync validate {found.name}"
+        command = shlex.join(["llm-sync", *([] if config_dir is None else ["--config-dir", config_dir]), "validate", found.name])
         output.write(f"  {name}{mark}: ", (told, RED), f", see '{command}'")
         return
     output.write(f"  {name}{mark}")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.cli.streams import YELLOW, say
@@ -25,10 +28,26 @@ def load(args: Namespace, name: str | None, *, strict_streaming: bool = False) -
     """The configuration of a name or path, or the default one, as it is rehearsed where it is. Raises ConfigurationError."""
     if name is None:
         require_any(args)
-    found = simulated.rehearsal(loader(args).load_config(name, strict_streaming=strict_streaming))
+    with named(args, name):
+        config = loader(args).load_config(name, strict_streaming=strict_streaming)
+    found = simulated.rehearsal(config)
     if found.redirected:
         say(found.told, "WARNING", YELLOW)  # with --quiet too: nobody takes such answers for the real ones
     return found.config
+
+
+@contextmanager
+def named(args: Namespace, name: str | None) -> Iterator[None]:
+    """Where the command line names no configuration, an error says who does, or which ones could be named."""
+    try:
+        yield
+    except ConfigurationError as error:
+        if name is None and os.environ.get(places.CONFIG_VARIABLE):
+            error.args = (f"{error.message} (named by ${places.CONFIG_VARIABLE})",)
+        elif name is None and not error.problems:
+            there = ", ".join(found.name for found in places.available(args.config_dir))
+            error.guidance = f"Name one that is there ({there}), or set {places.CONFIG_VARIABLE} to it."
+        raise
 
 
 def offline(config: ProviderConfig) -> LLMProvider:
@@ -46,5 +65,16 @@ def require_any(args: Namespace) -> None:
 
     if init.offered(args.config_dir):
         return
-    looked = ", ".join(str(folder) for folder in places.search_path(args.config_dir))
+    looked = ", ".join(map(_looked_in, places.search_path(args.config_dir)))
     raise ConfigurationError(f"there is no configuration in {looked}", guidance=f"W{guide.steps(args.config_dir)[1:]}")
+
+
+def _looked_in(folder: Path) -> str:
+    """A folder, and why nothing in it could be seen, where that is not for its absence."""
+    try:
+        os.listdir(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return f"{folder} (which cannot be read: {error.strerror})"
+    return str(folder)

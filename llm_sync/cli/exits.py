@@ -18,6 +18,7 @@ EXIT_CODES = {
     8: "the answer is unusable: blocked, empty, malformed, a stream, or truncated under --strict",
     9: "some requests failed, some were answered",
     10: "answered, but the run is not fit by the gate asked for",
+    129: "hung up: the terminal was closed (SIGHUP)",
     130: "interrupted (Ctrl-C)",
     141: "the reader of standard output went away",
     143: "terminated (SIGTERM)",
@@ -25,14 +26,14 @@ EXIT_CODES = {
 """Exit status and what it means; help and the man page show this table."""
 
 ANSWERED, UNEXPECTED, USAGE, CONFIGURATION, REFUSED, MIXED, UNFIT = 0, 1, 2, 3, 7, 9, 10
-INTERRUPTED, CLOSED_PIPE, TERMINATED = 130, 141, 143
+HUNG_UP, INTERRUPTED, CLOSED_PIPE, TERMINATED = 129, 130, 141, 143
 
 
 def statuses() -> tuple[tuple[type[BaseException], int], ...]:
     """Error classes and their statuses; the first class an error is an instance of decides."""
     from llm_sync import errors
     from llm_sync.cli.arguments import UsageError
-    from llm_sync.cli.signals import Terminated
+    from llm_sync.cli.signals import HungUp, Terminated
 
     return (
         (UsageError, USAGE),
@@ -48,6 +49,7 @@ def statuses() -> tuple[tuple[type[BaseException], int], ...]:
         (errors.InvalidRequestError, 7),
         (errors.ProviderError, 6),
         (errors.ClientClosedError, UNEXPECTED),
+        (HungUp, HUNG_UP),
         (Terminated, TERMINATED),
         (KeyboardInterrupt, INTERRUPTED),
     )

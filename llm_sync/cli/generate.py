@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from llm_sync.cli import exits, progress, request, streams
 from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.client import connected, drain
-from llm_sync.cli.output import Output, opened
+from llm_sync.cli.output import Output, opened, standard
 from llm_sync.cli.reporting import report
 from llm_sync.cli.streams import BOLD, complain, tell
 from llm_sync.client import LLMClient
@@ -80,12 +80,14 @@ class _Run:
         self._done: SimpleQueue[Future[ModelResponse]] = SimpleQueue()
         self._stopped = False  # by --fail-fast
         self._headed = False  # whether a heading is printed
+        self._full: streams.Unwritable | None = None  # why --output takes nothing more
 
     def ask(self, requests: list[ModelRequest]) -> list[Outcome]:
         """Send all, print each answer as soon as those before it are printed.
 
         After Ctrl-C the answers that still come in time are printed too, on standard output where --output would replace a
-        file: they are paid for.
+        file, and with those that came before: they are paid for. So they are where --output turns out to take nothing more;
+        that is raised, as Unwritable, when all are printed.
         """
         try:
             for one in requests:  # one by one: whatever interrupts, those sent are known
@@ -99,15 +101,17 @@ class _Run:
                     self._client.close(cancel_pending=True)  # what is in flight is waited for, and not tried again
                 self._print_those_done()
         except KeyboardInterrupt:
-            self._output = self._output.rescued()
+            self._move(self._output.rescued())
             for future in reversed(self._futures):  # before a word is said of waiting: no worker takes one more meanwhile
                 future.cancel()
             drain(self._client)
             for index in range(len(self._outcomes), len(self._futures)):
-                outcome = self._outcome(index)
-                if isinstance(outcome, ModelResponse):
-                    self._show(index, outcome)
+                self._outcomes.append(self._outcome(index))
+                if isinstance(self._outcomes[-1], ModelResponse):
+                    self._print(index)
             raise
+        if self._full is not None:
+            raise self._full
         return self._outcomes
 
     def _ended(self, future: Future[ModelResponse]) -> None:
@@ -124,7 +128,26 @@ class _Run:
                 return
             self._outcomes.append(self._outcome(index))
             with streams.manner.beside():  # heading and answer at once
-                self._show(index, self._outcomes[-1])
+                self._print(index)
+
+    def _print(self, index: int) -> None:
+        """Print one in its place; on standard output, with those that are lost with it, when --output does not take it."""
+        try:
+            self._show(index, self._outcomes[index])
+        except streams.Unwritable as error:
+            if self._output.is_stdout:
+                raise
+            self._full = streams.Unwritable(error.name, error.error, "what it does not take is on standard output")
+            self._move(self._output.rescued(), index)
+            self._output = standard()
+            self._show(index, self._outcomes[index])
+
+    def _move(self, output: Output, until: int | None = None) -> None:
+        """Go on with another output, where it is another: with the answers that are lost with the former one."""
+        former, self._output = self._output, output
+        for index, outcome in enumerate(self._outcomes[:until]) if output is not former else ():
+            if isinstance(outcome, ModelResponse):
+                self._show(index, outcome)
 
     def _outcome(self, index: int) -> Outcome:
         """Wait for one answer; the answer, or the error that came instead."""

@@ -14,7 +14,7 @@ _SIMULATED = 'llm-sync simulate -- llm-sync generate "Say hello"'
 def run(args: Namespace) -> int:
     """Bare ``llm-sync``: three things to do next; no command was named, which is a usage error."""
     if not configured(args.config_dir):
-        streams.complain("no command is named, and there is no configuration yet")
+        streams.complain("no command is named, and there is no configuration yet; see 'llm-sync --help'")
     else:
         streams.complain("no command is named; see 'llm-sync --help'")
     streams.say(steps(args.config_dir), "INFO", streams.DIM)

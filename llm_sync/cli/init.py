@@ -14,7 +14,7 @@ from pathlib import Path
 from llm_sync.cli import exits, guide
 from llm_sync.cli.arguments import UsageError, columns, fitted
 from llm_sync.cli.output import opened, unmasked
-from llm_sync.cli.streams import manner, note
+from llm_sync.cli.streams import manner, note, shown
 from llm_sync.config import places
 from llm_sync.errors import ConfigurationError
 
@@ -63,12 +63,17 @@ def asked(question: str) -> bool:
     """Whether a person at the terminal says yes; False where there is none."""
     if manner.quiet or sys.stdin is None or sys.stderr is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    sys.stderr.write(f"{fitted(question, columns(2) - 8)} [y/N] ")
+    sys.stderr.write(f"{fitted(shown(question), columns(2) - 8)} [y/N] ")
     sys.stderr.flush()
+    answer = ""
     try:
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        answer = sys.stdin.readline()
     except UnicodeError:  # whatever it is, it is no yes
         return False
+    finally:
+        if not answer.endswith("\n"):  # Ctrl-D or Ctrl-C: what follows begins a line of its own
+            sys.stderr.write("\n")
+    return answer.strip().lower() in ("y", "yes")
 
 
 def create(folder: Path) -> list[str]:

@@ -39,6 +39,11 @@ class Output:
         except OSError as error:
             raise streams.Unwritable(self._name, error) from None
 
+    @property
+    def width(self) -> int | None:
+        """The columns of the terminal that this is; None where it is none."""
+        return columns(1) if self.terminal else None
+
     def write_line(self, text: str) -> None:
         """Write a line of a listing; on a terminal, one that is too long is broken between words. Raises Unwritable."""
         self.write(fitted(text, columns(1), hanging="  ") if self.terminal else text)
@@ -49,8 +54,25 @@ class Output:
         return streams.painted(text, color, self._stream) if color and self._name == streams.STDOUT else text
 
     def _put(self, content: bytes) -> None:
-        self._stream.write(content)
-        self._stream.flush()
+        rest = memoryview(content)
+        while True:
+            try:
+                while rest:  # an unbuffered stream may take a part, or say None for nothing
+                    taken = self._stream.write(rest)
+                    rest = rest[taken or 0 :]
+                    if rest:
+                        self._wait()
+                self._stream.flush()
+                return
+            except BlockingIOError as error:  # noqa: PERF203  (rare)
+                rest = rest[error.characters_written :]  # of a flush none: it goes on where it was
+                self._wait()
+
+    def _wait(self) -> None:
+        """Until the stream takes more: programs that start others may leave them a pipe that does not block."""
+        import select
+
+        select.select([], [self._stream], [])
 
     def discard(self) -> None:
         """Leave an ``--output`` file as it was: there is nothing to put into it."""
@@ -58,6 +80,11 @@ class Output:
     def rescued(self) -> Output:
         """Where what still comes after an interrupt goes: here, but for a file that is to be replaced as a whole."""
         return self
+
+    @property
+    def is_stdout(self) -> bool:
+        """Whether it is standard output, so that there is no other place for what it does not take."""
+        return self._name == streams.STDOUT
 
 
 class _Replacement(Output):
@@ -67,6 +94,7 @@ class _Replacement(Output):
         super().__init__(stream, name)
         self._path = path
         self.kept = True
+        self.put_aside = False  # whether it stays, as it cannot be put where it belongs
 
     def discard(self) -> None:
         self.kept = False
@@ -75,16 +103,16 @@ class _Replacement(Output):
 
     def rescued(self) -> Output:
         self.discard()
-        streams.check_stdout()
-        return Output(sys.stdout.buffer, streams.STDOUT)
+        return standard()
 
     def put(self, target: str) -> None:
-        """Make it ``target``, safe against a crash in between. Raises Unwritable."""
+        """Make it ``target``, safe against a crash in between. Raises Unwritable, and leaves the answers where it says."""
         try:
             os.fsync(self._stream.fileno())
             os.replace(self._path, target)
         except OSError as error:
-            raise streams.Unwritable(self._name, error) from None
+            self.put_aside = True
+            raise streams.Unwritable(self._name, error, f"the answers are in {self._path!r}") from None
 
 
 class _Addition(Output):
@@ -110,8 +138,7 @@ def opened(path: str | None, *, append: bool = False) -> Iterator[Output]:
     if path is None or path == "-":
         if append:
             raise UsageError("--append needs a file to append to: give --output FILE")
-        streams.check_stdout()
-        yield Output(sys.stdout.buffer, streams.STDOUT)
+        yield standard()
         return
     name = f"--output {path!r}"
     if not path:
@@ -126,15 +153,22 @@ def opened(path: str | None, *, append: bool = False) -> Iterator[Output]:
         return
     target = os.path.realpath(path)
     beside = _temporary_beside(target, name)
-    with open(beside, "wb") as stream:
+    with open(beside, "wb", buffering=0) as stream:  # unbuffered: what does not fit must not be tried again at the end
         output = _Replacement(stream, name, beside)
         try:
             yield output
             if output.kept:
                 output.put(target)
         except BaseException:
-            output.discard()
+            if not output.put_aside:
+                output.discard()
             raise
+
+
+def standard() -> Output:
+    """Standard output. Raises Unwritable where it is closed."""
+    streams.check_stdout()
+    return Output(sys.stdout.buffer, streams.STDOUT)
 
 
 def _special(path: str, name: str) -> BinaryIO:
@@ -161,6 +195,12 @@ def _temporary_beside(target: str, name: str) -> str:
         raise UsageError(f"{name} is a folder: name a file")
     if os.path.islink(target):
         raise UsageError(f"{name} is a link to itself: name a file")
+    try:
+        os.stat(target)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # a name that is too long: it would be found out when the answers are paid for
+        raise UsageError(f"{name} cannot be written: {error.strerror}") from None
     if os.path.exists(target) and not os.access(target, os.W_OK):
         raise UsageError(f"{name} cannot be written: permission denied")
     folder = os.path.dirname(target)

@@ -10,6 +10,7 @@ from llm_sync.cli.arguments import Parser
 
 TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
 COMMANDS = {
@@ -33,9 +34,22 @@ _DESCRIPTION = (
 )
 
 _EPILOG = (
+    "To begin: 'llm-sync init' makes a folder of example configurations, and 'llm-sync generate \"Say hello\"' asks; without a "
+    "key at hand, 'llm-sync simulate -- llm-sync generate \"Say hello\"'.\n\n"
     "The options above may stand after the command, too. Answers go to standard output, everything else to standard error. "
     "Run 'llm-sync COMMAND --help' for a command's own options and the exit statuses."
 )
+
+
+class _Line(Parser):
+    """The whole line's parser, which finds words of its own for a command that there is not."""
+
+    words: Sequence[str] = ()
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.dest == "command" and value not in COMMANDS:
+            self.error(_no_command(self, value))
+        super()._check_value(action, value)
 
 
 class _Command(Parser):
@@ -59,6 +73,7 @@ class _Command(Parser):
 def parse(argv: list[str]) -> argparse.Namespace:
     """The command line's options; ``command`` is None beside ``version``, and where none is given. Raises UsageError."""
     parser = build_parser(complete=False)
+    parser.words = argv
     args, unknown = parser.parse_known_args(argv)
     if args.list_llm_configs:
         if args.command is not None:
@@ -72,25 +87,59 @@ def parse(argv: list[str]) -> argparse.Namespace:
     if args.version:
         return args
     if args.command is None and unknown:
-        parser.error(f"unknown option {unknown[0]}")
+        parser.error(_unknown_option(parser, unknown[0]))
     if unknown:
-        args.parser.error(_unknown(args.parser, unknown[0]))
+        args.parser.error(_unknown(args.parser, args.command, unknown[0]))
     return args
 
 
-def _unknown(parser: Parser, word: str) -> str:
+def _no_command(parser: _Line, word: str) -> str:
+    before = list(parser.words[: parser.words.index(word)]) if word in parser.words else []
+    option = next((each for each in before if each[:1] == "-" and not _is_known(parser, each)), None)
+    if option is not None:  # its value stands where a command would
+        return f"unknown option {option} before a command: a command's own options follow it, as in: llm-sync COMMAND {option}"
+    near = _nearest(word, COMMANDS)
+    if near:
+        return f"unknown command {word!r}, did you mean {near}?"
+    prompt = "; a prompt follows generate" if " " in word else ""
+    return f"unknown command {word!r}{prompt}; there are {', '.join(COMMANDS)}"
+
+
+def _unknown(parser: Parser, command: str, word: str) -> str:
+    name = word.partition("=")[0]
     if not word.startswith("-"):
-        return f"{word!r} stands apart from the arguments before it: put options before or after all of them"
+        if any(action.nargs == "*" for action in parser.all_actions() if not action.option_strings):
+            return f"{word!r} stands apart from the arguments before it: put options before or after all of them"
+        return f"unexpected argument {word!r}"
+    if _is_known(parser, name):
+        return f"{name} stands after the command, as in: llm-sync {command} {name}"
+    if name in ("--version", "--list-llm-configs"):
+        return f"{name} stands beside no command"
+    told = _unknown_option(parser, name)
+    return told if told.endswith("?") or command != "generate" else f"{told}; a prompt that begins with a dash follows --"
+
+
+def _unknown_option(parser: Parser, word: str) -> str:
+    name = word.partition("=")[0]
+    near = _nearest(name, parser._option_string_actions)  # noqa: SLF001  (ArgumentParser's, a base class)
+    return f"unknown option {name}" + (f", did you mean {near}?" if near else "")
+
+
+def _is_known(parser: Parser, word: str) -> bool:
+    name = word.partition("=")[0]
+    known = parser._option_string_actions  # noqa: SLF001  (ArgumentParser's, a base class)
+    return name in known or (name[1:2] != "-" and all(f"-{letter}" in known for letter in name[1:]))
+
+
+def _nearest(word: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches
 
-    name = word.partition("=")[0]
-    near = get_close_matches(name, parser._option_string_actions, n=1)  # noqa: SLF001  (ArgumentParser's, a base class)
-    return f"unknown option {name}" + (f", did you mean {near[0]}?" if near else "; a prompt that begins with a dash follows --")
+    return next(iter(get_close_matches(word, list(known), n=1)), None)
 
 
-def build_parser(*, complete: bool = True, repeat: bool = True) -> Parser:
+def build_parser(*, complete: bool = True, repeat: bool = True) -> _Line:
     """The whole command line, as argparse sees it; not ``complete``, it learns a command's options when that is parsed."""
-    parser = Parser(prog="llm-sync", description=_DESCRIPTION, epilog=_EPILOG)
+    parser = _Line(prog="llm-sync", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument(
         "--version", action="store_true", help="print the version and exit; with -v, the versions of the parts too"
     )
@@ -109,6 +158,6 @@ def build_parser(*, complete: bool = True, repeat: bool = True) -> Parser:
     return parser
 
 
-def build_manual() -> Parser:
+def build_manual() -> _Line:
     """The same for the man page, which shows once what may stand before and after every command."""
     return build_parser(repeat=False)

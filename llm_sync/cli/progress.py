@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DELAY_S = 0.5  # what takes less is not worth a look
 _EVERY_S = 0.2
 _PATIENCE_S = 1.0
+_ECHO = 4  # columns left free at the end: a terminal that has no room for the ^C it echoes begins a line, which nobody takes away
 
 Row = tuple[str, str]
 """What it is about, and what there is to say of it."""
@@ -151,7 +152,7 @@ def _table(rows: Sequence[Row], width: int, height: int) -> Any:
     about_width = min(longest, width // 2)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, overflow="ellipsis", width=about_width)
-    table.add_column(no_wrap=True, overflow="ellipsis", width=max(1, width - about_width - 2))
+    table.add_column(no_wrap=True, overflow="ellipsis", width=max(1, width - about_width - 2 - _ECHO))
     for about, said in rows[:most] if more <= 0 else rows[: most - 1]:
         table.add_row(Text(_line(about), style="bold"), Text(_line(said)))
     if more > 0:

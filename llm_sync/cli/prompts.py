@@ -14,12 +14,12 @@ def read_prompt(args: argparse.Namespace) -> str:
     """The prompt of a generate command. Raises UsageError where there is none, or two, or it is no text."""
     if args.prompt and args.input is not None:
         raise UsageError("the prompt is given twice, as an argument and by --input: keep one")
-    if args.prompt:
+    if args.prompt and args.prompt != ["-"]:
         prompt = " ".join(args.prompt)
         if not prompt.strip():
             raise UsageError("the prompt is empty: give it at least one visible character")
         return prompt
-    if args.input is None and (sys.stdin is None or sys.stdin.isatty()):
+    if args.input is None and not args.prompt and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("no prompt: give it as an argument, with --input FILE, or on standard input")
     name = "standard input" if args.input in (None, "-") else f"--input {args.input!r}"
     text = read_text("--input", "-" if args.input is None else args.input)
@@ -53,8 +53,14 @@ def read_json(option: str, path: str) -> Any:
     """What a file, or standard input for ``-``, holds as JSON. Raises UsageError, naming the ``option`` and the place."""
     name = "standard input" if path == "-" else f"{option} {path!r}"
     try:
-        return json.loads(read_text(option, path))
+        return json.loads(read_text(option, path), parse_constant=_refuse)
     except json.JSONDecodeError as error:
         raise UsageError(f"{name} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except ValueError as error:
+        raise UsageError(f"{name} is not JSON: {error}") from None
     except RecursionError:
         raise UsageError(f"{name} is nested too deeply") from None
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"it has no number {constant}")

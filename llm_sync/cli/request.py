@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from typing import Any
 
 from llm_sync.cli.arguments import UsageError
@@ -14,7 +15,7 @@ from llm_sync.config.schema import RESERVED
 from llm_sync.errors import InvalidRequestError
 from llm_sync.images import load_image
 from llm_sync.json_schema import check_schema
-from llm_sync.models import ModelRequest
+from llm_sync.models import Message, ModelRequest
 
 
 def question(args: argparse.Namespace) -> dict[str, Any]:
@@ -29,9 +30,20 @@ def question(args: argparse.Namespace) -> dict[str, Any]:
     if not isinstance(messages, list):
         raise UsageError(f"--messages {args.messages!r} is no list: write [{{role: user, content: …}}] as JSON")
     try:
-        return {"messages": ModelRequest(messages=messages).messages}
+        turns = ModelRequest(messages=messages).messages or ()
+        return {"messages": [replace(turn, images=[load_image(image) for image in turn.images]) for turn in turns]}
     except InvalidRequestError as error:
-        raise UsageError(f"--messages {args.messages!r}: {error}") from None
+        which = next((f", message {number}" for number, turn in enumerate(messages, 1) if not _is_turn(turn)), "")
+        raise UsageError(f"--messages {args.messages!r}{which}: {error}") from None
+
+
+def _is_turn(turn: Any) -> bool:
+    """Whether it is the rest of a conversation that is at fault."""
+    try:
+        ModelRequest(messages=[turn, Message("user", "?")])
+    except InvalidRequestError:
+        return False
+    return True
 
 
 def fields(args: argparse.Namespace) -> dict[str, Any]:
@@ -94,8 +106,15 @@ def _settings(given: list[tuple[tuple[str, ...], str]]) -> dict[str, Any]:
 
 def _value(name: str, text: str) -> Any:
     """A list, mapping or quoted text in JSON or YAML; a number, true, false or null; else the text as it stands."""
-    if not text.lstrip().startswith(("{", "[", '"')):
-        return plain_value(text)
+    value = _read(name, text) if text.lstrip().startswith(("{", "[", '"')) else plain_value(text)
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        raise UsageError(f"--set {name}={text[:40]}: JSON has no such number") from None
+    return value
+
+
+def _read(name: str, text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError):  # not JSON: in YAML keys need no quotes; or a key is there twice, which YAML tells

@@ -9,7 +9,7 @@ from argparse import Namespace
 from llm_sync.cli import exits, streams
 from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.parser import parse
-from llm_sync.cli.signals import Interruptible, Terminated
+from llm_sync.cli.signals import HungUp, Interruptible, Terminated
 
 
 def run(argv: list[str]) -> int:
@@ -25,13 +25,14 @@ def run(argv: list[str]) -> int:
         except SystemExit as stop:  # argparse's way to end after --help
             return streams.finished(stop.code if isinstance(stop.code, int) else exits.UNEXPECTED)
         except KeyboardInterrupt as stop:
-            streams.complain("terminated" if isinstance(stop, Terminated) else "interrupted")
+            hung_up = isinstance(stop, HungUp)
+            streams.complain("hung up" if hung_up else "terminated" if isinstance(stop, Terminated) else "interrupted")
             return exits.status_of(stop)
         except UsageError as error:
             streams.complain(str(error))
             return exits.status_of(error)
         except streams.Unwritable as unwritable:
-            return streams.lost(unwritable.error, unwritable.name)
+            return streams.lost(unwritable.error, unwritable.name, unwritable.instead)
         except OSError as error:
             where = f": {error.filename!r}" if error.filename else ""
             streams.complain(f"{error.strerror or error}{where}")
@@ -43,6 +44,13 @@ def _parsed(argv: list[str]) -> Namespace:
         return parse(argv)
     except OSError as error:  # --help, with nowhere to go
         raise streams.Unwritable(streams.STDOUT, error) from None
+    except UsageError as error:
+        given = argv[: argv.index("--")] if "--" in argv else argv
+        streams.manner.as_json = "--log-json" in given  # whoever reads JSON reads this, too
+        if "--json" not in given:
+            raise
+        _report(error)
+        raise SystemExit(exits.status_of(error)) from None
 
 
 def _set_manner(args: Namespace) -> None:
@@ -82,5 +90,13 @@ def _run(args: Namespace) -> int:
     except UsageError as error:
         if not as_records:
             raise
-        report(LLMConnectorError(str(error)), as_record=True, kind="UsageError")
+        _report(error)
         return exits.status_of(error)
+
+
+def _report(error: UsageError) -> None:
+    """As a record, for --json."""
+    from llm_sync.cli.reporting import report
+    from llm_sync.errors import LLMConnectorError
+
+    report(LLMConnectorError(str(error)), as_record=True, kind="UsageError")

@@ -23,7 +23,8 @@ def run(args: Namespace) -> int:
     """Print the configuration, return the exit status."""
     if args.name is None:
         configurations.require_any(args)
-    config, origins = configurations.loader(args).explain_config(args.name)
+    with configurations.named(args, args.name):
+        config, origins = configurations.loader(args).explain_config(args.name)
     found = simulated.rehearsal(config)
     told = [*([found.told] if found.redirected else []), *map(str, found.refused.values())]
     config = dataclasses.replace(config, warnings=(*config.warnings, *told))

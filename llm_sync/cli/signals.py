@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first one ends the command in order, the second one ends the process at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first one ends the command in order, the second one ends the process at once."""
 
 from __future__ import annotations
 
@@ -10,18 +10,26 @@ from llm_sync.cli import streams
 TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
-    from typing import Any, NoReturn
+    from typing import Any
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM; whatever treats Ctrl-C treats it alike."""
 
 
-class Interruptible:
-    """While it is open as a context, in the main thread, SIGINT raises KeyboardInterrupt and SIGTERM raises Terminated there.
+class HungUp(Terminated):
+    """SIGHUP: the terminal was closed, or its connection lost."""
 
-    Whichever comes second ends the process without waiting for anything. A signal that the caller has ignored (``nohup``,
-    or ``&`` in a script) stays ignored.
+
+_RAISED = {"SIGINT": KeyboardInterrupt, "SIGTERM": Terminated, "SIGHUP": HungUp}  # by name: Windows has no SIGHUP
+
+
+class Interruptible:
+    """While it is open as a context, SIGINT raises KeyboardInterrupt in the main thread, SIGTERM Terminated, SIGHUP HungUp.
+
+    Whichever comes second ends the process without waiting for anything, but for another SIGHUP: where a terminal goes away,
+    the shell sends one and the system another. A signal that the caller has ignored (``nohup``, or ``&`` in a script) stays
+    ignored.
     """
 
     def __init__(self) -> None:
@@ -29,7 +37,10 @@ class Interruptible:
         self._heard = False
 
     def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for name in _RAISED:
+            number = getattr(signal, name, None)
+            if number is None:
+                continue
             before = signal.getsignal(number)
             if before is signal.SIG_IGN:
                 continue
@@ -43,9 +54,11 @@ class Interruptible:
         for number, handler in self._before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
-    def _hear(self, number: int, _frame: FrameType | None) -> NoReturn:
-        if self._heard:
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if not self._heard:
+            self._heard = True
+            raise _RAISED[name]
+        if name != "SIGHUP":
             streams.leave()
             os._exit(128 + number)
-        self._heard = True
-        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt

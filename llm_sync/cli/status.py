@@ -16,6 +16,7 @@ from typing import Any
 
 from llm_sync.cli import exits
 from llm_sync.cli.output import Output, opened
+from llm_sync.machine.holders import Holder, is_stopped, slots
 from llm_sync.machine.running import Running, RunningProvider, running
 
 EVERY_S = 1.0  # between two looks; who runs tells no more often
@@ -36,13 +37,15 @@ def run(args: argparse.Namespace) -> int:
         clears = args.watch and not args.json and output.terminal and os.environ.get("TERM", "dumb") != "dumb"
         try:
             while True:
-                _show(output, running(), as_json=args.json, dated=args.watch, clears=clears)
+                _show(output, running(), slots(), as_json=args.json, dated=args.watch, clears=clears)
                 if not args.watch:
                     return exits.ANSWERED
                 _pause(EVERY_S)
         except KeyboardInterrupt as stop:
             if not args.watch:
                 raise
+            if output.terminal:
+                output.write("")  # behind the terminal's own ^C
             return exits.status_of(stop)  # the usual end
 
 
@@ -54,13 +57,20 @@ def _pause(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def _show(output: Output, found: Sequence[Running], *, as_json: bool, dated: bool, clears: bool) -> None:
+def _show(output: Output, found: Sequence[Running], held: Sequence[Holder], *, as_json: bool, dated: bool, clears: bool) -> None:
     now = _now()
     if as_json:
-        output.write(json.dumps({"at": _iso(now), "processes": [_record(each, now) for each in found]}, ensure_ascii=False))
+        told = {"at": _iso(now), "processes": [_record(each, now) for each in found], "slots": [_slot(each) for each in held]}
+        output.write(json.dumps(told, ensure_ascii=False))
         return
     width, height = shutil.get_terminal_size() if output.terminal else (0, 0)
-    lines = [line for each in found for line in _lines(each, now, width)] or _wrapped(_NOBODY, width, "")
+    lines = [line for each in found for line in _lines(each, held, now, width)]
+    for holder in held:  # a program without publish_status=True
+        if all(each.pid != holder.pid for each in found):
+            lines += _wrapped(
+                f"{holder.pid}  {_holds(holder, now, f' of {_name(holder.provider)}')}{_stopped(holder.pid)}", width
+            )
+    lines = lines or _wrapped(_NOBODY, width, "")
     if dated:
         lines = [f"{now.astimezone():%Y-%m-%d %H:%M:%S}", *lines, *([] if clears else ["", ""])]
     if clears:
@@ -71,17 +81,29 @@ def _show(output: Output, found: Sequence[Running], *, as_json: bool, dated: boo
     output.write("\n".join(lines))
 
 
-def _lines(each: Running, now: datetime, width: int) -> list[str]:
+def _lines(each: Running, held: Sequence[Holder], now: datetime, width: int) -> list[str]:
     """A process in words, no line longer than ``width`` (0: as long as they are)."""
-    lines = _wrapped(f"{each.pid}  {each.command}, for {_duration(now, each.started)}", width)
-    names = [name if name.isprintable() else repr(name) for name in each.providers]
-    longest = max(map(len, names), default=0)
-    for name, provider in zip(names, each.providers.values(), strict=True):
-        lines += _wrapped(f"  {name:{longest}}  {_told(provider, now)}", width)
+    lines = _wrapped(f"{each.pid}  {each.command}, for {_duration(now, each.started)}{_stopped(each.pid)}", width)
+    longest = max((len(_name(name)) for name in each.providers), default=0)
+    for name, provider in each.providers.items():
+        own = [holder for holder in held if (holder.pid, holder.provider) == (each.pid, name)]
+        lines += _wrapped(f"  {_name(name):{longest}}  {_told(provider, own, now)}", width)
     return lines
 
 
-def _told(provider: RunningProvider, now: datetime) -> str:
+def _name(provider: str) -> str:
+    return provider if provider.isprintable() else repr(provider)
+
+
+def _stopped(pid: int) -> str:
+    return f", stopped: fg or kill -CONT {pid} continues it" if is_stopped(pid) else ""
+
+
+def _holds(holder: Holder, now: datetime, of: str = "") -> str:
+    return f"holds a slot{of} for {_duration(now, holder.since)}"
+
+
+def _told(provider: RunningProvider, held: Sequence[Holder], now: datetime) -> str:
     """What there is of each kind."""
     failed = sum(provider.failed.values())
     kinds = ", ".join(f"{kind} {count}" for kind, count in provider.failed.items())
@@ -94,6 +116,7 @@ def _told(provider: RunningProvider, now: datetime) -> str:
         "a minute": provider.requests_per_minute,
     }
     parts = [f"{count} {what}" for what, count in counts.items() if count]
+    parts += [_holds(holder, now) for holder in held]
     until = _coming(provider.cooling_down_until, now)
     if until is not None:
         parts.append(f"cooling down until {until.astimezone():%H:%M:%S}, for {_duration(until, now)}")
@@ -134,8 +157,13 @@ def _record(each: Running, now: datetime) -> dict[str, Any]:
         "command": each.command,
         "started": _iso(each.started),
         "updated": _iso(each.updated),
+        "stopped": is_stopped(each.pid),
         "providers": {name: _provider_record(provider, now) for name, provider in each.providers.items()},
     }
+
+
+def _slot(holder: Holder) -> dict[str, Any]:
+    return {"pid": holder.pid, "provider": holder.provider, "since": _iso(holder.since), "stopped": holder.stopped}
 
 
 def _provider_record(provider: RunningProvider, now: datetime) -> dict[str, Any]:

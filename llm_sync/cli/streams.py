@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 STDOUT = "standard output"
 
-# C0 but tab and newline, DEL, C1: shown as pictures (U+2400…) or escapes, never obeyed by the terminal.
+# C0 but tab and newline, DEL, C1, and what turns the direction of text round: shown as pictures (U+2400…) or escapes, never
+# obeyed by the terminal.
 _HARMLESS: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if code not in (9, 10)}
 _HARMLESS[127] = 0x2421
 _HARMLESS.update({code: f"\\x{code:02x}" for code in range(0x80, 0xA0)})
+_HARMLESS.update({code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))})
 
 RED, YELLOW, BOLD, DIM = "31", "33", "1", "2"
 
@@ -49,12 +51,13 @@ manner = Manner()
 
 
 class Unwritable(Exception):
-    """Something cannot be written; ``name`` says what, ``error`` why."""
+    """Something cannot be written; ``name`` says what, ``error`` why, ``instead`` where it is now, if anywhere."""
 
-    def __init__(self, name: str, error: OSError) -> None:
-        super().__init__(name, error)
+    def __init__(self, name: str, error: OSError, instead: str = "") -> None:
+        super().__init__(name, error, instead)
         self.name = name
         self.error = error
+        self.instead = instead
 
 
 def shown(text: str) -> str:
@@ -151,13 +154,13 @@ def finished(status: int) -> int:
     return status
 
 
-def lost(error: OSError, name: str = STDOUT) -> int:
-    """Say that ``name`` cannot be written, unless its reader just went away; the exit status."""
+def lost(error: OSError, name: str = STDOUT, instead: str = "") -> int:
+    """Say that ``name`` cannot be written, and where to look ``instead``, unless its reader just went away; the exit status."""
     if name == STDOUT:
         _silence(sys.stdout, 1)
     if isinstance(error, BrokenPipeError):
         return exits.CLOSED_PIPE
-    complain(f"{name} cannot be written: {error.strerror or error}")
+    complain(f"{name} cannot be written: {error.strerror or error}" + (f"; {instead}" if instead else ""))
     return exits.UNEXPECTED
 
 

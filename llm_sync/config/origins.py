@@ -92,10 +92,7 @@ class _Finder:
         for key in ("headers", "query"):
             for field in entry.get(key, {}):
                 here = (*path, key, field)
-                template = self._prepared.templates.get(here)
-                secret = is_credential(field)
-                shown = _without_text(template) if secret and template else MASK if secret else entry[key][field]
-                yield self._value(here, f"{key}.{field}", shown)
+                yield self._value(here, f"{key}.{field}", self._veiled(here, field, entry[key][field]))
         for key in _SETTINGS:
             yield self._first([path], key, getattr(self._config.providers[name], key))
         yield from self._inherited([path, (*path, "default_params"), ("defaults",)])
@@ -112,8 +109,24 @@ class _Finder:
     def _specific(self, levels: list[Path]) -> Iterator[Value]:
         names = [name for level in levels for name in self._at((*level, "provider_specific"))]
         for name in dict.fromkeys(names):
-            found = self._first([(*level, "provider_specific") for level in levels], name, None)
-            yield found._replace(name=f"provider_specific.{name}", value=veiled(name, found.value))
+            path = next(
+                (*level, "provider_specific", name) for level in levels if name in self._at((*level, "provider_specific"))
+            )
+            yield self._value(path, f"provider_specific.{name}", self._veiled(path, name, self._at(path)))
+
+    def _veiled(self, path: Path, name: str, value: Any) -> Any:
+        """What a header, query or parameter of the provider's own holds, without what its name tells to be secret.
+
+        What comes from a variable stays a reference, whatever the name: keys come so, and gateways call theirs as they like.
+        """
+        if isinstance(value, dict):
+            return {key: self._veiled((*path, key), key, item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._veiled((*path, index), name, item) for index, item in enumerate(value)]
+        template = self._prepared.templates.get(path)
+        if template is not None:
+            return _without_text(template) if is_credential(name) else template
+        return MASK if isinstance(value, str) and is_credential(name) else value
 
     def _models(self, provider: str) -> Iterator[tuple[str, tuple[Value, ...]]]:
         for index, entry in enumerate(self._at(("providers", provider)).get("models", [])):
@@ -177,12 +190,3 @@ def _masked(name: str, value: Any) -> Any:
         return value
     scheme, mark, rest = value.partition("://")
     return f"{scheme}{mark}{MASK}@{rest.rpartition('@')[2]}"
-
-
-def veiled(name: str, value: Any) -> Any:
-    """A parameter of the provider's own without what its name tells to be secret."""
-    if isinstance(value, dict):
-        return {key: veiled(key, item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [veiled(name, item) for item in value]
-    return MASK if isinstance(value, str) and is_credential(name) else value

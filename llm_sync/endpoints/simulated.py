@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from llm_sync.config.models import LLMConfig, ProviderConfig, RequestDefaults, Unset, is_credential
+from llm_sync.config.models import GOOGLE_CLOUD, LLMConfig, ProviderConfig, RequestDefaults, Unset, is_credential
 from llm_sync.config.secrets import Secret
 from llm_sync.errors import ConfigurationError, LLMConnectorError
 from llm_sync.events import logger
@@ -35,7 +35,15 @@ DOORS = {
     "gemini": "/gemini/v1beta",
     "openrouter": "/openrouter/api/v1",
 }
+# Likewise what else speaks one of the types: Google Cloud, Azure, and hosts whose OpenAI-compatible doors are played.
+VERTEX, AZURE, AZURE_CLASSIC = "/v1/projects/simulated/locations/global", "/azure/openai/v1", "/azure/openai/deployments/{model}"
+COMPATIBLE = {
+    "generativelanguage.googleapis.com": "/gemini/v1beta/openai",
+    "api.anthropic.com": "/anthropic/v1",
+    "openrouter.ai": DOORS["openrouter"],
+}
 _ANY_KEY = "sk-simulated"  # for a simulator that was started by hand, and takes every key
+_VERSION = "api-version"  # without one in the query, Azure's classic door has no such path
 _PLAIN_HEADERS = ("anthropic-beta", "anthropic-version")  # they change what is answered, and are no credential under any name
 # What belongs to the real address. None of it goes to the simulator, as there may be keys in all of it.
 _REPLACED = ("base_url", "headers", "query", "auth", "project", "location", "proxy", "ca_bundle")
@@ -119,7 +127,7 @@ class _Stage(NamedTuple):
 
     def _moved(self, provider: ProviderConfig) -> ProviderConfig:
         """At the simulator's door for its type, or nowhere where there is none (see ``require_door``)."""
-        door = DOORS.get(provider.type)
+        door = _door(provider)
         gone = [field_path(("providers", provider.name, name)) for name in _REPLACED]
         return dataclasses.replace(
             provider,
@@ -129,8 +137,9 @@ class _Stage(NamedTuple):
             defaults=_without_keys(provider.defaults),
             models=tuple(dataclasses.replace(entry, defaults=_without_keys(entry.defaults)) for entry in provider.models),
             headers={name: value for name, value in provider.headers.items() if _is_plain(provider, name)},
-            query={},
-            auth=None,
+            query={_VERSION: "simulated"} if _VERSION in provider.query or f"{_VERSION}=" in (provider.base_url or "") else {},
+            # with a key its token is not fetched: the key is sent in its place
+            auth=GOOGLE_CLOUD if door == VERTEX else None,
             project=None,
             location=None,
             proxy="",  # none, whatever the environment says
@@ -190,17 +199,35 @@ def _is_here(provider: ProviderConfig) -> bool:
     return proxy is None or is_this_machine(proxy.host)  # a proxy elsewhere has another idea of localhost
 
 
+def _door(provider: ProviderConfig) -> str | None:
+    """What follows the simulator's address in place of a provider's own; None where nobody plays its type."""
+    usual = DOORS.get(provider.type)
+    if usual is not None and provider.auth == GOOGLE_CLOUD:
+        return VERTEX if provider.type in ("anthropic", "gemini") else usual
+    if usual != DOORS["openai"]:
+        return usual
+    url = provider.base_url or ""
+    host, _, path = url.partition("://")[2].partition("/")
+    if host.lower().endswith(".azure.com"):
+        return AZURE_CLASSIC if path.startswith("openai/deployments/") else AZURE
+    return COMPATIBLE.get(host.lower(), usual) if provider.type == "openai" else usual
+
+
 def _is_plain(provider: ProviderConfig, header: str) -> bool:
     return header.lower() in _PLAIN_HEADERS and ("headers", header) not in provider.templates
 
 
 def _without_keys(defaults: RequestDefaults) -> RequestDefaults:
     """``defaults`` with what a payload's own parameters hold of keys (of a search service, say) masked."""
-    if not defaults.provider_specific:
-        return defaults
-    from llm_sync.config.origins import veiled
+    return dataclasses.replace(defaults, provider_specific=_masked("", dict(defaults.provider_specific)))
 
-    return dataclasses.replace(defaults, provider_specific=veiled("", dict(defaults.provider_specific)))
+
+def _masked(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _masked(key, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(name, item) for item in value]
+    return "***" if isinstance(value, str) and is_credential(name) else value
 
 
 def _is_dropped(unset: Unset, fields: list[str]) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from llm_sync.errors import ConfigurationError
 
 VARIABLE = "LLM_SYNC_RUNTIME_DIR"
+PROVIDERS = "providers"  # in it, the folders of those who meet about one provider
 
 _NAME = "llm-sync"
 _SESSIONS = "/run/user"  # where systemd has the runtime folders of those who are logged in
@@ -73,7 +74,7 @@ class Meeting:
 
     def folder(self) -> str:
         """Its path; the folder may not be there yet."""
-        return os.path.join(self._runtime, "providers", self._identity()[:32])
+        return os.path.join(self._runtime, PROVIDERS, self._identity()[:32])
 
     def made(self) -> str:
         """Its path, the folder made. Raises ConfigurationError."""

@@ -14,10 +14,10 @@ from __future__ import annotations
 import os
 import threading
 
-from llm_sync.machine import locks
+from llm_sync.machine import holders, locks
+from llm_sync.machine.holders import SLOT, TICKET, Holder
 from llm_sync.machine.locks import FileLock
 
-_TICKET = "ticket-"
 _LONGEST = 15  # digits; what is longer was not drawn here
 
 
@@ -27,10 +27,12 @@ class Place:
     ``advance`` is called by one thread at a time, ``leave`` by any.
     """
 
-    def __init__(self, folder: str, slots: int) -> None:
+    def __init__(self, folder: str, slots: int, provider: str = "") -> None:
+        """``provider``: whom the files say it is for."""
         self._folder = folder
+        self._provider = provider
         self._door = os.path.join(folder, "door")
-        self._slots = [os.path.join(folder, f"slot-{number}") for number in range(slots)]
+        self._slots = [os.path.join(folder, f"{SLOT}{number}") for number in range(slots)]
         self._lock = threading.Lock()  # guards _left, _ticket and _slot: what is taken after leaving is given back at once
         self._number = 0
         self._ticket: FileLock | None = None
@@ -58,9 +60,16 @@ class Place:
         for path in self._slots:
             slot = locks.take(path, wait=False)
             if slot is not None:
+                slot.mark(holders.mark(self._provider))
                 self._keep(slot)
                 return None
         return self._slots[0] if len(self._slots) == 1 else ""
+
+    def before(self) -> list[Holder]:
+        """Whom this one waits for: those who hold a slot, and whoever is first in line before it. Raises OSError."""
+        tickets = (holders.read(self._path(number)) for number in sorted(self._drawn()) if number < self._number)
+        first = next((holder for holder in tickets if holder is not None), None)  # those between are many, and wait as well
+        return [*holders.in_line(self._folder, SLOT), *([] if first is None else [first])]
 
     def leave(self) -> None:
         """Give the slot back, or the place in the line up; may be repeated."""
@@ -84,6 +93,7 @@ class Place:
         try:
             self._number = max(self._drawn(), default=0) + 1
             ticket = locks.create(self._path(self._number))
+            ticket.mark(holders.mark(self._provider))
         finally:
             door.release()
         with self._lock:
@@ -114,8 +124,8 @@ class Place:
             slot.release()
 
     def _drawn(self) -> list[int]:
-        names = [name.removeprefix(_TICKET) for name in os.listdir(self._folder) if name.startswith(_TICKET)]
+        names = [name.removeprefix(TICKET) for name in os.listdir(self._folder) if name.startswith(TICKET)]
         return [int(name) for name in names if name.isascii() and name.isdigit() and len(name) <= _LONGEST]
 
     def _path(self, number: int) -> str:
-        return os.path.join(self._folder, f"{_TICKET}{number}")
+        return os.path.join(self._folder, f"{TICKET}{number}")

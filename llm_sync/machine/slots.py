@@ -9,12 +9,17 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from llm_sync.errors import LLMConnectorError
+from llm_sync.events import logger
 from llm_sync.machine import locks
 from llm_sync.machine.folder import VARIABLE, Meeting
 from llm_sync.machine.line import Place
 
 POLL_S = 0.02  # how often the first in line looks at several slots, as one flock cannot wait for any of them …
 SOON_S = 0.001  # … and how soon the first time; the pause doubles in between
+LOOK_S = 1.0  # how long somebody waits before it looks whom for; after that it looks in so much and twice, and so on …
+LOOK_AGAIN_S = 30.0  # … up to this often: whoever holds a slot may be stopped meanwhile
+
+_log = logger("machine")
 
 
 class Stoppable(Protocol):
@@ -47,8 +52,8 @@ class Slots:
         place: Place | None = None
         try:
             try:
-                place = Place(self._meeting.made(), self._count)
-                held = place.advance(wait=False) is None or _wait(place, control, until)
+                place = Place(self._meeting.made(), self._count, self._provider)
+                held = place.advance(wait=False) is None or _wait(place, control, until, _Lookout(place, self._provider))
             except OSError as error:
                 raise self._unusable(error) from error
             yield held
@@ -62,6 +67,35 @@ class Slots:
             provider=self._provider,
             guidance=f"Free the disk or its locks, set {VARIABLE} to a folder on a local disk, or leave machine_wide out.",
         )
+
+
+class _Lookout:
+    """Tells what a request waits for: at once whom, and once of each process that is stopped, which may take for ever."""
+
+    def __init__(self, place: Place, provider: str) -> None:
+        self._place = place
+        self._provider = provider
+        self._told: set[int] = set()
+        self._looked = False
+
+    def look(self) -> None:
+        """Look who stands before. Raises nothing: whoever waits goes on waiting."""
+        try:
+            before = self._place.before()
+        except OSError:
+            return
+        if before and not self._looked:
+            self._looked = True
+            _log.info("%s: waits its turn behind process %d", self._provider, before[0].pid)
+        for holder in before:
+            if holder.pid not in self._told and holder.stopped:
+                self._told.add(holder.pid)
+                _log.warning(
+                    "%s: waits its turn behind process %d, which is stopped: continue it (fg, or kill -CONT %d), or end it",
+                    self._provider,
+                    holder.pid,
+                    holder.pid,
+                )
 
 
 class _Waiter(threading.Thread):
@@ -89,7 +123,7 @@ class _Waiter(threading.Thread):
             self._ended()
 
 
-def _wait(place: Place, control: Stoppable, until: float | None) -> bool:
+def _wait(place: Place, control: Stoppable, until: float | None, lookout: _Lookout) -> bool:
     """Wait until ``place`` is a slot; False when told to stop, or late. Raises OSError."""
     wake = threading.Event()
     control.on_stop(wake.set)
@@ -99,7 +133,10 @@ def _wait(place: Place, control: Stoppable, until: float | None) -> bool:
             waiter.start()
         except RuntimeError:  # no thread to be had, as at the end of the process
             return _looked_for(place, control, until, wake)
-        wake.wait(_left(until))
+        pause = LOOK_S
+        while not wake.wait(min(pause, _left(until))) and _left(until) > 0:
+            lookout.look()
+            pause = min(2 * pause, LOOK_AGAIN_S)
         if waiter.error is not None:
             raise waiter.error
         return place.held
@@ -116,5 +153,5 @@ def _looked_for(place: Place, control: Stoppable, until: float | None, wake: thr
     return False
 
 
-def _left(until: float | None) -> float | None:
-    return None if until is None else min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX)
+def _left(until: float | None) -> float:
+    return threading.TIMEOUT_MAX if until is None else min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX)

@@ -24,7 +24,9 @@ _FINISH = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "tool_use": "tool_calls",
+    "length": "length",  # a gateway that hands on another dialect's word
 }
+_BLOCKED = frozenset({"refusal", "content_filter", "safety", "guardrail_intervened"})
 _BILLING = re.compile(r"credit balance is too low|reached your specified .*usage limits", re.IGNORECASE)
 
 
@@ -174,7 +176,7 @@ class AnthropicProvider(LLMProvider):
         finish = _FINISH.get(word or "", "other")
         uses = [b for b in blocks if b["type"] == "tool_use"]
         if finish == "stop":  # calls of Anthropic's own code execution were answered within the turn
-            uses = [b for b in uses if (b.get("caller") or {}).get("type", "direct") == "direct"]
+            uses = [b for b in uses if ((b.get("caller") or {}).get("type") or "direct") == "direct"]
         calls = tuple(tool_call(b.get("id"), b.get("name"), b.get("input") or {}) for b in uses)
         return Answer(
             text="".join(b.get("text") or "" for b in blocks if b["type"] == "text"),
@@ -185,7 +187,7 @@ class AnthropicProvider(LLMProvider):
             tool_calls=calls,
             thinking="".join(b.get("thinking") or "" for b in blocks if b["type"] == "thinking") or None,
             limit=CONTEXT_LIMIT if word == "model_context_window_exceeded" else OUTPUT_LIMIT,
-            blocked=_refusal(body) if word == "refusal" else None,
+            blocked=_refusal(body) if word in _BLOCKED else None,
         )
 
     def _read_usage(self, body: Any) -> Usage:
@@ -209,4 +211,4 @@ class AnthropicProvider(LLMProvider):
 def _refusal(body: Mapping[str, Any]) -> str:
     details = body.get("stop_details") or {}
     told = [details.get("category"), details.get("explanation")]
-    return ": ".join(part for part in told if part) or "refusal"
+    return ": ".join(part for part in told if part) or str(body.get("stop_reason"))

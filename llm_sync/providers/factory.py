@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llm_sync.errors import ConfigurationError
+from llm_sync.loading import forks_wait
 
 if TYPE_CHECKING:
     from llm_sync.providers.base import LLMProvider
@@ -69,7 +70,8 @@ class ProviderFactory:
 def _load(name: str, target: str) -> Any:
     module, _, attribute = target.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        with forks_wait:
+            return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(
             f"provider type {name!r} ({target}) cannot be imported: {error}",

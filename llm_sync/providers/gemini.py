@@ -21,9 +21,11 @@ _FINISH: dict[Any, str] = {"STOP": "stop", 1: "stop", "MAX_TOKENS": "length", 2:
 _BLOCKED = frozenset(
     {
         "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "JAILBREAK",
-        "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", 3, 4,
+        "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION",
+        3, 4, 7, 8, 11,  # blocks on both of Google's APIs, whose numbers differ
     }
 )  # fmt: skip
+_UNBLOCKED = (None, "", 0, "BLOCK_REASON_UNSPECIFIED")
 _MOST_STOPS = 5
 
 
@@ -180,7 +182,7 @@ class GeminiProvider(LLMProvider):
 
     def _schema_for(self, body: Any) -> Mapping[str, Any]:
         feedback = body.get("promptFeedback") if isinstance(body, dict) else None
-        blocked = isinstance(feedback, dict) and feedback.get("blockReason")
+        blocked = isinstance(feedback, dict) and feedback.get("blockReason") not in _UNBLOCKED
         return self.response_schema if blocked else self.answering_schema  # a blocked prompt has no candidates
 
     def _listing_schema_for(self, body: Any) -> Mapping[str, Any]:
@@ -229,7 +231,7 @@ class GeminiProvider(LLMProvider):
         return found if isinstance(found, str) else super()._request_id(reply, body)
 
     def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
-        if fault.status == 429 and any("PerDay" in quota for quota in _quotas(fault)):
+        if fault.status == 429 and fault.per_day:
             return errors.QuotaExceededError
         if fault.status == 403 and "unregistered callers" in fault.message:
             return errors.AuthenticationError  # no key at all
@@ -248,7 +250,7 @@ def _call(part: Mapping[str, Any], number: int) -> ToolCall:
 
 def _block(body: Mapping[str, Any], candidate: Mapping[str, Any]) -> str | None:
     feedback = body.get("promptFeedback") or {}
-    if feedback.get("blockReason"):
+    if feedback.get("blockReason") not in _UNBLOCKED:
         return _told(f"prompt: {feedback['blockReason']}", feedback.get("blockReasonMessage"))
     word = candidate.get("finishReason")
     return _told(str(word), candidate.get("finishMessage")) if word in _BLOCKED else None
@@ -256,13 +258,3 @@ def _block(body: Mapping[str, Any], candidate: Mapping[str, Any]) -> str | None:
 
 def _told(word: str, message: str | None) -> str:
     return f"{word}: {message}" if message else word
-
-
-def _quotas(fault: Fault) -> list[str]:
-    details = fault.error.get("details")
-    found: list[str] = []
-    for detail in details if isinstance(details, list) else ():
-        violations = detail.get("violations") if isinstance(detail, dict) else None
-        listed = violations if isinstance(violations, list) else ()
-        found += [str(violation.get("quotaId", "")) for violation in listed if isinstance(violation, dict)]
-    return found

@@ -39,7 +39,17 @@ _FINISH = {
     "function_call": "tool_calls",
 }
 _BLOCKED = frozenset(
-    {"content_filter", "sensitive", "safety", "refusal", "recitation", "blocklist", "prohibited_content", "spii"}
+    {
+        "content_filter",
+        "sensitive",
+        "safety",
+        "refusal",
+        "recitation",
+        "blocklist",
+        "prohibited_content",
+        "spii",
+        "guardrail_intervened",
+    }
 )
 _BROKEN = frozenset({"error", "network_error", "insufficient_system_resource", "abort", "cancelled", "timeout"})
 _MAX_FIELDS = ("max_tokens", "max_completion_tokens")
@@ -60,8 +70,10 @@ class OpenAIProvider(LLMProvider):
         "x-generation-id",
         "request-id",
         "mistral-correlation-id",
+        "x-kong-request-id",
         "x-ds-trace-id",
         "x-log-id",
+        "x-ms-client-request-id",
     )
     response_schema: ClassVar[Mapping[str, Any]] = openai_message.SCHEMA
     filtered_schema: ClassVar[Mapping[str, Any]] = openai_message.FILTERED_SCHEMA
@@ -79,6 +91,9 @@ class OpenAIProvider(LLMProvider):
         "project_spend_limit_exceeded": errors.QuotaExceededError,
         "organization_usage_limit_exceeded": errors.QuotaExceededError,
         "insufficient_balance": errors.QuotaExceededError,
+        "billing_hard_limit_reached": errors.QuotaExceededError,
+        "billing_not_active": errors.QuotaExceededError,
+        "exceeded_current_quota_error": errors.QuotaExceededError,  # Moonshot
         "slow_down": errors.RateLimitError,
         "RateLimitReached": errors.RateLimitError,
         "model_decommissioned": errors.ModelNotFoundError,
@@ -87,6 +102,8 @@ class OpenAIProvider(LLMProvider):
         "ResponsibleAIPolicyViolation": errors.ContentBlockedError,
         "invalid_prompt": errors.ContentBlockedError,
         "bio_policy": errors.ContentBlockedError,
+        "image_content_policy_violation": errors.ContentBlockedError,
+        "moderation_blocked": errors.ContentBlockedError,
         "exceed_context_size_error": errors.ContextLengthExceededError,
         "too_many_prompt_tokens": errors.ContextLengthExceededError,
         # OpenRouter, whether it is configured as itself or as one more compatible server
@@ -123,7 +140,7 @@ class OpenAIProvider(LLMProvider):
             else:
                 payload["stop"] = list(request.stop_sequences)
         if request.seed is not None:
-            payload["random_seed" if self._host().endswith("mistral.ai") else "seed"] = request.seed
+            payload["random_seed" if self._is_at("mistral.ai") else "seed"] = request.seed
         if request.response_schema is not None:
             schema = request.response_schema
             payload["response_format"] = {
@@ -154,14 +171,15 @@ class OpenAIProvider(LLMProvider):
                     changes.note("system_prompt", message["content"], "a user message", f"{request.model} takes no system role")
         return messages
 
-    def _host(self) -> str:
-        return urlsplit(self._base_url()).hostname or ""
+    def _is_at(self, *domains: str) -> bool:
+        host = urlsplit(self._base_url()).hostname or ""
+        return f".{host}".endswith(tuple(f".{domain}" for domain in domains))
 
     def _max_tokens_field(self, model: str) -> str:
         """OpenAI renamed it for models that reason, most compatible servers know the old name only; never both."""
         if self.config.max_tokens_field:
             return self.config.max_tokens_field
-        new = self._host().endswith(_NEW_MAX_FIELD) or is_reasoning_model(model)
+        new = self._is_at(*_NEW_MAX_FIELD) or is_reasoning_model(model)
         return "max_completion_tokens" if new else "max_tokens"
 
     # Reply ---------------------------------------------------------------------------------------------------------
@@ -171,24 +189,24 @@ class OpenAIProvider(LLMProvider):
         return nested if isinstance(nested, dict) and "choices" in nested else body  # seen of OpenRouter, now and then
 
     def _error_in(self, body: Any) -> Any:
-        if not isinstance(body, dict):
-            return None
-        if body.get("error"):
-            return body
+        if not isinstance(body, dict) or body.get("error"):
+            return super()._error_in(body)
+        if body.get("object") == "error":
+            return body  # old vLLM's flat form
         choice = _first_choice(body)
         return choice if choice.get("error") else None
 
     def _schema_for(self, body: Any) -> Mapping[str, Any]:
         choice = _first_choice(body) if isinstance(body, dict) else {}
-        blocked = choice.get("finish_reason") in ("content_filter", "sensitive") and not choice.get("message")
+        blocked = _plain(choice.get("finish_reason")) in _BLOCKED and not choice.get("message")
         return self.filtered_schema if blocked else self.response_schema  # Azure: a filtered choice has no message
 
     def _read_answer(self, body: Any) -> Answer:
         choice = body["choices"][0]
         message = choice.get("message") or {}
         text, thinking, parsed = openai_message.content(message.get("content"))
-        word = choice.get("finish_reason") or (choice.get("finish_details") or {}).get("type")
-        plain = (word or "").lower().replace("-", "_")  # gateways spell the words their own way
+        word = choice.get("finish_reason") or (choice.get("finish_details") or {}).get("type") or self._upstream_word(choice)
+        plain = _plain(word)
         calls = openai_message.tool_calls(message)
         refusal = message.get("refusal") or openai_message.refusal(message.get("content"))
         blocked = refusal or (f"finish reason {word}" if plain in _BLOCKED else None)
@@ -205,6 +223,15 @@ class OpenAIProvider(LLMProvider):
             cost=self._cost_in(body),
             parsed=parsed,
         )
+
+    def _upstream_word(self, choice: Mapping[str, Any]) -> str | None:
+        """The finish reason in the words of whoever answered behind the endpoint, where it has none of its own."""
+        return None
+
+    def _request_id(self, reply: Any, body: Any) -> str | None:
+        groq = body.get("x_groq") if isinstance(body, dict) else None
+        found = groq.get("id") if isinstance(groq, dict) else None
+        return super()._request_id(reply, body) or (found if isinstance(found, str) else None)
 
     def _read_usage(self, body: Any) -> Usage:
         usage = body.get("usage") if isinstance(body, dict) else None
@@ -223,15 +250,17 @@ class OpenAIProvider(LLMProvider):
 
     def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
         kind = error_class(fault, self.error_words)
+        if kind is errors.ProviderError and isinstance(fault.body, dict) and _plain(fault.body.get("finish_reason")) in _BROKEN:
+            return errors.ProviderUnavailableError  # a choice that was broken off, by an error that does not say why
+        if fault.status == 402 and "weight_exceeds_budget" in fault.metadata.values():
+            return errors.QuotaExceededError  # OpenRouter: this one request costs more than there is
         if fault.status == 402 and headers.get("retry-after"):
             return errors.RateLimitError  # OpenRouter: credit is held by requests in flight
-        if fault.status == 400 and "incorrect api key" in fault.message.lower():
-            return errors.AuthenticationError  # xAI, whose error code is prose
         if fault.status == 403 and _moderated(fault):
             return errors.ContentBlockedError
-        if fault.status == 403 and fault.error.get("resets_at"):
+        if fault.status == 403 and _over_budget(fault):
             return errors.QuotaExceededError
-        if kind is errors.RateLimitError and "per-day" in fault.message:
+        if kind is errors.RateLimitError and ("per-day" in fault.message or fault.per_day):
             return errors.QuotaExceededError
         if fault.status == 400 and "not a valid model id" in fault.message.lower():
             return errors.ModelNotFoundError
@@ -245,7 +274,15 @@ def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _moderated(fault: Fault) -> bool:
-    metadata = fault.error.get("metadata")
-    return isinstance(metadata, dict) and bool(
-        metadata.get("reasons") or metadata.get("flagged_input") or metadata.get("patterns")
-    )
+    return any(fault.metadata.get(name) for name in ("reasons", "flagged_input", "patterns"))
+
+
+def _over_budget(fault: Fault) -> bool:
+    """Whether the budget of a key or a workspace is spent, as OpenRouter says it."""
+    told = any(part.get(name) for part in (fault.metadata, fault.error) for name in ("limit_source", "resets_at"))
+    return told or "key limit exceeded" in fault.message.lower()
+
+
+def _plain(word: Any) -> str:
+    """A finish reason in one spelling: gateways have their own."""
+    return word.lower().replace("-", "_") if isinstance(word, str) else ""

@@ -34,7 +34,11 @@ _MESSAGE: dict[str, Any] = {
                 },
             },
         },
-        "function_call": {"type": "dict", "nullable": True, "schema": {"name": _TEXT, "arguments": _TEXT}},
+        "function_call": {
+            "type": "dict",
+            "nullable": True,
+            "schema": {"name": _TEXT, "arguments": {"type": ["string", "dict"], "nullable": True}},
+        },
     },
 }
 del _MESSAGE["schema"]["content"]["schema"]
@@ -105,7 +109,7 @@ def content(found: Any) -> tuple[str, str | None, Any]:
             inner = part.get("thinking")
             pieces = inner if isinstance(inner, list) else [inner]
             thoughts += [_string(piece.get("text") if isinstance(piece, dict) else piece) or "" for piece in pieces]
-        elif isinstance(part, dict) and part.get("type", "text") in ("text", "output_text"):
+        elif isinstance(part, dict) and (part.get("type") or "text") in ("text", "output_text"):
             texts.append(_string(part.get("text")) or "")
     return "".join(texts), "".join(thoughts) or None, None
 

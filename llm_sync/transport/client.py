@@ -19,12 +19,13 @@ from llm_sync import __version__
 from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderError
 from llm_sync.events import log_facts, logger
 from llm_sync.models import Reply
-from llm_sync.transport import kept, tls
+from llm_sync.transport import kept, seams, tls
 from llm_sync.transport.adapter import PooledSession
 from llm_sync.transport.address import checked, checked_proxy, is_loopback, is_this_machine, where
 from llm_sync.transport.control import CallControl
 from llm_sync.transport.failures import abandoned, cut_short, stale, timed_out, translate
-from llm_sync.transport.kept import Begun, RequestHeads
+from llm_sync.transport.heads import RequestHeads
+from llm_sync.transport.kept import Begun
 from llm_sync.transport.sockets import Exchange
 
 _log = logger("transport")
@@ -151,7 +152,7 @@ class HTTPClient:
     ) -> Reply | Begun | None:
         """The short way; None where it cannot be gone."""
         head = route.heads.known(headers)
-        if head is None or exchange.fresh or not kept.usable():
+        if head is None or exchange.fresh or not seams.untouched():
             return None
         pool = session.pool_of(route.template, route.settings)
         conn = pool.take_kept()

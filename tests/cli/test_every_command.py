@@ -13,6 +13,8 @@ import pytest
 
 from llm_sync.cli.parser import COMMANDS, build_parser
 
+pytestmark = pytest.mark.timeout(180)  # starts of Python, several a test, on a machine that may be busy
+
 
 class Row(NamedTuple):
     """How to have a command do something.
@@ -64,7 +66,7 @@ def run(start: Callable[..., Any], cron: dict[str, str], config: str, tmp_path: 
     def ended(name: str, *more: str, arguments: list[str] | None = None, **options: Any) -> tuple[int, bytes, str]:
         given = ROWS[name].arguments if arguments is None else arguments
         process = start(name, *more, *(words.get(word, word) for word in given), env=cron, **options)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         return process.returncode, out, err.decode()
 
     return ended
@@ -113,6 +115,30 @@ def test_a_full_disk_is_an_error(run: Callable[..., Any], name: str) -> None:
             status, _, err = run(name, arguments=arguments, stdout=full)
         assert status == 1
         assert err.splitlines()[-1] == "llm-sync: standard output cannot be written: No space left on device"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_streams_that_are_closed(run: Callable[..., Any], name: str) -> None:
+    """``<&- 2>&-`` changes nothing but that nobody hears of anything; ``>&-`` is an error, a reader that went away none."""
+
+    def close(*numbers: int) -> Callable[[], None]:
+        def in_child() -> None:
+            for number in numbers:
+                os.close(number)
+
+        return in_child
+
+    status, out, _ = run(name, preexec_fn=close(0, 2))
+    assert (status, bool(out)) == (0, ROWS[name].prints)
+    if not ROWS[name].prints or name == "run-script":  # what a script prints is its own
+        return
+    status, _, err = run(name, preexec_fn=close(1))
+    assert (status, err.splitlines()[-1]) == (1, "llm-sync: standard output cannot be written: Bad file descriptor")
+    reading, writing = os.pipe()
+    os.close(reading)
+    status, _, err = run(name, stdout=writing)
+    os.close(writing)
+    assert (status, "written" in err) == (141, False)
 
 
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.unconfigured is not None])

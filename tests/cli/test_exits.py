@@ -8,7 +8,7 @@ from llm_sync import errors
 from llm_sync.cli import exits
 from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.exits import EXIT_CODES
-from llm_sync.cli.signals import Terminated
+from llm_sync.cli.signals import HungUp, Terminated
 
 TREE = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.LLMConnectorError)]
 
@@ -58,7 +58,8 @@ def test_every_status_is_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stop", "status"), [(KeyboardInterrupt(), 130), (Terminated(), 143), (UsageError("no"), 2), (ValueError(), 1)]
+    ("stop", "status"),
+    [(KeyboardInterrupt(), 130), (Terminated(), 143), (HungUp(), 129), (UsageError("no"), 2), (ValueError(), 1)],
 )
 def test_other_endings(stop: BaseException, status: int) -> None:
     """Signals have the shell's statuses, whatever is unforeseen has 1."""

@@ -289,6 +289,15 @@ def test_an_unexpected_error_of_a_dialect_spares_the_other_answers(ask: Run, mon
     assert "Traceback" in ask("-vv", "-m", "first/n", "hi").err
 
 
+@pytest.mark.parametrize(("options", "named"), [(["--json"], "error"), (["--log-json"], "message")])
+def test_a_wrong_command_line_is_json_too(llm: Run, options: list[str], named: str) -> None:
+    """Where the command line that is wrong asks for it: whoever reads standard error reads JSON."""
+    ran = llm("generate", *options, "--bogus", "hi")
+    assert (ran.status, ran.out) == (2, "")
+    assert "unknown option --bogus" in str(json.loads(ran.err)[named])
+    assert llm("generate", "--", *options).err.startswith("llm-sync: ")
+
+
 def test_stdin_is_the_prompt_where_no_other_is_given(ask: Run, provider: Simulator) -> None:
     """``echo hi | llm-sync generate``: without the line end that echo adds."""
     assert ask("-m", "first/m", stdin="grüß 😀\r\n".encode()).status == 0
@@ -348,11 +357,13 @@ def test_an_empty_prompt_is_a_usage_error(ask: Run, provider: Simulator) -> None
 
 
 def test_the_prompt_may_come_from_a_file(ask: Run, provider: Simulator, tmp_path: Path) -> None:
-    """--input FILE reads it; --input - reads standard input."""
+    """--input FILE reads it; --input - and a lone - read standard input."""
     (tmp_path / "q").write_text("from a file\n")
     assert ask("-m", "first/m", "--input", str(tmp_path / "q")).status == 0
     assert ask("-m", "first/m", "--input", "-", stdin=b"from a pipe").status == 0
-    assert [record.payload["messages"][-1]["content"] for record in provider.requests] == ["from a file", "from a pipe"]
+    assert ask("-m", "first/m", "-", stdin=b"from a pipe").status == 0
+    sent = [record.payload["messages"][-1]["content"] for record in provider.requests]
+    assert sent == ["from a file", "from a pipe", "from a pipe"]
 
 
 @pytest.mark.parametrize("path", ["nowhere/q", ".", ""])

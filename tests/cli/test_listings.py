@@ -59,6 +59,27 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
+def test_a_folder_that_cannot_be_read_is_told(llm: Run, tmp_path: Path) -> None:
+    """It is not as if nothing were in it."""
+    (tmp_path / "file").touch()
+    ran = llm("--config-dir", str(tmp_path / "file"), "generate", "hi")
+    assert ran.status == 3
+    assert ran.err.startswith(f"llm-sync: there is no configuration in {tmp_path}/file (which cannot be read: Not a directory). ")
+
+
+def test_a_configuration_that_nobody_named(llm: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says that the variable did, or which ones could be."""
+    (folder / "default-llms.yaml").rename(folder / "mine.yaml")
+    for command in (["generate", "hi"], ["show"], ["models"]):
+        ran = llm(*command)
+        assert (ran.status, ran.out) == (3, "")
+        assert ran.err.endswith(". Name one that is there (bad, mine, streams), or set LLM_SYNC_CONFIG to it.\n")
+    monkeypatch.setenv("LLM_SYNC_CONFIG", "nowhere")
+    assert "no configuration named 'nowhere' in " in llm("show").err
+    assert "(named by $LLM_SYNC_CONFIG)" in llm("show").err
+    assert "LLM_SYNC_CONFIG)" not in llm("show", "nowhere").err
+
+
 # configs -----------------------------------------------------------------------------------------------------------
 
 
@@ -324,6 +345,12 @@ def test_models_grep(llm: Run, config: str, script: Any) -> None:
 # The bare command, completions and versions -------------------------------------------------------------------------
 
 
+def test_the_command_that_is_told_finds_what_was_found(llm: Run, folder: Path) -> None:
+    """Also where --config-dir says where to look."""
+    told = f"see 'llm-sync --config-dir {folder} validate bad'"
+    assert told in llm("--config-dir", str(folder), "configs").out
+
+
 def test_bare_without_a_configuration(llm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Three things to do next; the first makes a configuration."""
     shutil.rmtree(folder)
@@ -386,6 +413,44 @@ def test_bash_completes(llm: Run, installed_completions: None) -> None:
         text = script + ask.format(words=words, last=len(words.split()))
         done = subprocess.run(["bash"], input=text, capture_output=True, text=True, timeout=20, check=False)
         assert done.stdout.split() == [expected], done.stderr
+
+
+# How a shell is asked for what it would offer: bash and fish as they do it, zsh with its own functions replaced.
+ASKED = {
+    "bash": 'source "$1"; COMP_WORDS=({words}); COMP_CWORD={last}; _shtab_llm_sync; printf "%s\\n" "${{COMPREPLY[@]}}"',
+    "fish": 'source $argv[2]; complete -C "{words}" | string split -f1 \\t',
+    "zsh": "compadd() {{ print -l -- ${{(P)2}} }}; _files() {{ }}; eval \"$(sed '/^typeset -A opt_args/,$d' $1)\"; {function}",
+}
+
+
+@pytest.mark.parametrize("shell", list(ASKED))
+def test_shells_offer_configurations_and_models(
+    llm: Run, folder: Path, tmp_path: Path, environment: Callable[..., dict[str, str]], installed_completions: None, shell: str
+) -> None:
+    """Names, beside files, for a configuration; for a model what all of them list. No network is asked."""
+    if not shutil.which(shell):
+        pytest.skip(f"there is no {shell} here")
+    (tmp_path / "script").write_text(llm("completion", shell).out)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/llm-sync").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m llm_sync "$@"\n')
+    (tmp_path / "bin/llm-sync").chmod(0o755)
+    environ = environment(PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}", HOME=str(tmp_path / "home"))
+
+    def offered(words: str, function: str) -> set[str]:
+        command = ASKED[shell].format(words=f"llm-sync {words}", last=len(words.split()), function=function)
+        done = subprocess.run(
+            [shell, "-c", command, "-", str(tmp_path / "script")],
+            capture_output=True,
+            text=True,
+            timeout=50,
+            cwd=tmp_path,
+            env=environ,
+            check=False,
+        )
+        return set(done.stdout.split())
+
+    assert "bad" in offered("show b", "_llm_sync_configurations")
+    assert offered("generate -m openai/", "_llm_sync_models") >= {"openai/m", "openai/n"}
 
 
 @pytest.fixture

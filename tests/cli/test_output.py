@@ -4,6 +4,7 @@ import io
 import json
 import os
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,18 +99,20 @@ def test_some_failed_writes_the_answers_that_came(ask: Run, old: Path, script: A
 
 
 def test_an_interrupt_leaves_the_old_file(ask: Run, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C between two answers: the file of the last run stays, nothing else lies beside it."""
+    """Ctrl-C between two answers: the file of the last run stays, nothing else lies beside it; what came is printed."""
     from llm_sync.cli import generate
 
     shown = generate._Run._show
 
     def show(*arguments: object) -> None:
+        monkeypatch.setattr(generate._Run, "_show", shown)
         shown(*arguments)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
     monkeypatch.setattr(generate._Run, "_show", show)
     ran = ask("-m", "first/m", "-m", "first/n", "--output", str(old), "hi")
     assert (ran.status, old.read_text(), left(old.parent)) == (130, "old", ["out.txt"])
+    assert ran.out.startswith("an answer\n")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +122,7 @@ def test_an_interrupt_leaves_the_old_file(ask: Run, old: Path, monkeypatch: pyte
         (".", "is a folder"),
         ("nowhere/x", "cannot be written: a new file in "),
         ("loop", "is a link to itself"),
+        ("x" * 300, "cannot be written: File name too long"),
         ("socket", "cannot be written: "),
     ],
 )
@@ -149,7 +153,10 @@ def test_a_file_that_may_not_be_written(ask: Run, old: Path, provider: Simulator
 def test_a_full_device_is_an_error(ask: Run) -> None:
     """What could not be written must not look like success; the message names the option."""
     ran = ask("-m", "first/m", "--output", "/dev/full", "hi")
-    assert (ran.status, ran.err) == (1, "llm-sync: --output '/dev/full' cannot be written: No space left on device\n")
+    said = (
+        "llm-sync: --output '/dev/full' cannot be written: No space left on device; what it does not take is on standard output\n"
+    )
+    assert ran == (1, "an answer\n", said)
 
 
 def test_a_device_is_written_to_not_replaced(ask: Run) -> None:
@@ -159,20 +166,84 @@ def test_a_device_is_written_to_not_replaced(ask: Run) -> None:
 
 
 def test_a_failing_disk_leaves_the_old_file(ask: Run, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The new file is put in place only when it is safely on the disk."""
+    """The new file is put in place only when it is safely on the disk; until then it lies beside it, and that is told."""
 
     def fail(number: int) -> None:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("os.fsync", fail)
     ran = ask("-m", "first/m", "--output", str(old), "hi")
-    assert (ran.status, old.read_text(), left(old.parent)) == (1, "old", ["out.txt"])
-    assert "cannot be written: Input/output error" in ran.err
+    assert (ran.status, old.read_text()) == (1, "old")
+    beside, mine = left(old.parent)
+    assert (mine, (old.parent / beside).read_text()) == ("out.txt", "an answer\n")
+    assert ran.err.endswith(f"cannot be written: Input/output error; the answers are in {str(old.parent / beside)!r}\n")
+
+
+def test_what_does_not_fit_is_on_standard_output(ask: Run, old: Path, script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fills up between two answers: both are paid for, and printed; the old file stays, and nothing beside it."""
+    answers = iter(["one", "two"])
+    put = Output._put
+
+    def fill(self: Output, content: bytes) -> None:
+        if content == b"two\n" and not self.is_stdout:
+            raise OSError(28, "No space left on device")
+        put(self, content)
+
+    monkeypatch.setattr(Output, "_put", fill)
+    for model in ("m", "n"):
+        script.answer(next(answers), model=model)
+    ran = ask("-m", "first/m", "-m", "first/n", "--output", str(old), "hi")
+    assert (ran.status, ran.out, old.read_text(), left(old.parent)) == (1, "one\ntwo\n", "old", ["out.txt"])
+    assert ran.err.endswith("No space left on device; what it does not take is on standard output\n")
+
+
+def test_a_file_that_may_not_grow(start: Run, config: str, tmp_path: Path, script: Any) -> None:
+    """By a real limit: the error is told once, with the file's name."""
+    import resource
+
+    script.answer("x" * 100_000)
+    process = start(
+        *("generate", "--config", config, "-m", "first/m", "--output", "out", "hi"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
+    )
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (1, b"x" * 100_000 + b"\n")
+    assert err == b"llm-sync: --output 'out' cannot be written: File too large; what it does not take is on standard output\n"
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("buffering", [0, -1])
+def test_a_pipe_that_does_not_block_is_waited_for(buffering: int) -> None:
+    """Node.js, for one, leaves such pipes to the programs it starts: what does not fit at once is not lost."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    read: list[bytes] = []
+
+    def take() -> None:
+        with open(reading, "rb") as file:
+            read.append(file.read())
+
+    reader = threading.Thread(target=take)
+    text = "a line\n" * 100_000
+    with open(writing, "wb", buffering=buffering) as stream:
+        output = Output(stream, "a test")
+        waits = output._wait
+
+        def wait() -> None:
+            if not reader.ident:  # the pipe is full: somebody begins to read
+                reader.start()
+            waits()
+
+        output._wait = wait  # type: ignore[method-assign]
+        output.write(text)
+    reader.join(20)
+    assert b"".join(read) == text.encode()
 
 
 def test_control_characters_are_shown_not_obeyed() -> None:
     """What a terminal would act on is made visible; text, tabs and line ends stay."""
     assert streams.shown("\x1b[2J\x07 a\tb\nc\r\nd\re \x7f \x9b31m é 😀") == "␛[2J␇ a\tb\nc\nd␍e ␡ \\x9b31m é 😀"
+    assert streams.shown("rm\u202e fr- \u2066x\u2069 \u200fא") == "rm\\u202e fr- \\u2066x\\u2069 \u200fא"
 
 
 def test_an_answers_escapes_in_an_error_are_shown_on_a_terminal(

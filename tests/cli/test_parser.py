@@ -76,10 +76,19 @@ def test_an_empty_choice_is_refused(option: str) -> None:
     assert "it is empty" in refusal("generate", option, "", "x")
 
 
-@pytest.mark.parametrize("position", [["PROMPT"], ["--system", "PROMPT", "x"], ["--stop", "PROMPT", "x"], ["-m", "PROMPT", "x"]])
+@pytest.mark.parametrize(
+    "position",
+    [
+        ["generate", "PROMPT"],
+        ["generate", "--system", "PROMPT", "x"],
+        ["generate", "--stop", "PROMPT", "x"],
+        ["generate", "-m", "PROMPT", "x"],
+        ["init", "PROMPT"],
+    ],
+)
 def test_arguments_that_are_no_utf8_are_refused(position: list[str]) -> None:
-    """Bytes that are no UTF-8 reach Python as lone surrogates, which no provider could be sent."""
-    said = refusal("generate", *("a\udcffb" if word == "PROMPT" else word for word in position))
+    """Bytes that are no UTF-8 reach Python as lone surrogates, which no provider could be sent, and --config-dir not name."""
+    said = refusal(*("a\udcffb" if word == "PROMPT" else word for word in position))
     assert "'a\\udcffb' is not UTF-8" in said
 
 
@@ -127,11 +136,47 @@ def test_an_unknown_option_before_the_command() -> None:
     """It is named, rather than the missing command."""
     assert refusal("--bogus").startswith("unknown option --bogus")
 
+    assert refusal("--vresion") == "unknown option --vresion, did you mean --version?; see 'llm-sync --help'"
 
-def test_an_unknown_command_lists_the_commands() -> None:
-    """The candidates stand in the message."""
-    said = refusal("genrate")
-    assert all(name in said for name in ("genrate", *COMMANDS))
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["genrate", "x"], "unknown command 'genrate', did you mean generate?; see 'llm-sync --help'"),
+        (["-vv", "simulat"], "unknown command 'simulat', did you mean simulate?; see 'llm-sync --help'"),
+        (["Say hello"], f"unknown command 'Say hello'; a prompt follows generate; there are {', '.join(COMMANDS)}; see"),
+        (["help"], f"unknown command 'help'; there are {', '.join(COMMANDS)}; see"),
+    ],
+)
+def test_an_unknown_command_names_its_like(argv: list[str], said: str) -> None:
+    """Or all there are."""
+    assert refusal(*argv).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--config", "x.yaml", "generate", "hi"], "unknown option --config before a command: "),
+        (["-m", "a/b", "generate", "hi"], "unknown option -m before a command: "),
+        (["--model=a/b", "generate", "hi"], "--model stands after the command, as in: llm-sync generate --model; "),
+        (["--json", "configs"], "--json stands after the command, as in: llm-sync configs --json; "),
+        (["generate", "--version", "hi"], "--version stands beside no command; "),
+    ],
+)
+def test_an_option_in_the_wrong_place(argv: list[str], said: str) -> None:
+    """It is told where it belongs, rather than that there is none, or that its value is no command."""
+    assert refusal(*argv).startswith(said)
+
+
+@pytest.mark.parametrize("argv", [["status", "more"], ["show", "one", "more"]])
+def test_an_argument_too_many(argv: list[str]) -> None:
+    """It is named."""
+    assert refusal(*argv).startswith("unexpected argument 'more'; ")
+
+
+def test_only_what_is_missing_is_told() -> None:
+    """A script's own arguments may be none."""
+    assert refusal("run-script").startswith("the following arguments are required: SCRIPT; ")
 
 
 @pytest.mark.parametrize(
@@ -206,6 +251,14 @@ def include() -> str:
     """The hand-written part of the man page."""
     path = Path(__file__).parents[2] / "man" / "llm-sync.1.include"
     return path.read_text("utf-8")
+
+
+def test_a_listing_that_is_refused_has_its_status(capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that lists no models, or a wrong base_url, ends models with 7."""
+    told = help_of(capsys, "models").partition("exit status:\n")[2]
+    statuses = re.findall(r"^  (\d+) ", told, flags=re.MULTILINE)
+    assert "7" in statuses
+    assert "10" not in statuses
 
 
 def test_the_man_page_has_the_table_of_statuses(include: str) -> None:

@@ -88,10 +88,10 @@ def test_the_second_signal_runs_nothing_more(environment: Environment) -> None:
 
 
 def test_the_programs_signal_handlers_come_back(llm: Callable[..., Any]) -> None:
-    """A program that calls ``main`` has its own Ctrl-C and SIGTERM again afterwards."""
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    """A program that calls ``main`` has its own Ctrl-C, SIGTERM and SIGHUP again afterwards."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     assert llm("generate", "--config", "nowhere", "hi").status == 3
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
 
 def test_sigterm_drains_and_ends_with_143(start: Start, silent: threading.Semaphore) -> None:
@@ -107,16 +107,24 @@ def test_sigterm_drains_and_ends_with_143(start: Start, silent: threading.Semaph
     assert not silent.acquire(blocking=False)
 
 
-def test_an_answer_that_comes_during_the_drain_is_printed(start: Start, config: str, provider: Simulator) -> None:
-    """It is paid for. Status 130 all the same; what was queued behind it is not sent."""
+@pytest.mark.parametrize(
+    ("number", "wanted", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated"), (signal.SIGHUP, 129, "hung up")],
+)
+def test_an_answer_that_comes_during_the_drain_is_printed(
+    start: Start, config: str, provider: Simulator, number: int, wanted: int, word: str
+) -> None:
+    """It is paid for. The signal's status all the same; what was queued behind it is not sent."""
     with provider.hold() as hold:
         process = start("generate", "--config", config, "-m", "first/m", "-m", "first/n", "hi")
         hold.wait()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.stderr is not None
         assert b"waiting up to 5 s" in process.stderr.readline()
+        if number == signal.SIGHUP:  # where a terminal is closed, the shell sends one and the system another
+            process.send_signal(number)
     status, out, err = ended(process)
-    assert (status, out, err) == (130, b"an answer\n", "llm-sync: interrupted\n")
+    assert (status, out, err) == (wanted, b"an answer\n", f"llm-sync: {word}\n")
     assert len(provider.requests) == 1
 
 

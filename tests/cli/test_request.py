@@ -102,6 +102,8 @@ def test_what_is_no_setting(argument: str) -> None:
         (["--set", "a={b: 1, b: 2}"], "--set a={b: 1, b: 2}: neither JSON nor YAML: "),
         (["--set", "a=" + "[" * 100_000], "neither JSON nor YAML: "),
         (["--set", 'a={"b": 1, "b": 2}'], "the key b is written twice"),
+        (["--set", "a=1e999"], "--set a=1e999: JSON has no such number"),
+        (["--set", "a=[.nan]"], "--set a=[.nan]: JSON has no such number"),
     ],
 )
 def test_settings_that_cannot_be(argv: list[str], said: str) -> None:
@@ -174,6 +176,7 @@ def test_an_answer_that_breaks_the_schema_is_none(ask: Run, script: Any, schema:
         ("{", "is not JSON: line 1, column 2: "),
         ("[]", "is no JSON Schema: it is no object"),
         ('{"type": "objekt"}', "is no JSON Schema"),
+        ('{"minimum": NaN}', "is not JSON: it has no number NaN"),
         ('{"$ref": "https://example.com/s"}', "which is not in it"),
         ("[" * 100_000, "is "),
         ("\xff", "is not UTF-8"),
@@ -212,6 +215,7 @@ def test_a_conversation_stands_in_a_file(ask: Run, provider: Simulator, tmp_path
         ('[{"role": "user", "text": "x"}]', "text"),
         ('[{"role": "user", "content": ""}]', "is empty"),
         ("nonsense", "is not JSON"),
+        ('[{"role": "user", "content": "x", "images": ["nowhere.png"]}]', "cannot be read: No such file"),
     ],
 )
 def test_a_conversation_that_is_none(ask: Run, provider: Simulator, tmp_path: Path, content: str, said: str) -> None:
@@ -222,6 +226,13 @@ def test_a_conversation_that_is_none(ask: Run, provider: Simulator, tmp_path: Pa
     assert (ran.status, provider.requests) == (2, [])
     assert ran.err.startswith(f"llm-sync: --messages {str(path)!r}")
     assert said in ran.err
+
+
+def test_the_message_at_fault_is_numbered(ask: Run, tmp_path: Path) -> None:
+    """In a long conversation it takes long to find."""
+    path = tmp_path / "talk.json"
+    path.write_text(json.dumps([{"role": "user", "content": "x"}] * 3 + [{"role": "robot", "content": "x"}]))
+    assert f"--messages {str(path)!r}, message 4: " in ask("-m", "first/m", "--messages", str(path)).err
 
 
 def test_a_conversation_stands_alone(ask: Run, tmp_path: Path) -> None:

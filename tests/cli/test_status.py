@@ -7,7 +7,7 @@ import os
 import pty
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from llm_sync.cli import status
+from llm_sync.machine.holders import Holder
 from llm_sync.machine.running import Running, RunningProvider, running
 from llm_sync.simulator import Simulator
 
@@ -42,8 +43,9 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def shown(monkeypatch: pytest.MonkeyPatch, llm: Callable[..., Any]) -> Callable[..., str]:
     """What is printed of these processes."""
 
-    def show(*found: Running, options: tuple[str, ...] = ()) -> str:
+    def show(*found: Running, held: Sequence[Holder] = (), options: tuple[str, ...] = ()) -> str:
         monkeypatch.setattr(status, "running", lambda: list(found))
+        monkeypatch.setattr(status, "slots", lambda: list(held))
         monkeypatch.setattr(status, "_now", lambda: NOW)
         ran = llm("status", *options)
         assert (ran.status, ran.err) == (0, "")
@@ -85,6 +87,27 @@ def test_a_process_in_words(shown: Callable[..., str]) -> None:
         "3 failed (RateLimitError 2, EmptyResponseError 1), 4 retried, 38 a minute\n"
         "  b       1 done\n"
     )
+
+
+def test_who_holds_a_slot_is_told(shown: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since when, and whether it is stopped, which holds all others up; also of a program that tells nothing of itself."""
+    monkeypatch.setattr(status, "is_stopped", lambda pid: pid == 4711)
+    monkeypatch.setattr("llm_sync.machine.holders.is_stopped", lambda pid: pid == 4711)
+    held = [Holder(4711, "b", ago(40)), Holder(99, "their\x1bs", ago(3))]
+    one = process(a=RunningProvider(done=1), b=RunningProvider(in_flight=1))
+    assert shown(one, held=held) == (
+        "4711  llm-sync generate, for 3 min, stopped: fg or kill -CONT 4711 continues it\n"
+        "  a  1 done\n"
+        "  b  1 in flight, holds a slot for 40 s\n"
+        "99  holds a slot of 'their\\x1bs' for 3 s\n"
+    )
+    told = json.loads(shown(one, held=held, options=("--json",)))
+    assert told["processes"][0]["stopped"] is True
+    assert [(each["pid"], each["provider"], each["stopped"]) for each in told["slots"]] == [
+        (4711, "b", True),
+        (99, "their\x1bs", False),
+    ]
+    assert "99  holds a slot" in shown(held=held)
 
 
 def test_a_single_one_that_waits(shown: Callable[..., str]) -> None:
@@ -320,7 +343,7 @@ def test_a_terminal_that_is_too_low_shows_the_beginning(monkeypatch: pytest.Monk
     monkeypatch.setenv("LINES", "6")
     terminal: Any = Terminal()
     found = [process(pid=number, openai=RunningProvider(done=1)) for number in range(20)]
-    status._show(terminal, found, as_json=False, dated=True, clears=True)
+    status._show(terminal, found, [], as_json=False, dated=True, clears=True)
     lines = terminal.written.splitlines()
     assert len(lines) == 5
     assert lines[-1] == "…"

@@ -93,6 +93,22 @@ def test_keys_are_shown_as_references(tmp_path: Path, written: str, shown: str) 
     assert found["api_key"] == found["headers.Authorization"] == shown
 
 
+def test_what_comes_from_a_variable_stays_a_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In headers, queries and parameters of the provider's own: gateways call their keys as they like."""
+    monkeypatch.setenv("ORIGINS_TOKEN", "sk-marker")
+    path = tmp_path / "x.yaml"
+    path.write_text("""\
+defaults: {provider_specific: {route: "${ORIGINS_TOKEN}", of: [{a: "x-${ORIGINS_TOKEN}"}]}}
+providers:
+  p: {type: openai, headers: {X-Api: "${ORIGINS_TOKEN}", X-Team: "${TEAM:-blue}", X-Price: "$$5"}, query: {k: "${ORIGINS_TOKEN}"}}
+""")
+    found = {value.name: value.value for value in ConfigLoader().explain_config(path)[1].providers["p"]}
+    assert "sk-marker" not in str(found)
+    assert found["headers.X-Api"] == found["query.k"] == found["provider_specific.route"] == "${ORIGINS_TOKEN}"
+    assert found["provider_specific.of"] == [{"a": "x-${ORIGINS_TOKEN}"}]
+    assert (found["headers.X-Team"], found["headers.X-Price"]) == ("${TEAM:-blue}", "$$5")
+
+
 def test_of_a_command_only_the_program_is_shown(tmp_path: Path) -> None:
     """Its arguments may hold what nobody should see."""
     path = tmp_path / "x.yaml"

@@ -41,15 +41,35 @@ providers:
   claude: {{type: anthropic, auth: google-cloud, project: p, location: europe-west1}}
   groq: {{type: openai, base_url: https://api.groq.com/openai/v1, api_key: {REAL}, ca_bundle: ca.pem}}
   plain: {{type: openai, base_url: "http://llm.example/v1", allow_insecure: true}}
+  resource:
+    {{type: openai-responses, base_url: "https://my.openai.azure.com/openai/v1", auth: {{header: api-key}}, api_key: {REAL}}}
+  cloud: {{type: gemini, auth: google-cloud, project: p, api_key: {REAL}}}
+  google: {{type: openai, base_url: "https://generativelanguage.googleapis.com/v1beta/openai", api_key: {REAL}}}
+  bridge: {{type: openai, base_url: "https://api.anthropic.com/v1", api_key: {REAL}}}
+  router: {{type: openai, base_url: "https://openrouter.ai/api/v1", api_key: {REAL}}}
 """
 MODELS = {
-    **dict.fromkeys(("openai", "named", "responses", "azure", "plain"), "gpt-4o-mini"),
-    **dict.fromkeys(("usual", "claude"), "claude-haiku-4-5"),
-    **dict.fromkeys(("gemini", "vertex"), "gemini-2.5-flash"),
+    **dict.fromkeys(("openai", "named", "responses", "azure", "plain", "resource"), "gpt-4o-mini"),
+    **dict.fromkeys(("usual", "claude", "bridge"), "claude-haiku-4-5"),
+    **dict.fromkeys(("gemini", "vertex", "google", "cloud"), "gemini-2.5-flash"),
+    "router": "openai/gpt-4o-mini",
     "openrouter": "openai/gpt-4o-mini",
     "groq": "llama-3.3-70b-versatile",
 }
-DOORS = {"usual": "anthropic", "claude": "anthropic", "gemini": "gemini", "vertex": "gemini", "openrouter": "openrouter"}
+DOORS = {
+    "usual": "/anthropic/v1/messages",
+    "gemini": "/gemini/v1beta/models/gemini-2.5-flash:generateContent",
+    "openrouter": "/openrouter/api/v1/chat/completions",
+    "router": "/openrouter/api/v1/chat/completions",
+    "responses": "/openai/v1/responses",
+    "resource": "/azure/openai/v1/responses",
+    "azure": "/azure/openai/deployments/gpt-4o-mini/chat/completions",
+    "vertex": f"{simulated.VERTEX}/publishers/google/models/gemini-2.5-flash:generateContent",
+    "cloud": f"{simulated.VERTEX}/publishers/google/models/gemini-2.5-flash:generateContent",
+    "claude": f"{simulated.VERTEX}/publishers/anthropic/models/claude-haiku-4-5:rawPredict",
+    "google": "/gemini/v1beta/openai/chat/completions",
+    "bridge": "/anthropic/v1/chat/completions",
+}
 
 
 @pytest.fixture
@@ -99,6 +119,8 @@ def acme(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_both_sides_know_the_same_doors_and_variables() -> None:
     """They share no code, so each has them."""
     assert simulated.DOORS == routes.BASES
+    further = {simulated.VERTEX, simulated.AZURE, simulated.AZURE_CLASSIC, *simulated.COMPATIBLE.values()}
+    assert further == {*routes.FURTHER.values(), routes.BASES["openrouter"]}
     for name in ("URL_VARIABLE", "KEY_VARIABLE", "CA_VARIABLE"):
         assert getattr(simulated, name) == getattr(command, name)
 
@@ -112,7 +134,7 @@ def test_every_kind_of_provider_is_answered_by_the_simulator(
     answer = client.generate("Say hello", f"{provider}/{MODELS[provider]}")
     assert (answer.provider, "Say hello" in answer.text) == (provider, True)
     (record,) = rehearsal.requests
-    assert record.provider == DOORS.get(provider, "openai")
+    assert record.path.partition("?")[0] == DOORS.get(provider, "/openai/v1/chat/completions")
     assert REAL not in str(vars(record) if hasattr(record, "__dict__") else record)
     key = os.environ["LLM_SYNC_SIMULATOR_KEY"]
     assert record.key_hash
@@ -121,9 +143,9 @@ def test_every_kind_of_provider_is_answered_by_the_simulator(
 
 
 def test_listings_go_the_same_way(rehearsal: Simulator, opened: Callable[..., LLMClient]) -> None:
-    """Of every provider, Google Cloud's too."""
+    """Of every provider that has one: none has a path that holds the model, Anthropic on Google Cloud, or as OpenAI."""
     found = opened().list_all_models()
-    assert [name for name, listing in found.items() if listing.error or not listing.models] == []
+    assert [name for name, listing in found.items() if listing.error or not listing.models] == ["azure", "claude", "bridge"]
     assert {record.method for record in rehearsal.requests} == {"GET"}
 
 

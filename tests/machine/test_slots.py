@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import threading
 import time
@@ -163,6 +164,32 @@ def test_it_does_not_come_later_than_it_may(in_line: Callable[[], int]) -> None:
         assert time.monotonic() >= began + BRIEF_S
     assert in_line() == 0
     first.release()
+
+
+def test_who_waits_is_told_whom_for(
+    soon: Callable[..., None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once; and once more, as a warning, when that process is stopped, by Ctrl-Z for instance."""
+    stopped = threading.Event()
+    monkeypatch.setattr("llm_sync.machine.slots.LOOK_S", 0.001)
+    monkeypatch.setattr("llm_sync.machine.slots.LOOK_AGAIN_S", 0.001)
+    monkeypatch.setattr("llm_sync.machine.holders.is_stopped", lambda pid: stopped.is_set())
+    caplog.set_level(logging.INFO, "llm_sync.machine")
+    first = Asking(slots())
+    assert first.answer()
+    second = Asking(slots())
+    soon(lambda: caplog.records)
+    stopped.set()
+    soon(lambda: len(caplog.records) > 1)
+    first.release()
+    assert second.answer()
+    second.release()
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    me = os.getpid()
+    assert told == [
+        ("INFO", f"p: waits its turn behind process {me}"),
+        ("WARNING", f"p: waits its turn behind process {me}, which is stopped: continue it (fg, or kill -CONT {me}), or end it"),
+    ]
 
 
 def test_a_control_hears_no_more_of_a_wait_that_is_over() -> None:

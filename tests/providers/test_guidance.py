@@ -171,3 +171,12 @@ def test_transport_trouble_is_described(provider: Any) -> None:
         made.generate_response(ModelRequest("x", "m"))
     assert (caught.value.provider, caught.value.model) == ("p", "m")
     assert "base_url" in caught.value.guidance
+
+
+def test_a_listing_that_is_not_there(provider: Any, reply: Any) -> None:
+    """The advice is not to look the name up in the listing."""
+    for base_url, advice in (("http://localhost:9", "/v1"), ("http://localhost:9/v1", "lists no models")):
+        with pytest.raises(errors.ModelNotFoundError) as caught:
+            provider("openai", reply(b"", 404), base_url=base_url).list_models()
+        assert advice in caught.value.guidance
+        assert "llm-sync models" not in caught.value.guidance

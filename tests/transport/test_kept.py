@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import http.client
-import subprocess
-import sys
 import threading
 from time import monotonic
 
 import pytest
 import requests.adapters
-import responses
-import urllib3.connection
 
 from llm_sync.errors import ClientClosedError, ConfigurationError, RequestTimeoutError
 from llm_sync.transport import kept, sockets
@@ -276,45 +271,6 @@ def test_remembered_heads_are_bounded(serve, open_client):
     assert len(client._routes["POST", server.url].heads._known) <= 16
 
 
-def test_a_mock_that_comes_later_is_heeded(serve, open_client):
-    """Test tools replace HTTPAdapter.send: nothing goes past them, though a connection is kept."""
-    server, client = serve(), open_client()
-    for _ in range(2):
-        client.post(server.url, b"{}", {}, timeout=5)
-    with responses.RequestsMock() as mock:
-        mock.post(server.url, body=b"mocked")
-        assert client.post(server.url, b"{}", {}, timeout=5).content == b"mocked"
-    assert kept.usable()
-    assert client.post(server.url, b"real", {}, timeout=5).content == b"real"
-    assert len(server.requests) == 3
-
-
-SEAMS = [
-    *((requests.Session, name) for name in ("send", "get_adapter")),
-    (requests.adapters.HTTPAdapter, "send"),
-    (urllib3.HTTPConnectionPool, "urlopen"),
-    *((urllib3.connection.HTTPConnection, name) for name in ("request", "getresponse", "putrequest")),
-    *((http.client.HTTPConnection, name) for name in ("putrequest", "putheader", "endheaders", "send", "getresponse")),
-]
-
-
-@pytest.mark.parametrize(("kind", "name"), SEAMS, ids=[f"{kind.__module__}.{kind.__name__}.{name}" for kind, name in SEAMS])
-def test_a_tool_that_steps_in_is_passed_by_nowhere(serve, open_client, monkeypatch, kind, name):
-    """Whatever mocks, records or traces requests, and wherever: it sees those over a kept connection too."""
-    server, client = serve(), open_client()
-    client.post(server.url, b"1", {}, timeout=5)
-    original, seen = getattr(kind, name), []
-
-    def stepped_in(*arguments, **options):
-        seen.append(name)
-        return original(*arguments, **options)
-
-    monkeypatch.setattr(kind, name, stepped_in)
-    client.post(server.url, b"2", {}, timeout=5)
-    assert seen
-    assert server.connections == 1
-
-
 def test_what_another_layer_puts_into_a_request_is_for_that_request(serve, open_client, monkeypatch):
     """The id of a trace is not sent again with the next one, also where it is put in no longer."""
     server, client = serve(), open_client()
@@ -330,20 +286,6 @@ def test_what_another_layer_puts_into_a_request_is_for_that_request(serve, open_
     monkeypatch.undo()
     client.post(server.url, b"{}", {"X-A": "1"}, timeout=5)
     assert [received.headers.get("traceparent") for received in server.requests] == ["a", "b", "c", None]
-
-
-def test_who_was_there_before_is_noticed():
-    """A tool that is set up before llm-sync is loaded, and one that says it is what it wraps."""
-    program = """
-import functools, requests
-original = requests.Session.send
-requests.Session.send = functools.wraps(original)(lambda *arguments, **options: original(*arguments, **options))
-from llm_sync.transport import kept
-assert not kept.usable()
-requests.Session.send = original
-assert not kept.usable()
-"""
-    subprocess.run([sys.executable, "-I", "-c", program], check=True)
 
 
 def test_requests_through_a_proxy_go_the_libraries_way(serve, open_client):

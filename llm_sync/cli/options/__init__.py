@@ -78,6 +78,12 @@ def configuration(parser: Parser) -> None:
     )
 
 
+def asking(parser: Parser, models: str) -> None:
+    """Which configuration, and which of its models; ``models``: what -m means to the command."""
+    configuration(parser)
+    parser.add_argument("-m", "--model", action="append", default=[], type=visible, metavar="PROVIDER/MODEL", help=models)
+
+
 def request(parser: Parser) -> None:
     """What a request carries beside its prompt."""
     group = parser.add_argument_group("request")
@@ -133,11 +139,22 @@ def sending(parser: Parser) -> None:
         "--machine-wide",
         action="store_const",
         const=True,
-        help="send a provider no more at once, from all your processes on this machine together, than one may have in flight; "
-        "in the order of asking",
+        help="let all your processes on this machine together send each provider only so many requests at once, in the order of "
+        "asking",
     )
-    group.add_argument("--fail-fast", action="store_true", help="send nothing more once a request has failed")
-    group.add_argument("--strict", action="store_true", help="refuse what would be adjusted, and truncated answers")
+    group.add_argument(
+        "--fail-fast", action="store_true", help="send nothing more once a request has failed, and wait for what is in flight"
+    )
+    group.add_argument(
+        "--strict", action="store_true", help="refuse what would be adjusted, and truncated answers; check all keys first"
+    )
     group.add_argument(
         "--strict-streaming", action="store_true", help="refuse streaming switches instead of leaving them out with a warning"
     )
+
+
+def sent(parser: Parser) -> None:
+    """All that holds for every request of a command: what it carries, how it is tried, and how requests go beside each other."""
+    request(parser)
+    attempts(parser)
+    sending(parser)

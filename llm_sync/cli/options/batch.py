@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import COUNT, SECONDS, Parser, nonempty, text, visible
+from llm_sync.cli.arguments import COUNT, SECONDS, Parser, nonempty, text
 
 _EXAMPLES = """\
 A line of INPUT is a JSON object with a prompt or messages, a model, and whatever else a request has, or one of OpenAI's batch \
@@ -37,16 +37,7 @@ def add(parser: Parser) -> None:
     parser.add_argument(
         "-o", "--output", required=True, type=nonempty, metavar="FILE", help="write the answers to FILE (gzip by the name .gz)"
     )
-    options.configuration(parser)
-    parser.add_argument(
-        "-m",
-        "--model",
-        action="append",
-        default=[],
-        type=visible,
-        metavar="PROVIDER/MODEL",
-        help="send every line to this model, whatever it says itself; give it several times to ask several",
-    )
+    options.asking(parser, "send every line to this model, whatever it says itself; give it several times to ask several")
     source = parser.add_argument_group("input")
     form = source.add_mutually_exclusive_group()
     form.add_argument("--text", action="store_true", help="every line is a prompt")
@@ -94,9 +85,7 @@ def add(parser: Parser) -> None:
         help="send a provider nothing more after N failures in a row for want of a key, a permission or credit (10; 0: never)",
     )
     run.add_argument("--json", action="store_true", help="print what came of it as one JSON object")
-    options.request(parser)
-    options.attempts(parser)
-    options.sending(parser)
+    options.sent(parser)
     parser.epilog = f"{_EXAMPLES}\n{options.statuses()}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import Parser, text, visible
+from llm_sync.cli.arguments import Parser, text
 
 _EXAMPLES = """\
 examples:
@@ -25,18 +25,12 @@ def add(parser: Parser) -> None:
         nargs="*",
         type=text,
         metavar="PROMPT",
-        help="the prompt; several words are joined by blanks; without one, standard input is read",
+        help="the prompt; several words are joined by blanks; without one, or for a lone -, standard input is read",
     )
-    options.configuration(parser)
-    parser.add_argument(
-        "-m",
-        "--model",
-        action="append",
-        default=[],
-        type=visible,
-        metavar="PROVIDER/MODEL",
-        help="the model to ask; give it several times to ask several at once, printed in the order given: with headings on a "
-        "terminal only, so use --json where a program reads",
+    options.asking(
+        parser,
+        "the model to ask (the configuration's); give it several times to ask several at once, printed in the order given: with "
+        "headings on a terminal only, so use --json where a program reads",
     )
     source = parser.add_argument_group("input and output")
     source.add_argument("--input", metavar="FILE", help="read the prompt from FILE, or from standard input for -")
@@ -45,12 +39,12 @@ def add(parser: Parser) -> None:
         metavar="FILE",
         help="go on with the conversation in FILE (- for standard input): a JSON list of objects with role and content",
     )
-    source.add_argument("--output", metavar="FILE", help="write the answers to FILE, which appears when all are there")
+    source.add_argument(
+        "--output", metavar="FILE", help="write the answers to FILE, which appears, or is replaced, when all are there"
+    )
     source.add_argument(
         "--append", action="store_true", help="add the answers to --output FILE instead, whole lines, beside other processes"
     )
     source.add_argument("--json", action="store_true", help="print one JSON object an answer (or failed request) and line")
-    options.request(parser)
-    options.attempts(parser)
-    options.sending(parser)
+    options.sent(parser)
     parser.epilog = f"{_EXAMPLES}\n{options.statuses(10)}"

@@ -24,4 +24,4 @@ def add(parser: Parser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a provider and line")
     parser.add_argument("--timeout", type=SECONDS, metavar="SECONDS", help="give a provider SECONDS to answer (120)")
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(7, 10, good='all providers answered')}"
+    parser.epilog = f"{_EXAMPLES}\n{options.statuses(10, good='all providers answered')}"

@@ -31,5 +31,6 @@ def add(parser: Parser) -> None:
     )
     options.configuration(parser)
     parser.add_argument("script", metavar="SCRIPT", help="the file to run, or - for standard input")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARG", help="the script's own arguments")
+    more = parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARG", help="the script's own arguments")
+    more.required = False  # argparse counts it among what is missing when SCRIPT is
     parser.epilog = _EXAMPLES

@@ -21,7 +21,7 @@ def add(parser: Parser) -> None:
         "name",
         nargs="?",
         type=visible,
-        metavar="NAME",
+        metavar="NAME|PATH",
         help="the configuration, as --config of generate takes it ($LLM_SYNC_CONFIG, else default-llms)",
     )
     parser.add_argument("--json", action="store_true", help="print it as one JSON object")

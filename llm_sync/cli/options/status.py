@@ -8,7 +8,7 @@ from llm_sync.cli.arguments import Parser
 _EXAMPLES = """\
 Shown are llm-sync's own commands, and programs whose clients are made with publish_status=True. "In flight" is what a worker \
 has taken from its queue, also while it waits: for a retry, for a cool-down or its pace, or for a slot that all your processes \
-share (machine_wide).
+share (machine_wide). Who holds such a slot is told, whatever program it is, and, on Linux, who is stopped (Ctrl-Z).
 
 examples:
   llm-sync status
@@ -23,7 +23,7 @@ def add(parser: Parser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print one JSON object a look and line: the time, and all processes with their numbers",
+        help="print one JSON object a look and line: the time, all processes with their numbers, and who holds slots",
     )
     parser.add_argument(
         "--watch", action="store_true", help="look again every second, until Ctrl-C; on a terminal in the same place"

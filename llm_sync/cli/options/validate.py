@@ -23,7 +23,7 @@ def add(parser: Parser) -> None:
         nargs="*",
         type=visible,
         metavar="NAME|PATH",
-        help="the configurations to check, as --config of generate takes them",
+        help="the configurations to check, as --config of generate takes them (all that are found)",
     )
     keys = parser.add_mutually_exclusive_group()
     keys.add_argument("--no-env", action="store_true", help="check the files alone: neither variables nor keys")
