@@ -55,8 +55,9 @@ def changed_settings(
             before = _otherwise_simulated(now)
         if before is not None:
             told.append(_differences(before, now))
+    were = "was" if count == 1 else "were"
     return ConfigurationError(
-        f"{_answers(count)} {'was' if count == 1 else 'were'} given under other settings than this run's{told[0] if told else ''}",
+        f"{_answers(count)} {were} given under other settings than this run's{told[0] if told else ''}",
         guidance="Go back to those, keep what is there with --allow-changed-settings (allow_changed_settings=True), "
         "or start anew with --restart (restart=True).",
     )
