@@ -35,7 +35,8 @@ class LLMClient:
     May be used from any thread, and after a fork in the child. Close it, or use it as a context manager: leaving the block
     normally waits for what is queued, leaving by an exception cancels it (after Ctrl-C, what is in flight gets 5 s). A
     client that is never closed still finishes its queued work before the interpreter exits. Clients pickle as
-    configuration, keys by reference.
+    configuration, keys by reference. One that is made in a rehearsal (``llm-sync simulate -- …``) asks the simulator what it
+    would ask elsewhere, and logs a warning that says so.
 
     ``strict`` refuses what would otherwise be adjusted, and truncated answers, and checks every key now.
     ``strict_streaming`` refuses streaming switches in requests instead of stripping them. ``publish_status`` shows the

@@ -116,7 +116,7 @@ class _Stage(NamedTuple):
     """Where the simulator is, and what it takes."""
 
     url: str
-    key: str
+    key: Secret
     ca_bundle: str | None
 
     def set_for(self, provider: ProviderConfig) -> ProviderConfig:
@@ -132,8 +132,7 @@ class _Stage(NamedTuple):
         return dataclasses.replace(
             provider,
             base_url=None if door is None else self.url + door,
-            # a literal: the variable may be gone, or another simulator's, by the time the first request reads it
-            key=None if door is None else Secret("literal", self.key, provider=provider.name, where=KEY_VARIABLE),
+            key=None if door is None else self.key,
             defaults=_without_keys(provider.defaults),
             models=tuple(dataclasses.replace(entry, defaults=_without_keys(entry.defaults)) for entry in provider.models),
             headers={name: value for name, value in provider.headers.items() if _is_plain(provider, name)},
@@ -172,9 +171,9 @@ def _stage() -> _Stage | None:
         raise _unfit(f"names {where(parts)}, which is not this machine")
     if parts.path.strip("/") or parts.query:
         raise _unfit("has something behind host and port")
-    return _Stage(
-        f"{parts.scheme}://{parts.netloc}", os.environ.get(KEY_VARIABLE) or _ANY_KEY, os.environ.get(CA_VARIABLE) or None
-    )
+    # A literal: the variable may be gone, or another simulator's, by the time the first request reads it.
+    key = Secret("literal", os.environ.get(KEY_VARIABLE) or _ANY_KEY, where=KEY_VARIABLE)
+    return _Stage(f"{parts.scheme}://{parts.netloc}", key, os.environ.get(CA_VARIABLE) or None)
 
 
 def _unfit(problem: str) -> ConfigurationError:

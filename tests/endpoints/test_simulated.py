@@ -303,6 +303,17 @@ def test_a_simulator_that_was_started_by_hand_takes_any_key(
     assert REAL not in repr(upstream.requests)
 
 
+def test_a_key_that_can_be_none_is_told_by_its_variable(
+    rehearsal: Simulator, opened: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that the simulator refuses; neither is shown."""
+    for key in ("no key at all", "sk-another-0123456789"):
+        monkeypatch.setenv("LLM_SYNC_SIMULATOR_KEY", key)
+        with pytest.raises(llm_sync.AuthenticationError, match="LLM_SYNC_SIMULATOR_KEY") as caught:
+            opened().generate("x")
+        assert key not in f"{caught.value} {caught.value!r}"
+
+
 def test_a_dialect_without_a_door_is_refused(rehearsal: Simulator, opened: Callable[..., LLMClient], acme: None) -> None:
     """Its host is not asked; the other providers are rehearsed."""
     client = opened("providers: {openai: {}, other: {type: acme, api_key: k-0123456789}}")
