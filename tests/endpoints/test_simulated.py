@@ -327,6 +327,23 @@ def test_a_dialect_without_a_door_is_refused(rehearsal: Simulator, opened: Calla
         opened("providers: {other: {type: acme, api_key: k-0123456789}}", strict=True)
 
 
+def test_a_dialect_that_cannot_be_made_without_a_network_is_refused(
+    rehearsal: Simulator, opened: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it would go cannot be told, so it is not asked."""
+
+    class Eager(OpenAIProvider):
+        def __init__(self, config: Any, http: Any, retry: Any, **options: Any) -> None:
+            super().__init__(config, http, retry, **options)
+            http.close()
+
+    monkeypatch.setattr(ProviderFactory, "_classes", dict(ProviderFactory._classes))
+    ProviderFactory.register("eager", Eager)
+    client = opened(f"providers: {{eager: {{api_key: {REAL}, base_url: 'http://localhost:1/v1'}}}}")
+    with pytest.raises(ConfigurationError, match="no door for type 'eager'"):
+        client.generate("x", "eager/m")
+
+
 def test_a_dialect_without_a_door_may_be_asked_here(
     rehearsal: Simulator, upstream: Simulator, opened: Callable[..., LLMClient], acme: None
 ) -> None:
