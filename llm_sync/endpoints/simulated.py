@@ -78,7 +78,7 @@ def rehearsal(config: LLMConfig) -> Rehearsal:
     if stage is None:
         return Rehearsal(config)
     providers = {name: stage.set_for(provider) for name, provider in config.providers.items()}
-    needed = {unset for name, provider in providers.items() for unset in provider.unset}
+    needed = {unset for provider in providers.values() for unset in provider.unset}
     dropped = {unset for provider in config.providers.values() for unset in provider.unset if unset not in needed}
     unset = tuple(each for each in config.unset if each not in dropped)
     redirected = [name for name, provider in providers.items() if provider.base_url != config.providers[name].base_url]
@@ -205,11 +205,11 @@ def _door(provider: ProviderConfig) -> str | None:
         return VERTEX if provider.type in ("anthropic", "gemini") else usual
     if usual != DOORS["openai"]:
         return usual
-    url = provider.base_url or ""
-    host, _, path = url.partition("://")[2].partition("/")
-    if host.lower().endswith(".azure.com"):
+    address, _, path = (provider.base_url or "").partition("://")[2].partition("/")
+    host = address.partition(":")[0].lower()
+    if host.endswith(".azure.com"):
         return AZURE_CLASSIC if path.startswith("openai/deployments/") else AZURE
-    return COMPATIBLE.get(host.lower(), usual) if provider.type == "openai" else usual
+    return COMPATIBLE.get(host, usual) if provider.type == "openai" else usual
 
 
 def _is_plain(provider: ProviderConfig, header: str) -> bool:

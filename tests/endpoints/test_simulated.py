@@ -42,7 +42,7 @@ providers:
   groq: {{type: openai, base_url: https://api.groq.com/openai/v1, api_key: {REAL}, ca_bundle: ca.pem}}
   plain: {{type: openai, base_url: "http://llm.example/v1", allow_insecure: true}}
   resource:
-    {{type: openai-responses, base_url: "https://my.openai.azure.com/openai/v1", auth: {{header: api-key}}, api_key: {REAL}}}
+    {{type: openai-responses, base_url: "https://my.openai.azure.com:443/openai/v1", auth: {{header: api-key}}, api_key: {REAL}}}
   cloud: {{type: gemini, auth: google-cloud, project: p, api_key: {REAL}}}
   google: {{type: openai, base_url: "https://generativelanguage.googleapis.com/v1beta/openai", api_key: {REAL}}}
   bridge: {{type: openai, base_url: "https://api.anthropic.com/v1", api_key: {REAL}}}
