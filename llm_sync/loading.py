@@ -7,6 +7,9 @@ would wait there for ever.
 
 from __future__ import annotations
 
+# First of all: a fork takes locks in the reverse order of their registration, and what is imported asks logging for its lock.
+# A fork that took logging's before this one, and an import under this one, would wait for each other for ever.
+import logging  # noqa: F401
 import os
 import threading
 

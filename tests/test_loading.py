@@ -55,3 +55,37 @@ def test_a_fork_waits_for_what_is_being_imported(module: str) -> None:
         check=False,
     )
     assert (done.stdout.strip(), done.returncode) == ("7", 0), done.stderr
+
+
+FORKED_WITH_A_LOCK = """
+import os, threading
+
+import llm_sync.loading
+
+forking, loading = threading.Event(), threading.Event()
+os.register_at_fork(before=forking.set)  # between what is registered before and after it
+
+import logging
+
+def load():
+    with llm_sync.loading.forks_wait:
+        loading.set()
+        forking.wait()
+        logging.getLogger("some.module")  # as modules do
+
+threading.Thread(target=load, daemon=True).start()
+loading.wait()
+child = os.fork()
+if child == 0:
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_fork_that_waits_holds_no_lock_of_logging() -> None:
+    """Every module that makes a logger asks for it: whoever imports one would wait for the fork, and the fork for the import."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED_WITH_A_LOCK], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout.strip(), done.returncode) == ("7", 0), done.stderr

@@ -53,7 +53,11 @@ def _keep(work: Work, replaced: list[Entry], path: str) -> None:
     """Add records to a file, each once: a run that was killed before its end may have done so before."""
     with open(path, "a+b") as file:
         file.seek(0)
-        there = {line_digest(line) for line in file}
+        there, last = set(), b"\n"
+        for last in file:
+            there.add(line_digest(last))
+        if not last.endswith(b"\n"):  # half a record, which that run left: none is to be glued to it
+            file.write(b"\n")
         for entry in replaced:
             content = work.records.content(entry)
             if line_digest(content) not in there:

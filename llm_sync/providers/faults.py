@@ -55,9 +55,10 @@ COMMON_WORDS: dict[str, ErrorClass] = {
     "content_policy_violation": errors.ContentBlockedError,
     "server_error": errors.ProviderUnavailableError,
 }
-# Words that say no more than a status of 400; told by them where there is no status, or as OpenRouter's error_type.
+# Words that say no more than a status of 400; told by them where there is no status, or as OpenRouter's error_type. An
+# "unknown_error" or an "invalid_response" is the server's own, and may be gone with the next attempt.
 _UNFIT = re.compile(
-    r"(?:invalid|unsupported|unknown|missing|image|empty_image|failed_to_download)_|"
+    r"(?:invalid|unsupported|unknown|missing|image|empty_image|failed_to_download)_(?!error$|response|server|upstream)|"
     r"(?:string_too_long|precondition_failed|payload_too_large|unprocessable)$"
 )
 # What only the message tells, over statuses that allow it (the texts of llama.cpp, OpenAI, vLLM, LM Studio, Perplexity …).
@@ -156,7 +157,11 @@ def error_class(fault: Fault, *tables: Mapping[str, ErrorClass]) -> ErrorClass:
     for word in fault.words:
         if word in COMMON_WORDS:
             return COMMON_WORDS[word]
-    telling = fault.words if fault.status < 400 else (str(fault.metadata.get("error_type") or fault.error.get("error_type")),)
+    telling: tuple[str, ...] = ()
+    if fault.status < 400:
+        telling = fault.words
+    elif fault.status == 400 or fault.status >= 500:  # other statuses tell more: "missing_api_key" over a 401
+        telling = (str(fault.metadata.get("error_type") or fault.error.get("error_type")),)
     if "not_found" in telling:
         return errors.ModelNotFoundError
     if any(_UNFIT.match(word) for word in telling):

@@ -146,6 +146,18 @@ def test_an_answer_that_is_replaced_is_kept_once(job: Batch, far: Far) -> None:
     assert [each["response"]["text"] for each in job.records(job.output.with_name("out.jsonl.replaced"))] == ["echo q"]
 
 
+def test_an_answer_that_is_replaced_is_not_glued_to_half_a_record(job: Batch, far: Far) -> None:
+    """Which a run that was killed meanwhile, or a full disk, left there."""
+    job.lines("p", "q")
+    job.run()
+    job.lines("p", "r")
+    replaced = job.output.with_name("out.jsonl.replaced")
+    replaced.write_text('{"id": 1, "half')
+    job.run()
+    half, whole = replaced.read_text().splitlines()
+    assert (half, json.loads(whole)["response"]["text"]) == ('{"id": 1, "half', "echo q")
+
+
 def test_models_of_openai_lines_are_their_bodies(job: Batch, far: Far, open_client: Any) -> None:
     """Whatever stands beside it."""
     body = {"model": "b/m2", "messages": [{"role": "user", "content": "p"}]}

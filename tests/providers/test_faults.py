@@ -141,6 +141,13 @@ OPENAI: list[tuple[int, Any, type[Exception], bool]] = [
     (503, {"code": "slow_down"}, errors.RateLimitError, True),
     (503, {"code": 503, "message": "Loading model", "type": "unavailable_error"}, errors.ProviderUnavailableError, True),
     (400, {"code": "unsupported_parameter"}, errors.InvalidRequestError, False),
+    (500, {"error_type": "unknown_error"}, errors.ProviderUnavailableError, True),
+    (502, {"error_type": "invalid_response"}, errors.ProviderUnavailableError, True),
+    (503, {"error_type": "missing_upstream"}, errors.ProviderUnavailableError, True),
+    (429, {"error_type": "image_limit"}, errors.RateLimitError, True),
+    (401, {"error_type": "missing_api_key"}, errors.AuthenticationError, False),
+    (403, {"error_type": "invalid_scope"}, errors.PermissionDeniedError, False),
+    (200, {"type": "unknown_error"}, errors.ProviderError, False),
 ]
 OPENROUTER: list[tuple[int, Any, type[Exception], bool]] = [
     (403, {"metadata": {"reasons": ["violence"], "flagged_input": "x"}}, errors.ContentBlockedError, False),
