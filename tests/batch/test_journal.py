@@ -7,6 +7,7 @@ import errno
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -54,6 +55,17 @@ def test_a_run_that_ends_before_its_output_is_put_in_place_only_needs_that(job: 
     summary = job.run()
     assert (summary.sent, job.told()) == (0, ["echo p", "echo q", "half", "InvalidRequestError", "echo r"])
     assert not job.part.exists()
+
+
+def test_a_journal_without_sums_is_read(job: Batch, far: Far) -> None:
+    """An older version wrote it: its answers are paid for as well. A sum that is there, and damaged, counts for none."""
+    whole = fill(job, far)
+    asked = len(far.asked)
+    job.part.write_bytes(re.sub(rb', "crc32": \d+', b"", whole))
+    unfinished(job)
+    assert len(far.asked) == asked
+    job.part.write_bytes(re.sub(rb', "crc32": \d+(?=.*echo q)', b', "crc3-": 1', whole))
+    assert (job.run().sent, far.asked[asked:]) == (1, ["q"])
 
 
 def cuts(whole: bytes, lines: int, *, every: bool) -> list[int]:
