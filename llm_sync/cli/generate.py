@@ -86,7 +86,8 @@ class _Run:
         """Send all, print each answer as soon as those before it are printed.
 
         After Ctrl-C the answers that still come in time are printed too, on standard output where --output would replace a
-        file, and with those that came before: they are paid for. So they are where --output turns out to take nothing more;
+        file, and with those that came before: they are paid for. Where that takes nothing, as when the terminal is gone, all of
+        them stay in the file that was to replace --output. They are printed too where --output turns out to take nothing more;
         that is raised, as Unwritable, when all are printed.
         """
         try:
@@ -101,9 +102,9 @@ class _Run:
                     self._client.close(cancel_pending=True)  # what is in flight is waited for, and not tried again
                 self._print_those_done()
         except KeyboardInterrupt:
-            self._move(self._output.rescued())
             for future in reversed(self._futures):  # before a word is said of waiting: no worker takes one more meanwhile
                 future.cancel()
+            self._rescue()
             drain(self._client)
             for index in range(len(self._outcomes), len(self._futures)):
                 self._outcomes.append(self._outcome(index))
@@ -142,12 +143,25 @@ class _Run:
             self._output = standard()
             self._show(index, self._outcomes[index])
 
+    def _rescue(self) -> None:
+        """Go on where the answers of an interrupted run are seen; in the file beside --output where they are seen nowhere."""
+        former = self._output
+        try:
+            self._move(former.rescued())
+        except streams.Unwritable as error:
+            self._output = former
+            streams.lost(error.error, error.name)
+            complain(f"the answers are in {former.put_aside()!r}")
+
     def _move(self, output: Output, until: int | None = None) -> None:
         """Go on with another output, where it is another: with the answers that are lost with the former one."""
         former, self._output = self._output, output
-        for index, outcome in enumerate(self._outcomes[:until]) if output is not former else ():
+        if output is former:
+            return
+        for index, outcome in enumerate(self._outcomes[:until]):
             if isinstance(outcome, ModelResponse):
                 self._show(index, outcome)
+        former.discard()
 
     def _outcome(self, index: int) -> Outcome:
         """Wait for one answer; the answer, or the error that came instead."""

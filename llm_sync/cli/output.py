@@ -81,6 +81,10 @@ class Output:
         """Where what still comes after an interrupt goes: here, but for a file that is to be replaced as a whole."""
         return self
 
+    def put_aside(self) -> str | None:
+        """Keep what an ``--output`` file was to get, which can go nowhere else; the path where it is."""
+        return None
+
     @property
     def is_stdout(self) -> bool:
         """Whether it is standard output, so that there is no other place for what it does not take."""
@@ -94,7 +98,7 @@ class _Replacement(Output):
         super().__init__(stream, name)
         self._path = path
         self.kept = True
-        self.put_aside = False  # whether it stays, as it cannot be put where it belongs
+        self.stays = False  # where it is, as it cannot be put where it belongs
 
     def discard(self) -> None:
         self.kept = False
@@ -102,8 +106,11 @@ class _Replacement(Output):
             os.unlink(self._path)
 
     def rescued(self) -> Output:
-        self.discard()
         return standard()
+
+    def put_aside(self) -> str | None:
+        self.stays = True
+        return self._path
 
     def put(self, target: str) -> None:
         """Make it ``target``, safe against a crash in between. Raises Unwritable, and leaves the answers where it says."""
@@ -111,8 +118,7 @@ class _Replacement(Output):
             os.fsync(self._stream.fileno())
             os.replace(self._path, target)
         except OSError as error:
-            self.put_aside = True
-            raise streams.Unwritable(self._name, error, f"the answers are in {self._path!r}") from None
+            raise streams.Unwritable(self._name, error, f"the answers are in {self.put_aside()!r}") from None
 
 
 class _Addition(Output):
@@ -160,7 +166,7 @@ def opened(path: str | None, *, append: bool = False) -> Iterator[Output]:
             if output.kept:
                 output.put(target)
         except BaseException:
-            if not output.put_aside:
+            if not output.stays:
                 output.discard()
             raise
 

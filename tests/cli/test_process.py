@@ -128,6 +128,26 @@ def test_an_answer_that_comes_during_the_drain_is_printed(
     assert len(provider.requests) == 1
 
 
+def test_answers_that_can_be_shown_nowhere_stay_beside_the_output(
+    start: Start, config: str, provider: Simulator, tmp_path: Path
+) -> None:
+    """The terminal was closed: what came before, and what comes during the drain, is paid for."""
+    with provider.hold() as hold:
+        process = start("generate", "--config", config, "-m", "first/m", "-m", "first/n", "--output", "out", "hi")
+        hold.wait()
+        hold.release()
+        hold.wait()  # the second one: the first is answered
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        process.send_signal(signal.SIGHUP)
+        told = process.stderr.readline().decode()
+        assert b"waiting up to 5 s" in process.stderr.readline()
+    assert process.wait(timeout=30) == 129
+    assert process.stderr.read() == b"llm-sync: hung up\n"
+    (beside,) = (path for path in tmp_path.iterdir() if path.name.startswith(".out."))
+    assert (told, beside.read_text()) == (f"llm-sync: the answers are in {str(beside)!r}\n", "an answer\nan answer\n")
+
+
 def test_ctrl_c_while_models_are_listed_ends_at_once(start: Start, silent: threading.Semaphore) -> None:
     """A listing is not worth a drain."""
     process = start("models", "--config", "silent.yaml")
