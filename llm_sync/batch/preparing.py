@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from llm_sync.batch import outcomes, refusals
 from llm_sync.batch.earlier import Earlier, Records
+from llm_sync.batch.forms import PLAIN
 from llm_sync.batch.journal import Journal, begins_anew
 from llm_sync.batch.outcomes import Head
 from llm_sync.batch.plan import BadLine, Plan, is_special
@@ -35,6 +36,7 @@ class BadLines:
         self._journal = journal
         self._first: list[BadLine] = []
         self._last = 0
+        self._plain = 0  # those that are no object
         self.count = 0
 
     def add(self, line: BadLine) -> tuple[Head, Entry] | None:
@@ -42,6 +44,7 @@ class BadLines:
         if line.number != self._last:  # each once, however many models are asked
             self._last = line.number
             self.count += 1
+            self._plain += line.error.guidance == PLAIN
             if self.count <= refusals.MOST_TOLD:
                 self._first.append(line)
         if not self._work.options.skip_bad_lines:
@@ -58,10 +61,11 @@ class BadLines:
                 raise self._journal.failure or OSError()
         return told, Entry(IN_JOURNAL, self._work.routes.number(*place), where)
 
-    def refuse(self) -> None:
-        """Raise InvalidRequestError where there are any, unless they may be skipped."""
+    def refuse(self, plan: Plan) -> None:
+        """Raise InvalidRequestError where there are any, unless they may be skipped. ``plan``: what becomes of the others."""
         if self.count and not self._work.options.skip_bad_lines:
-            raise refusals.bad_lines(self._first, self.count, self._work.source.name)
+            all_plain = self._plain == self.count and not plan.to_send and not plan.kept
+            raise refusals.bad_lines(self._first, self.count, self._work.source.name, all_plain=all_plain)
 
 
 def refuse(work: Work, plan: Plan, earlier: Earlier, *, check_providers: bool = True) -> None:

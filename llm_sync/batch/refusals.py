@@ -13,13 +13,18 @@ MOST_TOLD = 20  # bad lines told by number
 _LONGEST = 60  # characters of a setting that are shown
 
 
-def bad_lines(lines: Sequence[BadLine], count: int, source: str) -> InvalidRequestError:
-    """Lines that cannot be sent; ``lines`` are the first of ``count``."""
+def bad_lines(lines: Sequence[BadLine], count: int, source: str, *, all_plain: bool = False) -> InvalidRequestError:
+    """Lines that cannot be sent; ``lines`` are the first of ``count``. ``all_plain``: no line is an object."""
+    if all_plain:
+        return InvalidRequestError(
+            f"no line of {source} is a JSON object (line {lines[0].number}: {lines[0].error.message}), so nothing is sent",
+            guidance="Are they plain prompts? Add --text (text=True). Is it CSV? Add --template (template=…).",
+        )
     told = "\n".join(f"  line {line.number}: {line.error}" for line in lines[:MOST_TOLD])
     more = f"\n  and {count - MOST_TOLD} more" if count > MOST_TOLD else ""
     what = "one line" if count == 1 else f"{count} lines"
     return InvalidRequestError(
-        f"{what} of {source} cannot be sent, so nothing is. Mend them, or let them be failures with --skip-bad-lines "
+        f"{what} of {source} cannot be sent, so nothing is. Fix them, or count them as failures with --skip-bad-lines "
         f"(skip_bad_lines=True):\n{told}{more}"
     )
 
@@ -70,14 +75,14 @@ def unwritable(part: str, error: OSError, rescued: str | None = None, *, logged:
     if rescued is not None:
         return LLMConnectorError(
             f"{what}; answers that it does not hold are in {rescued!r}",
-            guidance=f"Mend that, add them with: cat {rescued} >>{part}, and run the same command again.",
+            guidance=f"Fix this, add them with: cat {rescued} >>{part}, and run the same command again.",
         )
     if logged:
         return LLMConnectorError(
             f"{what}; answers that it does not hold are logged above, as no other file can be written either",
-            guidance=f"Mend that, add those lines to {part}, and run the same command again.",
+            guidance=f"Fix this, add those lines to {part}, and run the same command again.",
         )
-    return LLMConnectorError(f"{what}, and all that was answered is in it", guidance="Mend that and run the same command again.")
+    return LLMConnectorError(f"{what}, and all that was answered is in it", guidance="Fix this and run the same command again.")
 
 
 def unfinished(output: str, error: OSError) -> LLMConnectorError:
@@ -85,7 +90,7 @@ def unfinished(output: str, error: OSError) -> LLMConnectorError:
     where = error.filename if isinstance(error.filename, str) else output
     return LLMConnectorError(
         f"{where!r}: {error.strerror or error}. Nothing more was sent, and all that was answered is in '{output}.part'",
-        guidance="Mend that and run the same command again.",
+        guidance="Fix this and run the same command again.",
     )
 
 

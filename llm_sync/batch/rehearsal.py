@@ -85,7 +85,7 @@ def rehearse(requests: Input, output: str | os.PathLike[str] | None, client: LLM
         found.requests, found.to_send, found.asked_again = plan.requests, plan.to_send.total(), plan.again
         found.changed, found.skipped = plan.changed, bad.count
         found.answered_earlier = sum(tally.answered for tally in plan.kept.values())
-        for problem in (bad.refuse, lambda: refuse(work, plan, earlier, check_providers=False)):
+        for problem in (lambda: bad.refuse(plan), lambda: refuse(work, plan, earlier, check_providers=False)):
             try:
                 problem()
             except LLMConnectorError as error:  # noqa: PERF203  (each is told)

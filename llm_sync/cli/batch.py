@@ -107,7 +107,7 @@ def _concluded(args: argparse.Namespace, output: Output, summary: Summary) -> in
         output.write("\n".join(batch_words.summary(summary)))
     for provider, reason in summary.held.items():
         lane = summary.lanes[provider]
-        complain(f"{provider}: {reason}, so {lane.total - lane.done} are not sent. {batch_words.MEND}")
+        complain(f"{provider}: {reason}, so {lane.total - lane.done} are not sent. {batch_words.FIX}")
     if unfit is not None:
         complain(f"the run is not fit: {unfit}")
         return exits.UNFIT

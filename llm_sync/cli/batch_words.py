@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from llm_sync.batch import LaneView, Merged, Rehearsal, Snapshot, Summary
 from llm_sync.batch.tally import Tally
 
-MEND = "Mend that and run the same command again."
+FIX = "Fix this and run the same command again."
 
 _MOST_NAMED = 10  # possibly billed requests, missing lines
 
@@ -64,7 +64,7 @@ def summary(found: Summary) -> list[str]:
     unread = f"; {found.skipped:,} of them lines that could not be sent" if found.skipped else ""
     lines += _told("failed", f"{failed}{unread}" if failed else "")
     if not found.sent and found.complete:
-        lines += _told("sent", "nothing: all of it is done")
+        lines += _told("sent", "nothing: all is done already")
     else:
         before = f", {found.earlier:,} were answered before" if found.earlier else ""
         again = f", {found.again:,} of them once more" if found.again else ""
@@ -90,7 +90,7 @@ def _changes(found: Summary) -> str:
     if found.moved:
         parts.append(f"{_count(found.moved, 'line')} moved, with their answers")
     if found.replaced:
-        parts.append(f"{_count(found.replaced, 'answer')} of no line any more, kept in {found.output}.replaced")
+        parts.append(f"{_count(found.replaced, 'answer')} whose lines are gone, kept in {found.output}.replaced")
     return "; ".join(parts)
 
 
@@ -120,8 +120,8 @@ def _unsure(found: Summary) -> list[str]:
     named = [f"{key.position} ({key.provider}/{key.model})" for key, _ in found.possibly_billed[:_MOST_NAMED]]
     more = len(found.possibly_billed) - _MOST_NAMED
     listed = ", ".join(named) + (f" and {more:,} more" if more > 0 else "")
-    what = _count(found.unsure, "sending")
-    return [f"possibly billed without an answer to show for it: {what}, of the requests with index {listed}"]
+    what = _count(found.unsure, "attempt")
+    return [f"possibly billed, but without an answer: {what}, of the requests with index {listed}"]
 
 
 def rehearsal(found: Rehearsal) -> list[str]:

@@ -12,7 +12,7 @@ from llm_sync.cli import exits, progress, request, streams
 from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.client import connected, drain
 from llm_sync.cli.output import Output, opened, standard
-from llm_sync.cli.reporting import report
+from llm_sync.cli.reporting import as_typed, report
 from llm_sync.cli.streams import BOLD, complain, tell
 from llm_sync.client import LLMClient
 from llm_sync.config import LLMConfig
@@ -29,10 +29,12 @@ Outcome = ModelResponse | LLMConnectorError
 
 def run(args: argparse.Namespace) -> int:
     """Ask, print the answers in the order of the models, return the exit status."""
-    question = {**request.question(args), **request.fields(args)}
+    if args.id is not None and not args.json:
+        raise UsageError("--id stands in the records that --json prints: add --json")
+    question = {**request.question(args), **request.fields(args), "id": args.id}
     with connected(args) as client:
         routes = [_route(client.config, model) for model in args.model or [None]]
-        unfit = _unfit(client, routes, as_records=args.json)
+        unfit = _unfit(client, routes, args)
         if unfit:
             return exits.status_of(unfit[0])
         requests = [ModelRequest(model=f"{place.provider}/{place.model}", **question) for place in routes]
@@ -48,14 +50,14 @@ class _Unsent(ClientClosedError):
     """Another request had failed before this one was sent."""
 
 
-def _unfit(client: LLMClient, routes: list[Route], *, as_records: bool) -> list[LLMConnectorError]:
+def _unfit(client: LLMClient, routes: list[Route], args: argparse.Namespace) -> list[LLMConnectorError]:
     """What keeps any of the providers from being used, all of it told: nothing is paid for while something is missing."""
     found = []
     for provider in dict.fromkeys(place.provider for place in routes):
         try:
             client.check_providers([provider])
         except LLMConnectorError as error:  # noqa: PERF203  (each one is told)
-            report(error, as_record=as_records)
+            report(error, as_record=args.json, request_id=args.id)
             found.append(error)
     return found
 
@@ -159,7 +161,7 @@ class _Run:
             message = "it was not sent, as another request had failed (--fail-fast)"
             return _Unsent(message, provider=place.provider, model=place.model)
         if isinstance(error, LLMConnectorError):
-            return error
+            return as_typed(error, self._args.config)
         _log.debug("%s/%s: unexpected error", place.provider, place.model, exc_info=error)
         return LLMConnectorError(
             f"an unexpected {type(error).__name__}: {error}",
@@ -172,18 +174,22 @@ class _Run:
         """Print one outcome in its place."""
         place = self._routes[index]
         if self._args.json:
-            line = json.dumps(record(index, place, outcome), ensure_ascii=False)
+            line = json.dumps(record(index, place, outcome, request_id=self._args.id), ensure_ascii=False)
             self._output.write(line)
             if isinstance(outcome, LLMConnectorError):
                 tell(line)
             return
-        if len(self._routes) > 1 and self._output.terminal:
-            self._output.write("\n" if self._headed else "", (f"== {place.provider}/{place.model} ==", BOLD))
+        parsed, terminal = self._args.schema is not None, self._output.terminal
+        heading: list[str | tuple[str, str]] = []
+        if len(self._routes) > 1 and (terminal or not parsed):  # objects in a pipe are for a program
+            heading = ["\n" if self._headed else "", (f"== {place.provider}/{place.model} ==", BOLD), "\n"]
             self._headed = True
-        if isinstance(outcome, ModelResponse):
-            self._output.write(_words(outcome, parsed=self._args.schema is not None, indent=2 if self._output.terminal else None))
-        else:
-            complain(str(outcome))
+        if isinstance(outcome, ModelResponse):  # at once with its heading: others may append to the same file
+            self._output.write(*heading, _words(outcome, parsed=parsed, indent=2 if terminal else None))
+            return
+        if heading:
+            self._output.write(*heading)
+        complain(str(outcome))
 
 
 def _words(response: ModelResponse, *, parsed: bool, indent: int | None) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from llm_sync.cli import configurations, exits
-from llm_sync.cli.arguments import columns
+from llm_sync.cli.arguments import UsageError, columns
 from llm_sync.cli.output import Output, opened
 from llm_sync.cli.streams import DIM
 from llm_sync.config import LLMConfig
@@ -19,9 +19,12 @@ from llm_sync.errors import LLMConnectorError
 
 def run(args: Namespace) -> int:
     """Print the configuration, return the exit status."""
-    if args.name is None:
+    if args.name is not None and args.name_too is not None:
+        raise UsageError("two configurations are named: show one after the other")
+    name = args.name if args.name is not None else args.name_too
+    if name is None:
         configurations.require_any(args)
-    config, origins = configurations.loader(args).explain_config(args.name)
+    config, origins = configurations.loader(args).explain_config(name)
     with opened(None) as output:
         shown = _Shown(config, origins)
         if args.json:

@@ -44,9 +44,10 @@ class _Report:
 
 def run(args: Namespace) -> int:
     """Check, print what is found, return the exit status: that of the first configuration with anything wrong."""
-    if not args.names:
+    given = [*args.names, *args.names_too]
+    if not given:
         configurations.require_any(args)
-    names = args.names or [found.name for found in places.available(args.config_dir)]
+    names = given or [found.name for found in places.available(args.config_dir)]
     status = exits.ANSWERED
     with opened(None) as output:
         for name in names:

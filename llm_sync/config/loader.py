@@ -129,9 +129,7 @@ def _warn(config: LLMConfig | None) -> None:
 
 
 def _warnings(document: Document, prepared: Prepared) -> tuple[str, ...]:
-    """One warning for all streaming switches, with the place of each."""
-    if not prepared.switches:
-        return ()
+    """One warning for each place that has streaming switches."""
     places: dict[tuple[str | int, ...], list[Switch]] = {}
     for switch in sorted(prepared.switches, key=lambda switch: document.line((*switch.path, switch.name)) or 0):
         places.setdefault(switch.path, []).append(switch)
@@ -139,8 +137,9 @@ def _warnings(document: Document, prepared: Prepared) -> tuple[str, ...]:
     for path, switches in places.items():
         line = document.line((*path, switches[0].name))
         names = shown_switches([switch.name for switch in switches])
-        told.append(": ".join(filter(None, (f"{document.file}:{line}", field_path(path), names))))
-    return (f"streaming switches are left out, as llm-sync answers in one piece: {'; '.join(told)}",)
+        place = ": ".join(filter(None, (f"{document.file}:{line}", field_path(path))))
+        told.append(f"{place}: {names}: left out, llm-sync never streams")
+    return tuple(told)
 
 
 def _failure(document: Document) -> ConfigurationError:

@@ -77,6 +77,8 @@ def guidance_for(kind: ErrorClass, fault: Fault, place: Place, retry_after: floa
         return "Change the prompt or the provider's content settings; the same request is blocked again."
     if issubclass(kind, errors.RequestTimeoutError):
         return "The provider gave up waiting: ask for less (max_tokens), or try again."
+    if fault.status == 501:
+        return f"Check base_url of provider {place.provider!r} ({place.base_url}): no provider of this dialect seems to answer there."
     if issubclass(kind, errors.ProviderUnavailableError):
         return "The provider is in trouble: try again later, or raise max_retries and deadline."
     return _request(fault, place)

@@ -325,7 +325,7 @@ def test_bad_lines_are_told_by_number_and_nothing_is_sent(job: Batch, far: Far) 
     text = str(caught.value)
     assert text.startswith("8 lines of ")
     for number, what in enumerate(
-        ["no JSON", "nobody", "Did you mean prompt", "a list", "not UTF-8", "NaN", "empty", "range"], 3
+        ["not JSON", "nobody", "Did you mean prompt", "a list", "not UTF-8", "NaN", "empty", "range"], 3
     ):
         (line,) = [line for line in text.splitlines() if line.startswith(f"  line {number}:")]
         assert what in line

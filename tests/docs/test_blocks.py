@@ -53,9 +53,15 @@ def test_what_is_shown_is_compared(shown: str, printed: str, same: bool) -> None
 
 def test_a_console_block_is_read_as_a_terminal_shows_it() -> None:
     """Commands, their further lines, and what each prints."""
-    block = Block("console", (), None, "$ cat <<END\n> text\n> END\ntext\n$ true\n$ echo $?\n0\n", 10)
+    block = Block("console", (), None, "$ printf '%s\\n' one \\\n  two\none\ntwo\n$ true\n$ echo $?\n0\n", 10)
     found = [(command.text, command.shown, command.line) for command in commands_in(block)]
-    assert found == [("cat <<END\ntext\nEND", "text\n", 11), ("true", None, 15), ("echo $?", "0\n", 16)]
+    assert found == [("printf '%s\\n' one \\\n  two", "one\ntwo\n", 11), ("true", None, 15), ("echo $?", "0\n", 16)]
+
+
+def test_no_command_has_a_prompt_for_more() -> None:
+    """Pasted into a shell, a line that begins with ``> `` would write to a file."""
+    lines = [line for path in PAGES for block in blocks_of(path) if block.language == "console" for line in block.text.splitlines()]
+    assert [line for line in lines if line.startswith("> ")] == []
 
 
 WRONG = {

@@ -6,12 +6,13 @@ from llm_sync.cli import options
 from llm_sync.cli.arguments import Parser
 
 _EXAMPLES = """\
-An installation brings them along: shells find them where its share folder is on their path, as /usr/share and ~/.local/share \
-are. Where it is not, say so in the shell's start-up file.
+Installed under /usr or ~/.local, the completions are where shells look for them. For an environment elsewhere:
 
-examples:
+bash, in ~/.bashrc:
   eval "$(llm-sync completion bash)"
-  llm-sync completion zsh >~/.zfunc/_llm-sync
+zsh, in ~/.zshrc, after compinit:
+  eval "$(llm-sync completion zsh)"
+fish, in ~/.config/fish/config.fish:
   llm-sync completion fish | source
 """
 
