@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,22 @@ def load(args: Namespace, name: str | None, *, strict_streaming: bool = False) -
     """The configuration of a name or path, or the default one. Raises ConfigurationError."""
     if name is None:
         require_any(args)
-    return loader(args).load_config(name, strict_streaming=strict_streaming)
+    with named(args, name):
+        return loader(args).load_config(name, strict_streaming=strict_streaming)
+
+
+@contextmanager
+def named(args: Namespace, name: str | None) -> Iterator[None]:
+    """Where the command line names no configuration, an error says who does, or which ones could be named."""
+    try:
+        yield
+    except ConfigurationError as error:
+        if name is None and os.environ.get(places.CONFIG_VARIABLE):
+            error.args = (f"{error.message} (named by ${places.CONFIG_VARIABLE})",)
+        elif name is None and not error.problems:
+            there = ", ".join(found.name for found in places.available(args.config_dir))
+            error.guidance = f"Name one that is there ({there}), or set {places.CONFIG_VARIABLE} to it."
+        raise
 
 
 def offline(config: ProviderConfig) -> LLMProvider:

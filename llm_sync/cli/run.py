@@ -44,6 +44,13 @@ def _parsed(argv: list[str]) -> Namespace:
         return parse(argv)
     except OSError as error:  # --help, with nowhere to go
         raise streams.Unwritable(streams.STDOUT, error) from None
+    except UsageError as error:
+        given = argv[: argv.index("--")] if "--" in argv else argv
+        streams.manner.as_json = "--log-json" in given  # whoever reads JSON reads this, too
+        if "--json" not in given:
+            raise
+        _report(error)
+        raise SystemExit(exits.status_of(error)) from None
 
 
 def _set_manner(args: Namespace) -> None:
@@ -83,5 +90,13 @@ def _run(args: Namespace) -> int:
     except UsageError as error:
         if not as_records:
             raise
-        report(LLMConnectorError(str(error)), as_record=True, kind="UsageError", request_id=request_id)
+        _report(error, request_id)
         return exits.status_of(error)
+
+
+def _report(error: UsageError, request_id: str | None = None) -> None:
+    """As a record, for --json."""
+    from llm_sync.cli.reporting import report
+    from llm_sync.errors import LLMConnectorError
+
+    report(LLMConnectorError(str(error)), as_record=True, kind="UsageError", request_id=request_id)

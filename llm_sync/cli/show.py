@@ -24,7 +24,8 @@ def run(args: Namespace) -> int:
     name = args.name if args.name is not None else args.name_too
     if name is None:
         configurations.require_any(args)
-    config, origins = configurations.loader(args).explain_config(name)
+    with configurations.named(args, name):
+        config, origins = configurations.loader(args).explain_config(name)
     with opened(None) as output:
         shown = _Shown(config, origins)
         if args.json:

@@ -289,6 +289,15 @@ def test_an_unexpected_error_of_a_dialect_spares_the_other_answers(ask: Run, mon
     assert "Traceback" in ask("-vv", "-m", "first/n", "hi").err
 
 
+@pytest.mark.parametrize(("options", "named"), [(["--json"], "error"), (["--log-json"], "message")])
+def test_a_wrong_command_line_is_json_too(llm: Run, options: list[str], named: str) -> None:
+    """Where the command line that is wrong asks for it: whoever reads standard error reads JSON."""
+    ran = llm("generate", *options, "--bogus", "hi")
+    assert (ran.status, ran.out) == (2, "")
+    assert "unknown option --bogus" in str(json.loads(ran.err)[named])
+    assert llm("generate", "--", *options).err.startswith("llm-sync: ")
+
+
 def test_stdin_is_the_prompt_where_no_other_is_given(ask: Run, provider: Simulator) -> None:
     """``echo hi | llm-sync generate``: without the line end that echo adds."""
     assert ask("-m", "first/m", stdin="grüß 😀\r\n".encode()).status == 0

@@ -67,6 +67,19 @@ def test_a_folder_that_cannot_be_read_is_told(llm: Run, tmp_path: Path) -> None:
     assert ran.err.startswith(f"llm-sync: there is no configuration in {tmp_path}/file (which cannot be read: Not a directory). ")
 
 
+def test_a_configuration_that_nobody_named(llm: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says that the variable did, or which ones could be."""
+    (folder / "default-llms.yaml").rename(folder / "mine.yaml")
+    for command in (["generate", "hi"], ["show"], ["models"]):
+        ran = llm(*command)
+        assert (ran.status, ran.out) == (3, "")
+        assert ran.err.endswith(". Name one that is there (bad, mine, streams), or set LLM_SYNC_CONFIG to it.\n")
+    monkeypatch.setenv("LLM_SYNC_CONFIG", "nowhere")
+    assert "no configuration named 'nowhere' in " in llm("show").err
+    assert "(named by $LLM_SYNC_CONFIG)" in llm("show").err
+    assert "LLM_SYNC_CONFIG)" not in llm("show", "nowhere").err
+
+
 # configs -----------------------------------------------------------------------------------------------------------
 
 

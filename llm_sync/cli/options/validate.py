@@ -6,9 +6,9 @@ from llm_sync.cli import options
 from llm_sync.cli.arguments import SECONDS, Parser, visible
 
 _EXAMPLES = """\
-Without a name, all configurations found are checked, with --no-env whether or not you have keys for them. Problems are printed \
-on standard output, one per line: file:line: field: message (hint). Any problem ends with status 3, a missing key included; \
-generate and batch end with 4 for a missing key.
+Without a name, all configurations found are checked; add --no-env unless you have the keys for all of them. Problems are printed \
+on standard output, one per line: file:line: field: message (hint). Any problem means status 3, a missing key included, for which \
+generate and batch end with 4.
 
 examples:
   llm-sync validate
