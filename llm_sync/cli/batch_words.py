@@ -90,7 +90,7 @@ def _changes(found: Summary) -> str:
     if found.moved:
         parts.append(f"{_count(found.moved, 'line')} moved, with their answers")
     if found.replaced:
-        parts.append(f"{_count(found.replaced, 'answer')} whose lines are gone, kept in {found.output}.replaced")
+        parts.append(f"{_count(found.replaced, 'answer')} to lines that are gone, kept in {found.output}.replaced")
     return "; ".join(parts)
 
 

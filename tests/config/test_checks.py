@@ -92,7 +92,7 @@ def provider(entry: str) -> str:
         ("models: [{name: a, provider_specific: {input: x}}]", "models[0].provider_specific.input: is not to be replaced"),
         (
             "default_params: {top_k: 5}",
-            "default_params.top_k: unknown key (did you mean top_p? parameters of the provider's own stand under",
+            "default_params.top_k: unknown key (did you mean top_p? provider-specific parameters go under",
         ),
         ("default_params: {base_url: x}", "default_params.base_url: unknown key (it belongs under providers.NAME)"),
         (
@@ -106,7 +106,7 @@ def provider(entry: str) -> str:
         ("apikey: sk-SECRET", "apikey: unknown key (did you mean api_key? "),
         ("base-url: x", "base-url: unknown key (did you mean base_url? "),
         ("strict: true", "strict: unknown key (it belongs under defaults)"),
-        ("sk-SECRET0123456789abcdef: x", "sk-…: unknown key (parameters of the provider's own stand under provider_specific)"),
+        ("sk-SECRET0123456789abcdef: x", "sk-…: unknown key (provider-specific parameters go under provider_specific)"),
         ("api_key: 12345678901234", "api_key: expected text, found 12345678901234 (put it in quotes)"),
         ("api_key: [sk-SECRET]", "api_key: expected text, found a list (as in: api_key: ${OPENAI_API_KEY})"),
         (

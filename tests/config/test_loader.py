@@ -389,7 +389,7 @@ def test_the_error_lists_all_problems(write: Write) -> None:
     path = write("providers:\n  p:\n    temperature: 3\n    apikey: x\n")
     with pytest.raises(ConfigurationError) as caught:
         ConfigLoader().load_config(path)
-    own = "parameters of the provider's own stand under provider_specific"
+    own = "provider-specific parameters go under provider_specific"
     assert str(caught.value).splitlines() == [
         f"2 problems with {path}",
         f"  {path}:3: providers.p.temperature: expected a number from 0 to 2, found 3",

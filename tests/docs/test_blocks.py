@@ -22,6 +22,8 @@ EXEMPT = {
     ("README.md", "$ make demo     # builds and installs into .venv, starts a simulator, sends one prompt to several models"),
     ("README.md", "$ . .venv/bin/activate"),
     ("README.md", "$ export OPENAI_API_KEY=sk-…"),
+    ("README.md", "$ llm-sync simulate -- bash"),
+    ("README.md", '$ llm-sync generate --json "Say hello" | jq -r .response.text'),
     ("concurrency.md", "$ llm-sync status"),
     ("errors.md", "LLMConnectorError"),
     ("migrating.md", "$ llm keys set openai"),
