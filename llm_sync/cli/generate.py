@@ -147,6 +147,7 @@ class _Run:
     def _move(self, output: Output, until: int | None = None) -> None:
         """Go on with another output, where it is another: with the answers that are lost with the former one."""
         former, self._output = self._output, output
+        self._headed = self._headed and output is former
         for index, outcome in enumerate(self._outcomes[:until]) if output is not former else ():
             if isinstance(outcome, ModelResponse):
                 self._show(index, outcome)
@@ -180,8 +181,10 @@ class _Run:
                 tell(line)
             return
         parsed, terminal = self._args.schema is not None, self._output.terminal
+        answered = isinstance(outcome, ModelResponse)
         heading: list[str | tuple[str, str]] = []
-        if len(self._routes) > 1 and (terminal or not parsed):  # objects in a pipe are for a program
+        # Objects in a pipe are for a program; an error that is not on the terminal names the model itself.
+        if len(self._routes) > 1 and (terminal or (answered and not parsed)):
             heading = ["\n" if self._headed else "", (f"== {place.provider}/{place.model} ==", BOLD), "\n"]
             self._headed = True
         if isinstance(outcome, ModelResponse):  # at once with its heading: others may append to the same file

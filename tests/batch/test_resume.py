@@ -333,6 +333,21 @@ def test_bad_lines_are_told_by_number_and_nothing_is_sent(job: Batch, far: Far) 
     assert not job.part.exists()
 
 
+def test_a_file_of_plain_prompts_is_told_as_such(job: Batch, far: Far) -> None:
+    """Not line by line: --text is forgotten. With one good line, or another mistake, the lines are told."""
+    job.input.write_text("".join(f"{number}\nSay {number}\n" for number in range(30)))
+    with pytest.raises(InvalidRequestError) as caught:
+        job.run()
+    assert len(str(caught.value).splitlines()) == 1
+    assert "no line of " in str(caught.value)
+    assert "--text" in str(caught.value)
+    for other in ('{"prompt": "p", "model": "a/m"}', '{"promt": "p"}'):
+        job.input.write_text(f"one\ntwo\n{other}\n")
+        with pytest.raises(InvalidRequestError, match=r"2 lines|3 lines"):
+            job.run()
+    assert far.asked == []
+
+
 def test_skipped_lines_are_failures_in_their_place(job: Batch, far: Far, caplog: Any) -> None:
     """Each is told; a later run leaves them, until they are mended."""
     job.lines("p", {"promt": "q", "id": "x"}, "r")

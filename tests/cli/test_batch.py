@@ -49,7 +49,7 @@ def test_a_file_goes_in_and_a_file_comes_out(ask: Ask) -> None:
     assert ran.out.splitlines()[0] == "out: 2 requests, 2 answered"
     assert [record["provider"] for record in records("out")] == ["first", "second"]
     ran = ask("in", "-o", "out")
-    assert (ran.status, "nothing: all of it is done" in ran.out) == (0, True)
+    assert (ran.status, "nothing: all is done already" in ran.out) == (0, True)
 
 
 def test_the_options_of_generate_hold_for_every_line(ask: Ask, provider: Simulator) -> None:
@@ -198,7 +198,7 @@ def test_single_requests_are_spoken_of_only_when_asked_for(ask: Ask, script: Any
     assert "1 answered (1 of them truncated)" in ran.out
     script.fail(503)
     write("in", {"prompt": "q"})
-    assert "another one follows" in ask("in", "-o", "out", "-m", "first/m", "-v").err
+    assert "trying again in" in ask("in", "-o", "out", "-m", "first/m", "-v").err
 
 
 def test_quiet_says_nothing_of_what_goes_well(ask: Ask) -> None:

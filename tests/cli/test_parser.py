@@ -144,8 +144,10 @@ def test_an_unknown_option_before_the_command() -> None:
     [
         (["genrate", "x"], "unknown command 'genrate', did you mean generate?; see 'llm-sync --help'"),
         (["-vv", "simulat"], "unknown command 'simulat', did you mean simulate?; see 'llm-sync --help'"),
-        (["Say hello"], f"unknown command 'Say hello'; a prompt follows generate; there are {', '.join(COMMANDS)}; see"),
-        (["help"], f"unknown command 'help'; there are {', '.join(COMMANDS)}; see"),
+        (["Say hello"], "'Say hello' is not a command; to send a prompt: llm-sync generate 'Say hello'; see"),
+        (["-v", "Say", "it's me"], "'Say' is not a command; to send a prompt: llm-sync generate 'Say it'\"'\"'s me'; see"),
+        (["help"], "unknown command 'help', did you mean --help?; see"),
+        (["xyzzy"], f"unknown command 'xyzzy'; the commands are {', '.join(COMMANDS)}; see"),
     ],
 )
 def test_an_unknown_command_names_its_like(argv: list[str], said: str) -> None:
@@ -296,3 +298,10 @@ def check_example() -> Callable[[str], None]:
             parse(words[first + 1 :])
 
     return check
+
+
+@pytest.mark.parametrize("option", ["--stream", "--no-stream", "--streaming", "--stream=true"])
+def test_nobody_need_ask_for_streaming(option: str) -> None:
+    """Not the option that is spelled alike, but what to do."""
+    name = option.partition("=")[0]
+    assert refusal("generate", option, "hi").startswith(f"leave {name} out: llm-sync never streams")

@@ -124,7 +124,7 @@ def test_an_answer_that_comes_during_the_drain_is_printed(
         if number == signal.SIGHUP:  # where a terminal is closed, the shell sends one and the system another
             process.send_signal(number)
     status, out, err = ended(process)
-    assert (status, out, err) == (wanted, b"an answer\n", f"llm-sync: {word}\n")
+    assert (status, out, err) == (wanted, b"== first/m ==\nan answer\n", f"llm-sync: {word}\n")
     assert len(provider.requests) == 1
 
 

@@ -151,7 +151,7 @@ providers: {openai: {provider_specific: {stream: true}}}
 ```
 
 ```text output
-streaming switches are left out, …openai.provider_specific: stream
+…openai.provider_specific: stream: left out, llm-sync never streams
 ```
 """,
         encoding="utf-8",

@@ -49,12 +49,12 @@ def add(parser: Parser) -> None:
     )
     source = parser.add_argument_group("input")
     form = source.add_mutually_exclusive_group()
-    form.add_argument("--text", action="store_true", help="INPUT is plain text: each line is a prompt")
+    form.add_argument("--text", action="store_true", help="read INPUT as plain text: each line is a prompt")
     form.add_argument(
         "--template",
         type=text,
         metavar="TEXT",
-        help="INPUT is CSV with a header line: each row becomes this prompt, with {column} replaced by its value",
+        help="read INPUT as CSV with a header line: each row becomes this prompt, with {column} replaced by its value",
     )
     source.add_argument(
         "--delimiter", type=_delimiter, metavar="CHARACTER", help="what separates CSV values (a comma; in .tsv files a tab)"

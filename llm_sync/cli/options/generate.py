@@ -13,14 +13,14 @@ examples:
   llm-sync generate "Say hello"
   cat report.txt | llm-sync generate \\
     --system "Summarise this"
-  git diff |
-    llm-sync generate "Review this:" -
+  git diff | llm-sync generate \\
+    "Review this:" -
   llm-sync generate "Why?" \\
     -m openai/gpt-4o -m gemini/MODEL
   llm-sync generate --image cat.png \\
     "What is this?"
-  llm-sync generate --json "Say hello" |
-    jq -r .response.text
+  llm-sync generate --json Hello \\
+    | jq -r .response.text
 """
 
 
