@@ -65,10 +65,15 @@ def asked(question: str) -> bool:
         return False
     sys.stderr.write(f"{fitted(shown(question), columns(2) - 8)} [y/N] ")
     sys.stderr.flush()
+    answer = ""
     try:
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        answer = sys.stdin.readline()
     except UnicodeError:  # whatever it is, it is no yes
         return False
+    finally:
+        if not answer.endswith("\n"):  # Ctrl-D or Ctrl-C: what follows begins a line of its own
+            sys.stderr.write("\n")
+    return answer.strip().lower() in ("y", "yes")
 
 
 def create(folder: Path) -> list[str]:

@@ -50,9 +50,24 @@ class Output:
 
     def _put(self, content: bytes) -> None:
         rest = memoryview(content)
-        while rest:  # an unbuffered stream may take a part
-            rest = rest[self._stream.write(rest) :]
-        self._stream.flush()
+        while True:
+            try:
+                while rest:  # an unbuffered stream may take a part, or say None for nothing
+                    taken = self._stream.write(rest)
+                    rest = rest[taken or 0 :]
+                    if rest:
+                        self._wait()
+                self._stream.flush()
+                return
+            except BlockingIOError as error:  # noqa: PERF203  (rare)
+                rest = rest[error.characters_written :]  # of a flush none: it goes on where it was
+                self._wait()
+
+    def _wait(self) -> None:
+        """Until the stream takes more: programs that start others may leave them a pipe that does not block."""
+        import select
+
+        select.select([], [self._stream], [])
 
     def discard(self) -> None:
         """Leave an ``--output`` file as it was: there is nothing to put into it."""

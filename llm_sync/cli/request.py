@@ -15,7 +15,7 @@ from llm_sync.config.schema import RESERVED
 from llm_sync.errors import InvalidRequestError
 from llm_sync.images import load_image
 from llm_sync.json_schema import check_schema
-from llm_sync.models import ModelRequest
+from llm_sync.models import Message, ModelRequest
 
 
 def question(args: argparse.Namespace) -> dict[str, Any]:
@@ -33,7 +33,17 @@ def question(args: argparse.Namespace) -> dict[str, Any]:
         turns = ModelRequest(messages=messages).messages or ()
         return {"messages": [replace(turn, images=[load_image(image) for image in turn.images]) for turn in turns]}
     except InvalidRequestError as error:
-        raise UsageError(f"--messages {args.messages!r}: {error}") from None
+        which = next((f", message {number}" for number, turn in enumerate(messages, 1) if not _is_turn(turn)), "")
+        raise UsageError(f"--messages {args.messages!r}{which}: {error}") from None
+
+
+def _is_turn(turn: Any) -> bool:
+    """Whether it is the rest of a conversation that is at fault."""
+    try:
+        ModelRequest(messages=[turn, Message("user", "?")])
+    except InvalidRequestError:
+        return False
+    return True
 
 
 def fields(args: argparse.Namespace) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from llm_sync.dispatch import locks
 from llm_sync.dispatch.future import RequestFuture
+from llm_sync.errors import LLMConnectorError
 from llm_sync.events import Event, Finished, Started, logger
 
 _log = logger("dispatch")
@@ -104,6 +105,10 @@ class Worker(threading.Thread):
             waited = self._source.begin(future)
             self._tell(Started(self._source.name, future.key, waited=waited))
             value = future.run()
+        except LLMConnectorError as error:
+            # What became of the request, and no fault of the program: whoever it ends would be shown 20 frames from in here
+            # before the one that is theirs, and whoever keeps it would keep the prompt.
+            failure = error.with_traceback(None)
         except BaseException as error:  # noqa: BLE001  (whatever it is: the future gets it, the worker lives on)
             failure = error
         try:

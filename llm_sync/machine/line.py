@@ -66,9 +66,10 @@ class Place:
         return self._slots[0] if len(self._slots) == 1 else ""
 
     def before(self) -> list[Holder]:
-        """Those who hold a slot, and those whose ticket comes first."""
-        tickets = (holders.read(self._path(number)) for number in self._drawn() if number < self._number)
-        return [*holders.in_line(self._folder, SLOT), *(holder for holder in tickets if holder is not None)]
+        """Whom this one waits for: those who hold a slot, and whoever is first in line before it. Raises OSError."""
+        tickets = (holders.read(self._path(number)) for number in sorted(self._drawn()) if number < self._number)
+        first = next((holder for holder in tickets if holder is not None), None)  # those between are many, and wait as well
+        return [*holders.in_line(self._folder, SLOT), *([] if first is None else [first])]
 
     def leave(self) -> None:
         """Give the slot back, or the place in the line up; may be repeated."""

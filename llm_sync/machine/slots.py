@@ -86,8 +86,7 @@ class _Lookout:
             return
         if before and not self._looked:
             self._looked = True
-            others = f", and {len(before) - 1} more" if len(before) > 1 else ""
-            _log.info("%s: waits its turn behind process %d%s", self._provider, before[0].pid, others)
+            _log.info("%s: waits its turn behind process %d", self._provider, before[0].pid)
         for holder in before:
             if holder.pid not in self._told and holder.stopped:
                 self._told.add(holder.pid)

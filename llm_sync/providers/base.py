@@ -74,8 +74,9 @@ class LLMProvider(ReplyReader):
         changes = Changes(adjustments, strict=self._strict, tell=tell)
         try:
             url, body = self._wire_form(request, changes)
-            if _log.isEnabledFor(logging.DEBUG) or _content.isEnabledFor(logging.DEBUG):
-                self._log_request(url, body, key, request.model)
+            if _log.isEnabledFor(logging.DEBUG):
+                facts = {"path": urlsplit(url).path, "bytes": len(body), "shape": skeleton(json.loads(body))}
+                log_facts(_log, "payload", provider=self.name, key=key, model=request.model, **facts)
 
             def attempt(number: int, timeout: float) -> ModelResponse:
                 reply = self._exchange("post", url, body, timeout, control, number)
@@ -152,15 +153,6 @@ class LLMProvider(ReplyReader):
         """In the child: forget the credential, whose lock a thread that is gone may hold."""
         self._credential = None
 
-    def _log_request(self, url: str, body: bytes, key: int, model: str | None) -> None:
-        """What is about to be sent: its shape, and, for those who ask for it by name, its content."""
-        if _log.isEnabledFor(logging.DEBUG):
-            shape = skeleton(json.loads(body))
-            path = urlsplit(url).path
-            log_facts(_log, "payload", provider=self.name, key=key, model=model, path=path, bytes=len(body), shape=shape)
-        if _content.isEnabledFor(logging.DEBUG):
-            log_facts(_content, "payload", provider=self.name, key=key, content=body.decode("utf-8"))
-
     def _wire_form(self, request: ModelRequest, changes: Changes) -> tuple[str, bytes]:
         self.config.require_variables()
         payload = self._prepare_request(request, changes)
@@ -216,6 +208,8 @@ class LLMProvider(ReplyReader):
         try:
             credential = self._key()
             proof = credential.headers()
+            if body and number == 1 and _content.isEnabledFor(logging.DEBUG):  # the key is known by now: a prompt may hold it
+                log_facts(_content, "payload", provider=self.name, key=key, content=self._scrubber().text(body.decode("utf-8")))
             reply = self._send(verb, url, body, proof, timeout, control)
             if reply.status == 401 and credential.renew(proof):
                 reply = self._send(verb, url, body, credential.headers(), max(0.001, ends - time.monotonic()), control)

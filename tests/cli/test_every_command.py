@@ -115,6 +115,30 @@ def test_a_full_disk_is_an_error(run: Callable[..., Any], name: str) -> None:
         assert err.splitlines()[-1] == "llm-sync: standard output cannot be written: No space left on device"
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_streams_that_are_closed(run: Callable[..., Any], name: str) -> None:
+    """``<&- 2>&-`` changes nothing but that nobody hears of anything; ``>&-`` is an error, a reader that went away none."""
+
+    def close(*numbers: int) -> Callable[[], None]:
+        def in_child() -> None:
+            for number in numbers:
+                os.close(number)
+
+        return in_child
+
+    status, out, _ = run(name, preexec_fn=close(0, 2))
+    assert (status, bool(out)) == (0, ROWS[name].prints)
+    if not ROWS[name].prints or name == "run-script":  # what a script prints is its own
+        return
+    status, _, err = run(name, preexec_fn=close(1))
+    assert (status, err.splitlines()[-1]) == (1, "llm-sync: standard output cannot be written: Bad file descriptor")
+    reading, writing = os.pipe()
+    os.close(reading)
+    status, _, err = run(name, stdout=writing)
+    os.close(writing)
+    assert (status, "written" in err) == (141, False)
+
+
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.unconfigured is not None])
 @pytest.mark.parametrize("more", [[], ["--json"]], ids=["words", "json"])
 def test_without_any_configuration(run: Callable[..., Any], tmp_path: Path, name: str, more: list[str]) -> None:

@@ -67,10 +67,10 @@ def test_content_is_private(ask: Run, script: Any, key: str, verbose: str) -> No
 
 @pytest.mark.parametrize("more", [[], ["-vv"], ["--log-json"], ["-vv", "--log-json"]])
 def test_content_for_who_asks_for_it(ask: Run, script: Any, key: str, more: list[str]) -> None:
-    """--log-content adds both, with or without -v; the key stays out of it, even when a provider sends it back."""
+    """--log-content adds both, with or without -v; the key stays out, though a provider sends it back or a prompt has it."""
     script.fail(503, f"the key {key} is tired")
     script.answer(ANSWER)
-    ran = ask("--log-content", *more, "-m", "first/m", PROMPT)
+    ran = ask("--log-content", *more, "-m", "first/m", f"{PROMPT} {key}")
     assert ran.status == 0
     assert PROMPT in ran.err
     assert ANSWER in ran.err

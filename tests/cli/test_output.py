@@ -4,6 +4,7 @@ import io
 import json
 import os
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,34 @@ def test_a_file_that_may_not_grow(start: Run, config: str, tmp_path: Path, scrip
     assert (process.returncode, out) == (1, b"x" * 100_000 + b"\n")
     assert err == b"llm-sync: --output 'out' cannot be written: File too large; what it does not take is on standard output\n"
     assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("buffering", [0, -1])
+def test_a_pipe_that_does_not_block_is_waited_for(buffering: int) -> None:
+    """Node.js, for one, leaves such pipes to the programs it starts: what does not fit at once is not lost."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    read: list[bytes] = []
+
+    def take() -> None:
+        with open(reading, "rb") as file:
+            read.append(file.read())
+
+    reader = threading.Thread(target=take)
+    text = "a line\n" * 100_000
+    with open(writing, "wb", buffering=buffering) as stream:
+        output = Output(stream, "a test")
+        waits = output._wait
+
+        def wait() -> None:
+            if not reader.ident:  # the pipe is full: somebody begins to read
+                reader.start()
+            waits()
+
+        output._wait = wait  # type: ignore[method-assign]
+        output.write(text)
+    reader.join(20)
+    assert b"".join(read) == text.encode()
 
 
 def test_control_characters_are_shown_not_obeyed() -> None:

@@ -228,6 +228,13 @@ def test_a_conversation_that_is_none(ask: Run, provider: Simulator, tmp_path: Pa
     assert said in ran.err
 
 
+def test_the_message_at_fault_is_numbered(ask: Run, tmp_path: Path) -> None:
+    """In a long conversation it takes long to find."""
+    path = tmp_path / "talk.json"
+    path.write_text(json.dumps([{"role": "user", "content": "x"}] * 3 + [{"role": "robot", "content": "x"}]))
+    assert f"--messages {str(path)!r}, message 4: " in ask("-m", "first/m", "--messages", str(path)).err
+
+
 def test_a_conversation_stands_alone(ask: Run, tmp_path: Path) -> None:
     """A prompt or an image beside it has no clear place."""
     assert "stands beside no prompt" in ask("-m", "first/m", "--messages", "x", "hi").err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+import traceback
 import weakref
 from collections.abc import Callable
 from concurrent.futures import CancelledError
@@ -150,6 +151,18 @@ def test_whatever_a_call_raises_goes_to_its_future(workshop, kind):
         failing.result(PATIENCE_S)
     assert after.result(PATIENCE_S) == before.result(PATIENCE_S)
     assert queue.status().failed == {kind.__name__: 1}
+
+
+@pytest.mark.parametrize(("kind", "inner"), [(LLMConnectorError, False), (ValueError, True)], ids=["an outcome", "a fault"])
+def test_only_a_fault_of_the_program_shows_the_frames_of_the_worker(workshop, kind, inner):
+    """What became of a request is told to its caller in the caller's own frames, and keeps nothing alive."""
+
+    def fail() -> None:
+        raise kind("x")
+
+    error = ended(workshop.queue().submit(fail))
+    frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+    assert ("fail" in frames) is inner
 
 
 @pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt])

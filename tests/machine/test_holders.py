@@ -34,11 +34,12 @@ def test_a_held_slot_says_whose_it_is(folder: str) -> None:
 
 
 def test_the_line_before_one(folder: str) -> None:
-    """Who holds the slot, and whose ticket comes first; not oneself, nor those behind."""
-    places = [Place(folder, 1, name) for name in ("holds", "first", "own", "behind")]
+    """Who holds the slot, and who is the first in line; not those between, nor oneself, nor those behind."""
+    places = [Place(folder, 1, name) for name in ("holds", "first", "between", "own", "behind")]
     for place in places:
         place.advance(wait=False)
-    assert [holder.provider for holder in places[2].before()] == ["holds", "first"]
+    assert [holder.provider for holder in places[3].before()] == ["holds", "first"]
+    assert [holder.provider for holder in places[1].before()] == ["holds"]
     for place in places:
         place.leave()
 
