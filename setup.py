@@ -140,8 +140,9 @@ def completion(shell: str) -> str:
     for action in parser.all_actions():
         if action.metavar in COMPLETED:
             action.complete = COMPLETED[str(action.metavar)]  # type: ignore[attr-defined]
-    made = str(shtab.complete(parser, shell))  # its own instructions name other places than ours
-    return re.sub(r"^# Usage:\n(?:#.*\n)+", "# To install them, see: llm-sync completion --help\n", made, count=1, flags=re.MULTILINE)
+    made = str(shtab.complete(parser, shell))
+    ours = "# To install them, see: llm-sync completion --help\n"  # shtab's own instructions name other places
+    return re.sub(r"^# Usage:\n(?:#.*\n)+", ours, made, count=1, flags=re.MULTILINE)
 
 
 class BuildPackage(build_py):

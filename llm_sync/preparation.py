@@ -88,7 +88,7 @@ def attempt_options(configured: AttemptOptions, options: Mapping[str, Any]) -> A
     check_seconds("deadline", asked.get("deadline"))
     retries = asked.get("max_retries")
     if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int) or retries < 0):
-        raise InvalidRequestError(f"max_retries={_shown(retries)} is no count", guidance="Give 0 or a whole number above it.")
+        raise InvalidRequestError(f"max_retries={_shown(retries)} is not a count", guidance="Give 0 or a whole number above it.")
     return dataclasses.replace(configured, **asked) if asked else configured
 
 
@@ -97,7 +97,7 @@ def check_seconds(name: str, value: Any) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _YEAR:
-        raise InvalidRequestError(f"{name}={_shown(value)} is no time", guidance="Give seconds, above 0 and at most a year.")
+        raise InvalidRequestError(f"{name}={_shown(value)} is not a time", guidance="Give seconds, above 0 and at most a year.")
 
 
 def _shown(value: Any) -> str:

@@ -74,7 +74,7 @@ def test_an_image_that_was_read_is_not_read_again() -> None:
         ("a\0b", "cannot be read: embedded null"),
         ("x" * 5000, "cannot be read: File name too long"),
         (b"", "the image bytes is no PNG"),
-        (b"%PDF-1.7", "is no PNG, JPEG, GIF or WebP"),
+        (b"%PDF-1.7", "is not a PNG, JPEG, GIF or WebP"),
         (b"RIFF\0\0\0\0WAVE", "is no PNG"),
         (b"<svg/>", "is no PNG"),
         ("data:image/png,rawbytes", "not base64 of an image"),

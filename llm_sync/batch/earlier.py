@@ -113,7 +113,7 @@ class Earlier:
                 found = outcomes.head_of_record(line)
                 if found is None:
                     raise LLMConnectorError(
-                        f"{path!r} is there, and is no output of a batch",
+                        f"{path!r} exists, but is not the output of a batch",
                         guidance="Name another output; --restart (restart=True) would replace the file.",
                     )
                 self._take(found, IN_OUTPUT, place)

@@ -72,7 +72,7 @@ class Journal:
                 size = 0
             elif header[: _PID.start] != ours[: _PID.start]:
                 raise LLMConnectorError(
-                    f"{self.path!r} is there, and is no journal of a batch",
+                    f"{self.path!r} exists, but is not the journal of a batch",
                     guidance="Move it away, or name another output: a run keeps its journal there.",
                 )
             else:

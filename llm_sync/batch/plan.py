@@ -263,5 +263,5 @@ def _named_model(content: bytes) -> str | None:
 def _another_input(answers: int) -> LLMConnectorError:
     return InvalidRequestError(
         f"the output holds {answers} answers, and none of them is to a line of this input",
-        guidance="Name another output, or start anew with --restart (restart=True).",
+        guidance="Name another output, or start over with --restart (restart=True).",
     )

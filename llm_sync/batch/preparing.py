@@ -85,7 +85,7 @@ def checked_output(output: str | os.PathLike[str], requests: Input) -> str:
     """The path of an output, links followed. Raises OSError for one that cannot be."""
     given = os.fspath(output)
     if not os.path.basename(given):
-        raise OSError(errno.EINVAL, "it is no name of a file", given)
+        raise OSError(errno.EINVAL, "it is not a file name", given)
     path = os.path.realpath(given)
     os.stat(os.path.dirname(path))
     with contextlib.suppress(FileNotFoundError):
@@ -93,7 +93,7 @@ def checked_output(output: str | os.PathLike[str], requests: Input) -> str:
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "it is no ordinary file, which could be replaced at the end", path)
+            raise OSError(errno.EINVAL, "it is not an ordinary file, which could be replaced at the end", path)
         if not os.access(path, os.W_OK):  # the folder would let it be replaced, but somebody has protected it
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         if isinstance(requests, (str, os.PathLike)) and os.fspath(requests) != "-" and os.path.samefile(requests, path):

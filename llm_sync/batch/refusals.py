@@ -39,7 +39,7 @@ def strays(elsewhere: int, plan: Plan) -> InvalidRequestError | None:
         return None
     return InvalidRequestError(
         f"the output that is there holds {what}, and would lose them",
-        guidance="Ask as before, name another output, or start anew with --restart (restart=True).",
+        guidance="Ask as before, name another output, or start over with --restart (restart=True).",
     )
 
 
@@ -54,7 +54,7 @@ def changed_settings(
     return ConfigurationError(
         f"{count} answers were given under other settings than this run's{told[0] if told else ''}",
         guidance="Go back to those, keep the answers with --allow-changed-settings (allow_changed_settings=True), "
-        "or start anew with --restart (restart=True).",
+        "or start over with --restart (restart=True).",
     )
 
 

@@ -140,7 +140,7 @@ def _merge(args: argparse.Namespace, outputs: list[str]) -> int:
     usual, _ = args.parser.parse_known_args(["merge", "-o", args.output])
     given = [name for name, value in vars(usual).items() if name not in ("input", "json") and getattr(args, name) != value]
     if given:
-        raise UsageError(f"--{given[0].replace('_', '-')} means nothing to merge: it takes finished outputs and -o")
+        raise UsageError(f"--{given[0].replace('_', '-')} does not apply to merge, which takes finished outputs and -o")
     try:
         found = batch.merge(outputs, args.output)
     except OSError as error:

@@ -86,7 +86,7 @@ def _told(what: str, text: str) -> list[str]:
 def _changes(found: Summary) -> str:
     parts = []
     if found.changed:
-        parts.append(f"{_count(found.changed, 'line')} changed since, and asked anew")
+        parts.append(f"{_count(found.changed, 'line')} changed since, and asked again")
     if found.moved:
         parts.append(f"{_count(found.moved, 'line')} moved, with their answers")
     if found.replaced:
@@ -130,7 +130,7 @@ def rehearsal(found: Rehearsal) -> list[str]:
     if found.answered_earlier:
         lines[0] += f", {found.answered_earlier:,} answered before"
     lines += _told("again", f"{_count(found.asked_again, 'failure')} would be asked again" if found.asked_again else "")
-    lines += _told("changed", f"{_count(found.changed, 'line')} would be asked anew" if found.changed else "")
+    lines += _told("changed", f"{_count(found.changed, 'line')} would be asked again" if found.changed else "")
     lines += _told("skipped", f"{_count(found.skipped, 'line')} that cannot be sent" if found.skipped else "")
     titles = ("model", "requests", "tokens in", "tokens out", "cost at most")
     shares = [share for share in found.shares if share.requests]

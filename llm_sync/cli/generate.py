@@ -30,7 +30,7 @@ Outcome = ModelResponse | LLMConnectorError
 def run(args: argparse.Namespace) -> int:
     """Ask, print the answers in the order of the models, return the exit status."""
     if args.id is not None and not args.json:
-        raise UsageError("--id stands in the records that --json prints: add --json")
+        raise UsageError("--id is part of the records that --json prints: add --json")
     question = {**request.question(args), **request.fields(args), "id": args.id}
     with connected(args) as client:
         routes = [_route(client.config, model) for model in args.model or [None]]

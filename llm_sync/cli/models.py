@@ -39,7 +39,7 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
     try:
         return None if text is None else re.compile(text, re.IGNORECASE)
     except re.error as error:
-        raise UsageError(f"--grep {text!r} is no regular expression: {error}") from None
+        raise UsageError(f"--grep {text!r} is not a regular expression: {error}") from None
 
 
 def _matching(provider: str, listing: ModelListing, wanted: re.Pattern[str] | None) -> ModelListing:

@@ -35,7 +35,7 @@ _DESCRIPTION = (
 
 _EPILOG = (
     "To begin: make example configurations with 'llm-sync init', then ask: llm-sync generate \"Say hello\". Without a key: "
-    "llm-sync simulate -- llm-sync generate \"Say hello\".\n\n"
+    'llm-sync simulate -- llm-sync generate "Say hello".\n\n'
     "The options above may also follow the command. Answers go to standard output, everything else to standard error. "
     "Run 'llm-sync COMMAND --help' for a command's own options and the exit statuses."
 )
@@ -77,7 +77,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     args, unknown = parser.parse_known_args(argv)
     if args.list_llm_configs:
         if args.command is not None:
-            parser.error("--list-llm-configs stands beside no command")
+            parser.error("--list-llm-configs is used without a command")
         return parse(["configs" if word == "--list-llm-configs" else word for word in argv])
     args.verbose += args.verbose_too
     if args.debug:
@@ -113,12 +113,12 @@ def _unknown(parser: Parser, command: str, word: str) -> str:
     name = word.partition("=")[0]
     if not word.startswith("-"):
         if any(action.nargs == "*" for action in parser.all_actions() if not action.option_strings):
-            return f"{word!r} stands apart from the arguments before it: put options before or after all of them"
+            return f"{word!r} is separated from the arguments before it: put options before or after all of them"
         return f"unexpected argument {word!r}"
     if _is_known(parser, name):
-        return f"{name} stands after the command, as in: llm-sync {command} {name}"
+        return f"{name} goes after the command, as in: llm-sync {command} {name}"
     if name in ("--version", "--list-llm-configs"):
-        return f"{name} stands beside no command"
+        return f"{name} is used without a command"
     told = _unknown_option(parser, name)
     dashed = command == "generate" and told.startswith("unknown") and not told.endswith("?")
     return f"{told}; a prompt that begins with a dash follows --" if dashed else told
@@ -150,9 +150,7 @@ def build_parser(*, complete: bool = True, repeat: bool = True) -> _Line:
     parser.add_argument(
         "--version", action="store_true", help="print the version and exit; with -v, the versions of the parts too"
     )
-    parser.add_argument(
-        "--list-llm-configs", action="store_true", help="the same as the command configs"
-    )
+    parser.add_argument("--list-llm-configs", action="store_true", help="the same as the command configs")
     options.everywhere(parser)
     parser.set_defaults(verbose_too=0)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=_Command)

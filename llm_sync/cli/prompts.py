@@ -33,10 +33,12 @@ def _with_standard_input(words: list[str]) -> list[str]:
     if "-" not in words:
         return words
     if words.count("-") > 1:
-        raise UsageError("standard input goes in the place of one -, not of several: keep one, and quote a dash with its neighbours")
+        raise UsageError(
+            "standard input goes in the place of one -, not of several: keep one, and quote a dash with its neighbours"
+        )
     text = read_text("-", "-")
     if not text.strip():
-        raise UsageError("standard input holds nothing to put in the place of -: it is empty")
+        raise UsageError("standard input is empty: there is nothing to put in the place of -")
     return [text if word == "-" else word for word in words]
 
 

@@ -10,7 +10,6 @@ from llm_sync.cli.streams import complain, tell
 from llm_sync.errors import LLMConnectorError
 from llm_sync.records import failure
 
-
 E = TypeVar("E", bound=LLMConnectorError)
 
 

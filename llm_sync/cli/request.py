@@ -23,12 +23,12 @@ def question(args: argparse.Namespace) -> dict[str, Any]:
     if args.messages is None:
         return {"prompt": read_prompt(args)}
     if args.prompt or args.input is not None:
-        raise UsageError("--messages stands beside no prompt: make the question the last of the messages")
+        raise UsageError("--messages cannot be combined with a prompt: make the question the last of the messages")
     if args.image:
-        raise UsageError("--messages stands beside no --image: give the images to a message, as in: images: [FILE]")
+        raise UsageError("--messages cannot be combined with --image: give the images to a message, as in: images: [FILE]")
     messages = read_json("--messages", args.messages)
     if not isinstance(messages, list):
-        raise UsageError(f"--messages {args.messages!r} is no list: write [{{role: user, content: …}}] as JSON")
+        raise UsageError(f"--messages {args.messages!r} is not a list: write [{{role: user, content: …}}] as JSON")
     try:
         turns = ModelRequest(messages=messages).messages or ()
         return {"messages": [replace(turn, images=[load_image(image) for image in turn.images]) for turn in turns]}
@@ -80,7 +80,7 @@ def _image(source: str) -> Any:
 def _schema(path: str) -> dict[str, Any]:
     schema = read_json("--schema", path)
     if not isinstance(schema, dict):
-        raise UsageError(f"--schema {path!r} is no JSON Schema: it is no object")
+        raise UsageError(f"--schema {path!r} is not a JSON Schema: it is not an object")
     try:
         check_schema(schema)
     except InvalidRequestError as error:

@@ -210,7 +210,7 @@ class _Builder:
         if self._key_comes():
             raise _Wrong("a key is an alias", line, "write the key out")
         if any(node.anchor == event.anchor for node in self._stack):
-            raise _Wrong(f"the alias *{shown(event.anchor)} stands inside what it names", line)
+            raise _Wrong(f"the alias *{shown(event.anchor)} is inside what it names", line)
         if event.anchor not in self._anchors:
             raise _Wrong(f"the alias *{shown(event.anchor)} names nothing", line, "its &anchor must come before it")
         self._place(self._anchors[event.anchor], line)

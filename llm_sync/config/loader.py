@@ -61,7 +61,7 @@ class ConfigLoader:
         here = next((wanted + suffix for suffix in SUFFIXES if "\0" not in wanted and os.path.isfile(wanted + suffix)), None)
         near = os.path.join(".", here) if here else near
         beside = places.examples()
-        examples = f" Examples to copy stand in {beside}." if beside else ""
+        examples = f" Examples to copy are in {beside}." if beside else ""
         meant = f" Did you mean {near}?" if near else ""
         raise ConfigurationError(
             f"no configuration named {shown(wanted)!r} in {looked}",

@@ -100,7 +100,7 @@ class LLMProvider(ReplyReader):
         try:
             if "{model}" in self._base_url():
                 raise errors.InvalidRequestError(
-                    "the models cannot be listed, as base_url holds {model}", guidance="Those that it serves stand under models."
+                    "the models cannot be listed, as base_url holds {model}", guidance="List its models under models."
                 )
             for _ in range(_MAX_PAGES):
                 url = self._url(self.listing_path, "", query)

@@ -92,7 +92,7 @@ def test_what_does_not_belong_together_is_refused(stub: Batch, tmp_path: Path) -
     backwards.write_bytes(b"".join(reversed(first.read_bytes().splitlines(keepends=True))))
     for outputs, told in (
         ([first, tmp_path / "other.jsonl"], "another one in"),
-        ([first, tmp_path / "text"], "line 1 of .* is no record of a batch"),
+        ([first, tmp_path / "text"], "line 1 of .* is not a record of a batch"),
         ([first, tmp_path / "unfinished"], "is not finished"),
         ([backwards], "is not in order"),
         ([first, first], "named twice"),

@@ -416,7 +416,7 @@ def test_a_dash_among_the_words_is_what_standard_input_holds(ask: Run, provider:
     ("words", "stdin", "said"),
     [
         (["a", "-", "b", "-"], b"x", "standard input goes in the place of one -"),
-        (["a", "-"], b"", "standard input holds nothing to put in the place of -"),
+        (["a", "-"], b"", "standard input is empty"),
         (["a", "-"], b"\xff", "standard input is not UTF-8"),
     ],
 )

@@ -87,9 +87,7 @@ def test_configs_lists_the_good_and_the_bad(llm: Run, folder: Path) -> None:
     """By folder: which is used when none is named, providers and models, mistakes, streaming warnings with their place."""
     ran = llm("configs")
     assert (ran.status, ran.err) == (0, "")
-    warning = (
-        "config/llms/streams.yml:3: providers.openai: stream: left out, llm-sync never streams"
-    )
+    warning = "config/llms/streams.yml:3: providers.openai: stream: left out, llm-sync never streams"
     assert ran.out.splitlines() == [
         "config/llms:",
         "  bad: 2 problems, see 'llm-sync validate bad'",

@@ -118,7 +118,7 @@ def test_an_interrupt_leaves_the_old_file(ask: Run, old: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("", "is no name"),
+        ("", "is empty"),
         (".", "is a folder"),
         ("nowhere/x", "cannot be written: a new file in "),
         ("loop", "is a link to itself"),

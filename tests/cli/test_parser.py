@@ -160,9 +160,9 @@ def test_an_unknown_command_names_its_like(argv: list[str], said: str) -> None:
     [
         (["--config", "x.yaml", "generate", "hi"], "unknown option --config before a command: "),
         (["-m", "a/b", "generate", "hi"], "unknown option -m before a command: "),
-        (["--model=a/b", "generate", "hi"], "--model stands after the command, as in: llm-sync generate --model; "),
-        (["--json", "configs"], "--json stands after the command, as in: llm-sync configs --json; "),
-        (["generate", "--version", "hi"], "--version stands beside no command; "),
+        (["--model=a/b", "generate", "hi"], "--model goes after the command, as in: llm-sync generate --model; "),
+        (["--json", "configs"], "--json goes after the command, as in: llm-sync configs --json; "),
+        (["generate", "--version", "hi"], "--version is used without a command; "),
     ],
 )
 def test_an_option_in_the_wrong_place(argv: list[str], said: str) -> None:

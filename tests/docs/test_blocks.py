@@ -62,7 +62,9 @@ def test_a_console_block_is_read_as_a_terminal_shows_it() -> None:
 
 def test_no_command_has_a_prompt_for_more() -> None:
     """Pasted into a shell, a line that begins with ``> `` would write to a file."""
-    lines = [line for path in PAGES for block in blocks_of(path) if block.language == "console" for line in block.text.splitlines()]
+    lines = [
+        line for path in PAGES for block in blocks_of(path) if block.language == "console" for line in block.text.splitlines()
+    ]
     assert [line for line in lines if line.startswith("> ")] == []
 
 

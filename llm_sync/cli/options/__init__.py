@@ -99,7 +99,9 @@ def request(parser: Parser) -> None:
     group.add_argument("--temperature", type=between(0, 2), metavar="T", help="sampling temperature, 0 to 2")
     group.add_argument("--top-p", type=between(0, 1), metavar="P", help="nucleus sampling, 0 to 1")
     group.add_argument("--max-tokens", type=ABOVE_0, metavar="N", help="cut the answer off after N tokens")
-    group.add_argument("--stop", action="append", type=nonempty, metavar="TEXT", help="end the answer before TEXT; may be repeated")
+    group.add_argument(
+        "--stop", action="append", type=nonempty, metavar="TEXT", help="end the answer before TEXT; may be repeated"
+    )
     group.add_argument("--seed", type=WHOLE, metavar="N", help="ask for a repeatable answer, where the provider offers that")
     group.add_argument(
         "--set",
@@ -116,7 +118,9 @@ def attempts(parser: Parser) -> None:
     """How long and how often to try."""
     group = parser.add_argument_group("time and retries")
     group.add_argument("--timeout", type=SECONDS, metavar="SECONDS", help="time limit for one attempt, connecting included (120)")
-    group.add_argument("--deadline", type=SECONDS, metavar="SECONDS", help="time limit for a request, retries and waits included (600)")
+    group.add_argument(
+        "--deadline", type=SECONDS, metavar="SECONDS", help="time limit for a request, retries and waits included (600)"
+    )
     group.add_argument("--max-retries", type=COUNT, metavar="N", help="retry a failed request up to N times (3)")
 
 
@@ -127,7 +131,10 @@ def sending(parser: Parser) -> None:
         "--concurrency", type=between(1, 1000, int), metavar="N", help="send each provider up to N requests at once (1)"
     )
     group.add_argument(
-        "--requests-per-minute", type=above(0, 1e9), metavar="N", help="send each provider at most N attempts a minute; other processes do not count, see docs/concurrency.md (no limit)"
+        "--requests-per-minute",
+        type=above(0, 1e9),
+        metavar="N",
+        help="send each provider at most N attempts a minute; each process counts for itself: divide N among them (no limit)",
     )
     group.add_argument(
         "--machine-wide",
@@ -139,7 +146,9 @@ def sending(parser: Parser) -> None:
         "--fail-fast", action="store_true", help="after the first failure send nothing more, but wait for what is in flight"
     )
     group.add_argument(
-        "--strict", action="store_true", help="fail where a request would be adjusted or an answer is truncated; check all keys first"
+        "--strict",
+        action="store_true",
+        help="fail where a request would be adjusted or an answer is truncated; check all keys first",
     )
     group.add_argument(
         "--strict-streaming", action="store_true", help="fail on streaming switches instead of leaving them out with a warning"

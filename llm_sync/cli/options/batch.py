@@ -9,8 +9,8 @@ from llm_sync.cli.arguments import COUNT, SECONDS, Parser, nonempty, text, visib
 
 _EXAMPLES = """\
 A line of INPUT is a JSON object with a prompt or messages, a model, and any other field of a request; OpenAI's batch requests \
-work, too. FILE.part is the journal of an unfinished run: after a kill or a Ctrl-C, the same command continues from it and asks \
-nothing again that was answered. See docs/batch.md.
+work, too. FILE.part is the journal of an unfinished run: after a kill or a Ctrl-C, the same command continues from it and \
+asks nothing again that was answered. See docs/batch.md.
 
 examples:
   llm-sync batch in.jsonl -o out.jsonl
@@ -68,11 +68,15 @@ def add(parser: Parser) -> None:
     again.add_argument("--restart", action="store_true", help="start over; the old journal is kept as FILE.part.old")
     again.add_argument("--retry-failed", action="store_true", help="ask all failures again, not only those that may succeed now")
     again.add_argument(
-        "--retry-timeouts", action="store_true", help="retry requests that timed out, in this run and in later ones, although each may be billed twice"
+        "--retry-timeouts",
+        action="store_true",
+        help="retry requests that timed out, in this run and in later ones, although each may be billed twice",
     )
     again.add_argument("--allow-changed-settings", action="store_true", help="keep answers that were given with other settings")
     run = parser.add_argument_group("run")
-    run.add_argument("--dry-run", action="store_true", help="check and count everything, show the highest possible cost, send nothing")
+    run.add_argument(
+        "--dry-run", action="store_true", help="check and count everything, show the highest possible cost, send nothing"
+    )
     run.add_argument(
         "--max-error-rate",
         type=_share,

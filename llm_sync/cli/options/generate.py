@@ -41,8 +41,8 @@ def add(parser: Parser) -> None:
         default=[],
         type=visible,
         metavar="PROVIDER/MODEL",
-        help="the model to ask (the configuration's default); repeat it to ask several at once: their answers come in this order, "
-        "with headings",
+        help="the model to ask (the configuration's default); repeat it to ask several at once: their answers come in this "
+        "order, with headings",
     )
     source = parser.add_argument_group("input and output")
     source.add_argument("--input", metavar="FILE", help="read the prompt from FILE, - for standard input")
@@ -59,7 +59,10 @@ def add(parser: Parser) -> None:
     )
     source.add_argument("--json", action="store_true", help="print a JSON object for each answer or failure, one per line")
     source.add_argument(
-        "--id", type=visible, metavar="TEXT", help="with --json: what the objects have as their id, to tell them apart in one file"
+        "--id",
+        type=visible,
+        metavar="TEXT",
+        help="with --json: what the objects have as their id, to tell them apart in one file",
     )
     options.request(parser)
     options.attempts(parser)

@@ -6,8 +6,8 @@ from llm_sync.cli import options
 from llm_sync.cli.arguments import Parser, text
 
 _EXAMPLES = """\
-Existing files stay as they are; missing examples are added. Without DIR your configuration folder is completed. If you have none \
-yet, you are asked on a terminal; a script gets status 3 and the command to run, and nothing is made.
+Existing files stay as they are; missing examples are added. Without DIR your configuration folder is completed. If you have \
+none yet, you are asked on a terminal; a script gets status 3 and the command to run, and nothing is made.
 
 examples:
   llm-sync init ~/.config/llm-sync

@@ -8,10 +8,10 @@ from llm_sync.cli import options
 from llm_sync.cli.arguments import Parser
 
 _EXAMPLES = """\
-In SCRIPT, 'import openai', 'import anthropic' and 'import litellm' find llm-sync's stand-ins, whether or not the real packages \
-are installed. Requests go where the configuration says; without one, where the script and the usual environment variables say. \
-The exit status is the script's, or 2 when it cannot be read. A cut, blocked or empty answer causes a warning on standard \
-error; with LLM_SYNC_STRICT=1 it raises an exception.
+In SCRIPT, 'import openai', 'import anthropic' and 'import litellm' find llm-sync's stand-ins, whether or not the real \
+packages are installed. Requests go where the configuration says; without one, where the script and the usual environment \
+variables say. The exit status is the script's, or 2 when it cannot be read. A cut, blocked or empty answer causes a warning \
+on standard error; with LLM_SYNC_STRICT=1 it raises an exception.
 
 examples:
   llm-sync run-script report.py --month may

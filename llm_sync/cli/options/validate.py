@@ -6,9 +6,9 @@ from llm_sync.cli import options
 from llm_sync.cli.arguments import SECONDS, Parser, visible
 
 _EXAMPLES = """\
-Without a name, all configurations found are checked; add --no-env unless you have the keys for all of them. Problems are printed \
-on standard output, one per line: file:line: field: message (hint). Any problem means status 3, a missing key included, for which \
-generate and batch end with 4.
+Without a name, all configurations found are checked; add --no-env unless you have the keys for all of them. Problems are \
+printed on standard output, one per line: file:line: field: message (hint). Any problem means status 3, a missing key \
+included, for which generate and batch end with 4.
 
 examples:
   llm-sync validate
@@ -27,7 +27,13 @@ def add(parser: Parser) -> None:
         help="the configurations to check, as --config of generate takes them (all that are found)",
     )
     parser.add_argument(
-        "--config", action="append", dest="names_too", default=[], type=visible, metavar="NAME|PATH", help="another way to give one"
+        "--config",
+        action="append",
+        dest="names_too",
+        default=[],
+        type=visible,
+        metavar="NAME|PATH",
+        help="another way to give one",
     )
     keys = parser.add_mutually_exclusive_group()
     keys.add_argument("--no-env", action="store_true", help="check the files only, not the variables and keys they need")
