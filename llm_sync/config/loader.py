@@ -27,8 +27,8 @@ class ConfigLoader:
     """Finds and loads configurations: one file each time, nothing is merged. Keeps no state; any thread may use it.
 
     ``config_dir``: the one folder to look for names in; without it they are looked for in ``$LLM_SYNC_CONFIG_DIR``,
-    ``./config/llms`` and the user's configuration folder, in this order. ``known_types``, given the types a file uses,
-    gives those there are: then what ConfigValidator would tell is told at once, beside the file's other problems.
+    ``./config/llms`` and the user's configuration folder, in this order. ``known_types`` is given the types a file
+    uses and returns those that exist: ConfigValidator's problems are then reported with the file's other ones.
     """
 
     def __init__(self, config_dir: str | os.PathLike[str] | None = None, *, known_types: KnownTypes | None = None) -> None:
@@ -74,7 +74,7 @@ class ConfigLoader:
         """The checked configuration. Unset variables do not fail loading (see ``LLMConfig.unset`` and ``Secret``).
 
         Raises ConfigurationError whose ``problems`` are all that is wrong with the file, in its order. Streaming switches are
-        left out with one warning (``LLMConfig.warnings``, logged too, if ``warn``); ``strict_streaming``, or the file's own,
+        left out with a warning for each place (``LLMConfig.warnings``, logged too, if ``warn``); ``strict_streaming``, or the file's own,
         makes problems of them.
         """
         config = _load(read_document(self.find(name_or_path)), strict_streaming, self._known_types)[0]

@@ -24,6 +24,7 @@ EXEMPT = {
     ("README.md", "$ export OPENAI_API_KEY=sk-…"),
     ("README.md", "$ llm-sync simulate -- bash"),
     ("README.md", '$ llm-sync generate --json "Say hello" | jq -r .response.text'),
+    ("cli.md", '$ llm-sync generate --json "Say hello" | jq -r .response.text'),
     ("concurrency.md", "$ llm-sync status"),
     ("errors.md", "LLMConnectorError"),
     ("migrating.md", "$ llm keys set openai"),
