@@ -17,7 +17,7 @@ def bad_lines(lines: Sequence[BadLine], count: int, source: str, *, all_plain: b
     """Lines that cannot be sent; ``lines`` are the first of ``count``. ``all_plain``: no line is an object."""
     if all_plain:
         return InvalidRequestError(
-            f"no line of {source} is a JSON object (line {lines[0].number}: {lines[0].error.message}), so nothing is sent",
+            f"no line of {source} is a JSON object, so nothing is sent",
             guidance="Are they plain prompts? Add --text (text=True). Is it CSV? Add --template (template=…).",
         )
     told = "\n".join(f"  line {line.number}: {line.error}" for line in lines[:MOST_TOLD])

@@ -109,7 +109,7 @@ def _concluded(args: argparse.Namespace, output: Output, summary: Summary) -> in
         lane = summary.lanes[provider]
         complain(f"{provider}: {reason}, so {lane.total - lane.done} are not sent. {batch_words.FIX}")
     if unfit is not None:
-        complain(f"the run is beyond its limits: {unfit}")
+        complain(f"the run exceeds its limit: {unfit}")
         return exits.UNFIT
     if not summary.failed:
         return exits.ANSWERED

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from llm_sync.cli import configurations, exits
 from llm_sync.cli.configs import problem_record
 from llm_sync.cli.output import Output, opened
-from llm_sync.cli.streams import complain
+from llm_sync.cli.streams import complain, note
 from llm_sync.config import ConfigValidator, LLMConfig, places
 from llm_sync.errors import ConfigurationError, LLMConnectorError, Problem
 from llm_sync.providers.factory import ProviderFactory
@@ -30,6 +30,7 @@ class _Report:
     warnings: tuple[str, ...] = ()
     providers: int = 0
     models: int = 0
+    keyless: bool = False  # whether all that is wrong with it is what the environment lacks
     listings: Mapping[str, ModelListing] = field(default_factory=dict)
 
     def status(self) -> int:
@@ -48,15 +49,18 @@ def run(args: Namespace) -> int:
     if not given:
         configurations.require_any(args)
     names = given or [found.name for found in places.available(args.config_dir)]
-    status = exits.ANSWERED
+    status, keyless = exits.ANSWERED, 0
     with opened(None) as output:
         for name in names:
             report = _checked(args, name)
             status = status or report.status()
+            keyless += report.keyless
             if args.json:
                 output.write(json.dumps(_record(report), ensure_ascii=False))
             else:
                 _show(output, report, online=args.online)
+    if keyless > 1:
+        note(f"{keyless} of {len(names)} configurations need keys or variables that are not set; --no-env checks the files only")
     return status
 
 
@@ -72,6 +76,7 @@ def _checked(args: Namespace, name: str) -> _Report:
     if not args.no_env:
         validator = ConfigValidator(ProviderFactory.types_for(provider.type for provider in config.providers.values()))
         report.problems = (*validator.validate_environment_variables(config), *_usual_keys(config))
+        report.keyless = bool(report.problems)
     if args.online and not report.problems:
         report.listings = _listings(config, args.timeout)
     return report

@@ -74,8 +74,8 @@ class ConfigLoader:
         """The checked configuration. Unset variables do not fail loading (see ``LLMConfig.unset`` and ``Secret``).
 
         Raises ConfigurationError whose ``problems`` are all that is wrong with the file, in its order. Streaming switches are
-        left out with a warning for each place (``LLMConfig.warnings``, logged too, if ``warn``); ``strict_streaming``, or the file's own,
-        makes problems of them.
+        left out with a warning for each place (``LLMConfig.warnings``, logged too, if ``warn``); ``strict_streaming``, or the
+        file's own, makes problems of them.
         """
         config = _load(read_document(self.find(name_or_path)), strict_streaming, self._known_types)[0]
         _warn(config if warn else None)

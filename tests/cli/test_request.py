@@ -208,7 +208,7 @@ def test_a_conversation_stands_in_a_file(ask: Run, provider: Simulator, tmp_path
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{}", "is no list"),
+        ("{}", "is not a list"),
         ("[]", "holds no turn to answer"),
         ("[1]", "messages holds a int"),
         ('[{"role": "robot", "content": "x"}]', "'robot' is unknown"),

@@ -6,13 +6,12 @@ from llm_sync.cli import options
 from llm_sync.cli.arguments import Parser
 
 _EXAMPLES = """\
-Installed under /usr or ~/.local, the completions are where shells look for them. For an environment elsewhere:
+Installed under /usr or ~/.local, the completions are where shells look for them. For an environment elsewhere, add the line for \
+your shell to ~/.bashrc, to ~/.zshrc (after compinit) or to ~/.config/fish/config.fish:
 
-bash, in ~/.bashrc:
+examples:
   eval "$(llm-sync completion bash)"
-zsh, in ~/.zshrc, after compinit:
   eval "$(llm-sync completion zsh)"
-fish, in ~/.config/fish/config.fish:
   llm-sync completion fish | source
 """
 
@@ -20,4 +19,4 @@ fish, in ~/.config/fish/config.fish:
 def add(parser: Parser) -> None:
     """Give the parser the options."""
     parser.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help="bash, zsh or fish")
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(3, 4, 5, 6, 7, 8, 9, 10, good='they are printed')}"
+    parser.epilog = f"{_EXAMPLES}\n{options.statuses(3, 4, 5, 6, 7, 8, 9, 10, good='the script is printed')}"

@@ -18,4 +18,4 @@ examples:
 def add(parser: Parser) -> None:
     """Give the parser the options."""
     parser.add_argument("--json", action="store_true", help="print a JSON object for each configuration, one per line")
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10, good='they are listed')}"
+    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10, good='the configurations are listed')}"
