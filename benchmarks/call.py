@@ -22,7 +22,13 @@ FLOOR, REQUESTS, OURS, ONE_LANE = "http.client", "requests", "llm-sync", "llm-sy
 LIBRARIES = (FLOOR, "urllib3", REQUESTS, "httpx", OURS)
 PEERS = ("openai", "anthropic", "google-genai", "aisuite", "langchain-openai", "litellm", "any-llm-sdk")
 PARTS = ("llm-sync: transport", "llm-sync: provider", "llm-sync: queue")
-STAND_INS = ("llm-sync as openai", "llm-sync as openai 0.x", "llm-sync as litellm")
+STAND_INS = (
+    "llm-sync as openai",
+    "llm-sync as openai 0.x",
+    "llm-sync as openai, responses",
+    "llm-sync as anthropic",
+    "llm-sync as litellm",
+)
 PACKAGE = {ONE_LANE: OURS, **dict.fromkeys((*PARTS, *STAND_INS), OURS)}
 
 

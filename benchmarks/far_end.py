@@ -49,6 +49,17 @@ def message(text: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def response(text: str) -> dict[str, Any]:
+    """OpenAI's response."""
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    output = [{"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": content}]
+    usage = {"input_tokens": 200, "output_tokens": 150, "total_tokens": 350}
+    return {
+        "id": "resp_1", "object": "response", "created_at": 1760000000, "model": "m", "status": "completed", "output": output,
+        "error": None, "incomplete_details": None, "usage": usage,
+    }  # fmt: skip
+
+
 def gemini(text: str) -> dict[str, Any]:
     """Gemini's generateContent."""
     candidate = {"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP", "index": 0}
@@ -57,7 +68,7 @@ def gemini(text: str) -> dict[str, Any]:
 
 
 _SHAPES: dict[bytes, Callable[[str], dict[str, Any]]] = {
-    b"/chat/completions": chat, b"/messages": message, b":generateContent": gemini,
+    b"/chat/completions": chat, b"/messages": message, b"/responses": response, b":generateContent": gemini,
 }  # fmt: skip
 
 

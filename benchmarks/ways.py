@@ -227,6 +227,32 @@ def stand_in_for_old_openai(place: Place) -> Call:
     return call
 
 
+def stand_in_for_responses(place: Place) -> Call:
+    """``llm_sync.compat.openai`` at the Responses API."""
+    from llm_sync.compat import openai
+
+    client = openai.OpenAI(api_key=KEY, base_url=f"{place.root}/v1")
+
+    def call() -> str:
+        text: str = client.responses.create(model=MODEL, input=PROMPT).output_text
+        return text
+
+    return call
+
+
+def stand_in_for_anthropic(place: Place) -> Call:
+    """``llm_sync.compat.anthropic``."""
+    from llm_sync.compat import anthropic
+
+    client = anthropic.Anthropic(api_key=KEY, base_url=place.root)
+
+    def call() -> str:
+        text: str = client.messages.create(model=MODEL, messages=MESSAGES, max_tokens=1000).content[0].text
+        return text
+
+    return call
+
+
 def stand_in_for_litellm(place: Place) -> Call:
     """``llm_sync.compat.litellm``."""
     from llm_sync.compat import litellm
@@ -360,6 +386,8 @@ WAYS: dict[str, Callable[[Place], Call]] = {
     "llm-sync: queue": llm_sync_queue,
     "llm-sync as openai": stand_in_for_openai,
     "llm-sync as openai 0.x": stand_in_for_old_openai,
+    "llm-sync as openai, responses": stand_in_for_responses,
+    "llm-sync as anthropic": stand_in_for_anthropic,
     "llm-sync as litellm": stand_in_for_litellm,
 }
 OWN_CLIENT_EACH = ("http.client", "requests")  # their clients are not made for several threads

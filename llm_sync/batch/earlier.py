@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import IO, Any
@@ -44,6 +45,13 @@ class Records:
                 yield place, line
                 place += len(line)
 
+    def summed(self) -> journal.Sum:
+        """The finished output, summed up."""
+        size = crc = 0
+        for place, line in self.finished():
+            size, crc = place + len(line), zlib.crc32(line, crc)
+        return size, crc
+
     def head(self, entry: Entry) -> Head:
         """What is to be known of an outcome."""
         line = self._line(entry)
@@ -80,7 +88,7 @@ class Earlier:
 
     ``special`` says of an outcome whether it may not simply be kept; ``kept`` counts the others, by provider. ``displaced``:
     outcomes for whose line something else stands in the slot by now. ``elsewhere``: how many answers belong to no request of
-    this run. ``settings``: what answers depended on, by hash. ``unsure``: sendings of a request of which nobody knows whether
+    this run. ``settings``: what answers depended on, by hash. ``unsure``: sendings of a line of which nobody knows whether
     they were billed: in flight when a run was killed, or timed out.
     """
 
@@ -99,30 +107,32 @@ class Earlier:
         self._records = records
         self._special = special
         self._open: Counter[bytes] = Counter()  # started, and not known to have ended, by the key as it stands in the journal
+        self._started: dict[bytes, bytes] = {}  # the same -> the last line of the journal that says so
         self.hashes = hashes
         self.kept: defaultdict[str | None, Tally] = defaultdict(Tally)
         self.displaced: list[tuple[Head, Entry]] = []
         self.elsewhere = 0
-        self.unsure: Counter[Key] = Counter()
+        self.unsure: Counter[tuple[Key, str]] = Counter()  # the line's hash goes with the key: lines move
         self.settings: dict[str, dict[str, Any]] = {}
 
     def read_output(self, path: str) -> None:
         """Take in a finished output. Raises LLMConnectorError for a file that is none."""
-        for place, line in self._records.finished():
+        for number, (place, line) in enumerate(self._records.finished(), 1):
             if line.strip():
                 found = outcomes.head_of_record(line)
                 if found is None:
+                    what = "exists, but is not the output of a batch" if number == 1 else f"is damaged: line {number} is not a record"
                     raise LLMConnectorError(
-                        f"{path!r} exists, but is not the output of a batch",
+                        f"{path!r} {what}",
                         guidance="Name another output; --restart (restart=True) would replace the file.",
                     )
                 self._take(found, IN_OUTPUT, place)
 
-    def read_journal(self, path: str) -> None:
-        """Take in what a journal holds; whatever is half-written or damaged in it is passed over."""
-        for place, line in journal.lines_of(path):
-            if line.startswith(b'{"started": [') and line.endswith(b"]}\n"):
-                self._open[outcomes.key_of(line)] += 1
+    def read_journal(self, path: str, since: int = 0) -> None:
+        """Take in what a journal holds, from a place on; whatever is half-written or damaged in it is passed over."""
+        for place, line in journal.lines_of(path, since):
+            if line.startswith(b'{"started": [') and line.endswith(b'"}\n'):
+                self._begin(line)
                 continue
             found = outcomes.read_head(line)
             if found is not None:
@@ -132,17 +142,23 @@ class Earlier:
                 self._read_note(line)
         self._end_run()
 
+    def _begin(self, line: bytes) -> None:
+        key = outcomes.key_of(line)
+        self._open[key] += 1
+        self._started[key] = line
+
     def _close(self, key: bytes) -> None:
         if self._open[key] > 1:
             self._open[key] -= 1
         else:
             del self._open[key]
+            self._started.pop(key, None)
 
     def _read_note(self, line: bytes) -> None:
         try:
             (name, value), *more = json.loads(line).items()
             if name == "started":  # the file's last line, which lacks its end
-                self._open[outcomes.key_of(line)] += 1
+                self._begin(line)
             elif name == "unsent":
                 self._close(outcomes.key_of(line))
             elif name == "settings":
@@ -156,12 +172,14 @@ class Earlier:
         """What was under way when a run ended, ended with it."""
         for key, count in self._open.items():
             with contextlib.suppress(ValueError, TypeError):  # damaged
-                self.unsure[Key(*json.loads(key))] += count
+                said = json.loads(self._started[key])
+                self.unsure[Key(*said["started"]), str(said.get("line", ""))] += count
         self._open.clear()
+        self._started.clear()
 
     def _take(self, head: Head, state: int, place: int) -> None:
         if head.unsure:
-            self.unsure[head.key] = head.unsure
+            self.unsure[head.key, head.line] = head.unsure
         slot = self._selection.slot(head)
         if slot is None:
             self.elsewhere += head.answered

@@ -7,11 +7,14 @@ import gzip
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from typing import IO
 
 from llm_sync.batch import outcomes
-from llm_sync.batch.slots import Entry
+from llm_sync.batch.journal import Sum
+from llm_sync.batch.questions import line_digest
+from llm_sync.batch.slots import TO_SEND, Entry
 from llm_sync.batch.work import Work
 from llm_sync.errors import LLMConnectorError
 
@@ -19,30 +22,43 @@ _GZIP_LEVEL = 6
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-def finish(work: Work, output: str, replaced: list[Entry], *, moved: bool) -> None:
-    """Write every slot's record to ``output``, which changes only when all is written.
+def finish(work: Work, output: str, replaced: list[Entry], written: Callable[[Sum], object], *, moved: bool) -> None:
+    """Write every slot's record to ``output``, which changes only when all is written, and ``written`` was told.
 
     ``replaced``: answers that no line of the input belongs to any more; they are added to ``output``.replaced first.
     ``moved``: whether there are records that say another position than they have now.
     Raises OSError; LLMConnectorError where a record is missing.
     """
     if replaced:
-        with open(f"{output}.replaced", "ab") as file:
-            for entry in replaced:
-                file.write(work.records.content(entry) + b"\n")
-            _settle(file)
+        _keep(work, replaced, f"{output}.replaced")
+    size = crc = 0
     with replacing(output, f"{output}.part.new") as file:  # whatever a killed run left of it is overwritten
         expected = 0
         for slot, entry in work.slots.walk():
-            if slot != expected:
+            if slot != expected or entry.state == TO_SEND:
                 break
             expected += 1
             content = work.records.content(entry)
             if moved and work.records.head(entry).position != work.selection.position(slot):
                 content = outcomes.reindexed(content, work.selection.position(slot))
-            file.write(content + b"\n")
+            line = content + b"\n"
+            size, crc = size + len(line), zlib.crc32(line, crc)
+            file.write(line)
         if expected != work.slots.count:
             raise LLMConnectorError(f"request {expected} of the batch has no outcome", guidance="Run the same command again.")
+        written((size, crc))
+
+
+def _keep(work: Work, replaced: list[Entry], path: str) -> None:
+    """Add records to a file, each once: a run that was killed before its end may have done so before."""
+    with open(path, "a+b") as file:
+        file.seek(0)
+        there = {line_digest(line) for line in file}
+        for entry in replaced:
+            content = work.records.content(entry)
+            if line_digest(content) not in there:
+                file.write(content + b"\n")
+        _settle(file)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import string
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, Protocol
@@ -13,6 +14,7 @@ from llm_sync.errors import InvalidRequestError
 from llm_sync.values import kind
 
 _OPENAI_KEYS = frozenset({"custom_id", "method", "url", "body"})
+_MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]*)"')
 
 
 PLAIN = "Give one JSON object a line; plain prompts need --text (text=True)."
@@ -40,6 +42,9 @@ class Form(Protocol):
     def read(self, content: bytes) -> Mapping[str, Any]:
         """What a record says. Raises InvalidRequestError for one that cannot be read."""
 
+    def model(self, content: bytes) -> str | None:
+        """The model that a record names, found without reading more of it than that takes; None where it names none."""
+
 
 class _Lines:
     """One record a line."""
@@ -59,6 +64,10 @@ class _Lines:
     def at(self, source: Source, offset: int) -> bytes:
         """The line that begins there."""
         return next(source.from_line(offset), b"")
+
+    def model(self, content: bytes) -> str | None:  # noqa: ARG002  (whatever a prompt may look like)
+        """None: it has no place for one."""
+        return None
 
 
 class TextLines(_Lines):
@@ -94,6 +103,22 @@ class JSONLines(_Lines):
                 "the line is a request of OpenAI's batch files, the first line is not", guidance="Keep to one form in one file."
             )
         return found
+
+    def model(self, content: bytes) -> str | None:
+        """Its ``model``, or its body's; without parsing the line where its text is plain enough."""
+        if b"\\u" not in content:  # else the key itself may be spelt that way
+            count = content.count(b'"model"')
+            if not count:
+                return None
+            told = _MODEL.search(content) if count == 1 and content.count(b"{") == 1 else None
+            if told is not None:
+                return told[1].decode("utf-8", "replace")
+        try:
+            found: Any = json.loads(content)
+            model = (found["body"] if is_openai(found) else found).get("model")
+        except (ValueError, AttributeError, RecursionError):
+            return None
+        return model if isinstance(model, str) else None
 
 
 class Table:
@@ -146,6 +171,10 @@ class Table:
         row = dict(zip(self._columns, cells, strict=True))
         prompt = "".join(text + (row[column] if column is not None else "") for text, column in self._pieces)
         return {"prompt": prompt, "id": row["id"]} if row.get("id") else {"prompt": prompt}
+
+    def model(self, content: bytes) -> str | None:  # noqa: ARG002  (whatever a column is called)
+        """None: a row says no more than its prompt."""
+        return None
 
     def _rows(self, lines: Iterator[Line]) -> Iterator[Line]:
         """The lines that belong together: a value in quotation marks may go over several."""

@@ -2,7 +2,8 @@
 
 Lines are JSON objects. The first tells who has the journal; ``{"run": …}`` begins a run; ``{"settings": …}`` says what
 answers depend on; ``{"started": […]}`` stands before a request is sent, ``{"unsent": […]}`` takes that back, and
-``{"done": […], …}`` holds its outcome. Half a line, which a killed process leaves behind, is ended by the next line.
+``{"done": […], …}`` holds its outcome. ``{"finished": […]}`` tells the output that was made of all before it, so that nobody
+takes an answer twice who finds both. Half a line, which a killed process leaves behind, is ended by the next line.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import contextlib
 import errno
 import json
 import os
+import stat
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from llm_sync.errors import ConfigurationError, LLMConnectorError
@@ -28,6 +30,9 @@ _PID = slice(_HEADER_SIZE - 12, _HEADER_SIZE - 2)
 _APPENDING = os.O_RDWR | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 _log = logger("batch")
+
+Sum = tuple[int, int]
+"""Of an output: the bytes of its records, and their CRC-32."""
 
 
 class Journal:
@@ -44,7 +49,7 @@ class Journal:
         self.unwritten: list[bytes] = []
         self._held = _locked(path)
         try:
-            self._descriptor = os.open(path, _APPENDING)
+            self._descriptor = _opened(path)
         except BaseException:
             self._held.release()
             raise
@@ -57,6 +62,12 @@ class Journal:
         self._synced_at = time.monotonic()
         try:
             self._size = self._begun()
+        except OSError as error:
+            with contextlib.suppress(OSError):  # a disk that takes nothing: nothing is left of the attempt
+                if not os.fstat(self._descriptor).st_size:
+                    os.unlink(path)
+            self.close()
+            raise OSError(error.errno, error.strerror, path) from None
         except BaseException:
             self.close()
             raise
@@ -71,10 +82,7 @@ class Journal:
                 file.truncate(0)
                 size = 0
             elif header[: _PID.start] != ours[: _PID.start]:
-                raise LLMConnectorError(
-                    f"{self.path!r} exists, but is not the journal of a batch",
-                    guidance="Move it away, or name another output: a run keeps its journal there.",
-                )
+                raise _no_journal(self.path)
             else:
                 file.seek(-1, os.SEEK_END)
                 self._torn = file.read(1) != b"\n"
@@ -200,18 +208,30 @@ class Journal:
             self._held.release()
 
 
-def lines_of(path: str) -> Iterator[tuple[int, bytes]]:
-    """Every line of a journal but its first, with its place; the last may be half a line. Raises OSError."""
+def lines_of(path: str, since: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Every line of a journal but its first, from a place on; with its place. The last may be half a line. Raises OSError."""
     with open(path, "rb") as file:
-        place = len(file.readline())
+        place = max(since, len(file.readline()))
+        file.seek(place)
         for line in file:
             yield place, line
             place += len(line)
 
 
-def begins_anew(path: str) -> bool:
-    """Whether a run in a journal began anew (``--restart``). Raises OSError."""
-    return any(line.startswith(b'{"run"') and b'"anew": true' in line for _, line in lines_of(path))
+def unfinished(path: str, finished: Callable[[], Sum]) -> tuple[int, bool]:
+    """Where in a journal that begins which the output does not hold, and whether a run from there on began anew (``--restart``).
+
+    ``finished`` sums the output up; it is asked where a run came to its end but for the journal's removal. Raises OSError.
+    """
+    since, anew, there = 0, False, None
+    for place, line in lines_of(path):
+        if line.startswith(b'{"run"'):
+            anew = anew or b'"anew": true' in line
+        elif line.startswith(b'{"finished"'):
+            there = there or finished()
+            if line == line_of({"finished": there}):
+                since, anew = place + len(line), False
+    return since, anew
 
 
 def line_of(entry: dict[str, Any]) -> bytes:
@@ -221,7 +241,12 @@ def line_of(entry: dict[str, Any]) -> bytes:
 
 def _locked(path: str) -> FileLock:
     while True:
-        held = FileLock(path, os.O_RDWR | os.O_CREAT)
+        try:
+            held = FileLock(path, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            if error.errno in (errno.EISDIR, errno.ELOOP):  # a folder, a link: whosever it is, it is not followed
+                raise _no_journal(path) from None
+            raise
         try:
             free = held.lock(wait=False)
             if free and held.is_at_its_path():  # else the other one has just finished, and removed it
@@ -235,6 +260,19 @@ def _locked(path: str) -> FileLock:
         held.release()
         if not free:
             raise _taken(path)
+
+
+def _opened(path: str) -> int:
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise _no_journal(path)
+    return os.open(path, _APPENDING)
+
+
+def _no_journal(path: str) -> LLMConnectorError:
+    return LLMConnectorError(
+        f"{path!r} exists, but is not the journal of a batch",
+        guidance="Move it away, or name another output: a run keeps its journal there.",
+    )
 
 
 def _taken(path: str) -> LLMConnectorError:

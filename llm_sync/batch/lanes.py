@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import Empty
@@ -104,20 +104,18 @@ class Lane:
 class Lanes:
     """All walks of one run. ``progress`` hears of its state a few times a second, in the thread that runs it."""
 
-    def __init__(
-        self, work: Work, journal: Journal, plan: Plan, unsure: Counter[Key], progress: Callable[[Snapshot], object] | None
-    ) -> None:
+    def __init__(self, work: Work, journal: Journal, plan: Plan, progress: Callable[[Snapshot], object] | None) -> None:
         self._work = work
         self._journal = journal
-        self._unsure = unsure
+        self._unsure = plan.unsure
         self._progress = progress
         self._sender = Sender(work, journal)
         self._began = time.monotonic()
         self._told_at = 0.0
-        providers = dict.fromkeys([*plan.to_send, *(name for name in plan.kept if name is not None)])
-        known = work.client.config.providers
         self.lanes = {
-            name: Lane(name, work, plan.kept.get(name, Tally()), plan.to_send[name]) for name in providers if name in known
+            name: Lane(name, work, plan.kept.get(name, Tally()), plan.to_send[name])
+            for name in work.client.config.providers
+            if name in plan.to_send or name in plan.kept
         }
         self._others = Tally()  # of lines that could not be read, and of providers that are configured no more
         for provider, tally in plan.kept.items():
@@ -231,7 +229,7 @@ class Lanes:
         for lane in self.lanes.values():
             lane.withdraw()
         if self._sender.busy:
-            _log.warning("waiting up to %g s for what is in flight; Ctrl-C again ends at once", GRACE_S)
+            _log.warning("waiting up to %g s for what is in flight; Ctrl-C now ends at once", GRACE_S)
         try:
             self._wait_for_the_rest(GRACE_S)
         finally:

@@ -58,6 +58,7 @@ def merge(outputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[s
     if target in paths or len(set(paths)) < len(paths):
         what = f"{target!r} is to be merged into itself" if target in paths else "an output is named twice"
         raise InvalidRequestError(what, guidance="Name each output once, and another file for -o.")
+    _refuse_other_files(target)
     merged = Merged()
     told = 0
     with contextlib.ExitStack() as files, replacing(target) as out:
@@ -75,6 +76,19 @@ def merge(outputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[s
         merged.lines = max(expected, told)
         _note_missing(merged, expected, merged.lines)
     return merged
+
+
+def _refuse_other_files(target: str) -> None:
+    """What is replaced has been an output: whoever mistypes -o keeps the file. Raises OSError."""
+    what = "has a batch under way" if os.path.exists(f"{target}.part") else None
+    if what is None and os.path.exists(target):
+        with contextlib.ExitStack() as files:
+            try:
+                next(_records(target, files), None)
+            except InvalidRequestError:
+                what = "exists, but is not the output of a batch"
+    if what is not None:
+        raise InvalidRequestError(f"{target!r} {what}", guidance="Name another file for -o, or move that away.")
 
 
 def _note_missing(merged: Merged, expected: int, position: int) -> None:

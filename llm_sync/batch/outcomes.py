@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zlib
 from typing import Any, NamedTuple
 
 from llm_sync import errors
@@ -21,7 +22,7 @@ ANSWERED, TRUNCATED = "answered", "truncated"
 """What ``Head.outcome`` says of an answer; else it is the class name of the error."""
 
 _BILLED = ("input_tokens", "output_tokens", "cost_estimate")
-_SPLIT = b', "record": '
+_SUM, _SPLIT = b', "crc32": ', b', "record": '  # neither can stand within a string of JSON
 _ACCOUNT = ("AuthenticationError", "PermissionDeniedError", "QuotaExceededError")  # mended outside: worth another try
 
 
@@ -134,30 +135,40 @@ def _openai_record(
         else:
             failure = {"code": body["error"]["code"] or body["error"]["type"], "message": body["error"]["message"]}
         ours["attempts"] = outcome.attempts
-    number = f"{asked.key.position}-{asked.line}"
-    return {"id": f"batch_req_{number}", "custom_id": asked.id, "response": response, "error": failure, "llm_sync": ours}
+    number = _result_id(asked.key.position, asked.line)
+    return {"id": number, "custom_id": asked.id, "response": response, "error": failure, "llm_sync": ours}
+
+
+def _result_id(position: int, line: str) -> str:
+    """No two results of a batch share it."""
+    return f"batch_req_{position}-{line}"
 
 
 def journal_line(told: Head, found: dict[str, Any]) -> bytes:
-    """The journal's line: the head, then the record, whose length tells a whole one from a torn one."""
+    """The journal's line: the head, a sum over both, and the record. Its length tells a whole one from a torn one, and the sum
+    one that stands as it was written from one that the disk has damaged."""
     content = json.dumps(found, ensure_ascii=False, default=repr).encode("utf-8", "backslashreplace")
-    opening = json.dumps({"done": told[:3], "head": told[3:], "bytes": len(content)}, ensure_ascii=False)
-    return opening[:-1].encode("utf-8", "backslashreplace") + _SPLIT + content + b"}\n"
+    text = json.dumps({"done": told[:3], "head": told[3:], "bytes": len(content)}, ensure_ascii=False)
+    opening = text[:-1].encode("utf-8", "backslashreplace")
+    return b"".join((opening, _SUM, b"%d" % zlib.crc32(content, zlib.crc32(opening)), _SPLIT, content, b"}\n"))
 
 
 def read_head(line: bytes) -> Head | None:
-    """The head of a journal's line; None for one that is torn, or no outcome."""
-    opening, split, rest = line.partition(_SPLIT)
+    """The head of a journal's line; None for one that is torn or damaged, or no outcome."""
+    summed, split, rest = line.partition(_SPLIT)
     if not split:
         return None
     whole = rest.removesuffix(b"\n")  # it may be all that is missing, and then nothing is
+    opening, _, told_sum = summed.partition(_SUM)
+    content = memoryview(whole)[:-1]
     try:
         found = json.loads(opening + b"}")
         told = Head(*found["done"], *found["head"])
-        is_whole = whole.endswith(b"}") and found["bytes"] == len(whole) - 1
+        is_whole = whole.endswith(b"}") and found["bytes"] == len(content)
+        as_written = is_whole and told_sum == b"%d" % zlib.crc32(content, zlib.crc32(opening))
     except (ValueError, KeyError, TypeError):
         return None
-    return told if is_whole and isinstance(told.position, int) else None
+    return told if as_written and isinstance(told.position, int) else None
 
 
 def key_of(line: bytes) -> bytes:
@@ -173,7 +184,10 @@ def content_of(line: bytes) -> bytes:
 def reindexed(content: bytes, index: int) -> bytes:
     """A record of a line that has moved in the input."""
     found = json.loads(content)
-    found.get("llm_sync", found)["index"] = index
+    ours = found.get("llm_sync", found)
+    ours["index"] = index
+    if ours is not found:
+        found["id"] = _result_id(index, ours["line_hash"])
     return json.dumps(found, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
@@ -181,9 +195,10 @@ def head_of_record(content: bytes) -> Head | None:
     """The head that a record in a finished output would have; None for a line that is not a record of a batch."""
     try:
         found = json.loads(content)
-        return _openai_head(found, found["llm_sync"]) if "llm_sync" in found else _head(found)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        told: Any = _openai_head(found, found["llm_sync"]) if "llm_sync" in found else _head(found)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+    return told if isinstance(told.position, int) and isinstance(told.line, str) else None  # whoever has edited it
 
 
 def _head(found: dict[str, Any]) -> Head:

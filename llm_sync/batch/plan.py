@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
+import itertools
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from llm_sync.batch.earlier import Earlier
-from llm_sync.batch.outcomes import Head
+from llm_sync.batch.outcomes import Head, Key
 from llm_sync.batch.questions import Question, line_digest
 from llm_sync.batch.slots import NOTHING, TO_SEND, Entry
 from llm_sync.batch.source import Line
@@ -24,7 +23,6 @@ LINE_ERRORS = (InvalidRequestError, ModelNotFoundError, StreamingNotSupportedErr
 
 _MOST_DISPLACED = 200_000  # answers whose line is looked for elsewhere: with more it is another input
 _MOST_WANTED = 10_000  # lines remembered, for which an answer may turn up that belongs to a later place
-_MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]*)"')
 _UNRELATED = 10  # so many answers and none to any line: it is another input
 
 
@@ -44,7 +42,8 @@ class Plan:
     that stand, by provider (None: of lines that could not be read). ``again``: failures that are asked anew. ``changed``:
     lines that said something else when they were answered. ``moved``: those found again elsewhere. ``replaced``: answers that
     belong to no line any more. ``renamed``: lines whose own model another one replaces. ``stray``: answers given under other
-    settings, or by other models than this run would ask.
+    settings, or by other models than this run would ask. ``unsure``: sendings of which nobody knows whether they were billed,
+    by the requests that stand for their lines now; ``gone``: how many more, of lines that are there no more.
     """
 
     requests: int = 0
@@ -57,6 +56,8 @@ class Plan:
     renamed: int = 0
     stray_settings: Counter[tuple[str, Route]] = field(default_factory=Counter)
     stray_models: int = 0
+    unsure: Counter[Key] = field(default_factory=Counter)
+    gone: int = 0
 
 
 def is_special(work: Work) -> Callable[[Head], bool]:
@@ -89,9 +90,11 @@ class Planner:
         self._bad = bad
         self._before = work.slots.count  # from there on no slot has an outcome
         self._plan = Plan(kept=earlier.kept)
-        self._displaced: dict[tuple[str, int], list[tuple[Head, Entry]]] = defaultdict(list)
-        self._wanted: dict[tuple[str, int], deque[int]] = {}  # line's hash and route -> the slots that have no answer
+        self._displaced: dict[tuple[str, int], list[Entry]] = {}  # line's hash and route -> answers whose line is elsewhere
+        self._wanted: dict[tuple[str, int], deque[int]] = {}  # the same -> the slots that have no answer
         self._latest: deque[tuple[tuple[str, int], int]] = deque()  # what stands in _wanted, oldest first
+        self._sought: dict[str, list[int]] = {line: [] for _, line in earlier.unsure}  # -> positions of such lines
+        self._forgot = False  # whether any of them had to go
         self._named: dict[str | None, Route | None] = {}
 
     def make(self) -> Plan:
@@ -99,9 +102,7 @@ class Planner:
         work, plan, selection = self._work, self._plan, self._work.selection
         for head, entry in self._earlier.displaced:
             self._displace(head, entry)
-        for position, line in enumerate(work.form.records(work.source)):
-            if selection.limit is not None and position >= selection.limit:
-                break
+        for position, line in self._lines():
             work.lines = position + 1
             if selection.takes(position):
                 self._take(position, line)
@@ -113,15 +114,48 @@ class Planner:
                     plan.kept[head.provider].add(head, -1)
                 self._displace(head, entry)
         work.slots.truncate(taken)
+        if self._forgot and self._displaced:
+            self._look_for_the_rest()
         plan.requests = taken
-        plan.replaced = [entry for left in self._displaced.values() for _, entry in left]
+        plan.replaced = [entry for left in self._displaced.values() for entry in left]
         plan.changed = max(0, plan.changed - plan.moved)
+        self._attribute()
         if len(plan.replaced) >= _UNRELATED and not any(tally.answered for tally in plan.kept.values()):
             raise _another_input(len(plan.replaced))
         return plan
 
+    def _lines(self) -> Iterator[tuple[int, Line]]:
+        """The input's lines, as far as the run goes, with their positions."""
+        return itertools.islice(enumerate(self._work.form.records(self._work.source)), self._work.selection.limit)
+
+    def _look_for_the_rest(self) -> None:
+        """A second pass, for the answers whose lines stand so far before their old places that those were forgotten."""
+        slots = self._work.slots
+        for position, line in self._lines():
+            if self._work.selection.takes(position):
+                content = line_digest(line.content).hex()
+                for slot in self._work.selection.slots(position):
+                    entry = slots.get(slot)
+                    found = self._displaced_answer((content, entry.route)) if entry.state == TO_SEND else None
+                    if found is not None:
+                        self._plan.to_send[str(self._work.routes.named(entry.route)[0])] -= 1
+                        self._found(slot, found)
+
+    def _attribute(self) -> None:
+        """Give sendings that may have been billed to where their lines stand now."""
+        for (key, line), count in self._earlier.unsure.items():
+            places = self._sought[line]
+            if places and key.position not in places:
+                key = key._replace(position=places[0])  # noqa: PLW2901
+            if places or not line:
+                self._plan.unsure[key] += count
+            else:
+                self._plan.gone += count
+
     def _take(self, position: int, line: Line) -> None:
         digest = line_digest(line.content)
+        if self._sought:
+            self._sought.get(digest.hex(), []).append(position)
         for slot in self._work.selection.slots(position):
             entry = self._work.slots.get(slot) if slot < self._before else None
             if entry is None or entry.state == NOTHING:
@@ -161,12 +195,8 @@ class Planner:
         self._plan.kept[head.provider].add(head)
 
     def _goes(self, slot: int, line: Line, number: int) -> bool:
-        """Whether a line goes where its outcome came from; found out without parsing it, where its text is plain enough."""
+        """Whether a line goes where its outcome came from."""
         named = self._work.routes.named(number)
-        if self._work.selection.models is None and line.content.count(b'"model"') == 1:
-            told = _MODEL.search(line.content)
-            if told is not None and self._routed(told[1].decode("utf-8", "replace")) == named:
-                return True
         return named[0] is None or self._place(slot, line) == named
 
     def _place(self, slot: int, line: Line) -> Route | None:
@@ -174,7 +204,7 @@ class Planner:
         models = self._work.selection.models
         if models is not None:
             return models[slot % len(models)]
-        return self._routed(_named_model(line.content) if b'"model"' in line.content else None)
+        return self._routed(self._work.form.model(line.content))
 
     def _routed(self, named: str | None) -> Route | None:
         if named not in self._named:
@@ -203,8 +233,9 @@ class Planner:
         work.settings_of(place)
         plan.renamed += work.selection.models is not None and said.get("model", said.get("body")) is not None
         key = (content, work.routes.number(*place))
-        if self._displaced.get(key):
-            self._found(slot, *self._displaced[key].pop())
+        found = self._displaced_answer(key)
+        if found is not None:
+            self._found(slot, found)
             return
         work.slots.set(slot, Entry(TO_SEND, key[1], line.offset))
         plan.to_send[place.provider] += 1
@@ -220,6 +251,7 @@ class Planner:
             left = self._wanted.get(old)
             if left and left[0] == oldest:
                 left.popleft()
+                self._forgot = True
             if not left:
                 self._wanted.pop(old, None)
 
@@ -231,33 +263,35 @@ class Planner:
         wanted = self._wanted.get(key)
         if wanted:
             self._plan.to_send[str(head.provider)] -= 1
-            self._found(wanted.popleft(), head, entry)
+            self._found(wanted.popleft(), entry)
             return
-        self._displaced[key].append((head, entry))
+        self._displaced.setdefault(key, []).append(entry)
         if len(self._displaced) > _MOST_DISPLACED:
-            raise _another_input(len(self._displaced))
+            raise InvalidRequestError(
+                f"more than {_MOST_DISPLACED:,} answers of the output are to lines that this input has elsewhere, or not at all",
+                guidance="Name another output, or start over with --restart (restart=True).",
+            )
 
-    def _found(self, slot: int, head: Head, entry: Entry) -> None:
+    def _displaced_answer(self, key: tuple[str, int]) -> Entry | None:
+        """Take an answer to such a line out of those that are left over."""
+        left = self._displaced.get(key)
+        if left is None:
+            return None
+        found = left.pop()
+        if not left:
+            del self._displaced[key]
+        return found
+
+    def _found(self, slot: int, entry: Entry) -> None:
         """The answer belongs to this slot."""
         self._plan.moved += 1
-        self._keep(head)
+        self._keep(self._work.records.head(entry))
         self._work.slots.set(slot, entry)
 
 
 def _id_in(said: Mapping[str, Any]) -> str | int | None:
     found = said.get("custom_id", said.get("id"))
     return found if isinstance(found, (str, int)) else None
-
-
-def _named_model(content: bytes) -> str | None:
-    """The model that a line of JSON names."""
-    try:
-        found: Any = json.loads(content)
-        body = found.get("body", found)
-        model = body.get("model", found.get("model"))
-    except (ValueError, AttributeError, RecursionError):
-        return None
-    return model if isinstance(model, str) else None
 
 
 def _another_input(answers: int) -> LLMConnectorError:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from llm_sync.batch import outcomes, refusals
 from llm_sync.batch.earlier import Earlier, Records
 from llm_sync.batch.forms import PLAIN
-from llm_sync.batch.journal import Journal, begins_anew
+from llm_sync.batch.journal import Journal, unfinished
 from llm_sync.batch.outcomes import Head
 from llm_sync.batch.plan import BadLine, Plan, is_special
 from llm_sync.batch.questions import Questions
@@ -84,12 +84,18 @@ def refuse(work: Work, plan: Plan, earlier: Earlier, *, check_providers: bool = 
 def checked_output(output: str | os.PathLike[str], requests: Input) -> str:
     """The path of an output, links followed. Raises OSError for one that cannot be."""
     given = os.fspath(output)
-    if not os.path.basename(given):
-        raise OSError(errno.EINVAL, "it is not a file name", given)
+    if not os.path.basename(given) or given == "-":
+        raise OSError(errno.EINVAL, "it is not a file name, which a batch needs to resume from", given)
     path = os.path.realpath(given)
     os.stat(os.path.dirname(path))
+    try:
+        os.lstat(f"{path}.part.new")  # the longest name that is needed: better refused now than when all is paid for
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, given) from None
     with contextlib.suppress(FileNotFoundError):
-        mode = os.stat(path).st_mode
+        mode = os.stat(given).st_mode  # what is no file may have no path of its own: a pipe at /dev/stdout
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if not stat.S_ISREG(mode):
@@ -127,11 +133,14 @@ def opened(options: Options, client: LLMClient, requests: Input, output: str, *,
 def read_earlier(work: Work, output: str) -> Earlier:
     """What earlier runs left. Raises OSError, LLMConnectorError."""
     earlier = Earlier(work.selection, work.slots, work.hashes, work.routes, work.records, is_special(work))
+    if work.options.restart:
+        return earlier
     part = f"{output}.part"
     started = os.path.exists(part)
+    since, anew = unfinished(part, work.records.summed) if started and os.path.exists(output) else (0, False)
     # A run that began anew does not count on the output that it is to replace, nor do those that go on with it.
-    if not (started and os.path.exists(output) and begins_anew(part)):
+    if not anew:
         earlier.read_output(output)
     if started:
-        earlier.read_journal(part)
+        earlier.read_journal(part, since)
     return earlier

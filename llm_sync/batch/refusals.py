@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from llm_sync.batch.plan import BadLine, Plan
@@ -10,6 +11,7 @@ from llm_sync.errors import ConfigurationError, InvalidRequestError, LLMConnecto
 from llm_sync.routing import Route
 
 MOST_TOLD = 20  # bad lines told by number
+_FIX_LINES = "Fix them, or count them as failures"
 _LONGEST = 60  # characters of a setting that are shown
 
 
@@ -22,23 +24,22 @@ def bad_lines(lines: Sequence[BadLine], count: int, source: str, *, all_plain: b
         )
     told = "\n".join(f"  line {line.number}: {line.error}" for line in lines[:MOST_TOLD])
     more = f"\n  and {count - MOST_TOLD} more" if count > MOST_TOLD else ""
-    what = "one line" if count == 1 else f"{count} lines"
+    what, fix = ("one line", "Fix it, or count it as a failure") if count == 1 else (f"{count} lines", _FIX_LINES)
     return InvalidRequestError(
-        f"{what} of {source} cannot be sent, so nothing is. Fix them, or count them as failures with --skip-bad-lines "
-        f"(skip_bad_lines=True):\n{told}{more}"
+        f"{what} of {source} cannot be sent, so nothing is. {fix} with --skip-bad-lines (skip_bad_lines=True):\n{told}{more}"
     )
 
 
 def strays(elsewhere: int, plan: Plan) -> InvalidRequestError | None:
     """Earlier answers that this run would leave behind, paid for; None where there are none."""
     if elsewhere:
-        what = f"{elsewhere} answers to requests that this run does not ask for (other models, another shard or limit)"
+        what = f"{_answers(elsewhere)} to requests that this run does not ask for (other models, another shard or limit)"
     elif plan.stray_models:
-        what = f"{plan.stray_models} answers of other models than this run asks"
+        what = f"{_answers(plan.stray_models)} of other models than this run asks"
     else:
         return None
     return InvalidRequestError(
-        f"the output that is there holds {what}, and would lose them",
+        f"the output that is there holds {what}, which would be lost",
         guidance="Ask as before, name another output, or start over with --restart (restart=True).",
     )
 
@@ -50,12 +51,16 @@ def changed_settings(
     count = plan.stray_settings.total()
     if not count:
         return None
-    told = [_differences(known[name], current(place)) for name, place in plan.stray_settings if name in known]
+    told = [_differences(known[name], current(place)) for name, place in plan.stray_settings if name in known] or [""]
     return ConfigurationError(
-        f"{count} answers were given under other settings than this run's{told[0] if told else ''}",
-        guidance="Go back to those, keep the answers with --allow-changed-settings (allow_changed_settings=True), "
+        f"{_answers(count)} {'was' if count == 1 else 'were'} given under other settings than this run's{told[0]}",
+        guidance="Go back to those, keep what is there with --allow-changed-settings (allow_changed_settings=True), "
         "or start over with --restart (restart=True).",
     )
+
+
+def _answers(count: int) -> str:
+    return f"{count} answer{'' if count == 1 else 's'}"
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -75,7 +80,7 @@ def unwritable(part: str, error: OSError, rescued: str | None = None, *, logged:
     if rescued is not None:
         return LLMConnectorError(
             f"{what}; answers that it does not hold are in {rescued!r}",
-            guidance=f"Fix this, add them with: cat {rescued} >>{part}, and run the same command again.",
+            guidance=f"Fix this, add them with: cat {quote(rescued)} >>{quote(part)}, and run the same command again.",
         )
     if logged:
         return LLMConnectorError(

@@ -121,7 +121,7 @@ def _estimate(work: Work, question: Question, share: Share) -> None:
 def _price(work: Work, share: Share) -> None:
     pricing = work.client.config.providers[share.provider].entry(share.model).pricing
     if pricing is None:
-        share.unknown = "the configuration has no pricing for it"
+        share.unknown = "the configuration has no pricing"
     elif share.output_tokens is None:
         share.unknown = "not every request has max_tokens"
     elif share.images:

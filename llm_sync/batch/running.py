@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from llm_sync.batch import refusals
-from llm_sync.batch.earlier import Earlier
 from llm_sync.batch.finishing import finish
-from llm_sync.batch.journal import Journal
+from llm_sync.batch.journal import Journal, Sum
 from llm_sync.batch.lanes import Lanes
 from llm_sync.batch.plan import Plan, Planner
 from llm_sync.batch.preparing import BadLines, checked_output, opened, read_earlier, refuse
@@ -131,7 +130,7 @@ class _Run:
             refuse(work, plan, earlier)
             if plan.renamed:
                 _log.info("%d lines name a model of their own, in whose place the run's are asked", plan.renamed)
-            lanes = Lanes(work, self._journal, plan, earlier.unsure, self._progress)
+            lanes = Lanes(work, self._journal, plan, self._progress)
             try:
                 if plan.to_send.total():
                     self._send(work, lanes)
@@ -143,7 +142,7 @@ class _Run:
             finally:
                 if self._journal.unwritten:
                     _log.error("%s", self._rescued(self._journal.failure or OSError()))
-            return _summary(self._name, plan, earlier, lanes, complete, bad.count, time.monotonic() - self._began)
+            return _summary(self._name, plan, lanes, complete, bad.count, time.monotonic() - self._began)
 
     def _send(self, work: Work, lanes: Lanes) -> None:
         at = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -154,8 +153,13 @@ class _Run:
 
     def _finish(self, work: Work, plan: Plan) -> None:
         self._journal.sync(now=True)
-        finish(work, self._output, plan.replaced, moved=bool(plan.moved))
+        finish(work, self._output, plan.replaced, self._written, moved=bool(plan.moved))
         self._journal.remove()
+
+    def _written(self, finished: Sum) -> None:
+        """The output is written, and about to be put in place."""
+        self._journal.note({"finished": finished})
+        self._journal.sync(now=True)
 
     def _rescued(self, error: OSError) -> Exception:
         """What to raise when something cannot be written: first, no answer is lost."""
@@ -177,24 +181,28 @@ class _Run:
 
 @contextlib.contextmanager
 def _journal(part: str, restart: bool) -> Iterator[Journal]:
-    """The journal, held; one that holds nothing is gone at the end."""
+    """The journal, held; one that holds nothing is gone at the end, and what it was to replace is back in its place."""
     journal = Journal(part)
+    former = None
     try:
         if restart and journal.holds_lines:
-            os.replace(part, f"{part}.old")
+            former = f"{part}.old"
+            os.replace(part, former)
             journal.close()
             journal = Journal(part)
         yield journal
     finally:
         if not journal.holds_lines and journal.is_at_its_path():
             with contextlib.suppress(OSError):
-                journal.remove()
+                if former is None:
+                    journal.remove()
+                else:
+                    os.replace(former, part)  # nothing was sent: whoever thinks better of it goes on with that
         journal.close()
 
 
-def _summary(output: str, plan: Plan, earlier: Earlier, lanes: Lanes, complete: bool, skipped: int, seconds: float) -> Summary:
+def _summary(output: str, plan: Plan, lanes: Lanes, complete: bool, skipped: int, seconds: float) -> Summary:
     snapshot = lanes.snapshot()
-    unsure = Counter({key: count for key, count in earlier.unsure.items() if count > 0})
     return Summary(
         output=output,
         requests=plan.requests,
@@ -210,7 +218,8 @@ def _summary(output: str, plan: Plan, earlier: Earlier, lanes: Lanes, complete: 
         seconds=seconds,
         lanes={lane.provider: lane for lane in snapshot.lanes},
         complete=complete,
-        possibly_billed=tuple(list(unsure.items())[:_MOST_LISTED]),
-        unsure=unsure.total(),
+        possibly_billed=tuple(itertools.islice(((key, count) for key, count in plan.unsure.items() if count), _MOST_LISTED)),
+        unsure=plan.unsure.total() + plan.gone,
+        unsure_gone=plan.gone,
         held={lane.provider: lane.held for lane in lanes.lanes.values() if lane.held and lane.left},
     )

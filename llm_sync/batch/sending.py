@@ -29,6 +29,7 @@ from llm_sync.errors import (
 from llm_sync.events import logger
 from llm_sync.models import ModelResponse
 from llm_sync.transport.control import CallControl
+from llm_sync.transport.retry import LONGEST_HINT
 
 _log = logger("batch")
 
@@ -124,7 +125,7 @@ class Sender:
         attempts = 0
         while True:
             self._park(asked, control)
-            self._journal.note({"started": asked.key})
+            self._journal.note({"started": asked.key, "line": asked.line})
             outcome = _outcome(send)
             attempts += outcome.attempts or 0
             if isinstance(outcome, ClientClosedError):
@@ -148,10 +149,10 @@ class Sender:
         if not isinstance(outcome, kinds) or outcome.retryable is not True:
             return False
         attempts = self._work.attempts(asked.key)
-        pause = outcome.retry_after or 0.0
-        if pause > attempts.max_retry_after:
-            return pause <= self._work.options.max_cool_down
-        return (outcome.attempts or 0) <= attempts.max_retries and self._work.cooling_down_for(str(asked.key.provider)) > 0
+        pause, cooling = outcome.retry_after or 0.0, self._work.cooling_down_for(str(asked.key.provider))
+        if max(pause, cooling) > min(self._work.options.max_cool_down, LONGEST_HINT):  # beyond that, nobody waits for a hint
+            return False
+        return pause > attempts.max_retry_after or ((outcome.attempts or 0) <= attempts.max_retries and cooling > 0)
 
     def _taken_back(self, slot: int, asked: Asked, error: ClientClosedError, control: CallControl) -> Ended:
         """The batch was stopped. What was cut off in the middle stays as started: it may be billed."""

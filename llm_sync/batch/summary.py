@@ -69,7 +69,8 @@ class Summary:
     ``requests``: all of this run's selection, of which ``sent`` were sent by this run and ``earlier`` answered by one before.
     ``tally`` counts their outcomes; ``skipped`` of its failures are bad lines. ``possibly_billed``: requests, at most
     1,000 of them, that may have been billed without an answer to show for it, with how often; ``unsure`` is how often in
-    all. ``complete``: whether each has an outcome, and so the output is there. ``lanes`` by provider.
+    all, ``unsure_gone`` of them of lines that are there no more. ``complete``: whether each has an outcome, and so the output
+    is there. ``lanes`` by provider.
     """
 
     output: str
@@ -88,6 +89,7 @@ class Summary:
     complete: bool
     possibly_billed: tuple[tuple[Key, int], ...] = ()
     unsure: int = 0
+    unsure_gone: int = 0
     held: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -137,6 +139,7 @@ class Summary:
             "wall_s": round(self.seconds, 3),
             "slowest": self.slowest,
             "possibly_billed": self.unsure,
+            "possibly_billed_gone": self.unsure_gone,
             "possibly_billed_requests": [
                 {"index": key.position, "provider": key.provider, "model": key.model, "times": times}
                 for key, times in self.possibly_billed

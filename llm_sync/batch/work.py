@@ -17,7 +17,8 @@ from llm_sync.batch.routes import Routes
 from llm_sync.batch.selection import Selection
 from llm_sync.batch.slots import Numbers, Slots
 from llm_sync.batch.source import Source
-from llm_sync.client import Around, LLMClient
+from llm_sync.client import LLMClient
+from llm_sync.endpoints.call import Around
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import AttemptOptions
 from llm_sync.routing import Route
@@ -128,11 +129,11 @@ class Work:
 
     def check(self, question: Question) -> None:
         """Raise what is wrong with a request, sending nothing."""
-        self.client._call(question.request)  # noqa: SLF001  (likewise)
+        self.client._calls.asking(question.request)  # noqa: SLF001  (likewise)
 
     def cooling_down_for(self, provider: str) -> float:
         """Seconds for which a provider asked to be sent nothing; 0.0 where it did not, or they are over."""
-        until = self.client._endpoint(provider).gate.cooling_down_until  # noqa: SLF001  (status() would cost more than a request)
+        until = self.client._endpoints[provider].gate.cooling_down_until  # noqa: SLF001  (status() would cost more than a request)
         return 0.0 if until is None else max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
 
     def _retries_timeouts(self, place: Route) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 from llm_sync import batch, errors
 from llm_sync.batch import Snapshot, Summary
 from llm_sync.cli import batch_words, exits, progress, request, streams
-from llm_sync.cli.arguments import UsageError
+from llm_sync.cli.arguments import UsageError, fitted
 from llm_sync.cli.client import connected
 from llm_sync.cli.output import Output, opened
 from llm_sync.cli.streams import YELLOW, complain, note, say, tell
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             if args.dry_run:
                 return _rehearsed(args, output, batch.rehearse(args.input[0], args.output, client, **options))
-            watch = _Watch()
+            watch = _Watch("standard input" if args.input[0] == "-" else args.input[0])
             with progress.shown(client, lambda _: watch.rows()):
                 summary = batch.run(args.input[0], args.output, client, progress=watch, **options)
         except KeyboardInterrupt:
@@ -82,7 +82,8 @@ def _hushed(args: argparse.Namespace) -> Iterator[None]:
 class _Watch:
     """What a person is shown of a run: a few lines on a terminal, a line now and then elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: str) -> None:
+        self._source = source
         self._latest: Snapshot | None = None
         self._told_at = time.monotonic()
 
@@ -95,7 +96,9 @@ class _Watch:
 
     def rows(self) -> Sequence[progress.Row]:
         """The lines on a terminal."""
-        return [] if self._latest is None else batch_words.rows(self._latest)
+        if self._latest is None:  # a million lines, and what is there of their answers, take a while
+            return [("reading", self._source)]
+        return batch_words.rows(self._latest)
 
 
 def _concluded(args: argparse.Namespace, output: Output, summary: Summary) -> int:
@@ -104,7 +107,7 @@ def _concluded(args: argparse.Namespace, output: Output, summary: Summary) -> in
     if args.json:
         output.write(json.dumps({**summary.to_dict(), "unfit": unfit}, ensure_ascii=False))
     elif not streams.manner.quiet:
-        output.write("\n".join(batch_words.summary(summary)))
+        _write(output, batch_words.summary(summary, output.width))
     for provider, reason in summary.held.items():
         lane = summary.lanes[provider]
         complain(f"{provider}: {reason}, so {lane.total - lane.done} are not sent. {batch_words.FIX}")
@@ -114,6 +117,12 @@ def _concluded(args: argparse.Namespace, output: Output, summary: Summary) -> in
     if not summary.failed:
         return exits.ANSWERED
     return exits.MIXED if summary.tally.answered else _status_of_first(summary)
+
+
+def _write(output: Output, lines: list[str]) -> None:
+    """In one piece; on a terminal, lines that are too long are broken between words."""
+    width = output.width
+    output.write("\n".join(lines if width is None else (fitted(line, width, hanging="  ") for line in lines)))
 
 
 def _status_of_first(summary: Summary) -> int:
@@ -127,7 +136,7 @@ def _rehearsed(args: argparse.Namespace, output: Output, found: batch.Rehearsal)
     if args.json:
         output.write(json.dumps(found.to_dict(), ensure_ascii=False))
     else:
-        output.write("\n".join(batch_words.rehearsal(found)))
+        _write(output, batch_words.rehearsal(found, output.width))
         for problem in found.problems:
             complain(str(problem))
     return exits.status_of(found.problems[0]) if found.problems else exits.ANSWERED
@@ -149,7 +158,7 @@ def _merge(args: argparse.Namespace, outputs: list[str]) -> int:
         if args.json:
             output.write(json.dumps(found.to_dict(), ensure_ascii=False))
         elif not streams.manner.quiet:
-            output.write(batch_words.merged(found, args.output))
+            _write(output, [batch_words.merged(found, args.output)])
     if found.missing_count:
         complain(batch_words.missing(found))
         return exits.MIXED

@@ -10,6 +10,7 @@ from llm_sync.batch.tally import Tally
 
 FIX = "Fix this and run the same command again."
 
+_NOTHING_LEFT = "nothing: failures stay (--retry-failed asks them again)"
 _MOST_NAMED = 10  # possibly billed requests, missing lines
 
 
@@ -28,13 +29,13 @@ def line(snapshot: Snapshot) -> str:
 def _all(snapshot: Snapshot) -> list[str]:
     share = f" ({snapshot.done / snapshot.total:.0%})" if snapshot.total else ""
     parts = [f"{snapshot.done:,} of {snapshot.total:,} done{share}"]
-    if snapshot.tally.input_tokens or snapshot.tally.output_tokens:
-        parts.append(_tokens(snapshot.tally))
-    if snapshot.tally.cost:
-        parts.append(_cost(snapshot.tally.cost))
-    left = snapshot.seconds_left
+    left = snapshot.seconds_left  # before what may not fit into a narrow terminal
     if snapshot.done < snapshot.total and left is not None:
         parts.append(f"about {_time(left)} left")
+    if snapshot.tally.cost:
+        parts.append(_cost(snapshot.tally.cost))
+    if snapshot.tally.input_tokens or snapshot.tally.output_tokens:
+        parts.append(_tokens(snapshot.tally))
     return parts
 
 
@@ -54,8 +55,8 @@ def _lane(lane: LaneView) -> str:
     return ", ".join(parts)
 
 
-def summary(found: Summary) -> list[str]:
-    """What came of a run, in a few lines and a table."""
+def summary(found: Summary, width: int | None = None) -> list[str]:
+    """What came of a run, in a few lines and a table, which is no wider than ``width`` columns."""
     tally = found.tally
     truncated = f" ({tally.truncated:,} of them truncated)" if tally.truncated else ""
     head = f"{found.output}: {_count(found.requests, 'request')}, {tally.answered:,} answered{truncated}"
@@ -64,9 +65,12 @@ def summary(found: Summary) -> list[str]:
     unread = f"; {found.skipped:,} of them lines that could not be sent" if found.skipped else ""
     lines += _told("failed", f"{failed}{unread}" if failed else "")
     if not found.sent and found.complete:
-        lines += _told("sent", "nothing: all is done already")
+        lines += _told(
+            "sent",
+            _NOTHING_LEFT if found.failed else "nothing: all is done already" if found.requests else "nothing: the input is empty",
+        )
     else:
-        before = f", {found.earlier:,} were answered before" if found.earlier else ""
+        before = f", {found.earlier:,} {'was' if found.earlier == 1 else 'were'} answered before" if found.earlier else ""
         again = f", {found.again:,} of them once more" if found.again else ""
         lines += _told("sent", f"{found.sent:,}{again}{before}")
     lines += _told("input", _changes(found))
@@ -75,7 +79,7 @@ def summary(found: Summary) -> list[str]:
     lines += _told("cost", _cost_told(tally))
     slowest = f"; the slowest was {found.slowest}" if found.slowest and len(found.lanes) > 1 else ""
     lines += _told("time", f"{_time(found.seconds)}{slowest}")
-    lines += _table(found) if len(found.lanes) > 1 else []
+    lines += _table(found, width) if len(found.lanes) > 1 else []
     return [*lines, *_unsure(found)]
 
 
@@ -94,7 +98,7 @@ def _changes(found: Summary) -> str:
     return "; ".join(parts)
 
 
-def _table(found: Summary) -> list[str]:
+def _table(found: Summary, width: int | None) -> list[str]:
     """One row a provider."""
     titles = ("provider", "requests", "done", "failed", "retries", "time")
     lanes = found.lanes.values()
@@ -102,36 +106,43 @@ def _table(found: Summary) -> list[str]:
         (lane.provider, f"{lane.total:,}", f"{lane.done:,}", f"{lane.failed:,}", f"{lane.retries:,}", _time(lane.seconds))
         for lane in lanes
     ]
-    return table([titles, *body])
+    return table([titles, *body], width)
 
 
-def table(cells: Sequence[Sequence[str]]) -> list[str]:
-    """Aligned columns: the first to the left, the others to the right."""
+def table(cells: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
+    """Aligned columns: the first to the left, the others to the right. Where they are wider than ``width``, each row in words."""
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    if width is not None and sum(widths) + 2 * len(widths) > width:
+        titles = cells[0][1:]
+        return [
+            f"  {row[0]}: " + ", ".join(f"{title} {cell}" for title, cell in zip(titles, row[1:], strict=True))
+            for row in cells[1:]
+        ]
     return [
-        "  " + "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
+        "  " + "  ".join([row[0].ljust(widths[0]), *(cell.rjust(wide) for cell, wide in zip(row[1:], widths[1:], strict=True))])
         for row in cells
     ]
 
 
 def _unsure(found: Summary) -> list[str]:
-    if not found.possibly_billed:
+    if not found.unsure:
         return []
     named = [f"{key.position} ({key.provider}/{key.model})" for key, _ in found.possibly_billed[:_MOST_NAMED]]
     more = len(found.possibly_billed) - _MOST_NAMED
     listed = ", ".join(named) + (f" and {more:,} more" if more > 0 else "")
-    what = _count(found.unsure, "attempt")
-    return [f"possibly billed, but without an answer: {what}, of the requests with index {listed}"]
+    what = _count(found.unsure, "attempt") + (f", of the requests with index {listed}" if listed else "")
+    gone = f"; {found.unsure_gone:,} of them for lines that are gone" if found.unsure_gone else ""
+    return [f"possibly billed, but without an answer: {what}{gone}"]
 
 
-def rehearsal(found: Rehearsal) -> list[str]:
-    """What a run would do, in a few lines and a table."""
+def rehearsal(found: Rehearsal, width: int | None = None) -> list[str]:
+    """What a run would do, in a few lines and a table, which is no wider than ``width`` columns."""
     lines = [f"{_count(found.requests, 'request')}, {found.to_send:,} to be sent"]
     if found.answered_earlier:
         lines[0] += f", {found.answered_earlier:,} answered before"
     lines += _told("again", f"{_count(found.asked_again, 'failure')} would be asked again" if found.asked_again else "")
     lines += _told("changed", f"{_count(found.changed, 'line')} would be asked again" if found.changed else "")
-    lines += _told("skipped", f"{_count(found.skipped, 'line')} that cannot be sent" if found.skipped else "")
+    lines += _told("bad", f"{_count(found.skipped, 'line')} that cannot be sent" if found.skipped else "")
     titles = ("model", "requests", "tokens in", "tokens out", "cost at most")
     shares = [share for share in found.shares if share.requests]
     body = [
@@ -144,8 +155,10 @@ def rehearsal(found: Rehearsal) -> list[str]:
         )
         for share in shares
     ]
-    lines += table([titles, *body]) if body else []
-    lines += [f"  {share.provider}/{share.model}: the cost is not known, as {share.unknown}" for share in shares if share.unknown]
+    lines += table([titles, *body], width) if body else []
+    for reason in dict.fromkeys(share.unknown for share in shares if share.unknown):
+        models = ", ".join(f"{share.provider}/{share.model}" for share in shares if share.unknown == reason)
+        lines.append(f"  the cost is not known, as {reason}: {models}")
     if body and found.cost is not None:
         lines.append(f"at most {_cost(found.cost)}, but for retries: no text has more tokens than bytes")
     return lines

@@ -39,6 +39,11 @@ class Output:
         except OSError as error:
             raise streams.Unwritable(self._name, error) from None
 
+    @property
+    def width(self) -> int | None:
+        """The columns of the terminal that this is; None where it is none."""
+        return columns(1) if self.terminal else None
+
     def write_line(self, text: str) -> None:
         """Write a line of a listing; on a terminal, one that is too long is broken between words. Raises Unwritable."""
         self.write(fitted(text, columns(1), hanging="  ") if self.terminal else text)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DELAY_S = 0.5  # what takes less is not worth a look
 _EVERY_S = 0.2
 _PATIENCE_S = 1.0
-_ECHO = 4  # columns left free: a terminal's own ^C behind a full line would begin another, which nobody takes away
+_ECHO = 4  # columns left free at the end: a terminal that has no room for the ^C it echoes begins a line, which nobody takes away
 
 Row = tuple[str, str]
 """What it is about, and what there is to say of it."""

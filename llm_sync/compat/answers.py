@@ -17,8 +17,9 @@ Document = dict[str, Any]  # by another name: the objects have a method called d
 class AnswerObject(dict[str, Any]):
     """One object of an answer: ``answer.choices``, ``answer["choices"]`` and ``answer.get("choices")`` are the same.
 
-    ``absent`` names what the original gives (nearly always None) where the provider left a field out: attribute, item and
-    ``model_dump()`` have it, ``to_dict()`` and iteration do not. ``parts`` names the classes of inner objects.
+    ``absent`` names what the original gives (nearly always None) where the provider left a field out: attribute, item,
+    ``model_dump()``, ``keys()`` and iteration have it, ``to_dict()`` and ``items()`` do not. ``parts`` names the classes of
+    inner objects.
     ``adjustments``: what was sent otherwise than the script asked; ``llm_sync``: the ModelResponses behind the answer (both
     on the outermost object only). Pickles and copies. Not to be changed by several threads at once.
     """
@@ -49,11 +50,46 @@ class AnswerObject(dict[str, Any]):
         leaves = {kind for kind in cls.parts.values() if not kind.parts and kind.read.__func__ is plain}  # type: ignore[attr-defined]
         cls._makers = tuple((name, kind if kind in leaves else kind.read) for name, kind in cls.parts.items())
 
+    def __iter__(self) -> Iterator[Any]:
+        """Pairs of name and value, as pydantic's; ``keys()`` has the names."""
+        return iter((*self.items(), *self._left_out().items()))
+
+    def keys(self) -> Any:
+        """The names of all fields, so that ``dict(answer)`` has them all, as of the original; ``items()`` has what was sent."""
+        return dict((*self.items(), *self._left_out().items())).keys()
+
+    @property
+    def model_fields_set(self) -> set[str]:
+        """The names of the fields that the provider sent."""
+        return set(dict.keys(self))
+
+    @classmethod
+    def model_validate(cls, obj: Mapping[str, Any], **_options: Any) -> Self:
+        """The object of a dict, such as ``model_dump()`` gives; of another object a copy. Types are not checked."""
+        return cls.read(obj.model_dump(exclude_unset=True) if isinstance(obj, AnswerObject) else obj)
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes, **_options: Any) -> Self:
+        """The object of JSON text. Raises ValueError where it is none."""
+        return cls.read(json.loads(json_data))
+
+    @classmethod
+    def model_construct(cls, _fields_set: Any = None, **fields: Any) -> Self:
+        """The object of its fields; ``construct`` is its old name."""
+        return cls.read(fields)
+
+    construct = model_construct
+
     def __getattr__(self, name: str) -> Any:
         try:
-            return self[name]
+            value = self[name]
         except KeyError:
             pass
+        else:
+            if (type(value) is dict or (type(value) is list and value and type(value[0]) is dict)) and name in self.parts:
+                # Made by the class's own name, as scripts' tests do, and so not read yet.
+                value = self[name] = self.read({name: value})[name]
+            return value
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __missing__(self, name: str) -> Any:
@@ -72,7 +108,7 @@ class AnswerObject(dict[str, Any]):
             object.__delattr__(self, name)
 
     def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *self, *self.absent})
+        return sorted({*object.__dir__(self), *self.keys()})
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.items())})"
@@ -97,7 +133,7 @@ class AnswerObject(dict[str, Any]):
     ) -> Document:
         """Plain dicts and lists, with the fields that the provider left out unless ``exclude_unset``; as pydantic's."""
         out: Document = {}
-        for name, value in {**self, **({} if exclude_unset or exclude_defaults else self._left_out())}.items():
+        for name, value in (*self.items(), *(() if exclude_unset or exclude_defaults else self._left_out().items())):
             if (include is not None and name not in include) or (exclude is not None and name in exclude):
                 continue
             if exclude_none and value is None:
@@ -168,3 +204,8 @@ def _plain(value: Any, unset: bool, defaults: bool, none: bool) -> Any:
     if isinstance(value, dict):
         return {name: _plain(item, unset, defaults, none) for name, item in value.items()}
     return value
+
+
+def by_name(names: Mapping[str, Any]) -> dict[str, type[AnswerObject]]:
+    """The classes of answers among a module's names."""
+    return {name: found for name, found in names.items() if isinstance(found, type) and issubclass(found, AnswerObject)}

@@ -118,7 +118,7 @@ def left_out(call: str, reading: Reading) -> list[Adjustment]:
 
     Raises InvalidRequestError under $LLM_SYNC_STRICT.
     """
-    made = []
+    made: list[Adjustment] = []
     for name, (value, reason) in reading.left_out.items():
         if strict():
             raise errors.InvalidRequestError(f"{name} cannot be carried: {reason}", guidance="Leave it out, or drop strict.")

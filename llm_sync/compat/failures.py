@@ -83,6 +83,8 @@ class Headers(dict[str, str]):
 class ErrorResponse:
     """What SDKs keep of a refused exchange: ``status_code``, ``headers`` (those that are known), ``text``, ``json()``."""
 
+    request = url = None  # not kept: some providers' URLs hold keys
+
     def __init__(self, status_code: int, headers: Mapping[str, str] | None = None, body: Any = None) -> None:
         self.status_code = status_code
         self.headers = Headers(headers or {})
@@ -98,6 +100,34 @@ class ErrorResponse:
         if error.retry_after is not None:
             headers["retry-after"] = f"{error.retry_after:g}"
         return cls(status, headers, getattr(error, "body", None))
+
+    @property
+    def reason_phrase(self) -> str:
+        """The status in words; nothing for one that is not known."""
+        from http import HTTPStatus
+
+        known = {status.value: status.phrase for status in HTTPStatus}
+        return known.get(self.status_code, "")
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is of the 200s."""
+        return 200 <= self.status_code < 300
+
+    @property
+    def is_client_error(self) -> bool:
+        """Whether the status is of the 400s."""
+        return 400 <= self.status_code < 500
+
+    @property
+    def is_server_error(self) -> bool:
+        """Whether the status is of the 500s."""
+        return 500 <= self.status_code < 600
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the status is of the 400s or 500s."""
+        return 400 <= self.status_code < 600
 
     def json(self) -> Any:
         """The body, parsed. Raises ValueError where it is no JSON."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -20,24 +20,21 @@ _UNDER = {
         "openai.openai_object": "openai.shapes",
         "openai.error": "openai.error",
         "openai.types": "openai.types",
-        "openai.types.chat": "openai.types",
-        "openai.types.chat.chat_completion": "openai.types",
-        "openai.types.chat.chat_completion_message": "openai.types",
-        "openai.types.responses": "openai.types",
-        "openai.types.model": "openai.types",
-        "openai.types.completion": "openai.types",
+        "openai.version": "openai.version",
+        "openai._version": "openai",
+        "openai._client": "openai",
     },
     "anthropic": {
         "anthropic._exceptions": "anthropic",
         "anthropic._types": "anthropic",
+        "anthropic._version": "anthropic",
+        "anthropic._client": "anthropic",
         "anthropic.types": "anthropic.types",
-        "anthropic.types.message": "anthropic.types",
     },
     "litellm": {
         "litellm.exceptions": "litellm.exceptions",
         "litellm.utils": "litellm",
         "litellm.types": "litellm.shapes",
-        "litellm.types.utils": "litellm.shapes",
         "litellm.main": "litellm",
     },
 }
@@ -61,6 +58,8 @@ class Redirect(MetaPathFinder):
         if original not in self._names:
             return None
         shim = original if name == original else _UNDER[original].get(name)
+        if name.startswith(f"{original}.types."):  # whose modules are many, each named for the types in it
+            shim = _UNDER[original][f"{original}.types"]
         if shim is None:
             raise ModuleNotFoundError(
                 f"llm-sync's stand-in for {original} has no {name!r}; to have the real {original}, name the others with --only",
@@ -71,6 +70,15 @@ class Redirect(MetaPathFinder):
             self._heard(original)
         # A package, so that what is under it is looked for here too; what it is loaded from is no business of its importers.
         return ModuleSpec(name, _Loader(f"{_SHIMS}.{shim}"), origin=f"{_SHIMS}.{shim}", is_package=True)
+
+    def find_distributions(self, context: Any) -> Iterator[Any]:
+        """What ``importlib.metadata.version`` tells of an original: the version that its shim has. Of all packages at once
+        nothing is told."""
+        original = str(context.name or "").lower().replace("_", "-")
+        if original in self._names:
+            from llm_sync.compat.versions import Told
+
+            yield Told(original, importlib.import_module(f"{_SHIMS}.{original}").__version__)
 
 
 class _Loader(Loader):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import builtins
+import errno
 import io
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib.machinery import BuiltinImporter, SourceFileLoader
 from types import CodeType, ModuleType
 from typing import Any
 
 from llm_sync.compat import notices, redirect
 
+_END_OF_ZIP, _END_OF_ZIP_WITHIN = b"PK\x05\x06", 22 + 65535  # of a zip file: its last record, a comment behind it
 NOT_FOUND, UNEXPECTED, INTERRUPTED = 2, 1, 130  # exit statuses; Python itself ends with 2 for a script it cannot open
 
 
@@ -26,7 +29,7 @@ def run(script: str, arguments: Sequence[str], only: Sequence[str] = ()) -> int:
     Changes ``sys.argv``, ``sys.path`` and ``sys.modules`` for good: meant to be the last thing a process does.
     """
     try:
-        code, folder = _compiled(script)
+        code, folder, file, loader = _compiled(script)
     except OSError as error:
         sys.stderr.write(f"llm-sync: the script {script!r} cannot be read: {error.strerror or error}\n")
         return NOT_FOUND
@@ -38,27 +41,37 @@ def run(script: str, arguments: Sequence[str], only: Sequence[str] = ()) -> int:
     if not sys.flags.isolated and not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, folder)
     main = ModuleType("__main__")
-    main.__dict__.update({"__builtins__": builtins, "__file__": script, "__cached__": None})
+    main.__dict__.update({"__builtins__": builtins, "__file__": file, "__cached__": None, "__loader__": loader})
     sys.modules["__main__"] = main
     _as_python_has_signals()
     return _status(code, main.__dict__)
 
 
-def _compiled(script: str) -> tuple[CodeType, str]:
-    """The script's code, and the folder that Python would put first on ``sys.path``."""
+def _compiled(script: str) -> tuple[CodeType, str, str, Any]:
+    """The script's code, the folder that Python would put first on ``sys.path``, its ``__file__`` and its loader.
+
+    The file is named in full, as Python does: scripts change folders, and look beside themselves afterwards.
+    """
     if script == "-":
-        return compile(sys.stdin.read(), "<stdin>", "exec", dont_inherit=True), ""
-    if os.path.isdir(script):
-        path = os.path.join(script, "__main__.py")
-        return _compiled(path)
-    with io.open_code(os.path.abspath(script)) as file:
+        return compile(sys.stdin.read(), "<stdin>", "exec", dont_inherit=True), "", "<stdin>", BuiltinImporter
+    path = script if os.path.isabs(script) else os.path.join(os.getcwd(), script)
+    if os.path.isdir(path):
+        folder, path = path, os.path.join(path, "__main__.py")
+        if not os.path.exists(path):
+            raise FileNotFoundError(errno.ENOENT, "it is a folder without a __main__.py")
+    else:
+        folder = os.path.dirname(os.path.realpath(path))
+    with io.open_code(path) as file:
         content = file.read()
-    if content[:2] == b"PK":
+    if _END_OF_ZIP in content[-_END_OF_ZIP_WITHIN:]:  # whatever it begins with: zipapps may have a #! line
         import zipimport
 
-        found = zipimport.zipimporter(script).get_code("__main__")
-        return found, script
-    return compile(content, script, "exec", dont_inherit=True), os.path.dirname(os.path.realpath(script))
+        try:
+            archive = zipimport.zipimporter(path)
+            return archive.get_code("__main__"), path, os.path.join(path, "__main__.py"), archive
+        except zipimport.ZipImportError as error:
+            raise OSError(errno.ENOEXEC, f"as a zip file with a __main__.py: {error}") from error
+    return compile(content, path, "exec", dont_inherit=True), folder, path, SourceFileLoader("__main__", path)
 
 
 def _as_python_has_signals() -> None:

@@ -81,6 +81,14 @@ class Settings:
     key_header: str | None = None  # where it is not the dialect's own
     given: tuple[str, ...] = field(default=(), compare=False)
 
+    def __hash__(self) -> int:
+        """Reckoned once: every call looks its client up by it."""
+        found: int | None = self.__dict__.get("_hash")
+        if found is None:
+            key_and_place = (self.name, self.type, self.api_key, self.base_url, self.headers, self.query, self.key_header)
+            found = self.__dict__["_hash"] = hash(key_and_place)
+        return found
+
     def config(self) -> LLMConfig:
         """A configuration of this one provider, which takes any model's name."""
         from llm_sync.config.models import Auth, LLMConfig, ProviderConfig

@@ -183,6 +183,8 @@ def _headers(provider: Mapping[str, Any], path: Path) -> Iterator[Found]:
             yield here, "holds a line end, another control character, one that is not ASCII, or blanks around it", None
     auth = provider.get("auth")
     if isinstance(auth, dict):
+        if isinstance(auth.get("header"), str) and auth["header"].lower() in _FRAMING:
+            yield (*path, "auth", "header"), "is set by llm-sync itself", "name the header that the provider reads the key from"
         for key, pattern in (("header", _TOKEN), ("prefix", re.compile(r"[ -~]*"))):
             if isinstance(auth.get(key), str) and not pattern.fullmatch(auth[key]):
                 yield (*path, "auth", key), "cannot be in a header", "as in: auth: {header: Authorization, prefix: Bearer}"

@@ -11,13 +11,13 @@ from llm_sync.validation import shown
 
 
 class ConfigValidator:
-    """Holds loaded configurations against the dialects there are. ``known_types``: their names.
+    """Holds loaded configurations against the dialects there are. ``known_types``: their names; None judges no type.
 
     Keeps no other state; any thread may use it.
     """
 
-    def __init__(self, known_types: Collection[str]) -> None:
-        self._known = tuple(known_types)
+    def __init__(self, known_types: Collection[str] | None = None) -> None:
+        self._known = None if known_types is None else tuple(known_types)
 
     def validate_config(self, config: LLMConfig) -> list[Problem]:
         """Unknown provider types, an unroutable default model, keys over plain http; in file order, ``[]`` for none."""
@@ -43,7 +43,8 @@ class ConfigValidator:
         path = f"providers.{shown(provider.name)}"
         named = f"{path}.type" in config.lines
         unset = {unset.field for unset in provider.unset}
-        found = None if f"{path}.type" in unset else unknown_type(provider.type, self._known, named=named)
+        judged = self._known is not None and f"{path}.type" not in unset
+        found = unknown_type(provider.type, self._known or (), named=named) if judged else None
         if found:
             yield _problem(config, f"{path}.type" if named else path, *found)
         found = insecure(provider.base_url or "", allowed=provider.allow_insecure)

@@ -106,10 +106,13 @@ def _arguments(call: ToolCall) -> str:
 
 def _usage(told: Sequence[Usage]) -> dict[str, Any] | None:
     """Tokens of all choices together: they are separate requests, each of which was billed its prompt."""
-    totals = {}
-    for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"):
-        counts = [count for usage in told if (count := getattr(usage, name)) is not None]
-        totals[name] = sum(counts) if len(counts) == len(told) else None
+    if len(told) == 1:  # nearly always
+        totals: dict[str, Any] = vars(told[0])
+    else:
+        totals = {}
+        for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"):
+            counts = [count for usage in told if (count := getattr(usage, name)) is not None]
+            totals[name] = sum(counts) if len(counts) == len(told) else None
     sent, made = totals["input_tokens"], totals["output_tokens"]
     if sent is None or made is None:
         return None

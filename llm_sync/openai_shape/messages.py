@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -39,9 +40,16 @@ class Turns:
         """The turns of the body."""
         if not isinstance(found, (list, tuple)) or not found:
             raise InvalidRequestError(f"messages is {what(found)}", guidance="Give a list of at least one message.")
-        return tuple(self._message(item, f"messages[{index}]") for index, item in enumerate(found))
+        turns = [self._message(item, f"messages[{index}]") for index, item in enumerate(found)]
+        made = [turn for turn in turns if turn is not None]
+        if made and all(turn.role == "system" for turn in made):  # many a script asks its one question so
+            place = max(index for index, turn in enumerate(turns) if turn is not None)
+            self._told.note(f"messages[{place}].role", "system", "user", "a conversation ends with a turn to answer")
+            made[-1] = dataclasses.replace(made[-1], role="user")
+        return tuple(made)
 
-    def _message(self, item: Any, place: str) -> Message:
+    def _message(self, item: Any, place: str) -> Message | None:
+        """The turn; None for one without anything in it, which is not sent."""
         if not isinstance(item, Mapping):
             raise InvalidRequestError(f"{place} is a {values.kind(item)}", guidance="Give an object with role and content.")
         given = {name: value for name, value in item.items() if value not in (None, [], {})}
@@ -59,6 +67,9 @@ class Turns:
         if legacy is not None:
             calls.append(_called(_call_id(_name_in(legacy)), legacy, f"{place}.function_call"))
         refusal = given.pop("refusal", None)
+        if role in ("system", "assistant") and not given and not (calls or answers or images or (text or refusal or "").strip()):
+            self._told.note(place, f"an empty {role} message", None, "nothing stands in it")
+            return None
         for name, value in given.items():
             if name == "audio":
                 raise InvalidRequestError(f"{place} holds audio", guidance="Give its text: llm-sync sends text and images.")

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from llm_sync import errors
-from llm_sync.images import load_image
-from llm_sync.models import Message, ModelRequest, Usage
+from llm_sync.models import ModelRequest, Usage
+from llm_sync.providers import anthropic_request
 from llm_sync.providers.answer import CONTEXT_LIMIT, OUTPUT_LIMIT, Answer, count, tool_call, total
 from llm_sync.providers.base import LLMProvider
 from llm_sync.providers.faults import ErrorClass, Fault, error_class
 from llm_sync.providers.google_cloud import base_url, on_google_cloud
-from llm_sync.providers.payload import Changes, call_arguments, lose_tool_keys, system_texts, tool_choice, tool_parts
+from llm_sync.providers.payload import Changes, system_texts, tool_choice
 
 DEFAULT_MAX_TOKENS = 4096  # the API requires a number
 _TEXT = {"type": "string", "nullable": True}
@@ -24,24 +24,10 @@ _FINISH = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "tool_use": "tool_calls",
+    "length": "length",  # a gateway that hands on another dialect's word
 }
+_BLOCKED = frozenset({"refusal", "content_filter", "safety", "guardrail_intervened"})
 _BILLING = re.compile(r"credit balance is too low|reached your specified .*usage limits", re.IGNORECASE)
-_VERSION = re.compile(r"claude-(opus|sonnet|haiku|fable|mythos)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
-_OLD_VERSION = re.compile(r"claude-(\d)(?:-(\d))?-(opus|sonnet|haiku)")
-# Limits of a JSON Schema that the API refuses; answers are held against the whole schema here.
-_REFUSED_KEYWORDS = frozenset(
-    {
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-        "minLength",
-        "maxLength",
-        "maxItems",
-        "uniqueItems",
-    }
-)
 
 
 class AnthropicProvider(LLMProvider):
@@ -102,7 +88,11 @@ class AnthropicProvider(LLMProvider):
 
     def _prepare_request(self, request: ModelRequest, changes: Changes) -> dict[str, Any]:
         system = system_texts(request, changes)
-        payload: dict[str, Any] = {"model": request.model, "messages": _messages(request, changes), "stream": False}
+        payload: dict[str, Any] = {
+            "model": request.model,
+            "messages": anthropic_request.messages(request, changes),
+            "stream": False,
+        }
         if system:
             payload["system"] = "\n\n".join(system)
         payload["max_tokens"] = self._max_tokens(request, changes)
@@ -112,7 +102,7 @@ class AnthropicProvider(LLMProvider):
         if request.seed is not None:
             changes.lose("seed", request.seed, None, "Anthropic has no seed")
         if request.response_schema is not None:
-            schema, refused = _accepted_schema(request.response_schema)
+            schema, refused = anthropic_request.accepted_schema(request.response_schema)
             payload["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
             if refused:
                 changes.note(
@@ -122,9 +112,9 @@ class AnthropicProvider(LLMProvider):
                     "Anthropic refuses these keywords; the answer is held against them here",
                 )
         if request.tools:
-            payload["tools"] = [_tool(tool, changes) for tool in request.tools]
+            payload["tools"] = [anthropic_request.tool(tool, changes) for tool in request.tools]
         choice = tool_choice(request)
-        if choice is not None and choice[0] in ("required", "named") and not _takes_forced_tools(request):
+        if choice is not None and choice[0] in ("required", "named") and not anthropic_request.takes_forced_tools(request):
             changes.lose("tool_choice", request.tool_choice, "auto", "no tool can be forced while the model thinks")
             choice = ("auto", None)
         if choice is not None:
@@ -146,7 +136,7 @@ class AnthropicProvider(LLMProvider):
 
     def _add_sampling(self, payload: dict[str, Any], request: ModelRequest, changes: Changes) -> None:
         temperature, top_p, model = request.temperature, request.top_p, request.model or ""
-        if not _takes_sampling(model):
+        if not anthropic_request.takes_sampling(model):
             for name, value in (("temperature", temperature), ("top_p", top_p)):
                 if value is not None:
                     changes.lose(name, value, None, f"{model} takes no sampling parameters")
@@ -155,7 +145,7 @@ class AnthropicProvider(LLMProvider):
             payload["temperature"] = min(temperature, 1.0) if temperature > 1 else temperature
             if temperature > 1:
                 changes.lose("temperature", temperature, 1.0, "Anthropic's range is 0 to 1")
-        if top_p is not None and temperature is not None and _takes_only_one(model):
+        if top_p is not None and temperature is not None and anthropic_request.takes_only_one(model):
             changes.lose("top_p", top_p, None, f"{model} takes temperature or top_p, not both")
         elif top_p is not None:
             payload["top_p"] = top_p
@@ -186,7 +176,7 @@ class AnthropicProvider(LLMProvider):
         finish = _FINISH.get(word or "", "other")
         uses = [b for b in blocks if b["type"] == "tool_use"]
         if finish == "stop":  # calls of Anthropic's own code execution were answered within the turn
-            uses = [b for b in uses if (b.get("caller") or {}).get("type", "direct") == "direct"]
+            uses = [b for b in uses if ((b.get("caller") or {}).get("type") or "direct") == "direct"]
         calls = tuple(tool_call(b.get("id"), b.get("name"), b.get("input") or {}) for b in uses)
         return Answer(
             text="".join(b.get("text") or "" for b in blocks if b["type"] == "text"),
@@ -197,7 +187,7 @@ class AnthropicProvider(LLMProvider):
             tool_calls=calls,
             thinking="".join(b.get("thinking") or "" for b in blocks if b["type"] == "thinking") or None,
             limit=CONTEXT_LIMIT if word == "model_context_window_exceeded" else OUTPUT_LIMIT,
-            blocked=_refusal(body) if word == "refusal" else None,
+            blocked=_refusal(body) if word in _BLOCKED else None,
         )
 
     def _read_usage(self, body: Any) -> Usage:
@@ -218,119 +208,7 @@ class AnthropicProvider(LLMProvider):
         return error_class(fault, self.error_words)
 
 
-def _messages(request: ModelRequest, changes: Changes) -> list[dict[str, Any]]:
-    out: list[dict[str, Any]] = []
-    for message in request.conversation():
-        if message.role == "system":
-            continue
-        role = "assistant" if message.role == "assistant" else "user"
-        content = _content(message, changes)
-        previous = out[-1] if out else None
-        if message.role == "tool" and previous and _holds_results(previous["content"]):
-            previous["content"] += content  # all results of one turn stand in one message
-            continue
-        out.append({"role": role, "content": content})
-    return out
-
-
-def _holds_results(content: Any) -> bool:
-    return isinstance(content, list) and bool(content) and content[-1]["type"] == "tool_result"
-
-
-def _content(message: Message, changes: Changes) -> Any:
-    if message.role == "tool":
-        return [{"type": "tool_result", "tool_use_id": message.tool_call_id, "content": message.content or ""}]
-    if not message.images and not message.tool_calls:
-        return message.content
-    blocks: list[dict[str, Any]] = [_image(image) for image in message.images]
-    if message.content:
-        blocks.append({"type": "text", "text": message.content})
-    blocks += [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": call_arguments(call, changes)}
-        for call in message.tool_calls
-    ]
-    return blocks
-
-
-def _image(source: Any) -> dict[str, Any]:
-    image = load_image(source)
-    if image.url:
-        return {"type": "image", "source": {"type": "url", "url": image.url}}
-    return {"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": image.base64}}
-
-
-def _tool(tool: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
-    if tool.get("type", "function") not in ("function", "custom"):
-        return dict(tool)  # a tool of Anthropic's own (web_search_20250305 …)
-    name, description, parameters, rest = tool_parts(tool)
-    lose_tool_keys(name, rest.keys() & {"strict"}, changes)
-    rest = {key: value for key, value in rest.items() if key != "strict"}
-    out: dict[str, Any] = {"name": name, "input_schema": parameters, **rest}
-    return {**out, "description": description} if description else out
-
-
-def _accepted_schema(schema: Any) -> tuple[Any, set[str]]:
-    """The schema without the keywords the API refuses, every object closed; and the keywords left out."""
-    refused: set[str] = set()
-
-    def accepted(node: Any, names: bool = False) -> Any:
-        if isinstance(node, list):
-            return [accepted(item) for item in node]
-        if not isinstance(node, Mapping):
-            return node
-        out = {}
-        for key, value in node.items():
-            if not names and (key in _REFUSED_KEYWORDS or (key == "minItems" and value not in (0, 1))):
-                refused.add(key)
-                continue
-            plain = not names and key in ("enum", "const", "default", "examples")
-            out[key] = value if plain else accepted(value, names=not names and key in ("properties", "$defs", "definitions"))
-        if not names and (node.get("type") == "object" or "properties" in node):
-            if node.get("additionalProperties", False) is not False:
-                refused.add("additionalProperties")
-            out["additionalProperties"] = False
-        return out
-
-    return accepted(schema), refused
-
-
-def _version(model: str) -> tuple[str, int, int] | None:
-    match = _VERSION.search(model)
-    if match:
-        return match[1], int(match[2]), int(match[3] or 0)
-    match = _OLD_VERSION.search(model)
-    return (match[3], int(match[1]), int(match[2] or 0)) if match else None
-
-
-def _takes_sampling(model: str) -> bool:
-    """Newer models take no temperature, top_p or top_k (facts as of August 2026)."""
-    version = _version(model)
-    if version is None:
-        return True
-    family, *number = version
-    least = {"opus": [4, 7], "sonnet": [5, 0], "fable": [5, 0], "mythos": [5, 0]}.get(family)
-    return least is None or number < least
-
-
-def _takes_only_one(model: str) -> bool:
-    """From Opus 4.1, Sonnet 4.5 and Haiku 4.5 on, temperature and top_p exclude each other."""
-    version = _version(model)
-    if version is None:
-        return False
-    family, *number = version
-    return number >= ([4, 1] if family == "opus" else [4, 5])
-
-
-def _takes_forced_tools(request: ModelRequest) -> bool:
-    """Not while it thinks; Fable 5 and Mythos 5 always do."""
-    version = _version(request.model or "")
-    if version and version[0] in ("fable", "mythos"):
-        return False
-    thinking = request.provider_specific.get("thinking")
-    return not isinstance(thinking, Mapping) or thinking.get("type") in (None, "disabled")
-
-
 def _refusal(body: Mapping[str, Any]) -> str:
     details = body.get("stop_details") or {}
     told = [details.get("category"), details.get("explanation")]
-    return ": ".join(part for part in told if part) or "refusal"
+    return ": ".join(part for part in told if part) or str(body.get("stop_reason"))

@@ -22,6 +22,7 @@ from llm_sync.events import Adjusted, AttemptEnded, AttemptStarted, Event, conte
 from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, Reply
 from llm_sync.providers.answer import skeleton
 from llm_sync.providers.credentials import Credential, credential_for
+from llm_sync.providers.guidance import guidance_for_no_listing
 from llm_sync.providers.payload import Changes, merge
 from llm_sync.providers.ports import HTTP, Retry
 from llm_sync.providers.replies import ReplyReader
@@ -117,6 +118,8 @@ class LLMProvider(ReplyReader):
                 query = following
             return list(found)
         except LLMConnectorError as error:
+            if isinstance(error, errors.ModelNotFoundError):
+                error.guidance = guidance_for_no_listing(self._place())
             self._describe(error, None)
             raise
 

@@ -69,8 +69,9 @@ class Dialect(ABC):
         return body
 
     def _error_in(self, body: Any) -> Any:
-        """The error body inside a 200, or None."""
-        return body if isinstance(body, dict) and body.get("error") else None
+        """The error body inside a 200, or None. Google's doors put it into a list."""
+        first = body[0] if isinstance(body, list) and body else body
+        return body if isinstance(first, dict) and first.get("error") else None
 
     def _schema_for(self, body: Any) -> Mapping[str, Any]:
         """The schema this body is held against."""

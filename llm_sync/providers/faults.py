@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,13 +55,26 @@ COMMON_WORDS: dict[str, ErrorClass] = {
     "content_policy_violation": errors.ContentBlockedError,
     "server_error": errors.ProviderUnavailableError,
 }
+# Words that say no more than a status of 400; told by them where there is no status, or as OpenRouter's error_type.
+_UNFIT = re.compile(
+    r"(?:invalid|unsupported|unknown|missing|image|empty_image|failed_to_download)_|"
+    r"(?:string_too_long|precondition_failed|payload_too_large|unprocessable)$"
+)
 # What only the message tells, over statuses that allow it (the texts of llama.cpp, OpenAI, vLLM, LM Studio, Perplexity …).
 CONTEXT_PHRASES = re.compile(
     r"context size has been exceeded|maximum context length|exceeds? the available context size|"
-    r"exceed(?:s|ed)? (?:the|this model'?s?) (?:maximum )?context (?:window|length)|exceeds the context window|"
-    r"prompt is too long: \d+ tokens|input tokens exceed the configured limit|input token count \(?\d+\)? exceeds",
+    r"exceed(?:s|ed)? (?:(?:the|this model'?s?) )?(?:maximum )?context (?:window|length|limit)|"
+    r"(?:prompt|input) is too long|input tokens exceed the configured limit|"
+    r"input token count(?: \(?\d+\)?)? exceeds|input token count is \d+ but|maximum prompt length is \d|"
+    r"prompt exceeds max length|reduce the length of the messages|max_new_tokens`? must be <=|"
+    r"(?:greater than the|loaded with) context length",
     re.IGNORECASE,
 )
+_KEY_PHRASES = re.compile(r"(?:incorrect|invalid) api key|api key (?:not valid|expired)", re.IGNORECASE)  # xAI, Gemini
+_BILLING_PHRASES = re.compile(  # z.ai, xAI, Gemini: statuses and codes as of a rate limit, or none
+    r"insufficient (?:balance|credits?|funds)|used all (?:available|its) credits|spending (?:limit|cap)\b", re.IGNORECASE
+)
+_NO_ROUTE = re.compile(r"meets? your routing requirements", re.IGNORECASE)  # OpenRouter, with a 503
 STREAM_ONLY = re.compile(
     r"only supports? stream|only support(?:s|ed)? (?:in )?stream|must be streamed|stream(?:ing)? (?:must be|is required)",
     re.IGNORECASE,
@@ -85,6 +98,23 @@ class Fault:
     def has(self, *words: str) -> bool:
         """Whether the error carries one of these words as its code, type or status."""
         return any(word in self.words for word in words)
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """OpenRouter's remarks on the error."""
+        found = self.error.get("metadata")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def unroutable(self) -> bool:
+        """Whether OpenRouter has no upstream for this request, however often it is sent."""
+        return _NO_ROUTE.search(self.message) is not None
+
+    @property
+    def per_day(self) -> bool:
+        """Whether Google names a daily quota as what is spent."""
+        details = self.error.get("details")
+        return any("PerDay" in quota for quota in _quotas(details if isinstance(details, list) else ()))
 
 
 def read_fault(status: int, body: Any) -> Fault:
@@ -119,9 +149,18 @@ def error_class(fault: Fault, *tables: Mapping[str, ErrorClass]) -> ErrorClass:
                 return table[word]
     if CONTEXT_PHRASES.search(fault.message):
         return errors.ContextLengthExceededError  # llama.cpp calls it server_error, most call it invalid_request_error
+    if fault.status <= 400 and _KEY_PHRASES.search(fault.message):
+        return errors.AuthenticationError
+    if fault.status in (400, 403, 429) and _BILLING_PHRASES.search(fault.message):
+        return errors.QuotaExceededError
     for word in fault.words:
         if word in COMMON_WORDS:
             return COMMON_WORDS[word]
+    telling = fault.words if fault.status < 400 else (str(fault.metadata.get("error_type") or fault.error.get("error_type")),)
+    if "not_found" in telling:
+        return errors.ModelNotFoundError
+    if any(_UNFIT.match(word) for word in telling):
+        return errors.InvalidRequestError
     if fault.status in _STATUS:
         return _STATUS[fault.status]
     if fault.status >= 500:
@@ -134,7 +173,7 @@ def is_retryable(kind: ErrorClass, fault: Fault, should_retry: str | None = None
 
     ``should_retry``: the ``x-should-retry`` header, which beats the status, as OpenRouter's ``availability.retryable`` does.
     """
-    if not kind.retryable or _is_oversize(fault):
+    if not kind.retryable or _is_oversize(fault) or fault.unroutable:
         return False
     availability = fault.error.get("availability")
     told = availability.get("retryable") if isinstance(availability, dict) else None
@@ -147,7 +186,7 @@ def is_retryable(kind: ErrorClass, fault: Fault, should_retry: str | None = None
 
 def _is_oversize(fault: Fault) -> bool:
     """One request larger than the limit per minute: a 429 that never succeeds."""
-    sizes = _OVERSIZE.search(fault.message)
+    sizes = _OVERSIZE.search(fault.message.replace(",", ""))
     return bool(sizes and int(sizes[2]) > int(sizes[1]))
 
 
@@ -198,25 +237,33 @@ def _upstream(error: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _message(body: Mapping[str, Any], error: Any) -> str:
     if isinstance(error, dict) and isinstance(error.get("message"), str):
         return _cut(error["message"])
-    if isinstance(error, str):
-        return _cut(error)
-    for key in ("message", "detail", "msg"):
-        value = body.get(key)
-        if isinstance(value, str) and value:
-            return _cut(value)
-        if isinstance(value, list):
-            return _cut("; ".join(_located(item) for item in value))
-    return _cut(json.dumps(error)) if error else ""
+    return _cut(_told(error) or _told(body) or (json.dumps(error) if error else ""))
 
 
-def _located(item: Any) -> str:
-    if not isinstance(item, dict):
-        return str(item)
-    place = item.get("loc")
-    where = (
-        ".".join(str(part) for part in place) if isinstance(place, Iterable) and not isinstance(place, str) else str(place or "")
-    )
-    return f"{where}: {item.get('msg', '')}".strip(": ")
+def _told(value: Any, depth: int = 4) -> str:
+    """The words of a message: a text, an object that has one, or a list of either."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and depth:
+        return "; ".join(told for told in (_told(item, depth - 1) for item in value[:20]) if told)
+    if isinstance(value, dict) and depth:
+        for key in ("message", "Message", "detail", "msg", "error", "errors"):
+            told = _told(value.get(key), depth - 1)
+            if told:
+                return f"{_place(value.get('loc'))}{told}"
+    return ""
+
+
+def _place(loc: Any) -> str:
+    parts = loc if isinstance(loc, list) else [loc] if loc else []
+    return f"{'.'.join(map(str, parts))}: " if parts else ""
+
+
+def _quotas(details: Iterable[Any]) -> Iterator[str]:
+    for detail in details:
+        violations = detail.get("violations") if isinstance(detail, dict) else None
+        for violation in violations if isinstance(violations, list) else ():
+            yield str(violation.get("quotaId", "")) if isinstance(violation, dict) else ""
 
 
 def _plain(body: Any) -> str:

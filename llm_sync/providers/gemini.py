@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import mimetypes
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from llm_sync import errors
-from llm_sync.images import load_image
-from llm_sync.models import Message, ModelRequest, ToolCall, Usage
+from llm_sync.models import ModelRequest, ToolCall, Usage
+from llm_sync.providers import gemini_request
 from llm_sync.providers.answer import Answer, count, tool_call, total
 from llm_sync.providers.base import LLMProvider
 from llm_sync.providers.faults import ErrorClass, Fault, error_class
 from llm_sync.providers.google_cloud import base_url, host, on_google_cloud
-from llm_sync.providers.payload import Changes, call_arguments, lose_tool_keys, system_texts, tool_choice, tool_parts
+from llm_sync.providers.payload import Changes, system_texts, tool_choice
 
 _TEXT = {"type": "string", "nullable": True}
 _WORD = {"type": ["string", "integer"], "nullable": True}  # enums are numbers where $alt=json;enum-encoding=int is asked
@@ -24,12 +21,12 @@ _FINISH: dict[Any, str] = {"STOP": "stop", 1: "stop", "MAX_TOKENS": "length", 2:
 _BLOCKED = frozenset(
     {
         "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "JAILBREAK",
-        "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", 3, 4,
+        "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION",
+        3, 4, 7, 8, 11,  # blocks on both of Google's APIs, whose numbers differ
     }
 )  # fmt: skip
-_NO_CALL_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # Google's word for "this call has no signature"
+_UNBLOCKED = (None, "", 0, "BLOCK_REASON_UNSPECIFIED")
 _MOST_STOPS = 5
-_SIGNED = "#signature="
 
 
 class GeminiProvider(LLMProvider):
@@ -123,7 +120,7 @@ class GeminiProvider(LLMProvider):
     def _prepare_request(self, request: ModelRequest, changes: Changes) -> dict[str, Any]:
         turns = request.conversation()
         system = system_texts(request, changes)
-        payload: dict[str, Any] = {"contents": _contents(turns, request.model or "", changes)}
+        payload: dict[str, Any] = {"contents": gemini_request.contents(turns, request.model or "", changes)}
         if system:
             payload["systemInstruction"] = {"parts": [{"text": text} for text in system]}
         settings: dict[str, Any] = {
@@ -148,7 +145,7 @@ class GeminiProvider(LLMProvider):
         if settings:
             payload["generationConfig"] = settings
         if request.tools:
-            payload["tools"] = _tools(request.tools, changes)
+            payload["tools"] = gemini_request.tools(request.tools, changes)
         choice = tool_choice(request)
         if choice is not None:
             calling: dict[str, Any] = {"mode": {"auto": "AUTO", "none": "NONE"}.get(choice[0], "ANY")}
@@ -159,10 +156,10 @@ class GeminiProvider(LLMProvider):
 
     def _normalized_extras(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
         """The API takes snake_case too: in one spelling the same field cannot be set twice."""
-        out = _camels(extras)
+        out = gemini_request.camels(extras)
         settings = out.get("generationConfig")
         if isinstance(settings, Mapping):
-            out["generationConfig"] = _camels(settings)
+            out["generationConfig"] = gemini_request.camels(settings)
         return out
 
     def _base_url(self) -> str:
@@ -185,7 +182,7 @@ class GeminiProvider(LLMProvider):
 
     def _schema_for(self, body: Any) -> Mapping[str, Any]:
         feedback = body.get("promptFeedback") if isinstance(body, dict) else None
-        blocked = isinstance(feedback, dict) and feedback.get("blockReason")
+        blocked = isinstance(feedback, dict) and feedback.get("blockReason") not in _UNBLOCKED
         return self.response_schema if blocked else self.answering_schema  # a blocked prompt has no candidates
 
     def _listing_schema_for(self, body: Any) -> Mapping[str, Any]:
@@ -234,51 +231,11 @@ class GeminiProvider(LLMProvider):
         return found if isinstance(found, str) else super()._request_id(reply, body)
 
     def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
-        if fault.status == 429 and any("PerDay" in quota for quota in _quotas(fault)):
+        if fault.status == 429 and fault.per_day:
             return errors.QuotaExceededError
         if fault.status == 403 and "unregistered callers" in fault.message:
             return errors.AuthenticationError  # no key at all
         return error_class(fault, self.error_words)
-
-
-def _contents(turns: tuple[Message, ...], model: str, changes: Changes) -> list[dict[str, Any]]:
-    names: dict[str, str] = {}  # of the calls so far: ids may come again in a later turn
-    out: list[dict[str, Any]] = []
-    for message in turns:
-        if message.role == "system":
-            continue
-        role = "model" if message.role == "assistant" else "user"
-        names.update((call.id, call.name) for call in message.tool_calls)
-        parts = _parts(message, names, model, changes)
-        answers = message.role == "tool" and bool(out) and "functionResponse" in out[-1]["parts"][-1]
-        if answers:
-            out[-1]["parts"] += parts  # the results of one turn stand in one content
-        else:
-            out.append({"role": role, "parts": parts})
-    return out
-
-
-def _parts(message: Message, names: Mapping[str, str], model: str, changes: Changes) -> list[dict[str, Any]]:
-    if message.role == "tool":
-        name = names.get(message.tool_call_id or "")
-        if name is None:
-            raise errors.InvalidRequestError(
-                f"no tool call of the conversation has the id {message.tool_call_id!r}",
-                guidance="Put the assistant message with its tool_calls before the tool message.",
-            )
-        return [{"functionResponse": {"name": name, "response": _result(message.content or "")}}]
-    parts: list[dict[str, Any]] = [_image(image) for image in message.images]
-    if message.content:
-        parts.append({"text": message.content})
-    signatures = [call.id.partition(_SIGNED)[2] for call in message.tool_calls]
-    if signatures and not any(signatures) and model.removeprefix("models/").startswith("gemini-3"):
-        signatures[0] = _NO_CALL_SIGNATURE  # of parallel calls the first one carries it
-    for call, signature in zip(message.tool_calls, signatures, strict=True):
-        part: dict[str, Any] = {"functionCall": {"name": call.name, "args": call_arguments(call, changes)}}
-        if signature:
-            part["thoughtSignature"] = signature
-        parts.append(part)
-    return parts
 
 
 def _call(part: Mapping[str, Any], number: int) -> ToolCall:
@@ -286,39 +243,14 @@ def _call(part: Mapping[str, Any], number: int) -> ToolCall:
     call = part["functionCall"]
     call_id = call.get("id") or f"call_{number}"
     signature = part.get("thoughtSignature")
-    return tool_call(f"{call_id}{_SIGNED}{signature}" if signature else call_id, call.get("name"), call.get("args") or {})
-
-
-def _result(content: str) -> dict[str, Any]:
-    try:
-        value = json.loads(content)
-    except ValueError:
-        value = content
-    return value if isinstance(value, dict) else {"result": value}
-
-
-def _image(source: Any) -> dict[str, Any]:
-    image = load_image(source)
-    if image.url:
-        kind = mimetypes.guess_type(urlsplit(image.url).path)[0] or "image/jpeg"
-        return {"fileData": {"mimeType": kind, "fileUri": image.url}}
-    return {"inlineData": {"mimeType": image.media_type, "data": image.base64}}
-
-
-def _tools(tools: Any, changes: Changes) -> list[dict[str, Any]]:
-    own = [dict(tool) for tool in tools if "name" not in tool and "function" not in tool]  # {"googleSearch": {}} …
-    declared = []
-    for tool in tools:
-        if "name" in tool or "function" in tool:
-            name, description, parameters, rest = tool_parts(tool)
-            lose_tool_keys(name, rest, changes)
-            declared.append({"name": name, "description": description or "", "parametersJsonSchema": parameters})
-    return [*own, *([{"functionDeclarations": declared}] if declared else [])]
+    return tool_call(
+        f"{call_id}{gemini_request.SIGNED}{signature}" if signature else call_id, call.get("name"), call.get("args") or {}
+    )
 
 
 def _block(body: Mapping[str, Any], candidate: Mapping[str, Any]) -> str | None:
     feedback = body.get("promptFeedback") or {}
-    if feedback.get("blockReason"):
+    if feedback.get("blockReason") not in _UNBLOCKED:
         return _told(f"prompt: {feedback['blockReason']}", feedback.get("blockReasonMessage"))
     word = candidate.get("finishReason")
     return _told(str(word), candidate.get("finishMessage")) if word in _BLOCKED else None
@@ -326,28 +258,3 @@ def _block(body: Mapping[str, Any], candidate: Mapping[str, Any]) -> str | None:
 
 def _told(word: str, message: str | None) -> str:
     return f"{word}: {message}" if message else word
-
-
-def _quotas(fault: Fault) -> list[str]:
-    details = fault.error.get("details")
-    found: list[str] = []
-    for detail in details if isinstance(details, list) else ():
-        violations = detail.get("violations") if isinstance(detail, dict) else None
-        listed = violations if isinstance(violations, list) else ()
-        found += [str(violation.get("quotaId", "")) for violation in listed if isinstance(violation, dict)]
-    return found
-
-
-def _camels(settings: Mapping[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in settings.items():
-        if _camel(key) in out:
-            raise errors.InvalidRequestError(
-                f"provider_specific holds {_camel(key)!r} in two spellings", guidance="Gemini takes either: keep one."
-            )
-        out[_camel(key)] = value
-    return out
-
-
-def _camel(name: str) -> str:
-    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)

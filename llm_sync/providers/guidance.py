@@ -79,9 +79,18 @@ def guidance_for(kind: ErrorClass, fault: Fault, place: Place, retry_after: floa
         return "The provider gave up waiting: ask for less (max_tokens), or try again."
     if fault.status == 501:
         return f"Check base_url of provider {place.provider!r} ({place.base_url}): another kind of server answers there."
+    if fault.unroutable:
+        return "Ask for another model, or relax what provider_specific asks of the upstream: the same request fails again."
     if issubclass(kind, errors.ProviderUnavailableError):
         return "The provider is in trouble: try again later, or raise max_retries and deadline."
     return _request(fault, place)
+
+
+def guidance_for_no_listing(place: Place) -> str:
+    """The next step where no models are listed at the place they should be."""
+    return _missing_version(place) or (
+        f"Check base_url of provider {place.provider!r} ({place.base_url}): either it is wrong, or the server lists no models."
+    )
 
 
 def _authentication(place: Place) -> str:

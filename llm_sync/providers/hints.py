@@ -16,7 +16,10 @@ from typing import Any
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_TRY_AGAIN = re.compile(r"(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)?(?:ms|h|m|s))+)(?![\w.]*\d)", re.IGNORECASE)
+_TRY_AGAIN = re.compile(
+    r"(?:try again|retry) (?:in|after) (?:((?:\d+(?:\.\d+)?(?:ms|h|m|s))+)(?![\w.]*\d)|(\d+(?:\.\d+)?) (second|minute)s?\b)",
+    re.IGNORECASE,
+)
 _RESET = re.compile(r"^(?:x|anthropic)-ratelimit-(?:reset-(?P<after>[\w-]+)|(?P<before>[\w-]+)-reset)$")
 _RETRY_INFO = "google.rpc.RetryInfo"
 _LONGEST = 80  # characters of a time: recognizing one takes the square of its length
@@ -59,8 +62,8 @@ def _direct(headers: Mapping[str, str], now: float) -> Iterator[float | None]:
         yield _not_negative(milliseconds / 1000)
     after = headers.get("retry-after")
     if after is not None:
-        seconds = duration(after)
-        yield _not_negative(seconds) if seconds is not None else _date(after, now)
+        at = _instant(after, now)
+        yield _date(after, now) if at is None and duration(after) is None else at
 
 
 def _in_body(body: Any, now: float) -> Iterator[float | None]:
@@ -81,8 +84,13 @@ def _in_body(body: Any, now: float) -> Iterator[float | None]:
 
 
 def _exhausted(headers: Mapping[str, str], now: float) -> Iterator[float | None]:
-    if "x-ratelimit-reset" in headers and headers.get("x-ratelimit-remaining", "0") == "0":
-        yield _instant(headers["x-ratelimit-reset"], now)
+    for limit in ("x-ratelimit", "ratelimit"):
+        if f"{limit}-reset" in headers and headers.get(f"{limit}-remaining", "0") == "0":
+            yield _instant(headers[f"{limit}-reset"], now)
+    if "ratelimitbysize-reset" in headers:  # Mistral's budget of tokens: a request may cost more than what is left
+        left, cost = (duration(headers.get(f"ratelimitbysize-{name}", "0")) for name in ("remaining", "query-cost"))
+        if not left or left < (cost or 0):
+            yield _instant(headers["ratelimitbysize-reset"], now)
     for name, value in headers.items():
         match = _RESET.match(name)
         if match is None:
@@ -98,7 +106,7 @@ def _in_message(body: Any) -> Iterator[float | None]:
         message = error.get("message")
         match = _TRY_AGAIN.search(message[:_MESSAGE]) if isinstance(message, str) else None
         if match:
-            yield duration(match[1])
+            yield duration(match[1] or match[2] + match[3][0].lower())
 
 
 def _instant(text: str, now: float) -> float | None:

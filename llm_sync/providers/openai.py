@@ -5,76 +5,24 @@ The deviations read here were recorded from those servers; each is accepted from
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from llm_sync import errors
-from llm_sync.images import load_image
-from llm_sync.models import Message, ModelRequest, ToolCall, Usage
-from llm_sync.providers.answer import Answer, count, tool_call
+from llm_sync.models import ModelRequest, Usage
+from llm_sync.providers import openai_message
+from llm_sync.providers.answer import Answer, count
 from llm_sync.providers.base import LLMProvider
 from llm_sync.providers.faults import ErrorClass, Fault, error_class
 from llm_sync.providers.payload import (
     Changes,
-    arguments_text,
     is_reasoning_model,
     is_strict_schema,
     openai_model,
     sampling,
     tool_choice,
-    tool_parts,
 )
-
-_TEXT = {"type": "string", "nullable": True}
-_MESSAGE: dict[str, Any] = {
-    "type": "dict",
-    "required": True,
-    "schema": {
-        "content": {"type": ["string", "list", "dict"], "nullable": True, "schema": {}},
-        "refusal": _TEXT,
-        "tool_calls": {
-            "type": "list",
-            "nullable": True,
-            "schema": {
-                "type": "dict",
-                "schema": {
-                    "id": _TEXT,
-                    "function": {
-                        "type": "dict",
-                        "nullable": True,
-                        "schema": {"name": _TEXT, "arguments": {"type": ["string", "dict"], "nullable": True}},
-                    },
-                    "custom": {"type": "dict", "nullable": True, "schema": {"name": _TEXT, "input": _TEXT}},
-                },
-            },
-        },
-        "function_call": {"type": "dict", "nullable": True, "schema": {"name": _TEXT, "arguments": _TEXT}},
-    },
-}
-del _MESSAGE["schema"]["content"]["schema"]
-
-
-def _completion(message: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "model": _TEXT,
-        "choices": {
-            "type": "list",
-            "required": True,
-            "minlength": 1,
-            "schema": {
-                "type": "dict",
-                "schema": {
-                    "message": message,
-                    "finish_reason": _TEXT,
-                    "finish_details": {"type": "dict", "nullable": True, "schema": {"type": _TEXT}},
-                },
-            },
-        },
-        "usage": {"type": "dict", "nullable": True},
-    }
-
 
 _FINISH = {
     "stop": "stop",
@@ -91,7 +39,17 @@ _FINISH = {
     "function_call": "tool_calls",
 }
 _BLOCKED = frozenset(
-    {"content_filter", "sensitive", "safety", "refusal", "recitation", "blocklist", "prohibited_content", "spii"}
+    {
+        "content_filter",
+        "sensitive",
+        "safety",
+        "refusal",
+        "recitation",
+        "blocklist",
+        "prohibited_content",
+        "spii",
+        "guardrail_intervened",
+    }
 )
 _BROKEN = frozenset({"error", "network_error", "insufficient_system_resource", "abort", "cancelled", "timeout"})
 _MAX_FIELDS = ("max_tokens", "max_completion_tokens")
@@ -112,11 +70,13 @@ class OpenAIProvider(LLMProvider):
         "x-generation-id",
         "request-id",
         "mistral-correlation-id",
+        "x-kong-request-id",
         "x-ds-trace-id",
         "x-log-id",
+        "x-ms-client-request-id",
     )
-    response_schema: ClassVar[Mapping[str, Any]] = _completion(_MESSAGE)
-    filtered_schema: ClassVar[Mapping[str, Any]] = _completion({**_MESSAGE, "required": False, "nullable": True})
+    response_schema: ClassVar[Mapping[str, Any]] = openai_message.SCHEMA
+    filtered_schema: ClassVar[Mapping[str, Any]] = openai_message.FILTERED_SCHEMA
     listing_schema: ClassVar[Mapping[str, Any]] = {
         "data": {
             "type": "list",
@@ -131,6 +91,9 @@ class OpenAIProvider(LLMProvider):
         "project_spend_limit_exceeded": errors.QuotaExceededError,
         "organization_usage_limit_exceeded": errors.QuotaExceededError,
         "insufficient_balance": errors.QuotaExceededError,
+        "billing_hard_limit_reached": errors.QuotaExceededError,
+        "billing_not_active": errors.QuotaExceededError,
+        "exceeded_current_quota_error": errors.QuotaExceededError,  # Moonshot
         "slow_down": errors.RateLimitError,
         "RateLimitReached": errors.RateLimitError,
         "model_decommissioned": errors.ModelNotFoundError,
@@ -139,6 +102,8 @@ class OpenAIProvider(LLMProvider):
         "ResponsibleAIPolicyViolation": errors.ContentBlockedError,
         "invalid_prompt": errors.ContentBlockedError,
         "bio_policy": errors.ContentBlockedError,
+        "image_content_policy_violation": errors.ContentBlockedError,
+        "moderation_blocked": errors.ContentBlockedError,
         "exceed_context_size_error": errors.ContextLengthExceededError,
         "too_many_prompt_tokens": errors.ContextLengthExceededError,
         # OpenRouter, whether it is configured as itself or as one more compatible server
@@ -175,7 +140,7 @@ class OpenAIProvider(LLMProvider):
             else:
                 payload["stop"] = list(request.stop_sequences)
         if request.seed is not None:
-            payload["random_seed" if self._host().endswith("mistral.ai") else "seed"] = request.seed
+            payload["random_seed" if self._is_at("mistral.ai") else "seed"] = request.seed
         if request.response_schema is not None:
             schema = request.response_schema
             payload["response_format"] = {
@@ -183,7 +148,7 @@ class OpenAIProvider(LLMProvider):
                 "json_schema": {"name": "answer", "schema": schema, "strict": is_strict_schema(schema)},
             }
         if request.tools:
-            payload["tools"] = [_tool(tool) for tool in request.tools]
+            payload["tools"] = [openai_message.tool(tool) for tool in request.tools]
         choice = tool_choice(request)
         if choice is not None:
             payload["tool_choice"] = {"type": "function", "function": {"name": choice[1]}} if choice[1] else choice[0]
@@ -196,7 +161,7 @@ class OpenAIProvider(LLMProvider):
             changes.note("max_tokens", most, {field: most}, f"this endpoint calls it {field}")
 
     def _messages(self, request: ModelRequest, changes: Changes) -> list[dict[str, Any]]:
-        messages = [_message(message) for message in request.conversation()]
+        messages = [openai_message.message(message) for message in request.conversation()]
         if request.system_prompt is not None:
             messages.insert(0, {"role": "system", "content": request.system_prompt})
         if openai_model(request.model or "").startswith(("o1-mini", "o1-preview")):
@@ -206,14 +171,15 @@ class OpenAIProvider(LLMProvider):
                     changes.note("system_prompt", message["content"], "a user message", f"{request.model} takes no system role")
         return messages
 
-    def _host(self) -> str:
-        return urlsplit(self._base_url()).hostname or ""
+    def _is_at(self, *domains: str) -> bool:
+        host = urlsplit(self._base_url()).hostname or ""
+        return f".{host}".endswith(tuple(f".{domain}" for domain in domains))
 
     def _max_tokens_field(self, model: str) -> str:
         """OpenAI renamed it for models that reason, most compatible servers know the old name only; never both."""
         if self.config.max_tokens_field:
             return self.config.max_tokens_field
-        new = self._host().endswith(_NEW_MAX_FIELD) or is_reasoning_model(model)
+        new = self._is_at(*_NEW_MAX_FIELD) or is_reasoning_model(model)
         return "max_completion_tokens" if new else "max_tokens"
 
     # Reply ---------------------------------------------------------------------------------------------------------
@@ -223,26 +189,26 @@ class OpenAIProvider(LLMProvider):
         return nested if isinstance(nested, dict) and "choices" in nested else body  # seen of OpenRouter, now and then
 
     def _error_in(self, body: Any) -> Any:
-        if not isinstance(body, dict):
-            return None
-        if body.get("error"):
-            return body
+        if not isinstance(body, dict) or body.get("error"):
+            return super()._error_in(body)
+        if body.get("object") == "error":
+            return body  # old vLLM's flat form
         choice = _first_choice(body)
         return choice if choice.get("error") else None
 
     def _schema_for(self, body: Any) -> Mapping[str, Any]:
         choice = _first_choice(body) if isinstance(body, dict) else {}
-        blocked = choice.get("finish_reason") in ("content_filter", "sensitive") and not choice.get("message")
+        blocked = _plain(choice.get("finish_reason")) in _BLOCKED and not choice.get("message")
         return self.filtered_schema if blocked else self.response_schema  # Azure: a filtered choice has no message
 
     def _read_answer(self, body: Any) -> Answer:
         choice = body["choices"][0]
         message = choice.get("message") or {}
-        text, thinking, parsed = _content(message.get("content"))
-        word = choice.get("finish_reason") or (choice.get("finish_details") or {}).get("type")
-        plain = (word or "").lower().replace("-", "_")  # gateways spell the words their own way
-        calls = _tool_calls(message)
-        refusal = message.get("refusal") or _refusal(message.get("content"))
+        text, thinking, parsed = openai_message.content(message.get("content"))
+        word = choice.get("finish_reason") or (choice.get("finish_details") or {}).get("type") or self._upstream_word(choice)
+        plain = _plain(word)
+        calls = openai_message.tool_calls(message)
+        refusal = message.get("refusal") or openai_message.refusal(message.get("content"))
         blocked = refusal or (f"finish reason {word}" if plain in _BLOCKED else None)
         return Answer(
             text=text,
@@ -251,12 +217,21 @@ class OpenAIProvider(LLMProvider):
             usage=self._read_usage(body),
             model=body.get("model"),
             tool_calls=calls,
-            thinking=_string(message.get("reasoning_content")) or _string(message.get("reasoning")) or thinking,
+            thinking=openai_message.reasoning(message) or thinking,
             blocked=blocked,
             failed=f"finish reason {word}" if plain in _BROKEN else None,
             cost=self._cost_in(body),
             parsed=parsed,
         )
+
+    def _upstream_word(self, choice: Mapping[str, Any]) -> str | None:
+        """The finish reason in the words of whoever answered behind the endpoint, where it has none of its own."""
+        return None
+
+    def _request_id(self, reply: Any, body: Any) -> str | None:
+        groq = body.get("x_groq") if isinstance(body, dict) else None
+        found = groq.get("id") if isinstance(groq, dict) else None
+        return super()._request_id(reply, body) or (found if isinstance(found, str) else None)
 
     def _read_usage(self, body: Any) -> Usage:
         usage = body.get("usage") if isinstance(body, dict) else None
@@ -271,48 +246,25 @@ class OpenAIProvider(LLMProvider):
 
     def _partial_text(self, body: Any) -> str:
         message = _first_choice(body).get("message") if isinstance(body, dict) else None
-        return _content(message.get("content"))[0] if isinstance(message, dict) else ""
+        return openai_message.content(message.get("content"))[0] if isinstance(message, dict) else ""
 
     def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
         kind = error_class(fault, self.error_words)
+        if kind is errors.ProviderError and isinstance(fault.body, dict) and _plain(fault.body.get("finish_reason")) in _BROKEN:
+            return errors.ProviderUnavailableError  # a choice that was broken off, by an error that does not say why
+        if fault.status == 402 and "weight_exceeds_budget" in fault.metadata.values():
+            return errors.QuotaExceededError  # OpenRouter: this one request costs more than there is
         if fault.status == 402 and headers.get("retry-after"):
             return errors.RateLimitError  # OpenRouter: credit is held by requests in flight
-        if fault.status == 400 and "incorrect api key" in fault.message.lower():
-            return errors.AuthenticationError  # xAI, whose error code is prose
         if fault.status == 403 and _moderated(fault):
             return errors.ContentBlockedError
-        if fault.status == 403 and fault.error.get("resets_at"):
+        if fault.status == 403 and _over_budget(fault):
             return errors.QuotaExceededError
-        if kind is errors.RateLimitError and "per-day" in fault.message:
+        if kind is errors.RateLimitError and ("per-day" in fault.message or fault.per_day):
             return errors.QuotaExceededError
         if fault.status == 400 and "not a valid model id" in fault.message.lower():
             return errors.ModelNotFoundError
         return kind
-
-
-def _message(message: Message) -> dict[str, Any]:
-    out: dict[str, Any] = {"role": message.role}
-    if message.images:
-        text = [{"type": "text", "text": message.content}] if message.content else []
-        out["content"] = [*text, *({"type": "image_url", "image_url": {"url": load_image(i).data_url}} for i in message.images)]
-    else:
-        out["content"] = message.content or (None if message.tool_calls else "")
-    if message.tool_calls:
-        out["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments_text(call)}}
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id:
-        out["tool_call_id"] = message.tool_call_id
-    return out
-
-
-def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    name, description, parameters, rest = tool_parts(tool)
-    function: dict[str, Any] = {"name": name, "parameters": parameters, **rest}
-    if description:
-        function["description"] = description
-    return {"type": "function", "function": function}
 
 
 def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -321,52 +273,16 @@ def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return first if isinstance(first, dict) else {}
 
 
-def _content(content: Any) -> tuple[str, str | None, Any]:
-    """Text, thinking and object of a message's content: a string, a list of parts (Mistral), or an object (Cloudflare)."""
-    if isinstance(content, dict):
-        return json.dumps(content, ensure_ascii=False), None, content
-    if not isinstance(content, list):
-        return _string(content) or "", None, None
-    texts, thoughts = [], []
-    for part in content:
-        if isinstance(part, str):
-            texts.append(part)
-        elif isinstance(part, dict) and part.get("type") == "thinking":
-            inner = part.get("thinking")
-            pieces = inner if isinstance(inner, list) else [inner]
-            thoughts += [_string(piece.get("text") if isinstance(piece, dict) else piece) or "" for piece in pieces]
-        elif isinstance(part, dict) and part.get("type", "text") in ("text", "output_text"):
-            texts.append(_string(part.get("text")) or "")
-    return "".join(texts), "".join(thoughts) or None, None
-
-
-def _refusal(content: Any) -> str:
-    """What parts of type ``refusal`` say."""
-    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
-    return "".join(_string(part.get("refusal")) or "" for part in parts)
-
-
-def _tool_calls(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
-    calls = []
-    for call in message.get("tool_calls") or ():
-        function = call.get("function") or {}
-        custom = call.get("custom") or {}
-        if custom.get("name"):
-            calls.append(ToolCall(call.get("id") or "", custom["name"], None, custom.get("input") or ""))
-        else:
-            calls.append(tool_call(call.get("id"), function.get("name"), function.get("arguments")))
-    legacy = message.get("function_call") or {}
-    if not calls and legacy.get("name"):
-        calls.append(tool_call("", legacy["name"], legacy.get("arguments")))
-    return tuple(calls)
-
-
 def _moderated(fault: Fault) -> bool:
-    metadata = fault.error.get("metadata")
-    return isinstance(metadata, dict) and bool(
-        metadata.get("reasons") or metadata.get("flagged_input") or metadata.get("patterns")
-    )
+    return any(fault.metadata.get(name) for name in ("reasons", "flagged_input", "patterns"))
 
 
-def _string(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _over_budget(fault: Fault) -> bool:
+    """Whether the budget of a key or a workspace is spent, as OpenRouter says it."""
+    told = any(part.get(name) for part in (fault.metadata, fault.error) for name in ("limit_source", "resets_at"))
+    return told or "key limit exceeded" in fault.message.lower()
+
+
+def _plain(word: Any) -> str:
+    """A finish reason in one spelling: gateways have their own."""
+    return word.lower().replace("-", "_") if isinstance(word, str) else ""

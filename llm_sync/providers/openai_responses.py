@@ -22,7 +22,7 @@ class OpenAIResponsesProvider(OpenAIProvider):
     path = "/responses"
     forbidden = OpenAIProvider.forbidden | {"previous_response_id", "conversation"}
     response_schema: ClassVar[Mapping[str, Any]] = {
-        "model": _TEXT,
+        "model": {"type": ["string", "integer"], "nullable": True},
         "status": _TEXT,
         "output": {
             "type": "list",
@@ -80,9 +80,6 @@ class OpenAIResponsesProvider(OpenAIProvider):
     def _unwrapped(self, body: Any) -> Any:
         return body
 
-    def _error_in(self, body: Any) -> Any:
-        return body if isinstance(body, dict) and body.get("error") else None
-
     def _schema_for(self, body: Any) -> Mapping[str, Any]:
         return self.response_schema
 
@@ -96,7 +93,7 @@ class OpenAIResponsesProvider(OpenAIProvider):
         for item in body["output"]:
             if item["type"] == "message":
                 for part in item.get("content") or ():
-                    texts.append(part.get("text") or "" if part.get("type") == "output_text" else "")
+                    texts.append(part.get("text") or "" if part.get("type") in ("output_text", "text") else "")
                     refusals.append(part.get("refusal") or "")
             elif item["type"] == "reasoning":
                 thoughts += [_piece(part) for part in [*(item.get("summary") or ()), *(item.get("content") or ())]]
@@ -111,7 +108,7 @@ class OpenAIResponsesProvider(OpenAIProvider):
             finish_reason="length" if cut else "stop" if status in ("completed", "complete") else "other",
             finish_reason_raw=reason or status,
             usage=self._read_usage(body),
-            model=body.get("model"),
+            model=None if body.get("model") is None else str(body["model"]),
             tool_calls=tuple(calls),
             thinking="\n".join(piece for piece in thoughts if piece) or None,
             blocked=refusal,

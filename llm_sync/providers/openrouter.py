@@ -36,6 +36,14 @@ class OpenRouterProvider(OpenAIProvider):
         following = links.get("next") if isinstance(links, dict) else None
         return ids, dict(parse_qsl(urlsplit(following).query)) if isinstance(following, str) else None
 
+    def _upstream_word(self, choice: Any) -> str | None:
+        word = choice.get("native_finish_reason")
+        return word if isinstance(word, str) else None
+
+    def _request_id(self, reply: Any, body: Any) -> str | None:
+        found = body.get("id") if isinstance(body, dict) and "x-generation-id" not in reply.headers else None
+        return found if isinstance(found, str) and found.startswith("gen-") else super()._request_id(reply, body)
+
     def _cost_in(self, body: Any) -> float | None:
         usage = body.get("usage") if isinstance(body, dict) else None
         cost = usage.get("cost") if isinstance(usage, dict) else None

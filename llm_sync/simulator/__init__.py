@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from llm_sync.simulator.dialect import Response as Response
     from llm_sync.simulator.hold import Hold as Hold
     from llm_sync.simulator.requestlog import RequestRecord as RequestRecord
+    from llm_sync.simulator.response import Response as Response
     from llm_sync.simulator.server import Simulator as Simulator
 
-_HOME = {"Hold": "hold", "RequestRecord": "requestlog", "Response": "dialect", "Simulator": "server"}
+_HOME = {"Hold": "hold", "RequestRecord": "requestlog", "Response": "response", "Simulator": "server"}
 __all__ = ["Hold", "RequestRecord", "Response", "Simulator"]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from llm_sync.simulator.dialect import Response
 from llm_sync.simulator.http1 import HTTPRequest
 from llm_sync.simulator.requestlog import RequestLog
+from llm_sync.simulator.response import Response
 
 PREFIX = "/_simulator/"
 _MOST_AT_ONCE = 10_000

@@ -14,6 +14,7 @@ from llm_sync.errors import ConfigurationError
 from llm_sync.simulator.behaviour.document import MOST_DEPTH, Document, Form, Path, read_document, typed
 from llm_sync.simulator.failures import KINDS
 from llm_sync.simulator.given import Failure, Given, ToolUse
+from llm_sync.simulator.patterns import RUNS_AWAY, runs_away
 from llm_sync.simulator.turns import Turn, prompt_of
 from llm_sync.validation import problems
 
@@ -191,20 +192,15 @@ def _check_patterns(found: Any, path: Path, document: Document) -> None:
     section = found if isinstance(found, Mapping) else {}
     patterns, models = section.get("patterns"), section.get("models")
     for pattern in patterns if isinstance(patterns, Mapping) else ():
-        why = _why_no_pattern(pattern)
-        if why:
+        place = (*path, "patterns", pattern)
+        try:
+            if runs_away(re.compile(pattern)):
+                document.problem(place, *RUNS_AWAY)
+        except (re.error, RecursionError, OverflowError) as error:
             hint = "put texts to be taken literally under answers"
-            document.problem((*path, "patterns", pattern), f"not a regular expression: {why}", hint)
+            document.problem(place, f"not a regular expression: {error}", hint)
     for name, own in models.items() if isinstance(models, Mapping) else ():
         _check_patterns(own, (*path, "models", name), document)
-
-
-def _why_no_pattern(pattern: Any) -> str | None:
-    try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        return str(error)
-    return None
 
 
 def _given(answer: Mapping[str, Any], path: Path, document: Document) -> Given:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 from llm_sync.simulator import admin
 from llm_sync.simulator.behaviour.scene import Scene
 from llm_sync.simulator.behaviour.script import Script
-from llm_sync.simulator.dialect import Call, Dialect, Response, stream_beside
+from llm_sync.simulator.dialect import Call, Dialect, stream_beside
 from llm_sync.simulator.hold import Hold
-from llm_sync.simulator.http1 import HTTPRequest
+from llm_sync.simulator.http1 import BrokenRequest, HTTPRequest
 from llm_sync.simulator.requestlog import RequestLog, RequestRecord
+from llm_sync.simulator.response import KnownError, Response
 from llm_sync.simulator.routes import BASES
 from llm_sync.simulator.sources import Sources
 
@@ -85,12 +86,10 @@ class Answering:
         """The response to a request; raises nothing."""
         if request.path.startswith(admin.PREFIX):
             return Answered(admin.show(request, self._log), _nothing)
-        found = self._sources.route(request.path)
-        dialect, path = found or (None, request.path)
-        call = dialect.open(request, path, self._seed, self._accepts, self._models[dialect.provider]) if dialect else None
+        dialect, call = self._found(request) or (None, None)
         if call:
             self._sources.tell(call)
-        record = self._arrived(request, dialect, path, call)
+        record = self._arrived(request, dialect, call)
         exchange = _Exchange(self._log, record, self.fault)
         try:
             response = self._answer(dialect, call, record, exchange)
@@ -111,20 +110,37 @@ class Answering:
 
     def cut(self, request: HTTPRequest) -> None:
         """Writes a request down that came over a connection which had expired, and gets no answer."""
-        found = self._sources.route(request.path)
+        found = self._found(request)
         if found:
-            dialect, path = found
-            call = dialect.open(request, path, self._seed, self._accepts, self._models[dialect.provider])
-            record = self._arrived(request, dialect, path, call)
-            exchange = _Exchange(self._log, record, self.fault)
+            exchange = _Exchange(self._log, self._arrived(request, *found), self.fault)
             exchange.outcome = "expired_keep_alive"
             exchange.end()
 
-    def _arrived(self, request: HTTPRequest, dialect: Dialect | None, path: str, call: Call | None) -> RequestRecord:
+    def refuse(self, broken: BrokenRequest) -> Response:
+        """What is said to a request that could not be read: in its provider's words where its body is too large."""
+        request = broken.request
+        found = self._found(request) if request else None
+        if not request or not found:
+            return admin.plain_error(broken.status, broken.message)
+        dialect, call = found
+        exchange = _Exchange(self._log, self._arrived(request, *found), self.fault)
+        exchange.response = response = dialect.refused(call, KnownError("too_large"))
+        exchange.end()
+        return response
+
+    def _found(self, request: HTTPRequest) -> tuple[Dialect, Call] | None:
+        """Who is asked, and what."""
+        found = self._sources.route(request.path)
+        if not found:
+            return None
+        dialect, path = found
+        return dialect, dialect.open(request, path, self._seed, self._accepts, self._models[dialect.provider])
+
+    def _arrived(self, request: HTTPRequest, dialect: Dialect | None, call: Call | None) -> RequestRecord:
         key = dialect.key_of(call) if dialect and call else None
         return self._log.arrive(
             provider=dialect.provider if dialect else "",
-            dialect=_name(dialect, path) if dialect else "",
+            dialect=dialect.called(call) if dialect and call else "",
             size=len(request.body),
             method=request.method,
             path=request.path,
@@ -193,10 +209,6 @@ class _Exchange:
             self._log.end(self._record, status, tokens, outcome, self.rules)
         except OSError as error:  # the log file cannot be written: not the client's trouble
             self._fault(error)
-
-
-def _name(dialect: Dialect, path: str) -> str:
-    return "openai-responses" if path == "/responses" else dialect.name
 
 
 def _nothing() -> None:

@@ -13,24 +13,14 @@ from llm_sync.simulator.answers import Answer, Asked, answer, draw
 from llm_sync.simulator.anthropic_messages import read_messages, read_system
 from llm_sync.simulator.anthropic_reply import headers, message, thought
 from llm_sync.simulator.catalogue import limits, unknown_model
-from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token
+from llm_sync.simulator.dialect import Call, Dialect, token
+from llm_sync.simulator.errors import ANTHROPIC_TYPES
+from llm_sync.simulator.response import KnownError, Refusal, Response
 from llm_sync.simulator.tokens import count, weigh
 from llm_sync.simulator.turns import Turn, of_messages
 
 _VERSIONS = ("2023-01-01", "2023-06-01")
 _FIRST_NEWER = "2026-10-21"  # of those that the official client has sent since
-_KINDS = {
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    409: "conflict_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    500: "api_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
 
 
 class Anthropic(Dialect):
@@ -55,11 +45,11 @@ class Anthropic(Dialect):
         if key is None:
             self.refuse("x-api-key header is required", 401)
         if not call.accepts(key):
-            self.refuse("invalid x-api-key", 401)
+            raise KnownError("auth")
         version = call.headers.get("anthropic-version")
         if not version:
             self.refuse("anthropic-version: header is required")
-        if version not in _VERSIONS and not _is_newer(version):
+        if version not in _VERSIONS and not is_newer(version):
             self.refuse(f"anthropic-version: {version[:40]!r} is not a valid version")
         if call.path == "/v1/messages":
             if call.method != "POST":
@@ -80,7 +70,7 @@ class Anthropic(Dialect):
     def error(self, status: int, message: str) -> Response:
         """An error that is about no parameter."""
         request_id = token("req_", 24)
-        kind = _KINDS.get(status, "api_error" if status >= 500 else "invalid_request_error")
+        kind = ANTHROPIC_TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
         body = {"type": "error", "error": {"type": kind, "message": message, "details": None}, "request_id": request_id}
         retry = "true" if status == 429 or status >= 500 else "false"
         return Response(
@@ -99,7 +89,7 @@ class Anthropic(Dialect):
         betas = call.headers.get("anthropic-beta", "")
         checks.check_keys(payload, betas, self.refuse)
         if unknown_model("anthropic", call.model):
-            self.refuse(f"model: {call.model}", 404)
+            raise KnownError("not_found")
         checks.check_numbers(payload, call.model, self.refuse)
         system, tokens = read_system(payload.get("system"), self.refuse)
         turns, prompt = read_messages(payload["messages"], call.model, betas, self.refuse)
@@ -111,7 +101,7 @@ class Anthropic(Dialect):
         prompt += 7 + tokens + weigh(payload.get("tools")) + weigh(payload.get("output_config"))
         most = limits("anthropic", call.model)
         if most and prompt > most.window:
-            self.refuse(f"prompt is too long: {prompt} tokens > {most.window} maximum")
+            raise KnownError("context", asked=prompt, window=most.window)
         if asked.reasoning:
             asked.reasoning = count(thought(asked.forced)) + draw(asked) % 40
         asked.given = self.told(call)
@@ -127,7 +117,7 @@ class Anthropic(Dialect):
         wanted = call.path[len("/v1/models/") :]
         if wanted:
             if wanted not in names:
-                self.refuse(f"model: {wanted}", 404)
+                raise KnownError("not_found", model=wanted)
             return Response(200, _item(wanted, call), headers(0, 0))
         try:
             limit = int(call.query.get("limit", "20"))
@@ -138,7 +128,7 @@ class Anthropic(Dialect):
         after, before = call.query.get("after_id"), call.query.get("before_id")
         for cursor in (after, before):
             if cursor and cursor not in names:
-                self.refuse(f"model: {cursor}", 404)
+                raise KnownError("not_found", model=cursor)
         if before:
             end = names.index(before)
             page, more = names[max(0, end - limit) : end], end > limit
@@ -154,7 +144,8 @@ class Anthropic(Dialect):
         return Response(200, body, headers(0, 0))
 
 
-def _is_newer(version: str) -> bool:
+def is_newer(version: str) -> bool:
+    """Whether it is a version of those that the official client sends by now."""
     return bool(re.fullmatch(r"20\d\d-[01]\d-[0-3]\d", version)) and version >= _FIRST_NEWER
 
 
@@ -164,7 +155,7 @@ def _item(name: str, call: Call) -> Mapping[str, Any]:
     item: dict[str, Any] = {"type": "model", "id": name, "display_name": name.replace("-", " ").title(), "created_at": created}
     if most:
         item |= {"max_input_tokens": most.window, "max_tokens": most.output}
-    if _is_newer(call.headers.get("anthropic-version", "")):
+    if is_newer(call.headers.get("anthropic-version", "")):
         line = next((word for word in ("opus", "sonnet", "haiku", "fable", "mythos") if word in name), None)
         item |= {"lifecycle": "active", "line": line, "deprecated_at": None, "retires_at": None, "capabilities": None}
     return item

@@ -9,6 +9,7 @@ from typing import Any
 from llm_sync.simulator.answers import Asked
 from llm_sync.simulator.anthropic_messages import NEWEST, Refuse, check_cache_control
 from llm_sync.simulator.catalogue import limits
+from llm_sync.simulator.schemas import malformed, types_of, within
 
 _KEY_NAMES = """
     cache_control container context_management diagnostics inference_geo max_tokens mcp_servers messages metadata model
@@ -65,6 +66,8 @@ def check_keys(payload: Mapping[str, Any], betas: str, refuse: Refuse) -> None:
     for key in metadata or ():
         if key != "user_id":
             refuse(f"metadata.{key}: Extra inputs are not permitted")
+    if metadata and not isinstance(metadata.get("user_id", ""), (str, type(None))):
+        refuse("metadata.user_id: Input should be a valid string")
     if payload.get("service_tier") not in (None, "auto", "standard_only"):
         refuse("service_tier: Input should be 'auto' or 'standard_only'")
     check_cache_control(payload, "body", refuse)
@@ -107,6 +110,8 @@ def read_tools(payload: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None
     """The tools and whether one has to be called."""
     tools, choice = payload.get("tools"), payload.get("tool_choice")
     if not tools:
+        if tools not in (None, []):
+            refuse("tools: Input should be a valid list")
         if choice is not None:
             refuse("tool_choice may only be specified while providing tools.")
         return
@@ -150,6 +155,11 @@ def _read_tool(tool: Any, place: str, refuse: Refuse) -> list[tuple[str, Any]]:
         refuse(f"{place}.custom.input_schema: Field required")
     if schema.get("type") != "object":
         refuse(f"{place}.custom.input_schema.type: Input should be 'object'")
+    if any(malformed(found) for _, found in within(schema)):
+        refuse(
+            f"{place}.custom.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
+            "(https://json-schema.org/draft/2020-12)."
+        )
     return [(tool["name"], schema)]
 
 
@@ -253,20 +263,18 @@ def has_cache_control(payload: Mapping[str, Any]) -> bool:
 
 
 def _check_schema(schema: Any, place: str, refuse: Refuse) -> None:
-    if not isinstance(schema, Mapping):
-        return
-    kind = schema.get("type")
-    for keyword in _NOT_IN_SCHEMAS.get(kind, ()) if isinstance(kind, str) else ():
-        if keyword in schema:
-            refuse(f"{place}: For '{kind}' type, property '{keyword}' is not supported")
-    if kind == "object" and schema.get("additionalProperties") is not False:
-        refuse(f"{place}: For 'object' type, 'additionalProperties' must be explicitly set to false")
-    for group in ("properties", "$defs", "definitions"):
-        found = schema.get(group)
-        for entry in found.values() if isinstance(found, Mapping) else ():
-            _check_schema(entry, place, refuse)
-    _check_schema(schema.get("items"), place, refuse)
-    for group in ("anyOf", "allOf"):
-        found = schema.get(group)
-        for entry in found if isinstance(found, list) else ():
-            _check_schema(entry, place, refuse)
+    """Structured output: valid, closed, and without what the decoder cannot follow."""
+    for _, found in within(schema):
+        if malformed(found):
+            refuse(f"{place}: Invalid schema: {malformed(found)}")
+        for keyword in ("oneOf", "not"):
+            if keyword in found:
+                refuse(f"{place}: Schema type '{keyword}' is not supported")
+        for kind in types_of(found):
+            for keyword in _NOT_IN_SCHEMAS.get(kind, ()):
+                if keyword in found:
+                    refuse(f"{place}: For '{kind}' type, property '{keyword}' is not supported")
+        if found.get("minItems", 0) not in (0, 1):
+            refuse(f"{place}: For 'array' type, 'minItems' values other than 0 or 1 are not supported")
+        if "object" in types_of(found) and found.get("additionalProperties") is not False:
+            refuse(f"{place}: For 'object' type, 'additionalProperties' must be explicitly set to false")

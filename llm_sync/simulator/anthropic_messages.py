@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from llm_sync.simulator import pictures
 from llm_sync.simulator.tokens import count, image_text
 
 Refuse = Callable[..., NoReturn]  # refuse(message, status=400)
@@ -96,6 +97,8 @@ def _read_content(content: Any, place: str, last: bool, role: object, refuse: Re
     if isinstance(content, str):
         if not content and not (last and role == "assistant"):
             refuse(f"{place}: {role} messages must have non-empty content")
+        if content and not content.strip() and role == "user":
+            refuse("messages: text content blocks must contain non-whitespace text")
         return content, 0, calls, results
     if not isinstance(content, list):
         refuse(f"{place}.content: Input should be a valid string or list")
@@ -155,6 +158,21 @@ def check_cache_control(block: Mapping[str, Any], place: str, refuse: Refuse) ->
             refuse(f"{place}.cache_control.{key}: Extra inputs are not permitted")
 
 
+def _check_data(data: object, media_type: str, place: str, refuse: Refuse) -> None:
+    if not isinstance(data, str):
+        refuse(f"{place}.data: Field required")
+    content = pictures.decoded(data)
+    if content is None:
+        refuse(f"{place}: invalid base64 data")
+    if not content:
+        refuse(f"{place}: image cannot be empty")
+    kind = pictures.media_type(content)
+    if kind is None:
+        refuse("Could not process image")
+    if kind != media_type:
+        refuse(f"{place}.data: Image does not match the provided media type {media_type}")
+
+
 def _check_image(source: Any, place: str, role: object, refuse: Refuse) -> None:
     if role == "assistant":
         refuse(f"{place}: `image` blocks are not permitted within assistant turns")
@@ -167,7 +185,6 @@ def _check_image(source: Any, place: str, role: object, refuse: Refuse) -> None:
     if kind == "base64":
         if source.get("media_type") not in _MEDIA:
             refuse(f"{place}.base64.media_type: Input should be {', '.join(repr(media) for media in _MEDIA)}")
-        if not isinstance(source.get("data"), str) or not source["data"]:
-            refuse(f"{place}.base64.data: Field required")
+        _check_data(source.get("data"), source["media_type"], f"{place}.base64", refuse)
     elif kind == "url" and (not isinstance(source.get("url"), str) or not source["url"].startswith("https://")):
         refuse(f"{place}.url.url: Only HTTPS URLs are supported.")

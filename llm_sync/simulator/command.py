@@ -33,10 +33,11 @@ _FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
 def serve(ready: Callable[[Simulator], None], *, until: threading.Event | None = None, **options: Any) -> None:
     """Serves until ``until`` is set or KeyboardInterrupt comes; ``ready`` is told once it listens. Options as Simulator's.
 
-    OSError when the port is taken. KeyboardInterrupt passes on to the caller once the server has stopped.
+    OSError when the port is taken. KeyboardInterrupt passes on to the caller once the server has stopped. In the main thread
+    a hang-up (SIGHUP) ends the server in order, too, and then the process, as it would have at once.
     """
     until = until or threading.Event()
-    with Simulator(**options) as simulator:
+    with _hang_up(until), Simulator(**options) as simulator:
         ready(simulator)
         while not until.wait(0.5):  # a wait without an end could not be interrupted on Windows
             pass
@@ -166,6 +167,29 @@ def _signals() -> Iterator[_Child]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _hang_up(until: threading.Event) -> Iterator[None]:
+    """Sets ``until`` when the terminal is closed; what that does otherwise, it does when the context is left."""
+    number = getattr(signal, "SIGHUP", None)
+    main = threading.current_thread() is threading.main_thread()
+    if not main or number is None or signal.getsignal(number) is not signal.SIG_DFL:  # ignored (nohup): stays so
+        yield
+        return
+    came = threading.Event()
+
+    def noted(_number: int, _frame: FrameType | None) -> None:
+        came.set()
+        until.set()
+
+    signal.signal(number, noted)
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL)
+        if came.is_set():
+            signal.raise_signal(number)
 
 
 @contextlib.contextmanager

@@ -5,52 +5,20 @@ from __future__ import annotations
 import json
 import math
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from llm_sync.simulator.answers import Asked
-from llm_sync.simulator.failures import as_answer, response_to
+from llm_sync.simulator.failures import as_answer, refusal, response_to
 from llm_sync.simulator.given import Given
 from llm_sync.simulator.http1 import HTTPRequest
+from llm_sync.simulator.response import KnownError, Refusal, Response
 from llm_sync.simulator.streams import stream_switch
 from llm_sync.simulator.turns import Turn
 
-if TYPE_CHECKING:
-    from llm_sync.simulator.behaviour.deliveries import Delivery
-
-JSON_TYPE = (("content-type", "application/json"),)
 Source = Callable[[str, Sequence[Turn]], Given | None]
-
-
-class Response(NamedTuple):
-    """What goes back. ``body``: bytes as they are, or a document to be written as JSON; ``tokens``: (input, output) billed.
-
-    ``delivery``: how it travels, where that is not the usual way.
-    """
-
-    status: int
-    body: Any
-    headers: tuple[tuple[str, str], ...] = JSON_TYPE
-    tokens: tuple[int, int] | None = None
-    delivery: Delivery | None = None
-
-    def content(self) -> bytes:
-        """The body's bytes."""
-        if isinstance(self.body, bytes):
-            return self.body
-        try:
-            return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
-        except UnicodeEncodeError:  # a lone surrogate that came in escaped goes out escaped
-            return json.dumps(self.body, separators=(",", ":")).encode()
-
-
-class Refusal(Exception):
-    """Ends a call with an error response."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(response.status)
-        self.response = response
 
 
 @dataclass
@@ -72,12 +40,13 @@ class Call:
     problem: str | None = None  # why the body is not JSON, when it is not
     stream: str | None = None  # what asks for a stream, when something does
     model: str = ""
+    deployment: str | None = None  # Azure's name for a model, where it stands in the path; "": the path leads nowhere
     sent: frozenset[str] = field(default_factory=frozenset)
     recall: Source | None = None
     look_up: Source | None = None
 
 
-class Dialect:
+class Dialect(ABC):
     """One door: checks a call as its provider does, then answers it. Stateless; any thread may use it."""
 
     name: str
@@ -103,8 +72,14 @@ class Dialect:
             if call.stream:
                 self.refuse_stream(call)
             return self.reply(call)
-        except Refusal as refusal:
-            return refusal.response
+        except Refusal as refused:
+            return refused.response
+        except KnownError as error:
+            return self.refused(call, error)
+
+    def refused(self, call: Call, error: KnownError) -> Response:
+        """An error of the table in this dialect's words."""
+        return refusal(error.word, self, self.called(call), names={"model": call.model, **error.named})
 
     def model_of(self, call: Call) -> str:
         """The model asked for, "" where none is readable."""
@@ -115,21 +90,21 @@ class Dialect:
         """The key the caller showed, or None."""
         return bearer(call.headers)
 
+    @abstractmethod
     def reply(self, call: Call) -> Response:
-        """Answers a call that asks for no stream; may raise Refusal."""
-        raise NotImplementedError
+        """Answers a call that asks for no stream; may raise Refusal and KnownError."""
 
+    @abstractmethod
     def refuse_stream(self, call: Call) -> NoReturn:
         """Raises the Refusal of a stream, 400."""
-        raise NotImplementedError
 
+    @abstractmethod
     def turns(self, call: Call) -> list[Turn]:
         """What the payload says, read before it is checked."""
-        raise NotImplementedError
 
+    @abstractmethod
     def error(self, status: int, message: str) -> Response:
         """An error about no parameter (nested too deeply, the simulator's own fault) in this dialect's shape."""
-        raise NotImplementedError
 
     def called(self, _call: Call) -> str:
         """What a configuration calls what was asked."""

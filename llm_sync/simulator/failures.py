@@ -1,48 +1,58 @@
-"""Errors by the names of llm-sync's classes: what of a dialect's makes a client raise this one."""
+"""Errors of the table as responses: by a word of a script, by what a dialect finds wrong, by a class of llm-sync's."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
+from llm_sync.simulator.deliveries import Reset
+from llm_sync.simulator.errors import RAISED, said
 from llm_sync.simulator.given import Failure, Given
+from llm_sync.simulator.hints import HINTS, Standing, go_duration
+from llm_sync.simulator.response import Response, merged, with_members
 
-if TYPE_CHECKING:
-    from llm_sync.simulator.dialect import Dialect, Response
-
-# the word of behaviour/refusals.py for each class that an error on the wire can mean
-_WORDS = {
-    "AuthenticationError": "auth",
-    "PermissionDeniedError": "permission",
-    "QuotaExceededError": "quota",
-    "RateLimitError": "rate_limit",
-    "ModelNotFoundError": "not_found",
-    "InvalidRequestError": "bad_request",
-    "ContextLengthExceededError": "context",
-    "ProviderUnavailableError": "overloaded",
-    "RequestTimeoutError": "timeout",
-    "ContentBlockedError": "content_policy",
-    "StreamingNotSupportedError": "stream_only",
-    "ProviderError": "server",
-}
 _MALFORMED = ("ResponseValidationError", "UnusableAnswerError")
 _NO_CONNECTION = "ProviderConnectionError"
 # what a replayed run or an answers file may name
-KINDS = (*_WORDS, _NO_CONNECTION, "EmptyResponseError", "TruncatedResponseError", *_MALFORMED)
+KINDS = (*RAISED, "ProviderError", _NO_CONNECTION, "EmptyResponseError", "TruncatedResponseError", *_MALFORMED)
+_NO_LIMIT = Standing("requests", 500, 0, 0.0)
 
-# Kinds that a dialect tells by its message alone, and the phrase that tells.
-_PHRASES = {
-    ("stream_only", None): re.compile("only supports? stream", re.IGNORECASE),
-    ("context", "anthropic"): re.compile(r"prompt is too long: \d+ tokens", re.IGNORECASE),
-    ("context", "gemini"): re.compile(r"input token count \(?\d+\)? exceeds", re.IGNORECASE),
-    ("quota", "anthropic"): re.compile("credit balance is too low|reached your specified .*usage limits", re.IGNORECASE),
-}
-# What Anthropic tells a spent quota by under other statuses than its usual one.
-_SPENT: Mapping[int | None, Mapping[str, Any]] = {
-    402: {"type": "billing_error"},
-    429: {"type": "rate_limit_error", "details": {"error_code": "enforced_spend_limit_reached"}},
-}
+
+class Door(Protocol):
+    """What of a dialect is needed for an error of its."""
+
+    def error(self, status: int, message: str) -> Response:
+        """An error in this dialect's envelope."""
+
+
+def refusal(
+    word: str,
+    dialect: Door,
+    name: str,
+    *,
+    message: str | None = None,
+    wait: float | None = None,
+    forms: Iterable[str] = (),
+    standing: Standing = _NO_LIMIT,
+    status: int | None = None,
+    names: Mapping[str, object] = {},
+) -> Response:
+    """The error ``word`` from the dialect called ``name``; ``wait`` (seconds) is told in ``forms``, unless it is None.
+
+    ``status`` and ``message`` replace the usual ones; ``names`` is what the usual message names (the model).
+    """
+    found = said(word, name)
+    text = found.text(**names) if message is None else message
+    headers: dict[str, str] = {} if found.retry is None else {"x-should-retry": "true" if found.retry else "false"}
+    members = dict(found.members)
+    if word == "rate_limit" and name.startswith("openai"):
+        members["type"] = standing.kind
+    for form in forms if wait is not None else ():
+        hint = HINTS[form]
+        headers |= hint.headers(wait or 0.0, standing)
+        members = merged(members, hint.members(wait or 0.0, standing))
+        text += hint.message.format(wait=go_duration(wait or 0.0))
+    return with_members(dialect.error(found.status if status is None else status, text), members, headers)
 
 
 def as_answer(failure: Failure, dialect: str) -> Given | None:
@@ -59,27 +69,22 @@ def as_answer(failure: Failure, dialect: str) -> Given | None:
     return None
 
 
-def response_to(failure: Failure, dialect: Dialect, name: str, model: str) -> Response:
+def response_to(failure: Failure, dialect: Door, name: str, model: str) -> Response:
     """What goes back for a failure that is no answer, from the dialect called ``name``."""
-    # behaviour imports the dialects, which import this
-    from llm_sync.simulator.behaviour.deliveries import Reset
-    from llm_sync.simulator.behaviour.refusals import refusal, said, with_members
-    from llm_sync.simulator.dialect import Response
-
     if failure.kind == _NO_CONNECTION:
         return Response(502, b"", delivery=Reset("before_status"))
     if failure.kind in _MALFORMED:
         return Response(200, {})
-    word, status = _WORDS.get(failure.kind, "server"), failure.status
+    word, status = RAISED.get(failure.kind, "server"), failure.status
     if status is not None and not 400 <= status <= 599:
         status = None
     if word == "overloaded" and status in (500, 502, 504, 520, 521, 522, 523):
         word = "server"
-    usual = said(word, name).message.format(model=model or "the model")
+    found = said(word, name)
+    usual = found.text(model=model)
     message = failure.message or usual
-    told = _SPENT.get(status) if (word, name) == ("quota", "anthropic") else None
-    phrase = _PHRASES.get((word, name), _PHRASES.get((word, None)))
-    if phrase and told is None and not phrase.search(message):
+    told = found.under.get(status) if status is not None else None
+    if found.phrase and told is None and not found.phrase.search(message):
         message = f"{usual} ({message})"
-    response = refusal(word, dialect, name, model, message=message, status=status)
+    response = refusal(word, dialect, name, message=message, status=status)
     return response if told is None else with_members(response, told, {})

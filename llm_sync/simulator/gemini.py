@@ -8,24 +8,15 @@ from typing import Any, NoReturn
 from llm_sync.simulator import gemini_checks as checks
 from llm_sync.simulator.answers import Answer, Asked, answer, draw
 from llm_sync.simulator.catalogue import Limits, limits, unknown_model
-from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response
+from llm_sync.simulator.dialect import Call, Dialect
+from llm_sync.simulator.errors import GEMINI_STATUSES
+from llm_sync.simulator.gemini_contents import read_contents
 from llm_sync.simulator.gemini_reply import content
+from llm_sync.simulator.response import KnownError, Refusal, Response
 from llm_sync.simulator.tokens import weigh
 from llm_sync.simulator.turns import Turn, of_contents
 
-_STATUS = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    402: "RESOURCE_EXHAUSTED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    413: "INVALID_ARGUMENT",
-    429: "RESOURCE_EXHAUSTED",
-    500: "INTERNAL",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
-_HEADERS = (
+HEADERS = (
     ("content-type", "application/json; charset=UTF-8"),
     ("server", "scaffolding on HTTPServer2"),
     ("server-timing", "gfet4t7; dur=12"),
@@ -33,20 +24,12 @@ _HEADERS = (
     ("x-content-type-options", "nosniff"),
 )
 _SUFFIX = ":generateContent"
-_SERVICE = "generativelanguage.googleapis.com"
-_KEY_DETAILS = [
-    {
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": "API_KEY_INVALID",
-        "domain": "googleapis.com",
-        "metadata": {"service": _SERVICE},
-    },
-    {
-        "@type": "type.googleapis.com/google.rpc.LocalizedMessage",
-        "locale": "en-US",
-        "message": "API key not valid. Please pass a valid API key.",
-    },
-]
+_PARAMETER_NAMES = """
+    $.xgafv $alt $callback $fields $key $prettyPrint $quotaUser $userIp $userProject access_token alt callback fields key
+    oauth_token prettyPrint quotaUser uploadType upload_protocol userIp
+    """
+_PARAMETERS = frozenset(_PARAMETER_NAMES.split())
+_PAGING = frozenset({"pageSize", "page_size", "pageToken", "page_token"})
 _NO_PAGE = (
     b"<!DOCTYPE html>\n<html lang=en>\n<title>Error 404 (Not Found)</title>\n<p>The requested URL was not found on this server.\n"
 )
@@ -87,6 +70,7 @@ class Gemini(Dialect):
         if call.method != wanted:  # Google's front end knows no such route and answers with a page
             raise Refusal(Response(404, _NO_PAGE, (("content-type", "text/html; charset=UTF-8"),)))
         self._authenticate(call)
+        self._check_query(call)
         return self._generate(call) if wanted == "POST" else self._models(call)
 
     def refuse_stream(self, call: Call) -> NoReturn:
@@ -102,11 +86,23 @@ class Gemini(Dialect):
         error: dict[str, Any] = {
             "code": status,
             "message": message,
-            "status": _STATUS.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT"),
+            "status": GEMINI_STATUSES.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT"),
         }
         if details:
             error["details"] = details
-        return Response(status, {"error": error}, _HEADERS)
+        return Response(status, {"error": error}, HEADERS)
+
+    def _check_query(self, call: Call) -> None:
+        """Whatever stands in the query is bound to a field of the request, or is an error; a form's body stands there too."""
+        known = _PARAMETERS if call.method == "POST" else _PARAMETERS | _PAGING
+        names = [name for name in call.query if name not in known]
+        if call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            names.append("the body")
+        for name in names:
+            self.refuse(
+                f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter. '
+                f"Field '{name}' could not be found in request message."
+            )
 
     def _authenticate(self, call: Call) -> None:
         key = self.key_of(call)
@@ -119,7 +115,7 @@ class Gemini(Dialect):
                 "Method doesn't allow unregistered callers. Please use API Key or other form of API consumer identity.", 403
             )
         if not call.accepts(key):
-            self.refuse("API key not valid. Please pass a valid API key.", 400, _KEY_DETAILS)
+            raise KnownError("auth")
 
     def _generate(self, call: Call) -> Response:
         if call.problem:
@@ -130,13 +126,9 @@ class Gemini(Dialect):
         if again:
             return self._response(call, answer(again), again.weight(), False)
         if unknown_model("gemini", call.model) or not checks.generates(call.model):
-            self.refuse(
-                f"models/{call.model} is not found for API version {self._version}, or is not supported for generateContent. "
-                "Call ListModels to see the list of available models and their supported methods.",
-                404,
-            )
+            raise KnownError("not_found", version=self._version)
         request = checks.read_request(call.payload, call.model, self.refuse)
-        turns, prompt = checks.read_contents(request, self.refuse)
+        turns, prompt = read_contents(request, self.refuse)
         config = request["generation_config"]
         asked = Asked("gemini", call.model, turns, (call.seed, config.get("seed")), limit=config.get("max_output_tokens"))
         asked.stops = tuple(config.get("stop_sequences") or ())
@@ -145,7 +137,7 @@ class Gemini(Dialect):
         prompt += weigh(call.payload.get("tools"))
         most = limits("gemini", call.model)
         if most and prompt > most.window:
-            self.refuse(f"The input token count ({prompt}) exceeds the maximum number of tokens allowed ({most.window}).")
+            raise KnownError("context", asked=prompt, window=most.window)
         if checks.thinks(call.model, config.get("thinking_config") or {}):
             asked.reasoning = 20 + draw(asked) % 61
         asked.given = self.told(call)
@@ -159,7 +151,7 @@ class Gemini(Dialect):
             show_thoughts=show_thoughts,
             whole_numbers="enum-encoding=int" in call.query.get("$alt", ""),
         )
-        return Response(200, body, (*_HEADERS, ("x-gemini-service-tier", "standard")), tokens)
+        return Response(200, body, (*HEADERS, ("x-gemini-service-tier", "standard")), tokens)
 
     def _models(self, call: Call) -> Response:
         """``pageSize`` (50, at most 1000) and ``pageToken``; the last page has no ``nextPageToken``."""
@@ -168,7 +160,7 @@ class Gemini(Dialect):
         if wanted:
             if wanted not in names:
                 self.refuse(f"Model is not found: models/{wanted} for api version {self._version}", 404)
-            return Response(200, _item(wanted), _HEADERS)
+            return Response(200, _item(wanted), HEADERS)
         asked = call.query.get("pageSize") or call.query.get("page_size") or "50"
         page_token = call.query.get("pageToken") or call.query.get("page_token")
         try:
@@ -184,7 +176,7 @@ class Gemini(Dialect):
         body: dict[str, Any] = {"models": [_item(name) for name in names[start : start + size]]}
         if start + size < len(names):
             body["nextPageToken"] = _page_token(start + size)
-        return Response(200, body, _HEADERS)
+        return Response(200, body, HEADERS)
 
 
 def _page_token(start: int) -> str:

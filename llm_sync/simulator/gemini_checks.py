@@ -9,8 +9,7 @@ from typing import Any
 
 from llm_sync.simulator.answers import Asked
 from llm_sync.simulator.catalogue import limits
-from llm_sync.simulator.gemini_proto import Refuse, check_schema, message, number, whole
-from llm_sync.simulator.tokens import count, image_text
+from llm_sync.simulator.gemini_proto import Refuse, check_schema, message, read_number, read_whole
 
 _REQUEST = """
     model contents system_instruction generation_config tools tool_config safety_settings cached_content labels service_tier store
@@ -19,11 +18,6 @@ _CONFIG = """
     temperature top_p top_k max_output_tokens stop_sequences seed candidate_count presence_penalty frequency_penalty
     response_mime_type response_schema response_json_schema response_format response_modalities thinking_config logprobs
     response_logprobs speech_config media_resolution enable_enhanced_civic_answers image_config
-    """
-_PART = """
-    text inline_data file_data function_call function_response executable_code code_execution_result thought thought_signature
-    video_metadata tool_call tool_response part_metadata media_resolution audio_metadata audio_transcription
-    document_metadata media_processing speech_metadata spreadsheet_metadata
     """
 _TOOL = """
     function_declarations google_search google_search_retrieval code_execution url_context computer_use google_maps file_search
@@ -70,19 +64,21 @@ def read_request(payload: Mapping[str, Any], model: str, refuse: Refuse) -> dict
         allowed = "thinking_budget thinking_level include_thoughts"
         config["thinking_config"] = message(config["thinking_config"], allowed, "generation_config.thinking_config", refuse)
         _check_thinking(config["thinking_config"], model, refuse)
-    number(config, "temperature", 0, 2, refuse)
-    number(config, "top_p", 0, 1, refuse)
+    read_number(config, "temperature", 0, 2, refuse)
+    read_number(config, "top_p", 0, 1, refuse)
     for name in ("presence_penalty", "frequency_penalty"):
-        number(config, name, -2, 2, refuse)
+        read_number(config, name, -2, 2, refuse)
     _check_safety(request.get("safety_settings"), refuse)
     for name in ("top_k", "max_output_tokens", "seed", "candidate_count"):
-        whole(config, name, refuse)
+        read_whole(config, name, refuse)
     most, wanted = limits("gemini", model), config.get("max_output_tokens")
     if wanted is not None and (wanted < 1 or (most and wanted > most.output)):
         refuse(
             f"Unable to submit request because it has a maxOutputTokens value of {wanted} but the supported range is "
             f"from 1 (inclusive) to {most.output + 1 if most else 2**31} (exclusive)."
         )
+    if (config.get("top_k") or 0) < 0:
+        refuse("* GenerateContentRequest.generation_config.top_k: top_k must be positive.\n")
     if config.get("candidate_count") not in (None, 1):
         refuse("Multiple candidates is not enabled for this model")
     stops = config.get("stop_sequences")
@@ -91,33 +87,6 @@ def read_request(payload: Mapping[str, Any], model: str, refuse: Refuse) -> dict
     if stops and len(stops) > 5:
         refuse("* GenerateContentRequest.generation_config.stop_sequences: at most 5 stop sequences are allowed")
     return request
-
-
-def read_contents(request: Mapping[str, Any], refuse: Refuse) -> tuple[list[tuple[str, str]], int]:
-    """The turns, the system instruction first, and their tokens."""
-    contents = request.get("contents")
-    if not contents:
-        refuse("* GenerateContentRequest.contents: contents is not specified\n")
-    if isinstance(contents, dict):
-        contents = [contents]
-    if not isinstance(contents, list):
-        refuse("Invalid value at 'contents' (type.googleapis.com/google.ai.generativelanguage.v1beta.Content)")
-    turns: list[tuple[str, str]] = []
-    images = 0
-    system = request.get("system_instruction")
-    if system is not None:
-        text, images = _parts(message(system, "role parts", "system_instruction", refuse), "system_instruction", refuse)
-        turns.append(("system", text))
-    for index, entry in enumerate(contents):
-        place = f"contents[{index}]"
-        content = message(entry, "role parts", place, refuse)
-        if content.get("role") not in (None, "", "user", "model", "function"):
-            refuse("Please use a valid role: user, model.")
-        text, seen = _parts(content, place, refuse)
-        images += seen
-        role = "assistant" if content.get("role") == "model" else "user"
-        turns.append((role, text))
-    return turns, sum(count(text) + 1 for _, text in turns) + 258 * images
 
 
 def read_format(config: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None:
@@ -134,6 +103,8 @@ def read_format(config: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None
         )
     if schema is not None and subset is not None:
         refuse("response_json_schema and response_schema cannot both be set")
+    if schema is not None and not isinstance(schema, (dict, bool)):
+        refuse(f"Invalid value at 'generation_config.response_json_schema' (a JSON Schema), {json.dumps(schema)[:80]}")
     if subset is not None:
         subset = check_schema(subset, "generation_config.response_schema", refuse)
     asked.schema = schema if schema is not None else subset
@@ -157,6 +128,8 @@ def read_tools(request: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None
             schema = function.get("parameters_json_schema")
             if function.get("parameters") is not None:
                 schema = check_schema(function["parameters"], f"{place}.parameters", refuse)
+            if function["name"] in dict(found):
+                refuse(f"Duplicate function declaration found: {function['name']}")
             found.append((function["name"], schema or {"type": "object"}))
     asked.tools = found
     config = message(request.get("tool_config") or {}, _TOOL_CONFIG, "tool_config", refuse)
@@ -224,28 +197,3 @@ def _check_safety(settings: Any, refuse: Refuse) -> None:
         if category in seen:
             refuse(f"* GenerateContentRequest.safety_settings: element {category} is repeated\n")
         seen.add(category)
-
-
-def _parts(content: Mapping[str, Any], place: str, refuse: Refuse) -> tuple[str, int]:
-    parts = content.get("parts")
-    parts = [parts] if isinstance(parts, dict) else parts
-    if not isinstance(parts, list) or not parts:
-        refuse(f"* GenerateContentRequest.{place}.parts: contents.parts must not be empty.\n")
-    texts, images = [], 0
-    for index, entry in enumerate(parts):
-        part = message(entry, _PART, f"{place}.parts[{index}]", refuse)
-        if isinstance(part.get("text"), str):
-            texts.append(part["text"])
-            continue
-        if "text" in part:
-            refuse(f"Invalid value at '{place}.parts[{index}].text' (TYPE_STRING), {json.dumps(part['text'])[:80]}")
-        if not part.keys() - {"thought", "thought_signature"}:
-            refuse(f"* GenerateContentRequest.{place}.parts[{index}].data: the oneof field 'data' must have one value\n")
-        data = part.get("inline_data")
-        if data is not None:
-            images += 1
-            data = message(data, "mime_type data display_name", f"{place}.parts[{index}].inline_data", refuse)
-            if not isinstance(data.get("mime_type"), str) or not isinstance(data.get("data"), str):
-                refuse("Unsupported MIME type: ")
-        texts.append(image_text(json.dumps(entry)))
-    return "\n".join(texts), images

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 Refuse = Callable[..., NoReturn]  # refuse(message, status=400, details=None)
@@ -29,6 +30,10 @@ def check_schema(schema: Any, place: str, refuse: Refuse) -> dict[str, Any]:
             name: check_schema(entry, f"{place}.properties[{index}].value", refuse)
             for index, (name, entry) in enumerate(out["properties"].items())
         }
+    elif out.get("properties") is not None:
+        refuse(f"Invalid value at '{place}.properties' (a map), {json.dumps(out['properties'])[:80]}")
+    if str(kind).upper() == "ARRAY" and out.get("items") is None:
+        refuse(f"* GenerateContentRequest.{place}.items: missing field.\n")
     if out.get("items") is not None:
         out["items"] = check_schema(out["items"], f"{place}.items", refuse)
     if isinstance(out.get("anyOf"), list):
@@ -54,22 +59,32 @@ def message(value: Any, allowed: str, place: str, refuse: Refuse) -> dict[str, A
     return out
 
 
-def number(config: Mapping[str, Any], name: str, low: float, high: float, refuse: Refuse) -> None:
-    """A number of the generation config between two bounds, or absent."""
+def read_number(config: dict[str, Any], name: str, low: float, high: float, refuse: Refuse) -> None:
+    """A number of the generation config between two bounds, or absent; proto JSON takes it as a text too."""
     value = config.get(name)
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    try:
+        found = math.nan if isinstance(value, bool) or not isinstance(value, (int, float, str)) else float(value)
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
         refuse(f"Invalid value at 'generation_config.{name}' (TYPE_FLOAT), {json.dumps(value)[:80]}")
-    if not low <= value <= high:
+    if not low <= found <= high:
         refuse(f"* GenerateContentRequest.generation_config.{name}: {name} must be in the range [{low:.1f}, {high:.1f}].\n")
+    config[name] = found
 
 
-def whole(config: Mapping[str, Any], name: str, refuse: Refuse) -> None:
-    """A whole number of 32 bits of the generation config, or absent."""
+def read_whole(config: dict[str, Any], name: str, refuse: Refuse) -> None:
+    """A whole number of 32 bits of the generation config, or absent; 5.0 and "5" are such to proto JSON."""
     value = config.get(name)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not -(2**31) <= value < 2**31):
+    if value is None:
+        return
+    written = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,10}", value)
+    found = int(value) if written or (isinstance(value, float) and value.is_integer()) else value
+    if isinstance(found, bool) or not isinstance(found, int) or not -(2**31) <= found < 2**31:
         refuse(f"Invalid value at 'generation_config.{name}' (TYPE_INT32), {json.dumps(value)[:80]}")
+    config[name] = found
 
 
 _HUMPED = {name: re.sub(r"_(\w)", lambda found: found[1].upper(), name) for name in _SCHEMA.split()}

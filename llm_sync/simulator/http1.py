@@ -33,12 +33,16 @@ class HTTPRequest(NamedTuple):
 
 
 class BrokenRequest(Exception):
-    """The bytes are no request that can be answered in a dialect; the connection ends after ``status``."""
+    """The bytes are no request that can be answered; the connection ends after ``status``.
+
+    ``request``: what is known of it, its body missing, where that alone was too large.
+    """
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.request: HTTPRequest | None = None
 
 
 class Connection:
@@ -64,15 +68,21 @@ class Connection:
         self._deadline = time.monotonic() + self._read_timeout
         head = self._read_head()
         method, target, version, headers = _parse_head(head)
-        if headers.get("expect", "").lower() == "100-continue":
-            self._sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = self._read_body(headers)
-        if target.startswith("http://"):  # the absolute form, as sent to proxies
-            target = "/" + target[7:].partition("/")[2]
+        if target[0] != "/" and "://" in target[:9]:  # the absolute form, as sent to proxies
+            target = "/" + target.partition("://")[2].partition("/")[2]
         path, _, query = target.partition("?")
         connection = headers.get("connection", "").lower()
         keep_alive = "close" not in connection if version == "HTTP/1.1" else "keep-alive" in connection
-        return HTTPRequest(method, unquote(path), dict(parse_qsl(query, keep_blank_values=True)), headers, body, keep_alive)
+        known = HTTPRequest(method, unquote(path), dict(parse_qsl(query, keep_blank_values=True)), headers, b"", keep_alive)
+        try:
+            length = self._length(headers)
+            if headers.get("expect", "").lower() == "100-continue":
+                self._sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            body = self._read_chunks() if length is None else self._take(length)
+        except BrokenRequest as broken:
+            broken.request = known if broken.status == 413 else None
+            raise
+        return known._replace(body=body) if body else known
 
     def send(self, status: int, headers: Iterable[tuple[str, str]], body: bytes, *, keep_alive: bool, head_only: bool) -> None:
         """The whole response in one write, so that it leaves in as few packets as it fits. Raises OSError."""
@@ -116,9 +126,9 @@ class Connection:
 
     def _await_first_byte(self) -> bool:
         while True:
-            if self._buffer[:2] == b"\r\n":  # RFC 9112 §2.2: an empty line before a request is skipped
+            while self._buffer[:2] == b"\r\n":  # RFC 9112 §2.2: an empty line before a request is skipped
                 del self._buffer[:2]
-            elif self._buffer and self._buffer != b"\r":
+            if self._buffer and self._buffer != b"\r":
                 return True
             self._sock.settimeout(self._idle_timeout)
             try:
@@ -154,6 +164,8 @@ class Connection:
                 head = bytes(self._buffer[:end])
                 del self._buffer[: end + 4]
                 return head
+            if self._buffer.find(b"\n\n", start) >= 0:
+                raise BrokenRequest(400, "the lines of the request's head end in LF alone, not in CR LF")
             start = max(0, len(self._buffer) - 3)
             self._fill()
 
@@ -164,21 +176,22 @@ class Connection:
         del self._buffer[:count]
         return taken
 
-    def _read_body(self, headers: dict[str, str]) -> bytes:
+    def _length(self, headers: dict[str, str]) -> int | None:
+        """The body's bytes; None where it comes in chunks."""
         coding, length = headers.get("transfer-encoding"), headers.get("content-length")
         if coding is not None:
             if length is not None:
                 raise BrokenRequest(400, "both Content-Length and Transfer-Encoding are set")
             if coding.lower() != "chunked":
                 raise BrokenRequest(501, f"transfer coding {coding!r} is not supported")
-            return self._read_chunks()
+            return None
         if length is None:
-            return b""
+            return 0
         if not (length.isascii() and length.isdigit()) or len(length) > 18:
             raise BrokenRequest(400, f"Content-Length {length[:40]!r} is not a byte count")
         if int(length) > self._max_body:
             raise BrokenRequest(413, f"the body has {length} bytes, at most {self._max_body} are accepted")
-        return self._take(int(length))
+        return int(length)
 
     def _read_chunks(self) -> bytes:
         body = bytearray()

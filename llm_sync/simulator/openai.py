@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 
 from llm_sync.simulator import openai_chat, openai_output, openai_responses, turns
 from llm_sync.simulator.answers import answer
-from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token
+from llm_sync.simulator.dialect import Call, Dialect, token
 from llm_sync.simulator.openai_completion import completion
+from llm_sync.simulator.response import KnownError, Refusal, Response
 
 _LIMIT_REQUESTS, _LIMIT_TOKENS = 10_000, 2_000_000
 
@@ -31,6 +32,7 @@ class OpenAI(Dialect):
             self.refuse(f"Invalid URL ({call.method} /v1{call.path})", status=404)
         if call.method != "POST":
             self.refuse(f"Not allowed to {call.method} on /v1{call.path}.", status=405, code="method_not_supported")
+        self._check_content_type(call)
         if call.problem:
             self.refuse(f"We could not parse the JSON body of your request: {call.problem}.")
         if not isinstance(call.payload, dict):
@@ -93,7 +95,17 @@ class OpenAI(Dialect):
         if not call.accepts(key):
             # the real message shows part of the key, so whoever logs messages has to scrub them
             shown = f"{key[:8]}{'*' * min(len(key) - 12, 32)}{key[-4:]}" if len(key) > 12 else key
-            self.refuse(f"Incorrect API key provided: {shown}.", code="invalid_api_key", status=401)
+            raise KnownError("auth", key=shown)
+
+    def _check_content_type(self, call: Call) -> None:
+        """Where it is named, it has to be JSON's."""
+        given = call.headers.get("content-type", "application/json")
+        if given.partition(";")[0].strip().lower() != "application/json":
+            self.refuse(
+                f"Unsupported content type: '{given}'. This API method only accepts 'application/json' requests, but you "
+                f"specified the header 'Content-Type: {given}'. Please try again with a supported content type.",
+                code="unsupported_content_type",
+            )
 
     def _models(self, call: Call) -> Response:
         if call.method != "GET":

@@ -14,6 +14,7 @@ from llm_sync.simulator.openai_checks import Refuse
 from llm_sync.simulator.openai_completion import THINKS, TIERS
 from llm_sync.simulator.openai_messages import read_messages
 from llm_sync.simulator.openai_tools import read_functions, read_schema, read_tools
+from llm_sync.simulator.response import KnownError
 from llm_sync.simulator.tokens import weigh
 
 _KEY_NAMES = """
@@ -66,7 +67,7 @@ def read(call: Call, refuse: Refuse) -> tuple[Asked, int]:
     _read_format(payload, asked, turns, refuse)
     _read_calls(call, asked, refuse)
     prompt_tokens += 3 + sum(weigh(payload.get(name)) for name in ("tools", "functions", "response_format"))
-    check_window(call.model, prompt_tokens, asked.limit, refuse)
+    check_window(call.model, prompt_tokens, asked.limit)
     if reasoning or THINKS.search(call.model):
         asked.reasoning = 64 * (1 + draw(asked) % 3)
     return asked, prompt_tokens
@@ -98,10 +99,9 @@ def _check_model(call: Call, refuse: Refuse) -> None:
     if not isinstance(model, str) or not model:
         refuse("you must provide a model parameter")
     if unknown_model("openai", model):
-        message = f"The model `{model}` does not exist or you do not have access to it."
-        refuse(message, code="model_not_found", status=404)
+        raise KnownError("not_found")
     if NOT_CHAT.match(model):
-        refuse("You are not allowed to sample from this model", status=403)
+        raise KnownError("permission")
     if _ONLY_RESPONSES.search(model):
         refuse(
             "This is not a chat model and so it is not supported in the v1/chat/completions endpoint.", param="model", status=404
@@ -146,16 +146,11 @@ def _limit(call: Call, refuse: Refuse) -> int | None:
     return value
 
 
-def check_window(model: str, prompt: int, limit: int | None, refuse: Refuse) -> None:
+def check_window(model: str, prompt: int, limit: int | None) -> None:
     """Prompt and asked output have to fit the context window."""
     most = limits("openai", model)
     if most and prompt + (limit or 0) > most.window:
-        refuse(
-            f"This model's maximum context length is {most.window} tokens. However, you requested {prompt + (limit or 0)} tokens "
-            f"({prompt} in the messages, {limit or 0} in the completion).",
-            param="messages",
-            code="context_length_exceeded",
-        )
+        raise KnownError("context", window=most.window, asked=prompt + (limit or 0))
 
 
 def _stops(payload: Mapping[str, Any], model: str, refuse: Refuse) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
+from llm_sync.simulator import pictures
+
 Refuse = Callable[..., NoReturn]  # refuse(message, param=…, code=…, status=…)
 
 # OpenAI's own models; what other servers' models take is not known here
@@ -173,28 +175,6 @@ def check_one_of(
         refuse(f"Invalid value: {payload[name]!r}. Supported values are: {known}.", param=param or name, code="invalid_value")
 
 
-def check_strict(schema: Any, what: str, param: str, code: str, refuse: Refuse) -> None:
-    """Strict mode: every object closed, every property required, at every depth."""
-    for place, found in _objects(schema, ()):
-        context = f"In context=({', '.join(repr(step) for step in place)}{',' if len(place) == 1 else ''})"
-        if found.get("additionalProperties") is not False:
-            refuse(
-                f"Invalid schema for {what}: {context}, 'additionalProperties' has to be there and to be false.",
-                param=param,
-                code=code,
-            )
-        properties, required = found.get("properties") or {}, found.get("required") or []
-        if not isinstance(properties, Mapping) or not isinstance(required, list):
-            refuse(f"Invalid schema for {what}: {context}, it is not a valid JSON Schema.", param=param, code=code)
-        missing = [name for name in properties if name not in required]
-        if missing:
-            refuse(
-                f"Invalid schema for {what}: {context}, 'required' has to name every key in properties. Missing '{missing[0]}'.",
-                param=param,
-                code=code,
-            )
-
-
 def check_format_name(name: object, param: str, refuse: Refuse) -> None:
     """The name a schema goes by."""
     if name is None:
@@ -204,12 +184,18 @@ def check_format_name(name: object, param: str, refuse: Refuse) -> None:
 
 
 def check_image_url(url: object, param: str, refuse: Refuse) -> None:
-    """An https or data URL of a kind the models read."""
+    """An https or data URL of a kind the models read, with a picture of some such kind in it."""
     if not isinstance(url, str) or not url.startswith(("https://", "http://", "data:")):
         refuse(f"Invalid '{param}': expected a URL or base64 data.", param=param, code="invalid_image_url")
     if re.match(r"https?://[^/?#]*\.invalid(?=[:/?#]|$)", url):  # RFC 2606: no such host can exist
         refuse(f"Error while downloading {url}.", param="url", code="invalid_image_url")
-    if url.startswith("data:") and not re.match(r"data:image/(png|jpe?g|gif|webp);base64,.", url):
+    if not url.startswith("data:"):
+        return
+    head = re.match(r"data:image/(png|jpe?g|gif|webp);base64,(?=.)", url)
+    content = pictures.decoded(url[head.end() :]) if head else None
+    if head and content is None:
+        refuse("Invalid base64 image_url.", code="invalid_base64")
+    if content is None or pictures.media_type(content) is None:
         refuse(
             "The image is of an unsupported format. Supported are png, jpeg, gif and webp.",
             param=param,
@@ -225,22 +211,6 @@ def kind(value: object) -> str:
         return "a boolean"
     names = {str: "a string", int: "an integer", float: "a decimal", list: "an array", dict: "an object"}
     return names.get(type(value), "something else")
-
-
-def _objects(schema: Any, place: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Mapping[str, Any]]]:
-    if not isinstance(schema, Mapping):
-        return
-    if schema.get("type") == "object" or "properties" in schema:
-        yield place, schema
-    for group in ("properties", "$defs", "definitions"):
-        found = schema.get(group)
-        for name, entry in found.items() if isinstance(found, Mapping) else ():
-            yield from _objects(entry, (*place, group, name))
-    yield from _objects(schema.get("items"), (*place, "items"))
-    for group in ("anyOf", "allOf", "oneOf"):
-        found = schema.get(group)
-        for index, entry in enumerate(found) if isinstance(found, list) else ():
-            yield from _objects(entry, (*place, group, str(index)))
 
 
 def listed(values: Iterable[str]) -> str:

@@ -13,6 +13,8 @@ from llm_sync.simulator.tokens import count, image_text
 
 _ROLES = ("user", "assistant", "system", "developer")
 _PARTS = ("input_text", "output_text", "input_image", "input_file", "refusal", "summary_text")
+_MESSAGE_KEYS = ("type", "role", "content", "id", "status", "phase")
+_SAID = ("output_text", "refusal")  # the parts of an assistant's message
 _OTHER_ITEMS = ("reasoning", "item_reference", "compaction", "program", "program_output")
 _HOSTED = re.compile(r"[a-z_]+_(call|call_output|output|request|response|list_tools)$")  # what other kinds of tools leave behind
 
@@ -68,6 +70,9 @@ def _read_item(item: Any, place: str, open_calls: set[str], refuse: Refuse) -> t
 
 def _read_message(item: Mapping[str, Any], place: str, refuse: Refuse) -> tuple[str, str, int]:
     role, content = item.get("role"), item.get("content")
+    for key in item:
+        if key not in _MESSAGE_KEYS:
+            refuse(f"Unknown parameter: '{place}.{key}'.", param=f"{place}.{key}", code="unknown_parameter")
     if not isinstance(role, str) or role not in _ROLES:
         refuse(
             f"Invalid value: {role!r}. Supported values are: {', '.join(_ROLES)}.", param=f"{place}.role", code="invalid_value"
@@ -87,6 +92,12 @@ def _read_message(item: Mapping[str, Any], place: str, refuse: Refuse) -> tuple[
         if not isinstance(part, dict) or part.get("type") not in _PARTS:
             known = ", ".join(_PARTS[:4])
             refuse(f"Invalid value for '{where}.type'. Supported values are: {known}.", param=where, code="invalid_value")
+        if role == "assistant" and part["type"] not in _SAID:
+            refuse(
+                f"Invalid value: '{part['type']}'. Supported values are: {checks.listed(_SAID)}.",
+                param=where,
+                code="invalid_value",
+            )
         if part["type"] == "input_image":
             images += 1
             if part.get("file_id") is None:

@@ -11,6 +11,7 @@ from llm_sync.simulator.openai_checks import Refuse, kind
 from llm_sync.simulator.tokens import count, image_text
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_NAME = re.compile(r"[^\s<|\\/>]+")
 _PARTS = ("text", "image_url", "input_audio", "file", "refusal")
 _NO_SYSTEM = re.compile(r"o1-mini|o1-preview")
 _BLIND = re.compile(r"gpt-3\.5|gpt-4(?:-0613|-0314|-32k)?$|o1-mini|o1-preview|o3-mini")
@@ -35,7 +36,7 @@ def read_messages(messages: Any, model: str, refuse: Refuse, *, lenient: bool = 
     tokens, open_calls = 0, set[str]()
     for index, message in enumerate(messages):
         place = f"messages[{index}]"
-        role = _check_message(message, place, model, refuse)
+        role = _check_message(message, place, model, lenient, refuse)
         if role == "tool":
             answered = message.get("tool_call_id")
             if not isinstance(answered, str) or answered not in open_calls:
@@ -60,7 +61,7 @@ def read_messages(messages: Any, model: str, refuse: Refuse, *, lenient: bool = 
     return turns, tokens
 
 
-def _check_message(message: Any, place: str, model: str, refuse: Refuse) -> str:
+def _check_message(message: Any, place: str, model: str, lenient: bool, refuse: Refuse) -> str:
     """The message's role."""
     if not isinstance(message, dict):
         refuse(
@@ -72,6 +73,13 @@ def _check_message(message: Any, place: str, model: str, refuse: Refuse) -> str:
     if not isinstance(role, str) or role not in _ROLES:
         refuse(
             f"Invalid value: {role!r}. Supported values are: {', '.join(_ROLES)}.", param=f"{place}.role", code="invalid_value"
+        )
+    name = message.get("name")
+    if name is not None and not lenient and not (isinstance(name, str) and _NAME.fullmatch(name)):
+        refuse(
+            f"Invalid '{place}.name': expected a string that matches the pattern '{_NAME.pattern}'.",
+            param=f"{place}.name",
+            code="invalid_value",
         )
     if role in ("system", "developer") and _NO_SYSTEM.match(model):
         refuse(
@@ -108,7 +116,7 @@ def _content(message: Mapping[str, Any], place: str, model: str, lenient: bool, 
             images += 1
             if not lenient and _BLIND.match(model):
                 refuse("Invalid content type. image_url is only supported by certain models.", param=f"{where}.type")
-            checks.check_image_url(value.get("url") if isinstance(value, dict) else value, f"{where}.image_url", refuse)
+            _check_image(value, f"{where}.image_url", lenient, refuse)
         elif name == "text" and not isinstance(value, str):
             refuse(f"Invalid type for '{where}.text': expected a string.", param=f"{where}.text", code="invalid_type")
         elif name == "input_audio" and not lenient and "audio" not in model:
@@ -119,6 +127,17 @@ def _content(message: Mapping[str, Any], place: str, model: str, lenient: bool, 
             )
         texts.append(str(value) if name in ("text", "refusal") else image_text(value))
     return "\n".join(texts), images
+
+
+def _check_image(value: Any, param: str, lenient: bool, refuse: Refuse) -> None:
+    if not isinstance(value, dict) and not lenient:
+        refuse(
+            f"Invalid type for '{param}': expected an object, but got {kind(value)} instead.", param=param, code="invalid_type"
+        )
+    found = value if isinstance(value, dict) else {"url": value}
+    checks.check_image_url(found.get("url"), param, refuse)
+    if not lenient:
+        checks.check_one_of(found, "detail", ("auto", "low", "high", "original"), refuse, f"{param}.detail")
 
 
 def _calls(message: Mapping[str, Any], place: str, refuse: Refuse) -> list[Mapping[str, Any]]:

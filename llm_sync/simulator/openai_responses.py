@@ -15,6 +15,7 @@ from llm_sync.simulator.openai_checks import Refuse
 from llm_sync.simulator.openai_completion import TIERS
 from llm_sync.simulator.openai_input import read_input
 from llm_sync.simulator.openai_tools import check_function, choose_tool, read_schema
+from llm_sync.simulator.response import KnownError
 from llm_sync.simulator.tokens import weigh
 
 _KEY_NAMES = """
@@ -84,7 +85,7 @@ def read(call: Call, refuse: Refuse) -> tuple[Asked, int]:
     _read_format(payload, asked, turns, refuse)
     _read_tools(payload, asked, refuse)
     prompt_tokens += weigh(payload.get("tools")) + weigh(payload.get("text"))
-    check_window(call.model, prompt_tokens, asked.limit, refuse)
+    check_window(call.model, prompt_tokens, asked.limit)
     if reasoning:
         asked.reasoning = 64 * (1 + draw(asked) % 3)
     return asked, prompt_tokens
@@ -114,7 +115,7 @@ def _check_keys(call: Call, refuse: Refuse) -> None:
     if not isinstance(model, str) or not model:
         refuse("Missing required parameter: 'model'.", param="model", code="missing_required_parameter")
     if unknown_model("openai", model):
-        refuse(f"The requested model '{model}' does not exist.", param="model", code="model_not_found")
+        raise KnownError("not_found")
     if _NOT_HERE.match(model):
         refuse(f"The requested model '{model}' cannot be used with the Responses API.", param="model", code="model_not_found")
     previous = call.payload.get("previous_response_id")
@@ -126,6 +127,9 @@ def _check_keys(call: Call, refuse: Refuse) -> None:
 
 def _read_format(payload: dict[str, Any], asked: Asked, turns: list[tuple[str, str]], refuse: Refuse) -> None:
     text = payload.get("text") or {}
+    for key in text:
+        if key not in ("format", "verbosity"):
+            refuse(f"Unknown parameter: 'text.{key}'.", param=f"text.{key}", code="unknown_parameter")
     check_verbosity(text, asked.model, "text.verbosity", refuse)
     wanted = text.get("format")
     if wanted is None:

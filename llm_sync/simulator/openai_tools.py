@@ -9,6 +9,7 @@ from typing import Any
 from llm_sync.simulator import openai_checks as checks
 from llm_sync.simulator.answers import Asked
 from llm_sync.simulator.openai_checks import Refuse
+from llm_sync.simulator.openai_schemas import check_items, check_schema, check_strict
 
 _MOST_TOOLS = 128
 _WHERE = {"tool_choice": "tools", "function_call": "functions"}
@@ -20,15 +21,17 @@ def read_schema(inner: Mapping[str, Any], param: str, asked: Asked, refuse: Refu
     asked.schema = inner.get("schema") or {}
     if not isinstance(asked.schema, dict):
         refuse(f"Invalid type for '{param}.schema': expected an object.", param=f"{param}.schema", code="invalid_type")
+    what = f"response_format '{inner['name']}'"
+    if not lenient:
+        check_schema(asked.schema, what, "response_format", "invalid_json_schema", refuse)
     if inner.get("strict") and not lenient:
-        what = f"response_format '{inner['name']}'"
         if asked.schema.get("type") != "object":
             refuse(
                 f"Invalid schema for {what}: the root has to be of type 'object'.",
                 param="response_format",
                 code="invalid_json_schema",
             )
-        checks.check_strict(asked.schema, what, "response_format", "invalid_json_schema", refuse)
+        check_strict(asked.schema, what, "response_format", "invalid_json_schema", refuse)
 
 
 def read_tools(payload: Mapping[str, Any], asked: Asked, refuse: Refuse, *, lenient: bool = False) -> None:
@@ -105,8 +108,10 @@ def check_function(function: Mapping[str, Any], param: str, refuse: Refuse, *, l
             param=f"{param}.parameters",
             code="invalid_function_parameters",
         )
-    if function.get("strict") and not lenient:
-        checks.check_strict(
-            schema or {"type": "object"}, f"function '{name}'", f"{param}.parameters", "invalid_function_parameters", refuse
-        )
+    if not lenient:
+        named = f"function '{name}'", f"{param}.parameters", "invalid_function_parameters"
+        check_schema(schema, *named, refuse)
+        check_items(schema, *named, refuse)
+        if function.get("strict"):
+            check_strict(schema or {"type": "object"}, *named, refuse)
     return name, schema or {"type": "object", "properties": {}}

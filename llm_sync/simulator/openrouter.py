@@ -10,10 +10,11 @@ from typing import Any, NoReturn
 from llm_sync.simulator import openai_checks as checks
 from llm_sync.simulator.answers import Answer, Asked, answer, draw
 from llm_sync.simulator.catalogue import Limits, limits, unknown_model
-from llm_sync.simulator.dialect import Call, Dialect, Refusal, Response, token
+from llm_sync.simulator.dialect import Call, Dialect, token
 from llm_sync.simulator.openai_messages import read_messages
 from llm_sync.simulator.openai_tools import read_schema, read_tools
 from llm_sync.simulator.openrouter_reply import PRICES, completion, padded, upstream_of
+from llm_sync.simulator.response import KnownError, Refusal, Response
 from llm_sync.simulator.tokens import weigh
 from llm_sync.simulator.turns import Turn, of_chat
 
@@ -40,7 +41,7 @@ class OpenRouter(Dialect):
         if key is None:
             self.refuse("Missing Authentication header", status=401)
         if not call.accepts(key):
-            self.refuse("No cookie auth credentials found", status=401)
+            raise KnownError("auth")
         if call.path == "/key" and call.method == "GET":
             return Response(
                 200, {"data": {"label": "simulated", "limit": None, "usage": 0, "is_free_tier": False}}, self._headers("")
@@ -105,11 +106,7 @@ class OpenRouter(Dialect):
         prompt += 3 + weigh(payload.get("tools")) + weigh(payload.get("response_format"))
         most = limits("openrouter", model)
         if most and prompt + (asked.limit or 0) > most.window:
-            self.refuse(
-                f"This endpoint's maximum context length is {most.window} tokens. "
-                f"However, you requested about {prompt + (asked.limit or 0)} tokens.",
-                metadata={"error_type": "context_length_exceeded"},
-            )
+            raise KnownError("context", window=most.window, asked=prompt + (asked.limit or 0))
         if self._reasons(call):
             asked.reasoning = 24 * (1 + draw(asked) % 3)
         asked.given = self.told(call)
@@ -128,7 +125,7 @@ class OpenRouter(Dialect):
             self.refuse("No models provided")
         found = next((name for name in names if not unknown_model("openrouter", name)), None)
         if found is None:
-            self.refuse(f"No endpoints found for {names[0]}.", status=404, metadata={"error_type": "not_found"})
+            raise KnownError("not_found", model=names[0])
         return found
 
     def _reasons(self, call: Call) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_sync.simulator.answers import Answer
-from llm_sync.simulator.dialect import Response, token
+from llm_sync.simulator.dialect import token
 from llm_sync.simulator.openai_completion import finish_word, tool_calls
+from llm_sync.simulator.response import Response
 
 PRICES = (0.00000015, 0.0000006)  # USD per token, input and output
 _BLANKS = b"\n         \n"  # sent while the real service waits for its upstream: nearly every body begins with some

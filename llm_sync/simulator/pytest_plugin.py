@@ -30,6 +30,7 @@ def llm_simulator(
     Options (script, seed, keys, tls …) come from ``@pytest.mark.llm_simulator(script="bad-day")``. The test fails when the
     simulator failed inside.
     """
+    import inspect
     import os
 
     from llm_sync.simulator.command import environment
@@ -41,6 +42,10 @@ def llm_simulator(
         if marker.args:
             raise pytest.UsageError('llm_simulator takes options by name, as in @pytest.mark.llm_simulator(script="bad-day")')
         options = {**marker.kwargs, **options}  # the closest comes first
+    known = list(inspect.signature(Simulator).parameters)
+    for name in options:
+        if name not in known:
+            raise pytest.UsageError(f"llm_simulator has no option {name!r}; Simulator has {', '.join(known)}")
     keys = options.get("keys")
     key = str(keys[0]) if isinstance(keys, (list, tuple)) and keys else _KEY
     with Simulator(**options) as simulator:  # type: ignore[arg-type]

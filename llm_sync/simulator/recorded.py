@@ -15,8 +15,9 @@ from urllib.parse import quote
 
 from llm_sync.errors import ConfigurationError, Problem
 from llm_sync.simulator.behaviour.document import printable
-from llm_sync.simulator.dialect import Call, Dialect, Response
+from llm_sync.simulator.dialect import Call, Dialect
 from llm_sync.simulator.http1 import HTTPRequest
+from llm_sync.simulator.response import Response
 from llm_sync.simulator.turns import Turn
 from llm_sync.validation import ResponseValidator
 

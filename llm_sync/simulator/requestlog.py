@@ -75,6 +75,7 @@ class RequestLog:
         self._bytes = 0
         self._count = 0
         self._open: Counter[str] = Counter()
+        self._seen: set[str] = set()
         self._most: Counter[str] = Counter()  # the highest concurrency seen, per provider and "" for all
         self._statuses: dict[str, Counter[int]] = {}
         self._outcomes: dict[str, Counter[str]] = {}
@@ -87,6 +88,7 @@ class RequestLog:
             self._count += 1
             self._open[""] += 1
             self._open[provider] += 1
+            self._seen.add(provider)
             for name in ("", provider):
                 self._most[name] = max(self._most[name], self._open[name])
             record = RequestRecord(
@@ -176,17 +178,19 @@ class RequestLog:
         with self._changed:
             providers = {
                 provider: {
-                    "requests": sum(statuses.values()),
+                    "requests": sum(self._statuses.get(provider, {}).values()),
                     "in_flight": self._open[provider],
-                    "statuses": {str(status or "none"): number for status, number in sorted(statuses.items())},
-                    "outcomes": dict(sorted(self._outcomes[provider].items())),
+                    "statuses": {
+                        str(status or "none"): number for status, number in sorted(self._statuses.get(provider, {}).items())
+                    },
+                    "outcomes": dict(sorted(self._outcomes.get(provider, {}).items())),
                     "max_concurrency": self._most[provider],
                     "stream_attempts": self._streams[provider],
                     "billed": self._tokens.get(provider, [0, 0, 0])[2],
                     "input_tokens": self._tokens.get(provider, [0, 0, 0])[0],
                     "output_tokens": self._tokens.get(provider, [0, 0, 0])[1],
                 }
-                for provider, statuses in sorted(self._statuses.items())
+                for provider in sorted(self._seen)
             }
             return {
                 "requests": self._count,

@@ -55,7 +55,9 @@ def sentence(prompt: str, model: str, number: int) -> str:
 
 def excerpt(text: str, width: int = 80) -> str:
     """The beginning of a prompt on one line, only characters that print, cut between words."""
-    plain = "".join(char if char.isprintable() else " " for char in text[: width * 6])
+    plain = text[: width * 6]
+    if not plain.isprintable():
+        plain = "".join(char if char.isprintable() else " " for char in plain)
     line = " ".join(plain.split())
     if len(line) <= width:
         return line

@@ -10,19 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from llm_sync.simulator import admin
 from llm_sync.simulator.answering import Answering
-from llm_sync.simulator.behaviour.deliveries import Outgoing
 from llm_sync.simulator.behaviour.script import Script, load_script
 from llm_sync.simulator.catalogue import LISTED
 from llm_sync.simulator.certificate import Certificate
-from llm_sync.simulator.dialect import Response
+from llm_sync.simulator.deliveries import Outgoing
 from llm_sync.simulator.hold import Hold
 from llm_sync.simulator.http1 import BrokenRequest, Connection, HTTPRequest
 from llm_sync.simulator.listener import Listener
 from llm_sync.simulator.logfile import LogFile
 from llm_sync.simulator.requestlog import RequestLog, RequestRecord
-from llm_sync.simulator.routes import BASES
+from llm_sync.simulator.response import Response
+from llm_sync.simulator.routes import BASES, FURTHER
 from llm_sync.simulator.sources import Sources
 
 if TYPE_CHECKING:
@@ -157,10 +156,11 @@ class Simulator:
         return None if self._certificate is None else self._certificate.ca_path
 
     def url(self, provider_type: str = "openai") -> str:
-        """The ``base_url`` for a provider of this type, as its ecosystem writes it. ValueError for an unknown type."""
-        if provider_type not in BASES:
-            raise ValueError(f"type {provider_type!r} is not simulated; use one of {', '.join(BASES)}")
-        return self.root + BASES[provider_type]
+        """The ``base_url`` for a type, as its ecosystem writes it, or for a further door (docs/simulator.md); else ValueError."""
+        base = BASES.get(provider_type) or FURTHER.get(provider_type)
+        if base is None:
+            raise ValueError(f"type {provider_type!r} is not simulated; use one of {', '.join((*BASES, *FURTHER))}")
+        return self.root + base
 
     @property
     def recorded(self) -> dict[str, tuple[str, str]]:
@@ -242,7 +242,7 @@ class Simulator:
                         return
             except BrokenRequest as broken:
                 with contextlib.suppress(OSError):
-                    response = admin.plain_error(broken.status, broken.message)
+                    response = self._answering.refuse(broken)
                     connection.send(response.status, response.headers, response.content(), keep_alive=False, head_only=False)
                 connection.linger()
         except OSError:  # the client is gone; nothing is left to tell it

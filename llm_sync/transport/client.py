@@ -19,12 +19,13 @@ from llm_sync import __version__
 from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderError
 from llm_sync.events import log_facts, logger
 from llm_sync.models import Reply
-from llm_sync.transport import kept, tls
+from llm_sync.transport import kept, seams, tls
 from llm_sync.transport.adapter import PooledSession
 from llm_sync.transport.address import checked, checked_proxy, is_loopback, where
 from llm_sync.transport.control import CallControl
 from llm_sync.transport.failures import abandoned, cut_short, stale, timed_out, translate
-from llm_sync.transport.kept import Begun, RequestHeads
+from llm_sync.transport.heads import RequestHeads
+from llm_sync.transport.kept import Begun
 from llm_sync.transport.sockets import Exchange
 
 _log = logger("transport")
@@ -140,8 +141,6 @@ class HTTPClient:
                 return begun
             response, found = begun or self._by_requests(session, route, body, headers, exchange)
             return self._reply(response, found, exchange, route.where)
-        except ValueError as error:
-            return _unfit_header(headers) or error
         except Exception as error:  # noqa: BLE001  (returned, then told apart and raised by _call)
             return error
 
@@ -150,7 +149,7 @@ class HTTPClient:
     ) -> Reply | Begun | None:
         """The short way; None where it cannot be gone."""
         head = route.heads.known(headers)
-        if head is None or exchange.fresh or not kept.usable():
+        if head is None or exchange.fresh or not seams.untouched():
             return None
         pool = session.pool_of(route.template, route.settings)
         conn = pool.take_kept()
@@ -160,6 +159,7 @@ class HTTPClient:
         self, session: PooledSession, route: _Route, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
     ) -> tuple[Any, Mapping[str, str]]:
         """The libraries' way: the urllib3 response, or what a test tool gives in its place, and its headers."""
+        _check_headers(headers)
         request = route.template.copy()
         request.headers.update(headers)
         if body is not None:
@@ -185,18 +185,16 @@ class HTTPClient:
 
     def _read(self, response: Any, where: str) -> bytes:
         cap = self._max_response_bytes
-        chunks = []
-        size = 0
-        while chunk := response.read1(min(_CHUNK, cap - size + 1), decode_content=True):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > cap:
+        content = bytearray()  # not a list of chunks: of two bytes each, they would take twenty times the cap
+        while chunk := response.read1(min(_CHUNK, cap - len(content) + 1), decode_content=True):
+            content += chunk
+            if len(content) > cap:
                 raise ProviderError(
                     f"the answer of {where} is larger than {cap} bytes",
                     status=response.status,
                     guidance="Raise `max_response_bytes` if such answers are expected.",
                 )
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return bytes(content)
 
     def _opened(self) -> PooledSession:
         session = self._session
@@ -249,11 +247,11 @@ def _refuse(status: int, headers: Mapping[str, str], exchange: Exchange, origin:
         )
 
 
-def _unfit_header(headers: Mapping[str, Any]) -> ConfigurationError | None:
+def _check_headers(headers: Mapping[str, Any]) -> None:
+    """http.client lets through what is a second line to some servers (a line feed and a blank), and control characters."""
     for name, value in headers.items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or re.search(r"[^\t\x20-\x7e\xa0-\xff]", str(value)):
-            return ConfigurationError(
+            raise ConfigurationError(
                 f"the header {name[:80]!r} holds characters that HTTP cannot carry",
                 guidance="Use printable ASCII in header names and values.",
             )
-    return None

@@ -6,7 +6,7 @@ wrote for a first request is sent again with each further one, in one piece with
 regular expression. That expression, like the predicates in front of Cerberus, only ever says "surely plain". Chunks and
 compressed bodies are left to http.client and urllib3, and so is, with all that was received, any answer that is unlike the
 others (redirects, 1xx, folded or contradicting headers …). They also connect, meet proxies, and serve whatever tool has
-stepped in between, to mock, record or trace requests (``usable``).
+stepped in between, to mock, record or trace requests (seams.py).
 """
 
 from __future__ import annotations
@@ -16,22 +16,20 @@ import http.client
 import io
 import re
 from collections.abc import Iterator, Mapping
-from types import FunctionType
 from typing import Any, NamedTuple
 
-import requests.adapters
-import urllib3.connection
 from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from llm_sync.models import Reply
+from llm_sync.transport.heads import length
 from llm_sync.transport.pool import DeadlineConnection, DeadlinePool, FinalResponse
-from llm_sync.transport.sockets import DeadlineSocket, Exchange
+from llm_sync.transport.sockets import DeadlineSocket, Exchange, active
 
 _ROOM = 16 * 1024  # bytes for the first read: a head, and most answers whole
 _JOINED = 64 * 1024  # a body up to here goes out with its head: copying it costs less than another write
 _MOST_PLAIN = 2**20  # bytes of a body that room is made for because a server announces it
-_MOST_HEADS = 16  # that are remembered for one URL: keys change when tokens are renewed
+
 
 _HEAD = re.compile(rb"HTTP/1\.1 (?!204)([245]\d\d)(?: [^\r\n\0]*)?\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n){1,90})\r\n")
 _FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
@@ -69,68 +67,6 @@ class Begun(NamedTuple):
 
     response: HTTPResponse
     headers: Mapping[str, str]
-
-
-class RequestHeads:
-    """The heads of the requests to one URL as the libraries wrote them, in two parts: the body's length goes between."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[tuple[str, str], ...], tuple[bytes, bytes]] = {}  # by the caller's headers
-
-    def known(self, headers: Mapping[str, str]) -> tuple[bytes, bytes] | None:
-        """The head for these headers, when one was sent before."""
-        return self._known.get(tuple(headers.items()))
-
-    def remember(self, headers: Mapping[str, str], asked: Mapping[str, str], head: bytes | None, body: bytes | None) -> None:
-        """Keep what was sent for ``headers`` and ``body``, unless it holds anything but the ``asked`` headers, all of them.
-
-        A trace's id or a signature that another layer put in was for that one request.
-        """
-        if head is None or not _holds_just(asked, head):
-            return
-        parts = head.split(_length(body))
-        if len(parts) == 2:
-            if len(self._known) >= _MOST_HEADS:
-                self._known.clear()
-            self._known[tuple(headers.items())] = (parts[0], parts[1])
-
-
-def _holds_just(asked: Mapping[str, str], head: bytes) -> bool:
-    """Whether a head is whole, and its headers are those ``asked`` for and Host."""
-    lines, end, rest = head.partition(b"\r\n\r\n")
-    sent = [line.partition(":") for line in lines.decode("latin-1").split("\r\n")[1:]]
-    found = {name.lower(): value.strip() for name, _, value in sent}
-    found.pop("host", None)
-    wanted = {name.lower(): str(value).strip() for name, value in asked.items() if name.lower() != "host"}
-    return bool(end) and not rest and found == wanted
-
-
-def _seams() -> tuple[Any, ...]:
-    """Where tools that mock, record or trace requests step in between."""
-    session, pool, connection = requests.Session, urllib3.HTTPConnectionPool, urllib3.connection.HTTPConnection
-    plain = http.client.HTTPConnection
-    return (
-        *(session.send, session.get_adapter, requests.adapters.HTTPAdapter.send, pool.urlopen),
-        *(connection.request, connection.getresponse, connection.putrequest, connection.putheader, connection.endheaders),
-        *(plain.putrequest, plain.putheader, plain.endheaders, plain.send, plain.getresponse),
-    )
-
-
-def _is_original(function: Any) -> bool:
-    """Whether it is the library's own, and none that somebody had put in its place before this module was loaded."""
-    return type(function) is FunctionType and function.__globals__["__name__"].partition(".")[0] in (
-        "requests",
-        "urllib3",
-        "http",
-    )
-
-
-_UNTOUCHED = _seams() if all(map(_is_original, _seams())) else None
-
-
-def usable() -> bool:
-    """Whether nothing stands between a request and the network that the short way would pass by."""
-    return _seams() == _UNTOUCHED
 
 
 def exchanged(
@@ -172,7 +108,7 @@ def _answer(pool: DeadlinePool, conn: DeadlineConnection, sock: Any, exchange: E
 
 
 def _sent(sock: Any, head: tuple[bytes, bytes], body: bytes | None, exchange: Exchange) -> Any:
-    first = _length(body).join(head)
+    first = length(body).join(head)
     if body is not None and len(body) <= _JOINED:
         first, body = first + body, None
     try:
@@ -184,11 +120,6 @@ def _sent(sock: Any, head: tuple[bytes, bytes], body: bytes | None, exchange: Ex
             raise
         exchange.keep = False  # an answer may have come all the same, as urllib3 knows; EPROTOTYPE is macOS's word for it
     return sock
-
-
-def _length(body: bytes | None) -> bytes:
-    """What stands between the parts of a head."""
-    return b"\r\n\r\n" if body is None else b"\r\nContent-Length: %d\r\n" % len(body)
 
 
 def _fields(lines: bytes) -> dict[str, str] | None:
@@ -290,6 +221,9 @@ class _Replayed(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         """As of any raw stream."""
         if not self._received:
+            exchange = active.exchange
+            if exchange is not None and exchange.whole:
+                return None  # what the socket would say, in a long way
             count: int | None = self._rest.readinto(buffer)
             return count
         taken = self._received[: len(buffer)]

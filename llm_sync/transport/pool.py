@@ -48,6 +48,8 @@ for _name in ("urllib3.connectionpool", "urllib3.connection"):
 class FinalResponse(http.client.HTTPResponse):
     """http.client reads on after a 100 only; a 102 or 103 would be taken for the answer, and the answer be lost."""
 
+    _exchange: Exchange | None = None  # from its head to its end
+
     def _read_status(self) -> Any:
         status = super()._read_status()  # type: ignore[misc]
         while 100 < status[1] < 200 and status[1] != http.HTTPStatus.SWITCHING_PROTOCOLS:
@@ -57,6 +59,7 @@ class FinalResponse(http.client.HTTPResponse):
 
     def begin(self) -> None:
         """As http.client does it, which leaves the blanks behind a value and takes ``chunked `` for no chunks."""
+        self._exchange = active.exchange
         super().begin()
         blank = [name for name, value in self.headers.items() if value != value.strip()] if self.headers else []
         for name in dict.fromkeys(blank):
@@ -68,8 +71,23 @@ class FinalResponse(http.client.HTTPResponse):
             self.chunked, self.chunk_left, self.length = True, None, None
             self.will_close = self._check_close()  # type: ignore[attr-defined]
 
+    def _close_conn(self) -> None:
+        """As http.client does it at the answer's end, throwing away what it read beyond: the connection goes with that."""
+        exchange, self._exchange = self._exchange, None
+        # Not in another's exchange: garbage collection closes on whatever thread it happens to run.
+        if exchange is not None and exchange is active.exchange and self.fp is not None:
+            exchange.whole = True
+            try:
+                exchange.keep = exchange.keep and not self.fp.peek(1)
+            except (OSError, ValueError):  # its time is up, or it is closed already
+                exchange.keep = False
+            finally:
+                exchange.whole = False
+        super()._close_conn()  # type: ignore[misc]
+
     def has_head(self, status: int, chunked: bool, length: str | None) -> None:
         """What ``begin`` finds out, where the head was read by other means; the connection stays."""
+        self._exchange = active.exchange
         self.code = self.status = status
         self.version, self.reason = 11, ""
         self.chunked, self.chunk_left = chunked, None

@@ -8,6 +8,7 @@ getaddrinfo takes no timeout and cannot be interrupted.
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 import threading
@@ -40,6 +41,7 @@ class Exchange:
         self.cut = False  # the connection ended within the headers: http.client takes that for their end
         self.fresh = False  # pooled connections are not to be used
         self.keep = True  # the connection may go back into the pool
+        self.whole = False  # the answer is here: a read gives what is buffered, and nothing from the network
         self.head: bytes | None = None  # the first that http.client sent
         self.aborted = False
         self.sock: socket.socket | None = None  # the one in use
@@ -121,6 +123,8 @@ class _Deadline(socket.socket):
     def _count_down(self) -> Exchange | None:
         exchange = active.exchange
         if exchange is not None:
+            if exchange.whole:
+                raise BlockingIOError(errno.EAGAIN, "nothing more is read for this exchange")
             self.settimeout(exchange.left())
         return exchange
 
@@ -166,7 +170,7 @@ class DeadlineSocket(_Deadline):
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         """As ever, in the time that is left."""
         exchange = active.exchange
-        if exchange is None or self.gettimeout() != 0.0:
+        if exchange is None or exchange.whole or self.gettimeout() != 0.0:
             return super().recv_into(*args, **kwargs)
         while True:
             left = exchange.left()

@@ -39,13 +39,16 @@ def failure(status: int, message: str = "it fails", *headers: tuple[str, str], *
 class Far:
     """The far end: answers each prompt with ``echo PROMPT``, after the replies that are scripted for it.
 
-    ``asked`` are the prompts in the order of arrival; ``answered`` counts those that were answered, and so billed.
+    ``asked`` are the prompts in the order of arrival; ``answered`` counts those that were answered, and so billed; ``billed``
+    are the indexes of their requests. ``last`` accounts for what a kill catches in flight.
     """
 
     def __init__(self) -> None:
         self.scripted: dict[str, list[Response | Callable[[], Response]]] = defaultdict(list)
         self.asked: list[str] = []
         self.answered: Counter[str] = Counter()
+        self.billed: set[int] = set()
+        self.last = LastRequests()
         self._lock = threading.Lock()  # guards all of them
         self.arrived = threading.Condition(self._lock)  # told of each request, and of a new ``most``
         self.most: int | None = None  # answer so many requests in all; hold the others back
@@ -69,6 +72,7 @@ class Far:
         """The reply to a request; None for the simulator's own."""
         if record.method == "GET":
             return None
+        self.last(record)
         content = record.payload["messages"][-1]["content"]
         prompt = content if isinstance(content, str) else content[0]["text"]
         with self._lock:
@@ -80,8 +84,40 @@ class Far:
             reply = scripted.pop(0) if scripted else completion(f"echo {prompt}")
         reply = reply() if callable(reply) else reply
         with self._lock:
-            self.answered[prompt] += reply.status == 200 and "choices" in reply.body
+            if reply.status == 200 and "choices" in reply.body:
+                self.answered[prompt] += 1
+                self.billed.add(record.index)
         return None if record.dialect == "anthropic" else reply
+
+
+class LastRequests:
+    """What was in flight when a process was killed, by the server's account: the last request of each connection that its
+    death closed, unless it came to nothing that is billed.
+
+    Also one whose answer was sent: a server cannot know how far that came. A worker that has written its answer down and goes
+    on does so over the same connection, so only a next request there tells that the one before it ended well.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: dict[threading.Thread, RequestRecord] = {}  # guarded by it; the simulator has a thread for each connection
+
+    def __call__(self, record: RequestRecord) -> None:
+        """Take in a request, on the thread that answers it."""
+        with self._lock:
+            self._last[threading.current_thread()] = record
+
+    def forget_closed(self) -> None:
+        """Connections that are closed by now were not closed by the kill that follows."""
+        with self._lock:
+            self._last = {thread: record for thread, record in self._last.items() if thread.is_alive()}
+
+    def closed(self, is_billed: Callable[[RequestRecord], bool]) -> int:
+        """How many were in flight at a kill, after which all connections have closed."""
+        with self._lock:
+            last = list(self._last.values())
+            self._last.clear()
+        return sum(map(is_billed, last))
 
 
 class Stub(LLMProvider):

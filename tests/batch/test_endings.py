@@ -349,6 +349,25 @@ def test_a_pause_longer_than_is_to_be_sat_out_fails_and_is_tried_next_time(job: 
     assert (summary.complete, summary.tally.answered) == (True, 30)
 
 
+def test_a_short_pause_longer_than_is_to_be_sat_out_fails_at_once(job: Batch, far: Far, open_client: Any) -> None:
+    """Though a request by itself would wait so long; and it fails once, not thousands of times while the pause lasts."""
+    client = open_client('providers: {a: {type: openai, api_key: k, base_url: "<openai>", models: [m]}}')
+    far.script("p0", failure(429, "in a while", ("Retry-After", "30")))
+    job.lines("p0", "p1")
+    sizes: list[int] = []
+    summary = job.run(client=client, max_cool_down=2, progress=lambda _: sizes.append(job.part.stat().st_size))
+    assert (job.told(), far.asked, summary.complete) == (["RateLimitError"] * 2, ["p0"], True)
+    assert max(sizes) < 10_000
+
+
+def test_what_cannot_be_meant_as_a_pause_is_not_waited_for(job: Batch, far: Far) -> None:
+    """A date taken for seconds: nothing cools down by it, so nothing may be asked again and again because of it."""
+    far.script("p", *[failure(429, "later", ("Retry-After", "9000000"))] * 9)
+    job.lines("p")
+    assert job.run(max_cool_down=1e9).failed == 1
+    assert far.asked == ["p"] * 3
+
+
 def test_retries_are_the_configurations(job: Batch, far: Far) -> None:
     """Short hints do not park: what stays busy fails, and is asked again by the next run."""
     far.script("p", *[failure(429, "later", ("Retry-After", "0"))] * 3)

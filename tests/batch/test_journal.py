@@ -81,16 +81,16 @@ def read(path: Path, slots: Slots) -> tuple[dict[int, int], set[int]]:
     with contextlib.closing(Records(None, str(path), folder)) as records, contextlib.closing(Numbers(folder)) as hashes:
         earlier = Earlier(Selection(), slots, hashes, Routes(), records)
         earlier.read_journal(str(path))
-        return {slot: records.head(entry).position for slot, entry in slots.walk()}, {key.position for key in earlier.unsure}
+        return {slot: records.head(entry).position for slot, entry in slots.walk()}, {key.position for key, _ in earlier.unsure}
 
 
 def test_a_journal_cut_off_anywhere_says_what_its_whole_lines_say(stub: Batch) -> None:
     """At every byte of its last three requests; and what is added to it then is read, too."""
     stub.lines("p", "q", "r", "s")
     whole = unfinished(stub)
-    near = set(cuts(whole, 6, every=False))
+    near = set(cuts(whole, 7, every=False))
     with contextlib.closing(Slots(str(stub.input.parent))) as slots:
-        for cut in cuts(whole, 6, every=True):
+        for cut in cuts(whole, 7, every=True):
             stub.part.write_bytes(whole[:cut])
             started, done = whole_lines(whole[:cut])
             assert read(stub.part, slots) == ({position: position for position in done}, started - done), cut
@@ -101,13 +101,13 @@ def test_a_journal_cut_off_anywhere_says_what_its_whole_lines_say(stub: Batch) -
                 assert read(stub.part, slots) == ({position: position for position in done}, {*started - done, 7}), cut
 
 
-@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
 def test_a_run_goes_on_from_a_journal_that_is_cut_off(stub: Batch, every: bool) -> None:
     """What is whole is kept, what is not is asked again and listed, and nothing else is."""
     Stub.faults["bad"] = InvalidRequestError("ünmöglich", status=400)
     stub.lines("p", "q", "bad", "r")
     whole = unfinished(stub)
-    for cut in cuts(whole, 6, every=every):
+    for cut in cuts(whole, 7, every=every):
         stub.part.write_bytes(whole[:cut])
         stub.output.unlink(missing_ok=True)
         Stub.asked.clear()
@@ -145,7 +145,7 @@ def test_garbage_in_a_journal_is_passed_over(job: Batch, far: Far, garbage: byte
     """A disk that lies costs the lines it lied about, not the others."""
     whole = fill(job, far)
     lines = whole.splitlines(keepends=True)
-    job.part.write_bytes(b"".join(lines[:-2]) + garbage + b"".join(lines[-2:]))
+    job.part.write_bytes(b"".join(lines[:-3]) + garbage + b"".join(lines[-3:]))
     asked = len(far.asked)
     assert job.run().sent == 0
     assert len(far.asked) == asked
@@ -203,6 +203,25 @@ def _short(write: Any, descriptor: int, data: Any, count: int) -> int:
 
 def _refuse(*_: Any) -> None:
     raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_disk_that_takes_nothing_at_all_is_told_with_the_file(tmp_path: Path) -> None:
+    """And nothing is left there: as full as it is, the file could not even say whose it is."""
+    resource = pytest.importorskip("resource")
+    path = str(tmp_path / "j")
+    code = (
+        "import resource, signal, sys\n"
+        "from llm_sync.batch.journal import Journal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        f"try: Journal({path!r})\n"
+        "except OSError as e: print(e)"
+    )
+    assert resource is not None
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert path in told.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_lines_of_many_threads_are_whole_and_where_they_are_said_to_be(tmp_path: Path) -> None:
@@ -302,6 +321,38 @@ def test_a_torn_record_is_never_taken_for_a_whole_one() -> None:
         assert outcomes.read_head(line[:cut] + b"}}\n") is None or line[:cut] + b"}}\n" == line
     assert outcomes.read_head(line[:-1]) == told
     assert outcomes.content_of(line) == outcomes.content_of(line[:-1]) == b'{"a": {"b": {"c": {}}}, "d": {}}'
+
+
+def test_a_damaged_record_is_never_taken_for_what_was_written() -> None:
+    """Whichever byte of it a disk has changed, in its head or in the answer, its length as it was."""
+    told = outcomes.head(asked(), RequestTimeoutError("late", phase="body"))
+    line = outcomes.journal_line(told, {"text": "for some money", "id": "ü"})
+    for place in range(len(line) - 1):
+        for other in (line[place] ^ 1, 0, 0x20):
+            damaged = line[:place] + bytes([other]) + line[place + 1 :]
+            assert damaged == line or outcomes.read_head(damaged) is None, damaged
+
+
+def test_what_a_disk_has_damaged_is_asked_again_and_listed(job: Batch, far: Far) -> None:
+    """In the middle of a journal that is whole otherwise; the output holds whole records only."""
+    whole = fill(job, far)
+    at = whole.index(b"echo q")
+    job.part.write_bytes(whole[:at] + b"\0" * 6 + whole[at + 6 :])
+    summary = job.run()
+    assert job.told() == ["echo p", "echo q", "half", "InvalidRequestError", "echo r"]
+    assert (summary.sent, far.asked.count("q")) == (1, 2)
+    assert [(key.position, times) for key, times in summary.possibly_billed] == [(1, 1)]
+
+
+def test_a_damaged_line_of_an_output_is_named(job: Batch, far: Far) -> None:
+    """It is an output all the same, and stays as it is."""
+    job.lines("p", "q")
+    job.run()
+    content = job.output.read_bytes().replace(b'"index": 1', b'"index": "x"')
+    job.output.write_bytes(content)
+    with pytest.raises(LLMConnectorError, match="is damaged: line 2 is no record"):
+        job.run()
+    assert (job.output.read_bytes(), len(far.asked)) == (content, 2)
 
 
 def test_a_record_tells_what_its_head_told() -> None:

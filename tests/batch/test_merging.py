@@ -81,8 +81,9 @@ def test_of_two_outcomes_the_answer_is_taken(stub: Batch, tmp_path: Path) -> Non
 def test_what_does_not_belong_together_is_refused(stub: Batch, tmp_path: Path) -> None:
     """And what is there stays as it was."""
     target = tmp_path / "all.jsonl"
-    target.write_text("precious\n")
     (first, second) = shards(stub, 2)
+    precious = second.read_bytes()
+    target.write_bytes(precious)
     stub.lines(*(f"q{number}" for number in range(10)))
     stub.output = tmp_path / "other.jsonl"
     stub.run()
@@ -102,7 +103,7 @@ def test_what_does_not_belong_together_is_refused(stub: Batch, tmp_path: Path) -
             batch.merge(outputs, target)
     with pytest.raises(FileNotFoundError):
         batch.merge([tmp_path / "nowhere"], target)
-    assert target.read_text() == "precious\n"
+    assert target.read_bytes() == precious
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     assert batch.merge([first, second], target).records == 10
 
@@ -126,7 +127,7 @@ def test_a_shard_resumes_as_itself_only(stub: Batch) -> None:
     stub.lines("p", "q", "r")
     stub.run(shard=(1, 2))
     assert stub.run(shard=(1, 2)).sent == 0
-    with pytest.raises(InvalidRequestError, match="would lose them"):
+    with pytest.raises(InvalidRequestError, match="would be lost"):
         stub.run(shard=(2, 2))
     assert (stub.run().sent, stub.told()) == (1, ["echo p", "echo q", "echo r"])
 
@@ -136,3 +137,20 @@ def test_nothing_merged_is_nothing(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
     assert batch.merge([tmp_path / "a"], tmp_path / "all").records == 0
     assert (tmp_path / "all").read_bytes() == b""
+
+
+def test_a_file_that_is_no_output_is_not_merged_over(stub: Batch, tmp_path: Path) -> None:
+    """The input, say, named by mistake; an older output is replaced, and so is an empty file."""
+    stub.lines("p", "q")
+    stub.run()
+    before = stub.input.read_bytes()
+    with pytest.raises(InvalidRequestError, match="is no output of a batch"):
+        batch.merge([stub.output], stub.input)
+    assert stub.input.read_bytes() == before
+    target = tmp_path / "all.jsonl"
+    target.touch()
+    for _ in range(2):
+        assert batch.merge([stub.output], target).records == 2
+    (tmp_path / "all.jsonl.part").touch()
+    with pytest.raises(InvalidRequestError, match="has a batch under way"):
+        batch.merge([stub.output], target)

@@ -53,7 +53,7 @@ def test_it_tells_what_a_run_would_refuse(job: Batch) -> None:
     job.lines("p", "q")
     job.run()
     assert "other settings" in str(job.rehearse(fields={"temperature": 1}).problems[0])
-    assert "would lose them" in str(job.rehearse(models=["b/m2"]).problems[0])
+    assert "would be lost" in str(job.rehearse(models=["b/m2"]).problems[0])
 
 
 def test_the_cost_is_bounded_where_prices_and_limits_are_known(job: Batch, far: Far) -> None:
@@ -96,3 +96,18 @@ def test_skipped_lines_are_counted(job: Batch) -> None:
     found = job.rehearse(skip_bad_lines=True)
     assert (found.requests, found.to_send, found.skipped, found.problems) == (2, 1, 1, [])
     assert not job.part.exists()
+
+
+def test_a_restart_is_rehearsed_as_one(job: Batch, far: Far) -> None:
+    """What a stopped run has counts for nothing then: all of it would be paid for."""
+    job.lines(*(f"p{number}" for number in range(30)))
+
+    def stop(snapshot: batch.Snapshot) -> None:
+        if snapshot.done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job.run(progress=stop)
+    assert job.rehearse().to_send < 30
+    assert job.rehearse(restart=True).to_send == 30
+    assert job.part.exists()

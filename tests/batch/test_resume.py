@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from typing import Any
 
 import pytest
@@ -222,13 +223,47 @@ def test_a_file_that_is_no_output_is_not_touched(job: Batch, far: Far) -> None:
     assert (job.part.read_text()[:2], far.asked) == ("my", [])
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a named pipe")
+@pytest.mark.parametrize("make", [os.mkdir, getattr(os, "mkfifo", None), lambda path: os.symlink("elsewhere", path)])
+def test_what_is_no_file_is_no_journal(job: Batch, far: Far, make: Any) -> None:
+    """A folder, a pipe, a link in its place: said at once, and left alone."""
+    job.lines("p")
+    make(job.part)
+    with pytest.raises(LLMConnectorError, match="is no journal of a batch"):
+        job.run()
+    assert (os.path.lexists(job.part), os.path.exists("elsewhere"), far.asked) == (True, False, [])
+
+
+@pytest.mark.parametrize("name", ["-", "n" * 250, ""])
+def test_a_name_under_which_no_batch_can_end_is_refused_before_it_begins(job: Batch, far: Far, name: str) -> None:
+    """The journal's would have fitted, the finished output's would not, and all would have been paid for by then."""
+    job.lines("p")
+    job.output = job.output.parent / name if len(name) > 1 else name  # type: ignore[assignment]
+    with pytest.raises(OSError, match="too long|no name of a file"):
+        job.run()
+    assert far.asked == []
+
+
+def test_a_pipe_is_no_output(job: Batch, far: Far) -> None:
+    """Nothing could be put in its place at the end, whatever path it goes by."""
+    job.lines("p")
+    reading, writing = os.pipe()
+    with open(reading, "rb"), open(writing, "wb"):
+        job.output = f"/dev/fd/{writing}"  # type: ignore[assignment]
+        if not os.path.exists(job.output):
+            pytest.skip("no /dev/fd")
+        with pytest.raises(OSError, match="no ordinary file"):
+            job.run()
+    assert far.asked == []
+
+
 def test_changed_settings_are_noticed(job: Batch, far: Far) -> None:
     """Answers of two temperatures are not mixed unless that is asked for; what changed is said."""
     job.lines("p", "q")
     hold(far, "q")
     job.run(fields={"temperature": 0.2})
     make_unfinished(job)
-    with pytest.raises(ConfigurationError, match="1 answers were given under other settings"):
+    with pytest.raises(ConfigurationError, match="1 answer was given under other settings"):
         job.run(fields={"temperature": 0.9})
     assert far.asked.count("p") == 1
     summary = job.run(fields={"temperature": 0.9}, allow_changed_settings=True)
@@ -261,7 +296,7 @@ def test_answers_of_other_models_are_not_thrown_away(job: Batch, far: Far) -> No
     job.lines("p", "q")
     job.run(models=["a/m", "b/m2"])
     for options in ({"models": ["a/m"]}, {"models": ["a/n"]}, {}, {"limit": 1, "models": ["a/m", "b/m2"]}):
-        with pytest.raises(InvalidRequestError, match="would lose them"):
+        with pytest.raises(InvalidRequestError, match="would be lost"):
             job.run(**options)
     job.lines({"prompt": "p"}, {"prompt": "q"})
     assert len(far.asked) == 4
@@ -285,6 +320,21 @@ def test_restarting_asks_all_anew_and_keeps_the_old_journal(job: Batch, far: Far
     assert len(far.asked) == done + 30
     old = job.part.with_name("out.jsonl.part.old").read_text()
     assert old.count('{"done"') == done
+
+
+def test_a_restart_that_is_refused_leaves_the_journal_where_it_was(job: Batch, far: Far) -> None:
+    """Nothing was sent: the command without --restart goes on as if that had not been asked for."""
+    prompts = [f"p{number}" for number in range(30)]
+    job.lines(*prompts)
+    interrupted(job, after=1)
+    before, done = job.part.read_bytes().partition(b"\n")[2], len(far.asked)
+    job.lines(*prompts, {"promt": "q"})
+    with pytest.raises(InvalidRequestError, match="cannot be sent"):
+        job.run(restart=True)
+    assert job.part.read_bytes().partition(b"\n")[2] == before
+    assert not job.part.with_name("out.jsonl.part.old").exists()
+    job.lines(*prompts)
+    assert job.run().sent == 30 - done
 
 
 def test_going_on_with_a_restart_does_not_fall_back_on_the_old_output(job: Batch, far: Far) -> None:

@@ -161,7 +161,7 @@ def test_a_rehearsal_sends_nothing(ask: Ask, provider: Simulator, monkeypatch: p
     write("in", {"prompt": "p"}, {"prompt": "q"})
     ran = ask("in", "-o", "out", "-m", "first/m", "--dry-run")
     assert (ran.status, ran.out.splitlines()[0]) == (0, "2 requests, 2 to be sent")
-    assert "the cost is not known, as the configuration has no pricing for it" in ran.out
+    assert "the cost is not known, as the configuration has no pricing: " in ran.out
     told = json.loads(ask("in", "-o", "out", "-m", "first/m", "--dry-run", "--json").out)
     assert (told["to_send"], told["cost_at_most"], told["problems"]) == (2, None, [])
     write("in", {"promt": "p"})
@@ -236,15 +236,24 @@ def test_progress_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     snapshot = Snapshot((lane, LaneView("second", 10, 10, 0, 0, 0, None, 1.0)), tally, 60.0)
     times = iter([0.0, 1.0, 29.0, 31.0, 31.0, 45.0, 62.0, 62.0])  # a line is told of after a second look
     monkeypatch.setattr(command.time, "monotonic", lambda: next(times))
-    watch = command._Watch()
+    watch = command._Watch("in.jsonl")
+    assert watch.rows() == [("reading", "in.jsonl")]
     for _ in range(5):
         watch(snapshot)
     line = (
-        "llm-sync: 310 of 1,510 done (21%), 1,000 tokens in, 2,000 out, 0.2500 USD, about 8 min left; "
+        "llm-sync: 310 of 1,510 done (21%), about 8 min left, 0.2500 USD, 1,000 tokens in, 2,000 out; "
         "first 300/1,500, 2 failed, 4 retries, 2.5/s; second 10/10"
     )
     assert capsys.readouterr().err.splitlines() == [line, line]
     assert watch.rows()[-1] == ("in all", line.partition(": ")[2].partition(";")[0])
+
+
+def test_a_table_that_is_too_wide_is_told_in_words() -> None:
+    """Broken rows of a table are read by nobody."""
+    cells = [("provider", "done", "failed"), ("first", "1,000", "2"), ("another", "7", "0")]
+    assert batch_words.table(cells, 40) == batch_words.table(cells)
+    assert batch_words.table(cells)[1] == "  first     1,000       2"
+    assert batch_words.table(cells, 24) == ["  first: done 1,000, failed 2", "  another: done 7, failed 0"]
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(0, "0.0 s"), (9.94, "9.9 s"), (75, "75 s"), (150, "2 min"), (7200, "2 h 00 min")])

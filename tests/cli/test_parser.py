@@ -255,6 +255,14 @@ def include() -> str:
     return path.read_text("utf-8")
 
 
+def test_a_listing_that_is_refused_has_its_status(capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that lists no models, or a wrong base_url, ends models with 7."""
+    told = help_of(capsys, "models").partition("exit status:\n")[2]
+    statuses = re.findall(r"^  (\d+) ", told, flags=re.MULTILINE)
+    assert "7" in statuses
+    assert "10" not in statuses
+
+
 def test_the_man_page_has_the_table_of_statuses(include: str) -> None:
     """The hand-written EXIT STATUS section and the code's table say the same, in the same order."""
     section = include.partition("[=EXIT STATUS]\n")[2].partition("\n[=")[0]

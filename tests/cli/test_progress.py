@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import os
 import pty
 import re
@@ -178,3 +179,12 @@ def test_a_lock_left_held_hangs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     display._lock.release()
     display.end()
     assert wrote == ["x"]
+
+
+def test_a_line_leaves_room_for_the_echo_of_two_ctrl_c() -> None:
+    """A terminal that has none begins a new line for it, and then one too few are taken away."""
+    from rich.console import Console
+
+    drawn = io.StringIO()
+    Console(file=drawn, width=40).print(progress._table([("provider", "x" * 99), ("y" * 99, "z")], 40, 24), end="")
+    assert [len(line.rstrip()) for line in drawn.getvalue().splitlines()] == [36, 23]

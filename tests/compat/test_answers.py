@@ -84,6 +84,32 @@ def test_model_dump_has_what_was_left_out_and_to_dict_has_not(completion: ChatCo
     assert completion.dict() == dumped
 
 
+def test_iterating_gives_pairs_and_dict_all_fields(completion: ChatCompletion) -> None:
+    """As of pydantic's models; of 0.28's objects, as of dicts."""
+    pairs = list(completion.choices[0])
+    assert pairs == [("index", 0), ("message", completion.choices[0].message), ("finish_reason", "stop"), ("logprobs", None)]
+    assert dict(completion.choices[0]) == dict(pairs) == {**completion.choices[0]}
+    assert completion.choices[0].model_fields_set == {"index", "message", "finish_reason"}
+    old = OpenAIObject.read(BODY)
+    assert list(old) == list(BODY) == list(old.keys())
+    assert dict(old) == BODY
+
+
+def test_scripts_make_answers_themselves(completion: ChatCompletion) -> None:
+    """Their tests do: of fields, of dumps and of JSON; what is inside has its class."""
+    message = ChatCompletionMessage(role="assistant", content="said")
+    assert (message.content, message.tool_calls) == ("said", None)
+    for made in (
+        ChatCompletion(**BODY),
+        ChatCompletion.model_validate(completion.model_dump(exclude_unset=True)),
+        ChatCompletion.model_validate(completion),
+        ChatCompletion.model_validate_json(completion.to_json()),
+        ChatCompletion.construct(**BODY),
+    ):
+        assert made == completion
+        assert isinstance(made.choices[0].message, ChatCompletionMessage)
+
+
 def test_json_comes_from_every_name_for_it(completion: ChatCompletion) -> None:
     """model_dump_json, to_json, json and json.dumps."""
     assert json.loads(completion.model_dump_json()) == completion.model_dump()

@@ -82,6 +82,27 @@ def test_what_turns_do_not_carry_is_told(claude: Any, upstream: Any) -> None:
     assert "thinking" not in str(upstream.bodies[0]["messages"])
 
 
+def test_results_of_tools_are_answered_without_thinking(claude: Any, upstream: Any, capsys: Any) -> None:
+    """Anthropic refuses thinking without the thoughts that led to the calls, which turns here do not carry: it is told."""
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    tools = [{"name": "add", "input_schema": {"type": "object", "properties": {}}}]
+    turns: list[Any] = [{"role": "user", "content": "Add"}]
+    given = {"model": "claude-sonnet-4-5", "max_tokens": 3000, "tools": tools}
+    first = claude.messages.create(messages=turns, thinking=thinking, **given)
+    assert upstream.bodies[0]["thinking"] == thinking
+    thought = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    turns.append({"role": "assistant", "content": [thought, {"type": "tool_use", "id": "c", "name": "add", "input": {}}]})
+    turns.append({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "5"}]})
+    second = claude.messages.create(messages=turns, thinking=thinking, **given)
+    assert second.content
+    assert "thinking" not in upstream.bodies[1]
+    assert "thinking" in [each.parameter for each in second.adjustments]
+    assert "thinking" not in [each.parameter for each in first.adjustments]
+    assert capsys.readouterr().err.count("thinking is not sent") == 1
+    claude.messages.create(messages=turns, thinking={"type": "adaptive"}, **{**given, "model": "claude-sonnet-4-6"})
+    assert upstream.bodies[2]["thinking"] == {"type": "adaptive"}
+
+
 def test_one_tool_at_a_time_can_be_asked_for(claude: Any, upstream: Any) -> None:
     """disable_parallel_tool_use stands beside the choice."""
     choice = {"type": "tool", "name": "add", "disable_parallel_tool_use": True}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -92,6 +93,9 @@ def test_statuses_are_openais_exceptions(client: Any, upstream: Any, status: int
     assert found.response.headers["X-Request-ID"] == "req_1"
     assert found.response.headers.get("Retry-After") == "7"
     assert "retry-after" in found.response.headers
+    assert (found.response.is_error, found.response.is_success) == (True, False)
+    assert (found.response.is_client_error, found.response.is_server_error) == (status < 500, status >= 500)
+    assert found.response.reason_phrase == HTTPStatus(status).phrase
     assert found.response.json()["error"]["code"] == "code"
     assert found.retry_after == 7
     assert isinstance(found.__cause__, errors.ProviderError)
@@ -152,6 +156,23 @@ def test_scripts_make_the_exceptions_themselves() -> None:
     assert of_2023.InvalidRequestError("m", "param", code="c").param == "param"
     assert litellm.RateLimitError("m", "openai", "gpt").status_code == 429
     assert anthropic.APIStatusError("m", response=failures.ErrorResponse(418), body={"error": {"type": "t"}}).type == "t"
+
+
+def test_a_status_is_the_class_that_is_declared_for_it() -> None:
+    """Each tree has its own table; a class that a script derives is in none, and is caught by its base."""
+
+    class Mine(openai.RateLimitError):
+        """A script's own."""
+
+    assert of_openai.APIStatusError.by_status[429] is openai.RateLimitError
+    assert of_anthropic.APIStatusError.by_status[429] is anthropic.RateLimitError
+    assert of_litellm.LitellmError.by_status[429] is litellm.RateLimitError
+    assert of_2023.LegacyError.by_status[429] is of_2023.RateLimitError
+    assert (litellm.Timeout.status_code, of_litellm.LitellmError.by_status[504]) == (408, litellm.Timeout)
+    assert failures.ShimError not in of_openai.APIStatusError.by_status.values()
+    assert not issubclass(anthropic.RateLimitError, openai.OpenAIError)
+    with pytest.raises(openai.RateLimitError):
+        raise Mine("slow down", response=failures.ErrorResponse(429))
 
 
 @EACH_SHIM

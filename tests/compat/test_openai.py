@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from llm_sync import errors
+from llm_sync import errors, simulator
 from llm_sync.compat import openai
 from llm_sync.compat.openai.types import ChatCompletion, Response  # type: ignore[attr-defined]
 
@@ -102,6 +102,37 @@ def test_three_choices_are_three_requests_in_order(client: Any, upstream: Any) -
     assert len(completion.llm_sync) == 3
 
 
+def test_what_the_provider_wrote_of_each_choice_is_kept(client: Any, old: Any, upstream: Any) -> None:
+    """logprobs, fields of its own and its fingerprint, of several choices and in the old shape of functions too."""
+    odd = {"logprobs": {"content": [{"token": "a", "logprob": -1.0}]}, "index": 0, "finish_reason": "stop", "own": 1}
+    call = {"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    body = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "system_fingerprint": "fp"}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2, "prompt_tokens_details": {"cached_tokens": 0}}
+
+    def answer(message: dict[str, Any], **fields: Any) -> Response:
+        return simulator.Response(
+            200, {**body, "choices": [{**odd, **fields, "message": {"role": "assistant", **message}}], "usage": usage}
+        )
+
+    upstream.answers += [answer({"content": "one"}), answer({"content": "two"})]
+    completion = client.chat.completions.create(model=MODEL, messages=HELLO, n=2, logprobs=True)
+    assert [choice.logprobs.content[0]["token"] for choice in completion.choices] == ["a", "a"]
+    assert [(choice.index, choice.own) for choice in completion.choices] == [(0, 1), (1, 1)]
+    assert (completion.system_fingerprint, completion.usage.total_tokens) == ("fp", 4)
+    for finish, told in (("tool_calls", "function_call"), ("stop", "stop")):
+        upstream.answers.append(answer({"content": None, "tool_calls": [call]}, finish_reason=finish))
+        found = old.ChatCompletion.create(model=MODEL, messages=HELLO, functions=[ADD])
+        assert (found.choices[0].finish_reason, found.choices[0].own, found.usage) == (told, 1, usage)
+        assert found.choices[0].message == {"role": "assistant", "content": None, "function_call": call["function"]}
+
+
+def test_a_system_message_alone_is_answered(client: Any, upstream: Any) -> None:
+    """As OpenAI answers it."""
+    completion = client.chat.completions.create(model=MODEL, messages=[{"role": "system", "content": "Say hello"}])
+    assert upstream.bodies[0]["messages"] == [{"role": "user", "content": "Say hello"}]
+    assert [each.parameter for each in completion.adjustments] == ["messages[0].role"]
+
+
 def test_what_fails_of_three_is_raised_and_the_rest_is_not_sent(client: Any, upstream: Any) -> None:
     """As the one request of the original would have failed."""
     upstream.fail(400, times=3)
@@ -113,7 +144,8 @@ def test_functions_come_back_as_functions(client: Any, upstream: Any) -> None:
     """They are sent as tools, an adjustment says so, and the answer is in the old shape again, history included."""
     completion = client.chat.completions.create(model=MODEL, messages=HELLO, functions=[ADD], function_call={"name": "add"})
     message = completion.choices[0].message
-    assert completion.choices[0].finish_reason == "function_call"
+    assert completion.choices[0].finish_reason == "stop"  # what the provider says of a call that was demanded by name
+    assert "service_tier" in completion
     assert message.function_call.name == "add"
     assert message.tool_calls is None
     assert "functions" in [each.parameter for each in completion.adjustments]
@@ -272,11 +304,30 @@ def test_azure_puts_the_deployment_into_the_url(upstream: Any) -> None:
     settings = azure.door().settings
     assert settings.base_url == f"{upstream.simulator.root}/openai/deployments/{{model}}"
     assert (settings.query, settings.key_header) == ((("api-version", "2024-10-21"),), "api-key")
-    with pytest.raises(openai.APIStatusError):  # the simulator has no such door, and does not look for the key there
-        azure.chat.completions.create(model="deployed", messages=HELLO)
+    assert azure.chat.completions.create(model="deployed", messages=HELLO).choices[0].message.content
     assert upstream.simulator.requests[0].path == "/openai/deployments/deployed/chat/completions"
-    with pytest.raises(openai.OpenAIError, match="azure_endpoint"):
-        openai.AzureOpenAI(api_key="x" * 20)
+    with pytest.raises(ValueError, match="azure_endpoint"):
+        openai.AzureOpenAI(api_key="x" * 20, api_version="2024-10-21")
+    with pytest.raises(ValueError, match="api_version"):
+        openai.AzureOpenAI(api_key="x" * 20, azure_endpoint="https://a.example")
+
+
+def test_azures_own_options_may_be_changed() -> None:
+    """The version and the deployment, as in the original."""
+    azure = openai.AzureOpenAI(api_key="k" * 20, azure_endpoint="https://a.example", api_version="1", timeout=5)
+    other = azure.with_options(api_version="2", azure_deployment="mine")
+    assert (other.door().settings.query, azure.door().settings.query) == ((("api-version", "2"),), (("api-version", "1"),))
+    assert other.door().settings.base_url == "https://a.example/openai/deployments/mine"
+    assert other.timeout == 5
+
+
+def test_what_is_left_out_of_a_look_up_is_told(client: Any, claude: Any, old: Any) -> None:
+    """As of every other call; what the original does not know is a TypeError."""
+    assert [each.parameter for each in client.models.retrieve("gpt-4o", extra_body={"a": 1}).adjustments] == ["extra_body"]
+    found = claude.models.retrieve(claude.models.list().data[0].id, extra_body={"a": 1})
+    assert [each.parameter for each in found.adjustments] == ["extra_body"]
+    with pytest.raises(TypeError, match="nothing"):
+        old.Model.retrieve("gpt-4o", nothing=1)
 
 
 def test_types_of_requests_are_there_for_annotations() -> None:
@@ -284,6 +335,10 @@ def test_types_of_requests_are_there_for_annotations() -> None:
     from llm_sync.compat.openai import types
 
     assert types.ChatCompletionMessageParam is dict
+    assert types.FunctionDefinition is dict
+    assert openai.NOT_CARRIED["Stream"][types.ChatCompletionChunk] is openai.NOT_CARRIED["Stream"]
+    with pytest.raises(openai.OpenAIError, match="ChatCompletionChunk"):
+        types.ChatCompletionChunk()
     assert types.ChatCompletion is ChatCompletion
     with pytest.raises(AttributeError):
         _ = types.Nothing

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import zipapp
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -122,7 +124,9 @@ import pickle, sys
 from beside import VALUE
 class Mine: pass
 assert isinstance(pickle.loads(pickle.dumps(Mine())), Mine)
-print(__name__, __file__, sys.argv, VALUE, __builtins__.__name__, __spec__, sys.modules["__main__"].__dict__ is globals())
+import os; assert os.path.isabs(__file__) and __loader__.get_filename() == __file__
+mine = sys.modules["__main__"].__dict__ is globals()
+print(__name__, os.path.basename(__file__), sys.argv, VALUE, __builtins__.__name__, __spec__, mine)
 """
     done = run(source, "-v", "--config", "x", "--", "-")
     assert done.stdout == "__main__ script.py ['script.py', '-v', '--config', 'x', '--', '-'] 7 builtins None True\n", done.stderr
@@ -147,7 +151,8 @@ def test_it_ends_as_python_would(run: Run, source: str, status: int, said: str, 
     assert done.returncode == status, done.stderr
     assert done.stderr.endswith(said)
     if "Traceback" in done.stderr:
-        assert done.stderr[done.stderr.index("Traceback") :].splitlines()[1].startswith('  File "script.py", line 1')
+        first = done.stderr[done.stderr.index("Traceback") :].splitlines()[1]
+        assert re.fullmatch(r'  File "/.*/script.py", line 1, in <module>', first)
 
 
 def test_a_script_that_cannot_be_read(run: Run) -> None:
@@ -160,14 +165,80 @@ def test_a_script_that_cannot_be_read(run: Run) -> None:
 
 def test_standard_input_a_folder_and_a_zip_file_are_scripts(run: Run, tmp_path: Path) -> None:
     """As with Python."""
-    source = "import openai, sys; print(openai.__name__, sys.argv)"
-    assert run(None, "a", name="-", input=source).stdout == "llm_sync.compat.openai ['-', 'a']\n"
+    source = "import openai, os, sys; print(openai.__name__, sys.argv, os.path.relpath(__file__))"
+    assert run(None, "a", name="-", input=source).stdout == "llm_sync.compat.openai ['-', 'a'] <stdin>\n"
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "__main__.py").write_text(source)
-    assert run(None, "a", name="app").stdout == "llm_sync.compat.openai ['app', 'a']\n"
-    with zipfile.ZipFile(tmp_path / "app.zip", "w") as file:
-        file.writestr("__main__.py", source)
-    assert run(None, "a", name="app.zip").stdout == "llm_sync.compat.openai ['app.zip', 'a']\n"
+    assert run(None, "a", name="app").stdout == "llm_sync.compat.openai ['app', 'a'] app/__main__.py\n"
+    zipapp.create_archive(tmp_path / "app", tmp_path / "app.pyz", interpreter="/usr/bin/env python3")
+    assert run(None, "a", name="app.pyz").stdout == "llm_sync.compat.openai ['app.pyz', 'a'] app.pyz/__main__.py\n"
+
+
+def test_a_script_finds_itself_after_changing_folders(run: Run) -> None:
+    """Its own file is named in full, whatever folder it goes to; inspect finds its lines."""
+    source = """
+import inspect, os
+def mine(): return 7
+os.chdir("/")
+assert "return 7" in inspect.getsource(mine)
+assert os.path.exists(os.path.join(os.path.dirname(__file__), "script.py"))
+"""
+    done = run(source)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_or_a_zip_file_without_a_main_is_told(run: Run, tmp_path: Path) -> None:
+    """In one line, with status 2."""
+    (tmp_path / "empty").mkdir()
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w") as file:
+        file.writestr("other.py", "")
+    for name in ("empty", "empty.zip"):
+        done = run(None, name=name)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "__main__" in done.stderr
+
+
+def test_versions_are_those_of_the_originals(run: Run) -> None:
+    """Scripts decide by them which generation they speak, by the module or by importlib.metadata; others are as installed."""
+    source = """
+import importlib.metadata as metadata
+import anthropic, litellm, openai
+from openai.version import VERSION
+assert metadata.version("openai") == openai.__version__ == openai.VERSION == VERSION == openai.version.VERSION
+assert (metadata.version("anthropic"), metadata.version("litellm")) == (anthropic.__version__, litellm.__version__)
+assert metadata.metadata("openai")["Name"] == "openai" and not metadata.files("openai")
+assert int(openai.__version__.partition(".")[0]) >= 1
+assert metadata.version("requests") == __import__("requests").__version__
+assert all(each.metadata["Name"] != "litellm" for each in metadata.distributions())
+"""
+    done = run(source)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_module_of_types_is_found(run: Run) -> None:
+    """They are many, and scripts take classes from any of them."""
+    source = """
+from openai.types.chat.chat_completion_message_tool_call import ChatCompletionMessageToolCall, Function
+from openai.types.completion_usage import CompletionUsage
+from openai.types.shared_params import FunctionDefinition
+from openai.types.chat import ChatCompletionChunk
+from openai import OpenAI, Stream, pydantic_function_tool
+from anthropic.types.text_block import TextBlock
+from litellm.types.utils import ModelResponse
+import openai.types.chat.completion_create_params, openai
+def hinted(it: Stream[ChatCompletionChunk]) -> None: ...
+try:
+    pydantic_function_tool(int)
+except openai.OpenAIError as error:
+    print(error)
+try:
+    from openai.types.chat import Nonsense
+except ImportError as error:
+    print(error)
+"""
+    done = run(source)
+    assert done.stdout.startswith("openai.pydantic_function_tool is not carried by llm-sync. The way out:"), done.stderr
+    assert "cannot import name 'Nonsense'" in done.stdout
 
 
 def test_signals_are_the_scripts(run: Run) -> None:

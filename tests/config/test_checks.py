@@ -151,6 +151,10 @@ def provider(entry: str) -> str:
         ('headers: {X-A: "SECRET\\nX-B: 1"}', "headers.X-A: holds a line end, another control character, one that is not ASCII"),
         ("headers: {X-A: 'é'}", "headers.X-A: holds a line end"),
         ("headers: {Content-Length: 5}", "headers.Content-Length: is set by llm-sync itself (leave it out)"),
+        (
+            "auth: {header: Content-Length}",
+            "auth.header: is set by llm-sync itself (name the header that the provider reads the key from)",
+        ),
         ("headers: {x-a: a, X-A: b}", "headers.X-A: is given twice (header names have no case: keep one of them)"),
         ("headers: [a]", "headers: expected a mapping of header names to texts, found a list"),
         ("query: {a: [b]}", "query.a: expected text, found a list"),

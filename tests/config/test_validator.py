@@ -41,6 +41,12 @@ def test_unknown_types_get_the_nearest_known(load: Load) -> None:
     ]
 
 
+def test_no_type_is_judged_where_none_is_known(load: Load) -> None:
+    """Everything else is."""
+    config = load("providers:\n  mine:\n    type: antropic\n    base_url: http://example.com/v1\n")
+    assert [problem.field for problem in ConfigValidator().validate_config(config)] == ["providers.mine.base_url"]
+
+
 def test_a_type_from_an_unset_variable_is_no_unknown_type(load: Load) -> None:
     """It is an unset variable, told by the other check."""
     config = load("providers: {openai: {type: '${T}'}}")
@@ -82,11 +88,15 @@ def test_a_provider_without_models_takes_any_name(load: Load) -> None:
         ("base_url: http://example.com/v1", 1),
         ("base_url: http://192.168.1.5/v1", 1),
         ("base_url: http://localhost.example.com/v1", 1),
+        ("base_url: http://127.0.0.1.example.com/v1", 1),
+        ("base_url: http://x.localhost/v1", 1),
         ("base_url: https://example.com/v1", 0),
         ("{base_url: http://example.com/v1, allow_insecure: true}", 0),
         ("base_url: http://localhost:8080/v1", 0),
         ("base_url: http://127.0.0.1/v1", 0),
         ("base_url: 'http://[::1]:8080/v1'", 0),
+        ("base_url: 'http://[::ffff:127.0.0.1]/v1'", 0),
+        ("base_url: http://LOCALHOST./v1", 0),
     ],
 )
 def test_plain_http_is_told_before_it_is_refused(load: Load, entry: str, count: int) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from llm_sync.simulator import RequestRecord
 from llm_sync.simulator.behaviour import shipped
 from llm_sync.simulator.behaviour.draws import DISTRIBUTIONS
-from llm_sync.simulator.behaviour.hints import HINTS
-from llm_sync.simulator.behaviour.refusals import WORDS
 from llm_sync.simulator.behaviour.schema import _WHEN, ACTIONS, PROVIDERS
+from llm_sync.simulator.errors import WORDS
+from llm_sync.simulator.hints import HINTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
 

@@ -265,7 +265,7 @@ def outcome(what):
     except BaseException as error:
         return type(error).__name__
 
-def wait_for(child, within=15):
+def wait_for(child, within=30):
     until = time.monotonic() + within
     while time.monotonic() < until:
         pid, status = os.waitpid(child, os.WNOHANG)

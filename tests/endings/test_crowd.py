@@ -71,10 +71,10 @@ def test_wait_timeout_bounds_queueing_too(upstream, open_client):
     client, hold = open_client(upstream), upstream.hold()
     started = time.monotonic()
     with pytest.raises(RequestTimeoutError, match="in flight"):
-        client.generate("flying", wait_timeout=0.2)
+        client.generate("flying", wait_timeout=1.0)
     with pytest.raises(RequestTimeoutError, match="nothing was sent"):
         client.generate("queued", wait_timeout=0.2)
-    assert 0.4 <= time.monotonic() - started < 1.4
+    assert 1.2 <= time.monotonic() - started < PATIENCE_S
     hold.open()
     assert client.generate("next", wait_timeout=PATIENCE_S).text == "echo next"
     assert upstream.texts() == ["flying", "next"]
@@ -135,7 +135,7 @@ def test_requests_per_minute_spaces_attempts_evenly(upstream, open_client):
     took = [seen.at - started for seen in upstream.log]
     assert len(took) == 11
     assert [late for turn, late in enumerate(took) if late < turn * 0.05] == []
-    assert took[-1] < 10 * 0.05 + 1.0
+    assert took[-1] < PATIENCE_S
 
 
 def test_pickled_by_reference(upstream, open_client):

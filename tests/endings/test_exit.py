@@ -110,7 +110,7 @@ def test_the_end(upstream, program, record_property, way, work, kept):
             running.process.wait(0.1)
     released = time.monotonic()
     hold.open()
-    status = running.finish(within=4)
+    status = running.finish(within=20)
     took = time.monotonic() - released
     record_property("ended_after_s", round(took, 3))
     sent = upstream.texts()
@@ -121,7 +121,7 @@ def test_the_end(upstream, program, record_property, way, work, kept):
     outcomes = [line.removeprefix("answer ") for line in running.lines if line.startswith("answer")]
     assert sorted(outcomes) == sorted([*(f"echo {text}" for text in sent), *["ClientClosedError"] * unsent])
     assert ("child 7" in running.lines) == way.startswith("os._exit")
-    assert took < 3
+    assert took < 4.5  # less than the grace of Ctrl-C, which nothing here is to wait for
 
 
 @pytest.mark.parametrize("kept", KEPT)
@@ -139,7 +139,7 @@ def test_ctrl_c_before_a_silent_server(upstream, program, grace, kept):
     took = time.monotonic() - started
     print(f"Ctrl-C before a silent server, {kept}: ended after {took:.2f} s of a grace of {grace:g} s")
     assert status in WAYS["Ctrl-C"][1], running.errors
-    assert grace <= took < grace + 2
+    assert grace <= took < grace + 4
     assert upstream.texts() == ["first"]
     assert sorted(line for line in running.lines if line.startswith("answer")) == ["answer ClientClosedError"] * 3
 
@@ -157,7 +157,7 @@ def test_ctrl_c_while_the_end_waits(upstream, program, kept):
     started = time.monotonic()
     running.interrupt()
     status = running.finish(within=5)
-    assert 0.5 <= time.monotonic() - started < 2.5
+    assert 0.5 <= time.monotonic() - started < 4.5
     assert status in (WAYS["Ctrl-C"] if kept == "closed" else WAYS["return"])[1], running.errors
     assert upstream.texts() == ["first"]
     assert sorted(line for line in running.lines if line.startswith("answer")) == ["answer ClientClosedError"] * 3

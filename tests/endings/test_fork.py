@@ -43,7 +43,7 @@ def reachable(roots):
 
 client = LLMClient.from_config(CONFIG)
 client.generate("idle", "b/m")              # leaves a connection in the pool
-client._endpoint("c").provider._key()       # about to fetch its key for the first time
+client._endpoints["c"].provider._key()       # about to fetch its key for the first time
 flying = ask("flying")
 sys.stdin.readline()
 queued, cancelled = ask("queued"), ask("cancelled")

@@ -10,7 +10,7 @@ from endings_apparatus import PATIENCE_S, answer
 from llm_sync import ProviderConnectionError, RequestTimeoutError
 
 TIMEOUT = 0.25
-GRACE = 1.0
+GRACE = 10.0  # a machine may be busy; what would be wrong lasts for ever
 
 
 def silent(peer, seen):
@@ -96,19 +96,19 @@ def test_two_hundred_and_closed_in_the_body(serve, open_client):
     with pytest.raises(ProviderConnectionError, match="middle of the answer"):
         client.generate("cut 1", max_retries=0, timeout=PATIENCE_S)
     assert client.generate("cut 2", timeout=PATIENCE_S).text == "echo cut 2"
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < PATIENCE_S
     assert [(seen.text, seen.connection) for seen in upstream.log] == [("cut 1", 0), ("cut 2", 1), ("cut 2", 2)]
 
 
 def test_a_timeout_is_for_each_attempt_and_the_deadline_for_all(serve, open_client):
-    """Two attempts of 0.2 s fit into a deadline of 0.5 s, a third is cut to what is left; each one's time is told."""
+    """Two attempts of 0.6 s fit into a deadline of 1.5 s, a third is cut to what is left; each one's time is told."""
     upstream = serve(lambda peer, seen: peer.silence() or True)
     client = open_client(upstream)
     started = time.monotonic()
     with pytest.raises(RequestTimeoutError) as caught:
-        client.generate("slow", timeout=0.2, deadline=0.5, max_retries=9)
+        client.generate("slow", timeout=0.6, deadline=1.5, max_retries=9)
     took = time.monotonic() - started
-    assert 0.4 <= took < 0.5 + GRACE
+    assert 1.2 <= took < 1.5 + GRACE
     assert len(upstream.log) == caught.value.attempts == len(caught.value.elapsed)
-    assert all(elapsed >= 0.2 for elapsed in caught.value.elapsed[:2])
+    assert all(elapsed >= 0.6 for elapsed in caught.value.elapsed[:2])
     assert sum(caught.value.elapsed) <= took

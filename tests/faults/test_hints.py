@@ -8,7 +8,7 @@ from faults_table import DIALECTS  # type: ignore[import-not-found]
 from llm_sync import LLMClient, RateLimitError
 from llm_sync.config import ConfigLoader
 from llm_sync.simulator import Simulator
-from llm_sync.simulator.behaviour.hints import HINTS, USUAL
+from llm_sync.simulator.hints import HINTS, USUAL
 
 # What the client makes of 20.25 s: at least that, in the precision of the form (dates and epochs lose what the way took).
 READ = {
@@ -24,7 +24,7 @@ READ = {
     "retry_info": (21, 21),  # 20s is rounded down: a second is added
     "availability": (20.25, 20.25),
     "message": (20.25, 20.25),
-    "by_size": None,  # no client reads it: the request waits as one without a hint
+    "by_size": (21, 21),
     "none": None,
 }
 

@@ -8,6 +8,16 @@ import pytest
 
 from llm_sync.simulator import Simulator
 
+PIXEL = (  # a PNG
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+@pytest.fixture
+def pixel() -> str:
+    """A picture, in base64."""
+    return PIXEL
+
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:

@@ -35,9 +35,12 @@ ERROR_TYPES = {429: "rate_limit_error", 503: "overloaded_error"}
 # The parameters of each original's own calls, as the package tells them.
 SIGNATURES = {
     "openai": (
-        "import openai; client = openai.OpenAI(api_key='k')",
+        """import openai; client = openai.OpenAI(api_key='k')
+azure = openai.AzureOpenAI(api_key='k', api_version='v', azure_endpoint='https://a.example')""",
         {
             "openai.OpenAI": of_openai.CLIENT,
+            "openai.AzureOpenAI": of_openai.AZURE,
+            "azure.with_options": of_openai.AZURE_WITH_OPTIONS,
             "client.with_options": of_openai.WITH_OPTIONS,
             "client.chat.completions.create": of_openai.CHAT,
             "client.completions.create": of_openai.COMPLETIONS,
@@ -176,7 +179,7 @@ def unknown_parameters(environment: Environment) -> list[str]:
     found = []
     for call, table in calls.items():
         told = f"import inspect, json; print(json.dumps(list(inspect.signature({call}).parameters)))"
-        names = json.loads(environment.code(f"{setup}; {told}").splitlines()[-1])
+        names = json.loads(environment.code(f"{setup}\n{told}").splitlines()[-1])
         found += [f"{call}({name}=)" for name in names if name not in table and name not in ("kwargs", "params")]
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: TID251  (the SDK's own asynchronous client is met, too)
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -63,6 +64,47 @@ def test_tools(simulator: Simulator, client: Any) -> None:
     assert "sunny" in done.content[0].text
 
 
+def test_pictures(simulator: Simulator, client: Any, pixel: str) -> None:
+    """Seen, and paid for; what says another kind than it is, is refused."""
+
+    def look(media_type: str) -> Message:
+        source = {"type": "base64", "media_type": media_type, "data": pixel}
+        parts = [{"type": "image", "source": source}, {"type": "text", "text": "What is it?"}]
+        return client(simulator).messages.create(**{**ASKED, "messages": [{"role": "user", "content": parts}]})
+
+    assert look("image/png").usage.input_tokens > 1000
+    with pytest.raises(anthropic.BadRequestError, match="does not match the provided media type"):
+        look("image/jpeg")
+
+
+def test_stop_sequences(simulator: Simulator, client: Any) -> None:
+    """The text ends before the first of them, and the answer says which it was."""
+    whole = client(simulator).messages.create(**ASKED).content[0].text
+    word = whole.split()[2]
+    cut = client(simulator).messages.create(**ASKED, stop_sequences=["nowhere", word])
+    assert (cut.content[0].text, cut.stop_reason, cut.stop_sequence) == (whole.partition(word)[0], "stop_sequence", word)
+
+
+def test_where_the_system_prompt_may_stand(simulator: Simulator, client: Any) -> None:
+    """Beside the messages, as a text or in blocks; not among them."""
+    blocks = [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}]
+    assert client(simulator).messages.create(**ASKED, system=blocks).content[0].text
+    among = [{"role": "system", "content": "Be brief."}, *ASKED["messages"]]
+    with pytest.raises(anthropic.BadRequestError, match="top-level"):
+        client(simulator).messages.create(**{**ASKED, "messages": among})
+
+
+def test_by_google_cloud(simulator: Simulator) -> None:
+    """The SDK's own client for it."""
+    base = simulator.root + "/v1"
+    made = {"project_id": "p", "region": "us-east5", "base_url": base, "max_retries": 0}
+    asked = {**ASKED, "model": "claude-sonnet-4-5@20250929"}
+    with anthropic.AnthropicVertex(access_token="good-token", **made) as opened:
+        assert "Say hello" in opened.messages.create(**asked).content[0].text
+    with anthropic.AnthropicVertex(access_token="wrong-token", **made) as refused, pytest.raises(anthropic.AuthenticationError):
+        refused.messages.create(**asked)
+
+
 def test_a_refusal(client: Any) -> None:
     """A stop reason of its own, with what is told of it."""
     with Simulator(answers={"Say hello": {"refusal": "No."}}) as simulator:
@@ -116,4 +158,18 @@ def test_streams_are_refused(client: Any) -> None:
     with Simulator() as simulator:
         with pytest.raises(anthropic.BadRequestError, match="never streams"), client(simulator).messages.stream(**ASKED):
             pass
+        assert simulator.stream_attempts == 1
+
+
+def test_asynchronous_streams_are_refused_too(client: Any) -> None:
+    """Refused and counted; a question that is not streamed is answered."""
+
+    async def ask(base_url: str) -> Message:
+        async with anthropic.AsyncAnthropic(api_key="good-key", base_url=base_url, max_retries=0) as opened:
+            with pytest.raises(anthropic.BadRequestError, match="never streams"):
+                await opened.messages.create(**ASKED, stream=True)
+            return await opened.messages.create(**ASKED)
+
+    with Simulator() as simulator:
+        assert "Say hello" in asyncio.run(ask(simulator.url("anthropic"))).content[0].text
         assert simulator.stream_attempts == 1

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: TID251  (the SDK's own asynchronous client is met, too)
+import base64
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from google import genai
 from google.genai import errors, types
+from google.oauth2.credentials import Credentials
 from pydantic import BaseModel
 
 from llm_sync.simulator import Simulator
@@ -89,6 +92,47 @@ def test_tools(simulator: Simulator, client: Any, model: str) -> None:
     assert opened.models.generate_content(model=model, contents=talk, config=config).text
 
 
+def test_pictures(simulator: Simulator, client: Any, pixel: str) -> None:
+    """Seen, and paid for; what is none is refused."""
+
+    def look(content: bytes) -> types.GenerateContentResponse:
+        parts = [types.Part.from_bytes(data=content, mime_type="image/png"), types.Part(text="What is it?")]
+        return client(simulator).models.generate_content(model=MODEL, contents=parts)
+
+    assert look(base64.b64decode(pixel)).usage_metadata.prompt_token_count > 258
+    with pytest.raises(errors.ClientError, match="image is not valid"):
+        look(b"hello")
+
+
+def test_stop_sequences(simulator: Simulator, client: Any) -> None:
+    """The text ends before the first of them; five at most."""
+    opened = client(simulator)
+    whole = opened.models.generate_content(model=MODEL, contents="Say hello").text
+    word = whole.split()[2]
+    config = types.GenerateContentConfig(stop_sequences=["nowhere", word])
+    assert opened.models.generate_content(model=MODEL, contents="Say hello", config=config).text == whole.partition(word)[0]
+    with pytest.raises(errors.ClientError, match="at most 5"):
+        opened.models.generate_content(
+            model=MODEL, contents="Say hello", config=types.GenerateContentConfig(stop_sequences=list("abcdef"))
+        )
+
+
+@pytest.mark.parametrize("token", ["good-token", "wrong-token"])
+def test_by_google_cloud(simulator: Simulator, token: str) -> None:
+    """The SDK builds the path from project and location, and sends a token."""
+    options = types.HttpOptions(base_url=simulator.root)
+    made = genai.Client(
+        vertexai=True, project="p", location="us-central1", credentials=Credentials(token=token), http_options=options
+    )
+    with made as opened:
+        if token == "wrong-token":
+            with pytest.raises(errors.ClientError) as caught:
+                opened.models.generate_content(model=MODEL, contents="Say hello")
+            assert (caught.value.code, caught.value.status) == (401, "UNAUTHENTICATED")
+        else:
+            assert "Say hello" in opened.models.generate_content(model=MODEL, contents="Say hello").text
+
+
 def test_a_block(client: Any) -> None:
     """Its finish reason, and no text."""
     with Simulator(answers={"Say hello": {"refusal": "No."}, "Bad": {"refusal": "prompt: PROHIBITED_CONTENT"}}) as simulator:
@@ -156,4 +200,20 @@ def test_streams_are_refused(client: Any) -> None:
     with Simulator() as simulator:
         with pytest.raises(errors.ClientError, match="never streams"):
             list(client(simulator).models.generate_content_stream(model=MODEL, contents="Say hello"))
+        assert simulator.stream_attempts == 1
+
+
+def test_asynchronous_streams_are_refused_too(client: Any) -> None:
+    """Refused and counted; a question that is not streamed is answered."""
+
+    async def ask(opened: Any) -> types.GenerateContentResponse:
+        with pytest.raises(errors.ClientError, match="never streams"):
+            async for _ in await opened.models.generate_content_stream(model=MODEL, contents="Say hello"):
+                pass
+        answer = await opened.models.generate_content(model=MODEL, contents="Say hello")
+        await opened.aclose()
+        return answer
+
+    with Simulator() as simulator:
+        assert "Say hello" in asyncio.run(ask(client(simulator).aio)).text
         assert simulator.stream_attempts == 1

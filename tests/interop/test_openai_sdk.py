@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: TID251  (the SDK's own asynchronous clients are met, too)
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -95,6 +96,85 @@ def test_tools_of_responses(simulator: Simulator, client: Any) -> None:
     assert "sunny" in done.output_text
 
 
+def test_pictures(simulator: Simulator, client: Any, pixel: str) -> None:
+    """Seen by both APIs, and paid for; what is none is refused."""
+    opened, url = client(simulator), f"data:image/png;base64,{pixel}"
+
+    def look(found: str) -> ChatCompletion:
+        parts = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": found, "detail": "low"}}]
+        return opened.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": parts}])
+
+    assert look(url).usage.prompt_tokens > 85
+    with pytest.raises(openai.BadRequestError) as caught:
+        look("data:image/png;base64,A")
+    assert caught.value.code == "invalid_base64"
+    parts = [{"type": "input_text", "text": "What is it?"}, {"type": "input_image", "image_url": url, "detail": "auto"}]
+    assert opened.responses.create(model="gpt-4o", input=[{"role": "user", "content": parts}]).output_text
+
+
+def test_stop_sequences(simulator: Simulator, client: Any) -> None:
+    """The text ends before the first of them."""
+    whole = client(simulator).chat.completions.create(model="gpt-4o", messages=TALK).choices[0].message.content
+    word = whole.split()[2]
+    cut = client(simulator).chat.completions.create(model="gpt-4o", messages=TALK, stop=["\n\n\n", word]).choices[0]
+    assert (cut.message.content, cut.finish_reason) == (whole.partition(word)[0], "stop")
+
+
+def test_log_probabilities_and_several_choices(simulator: Simulator, client: Any) -> None:
+    """As many as were asked for, each with all its tokens."""
+    answer = client(simulator).chat.completions.create(model="gpt-4o", messages=TALK, n=2, logprobs=True, top_logprobs=3)
+    assert len(answer.choices) == 2
+    for choice in answer.choices:
+        assert "".join(entry.token for entry in choice.logprobs.content) == choice.message.content
+        assert {len(entry.top_logprobs) for entry in choice.logprobs.content} == {3}
+
+
+def test_where_the_system_prompt_may_stand(simulator: Simulator, client: Any) -> None:
+    """As developer for models that reason, in the middle, and not at all for those that take none."""
+    create = client(simulator).chat.completions.create
+    assert create(model="o3", messages=[{"role": "developer", "content": "Be brief."}, USER]).choices[0].message.content
+    assert create(model="gpt-4o", messages=[USER, TALK[0], USER]).choices[0].message.content
+    with pytest.raises(openai.BadRequestError) as caught:
+        create(model="o1-mini", messages=TALK)
+    assert caught.value.code == "unsupported_value"
+
+
+@pytest.mark.parametrize("key", ["good-key", "wrong-key"])
+@pytest.mark.parametrize(
+    ("door", "model"), [("azure", "gpt-4o"), ("gemini-openai", "gemini-2.5-flash"), ("anthropic-openai", "claude-haiku-4-5")]
+)
+def test_other_doors_with_openais_client(simulator: Simulator, client: Any, door: str, model: str, key: str) -> None:
+    """Whoever speaks OpenAI's chat completions is reached by base URL."""
+    opened = client(simulator, door, key)
+    if key == "wrong-key":
+        with pytest.raises(openai.AuthenticationError):
+            opened.chat.completions.create(model=model, messages=TALK)
+    else:
+        assert "Say hello" in opened.chat.completions.create(model=model, messages=TALK).choices[0].message.content
+
+
+def test_azures_own_client(simulator: Simulator) -> None:
+    """It builds the classic path from the deployment, and asks for a version."""
+    made = {"azure_endpoint": f"{simulator.root}/azure", "api_version": "2024-10-21", "max_retries": 0}
+    with openai.AzureOpenAI(api_key="good-key", **made) as opened:
+        answer = opened.chat.completions.create(model="my-deployment", messages=TALK)
+        assert "Say hello" in answer.choices[0].message.content
+        with pytest.raises(openai.NotFoundError) as caught:
+            opened.chat.completions.create(model="no-such", messages=TALK)
+        assert caught.value.code == "DeploymentNotFound"
+    with openai.AzureOpenAI(api_key="wrong-key", **made) as refused, pytest.raises(openai.AuthenticationError):
+        refused.chat.completions.create(model="my-deployment", messages=TALK)
+
+
+def test_openrouters_listing_and_errors(simulator: Simulator, client: Any) -> None:
+    """A list whose items have more, and errors that say less."""
+    assert "openai/gpt-4o-mini" in {model.id for model in client(simulator, "openrouter").models.list()}
+    with pytest.raises(openai.NotFoundError):
+        client(simulator, "openrouter").chat.completions.create(model="openai/no-such", messages=TALK)
+    with pytest.raises(openai.AuthenticationError):
+        client(simulator, "openrouter", "wrong-key").chat.completions.create(model="openai/gpt-4o", messages=TALK)
+
+
 def test_a_refusal(client: Any) -> None:
     """Where the client looks for it."""
     with Simulator(answers={"Say hello": {"refusal": "No."}}) as simulator:
@@ -153,3 +233,19 @@ def test_streams_are_refused(client: Any) -> None:
         with pytest.raises(openai.BadRequestError, match="never streams"):
             client(simulator).chat.completions.create(model="gpt-4o", messages=TALK, stream=True)
         assert simulator.stream_attempts == 1
+
+
+def test_asynchronous_streams_are_refused_too(client: Any) -> None:
+    """By both APIs, each counted; a question that is not streamed is answered."""
+
+    async def ask(base_url: str) -> ChatCompletion:
+        async with openai.AsyncOpenAI(api_key="good-key", base_url=base_url, max_retries=0) as opened:
+            with pytest.raises(openai.BadRequestError, match="never streams"):
+                await opened.chat.completions.create(model="gpt-4o", messages=TALK, stream=True)
+            with pytest.raises(openai.BadRequestError, match="never streams"):
+                await opened.responses.create(model="gpt-4o", input="Say hello", stream=True)
+            return await opened.chat.completions.create(model="gpt-4o", messages=TALK)
+
+    with Simulator() as simulator:
+        assert "Say hello" in asyncio.run(ask(simulator.url("openai"))).choices[0].message.content
+        assert simulator.stream_attempts == 2

@@ -103,13 +103,40 @@ def test_what_messages_cannot_carry_is_told() -> None:
         ([{"role": "assistant", "tool_calls": [{"id": "c", "type": "custom", "custom": {}}]}], "no call of a function"),
         ([{"role": "assistant", "tool_calls": [{"id": "c", "function": {"arguments": "{}"}}]}], "has no name"),
         ([{"role": "boss", "content": "x"}], "role 'boss'"),
-        ([{"role": "system", "content": "x"}], "no turn to answer"),
+        ([{"role": "system", "content": ""}], "no turn to answer"),
+        ([{"role": "user", "content": ""}], "is empty"),
     ],
 )
 def test_messages_that_cannot_be_sent_are_refused_by_name(messages: Any, named: str) -> None:
     """The error says which message and what about it."""
     with pytest.raises(InvalidRequestError, match=named):
         chat_request({"model": "m", "messages": messages}, native=True)
+
+
+def test_a_system_message_alone_is_the_question() -> None:
+    """Many a script asks so, and OpenAI answers; the last one is sent as the user's, which is told."""
+    found = chat_request(
+        {"model": "m", "messages": [{"role": "system", "content": "a"}, {"role": "developer", "content": "b"}]},
+        native=True,
+        strict=True,
+    )
+    assert [(turn.role, turn.content) for turn in found.request.messages or ()] == [("system", "a"), ("user", "b")]
+    assert [(each.parameter, each.sent) for each in found.adjustments] == [("messages[1].role", "user")]
+
+
+def test_empty_system_and_assistant_messages_are_not_sent() -> None:
+    """OpenAI takes them; nothing is lost, and it is told. An assistant's call of a tool is no empty message."""
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages = [
+        {"role": "system", "content": ""},
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": " "},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": ""},
+    ]
+    found = chat_request({"model": "m", "messages": messages}, native=True, strict=True)
+    assert [turn.role for turn in found.request.messages or ()] == ["user", "assistant", "tool"]
+    assert [each.parameter for each in found.adjustments] == ["messages[0]", "messages[2]"]
 
 
 def test_a_file_of_the_reader_is_never_read() -> None:

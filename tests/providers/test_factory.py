@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import subprocess
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,3 +81,39 @@ def test_a_schema_made_anew_each_time(provider: Any, reply: Any) -> None:
     for number in range(50):  # the dict of one round is freed before the next one is made, which often gets its id
         (field,) = made._validator({f"field{number}": rules}).check({})
         assert field.path == f"field{number}"
+
+
+FORKED_MEANWHILE = """
+import os, signal, sys, threading, types
+from llm_sync.providers.factory import ProviderFactory
+
+sys.path.insert(0, sys.argv[1])
+begun = sys.begun = threading.Event()
+go_on = sys.go_on = threading.Event()
+ProviderFactory.register("slow", "slow_dialect:Slow")
+loading = threading.Thread(target=ProviderFactory.provider_class, args=("slow",))
+loading.start()
+begun.wait()
+threading.Timer(0.2, go_on.set).start()
+child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    os._exit(7 if ProviderFactory.provider_class("slow").__name__ == "Slow" else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+loading.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_fork_waits_for_a_dialect_that_is_being_imported(tmp_path: Path) -> None:
+    """The import system's lock on half a module belongs to a thread that the child does not have."""
+    source = "import sys\nsys.begun.set()\nsys.go_on.wait()\nfrom llm_sync.providers.base import LLMProvider\n"
+    (tmp_path / "slow_dialect.py").write_text(source + "class Slow(LLMProvider):\n    type = 'slow'\n")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED_MEANWHILE, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.returncode) == ("7", 0), done.stderr

@@ -43,6 +43,12 @@ MESSAGES: list[tuple[Any, str]] = [
     ({"error": {"message": "the deep", "metadata": {"raw": "deep"}}}, "the deep"),
     ({"error": {"message": "outer", "metadata": {"raw": 5}}}, "outer"),
     ({"error": {"message": "m" * 1000}}, "m" * 400 + " …"),
+    ({"object": "error", "message": {"detail": [{"loc": ["body", "x"], "msg": "eleven"}]}}, "body.x: eleven"),  # Mistral
+    ({"success": False, "errors": [{"code": 10000, "message": "twelve"}]}, "twelve"),  # Cloudflare
+    ({"error": [{"message": "thirteen"}]}, "thirteen"),
+    ({"error": {"error": {"message": "fourteen"}}}, "fourteen"),
+    ({"Message": "fifteen"}, "fifteen"),
+    ({"error": [[[[[["too deep"]]]]]]}, '[[[[[["too deep"]]]]]]'),
 ]
 
 
@@ -81,6 +87,37 @@ OPENAI: list[tuple[int, Any, type[Exception], bool]] = [
     (400, {"type": "exceed_context_size_error"}, errors.ContextLengthExceededError, False),
     (400, {"message": "This model's maximum context length is 8192 tokens"}, errors.ContextLengthExceededError, False),
     (500, {"type": "server_error", "message": "Context size has been exceeded."}, errors.ContextLengthExceededError, False),
+    *(
+        (400, {"message": message, "type": "invalid_request_error"}, errors.ContextLengthExceededError, False)
+        for message in (
+            "Please reduce the length of the messages or completion.",
+            "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000, decrease input length",
+            "This model's maximum prompt length is 131072 but the request contains 200000 tokens.",
+            "Input is too long for requested model.",
+            "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens",
+            "The number of tokens to keep from the initial prompt is greater than the context length.",
+        )
+    ),
+    (400, {"message": "max_tokens is too large: 5000. This model supports at most 4096"}, errors.InvalidRequestError, False),
+    (400, {"code": "moderation_blocked"}, errors.ContentBlockedError, False),
+    (400, {"message": "API key not valid. Please pass a valid API key."}, errors.AuthenticationError, False),
+    (429, {"code": "billing_hard_limit_reached"}, errors.QuotaExceededError, False),
+    (429, {"code": "1113", "message": "Insufficient balance or no resource package."}, errors.QuotaExceededError, False),
+    (429, {"message": "Your team has used all available credits or reached its limit"}, errors.QuotaExceededError, False),
+    (503, {"message": "Insufficient balance of replicas"}, errors.ProviderUnavailableError, True),
+    (429, {"type": "exceeded_current_quota_error"}, errors.QuotaExceededError, False),
+    (
+        429,
+        {"message": "Request too large for m. Limit 30,000, Requested 50,000.", "code": "rate_limit_exceeded"},
+        errors.RateLimitError,
+        False,
+    ),
+    (500, {"type": "invalid_request_error"}, errors.ProviderUnavailableError, True),
+    (200, {"code": "image_content_policy_violation"}, errors.ContentBlockedError, False),
+    (200, {"code": "invalid_base64_image"}, errors.InvalidRequestError, False),
+    (200, {"code": "failed_to_download_image"}, errors.InvalidRequestError, False),
+    (200, {"type": "invalid_request_error"}, errors.InvalidRequestError, False),
+    (200, {"code": "never_heard_of"}, errors.ProviderError, False),
     (400, {"code": "content_filter", "innererror": {"code": "ResponsibleAIPolicyViolation"}}, errors.ContentBlockedError, False),
     (400, {"code": "content_policy_violation"}, errors.ContentBlockedError, False),
     (400, {"code": "invalid_prompt"}, errors.ContentBlockedError, False),
@@ -109,6 +146,12 @@ OPENROUTER: list[tuple[int, Any, type[Exception], bool]] = [
     (403, {"metadata": {"reasons": ["violence"], "flagged_input": "x"}}, errors.ContentBlockedError, False),
     (403, {"metadata": {"patterns": ["x"]}}, errors.ContentBlockedError, False),
     (403, {"resets_at": "2026-01-01"}, errors.QuotaExceededError, False),
+    (403, {"metadata": {"limit_source": "api_key", "resets_at": "2026-01-01"}}, errors.QuotaExceededError, False),
+    (403, {"message": "Key limit exceeded (monthly limit)."}, errors.QuotaExceededError, False),
+    (503, {"message": "No available model provider meets your routing requirements"}, errors.ProviderUnavailableError, False),
+    (502, {"code": 502, "metadata": {"error_type": "invalid_request"}}, errors.InvalidRequestError, False),
+    (200, {"code": 400, "metadata": {"error_type": "not_found"}}, errors.ModelNotFoundError, False),
+    (200, {"error_type": "string_too_long"}, errors.InvalidRequestError, False),
     (402, {"message": "more credits"}, errors.QuotaExceededError, False),
     (
         402,
@@ -178,12 +221,22 @@ GEMINI: list[tuple[int, Any, type[Exception], bool]] = [
     (404, {"status": "NOT_FOUND"}, errors.ModelNotFoundError, False),
     (429, _quota("PerMinute"), errors.RateLimitError, True),
     (429, _quota("PerDay"), errors.QuotaExceededError, False),
+    (429, {"message": "Your project has exceeded its monthly spending cap."}, errors.QuotaExceededError, False),
+    (429, {"message": "You exceeded your current quota, please check your plan."}, errors.RateLimitError, True),
+    (400, {"status": "INVALID_ARGUMENT", "message": "API key expired. Please renew it."}, errors.AuthenticationError, False),
+    (
+        400,
+        {"message": "the input token count is 40000 but model only supports up to 32768"},
+        errors.ContextLengthExceededError,
+        False,
+    ),
     (503, {"status": "UNAVAILABLE"}, errors.ProviderUnavailableError, True),
     (504, {"status": "DEADLINE_EXCEEDED"}, errors.RequestTimeoutError, True),
     (400, {"status": "INVALID_ARGUMENT"}, errors.InvalidRequestError, False),
 ]
 CASES = [
     *(("openai", *case) for case in OPENAI),
+    *(("openai", *case) for case in GEMINI if case[0] == 429),  # Google's door for OpenAI's clients
     *(("openai-responses", *case) for case in OPENAI),
     *(("openrouter", *case) for case in (*OPENAI, *OPENROUTER)),
     *(("anthropic", *case) for case in ANTHROPIC),
@@ -229,6 +282,35 @@ def test_a_transient_402(provider: Any, reply: Any) -> None:
     with pytest.raises(errors.RateLimitError) as caught:
         made.generate_response(ModelRequest("x", "m"))
     assert (caught.value.retryable, caught.value.retry_after) == (True, 10)
+
+
+def test_a_402_that_waiting_does_not_cure(provider: Any, reply: Any) -> None:
+    """A request that costs more than the whole budget stays refused, whatever Retry-After says."""
+    body = {"error": {"message": "m", "code": 402, "metadata": {"limit_source": "weight_exceeds_budget"}}}
+    with pytest.raises(errors.QuotaExceededError):
+        provider("openrouter", reply(body, 402, retry_after="10")).generate_response(ModelRequest("x", "m"))
+
+
+def test_no_upstream_is_said_to_be_in_trouble(provider: Any, reply: Any) -> None:
+    """A request that no upstream may serve is not advised to wait."""
+    body = {"error": {"message": "There is no available model provider that meets your routing requirements", "code": 503}}
+    with pytest.raises(errors.ProviderUnavailableError, match="provider_specific"):
+        provider("openrouter", reply(body, 503)).generate_response(ModelRequest("x", "m"))
+
+
+@pytest.mark.parametrize("kind", ["openai", "openai-responses", "anthropic", "gemini", "openrouter"])
+def test_an_error_in_a_list_under_a_good_status(provider: Any, reply: Any, kind: str) -> None:
+    """Google's doors put errors into a list; it is no answer of another shape."""
+    body = [{"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}]
+    with pytest.raises(errors.ProviderUnavailableError, match="overloaded"):
+        provider(kind, reply(body)).generate_response(ModelRequest("x", "m"))
+
+
+def test_a_flat_error_under_a_good_status(provider: Any, reply: Any) -> None:
+    """Old vLLM's form says by its object what it is."""
+    body = {"object": "error", "message": "max_tokens is wrong", "type": "BadRequestError", "code": 400}
+    with pytest.raises(errors.InvalidRequestError, match="max_tokens is wrong"):
+        provider("openai", reply(body)).generate_response(ModelRequest("x", "m"))
 
 
 STRANGE: list[Any] = [

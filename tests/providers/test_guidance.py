@@ -185,3 +185,12 @@ def test_a_misspelt_model_names_its_like(guidance: Any) -> None:
     told = guidance("openai", error("no such model", code="model_not_found"), 404, name="work", models=models)
     assert told.startswith("Did you mean work/mm? Check the name")
     assert "Did you mean" not in guidance("openai", error("no", code="model_not_found"), 404, models=models[1:])
+
+
+def test_a_listing_that_is_not_there(provider: Any, reply: Any) -> None:
+    """The advice is not to look the name up in the listing."""
+    for base_url, advice in (("http://localhost:9", "/v1"), ("http://localhost:9/v1", "lists no models")):
+        with pytest.raises(errors.ModelNotFoundError) as caught:
+            provider("openai", reply(b"", 404), base_url=base_url).list_models()
+        assert advice in caught.value.guidance
+        assert "llm-sync models" not in caught.value.guidance

@@ -72,6 +72,14 @@ HEADERS: list[tuple[dict[str, str], float | None]] = [
     ({"anthropic-ratelimit-requests-reset": "2025-10-09T08:54:00Z", "anthropic-ratelimit-requests-remaining": "9"}, None),
     ({"retry-after": "3", "x-ratelimit-reset-requests": "6m0s", "x-ratelimit-remaining-requests": "0"}, 3),  # dedicated first
     ({"x-ratelimit-remaining-tokens-day": "9223372036854767616", "retry-after": "3"}, 3),
+    ({"retry-after": "1760000060"}, 60),  # an epoch, which cannot be meant as seconds
+    ({"retry-after": "2025-10-09T08:54:00Z"}, 40),
+    ({"ratelimitbysize-reset": "41", "ratelimitbysize-remaining": "0"}, 41),  # Mistral
+    ({"ratelimitbysize-reset": "41", "ratelimitbysize-remaining": "20", "ratelimitbysize-query-cost": "300"}, 41),
+    ({"ratelimitbysize-reset": "41", "ratelimitbysize-remaining": "900", "ratelimitbysize-query-cost": "300"}, None),
+    ({"ratelimitbysize-reset": "soon", "ratelimitbysize-remaining": "many"}, None),
+    ({"ratelimit-reset": "12", "ratelimit-remaining": "0"}, 12),
+    ({"ratelimit-reset": "12", "ratelimit-remaining": "5"}, None),
 ]
 
 
@@ -153,6 +161,9 @@ BODIES: list[tuple[Any, float | None]] = [
     ({"error": {"message": "Rate limit reached. Please try again in 1m26.4s. Visit"}}, 86.4),
     ({"error": {"message": "Please try again in 20ms."}}, 0.02),
     ({"error": {"message": "Please try again later"}}, None),
+    ({"error": {"message": "All providers are at capacity. Retry after 40 seconds."}}, 40),
+    ({"error": {"message": "Try again in 1.5 minutes"}}, 90),
+    ({"error": {"message": "Try again in 5 monthses"}}, None),
     ({"error": {"message": 5, "details": "x", "availability": [], "metadata": {"headers": []}}}, None),
     ({"error": "try again in 5s"}, None),
     ("try again in 5s", None),

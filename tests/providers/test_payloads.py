@@ -419,6 +419,7 @@ FIELDS = [
     ("https://api.openai.com/v1", "o3", "max_completion_tokens"),
     ("https://r.openai.azure.com/openai/v1", "gpt-5", "max_completion_tokens"),
     ("https://api.groq.com/openai/v1", "llama", "max_completion_tokens"),
+    ("https://mygroq.com/v1", "llama", "max_tokens"),  # a host of its own
     ("https://openrouter.ai/api/v1", "x/y", "max_completion_tokens"),
     ("https://gateway.example/v1", "o4-mini", "max_completion_tokens"),
     ("https://gateway.example/v1", "openai/gpt-5-nano", "max_completion_tokens"),

@@ -202,3 +202,16 @@ def test_the_command_line_writes_one(tmp_path):
     subprocess.run([sys.executable, "-m", "llm_sync", *arguments], check=True, timeout=60, stdout=subprocess.DEVNULL)
     (entry,) = lines(path)
     assert (entry["outcome"], entry["rules"], entry["payload"]["messages"][0]["content"]) == ("ok", ["latency"], "Hi")
+
+
+def test_a_first_request_under_way_is_counted(simulator, connect):
+    """Its provider stands in the summary before anything of it has ended."""
+    with simulator.hold() as hold:
+        asking = threading.Thread(target=connect(simulator).prompt, args=("openai",))
+        asking.start()
+        hold.wait(1)
+        counts = simulator.summary()["providers"]["openai"]
+        hold.close()
+        asking.join(10)
+    assert (counts["requests"], counts["in_flight"], counts["max_concurrency"]) == (0, 1, 1)
+    assert simulator.summary()["providers"]["openai"]["requests"] == 1

@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from llm_sync.simulator import Simulator
-from llm_sync.simulator.behaviour.hints import HINTS, USUAL, Standing, decimal, go_duration
-from llm_sync.simulator.behaviour.refusals import SAID, WORDS
+from llm_sync.simulator.errors import ERRORS, WORDS
+from llm_sync.simulator.hints import HINTS, USUAL, Standing, decimal, go_duration
 
 DIALECTS = ("openai", "openai-responses", "anthropic", "gemini", "openrouter")
 FORMS = {
@@ -97,7 +97,7 @@ def test_every_word_means_something_in_every_dialect(act, dialect, word):
     blocked = word == "content_policy" and dialect in ("anthropic", "gemini")
     assert (got.status == 200) is blocked
     assert "{model}" not in got.raw.decode()
-    assert dialect in SAID[word] or "openai" in SAID[word]
+    assert dialect in ERRORS[word].said or "openai" in ERRORS[word].said
 
 
 def test_a_message_of_the_scripts_own(act):

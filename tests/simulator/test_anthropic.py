@@ -94,6 +94,11 @@ def test_thinking_comes_first_and_is_billed(wire):
     assert hidden["content"][0]["thinking"] == ""
 
 
+def picture(data):
+    """A block with this as its PNG."""
+    return {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}
+
+
 @pytest.mark.parametrize(
     ("model", "change", "said"),
     [
@@ -146,6 +151,16 @@ def test_thinking_comes_first_and_is_billed(wire):
         ("claude-3-5-haiku-20241022", {"max_tokens": 3000, "thinking": THINK}, "thinking is not supported"),
         ("claude-3-5-haiku-20241022", {"output_config": {"format": FORMAT}}, "does not support output format"),
         (SONNET, {"messages": [{"role": "user", "content": "x " * 500_000}]}, "prompt is too long: "),
+        (SONNET, {"messages": [{"role": "user", "content": " "}]}, "non-whitespace"),
+        (SONNET, {"messages": [{"role": "user", "content": [picture("!!!")]}]}, "invalid base64 data"),
+        (SONNET, {"messages": [{"role": "user", "content": [picture("data:image/png;base64,iVBO")]}]}, "invalid base64 data"),
+        (SONNET, {"messages": [{"role": "user", "content": [picture("")]}]}, "image cannot be empty"),
+        (SONNET, {"messages": [{"role": "user", "content": [picture("aGVsbG8=")]}]}, "Could not process image"),
+        (SONNET, {"messages": [{"role": "user", "content": [picture("/9j/4AAQ")]}]}, "does not match the provided media type"),
+        (SONNET, {"tools": [TOOL | {"input_schema": {"type": "object", "properties": []}}]}, "JSON schema is invalid"),
+        (SONNET, {"tools": [TOOL | {"input_schema": {"type": "object", "required": "a"}}]}, "JSON schema is invalid"),
+        (SONNET, {"tools": {}}, "tools: Input should be a valid list"),
+        (SONNET, {"metadata": {"user_id": 5}}, "metadata.user_id"),
     ],
 )
 def test_messages_refuses_what_anthropic_refuses(wire, model, change, said):
@@ -181,6 +196,9 @@ def test_version_header_is_required(wire, version):
         ({"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}, "additionalProperties": False}, "'minimum'"),
         ({"type": "object", "properties": {}}, "'additionalProperties'"),
         ({"type": "array", "items": {"type": "object"}}, "'additionalProperties'"),
+        ({"type": "array", "items": {"type": "string"}, "minItems": 2}, "'minItems'"),
+        ({"oneOf": [{"type": "string"}]}, "'oneOf'"),
+        ({"type": "int"}, "'int'"),
     ],
 )
 def test_schemas_are_a_subset(wire, schema, said):

@@ -56,6 +56,19 @@ def test_serve_ends_on_ctrl_c():
         assert child.wait(10) != 0
 
 
+@POSIX
+def test_serve_ends_in_order_when_its_terminal_is_closed(tmp_path):
+    """SIGHUP: what it wrote is closed and removed, and then the signal ends the process as ever."""
+    pytest.importorskip("trustme")
+    code = "from llm_sync.simulator.command import serve\nserve(lambda simulator: print(simulator.ca_path, flush=True), tls=True)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
+        ca_path = Path(child.stdout.readline().strip())
+        assert ca_path.is_file()
+        child.send_signal(signal.SIGHUP)
+        assert child.wait(20) == -signal.SIGHUP
+    assert not ca_path.parent.exists()
+
+
 def test_configuration_is_what_a_config_is():
     """Valid YAML with the four providers at this port and the key by reference."""
     with Simulator() as simulator:

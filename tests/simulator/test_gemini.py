@@ -84,6 +84,48 @@ def test_gemini_3_signs_its_calls(wire):
     assert part["thoughtSignature"]
 
 
+def says(part):
+    """A request of one part."""
+    return {"contents": [{"role": "user", "parts": [part]}]}
+
+
+def data(mime_type, content):
+    """A part with data of its own."""
+    return {"inlineData": {"mimeType": mime_type, "data": content}}
+
+
+def functions(schema):
+    """One function with one parameter."""
+    return [{"functionDeclarations": [{"name": "f", "parameters": {"type": "OBJECT", "properties": {"a": schema}}}]}]
+
+
+USER = {"role": "user", "parts": [{"text": "x"}]}
+CALL = {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}}]}
+RESULT = {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"a": 1}}}]}
+TEXT_RESULT = {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": "1"}}]}
+
+
+@pytest.mark.parametrize("contents", [[USER, CALL, RESULT], [USER, CALL, CALL, {"role": "user", "parts": RESULT["parts"] * 2}]])
+def test_calls_and_their_results_are_taken(wire, contents):
+    """Several calls may come in one turn or in several."""
+    assert ask(wire, contents=contents).status == 200
+
+
+@pytest.mark.parametrize("config", [{"temperature": "1"}, {"maxOutputTokens": "50"}, {"maxOutputTokens": 50.0}])
+def test_numbers_may_be_texts(wire, config):
+    """As proto JSON reads them."""
+    assert ask(wire, "gemini-2.0-flash", config).status == 200
+
+
+@pytest.mark.parametrize(("query", "status"), [("?foo=1", 400), ("?pageSize=5", 400), ("?prettyPrint=false&alt=json", 200)])
+def test_the_query_is_read_too(wire, shapes, query, status):
+    """What is bound to no field is an error."""
+    path = f"/gemini/v1beta/models/gemini-2.0-flash:generateContent{query}"
+    got = wire.send("POST", path, shapes.question("gemini"), shapes.headers["gemini"])
+    assert got.status == status
+    assert status == 200 or "Cannot bind query parameter" in got.body["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("model", "payload", "said"),
     [
@@ -122,6 +164,18 @@ def test_gemini_3_signs_its_calls(wire):
             'Unknown name "additionalProperties"',
         ),
         ("gemini-2.0-flash", {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}, "no function_declarations"),
+        ("gemini-2.0-flash", {"tools": functions({"type": "ARRAY"})}, "items: missing field"),
+        ("gemini-2.0-flash", {"tools": [{"functionDeclarations": [{"name": "f"}, {"name": "f"}]}]}, "Duplicate function"),
+        ("gemini-2.0-flash", {"generationConfig": {"topK": -1}}, "top_k must be positive"),
+        ("gemini-2.0-flash", {"generationConfig": {"maxOutputTokens": "5.5"}}, "TYPE_INT32"),
+        ("gemini-2.0-flash", says(data("image/png", "!!!")), "inline_data.data' (TYPE_BYTES), Base64 decoding failed"),
+        ("gemini-2.0-flash", says(data("image/xyz", "aGVs")), "Unsupported MIME type: image/xyz"),
+        ("gemini-2.0-flash", says(data("image/png", "aGVs")), "image is not valid"),
+        ("gemini-2.0-flash", says({"text": "x"} | data("image/png", "aGVs")), "oneof field 'data' is already set"),
+        ("gemini-2.0-flash", {"contents": [CALL]}, "function call turn comes immediately after a user turn"),
+        ("gemini-2.0-flash", {"contents": [USER, RESULT]}, "function response turn comes immediately after a function call"),
+        ("gemini-2.0-flash", {"contents": [USER, CALL, USER]}, "number of function response parts"),
+        ("gemini-2.0-flash", {"contents": [USER, CALL, TEXT_RESULT]}, "function_response.response' (type.googleapis.com"),
         ("gemini-2.0-flash", {"contents": [{"parts": [{"text": "x " * 3_000_000}]}]}, "The input token count ("),
     ],
 )

@@ -68,6 +68,7 @@ def still_serving(simulator, wire):
         ("bad chunk size", HEAD + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
         ("chunk of the wrong size", HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nabcd\r\n", 400),
         ("huge chunk", HEAD + b"Transfer-Encoding: chunked\r\n\r\nfffffffffff\r\n", 413),
+        ("lines that end in LF", b"GET / HTTP/1.1\nHost: x\n\n", 400),
         ("huge declared body", HEAD + b"Content-Length: 99999999999\r\n\r\n", 413),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -75,6 +76,38 @@ def still_serving(simulator, wire):
 def test_broken_http_is_answered_and_closed(simulator, name, sent, status):
     """A status that fits, then the end of the connection."""
     assert status_of(talk(simulator, sent, half_close=True)) == status
+
+
+@pytest.mark.parametrize("lines", [1, 2, 5])
+def test_empty_lines_before_a_request_are_skipped(simulator, lines):
+    """However many come with it, the request behind them is answered at once."""
+    sent = b"\r\n" * lines + b"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nConnection: close\r\n\r\n"
+    assert status_of(talk(simulator, sent)) == 200
+
+
+@pytest.mark.parametrize("origin", [b"http://x", b"HTTPS://x:1"])
+def test_the_absolute_form_is_taken(simulator, origin):
+    """As requests come through a proxy."""
+    sent = b"GET " + origin + b"/v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nConnection: close\r\n\r\n"
+    assert status_of(talk(simulator, sent)) == 200
+
+
+def test_too_large_a_body_is_not_invited(simulator):
+    """Who asks first whether to go on is told before the body is sent."""
+    received = talk(simulator, HEAD + b"Content-Length: 99999999999\r\nExpect: 100-continue\r\n\r\n", half_close=True)
+    assert status_of(received) == 413
+    assert b"100 Continue" not in received
+
+
+def test_too_large_a_body_is_refused_in_the_dialects_words(connect, dialect, shapes):
+    """By its status and word, and written down as any request."""
+    with Simulator(max_body=100) as simulator:
+        got = connect(simulator).prompt(dialect, "x" * 200)
+        assert got.status == (400 if dialect == "gemini" else 413)
+        error = got.body["error"]
+        words = {"anthropic": error.get("type") == "request_too_large", "gemini": error.get("status") == "INVALID_ARGUMENT"}
+        assert words.get(dialect, "too large" in error["message"].lower())
+        assert [(record.outcome, record.status) for record in simulator.requests] == [("refused", got.status)]
 
 
 def test_huge_body_gets_its_answer_while_still_sending(connect):
@@ -208,7 +241,9 @@ def full_payload(dialect, shapes):
     elif dialect == "gemini":
         payload = {
             "systemInstruction": {"parts": [{"text": "Be brief."}]},
-            "contents": [{"role": "user", "parts": [{"text": "a"}, {"inlineData": {"mimeType": "image/png", "data": "AA"}}]}],
+            "contents": [
+                {"role": "user", "parts": [{"text": "a"}, {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}]}
+            ],
             "generationConfig": {
                 "temperature": 1.0,
                 "maxOutputTokens": 50,

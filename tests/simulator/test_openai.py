@@ -11,6 +11,9 @@ STRICT = {"name": "s", "strict": True}
 FUNCTION = {"type": "function", "function": {"name": "f"}}
 MP3 = {"type": "input_file", "file_url": "https://example.com/a.mp3?x=1"}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+PNG = (  # one pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 AUDIO = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}}
 JSON_SCHEMA = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
 
@@ -103,6 +106,17 @@ def test_long_prompts_may_be_partly_cached(wire):
     assert all(count % 128 == 0 and count < usage["prompt_tokens"] for count, usage in zip(cached, prompts, strict=True))
 
 
+def with_parameters(properties):
+    """A function with these properties."""
+    return {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": properties}}}
+
+
+BAD_PARAMETERS = "invalid_function_parameters"
+PART = "messages[0].content[0]"
+URL_ALONE = {"type": "image_url", "image_url": "https://example.com/a.png"}
+HUGE_IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "huge"}}
+
+
 @pytest.mark.parametrize(
     ("model", "change", "status", "code", "param"),
     [
@@ -163,6 +177,12 @@ def test_long_prompts_may_be_partly_cached(wire):
         ("gpt-4", {"response_format": {"type": "json_object"}}, 400, None, "response_format"),
         ("gpt-3.5-turbo", {"messages": [{"role": "user", "content": [IMAGE]}]}, 400, None, "messages[0].content[0].type"),
         ("gpt-4o", {"messages": [{"role": "user", "content": [AUDIO]}]}, 400, "invalid_value", "messages[0]"),
+        ("gpt-4o", {"messages": [{"role": "user", "content": "x", "name": "a b"}]}, 400, "invalid_value", "messages[0].name"),
+        ("gpt-4o", {"messages": [{"role": "user", "content": [URL_ALONE]}]}, 400, "invalid_type", f"{PART}.image_url"),
+        ("gpt-4o", {"messages": [{"role": "user", "content": [HUGE_IMAGE]}]}, 400, "invalid_value", f"{PART}.image_url.detail"),
+        ("gpt-4o", {"tools": [with_parameters({"a": {"type": "int"}})]}, 400, BAD_PARAMETERS, "tools[0].function.parameters"),
+        ("gpt-4o", {"tools": [with_parameters({"a": {"type": "array"}})]}, 400, BAD_PARAMETERS, "tools[0].function.parameters"),
+        ("gpt-4o", {"tools": [with_parameters([])]}, 400, BAD_PARAMETERS, "tools[0].function.parameters"),
         ("text-embedding-3-small", {}, 403, None, None),
     ],
 )
@@ -180,7 +200,9 @@ def test_chat_refuses_what_openai_refuses(wire, model, change, status, code, par
         ("data:image/bmp;base64,AAAA", "invalid_image_format"),
         ("https://nowhere.invalid/a.png", "invalid_image_url"),
         ("https://example.com/a.png", None),
-        ("data:image/png;base64,AAAA", None),
+        (f"data:image/png;base64,{PNG}", None),
+        ("data:image/png;base64,AAAA", "invalid_image_format"),
+        ("data:image/png;base64,A", "invalid_base64"),
     ],
 )
 def test_images_are_checked(wire, url, code):
@@ -193,12 +215,33 @@ def test_images_are_checked(wire, url, code):
         assert got.body["usage"]["prompt_tokens"] > 85
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_what_is_not_called_json_is_refused(wire, shapes, kind):
+    """Whatever the body is; a charset makes no difference."""
+    headers = {**shapes.headers["openai"], "Content-Type": kind}
+    got = wire.ask("openai", {"messages": [USER]}, headers=headers)
+    assert (got.status, got.body["error"]["code"]) == (400, "unsupported_content_type")
+    headers["Content-Type"] = "application/json; charset=utf-8"
+    assert wire.ask("openai", {"messages": [USER]}, headers=headers).status == 200
+
+
+def closed(schema):
+    """A closed object with one property of this schema."""
+    return {"type": "object", "properties": {"a": schema}, "required": ["a"], "additionalProperties": False}
+
+
 @pytest.mark.parametrize(
     ("schema", "said"),
     [
         ({"type": "object", "properties": {}}, "additionalProperties"),
         ({"type": "object", "properties": {"a": {}}, "required": [], "additionalProperties": False}, "Missing 'a'"),
         ({"type": "array", "items": {}}, "root"),
+        (closed({"type": "integer"}) | {"required": ["a", "b"]}, "Extra required key 'b'"),
+        (closed({"oneOf": [{"type": "integer"}]}), "'oneOf' is not permitted"),
+        (closed({"allOf": [{"type": "integer"}]}), "'allOf' is not permitted"),
+        (closed({"title": "A"}), "must have a 'type' key"),
+        (closed({"type": "int"}), "'int' is not valid"),
+        (closed({"type": "array"}), "array schema missing items"),
     ],
 )
 def test_strict_schemas_are_closed_and_complete(wire, schema, said):
@@ -317,6 +360,15 @@ def test_reasoning_models_put_a_reasoning_item_first(wire):
             "invalid_value",
             "input[0].content[0]",
         ),
+        ("gpt-4o", {"input": [USER | {"name": "x"}]}, "unknown_parameter", "input[0].name"),
+        (
+            "gpt-4o",
+            {"input": [USER, {"role": "assistant", "content": [{"type": "input_text", "text": "x"}]}]},
+            "invalid_value",
+            "input[1].content[0]",
+        ),
+        ("gpt-4o", {"text": {"schema": {}}}, "unknown_parameter", "text.schema"),
+        ("gpt-4o", {"input": "x " * 300_000}, "context_length_exceeded", "input"),
         ("gpt-5", {"temperature": 0.3}, "unsupported_value", "temperature"),
         ("gpt-4o", {"max_output_tokens": 20_000}, "integer_above_max_value", "max_output_tokens"),
         ("gpt-4o", {"max_tool_calls": 0}, "integer_below_min_value", "max_tool_calls"),

@@ -101,6 +101,10 @@ def test_mistakes_are_told(suite):
         def test_positional(llm_simulator):
             pass
 
+        @pytest.mark.llm_simulator(sript="bad-day")
+        def test_misspelt(llm_simulator):
+            pass
+
         @pytest.mark.llm_simulator(on_request=lambda record: 1 / 0)
         def test_inside(llm_simulator):
             with pytest.raises(llm_sync.ProviderUnavailableError):
@@ -111,7 +115,8 @@ def test_mistakes_are_told(suite):
     assert "did you mean error?" in output
     assert "takes options by name" in output
     assert "the simulator failed inside: [ZeroDivisionError('division by zero')]" in output
-    assert "3 errors" in output
+    assert "llm_simulator has no option 'sript'; Simulator has port, keys," in output
+    assert "4 errors" in output
 
 
 def test_whoever_does_not_use_it_pays_nothing(suite):

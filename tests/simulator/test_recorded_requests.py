@@ -49,6 +49,19 @@ EXCHANGES = exchanges()
 pytestmark = pytest.mark.skipif(not EXCHANGES, reason="no recorded exchanges beside the repository")
 
 
+def whole(value: Any) -> Any:
+    """A recorded request; where long data was cut, what is there of it, so that its base64 can be decoded."""
+    if isinstance(value, dict):
+        return {name: whole(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [whole(member) for member in value]
+    kept, cut, _ = value.partition("<... ") if isinstance(value, str) else (value, "", "")
+    if not cut or " " in kept:
+        return value
+    head, comma, data = kept.rpartition(",")
+    return head + comma + data[: len(data) // 4 * 4]
+
+
 def send(wire: Any, shapes: Any, exchange: dict[str, Any]) -> Any:
     """The recorded request, to the door of the same provider."""
     request = exchange["request"]
@@ -59,7 +72,9 @@ def send(wire: Any, shapes: Any, exchange: dict[str, Any]) -> Any:
         headers = {name: value.replace("good-key", "sk-wrong") for name, value in headers.items()}
     if door == "anthropic":  # which betas were asked for was not recorded
         headers["anthropic-beta"] = "structured-outputs-2025-11-13,mid-conversation-system"
-    return wire.send(request["method"], f"/{door}{url.path}{'?' if url.query else ''}{url.query}", request["body"], headers)
+    return wire.send(
+        request["method"], f"/{door}{url.path}{'?' if url.query else ''}{url.query}", whole(request["body"]), headers
+    )
 
 
 def told(body: Any) -> tuple[Any, ...]:

@@ -72,9 +72,9 @@ def test_hostile_does_everything():
         ("# only a comment\n", "a script is a mapping, this is nothing"),
         ("rules: []\n", "1: rules: expected a list of 1 to 1000 rules, found empty list"),
         ("rules: {error: auth}\n", "1: rules: expected a list of 1 to 1000 rules, found a mapping"),
-        ("rules:\n  - auth\n", "2: rules[0]: expected a mapping: an action, and when it is taken, found text"),
+        ("rules:\n  - auth\n", "2: rules[0]: expected a mapping: an action, and when it is taken, found 'auth'"),
         ("rules:\n  -\n", "2: rules[0]: expected a mapping"),
-        ("seed: x\n" + RULE, "1: seed: expected a whole number, found text"),
+        ("seed: x\n" + RULE, "1: seed: expected a whole number, found 'x'"),
         ("sed: 1\n" + RULE, "1: sed: unknown key (did you mean seed?)"),
         (rule("error: auth, status: 500"), "2: rules[0]: one rule does one thing, this has error and status (make it two rules"),
         (rule("name: x"), "2: rules[0]: the rule has no action (one of latency, rate_limit, error"),
@@ -101,7 +101,7 @@ def test_hostile_does_everything():
         (rule("rate_limit: 5"), "2: rules[0].rate_limit: expected a mapping with requests_per_minute"),
         (rule("whitespace: {times: 3}"), "2: rules[0].whitespace: expected blanks, or times and every"),
         (rule("reset: {}"), "2: rules[0].reset: expected when or after_bytes"),
-        (rule("reset: later"), "2: rules[0].reset.when: expected before_status, mid_headers or mid_body, found text"),
+        (rule("reset: later"), "2: rules[0].reset.when: expected before_status, mid_headers or mid_body, found 'later'"),
         (rule("drip: 0"), "2: rules[0].drip.bytes_per_second: expected bytes a second, more than 0, found 0"),
         (rule("empty: false"), "2: rules[0].empty: expected true, found false (leave the rule out to be without it)"),
         (rule("wrong_type: {a..b: 1}"), "2: rules[0].wrong_type.a..b: is not a path in an answer"),
@@ -193,3 +193,19 @@ def test_a_script_that_is_not_there(name, words):
     with pytest.raises(ConfigurationError) as caught:
         load_script(name)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"error": "overlodad"}, "found 'overlodad' (did you mean overloaded?)"),
+        ({"when": {"provider": "opnai"}, "error": "auth"}, "found 'opnai' (did you mean openai?)"),
+        ({"reset": "sometimes"}, "expected before_status, mid_headers or mid_body, found 'sometimes'"),
+    ],
+)
+def test_a_wrong_word_is_shown_with_the_right_one(rule, said):
+    """A script holds no secret."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_script({"rules": [rule]})
+    (problem,) = caught.value.problems
+    assert said in str(problem)

@@ -24,6 +24,13 @@ from endings_conftest import (  # type: ignore[import-not-found]  # noqa: F401
     upstream,
 )
 
+if "batch_apparatus" not in sys.modules:
+    _spec = importlib.util.spec_from_file_location("batch_apparatus", Path(__file__).parents[1] / "batch/apparatus.py")
+    assert _spec is not None
+    assert _spec.loader is not None
+    sys.modules[_spec.name] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules[_spec.name])
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder is a soak test."""

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import http.client
-import subprocess
-import sys
 import threading
 from time import monotonic
 
 import pytest
 import requests.adapters
-import responses
-import urllib3.connection
 
 from llm_sync.errors import ClientClosedError, ConfigurationError, RequestTimeoutError
 from llm_sync.transport import kept, sockets
@@ -131,9 +126,33 @@ def test_an_answer_that_has_an_end_comes_out_as_over_a_new_one(serve, open_clien
     """Where the connection stays, it serves the next request, or does not, as one that went the other way."""
     warm = outcomes(serve, open_client, ANSWERS[name], warm=True, closes=False)
     cold = outcomes(serve, open_client, ANSWERS[name], warm=False, closes=False)
-    assert warm[:2] == cold[:2]
-    if name != "more than announced":  # http.client throws away what it read too much; here the connection goes with it
-        assert warm[2] == cold[2]
+    assert warm == cold
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize("name", ["plain", "chunks", "gzip", "gzip in chunks", "empty", "no content", "continue first"])
+def test_the_next_request_does_not_meet_what_was_sent_unasked(serve, open_client, authority, name, warm, secure):
+    """The beginning of it is read with the answer: the rest would pass for the next one, or spoil it."""
+    forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+
+    def script(peer):
+        rest = b""
+        while (received := peer.request()) is not None:
+            if received.body == b"asked":
+                peer.send(ANSWERS[name] + forged[:30])
+                rest = forged[30:]
+            else:
+                peer.send(rest)
+                peer.reply(received.body)
+
+    server = serve(script, authority.context() if secure else None)
+    client = open_client(ca_bundle=authority.path)
+    if warm:
+        client.post(server.url, b"warm", {}, timeout=5)
+    client.post(server.url, b"asked", {}, timeout=5)
+    assert client.post(server.url, b"next", {}, timeout=5).content == b"next"
+    assert server.connections == 2
 
 
 @pytest.mark.parametrize("name", ["plain", "chunks", "gzip", "repeated headers"])
@@ -207,14 +226,32 @@ def test_plain_answers_go_the_short_way(serve, open_client, monkeypatch):
     assert [received.line.split()[0] for received in server.requests] == ["POST", "GET", "POST", "GET"]
 
 
-def test_new_headers_go_the_libraries_way_first(serve, open_client):
+UNFIT = [
+    ("Authorization", "a\r\nX-Evil: 1"),
+    ("Authorization", "a\n X-Evil: 1"),  # a line of its own to some servers
+    ("Authorization", "a\r\n\tX-Evil: 1"),
+    ("Authorization", "a\0b"),
+    ("Authorization", "a\x0bb"),
+    ("Authorization", "\u20ac"),
+    ("X Authorization", "a"),
+    ("X\n Authorization", "a"),
+    ("Authorization:", "a"),
+    ("", "a"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), UNFIT)
+def test_new_headers_go_the_libraries_way_first(serve, open_client, name, value):
     """What nobody has checked yet is not sent: a header that HTTP cannot carry is refused on a kept connection too."""
     server, client = serve(), open_client()
     client.post(server.url, b"{}", {"Authorization": "Bearer a"}, timeout=5)
-    with pytest.raises(ConfigurationError, match="'Authorization'"):
-        client.post(server.url, b"{}", {"Authorization": "a\r\nX-Evil: 1"}, timeout=5)
+    with pytest.raises(ConfigurationError) as raised:
+        client.post(server.url, b"{}", {name: value}, timeout=5)
+    assert repr(name) in str(raised.value)
+    assert value == "a" or value not in str(raised.value)
     client.post(server.url, b"{}", {"Authorization": "Bearer b"}, timeout=5)
     assert [received.headers["authorization"] for received in server.requests] == ["Bearer a", "Bearer b"]
+    assert server.connections == 1
 
 
 def test_a_header_that_looks_like_the_length_confuses_nothing(serve, open_client):
@@ -234,45 +271,6 @@ def test_remembered_heads_are_bounded(serve, open_client):
     assert len(client._routes["POST", server.url].heads._known) <= 16
 
 
-def test_a_mock_that_comes_later_is_heeded(serve, open_client):
-    """Test tools replace HTTPAdapter.send: nothing goes past them, though a connection is kept."""
-    server, client = serve(), open_client()
-    for _ in range(2):
-        client.post(server.url, b"{}", {}, timeout=5)
-    with responses.RequestsMock() as mock:
-        mock.post(server.url, body=b"mocked")
-        assert client.post(server.url, b"{}", {}, timeout=5).content == b"mocked"
-    assert kept.usable()
-    assert client.post(server.url, b"real", {}, timeout=5).content == b"real"
-    assert len(server.requests) == 3
-
-
-SEAMS = [
-    *((requests.Session, name) for name in ("send", "get_adapter")),
-    (requests.adapters.HTTPAdapter, "send"),
-    (urllib3.HTTPConnectionPool, "urlopen"),
-    *((urllib3.connection.HTTPConnection, name) for name in ("request", "getresponse", "putrequest")),
-    *((http.client.HTTPConnection, name) for name in ("putrequest", "putheader", "endheaders", "send", "getresponse")),
-]
-
-
-@pytest.mark.parametrize(("kind", "name"), SEAMS, ids=[f"{kind.__module__}.{kind.__name__}.{name}" for kind, name in SEAMS])
-def test_a_tool_that_steps_in_is_passed_by_nowhere(serve, open_client, monkeypatch, kind, name):
-    """Whatever mocks, records or traces requests, and wherever: it sees those over a kept connection too."""
-    server, client = serve(), open_client()
-    client.post(server.url, b"1", {}, timeout=5)
-    original, seen = getattr(kind, name), []
-
-    def stepped_in(*arguments, **options):
-        seen.append(name)
-        return original(*arguments, **options)
-
-    monkeypatch.setattr(kind, name, stepped_in)
-    client.post(server.url, b"2", {}, timeout=5)
-    assert seen
-    assert server.connections == 1
-
-
 def test_what_another_layer_puts_into_a_request_is_for_that_request(serve, open_client, monkeypatch):
     """The id of a trace is not sent again with the next one, also where it is put in no longer."""
     server, client = serve(), open_client()
@@ -288,20 +286,6 @@ def test_what_another_layer_puts_into_a_request_is_for_that_request(serve, open_
     monkeypatch.undo()
     client.post(server.url, b"{}", {"X-A": "1"}, timeout=5)
     assert [received.headers.get("traceparent") for received in server.requests] == ["a", "b", "c", None]
-
-
-def test_who_was_there_before_is_noticed():
-    """A tool that is set up before llm-sync is loaded, and one that says it is what it wraps."""
-    program = """
-import functools, requests
-original = requests.Session.send
-requests.Session.send = functools.wraps(original)(lambda *arguments, **options: original(*arguments, **options))
-from llm_sync.transport import kept
-assert not kept.usable()
-requests.Session.send = original
-assert not kept.usable()
-"""
-    subprocess.run([sys.executable, "-I", "-c", program], check=True)
 
 
 def test_requests_through_a_proxy_go_the_libraries_way(serve, open_client):
@@ -335,7 +319,7 @@ def test_the_timeout_holds(serve, open_client, authority, tls, piece, phase):
     started = monotonic()
     with pytest.raises(RequestTimeoutError) as caught:
         client.post(server.url, b"asked", {}, timeout=0.3)
-    assert 0.3 <= monotonic() - started + 0.001 < 2
+    assert 0.3 <= monotonic() - started + 0.001 < 10
     assert caught.value.phase == phase
     assert client.post(server.url, b"next", {}, timeout=5).content == b"next"
     assert (server.connections, len(server.requests)) == (2, 3)

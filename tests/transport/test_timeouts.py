@@ -11,24 +11,25 @@ from time import monotonic
 import pytest
 
 from llm_sync.errors import RequestTimeoutError
+from llm_sync.transport.sockets import Exchange
 
 TIMEOUT = 0.3
-GRACE = 1.0
+GRACE = 10.0  # a machine may be busy; what would be wrong lasts for ever
 
 
 @contextlib.contextmanager
-def times_out(phase, record_property):
-    """The block raises RequestTimeoutError in this phase, not before TIMEOUT and within GRACE after it."""
+def times_out(phase, record_property, timeout=TIMEOUT, grace=GRACE):
+    """The block raises RequestTimeoutError in this phase, not before ``timeout`` and within ``grace`` after it."""
     started = monotonic()
-    with pytest.raises(RequestTimeoutError, match=r"0\.3 s") as caught:
+    with pytest.raises(RequestTimeoutError, match=f"{timeout:g} s") as caught:
         yield
     took = monotonic() - started
-    record_property("late_ms", round((took - TIMEOUT) * 1000, 1))
-    assert TIMEOUT <= took < TIMEOUT + GRACE
+    record_property("late_ms", round((took - timeout) * 1000, 1))
+    assert timeout <= took < timeout + grace
     error = caught.value
     assert error.phase == phase
     assert len(error.elapsed) == 1
-    assert TIMEOUT <= error.elapsed[0] <= took
+    assert timeout <= error.elapsed[0] <= took
     assert error.retryable
     assert error.guidance
     assert error.__context__ is None
@@ -212,14 +213,12 @@ def test_handshake_and_connect_share_the_time(serve, open_client, record_propert
 
     def script(peer):
         peer.head()
-        peer.server.over.wait(0.25)
+        peer.server.over.wait(1.8)
         peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
         peer.hold()
 
-    started = monotonic()
-    with times_out("connect", record_property):
-        open_client(proxy=serve(script).url).post("https://api.example/v1", b"{}", {}, timeout=TIMEOUT)
-    assert monotonic() - started < TIMEOUT + 0.2
+    with times_out("connect", record_property, timeout=2, grace=1.7):
+        open_client(proxy=serve(script).url).post("https://api.example/v1", b"{}", {}, timeout=2)
 
 
 def test_handshake_and_upload_share_the_time(serve, open_client, authority, record_property):
@@ -227,7 +226,7 @@ def test_handshake_and_upload_share_the_time(serve, open_client, authority, reco
 
     def script(peer):
         peer.head()
-        peer.server.over.wait(0.2)
+        peer.server.over.wait(1.5)
         with socket.create_connection(("127.0.0.1", server.port)) as target:
             peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
             back = threading.Thread(target=_pump, args=(target, peer.sock))
@@ -239,10 +238,8 @@ def test_handshake_and_upload_share_the_time(serve, open_client, authority, reco
     proxy = serve(script)
     server = serve(lambda peer: peer.hold(), authority.context("api.example"))  # ends first, and with it the tunnel
     client = open_client(proxy=proxy.url, ca_bundle=authority.path)
-    started = monotonic()
-    with times_out("headers", record_property):
-        client.post("https://api.example/v1", bytes(32 * 2**20), {}, timeout=TIMEOUT)
-    assert monotonic() - started < TIMEOUT + 0.15
+    with times_out("headers", record_property, timeout=2, grace=1.4):
+        client.post("https://api.example/v1", bytes(32 * 2**20), {}, timeout=2)
 
 
 def _pump(source, sink):
@@ -303,21 +300,28 @@ def test_a_boundless_timeout_is_fine(serve, open_client):
     assert open_client().post(serve().url, b"1", {}, timeout=float("inf")).content == b"1"
 
 
-def test_the_fresh_try_gets_only_what_is_left(serve, open_client, record_property):
-    """A stale connection is replaced within the same timeout."""
+def test_the_fresh_try_gets_only_what_is_left(serve, open_client, monkeypatch, record_property):
+    """A stale connection is replaced within the same timeout: its end is where it was."""
+    ends = []
+    start_afresh = Exchange.start_afresh
+
+    def watched(exchange):
+        ends.append(exchange.ends)
+        start_afresh(exchange)
+        ends.append(exchange.ends)
+
+    monkeypatch.setattr(Exchange, "start_afresh", watched)
 
     def script(peer):
         if peer.number == 0:
             peer.reply(peer.request().body)
             peer.request()
-            peer.server.over.wait(0.2)
             return
         silent(peer)
 
     server, client = serve(script), open_client()
     client.post(server.url, b"1", {}, timeout=5)
-    started = monotonic()
     with times_out("headers", record_property):
         client.post(server.url, b"2", {}, timeout=TIMEOUT)
-    assert monotonic() - started < TIMEOUT + 0.15
+    assert len(set(ends)) == 1
     assert len(server.requests) == 3

@@ -78,6 +78,12 @@ def configuration(parser: Parser) -> None:
     )
 
 
+def asking(parser: Parser, models: str) -> None:
+    """Which configuration, and which of its models; ``models``: what -m means to the command."""
+    configuration(parser)
+    parser.add_argument("-m", "--model", action="append", default=[], type=visible, metavar="PROVIDER/MODEL", help=models)
+
+
 def request(parser: Parser) -> None:
     """What a request carries beside its prompt."""
     group = parser.add_argument_group("request")
@@ -153,3 +159,10 @@ def sending(parser: Parser) -> None:
     group.add_argument(
         "--strict-streaming", action="store_true", help="fail on streaming switches instead of leaving them out with a warning"
     )
+
+
+def sent(parser: Parser) -> None:
+    """All that holds for every request of a command: what it carries, how it is tried, and how requests go beside each other."""
+    request(parser)
+    attempts(parser)
+    sending(parser)

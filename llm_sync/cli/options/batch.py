@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import COUNT, SECONDS, Parser, nonempty, text, visible
+from llm_sync.cli.arguments import COUNT, SECONDS, Parser, nonempty, text
 
 _EXAMPLES = """\
 A line of INPUT is a JSON object with a prompt or messages, a model, and any other field of a request; OpenAI's batch requests \
@@ -37,16 +37,7 @@ def add(parser: Parser) -> None:
     parser.add_argument(
         "-o", "--output", required=True, type=nonempty, metavar="FILE", help="write the answers to FILE (.gz: gzip)"
     )
-    options.configuration(parser)
-    parser.add_argument(
-        "-m",
-        "--model",
-        action="append",
-        default=[],
-        type=visible,
-        metavar="PROVIDER/MODEL",
-        help="send every line to this model, whichever it names itself; repeat it to ask several models",
-    )
+    options.asking(parser, "send every line to this model, whichever it names itself; repeat it to ask several models")
     source = parser.add_argument_group("input")
     form = source.add_mutually_exclusive_group()
     form.add_argument("--text", action="store_true", help="read INPUT as plain text: each line is a prompt")
@@ -98,9 +89,7 @@ def add(parser: Parser) -> None:
         help="give a provider up after N failures in a row over its key, permission or credit (10; 0: never)",
     )
     run.add_argument("--json", action="store_true", help="print the summary as one JSON object")
-    options.request(parser)
-    options.attempts(parser)
-    options.sending(parser)
+    options.sent(parser)
     parser.epilog = f"{_EXAMPLES}\n{options.statuses()}"
 
 

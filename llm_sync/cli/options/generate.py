@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import Parser, text, visible
+from llm_sync.cli.arguments import Parser, text
 
 _EXAMPLES = """\
 Without a PROMPT, standard input is the prompt. With one, standard input is not read (so that a loop over a file keeps its \
@@ -33,16 +33,10 @@ def add(parser: Parser) -> None:
         metavar="PROMPT",
         help="the prompt: words are joined with blanks, and a - stands for the text of standard input",
     )
-    options.configuration(parser)
-    parser.add_argument(
-        "-m",
-        "--model",
-        action="append",
-        default=[],
-        type=visible,
-        metavar="PROVIDER/MODEL",
-        help="the model to ask (the configuration's default); repeat it to ask several at once: their answers come in this "
-        "order, with headings",
+    options.asking(
+        parser,
+        "the model to ask (the configuration's default); repeat it to ask several at once: their answers come in this order, "
+        "with headings",
     )
     source = parser.add_argument_group("input and output")
     source.add_argument("--input", metavar="FILE", help="read the prompt from FILE, - for standard input")
@@ -64,7 +58,5 @@ def add(parser: Parser) -> None:
         metavar="TEXT",
         help="with --json: what the objects have as their id, to tell them apart in one file",
     )
-    options.request(parser)
-    options.attempts(parser)
-    options.sending(parser)
+    options.sent(parser)
     parser.epilog = f"{_EXAMPLES}\n{options.statuses(10)}"

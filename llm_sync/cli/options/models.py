@@ -25,4 +25,4 @@ def add(parser: Parser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print a JSON object for each provider, one per line")
     parser.add_argument("--timeout", type=SECONDS, metavar="SECONDS", help="time limit for a provider's answer (120)")
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(7, 10, good='all providers answered')}"
+    parser.epilog = f"{_EXAMPLES}\n{options.statuses(10, good='all providers answered')}"

@@ -5,10 +5,8 @@ docs/migrating.md tells what carries over. Nothing is read or opened by importin
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from llm_sync import __version__
 from llm_sync.compat.anthropic.exceptions import (
     AnthropicError,
     APIConnectionError,
@@ -80,15 +78,16 @@ __all__ = [
     "types",
 ]
 
-VERSION = __version__
+VERSION = __version__ = "2.14.0"  # what scripts find: that of the package whose parameters the tables hold
 omit = NOT_GIVEN
 Omit = NotGiven
 HUMAN_PROMPT, AI_PROMPT = "\n\nHuman:", "\n\nAssistant:"
 
 _HOMES = {
     "Anthropic": "llm_sync.compat.anthropic.client",
-    "Client": "llm_sync.compat.anthropic.client",
+    "Client": "llm_sync.compat.anthropic.client:Anthropic",
     "Timeout": "llm_sync.compat.calls",
+    "types": "llm_sync.compat.anthropic.types",
 }
 _CLOUD = "write a configuration: docs/providers.md has Google Cloud; then use Anthropic()"
 _OTHER = "use the original package for it"
@@ -107,14 +106,10 @@ NOT_CARRIED: dict[str, Any] = {
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is not None:
-        found = getattr(import_module(home), "Anthropic" if name == "Client" else name)
+    found = lookup(__name__, name, _HOMES, NOT_CARRIED)
+    if name in _HOMES:
         globals()[name] = found
-        return found
-    if name == "types":
-        return import_module(f"{__name__}.types")
-    return lookup(__name__, name, NOT_CARRIED)
+    return found
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_sync import errors
-from llm_sync.compat import asking
+from llm_sync.compat import asking, notices
 from llm_sync.compat.anthropic.reading import read_messages, read_system
 from llm_sync.compat.anthropic.shapes import Message
 from llm_sync.compat.calls import Door
@@ -20,8 +20,10 @@ from llm_sync.openai_shape.messages import Told
 from llm_sync.providers.factory import ProviderFactory
 
 _PLAIN = ("max_tokens", "temperature", "top_p", "stop_sequences")
+_SHORT = {*_PLAIN, "messages", "system"}
 _READ = (*_PLAIN, "messages", "system", "tools", "tool_choice", "output_config")
 _STOP = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
+_THOUGHTS = "Anthropic wants the thoughts before the last calls of tools back, which turns here do not carry"
 _AS_HEADERS = {"user_profile_id": "anthropic-user-profile-id", "workspace_id": "anthropic-workspace-id"}
 
 
@@ -31,16 +33,35 @@ def message(door: Door, table: Table, arguments: Mapping[str, Any]) -> Message:
         reading, door = door.read(table, with_headers(arguments))
         given = reading.given
         where = place(door.settings, given.pop("model", None))
-        made = asking.left_out(table.call, reading)
-        told = Told(where.strict)
-        request = _request(given, where, told)
-        made += told.adjustments
-        outcomes = asking.ask(where, request, timeout=door.timeout, max_retries=door.max_retries)
-        return asking.finished(Message.read(_body(outcomes[0])), made, outcomes)
+        made = asking.left_out(table.call, reading) if reading.left_out else []
+        request = _plain(given, where.model)
+        if request is None:
+            told = Told(where.strict)
+            request = _request(given, where, told)
+            made += told.adjustments
+        outcome = asking.ask_once(where, request, timeout=door.timeout, max_retries=door.max_retries)
+        return asking.finished(Message.read(_body(outcome)), made, [outcome])
 
 
-def with_headers(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(given: Mapping[str, Any], model: str | None) -> ModelRequest | None:
+    """The commonest request, one question with or without a system prompt, read the short way; None for all others."""
+    asked = given.get("messages")
+    if type(asked) is not list or len(asked) != 1 or not given.keys() <= _SHORT:
+        return None
+    turn, system = asked[0], given.get("system")
+    if type(turn) is not dict or len(turn) != 2 or turn.get("role") != "user" or not (system is None or type(system) is str):
+        return None
+    text = turn.get("content")
+    if type(text) is not str or not text or text.isspace():
+        return None
+    settings = {name: given[name] for name in _PLAIN if name in given}
+    return ModelRequest(text, model, system_prompt=system or None, **settings)
+
+
+def with_headers(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     """The arguments, those that are headers on the wire among ``extra_headers``."""
+    if arguments.keys().isdisjoint(_AS_HEADERS):
+        return arguments
     headers = {header: arguments[name] for name, header in _AS_HEADERS.items() if isinstance(arguments.get(name), str)}
     rest = {name: value for name, value in arguments.items() if _AS_HEADERS.get(name) not in headers}
     return {**rest, "extra_headers": {**headers, **(rest.get("extra_headers") or {})}} if headers else rest
@@ -61,11 +82,25 @@ def _request(given: Mapping[str, Any], where: Place, told: Told) -> ModelRequest
     for name, value in given.items():
         if name in _READ:
             continue
-        if native:
+        if name == "thinking" and native and _wants_thoughts_back(value, given["messages"]):
+            told.lose(name, value, _THOUGHTS)
+            notices.tell_once(f"messages.create: thinking is not sent with results of tools: {_THOUGHTS}")
+        elif native:
             extras[name] = value
         else:
             told.lose(name, value, "this provider does not know it")
     return ModelRequest(model=where.model, provider_specific=extras, **fields)
+
+
+def _wants_thoughts_back(thinking: Any, messages: Any) -> bool:
+    """Whether Anthropic would refuse the turns for want of the thoughts that led to the last calls of tools."""
+    if not isinstance(thinking, Mapping) or thinking.get("type") != "enabled":
+        return False
+    last = next((turn for turn in reversed(messages) if isinstance(turn, Mapping) and turn.get("role") == "assistant"), {})
+    blocks = last.get("content")
+    return isinstance(blocks, (list, tuple)) and any(
+        isinstance(each, Mapping) and each.get("type") == "tool_use" for each in blocks
+    )
 
 
 def _speaks_messages(kind: str) -> bool:

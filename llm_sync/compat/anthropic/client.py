@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar
 
 from llm_sync.compat.anthropic import parameters
@@ -12,6 +13,16 @@ from llm_sync.compat.calls import Door, extended
 from llm_sync.compat.client import RAW, Resource, ShimClient, arguments_given
 from llm_sync.compat.failures import translated
 from llm_sync.compat.settings import Settings, found_configuration, pairs
+
+_NEEDED = {"max_tokens", "messages", "model"}
+
+
+@cache
+def _calls() -> Any:
+    """The calls, imported with the first of them: an import statement costs every call."""
+    from llm_sync.compat.anthropic import calls
+
+    return calls
 
 
 class Messages(Resource):
@@ -28,10 +39,9 @@ class Messages(Resource):
 
     def create(self, **arguments: Any) -> Any:
         """A Message; docs/migrating.md tells what becomes of each argument. Raises AnthropicError."""
-        from llm_sync.compat.anthropic.calls import message
-
-        self._client.require(arguments, "max_tokens", "messages", "model")
-        return message(self._client.door(), parameters.MESSAGES, arguments)
+        if not arguments.keys() >= _NEEDED:
+            self._client.require(arguments, "max_tokens", "messages", "model")
+        return _calls().message(self._client.door(), parameters.MESSAGES, arguments)
 
 
 class Models(Resource):
@@ -57,12 +67,16 @@ class Models(Resource):
 
     def retrieve(self, model_id: str, **arguments: Any) -> Any:
         """One ModelInfo. Raises NotFoundError."""
+        from llm_sync.compat import asking
+        from llm_sync.compat.anthropic.calls import with_headers
         from llm_sync.compat.anthropic.shapes import ModelInfo
         from llm_sync.compat.listings import looked_up
 
         with translated(shim_error):
-            _, door = self._client.door().read(parameters.LISTING, arguments)
-            return ModelInfo.read(_entry(looked_up(door, model_id)[0]))
+            reading, door = self._client.door().read(parameters.LISTING, with_headers(arguments))
+            found = ModelInfo.read(_entry(looked_up(door, model_id)[0]))
+            found.adjustments = tuple(asking.left_out(parameters.LISTING.call, reading))
+            return found
 
 
 class Anthropic(ShimClient):

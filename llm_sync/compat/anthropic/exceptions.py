@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from llm_sync.compat.failures import (
     CONNECTION,
@@ -15,6 +15,7 @@ from llm_sync.compat.failures import (
     verdict,
     words_of,
 )
+from llm_sync.compat.trees import Failure, NoAnswerInTime, NoConnection, Refusal, WrongShape, class_for
 from llm_sync.errors import LLMConnectorError
 
 ID_HEADER = "request-id"
@@ -24,124 +25,93 @@ class AnthropicError(ShimError):
     """Root; ``__cause__`` is the error of llm-sync behind it."""
 
 
-class APIError(AnthropicError):
+class APIError(Failure, AnthropicError):
     """The API, or the way to it, failed. ``body``: the provider's own error."""
 
-    def __init__(self, message: str = "", request: Any = None, *, body: Any = None) -> None:
-        Exception.__init__(self, message)
-        self.request = request
-        self.body = body
+    by_status: ClassVar[dict[int, type[Any]]] = {}
 
 
-class APIStatusError(APIError):
+class APIStatusError(Refusal, APIError):
     """An answer with a status of 400 or more: ``status_code``, ``response``, ``request_id``, ``type``."""
 
-    def __init__(self, message: str, *, response: Any, body: Any = None) -> None:
-        super().__init__(message, getattr(response, "request", None), body=body)
-        self.response = response
-        self.status_code = response.status_code
-        self.request_id = response.headers.get(ID_HEADER)
+    id_header = ID_HEADER
+
+    def _read(self, body: Any) -> None:
         inner = body.get("error") if isinstance(body, dict) else None
         self.type = inner.get("type") if isinstance(inner, dict) else None
 
 
-class BadRequestError(APIStatusError):
+class BadRequestError(APIStatusError, status=400):
     """400."""
 
 
-class AuthenticationError(APIStatusError):
+class AuthenticationError(APIStatusError, status=401):
     """401, or a key that cannot be had."""
 
 
-class PaymentRequiredError(APIStatusError):
+class PaymentRequiredError(APIStatusError, status=402):
     """402."""
 
 
-class PermissionDeniedError(APIStatusError):
+class PermissionDeniedError(APIStatusError, status=403):
     """403."""
 
 
-class NotFoundError(APIStatusError):
+class NotFoundError(APIStatusError, status=404):
     """404."""
 
 
-class RequestTimeoutError(APIStatusError):
+class RequestTimeoutError(APIStatusError, status=408):
     """408."""
 
 
-class ConflictError(APIStatusError):
+class ConflictError(APIStatusError, status=409):
     """409."""
 
 
-class ContentTooLargeError(APIStatusError):
+class ContentTooLargeError(APIStatusError, status=413):
     """413."""
 
 
-class UnprocessableEntityError(APIStatusError):
+class UnprocessableEntityError(APIStatusError, status=422):
     """422."""
 
 
-class RateLimitError(APIStatusError):
+class RateLimitError(APIStatusError, status=429):
     """429: too fast, or the quota is spent (``__cause__`` tells which)."""
 
 
-class InternalServerError(APIStatusError):
+class InternalServerError(APIStatusError, status=500):
     """500 and more."""
 
 
-class ServiceUnavailableError(InternalServerError):
+class ServiceUnavailableError(InternalServerError, status=503):
     """503."""
 
 
-class GatewayTimeoutError(InternalServerError):
+class GatewayTimeoutError(InternalServerError, status=504):
     """504."""
 
 
-class OverloadedError(InternalServerError):
+class OverloadedError(InternalServerError, status=529):
     """529."""
 
 
-class APIConnectionError(APIError):
+class APIConnectionError(NoConnection, APIError):
     """No connection, or it broke."""
 
-    def __init__(self, *, message: str = "Connection error.", request: Any = None) -> None:
-        super().__init__(message, request)
 
-
-class APITimeoutError(APIConnectionError):
+class APITimeoutError(NoAnswerInTime, APIConnectionError):
     """An attempt took longer than ``timeout``."""
 
-    def __init__(self, request: Any = None) -> None:
-        super().__init__(message="Request timed out or interrupted.", request=request)
 
-
-class APIResponseValidationError(APIError):
-    """The answer is not of the API's shape; with $LLM_SYNC_STRICT also one that was cut, blocked or empty."""
-
-    def __init__(self, response: Any = None, body: Any = None, *, message: str | None = None) -> None:
-        super().__init__(message or "Data returned by API invalid for expected schema.", body=body)
-        self.response = response
-        self.status_code = getattr(response, "status_code", None)
+class APIResponseValidationError(WrongShape, APIError):
+    """The answer is not of the API's shape."""
 
 
 RequestTooLargeError = ContentTooLargeError
 DeadlineExceededError = GatewayTimeoutError
 
-_BY_STATUS: dict[int, type[APIStatusError]] = {
-    400: BadRequestError,
-    401: AuthenticationError,
-    402: PaymentRequiredError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    408: RequestTimeoutError,
-    409: ConflictError,
-    413: ContentTooLargeError,
-    422: UnprocessableEntityError,
-    429: RateLimitError,
-    503: ServiceUnavailableError,
-    504: GatewayTimeoutError,
-    529: OverloadedError,
-}
 # Types of an error body, by status: for errors that no provider of this shape wrote.
 _TYPES = {
     400: "invalid_request_error",
@@ -165,15 +135,13 @@ def _made(error: LLMConnectorError) -> AnthropicError:
     if kind == STATUS and status is not None:
         body = _body(error, status)
         told = f"Error code: {status} - {body}" if error.status else str(error)
-        found = _BY_STATUS.get(status) or (InternalServerError if status >= 500 else APIStatusError)
-        return found(told, response=ErrorResponse.of(error, status, ID_HEADER), body=body)
+        return class_for(status, APIStatusError)(told, response=ErrorResponse.of(error, status, ID_HEADER), body=body)
     if kind == TIMEOUT:
         return APITimeoutError()
     if kind == CONNECTION:
         return APIConnectionError()
     if kind == UNUSABLE:
-        response = ErrorResponse(error.status or 200, {ID_HEADER: error.request_id} if error.request_id else None)
-        return APIResponseValidationError(response, message=str(error))
+        return APIResponseValidationError(ErrorResponse.of(error, error.status or 200, ID_HEADER), message=str(error))
     return AnthropicError(str(error))
 
 

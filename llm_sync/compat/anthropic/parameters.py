@@ -23,8 +23,13 @@ MESSAGES = Table(
         *carried("tools tool_choice", "tools of Anthropic's own to providers of type anthropic; refused for others"),
         *carried("output_config", "a json_schema as `format` to every provider; the rest as below"),
         *carried(
-            "cache_control container diagnostics inference_geo metadata service_tier speed thinking top_k",
+            "cache_control container diagnostics inference_geo metadata service_tier speed top_k",
             _ELSEWHERE,
+        ),
+        *carried(
+            "thinking",
+            "to providers of type anthropic; left out for others, and of requests that hand results of tools back, with an entry "
+            "in `adjustments`",
         ),
         *carried("user_profile_id workspace_id", f"as headers, {_HEADERS}"),
         *refused("stream", STREAM, neutral=(None, False)),

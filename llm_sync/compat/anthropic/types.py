@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from llm_sync.compat.answers import AnswerObject
+from llm_sync.compat.answers import by_name
 from llm_sync.compat.anthropic import shapes
+from llm_sync.compat.anthropic.exceptions import shim_error
+from llm_sync.compat.refusals import type_named
+
+_SHAPES = by_name(vars(shapes))
 
 
 def __getattr__(name: str) -> Any:
-    if name.endswith("Param") and name[:1].isupper():
-        return dict
-    found = getattr(shapes, name, None)
-    if isinstance(found, type) and issubclass(found, AnswerObject):
-        return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return type_named(__name__, name, _SHAPES, ("Param", "Params"), shim_error)

@@ -5,10 +5,9 @@ docs/migrating.md tells what carries over. Nothing is read or opened by importin
 
 from __future__ import annotations
 
-from importlib import import_module
+from functools import lru_cache
 from typing import Any
 
-from llm_sync import __version__
 from llm_sync.compat.litellm.exceptions import (
     APIConnectionError,
     APIError,
@@ -67,7 +66,7 @@ __all__ = [
     "exceptions",
 ]
 
-version = __version__
+version = __version__ = "1.110.2"  # what scripts find: that of the package whose parameters the tables hold
 
 # What a script may set; the calls look here.
 api_key: str | None = None
@@ -118,11 +117,17 @@ NOT_CARRIED: dict[str, Any] = {
 }
 
 
+@lru_cache  # cache is a name of litellm
+def _calls() -> Any:
+    """The calls, imported with the first of them: an import statement costs every call."""
+    from llm_sync.compat.litellm import calls
+
+    return calls
+
+
 def completion(model: Any = None, messages: Any = None, **arguments: Any) -> ModelResponse:
     """An answer as a ModelResponse; docs/migrating.md tells what becomes of each argument. Raises this module's exceptions."""
-    from llm_sync.compat.litellm.calls import complete
-
-    return complete({"model": model, "messages": messages, **arguments})
+    return _calls().complete({"model": model, "messages": messages, **arguments})  # type: ignore[no-any-return]
 
 
 completion_with_retries = completion
@@ -130,9 +135,7 @@ completion_with_retries = completion
 
 def batch_completion(model: Any = None, messages: Any = None, **arguments: Any) -> list[Any]:
     """The answers to a list of conversations, in their order, with exceptions in place."""
-    from llm_sync.compat.litellm.calls import complete_all
-
-    return complete_all({"model": model, "messages": messages, **arguments})
+    return _calls().complete_all({"model": model, "messages": messages, **arguments})  # type: ignore[no-any-return]
 
 
 def completion_cost(completion_response: Any = None, **arguments: Any) -> float:
@@ -145,9 +148,7 @@ def completion_cost(completion_response: Any = None, **arguments: Any) -> float:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "exceptions":
-        return import_module(f"{__name__}.exceptions")
-    return lookup(__name__, name, NOT_CARRIED)
+    return lookup(__name__, name, {"exceptions": f"{__name__}.exceptions"}, NOT_CARRIED)
 
 
 def __dir__() -> list[str]:

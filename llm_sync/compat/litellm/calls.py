@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from llm_sync.compat import asking, notices
+from llm_sync.compat import litellm as module
 from llm_sync.compat.calls import Door, extended, seconds
 from llm_sync.compat.failures import ShimError, translated
 from llm_sync.compat.litellm import parameters, providers
@@ -20,7 +20,8 @@ from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest
 from llm_sync.openai_shape import PARAMETERS
 
-_OWN = ("api_key", "api_base", "base_url", "api_version", "organization", "custom_llm_provider", "drop_params", "headers")
+_OWN = {"api_key", "api_base", "base_url", "api_version", "organization", "custom_llm_provider", "drop_params", "headers"}
+_LIMITS = ("max_retries", "num_retries", "request_timeout")
 _HINTS = frozenset(parameters.HINTS.split())
 
 
@@ -41,7 +42,10 @@ def complete(arguments: Mapping[str, Any]) -> ModelResponse:
     with translated(shim_error):
         call = _read(parameters.COMPLETION, arguments)
         request, choices, made, legacy = _request(call, call.given)
-        outcomes = asking.ask(call.where, request, times=choices, timeout=call.timeout, max_retries=call.max_retries)
+        if choices == 1:
+            outcomes = [asking.ask_once(call.where, request, timeout=call.timeout, max_retries=call.max_retries)]
+        else:
+            outcomes = asking.ask(call.where, request, times=choices, timeout=call.timeout, max_retries=call.max_retries)
         return _answer(outcomes, made, legacy)
 
 
@@ -77,26 +81,35 @@ def _answer(outcomes: list[asking.Outcome], made: list[Adjustment], legacy: bool
 
 
 def _read(table: Table, arguments: Mapping[str, Any]) -> _Call:
-    module = sys.modules["llm_sync.compat.litellm"]
-    _look_at(module)
+    if (
+        module.callbacks
+        or module.success_callback
+        or module.failure_callback
+        or module.input_callback
+        or module.cache is not None
+    ):
+        _look_at()
     extra = arguments.get("extra_headers")
     if extra:
         arguments = {name: value for name, value in arguments.items() if name != "extra_headers"}
     reading, door = _DOOR.read(table, arguments)
     given = reading.given
-    own = {} if given.keys().isdisjoint(_OWN) else {name: given.pop(name) for name in _OWN if name in given}
-    retries = given.pop("max_retries", module.num_retries)
-    retries = given.pop("num_retries", retries)
-    timeout = given.pop("request_timeout", module.request_timeout)
+    own = {name: given.pop(name) for name in given.keys() & _OWN}
+    retries, timeout, model = module.num_retries, module.request_timeout, given.pop("model", None)
+    if not given.keys().isdisjoint(_LIMITS):
+        retries = given.pop("max_retries", retries)
+        retries = given.pop("num_retries", retries)
+        timeout = given.pop("request_timeout", timeout)
     timeout = seconds(timeout) if door.timeout is None else door.timeout
-    model = given.pop("model", None)
-    headers = _headers(module.headers, own.get("headers"), extra)
+    headers = None
+    if module.headers or extra or "headers" in own:
+        headers = _headers(module.headers, own.get("headers"), extra)
     if found_configuration() is None:
         prefix, model = providers.named(model, own.get("custom_llm_provider"))
         settings = providers.settings_for(prefix, own, module)
         settings = extended(settings, headers, None) if headers else settings
     else:
-        settings = Settings("litellm", "openai", given=_given(own, module))
+        settings = Settings("litellm", "openai", given=_given(own))
         if own.get("custom_llm_provider"):
             model = f"{own['custom_llm_provider']}/{model}"
         if headers:
@@ -135,7 +148,7 @@ def _request(call: _Call, body: Mapping[str, Any]) -> tuple[ModelRequest, int, l
     return dataclasses.replace(request, **changes) if changes else request, choices, made, legacy
 
 
-def _given(own: Mapping[str, Any], module: Any) -> tuple[str, ...]:
+def _given(own: Mapping[str, Any]) -> tuple[str, ...]:
     """What of the script's own a configuration overrules, as the notice writes it."""
     told = tuple(f"{name}=" for name in ("api_key", "api_base", "base_url", "api_version") if own.get(name))
     return told + tuple(
@@ -154,11 +167,10 @@ def _headers(*given: Any) -> dict[str, Any]:
 _DOOR = Door(Settings("litellm", "openai"), None, None, shim_error)  # until the model tells whose
 
 
-def _look_at(module: Any) -> None:
+def _look_at() -> None:
     """Tell what a script set on the module that has no effect here."""
-    if module.success_callback or module.failure_callback or module.callbacks or module.input_callback:
-        for name in ("success_callback", "failure_callback", "callbacks", "input_callback"):
-            if getattr(module, name):
-                notices.tell_once(f"litellm.{name} is not called: llm-sync has listeners (LLMClient.add_listener) and logs")
+    for name in ("success_callback", "failure_callback", "callbacks", "input_callback"):
+        if getattr(module, name):
+            notices.tell_once(f"litellm.{name} is not called: llm-sync has listeners (LLMClient.add_listener) and logs")
     if module.cache is not None:
         notices.tell_once("litellm.cache is not used: every call is asked")

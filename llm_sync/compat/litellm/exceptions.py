@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from llm_sync import errors
 from llm_sync.compat.failures import CONNECTION, STATUS, TIMEOUT, UNUSABLE, ErrorResponse, describe, verdict, words_of
 from llm_sync.compat.openai import exceptions as openai
 from llm_sync.compat.openai.exceptions import ID_HEADER
 from llm_sync.compat.openai.exceptions import OpenAIError as OpenAIError  # noqa: PLC0414  (a name of litellm)
+from llm_sync.compat.trees import Tree
 from llm_sync.errors import LLMConnectorError
 
 
-class LitellmError(openai.OpenAIError):
+class LitellmError(Tree, openai.OpenAIError):
     """What litellm's exceptions have: ``status_code``, ``llm_provider``, ``model``, ``response``, ``body`` …"""
 
-    status_code: Any = 500
+    by_status: ClassVar[dict[int, type[Any]]] = {}
+    status_code: Any = 500  # of a class that is declared with statuses, the first of them
+
+    def __init_subclass__(cls, *, status: int | tuple[int, ...] = ()) -> None:
+        super().__init_subclass__(status=status)
+        if status:
+            cls.status_code = status if isinstance(status, int) else status[0]
 
     def __init__(self, message: str, llm_provider: str | None = None, model: str | None = None, **rest: Any) -> None:
         name = type(self).__name__
@@ -46,16 +53,12 @@ class APIResponseValidationError(LitellmError, openai.APIResponseValidationError
     """The answer is not of the API's shape."""
 
 
-class Timeout(LitellmError, openai.APITimeoutError):
+class Timeout(LitellmError, openai.APITimeoutError, status=(408, 504)):
     """An attempt took longer than ``timeout``. 408."""
 
-    status_code = 408
 
-
-class BadRequestError(LitellmError, openai.BadRequestError):
+class BadRequestError(LitellmError, openai.BadRequestError, status=(400, 422)):
     """400."""
-
-    status_code = 400
 
 
 class InvalidRequestError(BadRequestError):
@@ -74,22 +77,16 @@ class ContentPolicyViolationError(BadRequestError):
     """Refused or blocked."""
 
 
-class AuthenticationError(LitellmError, openai.AuthenticationError):
+class AuthenticationError(LitellmError, openai.AuthenticationError, status=401):
     """401, or a key that cannot be had."""
 
-    status_code = 401
 
-
-class PermissionDeniedError(LitellmError, openai.PermissionDeniedError):
+class PermissionDeniedError(LitellmError, openai.PermissionDeniedError, status=403):
     """403."""
 
-    status_code = 403
 
-
-class NotFoundError(LitellmError, openai.NotFoundError):
+class NotFoundError(LitellmError, openai.NotFoundError, status=404):
     """404."""
-
-    status_code = 404
 
 
 class UnprocessableEntityError(LitellmError, openai.UnprocessableEntityError):
@@ -98,26 +95,20 @@ class UnprocessableEntityError(LitellmError, openai.UnprocessableEntityError):
     status_code = 422
 
 
-class RateLimitError(LitellmError, openai.RateLimitError):
+class RateLimitError(LitellmError, openai.RateLimitError, status=429):
     """429: too fast, or the quota is spent (``__cause__`` tells which)."""
 
-    status_code = 429
 
-
-class InternalServerError(LitellmError, openai.InternalServerError):
+class InternalServerError(LitellmError, openai.InternalServerError, status=500):
     """500."""
 
 
-class BadGatewayError(LitellmError, openai.APIStatusError):
+class BadGatewayError(LitellmError, openai.APIStatusError, status=502):
     """502."""
 
-    status_code = 502
 
-
-class ServiceUnavailableError(LitellmError, openai.APIStatusError):
+class ServiceUnavailableError(LitellmError, openai.APIStatusError, status=(503, 529)):
     """503, and 529."""
-
-    status_code = 503
 
 
 class BudgetExceededError(Exception):
@@ -128,20 +119,6 @@ class JSONSchemaValidationError(APIResponseValidationError):
     """Never raised here: see APIResponseValidationError."""
 
 
-_BY_STATUS: dict[int, type[LitellmError]] = {
-    400: BadRequestError,
-    401: AuthenticationError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    408: Timeout,
-    422: BadRequestError,
-    429: RateLimitError,
-    500: InternalServerError,
-    502: BadGatewayError,
-    503: ServiceUnavailableError,
-    504: Timeout,
-    529: ServiceUnavailableError,
-}
 _CLOSER: tuple[tuple[type[LLMConnectorError], type[LitellmError]], ...] = (
     (errors.ContextLengthExceededError, ContextWindowExceededError),
     (errors.ContentBlockedError, ContentPolicyViolationError),
@@ -163,7 +140,7 @@ def _made(error: LLMConnectorError) -> OpenAIError:
     if closer is not None:
         return closer(told, **rest)
     if kind == STATUS and status is not None:
-        found = _BY_STATUS.get(status) or (InternalServerError if status >= 500 else APIError)
+        found = LitellmError.by_status.get(status) or (InternalServerError if status >= 500 else APIError)
         return found(told, response=ErrorResponse.of(error, status, ID_HEADER), status_code=status, **rest)
     if kind == TIMEOUT:
         return Timeout(told, **rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llm_sync.compat.openai.parameters import CONVERSATION
 from llm_sync.compat.parameters import CARRIED, Parameter, Table, adjusted, carried, refused, translated
 from llm_sync.compat.refusals import STREAM
 
@@ -9,7 +10,7 @@ OTHER = "use the original package for it"
 _ELSEWHERE = "to providers that speak OpenAI's shape; for others UnsupportedParamsError, or with `drop_params` left out"
 _HEADERS = "where no configuration is found; else it is left out, with an entry in `adjustments`"
 _ENDPOINT = "where no configuration is found; else the configuration counts, which a line on standard error tells"
-_AUDIO = "llm-sync sends and gets text and images only"
+_AUDIO = "use the original package for it: llm-sync sends and gets text and images only"
 _OWN = "it is litellm's own business"
 
 HINTS = (
@@ -51,7 +52,7 @@ _OTHERS = Parameter("**kwargs", CARRIED, "as further fields of the request's bod
 COMPLETION = Table(
     "completion",
     [
-        *carried("messages", "text and images; `name` is left out, with an entry in `adjustments`; audio and files are refused"),
+        *carried("messages", CONVERSATION),
         *_ROWS,
     ],
     _OTHERS,

@@ -8,10 +8,8 @@ carries over. Nothing is read or opened by importing it.
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from llm_sync import __version__
 from llm_sync.compat.openai.exceptions import (
     APIConnectionError,
     APIError,
@@ -31,6 +29,7 @@ from llm_sync.compat.openai.exceptions import (
     UnprocessableEntityError,
     shim_error,
 )
+from llm_sync.compat.openai.version import VERSION
 from llm_sync.compat.parameters import NOT_GIVEN, NotGiven
 from llm_sync.compat.refusals import ASYNC, Refused, lookup, refused_class
 from llm_sync.compat.settings import MAX_RETRIES as DEFAULT_MAX_RETRIES
@@ -47,6 +46,7 @@ __all__ = [
     "DEFAULT_MAX_RETRIES",
     "DEFAULT_TIMEOUT",
     "NOT_GIVEN",
+    "VERSION",
     "APIConnectionError",
     "APIError",
     "APIResponseValidationError",
@@ -77,7 +77,7 @@ __all__ = [
     "types",
 ]
 
-VERSION = __version__
+__version__ = VERSION
 omit = NOT_GIVEN
 Omit = NotGiven
 
@@ -102,19 +102,23 @@ default_query: Any = None
 # telemetry are llm-sync's own.
 proxy = ca_bundle_path = requestssession = None
 verify_ssl_certs = True
-log = debug = app_info = None
-enable_telemetry = False
+log = app_info = None
+enable_telemetry = debug = False
 
 _HOMES = {
     "OpenAI": "llm_sync.compat.openai.client",
+    "Client": "llm_sync.compat.openai.client:OpenAI",
     "AzureOpenAI": "llm_sync.compat.openai.client",
     "ChatCompletion": "llm_sync.compat.openai.legacy",
     "Completion": "llm_sync.compat.openai.legacy",
     "Model": "llm_sync.compat.openai.legacy",
     "InvalidRequestError": "llm_sync.compat.openai.error",
     "Timeout": "llm_sync.compat.calls",
+    "error": "llm_sync.compat.openai.error",
+    "types": "llm_sync.compat.openai.types",
+    "version": "llm_sync.compat.openai.version",
 }
-_IMAGES = "llm-sync sends and gets text and images only: use the original package for it"
+_IMAGES = "use the original package for it: llm-sync sends and gets text and images only"
 _OTHER = "use the original package for it"
 NOT_CARRIED: dict[str, Any] = {
     **{
@@ -128,21 +132,18 @@ NOT_CARRIED: dict[str, Any] = {
         for name in ("Embedding", "Moderation", "File", "FineTune", "FineTuningJob", "Edit", "Engine", "Deployment", "Customer")
     },
     **{name: Refused(f"openai.{name}", _OTHER, shim_error) for name in ("embeddings", "moderations", "files", "batches", "beta")},
+    "pydantic_function_tool": Refused("openai.pydantic_function_tool", "write the tool as a dict with a JSON Schema", shim_error),
 }
 _RESOURCES = ("chat", "completions", "responses", "models")
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get("OpenAI" if name == "Client" else name)
-    if home is not None:
-        found = getattr(import_module(home), "OpenAI" if name == "Client" else name)
-        globals()[name] = found
-        return found
-    if name in ("error", "types"):
-        return import_module(f"{__name__}.{name}")
     if name in _RESOURCES:
         return getattr(_module_client(), name)
-    return lookup(__name__, name, NOT_CARRIED)
+    found = lookup(__name__, name, _HOMES, NOT_CARRIED)
+    if name in _HOMES:
+        globals()[name] = found
+    return found
 
 
 def _module_client() -> OpenAI:

@@ -9,8 +9,8 @@ from typing import Any
 from llm_sync.compat import asking
 from llm_sync.compat.calls import Door
 from llm_sync.compat.failures import translated
-from llm_sync.compat.listings import listed
-from llm_sync.compat.openai.shapes import ChatCompletion, Completion, SyncPage
+from llm_sync.compat.listings import listed, looked_up
+from llm_sync.compat.openai.shapes import ChatCompletion, Completion, Model, SyncPage
 from llm_sync.compat.parameters import Table, shown
 from llm_sync.compat.settings import Place, place
 from llm_sync.errors import InvalidRequestError
@@ -18,7 +18,13 @@ from llm_sync.models import Adjustment, ModelRequest, ModelResponse
 from llm_sync.openai_shape import ChatRequest, chat_request, completion
 
 Arguments = Mapping[str, Any]
-_PLAIN = frozenset({"messages", "temperature", "max_tokens", "top_p", "seed"})
+_SETTINGS = frozenset({"temperature", "max_tokens", "top_p", "seed"})
+_PLAIN = _SETTINGS | {"messages", "stop"}
+# What else has to be read; all others go on as they are, to whoever speaks this shape.
+_READ = frozenset(
+    {"n", "max_completion_tokens", "response_format", "tools", "tool_choice", "functions", "function_call", "model"}
+    | {"stream", "stream_options"}
+)
 
 
 def chat_completion(door: Door, table: Table, arguments: Arguments, kind: type[Any] = ChatCompletion) -> Any:
@@ -51,7 +57,7 @@ def read_chat(given: Mapping[str, Any], where: Place, *, strict: bool | None = N
     asked = given.get("messages")
     if isinstance(asked, Iterator):
         given = {**given, "messages": list(asked)}
-    if type(asked) is list and 0 < len(asked) < 3 and given.keys() <= _PLAIN:
+    if type(asked) is list and 0 < len(asked) < 3 and (given.keys() <= _PLAIN or (where.chat and given.keys().isdisjoint(_READ))):
         plain = _plain(given, asked, where.model)
         if plain is not None:
             return ChatRequest(plain, 1, (), False)
@@ -60,14 +66,21 @@ def read_chat(given: Mapping[str, Any], where: Place, *, strict: bool | None = N
 
 
 def _plain(given: Mapping[str, Any], asked: list[Any], model: str | None) -> ModelRequest | None:
-    """The commonest bodies, one question with or without a system prompt, read the short way; None for all others."""
+    """The commonest bodies, one question with or without a system prompt, read the short way; None for all others.
+
+    What is neither read nor a setting is the provider's own, which speaks this shape.
+    """
     question = _text(asked[-1], "user")
     system = _text(asked[0], "system") if len(asked) > 1 else None
     if question is None or (system is None and len(asked) > 1):
         return None
     if len(given) == 1 and system is None:
         return ModelRequest(question, model)
-    settings = {name: value for name, value in given.items() if name != "messages"}
+    settings = {name: value for name, value in given.items() if name in _SETTINGS}
+    if "stop" in given:
+        settings["stop_sequences"] = given["stop"] or None
+    if not given.keys() <= _PLAIN:
+        settings["provider_specific"] = {name: value for name, value in given.items() if name not in _PLAIN}
     return ModelRequest(question, model, system_prompt=system, **settings)
 
 
@@ -80,13 +93,42 @@ def _text(turn: Any, role: str) -> str | None:
 
 
 def chat_body(outcomes: Sequence[asking.Outcome], legacy: bool) -> dict[str, Any]:
-    """The chat completion of outcomes as a body: the provider's own where there is one, not to be changed."""
+    """The chat completion of outcomes as a body: the provider's own where there are such, not to be changed."""
     first = outcomes[0]
     if len(outcomes) == 1 and not legacy and isinstance(first, ModelResponse):
         raw = first.metadata.get("raw")
-        if isinstance(raw, dict) and raw.get("object") == "chat.completion":
-            return raw
-    return completion(*outcomes, legacy=legacy)
+        own = isinstance(raw, dict) and raw.get("object") == "chat.completion"
+        return raw if own else completion(first)  # type: ignore[return-value]
+    made = completion(*outcomes, legacy=legacy)
+    bodies = [body for outcome in outcomes if (body := _own_body(outcome)) is not None]
+    if len(bodies) < len(outcomes) or (len(bodies) == 1 and not legacy):
+        return made
+    # As the provider wrote them, so that logprobs, finish reasons and whatever else stands in them stay as they are.
+    choices = [choice for body in bodies for choice in body["choices"]]
+    if legacy:
+        choices = [_legacy(choice) for choice in choices]
+    usage = bodies[0].get("usage") if len(bodies) == 1 else made["usage"]
+    return {**bodies[0], "choices": [{**choice, "index": index} for index, choice in enumerate(choices)], "usage": usage}
+
+
+def _own_body(outcome: asking.Outcome) -> dict[str, Any] | None:
+    """The chat completion that the provider wrote; None where it wrote something else."""
+    answer = outcome if isinstance(outcome, ModelResponse) else outcome.response
+    raw = answer.metadata.get("raw") if answer is not None else None
+    if not isinstance(raw, dict) or raw.get("object") != "chat.completion" or not isinstance(raw.get("choices"), list):
+        return None
+    return raw if all(isinstance(choice, dict) and isinstance(choice.get("message"), dict) for choice in raw["choices"]) else None
+
+
+def _legacy(choice: dict[str, Any]) -> dict[str, Any]:
+    """A choice as it was before calls had ids: its first call stands in ``function_call``."""
+    message = dict(choice["message"])
+    calls = message.pop("tool_calls", None)
+    if not calls:
+        return {**choice, "message": message}
+    finish = choice.get("finish_reason")
+    message["function_call"] = calls[0].get("function")
+    return {**choice, "message": message, "finish_reason": "function_call" if finish == "tool_calls" else finish}
 
 
 def text_completion(door: Door, table: Table, arguments: Arguments, kind: type[Any] = Completion) -> Any:
@@ -148,6 +190,15 @@ def models(door: Door, table: Table, arguments: Arguments, kind: type[Any] = Syn
         page = kind.read({"object": "list", "data": [model(name, provider) for name, provider in found]})
         page.adjustments = tuple(asking.left_out(table.call, reading))
         return page
+
+
+def one_model(door: Door, table: Table, name: str, arguments: Arguments, kind: type[Any] = Model) -> Any:
+    """The model of this name. Raises NotFoundError."""
+    with translated(door.shim):
+        reading, door = door.read(table, arguments)
+        found = kind.read(model(*looked_up(door, name)))
+        found.adjustments = tuple(asking.left_out(table.call, reading))
+        return found
 
 
 def model(name: str, provider: str) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar
 
 from llm_sync.compat.calls import Door, extended
 from llm_sync.compat.client import RAW, Resource, ShimClient, arguments_given
-from llm_sync.compat.failures import translated
 from llm_sync.compat.openai import parameters
 from llm_sync.compat.openai.exceptions import OpenAIError, shim_error
 from llm_sync.compat.parameters import Table
@@ -25,6 +25,14 @@ _CALLS_NOT_CARRIED = {
 }
 
 
+@cache
+def _calls() -> Any:
+    """The calls, imported with the first of them: an import statement costs every call."""
+    from llm_sync.compat.openai import calls
+
+    return calls
+
+
 class ChatCompletions(Resource):
     """``client.chat.completions``."""
 
@@ -33,11 +41,9 @@ class ChatCompletions(Resource):
 
     def create(self, **arguments: Any) -> Any:
         """A ChatCompletion; docs/migrating.md tells what becomes of each argument. Raises OpenAIError."""
-        from llm_sync.compat.openai.calls import chat_completion
-
         if "messages" not in arguments or "model" not in arguments:
             self._client.require(arguments, "messages", "model")
-        return chat_completion(self._client.door(), parameters.CHAT, arguments)
+        return _calls().chat_completion(self._client.door(), parameters.CHAT, arguments)
 
 
 class Chat(Resource):
@@ -58,10 +64,8 @@ class Completions(Resource):
 
     def create(self, **arguments: Any) -> Any:
         """A Completion, asked for as a chat. Raises OpenAIError."""
-        from llm_sync.compat.openai import calls
-
         self._client.require(arguments, "prompt", "model")
-        return calls.text_completion(self._client.door(), parameters.COMPLETIONS, arguments)
+        return _calls().text_completion(self._client.door(), parameters.COMPLETIONS, arguments)
 
 
 class Responses(Resource):
@@ -86,18 +90,11 @@ class Models(Resource):
 
     def list(self, **arguments: Any) -> Any:
         """Every model, as a page to iterate over. Raises OpenAIError."""
-        from llm_sync.compat.openai import calls
-
-        return calls.models(self._client.door(), parameters.LISTING, arguments)
+        return _calls().models(self._client.door(), parameters.LISTING, arguments)
 
     def retrieve(self, model: str, **arguments: Any) -> Any:
         """One Model. Raises NotFoundError."""
-        from llm_sync.compat.listings import looked_up
-        from llm_sync.compat.openai import calls, shapes
-
-        with translated(shim_error):
-            _, door = self._client.door().read(parameters.LISTING, arguments)
-            return shapes.Model.read(calls.model(*looked_up(door, model)))
+        return _calls().one_model(self._client.door(), parameters.LISTING, model, arguments)
 
 
 class OpenAI(ShimClient):
@@ -120,6 +117,7 @@ class OpenAI(ShimClient):
         **dict.fromkeys(("get", "post", "put", "patch", "delete", "request"), "call one of the resources that are carried"),
     }
     _name: ClassVar[str] = "openai"
+    _at_responses: Door | None = None
     _key_variable: ClassVar[str] = "OPENAI_API_KEY"
 
     def _made(self, given: Mapping[str, Any]) -> Settings:
@@ -149,7 +147,9 @@ class OpenAI(ShimClient):
     def responses_door(self) -> Door:
         """Where ``responses.create`` comes in: without a configuration, at the Responses API."""
         door = self.door()
-        return dataclasses.replace(door, settings=dataclasses.replace(door.settings, type="openai-responses"))
+        if self._at_responses is None:  # made once: every call asks
+            self._at_responses = dataclasses.replace(door, settings=dataclasses.replace(door.settings, type="openai-responses"))
+        return self._at_responses
 
     @property
     def chat(self) -> Chat:
@@ -173,9 +173,13 @@ class OpenAI(ShimClient):
 
 
 class AzureOpenAI(OpenAI):
-    """The client of Azure OpenAI, whose deployments stand in the URL."""
+    """The client of Azure OpenAI, whose deployments stand in the URL.
+
+    Raises ValueError, as the original, without an endpoint or an API version, where no configuration is found.
+    """
 
     table: ClassVar[Table] = parameters.AZURE
+    changes: ClassVar[Table] = parameters.AZURE_WITH_OPTIONS
     _name = "azure"
     _key_variable = "AZURE_OPENAI_API_KEY"
 
@@ -187,11 +191,14 @@ class AzureOpenAI(OpenAI):
             return f"{str(endpoint).rstrip('/')}/openai/deployments/{given.get('azure_deployment') or '{model}'}"
         if found_configuration() is not None:
             return None
-        raise OpenAIError("Must provide one of the `base_url` or `azure_endpoint` arguments, or $AZURE_OPENAI_ENDPOINT")
+        raise ValueError("Must provide one of the `base_url` or `azure_endpoint` arguments, or $AZURE_OPENAI_ENDPOINT")
 
     def _made(self, given: Mapping[str, Any]) -> Settings:
         settings = dataclasses.replace(super()._made(given), key_header="api-key")
-        return extended(settings, None, {"api-version": given.get("api_version") or os.environ.get("OPENAI_API_VERSION")})
+        version = given.get("api_version") or os.environ.get("OPENAI_API_VERSION")
+        if not version and found_configuration() is None:
+            raise ValueError("Must provide either the `api_version` argument or the $OPENAI_API_VERSION environment variable")
+        return extended(settings, None, {"api-version": version})
 
     def responses_door(self) -> Door:
         """The Responses API has another URL on Azure, which a configuration can have."""

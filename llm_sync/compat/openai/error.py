@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from llm_sync.compat.failures import CONNECTION, STATUS, TIMEOUT, ErrorResponse, describe, verdict, words_of
 from llm_sync.compat.openai import exceptions
 from llm_sync.compat.openai.exceptions import ID_HEADER
 from llm_sync.compat.openai.exceptions import OpenAIError as OpenAIError  # noqa: PLC0414  (a name of openai.error)
 from llm_sync.compat.openai.shapes import OpenAIObject
+from llm_sync.compat.trees import Tree
 from llm_sync.errors import LLMConnectorError
 
 
-class LegacyError(OpenAIError):
+class LegacyError(Tree, OpenAIError):
     """What those exceptions have: ``http_status``, ``http_body``, ``json_body``, ``headers``, ``code``, ``request_id``."""
+
+    by_status: ClassVar[dict[int, type[Any]]] = {}
 
     def __init__(
         self,
@@ -50,7 +53,7 @@ class APIError(LegacyError, exceptions.APIError):
     """A status that no other class stands for, 500 among them; or an answer that cannot be read."""
 
 
-class TryAgain(LegacyError):
+class TryAgain(LegacyError, status=409):
     """409."""
 
 
@@ -64,7 +67,7 @@ class APIConnectionError(LegacyError):
     should_retry = False
 
 
-class InvalidRequestError(LegacyError):
+class InvalidRequestError(LegacyError, status=(400, 404, 415)):
     """400, 404 and 415. ``param``: the parameter that is wrong, where the provider says."""
 
     def __init__(self, message: str, param: str | None = None, code: str | None = None, **rest: Any) -> None:
@@ -72,19 +75,19 @@ class InvalidRequestError(LegacyError):
         self.param = param
 
 
-class AuthenticationError(LegacyError):
+class AuthenticationError(LegacyError, status=401):
     """401, or there is no key."""
 
 
-class PermissionError(LegacyError):  # noqa: A001  (its name in openai.error)
+class PermissionError(LegacyError, status=403):  # noqa: A001  (its name in openai.error)
     """403."""
 
 
-class RateLimitError(LegacyError):
+class RateLimitError(LegacyError, status=429):
     """429."""
 
 
-class ServiceUnavailableError(LegacyError):
+class ServiceUnavailableError(LegacyError, status=503):
     """503."""
 
 
@@ -94,15 +97,6 @@ class InvalidAPIType(LegacyError):
 
 class SignatureVerificationError(LegacyError):
     """Never raised here."""
-
-
-_BY_STATUS: dict[int, type[LegacyError]] = {
-    401: AuthenticationError,
-    403: PermissionError,
-    409: TryAgain,
-    429: RateLimitError,
-    503: ServiceUnavailableError,
-}
 
 
 def shim_error(error: LLMConnectorError) -> OpenAIError:
@@ -127,10 +121,11 @@ def _made(error: LLMConnectorError) -> OpenAIError:
     if kind != STATUS:
         return APIError(str(error), **rest) if error.status else OpenAIError(str(error))
     text = message if error.status is not None else str(error)
-    if status in (400, 404, 415):
+    named = LegacyError.by_status.get(status or 0, APIError)
+    if named is InvalidRequestError:
         return InvalidRequestError(text, found.get("param"), found.get("code"), **rest)
     if status == 401 and error.status is None:
         return AuthenticationError(text)
     if status == 503:
         text = "The server is overloaded or not ready yet."
-    return _BY_STATUS.get(status or 0, APIError)(text, **rest)
+    return named(text, **rest)  # type: ignore[no-any-return]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from llm_sync.compat.failures import (
     CONNECTION,
@@ -16,6 +16,7 @@ from llm_sync.compat.failures import (
     verdict,
     words_of,
 )
+from llm_sync.compat.trees import Failure, NoAnswerInTime, NoConnection, Refusal, WrongShape, class_for
 from llm_sync.errors import ContentBlockedError, LLMConnectorError, TruncatedResponseError
 
 ID_HEADER = "x-request-id"
@@ -25,82 +26,66 @@ class OpenAIError(ShimError):
     """Root of both generations' exceptions; ``__cause__`` is the error of llm-sync behind it."""
 
 
-class APIError(OpenAIError):
+class APIError(Failure, OpenAIError):
     """The API, or the way to it, failed. ``body``: the provider's ``error`` object; ``code``, ``param``, ``type`` are in it."""
 
-    def __init__(self, message: str = "", request: Any = None, *, body: Any = None) -> None:
-        Exception.__init__(self, message)
-        self.request = request
-        self.body = body
+    by_status: ClassVar[dict[int, type[Any]]] = {}
+
+    def _read(self, body: Any) -> None:
         found = body if isinstance(body, dict) else {}
         self.code = found.get("code")
         self.param = found.get("param")
         self.type = found.get("type")
 
 
-class APIStatusError(APIError):
+class APIStatusError(Refusal, APIError):
     """An answer with a status of 400 or more: ``status_code``, ``response``, ``request_id``."""
 
-    def __init__(self, message: str, *, response: Any, body: Any = None) -> None:
-        super().__init__(message, getattr(response, "request", None), body=body)
-        self.response = response
-        self.status_code: Any = response.status_code
-        self.request_id = response.headers.get(ID_HEADER)
+    id_header = ID_HEADER
 
 
-class BadRequestError(APIStatusError):
+class BadRequestError(APIStatusError, status=400):
     """400."""
 
 
-class AuthenticationError(APIStatusError):
+class AuthenticationError(APIStatusError, status=401):
     """401, or a key that cannot be had."""
 
 
-class PermissionDeniedError(APIStatusError):
+class PermissionDeniedError(APIStatusError, status=403):
     """403."""
 
 
-class NotFoundError(APIStatusError):
+class NotFoundError(APIStatusError, status=404):
     """404."""
 
 
-class ConflictError(APIStatusError):
+class ConflictError(APIStatusError, status=409):
     """409."""
 
 
-class UnprocessableEntityError(APIStatusError):
+class UnprocessableEntityError(APIStatusError, status=422):
     """422."""
 
 
-class RateLimitError(APIStatusError):
+class RateLimitError(APIStatusError, status=429):
     """429: too fast, or the quota is spent (``__cause__`` tells which)."""
 
 
-class InternalServerError(APIStatusError):
+class InternalServerError(APIStatusError, status=500):
     """500 and more."""
 
 
-class APIConnectionError(APIError):
+class APIConnectionError(NoConnection, APIError):
     """No connection, or it broke."""
 
-    def __init__(self, *, message: str = "Connection error.", request: Any = None) -> None:
-        super().__init__(message, request)
 
-
-class APITimeoutError(APIConnectionError):
+class APITimeoutError(NoAnswerInTime, APIConnectionError):
     """An attempt took longer than ``timeout``."""
 
-    def __init__(self, request: Any = None) -> None:
-        super().__init__(message="Request timed out.", request=request)
 
-
-class APIResponseValidationError(APIError):
+class APIResponseValidationError(WrongShape, APIError):
     """The answer is not of the API's shape."""
-
-    def __init__(self, response: Any = None, body: Any = None, *, message: str | None = None) -> None:
-        super().__init__(message or "Data returned by API invalid for expected schema.", body=body)
-        self.response = response
-        self.status_code: Any = getattr(response, "status_code", None)
 
 
 class LengthFinishReasonError(OpenAIError):
@@ -118,22 +103,6 @@ class ContentFilterFinishReasonError(OpenAIError):
         super().__init__("Could not parse response content as the request was rejected by the content filter")
 
 
-_BY_STATUS: dict[int, type[APIStatusError]] = {
-    400: BadRequestError,
-    401: AuthenticationError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    409: ConflictError,
-    422: UnprocessableEntityError,
-    429: RateLimitError,
-}
-
-
-def class_for(status: int) -> type[APIStatusError]:
-    """The exception of an HTTP status."""
-    return _BY_STATUS.get(status) or (InternalServerError if status >= 500 else APIStatusError)
-
-
 def shim_error(error: LLMConnectorError) -> OpenAIError:
     """The exception of openai that ``error`` is."""
     return describe(_made(error), error)  # type: ignore[return-value]
@@ -144,7 +113,7 @@ def _made(error: LLMConnectorError) -> OpenAIError:
     message, inner = words_of(error)
     if kind == STATUS and status is not None:
         told = f"Error code: {status} - {message}" if error.status else str(error)
-        return class_for(status)(told, response=ErrorResponse.of(error, status, ID_HEADER), body=inner)
+        return class_for(status, APIStatusError)(told, response=ErrorResponse.of(error, status, ID_HEADER), body=inner)
     if kind == TIMEOUT:
         return APITimeoutError()
     if kind == CONNECTION:
@@ -160,5 +129,4 @@ def _unusable(error: LLMConnectorError) -> OpenAIError:
         return LengthFinishReasonError(completion=error.response)
     if isinstance(error, ContentBlockedError):
         return ContentFilterFinishReasonError()
-    response = ErrorResponse(error.status or 200, {ID_HEADER: error.request_id} if error.request_id else None)
-    return APIResponseValidationError(response, message=str(error))
+    return APIResponseValidationError(ErrorResponse.of(error, error.status or 200, ID_HEADER), message=str(error))

@@ -55,11 +55,9 @@ class Model:
     @classmethod
     def retrieve(cls, id: str, **arguments: Any) -> Any:  # noqa: A002  (the original's name)
         """One model."""
-        from llm_sync.compat.listings import looked_up
-
         with translated(shim_error):
-            door, _ = _door(arguments, parameters.LEGACY_LISTING)
-            return OpenAIObject.read(calls.model(*looked_up(door, id)))
+            door, rest = _door(arguments, parameters.LEGACY_LISTING)
+            return calls.one_model(door, parameters.LISTING, id, rest, OpenAIObject)
 
 
 for _kind in (ChatCompletion, Completion):
@@ -107,6 +105,10 @@ def _made(given: Mapping[str, Any], module: Any) -> Door:
     if kind not in ("openai", "open_ai", *_AZURE):
         raise InvalidAPIType(f"The API type {kind!r} is not supported: use openai or azure")
     own = found_configuration() is None
+    if own and kind in _AZURE and not (given.get("api_version") or module.api_version):
+        raise InvalidRequestError(
+            "An API version is required for the Azure API type: set openai.api_version, or $OPENAI_API_VERSION", "api_version"
+        )
     key = given.get("api_key") or module.api_key or _key_in_file(module.api_key_path)
     if own and not key:
         raise AuthenticationError(

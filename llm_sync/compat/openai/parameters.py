@@ -8,8 +8,12 @@ from llm_sync.compat.refusals import STREAM
 _ELSEWHERE = "to providers that speak OpenAI's shape; left out for others, with an entry in `adjustments`"
 _SHAPING = "to providers that speak OpenAI's shape; refused for others, whose answers cannot have it"
 _HEADERS = "where no configuration is found; else it is left out, with an entry in `adjustments`"
-AUDIO = "llm-sync sends and gets text and images only"
+AUDIO = "use the original package for it: llm-sync sends and gets text and images only"
 OTHER = "use the original package for it"
+CONVERSATION = (
+    "text and images; with an entry in `adjustments`, `name` is left out, empty system and assistant messages are not sent, and "
+    "a system message alone is sent as the user's; audio and files are refused"
+)
 _CALL = [
     *refused("stream", STREAM, neutral=(None, False)),
     *refused("stream_options", STREAM),
@@ -20,7 +24,7 @@ _CALL = [
     *carried("timeout", "seconds for one attempt; of an `httpx.Timeout`, its read time"),
 ]
 _CHAT = [
-    *carried("messages", "text and images; `name` is left out, with an entry in `adjustments`; audio and files are refused"),
+    *carried("messages", CONVERSATION),
     *carried("model", "routed by the configuration where one is found"),
     *carried("temperature top_p seed stop max_completion_tokens max_tokens tools tool_choice"),
     *carried("n", "as so many requests, in order; `usage` is their sum"),
@@ -107,16 +111,14 @@ WITH_OPTIONS = Table(
     "with_options",
     [*_OPTIONS, *carried("set_default_headers set_default_query", _HEADERS), *adjusted("_extra_kwargs", "it is the SDK's own")],
 )
-AZURE = Table(
-    "AzureOpenAI",
-    [
-        *_OPTIONS,
-        *carried("azure_endpoint", "else $AZURE_OPENAI_ENDPOINT"),
-        *carried("azure_deployment", "else the model's name"),
-        *carried("api_version", "else $OPENAI_API_VERSION"),
-        *refused("azure_ad_token azure_ad_token_provider", "give api_key, or api_key_command with auth in a configuration"),
-    ],
-)
+_AZURE = [
+    *carried("azure_endpoint", "else $AZURE_OPENAI_ENDPOINT"),
+    *carried("azure_deployment", "else the model's name"),
+    *carried("api_version", "else $OPENAI_API_VERSION"),
+    *refused("azure_ad_token azure_ad_token_provider", "give api_key, or api_key_command with auth in a configuration"),
+]
+AZURE = Table("AzureOpenAI", [*_OPTIONS, *_AZURE])
+AZURE_WITH_OPTIONS = Table("AzureOpenAI.with_options", [*WITH_OPTIONS.values(), *_AZURE])
 
 _LEGACY = [
     *carried("api_key api_base organization", "for this call; else `openai.api_key` …, else $OPENAI_API_KEY …"),
@@ -130,6 +132,6 @@ LEGACY_CHAT = Table("ChatCompletion.create", [*_CHAT, *_CALL, *_LEGACY], _OTHERS
 LEGACY_COMPLETION = Table("Completion.create", [*_PROMPT, *_CALL, *_LEGACY], _OTHERS)
 LEGACY_LISTING = Table("Model.list", _LEGACY)
 
-TODAY = (CLIENT, AZURE, WITH_OPTIONS, CHAT, RESPONSES, COMPLETIONS, LISTING)
+TODAY = (CLIENT, AZURE, WITH_OPTIONS, AZURE_WITH_OPTIONS, CHAT, RESPONSES, COMPLETIONS, LISTING)
 LEGACY = (LEGACY_CHAT, LEGACY_COMPLETION, LEGACY_LISTING)
 TABLES = (*TODAY, *LEGACY)

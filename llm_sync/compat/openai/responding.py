@@ -41,12 +41,12 @@ def respond(door: Door, table: Table, arguments: Mapping[str, Any]) -> Response:
         reading, door = door.read(table, arguments)
         given = reading.given
         where = place(door.settings, given.pop("model", None))
-        made = asking.left_out(table.call, reading)
+        made = asking.left_out(table.call, reading) if reading.left_out else []
         told = Told(where.strict)
         request = _request(given, where, told)
         made += told.adjustments
-        outcomes = asking.ask(where, request, timeout=door.timeout, max_retries=door.max_retries)
-        return asking.finished(Response.read(_body(outcomes[0], given)), made, outcomes)
+        outcome = asking.ask_once(where, request, timeout=door.timeout, max_retries=door.max_retries)
+        return asking.finished(Response.read(_body(outcome, given)), made, [outcome])
 
 
 def _request(given: Mapping[str, Any], where: Place, told: Told) -> ModelRequest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from llm_sync.compat.answers import AnswerObject, Page
@@ -147,8 +148,17 @@ class OpenAIObject(AnswerObject):
             return cls({name: cls.read(value) for name, value in body.items()})
         return [cls.read(item) for item in body] if isinstance(body, list) else body
 
+    def __iter__(self) -> Iterator[str]:
+        """The names, as of a dict."""
+        return dict.__iter__(self)
+
     def __str__(self) -> str:
         return json.dumps(self, indent=2, ensure_ascii=False)
+
+    @property
+    def organization(self) -> str | None:
+        """Not known: headers of answers are not kept."""
+        return None
 
     @property
     def openai_id(self) -> str | None:

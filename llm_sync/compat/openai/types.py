@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from llm_sync.compat.answers import AnswerObject
+from llm_sync.compat.answers import by_name
 from llm_sync.compat.openai import shapes
+from llm_sync.compat.openai.exceptions import shim_error
+from llm_sync.compat.refusals import type_named
 
-_OTHER_NAMES = {
+_SHAPES = {
+    **by_name(vars(shapes)),
     "ChatCompletionMessageToolCall": shapes.ChatCompletionMessageFunctionToolCall,
+    "ChatCompletionMessageToolCallUnion": shapes.ChatCompletionMessageFunctionToolCall,
     "ResponseOutputMessage": shapes.ResponseOutputItem,
     "ResponseFunctionToolCall": shapes.ResponseOutputItem,
     "ResponseReasoningItem": shapes.ResponseOutputItem,
     "ResponseOutputRefusal": shapes.ResponseOutputText,
 }
+_REQUESTS = ("Param", "Params", "Role", "Effort", "Model", "FunctionDefinition", "FunctionParameters", "Metadata", "Reasoning")
+_FORMATS = ("ResponseFormat", "ResponseFormatText", "ResponseFormatJSONObject", "ResponseFormatJSONSchema", "JSONSchema")
 
 
 def __getattr__(name: str) -> Any:
-    if name.endswith(("Param", "Params", "Role", "Effort", "Model")) and name[:1].isupper() and name != "Model":
-        return dict
-    found = _OTHER_NAMES.get(name) or getattr(shapes, name, None)
-    if isinstance(found, type) and issubclass(found, AnswerObject):
-        return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return type_named(__name__, name, _SHAPES, (*_REQUESTS, *_FORMATS), shim_error)

@@ -5,11 +5,12 @@ The actions themselves stand by kind: substitutes.py, edits.py, ways.py and wait
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-from llm_sync.simulator.behaviour.hints import HINTS
 from llm_sync.simulator.behaviour.scene import Scene
-from llm_sync.simulator.dialect import Response
+from llm_sync.simulator.hints import HINTS
+from llm_sync.simulator.response import Response
 
 Rules = dict[str, Any]
 
@@ -56,6 +57,10 @@ class Action:
         """The word for it in the account."""
         return self.name
 
+
+class Change(Action, ABC):
+    """An action that decides what is answered, or how that travels."""
+
+    @abstractmethod
     def apply(self, scene: Scene, given: Response | None) -> Response:
         """The response, where ``given`` is what rules before this one have made of it."""
-        raise NotImplementedError

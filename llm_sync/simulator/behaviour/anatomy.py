@@ -7,43 +7,44 @@ there are now; ``reasoning`` goes on counting, as it does for real models.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from llm_sync.simulator.behaviour.refusals import said
+from llm_sync.simulator.errors import said
 from llm_sync.simulator.tokens import split
 
 Body = dict[str, Any]
 
 
-class Anatomy:
+class Anatomy(ABC):
     """One dialect's. ``wrong``: a field every client reads, by path, and a value of a type it never has."""
 
     wrong: ClassVar[Mapping[str, Any]]
     wrong_listing: ClassVar[Mapping[str, Any]] = {"data": "none"}
     listed: ClassVar[str] = "data"
 
+    @abstractmethod
     def cut(self, body: Body, tokens: int) -> int:
         """Ends after ``tokens`` tokens, as the limit does; 0 leaves no text, as where reasoning took them all."""
-        raise NotImplementedError
 
+    @abstractmethod
     def silence(self, body: Body) -> int:
         """Nothing was said, and the model calls that an end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refuse(self, body: Body, text: str) -> int:
         """The model declines in its own words."""
-        raise NotImplementedError
 
+    @abstractmethod
     def block(self, body: Body, reason: str) -> int:
         """A filter behind the model took the answer away."""
-        raise NotImplementedError
 
     def fail(self, body: Body, word: str) -> None:
         """The error ``word`` inside a body that says success."""
         found = said(word, "openai")
         body.clear()
-        body["error"] = {"message": found.message.format(model="the model"), "param": None, **found.members}
+        body["error"] = {"message": found.text(), "param": None, **found.members}
 
     def frames(self, body: Body) -> Iterator[str]:
         """The answer as the events of a stream."""

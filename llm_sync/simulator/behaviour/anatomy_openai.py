@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from llm_sync.simulator.behaviour.anatomy import Anatomy, Body, cut_text, frame
-from llm_sync.simulator.behaviour.refusals import said
+from llm_sync.simulator.errors import said
 from llm_sync.simulator.tokens import count
 
 
@@ -87,7 +87,7 @@ class Router(Chat):
         """In the choice, beside the part of the text that had come."""
         found = said(word, "openrouter")
         metadata = found.members["metadata"]
-        error = {"code": found.status, "message": found.message.format(model=body.get("model", "")), "metadata": metadata}
+        error = {"code": found.status, "message": found.text(model=body.get("model")), "metadata": metadata}
         if "choices" not in body:
             body.clear()
             body["error"] = error
@@ -162,7 +162,7 @@ class Responses(Anatomy):
         found = said(word, "openai-responses")
         code = {"rate_limit": "rate_limit_exceeded"}.get(word, found.members.get("code") or "server_error")
         self._end(body, [], None)
-        message = found.message.format(model=body.get("model", ""))
+        message = found.text(model=body.get("model"))
         body.update(status="failed", completed_at=None, error={"code": code, "message": message})
 
     def frames(self, body: Body) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from llm_sync.simulator.behaviour.anatomy import Anatomy, Body, cut_text, frame
-from llm_sync.simulator.behaviour.refusals import said
+from llm_sync.simulator.errors import said
 from llm_sync.simulator.tokens import count
 
 
@@ -48,7 +48,7 @@ class Messages(Anatomy):
         """The envelope of an error."""
         found = said(word, "anthropic")
         body.clear()
-        body |= {"type": "error", "error": {"message": found.message.format(model="the model"), **found.members}}
+        body |= {"type": "error", "error": {"message": found.text(), **found.members}}
 
     def frames(self, body: Body) -> Iterator[str]:
         """From message_start to message_stop."""
@@ -118,7 +118,7 @@ class Contents(Anatomy):
         """google.rpc.Status, under a 200."""
         found = said(word, "gemini")
         body.clear()
-        body["error"] = {"code": found.status, "message": found.message.format(model="the model"), **found.members}
+        body["error"] = {"code": found.status, "message": found.text(), **found.members}
 
     def _end(self, candidate: Body, parts: list[Body], reason: str) -> None:
         candidate["content"] = {"parts": parts, "role": "model"} if parts else {"role": "model"}

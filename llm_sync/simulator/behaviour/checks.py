@@ -11,7 +11,8 @@ from llm_sync.simulator.behaviour.document import Document, Path
 from llm_sync.simulator.behaviour.draws import DISTRIBUTIONS
 from llm_sync.simulator.behaviour.rules import Rule
 from llm_sync.simulator.behaviour.schema import ACTIONS, SCHEMA
-from llm_sync.validation import problems
+from llm_sync.simulator.patterns import RUNS_AWAY, runs_away
+from llm_sync.validation import SchemaProblem, closest, problems, shown
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BODY_PATH = re.compile(r"[A-Za-z_]\w*(?:\[\d{1,4}\]|\.[A-Za-z_]\w*)*")
@@ -30,7 +31,7 @@ def check(document: Document) -> list[Rule]:
     for entry in entries:
         _write_out(entry)
     for problem in dict.fromkeys(problems(value, SCHEMA)):  # infinity is too much and not finite
-        document.problem(*problem)
+        document.problem(*_told(problem, value))
     for number, entry in enumerate(entries):
         if isinstance(entry, Mapping):
             _check_rule(entry, ("rules", number), document)
@@ -39,6 +40,21 @@ def check(document: Document) -> list[Rule]:
     rules = [Rule(entry, number) for number, entry in enumerate(entries, 1)]
     _check_reach(rules, document)
     return rules
+
+
+def _told(problem: SchemaProblem, value: Any) -> SchemaProblem:
+    """With the word that is wrong and the one that was probably meant: scripts hold no secrets, as configurations may."""
+    found = value
+    try:
+        for step in problem.path:
+            found = found[step]
+    except (KeyError, IndexError, TypeError):  # what is missing
+        return problem
+    if not isinstance(found, str) or not problem.message.endswith(", found text"):
+        return problem
+    near = closest(found, re.findall(r"[\w-]+", problem.message))
+    message = f"{problem.message.removesuffix('text')}{shown(found)!r}"
+    return SchemaProblem(problem.path, message, f"did you mean {near}?" if near and not problem.hint else problem.hint)
 
 
 def _write_out(entry: Any) -> None:
@@ -67,7 +83,8 @@ def _check_when(when: Mapping[str, Any], named: list[str], path: Path, document:
     prompt = when.get("prompt")
     if isinstance(prompt, str):
         try:
-            re.compile(prompt)
+            if runs_away(re.compile(prompt)):
+                document.problem((*path, "prompt"), *RUNS_AWAY)
         except (re.error, OverflowError, RecursionError) as error:
             document.problem(
                 (*path, "prompt"), f"is not a regular expression: {error}", "in YAML, single quotes keep backslashes"

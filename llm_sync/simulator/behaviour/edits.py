@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from llm_sync.simulator.behaviour.actions import YES, Action, Rules, or_yes
+from llm_sync.simulator.behaviour.actions import YES, Change, Rules, or_yes
 from llm_sync.simulator.behaviour.anatomy import Anatomy, joined
 from llm_sync.simulator.behaviour.anatomy_openai import Chat, Responses, Router
 from llm_sync.simulator.behaviour.anatomy_others import Contents, Messages
-from llm_sync.simulator.behaviour.refusals import WORDS, with_headers
 from llm_sync.simulator.behaviour.scene import Scene
-from llm_sync.simulator.dialect import Response
+from llm_sync.simulator.errors import WORDS
+from llm_sync.simulator.response import Response, with_headers
 
 ANATOMY: Mapping[str, Anatomy] = {
     "openai": Chat(),
@@ -25,7 +26,7 @@ ANATOMY: Mapping[str, Anatomy] = {
 _REASONS = {"anthropic": "general_harms", "gemini": "SAFETY"}
 
 
-class Edit(Action):
+class Edit(Change):
     """Takes the good answer and changes it; a refusal of the dialect's own stays what it is."""
 
     doors: ClassVar[tuple[str, ...]] = ("generate",)
@@ -40,9 +41,9 @@ class Edit(Action):
         tokens = response.tokens if output is None or response.tokens is None else (response.tokens[0], output)
         return response._replace(body=body, tokens=tokens)
 
+    @abstractmethod
     def change(self, anatomy: Anatomy, body: dict[str, Any], scene: Scene) -> int | None:
         """Changes the body; the output tokens it stands for now, None where they are as before."""
-        raise NotImplementedError
 
 
 class Truncated(Edit):

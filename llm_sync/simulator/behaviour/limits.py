@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from llm_sync.simulator.behaviour.hints import Standing
+from llm_sync.simulator.hints import Standing
 
 _MOST_ACCOUNTS = 10_000  # of one limit: names of models and keys are the client's to make up
 _MINUTE = 60.0

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm_sync.simulator.behaviour.draws import Draws
-from llm_sync.simulator.dialect import Call, Dialect, Response
+from llm_sync.simulator.dialect import Call, Dialect
+from llm_sync.simulator.response import Response
 
 DOORS = ("generate", "models")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llm_sync.errors import ConfigurationError
+from llm_sync.simulator.behaviour.actions import Change
 from llm_sync.simulator.behaviour.checks import check
 from llm_sync.simulator.behaviour.document import MOST_DEPTH, Document, read_document
 from llm_sync.simulator.behaviour.document import Path as FieldPath
@@ -15,7 +16,7 @@ from llm_sync.simulator.behaviour.draws import Attempts, Draws, fingerprint
 from llm_sync.simulator.behaviour.rules import Rule
 from llm_sync.simulator.behaviour.scene import Scene
 from llm_sync.simulator.behaviour.waits import Latency, Limit
-from llm_sync.simulator.dialect import Response
+from llm_sync.simulator.response import Response
 from llm_sync.validation import closest, shown
 
 SHIPPED_FOLDER = Path(__file__).parent.parent / "scripts"
@@ -69,7 +70,7 @@ class Script:
                         break
                     ended += [leave] if leave else []
                     response = action.apply(scene, response)
-                else:
+                elif isinstance(action, Change):
                     response, outcome = action.apply(scene, response), action.outcome
                 billed = rule.billed if rule.billed is not None else billed
                 if not rule.goes_on:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from llm_sync.simulator.behaviour.actions import HINT, SECONDS, Action, Rules, mapping
+from llm_sync.simulator.behaviour.actions import HINT, SECONDS, Change, Rules, mapping
 from llm_sync.simulator.behaviour.edits import SafetyBlock
-from llm_sync.simulator.behaviour.hints import USUAL
-from llm_sync.simulator.behaviour.refusals import WORDS, refusal, with_headers
 from llm_sync.simulator.behaviour.scene import Scene
-from llm_sync.simulator.dialect import JSON_TYPE, Response
+from llm_sync.simulator.errors import WORDS
+from llm_sync.simulator.failures import refusal
+from llm_sync.simulator.hints import USUAL
+from llm_sync.simulator.response import JSON_TYPE, Response, with_headers
 
 _BLOCK_IN_200 = ("anthropic", "gemini")  # no status of theirs says it
 _PAGE = """<!DOCTYPE html>
@@ -22,7 +23,7 @@ _PAGE = """<!DOCTYPE html>
 _STATUS: Rules = {"type": "integer", "min": 200, "max": 599, "meta": {"expected": "an HTTP status from 200 to 599"}}
 
 
-class Error(Action):
+class Error(Change):
     """An error by its word."""
 
     name = "error"
@@ -57,10 +58,12 @@ class Error(Action):
         if self._forms is None and word != "rate_limit":
             forms = ("seconds",)
         message = self.setting.get("message")
-        return refusal(word, scene.dialect, scene.name, scene.call.model, message=message, wait=wait, forms=forms)
+        return refusal(
+            word, scene.dialect, scene.name, names={"model": scene.call.model}, message=message, wait=wait, forms=forms
+        )
 
 
-class Status(Action):
+class Status(Change):
     """Any status with any body and headers; without a body, the dialect's own error."""
 
     name = "status"
@@ -91,7 +94,7 @@ class Status(Action):
         return Response(setting["code"], content, with_headers(kind, headers))
 
 
-class Html(Action):
+class Html(Change):
     """The page of a gateway."""
 
     name = "html"
@@ -106,7 +109,7 @@ class Html(Action):
         return Response(status, _PAGE.format(status=status, text=text).encode(), headers)
 
 
-class Redirect(Action):
+class Redirect(Change):
     """Elsewhere, where a client that follows would show its key."""
 
     name = "redirect"

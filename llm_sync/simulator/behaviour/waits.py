@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from llm_sync.simulator.behaviour.actions import HINT, SECONDS, Action, Rules, mapping
+from llm_sync.simulator.behaviour.actions import HINT, SECONDS, Action, Change, Rules, mapping
 from llm_sync.simulator.behaviour.draws import seconds
-from llm_sync.simulator.behaviour.hints import USUAL, standing_headers
 from llm_sync.simulator.behaviour.limits import Exceeded, RateLimit
-from llm_sync.simulator.behaviour.refusals import refusal, with_headers
 from llm_sync.simulator.behaviour.scene import Scene
-from llm_sync.simulator.dialect import Response
+from llm_sync.simulator.failures import refusal
+from llm_sync.simulator.hints import USUAL, standing_headers
+from llm_sync.simulator.response import Response, with_headers
 
 _COUNT: Rules = {"type": "integer", "min": 1, "max": 10**9, "meta": {"expected": "a whole number, 1 or more"}}
 _TIME: Rules = {**SECONDS, "required": True}
@@ -46,7 +46,7 @@ class Latency(Action):
         return seconds(self.setting, draw)
 
 
-class Limit(Action):
+class Limit(Change):
     """A rate limit that is kept. Requests it lets pass go on as if the rule were not there, with its headers on them."""
 
     name = "rate_limit"
@@ -105,7 +105,7 @@ class Limit(Action):
             "rate_limit",
             scene.dialect,
             scene.name,
-            scene.call.model,
+            names={"model": scene.call.model},
             message=message,
             wait=wait,
             forms=forms,

@@ -6,13 +6,13 @@ import functools
 import gzip
 import struct
 import zlib
+from abc import abstractmethod
 from typing import Any, ClassVar
 
-from llm_sync.simulator.behaviour import deliveries
-from llm_sync.simulator.behaviour.actions import SECONDS, YES, Action, Rules, mapping, or_yes
-from llm_sync.simulator.behaviour.refusals import with_headers
+from llm_sync.simulator import deliveries
+from llm_sync.simulator.behaviour.actions import SECONDS, YES, Change, Rules, mapping, or_yes
 from llm_sync.simulator.behaviour.scene import Scene
-from llm_sync.simulator.dialect import Response
+from llm_sync.simulator.response import Response, with_headers
 
 _BLOCK = 2**20
 _BOMB = 64  # MiB, twice what the client of this package takes
@@ -25,16 +25,16 @@ _RATE: Rules = {
 }
 
 
-class Way(Action):
+class Way(Change):
     """Changes a whole response."""
 
     def apply(self, scene: Scene, given: Response | None) -> Response:
         """Of what was given, else of the good answer."""
         return self.sent(scene.good() if given is None else given)
 
+    @abstractmethod
     def sent(self, response: Response) -> Response:
         """As it goes out."""
-        raise NotImplementedError
 
 
 class MalformedJson(Way):
@@ -107,9 +107,9 @@ class Delivered(Way):
         super().__init__(setting)
         self.delivery = self.made()
 
+    @abstractmethod
     def made(self) -> deliveries.Delivery:
         """The delivery of the setting."""
-        raise NotImplementedError
 
     def sent(self, response: Response) -> Response:
         """By it."""

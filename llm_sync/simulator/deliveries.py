@@ -48,16 +48,13 @@ class Delivery(Protocol):
     @property
     def billed(self) -> bool:
         """Whether what was generated is paid for when it goes this way."""
-        raise NotImplementedError
 
     @property
     def told(self) -> bool:
         """Whether the status goes out."""
-        raise NotImplementedError
 
     def __call__(self, out: Outgoing) -> bool:
         """Sends; true when the connection may serve another request. Raises OSError when the client has left."""
-        raise NotImplementedError
 
 
 class Drip(NamedTuple):

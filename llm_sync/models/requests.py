@@ -1,8 +1,4 @@
-"""What goes in and what comes out: frozen dataclasses shared by every room.
-
-Thread rules: all of them are immutable after construction and may be shared between threads; dicts inside them
-(``provider_specific``, ``metadata`` …) are not to be changed by anyone who did not make them.
-"""
+"""What goes in: a question to one model, and the turns, images and tools in it."""
 
 from __future__ import annotations
 
@@ -10,19 +6,14 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm_sync import values
 from llm_sync.errors import InvalidRequestError
 
-if TYPE_CHECKING:
-    from llm_sync.errors import LLMConnectorError
-
 ROLES = ("user", "assistant", "system", "tool")
-FINISH_REASONS = ("stop", "length", "tool_calls", "other")
 
 
 @dataclass(frozen=True)
@@ -183,152 +174,6 @@ def request_hash(model: str, turns: Iterable[tuple[str, str | None]]) -> str:
     ordered = [turn for turn in told if turn[0] == "system"] + [turn for turn in told if turn[0] != "system"]
     joined = [[role, "\n\n".join(text for _, text in group)] for role, group in groupby(ordered, key=itemgetter(0))]
     return sha256(json.dumps([model, joined]).encode()).hexdigest()[:32]  # ASCII: lone surrogates stand there escaped
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Tokens as billed; None is unknown.
-
-    ``input_tokens`` includes ``cached_tokens``, ``output_tokens`` includes ``reasoning_tokens``, whatever the provider's own
-    arithmetic.
-    """
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-@dataclass(frozen=True)
-class Adjustment:
-    """Something that was sent differently from what was asked: ``sent`` is None where it was dropped."""
-
-    parameter: str
-    asked: Any
-    sent: Any
-    reason: str
-
-    def without_text(self) -> str:
-        """The adjustment in words, for logs: numbers are shown, texts and structures are not."""
-        plain = isinstance(self.asked, (int, float)) and not isinstance(self.asked, bool)
-        asked = f"{self.parameter}={self.asked}" if plain else self.parameter
-        if self.sent is None:
-            return f"{asked} is not sent: {self.reason}"
-        return f"{asked} is sent as {self.sent}: {self.reason}" if plain else f"{asked} is sent otherwise: {self.reason}"
-
-    def __str__(self) -> str:
-        change = "is not sent" if self.sent is None else f"is sent as {self.sent!r}"
-        return f"{self.parameter}={self.asked!r} {change}: {self.reason}"
-
-
-@dataclass(frozen=True)
-class ModelResponse:
-    """One answer.
-
-    ``model``: as the provider answered. ``finish_reason``: stop, length, tool_calls or other (the provider's own word in
-    ``metadata["finish_reason_raw"]``). ``timestamp``: aware UTC, when the answer was complete. ``latency_ms``: milliseconds of
-    the last attempt. ``attempts``: HTTP exchanges made. ``cost_estimate``: USD, or None where no price is known. ``id``: the
-    request's. ``metadata``: ``finish_reason_raw``, ``thinking``, ``parsed``, ``raw`` (the body), where there is such.
-
-    Raises ValueError or TypeError when built with an impossible value: a response never has empty text unless it has tool calls.
-    """
-
-    text: str
-    model: str
-    provider: str
-    finish_reason: str
-    usage: Usage
-    timestamp: datetime
-    latency_ms: float
-    attempts: int = 1
-    request_id: str | None = None
-    tool_calls: tuple[ToolCall, ...] = ()
-    adjustments: tuple[Adjustment, ...] = ()
-    cost_estimate: float | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
-    id: str | int | None = None
-
-    def __post_init__(self) -> None:
-        for name, kind in _RESPONSE_TYPES:
-            if not isinstance(getattr(self, name), kind):
-                raise TypeError(f"{name} of a response is a {type(getattr(self, name)).__name__}, not a {kind.__name__}")
-        if self.timestamp.utcoffset() is None:
-            raise ValueError("the timestamp of a response has no time zone: make it with datetime.now(timezone.utc)")
-        if self.finish_reason not in FINISH_REASONS:
-            raise ValueError(f"finish_reason {self.finish_reason!r} is none of {FINISH_REASONS}")
-        if not self.tool_calls and not self.text.strip() and not self._may_be_empty():
-            raise ValueError("a response without tool calls has text")
-
-    def _may_be_empty(self) -> bool:
-        return False
-
-    @property
-    def token_count(self) -> int | None:
-        """Input and output tokens together, or None where either is unknown."""
-        if self.usage.input_tokens is None or self.usage.output_tokens is None:
-            return None
-        return self.usage.input_tokens + self.usage.output_tokens
-
-    @property
-    def truncated(self) -> bool:
-        """Whether the token limit or the context window cut the answer."""
-        return self.finish_reason == "length"
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: the fields by name, ``timestamp`` in ISO 8601, ``token_count`` and ``truncated`` beside them.
-
-        ``metadata["raw"]``, the whole body, stays out: it would double the size of every record.
-        """
-        out = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        out["usage"] = dataclasses.asdict(self.usage)
-        out["timestamp"] = self.timestamp.isoformat()
-        out["tool_calls"] = [dict(vars(call)) for call in self.tool_calls]
-        out["adjustments"] = [dict(vars(adjustment)) for adjustment in self.adjustments]
-        out["metadata"] = {key: value for key, value in self.metadata.items() if key != "raw"}
-        return {**out, "token_count": self.token_count, "truncated": self.truncated}
-
-
-@dataclass(frozen=True)
-class UnusableResponse(ModelResponse):
-    """What came instead of an answer, on ``UnusableAnswerError.response``: like a ModelResponse, but may have no text."""
-
-    def _may_be_empty(self) -> bool:
-        return True
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One HTTP answer: ``headers`` are looked up in any case, ``content`` is decoded bytes, ``elapsed`` seconds."""
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-    elapsed: float = 0.0
-
-
-@dataclass(frozen=True)
-class AttemptOptions:
-    """How long and how often to try; every time is in seconds (see docs/configuration.md for each)."""
-
-    timeout: float = 120.0
-    deadline: float = 600.0
-    max_retries: int = 3
-    retry_base: float = 1.0
-    retry_cap: float = 60.0
-    max_retry_after: float = 60.0
-    retry_timeouts: bool = True
-
-
-@dataclass(frozen=True)
-class ModelListing:
-    """What one provider lists. ``models``: ids without ``models/``; ``missing``: configured but not listed; or ``error``."""
-
-    models: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    error: LLMConnectorError | None = None
-
-
-_RESPONSE_TYPES = (("text", str), ("model", str), ("provider", str), ("usage", Usage), ("timestamp", datetime))
 
 
 def _detached(message: Message) -> Message:

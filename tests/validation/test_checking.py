@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from llm_sync.config.schema import SCHEMA
 from llm_sync.predicates import compile_schema
-from llm_sync.validation import ResponseValidator, _validator_class, closest, field_path, problems, shown
+from llm_sync.validation import ResponseValidator, closest, field_path, problems, shown
+from llm_sync.validation.checking import _validator_class
 
 CHAT: dict[str, Any] = {
     "id": {"type": "string", "nullable": True},
@@ -308,7 +309,7 @@ def test_what_the_compiler_does_not_know_it_refuses(rule: Any) -> None:
 
 def test_good_answers_never_reach_cerberus(monkeypatch: pytest.MonkeyPatch) -> None:
     """The compiled form alone accepts a typical good answer."""
-    monkeypatch.setattr("llm_sync.validation._validator_class", lambda: pytest.fail("Cerberus was asked"))
+    monkeypatch.setattr("llm_sync.validation.checking._validator_class", lambda: pytest.fail("Cerberus was asked"))
     assert ResponseValidator(CHAT).check(GOOD) == ()
 
 
@@ -382,7 +383,7 @@ def test_the_predicate_accepts_no_configuration_that_cerberus_rejects(
 
 def test_good_configurations_never_reach_cerberus(monkeypatch: pytest.MonkeyPatch) -> None:
     """The schema of configuration files compiles, and accepts what is right."""
-    monkeypatch.setattr("llm_sync.validation._validator_class", lambda: pytest.fail("Cerberus was asked"))
+    monkeypatch.setattr("llm_sync.validation.checking._validator_class", lambda: pytest.fail("Cerberus was asked"))
     assert compile_schema(SCHEMA, closed=True) is not None
     models = [{"name": "m", "pricing": {"input": 1, "output": 2.5}, "stop_sequences": ["x"]}]
     provider = {"type": "openai", "models": models, "headers": {"X-A": 1}, "auth": {"header": "api-key"}, "timeout": 5}

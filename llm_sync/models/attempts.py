@@ -1,0 +1,29 @@
+"""What an attempt is told, and what it brings back: HTTP without its library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One HTTP answer: ``headers`` are looked up in any case, ``content`` is decoded bytes, ``elapsed`` seconds."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    elapsed: float = 0.0
+
+
+@dataclass(frozen=True)
+class AttemptOptions:
+    """How long and how often to try; every time is in seconds (see docs/configuration.md for each)."""
+
+    timeout: float = 120.0
+    deadline: float = 600.0
+    max_retries: int = 3
+    retry_base: float = 1.0
+    retry_cap: float = 60.0
+    max_retry_after: float = 60.0
+    retry_timeouts: bool = True

@@ -1,0 +1,138 @@
+"""What comes out: an answer, what it used, and what was sent differently from what was asked."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from llm_sync.models.requests import ToolCall
+
+if TYPE_CHECKING:
+    from llm_sync.errors import LLMConnectorError
+
+FINISH_REASONS = ("stop", "length", "tool_calls", "other")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens as billed; None is unknown.
+
+    ``input_tokens`` includes ``cached_tokens``, ``output_tokens`` includes ``reasoning_tokens``, whatever the provider's own
+    arithmetic.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """Something that was sent differently from what was asked: ``sent`` is None where it was dropped."""
+
+    parameter: str
+    asked: Any
+    sent: Any
+    reason: str
+
+    def without_text(self) -> str:
+        """The adjustment in words, for logs: numbers are shown, texts and structures are not."""
+        plain = isinstance(self.asked, (int, float)) and not isinstance(self.asked, bool)
+        asked = f"{self.parameter}={self.asked}" if plain else self.parameter
+        if self.sent is None:
+            return f"{asked} is not sent: {self.reason}"
+        return f"{asked} is sent as {self.sent}: {self.reason}" if plain else f"{asked} is sent otherwise: {self.reason}"
+
+    def __str__(self) -> str:
+        change = "is not sent" if self.sent is None else f"is sent as {self.sent!r}"
+        return f"{self.parameter}={self.asked!r} {change}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class ModelResponse:
+    """One answer.
+
+    ``model``: as the provider answered. ``finish_reason``: stop, length, tool_calls or other (the provider's own word in
+    ``metadata["finish_reason_raw"]``). ``timestamp``: aware UTC, when the answer was complete. ``latency_ms``: milliseconds of
+    the last attempt. ``attempts``: HTTP exchanges made. ``cost_estimate``: USD, or None where no price is known. ``id``: the
+    request's. ``metadata``: ``finish_reason_raw``, ``thinking``, ``parsed``, ``raw`` (the body), where there is such.
+
+    Raises ValueError or TypeError when built with an impossible value: a response never has empty text unless it has tool calls.
+    """
+
+    text: str
+    model: str
+    provider: str
+    finish_reason: str
+    usage: Usage
+    timestamp: datetime
+    latency_ms: float
+    attempts: int = 1
+    request_id: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    adjustments: tuple[Adjustment, ...] = ()
+    cost_estimate: float | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    id: str | int | None = None
+
+    def __post_init__(self) -> None:
+        for name, kind in _RESPONSE_TYPES:
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"{name} of a response is a {type(getattr(self, name)).__name__}, not a {kind.__name__}")
+        if self.timestamp.utcoffset() is None:
+            raise ValueError("the timestamp of a response has no time zone: make it with datetime.now(timezone.utc)")
+        if self.finish_reason not in FINISH_REASONS:
+            raise ValueError(f"finish_reason {self.finish_reason!r} is none of {FINISH_REASONS}")
+        if not self.tool_calls and not self.text.strip() and not self._may_be_empty():
+            raise ValueError("a response without tool calls has text")
+
+    def _may_be_empty(self) -> bool:
+        return False
+
+    @property
+    def token_count(self) -> int | None:
+        """Input and output tokens together, or None where either is unknown."""
+        if self.usage.input_tokens is None or self.usage.output_tokens is None:
+            return None
+        return self.usage.input_tokens + self.usage.output_tokens
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the token limit or the context window cut the answer."""
+        return self.finish_reason == "length"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: the fields by name, ``timestamp`` in ISO 8601, ``token_count`` and ``truncated`` beside them.
+
+        ``metadata["raw"]``, the whole body, stays out: it would double the size of every record.
+        """
+        out = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        out["usage"] = dataclasses.asdict(self.usage)
+        out["timestamp"] = self.timestamp.isoformat()
+        out["tool_calls"] = [dict(vars(call)) for call in self.tool_calls]
+        out["adjustments"] = [dict(vars(adjustment)) for adjustment in self.adjustments]
+        out["metadata"] = {key: value for key, value in self.metadata.items() if key != "raw"}
+        return {**out, "token_count": self.token_count, "truncated": self.truncated}
+
+
+@dataclass(frozen=True)
+class UnusableResponse(ModelResponse):
+    """What came instead of an answer, on ``UnusableAnswerError.response``: like a ModelResponse, but may have no text."""
+
+    def _may_be_empty(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class ModelListing:
+    """What one provider lists. ``models``: ids without ``models/``; ``missing``: configured but not listed; or ``error``."""
+
+    models: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    error: LLMConnectorError | None = None
+
+
+_RESPONSE_TYPES = (("text", str), ("model", str), ("provider", str), ("usage", Usage), ("timestamp", datetime))

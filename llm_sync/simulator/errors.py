@@ -1,0 +1,294 @@
+"""The one table of errors: what each dialect says, by the class that a client of llm-sync has for it (WIRE: error classes).
+
+What is the same for all errors of a dialect (its envelope, its headers) the dialect itself adds; here stands what tells them
+apart. openai-responses is as openai where nothing else is said. Scripts name the rows by their words, answers files and
+replayed runs by the classes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+# The word of every status in the two dialects that have one for each.
+ANTHROPIC_TYPES: Mapping[int, str] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+GEMINI_STATUSES: Mapping[int, str] = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    402: "RESOURCE_EXHAUSTED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+# What a message names, where the request itself does not tell.
+_NAMED: Mapping[str, object] = {
+    "model": "the model",
+    "key": "sk-simul****",
+    "version": "v1beta",
+    "window": 128_000,
+    "asked": 205_429,
+}
+
+
+class Said(NamedTuple):
+    """One error: its status, message and the members of its error object; ``retry`` is x-should-retry where that is sent.
+
+    ``phrase``: what a message has to hold, where clients can tell the error by nothing else. ``under``: the members that tell
+    it where it comes under another status.
+    """
+
+    status: int
+    message: str
+    members: Mapping[str, Any] = {}
+    retry: bool | None = None
+    phrase: re.Pattern[str] | None = None
+    under: Mapping[int, Mapping[str, Any]] = {}
+
+    def text(self, **named: object) -> str:
+        """The message, with what it names."""
+        known = {name: value for name, value in named.items() if value}
+        return self.message.format_map(defaultdict(str, {**_NAMED, **known}))
+
+
+class Row(NamedTuple):
+    """One kind of error: the class that llm-sync raises for it, and each dialect's spelling."""
+
+    raises: str
+    said: Mapping[str, Said]
+
+
+def _phrase(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.IGNORECASE)
+
+
+def _openai(status: int, message: str, kind: str = "invalid_request_error", code: str | None = None, **more: str) -> Said:
+    return Said(status, message, {"type": kind, **more, "code": code})
+
+
+def _anthropic(status: int, message: str, retry: bool = False) -> Said:
+    return Said(status, message, {"type": ANTHROPIC_TYPES[status], "details": None}, retry)
+
+
+def _gemini(status: int, message: str, *details: Mapping[str, Any], word: str | None = None) -> Said:
+    members = {"status": word or GEMINI_STATUSES[status]}
+    return Said(status, message, {**members, "details": list(details)} if details else members)
+
+
+def _openrouter(status: int, message: str, word: str, **metadata: Any) -> Said:
+    return Said(status, message, {"metadata": {"error_type": word, **metadata}})
+
+
+def _quota(quota: str) -> Mapping[str, Any]:
+    return {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": quota}]}
+
+
+_KEY_REFUSED = "API key not valid. Please pass a valid API key."
+_BAD_KEY = (
+    {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "API_KEY_INVALID",
+        "domain": "googleapis.com",
+        "metadata": {"service": "generativelanguage.googleapis.com"},
+    },
+    {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US", "message": _KEY_REFUSED},
+)
+_STREAMS = "This model only supports streaming."
+_STREAM_PHRASE = _phrase("only supports? stream")
+
+# by word; of the rows that raise one class, the first is what the class stands for
+ERRORS: Mapping[str, Row] = {
+    "bad_request": Row(
+        "InvalidRequestError",
+        {
+            "openai": _openai(400, "Invalid value in the request.", code="invalid_value"),
+            "anthropic": _anthropic(400, "messages: Input should be a valid list"),
+            "gemini": _gemini(400, "Invalid value in the request."),
+            "openrouter": _openrouter(400, "Provider returned error", "invalid_request", provider_name="Simulated"),
+        },
+    ),
+    "auth": Row(
+        "AuthenticationError",
+        {
+            "openai": _openai(401, "Incorrect API key provided: {key}.", code="invalid_api_key"),
+            "anthropic": _anthropic(401, "invalid x-api-key"),
+            "gemini": _gemini(400, _KEY_REFUSED, *_BAD_KEY),
+            "openrouter": _openrouter(401, "No cookie auth credentials found", "authentication"),
+        },
+    ),
+    "permission": Row(
+        "PermissionDeniedError",
+        {
+            "openai": _openai(403, "You are not allowed to sample from this model"),
+            "anthropic": _anthropic(403, "Your API key does not have permission to use the specified resource."),
+            "gemini": _gemini(403, "The caller does not have permission"),
+            "openrouter": _openrouter(403, "This key may not use {model}.", "permission_denied"),
+        },
+    ),
+    "quota": Row(
+        "QuotaExceededError",
+        {
+            "openai": _openai(429, "You exceeded your current quota.", "insufficient_quota", "insufficient_quota"),
+            "anthropic": _anthropic(400, "Your credit balance is too low to access the Anthropic API.")._replace(
+                phrase=_phrase("credit balance is too low|reached your specified .*usage limits"),
+                under={
+                    402: {"type": "billing_error"},
+                    429: {"type": "rate_limit_error", "details": {"error_code": "enforced_spend_limit_reached"}},
+                },
+            ),
+            "gemini": _gemini(429, "You exceeded your current quota.", _quota("GenerateRequestsPerDayPerProjectPerModel")),
+            "openrouter": _openrouter(402, "Insufficient credits.", "payment_required"),
+        },
+    ),
+    "rate_limit": Row(
+        "RateLimitError",
+        {
+            "openai": _openai(429, "Rate limit reached for {model}.", "requests", "rate_limit_exceeded"),
+            "anthropic": _anthropic(429, "This request would exceed your rate limit.", True),
+            "gemini": _gemini(429, "You exceeded your current quota.", _quota("GenerateRequestsPerMinutePerProjectPerModel")),
+            "openrouter": _openrouter(429, "Rate limit exceeded: requests-per-min.", "rate_limit_exceeded"),
+        },
+    ),
+    "not_found": Row(
+        "ModelNotFoundError",
+        {
+            "openai": _openai(404, "The model `{model}` does not exist or you do not have access to it.", code="model_not_found"),
+            "openai-responses": _openai(
+                400, "The requested model '{model}' does not exist.", param="model", code="model_not_found"
+            ),
+            "anthropic": _anthropic(404, "model: {model}"),
+            "gemini": _gemini(
+                404,
+                "models/{model} is not found for API version {version}, or is not supported for generateContent. "
+                "Call ListModels to see the list of available models and their supported methods.",
+            ),
+            "openrouter": _openrouter(404, "No endpoints found for {model}.", "not_found"),
+        },
+    ),
+    "context": Row(
+        "ContextLengthExceededError",
+        {
+            "openai": _openai(
+                400,
+                "This model's maximum context length is {window} tokens. However, your messages resulted in {asked} tokens.",
+                param="messages",
+                code="context_length_exceeded",
+            ),
+            "openai-responses": _openai(
+                400,
+                "Your input exceeds the context window of this model. Please adjust your input and try again.",
+                param="input",
+                code="context_length_exceeded",
+            ),
+            "anthropic": _anthropic(400, "prompt is too long: {asked} tokens > {window} maximum")._replace(
+                phrase=_phrase(r"prompt is too long: \d+ tokens")
+            ),
+            "gemini": _gemini(
+                400, "The input token count ({asked}) exceeds the maximum number of tokens allowed ({window})."
+            )._replace(phrase=_phrase(r"input token count \(?\d+\)? exceeds")),
+            "openrouter": _openrouter(
+                400,
+                "This endpoint's maximum context length is {window} tokens. However, you requested about {asked} tokens.",
+                "context_length_exceeded",
+            ),
+        },
+    ),
+    "too_large": Row(
+        "InvalidRequestError",
+        {
+            "openai": _openai(413, "The request is too large."),
+            "anthropic": _anthropic(413, "Request exceeds the maximum size"),
+            "gemini": _gemini(400, "Request payload size exceeds the limit: 20971520 bytes."),
+            "openrouter": _openrouter(413, "Payload too large", "payload_too_large"),
+        },
+    ),
+    "content_policy": Row(
+        "ContentBlockedError",
+        {
+            "openai": _openai(400, "Your request was rejected by our safety system.", code="content_policy_violation"),
+            "openai-responses": _openai(400, "Your prompt was flagged as violating our usage policy.", code="invalid_prompt"),
+            "openrouter": _openrouter(
+                403, "Your input was flagged", "content_policy_violation", reasons=["violence"], flagged_input="…"
+            ),
+        },
+    ),
+    "stream_only": Row(
+        "StreamingNotSupportedError",
+        {
+            "openai": _openai(400, _STREAMS, code="unsupported_value")._replace(phrase=_STREAM_PHRASE),
+            "anthropic": _anthropic(400, _STREAMS)._replace(phrase=_STREAM_PHRASE),
+            "gemini": _gemini(400, _STREAMS, word="FAILED_PRECONDITION")._replace(phrase=_STREAM_PHRASE),
+            "openrouter": _openrouter(400, _STREAMS, "invalid_request")._replace(phrase=_STREAM_PHRASE),
+        },
+    ),
+    "overloaded": Row(
+        "ProviderUnavailableError",
+        {
+            "openai": _openai(503, "The engine is currently overloaded.", "service_unavailable_error", "server_is_overloaded"),
+            "anthropic": _anthropic(529, "Overloaded", True),
+            "gemini": _gemini(503, "The model is overloaded. Please try again later."),
+            "openrouter": _openrouter(503, "{model} is temporarily overloaded upstream.", "provider_overloaded"),
+        },
+    ),
+    "server": Row(
+        "ProviderUnavailableError",
+        {
+            "openai": _openai(500, "The server had an error while processing your request.", "server_error"),
+            "anthropic": _anthropic(500, "Internal server error", True),
+            "gemini": _gemini(500, "An internal error has occurred."),
+            "openrouter": _openrouter(
+                502,
+                "Provider returned error",
+                "provider_unavailable",
+                provider_name="Simulated",
+                raw='{"error":"upstream failed"}',
+            ),
+        },
+    ),
+    "conflict": Row(
+        "ProviderUnavailableError",
+        {
+            "openai": _openai(409, "Another request holds the lock.", code="conflict"),
+            "anthropic": _anthropic(409, "The resource is locked.", True),
+            "gemini": _gemini(409, "The operation was aborted."),
+            "openrouter": _openrouter(409, "Provider returned error", "provider_unavailable"),
+        },
+    ),
+    "timeout": Row(
+        "RequestTimeoutError",
+        {
+            "openai": _openai(504, "The request timed out upstream.", "timeout"),
+            "anthropic": _anthropic(504, "Request timed out", True),
+            "gemini": _gemini(504, "The request timed out. Please try again."),
+            "openrouter": _openrouter(408, "The request timed out.", "timeout"),
+        },
+    ),
+}
+WORDS = tuple(ERRORS)
+# the class that llm-sync raises, and the word it stands for
+RAISED: Mapping[str, str] = {row.raises: word for word, row in reversed(tuple(ERRORS.items()))}
+
+
+def said(word: str, dialect: str) -> Said:
+    """The error ``word`` names in a dialect."""
+    spelled = ERRORS[word].said
+    return spelled[dialect] if dialect in spelled else spelled["openai"]
