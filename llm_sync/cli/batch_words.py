@@ -67,7 +67,11 @@ def summary(found: Summary, width: int | None = None) -> list[str]:
     if not found.sent and found.complete:
         lines += _told(
             "sent",
-            _NOTHING_LEFT if found.failed else "nothing: all is done already" if found.requests else "nothing: the input is empty",
+            _NOTHING_LEFT
+            if found.failed
+            else "nothing: all is done already"
+            if found.requests
+            else "nothing: the input is empty",
         )
     else:
         before = f", {found.earlier:,} {'was' if found.earlier == 1 else 'were'} answered before" if found.earlier else ""

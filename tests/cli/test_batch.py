@@ -23,6 +23,8 @@ from llm_sync.simulator import RequestRecord, Response, Simulator
 
 Ask = Callable[..., Any]
 
+pytestmark = pytest.mark.timeout(180)  # starts of Python, several a test, on a machine that may be busy
+
 
 @pytest.fixture
 def ask(llm: Ask, config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
@@ -330,7 +332,7 @@ def test_the_first_signal_drains_and_tells_how_to_go_on(
     sent = slow.count
     assert sent == 6
     again = started()
-    assert again.wait(timeout=30) == 0
+    assert again.wait(timeout=120) == 0
     assert slow.count == 20
     assert [json.loads(line)["index"] for line in (tmp_path / "out").read_text().splitlines()] == list(range(20))
 
@@ -345,7 +347,7 @@ def test_the_second_signal_ends_at_once_and_leaves_a_journal(started: Ask, slow:
     assert process.wait(timeout=20) == 130
     slow.over.set()
     again = started("--json")
-    out, _ = again.communicate(timeout=30)
+    out, _ = again.communicate(timeout=120)
     told = json.loads(out)
     assert (again.returncode, told["answered"], told["answered_earlier"], told["possibly_billed"]) == (0, 20, 5, 1)
     assert told["possibly_billed_requests"][0]["index"] == 5
@@ -360,7 +362,7 @@ def test_a_second_process_is_refused(started: Ask, slow: Slow) -> None:
     assert second.returncode == 1
     assert f"is being written by process {first.pid}".encode() in err
     slow.over.set()
-    assert first.wait(timeout=30) == 0
+    assert first.wait(timeout=120) == 0
     assert slow.count == 20
 
 
@@ -371,5 +373,5 @@ def test_a_standard_output_that_cannot_be_written_is_told_before_anything_is_pai
     """As with every command."""
     with open("/dev/full", "wb") as full:
         process = start("batch", "--config", "./slow.yaml", "in", "-o", "out", stdout=full)
-        assert process.wait(timeout=30) == 1
+        assert process.wait(timeout=120) == 1
     assert slow.count == 0

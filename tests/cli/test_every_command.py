@@ -13,6 +13,8 @@ import pytest
 
 from llm_sync.cli.parser import COMMANDS, build_parser
 
+pytestmark = pytest.mark.timeout(180)  # starts of Python, several a test, on a machine that may be busy
+
 
 class Row(NamedTuple):
     """How to have a command do something.
@@ -64,7 +66,7 @@ def run(start: Callable[..., Any], cron: dict[str, str], config: str, tmp_path: 
     def ended(name: str, *more: str, arguments: list[str] | None = None, **options: Any) -> tuple[int, bytes, str]:
         given = ROWS[name].arguments if arguments is None else arguments
         process = start(name, *more, *(words.get(word, word) for word in given), env=cron, **options)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         return process.returncode, out, err.decode()
 
     return ended

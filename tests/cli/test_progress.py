@@ -112,17 +112,6 @@ def test_no_line_is_wider_than_the_terminal(on_terminal: Callable[..., Terminal]
     assert any("…" in line for line in lines)
 
 
-@pytest.mark.parametrize("width", [80, 40, 20])
-def test_behind_a_full_line_there_is_room_for_ctrl_c(width: int) -> None:
-    """The terminal writes ^C at the cursor; were it to begin a line of its own, one of ours would stay for good."""
-    from rich.console import Console
-
-    console = Console(width=width)
-    with console.capture() as captured:
-        console.print(progress._table([("a/model", "asked, " * 50), ("b", "x")], width, 24))
-    assert max(len(line.rstrip("\n")) for line in captured.get().splitlines()) <= width - len("^C")
-
-
 def test_a_second_interrupt_ends_on_a_line_of_its_own(on_terminal: Callable[..., Terminal], provider: Simulator) -> None:
     """The prompt of the shell comes on a new line, with a cursor."""
     with provider.hold():
