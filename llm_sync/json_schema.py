@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llm_sync.errors import ConfigurationError, FieldProblem, InvalidRequestError
+from llm_sync.loading import forks_wait
 
 _MOST = 20  # problems reported
 
@@ -55,7 +56,8 @@ def misfits(document: Any, schema: Mapping[str, Any]) -> tuple[FieldProblem, ...
 
 def _jsonschema() -> Any:
     try:
-        import jsonschema
+        with forks_wait:
+            import jsonschema
     except ImportError:
         raise ConfigurationError(
             "response_schema needs the package jsonschema", guidance="Install it: pip install 'llm-sync[schema]'."

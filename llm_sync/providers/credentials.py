@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from llm_sync.config.models import GOOGLE_CLOUD, Auth, ProviderConfig
 from llm_sync.config.secrets import Secret
 from llm_sync.errors import AuthenticationError, ConfigurationError, LLMConnectorError
+from llm_sync.loading import forks_wait
 
 if TYPE_CHECKING:
     from llm_sync.providers.dialect import Dialect
@@ -235,8 +236,9 @@ def _no_token(why: object) -> AuthenticationError:
 
 def _google_auth() -> Any:
     try:
-        import google.auth
-        import google.auth.exceptions
+        with forks_wait:
+            import google.auth
+            import google.auth.exceptions
     except ImportError:
         raise ConfigurationError(
             "auth: google-cloud needs the package google-auth", guidance="Install it: pip install 'llm-sync[google]'."

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import os
-import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llm_sync.errors import ConfigurationError
+from llm_sync.loading import forks_wait
 
 if TYPE_CHECKING:
     from llm_sync.providers.base import LLMProvider
 
 ENTRY_POINTS = "llm_sync.providers"
-
-# Held while a dialect is imported. Forks wait for it: a child would inherit half a module, under a lock of the import system
-# whose owner it does not have, and its first request would wait there for ever. Re-entrant: what is imported may fork itself.
-_loading = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release)
 
 
 class ProviderFactory:
@@ -79,7 +72,7 @@ class ProviderFactory:
 def _load(name: str, target: str) -> Any:
     module, _, attribute = target.partition(":")
     try:
-        with _loading:
+        with forks_wait:
             return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(

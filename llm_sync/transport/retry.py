@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -17,6 +15,7 @@ from llm_sync.errors import (
     RequestTimeoutError,
 )
 from llm_sync.events import Event, Listener, Retrying, Waiting
+from llm_sync.loading import forks_wait
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -28,13 +27,6 @@ T = TypeVar("T")
 
 SPREAD = 0.1  # of a hint: workers that were told the same one come back spread over this much more, not in one instant
 LONGEST_HINT = 7 * 86400.0  # seconds; windows that waiting cures are a day at most, an epoch taken for seconds is far more
-
-
-# Held while a worker imports tenacity. Forks wait for it: a child would inherit half a module, under a lock of the import
-# system whose owner it does not have, and its first retry would wait there for ever.
-_loading = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release)
 
 
 class AttemptGate(Protocol):
@@ -129,7 +121,7 @@ class _Attempts(Generic[T]):
 
     def make_more(self) -> T:
         """Hand the first failure to tenacity, which waits, makes further attempts, and raises the last failure."""
-        with _loading:
+        with forks_wait:
             from tenacity import Retrying as Tenacity  # as costly as three starts of Python: who never fails never pays
             from tenacity import retry_if_exception
 

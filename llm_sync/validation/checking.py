@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from llm_sync.errors import FieldProblem
+from llm_sync.loading import forks_wait
 from llm_sync.predicates import compile_rules, compile_schema
 from llm_sync.validation.wording import SchemaProblem, explained, field_problem, json_kind
 
@@ -78,7 +79,8 @@ class _Enough(Exception):
 
 @lru_cache(maxsize=1)
 def _validator_class() -> Any:
-    from cerberus import TypeDefinition, Validator
+    with forks_wait:
+        from cerberus import TypeDefinition, Validator
 
     class Diagnosis(Validator):  # type: ignore[misc]
         """Collects errors in order, in linear time, and knows that a boolean is no number.

@@ -1,0 +1,17 @@
+"""Imports that are made while threads run, and that forks wait for.
+
+What few need is imported by the first request that needs it, on whatever thread that runs. A child that is forked meanwhile
+inherits half a module, under a lock of the import system whose owner it does not have: its own first use of that module
+would wait there for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+forks_wait = threading.RLock()
+"""``with forks_wait:`` around such an import. Re-entrant: what is imported may import likewise, and may fork."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=forks_wait.acquire, after_in_parent=forks_wait.release, after_in_child=forks_wait.release)
