@@ -223,7 +223,7 @@ def test_a_command_line_is_one(place: str, words: list[str]) -> None:
 def test_an_option_the_pages_name_is_there() -> None:
     """Options in the prose are ours, or those of a program that is named beside them."""
     ours = {option for parser in _parsers(build_parser()) for option in parser._option_string_actions}
-    others = {"--api-key", "--no-stream", "--preload"}
+    others = {"--allow-hosts", "--allow-unix-socket", "--api-key", "--disable-socket", "--no-stream", "--preload"}
     named = {
         (path.name, option)
         for path in PAGES
