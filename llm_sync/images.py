@@ -48,7 +48,7 @@ def load_image(source: Any) -> Image:
     if isinstance(source, Image):
         return source
     if isinstance(source, bytes):
-        return _from_bytes(source, "the image bytes")
+        return _from_bytes(source, "the image")
     scheme = source[:8].lower() if isinstance(source, str) else ""
     if scheme.startswith(("http://", "https://")):
         return _from_url(source)

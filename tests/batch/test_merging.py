@@ -144,7 +144,7 @@ def test_a_file_that_is_no_output_is_not_merged_over(stub: Batch, tmp_path: Path
     stub.lines("p", "q")
     stub.run()
     before = stub.input.read_bytes()
-    with pytest.raises(InvalidRequestError, match="is no output of a batch"):
+    with pytest.raises(InvalidRequestError, match="is not the output of a batch"):
         batch.merge([stub.output], stub.input)
     assert stub.input.read_bytes() == before
     target = tmp_path / "all.jsonl"
