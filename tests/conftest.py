@@ -12,9 +12,12 @@ from llm_sync import LLMClient
 from llm_sync.config import ConfigLoader
 from llm_sync.simulator import Simulator
 
-# A shell starts background jobs with SIGINT ignored, which every program they start inherits: none would hear Ctrl-C.
+# A shell starts background jobs with SIGINT ignored, nohup a program with SIGHUP, which every program they start inherits: none
+# would hear Ctrl-C, or that its terminal is closed.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 TWO_PROVIDERS = """
 defaults: {retry_base: 0}

@@ -50,6 +50,7 @@ class Lane:
         self.retries = 0
         self.hopeless = 0  # failures of that kind in a row
         self.held: str | None = None
+        self.reasons: dict[str, str] = {}  # what the first failure of each class says
         self.began: float | None = None
         self.ended = 0.0
         self._recent: deque[tuple[int, int]] = deque(maxlen=RECENT_S)  # (second, requests that ended in it)
@@ -62,6 +63,8 @@ class Lane:
         self.sent += end.attempts > 0
         self.retries += max(0, end.attempts - 1)
         self.tally.add(end.head)
+        if end.reason:
+            self.reasons.setdefault(end.head.outcome, end.reason)
         second = int(self.ended)
         count = self._recent.pop()[1] if self._recent and self._recent[-1][0] == second else 0
         self._recent.append((second, count + 1))

@@ -222,4 +222,5 @@ def _summary(output: str, plan: Plan, lanes: Lanes, complete: bool, skipped: int
         unsure=plan.unsure.total() + plan.gone,
         unsure_gone=plan.gone,
         held={lane.provider: lane.held for lane in lanes.lanes.values() if lane.held and lane.left},
+        reasons={lane.provider: dict(lane.reasons) for lane in lanes.lanes.values() if lane.reasons},
     )

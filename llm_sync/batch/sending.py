@@ -35,7 +35,8 @@ _log = logger("batch")
 
 
 class Ended(NamedTuple):
-    """A request's end. ``head`` is None when it was not sent; ``place`` where its record stands, -1: nowhere yet."""
+    """A request's end. ``head`` is None when it was not sent; ``place`` where its record stands, -1: nowhere yet; ``reason``
+    what its error says."""
 
     slot: int
     provider: str
@@ -44,6 +45,7 @@ class Ended(NamedTuple):
     attempts: int = 0
     elapsed: float = 0.0
     trouble: BaseException | None = None
+    reason: str = ""
 
 
 class Sender:
@@ -170,7 +172,8 @@ class Sender:
             failure = LLMConnectorError(f"the outcome cannot be written ({error!r}): {outcome!r}")
             told = head(asked, failure)
             line = journal_line(told, record_of(asked, failure, told))
-        return Ended(slot, str(asked.key.provider), told, self._journal.add(line), attempts, elapsed)
+        reason = str(outcome) if isinstance(outcome, LLMConnectorError) else ""
+        return Ended(slot, str(asked.key.provider), told, self._journal.add(line), attempts, elapsed, reason=reason)
 
 
 def _outcome(send: Any) -> ModelResponse | LLMConnectorError:

@@ -70,7 +70,7 @@ class Summary:
     ``tally`` counts their outcomes; ``skipped`` of its failures are bad lines. ``possibly_billed``: requests, at most
     1,000 of them, that may have been billed without an answer to show for it, with how often; ``unsure`` is how often in
     all, ``unsure_gone`` of them of lines that are there no more. ``complete``: whether each has an outcome, and so the output
-    is there. ``lanes`` by provider.
+    is there. ``lanes`` by provider; ``reasons``, by provider and class of error, what the first such failure of this run says.
     """
 
     output: str
@@ -91,6 +91,7 @@ class Summary:
     unsure: int = 0
     unsure_gone: int = 0
     held: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
@@ -145,6 +146,7 @@ class Summary:
                 for key, times in self.possibly_billed
             ],
             "held": dict(self.held),
+            "reasons": {name: dict(texts) for name, texts in self.reasons.items()},
             "providers": {name: _lane(lane) for name, lane in self.lanes.items()},
         }
 

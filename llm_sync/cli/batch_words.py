@@ -12,6 +12,8 @@ FIX = "Fix this and run the same command again."
 
 _NOTHING_LEFT = "nothing: failures stay (--retry-failed asks them again)"
 _MOST_NAMED = 10  # possibly billed requests, missing lines
+_MOST_REASONS = 5
+_LONGEST_REASON = 400  # characters
 
 
 def rows(snapshot: Snapshot) -> list[tuple[str, str]]:
@@ -64,6 +66,7 @@ def summary(found: Summary, width: int | None = None) -> list[str]:
     failed = ", ".join(f"{name} {count:,}" for name, count in tally.failed.items() if count)
     unread = f"; {found.skipped:,} of them lines that could not be sent" if found.skipped else ""
     lines += _told("failed", f"{failed}{unread}" if failed else "")
+    lines += _reasons(found)
     if not found.sent and found.complete:
         lines += _told(
             "sent",
@@ -85,6 +88,14 @@ def summary(found: Summary, width: int | None = None) -> list[str]:
     lines += _told("time", f"{_time(found.seconds)}{slowest}")
     lines += _table(found, width) if len(found.lanes) > 1 else []
     return [*lines, *_unsure(found)]
+
+
+def _reasons(found: Summary) -> list[str]:
+    """The first failure of each kind, in its own words."""
+    said = dict.fromkeys(f"{name}: {text}" for texts in found.reasons.values() for name, text in texts.items())
+    more = len(said) - _MOST_REASONS
+    lines = [f"    {text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + '…'}" for text in said]
+    return lines[:_MOST_REASONS] + ([f"    and {more} more kinds"] if more > 0 else [])
 
 
 def _told(what: str, text: str) -> list[str]:

@@ -91,6 +91,22 @@ def test_the_summary_as_json(ask: Ask, script: Any) -> None:
     assert (told["output"], told["complete"], told["unfit"]) == ("out", True, None)
 
 
+def test_the_first_failure_of_each_kind_is_told_in_its_own_words(ask: Ask, script: Any) -> None:
+    """Counts alone say nothing of what to do; what was kept from an earlier run stands in the output."""
+    script.fail(400)
+    script.fail(401)
+    script.fail(400)
+    write("in", {"prompt": "p"}, {"prompt": "q"}, {"prompt": "r"})
+    ran = ask("in", "-o", "out", "-m", "first/m")
+    said = [line for line in ran.out.splitlines() if line.startswith("    ")]
+    assert [line.split(":")[0].strip() for line in said] == ["InvalidRequestError", "AuthenticationError"]
+    assert "Check the key" in said[1]
+    assert not [line for line in ask("in", "-o", "out", "-m", "first/m").out.splitlines() if line.startswith("    ")]
+    script.fail(401)
+    again = ask("in", "-o", "out", "-m", "first/m", "--retry-failed", "--json")
+    assert list(json.loads(again.out)["reasons"]["first"]) == ["AuthenticationError"]
+
+
 @pytest.mark.parametrize(
     ("faults", "status"), [([400, 401], 7), ([401, 400], 4), ([429, 429, 400], 5), ([400], 9), ([], 0)], ids=str
 )
