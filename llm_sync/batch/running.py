@@ -129,7 +129,7 @@ class _Run:
             bad.refuse(plan)
             refuse(work, plan, earlier)
             if plan.renamed:
-                _log.info("%d lines name a model of their own, in whose place the run's are asked", plan.renamed)
+                _log.info("%d lines name a model of their own; the run's models are asked instead", plan.renamed)
             lanes = Lanes(work, self._journal, plan, self._progress)
             try:
                 if plan.to_send.total():

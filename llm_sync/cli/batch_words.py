@@ -175,7 +175,7 @@ def rehearsal(found: Rehearsal, width: int | None = None) -> list[str]:
         models = ", ".join(f"{share.provider}/{share.model}" for share in shares if share.unknown == reason)
         lines.append(f"  the cost is not known, as {reason}: {models}")
     if body and found.cost is not None:
-        lines.append(f"at most {_cost(found.cost)}, but for retries: no text has more tokens than bytes")
+        lines.append(f"at most {_cost(found.cost)} without retries: no text has more tokens than bytes")
     return lines
 
 

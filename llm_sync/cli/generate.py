@@ -168,7 +168,7 @@ class _Run:
             f"an unexpected {type(error).__name__}: {error}",
             provider=place.provider,
             model=place.model,
-            guidance="This is a mistake in llm-sync or in an added dialect; 'llm-sync -vv' shows where.",
+            guidance="This is a bug in llm-sync or in an added dialect; 'llm-sync -vv' shows where.",
         )
 
     def _show(self, index: int, outcome: Outcome) -> None:

@@ -120,7 +120,7 @@ class _Shown:
         if variables := self.variables():
             yield "", "variables:"
         for variable in variables:
-            state = "set" if variable["set"] else "missing, its default counts" if variable["default"] else "missing"
+            state = "set" if variable["set"] else "missing, its default is used" if variable["default"] else "missing"
             yield "", f"  {variable['name']}: {state} ({', '.join(variable['fields'])})"
 
     def _provider_lines(self, name: str) -> Iterator[tuple[str, str]]:

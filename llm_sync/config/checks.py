@@ -177,7 +177,7 @@ def _headers(provider: Mapping[str, Any], path: Path) -> Iterator[Found]:
         elif name.lower() in _FRAMING:
             yield here, "is set by llm-sync itself", "leave it out"
         elif name.lower() in seen:
-            yield here, "is given twice", "header names have no case: keep one of them"
+            yield here, "is given twice", "upper and lower case are the same in header names: keep one of them"
         seen.add(name.lower())
         if isinstance(value, str) and not (value.isascii() and value.isprintable() and value == value.strip()):
             yield here, "holds a line end, another control character, one that is not ASCII, or blanks around it", None

@@ -140,7 +140,7 @@ def test_one_of_the_same_name_is_hidden(llm: Run, folder: Path, monkeypatch: pyt
     monkeypatch.setenv("LLM_SYNC_CONFIG_DIR", str(tmp_path / "first"))
     lines = llm("configs").out.splitlines()
     assert lines[0] == f"{tmp_path}/first:"
-    assert "  streams.yml  (hidden by one of its name above)" in lines
+    assert "  streams.yml  (hidden by the one above)" in lines
 
 
 def test_control_characters_of_a_file_are_shown(llm: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +195,7 @@ def test_show_tells_which_variables_are_set(llm: Run, folder: Path, monkeypatch:
     told = [line for line in llm("show").out.splitlines() if line.startswith("#   ")]
     assert told == [
         "#   LISTING_TOKEN: missing (providers.openai.headers.X-Api-Token)",
-        "#   LISTING_URL: missing, its default counts (providers.my provider.base_url)",
+        "#   LISTING_URL: missing, its default is used (providers.my provider.base_url)",
         "#   LISTING_KEY: set (providers.openai.api_key)",
         "#   ANTHROPIC_API_KEY: missing (providers.anthropic.api_key)",
     ]

@@ -155,7 +155,10 @@ def provider(entry: str) -> str:
             "auth: {header: Content-Length}",
             "auth.header: is set by llm-sync itself (name the header that the provider reads the key from)",
         ),
-        ("headers: {x-a: a, X-A: b}", "headers.X-A: is given twice (header names have no case: keep one of them)"),
+        (
+            "headers: {x-a: a, X-A: b}",
+            "headers.X-A: is given twice (upper and lower case are the same in header names: keep one of them)",
+        ),
         ("headers: [a]", "headers: expected a mapping of header names to texts, found a list"),
         ("query: {a: [b]}", "query.a: expected text, found a list"),
         (
