@@ -51,6 +51,7 @@ def fields(args: argparse.Namespace) -> dict[str, Any]:
 
     Raises UsageError for a file that cannot be used, ConfigurationError where --schema needs a package that is missing.
     """
+    _check_standard_input(args)
     given = {
         "system_prompt": args.system if args.system_file is None else read_text("--system-file", args.system_file),
         "images": [_image(source) for source in args.image or ()] or None,
@@ -63,6 +64,23 @@ def fields(args: argparse.Namespace) -> dict[str, Any]:
         "provider_specific": _settings(args.settings) or None,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _check_standard_input(args: argparse.Namespace) -> None:
+    """Raise UsageError where two things are to be read from standard input: the second would be found empty."""
+    prompt = getattr(args, "prompt", None)
+    asked = {
+        "--system-file": args.system_file == "-",
+        "--schema": args.schema == "-",
+        "--messages": getattr(args, "messages", None) == "-",
+        "the prompt": prompt is not None
+        and args.messages is None
+        and ("-" in prompt or (not prompt and args.input in (None, "-"))),
+        "INPUT": prompt is None and "-" in args.input,
+    }
+    both = [name for name, reads in asked.items() if reads]
+    if len(both) > 1:
+        raise UsageError(f"{' and '.join(both)} cannot both be read from standard input: put one into a file")
 
 
 def attempts(args: argparse.Namespace) -> dict[str, Any]:

@@ -461,3 +461,20 @@ def test_a_model_there_is_not_is_looked_up_in_this_configuration(ask: Run, scrip
     assert ran.status == 7
     assert "Did you mean second/m?" in ran.err
     assert f"'llm-sync models --config {config}'" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--system-file", "-"], "--system-file and the prompt"),
+        (["--system-file", "-", "sum up", "-"], "--system-file and the prompt"),
+        (["--schema", "-", "--input", "-"], "--schema and the prompt"),
+        (["--system-file", "-", "--messages", "-"], "--system-file and --messages"),
+    ],
+)
+def test_standard_input_is_read_once(ask: Run, provider: Simulator, options: list[str], said: str) -> None:
+    """The second to read it would find nothing, and be sent so."""
+    ran = ask("-m", "first/m", *options, stdin=b'[{"role": "user", "content": "hi"}]')
+    assert (ran.status, provider.requests) == (2, [])
+    assert f"{said} cannot both be read from standard input" in ran.err
+    assert ask("-m", "first/m", "--system-file", "-", "hi", stdin=b"be brief").status == 0
