@@ -15,7 +15,7 @@ from llm_sync.dispatch import ending
 from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.dispatch.status import ProviderStatus
-from llm_sync.endpoints import fitness, listing
+from llm_sync.endpoints import fitness, listing, simulated
 from llm_sync.endpoints.call import Around, Calls
 from llm_sync.endpoints.endpoint import Endpoints
 from llm_sync.errors import LLMConnectorError
@@ -35,7 +35,8 @@ class LLMClient:
     May be used from any thread, and after a fork in the child. Close it, or use it as a context manager: leaving the block
     normally waits for what is queued, leaving by an exception cancels it (after Ctrl-C, what is in flight gets 5 s). A
     client that is never closed still finishes its queued work before the interpreter exits. Clients pickle as
-    configuration, keys by reference.
+    configuration, keys by reference. One that is made in a rehearsal (``llm-sync simulate -- …``) asks the simulator what it
+    would ask elsewhere, and logs a warning that says so.
 
     ``strict`` refuses what would otherwise be adjusted, and truncated answers, and checks every key now.
     ``strict_streaming`` refuses streaming switches in requests instead of stripping them. ``publish_status`` shows the
@@ -49,6 +50,7 @@ class LLMClient:
             raise TypeError(f"LLMClient takes an LLMConfig, not {type(config).__name__}: use LLMClient.from_config(name_or_path)")
         self._given = {"strict": strict, "strict_streaming": strict_streaming, "publish_status": publish_status}
         self.config = config
+        self._config = config = simulated.rehearsed(config)  # what it goes by
         self._strict = strict or config.strict
         self._strict_streaming = strict_streaming or config.strict_streaming
         fitness.check_config(config, strict=self._strict, strict_streaming=self._strict_streaming)
@@ -175,7 +177,7 @@ class LLMClient:
         """
         preparation.check_seconds("timeout", timeout)
         run = functools.partial(self._manager.run, return_exceptions=True)
-        return listing.list_all_models(self.config, self._calls, run, timeout)
+        return listing.list_all_models(self._config, self._calls, run, timeout)
 
     def status(self) -> dict[str, ProviderStatus]:
         """How each provider's queue stands now; providers that were never asked are all zeros."""

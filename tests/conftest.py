@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,6 +32,27 @@ providers:
 def _own_runtime_folder(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Tests share nothing with what else this user runs."""
     monkeypatch.setenv("LLM_SYNC_RUNTIME_DIR", str(tmp_path_factory.getbasetemp() / "runtime"))
+
+
+@pytest.fixture
+def rehearsal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """A simulator that takes one key, and this process made one that ``llm-sync simulate`` runs.
+
+    Whoever looks up any name but this machine's has left the rehearsal.
+    """
+    look_up = socket.getaddrinfo
+
+    def looking_up(host: Any, *more: Any, **options: Any) -> Any:
+        assert host in ("127.0.0.1", "localhost"), f"{host} is looked up"
+        return look_up(host, *more, **options)
+
+    key = "sk-simulated-0123456789"
+    with Simulator(keys=[key]) as started:
+        monkeypatch.setattr(socket, "getaddrinfo", looking_up)
+        monkeypatch.setenv("LLM_SYNC_SIMULATOR_URL", started.root)
+        monkeypatch.setenv("LLM_SYNC_SIMULATOR_KEY", key)
+        yield started
+        assert started.faults == []
 
 
 @pytest.fixture

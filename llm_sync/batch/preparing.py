@@ -119,7 +119,8 @@ def opened(options: Options, client: LLMClient, requests: Input, output: str, *,
         raise InvalidRequestError("a model is named twice", guidance="Name each once; each gets every line.")
     selection = Selection.of(options.shard, options.limit, models)
     form = options.form()
-    questions = Questions(client.config, options.fields, strict=client._strict)  # noqa: SLF001  (it may be the caller's, not the file's)
+    # Not the configuration that it was given: they may be the caller's, or a rehearsal's.
+    questions = Questions(client._config, options.fields, strict=client._strict)  # noqa: SLF001
     with contextlib.ExitStack() as ending:
         source = ending.enter_context(contextlib.closing(open_source(requests, folder)))
         form.begin(source)

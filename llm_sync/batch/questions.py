@@ -115,6 +115,8 @@ class Questions:
         found = dict(vars(provider.entry(place.model).defaults))
         specific = {**found["provider_specific"], **self._fields.get("provider_specific", {})}
         found.update(self._fields, provider_specific=specific, type=provider.type, **form)
+        if provider.simulated:
+            found["simulated"] = True  # a rehearsal's answers are none of the run that follows, nor the other way round
         return {name: value for name, value in found.items() if value not in (None, {}, (), [])}
 
 

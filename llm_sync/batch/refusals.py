@@ -7,6 +7,7 @@ from shlex import quote
 from typing import Any
 
 from llm_sync.batch.plan import BadLine, Plan
+from llm_sync.batch.questions import settings_hash
 from llm_sync.errors import ConfigurationError, InvalidRequestError, LLMConnectorError
 from llm_sync.routing import Route
 
@@ -51,12 +52,26 @@ def changed_settings(
     count = plan.stray_settings.total()
     if not count:
         return None
-    told = [_differences(known[name], current(place)) for name, place in plan.stray_settings if name in known] or [""]
+    told = []
+    for name, place in plan.stray_settings:
+        now = current(place)
+        before = known.get(name)
+        if before is None and settings_hash(_otherwise_simulated(now)) == name:  # of a finished output there is the hash alone
+            before = _otherwise_simulated(now)
+        if before is not None:
+            told.append(_differences(before, now))
+    were = "was" if count == 1 else "were"
     return ConfigurationError(
-        f"{_answers(count)} {'was' if count == 1 else 'were'} given under other settings than this run's{told[0]}",
+        f"{_answers(count)} {were} given under other settings than this run's{told[0] if told else ''}",
         guidance="Go back to those, keep what is there with --allow-changed-settings (allow_changed_settings=True), "
         "or start over with --restart (restart=True).",
     )
+
+
+def _otherwise_simulated(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the rehearsal of a run, or of the run that was rehearsed."""
+    other = {name: value for name, value in settings.items() if name != "simulated"}
+    return other if "simulated" in settings else {**other, "simulated": True}
 
 
 def _answers(count: int) -> str:

@@ -32,7 +32,8 @@ def configured(args: Namespace) -> LLMConfig:
 def connected(args: Namespace) -> Iterator[LLMClient]:
     """A client for the configuration the command line names. An error aborts what is in flight: nobody waits for it."""
     config = configured(args)
-    call_process(f"llm-sync {args.command}")
+    rehearsed = any(provider.simulated for provider in config.providers.values())
+    call_process(f"llm-sync {args.command}{' (simulated)' if rehearsed else ''}")
     strict, strict_streaming = getattr(args, "strict", False), getattr(args, "strict_streaming", False)
     client = LLMClient(config, strict=strict, strict_streaming=strict_streaming, publish_status=True)
     try:

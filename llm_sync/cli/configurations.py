@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm_sync.cli.streams import YELLOW, say
 from llm_sync.config import ConfigLoader, LLMConfig, ProviderConfig, places
+from llm_sync.endpoints import simulated
 from llm_sync.errors import ConfigurationError
 from llm_sync.providers.factory import ProviderFactory
 
@@ -23,11 +25,15 @@ def loader(args: Namespace) -> ConfigLoader:
 
 
 def load(args: Namespace, name: str | None, *, strict_streaming: bool = False) -> LLMConfig:
-    """The configuration of a name or path, or the default one. Raises ConfigurationError."""
+    """The configuration of a name or path, or the default one, as it is rehearsed where it is. Raises ConfigurationError."""
     if name is None:
         require_any(args)
     with named(args, name):
-        return loader(args).load_config(name, strict_streaming=strict_streaming)
+        config = loader(args).load_config(name, strict_streaming=strict_streaming)
+    found = simulated.rehearsal(config)
+    if found.redirected:
+        say(found.told, "WARNING", YELLOW)  # with --quiet too: nobody takes such answers for the real ones
+    return found.config
 
 
 @contextmanager
@@ -46,6 +52,7 @@ def named(args: Namespace, name: str | None) -> Iterator[None]:
 
 def offline(config: ProviderConfig) -> LLMProvider:
     """A provider that sends nothing: what its dialect makes of the configuration can be asked without loading the network."""
+    simulated.require_door(config)
     nowhere: Any = None
     return ProviderFactory.provider_class(config.type)(config, nowhere, nowhere)
 

@@ -17,6 +17,7 @@ def run(args: argparse.Namespace) -> int:
         os.environ[CONFIG_VARIABLE] = os.path.abspath(ConfigLoader(args.config_dir).find(args.config))
     notices.quiet = args.quiet
     logging.getLogger("llm_sync.providers").addFilter(_not_told_by_the_shims)
+    logging.getLogger("llm_sync.simulated").setLevel(logging.WARNING)  # with --quiet too, as every command has it
     return script.run(args.script, args.arguments, args.only)
 
 

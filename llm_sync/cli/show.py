@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from argparse import Namespace
@@ -14,6 +15,7 @@ from llm_sync.cli.output import Output, opened
 from llm_sync.cli.streams import DIM
 from llm_sync.config import LLMConfig
 from llm_sync.config.origins import Origins, Value
+from llm_sync.endpoints import simulated
 from llm_sync.errors import LLMConnectorError
 
 
@@ -26,6 +28,9 @@ def run(args: Namespace) -> int:
         configurations.require_any(args)
     with configurations.named(args, name):
         config, origins = configurations.loader(args).explain_config(name)
+    found = simulated.rehearsal(config)
+    told = [*([found.told] if found.redirected else []), *map(str, found.refused.values())]
+    config = dataclasses.replace(config, warnings=(*config.warnings, *told))
     with opened(None) as output:
         shown = _Shown(config, origins)
         if args.json:

@@ -13,6 +13,7 @@ from llm_sync.cli.configs import problem_record
 from llm_sync.cli.output import Output, opened
 from llm_sync.cli.streams import complain, note
 from llm_sync.config import ConfigValidator, LLMConfig, places
+from llm_sync.endpoints import simulated
 from llm_sync.errors import ConfigurationError, LLMConnectorError, Problem
 from llm_sync.providers.factory import ProviderFactory
 
@@ -74,16 +75,19 @@ def _checked(args: Namespace, name: str) -> _Report:
     models = sum(len(provider.models) for provider in config.providers.values())
     report = _Report(name, config.file, (), config.warnings, len(config.providers), models)
     if not args.no_env:
+        found = simulated.rehearsal(config)
+        report.warnings += (found.told,) if found.redirected else ()
         validator = ConfigValidator(ProviderFactory.types_for(provider.type for provider in config.providers.values()))
-        report.problems = (*validator.validate_environment_variables(config), *_usual_keys(config))
+        report.problems = (*validator.validate_environment_variables(found.config), *_unusable(found.config))
         report.keyless = bool(report.problems)
-    if args.online and not report.problems:
-        report.listings = _listings(config, args.timeout)
+        if args.online and not report.problems:
+            report.listings = _listings(found.config, args.timeout)
     return report
 
 
-def _usual_keys(config: LLMConfig) -> list[Problem]:
-    """Providers that name no key, whose dialect's usual variable has none either, or an impossible one."""
+def _unusable(config: LLMConfig) -> list[Problem]:
+    """Providers that name no key, whose dialect's usual variable has none either, or an impossible one; or that the simulator
+    should play, and cannot."""
     found = []
     for name, provider in config.providers.items():
         if provider.key is not None:

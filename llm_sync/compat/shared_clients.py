@@ -25,7 +25,7 @@ def by_file(path: str, strict: bool) -> LLMClient:
     return _clients.made((path, strict), lambda: LLMClient.from_config(path, strict=strict))
 
 
-def close() -> None:
-    """Close all of them, when what is queued is done; the next request looks for a configuration and makes new ones."""
+def close(cancel_pending: bool = False) -> None:
+    """Close all of them, when what is queued is done, or cancel it; the next request looks for a configuration anew."""
     settings.forget()
-    _clients.close()
+    _clients.close(cancel_pending)

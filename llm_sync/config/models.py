@@ -79,6 +79,7 @@ class ProviderConfig:
     ``base_url`` is None for the dialect's own; it may hold ``{model}``. ``unset``: variables that strings of this provider
     (not the key: a Secret looks for itself) needed when the file was read; see ``require_variables``. Headers, query and
     proxy may carry credentials: they stay out of ``repr``, and pickle as they stand in the file, to be resolved again.
+    ``simulated``, which no file says: a rehearsal, whose requests leave this machine by no mistake (endpoints/simulated.py).
     """
 
     name: str
@@ -103,6 +104,7 @@ class ProviderConfig:
     max_queue: int | None = None
     idle_timeout: float = 60.0
     machine_wide: bool = False
+    simulated: bool = False
     unset: tuple[Unset, ...] = ()
     stripped: Mapping[str, Any] = field(default_factory=dict)
     line: int | None = None

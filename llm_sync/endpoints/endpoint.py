@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from llm_sync.config.models import LLMConfig, ProviderConfig
 from llm_sync.dispatch.gate import Gate
 from llm_sync.dispatch.manager import ConcurrentLLMManager
+from llm_sync.endpoints import simulated
 from llm_sync.providers.factory import ProviderFactory
 from llm_sync.transport.client import HTTPClient
 from llm_sync.transport.retry import RetryHandler
@@ -52,12 +53,14 @@ class Endpoints(dict[str, Endpoint]):
             endpoint.gate.reset_after_fork()
 
     def _build(self, config: ProviderConfig) -> Endpoint:
+        simulated.require_door(config)
         http = HTTPClient(
             pool_size=config.concurrency,
             proxy=config.proxy,
             ca_bundle=config.ca_bundle,
             max_response_bytes=config.max_response_bytes,
             allow_insecure=config.allow_insecure,
+            only_here=config.simulated,
         )
         emit = self._manager.queue(config.name).emit  # the queue counts every event before it passes it on
         gate = Gate(config.name, requests_per_minute=config.requests_per_minute, emit=emit, **self._shared_with_others(config))

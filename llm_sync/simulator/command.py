@@ -21,8 +21,9 @@ from llm_sync.simulator.server import Simulator
 
 KEY_VARIABLE = "LLM_SYNC_SIMULATOR_KEY"
 URL_VARIABLE = "LLM_SYNC_SIMULATOR_URL"
+CA_VARIABLE = "LLM_SYNC_SIMULATOR_CA"
 _MODELS = {
-    "openai": ("gpt-4o-mini", "gpt-4o", "gpt-5-mini"),
+    "openai": ("gpt-4o-mini", "gpt-4o", "gpt-5-mini", "gpt-4", "gpt-3.5-turbo"),  # the last two: what old scripts name
     "anthropic": ("claude-haiku-4-5", "claude-sonnet-4-5"),
     "gemini": ("gemini-2.5-flash", "gemini-2.0-flash"),
     "openrouter": ("openai/gpt-4o-mini", "meta-llama/llama-3.3-70b-instruct"),
@@ -54,8 +55,9 @@ def run_command(
     """Runs ``argv`` with a configuration that points at a simulator, and returns its exit status, 128+n for signal n.
 
     127: there is no such command; 126: it cannot be run; ``report`` (standard error, when None) is told why. The command
-    inherits the standard streams. SIGTERM and SIGHUP are passed on to it, SIGINT too unless the terminal sent it there itself.
-    ``keys`` and the other options as Simulator's. ValueError for an empty ``argv``, OSError when the port is taken.
+    inherits what this process was given: the standard streams, and what a shell opened beside them (``<(…)``). SIGTERM and
+    SIGHUP are passed on to it, SIGINT too unless the terminal sent it there itself. ``keys`` and the other options as
+    Simulator's. ValueError for an empty ``argv``, OSError when the port is taken.
     """
     if not argv:
         raise ValueError("there is no command to run")
@@ -73,10 +75,16 @@ def run_command(
 
 
 def environment(simulator: Simulator, folder: Path, key: str, outer: Mapping[str, str]) -> dict[str, str]:
-    """``outer``, changed so that llm-sync finds the simulator: by a configuration that is written into ``folder``."""
+    """``outer``, changed so that llm-sync finds the simulator: by a configuration that is written into ``folder``.
+
+    A configuration that is named instead of it is answered by the simulator too: a client that finds URL_VARIABLE asks there
+    what it would ask elsewhere, with the key and the authority of the other two.
+    """
     _write_private(folder / "default-llms.yaml", configuration(simulator))
-    inner = {name: value for name, value in outer.items() if name != "LLM_SYNC_CONFIG"}
+    inner = {name: value for name, value in outer.items() if name not in ("LLM_SYNC_CONFIG", CA_VARIABLE)}
     inner |= {"LLM_SYNC_CONFIG_DIR": str(folder), KEY_VARIABLE: key, URL_VARIABLE: simulator.root}
+    if simulator.ca_path is not None:
+        inner[CA_VARIABLE] = simulator.ca_path
     for name in ("NO_PROXY", "no_proxy"):  # a proxy would look for the simulator on its own loopback
         inner[name] = ",".join(filter(None, (outer.get(name) or outer.get(name.swapcase()), "127.0.0.1,localhost")))
     return inner
@@ -132,8 +140,9 @@ class _Child:
 
     def start(self, argv: Sequence[str], environ: Mapping[str, str]) -> None:
         program = shutil.which(argv[0], path=environ.get("PATH")) if os.name == "nt" else None
-        # running what the caller names is the purpose; no shell reads it
-        self._process = subprocess.Popen([program or argv[0], *argv[1:]], env=dict(environ))  # noqa: S603
+        # Running what the caller names is the purpose; no shell reads it. close_fds=False: nothing that Python opened is
+        # inherited, so what is, was handed to this process for the command.
+        self._process = subprocess.Popen([program or argv[0], *argv[1:]], env=dict(environ), close_fds=False)  # noqa: S603
         for number in self._early:
             self._process.send_signal(number)
 

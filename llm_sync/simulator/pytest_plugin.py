@@ -6,7 +6,7 @@ pytest loads this in every run of whoever has llm-sync installed: it imports not
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -25,44 +25,83 @@ def pytest_configure(config: pytest.Config) -> None:
 def llm_simulator(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Simulator]:
-    """Simulated providers for one test, which llm-sync finds as its default configuration; all keys of the run are left out.
+    """Simulated providers for one test: what clients made in it would ask elsewhere is asked of them, and no key is read.
 
-    Options (script, seed, keys, tls …) come from ``@pytest.mark.llm_simulator(script="bad-day")``. The test fails when the
-    simulator failed inside.
+    llm-sync finds them as its default configuration; one that is named is answered by them too. Options (script, seed, keys,
+    tls …) come from ``@pytest.mark.llm_simulator(script="bad-day")``. The test fails when the simulator failed inside.
     """
-    import inspect
     import os
 
     from llm_sync.simulator.command import environment
-    from llm_sync.simulator.server import Simulator
 
+    options = _options(request)
     _close_shared_clients()
-    options: dict[str, object] = {}
-    for marker in request.node.iter_markers("llm_simulator"):
-        if marker.args:
-            raise pytest.UsageError('llm_simulator takes options by name, as in @pytest.mark.llm_simulator(script="bad-day")')
-        options = {**marker.kwargs, **options}  # the closest comes first
-    known = list(inspect.signature(Simulator).parameters)
-    for name in options:
-        if name not in known:
-            raise pytest.UsageError(f"llm_simulator has no option {name!r}; Simulator has {', '.join(known)}")
     keys = options.get("keys")
     key = str(keys[0]) if isinstance(keys, (list, tuple)) and keys else _KEY
-    with Simulator(**options) as simulator:  # type: ignore[arg-type]
-        for name, value in environment(simulator, tmp_path_factory.mktemp("llm-simulator"), key, os.environ).items():
+    simulator = _started(options)
+    try:
+        inner = environment(simulator, tmp_path_factory.mktemp("llm-simulator"), key, os.environ)
+        for name in os.environ.keys() - inner.keys():
+            monkeypatch.delenv(name)
+        for name, value in inner.items():
             if os.environ.get(name) != value:
                 monkeypatch.setenv(name, value)
-        monkeypatch.delenv("LLM_SYNC_CONFIG", raising=False)
         yield simulator
         _close_shared_clients()
-        if simulator.faults:
-            pytest.fail(f"the simulator failed inside: {simulator.faults}")
+    finally:
+        simulator.stop()
+    if simulator.faults:
+        pytest.fail(f"the simulator failed inside: {simulator.faults}", pytrace=False)
+
+
+def _options(request: pytest.FixtureRequest) -> dict[str, object]:
+    """Those of the test's markers; a mistake in one is told in a line, without this plugin's source."""
+    import inspect
+
+    from llm_sync.simulator.server import Simulator
+
+    known = list(inspect.signature(Simulator).parameters)
+    options: dict[str, object] = {}
+    for marker in request.node.iter_markers("llm_simulator"):
+        unknown = [repr(name) for name in marker.kwargs if name not in known]
+        if marker.args:
+            _refuse('it takes options by name, as in @pytest.mark.llm_simulator(script="bad-day")')
+        if unknown:
+            _refuse(f"it has no option {' and no option '.join(unknown)}; there are {', '.join(known)}")
+        options = {**marker.kwargs, **options}  # the closest comes first
+    if isinstance(options.get("keys"), str):
+        _refuse("keys is a text; give a list of the keys that are taken")
+    return options
+
+
+def _started(options: dict[str, object]) -> Simulator:
+    """A simulator that serves; what an option's value keeps it from is told in the option's words alone."""
+    from llm_sync.errors import LLMConnectorError
+    from llm_sync.simulator.server import Simulator
+
+    try:
+        return Simulator(**options).start()  # type: ignore[arg-type]
+    except LLMConnectorError as error:
+        _refuse(str(error))
+    except Exception as error:  # noqa: BLE001  (a value may be of any type, and its error is of whatever trips over it)
+        given = ", ".join(f"{name}={value!r:.60}" for name, value in options.items() if name != "keys")
+        _refuse(f"it does not start with {given or 'its defaults'}: {type(error).__name__}: {error}")
+
+
+def _refuse(trouble: str) -> NoReturn:
+    pytest.fail(f"llm_simulator: {trouble}", pytrace=False)
 
 
 def _close_shared_clients() -> None:
-    """Those of ``llm_sync.generate``, where it was used: they keep to the configuration they were made with."""
+    """Those of ``llm_sync.generate`` and of the stand-ins for other packages: they keep to what they were made with."""
     import sys
 
     shared = sys.modules.get("llm_sync.shared")
     if shared is not None:
         shared.close(cancel_pending=True)
+    settings = sys.modules.get("llm_sync.compat.settings")
+    if settings is not None:
+        settings.forget()
+    stand_ins = sys.modules.get("llm_sync.compat.shared_clients")
+    if stand_ins is not None:
+        stand_ins.close(cancel_pending=True)

@@ -58,13 +58,17 @@ def where(url: str | SplitResult, base: str = "") -> str:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether ``host`` is this machine by its very name: localhost, 127.0.0.0/8 or ::1.
+    """Whether ``host`` is this machine, or its own host: the metadata server of a cloud's virtual machine.
 
-    So counts the metadata server of a cloud's virtual machine, which answers from the machine's own host, by plain http
-    only, and is asked for tokens without a key.
+    That one answers by plain http only, and is asked for tokens without a key.
     """
-    name = (host or "").strip("[]").rstrip(".").lower()
-    if name in ("localhost", *_METADATA_SERVER):
+    return _bare(host) in _METADATA_SERVER or is_this_machine(host)
+
+
+def is_this_machine(host: str | None) -> bool:
+    """Whether ``host`` is this machine by its very name: localhost, 127.0.0.0/8 or ::1."""
+    name = _bare(host)
+    if name == "localhost":
         return True
     try:
         address = ipaddress.ip_address(name)
@@ -72,6 +76,10 @@ def is_loopback(host: str | None) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return (mapped or address).is_loopback
+
+
+def _bare(host: str | None) -> str:
+    return (host or "").strip("[]").rstrip(".").lower()
 
 
 def checked_proxy(proxy: str | None) -> Url | None:

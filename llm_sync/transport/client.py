@@ -21,7 +21,7 @@ from llm_sync.events import log_facts, logger
 from llm_sync.models import Reply
 from llm_sync.transport import kept, seams, tls
 from llm_sync.transport.adapter import PooledSession
-from llm_sync.transport.address import checked, checked_proxy, is_loopback, where
+from llm_sync.transport.address import checked, checked_proxy, is_loopback, is_this_machine, where
 from llm_sync.transport.control import CallControl
 from llm_sync.transport.failures import abandoned, cut_short, stale, timed_out, translate
 from llm_sync.transport.heads import RequestHeads
@@ -51,7 +51,8 @@ class HTTPClient:
     ``pool_size``: idle connections kept. ``proxy``: a URL for all requests, "" for none whatever the environment says,
     None for what it says (it never sends a request to loopback through a proxy). ``ca_bundle``: a PEM file or folder
     instead of REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or certifi's. ``max_response_bytes`` counts decoded bytes.
-    ``allow_insecure`` lets plain http:// leave this machine. Environment and CA file are read once per URL.
+    ``allow_insecure`` lets plain http:// leave this machine; with ``only_here`` nothing does. Environment and CA file are read
+    once per URL.
     """
 
     def __init__(
@@ -62,12 +63,14 @@ class HTTPClient:
         ca_bundle: str | None = None,
         max_response_bytes: int = 32 * 2**20,
         allow_insecure: bool = False,
+        only_here: bool = False,
     ) -> None:
         self._pool_size = pool_size
         self._proxy = proxy
         self._ca_bundle = ca_bundle
         self._max_response_bytes = max_response_bytes
         self._allow_insecure = allow_insecure
+        self._only_here = only_here
         self._closed = False
         self._start_empty()
 
@@ -215,6 +218,11 @@ class HTTPClient:
         settings: dict[str, Any] = {**session.merge_environment_settings(url, explicit, True, self._ca_bundle, None)}
         chosen = checked_proxy(select_proxy(url, settings["proxies"]))
         local = loopback and (chosen is None or is_loopback(chosen.host))
+        if self._only_here and not (is_this_machine(parts.hostname) and (chosen is None or is_this_machine(chosen.host))):
+            raise ConfigurationError(
+                f"a rehearsal asks a simulator on this machine alone, and this request would go to {where(parts)}",
+                guidance="Its dialect goes by an address of its own: ask it outside of the rehearsal.",
+            )
         if parts.scheme.lower() == "http" and not local and not self._allow_insecure:
             raise ConfigurationError(
                 f"{where(parts)} would carry key and prompt unencrypted over the network",

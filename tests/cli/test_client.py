@@ -57,8 +57,8 @@ def test_fail_fast_sends_nothing_more(ask: Run, script: Any, provider: Simulator
 def test_fail_fast_prints_what_was_in_flight(ask: Run, script: Any, provider: Simulator) -> None:
     """It is paid for: it is waited for, and the status tells that some failed."""
     script.fail(400, "no good", model="n")
-    with provider.hold(lambda record: record.model == "m") as hold:
-        thread = threading.Thread(target=lambda: (hold.wait(), provider.wait_for_requests(2), hold.close()))
+    with provider.hold(lambda record: record.model == "m") as asked, provider.hold(lambda record: record.model == "n") as failing:
+        thread = threading.Thread(target=lambda: (asked.wait(), failing.wait(), failing.close(), asked.close()))
         thread.start()
         ran = ask("--fail-fast", "-m", "second/m", "-m", "first/n", "hi")
         thread.join()

@@ -70,6 +70,18 @@ def test_a_script_runs_unmodified(run: Run, upstream: Any, module: bool) -> None
     assert len(upstream.bodies) == 1
 
 
+def test_a_script_with_a_configuration_of_its_own_is_rehearsed(run: Run, upstream: Any, tmp_path: Path) -> None:
+    """Where the variable of the simulator says so; it is told once."""
+    (tmp_path / "real.yaml").write_text("providers: {openai: {api_key: sk-real-0123456789, models: [gpt-4o-mini]}}")
+    rehearsed = {"LLM_SYNC_SIMULATOR_URL": upstream.simulator.root}
+    told = f"answered by the simulator at {upstream.simulator.root} (LLM_SYNC_SIMULATOR_URL), not as configured: openai\n"
+    done = run(ASK, before=("--config", "real.yaml", "--quiet"), environ=rehearsed)
+    assert "Say hello" in done.stdout, done.stderr
+    assert done.stderr == f"llm-sync: {told}"
+    assert run(ASK, before=("--config", "real.yaml"), environ=rehearsed).stderr.count(told) == 1
+    assert len(upstream.bodies) == 2
+
+
 def test_nothing_of_the_originals_and_no_event_loop_is_loaded(run: Run, tmp_path: Path) -> None:
     """sys.modules says so, with packages of those names at hand that would not import."""
     for original in redirect.ORIGINALS:

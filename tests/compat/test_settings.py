@@ -48,6 +48,23 @@ def test_a_configuration_routes_every_shape_to_every_provider(upstream: Any, con
         assert "Say hello" in openai.ChatCompletion.create(model=model, messages=HELLO).choices[0]["message"]["content"]
 
 
+def test_a_script_that_names_its_provider_is_rehearsed(
+    rehearsal: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every shim, without a configuration: what it would ask elsewhere is asked at the simulator, with its key alone."""
+    monkeypatch.setenv("GROQ_API_KEY", KEY)
+    assert ask(openai.OpenAI(api_key=KEY)).choices
+    assert openai.OpenAI(api_key=KEY).responses.create(model="gpt-4o-mini", input="Say hello", max_output_tokens=50).output_text
+    azure = openai.AzureOpenAI(api_key=KEY, azure_endpoint="https://x.openai.azure.com", api_version="2024-10-21")
+    assert ask(azure).choices
+    assert anthropic.Anthropic(api_key=KEY).messages.create(model="claude-haiku-4-5", messages=HELLO, max_tokens=50).content
+    assert litellm.completion(model="groq/llama-3", messages=HELLO).choices
+    assert openai.OpenAI(api_key=KEY).models.list().data
+    assert [record.outcome for record in rehearsal.requests] == ["ok"] * 6
+    assert KEY not in repr(rehearsal.requests)
+    assert "answered by the simulator" in caplog.text
+
+
 def test_tool_calls_are_translated(upstream: Any, configured: Path) -> None:
     """A call of one dialect in the shape of the other."""
     tool = {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}}

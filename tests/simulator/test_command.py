@@ -115,6 +115,34 @@ def test_command_can_ask_the_simulator():
     assert run_command(python(ask), keys=["only-this"]) == 0
 
 
+@POSIX
+def test_what_was_opened_for_the_command_reaches_it(tmp_path):
+    """A shell's ``<(…)``: a descriptor that this process inherited. What the simulator opened itself stays its own."""
+    theirs, ours = os.pipe()
+    os.set_inheritable(theirs, True)
+    os.write(ours, b"for the command")
+    os.close(ours)
+    code = "import os, sys; sys.exit(os.read(int(sys.argv[1]), 99) != b'for the command')"
+    try:
+        assert run_command(python(code, theirs)) == 0
+    finally:
+        os.close(theirs)
+    look = "import os, stat; socks = [n for n in range(3, 64) if _socket(n)]; raise SystemExit(len(socks))"
+    define = "def _socket(n):\n    try: return stat.S_ISSOCK(os.fstat(n).st_mode)\n    except OSError: return False\n"
+    head, rest = look.split("; ", 1)
+    assert run_command(python(f"{head}\n{define}{rest}"), log=tmp_path / "log") == 0
+
+
+def test_over_tls_the_command_learns_whom_to_trust(tmp_path, monkeypatch):
+    """By a variable, for a configuration of its own; one of a simulator around this one is not handed on."""
+    told = tmp_path / "env"
+    monkeypatch.setenv("LLM_SYNC_SIMULATOR_CA", "another's")
+    assert run_command(python(TELL, told), tls=True) == 0
+    assert json.loads(told.read_text())["LLM_SYNC_SIMULATOR_CA"].endswith(".pem")
+    assert run_command(python(TELL, told)) == 0
+    assert "LLM_SYNC_SIMULATOR_CA" not in json.loads(told.read_text())
+
+
 @pytest.mark.parametrize("status", [0, 1, 7, 255])
 def test_exit_status_is_the_commands(status):
     """Whatever it is."""

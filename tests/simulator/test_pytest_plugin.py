@@ -101,8 +101,16 @@ def test_mistakes_are_told(suite):
         def test_positional(llm_simulator):
             pass
 
-        @pytest.mark.llm_simulator(sript="bad-day")
+        @pytest.mark.llm_simulator(sed=3)
         def test_misspelt(llm_simulator):
+            pass
+
+        @pytest.mark.llm_simulator(port="x")
+        def test_wrong_type(llm_simulator):
+            pass
+
+        @pytest.mark.llm_simulator(keys="sk-only-0123456789")
+        def test_one_key(llm_simulator):
             pass
 
         @pytest.mark.llm_simulator(on_request=lambda record: 1 / 0)
@@ -113,10 +121,51 @@ def test_mistakes_are_told(suite):
     )
     assert status == 1
     assert "did you mean error?" in output
-    assert "takes options by name" in output
+    assert "llm_simulator: it takes options by name" in output
+    assert "llm_simulator: it has no option 'sed'; there are port, keys, latency, seed, script" in output
+    assert "llm_simulator: it does not start with port='x': TypeError: " in output
+    assert "llm_simulator: keys is a text" in output
     assert "the simulator failed inside: [ZeroDivisionError('division by zero')]" in output
-    assert "llm_simulator has no option 'sript'; Simulator has port, keys," in output
-    assert "4 errors" in output
+    assert "6 errors" in output
+    assert "pytest_plugin.py" not in output  # its source is nobody's business
+    assert "sk-only" not in output.replace('keys="sk-only-0123456789"', "")
+
+
+def test_a_configuration_that_the_code_names_is_answered_too(suite):
+    """By a client made in the test: its providers are asked nothing. What one test made is not the next one's."""
+    status, output = suite(
+        """
+        import socket
+        import llm_sync
+        from llm_sync.compat import openai
+        import pytest
+
+        HELLO = [{"role": "user", "content": "Say hello"}]
+
+        @pytest.fixture(autouse=True)
+        def here(monkeypatch, tmp_path):
+            look_up = socket.getaddrinfo
+
+            def looking_up(host, *more, **options):
+                assert host == "127.0.0.1", host
+                return look_up(host, *more, **options)
+
+            monkeypatch.setattr(socket, "getaddrinfo", looking_up)
+            mine = "providers: {openai: {api_key: sk-real-0123456789, models: [gpt-4o-mini]}}"
+            (tmp_path / "mine.yaml").write_text(mine)
+
+        @pytest.mark.parametrize("number", [1, 2])
+        @pytest.mark.llm_simulator(keys=["sk-simulated-0123456789"])
+        def test_named(llm_simulator, tmp_path, number):
+            assert "hello" in llm_sync.generate("Say hello", config=str(tmp_path / "mine.yaml")).text
+            with llm_sync.LLMClient.from_config(str(tmp_path / "mine.yaml")) as client:
+                assert client.generate("Say hello").text
+            client = openai.OpenAI(api_key="sk-real-0123456789")
+            assert client.chat.completions.create(model="gpt-4o-mini", messages=HELLO).choices
+            assert len(llm_simulator.requests) == 3
+        """
+    )
+    assert status == 0, output
 
 
 def test_whoever_does_not_use_it_pays_nothing(suite):

@@ -618,6 +618,29 @@ def test_allow_insecure_lets_plain_http_out(open_client, monkeypatch):
         open_client(allow_insecure=True).post("http://api.example/v1", b"{}", {}, timeout=5)
 
 
+@pytest.mark.parametrize(
+    "url", ["https://api.example/v1", "http://api.example/v1", *(f"http://{host}/v1" for host in _METADATA_SERVER)]
+)
+def test_in_a_rehearsal_nothing_leaves_this_machine(open_client, url, monkeypatch):
+    """Whatever else is allowed; no name is looked up."""
+    monkeypatch.setattr(socket, "getaddrinfo", None)
+    with pytest.raises(ConfigurationError, match="asks a simulator on this machine alone"):
+        open_client(only_here=True, allow_insecure=True).post(url, b"{}", {}, timeout=5)
+
+
+def test_in_a_rehearsal_no_proxy_elsewhere_is_asked(open_client, serve, monkeypatch):
+    """It would not find this machine behind its own localhost."""
+    with pytest.raises(ConfigurationError, match="this machine alone"):
+        open_client(only_here=True, proxy="http://proxy.example:3128").post("http://127.0.0.1:1/v1", b"{}", {}, timeout=5)
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")  # never asked for what is here
+
+    def script(peer):
+        peer.request()
+        peer.reply(b"{}")
+
+    assert open_client(only_here=True).post(serve(script).url, b"{}", {}, timeout=5).status == 200
+
+
 def _no_address(*_: object) -> None:
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

@@ -8,8 +8,10 @@ from llm_sync.cli.arguments import WHOLE, Parser, between, visible
 
 _EXAMPLES = """\
 Without COMMAND it prints its address and serves until Ctrl-C. COMMAND gets a configuration for the simulator, so that \
-'llm-sync generate' just works in it. The exit status is COMMAND's: 128 plus the signal's number when a signal ended it, 126 \
-when it cannot be run, 127 when there is no such command. A key with "wrong" or "invalid" in it is always refused.
+'llm-sync generate' just works in it. If COMMAND names a configuration itself, the simulator answers instead of its providers, \
+except for those on this machine, and none of their keys is read. The exit status is COMMAND's: 128 plus the signal's number \
+when a signal ended it, 126 when it cannot be run, 127 when there is no such command. A key with "wrong" or "invalid" in it is \
+always refused.
 
 Answers are made up from model, messages and seed, unless --answers or --replay gives them. Recorded exchanges are served \
 under /recorded/PROVIDER/NAME (docs/simulator.md).
