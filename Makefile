@@ -114,7 +114,7 @@ types: $(VENV)/.for-checks
 imports: $(VENV)/.for-checks
 	$(BIN)/lint-imports --no-cache
 
-format: $(VENV)/.for-checks ## format the code and mend what lint can mend
+format: $(VENV)/.for-checks ## format the code and fix what lint can fix
 	$(PY) -m ruff check --fix-only .
 	$(PY) -m ruff format .
 

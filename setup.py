@@ -140,7 +140,9 @@ def completion(shell: str) -> str:
     for action in parser.all_actions():
         if action.metavar in COMPLETED:
             action.complete = COMPLETED[str(action.metavar)]  # type: ignore[attr-defined]
-    return str(shtab.complete(parser, shell))
+    made = str(shtab.complete(parser, shell))
+    ours = "# To install them, see: llm-sync completion --help\n"  # shtab's own instructions name other places
+    return re.sub(r"^# Usage:\n(?:#.*\n)+", ours, made, count=1, flags=re.MULTILINE)
 
 
 class BuildPackage(build_py):

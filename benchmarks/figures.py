@@ -76,8 +76,8 @@ def comparison() -> str:
         "client",
         "CPU of one call, × `http.client`",
         "import, × bare Python",
-        "no answer, but status 200: raised",
-        "cut short: said",
+        "bad answers with HTTP 200: reported",
+        "cut answers: reported",
     ]
     where = f"{told['system']} with {told['cores']} cores, Python {told['python']}"
     return f"{markdown(head, rows)}\nMeasured on {told['date']} on {where}: {', '.join(versions)}.\n"

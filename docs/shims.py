@@ -28,19 +28,40 @@ TABLES = (
 )
 
 
+_SHARED = 8  # rows that two calls have in common, from which on the second one's table leaves them out
+
+
 def tables() -> Iterator[str]:
-    """Every table, in Markdown."""
+    """Every table, in Markdown; one that is much like an earlier one has the differences only."""
+    seen: list[Table] = []
     for original, calls in TABLES:
         yield f"### Parameters of {original}\n"
         for table in calls:
-            yield from _table(table)
+            yield from _table(table, _like(table, seen))
+            seen.append(table)
 
 
-def _table(table: Table) -> Iterator[str]:
-    yield f"`{table.call}`\n"
+def _rows(table: Table) -> list[Parameter]:
+    return [*table.values(), *([table.others] if table.others else [])]
+
+
+def _like(table: Table, seen: list[Table]) -> Table | None:
+    """Of the tables before it that has the most rows in common with this one, and no parameter that this one has not."""
+    names = {row.name for row in _rows(table)}
+    fitting = [other for other in seen if {row.name for row in _rows(other)} <= names]
+    best = max(fitting, key=lambda other: len(_shared(table, other)), default=None)
+    return best if best is not None and len(_shared(table, best)) >= _SHARED else None
+
+
+def _shared(table: Table, other: Table) -> list[Parameter]:
+    return [row for row in _rows(table) if row in _rows(other)]
+
+
+def _table(table: Table, like: Table | None) -> Iterator[str]:
+    rows = [row for row in _rows(table) if like is None or row not in _shared(table, like)]
+    yield f"`{table.call}`" + (f": as for `{like.call}` above, and:" if like else "") + "\n"
     yield "| parameter | fate | how, or the way out |"
     yield "|---|---|---|"
-    rows = [*table.values(), *([table.others] if table.others else [])]
     for (fate, note), group in groupby(rows, key=lambda row: (row.fate, row.note)):
         names = ", ".join(_shown(row) for row in group)
         yield f"| {names} | {fate} | {note} |"

@@ -18,7 +18,7 @@ MOST = 50_000  # characters: the end of a long log is what matters
 
 
 def main(path: str) -> int:
-    """Print the report; 0, or 75 (try again later), or 78 (somebody has to mend the configuration)."""
+    """Print the report; 0, or 75 (try again later), or 78 (somebody has to fix the configuration)."""
     with open(path, encoding="utf-8", errors="replace") as file:
         log = file.read()[-MOST:]
     if not log.strip():

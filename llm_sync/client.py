@@ -103,6 +103,7 @@ class LLMClient:
         provider's own worker thread (from a done-callback), where it would wait for itself.
         """
         fields = preparation.refuse_streaming(request_fields)
+        preparation.refuse_unknown(fields)
         return self.generate_response(
             ModelRequest(prompt, model, **fields),
             timeout=timeout,

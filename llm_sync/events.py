@@ -64,11 +64,13 @@ class Waiting(Event):
 
 @dataclass(frozen=True)
 class Retrying(Event):
-    """Attempt ``number`` failed with ``error`` and another one follows."""
+    """Attempt ``number`` of at most ``most`` failed with ``error``; the next one follows in ``seconds``."""
 
     number: int = 1
     error: str = ""
     message: str = ""
+    most: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def load_image(source: Any) -> Image:
     if isinstance(source, Image):
         return source
     if isinstance(source, bytes):
-        return _from_bytes(source, "the image bytes")
+        return _from_bytes(source, "the image")
     scheme = source[:8].lower() if isinstance(source, str) else ""
     if scheme.startswith(("http://", "https://")):
         return _from_url(source)
@@ -81,7 +81,9 @@ def _from_bytes(content: bytes, name: str) -> Image:
     media_type = _media_type(content)
     if media_type is not None:
         return Image(content=content, media_type=media_type)
-    raise InvalidRequestError(f"{name} is no PNG, JPEG, GIF or WebP", guidance="Convert it: providers take these four formats.")
+    raise InvalidRequestError(
+        f"{name} is not a PNG, JPEG, GIF or WebP", guidance="Convert it: providers take these four formats."
+    )
 
 
 def _from_url(url: str) -> Image:

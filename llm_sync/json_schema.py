@@ -26,7 +26,7 @@ def check_schema(schema: Mapping[str, Any]) -> None:
     except jsonschema.exceptions.SchemaError as error:
         path = "".join(f"[{part!r}]" for part in error.absolute_path)
         raise InvalidRequestError(
-            f"response_schema{path} is no JSON Schema: {error.message[:200]}", guidance="Mend the schema; nothing was sent."
+            f"response_schema{path} is not a JSON Schema: {error.message[:200]}", guidance="Correct the schema; nothing was sent."
         ) from None
     for reference in _references(schema):
         if not _resolves(schema, reference):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from llm_sync.values import number_shown, plain
 
 _log = logger("client")
 _YEAR = 31_536_000  # seconds; the configuration's limit too, and far below what clocks and sockets overflow at
+_FIELDS = tuple(field.name for field in dataclasses.fields(ModelRequest))
+_OPTIONS = ("timeout", "deadline", "max_retries", "wait_timeout", "config")
 _DEFAULTED = ("temperature", "top_p", "max_tokens", "stop_sequences", "seed", "system_prompt")
 
 
@@ -85,7 +88,7 @@ def attempt_options(configured: AttemptOptions, options: Mapping[str, Any]) -> A
     check_seconds("deadline", asked.get("deadline"))
     retries = asked.get("max_retries")
     if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int) or retries < 0):
-        raise InvalidRequestError(f"max_retries={_shown(retries)} is no count", guidance="Give 0 or a whole number above it.")
+        raise InvalidRequestError(f"max_retries={_shown(retries)} is not a count", guidance="Give 0 or a whole number above it.")
     return dataclasses.replace(configured, **asked) if asked else configured
 
 
@@ -94,11 +97,20 @@ def check_seconds(name: str, value: Any) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _YEAR:
-        raise InvalidRequestError(f"{name}={_shown(value)} is no time", guidance="Give seconds, above 0 and at most a year.")
+        raise InvalidRequestError(f"{name}={_shown(value)} is not a time", guidance="Give seconds, above 0 and at most a year.")
 
 
 def _shown(value: Any) -> str:
     return number_shown(value) if isinstance(value, (int, float)) else f"a {type(value).__name__}"
+
+
+def refuse_unknown(fields: Mapping[str, Any]) -> None:
+    """Raise TypeError for an argument of ``generate`` that a request has no field for, with the one that may be meant."""
+    unknown = next((name for name in fields if name not in _FIELDS), None)
+    if unknown is not None:
+        near = difflib.get_close_matches(unknown, [*_FIELDS, *_OPTIONS], n=1)
+        meant = f"did you mean {near[0]}?" if near else "see help(llm_sync.ModelRequest)"
+        raise TypeError(f"generate() got an unexpected keyword argument {unknown!r}: {meant}")
 
 
 def refuse_streaming(fields: Mapping[str, Any]) -> dict[str, Any]:

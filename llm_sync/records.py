@@ -24,10 +24,10 @@ def record(
     }
 
 
-def failure(error: LLMConnectorError) -> dict[str, Any]:
-    """The same for what keeps every request from being made: it has no ``id`` and no ``index``."""
+def failure(error: LLMConnectorError, *, request_id: str | int | None = None) -> dict[str, Any]:
+    """The same for what keeps every request from being made: it has no ``index``."""
     return {
-        "id": None,
+        "id": request_id,
         "index": None,
         "provider": error.provider,
         "model": error.model,

@@ -63,11 +63,10 @@ def _near(config: LLMConfig, model: str, open_ended: list[str]) -> str:
             names[full.lower()] = full
             names.setdefault(entry.name.lower(), full)
     found = difflib.get_close_matches(model.lower(), names, n=1)
-    if found:
-        return f"Did you mean {names[found[0]]}? {_candidates(config)}"
-    if open_ended:
-        return f"Write {open_ended[0]}/{model} to ask {open_ended[0]}. {_candidates(config)}"
-    return _candidates(config)
+    guess = f"Did you mean {names[found[0]]}? " if found else ""
+    likely = next(iter(open_ended or config.providers), None)
+    unlisted = f"Write {likely}/{model} to ask {likely} for it all the same. " if likely and "/" not in model else ""
+    return f"{guess}{unlisted}{_candidates(config)}"
 
 
 def _candidates(config: LLMConfig, provider: str | None = None) -> str:

@@ -82,8 +82,10 @@ def test_generate_takes_messages_in_place_of_a_prompt(client: LLMClient, upstrea
 
 def test_an_unknown_field_is_a_type_error_naming_it(client: LLMClient, upstream: Simulator) -> None:
     """A misspelt parameter is a mistake of the program, told at once, not dropped and not sent."""
-    with pytest.raises(TypeError, match="temprature"):
-        client.generate("x", OPENAI, temprature=0.5)
+    for wrong, meant in (("temprature", "temperature"), ("time_out", "timeout"), ("xyzzy", None)):
+        told = rf"'{wrong}': {'did you mean ' + meant if meant else 'see help'}"
+        with pytest.raises(TypeError, match=told):
+            client.generate("x", OPENAI, **{wrong: 0.5})
     assert upstream.requests == []
 
 

@@ -69,7 +69,11 @@ def test_no_kind_is_forgotten() -> None:
         (AttemptStarted("p", 1, 2, 9.0), "DEBUG", "AttemptStarted provider=p key=1 number=2 timeout=9.000"),
         (AttemptEnded("p", 1, 2, 0.25, 503), "DEBUG", "AttemptEnded provider=p key=1 number=2 elapsed=0.250 status=503"),
         (Waiting("p", 1, 3.0, "pace"), "DEBUG", "Waiting provider=p key=1 seconds=3.000 reason=pace"),
-        (Retrying("p", 1, 2, "E", "it broke"), "WARNING", "Retrying provider=p key=1 number=2 error=E message='it broke'"),
+        (
+            Retrying("p", 1, 2, "E", "it broke", 4, 0.5),
+            "WARNING",
+            "Retrying provider=p key=1 number=2 error=E message='it broke' most=4 seconds=0.500",
+        ),
         (Adjusted("p", 1, "seed dropped"), "WARNING", "Adjusted provider=p key=1 text='seed dropped' lost=True"),
         (Adjusted("p", 1, "renamed", False), "INFO", "Adjusted provider=p key=1 text=renamed lost=False"),
         (Finished("p", 1, elapsed=2.0), "INFO", "Finished provider=p key=1 elapsed=2.000"),
@@ -88,7 +92,7 @@ def test_what_a_provider_says_cannot_forge_a_line_or_reach_the_terminal(caplog: 
     """Line ends, escape sequences and direction marks are shown, not written."""
     _, line = logged(caplog, Retrying("p", 1, 1, "E", text))
     assert line.isprintable()
-    assert line.endswith(f"message={text!r}")
+    assert f" message={text!r} " in line
 
 
 def test_a_request_tells_its_story_in_order(write_config: Callable[[str], str], caplog: pytest.LogCaptureFixture) -> None:

@@ -78,7 +78,7 @@ def test_the_schema_is_checked_as_it_will_be_sent() -> None:
     circle["properties"] = {"a": circle}
     with pytest.raises(InvalidRequestError, match="response_schema is nested too deeply, or holds itself"):
         preparation.filled(ModelRequest("x", response_schema=circle), "m", ModelEntry("m"))
-    with pytest.raises(InvalidRequestError, match="is no JSON Schema"):
+    with pytest.raises(InvalidRequestError, match="is not a JSON Schema"):
         preparation.filled(ModelRequest("x", response_schema={"type": "objekt"}), "m", ModelEntry("m"))
 
 
@@ -117,7 +117,7 @@ def test_options_of_the_call_replace_configured_ones() -> None:
 @pytest.mark.parametrize("name", ["timeout", "deadline"])
 def test_impossible_times_are_refused(name: str, seconds: Any) -> None:
     """A time is above 0 and at most a year, as in the configuration; the message is short whatever was given."""
-    with pytest.raises(InvalidRequestError, match=f"^{name}=.* is no time") as raised:
+    with pytest.raises(InvalidRequestError, match=f"^{name}=.* is not a time") as raised:
         preparation.attempt_options(AttemptOptions(), {name: seconds})
     assert len(str(raised.value)) < 120
 

@@ -84,8 +84,17 @@ def test_a_misspelt_name_gets_the_nearest(model: str, meant: str) -> None:
 
 def test_an_unlisted_name_beside_an_open_provider_says_how_to_ask_it() -> None:
     """With several providers a bare unknown name goes nowhere, but the way to the open one is told."""
-    with pytest.raises(ModelNotFoundError, match="Write local/zzz to ask local"):
+    with pytest.raises(ModelNotFoundError, match="Write local/zzz to ask local for it all the same"):
         route(SEVERAL, "zzz")
+
+
+def test_an_unlisted_name_can_be_asked_all_the_same() -> None:
+    """An old script's model, say, which the configuration does not list; next to the name that is like it."""
+    with pytest.raises(ModelNotFoundError, match=r"Did you mean openai/gpt-4o\? Write openai/gpt-4 to ask openai for it"):
+        route(DEFAULT, "gpt-4")
+    with pytest.raises(ModelNotFoundError) as raised:
+        route(DEFAULT, "nowhere/gpt-9")
+    assert "all the same" not in (raised.value.guidance or "")
 
 
 @pytest.mark.parametrize("model", ["openai/", "local/"])

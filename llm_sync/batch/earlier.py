@@ -121,7 +121,11 @@ class Earlier:
             if line.strip():
                 found = outcomes.head_of_record(line)
                 if found is None:
-                    what = "is there, and is no output of a batch" if number == 1 else f"is damaged: line {number} is no record"
+                    what = (
+                        "exists, but is not the output of a batch"
+                        if number == 1
+                        else f"is damaged: line {number} is not a record"
+                    )
                     raise LLMConnectorError(
                         f"{path!r} {what}",
                         guidance="Name another output; --restart (restart=True) would replace the file.",

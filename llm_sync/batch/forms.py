@@ -17,6 +17,10 @@ _OPENAI_KEYS = frozenset({"custom_id", "method", "url", "body"})
 _MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]*)"')
 
 
+PLAIN = "Give one JSON object a line; plain prompts need --text (text=True)."
+"""The guidance for a line that is no object: where every line is such, they are plain prompts."""
+
+
 class Form(Protocol):
     """How the lines of one input are told apart and read. ``openai``: results take the form of OpenAI's too.
 
@@ -230,14 +234,14 @@ def _object(content: bytes) -> dict[str, Any]:
     except RecursionError:
         raise InvalidRequestError("the JSON is nested too deeply", guidance="Give a plain request object.") from None
     except ValueError as error:
-        raise InvalidRequestError(f"it is no JSON: {error}", guidance="Give one JSON object a line.") from None
+        raise InvalidRequestError(f"it is not JSON: {error}", guidance=PLAIN) from None
     if not isinstance(found, dict):
-        raise InvalidRequestError(f"it is a {kind(found)}, no object", guidance='Write {"prompt": …}; plain text needs --text.')
+        raise InvalidRequestError(f"it is a {kind(found)}, not an object", guidance=PLAIN)
     return found
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _pieces(template: str) -> list[tuple[str, str | None]]:

@@ -270,7 +270,7 @@ def _opened(path: str) -> int:
 
 def _no_journal(path: str) -> LLMConnectorError:
     return LLMConnectorError(
-        f"{path!r} is there, and is no journal of a batch",
+        f"{path!r} exists, but is not the journal of a batch",
         guidance="Move it away, or name another output: a run keeps its journal there.",
     )
 

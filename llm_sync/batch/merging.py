@@ -86,7 +86,7 @@ def _refuse_other_files(target: str) -> None:
             try:
                 next(_records(target, files), None)
             except InvalidRequestError:
-                what = "is there, and is no output of a batch"
+                what = "exists, but is not the output of a batch"
     if what is not None:
         raise InvalidRequestError(f"{target!r} {what}", guidance="Name another file for -o, or move that away.")
 
@@ -110,7 +110,7 @@ def _groups(path: str, files: contextlib.ExitStack) -> Iterator[_Group]:
     last = -1
     for position, found in itertools.groupby(_records(path, files), lambda found: found.head.position):
         if position <= last:
-            raise InvalidRequestError(f"{path!r} is not in order: line {position} comes after {last}", guidance="Run it anew.")
+            raise InvalidRequestError(f"{path!r} is not in order: line {position} comes after {last}", guidance="Run it again.")
         last = position
         yield position, path, list(found)
 
@@ -124,10 +124,12 @@ def _records(path: str, files: contextlib.ExitStack) -> Iterator[_Found]:
             if line.strip():
                 head = outcomes.head_of_record(line)
                 if head is None:
-                    raise InvalidRequestError(f"line {number} of {path!r} is no record of a batch", guidance="Name outputs only.")
+                    raise InvalidRequestError(
+                        f"line {number} of {path!r} is not a record of a batch", guidance="Name outputs only."
+                    )
                 yield _Found(head, line.rstrip(b"\r\n"))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise OSError(0, f"it is no whole gzip file ({error})", path) from None
+        raise OSError(0, f"it is not a complete gzip file ({error})", path) from None
 
 
 def _chosen(position: int, groups: list[_Group], merged: Merged) -> list[_Found]:

@@ -194,7 +194,7 @@ def reindexed(content: bytes, index: int) -> bytes:
 
 
 def head_of_record(content: bytes) -> Head | None:
-    """The head that a record in a finished output would have; None for a line that is no record of a batch."""
+    """The head that a record in a finished output would have; None for a line that is not a record of a batch."""
     try:
         found = json.loads(content)
         told: Any = _openai_head(found, found["llm_sync"]) if "llm_sync" in found else _head(found)

@@ -269,7 +269,7 @@ class Planner:
         if len(self._displaced) > _MOST_DISPLACED:
             raise InvalidRequestError(
                 f"more than {_MOST_DISPLACED:,} answers of the output are to lines that this input has elsewhere, or not at all",
-                guidance="Name another output, or start anew with --restart (restart=True).",
+                guidance="Name another output, or start over with --restart (restart=True).",
             )
 
     def _displaced_answer(self, key: tuple[str, int]) -> Entry | None:
@@ -297,5 +297,5 @@ def _id_in(said: Mapping[str, Any]) -> str | int | None:
 def _another_input(answers: int) -> LLMConnectorError:
     return InvalidRequestError(
         f"the output holds {answers} answers, and none of them is to a line of this input",
-        guidance="Name another output, or start anew with --restart (restart=True).",
+        guidance="Name another output, or start over with --restart (restart=True).",
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from llm_sync.batch import outcomes, refusals
 from llm_sync.batch.earlier import Earlier, Records
+from llm_sync.batch.forms import PLAIN
 from llm_sync.batch.journal import Journal, unfinished
 from llm_sync.batch.outcomes import Head
 from llm_sync.batch.plan import BadLine, Plan, is_special
@@ -35,6 +36,7 @@ class BadLines:
         self._journal = journal
         self._first: list[BadLine] = []
         self._last = 0
+        self._plain = 0  # those that are no object
         self.count = 0
 
     def add(self, line: BadLine) -> tuple[Head, Entry] | None:
@@ -42,6 +44,7 @@ class BadLines:
         if line.number != self._last:  # each once, however many models are asked
             self._last = line.number
             self.count += 1
+            self._plain += line.error.guidance == PLAIN
             if self.count <= refusals.MOST_TOLD:
                 self._first.append(line)
         if not self._work.options.skip_bad_lines:
@@ -58,10 +61,11 @@ class BadLines:
                 raise self._journal.failure or OSError()
         return told, Entry(IN_JOURNAL, self._work.routes.number(*place), where)
 
-    def refuse(self) -> None:
-        """Raise InvalidRequestError where there are any, unless they may be skipped."""
+    def refuse(self, plan: Plan) -> None:
+        """Raise InvalidRequestError where there are any, unless they may be skipped. ``plan``: what becomes of the others."""
         if self.count and not self._work.options.skip_bad_lines:
-            raise refusals.bad_lines(self._first, self.count, self._work.source.name)
+            all_plain = self._plain == self.count and not plan.to_send and not plan.kept
+            raise refusals.bad_lines(self._first, self.count, self._work.source.name, all_plain=all_plain)
 
 
 def refuse(work: Work, plan: Plan, earlier: Earlier, *, check_providers: bool = True) -> None:
@@ -81,7 +85,7 @@ def checked_output(output: str | os.PathLike[str], requests: Input) -> str:
     """The path of an output, links followed. Raises OSError for one that cannot be."""
     given = os.fspath(output)
     if not os.path.basename(given) or given == "-":
-        raise OSError(errno.EINVAL, "it is no name of a file, which a batch needs to go on from", given)
+        raise OSError(errno.EINVAL, "it is not a file name, which a batch needs to resume from", given)
     path = os.path.realpath(given)
     os.stat(os.path.dirname(path))
     try:
@@ -95,7 +99,7 @@ def checked_output(output: str | os.PathLike[str], requests: Input) -> str:
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "it is no ordinary file, which could be replaced at the end", path)
+            raise OSError(errno.EINVAL, "it is not an ordinary file, which could be replaced at the end", path)
         if not os.access(path, os.W_OK):  # the folder would let it be replaced, but somebody has protected it
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         if isinstance(requests, (str, os.PathLike)) and os.fspath(requests) != "-" and os.path.samefile(requests, path):

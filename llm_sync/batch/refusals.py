@@ -12,17 +12,22 @@ from llm_sync.errors import ConfigurationError, InvalidRequestError, LLMConnecto
 from llm_sync.routing import Route
 
 MOST_TOLD = 20  # bad lines told by number
-_MEND_LINES = "Mend them, or let them be failures"
+_FIX_LINES = "Fix them, or count them as failures"
 _LONGEST = 60  # characters of a setting that are shown
 
 
-def bad_lines(lines: Sequence[BadLine], count: int, source: str) -> InvalidRequestError:
-    """Lines that cannot be sent; ``lines`` are the first of ``count``."""
+def bad_lines(lines: Sequence[BadLine], count: int, source: str, *, all_plain: bool = False) -> InvalidRequestError:
+    """Lines that cannot be sent; ``lines`` are the first of ``count``. ``all_plain``: no line is an object."""
+    if all_plain:
+        return InvalidRequestError(
+            f"no line of {source} is a JSON object, so nothing is sent",
+            guidance="Are they plain prompts? Add --text (text=True). Is it CSV? Add --template (template=…).",
+        )
     told = "\n".join(f"  line {line.number}: {line.error}" for line in lines[:MOST_TOLD])
     more = f"\n  and {count - MOST_TOLD} more" if count > MOST_TOLD else ""
-    what, mend = ("one line", "Mend it, or let it be a failure") if count == 1 else (f"{count} lines", _MEND_LINES)
+    what, fix = ("one line", "Fix it, or count it as a failure") if count == 1 else (f"{count} lines", _FIX_LINES)
     return InvalidRequestError(
-        f"{what} of {source} cannot be sent, so nothing is. {mend} with --skip-bad-lines (skip_bad_lines=True):\n{told}{more}"
+        f"{what} of {source} cannot be sent, so nothing is. {fix} with --skip-bad-lines (skip_bad_lines=True):\n{told}{more}"
     )
 
 
@@ -36,7 +41,7 @@ def strays(elsewhere: int, plan: Plan) -> InvalidRequestError | None:
         return None
     return InvalidRequestError(
         f"the output that is there holds {what}, which would be lost",
-        guidance="Ask as before, name another output, or start anew with --restart (restart=True).",
+        guidance="Ask as before, name another output, or start over with --restart (restart=True).",
     )
 
 
@@ -59,7 +64,7 @@ def changed_settings(
     return ConfigurationError(
         f"{_answers(count)} {were} given under other settings than this run's{told[0] if told else ''}",
         guidance="Go back to those, keep what is there with --allow-changed-settings (allow_changed_settings=True), "
-        "or start anew with --restart (restart=True).",
+        "or start over with --restart (restart=True).",
     )
 
 
@@ -90,14 +95,14 @@ def unwritable(part: str, error: OSError, rescued: str | None = None, *, logged:
     if rescued is not None:
         return LLMConnectorError(
             f"{what}; answers that it does not hold are in {rescued!r}",
-            guidance=f"Mend that, add them with: cat {quote(rescued)} >>{quote(part)}, and run the same command again.",
+            guidance=f"Fix this, add them with: cat {quote(rescued)} >>{quote(part)}, and run the same command again.",
         )
     if logged:
         return LLMConnectorError(
             f"{what}; answers that it does not hold are logged above, as no other file can be written either",
-            guidance=f"Mend that, add those lines to {part}, and run the same command again.",
+            guidance=f"Fix this, add those lines to {part}, and run the same command again.",
         )
-    return LLMConnectorError(f"{what}, and all that was answered is in it", guidance="Mend that and run the same command again.")
+    return LLMConnectorError(f"{what}, and all that was answered is in it", guidance="Fix this and run the same command again.")
 
 
 def unfinished(output: str, error: OSError) -> LLMConnectorError:
@@ -105,7 +110,7 @@ def unfinished(output: str, error: OSError) -> LLMConnectorError:
     where = error.filename if isinstance(error.filename, str) else output
     return LLMConnectorError(
         f"{where!r}: {error.strerror or error}. Nothing more was sent, and all that was answered is in '{output}.part'",
-        guidance="Mend that and run the same command again.",
+        guidance="Fix this and run the same command again.",
     )
 
 

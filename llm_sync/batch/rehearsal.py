@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from llm_sync.batch.plan import Planner
@@ -85,9 +86,9 @@ def rehearse(requests: Input, output: str | os.PathLike[str] | None, client: LLM
         found.requests, found.to_send, found.asked_again = plan.requests, plan.to_send.total(), plan.again
         found.changed, found.skipped = plan.changed, bad.count
         found.answered_earlier = sum(tally.answered for tally in plan.kept.values())
-        for problem in (bad.refuse, lambda: refuse(work, plan, earlier, check_providers=False)):
+        for check_all in (partial(bad.refuse, plan), partial(refuse, work, plan, earlier, check_providers=False)):
             try:
-                problem()
+                check_all()
             except LLMConnectorError as error:  # noqa: PERF203  (each is told)
                 found.problems.append(error)
         for provider in plan.to_send:
@@ -124,6 +125,6 @@ def _price(work: Work, share: Share) -> None:
     elif share.output_tokens is None:
         share.unknown = "not every request has max_tokens"
     elif share.images:
-        share.unknown = "nobody tells beforehand what an image counts"
+        share.unknown = "the tokens of an image are not known in advance"
     else:
         share.cost = (share.input_tokens * pricing.input + share.output_tokens * pricing.output) / 1e6

@@ -126,10 +126,10 @@ class _Run:
             earlier = read_earlier(work, self._output)
             bad = BadLines(work, self._journal)
             plan = Planner(work, earlier, work.check, bad.add).make()
-            bad.refuse()
+            bad.refuse(plan)
             refuse(work, plan, earlier)
             if plan.renamed:
-                _log.info("%d lines name a model of their own, in whose place the run's are asked", plan.renamed)
+                _log.info("%d lines name a model of their own; the run's models are asked instead", plan.renamed)
             lanes = Lanes(work, self._journal, plan, self._progress)
             try:
                 if plan.to_send.total():

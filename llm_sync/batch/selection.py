@@ -27,7 +27,7 @@ class Selection(NamedTuple):
         if not 1 <= part <= parts:
             raise InvalidRequestError(f"there is no shard {part}/{parts}", guidance="Give I/N with I from 1 to N.")
         if limit is not None and limit < 0:
-            raise InvalidRequestError(f"limit={limit} is no count", guidance="Give 0 or more.")
+            raise InvalidRequestError(f"limit={limit} is not a count", guidance="Give 0 or more.")
         return cls(part - 1, parts, limit, models)
 
     @property

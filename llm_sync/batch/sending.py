@@ -187,5 +187,5 @@ def _outcome(send: Any) -> ModelResponse | LLMConnectorError:
         _log.debug("an unexpected error", exc_info=error)
         return LLMConnectorError(
             f"an unexpected {type(error).__name__}: {error}",
-            guidance="This is a mistake in llm-sync or in an added dialect; 'llm-sync -vv' shows where.",
+            guidance="This is a bug in llm-sync or in an added dialect; 'llm-sync -vv' shows where.",
         )

@@ -112,7 +112,7 @@ def _unzipped(file: IO[bytes], path: str) -> Iterator[bytes]:
             while chunk := stream.read(_CHUNK):
                 yield chunk
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise OSError(0, f"it is no whole gzip file ({error})", path) from None
+        raise OSError(0, f"it is not a complete gzip file ({error})", path) from None
 
 
 def _standard_input() -> Iterator[bytes]:
@@ -176,4 +176,4 @@ def _plain(value: Any) -> Any:
         return load_image(value).data_url
     with contextlib.suppress(TypeError):
         return os.fspath(value)
-    raise TypeError(f"a {type(value).__name__} is no JSON")
+    raise TypeError(f"a {type(value).__name__} is not JSON")

@@ -110,9 +110,9 @@ def _concluded(args: argparse.Namespace, output: Output, summary: Summary) -> in
         _write(output, batch_words.summary(summary, output.width))
     for provider, reason in summary.held.items():
         lane = summary.lanes[provider]
-        complain(f"{provider}: {reason}, so {lane.total - lane.done} are not sent. {batch_words.MEND}")
+        complain(f"{provider}: {reason}, so {lane.total - lane.done} are not sent. {batch_words.FIX}")
     if unfit is not None:
-        complain(f"the run is not fit: {unfit}")
+        complain(f"the run exceeds its limit: {unfit}")
         return exits.UNFIT
     if not summary.failed:
         return exits.ANSWERED
@@ -149,7 +149,7 @@ def _merge(args: argparse.Namespace, outputs: list[str]) -> int:
     usual, _ = args.parser.parse_known_args(["merge", "-o", args.output])
     given = [name for name, value in vars(usual).items() if name not in ("input", "json") and getattr(args, name) != value]
     if given:
-        raise UsageError(f"--{given[0].replace('_', '-')} means nothing to merge: it takes finished outputs and -o")
+        raise UsageError(f"--{given[0].replace('_', '-')} does not apply to merge, which takes finished outputs and -o")
     try:
         found = batch.merge(outputs, args.output)
     except OSError as error:

@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from llm_sync.batch import LaneView, Merged, Rehearsal, Snapshot, Summary
 from llm_sync.batch.tally import Tally
 
-MEND = "Mend that and run the same command again."
+FIX = "Fix this and run the same command again."
 
-_NOTHING_LEFT = "nothing: what failed stays so (--retry-failed asks it again)"
+_NOTHING_LEFT = "nothing: failures stay (--retry-failed asks them again)"
 _MOST_NAMED = 10  # possibly billed requests, missing lines
 _MOST_REASONS = 5
 _LONGEST_REASON = 400  # characters
@@ -70,7 +70,11 @@ def summary(found: Summary, width: int | None = None) -> list[str]:
     if not found.sent and found.complete:
         lines += _told(
             "sent",
-            _NOTHING_LEFT if found.failed else "nothing: all of it is done" if found.requests else "nothing: the input is empty",
+            _NOTHING_LEFT
+            if found.failed
+            else "nothing: all is done already"
+            if found.requests
+            else "nothing: the input is empty",
         )
     else:
         before = f", {found.earlier:,} {'was' if found.earlier == 1 else 'were'} answered before" if found.earlier else ""
@@ -101,11 +105,11 @@ def _told(what: str, text: str) -> list[str]:
 def _changes(found: Summary) -> str:
     parts = []
     if found.changed:
-        parts.append(f"{_count(found.changed, 'line')} changed since, and asked anew")
+        parts.append(f"{_count(found.changed, 'line')} changed since, and asked again")
     if found.moved:
         parts.append(f"{_count(found.moved, 'line')} moved, with their answers")
     if found.replaced:
-        parts.append(f"{_count(found.replaced, 'answer')} of no line any more, kept in {found.output}.replaced")
+        parts.append(f"{_count(found.replaced, 'answer')} to lines that are gone, kept in {found.output}.replaced")
     return "; ".join(parts)
 
 
@@ -141,9 +145,9 @@ def _unsure(found: Summary) -> list[str]:
     named = [f"{key.position} ({key.provider}/{key.model})" for key, _ in found.possibly_billed[:_MOST_NAMED]]
     more = len(found.possibly_billed) - _MOST_NAMED
     listed = ", ".join(named) + (f" and {more:,} more" if more > 0 else "")
-    what = _count(found.unsure, "sending") + (f", of the requests with index {listed}" if listed else "")
-    gone = f"; {found.unsure_gone:,} of them of lines that are there no more" if found.unsure_gone else ""
-    return [f"possibly billed without an answer to show for it: {what}{gone}"]
+    what = _count(found.unsure, "attempt") + (f", of the requests with index {listed}" if listed else "")
+    gone = f"; {found.unsure_gone:,} of them for lines that are gone" if found.unsure_gone else ""
+    return [f"possibly billed, but without an answer: {what}{gone}"]
 
 
 def rehearsal(found: Rehearsal, width: int | None = None) -> list[str]:
@@ -152,7 +156,7 @@ def rehearsal(found: Rehearsal, width: int | None = None) -> list[str]:
     if found.answered_earlier:
         lines[0] += f", {found.answered_earlier:,} answered before"
     lines += _told("again", f"{_count(found.asked_again, 'failure')} would be asked again" if found.asked_again else "")
-    lines += _told("changed", f"{_count(found.changed, 'line')} would be asked anew" if found.changed else "")
+    lines += _told("changed", f"{_count(found.changed, 'line')} would be asked again" if found.changed else "")
     lines += _told("bad", f"{_count(found.skipped, 'line')} that cannot be sent" if found.skipped else "")
     titles = ("model", "requests", "tokens in", "tokens out", "cost at most")
     shares = [share for share in found.shares if share.requests]
@@ -171,7 +175,7 @@ def rehearsal(found: Rehearsal, width: int | None = None) -> list[str]:
         models = ", ".join(f"{share.provider}/{share.model}" for share in shares if share.unknown == reason)
         lines.append(f"  the cost is not known, as {reason}: {models}")
     if body and found.cost is not None:
-        lines.append(f"at most {_cost(found.cost)}, but for retries: no text has more tokens than bytes")
+        lines.append(f"at most {_cost(found.cost)} without retries: no text has more tokens than bytes")
     return lines
 
 

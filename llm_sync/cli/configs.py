@@ -75,7 +75,7 @@ def _show(
 ) -> None:
     file = os.path.basename(found.path)
     name = found.name if os.path.splitext(file)[0] == found.name else file
-    mark = "  (used when none is named)" if default else "  (hidden by one of its name above)" if name == file else ""
+    mark = "  (used when none is named)" if default else "  (hidden by the one above)" if name == file else ""
     if isinstance(outcome, ConfigurationError):
         count = len(outcome.problems)
         told = f"{count} problems" if count != 1 else "a problem"

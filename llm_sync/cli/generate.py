@@ -12,7 +12,7 @@ from llm_sync.cli import exits, progress, request, streams
 from llm_sync.cli.arguments import UsageError
 from llm_sync.cli.client import connected, drain
 from llm_sync.cli.output import Output, opened, standard
-from llm_sync.cli.reporting import report
+from llm_sync.cli.reporting import as_typed, report
 from llm_sync.cli.streams import BOLD, complain, tell
 from llm_sync.client import LLMClient
 from llm_sync.config import LLMConfig
@@ -29,10 +29,12 @@ Outcome = ModelResponse | LLMConnectorError
 
 def run(args: argparse.Namespace) -> int:
     """Ask, print the answers in the order of the models, return the exit status."""
-    question = {**request.question(args), **request.fields(args)}
+    if args.id is not None and not args.json:
+        raise UsageError("--id is part of the records that --json prints: add --json")
+    question = {**request.question(args), **request.fields(args), "id": args.id}
     with connected(args) as client:
         routes = [_route(client.config, model) for model in args.model or [None]]
-        unfit = _unfit(client, routes, as_records=args.json)
+        unfit = _unfit(client, routes, args)
         if unfit:
             return exits.status_of(unfit[0])
         requests = [ModelRequest(model=f"{place.provider}/{place.model}", **question) for place in routes]
@@ -48,14 +50,14 @@ class _Unsent(ClientClosedError):
     """Another request had failed before this one was sent."""
 
 
-def _unfit(client: LLMClient, routes: list[Route], *, as_records: bool) -> list[LLMConnectorError]:
+def _unfit(client: LLMClient, routes: list[Route], args: argparse.Namespace) -> list[LLMConnectorError]:
     """What keeps any of the providers from being used, all of it told: nothing is paid for while something is missing."""
     found = []
     for provider in dict.fromkeys(place.provider for place in routes):
         try:
             client.check_providers([provider])
         except LLMConnectorError as error:  # noqa: PERF203  (each one is told)
-            report(error, as_record=as_records)
+            report(error, as_record=args.json, request_id=args.id)
             found.append(error)
     return found
 
@@ -145,11 +147,11 @@ class _Run:
 
     def _rescue(self) -> None:
         """Go on where the answers of an interrupted run are seen; in the file beside --output where they are seen nowhere."""
-        former = self._output
+        former, headed = self._output, self._headed
         try:
             self._move(former.rescued())
         except streams.Unwritable as error:
-            self._output = former
+            self._output, self._headed = former, headed
             streams.lost(error.error, error.name)
             complain(f"the answers are in {former.put_aside()!r}")
 
@@ -158,6 +160,7 @@ class _Run:
         former, self._output = self._output, output
         if output is former:
             return
+        self._headed = False
         for index, outcome in enumerate(self._outcomes[:until]):
             if isinstance(outcome, ModelResponse):
                 self._show(index, outcome)
@@ -173,31 +176,37 @@ class _Run:
             message = "it was not sent, as another request had failed (--fail-fast)"
             return _Unsent(message, provider=place.provider, model=place.model)
         if isinstance(error, LLMConnectorError):
-            return error
+            return as_typed(error, self._args.config)
         _log.debug("%s/%s: unexpected error", place.provider, place.model, exc_info=error)
         return LLMConnectorError(
             f"an unexpected {type(error).__name__}: {error}",
             provider=place.provider,
             model=place.model,
-            guidance="This is a mistake in llm-sync or in an added dialect; 'llm-sync -vv' shows where.",
+            guidance="This is a bug in llm-sync or in an added dialect; 'llm-sync -vv' shows where.",
         )
 
     def _show(self, index: int, outcome: Outcome) -> None:
         """Print one outcome in its place."""
         place = self._routes[index]
         if self._args.json:
-            line = json.dumps(record(index, place, outcome), ensure_ascii=False)
+            line = json.dumps(record(index, place, outcome, request_id=self._args.id), ensure_ascii=False)
             self._output.write(line)
             if isinstance(outcome, LLMConnectorError):
                 tell(line)
             return
-        if len(self._routes) > 1 and self._output.terminal:
-            self._output.write("\n" if self._headed else "", (f"== {place.provider}/{place.model} ==", BOLD))
+        parsed, terminal = self._args.schema is not None, self._output.terminal
+        answered = isinstance(outcome, ModelResponse)
+        heading: list[str | tuple[str, str]] = []
+        # Objects in a pipe are for a program; an error that is not on the terminal names the model itself.
+        if len(self._routes) > 1 and (terminal or (answered and not parsed)):
+            heading = ["\n" if self._headed else "", (f"== {place.provider}/{place.model} ==", BOLD), "\n"]
             self._headed = True
-        if isinstance(outcome, ModelResponse):
-            self._output.write(_words(outcome, parsed=self._args.schema is not None, indent=2 if self._output.terminal else None))
-        else:
-            complain(str(outcome))
+        if isinstance(outcome, ModelResponse):  # at once with its heading: others may append to the same file
+            self._output.write(*heading, _words(outcome, parsed=parsed, indent=2 if terminal else None))
+            return
+        if heading:
+            self._output.write(*heading)
+        complain(str(outcome))
 
 
 def _words(response: ModelResponse, *, parsed: bool, indent: int | None) -> str:

@@ -14,9 +14,9 @@ _SIMULATED = 'llm-sync simulate -- llm-sync generate "Say hello"'
 def run(args: Namespace) -> int:
     """Bare ``llm-sync``: three things to do next; no command was named, which is a usage error."""
     if not configured(args.config_dir):
-        streams.complain("no command is named, and there is no configuration yet; see 'llm-sync --help'")
+        streams.complain("no command is given, and there is no configuration yet; see 'llm-sync --help'")
     else:
-        streams.complain("no command is named; see 'llm-sync --help'")
+        streams.complain("no command is given; see 'llm-sync --help'")
     streams.say(steps(args.config_dir), "INFO", streams.DIM)
     return exits.USAGE
 
@@ -31,14 +31,14 @@ def steps(config_dir: str | None) -> str:
     if not configured(config_dir):
         things = (
             (init_command(config_dir), "makes a folder of example configurations; edit default-llms.yaml in it"),
-            ("export OPENAI_API_KEY=…", "and whichever other keys the configuration names"),
-            ('llm-sync generate "Say hello"', f"asks; without a key at hand: {_SIMULATED}"),
+            ("export OPENAI_API_KEY=…", "and any other key the configuration names"),
+            ('llm-sync generate "Say hello"', f"asks; without a key: {_SIMULATED}"),
         )
     else:
         things = (
             ("llm-sync configs", "lists the configurations, their providers and models"),
             ("llm-sync validate", "checks them, and the keys they need"),
-            ('llm-sync generate "Say hello"', f"asks; without a key at hand: {_SIMULATED}"),
+            ('llm-sync generate "Say hello"', f"asks; without a key: {_SIMULATED}"),
         )
     lines = [f"  {number}. {command}\n     {why}" for number, (command, why) in enumerate(things, 1)]
     return "what to do next:\n" + "\n".join(lines)

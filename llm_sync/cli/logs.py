@@ -96,7 +96,8 @@ def words(event: events.Event) -> str:
 
 def _what(event: events.Event) -> str:
     if isinstance(event, events.Retrying):
-        return f"attempt {event.number} fails, another one follows: {event.message or event.error}"
+        wait = f"{event.seconds:.0f}" if event.seconds >= 9.95 else f"{event.seconds:.1f}"
+        return f"attempt {event.number} of {event.most} failed, trying again in {wait} s: {event.message or event.error}"
     if isinstance(event, events.Adjusted):
         return event.text
     if isinstance(event, events.Started):

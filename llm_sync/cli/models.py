@@ -39,14 +39,15 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
     try:
         return None if text is None else re.compile(text, re.IGNORECASE)
     except re.error as error:
-        raise UsageError(f"--grep {text!r} is no regular expression: {error}") from None
+        raise UsageError(f"--grep {text!r} is not a regular expression: {error}") from None
 
 
 def _matching(provider: str, listing: ModelListing, wanted: re.Pattern[str] | None) -> ModelListing:
-    if wanted is None or listing.error:
+    if listing.error:
         return listing
     kept = [
-        tuple(model for model in models if wanted.search(f"{provider}/{model}")) for models in (listing.models, listing.missing)
+        tuple(sorted(model for model in models if wanted is None or wanted.search(f"{provider}/{model}")))
+        for models in (listing.models, listing.missing)
     ]
     return ModelListing(kept[0], kept[1])
 

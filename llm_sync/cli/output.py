@@ -148,7 +148,7 @@ def opened(path: str | None, *, append: bool = False) -> Iterator[Output]:
         return
     name = f"--output {path!r}"
     if not path:
-        raise UsageError(f"{name} is no name: name a file")
+        raise UsageError(f"{name} is empty: name a file")
     if _is_special(path):  # a device or a pipe cannot be renamed onto
         with _special(path, name) as stream:
             yield Output(stream, name)

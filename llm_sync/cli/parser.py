@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "generate": "send a prompt to one or several models and print the answers",
-    "batch": "send the requests of a file, and write the answers in its order; kill it and start it again as you like",
-    "models": "list the models each configured provider serves",
-    "configs": "list the configurations that are found, and what is in them",
-    "show": "show what a configuration comes to, and where each value comes from",
-    "validate": "check configurations, and the keys they need",
+    "batch": "send a file of requests and write the answers in the same order; can be killed and resumed",
+    "models": "list the models that each configured provider serves",
+    "configs": "list the configurations that are found and what is in them",
+    "show": "show a configuration as it is used, and where each value comes from",
+    "validate": "check configurations and the keys they need",
     "init": "create a folder of example configurations to start from",
-    "status": "show what runs on this machine, and how it goes",
+    "status": "show what llm-sync processes on this machine are doing",
     "run-script": "run a script written for openai, anthropic or litellm on llm-sync",
-    "simulate": "serve simulated providers on this machine, for rehearsals and tests",
-    "completion": "print the completions for a shell",
+    "simulate": "run simulated providers on this machine, for rehearsals and tests",
+    "completion": "print the completion script for a shell",
 }
 """Every command, in the order that help shows them. Its options stand in options/, its work beside this file."""
 
@@ -34,9 +34,9 @@ _DESCRIPTION = (
 )
 
 _EPILOG = (
-    "To begin: 'llm-sync init' makes a folder of example configurations, and 'llm-sync generate \"Say hello\"' asks; without a "
-    "key at hand, 'llm-sync simulate -- llm-sync generate \"Say hello\"'.\n\n"
-    "The options above may stand after the command, too. Answers go to standard output, everything else to standard error. "
+    "To begin: make example configurations with 'llm-sync init', then ask: llm-sync generate \"Say hello\". Without a key: "
+    'llm-sync simulate -- llm-sync generate "Say hello".\n\n'
+    "The options above may also follow the command. Answers go to standard output, everything else to standard error. "
     "Run 'llm-sync COMMAND --help' for a command's own options and the exit statuses."
 )
 
@@ -77,7 +77,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     args, unknown = parser.parse_known_args(argv)
     if args.list_llm_configs:
         if args.command is not None:
-            parser.error("--list-llm-configs stands beside no command")
+            parser.error("--list-llm-configs is used without a command")
         return parse(["configs" if word == "--list-llm-configs" else word for word in argv])
     args.verbose += args.verbose_too
     if args.debug:
@@ -98,29 +98,36 @@ def _no_command(parser: _Line, word: str) -> str:
     option = next((each for each in before if each[:1] == "-" and not _is_known(parser, each)), None)
     if option is not None:  # its value stands where a command would
         return f"unknown option {option} before a command: a command's own options follow it, as in: llm-sync COMMAND {option}"
-    near = _nearest(word, COMMANDS)
+    near = "--help" if word == "help" else _nearest(word, COMMANDS)
     if near:
         return f"unknown command {word!r}, did you mean {near}?"
-    prompt = "; a prompt follows generate" if " " in word else ""
-    return f"unknown command {word!r}{prompt}; there are {', '.join(COMMANDS)}"
+    rest = list(parser.words[len(before) :])
+    if " " in word or (len(rest) > 1 and not any(each.startswith("-") for each in rest)):
+        import shlex
+
+        return f"{word!r} is not a command; to send a prompt: llm-sync generate {shlex.quote(' '.join(rest))}"
+    return f"unknown command {word!r}; the commands are {', '.join(COMMANDS)}"
 
 
 def _unknown(parser: Parser, command: str, word: str) -> str:
     name = word.partition("=")[0]
     if not word.startswith("-"):
         if any(action.nargs == "*" for action in parser.all_actions() if not action.option_strings):
-            return f"{word!r} stands apart from the arguments before it: put options before or after all of them"
+            return f"{word!r} is separated from the arguments before it: put options before or after all of them"
         return f"unexpected argument {word!r}"
     if _is_known(parser, name):
-        return f"{name} stands after the command, as in: llm-sync {command} {name}"
+        return f"{name} goes after the command, as in: llm-sync {command} {name}"
     if name in ("--version", "--list-llm-configs"):
-        return f"{name} stands beside no command"
+        return f"{name} is used without a command"
     told = _unknown_option(parser, name)
-    return told if told.endswith("?") or command != "generate" else f"{told}; a prompt that begins with a dash follows --"
+    dashed = command == "generate" and told.startswith("unknown") and not told.endswith("?")
+    return f"{told}; a prompt that begins with a dash follows --" if dashed else told
 
 
 def _unknown_option(parser: Parser, word: str) -> str:
     name = word.partition("=")[0]
+    if name.removeprefix("--no-").removeprefix("--") in ("stream", "streaming"):
+        return f"leave {name} out: llm-sync never streams, an answer comes in one piece"
     near = _nearest(name, parser._option_string_actions)  # noqa: SLF001  (ArgumentParser's, a base class)
     return f"unknown option {name}" + (f", did you mean {near}?" if near else "")
 
@@ -143,9 +150,7 @@ def build_parser(*, complete: bool = True, repeat: bool = True) -> _Line:
     parser.add_argument(
         "--version", action="store_true", help="print the version and exit; with -v, the versions of the parts too"
     )
-    parser.add_argument(
-        "--list-llm-configs", action="store_true", help="list the configurations that are found, as the command configs does"
-    )
+    parser.add_argument("--list-llm-configs", action="store_true", help="the same as the command configs")
     options.everywhere(parser)
     parser.set_defaults(verbose_too=0)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=_Command)

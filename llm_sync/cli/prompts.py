@@ -15,7 +15,7 @@ def read_prompt(args: argparse.Namespace) -> str:
     if args.prompt and args.input is not None:
         raise UsageError("the prompt is given twice, as an argument and by --input: keep one")
     if args.prompt and args.prompt != ["-"]:
-        prompt = " ".join(args.prompt)
+        prompt = " ".join(_with_standard_input(args.prompt))
         if not prompt.strip():
             raise UsageError("the prompt is empty: give it at least one visible character")
         return prompt
@@ -26,6 +26,20 @@ def read_prompt(args: argparse.Namespace) -> str:
     if not text.strip():
         raise UsageError(f"{name} holds no prompt: it is empty")
     return text
+
+
+def _with_standard_input(words: list[str]) -> list[str]:
+    """The words of a prompt, with what standard input holds in the place of a ``-``."""
+    if "-" not in words:
+        return words
+    if words.count("-") > 1:
+        raise UsageError(
+            "standard input goes in the place of one -, not of several: keep one, and quote a dash with its neighbours"
+        )
+    text = read_text("-", "-")
+    if not text.strip():
+        raise UsageError("standard input is empty: there is nothing to put in the place of -")
+    return [text if word == "-" else word for word in words]
 
 
 def read_text(option: str, path: str) -> str:

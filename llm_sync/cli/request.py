@@ -23,12 +23,12 @@ def question(args: argparse.Namespace) -> dict[str, Any]:
     if args.messages is None:
         return {"prompt": read_prompt(args)}
     if args.prompt or args.input is not None:
-        raise UsageError("--messages stands beside no prompt: make the question the last of the messages")
+        raise UsageError("--messages cannot be combined with a prompt: make the question the last of the messages")
     if args.image:
-        raise UsageError("--messages stands beside no --image: give the images to a message, as in: images: [FILE]")
+        raise UsageError("--messages cannot be combined with --image: give the images to a message, as in: images: [FILE]")
     messages = read_json("--messages", args.messages)
     if not isinstance(messages, list):
-        raise UsageError(f"--messages {args.messages!r} is no list: write [{{role: user, content: …}}] as JSON")
+        raise UsageError(f"--messages {args.messages!r} is not a list: write [{{role: user, content: …}}] as JSON")
     try:
         turns = ModelRequest(messages=messages).messages or ()
         return {"messages": [replace(turn, images=[load_image(image) for image in turn.images]) for turn in turns]}
@@ -51,6 +51,7 @@ def fields(args: argparse.Namespace) -> dict[str, Any]:
 
     Raises UsageError for a file that cannot be used, ConfigurationError where --schema needs a package that is missing.
     """
+    _check_standard_input(args)
     given = {
         "system_prompt": args.system if args.system_file is None else read_text("--system-file", args.system_file),
         "images": [_image(source) for source in args.image or ()] or None,
@@ -63,6 +64,23 @@ def fields(args: argparse.Namespace) -> dict[str, Any]:
         "provider_specific": _settings(args.settings) or None,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _check_standard_input(args: argparse.Namespace) -> None:
+    """Raise UsageError where two things are to be read from standard input: the second would be found empty."""
+    prompt = getattr(args, "prompt", None)
+    asked = {
+        "--system-file": args.system_file == "-",
+        "--schema": args.schema == "-",
+        "--messages": getattr(args, "messages", None) == "-",
+        "the prompt": prompt is not None
+        and args.messages is None
+        and ("-" in prompt or (not prompt and args.input in (None, "-"))),
+        "INPUT": prompt is None and "-" in args.input,
+    }
+    both = [name for name, reads in asked.items() if reads]
+    if len(both) > 1:
+        raise UsageError(f"{' and '.join(both)} cannot both be read from standard input: put one into a file")
 
 
 def attempts(args: argparse.Namespace) -> dict[str, Any]:
@@ -80,7 +98,7 @@ def _image(source: str) -> Any:
 def _schema(path: str) -> dict[str, Any]:
     schema = read_json("--schema", path)
     if not isinstance(schema, dict):
-        raise UsageError(f"--schema {path!r} is no JSON Schema: it is no object")
+        raise UsageError(f"--schema {path!r} is not a JSON Schema: it is not an object")
     try:
         check_schema(schema)
     except InvalidRequestError as error:

@@ -77,7 +77,7 @@ def _run(args: Namespace) -> int:
     from llm_sync.errors import LLMConnectorError
 
     command = importlib.import_module(f"llm_sync.cli.{args.command.replace('-', '_')}")
-    as_records = getattr(args, "json", False)
+    as_records, request_id = getattr(args, "json", False), getattr(args, "id", None)
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
@@ -85,18 +85,18 @@ def _run(args: Namespace) -> int:
         with logs.on_stderr(args.verbose, quiet=args.quiet, content=args.log_content):
             return int(command.run(args))
     except LLMConnectorError as error:
-        report(error, as_record=as_records)
+        report(error, as_record=as_records, request_id=request_id)
         return exits.status_of(error)
     except UsageError as error:
         if not as_records:
             raise
-        _report(error)
+        _report(error, request_id)
         return exits.status_of(error)
 
 
-def _report(error: UsageError) -> None:
+def _report(error: UsageError, request_id: str | None = None) -> None:
     """As a record, for --json."""
     from llm_sync.cli.reporting import report
     from llm_sync.errors import LLMConnectorError
 
-    report(LLMConnectorError(str(error)), as_record=True, kind="UsageError")
+    report(LLMConnectorError(str(error)), as_record=True, kind="UsageError", request_id=request_id)

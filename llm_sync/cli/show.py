@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from llm_sync.cli import configurations, exits
-from llm_sync.cli.arguments import columns
+from llm_sync.cli.arguments import UsageError, columns
 from llm_sync.cli.output import Output, opened
 from llm_sync.cli.streams import DIM
 from llm_sync.config import LLMConfig
@@ -21,10 +21,13 @@ from llm_sync.errors import LLMConnectorError
 
 def run(args: Namespace) -> int:
     """Print the configuration, return the exit status."""
-    if args.name is None:
+    if args.name is not None and args.name_too is not None:
+        raise UsageError("two configurations are named: show one after the other")
+    name = args.name if args.name is not None else args.name_too
+    if name is None:
         configurations.require_any(args)
-    with configurations.named(args, args.name):
-        config, origins = configurations.loader(args).explain_config(args.name)
+    with configurations.named(args, name):
+        config, origins = configurations.loader(args).explain_config(name)
     found = simulated.rehearsal(config)
     told = [*([found.told] if found.redirected else []), *map(str, found.refused.values())]
     config = dataclasses.replace(config, warnings=(*config.warnings, *told))
@@ -122,7 +125,7 @@ class _Shown:
         if variables := self.variables():
             yield "", "variables:"
         for variable in variables:
-            state = "set" if variable["set"] else "missing, its default counts" if variable["default"] else "missing"
+            state = "set" if variable["set"] else "missing, its default is used" if variable["default"] else "missing"
             yield "", f"  {variable['name']}: {state} ({', '.join(variable['fields'])})"
 
     def _provider_lines(self, name: str) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from llm_sync.cli import configurations, exits
 from llm_sync.cli.configs import problem_record
 from llm_sync.cli.output import Output, opened
-from llm_sync.cli.streams import complain
+from llm_sync.cli.streams import complain, note
 from llm_sync.config import ConfigValidator, LLMConfig, places
 from llm_sync.endpoints import simulated
 from llm_sync.errors import ConfigurationError, LLMConnectorError, Problem
@@ -31,6 +31,7 @@ class _Report:
     warnings: tuple[str, ...] = ()
     providers: int = 0
     models: int = 0
+    keyless: bool = False  # whether all that is wrong with it is what the environment lacks
     listings: Mapping[str, ModelListing] = field(default_factory=dict)
 
     def status(self) -> int:
@@ -45,18 +46,22 @@ class _Report:
 
 def run(args: Namespace) -> int:
     """Check, print what is found, return the exit status: that of the first configuration with anything wrong."""
-    if not args.names:
+    given = [*args.names, *args.names_too]
+    if not given:
         configurations.require_any(args)
-    names = args.names or [found.name for found in places.available(args.config_dir)]
-    status = exits.ANSWERED
+    names = given or [found.name for found in places.available(args.config_dir)]
+    status, keyless = exits.ANSWERED, 0
     with opened(None) as output:
         for name in names:
             report = _checked(args, name)
             status = status or report.status()
+            keyless += report.keyless
             if args.json:
                 output.write(json.dumps(_record(report), ensure_ascii=False))
             else:
                 _show(output, report, online=args.online)
+    if keyless > 1:
+        note(f"{keyless} of {len(names)} configurations need keys or variables that are not set; --no-env checks the files only")
     return status
 
 
@@ -74,6 +79,7 @@ def _checked(args: Namespace, name: str) -> _Report:
         report.warnings += (found.told,) if found.redirected else ()
         validator = ConfigValidator(ProviderFactory.types_for(provider.type for provider in config.providers.values()))
         report.problems = (*validator.validate_environment_variables(found.config), *_unusable(found.config))
+        report.keyless = bool(report.problems)
         if args.online and not report.problems:
             report.listings = _listings(found.config, args.timeout)
     return report

@@ -48,7 +48,7 @@ class Door:
         extra = given.pop("extra_body", None)
         if extra is not None:
             if not isinstance(extra, Mapping):
-                raise InvalidRequestError("extra_body is no mapping", guidance="Give a dict of fields of the request's body.")
+                raise InvalidRequestError("extra_body is not a mapping", guidance="Give a dict of fields of the request's body.")
             from llm_sync import streaming
 
             asked = streaming.find_switches(extra)

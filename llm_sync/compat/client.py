@@ -76,7 +76,7 @@ class ShimClient:
         """An option that is text, such as a key; functions are refused."""
         value = given.get(name)
         if value is not None and not isinstance(value, str):
-            self._refuse(f"{name} is no text", f"give the {name}, or api_key_command in a configuration")
+            self._refuse(f"{name} is not a text", f"give the {name}, or api_key_command in a configuration")
         return value or None
 
     def door(self) -> Door:

@@ -113,7 +113,7 @@ def _listed(provider: Mapping[str, Any]) -> list[str]:
 def _provider(provider: Mapping[str, Any], path: Path, document: Document) -> Iterator[Found]:
     sources = [name for name in KEY_SOURCES if name in provider]
     for name in sources[1:]:
-        yield (*path, name), f"stands beside {sources[0]}", "give exactly one of " + ", ".join(KEY_SOURCES)
+        yield (*path, name), f"cannot be combined with {sources[0]}", "give exactly one of " + ", ".join(KEY_SOURCES)
     if isinstance(provider.get("api_key_command"), str):
         try:
             shlex.split(provider["api_key_command"])
@@ -177,7 +177,7 @@ def _headers(provider: Mapping[str, Any], path: Path) -> Iterator[Found]:
         elif name.lower() in _FRAMING:
             yield here, "is set by llm-sync itself", "leave it out"
         elif name.lower() in seen:
-            yield here, "is given twice", "header names have no case: keep one of them"
+            yield here, "is given twice", "upper and lower case are the same in header names: keep one of them"
         seen.add(name.lower())
         if isinstance(value, str) and not (value.isascii() and value.isprintable() and value == value.strip()):
             yield here, "holds a line end, another control character, one that is not ASCII, or blanks around it", None
@@ -187,7 +187,7 @@ def _headers(provider: Mapping[str, Any], path: Path) -> Iterator[Found]:
             yield (*path, "auth", "header"), "is set by llm-sync itself", "name the header that the provider reads the key from"
         for key, pattern in (("header", _TOKEN), ("prefix", re.compile(r"[ -~]*"))):
             if isinstance(auth.get(key), str) and not pattern.fullmatch(auth[key]):
-                yield (*path, "auth", key), "cannot stand in a header", "as in: auth: {header: Authorization, prefix: Bearer}"
+                yield (*path, "auth", key), "cannot be in a header", "as in: auth: {header: Authorization, prefix: Bearer}"
 
 
 def _google(provider: Mapping[str, Any], path: Path) -> Iterator[Found]:

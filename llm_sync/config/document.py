@@ -82,13 +82,22 @@ def read_document(path: str | os.PathLike[str]) -> Document:
     except IsADirectoryError:
         document.problems.append(Problem("is a folder, not a file", file=name, hint="name the file in it, or use --config-dir"))
     except FileNotFoundError:
-        document.problems.append(Problem("there is no such file", file=name))
+        document.problems.append(Problem("there is no such file", file=name, hint=_looked_in(path)))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not a file name"
         document.problems.append(Problem(f"cannot be read: {reason}", file=name))
     else:
         _parse(content, document)
     return document
+
+
+def _looked_in(path: str | os.PathLike[str]) -> str | None:
+    if os.path.isabs(path):
+        return None
+    try:
+        return f"looked in {os.getcwd()}"
+    except OSError:  # the folder is deleted
+        return None
 
 
 def parse_document(content: bytes, file: str) -> Document:
@@ -201,7 +210,7 @@ class _Builder:
         if self._key_comes():
             raise _Wrong("a key is an alias", line, "write the key out")
         if any(node.anchor == event.anchor for node in self._stack):
-            raise _Wrong(f"the alias *{shown(event.anchor)} stands inside what it names", line)
+            raise _Wrong(f"the alias *{shown(event.anchor)} is inside what it names", line)
         if event.anchor not in self._anchors:
             raise _Wrong(f"the alias *{shown(event.anchor)} names nothing", line, "its &anchor must come before it")
         self._place(self._anchors[event.anchor], line)

@@ -20,7 +20,7 @@ def hint_for(value: Any, expected: str) -> str | None:
         return "write true" if word in _YES else "write false" if word in _NO else None
     number = any(word in expected for word in ("number", "seconds", "dollars"))
     if number and isinstance(value, bool):
-        return "yes, no, on and off are no numbers; leave the key out for the default"
+        return "yes, no, on and off are not numbers; leave the key out for the default"
     if number and isinstance(value, float) and "whole" in expected and value.is_integer() and abs(value) < 1e15:
         return f"write {int(value)}"
     if number and isinstance(value, str):
@@ -32,7 +32,7 @@ def hint_for(value: Any, expected: str) -> str | None:
 
 def _number(text: str, seconds: bool) -> str | None:
     if text.lower() in _YES + _NO and not text.isdigit():
-        return "yes, no, on and off are no numbers; leave the key out for the default"
+        return "yes, no, on and off are not numbers; leave the key out for the default"
     if _CLOCK.fullmatch(text):
         total = 0
         for part in text.split(":"):

@@ -27,8 +27,8 @@ class ConfigLoader:
     """Finds and loads configurations: one file each time, nothing is merged. Keeps no state; any thread may use it.
 
     ``config_dir``: the one folder to look for names in; without it they are looked for in ``$LLM_SYNC_CONFIG_DIR``,
-    ``./config/llms`` and the user's configuration folder, in this order. ``known_types``, given the types a file uses,
-    gives those there are: then what ConfigValidator would tell is told at once, beside the file's other problems.
+    ``./config/llms`` and the user's configuration folder, in this order. ``known_types`` is given the types a file
+    uses and returns those that exist: ConfigValidator's problems are then reported with the file's other ones.
     """
 
     def __init__(self, config_dir: str | os.PathLike[str] | None = None, *, known_types: KnownTypes | None = None) -> None:
@@ -61,7 +61,7 @@ class ConfigLoader:
         here = next((wanted + suffix for suffix in SUFFIXES if "\0" not in wanted and os.path.isfile(wanted + suffix)), None)
         near = os.path.join(".", here) if here else near
         beside = places.examples()
-        examples = f" Examples to copy stand in {beside}." if beside else ""
+        examples = f" Examples to copy are in {beside}." if beside else ""
         meant = f" Did you mean {near}?" if near else ""
         raise ConfigurationError(
             f"no configuration named {shown(wanted)!r} in {looked}",
@@ -74,8 +74,8 @@ class ConfigLoader:
         """The checked configuration. Unset variables do not fail loading (see ``LLMConfig.unset`` and ``Secret``).
 
         Raises ConfigurationError whose ``problems`` are all that is wrong with the file, in its order. Streaming switches are
-        left out with one warning (``LLMConfig.warnings``, logged too, if ``warn``); ``strict_streaming``, or the file's own,
-        makes problems of them.
+        left out with a warning for each place (``LLMConfig.warnings``, logged too, if ``warn``); ``strict_streaming``, or the
+        file's own, makes problems of them.
         """
         config = _load(read_document(self.find(name_or_path)), strict_streaming, self._known_types)[0]
         _warn(config if warn else None)
@@ -129,9 +129,7 @@ def _warn(config: LLMConfig | None) -> None:
 
 
 def _warnings(document: Document, prepared: Prepared) -> tuple[str, ...]:
-    """One warning for all streaming switches, with the place of each."""
-    if not prepared.switches:
-        return ()
+    """One warning for each place that has streaming switches."""
     places: dict[tuple[str | int, ...], list[Switch]] = {}
     for switch in sorted(prepared.switches, key=lambda switch: document.line((*switch.path, switch.name)) or 0):
         places.setdefault(switch.path, []).append(switch)
@@ -139,8 +137,9 @@ def _warnings(document: Document, prepared: Prepared) -> tuple[str, ...]:
     for path, switches in places.items():
         line = document.line((*path, switches[0].name))
         names = shown_switches([switch.name for switch in switches])
-        told.append(": ".join(filter(None, (f"{document.file}:{line}", field_path(path), names))))
-    return (f"streaming switches are left out, as llm-sync answers in one piece: {'; '.join(told)}",)
+        place = ": ".join(filter(None, (f"{document.file}:{line}", field_path(path))))
+        told.append(f"{place}: {names}: left out, llm-sync never streams")
+    return tuple(told)
 
 
 def _failure(document: Document) -> ConfigurationError:

@@ -145,7 +145,7 @@ class ProviderConfig:
 
     def _literal(self, path: str) -> ConfigurationError:
         return ConfigurationError(
-            f"providers.{self.name}.{path} holds a credential that stands in the configuration itself, so it cannot be pickled",
+            f"providers.{self.name}.{path} holds a credential that is in the configuration itself, so it cannot be pickled",
             guidance="Write ${VAR} there and set VAR in the environment of both processes.",
         )
 

@@ -12,7 +12,7 @@ from typing import Any
 Rules = dict[str, Any]
 
 _YEAR = 31_536_000
-_OWN = "parameters of the provider's own stand under provider_specific"
+_OWN = "provider-specific parameters go under provider_specific"
 
 # What llm-sync itself puts into a payload, in any dialect: provider_specific may not replace it.
 RESERVED = frozenset({"model", "messages", "contents", "input", "prompt"})

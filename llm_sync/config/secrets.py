@@ -250,7 +250,7 @@ class Secret:
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         if self.is_literal:
             raise ConfigurationError(
-                f"{self._named()} stands in the configuration itself, so it cannot be pickled",
+                f"{self._named()} is in the configuration itself, so it cannot be pickled",
                 guidance="Write api_key: ${VAR} and set VAR in the environment of both processes.",
             )
         return _restore, self._state()

@@ -44,7 +44,7 @@ class CoolDowns:
             path = os.path.join(self._meeting.made(), name)
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         except (OSError, LLMConnectorError) as error:
-            _log.debug("a cool-down of %.1f s cannot be told to other processes: %s", seconds, error)
+            _log.debug("a cool-down of %.1f s cannot be passed on to other processes: %s", seconds, error)
 
     def latest(self) -> tuple[float, LLMConnectorError] | None:
         """The seconds left of the one that lasts longest, and an error of the class that caused it."""
@@ -78,4 +78,4 @@ def _error(name: str) -> ProviderError:
     kind = getattr(errors, name, None)
     if not (isinstance(kind, type) and issubclass(kind, ProviderError)):
         kind = RateLimitError
-    return kind("another process of this machine was told so")
+    return kind("another process on this machine got this error")

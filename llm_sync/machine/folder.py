@@ -33,7 +33,7 @@ def runtime_folder() -> str:
     if given:
         path = os.path.expanduser(given)
         if not os.path.isabs(path):
-            raise _unusable(given, f"is no absolute path, so it would be another folder for each process (${VARIABLE})")
+            raise _unusable(given, f"is not an absolute path, so it would be another folder for each process (${VARIABLE})")
         return private_folder(os.path.normpath(path))  # without the last slash, behind which a link would not show
     users = _users_runtime_folder()
     if users is not None:

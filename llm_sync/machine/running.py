@@ -69,7 +69,7 @@ def _look(path: str) -> Running | None:
     except FileNotFoundError:  # it has just ended
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        _log.debug("%s is no status file: %s", path, error)
+        _log.debug("%s is not a status file: %s", path, error)
         return None
 
 

@@ -108,7 +108,7 @@ class ModelRequest:
             _set(self, "messages", _messages(self.messages))
             if self.images:
                 raise InvalidRequestError(
-                    "images stand beside a prompt only", guidance="Put them on the messages: Message(role, content, images=[…])."
+                    "images go only with a prompt", guidance="Put them on the messages: Message(role, content, images=[…])."
                 )
         for name in ("model", "system_prompt"):
             value = getattr(self, name)

@@ -113,7 +113,7 @@ def chat_request(
     fields["provider_specific"] = reader.extras
     choices = given.get("n", 1)
     if isinstance(choices, bool) or not isinstance(choices, int) or not 1 <= choices <= 128:
-        raise InvalidRequestError(f"n={choices!r} is no count of answers", guidance="Give a whole number from 1 to 128.")
+        raise InvalidRequestError(f"n={choices!r} is not a count of answers", guidance="Give a whole number from 1 to 128.")
     return ChatRequest(ModelRequest(**fields, id=request_id), choices, tuple(reader.told.adjustments), legacy_tools)
 
 

@@ -114,7 +114,8 @@ class Turns:
 def _call(call: Any, place: str) -> ToolCall:
     if not isinstance(call, Mapping) or call.get("type", "function") != "function" or not isinstance(call.get("id"), str):
         raise InvalidRequestError(
-            f"{place} holds what is no call of a function", guidance='Give {"id": …, "type": "function", "function": {…}}.'
+            f"{place} holds something that is not a function call",
+            guidance='Give {"id": …, "type": "function", "function": {…}}.',
         )
     return _called(call["id"], call.get("function"), place)
 
@@ -123,7 +124,7 @@ def _called(call_id: str, function: Any, place: str) -> ToolCall:
     name = _name_in(function)
     arguments = function.get("arguments") if isinstance(function, Mapping) else None
     if name is None or not isinstance(arguments, (str, Mapping, type(None))):
-        raise InvalidRequestError(f"{place} has no name, or arguments that are no JSON text", guidance="Give both as they came.")
+        raise InvalidRequestError(f"{place} has no name, or arguments that are not JSON text", guidance="Give both as they came.")
     raw = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
     try:
         parsed = json.loads(raw) if raw.strip() else {}

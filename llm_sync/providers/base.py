@@ -6,6 +6,7 @@ retry handler are handed in; nothing here opens a socket or starts a thread.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import logging
@@ -16,7 +17,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from llm_sync import errors, streaming
 from llm_sync.config.models import ProviderConfig, is_credential
-from llm_sync.errors import LLMConnectorError, ProviderError
+from llm_sync.errors import LLMConnectorError, ModelNotFoundError, ProviderError
 from llm_sync.events import Adjusted, AttemptEnded, AttemptStarted, Event, content_logger, log_facts, logger
 from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, Reply
 from llm_sync.providers.answer import skeleton
@@ -100,7 +101,7 @@ class LLMProvider(ReplyReader):
         try:
             if "{model}" in self._base_url():
                 raise errors.InvalidRequestError(
-                    "the models cannot be listed, as base_url holds {model}", guidance="Those that it serves stand under models."
+                    "the models cannot be listed, as base_url holds {model}", guidance="List its models under models."
                 )
             for _ in range(_MAX_PAGES):
                 url = self._url(self.listing_path, "", query)
@@ -232,6 +233,9 @@ class LLMProvider(ReplyReader):
     def _describe(self, error: LLMConnectorError, model: str | None) -> None:
         error.provider = error.provider or self.name
         error.model = error.model or model
+        if isinstance(error, ModelNotFoundError) and model is not None:
+            near = difflib.get_close_matches(model, [entry.name for entry in self.config.models if entry.name != model], n=1)
+            error.guidance = " ".join(filter(None, (f"Did you mean {self.name}/{near[0]}?" if near else "", error.guidance)))
         if isinstance(error, ProviderError) and error.guidance is None and error.status is None:
             error.guidance = f"Check base_url of provider {self.name!r} and the network, or raise timeout."
 

@@ -34,7 +34,7 @@ def parse_strictly(text: str) -> Any:
 
 
 def _refused(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _whole(value: Any) -> Any:

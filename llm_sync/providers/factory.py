@@ -37,7 +37,9 @@ class ProviderFactory:
             if not module or not attribute:
                 raise ConfigurationError(f"{provider!r} names no provider class", guidance='Write "package.module:Class".')
         elif not _is_provider(provider):
-            raise ConfigurationError(f"{provider!r} is no LLMProvider", guidance="Subclass llm_sync.providers.base.LLMProvider.")
+            raise ConfigurationError(
+                f"{provider!r} is not an LLMProvider", guidance="Subclass llm_sync.providers.base.LLMProvider."
+            )
         cls._classes[name] = provider
 
     @classmethod
@@ -62,7 +64,7 @@ class ProviderFactory:
         if isinstance(found, str):
             found = _load(name, found)
             if not _is_provider(found):
-                raise ConfigurationError(f"type {name!r} is {found!r}, which is no LLMProvider")
+                raise ConfigurationError(f"type {name!r} is {found!r}, which is not an LLMProvider")
             cls._classes[name] = found
         return found  # type: ignore[no-any-return]
 

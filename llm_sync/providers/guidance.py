@@ -71,12 +71,14 @@ def guidance_for(kind: ErrorClass, fault: Fault, place: Place, retry_after: floa
         return _model(fault, place)
     if issubclass(kind, errors.ContextLengthExceededError):
         numbers = " and ".join(dict.fromkeys(_LIMITS.findall(fault.message)))
-        told = f" (limit and length, as the provider tells them: {numbers} tokens)" if numbers else ""
+        told = f" (limit and length, as the provider gives them: {numbers} tokens)" if numbers else ""
         return f"Shorten the prompt, lower max_tokens or use a model with a longer context{told}."
     if issubclass(kind, errors.ContentBlockedError):
         return "Change the prompt or the provider's content settings; the same request is blocked again."
     if issubclass(kind, errors.RequestTimeoutError):
         return "The provider gave up waiting: ask for less (max_tokens), or try again."
+    if fault.status == 501:
+        return f"Check base_url of provider {place.provider!r} ({place.base_url}): another kind of server answers there."
     if fault.unroutable:
         return "Ask for another model, or relax what provider_specific asks of the upstream: the same request fails again."
     if issubclass(kind, errors.ProviderUnavailableError):

@@ -90,7 +90,7 @@ def tool_parts(tool: Mapping[str, Any]) -> tuple[str, str | None, Mapping[str, A
         raise InvalidRequestError("a tool has no name", guidance='Write {"name": …, "description": …, "parameters": {…}}.')
     parameters = inner.get("parameters", inner.get("input_schema")) or {"type": "object", "properties": {}}
     if not isinstance(parameters, Mapping):
-        raise InvalidRequestError(f"the parameters of tool {name!r} are no mapping", guidance="Give a JSON Schema.")
+        raise InvalidRequestError(f"the parameters of tool {name!r} are not a mapping", guidance="Give a JSON Schema.")
     rest = {
         key: value for key, value in inner.items() if key not in ("name", "description", "parameters", "input_schema", "type")
     }
@@ -143,7 +143,7 @@ def arguments_text(call: ToolCall) -> str:
 def call_arguments(call: ToolCall, changes: Changes) -> dict[str, Any]:
     """A call's arguments for APIs that take objects only."""
     if call.arguments is None:
-        changes.lose("messages", call.raw_arguments, {}, f"the arguments of tool call {call.id!r} are no JSON object")
+        changes.lose("messages", call.raw_arguments, {}, f"the arguments of tool call {call.id!r} are not a JSON object")
     return call.arguments or {}
 
 

@@ -18,7 +18,7 @@ def unreadable(reply: Reply, place: Place, request_id: str | None) -> UnusableAn
     cut = text[0] in "{["
     found = "JSON that breaks off or is malformed" if cut else "an HTML page" if text[0] == "<" else "other text"
     return errors.ResponseValidationError(
-        f"the answer is no JSON: {found}",
+        f"the answer is not JSON: {found}",
         fields=(FieldProblem("$", "a JSON object", found),),
         status=reply.status,
         request_id=request_id,

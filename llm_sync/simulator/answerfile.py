@@ -197,7 +197,7 @@ def _check_patterns(found: Any, path: Path, document: Document) -> None:
             if runs_away(re.compile(pattern)):
                 document.problem(place, *RUNS_AWAY)
         except (re.error, RecursionError, OverflowError) as error:
-            hint = "texts that are meant as they stand go under answers"
+            hint = "put texts to be taken literally under answers"
             document.problem(place, f"not a regular expression: {error}", hint)
     for name, own in models.items() if isinstance(models, Mapping) else ():
         _check_patterns(own, (*path, "models", name), document)
@@ -209,9 +209,9 @@ def _given(answer: Mapping[str, Any], path: Path, document: Document) -> Given:
     if not answer:
         document.problem(path, "the answer is empty", 'for an empty answer write {text: ""}')
     if error is not None and len(answer) > 1:
-        document.problem((*path, "error"), "an error stands beside an answer", "keep one of them")
+        document.problem((*path, "error"), "an error and an answer are given together", "keep one of them")
     if answer.get("refusal") is not None and calls:
-        document.problem((*path, "refusal"), "a refusal stands beside tool_calls", "keep one of them")
+        document.problem((*path, "refusal"), "a refusal and tool_calls are given together", "keep one of them")
     return Given(
         text=str(answer.get("text") or ""),
         calls=tuple(ToolUse.of(str(call["name"]), call.get("arguments") or {}) for call in calls),

@@ -23,7 +23,7 @@ KEY_VARIABLE = "LLM_SYNC_SIMULATOR_KEY"
 URL_VARIABLE = "LLM_SYNC_SIMULATOR_URL"
 CA_VARIABLE = "LLM_SYNC_SIMULATOR_CA"
 _MODELS = {
-    "openai": ("gpt-4o-mini", "gpt-4o", "gpt-5-mini"),
+    "openai": ("gpt-4o-mini", "gpt-4o", "gpt-5-mini", "gpt-4", "gpt-3.5-turbo"),  # the last two: what old scripts name
     "anthropic": ("claude-haiku-4-5", "claude-sonnet-4-5"),
     "gemini": ("gemini-2.5-flash", "gemini-2.0-flash"),
     "openrouter": ("openai/gpt-4o-mini", "meta-llama/llama-3.3-70b-instruct"),

@@ -188,7 +188,7 @@ class Connection:
         if length is None:
             return 0
         if not (length.isascii() and length.isdigit()) or len(length) > 18:
-            raise BrokenRequest(400, f"Content-Length {length[:40]!r} is no byte count")
+            raise BrokenRequest(400, f"Content-Length {length[:40]!r} is not a byte count")
         if int(length) > self._max_body:
             raise BrokenRequest(413, f"the body has {length} bytes, at most {self._max_body} are accepted")
         return int(length)

@@ -118,7 +118,7 @@ def _read(path: str | os.PathLike[str], name: str) -> dict[str, list[Given]]:
     for line, content in _lines(path, name, problems):
         record, why = _record(content, validator)
         if why and not content.endswith(b"\n"):
-            _log.warning("%s: line %d is torn and passed over (%s)", name, line, why)
+            _log.warning("%s: line %d is incomplete and skipped (%s)", name, line, why)
         elif why:
             problems.append(Problem(why, file=name, line=line))
         given = _given(record) if record else None

@@ -181,7 +181,8 @@ class _Attempts(Generic[T]):
         failure, key = self.failure, self.control.key
         if failure is not None and not self.control.stopped:
             provider = self.policy.provider
-            self._tell(Retrying(provider, key, number=self.made, error=type(failure).__name__, message=failure.message))
+            most = self.options.max_retries + 1
+            self._tell(Retrying(provider, key, self.made, type(failure).__name__, failure.message, most, seconds))
             self._tell(Waiting(provider, key, seconds=seconds, reason="retry"))
         self.control.wait(seconds)  # told to stop, it returns at once, and the gate raises
 

@@ -55,5 +55,5 @@ def _load(path: str) -> SharedContext:
     else:
         return context
     raise ConfigurationError(
-        problem, guidance="Give a PEM file that can be read in ca_bundle, or mend REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE."
+        problem, guidance="Give a PEM file that can be read in ca_bundle, or correct REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE."
     )

@@ -151,7 +151,7 @@ def test_a_damaged_gzip_file_is_told(stub: Batch, content: bytes) -> None:
     stub.input = stub.input.with_name("in.gz")
     stub.input.write_bytes(content)
     if content:
-        with pytest.raises(OSError, match="no whole gzip file"):
+        with pytest.raises(OSError, match="not a complete gzip file"):
             stub.run()
     else:
         assert stub.run().requests == 0

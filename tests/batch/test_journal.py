@@ -362,7 +362,7 @@ def test_a_damaged_line_of_an_output_is_named(job: Batch, far: Far) -> None:
     job.run()
     content = job.output.read_bytes().replace(b'"index": 1', b'"index": "x"')
     job.output.write_bytes(content)
-    with pytest.raises(LLMConnectorError, match="is damaged: line 2 is no record"):
+    with pytest.raises(LLMConnectorError, match="is damaged: line 2 is not a record"):
         job.run()
     assert (job.output.read_bytes(), len(far.asked)) == (content, 2)
 

@@ -93,7 +93,7 @@ def test_what_does_not_belong_together_is_refused(stub: Batch, tmp_path: Path) -
     backwards.write_bytes(b"".join(reversed(first.read_bytes().splitlines(keepends=True))))
     for outputs, told in (
         ([first, tmp_path / "other.jsonl"], "another one in"),
-        ([first, tmp_path / "text"], "line 1 of .* is no record of a batch"),
+        ([first, tmp_path / "text"], "line 1 of .* is not a record of a batch"),
         ([first, tmp_path / "unfinished"], "is not finished"),
         ([backwards], "is not in order"),
         ([first, first], "named twice"),
@@ -144,7 +144,7 @@ def test_a_file_that_is_no_output_is_not_merged_over(stub: Batch, tmp_path: Path
     stub.lines("p", "q")
     stub.run()
     before = stub.input.read_bytes()
-    with pytest.raises(InvalidRequestError, match="is no output of a batch"):
+    with pytest.raises(InvalidRequestError, match="is not the output of a batch"):
         batch.merge([stub.output], stub.input)
     assert stub.input.read_bytes() == before
     target = tmp_path / "all.jsonl"

@@ -213,12 +213,12 @@ def test_a_file_that_is_no_output_is_not_touched(job: Batch, far: Far) -> None:
     """Whoever mistypes -o keeps the file."""
     job.lines("p")
     job.output.write_text("my thesis\n")
-    with pytest.raises(LLMConnectorError, match="is no output of a batch"):
+    with pytest.raises(LLMConnectorError, match="is not the output of a batch"):
         job.run()
     assert (job.output.read_text(), far.asked) == ("my thesis\n", [])
     job.part.write_text("my other thesis, which is longer than a journal's first line is\n")
     job.output.unlink()
-    with pytest.raises(LLMConnectorError, match="is no journal of a batch"):
+    with pytest.raises(LLMConnectorError, match="is not the journal of a batch"):
         job.run()
     assert (job.part.read_text()[:2], far.asked) == ("my", [])
 
@@ -229,7 +229,7 @@ def test_what_is_no_file_is_no_journal(job: Batch, far: Far, make: Any) -> None:
     """A folder, a pipe, a link in its place: said at once, and left alone."""
     job.lines("p")
     make(job.part)
-    with pytest.raises(LLMConnectorError, match="is no journal of a batch"):
+    with pytest.raises(LLMConnectorError, match="is not the journal of a batch"):
         job.run()
     assert (os.path.lexists(job.part), os.path.exists("elsewhere"), far.asked) == (True, False, [])
 
@@ -239,7 +239,7 @@ def test_a_name_under_which_no_batch_can_end_is_refused_before_it_begins(job: Ba
     """The journal's would have fitted, the finished output's would not, and all would have been paid for by then."""
     job.lines("p")
     job.output = job.output.parent / name if len(name) > 1 else name  # type: ignore[assignment]
-    with pytest.raises(OSError, match="too long|no name of a file"):
+    with pytest.raises(OSError, match="too long|not a file name"):
         job.run()
     assert far.asked == []
 
@@ -252,7 +252,7 @@ def test_a_pipe_is_no_output(job: Batch, far: Far) -> None:
         job.output = f"/dev/fd/{writing}"  # type: ignore[assignment]
         if not os.path.exists(job.output):
             pytest.skip("no /dev/fd")
-        with pytest.raises(OSError, match="no ordinary file"):
+        with pytest.raises(OSError, match="not an ordinary file"):
             job.run()
     assert far.asked == []
 
@@ -375,12 +375,27 @@ def test_bad_lines_are_told_by_number_and_nothing_is_sent(job: Batch, far: Far) 
     text = str(caught.value)
     assert text.startswith("8 lines of ")
     for number, what in enumerate(
-        ["no JSON", "nobody", "Did you mean prompt", "a list", "not UTF-8", "NaN", "empty", "range"], 3
+        ["not JSON", "nobody", "Did you mean prompt", "a list", "not UTF-8", "NaN", "empty", "range"], 3
     ):
         (line,) = [line for line in text.splitlines() if line.startswith(f"  line {number}:")]
         assert what in line
     assert far.asked == []
     assert not job.part.exists()
+
+
+def test_a_file_of_plain_prompts_is_told_as_such(job: Batch, far: Far) -> None:
+    """Not line by line: --text is forgotten. With one good line, or another mistake, the lines are told."""
+    job.input.write_text("".join(f"{number}\nSay {number}\n" for number in range(30)))
+    with pytest.raises(InvalidRequestError) as caught:
+        job.run()
+    assert len(str(caught.value).splitlines()) == 1
+    assert "no line of " in str(caught.value)
+    assert "--text" in str(caught.value)
+    for other in ('{"prompt": "p", "model": "a/m"}', '{"promt": "p"}'):
+        job.input.write_text(f"one\ntwo\n{other}\n")
+        with pytest.raises(InvalidRequestError, match=r"2 lines|3 lines"):
+            job.run()
+    assert far.asked == []
 
 
 def test_skipped_lines_are_failures_in_their_place(job: Batch, far: Far, caplog: Any) -> None:

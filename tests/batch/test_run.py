@@ -292,7 +292,7 @@ def test_an_output_that_cannot_be_is_told_at_once(job: Batch, far: Far, output: 
     (tmp_path / "folder").mkdir()
     job.lines("p")
     job.output = f"{tmp_path}/{output}" if output else ""  # type: ignore[assignment]
-    with pytest.raises(OSError, match="no name|folder|directory"):
+    with pytest.raises(OSError, match="not a file name|folder|directory"):
         job.run()
     assert far.asked == []
 

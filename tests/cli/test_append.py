@@ -48,7 +48,7 @@ def test_failures_add_nothing_in_words(ask: Run, out: Path, script: Any) -> None
         (["--append", "--output", "-"], "--append needs a file to append to"),
         (["--append", "--output", "nowhere/x"], "--output 'nowhere/x' cannot be written: No such file"),
         (["--append", "--output", "."], "--output '.' is a folder"),
-        (["--append", "--output", ""], "--output '' is no name"),
+        (["--append", "--output", ""], "--output '' is empty"),
     ],
 )
 def test_what_cannot_be_appended_to(

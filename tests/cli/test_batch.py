@@ -51,7 +51,7 @@ def test_a_file_goes_in_and_a_file_comes_out(ask: Ask) -> None:
     assert ran.out.splitlines()[0] == "out: 2 requests, 2 answered"
     assert [record["provider"] for record in records("out")] == ["first", "second"]
     ran = ask("in", "-o", "out")
-    assert (ran.status, "nothing: all of it is done" in ran.out) == (0, True)
+    assert (ran.status, "nothing: all is done already" in ran.out) == (0, True)
 
 
 def test_the_options_of_generate_hold_for_every_line(ask: Ask, provider: Simulator) -> None:
@@ -126,7 +126,7 @@ def test_a_gate_that_is_not_passed_is_status_10(ask: Ask, script: Any) -> None:
     common = ("in", "-o", "out", "-m", "first/m")
     ran = ask(*common, "--max-error-rate", "0.3")
     assert (ran.status, len(records("out"))) == (10, 3)
-    assert "the run is not fit: 1 of 3 requests have no answer: 33.33%, more than 30.00%" in ran.err
+    assert "the run exceeds its limit: 1 of 3 requests have no answer: 33.33%, more than 30.00%" in ran.err
     assert ask(*common, "--max-error-rate", "50%").status == 9
     ran = ask(*common, "--fail-on-truncated", "--json")
     assert (ran.status, json.loads(ran.out)["unfit"]) == (10, "1 answers are truncated")
@@ -150,8 +150,8 @@ def test_bad_lines_are_status_7_and_named(ask: Ask, provider: Simulator) -> None
         (["in", "-o", "nowhere/out"], "--output 'nowhere/out' cannot be written: No such file or directory"),
         (["in", "-o", "in"], "--output 'in' cannot be written: it is the input, too"),
         (["in", "-o", "."], "--output '.' cannot be written: Is a directory"),
-        (["in", "-o", "x/"], "--output 'x/' cannot be written: it is no name of a file"),
-        (["in", "-o", "/dev/null"], "it is no ordinary file"),
+        (["in", "-o", "x/"], "--output 'x/' cannot be written: it is not a file name"),
+        (["in", "-o", "/dev/null"], "it is not an ordinary file"),
         (["in", "in2", "-o", "out"], "one INPUT too many"),
         (["in", "-o", "out", "--delimiter", ";"], "needs a --template"),
         (["in", "-o", "out", "--shard", "3/2"], "'3/2' is not I/N with I from 1 to N"),
@@ -160,7 +160,7 @@ def test_bad_lines_are_status_7_and_named(ask: Ask, provider: Simulator) -> None
         (["in"], "-o/--output"),
         (["-o", "out"], "INPUT"),
         (["merge", "-o", "out"], "merge what?"),
-        (["merge", "in", "-o", "out", "--retry-failed"], "--retry-failed means nothing to merge"),
+        (["merge", "in", "-o", "out", "--retry-failed"], "--retry-failed does not apply to merge"),
         (["merge", "nowhere", "-o", "out"], "nowhere' cannot be merged: No such file or directory"),
     ],
 )
@@ -216,7 +216,7 @@ def test_single_requests_are_spoken_of_only_when_asked_for(ask: Ask, script: Any
     assert "1 answered (1 of them truncated)" in ran.out
     script.fail(503)
     write("in", {"prompt": "q"})
-    assert "another one follows" in ask("in", "-o", "out", "-m", "first/m", "-v").err
+    assert "trying again in" in ask("in", "-o", "out", "-m", "first/m", "-v").err
 
 
 def test_quiet_says_nothing_of_what_goes_well(ask: Ask) -> None:

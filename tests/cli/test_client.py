@@ -62,11 +62,11 @@ def test_fail_fast_prints_what_was_in_flight(ask: Run, script: Any, provider: Si
         thread.start()
         ran = ask("--fail-fast", "-m", "second/m", "-m", "first/n", "hi")
         thread.join()
-    assert (ran.status, ran.out) == (9, "an answer\n")
+    assert (ran.status, ran.out) == (9, "== second/m ==\nan answer\n")
 
 
 def test_without_it_all_are_asked(ask: Run, script: Any, provider: Simulator) -> None:
     """One provider's trouble is no other's."""
     script.fail(400, "no good")
     ran = ask("-m", "first/m", "-m", "first/n", "hi")
-    assert (ran.status, ran.out) == (9, "an answer\n")
+    assert (ran.status, ran.out) == (9, "== first/n ==\nan answer\n")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_options_reach_the_wire(ask: Run, provider: Simulator) -> None:
 
 
 def test_several_models_answer_in_the_order_given(ask: Run, script: Any, provider: Simulator) -> None:
-    """The first model's answer comes first, though the second provider answers before it; no headings in a pipe."""
+    """The first model's answer comes first, though the second provider answers before it; each under its name, in a pipe too."""
     script.answer("from n", model="n")
     script.answer("from m")
     with provider.hold(lambda record: record.model == "n") as hold:
@@ -82,7 +83,7 @@ def test_several_models_answer_in_the_order_given(ask: Run, script: Any, provide
         thread.start()
         ran = ask("-m", "first/n", "-m", "second/m", "hi")
         thread.join()
-    assert ran == (0, "from n\nfrom m\n", "")
+    assert ran == (0, "== first/n ==\nfrom n\n\n== second/m ==\nfrom m\n", "")
 
 
 def test_json_is_one_object_a_line_with_errors_in_place(ask: Run, script: Any) -> None:
@@ -102,7 +103,7 @@ def test_a_failure_among_answers_is_told_in_words(ask: Run, script: Any) -> None
     """Without --json standard output has the answers that came; status 9 tells that not all did."""
     script.fail(400, "no good", model="n")
     ran = ask("-m", "first/n", "-m", "second/m", "hi")
-    assert (ran.status, ran.out) == (9, "an answer\n")
+    assert (ran.status, ran.out) == (9, "== second/m ==\nan answer\n")
     assert ran.err.startswith("llm-sync: first/n: no good")
     assert len(ran.err.splitlines()) == 1
 
@@ -149,7 +150,9 @@ def test_a_retry_is_told_in_words(ask: Run, script: Any) -> None:
     """A warning a user understands: the provider, the attempt, the reason."""
     script.fail(503, "overloaded")
     script.answer()
-    assert ask("-m", "first/m", "hi") == (0, "an answer\n", "llm-sync: first: attempt 1 fails, another one follows: overloaded\n")
+    ran = ask("-m", "first/m", "hi")
+    assert (ran.status, ran.out) == (0, "an answer\n")
+    assert re.fullmatch(r"llm-sync: first: attempt 1 of 2 failed, trying again in 0\.\d s: overloaded\n", ran.err)
 
 
 def test_a_truncated_answer_is_printed_with_a_warning(ask: Run, script: Any) -> None:
@@ -283,7 +286,7 @@ def test_an_unexpected_error_of_a_dialect_spares_the_other_answers(ask: Run, mon
 
     monkeypatch.setattr(OpenAIProvider, "generate_response", generate)
     ran = ask("-m", "first/n", "-m", "second/m", "hi")
-    assert (ran.status, ran.out) == (9, "an answer\n")
+    assert (ran.status, ran.out) == (9, "== second/m ==\nan answer\n")
     assert ran.err.startswith("llm-sync: first/n: an unexpected ZeroDivisionError: a mistake.")
     assert "Traceback" not in ran.err
     assert "Traceback" in ask("-vv", "-m", "first/n", "hi").err
@@ -399,3 +402,79 @@ def test_the_error_of_one_listing_is_told_beside_the_others(llm: Run, config: st
     listings = {"first": ModelListing(error=LLMConnectorError("it fails", provider="first")), "second": ModelListing(("m",))}
     monkeypatch.setattr(LLMClient, "list_all_models", lambda self, timeout: listings)
     assert llm("models", "--config", config) == (9, "second:\n  m\n", "llm-sync: first: it fails\n")
+
+
+def test_a_dash_among_the_words_is_what_standard_input_holds(ask: Run, provider: Simulator) -> None:
+    """Wherever it stands; a dash within a word is a dash, and beside a prompt without one nothing is read."""
+    assert ask("-m", "first/m", "Sum up:", "-", "(briefly)", stdin=b"a story\n").status == 0
+    assert ask("-m", "first/m", "5 - 3", stdin=b"a story\n").status == 0
+    sent = [record.payload["messages"][-1]["content"] for record in provider.requests]
+    assert sent == ["Sum up: a story (briefly)", "5 - 3"]
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "said"),
+    [
+        (["a", "-", "b", "-"], b"x", "standard input goes in the place of one -"),
+        (["a", "-"], b"", "standard input is empty"),
+        (["a", "-"], b"\xff", "standard input is not UTF-8"),
+    ],
+)
+def test_a_dash_that_stands_for_nothing(ask: Run, provider: Simulator, words: list[str], stdin: bytes, said: str) -> None:
+    """Nothing is sent; status 2."""
+    ran = ask("-m", "first/m", *words, stdin=stdin)
+    assert (ran.status, ran.out, provider.requests) == (2, "", [])
+    assert ran.err.startswith(f"llm-sync: {said}")
+
+
+def test_an_id_is_in_every_record(ask: Run, script: Any) -> None:
+    """Answers and failures, all models', and what keeps the command from its work."""
+    script.fail(400, "no good", model="n")
+    ran = ask("--json", "--id", "line 7", "-m", "first/n", "-m", "second/m", "hi")
+    assert [(record["id"], record["index"]) for record in map(json.loads, ran.out.splitlines())] == [("line 7", 0), ("line 7", 1)]
+    assert json.loads(ran.err)["id"] == "line 7"
+    for wrong in (["-m", "first/m", ""], ["-m", "nobody/m", "hi"]):
+        assert json.loads(ask("--json", "--id", "x", *wrong).err)["id"] == "x"
+
+
+def test_an_id_needs_a_record(ask: Run, provider: Simulator) -> None:
+    """Without --json nobody would see it."""
+    ran = ask("-m", "first/m", "--id", "7", "hi")
+    assert (ran.status, provider.requests) == (2, [])
+    assert "add --json" in ran.err
+
+
+def test_objects_in_a_pipe_have_no_headings(ask: Run, script: Any, tmp_path: Path) -> None:
+    """With --schema a program reads: one object a line."""
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object"}')
+    for model in ("m", "n"):
+        script.answer(json.dumps({"by": model}), model=model)
+    ran = ask("--schema", str(schema), "-m", "first/m", "-m", "first/n", "hi")
+    assert ran == (0, '{"by": "m"}\n{"by": "n"}\n', "")
+
+
+def test_a_model_there_is_not_is_looked_up_in_this_configuration(ask: Run, script: Any, config: str) -> None:
+    """The next step has the --config of the command, and the name that is probably meant."""
+    script.fail(404, "no such model", model="mm", code="model_not_found")
+    ran = ask("-m", "second/mm", "hi")
+    assert ran.status == 7
+    assert "Did you mean second/m?" in ran.err
+    assert f"'llm-sync models --config {config}'" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--system-file", "-"], "--system-file and the prompt"),
+        (["--system-file", "-", "sum up", "-"], "--system-file and the prompt"),
+        (["--schema", "-", "--input", "-"], "--schema and the prompt"),
+        (["--system-file", "-", "--messages", "-"], "--system-file and --messages"),
+    ],
+)
+def test_standard_input_is_read_once(ask: Run, provider: Simulator, options: list[str], said: str) -> None:
+    """The second to read it would find nothing, and be sent so."""
+    ran = ask("-m", "first/m", *options, stdin=b'[{"role": "user", "content": "hi"}]')
+    assert (ran.status, provider.requests) == (2, [])
+    assert f"{said} cannot both be read from standard input" in ran.err
+    assert ask("-m", "first/m", "--system-file", "-", "hi", stdin=b"be brief").status == 0

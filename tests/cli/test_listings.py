@@ -87,9 +87,7 @@ def test_configs_lists_the_good_and_the_bad(llm: Run, folder: Path) -> None:
     """By folder: which is used when none is named, providers and models, mistakes, streaming warnings with their place."""
     ran = llm("configs")
     assert (ran.status, ran.err) == (0, "")
-    warning = (
-        "streaming switches are left out, as llm-sync answers in one piece: config/llms/streams.yml:3: providers.openai: stream"
-    )
+    warning = "config/llms/streams.yml:3: providers.openai: stream: left out, llm-sync never streams"
     assert ran.out.splitlines() == [
         "config/llms:",
         "  bad: 2 problems, see 'llm-sync validate bad'",
@@ -142,7 +140,7 @@ def test_one_of_the_same_name_is_hidden(llm: Run, folder: Path, monkeypatch: pyt
     monkeypatch.setenv("LLM_SYNC_CONFIG_DIR", str(tmp_path / "first"))
     lines = llm("configs").out.splitlines()
     assert lines[0] == f"{tmp_path}/first:"
-    assert "  streams.yml  (hidden by one of its name above)" in lines
+    assert "  streams.yml  (hidden by the one above)" in lines
 
 
 def test_control_characters_of_a_file_are_shown(llm: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +195,7 @@ def test_show_tells_which_variables_are_set(llm: Run, folder: Path, monkeypatch:
     told = [line for line in llm("show").out.splitlines() if line.startswith("#   ")]
     assert told == [
         "#   LISTING_TOKEN: missing (providers.openai.headers.X-Api-Token)",
-        "#   LISTING_URL: missing, its default counts (providers.my provider.base_url)",
+        "#   LISTING_URL: missing, its default is used (providers.my provider.base_url)",
         "#   LISTING_KEY: set (providers.openai.api_key)",
         "#   ANTHROPIC_API_KEY: missing (providers.anthropic.api_key)",
     ]
@@ -238,15 +236,17 @@ def test_every_example_can_be_shown(llm: Run, folder: Path) -> None:
 
 
 def test_validate_tells_all_problems_of_all_files(llm: Run, folder: Path) -> None:
-    """On standard output, one a line; status 3."""
+    """On standard output, one a line; status 3. Where keys lack in several, standard error says how to leave them out."""
     ran = llm("validate")
-    assert (ran.status, ran.err.count("\n")) == (3, 0)
+    assert ran.status == 3
+    assert ran.err == "llm-sync: 2 of 3 configurations need keys or variables that are not set; --no-env checks the files only\n"
+    assert llm("validate", "default-llms").err == ""
     lines = ran.out.splitlines()
     assert lines[0].startswith("config/llms/bad.yaml:1: defaults.temperature: ")
     assert lines[1].startswith("config/llms/bad.yaml:3: providers.openai.modles: unknown key (did you mean models?")
     assert any("LISTING_TOKEN is not set" in line for line in lines)
     assert any(": providers.anthropic: the environment variable ANTHROPIC_API_KEY is not set" in line for line in lines)
-    assert any(line.startswith("warning: streaming switches are left out") for line in lines)
+    assert "warning: config/llms/streams.yml:3: providers.openai: stream: left out, llm-sync never streams" in lines
     assert [marker for marker in MARKERS if marker in ran.out] == []
 
 
@@ -403,6 +403,14 @@ def test_completions_know_every_command_and_option(llm: Run, shell: str, install
         assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completions_say_where_their_instructions_are(llm: Run, shell: str, installed_completions: None) -> None:
+    """Not those of the tool that makes them, which names other places than the help does."""
+    head = llm("completion", shell).out[:600]
+    assert "\n# To install them, see: llm-sync completion --help\n" in head
+    assert "Copy this" not in head
+
+
 def test_bash_completes(llm: Run, installed_completions: None) -> None:
     """A command after two letters, an option of it after three."""
     if not shutil.which("bash"):
@@ -471,3 +479,28 @@ def test_versions_of_the_parts(llm: Run) -> None:
     assert lines[0] == f"llm-sync {__version__}"
     assert lines[1].startswith("Python 3.")
     assert llm("--version", "-v").out.splitlines() == lines
+
+
+@pytest.mark.parametrize("command", ["validate", "show"])
+def test_config_names_the_configuration_as_elsewhere(llm: Run, folder: Path, command: str) -> None:
+    """Whoever knows generate's --config may use it here."""
+    named = ("--no-env",) if command == "validate" else ()
+    assert llm(command, *named, "--config", "default-llms") == llm(command, *named, "default-llms")
+    assert llm(command, "--config", "nowhere").status == 3
+
+
+def test_show_shows_one(llm: Run, folder: Path) -> None:
+    """Not the first of two, in silence."""
+    ran = llm("show", "default-llms", "--config", "bad")
+    assert (ran.status, ran.out) == (2, "")
+    assert "two configurations are named" in ran.err
+
+
+def test_models_are_sorted_within_a_provider(llm: Run, provider: Simulator, config: str) -> None:
+    """Whatever order the provider lists them in."""
+    listed = llm("models", "--config", config).out.split("second:")[0].splitlines()[1:]
+    names = [line.strip().partition(" ")[0] for line in listed if "(configured" not in line]
+    assert len(names) > 2
+    assert names == sorted(names)
+    record = json.loads(llm("models", "--config", config, "--json").out.splitlines()[0])
+    assert record["models"] == names

@@ -19,8 +19,12 @@ def logger() -> logging.Logger:
     ("event", "words"),
     [
         (
-            events.Retrying("openai", 1, number=2, error="RateLimitError", message="slow down"),
-            "openai: attempt 2 fails, another one follows: slow down",
+            events.Retrying("openai", 1, number=2, error="RateLimitError", message="slow down", most=4, seconds=1.25),
+            "openai: attempt 2 of 4 failed, trying again in 1.2 s: slow down",
+        ),
+        (
+            events.Retrying("openai", 1, number=2, error="RateLimitError", most=4, seconds=62.4),
+            "openai: attempt 2 of 4 failed, trying again in 62 s: RateLimitError",
         ),
         (events.Adjusted("openai", 1, text="temperature is dropped"), "openai: temperature is dropped"),
         (events.Started("openai", 3, waited=0.01), "openai: request 3 starts"),
@@ -41,8 +45,8 @@ def test_warnings_are_words_by_default(logger: logging.Logger, capsys: pytest.Ca
     """Without -v a retry is told in a sentence, and what is not worth a warning not at all."""
     with logs.on_stderr(0):
         events.log_event(events.Started("openai", 1))
-        events.log_event(events.Retrying("openai", 1, number=1, error="RateLimitError", message="slow down"))
-    assert capsys.readouterr().err == "llm-sync: openai: attempt 1 fails, another one follows: slow down\n"
+        events.log_event(events.Retrying("openai", 1, number=1, message="slow down", most=4, seconds=2.0))
+    assert capsys.readouterr().err == "llm-sync: openai: attempt 1 of 4 failed, trying again in 2.0 s: slow down\n"
 
 
 def test_final_failures_are_left_to_the_command(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:

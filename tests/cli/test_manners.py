@@ -197,10 +197,10 @@ def test_when_there_are_colours(
 
 
 def test_colours_never_touch_an_answer(ask: Run, provider: Simulator, script: Any) -> None:
-    """--color always: messages are coloured, what is printed into a pipe is byte for byte the answer."""
+    """--color always: messages and headings are coloured, the answer is printed byte for byte."""
     script.fail(400, "no good", model="n")
     ran = ask("--color", "always", "-m", "first/m", "-m", "first/n", "hi")
-    assert ran.out == "an answer\n"
+    assert ran.out == "\x1b[1m== first/m ==\x1b[0m\nan answer\n"
     assert ran.err.startswith("\x1b[31mllm-sync:\x1b[0m first/n: no good")
 
 

@@ -95,7 +95,7 @@ def test_some_failed_writes_the_answers_that_came(ask: Run, old: Path, script: A
     """They are paid for; status 9 and standard error tell that some are missing."""
     script.fail(400, model="n")
     assert ask("-m", "first/n", "-m", "first/m", "--output", str(old), "hi").status == 9
-    assert old.read_text() == "an answer\n"
+    assert old.read_text() == "== first/m ==\nan answer\n"
 
 
 def test_an_interrupt_leaves_the_old_file(ask: Run, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,13 +112,13 @@ def test_an_interrupt_leaves_the_old_file(ask: Run, old: Path, monkeypatch: pyte
     monkeypatch.setattr(generate._Run, "_show", show)
     ran = ask("-m", "first/m", "-m", "first/n", "--output", str(old), "hi")
     assert (ran.status, old.read_text(), left(old.parent)) == (130, "old", ["out.txt"])
-    assert ran.out.startswith("an answer\n")
+    assert ran.out.startswith("== first/m ==\nan answer\n")
 
 
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("", "is no name"),
+        ("", "is empty"),
         (".", "is a folder"),
         ("nowhere/x", "cannot be written: a new file in "),
         ("loop", "is a link to itself"),
@@ -185,7 +185,7 @@ def test_what_does_not_fit_is_on_standard_output(ask: Run, old: Path, script: An
     put = Output._put
 
     def fill(self: Output, content: bytes) -> None:
-        if content == b"two\n" and not self.is_stdout:
+        if content.endswith(b"two\n") and not self.is_stdout:
             raise OSError(28, "No space left on device")
         put(self, content)
 
@@ -193,7 +193,8 @@ def test_what_does_not_fit_is_on_standard_output(ask: Run, old: Path, script: An
     for model in ("m", "n"):
         script.answer(next(answers), model=model)
     ran = ask("-m", "first/m", "-m", "first/n", "--output", str(old), "hi")
-    assert (ran.status, ran.out, old.read_text(), left(old.parent)) == (1, "one\ntwo\n", "old", ["out.txt"])
+    assert (ran.status, old.read_text(), left(old.parent)) == (1, "old", ["out.txt"])
+    assert ran.out == "== first/m ==\none\n\n== first/n ==\ntwo\n"
     assert ran.err.endswith("No space left on device; what it does not take is on standard output\n")
 
 

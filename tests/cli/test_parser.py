@@ -123,7 +123,7 @@ def test_options_are_not_abbreviated() -> None:
 
 def test_words_apart_are_refused() -> None:
     """A prompt in two places is not sent in half."""
-    assert "'two' stands apart" in refusal("generate", "one", "-m", "a/b", "two")
+    assert "'two' is separated" in refusal("generate", "one", "-m", "a/b", "two")
 
 
 @pytest.mark.parametrize("argv", [[], ["-v"]])
@@ -144,8 +144,10 @@ def test_an_unknown_option_before_the_command() -> None:
     [
         (["genrate", "x"], "unknown command 'genrate', did you mean generate?; see 'llm-sync --help'"),
         (["-vv", "simulat"], "unknown command 'simulat', did you mean simulate?; see 'llm-sync --help'"),
-        (["Say hello"], f"unknown command 'Say hello'; a prompt follows generate; there are {', '.join(COMMANDS)}; see"),
-        (["help"], f"unknown command 'help'; there are {', '.join(COMMANDS)}; see"),
+        (["Say hello"], "'Say hello' is not a command; to send a prompt: llm-sync generate 'Say hello'; see"),
+        (["-v", "Say", "it's me"], "'Say' is not a command; to send a prompt: llm-sync generate 'Say it'\"'\"'s me'; see"),
+        (["help"], "unknown command 'help', did you mean --help?; see"),
+        (["xyzzy"], f"unknown command 'xyzzy'; the commands are {', '.join(COMMANDS)}; see"),
     ],
 )
 def test_an_unknown_command_names_its_like(argv: list[str], said: str) -> None:
@@ -158,9 +160,9 @@ def test_an_unknown_command_names_its_like(argv: list[str], said: str) -> None:
     [
         (["--config", "x.yaml", "generate", "hi"], "unknown option --config before a command: "),
         (["-m", "a/b", "generate", "hi"], "unknown option -m before a command: "),
-        (["--model=a/b", "generate", "hi"], "--model stands after the command, as in: llm-sync generate --model; "),
-        (["--json", "configs"], "--json stands after the command, as in: llm-sync configs --json; "),
-        (["generate", "--version", "hi"], "--version stands beside no command; "),
+        (["--model=a/b", "generate", "hi"], "--model goes after the command, as in: llm-sync generate --model; "),
+        (["--json", "configs"], "--json goes after the command, as in: llm-sync configs --json; "),
+        (["generate", "--version", "hi"], "--version is used without a command; "),
     ],
 )
 def test_an_option_in_the_wrong_place(argv: list[str], said: str) -> None:
@@ -298,9 +300,17 @@ def check_example() -> Callable[[str], None]:
     import shlex
 
     def check(example: str) -> None:
-        for part in example.split("&&"):
-            words = shlex.split(re.sub(r"[<>]\S+", "", part))
-            first = words.index("llm-sync")
-            parse(words[first + 1 :])
+        commands = [shlex.split(re.sub(r"[<>]\S+", "", part)) for part in re.split(r"&&|\|(?=\s)", example)]
+        ours = [words for words in commands if "llm-sync" in words]
+        assert ours, example
+        for words in ours:
+            parse(words[words.index("llm-sync") + 1 :])
 
     return check
+
+
+@pytest.mark.parametrize("option", ["--stream", "--no-stream", "--streaming", "--stream=true"])
+def test_nobody_need_ask_for_streaming(option: str) -> None:
+    """Not the option that is spelled alike, but what to do."""
+    name = option.partition("=")[0]
+    assert refusal("generate", option, "hi").startswith(f"leave {name} out: llm-sync never streams")

@@ -124,7 +124,7 @@ def test_an_answer_that_comes_during_the_drain_is_printed(
         if number == signal.SIGHUP:  # where a terminal is closed, the shell sends one and the system another
             process.send_signal(number)
     status, out, err = ended(process)
-    assert (status, out, err) == (wanted, b"an answer\n", f"llm-sync: {word}\n")
+    assert (status, out, err) == (wanted, b"== first/m ==\nan answer\n", f"llm-sync: {word}\n")
     assert len(provider.requests) == 1
 
 
@@ -145,7 +145,8 @@ def test_answers_that_can_be_shown_nowhere_stay_beside_the_output(
     assert process.wait(timeout=30) == 129
     assert process.stderr.read() == b"llm-sync: hung up\n"
     (beside,) = (path for path in tmp_path.iterdir() if path.name.startswith(".out."))
-    assert (told, beside.read_text()) == (f"llm-sync: the answers are in {str(beside)!r}\n", "an answer\nan answer\n")
+    assert told == f"llm-sync: the answers are in {str(beside)!r}\n"
+    assert beside.read_text() == "== first/m ==\nan answer\n\n== first/n ==\nan answer\n"
 
 
 def test_ctrl_c_while_models_are_listed_ends_at_once(start: Start, silent: threading.Semaphore) -> None:

@@ -174,8 +174,8 @@ def test_an_answer_that_breaks_the_schema_is_none(ask: Run, script: Any, schema:
     ("content", "said"),
     [
         ("{", "is not JSON: line 1, column 2: "),
-        ("[]", "is no JSON Schema: it is no object"),
-        ('{"type": "objekt"}', "is no JSON Schema"),
+        ("[]", "is not a JSON Schema: it is not an object"),
+        ('{"type": "objekt"}', "is not a JSON Schema"),
         ('{"minimum": NaN}', "is not JSON: it has no number NaN"),
         ('{"$ref": "https://example.com/s"}', "which is not in it"),
         ("[" * 100_000, "is "),
@@ -208,7 +208,7 @@ def test_a_conversation_stands_in_a_file(ask: Run, provider: Simulator, tmp_path
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{}", "is no list"),
+        ("{}", "is not a list"),
         ("[]", "holds no turn to answer"),
         ("[1]", "messages holds a int"),
         ('[{"role": "robot", "content": "x"}]', "'robot' is unknown"),
@@ -237,8 +237,8 @@ def test_the_message_at_fault_is_numbered(ask: Run, tmp_path: Path) -> None:
 
 def test_a_conversation_stands_alone(ask: Run, tmp_path: Path) -> None:
     """A prompt or an image beside it has no clear place."""
-    assert "stands beside no prompt" in ask("-m", "first/m", "--messages", "x", "hi").err
-    assert "stands beside no --image" in ask("-m", "first/m", "--messages", "x", "--image", "y").err
+    assert "cannot be combined with a prompt" in ask("-m", "first/m", "--messages", "x", "hi").err
+    assert "cannot be combined with --image" in ask("-m", "first/m", "--messages", "x", "--image", "y").err
 
 
 def test_settings_reach_the_wire(ask: Run, provider: Simulator) -> None:

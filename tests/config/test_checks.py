@@ -26,7 +26,7 @@ def provider(entry: str) -> str:
         ("temperature: .nan", "temperature: expected a number from 0 to 2, found nan"),
         ("temperature: '0.2'", "temperature: expected a number from 0 to 2, found text '0.2' (write it without quotes)"),
         ("temperature: 0,2", "temperature: expected a number from 0 to 2, found text '0,2' (write 0.2)"),
-        ("temperature: true", "temperature: expected a number from 0 to 2, found true (yes, no, on and off are no numbers; "),
+        ("temperature: true", "temperature: expected a number from 0 to 2, found true (yes, no, on and off are not numbers; "),
         ("top_p: 1.01", "top_p: expected a number from 0 to 1, found 1.01"),
         ("max_tokens: 0", "max_tokens: expected a whole number, 1 or more, found 0"),
         ("max_tokens: 1e3", "max_tokens: expected a whole number, 1 or more, found 1000 (write 1000)"),
@@ -92,7 +92,7 @@ def provider(entry: str) -> str:
         ("models: [{name: a, provider_specific: {input: x}}]", "models[0].provider_specific.input: is not to be replaced"),
         (
             "default_params: {top_k: 5}",
-            "default_params.top_k: unknown key (did you mean top_p? parameters of the provider's own stand under",
+            "default_params.top_k: unknown key (did you mean top_p? provider-specific parameters go under",
         ),
         ("default_params: {base_url: x}", "default_params.base_url: unknown key (it belongs under providers.NAME)"),
         (
@@ -106,14 +106,14 @@ def provider(entry: str) -> str:
         ("apikey: sk-SECRET", "apikey: unknown key (did you mean api_key? "),
         ("base-url: x", "base-url: unknown key (did you mean base_url? "),
         ("strict: true", "strict: unknown key (it belongs under defaults)"),
-        ("sk-SECRET0123456789abcdef: x", "sk-…: unknown key (parameters of the provider's own stand under provider_specific)"),
+        ("sk-SECRET0123456789abcdef: x", "sk-…: unknown key (provider-specific parameters go under provider_specific)"),
         ("api_key: 12345678901234", "api_key: expected text, found 12345678901234 (put it in quotes)"),
         ("api_key: [sk-SECRET]", "api_key: expected text, found a list (as in: api_key: ${OPENAI_API_KEY})"),
         (
             "{api_key: sk-SECRET, api_key_file: x}",
-            "api_key_file: stands beside api_key (give exactly one of api_key, api_key_file, api_",
+            "api_key_file: cannot be combined with api_key (give exactly one of api_key, api_key_file, api_",
         ),
-        ("{api_key_file: x, api_key_command: x}", "api_key_command: stands beside api_key_file (give exactly one of"),
+        ("{api_key_file: x, api_key_command: x}", "api_key_command: cannot be combined with api_key_file (give exactly one of"),
         ("api_key_command: []", "api_key_command: expected a command that prints the key, found empty list"),
         ("api_key_command: [pass, 5]", "api_key_command[1]: expected a word of the command, found 5 (put it in quotes)"),
         ('api_key_command: "pass \'x"', "api_key_command: is not a command line: a quotation is not closed"),
@@ -155,7 +155,10 @@ def provider(entry: str) -> str:
             "auth: {header: Content-Length}",
             "auth.header: is set by llm-sync itself (name the header that the provider reads the key from)",
         ),
-        ("headers: {x-a: a, X-A: b}", "headers.X-A: is given twice (header names have no case: keep one of them)"),
+        (
+            "headers: {x-a: a, X-A: b}",
+            "headers.X-A: is given twice (upper and lower case are the same in header names: keep one of them)",
+        ),
         ("headers: [a]", "headers: expected a mapping of header names to texts, found a list"),
         ("query: {a: [b]}", "query.a: expected text, found a list"),
         (
@@ -163,7 +166,7 @@ def provider(entry: str) -> str:
             "auth: expected google-cloud, or a mapping {header, prefix}, found text (as in: auth: {header: api-key})",
         ),
         ("auth: {prefix: x}", "auth.header: is missing"),
-        ("auth: {header: 'a b'}", "auth.header: cannot stand in a header"),
+        ("auth: {header: 'a b'}", "auth.header: cannot be in a header"),
         ("auth: google-cloud", "auth: google-cloud needs a project (add project: ${GOOGLE_CLOUD_PROJECT})"),
         ("project: x", "project: goes with auth: google-cloud only"),
         (

@@ -2,7 +2,8 @@
 
 On a fence, after the language:
 
-``console``          ``$ `` begins a command, ``> `` continues it, the rest is what it prints.
+``console``          ``$ `` begins a command, a backslash at its end continues it, the rest is what it prints: a reader pastes
+                     what stands there, so no line begins with a prompt for more.
 ``python``           is run in this process; the blocks of a page share their names. ``python run-script`` is a program of its
                      own, written for another package.
 ``text output``      is what the block before it printed, or what is wrong with the ``yaml wrong`` before it.
@@ -45,7 +46,7 @@ try:
 except ImportError:  # Python 3.10
     tomllib = None  # type: ignore[assignment]
 
-_PROMPT, _MORE = "$ ", "> "
+_PROMPT = "$ "
 _FENCE = re.compile(r"(?P<language>[\w-]*)(?P<marks>[^\n]*)\n")
 _lexer = RawFencedCodeBlockLexer(_FENCE)
 
@@ -106,8 +107,8 @@ def commands_in(block: Block) -> list[Command]:
     for number, line in enumerate(block.text.splitlines(), block.line + 1):
         if line.startswith(_PROMPT):
             found.append(Command(line[len(_PROMPT) :], None, number))
-        elif found and found[-1].shown is None and line.startswith(_MORE):
-            found[-1] = found[-1]._replace(text=f"{found[-1].text}\n{line[len(_MORE) :]}")
+        elif found and found[-1].shown is None and found[-1].text.endswith("\\"):
+            found[-1] = found[-1]._replace(text=f"{found[-1].text}\n{line}")
         elif found:
             found[-1] = found[-1]._replace(shown=f"{found[-1].shown or ''}{line}\n")
         else:

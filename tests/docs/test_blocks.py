@@ -22,6 +22,9 @@ EXEMPT = {
     ("README.md", "$ make demo     # builds and installs into .venv, starts a simulator, sends one prompt to several models"),
     ("README.md", "$ . .venv/bin/activate"),
     ("README.md", "$ export OPENAI_API_KEY=sk-…"),
+    ("README.md", "$ llm-sync simulate -- bash"),
+    ("README.md", '$ llm-sync generate --json "Say hello" | jq -r .response.text'),
+    ("cli.md", '$ llm-sync generate --json "Say hello" | jq -r .response.text'),
     ("concurrency.md", "$ llm-sync status"),
     ("errors.md", "LLMConnectorError"),
     ("migrating.md", "$ llm keys set openai"),
@@ -53,9 +56,17 @@ def test_what_is_shown_is_compared(shown: str, printed: str, same: bool) -> None
 
 def test_a_console_block_is_read_as_a_terminal_shows_it() -> None:
     """Commands, their further lines, and what each prints."""
-    block = Block("console", (), None, "$ cat <<END\n> text\n> END\ntext\n$ true\n$ echo $?\n0\n", 10)
+    block = Block("console", (), None, "$ printf '%s\\n' one \\\n  two\none\ntwo\n$ true\n$ echo $?\n0\n", 10)
     found = [(command.text, command.shown, command.line) for command in commands_in(block)]
-    assert found == [("cat <<END\ntext\nEND", "text\n", 11), ("true", None, 15), ("echo $?", "0\n", 16)]
+    assert found == [("printf '%s\\n' one \\\n  two", "one\ntwo\n", 11), ("true", None, 15), ("echo $?", "0\n", 16)]
+
+
+def test_no_command_has_a_prompt_for_more() -> None:
+    """Pasted into a shell, a line that begins with ``> `` would write to a file."""
+    lines = [
+        line for path in PAGES for block in blocks_of(path) if block.language == "console" for line in block.text.splitlines()
+    ]
+    assert [line for line in lines if line.startswith("> ")] == []
 
 
 WRONG = {
@@ -143,7 +154,7 @@ providers: {openai: {provider_specific: {stream: true}}}
 ```
 
 ```text output
-streaming switches are left out, …openai.provider_specific: stream
+…openai.provider_specific: stream: left out, llm-sync never streams
 ```
 """,
         encoding="utf-8",
@@ -212,7 +223,7 @@ def test_a_command_line_is_one(place: str, words: list[str]) -> None:
 def test_an_option_the_pages_name_is_there() -> None:
     """Options in the prose are ours, or those of a program that is named beside them."""
     ours = {option for parser in _parsers(build_parser()) for option in parser._option_string_actions}
-    others = {"--api-key", "--no-stream", "--preload", "--disable-socket", "--allow-hosts", "--allow-unix-socket"}
+    others = {"--allow-hosts", "--allow-unix-socket", "--api-key", "--disable-socket", "--no-stream", "--preload"}
     named = {
         (path.name, option)
         for path in PAGES

@@ -18,7 +18,7 @@ CLASSES = {
     name: found for name, found in vars(errors).items() if isinstance(found, type) and issubclass(found, LLMConnectorError)
 }
 SECTIONS = dict(re.findall(r"^### (\w+)\n\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))
-FACTS = re.compile(r"Exit status (\d+); (not )?tried again(?:; carries (.+))?\.$")
+FACTS = re.compile(r"Exit status (\d+); (not )?retried(?:; carries (.+))?\.$")
 
 
 def test_every_class_has_a_section_and_no_other_name_has() -> None:
@@ -28,9 +28,9 @@ def test_every_class_has_a_section_and_no_other_name_has() -> None:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_section_begins_with_the_facts(name: str) -> None:
-    """Exit status, whether it is tried again by itself, and the attributes that no class above it has."""
+    """Exit status, whether it is retried by itself, and the attributes that no class above it has."""
     found = FACTS.match(SECTIONS.get(name, "").partition("\n")[0])
-    assert found, f"{name}: write 'Exit status N; tried again; carries `attribute`.'"
+    assert found, f"{name}: write 'Exit status N; retried; carries `attribute`.'"
     kind = CLASSES[name]
     own = list(inspect.get_annotations(kind))
     assert int(found[1]) == status_of(kind("it fails"))

@@ -39,7 +39,7 @@ WRONG: dict[str, tuple[ModelRequest, dict[str, Any], type[Exception], str]] = {
     "a generator": (ModelRequest("x", OPENAI, provider_specific={"a": iter(())}), {}, InvalidRequestError, "iterator"),
     "NaN within": (ModelRequest("x", OPENAI, provider_specific={"a": math.nan}), {}, InvalidRequestError, "holds nan"),
     "a surrogate within": (ModelRequest("x", OPENAI, tools=[{"name": "\ud800"}]), {}, InvalidRequestError, "U\\+D800"),
-    "no JSON Schema": (ModelRequest("x", OPENAI, response_schema={"type": 5}), {}, InvalidRequestError, "no JSON Schema"),
+    "no JSON Schema": (ModelRequest("x", OPENAI, response_schema={"type": 5}), {}, InvalidRequestError, "not a JSON Schema"),
 }
 
 

@@ -13,23 +13,23 @@ from typing import Any
 TOP = """\
 # Reliability
 
-What a caller of llm-sync gets when a provider misbehaves. Every fault below is an action of the
-[simulator](testing.md); a whole client was led into it, in every dialect and through every door for which it makes
-sense, with one retry allowed and no wait between attempts.
+What a caller of llm-sync gets when a provider misbehaves. Every fault below is an action of the [simulator](testing.md); a
+real client met it, in every dialect and in every kind of call for which it makes sense, with one retry allowed and no wait
+between attempts.
 
-Of every cell this was asserted, and held:
+For every cell, these were checked and are true:
 
-* the outcome is what the row says, and the provider saw as many requests as it says (an attempt that finds nobody to
-  connect to is none);
-* the call ended within its timeouts ({short} s for each attempt where time is what goes wrong), and nothing hung;
+* the outcome is the one in the row, and the provider saw as many requests as it says (an attempt that finds nobody to
+  connect to counts as none);
+* the call ended within its timeouts ({short} s for each attempt if time is what goes wrong), and nothing hung;
 * no request asked for a stream;
-* what the simulator would have billed is known: a listing costs nothing, and an answer that cannot be used is paid for;
-* the same client's next request, a good one, was answered, over one open connection at most;
-* with the client closed, no connection, thread or file descriptor was left.
+* it is known what the simulator would have billed: a listing costs nothing, an unusable answer is paid for;
+* the same client's next, normal request was answered, over one open connection at most;
+* after closing the client, no connection, thread or file descriptor was left.
 
 "answered" is a response, "truncated" a response whose `truncated` is true; the rest are the error classes of
-`llm_sync.errors`. A batch does not send again what timed out: it might be billed twice. "after" is the slowest cell of the
-row, in seconds. A dialect is named where it differs.
+`llm_sync.errors`. A batch does not repeat requests that timed out, because they might be billed twice. "after" is the slowest
+cell of the row, in seconds. A dialect is named if it differs.
 
 """
 BOTTOM = """

@@ -50,7 +50,7 @@ def test_a_tilde_is_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 def test_a_relative_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be another one for each process."""
     monkeypatch.setenv("LLM_SYNC_RUNTIME_DIR", "run")
-    with pytest.raises(ConfigurationError, match="'run' is no absolute path"):
+    with pytest.raises(ConfigurationError, match="'run' is not an absolute path"):
         runtime_folder()
     assert not os.path.exists("run")
 

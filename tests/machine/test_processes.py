@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -38,8 +39,8 @@ def prompts(upstream: Simulator) -> list[str]:
 
 def commands(config: str, output: Path, count: int, at_once: int) -> subprocess.Popen[bytes]:
     """``seq COUNT | xargs -P AT_ONCE llm-sync generate``, all answers appended to one file."""
-    python = f"{sys.executable} -m llm_sync generate --json --config {config} --append --output {output}"
-    line = f"seq {count} | xargs -P{at_once} -I{{}} sh -c '{python} \"the prompt {{}}\" || exit 0'"
+    words = [sys.executable, "-m", "llm_sync", "generate", "--json", "--config", config, "--append", "--output", str(output)]
+    line = f"seq {count} | xargs -P{at_once} -I{{}} sh -c '\"$@\" || exit 0' sh {shlex.join(words)} 'the prompt {{}}'"
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(["sh", "-c", line], cwd=output.parent, env=environ, stdin=subprocess.DEVNULL)
 

@@ -58,7 +58,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "messages of strings": ({"messages": ["hello"]}, "messages holds a str"),
     "a message with a typo": ({"messages": [{"role": "user", "contnt": "x"}]}, "messages: .*contnt"),
     "a message without content": ({"messages": [{"role": "user"}]}, "messages: .*content"),
-    "images beside messages": ({"messages": [Message("user", "x")], "images": [b"x"]}, "images stand beside a prompt only"),
+    "images beside messages": ({"messages": [Message("user", "x")], "images": [b"x"]}, "images go only with a prompt"),
     "one image": ({"prompt": "x", "images": "a.png"}, "images is a str"),
     "one image's bytes": ({"prompt": "x", "images": b"x"}, "images is a bytes"),
     "an image of a number": ({"prompt": "x", "images": [5]}, "images holds a int"),

@@ -100,7 +100,7 @@ def test_what_messages_cannot_carry_is_told() -> None:
         ([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "/etc/passwd"}}]}], "has no URL"),
         ([{"role": "assistant", "audio": {"id": "a"}, "content": "x"}], "holds audio"),
         ([{"role": "assistant", "tool_calls": 7}], "tool_calls is a int"),
-        ([{"role": "assistant", "tool_calls": [{"id": "c", "type": "custom", "custom": {}}]}], "no call of a function"),
+        ([{"role": "assistant", "tool_calls": [{"id": "c", "type": "custom", "custom": {}}]}], "not a function call"),
         ([{"role": "assistant", "tool_calls": [{"id": "c", "function": {"arguments": "{}"}}]}], "has no name"),
         ([{"role": "boss", "content": "x"}], "role 'boss'"),
         ([{"role": "system", "content": ""}], "no turn to answer"),

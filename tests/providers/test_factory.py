@@ -53,7 +53,7 @@ def test_registered_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_name_for_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is found there must be a provider class."""
     ProviderFactory.register("mine", "json:dumps")
-    with pytest.raises(ConfigurationError, match="no LLMProvider"):
+    with pytest.raises(ConfigurationError, match="not an LLMProvider"):
         ProviderFactory.provider_class("mine")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from llm_sync import errors
+from llm_sync.config import ModelEntry
 from llm_sync.config.secrets import Secret
 from llm_sync.models import ModelRequest
 
@@ -171,6 +172,19 @@ def test_transport_trouble_is_described(provider: Any) -> None:
         made.generate_response(ModelRequest("x", "m"))
     assert (caught.value.provider, caught.value.model) == ("p", "m")
     assert "base_url" in caught.value.guidance
+
+
+def test_a_web_server_that_is_no_provider(guidance: Any) -> None:
+    """What cannot even be posted to is no provider in trouble."""
+    assert "Check base_url" in guidance("openai", "<h1>Unsupported method</h1>", 501, base_url="http://localhost:8000")
+
+
+def test_a_misspelt_model_names_its_like(guidance: Any) -> None:
+    """Of those that are configured for the provider; the asked one itself, listed or not, is none."""
+    models = (ModelEntry("mm"), ModelEntry("m"), ModelEntry("other"))
+    told = guidance("openai", error("no such model", code="model_not_found"), 404, name="work", models=models)
+    assert told.startswith("Did you mean work/mm? Check the name")
+    assert "Did you mean" not in guidance("openai", error("no", code="model_not_found"), 404, models=models[1:])
 
 
 def test_a_listing_that_is_not_there(provider: Any, reply: Any) -> None:

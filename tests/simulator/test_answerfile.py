@@ -139,7 +139,7 @@ WRONG = {
     "an error of no kind": ("answers:\n  Hi: {error: {type: Oops}}\n", ["answers.Hi.error.type: expected the name of an error"]),
     "an error beside a text": (
         "answers:\n  Hi: {text: x, error: {type: RateLimitError}}\n",
-        ["an error stands beside an answer"],
+        ["an error and an answer are given together"],
     ),
     "an impossible status": ("answers:\n  Hi: {error: {type: RateLimitError, status: 42}}\n", ["status: expected"]),
     "several problems": (

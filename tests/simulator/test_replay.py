@@ -151,7 +151,7 @@ def test_a_torn_last_line_is_passed_over(tmp_path, caplog):
     path = write(tmp_path, [entry(), '{"request_hash": "1234'])
     with caplog.at_level(logging.WARNING, "llm_sync.simulator"):
         assert len(Replay(path)) == 1
-    assert "line 2 is torn" in caplog.text
+    assert "line 2 is incomplete" in caplog.text
 
 
 def test_packed_files_are_unpacked(tmp_path):

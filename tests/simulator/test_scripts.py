@@ -46,9 +46,9 @@ def test_shipped_scripts_load_and_say_what_they_are(name):
 def test_the_four_are_there_and_named_in_the_help():
     """What the help names is what there is."""
     assert shipped() == ["bad-day", "calm", "hostile", "rate-limited"]
-    listed = re.search(r"come along: ([\w, -]+)\.", re.sub(r"\s+", " ", simulate._EXAMPLES))
+    listed = re.search(r"Included are ([\w, -]+)\.", re.sub(r"\s+", " ", simulate._EXAMPLES))
     assert listed
-    assert sorted(listed[1].split(", ")) == shipped()
+    assert sorted(re.split(r", | and ", listed[1])) == shipped()
 
 
 def test_hostile_does_everything():
@@ -60,7 +60,7 @@ def test_hostile_does_everything():
     ("content", "problem"),
     [
         (rule("eror: auth"), "2: rules[0].eror: unknown key (did you mean error?)"),
-        (rule("when: {prompt: '('}, empty: true"), "2: rules[0].when.prompt: is no regular expression: missing ), unterminated"),
+        (rule("when: {prompt: '('}, empty: true"), "2: rules[0].when.prompt: is not a regular expression: missing ), unter"),
         (rule("when: {probability: 2}, empty: true"), "2: rules[0].when.probability: expected a number over 0, at most 1, fou"),
         (rule("when: {probability: 0}, empty: true"), "expected a number over 0, at most 1, found 0"),
         (rule("when: {probability: .nan}, empty: true"), "expected a number over 0, at most 1, found nan"),
@@ -92,19 +92,19 @@ def test_hostile_does_everything():
         (rule("error: {message: x}"), "2: rules[0].error.kind: is missing"),
         (rule("error: {kind: auth, hint: secs}"), "2: rules[0].error.hint: expected a form, or a list of forms, of seconds"),
         (rule("status: 99"), "2: rules[0].status.code: expected an HTTP status from 200 to 599, found 99"),
-        (rule("status: {code: 200, headers: {'a b': x}}"), "rules[0].status.headers.a b: is no name of a header"),
+        (rule("status: {code: 200, headers: {'a b': x}}"), "rules[0].status.headers.a b: is not a header name"),
         (rule(r'status: {code: 200, headers: {a: "b\r\nc: d"}}'), "rules[0].status.headers.a: holds characters that no HTTP"),
         (rule("status: {code: 200, headers: {Content-Length: 3}}"), "is the simulator's own to say"),
         (rule(r'redirect: {location: "http://x/\r\ny"}'), "rules[0].redirect.location: holds characters that no HTTP header"),
         (rule("rate_limit: {burst: 3}"), "2: rules[0].rate_limit: limits nothing"),
-        (rule("rate_limit: {concurrency: 1, burst: 3}"), "rules[0].rate_limit.burst: means nothing without a limit per minute"),
+        (rule("rate_limit: {concurrency: 1, burst: 3}"), "rules[0].rate_limit.burst: has no effect without a limit per minute"),
         (rule("rate_limit: 5"), "2: rules[0].rate_limit: expected a mapping with requests_per_minute"),
         (rule("whitespace: {times: 3}"), "2: rules[0].whitespace: expected blanks, or times and every"),
         (rule("reset: {}"), "2: rules[0].reset: expected when or after_bytes"),
         (rule("reset: later"), "2: rules[0].reset.when: expected before_status, mid_headers or mid_body, found 'later'"),
         (rule("drip: 0"), "2: rules[0].drip.bytes_per_second: expected bytes a second, more than 0, found 0"),
         (rule("empty: false"), "2: rules[0].empty: expected true, found false (leave the rule out to be without it)"),
-        (rule("wrong_type: {a..b: 1}"), "2: rules[0].wrong_type.a..b: is no path in an answer"),
+        (rule("wrong_type: {a..b: 1}"), "2: rules[0].wrong_type.a..b: is not a path in an answer"),
         (rule("when: {nth: 0}, empty: true"), "rules[0].when.nth: expected a number from 1 on, a list of numbers, or {every"),
         (rule("when: {nth: {every: 0}}, empty: true"), "rules[0].when.nth: expected {every: NUMBER}, a number from 1 on"),
         (rule("when: {attempt: [1, x]}, empty: true"), "rules[0].when.attempt: expected numbers from 1 on in the list"),

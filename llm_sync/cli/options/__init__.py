@@ -39,7 +39,7 @@ def everywhere(parser: Parser, *, after: bool = False, shown: bool = True) -> No
         "--config-dir",
         type=visible,
         metavar="DIR",
-        help="look for named configurations in DIR alone ($LLM_SYNC_CONFIG_DIR, ./config/llms and the user's own folder)",
+        help="look up configuration names in DIR only ($LLM_SYNC_CONFIG_DIR, ./config/llms, your configuration folder)",
     )
     add(
         "-v",
@@ -47,22 +47,22 @@ def everywhere(parser: Parser, *, after: bool = False, shown: bool = True) -> No
         dest="verbose_too" if after else "verbose",
         action="count",
         default=0,
-        help="say what requests go through; twice: every step of it",
+        help="show when requests start and end; -vv shows every step",
     )
     add("--debug", action="store_true", default=False, help="the same as -vv")
-    add("-q", "--quiet", action="store_true", default=False, help="say nothing but what fails; show no progress")
-    add("--log-json", action="store_true", default=False, help="write messages as JSON, one object a line")
+    add("-q", "--quiet", action="store_true", default=False, help="print errors only, and no progress")
+    add("--log-json", action="store_true", default=False, help="write messages as JSON, one object per line")
     add(
         "--log-content",
         action="store_true",
         default=False,
-        help="log prompts and answers too, which are private, and otherwise never logged",
+        help="log prompts and answers, too: they are private, and not logged without this",
     )
     add(
         "--color",
         choices=("auto", "always", "never"),
         default="auto",
-        help="colour messages and headings: auto on a terminal, unless $NO_COLOR is set",
+        help="colour messages and headings (auto: on a terminal, unless $NO_COLOR is set)",
     )
 
 
@@ -73,8 +73,8 @@ def configuration(parser: Parser) -> None:
         "--config",
         type=visible,
         metavar="NAME|PATH",
-        help="a file if it has a slash or ends in .yaml or .yml, else a name in the configuration folders "
-        "($LLM_SYNC_CONFIG, else default-llms)",
+        help="the configuration: a file if it has a slash or ends in .yaml or .yml, else a name to look up in the configuration "
+        "folders ($LLM_SYNC_CONFIG, else default-llms)",
     )
 
 
@@ -95,18 +95,20 @@ def request(parser: Parser) -> None:
         action="append",
         type=nonempty,
         metavar="FILE|URL",
-        help="put a picture beside the prompt: PNG, JPEG, GIF or WebP; may be repeated",
+        help="send a picture with the prompt: PNG, JPEG, GIF or WebP; may be repeated",
     )
     group.add_argument(
         "--schema",
         metavar="FILE",
-        help="ask for an answer that fits the JSON Schema in FILE, check it, and print the object it is",
+        help="ask for JSON that fits the JSON Schema in FILE, check the answer against it, and print it as JSON",
     )
     group.add_argument("--temperature", type=between(0, 2), metavar="T", help="sampling temperature, 0 to 2")
     group.add_argument("--top-p", type=between(0, 1), metavar="P", help="nucleus sampling, 0 to 1")
-    group.add_argument("--max-tokens", type=ABOVE_0, metavar="N", help="cut the answer after N tokens")
-    group.add_argument("--stop", action="append", type=nonempty, metavar="TEXT", help="stop before TEXT; may be repeated")
-    group.add_argument("--seed", type=WHOLE, metavar="N", help="ask for a repeatable answer, where the provider can")
+    group.add_argument("--max-tokens", type=ABOVE_0, metavar="N", help="cut the answer off after N tokens")
+    group.add_argument(
+        "--stop", action="append", type=nonempty, metavar="TEXT", help="end the answer before TEXT; may be repeated"
+    )
+    group.add_argument("--seed", type=WHOLE, metavar="N", help="ask for a repeatable answer, where the provider offers that")
     group.add_argument(
         "--set",
         action="append",
@@ -114,16 +116,18 @@ def request(parser: Parser) -> None:
         type=setting,
         dest="settings",
         metavar="KEY=VALUE",
-        help="send a parameter of the provider's own, such as top_k=40 or a.b=1, which is the same as a={b: 1}; may be repeated",
+        help="send a provider-specific parameter, such as top_k=40, or a.b=1 for a={b: 1}; may be repeated",
     )
 
 
 def attempts(parser: Parser) -> None:
     """How long and how often to try."""
     group = parser.add_argument_group("time and retries")
-    group.add_argument("--timeout", type=SECONDS, metavar="SECONDS", help="give one attempt SECONDS, connecting included (120)")
-    group.add_argument("--deadline", type=SECONDS, metavar="SECONDS", help="give a request SECONDS in all, waits included (600)")
-    group.add_argument("--max-retries", type=COUNT, metavar="N", help="try again up to N times (3)")
+    group.add_argument("--timeout", type=SECONDS, metavar="SECONDS", help="time limit for one attempt, connecting included (120)")
+    group.add_argument(
+        "--deadline", type=SECONDS, metavar="SECONDS", help="time limit for a request, retries and waits included (600)"
+    )
+    group.add_argument("--max-retries", type=COUNT, metavar="N", help="retry a failed request up to N times (3)")
 
 
 def sending(parser: Parser) -> None:
@@ -133,23 +137,27 @@ def sending(parser: Parser) -> None:
         "--concurrency", type=between(1, 1000, int), metavar="N", help="send each provider up to N requests at once (1)"
     )
     group.add_argument(
-        "--requests-per-minute", type=above(0, 1e9), metavar="N", help="send each provider at most N attempts a minute (no limit)"
+        "--requests-per-minute",
+        type=above(0, 1e9),
+        metavar="N",
+        help="send each provider at most N attempts a minute; each process counts for itself: divide N among them (no limit)",
     )
     group.add_argument(
         "--machine-wide",
         action="store_const",
         const=True,
-        help="let all your processes on this machine together send each provider only so many requests at once, in the order of "
-        "asking",
+        help="share the --concurrency limit among all your processes on this machine",
     )
     group.add_argument(
-        "--fail-fast", action="store_true", help="send nothing more once a request has failed, and wait for what is in flight"
+        "--fail-fast", action="store_true", help="after the first failure send nothing more, but wait for what is in flight"
     )
     group.add_argument(
-        "--strict", action="store_true", help="refuse what would be adjusted, and truncated answers; check all keys first"
+        "--strict",
+        action="store_true",
+        help="fail where a request would be adjusted or an answer is truncated; check all keys first",
     )
     group.add_argument(
-        "--strict-streaming", action="store_true", help="refuse streaming switches instead of leaving them out with a warning"
+        "--strict-streaming", action="store_true", help="fail on streaming switches instead of leaving them out with a warning"
     )
 
 

@@ -8,9 +8,9 @@ from llm_sync.cli import options
 from llm_sync.cli.arguments import COUNT, SECONDS, Parser, nonempty, text
 
 _EXAMPLES = """\
-A line of INPUT is a JSON object with a prompt or messages, a model, and whatever else a request has, or one of OpenAI's batch \
-requests. While it runs, FILE.part is its journal; killed or stopped, the same command goes on where it was, and asks nothing \
-again that was answered. docs/batch.md has the whole of it.
+A line of INPUT is a JSON object with a prompt or messages, a model, and any other field of a request; OpenAI's batch requests \
+work, too. FILE.part is the journal of an unfinished run: after a kill or a Ctrl-C, the same command continues from it and \
+asks nothing again that was answered. See docs/batch.md.
 
 examples:
   llm-sync batch in.jsonl -o out.jsonl
@@ -31,60 +31,64 @@ def add(parser: Parser) -> None:
         "input",
         nargs="+",
         metavar="INPUT",
-        help="the file of requests (gzip by the name .gz), or - for standard input; after the word merge, finished outputs to "
-        "put together in order",
+        help="the file of requests (.gz: gzip), or - for standard input; or the word merge and the finished outputs to put "
+        "together",
     )
     parser.add_argument(
-        "-o", "--output", required=True, type=nonempty, metavar="FILE", help="write the answers to FILE (gzip by the name .gz)"
+        "-o", "--output", required=True, type=nonempty, metavar="FILE", help="write the answers to FILE (.gz: gzip)"
     )
-    options.asking(parser, "send every line to this model, whatever it says itself; give it several times to ask several")
+    options.asking(parser, "send every line to this model, whichever it names itself; repeat it to ask several models")
     source = parser.add_argument_group("input")
     form = source.add_mutually_exclusive_group()
-    form.add_argument("--text", action="store_true", help="every line is a prompt")
+    form.add_argument("--text", action="store_true", help="read INPUT as plain text: each line is a prompt")
     form.add_argument(
         "--template",
         type=text,
         metavar="TEXT",
-        help="the lines are CSV, the first of them names the columns: make a prompt of each, with {column} for a value",
+        help="read INPUT as CSV with a header line: each row becomes this prompt, with {column} replaced by its value",
     )
     source.add_argument(
-        "--delimiter", type=_delimiter, metavar="CHARACTER", help="what separates the values of CSV (a comma; in .tsv, a tab)"
+        "--delimiter", type=_delimiter, metavar="CHARACTER", help="what separates CSV values (a comma; in .tsv files a tab)"
     )
-    source.add_argument("--limit", type=COUNT, metavar="N", help="take the first N lines only")
-    source.add_argument("--shard", type=_shard, metavar="I/N", help="take every Nth line, from the Ith on")
+    source.add_argument("--limit", type=COUNT, metavar="N", help="use only the first N lines")
+    source.add_argument("--shard", type=_shard, metavar="I/N", help="use every Nth line, from the Ith on")
     source.add_argument(
-        "--skip-bad-lines", action="store_true", help="let a line that cannot be sent be a failure; else nothing is sent at all"
+        "--skip-bad-lines", action="store_true", help="count lines that cannot be sent as failures; without this, nothing is sent"
     )
     again = parser.add_argument_group("running again")
-    again.add_argument("--restart", action="store_true", help="begin anew; the old journal is kept as FILE.part.old")
-    again.add_argument("--retry-failed", action="store_true", help="ask all failures again, not only those that may pass")
+    again.add_argument("--restart", action="store_true", help="start over; the old journal is kept as FILE.part.old")
+    again.add_argument("--retry-failed", action="store_true", help="ask all failures again, not only those that may succeed now")
     again.add_argument(
-        "--retry-timeouts", action="store_true", help="ask again what timed out, though it may be billed twice, now and later"
+        "--retry-timeouts",
+        action="store_true",
+        help="retry requests that timed out, in this run and in later ones, although each may be billed twice",
     )
-    again.add_argument("--allow-changed-settings", action="store_true", help="keep answers that were given under other settings")
+    again.add_argument("--allow-changed-settings", action="store_true", help="keep answers that were given with other settings")
     run = parser.add_argument_group("run")
-    run.add_argument("--dry-run", action="store_true", help="check all, count, tell the highest cost, and send nothing")
+    run.add_argument(
+        "--dry-run", action="store_true", help="check and count everything, show the highest possible cost, send nothing"
+    )
     run.add_argument(
         "--max-error-rate",
         type=_share,
         metavar="R",
-        help="end with status 10 when more than this share of the requests has no answer: 0.02, or 2%%",
+        help="end with status 10 when more than this share of the requests has no answer, such as 0.02 or 2%%",
     )
     run.add_argument("--fail-on-truncated", action="store_true", help="end with status 10 when an answer is truncated")
     run.add_argument(
         "--max-cool-down",
         type=SECONDS,
         metavar="SECONDS",
-        help="wait for a provider that asks for a pause of up to SECONDS (86400)",
+        help="the longest pause a provider may ask for before the run gives it up (86400)",
     )
     run.add_argument(
         "--give-up-after",
         type=COUNT,
         default=10,
         metavar="N",
-        help="send a provider nothing more after N failures in a row for want of a key, a permission or credit (10; 0: never)",
+        help="give a provider up after N failures in a row over its key, permission or credit (10; 0: never)",
     )
-    run.add_argument("--json", action="store_true", help="print what came of it as one JSON object")
+    run.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     options.sent(parser)
     parser.epilog = f"{_EXAMPLES}\n{options.statuses()}"
 

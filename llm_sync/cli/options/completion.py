@@ -6,12 +6,12 @@ from llm_sync.cli import options
 from llm_sync.cli.arguments import Parser
 
 _EXAMPLES = """\
-An installation brings them along: shells find them where its share folder is on their path, as /usr/share and ~/.local/share \
-are. Where it is not, say so in the shell's start-up file.
+Installed under /usr or ~/.local, the completions are where shells look for them. For an environment elsewhere, add the line for \
+your shell to ~/.bashrc, to ~/.zshrc (after compinit) or to ~/.config/fish/config.fish:
 
 examples:
   eval "$(llm-sync completion bash)"
-  llm-sync completion zsh >~/.zfunc/_llm-sync
+  eval "$(llm-sync completion zsh)"
   llm-sync completion fish | source
 """
 
@@ -19,4 +19,4 @@ examples:
 def add(parser: Parser) -> None:
     """Give the parser the options."""
     parser.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help="bash, zsh or fish")
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(3, 4, 5, 6, 7, 8, 9, 10, good='they are printed')}"
+    parser.epilog = f"{_EXAMPLES}\n{options.statuses(3, 4, 5, 6, 7, 8, 9, 10, good='the script is printed')}"

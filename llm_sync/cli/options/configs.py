@@ -6,7 +6,7 @@ from llm_sync.cli import options
 from llm_sync.cli.arguments import Parser
 
 _EXAMPLES = """\
-A configuration with mistakes is listed too; 'llm-sync validate' tells them.
+A configuration with mistakes is listed, too; 'llm-sync validate' shows them.
 
 examples:
   llm-sync configs
@@ -17,5 +17,5 @@ examples:
 
 def add(parser: Parser) -> None:
     """Give the parser the options."""
-    parser.add_argument("--json", action="store_true", help="print one JSON object a configuration and line")
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10, good='they are listed')}"
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each configuration, one per line")
+    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10, good='the configurations are listed')}"

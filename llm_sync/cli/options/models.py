@@ -9,7 +9,8 @@ _EXAMPLES = """\
 examples:
   llm-sync models
   llm-sync models --grep gpt-4o
-  llm-sync models --json | jq .models
+  llm-sync models --json |
+    jq -r .models[]
 """
 
 
@@ -20,8 +21,8 @@ def add(parser: Parser) -> None:
         "--grep",
         type=nonempty,
         metavar="PATTERN",
-        help="list the models in whose provider/model name the regular expression PATTERN is found, in any case",
+        help="list only models whose PROVIDER/MODEL matches the regular expression PATTERN, ignoring case",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a provider and line")
-    parser.add_argument("--timeout", type=SECONDS, metavar="SECONDS", help="give a provider SECONDS to answer (120)")
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each provider, one per line")
+    parser.add_argument("--timeout", type=SECONDS, metavar="SECONDS", help="time limit for a provider's answer (120)")
     parser.epilog = f"{_EXAMPLES}\n{options.statuses(10, good='all providers answered')}"

@@ -8,10 +8,10 @@ from llm_sync.cli import options
 from llm_sync.cli.arguments import Parser
 
 _EXAMPLES = """\
-In SCRIPT, 'import openai', 'import anthropic' and 'import litellm' find llm-sync's stand-ins, whether or not the real packages \
-are installed. Requests go where the configuration says; without one, where the script and the usual environment variables say. \
-The exit status is the script's, 2 when it cannot be read. A cut, blocked or empty answer is told on \
-standard error; LLM_SYNC_STRICT=1 makes it an exception.
+In SCRIPT, 'import openai', 'import anthropic' and 'import litellm' find llm-sync's stand-ins, whether or not the real \
+packages are installed. Requests go where the configuration says; without one, where the script and the usual environment \
+variables say. The exit status is the script's, or 2 when it cannot be read. A cut, blocked or empty answer causes a warning \
+on standard error; with LLM_SYNC_STRICT=1 it raises an exception.
 
 examples:
   llm-sync run-script report.py --month may
@@ -27,7 +27,7 @@ def add(parser: Parser) -> None:
         choices=("openai", "anthropic", "litellm"),
         default=[],
         metavar="PACKAGE",
-        help="stand in for PACKAGE alone: openai, anthropic or litellm; may be repeated (all three)",
+        help="replace only PACKAGE: openai, anthropic or litellm; may be repeated (all three)",
     )
     options.configuration(parser)
     parser.add_argument("script", metavar="SCRIPT", help="the file to run, or - for standard input")

@@ -6,7 +6,7 @@ from llm_sync.cli import options
 from llm_sync.cli.arguments import Parser, visible
 
 _EXAMPLES = """\
-Keys and passwords are never shown. Every value stands with the place it comes from: a line of the file, or the default.
+Every value is shown with its origin: a line of the file, or the default. Keys and passwords are never shown.
 
 examples:
   llm-sync show
@@ -24,5 +24,6 @@ def add(parser: Parser) -> None:
         metavar="NAME|PATH",
         help="the configuration, as --config of generate takes it ($LLM_SYNC_CONFIG, else default-llms)",
     )
+    parser.add_argument("--config", dest="name_too", type=visible, metavar="NAME|PATH", help="another way to give it")
     parser.add_argument("--json", action="store_true", help="print it as one JSON object")
     parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10, good='it is shown')}"

@@ -7,17 +7,17 @@ import argparse
 from llm_sync.cli.arguments import WHOLE, Parser, between, visible
 
 _EXAMPLES = """\
-Without COMMAND it serves until Ctrl-C and prints its address. COMMAND finds a configuration for the simulator by itself, so \
-that 'llm-sync generate' just works in it; of one that it names itself, the providers that are not on this machine are \
-answered by the simulator, and none of their keys is read. The exit status is COMMAND's, 128 and the signal's number when a \
-signal ended it, 126 when it cannot be run, 127 when there is no such command. A key with "wrong" or "invalid" in it is always \
-refused.
+Without COMMAND it prints its address and serves until Ctrl-C. COMMAND gets a configuration for the simulator, so that \
+'llm-sync generate' just works in it. If COMMAND names a configuration itself, the simulator answers instead of its providers, \
+except for those on this machine, and none of their keys is read. The exit status is COMMAND's: 128 plus the signal's number \
+when a signal ended it, 126 when it cannot be run, 127 when there is no such command. A key with "wrong" or "invalid" in it is \
+always refused.
 
-Answers are made up from model, messages and seed unless a file says otherwise: one that maps prompts to answers, or an \
-earlier run that is to be repeated offline. Each recorded exchange is served under /recorded/PROVIDER/NAME (docs/simulator.md).
+Answers are made up from model, messages and seed, unless --answers or --replay gives them. Recorded exchanges are served \
+under /recorded/PROVIDER/NAME (docs/simulator.md).
 
-A script says what happens to which request: faults, delays, limits (docs/testing.md). These come along: calm, rate-limited, \
-bad-day, hostile. While it serves, /_simulator/summary and /_simulator/log tell what was asked and what became of it.
+A script says what happens to which request: faults, delays, limits (docs/testing.md). Included are calm, rate-limited, \
+bad-day and hostile. While it serves, /_simulator/summary and /_simulator/log show what was asked and how it was answered.
 
 examples:
   llm-sync simulate -- \\
@@ -43,28 +43,37 @@ def add(parser: Parser) -> None:
     parser.add_argument(
         "--latency", type=between(0, 86400), default=0.0, metavar="SECONDS", help="take SECONDS for each answer (0)"
     )
-    parser.add_argument("--seed", type=WHOLE, default=0, metavar="N", help="vary the answers by N (0)")
-    parser.add_argument("--accept-key", action="append", metavar="KEY", help="refuse every key but KEY; may be repeated (none)")
-    parser.add_argument("--script", type=visible, metavar="NAME|FILE", help="behave as a script says (well, and at once)")
+    parser.add_argument("--seed", type=WHOLE, default=0, metavar="N", help="vary the made-up answers (0)")
+    parser.add_argument("--accept-key", action="append", metavar="KEY", help="accept only KEY; may be repeated (any key)")
     parser.add_argument(
-        "--answers", type=visible, metavar="FILE", help="answer the prompts in FILE as it says, YAML or JSON (made-up answers)"
+        "--script",
+        type=visible,
+        metavar="NAME|FILE",
+        help="follow a script of faults, delays and limits (none: every request is answered at once)",
     )
     parser.add_argument(
-        "--replay", type=visible, metavar="FILE", help="answer as the run that a batch wrote to FILE, errors too, by request hash"
+        "--answers", type=visible, metavar="FILE", help="take answers from FILE, YAML or JSON, which maps prompts to them"
+    )
+    parser.add_argument(
+        "--replay",
+        type=visible,
+        metavar="FILE",
+        help="repeat the answers and errors in the batch output FILE; requests are recognised by their hash",
     )
     parser.add_argument(
         "--replay-else",
         choices=("refuse", "answer"),
         default="refuse",
         metavar="WHAT",
-        help="for a request that is not in the run: refuse it with status 404, or answer it as otherwise (refuse)",
+        help="what to do with a request that is not in it: refuse it with status 404, or answer it with a made-up text (refuse)",
     )
     parser.add_argument(
-        "--recorded", type=visible, metavar="DIR", help="serve the recorded exchanges in DIR too, PROVIDER/NAME.json each"
+        "--recorded",
+        type=visible,
+        metavar="DIR",
+        help="also serve the recorded exchanges in DIR, from files named PROVIDER/NAME.json",
     )
     parser.add_argument("--log", type=visible, metavar="FILE", help="append every request to FILE, as JSON Lines")
-    parser.add_argument("--tls", action="store_true", help="speak https, with a certificate made for this run")
-    parser.add_argument(
-        "child", nargs=argparse.REMAINDER, metavar="COMMAND", help="run COMMAND with a configuration for the simulator, then stop"
-    )
+    parser.add_argument("--tls", action="store_true", help="serve https, with a certificate made for this run")
+    parser.add_argument("child", nargs=argparse.REMAINDER, metavar="COMMAND", help="run COMMAND against the simulator, then stop")
     parser.epilog = _EXAMPLES

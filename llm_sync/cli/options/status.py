@@ -6,9 +6,9 @@ from llm_sync.cli import options
 from llm_sync.cli.arguments import Parser
 
 _EXAMPLES = """\
-Shown are llm-sync's own commands, and programs whose clients are made with publish_status=True. "In flight" is what a worker \
-has taken from its queue, also while it waits: for a retry, for a cool-down or its pace, or for a slot that all your processes \
-share (machine_wide). Who holds such a slot is told, whatever program it is, and, on Linux, who is stopped (Ctrl-Z).
+Shows llm-sync's own commands, and programs that make their clients with publish_status=True. Requests "in flight" are those \
+that a worker has taken from its queue, even if they wait: for a retry, a cool-down, the pace, or a slot that all your \
+processes share (machine_wide). Whatever program holds such a slot is shown, and, on Linux, whether it is stopped (Ctrl-Z).
 
 examples:
   llm-sync status
@@ -23,9 +23,7 @@ def add(parser: Parser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print one JSON object a look and line: the time, all processes with their numbers, and who holds slots",
+        help="print a JSON object: the time, all processes with their counts, and who holds slots; with --watch, one per line",
     )
-    parser.add_argument(
-        "--watch", action="store_true", help="look again every second, until Ctrl-C; on a terminal in the same place"
-    )
+    parser.add_argument("--watch", action="store_true", help="refresh every second, until Ctrl-C")
     parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10, good='it is shown')}"

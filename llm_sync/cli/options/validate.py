@@ -6,8 +6,9 @@ from llm_sync.cli import options
 from llm_sync.cli.arguments import SECONDS, Parser, visible
 
 _EXAMPLES = """\
-Without a name every configuration that is found is checked. Problems are printed on standard output, one a line, as \
-file:line: field: message (hint).
+Without a name, all configurations found are checked; add --no-env unless you have the keys for all of them. Problems are \
+printed on standard output, one per line: file:line: field: message (hint). Any problem means status 3, a missing key \
+included, for which generate and batch end with 4.
 
 examples:
   llm-sync validate
@@ -25,15 +26,24 @@ def add(parser: Parser) -> None:
         metavar="NAME|PATH",
         help="the configurations to check, as --config of generate takes them (all that are found)",
     )
+    parser.add_argument(
+        "--config",
+        action="append",
+        dest="names_too",
+        default=[],
+        type=visible,
+        metavar="NAME|PATH",
+        help="another way to give one",
+    )
     keys = parser.add_mutually_exclusive_group()
-    keys.add_argument("--no-env", action="store_true", help="check the files alone: neither variables nor keys")
+    keys.add_argument("--no-env", action="store_true", help="check the files only, not the variables and keys they need")
     keys.add_argument(
         "--online",
         action="store_true",
-        help="ask each provider for its models too, which costs nothing: tells refused keys, dead servers and unknown models",
+        help="also ask each provider for its models, which costs nothing: finds refused keys, dead servers, unknown models",
     )
     parser.add_argument(
-        "--timeout", type=SECONDS, metavar="SECONDS", help="with --online: give a provider SECONDS to answer (120)"
+        "--timeout", type=SECONDS, metavar="SECONDS", help="with --online: time limit for a provider's answer (120)"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a configuration and line")
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each configuration, one per line")
     parser.epilog = f"{_EXAMPLES}\n{options.statuses(8, 9, 10, good='all of them are valid')}"

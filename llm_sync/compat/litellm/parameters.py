@@ -9,7 +9,7 @@ from llm_sync.compat.refusals import STREAM
 OTHER = "use the original package for it"
 _ELSEWHERE = "to providers that speak OpenAI's shape; for others UnsupportedParamsError, or with `drop_params` left out"
 _HEADERS = "where no configuration is found; else it is left out, with an entry in `adjustments`"
-_ENDPOINT = "where no configuration is found; else the configuration counts, which a line on standard error tells"
+_ENDPOINT = "where no configuration is found; else the configuration is used, and a line on standard error says so"
 _AUDIO = "use the original package for it: llm-sync sends and gets text and images only"
 _OWN = "it is litellm's own business"
 
@@ -45,7 +45,7 @@ _ROWS = [
     *refused("ssl_verify", "set REQUESTS_CA_BUNDLE, or ca_bundle in a configuration", neutral=(None, True)),
     *adjusted("metadata tags logger_fn verbose litellm_call_id id", _OWN),
     *adjusted("caching cache ttl", "every call is asked", neutral=(None, False)),
-    *adjusted("input_cost_per_token output_cost_per_token", "prices stand in a configuration"),
+    *adjusted("input_cost_per_token output_cost_per_token", "prices go into a configuration"),
     *adjusted("enable_json_schema_validation include_server_side_tool_invocations", _OWN, neutral=(None, False)),
 ]
 _OTHERS = Parameter("**kwargs", CARRIED, "as further fields of the request's body")

@@ -86,7 +86,9 @@ def _check_when(when: Mapping[str, Any], named: list[str], path: Path, document:
             if runs_away(re.compile(prompt)):
                 document.problem((*path, "prompt"), *RUNS_AWAY)
         except (re.error, OverflowError, RecursionError) as error:
-            document.problem((*path, "prompt"), f"is no regular expression: {error}", "in YAML, single quotes keep backslashes")
+            document.problem(
+                (*path, "prompt"), f"is not a regular expression: {error}", "in YAML, single quotes keep backslashes"
+            )
     for name in ("nth", "attempt"):
         which = when.get(name)
         if isinstance(which, Mapping):
@@ -119,7 +121,7 @@ def _check_limit(limit: Mapping[str, Any], path: Path, document: Document) -> No
     if not bounds and "concurrency" not in limit:
         document.problem(path, "limits nothing", "name requests_per_minute, tokens_per_minute or concurrency")
     elif "burst" in limit and not bounds:
-        document.problem((*path, "burst"), "means nothing without a limit per minute", "leave it out")
+        document.problem((*path, "burst"), "has no effect without a limit per minute", "leave it out")
 
 
 def _check_whitespace(setting: Mapping[str, Any], path: Path, document: Document) -> None:
@@ -141,7 +143,7 @@ def _check_status(setting: Mapping[str, Any], path: Path, document: Document) ->
     for name, value in headers.items() if isinstance(headers, Mapping) else ():
         place = (*path, "headers", name)
         if not _HEADER_NAME.fullmatch(str(name)):
-            document.problem(place, "is no name of a header", "letters, digits and -")
+            document.problem(place, "is not a header name", "letters, digits and -")
         elif str(name).lower() in ("content-length", "transfer-encoding", "connection"):
             document.problem(place, "is the simulator's own to say", "wrong_length, reset and drip falsify it")
         if _UNFIT.search(str(value)):
@@ -156,7 +158,7 @@ def _check_redirect(setting: Mapping[str, Any], path: Path, document: Document) 
 def _check_wrong_type(setting: Mapping[str, Any], path: Path, document: Document) -> None:
     for name in setting:
         if not _BODY_PATH.fullmatch(str(name)):
-            document.problem((*path, name), "is no path in an answer", "as in: choices[0].message.content")
+            document.problem((*path, name), "is not a path in an answer", "as in: choices[0].message.content")
 
 
 _SETTINGS: Mapping[str, Callable[[Mapping[str, Any], Path, Document], None]] = {
