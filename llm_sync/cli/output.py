@@ -103,6 +103,7 @@ class _Replacement(Output):
     def discard(self) -> None:
         self.kept = False
         with suppress(OSError):
+            self._stream.close()  # Windows deletes and renames no file that is open
             os.unlink(self._path)
 
     def rescued(self) -> Output:
@@ -116,6 +117,7 @@ class _Replacement(Output):
         """Make it ``target``, safe against a crash in between. Raises Unwritable, and leaves the answers where it says."""
         try:
             os.fsync(self._stream.fileno())
+            self._stream.close()
             os.replace(self._path, target)
         except OSError as error:
             raise streams.Unwritable(self._name, error, f"the answers are in {self.put_aside()!r}") from None

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from llm_sync.cli import streams
-from llm_sync.cli.output import Output
+from llm_sync.cli.output import Output, opened
 from llm_sync.simulator import Simulator
 
 Run = Callable[..., Any]
@@ -211,6 +211,20 @@ def test_a_file_that_may_not_grow(start: Run, config: str, tmp_path: Path, scrip
     assert (process.returncode, out) == (1, b"x" * 100_000 + b"\n")
     assert err == b"llm-sync: --output 'out' cannot be written: File too large; what it does not take is on standard output\n"
     assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_file_is_closed_before_it_is_renamed_or_deleted(kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows does neither to one that is open."""
+    closed: list[bool] = []
+    for name in ("replace", "unlink"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *paths, real=real: (closed.append(output._stream.closed), real(*paths)))
+    with opened(str(tmp_path / "out")) as output:
+        output.write("an answer")
+        if not kept:
+            output.discard()
+    assert (closed, [path.name for path in tmp_path.iterdir()]) == ([True], ["out"] if kept else [])
 
 
 @pytest.mark.parametrize("buffering", [0, -1])
