@@ -85,7 +85,5 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_a_fork_that_waits_holds_no_lock_of_logging() -> None:
     """Every module that makes a logger asks for it: whoever imports one would wait for the fork, and the fork for the import."""
-    done = subprocess.run(
-        [sys.executable, "-c", FORKED_WITH_A_LOCK], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", FORKED_WITH_A_LOCK], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout.strip(), done.returncode) == ("7", 0), done.stderr

@@ -137,7 +137,8 @@ def test_answers_that_can_be_shown_nowhere_stay_beside_the_output(
         hold.wait()
         hold.release()
         hold.wait()  # the second one: the first is answered
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.close()
         process.send_signal(signal.SIGHUP)
         told = process.stderr.readline().decode()
