@@ -9,6 +9,7 @@ from typing import Any
 
 from llm_sync.client import LLMClient
 from llm_sync.dispatch import fork
+from llm_sync.endpoints.simulated import URL_VARIABLE
 from llm_sync.models import ModelResponse
 
 
@@ -31,7 +32,11 @@ class SharedClients:
         return self.made(name, lambda: LLMClient.from_config(name))
 
     def made(self, key: Hashable, make: Callable[[], LLMClient]) -> LLMClient:
-        """The client kept under ``key``, made by ``make`` when there is none. Raises what ``make`` raises."""
+        """The client kept under ``key``, made by ``make`` when there is none. Raises what ``make`` raises.
+
+        A rehearsal has others: nobody sees when these are made, and so whether one would ask the simulator.
+        """
+        key = (key, os.environ.get(URL_VARIABLE))
         with self._lock:
             found = self._clients.pop(key, None)
             if found is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -53,6 +54,21 @@ def test_the_default_configuration_is_found(config: str, monkeypatch: pytest.Mon
     """Without config, the file that $LLM_SYNC_CONFIG names."""
     monkeypatch.setenv("LLM_SYNC_CONFIG", config)
     assert llm_sync.generate("x", model=OPENAI).text
+
+
+def test_a_rehearsal_has_a_client_of_its_own(config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was made before it would ask the real provider, and one that was made in it the simulator ever after."""
+    real = tmp_path / "real.yaml"
+    real.write_text("providers: {openai: {api_key: sk-1, base_url: 'https://real.invalid/v1', models: [m], max_retries: 0}}")
+    asked = functools.partial(llm_sync.generate, "x", config=str(real), timeout=PATIENCE_S)
+    with Simulator() as simulator:
+        for _ in range(2):
+            monkeypatch.delenv("LLM_SYNC_SIMULATOR_URL", raising=False)
+            with pytest.raises(llm_sync.ProviderConnectionError):
+                asked()
+            monkeypatch.setenv("LLM_SYNC_SIMULATOR_URL", simulator.root)
+            assert asked().text
+    assert len(simulator.requests) == 2
 
 
 def test_one_client_serves_all_calls_of_a_configuration(config: str, tmp_path: Path, made: list[LLMClient]) -> None:
