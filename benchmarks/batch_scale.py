@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -33,12 +32,6 @@ def write_input(path: Path, lines: int) -> None:
     with path.open("w", encoding="utf-8") as file:
         for number in range(lines):
             file.write(f'{{"prompt": "request {number:08d} {filler}", "model": "far/m"}}\n')
-
-
-def peak_mb() -> float:
-    """The most memory this process has held (Linux tells KiB, macOS bytes)."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 def batch(folder: str, root: str | None, stop_at: int | None) -> dict[str, Any]:
@@ -78,7 +71,7 @@ def batch(folder: str, root: str | None, stop_at: int | None) -> dict[str, Any]:
     return {
         "wall": time.perf_counter() - began,
         "cpu": time.process_time() - cpu,
-        "peak_mb": peak_mb(),
+        "peak_mb": measuring.peak_mb(),
         "answered": done,
         "first_request_s": first[0] - began if first else None,
     }

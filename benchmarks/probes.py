@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))  # python -I leaves it out
 
+import measuring
 import ways
 
 from llm_sync import ConfigLoader, LLMClient, ModelRequest
@@ -114,8 +114,7 @@ def batch(root: str, size: int) -> Point:
             written = sum(1 for _ in file)
         if written != size:
             raise SystemExit(f"{size} lines went in and {written} came out")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    return {"cpu_us": cpu / size * 1e6, "wall_us": wall / size * 1e6, "peak_mb": peak}
+    return {"cpu_us": cpu / size * 1e6, "wall_us": wall / size * 1e6, "peak_mb": measuring.peak_mb()}
 
 
 PROBES: dict[str, Callable[[str, int], Point]] = {

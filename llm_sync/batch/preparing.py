@@ -73,10 +73,10 @@ def refuse(work: Work, plan: Plan, earlier: Earlier, *, check_providers: bool = 
     stray = refusals.strays(earlier.elsewhere, plan)
     if stray is not None:
         raise stray
-    if not work.options.allow_changed_settings:
-        changed = refusals.changed_settings(plan, earlier.settings, work.settings_for)
-        if changed is not None:
-            raise changed
+    allowed = work.options.allow_changed_settings
+    changed = refusals.changed_settings(plan, earlier.settings, work.settings_for, allowed=allowed)
+    if changed is not None:
+        raise changed
     if check_providers:
         work.client.check_providers(name for name, count in plan.to_send.items() if count)
 

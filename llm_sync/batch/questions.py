@@ -19,6 +19,7 @@ from llm_sync.routing import Route, route
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(ModelRequest))
 _URL = "/v1/chat/completions"
+SIMULATED = "simulated-"
 
 
 class Question(NamedTuple):
@@ -131,9 +132,10 @@ def line_hash(content: bytes) -> str:
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
-    """16 hexadecimal digits that tell one set of settings from another."""
+    """16 hexadecimal digits that tell one set of settings from another, behind SIMULATED where a simulator answers."""
     text = json.dumps(settings, sort_keys=True, default=_told_apart)
-    return blake2b(text.encode("ascii"), digest_size=8).hexdigest()
+    told = blake2b(text.encode("ascii"), digest_size=8).hexdigest()
+    return f"{SIMULATED}{told}" if settings.get("simulated") else told
 
 
 def _told_apart(value: Any) -> str:

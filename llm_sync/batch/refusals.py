@@ -7,7 +7,7 @@ from shlex import quote
 from typing import Any
 
 from llm_sync.batch.plan import BadLine, Plan
-from llm_sync.batch.questions import settings_hash
+from llm_sync.batch.questions import SIMULATED, settings_hash
 from llm_sync.errors import ConfigurationError, InvalidRequestError, LLMConnectorError
 from llm_sync.routing import Route
 
@@ -46,20 +46,24 @@ def strays(elsewhere: int, plan: Plan) -> InvalidRequestError | None:
 
 
 def changed_settings(
-    plan: Plan, known: Mapping[str, Mapping[str, Any]], current: Callable[[Route], Mapping[str, Any]]
+    plan: Plan, known: Mapping[str, Mapping[str, Any]], current: Callable[[Route], Mapping[str, Any]], *, allowed: bool
 ) -> ConfigurationError | None:
-    """Answers given under other settings. ``known``: earlier ones by hash; ``current``: what a model's are now."""
-    count = plan.stray_settings.total()
-    if not count:
-        return None
+    """Answers given under other settings. ``known``: earlier ones by hash; ``current``: what a model's are now; ``allowed``:
+    they may be kept, but never those of a rehearsal for a run's, nor the other way round.
+    """
     told = []
-    for name, place in plan.stray_settings:
+    mixed = 0
+    for (name, place), count in plan.stray_settings.items():
         now = current(place)
-        before = known.get(name)
-        if before is None and settings_hash(_otherwise_simulated(now)) == name:  # of a finished output there is the hash alone
-            before = _otherwise_simulated(now)
+        mixed += count * (name.startswith(SIMULATED) != settings_hash(now).startswith(SIMULATED))
+        before = known.get(name)  # of a finished output there is the hash alone
         if before is not None:
             told.append(_differences(before, now))
+    if mixed:
+        return _rehearsed(mixed, now_simulated=not any(name.startswith(SIMULATED) for name, _ in plan.stray_settings))
+    count = plan.stray_settings.total()
+    if allowed or not count:
+        return None
     were = "was" if count == 1 else "were"
     return ConfigurationError(
         f"{_answers(count)} {were} given under other settings than this run's{told[0] if told else ''}",
@@ -68,10 +72,12 @@ def changed_settings(
     )
 
 
-def _otherwise_simulated(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the rehearsal of a run, or of the run that was rehearsed."""
-    other = {name: value for name, value in settings.items() if name != "simulated"}
-    return other if "simulated" in settings else {**other, "simulated": True}
+def _rehearsed(count: int, *, now_simulated: bool) -> ConfigurationError:
+    what = "are real, and this is a rehearsal" if now_simulated else "come from a simulator: the output is a rehearsal's"
+    return ConfigurationError(
+        f"{_answers(count)} of the output that is there {what}",
+        guidance="Name another output, or start over with --restart (restart=True).",
+    )
 
 
 def _answers(count: int) -> str:

@@ -108,6 +108,8 @@ def _concluded(args: argparse.Namespace, output: Output, summary: Summary) -> in
         output.write(json.dumps({**summary.to_dict(), "unfit": unfit}, ensure_ascii=False))
     elif not streams.manner.quiet:
         _write(output, batch_words.summary(summary, output.width))
+    elif summary.failed:
+        complain(batch_words.failed(summary))
     for provider, reason in summary.held.items():
         lane = summary.lanes[provider]
         complain(f"{provider}: {reason}, so {lane.total - lane.done} are not sent. {batch_words.FIX}")

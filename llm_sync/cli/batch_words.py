@@ -63,7 +63,7 @@ def summary(found: Summary, width: int | None = None) -> list[str]:
     truncated = f" ({tally.truncated:,} of them truncated)" if tally.truncated else ""
     head = f"{found.output}: {_count(found.requests, 'request')}, {tally.answered:,} answered{truncated}"
     lines = [head + (f", {found.failed:,} not" if found.failed else "")]
-    failed = ", ".join(f"{name} {count:,}" for name, count in tally.failed.items() if count)
+    failed = _kinds(tally)
     unread = f"; {found.skipped:,} of them lines that could not be sent" if found.skipped else ""
     lines += _told("failed", f"{failed}{unread}" if failed else "")
     lines += _reasons(found)
@@ -88,6 +88,17 @@ def summary(found: Summary, width: int | None = None) -> list[str]:
     lines += _told("time", f"{_time(found.seconds)}{slowest}")
     lines += _table(found, width) if len(found.lanes) > 1 else []
     return [*lines, *_unsure(found)]
+
+
+def failed(found: Summary) -> str:
+    """In one line, that and why some have no answer."""
+    reasons = [text for texts in found.reasons.values() for text in texts.values()]
+    first = f". The first one: {reasons[0][:_LONGEST_REASON]}" if reasons else ""
+    return f"{found.output}: {found.failed:,} of {_count(found.requests, 'request')} not answered: {_kinds(found.tally)}{first}"
+
+
+def _kinds(tally: Tally) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in tally.failed.items() if count)
 
 
 def _reasons(found: Summary) -> list[str]:

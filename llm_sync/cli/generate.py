@@ -17,7 +17,7 @@ from llm_sync.cli.streams import BOLD, complain, tell
 from llm_sync.client import LLMClient
 from llm_sync.config import LLMConfig
 from llm_sync.dispatch import waiting
-from llm_sync.errors import ClientClosedError, InvalidRequestError, LLMConnectorError
+from llm_sync.errors import ClientClosedError, InvalidRequestError, LLMConnectorError, TruncatedResponseError
 from llm_sync.models import ModelRequest, ModelResponse
 from llm_sync.records import record
 from llm_sync.routing import Route, route
@@ -171,7 +171,7 @@ class _Run:
         place, future = self._routes[index], self._futures[index]
         answer, error = waiting.outcome(future)
         if error is None:
-            return answer  # type: ignore[no-any-return]
+            return self._whole(answer)
         if future.cancelled() and self._args.fail_fast:
             message = "it was not sent, as another request had failed (--fail-fast)"
             return _Unsent(message, provider=place.provider, model=place.model)
@@ -183,6 +183,21 @@ class _Run:
             provider=place.provider,
             model=place.model,
             guidance="This is a bug in llm-sync or in an added dialect; 'llm-sync -vv' shows where.",
+        )
+
+    def _whole(self, answer: ModelResponse) -> Outcome:
+        """A cut answer is text all the same, but no object of the schema that was asked for."""
+        if self._args.schema is None or not answer.truncated or "parsed" in answer.metadata:
+            return answer
+        return TruncatedResponseError(
+            "the answer was cut before its JSON was complete",
+            provider=answer.provider,
+            model=answer.model,
+            request_id=answer.request_id,
+            retryable=False,
+            attempts=answer.attempts,
+            response=answer,
+            guidance="Raise --max-tokens.",
         )
 
     def _show(self, index: int, outcome: Outcome) -> None:

@@ -226,6 +226,15 @@ def test_quiet_says_nothing_of_what_goes_well(ask: Ask) -> None:
     assert (ran.status, ran.out, ran.err) == (0, "", "")
 
 
+def test_quiet_says_what_fails(ask: Ask, script: Any) -> None:
+    """In one line, which is the mail that cron sends."""
+    script.fail(401)
+    write("in", {"prompt": "p"}, {"prompt": "q"})
+    ran = ask("in", "-o", "out", "-m", "first/m", "-q")
+    assert (ran.status, ran.out) == (9, "")
+    assert "1 of 2 requests not answered: AuthenticationError 1. The first one: first/m: " in ran.err
+
+
 def test_a_provider_that_is_given_up_is_told(ask: Ask, script: Any) -> None:
     """With how many are not sent, and what to do; nothing of it is lost."""
     for _ in range(9):

@@ -140,7 +140,10 @@ def test_a_batch_is_rehearsed_and_its_answers_are_no_runs(
     monkeypatch.delenv("LLM_SYNC_SIMULATOR_URL")
     real = llm(*command)
     assert real.status == 3
-    assert "2 answers were given under other settings than this run's: simulated was True and is unset" in real.err
+    assert "2 answers of the output that is there come from a simulator" in real.err
+    assert "--allow-changed-settings" not in real.err
+    assert (llm(*command, "--allow-changed-settings").status, len(rehearsal.requests)) == (3, 2)
+    assert all(json.loads(line)["settings"].startswith("simulated-") for line in (tmp_path / "out.jsonl").read_text().splitlines())
     assert len(rehearsal.requests) == 2
 
 

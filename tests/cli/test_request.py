@@ -170,6 +170,17 @@ def test_an_answer_that_breaks_the_schema_is_none(ask: Run, script: Any, schema:
     assert "city" in ran.err
 
 
+def test_an_answer_that_was_cut_is_no_object(ask: Run, script: Any, schema: str) -> None:
+    """Status 8, whether for a person or a program: half an object on standard output would be taken for one."""
+    for _ in range(2):
+        script.answer('{"city', "length")
+    ran = ask("-m", "first/m", "--schema", schema, "where?")
+    assert (ran.status, ran.out) == (8, "")
+    assert "the answer was cut before its JSON was complete. Raise --max-tokens." in ran.err
+    ran = ask("-m", "first/m", "--schema", schema, "--json", "where?")
+    assert (ran.status, json.loads(ran.out)["error"]["type"]) == (8, "TruncatedResponseError")
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
