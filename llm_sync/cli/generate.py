@@ -106,12 +106,14 @@ class _Run:
         except KeyboardInterrupt:
             for future in reversed(self._futures):  # before a word is said of waiting: no worker takes one more meanwhile
                 future.cancel()
-            self._rescue()
+            self._print_answers()
+            aside = self._rescue()
             drain(self._client)
-            for index in range(len(self._outcomes), len(self._futures)):
-                self._outcomes.append(self._outcome(index))
-                if isinstance(self._outcomes[-1], ModelResponse):
-                    self._print(index)
+            self._print_answers()
+            if aside is not None and any(isinstance(outcome, ModelResponse) for outcome in self._outcomes):
+                complain(f"the answers are in {aside!r}")
+            elif aside is not None:
+                self._output.discard()
             raise
         if self._full is not None:
             raise self._full
@@ -133,6 +135,16 @@ class _Run:
             with streams.manner.beside():  # heading and answer at once
                 self._print(index)
 
+    def _print_answers(self) -> None:
+        """After an interrupt: what is not answered is of no interest."""
+        for index in range(len(self._outcomes), len(self._futures)):
+            if not self._futures[index].done():
+                return
+            self._outcomes.append(self._outcome(index))
+            if isinstance(self._outcomes[-1], ModelResponse):
+                with streams.manner.beside():
+                    self._print(index)
+
     def _print(self, index: int) -> None:
         """Print one in its place; on standard output, with those that are lost with it, when --output does not take it."""
         try:
@@ -145,15 +157,16 @@ class _Run:
             self._output = standard()
             self._show(index, self._outcomes[index])
 
-    def _rescue(self) -> None:
-        """Go on where the answers of an interrupted run are seen; in the file beside --output where they are seen nowhere."""
+    def _rescue(self) -> str | None:
+        """Go on where the answers of an interrupted run are seen, or in the file beside --output, whose path this gives."""
         former, headed = self._output, self._headed
         try:
             self._move(former.rescued())
         except streams.Unwritable as error:
             self._output, self._headed = former, headed
             streams.lost(error.error, error.name)
-            complain(f"the answers are in {former.put_aside()!r}")
+            return former.put_aside()
+        return None
 
     def _move(self, output: Output, until: int | None = None) -> None:
         """Go on with another output, where it is another: with the answers that are lost with the former one."""
