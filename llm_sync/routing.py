@@ -9,6 +9,14 @@ from llm_sync.config.models import LLMConfig
 from llm_sync.errors import InvalidRequestError, ModelNotFoundError
 
 _MOST_NAMED = 12  # candidates an error lists before it counts the rest
+_MAKERS = (
+    ("gpt-", "openai"),
+    ("o1", "openai"),
+    ("o3", "openai"),
+    ("o4", "openai"),
+    ("claude-", "anthropic"),
+    ("gemini-", "gemini"),
+)
 
 
 class Route(NamedTuple):
@@ -64,9 +72,16 @@ def _near(config: LLMConfig, model: str, open_ended: list[str]) -> str:
             names.setdefault(entry.name.lower(), full)
     found = difflib.get_close_matches(model.lower(), names, n=1)
     guess = f"Did you mean {names[found[0]]}? " if found else ""
-    likely = next(iter(open_ended or config.providers), None)
-    unlisted = f"Write {likely}/{model} to ask {likely} for it all the same. " if likely and "/" not in model else ""
+    likely = (open_ended or [maker(config, model) or "PROVIDER"])[0]
+    unlisted = f"Write {likely}/{model} to ask {likely} for it all the same. " if "/" not in model else ""
     return f"{guess}{unlisted}{_candidates(config)}"
+
+
+def maker(config: LLMConfig, model: str, usual: str | None = None) -> str | None:
+    """The provider that a bare name belongs to by how it begins (else by ``usual``, a type); None where that is not one alone."""
+    kind = next((kind for start, kind in _MAKERS if model.startswith(start)), usual)
+    alike = [name for name, provider in config.providers.items() if provider.type == kind]
+    return alike[0] if len(alike) == 1 else kind if kind in alike else None
 
 
 def _candidates(config: LLMConfig, provider: str | None = None) -> str:

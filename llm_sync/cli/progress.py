@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.cli import streams
-from llm_sync.client import LLMClient
 
 if TYPE_CHECKING:
     from llm_sync.cli.underway import Underway
+    from llm_sync.client import LLMClient
 
 DELAY_S = 0.5  # what takes less is not worth a look
 _EVERY_S = 0.2

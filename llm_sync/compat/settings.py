@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from llm_sync.compat import notices
-from llm_sync.errors import ConfigurationError, InvalidRequestError
+from llm_sync.errors import ConfigurationError, InvalidRequestError, ModelNotFoundError
 
 if TYPE_CHECKING:
     from llm_sync.client import LLMClient
     from llm_sync.config.models import LLMConfig
+    from llm_sync.routing import Route
 
 STRICT_VARIABLE = "LLM_SYNC_STRICT"
 TIMEOUT = 600.0  # seconds for one attempt and
@@ -155,14 +156,27 @@ def _looked_up(settings: Settings, model: str | None) -> Place:
         client, kind = shared_clients.by_settings(settings, strictly), settings.type
         name = None if model is None else f"{settings.name}/{model}"
     else:
-        from llm_sync.routing import route
-
         if settings.given:
             notices.tell_once(f"requests go where {file} says; {', '.join(settings.given)} of the script is not used")
         client = shared_clients.by_file(file, strictly)
-        found = route(client.config, model)
+        found = _routed(client.config, settings, model, file)
         name, kind = f"{found.provider}/{found.model}", client.config.providers[found.provider].type
     return Place(client, name, kind, speaks_chat(kind), file is None, strictly)
+
+
+def _routed(config: LLMConfig, settings: Settings, model: str | None, file: str) -> Route:
+    """As everywhere; but an old script's model, which nobody lists, is asked for where the original would ask."""
+    from llm_sync.routing import Route, maker, route
+    from llm_sync.validation import shown
+
+    try:
+        return route(config, model)
+    except ModelNotFoundError:
+        own = None if model is None or "/" in model or config.listing(model) else maker(config, model, settings.type)
+        if own is None:
+            raise
+        notices.tell_once(f"{shown(str(model))} is listed by no provider of {file}; {own} is asked for it")
+        return Route(own, str(model))
 
 
 def client_of(settings: Settings) -> LLMClient:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_sync import preparation
 from llm_sync.config.models import LLMConfig
-from llm_sync.endpoints.endpoint import Endpoints
 from llm_sync.errors import ClientClosedError, LLMConnectorError
 from llm_sync.events import log_facts, logger
 from llm_sync.models import Adjustment, ModelRequest, ModelResponse
 from llm_sync.routing import route
 from llm_sync.transport.control import CallControl
+
+if TYPE_CHECKING:
+    from llm_sync.endpoints.endpoint import Endpoints
 
 _log = logger("client")
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.validator import ConfigValidator
-from llm_sync.endpoints.endpoint import Endpoints
 from llm_sync.errors import ConfigurationError, LLMConnectorError, Problem
 from llm_sync.providers.factory import ProviderFactory
+
+if TYPE_CHECKING:
+    from llm_sync.endpoints.endpoint import Endpoints
 
 
 def check_config(config: LLMConfig, *, strict: bool, strict_streaming: bool) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_sync.config.models import LLMConfig
-from llm_sync.endpoints.call import Calls, ProviderCall
 from llm_sync.errors import LLMConnectorError
 from llm_sync.models import ModelListing
+
+if TYPE_CHECKING:
+    from llm_sync.endpoints.call import Calls, ProviderCall
 
 _DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2}|latest)$")  # at the end of a model's name
 

@@ -9,8 +9,11 @@ already is left as it is. Decided when a client is made; calls do not ask again.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import logging
 import os
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -49,6 +52,7 @@ _PLAIN_HEADERS = ("anthropic-beta", "anthropic-version")  # they change what is 
 _REPLACED = ("base_url", "headers", "query", "auth", "project", "location", "proxy", "ca_bundle")
 
 _log = logger("simulated")
+_said: set[str] = set()
 
 
 class Rehearsal(NamedTuple):
@@ -88,11 +92,27 @@ def rehearsal(config: LLMConfig) -> Rehearsal:
 
 
 def rehearsed(config: LLMConfig) -> LLMConfig:
-    """The configuration of ``rehearsal``, which is logged as a warning where it moves anything: nobody takes it for the real."""
+    """The configuration of ``rehearsal``. Where it moves anything, that is a warning, and, in a program that has set up no
+    logging, a line on standard error once for each configuration: nobody is to take such answers for the real ones."""
     found = rehearsal(config)
     if found.redirected:
-        _log.warning("%s", found.told)
+        if _is_heard():
+            _log.warning("%s", found.told)
+        elif found.told not in _said:
+            _said.add(found.told)
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, full, or None under pythonw
+                sys.stderr.write(f"llm-sync: {found.told}\n")
     return found.config
+
+
+def _is_heard() -> bool:
+    """Whether a handler takes what is logged. The package's own keeps Python's last resort from printing, and takes nothing."""
+    logger: logging.Logger | None = _log
+    while logger is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):
+            return True
+        logger = logger.parent if logger.propagate else None
+    return False
 
 
 def require_door(provider: ProviderConfig) -> None:

@@ -94,11 +94,33 @@ def test_a_default_model_may_be_left_out(upstream: Any, configured: Path) -> Non
     assert openai.ChatCompletion.create(messages=HELLO).model.startswith("gpt-4o-mini")
 
 
-def test_an_unknown_model_is_not_found(upstream: Any, configured: Path) -> None:
-    """Status 404, and the candidates are named; nothing is sent."""
-    with pytest.raises(openai.NotFoundError, match="openai/gpt-4o-mini") as caught:
+def test_a_model_that_nobody_lists_is_asked_for_where_the_original_would_ask(
+    upstream: Any, configured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An old script knows nothing of the configuration; the provider says whether there is such a model."""
+    for _ in range(2):
+        assert "Say hello" in ask(openai.OpenAI(), "gpt-4-0613").choices[0].message.content
+    said = capsys.readouterr().err
+    assert said == f"llm-sync: gpt-4-0613 is listed by no provider of {configured}; openai is asked for it\n"
+    assert "Say hello" in ask(openai.OpenAI(), "claude-3-haiku-20240307").choices[0].message.content
+    assert "anthropic is asked for it" in capsys.readouterr().err
+    message = anthropic.Anthropic().messages.create(model="claude-3-opus-20240229", messages=HELLO, max_tokens=500)
+    assert "Say hello" in message.content[0].text
+    with pytest.raises(openai.NotFoundError) as caught:
         ask(openai.OpenAI(), "gpt-none")
     assert caught.value.status_code == 404
+    assert upstream.bodies[-1]["model"] == "gpt-none"
+
+
+def test_a_model_that_nobody_could_have_is_not_found(upstream: Any, configured: Path) -> None:
+    """Status 404, and the candidates are named; nothing is sent."""
+    for model in ("nowhere/gpt-4o", "openai/"):
+        with pytest.raises(openai.NotFoundError, match="openai/gpt-4o-mini") as caught:
+            ask(openai.OpenAI(), model)
+        assert caught.value.status_code == 404
+    configured.write_text(configured.read_text().replace("  anthropic:", "  another: {type: anthropic, models: [x]}\n  claude:"))
+    with pytest.raises(anthropic.NotFoundError, match="no provider lists"):  # of two, neither is the obvious one
+        anthropic.Anthropic().messages.create(model="claude-9", messages=HELLO, max_tokens=500)
     assert upstream.bodies == []
 
 

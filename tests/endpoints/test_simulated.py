@@ -7,6 +7,7 @@ import logging
 import os
 import pickle
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -392,6 +393,27 @@ def test_a_warning_says_who_is_answered_by_whom(
     )
     opened("providers: {local: {type: openai, base_url: 'http://localhost:1/v1'}}")
     assert len(caplog.records) == 1
+
+
+PROGRAM = """
+import logging, sys
+from llm_sync import ConfigLoader, LLMClient
+if sys.argv[1:]:
+    logging.basicConfig(format="logged: %(message)s")
+for _ in range(2):
+    LLMClient(ConfigLoader().load_text("providers: {openai: {}}")).close()
+"""
+
+
+@pytest.mark.parametrize(("logging_is_set_up", "start", "times"), [(False, "llm-sync: ", 1), (True, "logged: ", 2)])
+def test_a_program_without_logging_is_told_on_standard_error(
+    rehearsal: Simulator, logging_is_set_up: bool, start: str, times: int
+) -> None:
+    """Nobody is to take such answers for the real ones; a program that logs has it in its log."""
+    command = [sys.executable, "-c", PROGRAM, *(["log"] if logging_is_set_up else [])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    told = f"answered by the simulator at {rehearsal.root} (LLM_SYNC_SIMULATOR_URL), not as configured: openai\n"
+    assert done.stderr == f"{start}{told}" * times
 
 
 def test_it_is_decided_when_the_client_is_made(

@@ -140,7 +140,7 @@ def sending(parser: Parser) -> None:
         "--requests-per-minute",
         type=above(0, 1e9),
         metavar="N",
-        help="send each provider at most N attempts a minute; each process counts for itself: divide N among them (no limit)",
+        help="send each provider at most N attempts a minute; each process counts for itself: under xargs use batch (no limit)",
     )
     group.add_argument(
         "--machine-wide",
