@@ -121,14 +121,12 @@ DATED = {
 
 _TELLING = ("no-such", "does-not-exist", "not-found", "not-real", "made-up")
 _NOBODYS = frozenset(("nope", "none", "nonexistent", "nonexisting", "unknown", "bogus", "invalid", "missing", "fake", "typo"))
-_OWN = {"anthropic": ("claude",), "gemini": ("gemini", "gemma", "learnlm", "text-", "aqa")}  # how all names of these begin
 _ALIKE = 0.75  # difflib's ratio from which one word passes for another, misspelt: "sonet", "flahs", "trubo"
 
 
 @functools.lru_cache(maxsize=1024)
 def unknown_model(provider: str, name: str) -> bool:
-    """Whether a provider refuses a model of this name: it says that there is none, is none of the provider's kind, or is a
-    listed one but for one word.
+    """Whether a provider refuses a model of this name: it says that there is none, or is a listed one but for one word.
 
     A word that is listed too, or has a digit in it, is no misspelling: ``gpt-4o-nano`` and ``gpt-5.9`` may be models.
     """
@@ -138,8 +136,6 @@ def unknown_model(provider: str, name: str) -> bool:
     listed = (*LISTED[provider], *DATED)
     if name in listed:
         return False
-    if not name.startswith(_OWN.get(provider, "")):
-        return True
     return any(_misspelt(pieces, _PIECE.findall(other)) for other in listed)
 
 

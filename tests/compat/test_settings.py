@@ -114,11 +114,11 @@ def test_a_model_that_nobody_lists_is_asked_for_where_the_original_would_ask(
 
 def test_a_model_that_nobody_could_have_is_not_found(upstream: Any, configured: Path) -> None:
     """Status 404, and the candidates are named; nothing is sent."""
+    configured.write_text(configured.read_text().replace("  anthropic:", "  another: {type: anthropic, models: [x]}\n  claude:"))
     for model in ("nowhere/gpt-4o", "openai/"):
         with pytest.raises(openai.NotFoundError, match="openai/gpt-4o-mini") as caught:
             ask(openai.OpenAI(), model)
         assert caught.value.status_code == 404
-    configured.write_text(configured.read_text().replace("  anthropic:", "  another: {type: anthropic, models: [x]}\n  claude:"))
     with pytest.raises(anthropic.NotFoundError, match="no provider lists"):  # of two, neither is the obvious one
         anthropic.Anthropic().messages.create(model="claude-9", messages=HELLO, max_tokens=500)
     assert upstream.bodies == []

@@ -188,7 +188,7 @@ def test_missing_key_is_refused(wire, dialect, shapes):
     assert got.status == (403 if dialect == "gemini" else 401)
 
 
-@pytest.mark.parametrize("name", ["no-such-model", "this-does-not-exist"])
+@pytest.mark.parametrize("name", ["no-such-model", "this-does-not-exist", "gpt-nope", "unknown"])
 def test_telling_models_are_unknown(wire, dialect, name):
     """A name that says it is unknown is: 404, at OpenAI's Responses 400 with the same code."""
     got = wire.prompt(dialect, model=name)
