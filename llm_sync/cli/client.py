@@ -6,14 +6,16 @@ import dataclasses
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_sync.cli import configurations
 from llm_sync.cli.streams import YELLOW, say
-from llm_sync.client import LLMClient
 from llm_sync.config import LLMConfig
 from llm_sync.dispatch.ending import GRACE_S
 from llm_sync.machine.status import call_process
+
+if TYPE_CHECKING:
+    from llm_sync.client import LLMClient
 
 _OVERRIDES = ("concurrency", "requests_per_minute", "machine_wide")  # options that hold for every provider of the run
 
@@ -34,6 +36,8 @@ def connected(args: Namespace) -> Iterator[LLMClient]:
     config = configured(args)
     rehearsed = any(provider.simulated for provider in config.providers.values())
     call_process(f"llm-sync {args.command}{' (simulated)' if rehearsed else ''}")
+    from llm_sync.client import LLMClient  # and with it requests: a configuration with mistakes is refused without
+
     strict, strict_streaming = getattr(args, "strict", False), getattr(args, "strict_streaming", False)
     client = LLMClient(config, strict=strict, strict_streaming=strict_streaming, publish_status=True)
     try:

@@ -7,6 +7,7 @@ import json
 import logging
 from concurrent.futures import Future
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 from llm_sync.cli import exits, progress, request, streams
 from llm_sync.cli.arguments import UsageError
@@ -14,13 +15,15 @@ from llm_sync.cli.client import connected, drain
 from llm_sync.cli.output import Output, opened, standard
 from llm_sync.cli.reporting import as_typed, report
 from llm_sync.cli.streams import BOLD, complain, tell
-from llm_sync.client import LLMClient
 from llm_sync.config import LLMConfig
 from llm_sync.dispatch import waiting
 from llm_sync.errors import ClientClosedError, InvalidRequestError, LLMConnectorError, TruncatedResponseError
 from llm_sync.models import ModelRequest, ModelResponse
 from llm_sync.records import record
 from llm_sync.routing import Route, route
+
+if TYPE_CHECKING:
+    from llm_sync.client import LLMClient
 
 _log = logging.getLogger("llm_sync.cli")
 
