@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from llm_sync.frozen import Frozen
 
-@dataclass(frozen=True)
-class Event:
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Event(Frozen):
     """What all facts have."""
 
     provider: str
@@ -21,7 +23,7 @@ class Event:
     at: float = field(default_factory=time.monotonic, kw_only=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Queued(Event):
     """A request stands in its provider's queue; ``depth`` requests wait there, itself included."""
 
@@ -29,14 +31,14 @@ class Queued(Event):
     depth: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Started(Event):
     """The worker took the request from the queue after ``waited`` seconds."""
 
     waited: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class AttemptStarted(Event):
     """An HTTP exchange begins; it may take ``timeout`` seconds."""
 
@@ -44,7 +46,7 @@ class AttemptStarted(Event):
     timeout: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class AttemptEnded(Event):
     """An HTTP exchange ended after ``elapsed`` seconds, with an HTTP status or, without one, an error's class name."""
 
@@ -54,7 +56,7 @@ class AttemptEnded(Event):
     error: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Waiting(Event):
     """The next attempt waits ``seconds``; ``reason`` is "retry", "cool-down", "pace" or "slot"."""
 
@@ -62,7 +64,7 @@ class Waiting(Event):
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Retrying(Event):
     """Attempt ``number`` of at most ``most`` failed with ``error``; the next one follows in ``seconds``."""
 
@@ -73,7 +75,7 @@ class Retrying(Event):
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Adjusted(Event):
     """Something is sent otherwise than asked; ``text`` is the adjustment in words, ``lost`` whether something asked for is."""
 
@@ -81,7 +83,7 @@ class Adjusted(Event):
     lost: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Finished(Event):
     """The request ended: ``error`` is None, the error's class name, or "cancelled"."""
 

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 from llm_sync.config.secrets import Secret
 from llm_sync.config.variables import parse
 from llm_sync.errors import AuthenticationError, ConfigurationError
+from llm_sync.frozen import Frozen
 from llm_sync.models import AttemptOptions
 
 GOOGLE_CLOUD = "google-cloud"  # the one value of ``auth`` that is a word
 
 
-@dataclass(frozen=True)
-class RequestDefaults:
+@dataclass(frozen=True, repr=False, eq=False)
+class RequestDefaults(Frozen):
     """Values for requests that do not name their own; None (or an empty mapping) is unset: nothing is sent."""
 
     temperature: float | None = None
@@ -29,16 +30,16 @@ class RequestDefaults:
     provider_specific: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Pricing:
+@dataclass(frozen=True, repr=False, eq=False)
+class Pricing(Frozen):
     """US dollars per million tokens."""
 
     input: float
     output: float
 
 
-@dataclass(frozen=True)
-class Auth:
+@dataclass(frozen=True, repr=False, eq=False)
+class Auth(Frozen):
     """The header that carries the key, and what stands before the key in it (``Bearer``)."""
 
     header: str
@@ -57,8 +58,8 @@ class Unset(NamedTuple):
     line: int | None
 
 
-@dataclass(frozen=True)
-class ModelEntry:
+@dataclass(frozen=True, repr=False, eq=False)
+class ModelEntry(Frozen):
     """One model with all levels (entry, provider, defaults) merged.
 
     ``stripped``: streaming switches the file set for it on any level, by name, with what was asked.
@@ -71,8 +72,8 @@ class ModelEntry:
     stripped: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class ProviderConfig:
+@dataclass(frozen=True, repr=False, eq=False)
+class ProviderConfig(Frozen):
     """One entry under ``providers:``. ``defaults`` and ``attempts`` hold for models without an entry of their own.
 
     ``key`` is None where the file names none (then the dialect's usual variable counts, on its own host only).
@@ -156,8 +157,8 @@ class ProviderConfig:
         self.__dict__.update(state)
 
 
-@dataclass(frozen=True)
-class LLMConfig:
+@dataclass(frozen=True, repr=False, eq=False)
+class LLMConfig(Frozen):
     """One configuration file. ``warnings``: what was left out of it, in words; ``lines``: field path -> line of the file."""
 
     providers: Mapping[str, ProviderConfig]

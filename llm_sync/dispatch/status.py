@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from llm_sync.events import AttemptStarted, Event, Finished, Retrying
+from llm_sync.frozen import Frozen
 
 KEPT_LATENCIES = 1024  # enough for a steady 95th percentile, small enough to sort on every look
 MINUTE_S = 60
 
 
-@dataclass(frozen=True)
-class ProviderStatus:
+@dataclass(frozen=True, repr=False, eq=False)
+class ProviderStatus(Frozen):
     """One provider at one moment.
 
     ``queued`` requests wait, ``in_flight`` are with a worker, the oldest of them for ``oldest_in_flight_s`` seconds.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from llm_sync.frozen import Frozen
 
-@dataclass(frozen=True)
-class Reply:
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Reply(Frozen):
     """One HTTP answer: ``headers`` are looked up in any case, ``content`` is decoded bytes, ``elapsed`` seconds."""
 
     status: int
@@ -16,8 +18,8 @@ class Reply:
     elapsed: float = 0.0
 
 
-@dataclass(frozen=True)
-class AttemptOptions:
+@dataclass(frozen=True, repr=False, eq=False)
+class AttemptOptions(Frozen):
     """How long and how often to try; every time is in seconds (see docs/configuration.md for each)."""
 
     timeout: float = 120.0

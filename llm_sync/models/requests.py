@@ -12,12 +12,13 @@ from typing import Any
 
 from llm_sync import values
 from llm_sync.errors import InvalidRequestError
+from llm_sync.frozen import Frozen
 
 ROLES = ("user", "assistant", "system", "tool")
 
 
-@dataclass(frozen=True)
-class ToolCall:
+@dataclass(frozen=True, repr=False, eq=False)
+class ToolCall(Frozen):
     """A tool the model wants called. ``arguments`` is a dict, or None where ``raw_arguments`` is not a JSON object.
 
     In a request, either of them is enough.
@@ -29,8 +30,8 @@ class ToolCall:
     raw_arguments: str = ""
 
 
-@dataclass(frozen=True)
-class Message:
+@dataclass(frozen=True, repr=False, eq=False)
+class Message(Frozen):
     """One turn. ``role``: user, assistant, system or tool (then ``tool_call_id`` names the call it answers).
 
     ``images``: paths, bytes or URLs, on user messages. Raises InvalidRequestError for a bad role or content.
@@ -62,8 +63,8 @@ class Message:
             raise InvalidRequestError(f"a {self.role} message is empty", guidance="Give it text, an image or tool calls.")
 
 
-@dataclass(frozen=True)
-class ModelRequest:
+@dataclass(frozen=True, repr=False, eq=False)
+class ModelRequest(Frozen):
     """One question to one model.
 
     Exactly one of ``prompt`` and ``messages``; ``images`` (paths, bytes, URLs) only beside a prompt. None means "not

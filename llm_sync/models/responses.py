@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from llm_sync.frozen import Frozen
 from llm_sync.models.requests import ToolCall
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 FINISH_REASONS = ("stop", "length", "tool_calls", "other")
 
 
-@dataclass(frozen=True)
-class Usage:
+@dataclass(frozen=True, repr=False, eq=False)
+class Usage(Frozen):
     """Tokens as billed; None is unknown.
 
     ``input_tokens`` includes ``cached_tokens``, ``output_tokens`` includes ``reasoning_tokens``, whatever the provider's own
@@ -29,8 +30,8 @@ class Usage:
     reasoning_tokens: int | None = None
 
 
-@dataclass(frozen=True)
-class Adjustment:
+@dataclass(frozen=True, repr=False, eq=False)
+class Adjustment(Frozen):
     """Something that was sent differently from what was asked: ``sent`` is None where it was dropped."""
 
     parameter: str
@@ -51,8 +52,8 @@ class Adjustment:
         return f"{self.parameter}={self.asked!r} {change}: {self.reason}"
 
 
-@dataclass(frozen=True)
-class ModelResponse:
+@dataclass(frozen=True, repr=False, eq=False)
+class ModelResponse(Frozen):
     """One answer.
 
     ``model``: as the provider answered. ``finish_reason``: stop, length, tool_calls or other (the provider's own word in
@@ -118,7 +119,7 @@ class ModelResponse:
         return {**out, "token_count": self.token_count, "truncated": self.truncated}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class UnusableResponse(ModelResponse):
     """What came instead of an answer, on ``UnusableAnswerError.response``: like a ModelResponse, but may have no text."""
 
@@ -126,8 +127,8 @@ class UnusableResponse(ModelResponse):
         return True
 
 
-@dataclass(frozen=True)
-class ModelListing:
+@dataclass(frozen=True, repr=False, eq=False)
+class ModelListing(Frozen):
     """What one provider lists. ``models``: ids without ``models/``; ``missing``: configured but not listed; or ``error``."""
 
     models: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from typing import Any
 
 from llm_sync import errors
 from llm_sync.errors import FieldProblem
+from llm_sync.frozen import Frozen
 from llm_sync.json_schema import misfits
 from llm_sync.models import ModelRequest, ToolCall, Usage
 from llm_sync.providers.body import parse_strictly
@@ -17,8 +18,8 @@ CONTEXT_LIMIT = "the context window"
 _MOST_TOKENS = 2**53  # what is more counts nothing
 
 
-@dataclass(frozen=True)
-class Answer:
+@dataclass(frozen=True, repr=False, eq=False)
+class Answer(Frozen):
     """What a dialect read out of a good-looking body, before anyone decides whether it is an answer.
 
     ``finish_reason`` is one of ours; what tool calls make of it is settled here, for all dialects. ``finish_reason_raw``:
