@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from llm_sync.batch import refusals
 from llm_sync.batch.earlier import Earlier
 from llm_sync.batch.outcomes import Head, Key
 from llm_sync.batch.questions import Question, line_digest
@@ -121,7 +122,7 @@ class Planner:
         plan.changed = max(0, plan.changed - plan.moved)
         self._attribute()
         if len(plan.replaced) >= _UNRELATED and not any(tally.answered for tally in plan.kept.values()):
-            raise _another_input(len(plan.replaced))
+            raise refusals.another_input(len(plan.replaced))
         return plan
 
     def _lines(self) -> Iterator[tuple[int, Line]]:
@@ -292,10 +293,3 @@ class Planner:
 def _id_in(said: Mapping[str, Any]) -> str | int | None:
     found = said.get("custom_id", said.get("id"))
     return found if isinstance(found, (str, int)) else None
-
-
-def _another_input(answers: int) -> LLMConnectorError:
-    return InvalidRequestError(
-        f"the output holds {answers} answers, and none of them is to a line of this input",
-        guidance="Name another output, or start over with --restart (restart=True).",
-    )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from shlex import quote
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llm_sync.batch.plan import BadLine, Plan
 from llm_sync.batch.questions import SIMULATED, settings_hash
 from llm_sync.errors import ConfigurationError, InvalidRequestError, LLMConnectorError
 from llm_sync.routing import Route
+
+if TYPE_CHECKING:
+    from llm_sync.batch.plan import BadLine, Plan
 
 MOST_TOLD = 20  # bad lines told by number
 _FIX_LINES = "Fix them, or count them as failures"
@@ -28,6 +30,14 @@ def bad_lines(lines: Sequence[BadLine], count: int, source: str, *, all_plain: b
     what, fix = ("one line", "Fix it, or count it as a failure") if count == 1 else (f"{count} lines", _FIX_LINES)
     return InvalidRequestError(
         f"{what} of {source} cannot be sent, so nothing is. {fix} with --skip-bad-lines (skip_bad_lines=True):\n{told}{more}"
+    )
+
+
+def another_input(answers: int) -> InvalidRequestError:
+    """None of ``answers`` earlier ones is to a line of this input."""
+    return InvalidRequestError(
+        f"the output holds {answers} answers, and none of them is to a line of this input",
+        guidance="Name another output, or start over with --restart (restart=True).",
     )
 
 
