@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -38,7 +39,7 @@ class Resource:
         return Refused(f"{self.path}.{name}", self.not_carried[name], self._client.shim)
 
 
-class ShimClient:
+class ShimClient(ABC):
     """A client of an SDK over llm-sync.
 
     With a configuration found, model names are routed by it, as everywhere; else the arguments and the usual environment
@@ -51,9 +52,9 @@ class ShimClient:
     not_carried: ClassVar[Mapping[str, str]] = RAW
 
     @staticmethod
+    @abstractmethod
     def shim(error: LLMConnectorError) -> BaseException:
         """The SDK's exception that ``error`` is."""
-        raise NotImplementedError
 
     def __init__(self, **options: Any) -> None:
         given = self.table.read(options, self._refuse).given
@@ -65,8 +66,9 @@ class ShimClient:
             self._settings = self._made(given)
         self._door = Door(self._settings, self.timeout, self.max_retries, self.shim)
 
+    @abstractmethod
     def _made(self, given: Mapping[str, Any]) -> Settings:
-        raise NotImplementedError
+        """The endpoint that the options name."""
 
     @classmethod
     def _refuse(cls, message: str, way_out: str) -> Any:
