@@ -29,7 +29,7 @@ _REMARKS = (
     "Ask again with the same words and seed, and the answer stays the same.",
     "Another seed would bring other words.",
     "A real model would have more to say about it.",
-    "Its length is cut where the token limit says.",
+    "A token limit below its length would cut it short.",
     "The token counts beside it are estimates.",
     "Everything else about the exchange is as on the real wire.",
 )
