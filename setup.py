@@ -223,7 +223,7 @@ setup(
     package_data={"llm_sync.config.llms": ["*.yaml"], "llm_sync.simulator": ["scripts/*.yaml"]},  # py.typed goes along by itself
     # Other packages add dialects under the entry-point group "llm_sync.providers"; this one registers its own by name.
     entry_points={
-        "console_scripts": ["llm-sync = llm_sync.cli:main"],
+        "console_scripts": ["llm-sync = llm_sync.cli.main:main"],
         "pytest11": ["llm_sync = llm_sync.simulator.pytest_plugin"],
     },
     cmdclass={

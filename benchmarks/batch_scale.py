@@ -41,7 +41,7 @@ def batch(folder: str, root: str | None, stop_at: int | None) -> dict[str, Any]:
     from llm_sync import LLMClient, ModelResponse, ProviderFactory, Usage
     from llm_sync.batch import Snapshot, run
     from llm_sync.config import ConfigLoader
-    from llm_sync.providers.openai import OpenAIProvider
+    from llm_sync.providers.openai.chat_completions import OpenAIProvider
 
     first: list[float] = []
     when = datetime.now(timezone.utc)

@@ -164,12 +164,12 @@ def llm_sync_transport(place: Place) -> Call:
 def llm_sync_provider(place: Place) -> Call:
     """A part of llm-sync alone: one provider's request from payload to checked answer, retry policy and gate included."""
     from llm_sync import ModelRequest
+    from llm_sync.attempts.rate_gate import Gate
+    from llm_sync.attempts.retry import RetryHandler
     from llm_sync.config import ConfigLoader
-    from llm_sync.dispatch.gate import Gate
     from llm_sync.models import AttemptOptions
     from llm_sync.providers.factory import ProviderFactory
-    from llm_sync.transport.control import CallControl
-    from llm_sync.transport.retry import RetryHandler
+    from llm_sync.runtime.cancellation import CallControl
 
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(llm_sync_config({"loopback": place.root}, 1, place.ca))

@@ -16,7 +16,7 @@ from pathlib import Path
 from llm_sync.compat.anthropic import parameters as of_anthropic
 from llm_sync.compat.litellm import parameters as of_litellm
 from llm_sync.compat.openai import parameters as of_openai
-from llm_sync.compat.parameters import REFUSED, Parameter, Table
+from llm_sync.compat.shim.parameters import REFUSED, Parameter, Table
 
 PAGE = Path(__file__).resolve().with_name("migrating.md")
 BEGIN, END = "<!-- docs/shims.py writes from here … -->", "<!-- … to here -->"

@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "llm_sync.client": ("LLMClient",),
-    "llm_sync.shared": ("close", "generate"),
+    "llm_sync.client.shared_clients": ("close", "generate"),
     "llm_sync.config": ("ConfigLoader", "ConfigValidator", "LLMConfig"),
     "llm_sync.dispatch.status": ("ProviderStatus",),
     "llm_sync.models": (
@@ -61,6 +61,8 @@ __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604  (the names stand in 
 
 if TYPE_CHECKING:
     from llm_sync.client import LLMClient as LLMClient
+    from llm_sync.client.shared_clients import close as close
+    from llm_sync.client.shared_clients import generate as generate
     from llm_sync.config import ConfigLoader as ConfigLoader
     from llm_sync.config import ConfigValidator as ConfigValidator
     from llm_sync.config import LLMConfig as LLMConfig
@@ -95,8 +97,6 @@ if TYPE_CHECKING:
     from llm_sync.models import ToolCall as ToolCall
     from llm_sync.models import Usage as Usage
     from llm_sync.providers.factory import ProviderFactory as ProviderFactory
-    from llm_sync.shared import close as close
-    from llm_sync.shared import generate as generate
 
 
 def __getattr__(name: str) -> object:

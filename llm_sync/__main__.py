@@ -2,6 +2,6 @@
 
 import sys
 
-from llm_sync.cli import main
+from llm_sync.cli.main import main
 
 sys.exit(main())

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from llm_sync.frozen import Frozen
+from llm_sync.models.frozen import Frozen
 
 
 @dataclass(frozen=True, repr=False, eq=False)

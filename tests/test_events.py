@@ -15,7 +15,7 @@ import pytest
 
 import llm_sync
 from llm_sync import events
-from llm_sync.client import LLMClient
+from llm_sync.client.client import LLMClient
 from llm_sync.config import ConfigLoader
 from llm_sync.errors import ProviderUnavailableError
 from llm_sync.events import (

@@ -6,9 +6,9 @@ the next time; ``lanes`` and ``sending`` ask; ``finishing`` puts it in order. ``
 ``merging`` puts finished outputs together.
 """
 
+from llm_sync.batch.dry_run import Rehearsal, rehearse
 from llm_sync.batch.merging import Merged, merge
-from llm_sync.batch.rehearsal import Rehearsal, rehearse
-from llm_sync.batch.running import run
+from llm_sync.batch.runner import run
 from llm_sync.batch.summary import LaneView, Snapshot, Summary
 
 __all__ = ["LaneView", "Merged", "Rehearsal", "Snapshot", "Summary", "merge", "rehearse", "run"]

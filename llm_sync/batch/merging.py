@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from llm_sync.batch import outcomes
-from llm_sync.batch.finishing import replacing
-from llm_sync.batch.outcomes import Head
+from llm_sync.batch.output import replacing
+from llm_sync.batch.state import records as state_records
+from llm_sync.batch.state.records import Head
 from llm_sync.errors import InvalidRequestError
 
 _MOST_LISTED = 1000  # ranges of missing lines that are told
@@ -122,7 +122,7 @@ def _records(path: str, files: contextlib.ExitStack) -> Iterator[_Found]:
     try:
         for number, line in enumerate(file, 1):
             if line.strip():
-                head = outcomes.head_of_record(line)
+                head = state_records.head_of_record(line)
                 if head is None:
                     raise InvalidRequestError(
                         f"line {number} of {path!r} is not a record of a batch", guidance="Name outputs only."

@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from llm_sync.batch import refusals
-from llm_sync.batch.earlier import Earlier
-from llm_sync.batch.outcomes import Head, Key
-from llm_sync.batch.questions import Question, line_digest
-from llm_sync.batch.slots import NOTHING, TO_SEND, Entry
-from llm_sync.batch.source import Line
+from llm_sync.batch import errors as batch_errors
+from llm_sync.batch.context import Work
+from llm_sync.batch.input.requests import Question, line_digest
+from llm_sync.batch.input.source import Line
+from llm_sync.batch.state.index import NOTHING, TO_SEND, Entry
+from llm_sync.batch.state.previous_runs import Earlier
+from llm_sync.batch.state.records import Head, Key
 from llm_sync.batch.tally import Tally
-from llm_sync.batch.work import Work
+from llm_sync.config.routing import route
 from llm_sync.errors import InvalidRequestError, LLMConnectorError, ModelNotFoundError, StreamingNotSupportedError
-from llm_sync.routing import Route, route
+from llm_sync.models.route import Route
 
 LINE_ERRORS = (InvalidRequestError, ModelNotFoundError, StreamingNotSupportedError)
 """What is wrong with a line, as against with the run."""
@@ -122,7 +123,7 @@ class Planner:
         plan.changed = max(0, plan.changed - plan.moved)
         self._attribute()
         if len(plan.replaced) >= _UNRELATED and not any(tally.answered for tally in plan.kept.values()):
-            raise refusals.another_input(len(plan.replaced))
+            raise batch_errors.another_input(len(plan.replaced))
         return plan
 
     def _lines(self) -> Iterator[tuple[int, Line]]:

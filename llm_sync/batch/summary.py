@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from llm_sync.batch.outcomes import Key
+from llm_sync.batch.state.records import Key
 from llm_sync.batch.tally import BLOCKED, Tally
 
 

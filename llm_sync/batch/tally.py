@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from llm_sync.batch.outcomes import TRUNCATED, Head
+from llm_sync.batch.state.records import TRUNCATED, Head
 
 BLOCKED = "ContentBlockedError"
 

@@ -6,7 +6,7 @@ import argparse
 from importlib import import_module
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import Parser
+from llm_sync.cli.options.argument_parser import Parser
 
 TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from llm_sync.cli import streams
+from llm_sync.cli.console import streams
 
 TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from llm_sync.compat import redirect, script
+from llm_sync.compat.redirect import finder, script
 
-_USAGE = f"usage: python -m llm_sync.compat [--only {'|'.join(redirect.ORIGINALS)}]... SCRIPT [ARGS ...]"
+_USAGE = f"usage: python -m llm_sync.compat [--only {'|'.join(finder.ORIGINALS)}]... SCRIPT [ARGS ...]"
 
 
 def main(arguments: list[str]) -> int:
@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
         arguments = arguments[2:]
     if arguments[:1] == ["--"]:
         arguments = arguments[1:]
-    if not arguments or (arguments[0].startswith("-") and arguments[0] != "-") or set(only) - set(redirect.ORIGINALS):
+    if not arguments or (arguments[0].startswith("-") and arguments[0] != "-") or set(only) - set(finder.ORIGINALS):
         sys.stderr.write(f"{_USAGE}\n")
         return script.NOT_FOUND
     return script.run(arguments[0], arguments[1:], only)

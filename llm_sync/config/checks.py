@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from llm_sync.config.crosschecks import insecure, unknown_type, unroutable
+from llm_sync.config.cross_checks import insecure, unknown_type, unroutable
 from llm_sync.config.document import Document, Path
-from llm_sync.config.hints import hint_for
 from llm_sync.config.models import GOOGLE_CLOUD
-from llm_sync.config.preparing import Prepared
+from llm_sync.config.normalize import Prepared
 from llm_sync.config.schema import KEY_SOURCES, RESERVED, SCHEMA, places_of
+from llm_sync.config.suggestions import hint_for
 from llm_sync.errors import Problem
 from llm_sync.streaming import url_switches
 from llm_sync.validation import problems, shown

@@ -6,19 +6,19 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_sync.config import places
-from llm_sync.config.building import build
+from llm_sync.config import search_path
+from llm_sync.config.build import build
 from llm_sync.config.checks import KnownTypes, check, in_file_order, shown_switches
 from llm_sync.config.document import Document, parse_document, read_document
 from llm_sync.config.models import LLMConfig
-from llm_sync.config.places import CONFIG_VARIABLE, DEFAULT_NAME, FOLDER_VARIABLE, SUFFIXES
-from llm_sync.config.preparing import Prepared, Switch, prepare
+from llm_sync.config.normalize import Prepared, Switch, prepare
+from llm_sync.config.search_path import CONFIG_VARIABLE, DEFAULT_NAME, FOLDER_VARIABLE, SUFFIXES
 from llm_sync.errors import ConfigurationError, Problem
 from llm_sync.events import log_facts, logger
 from llm_sync.validation import closest, field_path, shown
 
 if TYPE_CHECKING:
-    from llm_sync.config.origins import Origins
+    from llm_sync.config.provenance import Origins
 
 _log = logger("config")
 
@@ -37,7 +37,7 @@ class ConfigLoader:
 
     def search_path(self) -> list[Path]:
         """The folders names are looked for in, whether they exist or not."""
-        return places.search_path(self.config_dir)
+        return search_path.search_path(self.config_dir)
 
     def find(self, name_or_path: str | os.PathLike[str] | None = None) -> Path:
         """The file of a name or path; None means ``$LLM_SYNC_CONFIG``, else ``default-llms``.
@@ -48,7 +48,7 @@ class ConfigLoader:
         wanted = os.fspath(name_or_path) if name_or_path is not None else os.environ.get(CONFIG_VARIABLE) or DEFAULT_NAME
         if not wanted:
             raise ConfigurationError("the configuration's name is empty", guidance="Give a name or a path.")
-        if places.is_path(wanted) or not isinstance(name_or_path, (str, type(None))):
+        if search_path.is_path(wanted) or not isinstance(name_or_path, (str, type(None))):
             return Path(os.path.expanduser(wanted))
         folders = self.search_path()
         for folder in folders:
@@ -56,11 +56,11 @@ class ConfigLoader:
                 path = folder / f"{wanted}{suffix}"
                 if "\0" not in wanted and os.path.lexists(path):
                     return path
-        near = closest(wanted, (name for name in self.list_available_configs() if not places.is_path(name)))
+        near = closest(wanted, (name for name in self.list_available_configs() if not search_path.is_path(name)))
         looked = ", ".join(str(folder) for folder in folders)
         here = next((wanted + suffix for suffix in SUFFIXES if "\0" not in wanted and os.path.isfile(wanted + suffix)), None)
         near = os.path.join(".", here) if here else near
-        beside = places.examples()
+        beside = search_path.examples()
         examples = f" Examples to copy are in {beside}." if beside else ""
         meant = f" Did you mean {near}?" if near else ""
         raise ConfigurationError(
@@ -84,7 +84,7 @@ class ConfigLoader:
 
     def explain_config(self, name_or_path: str | os.PathLike[str] | None = None) -> tuple[LLMConfig, Origins]:
         """As ``load_config`` without ``warn``, and where each value comes from, credentials masked."""
-        from llm_sync.config.origins import origins  # for those who ask
+        from llm_sync.config.provenance import origins  # for those who ask
 
         document = read_document(self.find(name_or_path))
         config, prepared = _load(document, False, self._known_types)
@@ -100,7 +100,7 @@ class ConfigLoader:
     def list_available_configs(self) -> list[str]:
         """Every configuration that can be found, in the order of the search path: the name, or the path where another file
         of that name is found first. Each can be given to ``load_config``."""
-        return [found.name for found in places.available(self.config_dir)]
+        return [found.name for found in search_path.available(self.config_dir)]
 
 
 def _load(document: Document, strict_streaming: bool, known_types: KnownTypes | None) -> tuple[LLMConfig, Prepared]:
@@ -130,11 +130,11 @@ def _warn(config: LLMConfig | None) -> None:
 
 def _warnings(document: Document, prepared: Prepared) -> tuple[str, ...]:
     """One warning for each place that has streaming switches."""
-    places: dict[tuple[str | int, ...], list[Switch]] = {}
+    search_path: dict[tuple[str | int, ...], list[Switch]] = {}
     for switch in sorted(prepared.switches, key=lambda switch: document.line((*switch.path, switch.name)) or 0):
-        places.setdefault(switch.path, []).append(switch)
+        search_path.setdefault(switch.path, []).append(switch)
     told = []
-    for path, switches in places.items():
+    for path, switches in search_path.items():
         line = document.line((*path, switches[0].name))
         names = shown_switches([switch.name for switch in switches])
         place = ": ".join(filter(None, (f"{document.file}:{line}", field_path(path))))

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from llm_sync.config.secrets import Secret
 from llm_sync.config.variables import parse
 from llm_sync.errors import AuthenticationError, ConfigurationError
-from llm_sync.frozen import Frozen
 from llm_sync.models import AttemptOptions
+from llm_sync.models.frozen import Frozen
 
 GOOGLE_CLOUD = "google-cloud"  # the one value of ``auth`` that is a word
 
@@ -80,7 +80,7 @@ class ProviderConfig(Frozen):
     ``base_url`` is None for the dialect's own; it may hold ``{model}``. ``unset``: variables that strings of this provider
     (not the key: a Secret looks for itself) needed when the file was read; see ``require_variables``. Headers, query and
     proxy may carry credentials: they stay out of ``repr``, and pickle as they stand in the file, to be resolved again.
-    ``simulated``, which no file says: a rehearsal, whose requests leave this machine by no mistake (endpoints/simulated.py).
+    ``simulated``, which no file says: a rehearsal, whose requests leave this machine by no mistake (client/simulation.py).
     """
 
     name: str

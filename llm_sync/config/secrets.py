@@ -9,7 +9,7 @@ import subprocess
 import threading
 from typing import Any, NoReturn
 
-from llm_sync.config.keyform import impossible
+from llm_sync.config.key_format import impossible
 from llm_sync.config.variables import Template, parse
 from llm_sync.errors import AuthenticationError, ConfigurationError
 

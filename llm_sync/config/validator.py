@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from llm_sync.config.crosschecks import insecure, unknown_type, unroutable
+from llm_sync.config.cross_checks import insecure, unknown_type, unroutable
 from llm_sync.config.models import LLMConfig, ProviderConfig, Unset
 from llm_sync.errors import AuthenticationError, Problem
 from llm_sync.validation import shown

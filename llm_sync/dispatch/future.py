@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from llm_sync.dispatch import locks, refusals
+from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.events import logger
+from llm_sync.runtime import interrupts
 
 Call = Callable[[], Any]
 
@@ -39,7 +40,7 @@ class RequestFuture(Future[Any]):
 
     def __init__(self, owner: Owner, call: Call, now: float) -> None:
         super().__init__()
-        self._condition = locks.Condition()  # who waits is the main thread, often: an interrupt must not lock the worker out
+        self._condition = interrupts.Condition()  # who waits is the main thread, often: an interrupt must not lock the worker out
         self.owner = owner
         self._call: Call | None = call
         key, model = getattr(call, "key", None), getattr(call, "model", None)
@@ -75,7 +76,7 @@ class RequestFuture(Future[Any]):
     def refuse_own_worker(self) -> None:
         """Raise RuntimeError where waiting for this future would be waiting for oneself."""
         if not self.done() and self.owner.on_worker():
-            raise refusals.own_worker(self.owner.name)
+            raise dispatch_errors.own_worker(self.owner.name)
 
     def run(self) -> Any:
         """Make the call; only its worker does, once."""
@@ -110,7 +111,7 @@ class RequestFuture(Future[Any]):
         Threads that do not exist here may hold the condition, and the locks of those who wait for several futures at
         once (``concurrent.futures.as_completed``). Callbacks belong to the parent, which runs them.
         """
-        self._condition = locks.Condition()
+        self._condition = interrupts.Condition()
         self._done_callbacks: list[Callable[[Any], object]] = []
         self._call = None
         for waiter in self._waiters:
@@ -120,7 +121,7 @@ class RequestFuture(Future[Any]):
         if self._state == "CANCELLED":
             self.set_running_or_notify_cancel()
         elif not self.done():
-            self.set_exception(refusals.inherited(self.owner.name, self.model))
+            self.set_exception(dispatch_errors.inherited(self.owner.name, self.model))
 
     def _tell(self, what: str) -> None:
         method = getattr(self._call, what, None)

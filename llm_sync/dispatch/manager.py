@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from concurrent.futures import Future
 from typing import Any
 
-from llm_sync.dispatch import ending, fork, refusals, waiting
+from llm_sync.dispatch import errors as dispatch_errors
+from llm_sync.dispatch import shutdown, wait
 from llm_sync.dispatch.future import Call, RequestFuture, seconds
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.dispatch.status import ProviderStatus
 from llm_sync.errors import BatchError, ClientClosedError, LLMConnectorError, QueueFullError
+from llm_sync.runtime import fork
 
 Item = tuple[str, Call] | LLMConnectorError
 
@@ -42,7 +44,7 @@ class ConcurrentLLMManager:
         self._check_process()
         with self._lock:
             if self._closed:
-                raise refusals.closed(provider)
+                raise dispatch_errors.closed(provider)
             queue = self._queues.get(provider)
             if queue is None:
                 queue = self._queues[provider] = self._open_queue(provider)
@@ -55,7 +57,7 @@ class ConcurrentLLMManager:
         return future
 
     def _prepare(self, provider: str, call: Call) -> RequestFuture:
-        ending.forget_interrupt()
+        shutdown.forget_interrupt()
         return self.queue(provider).prepare(call)
 
     # Waiting
@@ -72,14 +74,14 @@ class ConcurrentLLMManager:
         try:
             try:
                 future.owner.accept(future, timeout=limit)
-                found = waiting.outcome_within(future, None if limit is None else limit - (time.monotonic() - began))
+                found = wait.outcome_within(future, None if limit is None else limit - (time.monotonic() - began))
             except QueueFullError as error:
                 what = f"{error.message}; nothing was sent"
-                raise refusals.expired(limit, what, provider, future.model) from error
+                raise dispatch_errors.expired(limit, what, provider, future.model) from error
             except BaseException:
                 future.withdraw()
                 raise
-            return waiting.conclude(future, found, limit)
+            return wait.conclude(future, found, limit)
         finally:
             found = None
             del future  # an error's traceback holds this frame, and the future the error
@@ -93,11 +95,11 @@ class ConcurrentLLMManager:
         """
         try:
             try:
-                found = waiting.outcome_within(future, seconds(timeout))
+                found = wait.outcome_within(future, seconds(timeout))
             except BaseException:
-                waiting.withdraw([future])
+                wait.withdraw([future])
                 raise
-            return waiting.conclude(future, found, timeout)
+            return wait.conclude(future, found, timeout)
         finally:
             found = None
             del future  # as in call
@@ -109,7 +111,7 @@ class ConcurrentLLMManager:
         raised, whose ``results`` is that list. Ctrl-C withdraws all of them. ClientClosedError when closed beforehand.
         """
         if self._closed:
-            raise refusals.closed()
+            raise dispatch_errors.closed()
         calls = list(calls)  # an iterator too: it is gone through twice
         for provider in dict.fromkeys(provider for provider, _ in calls):
             self._refuse_own_worker(provider)
@@ -117,9 +119,9 @@ class ConcurrentLLMManager:
         try:
             for provider, call in calls:
                 self._add(futures, provider, call)
-            outcomes = [waiting.outcome(future) for future in futures]
+            outcomes = [wait.outcome(future) for future in futures]
         except BaseException:
-            waiting.withdraw(futures)
+            wait.withdraw(futures)
             raise
         results = [value if error is None else error for value, error in outcomes]
         failures = [error for _, error in outcomes if error is not None]
@@ -156,9 +158,9 @@ class ConcurrentLLMManager:
                         end = self._fill(pending, calls, window)
                     if not pending:
                         break
-                    value, error = waiting.outcome(pending[0])
+                    value, error = wait.outcome(pending[0])
                 except BaseException:
-                    waiting.withdraw(pending)
+                    wait.withdraw(pending)
                     raise
                 pending.popleft()
                 if error is not None and not return_exceptions:
@@ -185,7 +187,7 @@ class ConcurrentLLMManager:
                 return error
             taken += 1
             if isinstance(item, LLMConnectorError):
-                pending.append(waiting.failed(item))
+                pending.append(wait.failed(item))
                 continue
             try:
                 provider, call = item
@@ -203,13 +205,13 @@ class ConcurrentLLMManager:
         try:
             future = self._prepare(provider, call)
         except LLMConnectorError as error:
-            futures.append(waiting.failed(error))
+            futures.append(wait.failed(error))
             return error
         futures.append(future)  # before it is accepted: so an interrupt finds it
         try:
             future.owner.accept(future)
         except LLMConnectorError as error:
-            futures[-1] = waiting.failed(error)
+            futures[-1] = wait.failed(error)
             return error
         except BaseException:
             futures.pop()
@@ -219,7 +221,7 @@ class ConcurrentLLMManager:
     def _refuse_own_worker(self, provider: str) -> None:
         queue = self._queues.get(provider)  # one that is not open has no workers
         if queue is not None and queue.on_worker():
-            raise refusals.own_worker(provider)
+            raise dispatch_errors.own_worker(provider)
 
     # Closing, looking on, forking
 
@@ -233,7 +235,7 @@ class ConcurrentLLMManager:
         with self._lock:
             self._closed = True
             queues = list(self._queues.values())
-        ending.drain(queues, cancel_pending=cancel_pending, grace=grace)
+        shutdown.drain(queues, cancel_pending=cancel_pending, grace=grace)
 
     def status(self) -> dict[str, ProviderStatus]:
         """Every provider used so far; ``cooling_down_until`` is its gate's to tell."""

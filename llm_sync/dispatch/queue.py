@@ -7,13 +7,15 @@ import threading
 import time
 from collections.abc import Callable
 
-from llm_sync.dispatch import ending, fork, refusals
-from llm_sync.dispatch.crew import Crew
+from llm_sync.dispatch import errors as dispatch_errors
+from llm_sync.dispatch import shutdown
 from llm_sync.dispatch.future import Call, RequestFuture, cancel_all, seconds
-from llm_sync.dispatch.locks import Condition, Inbox, pieces
 from llm_sync.dispatch.status import ProviderStatus, StatusCounts
 from llm_sync.dispatch.worker import Worker
+from llm_sync.dispatch.worker_pool import Crew
 from llm_sync.events import Event, Finished, Listener, Queued, logger
+from llm_sync.runtime import fork
+from llm_sync.runtime.interrupts import Condition, Inbox, pieces
 
 _log = logger("dispatch")
 
@@ -52,7 +54,7 @@ class ProviderRequestQueue:
         self._abandon = False  # what is queued is cancelled, what is in flight makes no further attempt
         self._start_afresh()
         fork.watch(self)
-        ending.watch(self)
+        shutdown.watch(self)
 
     def _start_afresh(self) -> None:
         self._process = os.getpid()
@@ -107,14 +109,14 @@ class ProviderRequestQueue:
             self._refuse_when_closed()
             if not self._has_room():
                 if not block:
-                    raise refusals.full(self.name, self.max_queue)
+                    raise dispatch_errors.full(self.name, self.max_queue)
                 if self.on_worker():
-                    raise refusals.own_worker(self.name)
+                    raise dispatch_errors.own_worker(self.name)
                 self._wait_for_room(timeout)
             self._waiting[future] = None
             if future.done():  # withdrawn before it got here: nobody would give its place up
                 del self._waiting[future]
-                raise refusals.cancelled(self.name, future.model)
+                raise dispatch_errors.cancelled(self.name, future.model)
             return len(self._waiting)
 
     def _has_room(self) -> bool:
@@ -126,11 +128,11 @@ class ProviderRequestQueue:
         except BaseException as error:
             self._room.notify_all()  # the interrupted one may have been the one that was woken for the free place
             if isinstance(error, KeyboardInterrupt):
-                ending.note_interrupt()
+                shutdown.note_interrupt()
             raise
         self._refuse_when_closed()
         if not in_time:
-            raise refusals.full(self.name, self.max_queue, timeout)
+            raise dispatch_errors.full(self.name, self.max_queue, timeout)
 
     def _enqueue(self, future: RequestFuture) -> None:
         with self._lock:
@@ -144,8 +146,8 @@ class ProviderRequestQueue:
         self._inbox.put(future)  # unbounded: it never blocks
 
     def _refuse_when_closed(self) -> None:
-        if self._closing or ending.ending():
-            raise refusals.closed(self.name)
+        if self._closing or shutdown.ending():
+            raise dispatch_errors.closed(self.name)
 
     def _settled(self, future: RequestFuture) -> None:
         """The first done-callback: a request cancelled while it waited makes room at once."""

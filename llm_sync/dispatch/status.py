@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from llm_sync.events import AttemptStarted, Event, Finished, Retrying
-from llm_sync.frozen import Frozen
+from llm_sync.models.frozen import Frozen
 
 KEPT_LATENCIES = 1024  # enough for a steady 95th percentile, small enough to sort on every look
 MINUTE_S = 60

@@ -7,10 +7,10 @@ from concurrent.futures import InvalidStateError
 from queue import Empty
 from typing import Any, Protocol
 
-from llm_sync.dispatch import locks
 from llm_sync.dispatch.future import RequestFuture
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import Event, Finished, Started, logger
+from llm_sync.runtime import interrupts
 
 _log = logger("dispatch")
 
@@ -50,11 +50,11 @@ class Worker(threading.Thread):
         self.number = number
         self.current: RequestFuture | None = None
         self._source = source
-        self._leaving = locks.Condition(threading.Lock())  # guards _left
+        self._leaving = interrupts.Condition(threading.Lock())  # guards _left
         self._left = False
         started: Any = getattr(self, "_started", None)  # private; without it an interrupted start() is less safe
         if hasattr(started, "_cond"):
-            started._cond = locks.Condition(threading.Lock())  # noqa: SLF001
+            started._cond = interrupts.Condition(threading.Lock())  # noqa: SLF001
 
     def run(self) -> None:
         """Work until told to end, or until there was nothing to do for a while."""

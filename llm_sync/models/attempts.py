@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from llm_sync.frozen import Frozen
+from llm_sync.models.frozen import Frozen
 
 
 @dataclass(frozen=True, repr=False, eq=False)

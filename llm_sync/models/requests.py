@@ -10,9 +10,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from llm_sync import values
 from llm_sync.errors import InvalidRequestError
-from llm_sync.frozen import Frozen
+from llm_sync.models import field_checks
+from llm_sync.models.frozen import Frozen
 
 ROLES = ("user", "assistant", "system", "tool")
 
@@ -47,13 +47,13 @@ class Message(Frozen):
         if self.role not in ROLES:
             raise InvalidRequestError(f"message role {self.role!r} is unknown", guidance=f"Use one of {', '.join(ROLES)}.")
         if self.content is not None:
-            values.check_text("message content", self.content)
+            field_checks.check_text("message content", self.content)
         if self.images != ():
-            _set(self, "images", values.images("images", self.images))
+            _set(self, "images", field_checks.images("images", self.images))
         if self.tool_calls != ():
-            _set(self, "tool_calls", tuple(_tool_call(call) for call in values.listed("tool_calls", self.tool_calls)))
+            _set(self, "tool_calls", tuple(_tool_call(call) for call in field_checks.listed("tool_calls", self.tool_calls)))
         if self.tool_call_id is not None:
-            values.check_text("tool_call_id", self.tool_call_id)
+            field_checks.check_text("tool_call_id", self.tool_call_id)
         for name, role in (("images", "user"), ("tool_calls", "assistant"), ("tool_call_id", "tool")):
             if getattr(self, name) and self.role != role:
                 raise InvalidRequestError(f"a {self.role} message has {name}", guidance=f"Only {role} messages carry {name}.")
@@ -102,7 +102,7 @@ class ModelRequest(Frozen):
                 guidance="Give prompt= for one question, messages= for a conversation.",
             )
         if self.prompt is not None:
-            values.check_text("prompt", self.prompt)
+            field_checks.check_text("prompt", self.prompt)
             if not self.prompt.strip() and not self.images:
                 raise InvalidRequestError("the prompt is empty", guidance="Give it at least one visible character.")
         else:
@@ -114,27 +114,29 @@ class ModelRequest(Frozen):
         for name in ("model", "system_prompt"):
             value = getattr(self, name)
             if value is not None:
-                values.check_text(name, value)
-        values.check_number("temperature", self.temperature, 0, 2)
-        values.check_number("top_p", self.top_p, 0, 1)
-        values.check_integer("max_tokens", self.max_tokens, 1)
-        values.check_integer("seed", self.seed, None)
+                field_checks.check_text(name, value)
+        field_checks.check_number("temperature", self.temperature, 0, 2)
+        field_checks.check_number("top_p", self.top_p, 0, 1)
+        field_checks.check_integer("max_tokens", self.max_tokens, 1)
+        field_checks.check_integer("seed", self.seed, None)
         if self.stop_sequences is not None:
-            _set(self, "stop_sequences", values.stop_sequences(self.stop_sequences))
+            _set(self, "stop_sequences", field_checks.stop_sequences(self.stop_sequences))
         if self.images != ():
-            _set(self, "images", values.images("images", self.images))
+            _set(self, "images", field_checks.images("images", self.images))
         if self.tools != ():
-            _set(self, "tools", tuple(values.mapping("tools", tool) for tool in values.listed("tools", self.tools)))
+            _set(self, "tools", tuple(field_checks.mapping("tools", tool) for tool in field_checks.listed("tools", self.tools)))
         if self.tool_choice is not None and not isinstance(self.tool_choice, (str, Mapping)):
-            raise InvalidRequestError(f"tool_choice is a {values.kind(self.tool_choice)}", guidance="Give a string or a mapping.")
+            raise InvalidRequestError(
+                f"tool_choice is a {field_checks.kind(self.tool_choice)}", guidance="Give a string or a mapping."
+            )
         if self.provider_specific is None:
             _set(self, "provider_specific", {})
         for name in ("response_schema", "provider_specific"):
             value = getattr(self, name)
             if value is not None:
-                values.mapping(name, value)
+                field_checks.mapping(name, value)
         if self.id is not None and (isinstance(self.id, bool) or not isinstance(self.id, (str, int))):
-            raise InvalidRequestError(f"id is a {values.kind(self.id)}", guidance="Give a string or a whole number.")
+            raise InvalidRequestError(f"id is a {field_checks.kind(self.id)}", guidance="Give a string or a whole number.")
 
     def detached(self, **changes: Any) -> ModelRequest:
         """A copy with ``changes`` that shares no mutable part with what the caller still holds; mappings become dicts.
@@ -148,9 +150,9 @@ class ModelRequest(Frozen):
         fields.update(changes)
         for name in ("response_schema", "tool_choice", "provider_specific"):
             if fields[name] is not None:
-                fields[name] = values.plain(name, fields[name])
+                fields[name] = field_checks.plain(name, fields[name])
         if fields["tools"]:
-            fields["tools"] = tuple(values.plain("tools", tool) for tool in fields["tools"])
+            fields["tools"] = tuple(field_checks.plain("tools", tool) for tool in fields["tools"])
         if fields["messages"] and any(message.tool_calls for message in fields["messages"]):
             fields["messages"] = tuple(_detached(message) for message in fields["messages"])
         return fresh
@@ -178,7 +180,9 @@ def request_hash(model: str, turns: Iterable[tuple[str, str | None]]) -> str:
 
 
 def _detached(message: Message) -> Message:
-    calls = tuple(dataclasses.replace(call, arguments=values.plain("tool_calls", call.arguments)) for call in message.tool_calls)
+    calls = tuple(
+        dataclasses.replace(call, arguments=field_checks.plain("tool_calls", call.arguments)) for call in message.tool_calls
+    )
     return dataclasses.replace(message, tool_calls=calls) if calls else message
 
 
@@ -194,18 +198,20 @@ def _build(name: str, kind: Callable[..., Any], value: Mapping[str, Any]) -> Any
 
 
 def _tool_call(value: object) -> ToolCall:
-    call: ToolCall = value if isinstance(value, ToolCall) else _build("tool_calls", ToolCall, values.mapping("tool_calls", value))
+    call: ToolCall = (
+        value if isinstance(value, ToolCall) else _build("tool_calls", ToolCall, field_checks.mapping("tool_calls", value))
+    )
     for name in ("id", "name", "raw_arguments"):
-        values.check_text(f"tool_calls.{name}", getattr(call, name))
+        field_checks.check_text(f"tool_calls.{name}", getattr(call, name))
     if call.arguments is not None:
-        values.mapping("tool_calls.arguments", call.arguments)
+        field_checks.mapping("tool_calls.arguments", call.arguments)
     return call
 
 
 def _messages(value: object) -> tuple[Message, ...]:
     items = tuple(
-        item if isinstance(item, Message) else _build("messages", Message, values.mapping("messages", item))
-        for item in values.listed("messages", value)
+        item if isinstance(item, Message) else _build("messages", Message, field_checks.mapping("messages", item))
+        for item in field_checks.listed("messages", value)
     )
     if not any(item.role != "system" for item in items):
         raise InvalidRequestError("messages holds no turn to answer", guidance="Give at least one user message.")

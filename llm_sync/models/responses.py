@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from llm_sync.frozen import Frozen
+from llm_sync.models.frozen import Frozen
 from llm_sync.models.requests import ToolCall
 
 if TYPE_CHECKING:

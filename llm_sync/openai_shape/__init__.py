@@ -5,7 +5,7 @@ refused with an error that names it: nothing is dropped in silence. No state; an
 ``asked`` reads requests, ``messages`` their turns, ``answered`` writes completions and errors.
 """
 
-from llm_sync.openai_shape.answered import completion, error_body, error_status
-from llm_sync.openai_shape.asked import PARAMETERS, ChatRequest, chat_request, speaks_chat
+from llm_sync.openai_shape.request_parser import PARAMETERS, ChatRequest, chat_request, speaks_chat
+from llm_sync.openai_shape.response_writer import completion, error_body, error_status
 
 __all__ = ["PARAMETERS", "ChatRequest", "chat_request", "completion", "error_body", "error_status", "speaks_chat"]

@@ -7,9 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from llm_sync import values
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import Adjustment, Message, ToolCall
+from llm_sync.models import Adjustment, Message, ToolCall, field_checks
 
 
 class Told:
@@ -51,12 +50,13 @@ class Turns:
     def _message(self, item: Any, place: str) -> Message | None:
         """The turn; None for one without anything in it, which is not sent."""
         if not isinstance(item, Mapping):
-            raise InvalidRequestError(f"{place} is a {values.kind(item)}", guidance="Give an object with role and content.")
+            raise InvalidRequestError(f"{place} is a {field_checks.kind(item)}", guidance="Give an object with role and content.")
         given = {name: value for name, value in item.items() if value not in (None, [], {})}
         role = given.pop("role", None)
         text, images = self._content(given.pop("content", None), place)
         calls = [
-            _call(call, f"{place}.tool_calls") for call in values.listed(f"{place}.tool_calls", given.pop("tool_calls", None))
+            _call(call, f"{place}.tool_calls")
+            for call in field_checks.listed(f"{place}.tool_calls", given.pop("tool_calls", None))
         ]
         answers = given.pop("tool_call_id", None)
         if role == "developer":
@@ -82,7 +82,7 @@ class Turns:
             return content, []
         if not isinstance(content, (list, tuple)):
             raise InvalidRequestError(
-                f"{place}.content is a {values.kind(content)}", guidance="Give a string or a list of parts."
+                f"{place}.content is a {field_checks.kind(content)}", guidance="Give a string or a list of parts."
             )
         texts: list[str] = []
         images: list[str] = []
@@ -147,4 +147,4 @@ def what(value: Any) -> str:
     """A value that is not what it should be, for a message."""
     if value is None:
         return "missing"
-    return f"an empty {values.kind(value)}" if value in ([], {}, "") else f"a {values.kind(value)}"
+    return f"an empty {field_checks.kind(value)}" if value in ([], {}, "") else f"a {field_checks.kind(value)}"

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from llm_sync.providers.answer import Answer, count, tool_call
     from llm_sync.providers.base import LLMProvider
+    from llm_sync.providers.error_mapping import Fault, error_class
     from llm_sync.providers.factory import ProviderFactory
-    from llm_sync.providers.faults import Fault, error_class
     from llm_sync.providers.payload import Changes
 
 _ROOMS = {
     "Answer": "answer",
     "Changes": "payload",
-    "Fault": "faults",
+    "Fault": "error_mapping",
     "LLMProvider": "base",
     "ProviderFactory": "factory",
     "count": "answer",
-    "error_class": "faults",
+    "error_class": "error_mapping",
     "tool_call": "answer",
 }
 __all__ = ["Answer", "Changes", "Fault", "LLMProvider", "ProviderFactory", "count", "error_class", "tool_call"]

@@ -8,10 +8,10 @@ from typing import Any
 
 from llm_sync import errors
 from llm_sync.errors import FieldProblem
-from llm_sync.frozen import Frozen
-from llm_sync.json_schema import misfits
 from llm_sync.models import ModelRequest, ToolCall, Usage
-from llm_sync.providers.body import parse_strictly
+from llm_sync.models.frozen import Frozen
+from llm_sync.providers.json_body import parse_strictly
+from llm_sync.validation.json_schema import misfits
 
 OUTPUT_LIMIT = "the output token limit"
 CONTEXT_LIMIT = "the context window"

@@ -25,7 +25,7 @@ from llm_sync.providers.credentials import Credential, credential_for
 from llm_sync.providers.guidance import guidance_for_no_listing
 from llm_sync.providers.payload import Changes, merge
 from llm_sync.providers.ports import HTTP, Retry
-from llm_sync.providers.replies import ReplyReader
+from llm_sync.providers.reply_reader import ReplyReader
 
 _log = logger("providers")
 _content = content_logger()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from llm_sync.config.models import GOOGLE_CLOUD, Auth, ProviderConfig
 from llm_sync.config.secrets import Secret
 from llm_sync.errors import AuthenticationError, ConfigurationError, LLMConnectorError
-from llm_sync.loading import forks_wait
+from llm_sync.runtime.import_lock import forks_wait
 
 if TYPE_CHECKING:
     from llm_sync.providers.dialect import Dialect

@@ -10,7 +10,7 @@ from llm_sync import errors
 from llm_sync.config.models import ProviderConfig
 from llm_sync.models import ModelRequest, Usage
 from llm_sync.providers.answer import Answer
-from llm_sync.providers.faults import ErrorClass, Fault, error_class
+from llm_sync.providers.error_mapping import ErrorClass, Fault, error_class
 from llm_sync.providers.payload import Changes
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llm_sync.errors import ConfigurationError
-from llm_sync.loading import forks_wait
+from llm_sync.runtime.import_lock import forks_wait
 
 if TYPE_CHECKING:
     from llm_sync.providers.base import LLMProvider
@@ -22,11 +22,11 @@ class ProviderFactory:
     """
 
     _classes: ClassVar[dict[str, str | type[LLMProvider]]] = {
-        "openai": "llm_sync.providers.openai:OpenAIProvider",
-        "openai-responses": "llm_sync.providers.openai_responses:OpenAIResponsesProvider",
-        "anthropic": "llm_sync.providers.anthropic:AnthropicProvider",
-        "gemini": "llm_sync.providers.gemini:GeminiProvider",
-        "openrouter": "llm_sync.providers.openrouter:OpenRouterProvider",
+        "openai": "llm_sync.providers.openai.chat_completions:OpenAIProvider",
+        "openai-responses": "llm_sync.providers.openai.responses:OpenAIResponsesProvider",
+        "anthropic": "llm_sync.providers.anthropic.messages:AnthropicProvider",
+        "gemini": "llm_sync.providers.gemini.generate_content:GeminiProvider",
+        "openrouter": "llm_sync.providers.openrouter.chat_completions:OpenRouterProvider",
     }
 
     @classmethod

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from llm_sync import errors
-from llm_sync.providers.faults import ErrorClass, Fault
+from llm_sync.providers.error_mapping import ErrorClass, Fault
 
 # A parameter as providers name it -> the setting of ours that sends it.
 _SETTINGS = {

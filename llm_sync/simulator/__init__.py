@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from llm_sync.simulator.hold import Hold as Hold
-    from llm_sync.simulator.requestlog import RequestRecord as RequestRecord
-    from llm_sync.simulator.response import Response as Response
-    from llm_sync.simulator.server import Simulator as Simulator
+    from llm_sync.simulator.server.hold import Hold as Hold
+    from llm_sync.simulator.server.request_log import RequestRecord as RequestRecord
+    from llm_sync.simulator.server.response import Response as Response
+    from llm_sync.simulator.server.server import Simulator as Simulator
 
-_HOME = {"Hold": "hold", "RequestRecord": "requestlog", "Response": "response", "Simulator": "server"}
+_HOME = {"Hold": "hold", "RequestRecord": "request_log", "Response": "response", "Simulator": "server"}
 __all__ = ["Hold", "RequestRecord", "Response", "Simulator"]
 
 
@@ -25,6 +25,6 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value: object = getattr(import_module(f"{__name__}.{module}"), name)
+    value: object = getattr(import_module(f"{__name__}.server.{module}"), name)
     globals()[name] = value
     return value

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from llm_sync.simulator.server import Simulator
+from llm_sync.simulator.server.server import Simulator
 
 KEY_VARIABLE = "LLM_SYNC_SIMULATOR_KEY"
 URL_VARIABLE = "LLM_SYNC_SIMULATOR_URL"

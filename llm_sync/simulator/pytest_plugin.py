@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 if TYPE_CHECKING:
-    from llm_sync.simulator.server import Simulator
+    from llm_sync.simulator.server.server import Simulator
 
 _KEY = "sk-simulated"
 
@@ -58,7 +58,7 @@ def _options(request: pytest.FixtureRequest) -> dict[str, object]:
     """Those of the test's markers; a mistake in one is told in a line, without this plugin's source."""
     import inspect
 
-    from llm_sync.simulator.server import Simulator
+    from llm_sync.simulator.server.server import Simulator
 
     known = list(inspect.signature(Simulator).parameters)
     options: dict[str, object] = {}
@@ -77,7 +77,7 @@ def _options(request: pytest.FixtureRequest) -> dict[str, object]:
 def _started(options: dict[str, object]) -> Simulator:
     """A simulator that serves; what an option's value keeps it from is told in the option's words alone."""
     from llm_sync.errors import LLMConnectorError
-    from llm_sync.simulator.server import Simulator
+    from llm_sync.simulator.server.server import Simulator
 
     try:
         return Simulator(**options).start()  # type: ignore[arg-type]
@@ -96,12 +96,12 @@ def _close_shared_clients() -> None:
     """Those of ``llm_sync.generate`` and of the stand-ins for other packages: they keep to what they were made with."""
     import sys
 
-    shared = sys.modules.get("llm_sync.shared")
+    shared = sys.modules.get("llm_sync.client.shared_clients")
     if shared is not None:
         shared.close(cancel_pending=True)
-    settings = sys.modules.get("llm_sync.compat.settings")
+    settings = sys.modules.get("llm_sync.compat.shim.settings")
     if settings is not None:
         settings.forget()
-    stand_ins = sys.modules.get("llm_sync.compat.shared_clients")
+    stand_ins = sys.modules.get("llm_sync.compat.shim.shared_clients")
     if stand_ins is not None:
         stand_ins.close(cancel_pending=True)

@@ -19,14 +19,14 @@ from llm_sync import __version__
 from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderError
 from llm_sync.events import log_facts, logger
 from llm_sync.models import Reply
-from llm_sync.transport import kept, seams, tls
+from llm_sync.runtime.cancellation import CallControl
+from llm_sync.transport import fast_path, patch_detection, tls
 from llm_sync.transport.adapter import PooledSession
-from llm_sync.transport.address import checked, checked_proxy, is_loopback, is_this_machine, where
-from llm_sync.transport.control import CallControl
-from llm_sync.transport.failures import abandoned, cut_short, stale, timed_out, translate
-from llm_sync.transport.heads import RequestHeads
-from llm_sync.transport.kept import Begun
+from llm_sync.transport.error_mapping import abandoned, cut_short, stale, timed_out, translate
+from llm_sync.transport.fast_path import Begun
+from llm_sync.transport.header_cache import RequestHeads
 from llm_sync.transport.sockets import Exchange
+from llm_sync.transport.urls import checked, checked_proxy, is_loopback, is_this_machine, where
 
 _log = logger("transport")
 _CHUNK = 64 * 1024  # bytes asked for at once
@@ -152,11 +152,11 @@ class HTTPClient:
     ) -> Reply | Begun | None:
         """The short way; None where it cannot be gone."""
         head = route.heads.known(headers)
-        if head is None or exchange.fresh or not seams.untouched():
+        if head is None or exchange.fresh or not patch_detection.untouched():
             return None
         pool = session.pool_of(route.template, route.settings)
         conn = pool.take_kept()
-        return None if conn is None else kept.exchanged(pool, conn, head, body, exchange, self._max_response_bytes)
+        return None if conn is None else fast_path.exchanged(pool, conn, head, body, exchange, self._max_response_bytes)
 
     def _by_requests(
         self, session: PooledSession, route: _Route, body: bytes | None, headers: Mapping[str, str], exchange: Exchange

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, final
 from urllib3.util.wait import wait_for_read, wait_for_write
 
 if TYPE_CHECKING:
-    from llm_sync.transport.control import CallControl
+    from llm_sync.runtime.cancellation import CallControl
 
 _LONGEST = 1e6  # seconds; poll() takes no more than 2**31 ms
 

@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from llm_sync.errors import FieldProblem
-from llm_sync.loading import forks_wait
-from llm_sync.predicates import compile_rules, compile_schema
+from llm_sync.runtime.import_lock import forks_wait
+from llm_sync.validation.predicate import compile_rules, compile_schema
 from llm_sync.validation.wording import SchemaProblem, explained, field_problem, json_kind
 
 MOST_FIELDS = 20  # problems reported of one answer

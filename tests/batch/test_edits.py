@@ -11,7 +11,7 @@ import pytest
 from batch_apparatus import Batch, Far
 
 from llm_sync.batch import plan
-from llm_sync.batch.journal import Journal
+from llm_sync.batch.state.journal import Journal
 from llm_sync.errors import InvalidRequestError, LLMConnectorError
 
 DEFAULT = """

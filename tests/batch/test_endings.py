@@ -13,8 +13,9 @@ import pytest
 from batch_apparatus import Batch, Far, completion, failure
 
 from llm_sync import batch
-from llm_sync.batch import outcomes, sending
-from llm_sync.batch.journal import Journal
+from llm_sync.batch import sender
+from llm_sync.batch.state import records
+from llm_sync.batch.state.journal import Journal
 from llm_sync.errors import ClientClosedError, LLMConnectorError
 
 
@@ -62,7 +63,7 @@ def test_what_does_not_end_in_time_is_cut_off_and_listed(
         over.wait(20)
         return completion("too late")
 
-    monkeypatch.setattr("llm_sync.batch.lanes.GRACE_S", 0.3)
+    monkeypatch.setattr("llm_sync.batch.scheduler.GRACE_S", 0.3)
     far.script("p", never)
     job.lines("p", "q")
 
@@ -233,13 +234,13 @@ def test_a_worker_that_ends_late_still_finds_the_journal(tmp_path: Path) -> None
 
 def test_an_outcome_that_cannot_be_written_is_kept_in_words(job: Batch, far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a dialect puts into its metadata, the text that was paid for is in the record."""
-    real = outcomes.ModelResponse.to_dict
+    real = records.ModelResponse.to_dict
 
     def broken(self: Any) -> Any:
         found = real(self)
         return {**found, "metadata": {(1, 2): 3}} if self.text == "echo q" else found
 
-    monkeypatch.setattr(outcomes.ModelResponse, "to_dict", broken)
+    monkeypatch.setattr(records.ModelResponse, "to_dict", broken)
     job.lines("p", "q")
     job.run()
     assert job.told() == ["echo p", "LLMConnectorError"]
@@ -379,7 +380,7 @@ def test_retries_are_the_configurations(job: Batch, far: Far) -> None:
 
 def test_a_job_that_ends_the_worker_ends_the_run(job: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """A SystemExit in a dialect: told, and the request is listed, not lost."""
-    send = sending._outcome
+    send = sender._outcome
 
     def leave(call: Any) -> Any:
         outcome = send(call)
@@ -387,7 +388,7 @@ def test_a_job_that_ends_the_worker_ends_the_run(job: Batch, monkeypatch: pytest
             raise SystemExit(3)
         return outcome
 
-    monkeypatch.setattr(sending, "_outcome", leave)
+    monkeypatch.setattr(sender, "_outcome", leave)
     job.lines("p", "q", "r")
     with pytest.raises(SystemExit):
         job.run()

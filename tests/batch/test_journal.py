@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 from batch_apparatus import Batch, Far, Stub, completion, failure
 
-from llm_sync.batch import journal as journals
-from llm_sync.batch import outcomes
-from llm_sync.batch.earlier import Earlier, Records
-from llm_sync.batch.journal import Journal
-from llm_sync.batch.outcomes import Asked, Key
-from llm_sync.batch.routes import Routes
-from llm_sync.batch.selection import Selection
-from llm_sync.batch.slots import Numbers, Slots
+from llm_sync.batch.input.selection import Selection
+from llm_sync.batch.state import journal as journals
+from llm_sync.batch.state import records as state_records
+from llm_sync.batch.state.index import Numbers, Slots
+from llm_sync.batch.state.journal import Journal
+from llm_sync.batch.state.previous_runs import Earlier, Records
+from llm_sync.batch.state.records import Asked, Key
+from llm_sync.batch.state.routes import Routes
 from llm_sync.errors import InvalidRequestError, LLMConnectorError, RequestTimeoutError
 
 
@@ -82,7 +82,7 @@ def cuts(whole: bytes, lines: int, *, every: bool) -> list[int]:
 def whole_lines(content: bytes) -> tuple[set[int], set[int]]:
     """The positions that whole lines of a journal say are started, and done."""
     lines = [line + b"\n" for line in content.split(b"\n")]  # the last may lack no more than its end
-    done = {head.position for line in lines if (head := outcomes.read_head(line))}
+    done = {head.position for line in lines if (head := state_records.read_head(line))}
     return {json.loads(line)["started"][0] for line in lines if line.startswith(b'{"started"') and line.endswith(b"}\n")}, done
 
 
@@ -223,7 +223,7 @@ def test_a_disk_that_takes_nothing_at_all_is_told_with_the_file(tmp_path: Path) 
     path = str(tmp_path / "j")
     code = (
         "import resource, signal, sys\n"
-        "from llm_sync.batch.journal import Journal\n"
+        "from llm_sync.batch.state.journal import Journal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
         f"try: Journal({path!r})\n"
@@ -264,7 +264,7 @@ def test_two_journals_on_one_file_are_refused_with_the_holders_pid(tmp_path: Pat
     journal = Journal(path)
     with pytest.raises(LLMConnectorError, match=f"is being written by process {os.getpid()}"):
         Journal(path)
-    code = f"from llm_sync.batch.journal import Journal\ntry: Journal({path!r})\nexcept Exception as e: print(e)"
+    code = f"from llm_sync.batch.state.journal import Journal\ntry: Journal({path!r})\nexcept Exception as e: print(e)"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True)
     assert f"process {os.getpid()}" in told.stdout
@@ -323,26 +323,26 @@ def asked(position: int = 0, **more: Any) -> Asked:
 def test_a_torn_record_is_never_taken_for_a_whole_one() -> None:
     """Cut anywhere and ended like a line, its length gives it away, even where it ends in the right brackets."""
     error = RequestTimeoutError("late", phase="body")
-    told = outcomes.head(asked(), error)
-    line = outcomes.journal_line(told, {"a": {"b": {"c": {}}}, "d": {}})
-    assert outcomes.read_head(line) == told
+    told = state_records.head(asked(), error)
+    line = state_records.journal_line(told, {"a": {"b": {"c": {}}}, "d": {}})
+    assert state_records.read_head(line) == told
     assert (told.unsure, told.again) == (1, False)
     for cut in range(len(line) - 1):
-        assert outcomes.read_head(line[:cut]) is None
-        assert outcomes.read_head(line[:cut] + b"\n") is None
-        assert outcomes.read_head(line[:cut] + b"}}\n") is None or line[:cut] + b"}}\n" == line
-    assert outcomes.read_head(line[:-1]) == told
-    assert outcomes.content_of(line) == outcomes.content_of(line[:-1]) == b'{"a": {"b": {"c": {}}}, "d": {}}'
+        assert state_records.read_head(line[:cut]) is None
+        assert state_records.read_head(line[:cut] + b"\n") is None
+        assert state_records.read_head(line[:cut] + b"}}\n") is None or line[:cut] + b"}}\n" == line
+    assert state_records.read_head(line[:-1]) == told
+    assert state_records.content_of(line) == state_records.content_of(line[:-1]) == b'{"a": {"b": {"c": {}}}, "d": {}}'
 
 
 def test_a_damaged_record_is_never_taken_for_what_was_written() -> None:
     """Whichever byte of it a disk has changed, in its head or in the answer, its length as it was."""
-    told = outcomes.head(asked(), RequestTimeoutError("late", phase="body"))
-    line = outcomes.journal_line(told, {"text": "for some money", "id": "ü"})
+    told = state_records.head(asked(), RequestTimeoutError("late", phase="body"))
+    line = state_records.journal_line(told, {"text": "for some money", "id": "ü"})
     for place in range(len(line) - 1):
         for other in (line[place] ^ 1, 0, 0x20):
             damaged = line[:place] + bytes([other]) + line[place + 1 :]
-            assert damaged == line or outcomes.read_head(damaged) is None, damaged
+            assert damaged == line or state_records.read_head(damaged) is None, damaged
 
 
 def test_what_a_disk_has_damaged_is_asked_again_and_listed(job: Batch, far: Far) -> None:
@@ -372,9 +372,9 @@ def test_a_record_tells_what_its_head_told() -> None:
     for openai in (False, True):
         for error in (RequestTimeoutError("late", phase="headers"), LLMConnectorError("x"), failing()):
             request = asked(3, openai=openai, id="x", unsure=2)
-            told = outcomes.head(request, error)
-            record = json.dumps(outcomes.record_of(request, error, told)).encode()
-            assert outcomes.head_of_record(record) == told
+            told = state_records.head(request, error)
+            record = json.dumps(state_records.record_of(request, error, told)).encode()
+            assert state_records.head_of_record(record) == told
 
 
 def failing() -> LLMConnectorError:
@@ -392,4 +392,4 @@ NO_RECORDS += [SHORT + b'"response": null, "error": null}', SHORT + b'"response"
 @pytest.mark.parametrize("line", NO_RECORDS)
 def test_what_is_no_record_is_none(line: bytes) -> None:
     """Whatever stands in a file."""
-    assert outcomes.head_of_record(line) is None
+    assert state_records.head_of_record(line) is None

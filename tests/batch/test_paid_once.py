@@ -23,7 +23,7 @@ import pytest
 from batch_apparatus import CONFIG, Batch, Far, completion, failure
 
 from llm_sync import LLMClient
-from llm_sync.batch.journal import Journal
+from llm_sync.batch.state.journal import Journal
 from llm_sync.config import ConfigLoader
 from llm_sync.errors import LLMConnectorError
 from llm_sync.simulator import Simulator

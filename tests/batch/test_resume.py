@@ -169,16 +169,16 @@ def test_lines_that_only_moved_keep_their_answers(job: Batch, far: Far, before: 
 
 def make_unfinished(job: Batch) -> None:
     """The state after a kill between the last answer and the ordered output: the journal is all there is."""
-    from llm_sync.batch import outcomes
-    from llm_sync.batch.journal import Journal
+    from llm_sync.batch.state import records
+    from llm_sync.batch.state.journal import Journal
 
     journal = Journal(str(job.part))
     journal.note({"run": {}})
     for record in job.records():
         content = json.dumps(record).encode()
-        head = outcomes.head_of_record(content)
+        head = records.head_of_record(content)
         assert head is not None
-        journal.add(outcomes.journal_line(head, record))
+        journal.add(records.journal_line(head, record))
     journal.close()
     job.output.unlink()
 

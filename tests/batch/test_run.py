@@ -233,7 +233,7 @@ def test_progress_tells_what_is_done_and_what_is_left(job: Batch) -> None:
 
 def test_an_unexpected_error_is_one_requests_outcome(job: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistake in a dialect costs one answer, not the run."""
-    from llm_sync.providers.openai import OpenAIProvider
+    from llm_sync.providers.openai.chat_completions import OpenAIProvider
 
     original = OpenAIProvider._read_answer
 

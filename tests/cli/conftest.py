@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import llm_sync
-from llm_sync.cli import main
+from llm_sync.cli.main import main
 from llm_sync.simulator import RequestRecord, Response, Simulator
 
 KEY = "sk-secret-0123456789abcdef"

@@ -15,9 +15,9 @@ import pytest
 
 from llm_sync.batch import LaneView, Snapshot
 from llm_sync.batch.tally import Tally
-from llm_sync.cli import batch as command
-from llm_sync.cli import batch_words
-from llm_sync.cli.arguments import UsageError
+from llm_sync.cli.commands import batch as command
+from llm_sync.cli.console import batch_summary
+from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.cli.parser import parse
 from llm_sync.simulator import RequestRecord, Response, Simulator
 
@@ -278,15 +278,15 @@ def test_progress_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 def test_a_table_that_is_too_wide_is_told_in_words() -> None:
     """Broken rows of a table are read by nobody."""
     cells = [("provider", "done", "failed"), ("first", "1,000", "2"), ("another", "7", "0")]
-    assert batch_words.table(cells, 40) == batch_words.table(cells)
-    assert batch_words.table(cells)[1] == "  first     1,000       2"
-    assert batch_words.table(cells, 24) == ["  first: done 1,000, failed 2", "  another: done 7, failed 0"]
+    assert batch_summary.table(cells, 40) == batch_summary.table(cells)
+    assert batch_summary.table(cells)[1] == "  first     1,000       2"
+    assert batch_summary.table(cells, 24) == ["  first: done 1,000, failed 2", "  another: done 7, failed 0"]
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(0, "0.0 s"), (9.94, "9.9 s"), (75, "75 s"), (150, "2 min"), (7200, "2 h 00 min")])
 def test_times_in_words(seconds: float, told: str) -> None:
     """No more exact than anyone cares for."""
-    assert batch_words._time(seconds) == told
+    assert batch_summary._time(seconds) == told
 
 
 @pytest.mark.parametrize(("argument", "share"), [("0", 0), ("0.25", 0.25), ("1", 1), ("2%", 0.02), ("100%", 1)])

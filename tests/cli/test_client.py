@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llm_sync.cli import client
+from llm_sync.cli import client_access
 from llm_sync.cli.parser import parse
 from llm_sync.simulator import Simulator
 
@@ -21,10 +21,10 @@ def test_options_beat_the_configuration(config: str) -> None:
     path = Path(config)
     path.write_text(path.read_text().replace("second: {", "second: {concurrency: 7, requests_per_minute: 3, "))
     args = parse(["generate", "--config", config, "--concurrency", "3", "x"])
-    providers = client.configured(args).providers
+    providers = client_access.configured(args).providers
     assert [(each.concurrency, each.requests_per_minute) for each in providers.values()] == [(3, None), (3, 3)]
     args = parse(["generate", "--config", config, "--requests-per-minute", "0.5", "x"])
-    providers = client.configured(args).providers
+    providers = client_access.configured(args).providers
     assert [(each.concurrency, each.requests_per_minute) for each in providers.values()] == [(1, 0.5), (7, 0.5)]
 
 

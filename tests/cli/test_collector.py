@@ -8,11 +8,12 @@ import sys
 
 import pytest
 
-from llm_sync.cli import main
+from llm_sync.cli.main import main
 
 SCRIPT = """
 import gc, sys
-from llm_sync.cli import main, models
+from llm_sync.cli.commands import models
+from llm_sync.cli.main import main
 def run(args):
     print("at work" if gc.isenabled() else "at rest", gc.get_freeze_count() > 1000)
     return 7

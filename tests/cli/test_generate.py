@@ -275,7 +275,7 @@ def test_a_configuration_that_is_not_there(llm: Run, tmp_path: Path, name: str) 
 
 def test_an_unexpected_error_of_a_dialect_spares_the_other_answers(ask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistake in a dialect is told as one, status 9 beside an answer; no traceback unless -vv asks for it."""
-    from llm_sync.providers.openai import OpenAIProvider
+    from llm_sync.providers.openai.chat_completions import OpenAIProvider
 
     whole = OpenAIProvider.generate_response
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from llm_sync.cli import init
-from llm_sync.cli.arguments import UsageError
-from llm_sync.config import ConfigLoader, places
+from llm_sync.cli.commands import init
+from llm_sync.cli.options.argument_parser import UsageError
+from llm_sync.config import ConfigLoader, search_path
 
 Run = Callable[..., Any]
 
@@ -19,7 +19,7 @@ Run = Callable[..., Any]
 @pytest.fixture
 def examples() -> dict[str, bytes]:
     """The files that are shipped, by name."""
-    folder = places.examples()
+    folder = search_path.examples()
     assert folder is not None
     return {path.name: path.read_bytes() for path in folder.glob("*.yaml")}
 

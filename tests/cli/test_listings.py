@@ -224,9 +224,9 @@ def test_show_of_what_cannot_be_shown(llm: Run, folder: Path, name: str, said: s
 
 def test_every_example_can_be_shown(llm: Run, folder: Path) -> None:
     """Google Cloud, Azure, key commands: each has values of its own."""
-    from llm_sync.config import places
+    from llm_sync.config import search_path
 
-    for path in sorted(places.examples().glob("*.yaml")):  # type: ignore[union-attr]
+    for path in sorted(search_path.examples().glob("*.yaml")):  # type: ignore[union-attr]
         ran = llm("show", str(path))
         assert ran.status == 0, ran.err
         assert yaml.safe_load(ran.out)["providers"]
@@ -278,7 +278,7 @@ def test_validate_does_not_load_the_network(folder: Path, environment: Callable[
     )
     (folder / "four.yaml").write_text(text)
     code = (
-        "import sys; from llm_sync.cli import main\n"
+        "import sys; from llm_sync.cli.main import main\n"
         "for command in ('validate', 'show'):\n"
         "    assert main([command, 'four']) == 0\n"
         "assert main(['configs']) == 0\n"

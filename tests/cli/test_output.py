@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from llm_sync.cli import streams
-from llm_sync.cli.output import Output, opened
+from llm_sync.cli.console import streams
+from llm_sync.cli.console.output import Output, opened
 from llm_sync.simulator import Simulator
 
 Run = Callable[..., Any]
@@ -100,7 +100,7 @@ def test_some_failed_writes_the_answers_that_came(ask: Run, old: Path, script: A
 
 def test_an_interrupt_leaves_the_old_file(ask: Run, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C between two answers: the file of the last run stays, nothing else lies beside it; what came is printed."""
-    from llm_sync.cli import generate
+    from llm_sync.cli.commands import generate
 
     shown = generate._Run._show
 

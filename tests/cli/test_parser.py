@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from llm_sync.cli import parser as command_line
-from llm_sync.cli.arguments import UsageError
-from llm_sync.cli.exits import EXIT_CODES
+from llm_sync.cli.exit_codes import EXIT_CODES
+from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.cli.parser import parse
 
 COMMANDS = tuple(command_line.COMMANDS)

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from llm_sync.cli import progress
+from llm_sync.cli.console import progress
 from llm_sync.simulator import Simulator
 
 Environment = Callable[..., "dict[str, str]"]
@@ -141,7 +141,9 @@ def test_pipes_see_nothing_and_load_nothing(
     start: Callable[..., Any], environment: Environment, config: str, provider: Simulator
 ) -> None:
     """rich is not even imported."""
-    code = "import sys; from llm_sync.cli import main; status = main(sys.argv[1:]); sys.exit(status or 'rich' in sys.modules)"
+    code = (
+        "import sys; from llm_sync.cli.main import main; status = main(sys.argv[1:]); sys.exit(status or 'rich' in sys.modules)"
+    )
     import subprocess
 
     command = [sys.executable, "-c", code, "generate", "--config", config, "-m", "first/m", "hi"]

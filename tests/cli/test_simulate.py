@@ -70,7 +70,7 @@ def test_another_system_error_is_not_taken_for_the_ports(llm: Run, monkeypatch: 
 @pytest.mark.parametrize("keys", [[], ["--accept-key", "k"]])
 def test_alone_it_says_where_it_is_and_how_to_use_it(llm: Run, monkeypatch: pytest.MonkeyPatch, keys: list[str]) -> None:
     """The address alone on standard output, for scripts; the base_url of every type on standard error; Ctrl-C ends it quietly."""
-    from llm_sync.cli import simulate
+    from llm_sync.cli.commands import simulate
 
     class Started:
         root, ca_path = "http://127.0.0.1:4711", None
@@ -91,14 +91,14 @@ def test_alone_it_says_where_it_is_and_how_to_use_it(llm: Run, monkeypatch: pyte
 
 def test_inside_it_generate_just_works(llm: Run) -> None:
     """The configuration it makes is the one plain ``llm-sync generate`` finds."""
-    code = "import sys; from llm_sync.cli import main; sys.exit(main(['generate', 'Say hello']))"
+    code = "import sys; from llm_sync.cli.main import main; sys.exit(main(['generate', 'Say hello']))"
     ran = llm("simulate", "--", sys.executable, "-c", code)
     assert ran.status == 0
     assert "Say hello" in ran.out
     assert ran.err == ""
 
 
-GENERATE = "import sys; from llm_sync.cli import main; sys.exit(main(['generate', *sys.argv[1:]]))"
+GENERATE = "import sys; from llm_sync.cli.main import main; sys.exit(main(['generate', *sys.argv[1:]]))"
 
 
 def test_answers_are_those_of_a_file(llm: Run, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_recorded_exchanges_are_told_of(llm: Run, tmp_path: Path, monkeypatch: p
     folder = tmp_path / "acme"
     folder.mkdir()
     (folder / "one.json").write_text(json.dumps({"dialect": "openai", "response": {"status": 200, "body": {}}}))
-    from llm_sync.cli import simulate
+    from llm_sync.cli.commands import simulate
 
     def serve(ready: Callable[[Any], None], **options: Any) -> None:
         with Simulator(**options) as simulator:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from llm_sync.cli import status
-from llm_sync.machine.holders import Holder
+from llm_sync.cli.commands import status
 from llm_sync.machine.running import Running, RunningProvider, running
+from llm_sync.machine.semaphore_holders import Holder
 from llm_sync.simulator import Simulator
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no flock on this platform")
@@ -92,7 +92,7 @@ def test_a_process_in_words(shown: Callable[..., str]) -> None:
 def test_who_holds_a_slot_is_told(shown: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Since when, and whether it is stopped, which holds all others up; also of a program that tells nothing of itself."""
     monkeypatch.setattr(status, "is_stopped", lambda pid: pid == 4711)
-    monkeypatch.setattr("llm_sync.machine.holders.is_stopped", lambda pid: pid == 4711)
+    monkeypatch.setattr("llm_sync.machine.semaphore_holders.is_stopped", lambda pid: pid == 4711)
     held = [Holder(4711, "b", ago(40)), Holder(99, "their\x1bs", ago(3))]
     one = process(a=RunningProvider(done=1), b=RunningProvider(in_flight=1))
     assert shown(one, held=held) == (

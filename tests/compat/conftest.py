@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from llm_sync.compat import anthropic, litellm, notices, openai, settings, shared_clients
+from llm_sync.compat import anthropic, litellm, openai
+from llm_sync.compat.shim import notices, settings, shared_clients
 from llm_sync.simulator import RequestRecord, Response, Simulator
 
 KEY = "sk-script-0123456789abcdef"

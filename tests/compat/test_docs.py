@@ -11,7 +11,7 @@ import pytest
 from llm_sync.compat.anthropic import parameters as of_anthropic
 from llm_sync.compat.litellm import parameters as of_litellm
 from llm_sync.compat.openai import parameters as of_openai
-from llm_sync.compat.parameters import Table
+from llm_sync.compat.shim.parameters import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "migrating.md").read_text("utf-8")

@@ -11,7 +11,7 @@ from llm_sync.compat import anthropic, litellm, openai
 from llm_sync.compat.anthropic import parameters as of_anthropic
 from llm_sync.compat.litellm import parameters as of_litellm
 from llm_sync.compat.openai import parameters as of_openai
-from llm_sync.compat.parameters import ADJUSTED, CARRIED, FATES, NOT_GIVEN, REFUSED, Parameter, Table
+from llm_sync.compat.shim.parameters import ADJUSTED, CARRIED, FATES, NOT_GIVEN, REFUSED, Parameter, Table
 from llm_sync.errors import LLMConnectorError
 from llm_sync.simulator import RequestRecord, Response
 

@@ -17,7 +17,7 @@ import pytest
 
 import llm_sync
 from llm_sync.compat import __main__ as command
-from llm_sync.compat import redirect
+from llm_sync.compat.redirect import finder
 
 ROOT = Path(llm_sync.__file__).parent.parent
 ASK = """
@@ -84,7 +84,7 @@ def test_a_script_with_a_configuration_of_its_own_is_rehearsed(run: Run, upstrea
 
 def test_nothing_of_the_originals_and_no_event_loop_is_loaded(run: Run, tmp_path: Path) -> None:
     """sys.modules says so, with packages of those names at hand that would not import."""
-    for original in redirect.ORIGINALS:
+    for original in finder.ORIGINALS:
         (tmp_path / original).mkdir()
         (tmp_path / original / "__init__.py").write_text("raise SystemExit('the real one')")
     source = f"""{ASK}
@@ -102,7 +102,7 @@ print(json.dumps({{name: getattr(module, "__name__", None) for name, module in s
     assert done.returncode == 0, done.stderr
     modules = json.loads(done.stdout.splitlines()[-1])
     assert not {"asyncio", "httpx", "aiohttp", "pydantic"} & modules.keys()
-    under = {name: home for name, home in modules.items() if name.partition(".")[0] in redirect.ORIGINALS}
+    under = {name: home for name, home in modules.items() if name.partition(".")[0] in finder.ORIGINALS}
     assert {"openai", "openai.error", "anthropic", "litellm"} <= under.keys()
     assert all(home.startswith("llm_sync.compat.") for home in under.values())
     assert done.stderr.count("\n") == 3
@@ -305,8 +305,8 @@ def test_a_wrong_command_line_is_told(arguments: list[str], capsys: pytest.Captu
 def test_a_redirect_can_be_undone() -> None:
     """Imports find what is installed again, or nothing."""
     heard: list[str] = []
-    before = {name: sys.modules.get(name) for name in redirect.ORIGINALS}
-    made = redirect.install(["litellm"], heard.append)
+    before = {name: sys.modules.get(name) for name in finder.ORIGINALS}
+    made = finder.install(["litellm"], heard.append)
     try:
         import litellm  # type: ignore[import-not-found,unused-ignore]
 
@@ -316,6 +316,6 @@ def test_a_redirect_can_be_undone() -> None:
 
         assert heard == ["litellm"]
     finally:
-        redirect.remove(made)
+        finder.remove(made)
     assert "litellm" not in sys.modules
     assert before["openai"] is sys.modules.get("openai")

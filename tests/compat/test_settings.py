@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from llm_sync import LLMClient, errors
-from llm_sync.compat import anthropic, litellm, openai, settings, shared_clients
+from llm_sync.compat import anthropic, litellm, openai
+from llm_sync.compat.shim import settings, shared_clients
 from llm_sync.simulator import Response
 
 HELLO = [{"role": "user", "content": "Say hello"}]
@@ -215,7 +216,7 @@ def test_headers_and_query_of_a_script_are_sent(upstream: Any) -> None:
 )
 def test_a_timeout_is_one_number(timeout: Any, seconds: float | None) -> None:
     """Whatever form the script has it in."""
-    from llm_sync.compat.calls import seconds as read
+    from llm_sync.compat.shim.calls import seconds as read
 
     assert read(timeout) == seconds
 

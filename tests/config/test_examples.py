@@ -9,8 +9,8 @@ import pytest
 
 import llm_sync
 from llm_sync.config import ConfigLoader, ConfigValidator
+from llm_sync.config.routing import route
 from llm_sync.providers.factory import ProviderFactory
-from llm_sync.routing import route
 
 # Beside the installed package, else at the top of the checkout that it was imported from.
 _PACKAGE = Path(llm_sync.__file__).parent

@@ -245,7 +245,7 @@ class Script:
     PREAMBLE = """
 import os, signal, sys, threading, time
 from concurrent.futures import Future
-from llm_sync.dispatch import ending
+from llm_sync.dispatch import shutdown
 from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.errors import ClientClosedError

@@ -38,7 +38,7 @@ def test_fork_with_every_lock_held(script):
     program = script(
         HELPERS
         + """
-from llm_sync.dispatch import fork
+from llm_sync.runtime import fork
 from concurrent.futures import _base
 flying = Call("flying", hold=True)
 in_flight = manager.submit("a", flying)
@@ -51,7 +51,7 @@ parent = os.getpid()
 queue = manager.queue("a")
 waiter = _base._AsCompletedWaiter()
 in_flight._waiters.append(waiter)
-locks = [queue._lock, queue._inbox.mutex, queue._counts._lock, manager._lock, fork._lock, ending._state.lock, waiter.lock,
+locks = [queue._lock, queue._inbox.mutex, queue._counts._lock, manager._lock, fork._lock, shutdown._state.lock, waiter.lock,
          waiter.event._cond, in_flight._condition, queued._condition, cancelled._condition]
 held, release = threading.Event(), threading.Event()
 def hold():

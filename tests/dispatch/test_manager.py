@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from llm_sync.dispatch import ending
+from llm_sync.dispatch import shutdown
 from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.errors import (
@@ -56,7 +56,7 @@ def ctrl_c() -> Iterator[Callable[[Callable[[], bool]], None]]:
     for thread in threads:
         thread.join()
     signal.signal(signal.SIGINT, before)
-    ending.forget_interrupt()
+    shutdown.forget_interrupt()
 
 
 def somebody_waits_for(futures: list[Any], position: int = -1) -> bool:
@@ -471,7 +471,7 @@ def test_a_jobs_keyboard_interrupt_is_no_ctrl_c(workshop):
         manager.run([("a", interrupted), ("a", lambda: 2)])
     assert isinstance(raised.value.results[0], KeyboardInterrupt)
     assert raised.value.results[1] == 2
-    assert not ending._state.interrupted
+    assert not shutdown._state.interrupted
 
 
 # Several

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from llm_sync.dispatch import ending
+from llm_sync.dispatch import shutdown
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.errors import ClientClosedError, LLMConnectorError, QueueFullError
 from llm_sync.events import AttemptStarted, Event, Finished, Queued, Retrying, Started
@@ -558,7 +558,7 @@ def test_a_thread_that_cannot_start_because_the_program_ends(workshop, monkeypat
 
     class Late(ProviderRequestQueue):
         def _start(self, worker: Any) -> None:
-            monkeypatch.setattr(ending._state, "ending", True)
+            monkeypatch.setattr(shutdown._state, "ending", True)
             raise RuntimeError("can't create new thread at interpreter shutdown")
 
     with pytest.raises(ClientClosedError, match="program is ending"):

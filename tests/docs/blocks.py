@@ -35,11 +35,11 @@ from sybil import Document, Example, Region
 from sybil.parsers.markdown import SkipParser
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
-from llm_sync.cli import main
+from llm_sync.cli.main import main
 from llm_sync.config import ConfigLoader, ConfigValidator
 from llm_sync.errors import ConfigurationError
 from llm_sync.providers.factory import ProviderFactory
-from llm_sync.simulator.behaviour import load_script
+from llm_sync.simulator.faults.script import load_script
 
 try:
     import tomllib

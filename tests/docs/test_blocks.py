@@ -12,7 +12,7 @@ from docs_blocks import Block, Page, blocks_of, commands_in, matches, skips_of  
 from docs_shell import Shell  # type: ignore[import-not-found]
 from docs_world import ROOT  # type: ignore[import-not-found]
 
-from llm_sync.cli.arguments import UsageError
+from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.cli.parser import build_parser, parse
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples/README.md"]

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 from llm_sync.simulator import RequestRecord
-from llm_sync.simulator.behaviour import shipped
-from llm_sync.simulator.behaviour.draws import DISTRIBUTIONS
-from llm_sync.simulator.behaviour.schema import _WHEN, ACTIONS, PROVIDERS
-from llm_sync.simulator.errors import WORDS
-from llm_sync.simulator.hints import HINTS
+from llm_sync.simulator.faults.error_table import WORDS
+from llm_sync.simulator.faults.retry_after import HINTS
+from llm_sync.simulator.faults.script import shipped
+from llm_sync.simulator.faults.script_schema import _WHEN, ACTIONS, PROVIDERS
+from llm_sync.simulator.faults.seeded_random import DISTRIBUTIONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
 

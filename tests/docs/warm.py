@@ -45,13 +45,14 @@ def serve(path: str) -> None:
     """Import what commands need, and fork for each until standard input ends."""
     import threading
 
-    import llm_sync.client
-    import llm_sync.providers.anthropic
-    import llm_sync.providers.gemini
-    import llm_sync.providers.openai
-    import llm_sync.providers.openrouter
+    import llm_sync.client.client
+    import llm_sync.providers.anthropic.messages
+    import llm_sync.providers.gemini.generate_content
+    import llm_sync.providers.openai.chat_completions
+    import llm_sync.providers.openrouter.chat_completions
     import llm_sync.simulator  # noqa: F401
-    from llm_sync.cli import generate, run  # noqa: F401
+    from llm_sync.cli.commands import generate  # noqa: F401
+    from llm_sync.cli.main import main as cli_main  # noqa: F401
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who answer are waited for by nobody
     with socket.socket(socket.AF_UNIX) as listener:
@@ -119,7 +120,7 @@ def _become(streams: list[int], environment: dict[str, str], folder: str) -> Non
 
 def _run(name: str, arguments: list[str]) -> None:
     if name == "llm-sync":
-        from llm_sync.cli import main
+        from llm_sync.cli.main import main
 
         sys.argv = [name, *arguments]
         sys.exit(main())

@@ -27,9 +27,9 @@ KEPT = {  # how the program keeps its client
     "module-level": "begin(ask_in_a_thread)\n{end}\n",
 }
 PROGRAM = """
-import llm_sync.shared
-from llm_sync.dispatch import ending
-ending.GRACE_S = {grace}
+import llm_sync.client.shared_clients
+from llm_sync.dispatch import shutdown
+shutdown.GRACE_S = {grace}
 
 def begin(how):
     first, *rest = [lambda text=text: how(text) for text in {texts!r}]
@@ -45,7 +45,7 @@ def begin(how):
     say("leaving")
 
 def llm_status():
-    clients = [client] if "client" in globals() else list(llm_sync.shared._shared._clients.values())
+    clients = [client] if "client" in globals() else list(llm_sync.client.shared_clients._shared._clients.values())
     return {{"a": [each.status()["a"] for each in clients]}}
 
 def ask_and_tell(text):

@@ -11,10 +11,11 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 
 EVERY_LOCK = """
 import gc, types
-import llm_sync.shared
+import llm_sync.client.shared_clients
 from concurrent.futures import _base
 from llm_sync.config import secrets
-from llm_sync.dispatch import ending, fork
+from llm_sync.dispatch import shutdown
+from llm_sync.runtime import fork
 from llm_sync.transport import tls
 
 LOCKS = tuple({type(threading.Lock()), type(threading.RLock())})
@@ -52,8 +53,8 @@ flying._waiters.append(waiter)
 parent = os.getpid()
 for future in (flying, queued, cancelled):
     future.add_done_callback(lambda f: say("callback in", "parent" if os.getpid() == parent else "child"))
-roots = {"client": client, "flying": flying, "queued": queued, "cancelled": cancelled, "ending": ending._state,
-         "fork": vars(fork), "tls": tls._contexts, "secrets": secrets._runs, "shared": llm_sync.shared._shared}
+roots = {"client": client, "flying": flying, "queued": queued, "cancelled": cancelled, "ending": shutdown._state,
+         "fork": vars(fork), "tls": tls._contexts, "secrets": secrets._runs, "shared": llm_sync.client.shared_clients._shared}
 locks = reachable(roots)
 held, release = threading.Event(), threading.Event()
 taken = []

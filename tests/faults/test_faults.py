@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from faults_table import DIALECTS, DOORS, TABLE, Cell, cells, held, meet  # type: ignore[import-not-found]
 
-from llm_sync.simulator.behaviour.schema import ACTIONS
+from llm_sync.simulator.faults.script_schema import ACTIONS
 
 CELLS = list(cells())
 # Each fault once, in one dialect after the other and through one door after the other; the soak has the rest.

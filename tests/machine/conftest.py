@@ -32,8 +32,8 @@ providers:
 PREAMBLE = """
 from llm_sync.machine import locks
 from llm_sync.machine.folder import Meeting
-from llm_sync.machine.slots import Slots
-from llm_sync.transport.control import CallControl
+from llm_sync.machine.semaphore import Slots
+from llm_sync.runtime.cancellation import CallControl
 
 def slots(count=1, identity="one"):
     return Slots(Meeting(lambda: identity), count, "p")

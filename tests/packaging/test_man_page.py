@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_sync.cli import exits
+from llm_sync.cli import exit_codes
 from llm_sync.cli import parser as command_line
 
 MACROS = {"TH", "SH", "SS", "TP", "TQ", "PP", "B", "I", "BR", "IR", "RS", "RE", "EX", "EE", "in", "nf", "fi"}
@@ -86,7 +86,7 @@ def test_every_command_and_option_is_on_the_page_with_its_help(page: str) -> Non
 
 def test_every_exit_status_is_on_the_page_as_the_code_has_it(page: str) -> None:
     """The table in the code and the EXIT STATUS section say the same, in the same order."""
-    codes = " ".join(f"{code} {meaning}" for code, meaning in exits.EXIT_CODES.items())
+    codes = " ".join(f"{code} {meaning}" for code, meaning in exit_codes.EXIT_CODES.items())
     assert section(page, "EXIT STATUS").startswith(codes + " ")
 
 

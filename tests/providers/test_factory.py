@@ -59,7 +59,9 @@ def test_a_name_for_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed package offers a type without being imported before."""
-    point = importlib.metadata.EntryPoint("offered", "llm_sync.providers.openai:OpenAIProvider", "llm_sync.providers")
+    point = importlib.metadata.EntryPoint(
+        "offered", "llm_sync.providers.openai.chat_completions:OpenAIProvider", "llm_sync.providers"
+    )
     asked: list[str] = []
 
     def entry_points(*, group: str) -> list[Any]:

@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from llm_sync.simulator import Simulator
-from llm_sync.simulator.errors import ERRORS, WORDS
-from llm_sync.simulator.hints import HINTS, USUAL, Standing, decimal, go_duration
+from llm_sync.simulator.faults.error_table import ERRORS, WORDS
+from llm_sync.simulator.faults.retry_after import HINTS, USUAL, Standing, decimal, go_duration
 
 DIALECTS = ("openai", "openai-responses", "anthropic", "gemini", "openrouter")
 FORMS = {

@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from llm_sync.simulator import Simulator
-from llm_sync.simulator.behaviour import limits
-from llm_sync.simulator.behaviour.limits import RateLimit
+from llm_sync.simulator.faults import rate_limits
+from llm_sync.simulator.faults.rate_limits import RateLimit
 
 
 class Clock:
@@ -79,7 +79,7 @@ def test_concurrency_is_what_is_in_flight():
 
 def test_names_are_bounded(monkeypatch):
     """Models and keys are the client's to make up; those with requests in flight are kept."""
-    monkeypatch.setattr(limits, "_MOST_ACCOUNTS", 3)
+    monkeypatch.setattr(rate_limits, "_MOST_ACCOUNTS", 3)
     limit = RateLimit({"concurrency": 1})
     limit.enter("busy")
     for n in range(10):

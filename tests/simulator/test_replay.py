@@ -13,11 +13,11 @@ import pytest
 from llm_sync import LLMConnectorError, Message, ModelRequest
 from llm_sync.errors import ConfigurationError
 from llm_sync.models import request_hash
-from llm_sync.records import record
-from llm_sync.routing import Route
+from llm_sync.models.record import record
+from llm_sync.models.route import Route
 from llm_sync.simulator import Simulator
-from llm_sync.simulator.failures import KINDS
-from llm_sync.simulator.replay import Replay
+from llm_sync.simulator.answers.replay import Replay
+from llm_sync.simulator.faults.error_responses import KINDS
 
 ADD = {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}}
 QUESTIONS = {

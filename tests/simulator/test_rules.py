@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from llm_sync.simulator import Simulator
-from llm_sync.simulator.behaviour import draws
-from llm_sync.simulator.behaviour.scene import last_user_text
+from llm_sync.simulator.faults import seeded_random
+from llm_sync.simulator.faults.context import last_user_text
 
 
 @pytest.fixture
@@ -169,16 +169,18 @@ def test_chance_goes_by_request_and_attempt_not_by_order(connect):
 
 def test_the_scripts_seed_counts_too(scripted):
     """And the order of a payload's keys does not."""
-    one, other = (draws.fingerprint("openai", "m", json.loads(text)) for text in ('{"a": 1, "b": [2]}', '{"b": [2], "a": 1}'))
-    assert one == other != draws.fingerprint("openai", "n", {"a": 1, "b": [2]})
-    assert draws.Draws("1", one, 1).of_attempt("x") != draws.Draws("2", one, 1).of_attempt("x")
-    assert draws.Draws("1", one, 1).of_request("x") == draws.Draws("1", one, 2).of_request("x")
+    one, other = (
+        seeded_random.fingerprint("openai", "m", json.loads(text)) for text in ('{"a": 1, "b": [2]}', '{"b": [2], "a": 1}')
+    )
+    assert one == other != seeded_random.fingerprint("openai", "n", {"a": 1, "b": [2]})
+    assert seeded_random.Draws("1", one, 1).of_attempt("x") != seeded_random.Draws("2", one, 1).of_attempt("x")
+    assert seeded_random.Draws("1", one, 1).of_request("x") == seeded_random.Draws("1", one, 2).of_request("x")
 
 
 def test_attempts_are_counted_for_the_newest_requests(monkeypatch):
     """A simulator that runs for days forgets the oldest."""
-    monkeypatch.setattr(draws, "_MOST_REQUESTS", 2)
-    attempts = draws.Attempts()
+    monkeypatch.setattr(seeded_random, "_MOST_REQUESTS", 2)
+    attempts = seeded_random.Attempts()
     assert [attempts.next(name) for name in (b"a", b"a", b"b", b"c", b"a")] == [1, 2, 1, 1, 1]
 
 
@@ -195,11 +197,11 @@ def test_attempts_are_counted_for_the_newest_requests(monkeypatch):
 )
 def test_times_are_distributed_as_said(spread, median):
     """Half of them below the median; never negative, never over the most."""
-    times = [draws.seconds(spread, (n + 0.5) / 999) for n in range(999)]
+    times = [seeded_random.seconds(spread, (n + 0.5) / 999) for n in range(999)]
     assert statistics.median(times) == pytest.approx(median, rel=0.01)
     assert all(0 <= time <= spread.get("most", 1e9) for time in times)
     for edge in (5e-324, 1e-18, 1 - 2**-53, 1.0 - 1e-16, 0.9999999999999999, 1.0):
-        assert 0 <= draws.seconds(spread, edge) < 1e300
+        assert 0 <= seeded_random.seconds(spread, edge) < 1e300
 
 
 def test_latency_is_waited_and_adds_up(scripted):

@@ -10,9 +10,9 @@ import pytest
 from llm_sync.cli.options import simulate
 from llm_sync.errors import ConfigurationError
 from llm_sync.simulator import Simulator
-from llm_sync.simulator.behaviour import load_script, shipped
-from llm_sync.simulator.behaviour.document import MOST_BYTES
-from llm_sync.simulator.behaviour.schema import ACTIONS
+from llm_sync.simulator.faults.document import MOST_BYTES
+from llm_sync.simulator.faults.script import load_script, shipped
+from llm_sync.simulator.faults.script_schema import ACTIONS
 
 RULE = "rules:\n  - {error: overloaded}\n"
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(

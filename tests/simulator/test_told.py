@@ -9,7 +9,7 @@ import pytest
 import llm_sync
 from llm_sync import ModelRequest, errors
 from llm_sync.simulator import Simulator
-from llm_sync.simulator.failures import KINDS
+from llm_sync.simulator.faults.error_responses import KINDS
 
 ADD = {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}
 ANSWERS = {

@@ -8,7 +8,8 @@ import pytest
 
 from llm_sync import Message, ModelNotFoundError, ModelRequest, ToolCall
 from llm_sync.models import request_hash
-from llm_sync.simulator import Simulator, turns
+from llm_sync.simulator import Simulator
+from llm_sync.simulator.answers import turns
 
 PIXEL = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489")
 TALK = [

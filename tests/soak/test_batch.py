@@ -77,7 +77,7 @@ def configure(folder: Path, far: Simulator) -> None:
 # Run in place of ``python -m llm_sync``: the journal loses every third outcome.
 FORGETFUL = """
 import itertools, runpy, sys
-from llm_sync.batch.journal import Journal
+from llm_sync.batch.state.journal import Journal
 add, count = Journal.add, itertools.count(1)
 Journal.add = lambda self, line: 0 if next(count) % 3 == 0 else add(self, line)
 sys.argv[0] = "llm-sync"

@@ -11,8 +11,8 @@ from time import monotonic
 import pytest
 
 from llm_sync.errors import ClientClosedError
+from llm_sync.runtime.cancellation import CallControl
 from llm_sync.transport import pool, sockets
-from llm_sync.transport.control import CallControl
 
 
 class Call(threading.Thread):

@@ -13,7 +13,7 @@ import zlib
 import pytest
 
 from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderConnectionError, ProviderError, RequestTimeoutError
-from llm_sync.transport import failures, pool, sockets
+from llm_sync.transport import error_mapping, pool, sockets
 from llm_sync.transport.pool import ConnectionStack
 
 
@@ -751,4 +751,4 @@ def test_a_connection_closed_late_is_not_taken_for_an_idle_one(after, again):
     exchange = sockets.Exchange(60.0, None, set())
     exchange.reused = True
     exchange.started -= after
-    assert failures.stale(ConnectionResetError(), exchange) is again
+    assert error_mapping.stale(ConnectionResetError(), exchange) is again

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_sync.config.schema import SCHEMA
-from llm_sync.predicates import compile_schema
 from llm_sync.validation import ResponseValidator, closest, field_path, problems, shown
 from llm_sync.validation.checking import _validator_class
+from llm_sync.validation.predicate import compile_schema
 
 CHAT: dict[str, Any] = {
     "id": {"type": "string", "nullable": True},

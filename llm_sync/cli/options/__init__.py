@@ -9,8 +9,20 @@ from __future__ import annotations
 
 import argparse
 
-from llm_sync.cli.arguments import ABOVE_0, COUNT, SECONDS, WHOLE, Parser, above, between, nonempty, setting, text, visible
-from llm_sync.cli.exits import EXIT_CODES
+from llm_sync.cli.exit_codes import EXIT_CODES
+from llm_sync.cli.options.argument_parser import (
+    ABOVE_0,
+    COUNT,
+    SECONDS,
+    WHOLE,
+    Parser,
+    above,
+    between,
+    nonempty,
+    setting,
+    text,
+    visible,
+)
 
 TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import COUNT, SECONDS, Parser, nonempty, text
+from llm_sync.cli.options.argument_parser import COUNT, SECONDS, Parser, nonempty, text
 
 _EXAMPLES = """\
 A line of INPUT is a JSON object with a prompt or messages, a model, and any other field of a request; OpenAI's batch requests \

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import Parser
+from llm_sync.cli.options.argument_parser import Parser
 
 _EXAMPLES = """\
 Installed under /usr or ~/.local, the completions are where shells look for them. For an environment elsewhere, add the line for \

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import Parser
+from llm_sync.cli.options.argument_parser import Parser
 
 _EXAMPLES = """\
 A configuration with mistakes is listed, too; 'llm-sync validate' shows them.

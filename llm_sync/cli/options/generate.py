@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import Parser, text, visible
+from llm_sync.cli.options.argument_parser import Parser, text, visible
 
 _EXAMPLES = """\
 Without a PROMPT, standard input is the prompt. With one, standard input is not read (so that a loop over a file keeps its \

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import Parser, text
+from llm_sync.cli.options.argument_parser import Parser, text
 
 _EXAMPLES = """\
 Existing files stay as they are; missing examples are added. Without DIR your configuration folder is completed. If you have \

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import SECONDS, Parser, nonempty
+from llm_sync.cli.options.argument_parser import SECONDS, Parser, nonempty
 
 _EXAMPLES = """\
 examples:

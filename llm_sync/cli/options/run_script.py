@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import Parser
+from llm_sync.cli.options.argument_parser import Parser
 
 _EXAMPLES = """\
 In SCRIPT, 'import openai', 'import anthropic' and 'import litellm' find llm-sync's stand-ins, whether or not the real \

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import Parser, visible
+from llm_sync.cli.options.argument_parser import Parser, visible
 
 _EXAMPLES = """\
 Every value is shown with its origin: a line of the file, or the default. Keys and passwords are never shown.

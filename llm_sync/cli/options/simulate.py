@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from llm_sync.cli.arguments import WHOLE, Parser, between, visible
+from llm_sync.cli.options.argument_parser import WHOLE, Parser, between, visible
 
 _EXAMPLES = """\
 Without COMMAND it prints its address and serves until Ctrl-C. COMMAND gets a configuration for the simulator, so that \

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import Parser
+from llm_sync.cli.options.argument_parser import Parser
 
 _EXAMPLES = """\
 Shows llm-sync's own commands, and programs that make their clients with publish_status=True. Requests "in flight" are those \

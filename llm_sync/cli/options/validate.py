@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli import options
-from llm_sync.cli.arguments import SECONDS, Parser, visible
+from llm_sync.cli.options.argument_parser import SECONDS, Parser, visible
 
 _EXAMPLES = """\
 Without a name, all configurations found are checked; add --no-env unless you have the keys for all of them. Problems are \

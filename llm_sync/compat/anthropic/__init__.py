@@ -32,15 +32,15 @@ from llm_sync.compat.anthropic.exceptions import (
     UnprocessableEntityError,
     shim_error,
 )
-from llm_sync.compat.parameters import NOT_GIVEN, NotGiven
-from llm_sync.compat.refusals import ASYNC, Refused, lookup, refused_class
-from llm_sync.compat.settings import MAX_RETRIES as DEFAULT_MAX_RETRIES
-from llm_sync.compat.settings import TIMEOUT as DEFAULT_TIMEOUT
+from llm_sync.compat.shim.parameters import NOT_GIVEN, NotGiven
+from llm_sync.compat.shim.settings import MAX_RETRIES as DEFAULT_MAX_RETRIES
+from llm_sync.compat.shim.settings import TIMEOUT as DEFAULT_TIMEOUT
+from llm_sync.compat.shim.unsupported import ASYNC, Refused, lookup, refused_class
 
 if TYPE_CHECKING:
     from llm_sync.compat.anthropic import types
     from llm_sync.compat.anthropic.client import Anthropic
-    from llm_sync.compat.calls import Timeout
+    from llm_sync.compat.shim.calls import Timeout
 
 __all__ = [
     "AI_PROMPT",
@@ -86,7 +86,7 @@ HUMAN_PROMPT, AI_PROMPT = "\n\nHuman:", "\n\nAssistant:"
 _HOMES = {
     "Anthropic": "llm_sync.compat.anthropic.client",
     "Client": "llm_sync.compat.anthropic.client:Anthropic",
-    "Timeout": "llm_sync.compat.calls",
+    "Timeout": "llm_sync.compat.shim.calls",
     "types": "llm_sync.compat.anthropic.types",
 }
 _CLOUD = "write a configuration: docs/providers.md has Google Cloud; then use Anthropic()"

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_sync import errors
-from llm_sync.compat import asking, notices
-from llm_sync.compat.anthropic.reading import read_messages, read_system
-from llm_sync.compat.anthropic.shapes import Message
-from llm_sync.compat.calls import Door
-from llm_sync.compat.failures import translated
-from llm_sync.compat.parameters import Table, shown
-from llm_sync.compat.settings import Place, place
+from llm_sync.compat.anthropic.request_messages import read_messages, read_system
+from llm_sync.compat.anthropic.response_objects import Message
+from llm_sync.compat.shim import notices, sending
+from llm_sync.compat.shim.calls import Door
+from llm_sync.compat.shim.error_mapping import translated
+from llm_sync.compat.shim.parameters import Table, shown
+from llm_sync.compat.shim.settings import Place, place
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import ModelRequest, ModelResponse, Usage
 from llm_sync.openai_shape.messages import Told
@@ -33,14 +33,14 @@ def message(door: Door, table: Table, arguments: Mapping[str, Any]) -> Message:
         reading, door = door.read(table, with_headers(arguments))
         given = reading.given
         where = place(door.settings, given.pop("model", None))
-        made = asking.left_out(table.call, reading) if reading.left_out else []
+        made = sending.left_out(table.call, reading) if reading.left_out else []
         request = _plain(given, where.model)
         if request is None:
             told = Told(where.strict)
             request = _request(given, where, told)
             made += told.adjustments
-        outcome = asking.ask_once(where, request, timeout=door.timeout, max_retries=door.max_retries)
-        return asking.finished(Message.read(_body(outcome)), made, [outcome])
+        outcome = sending.ask_once(where, request, timeout=door.timeout, max_retries=door.max_retries)
+        return sending.finished(Message.read(_body(outcome)), made, [outcome])
 
 
 def _plain(given: Mapping[str, Any], model: str | None) -> ModelRequest | None:
@@ -105,7 +105,7 @@ def _wants_thoughts_back(thinking: Any, messages: Any) -> bool:
 
 def _speaks_messages(kind: str) -> bool:
     """Whether providers of this type take the payload of messages themselves."""
-    from llm_sync.providers.anthropic import AnthropicProvider
+    from llm_sync.providers.anthropic.messages import AnthropicProvider
 
     return issubclass(ProviderFactory.provider_class(kind), AnthropicProvider)
 
@@ -154,7 +154,7 @@ def _format(config: Any, told: Told) -> Any:
     return form["schema"]
 
 
-def _body(outcome: asking.Outcome) -> dict[str, Any]:
+def _body(outcome: sending.Outcome) -> dict[str, Any]:
     """The provider's own body, or one written of the answer."""
     answer = outcome if isinstance(outcome, ModelResponse) else outcome.response
     assert answer is not None  # noqa: S101  (asking hands on no other)

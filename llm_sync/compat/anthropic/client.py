@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 from llm_sync.compat.anthropic import parameters
 from llm_sync.compat.anthropic.exceptions import shim_error
-from llm_sync.compat.calls import Door, extended
-from llm_sync.compat.client import RAW, Resource, ShimClient, arguments_given
-from llm_sync.compat.failures import translated
-from llm_sync.compat.settings import Settings, found_configuration, pairs
+from llm_sync.compat.shim.calls import Door, extended
+from llm_sync.compat.shim.client import RAW, Resource, ShimClient, arguments_given
+from llm_sync.compat.shim.error_mapping import translated
+from llm_sync.compat.shim.settings import Settings, found_configuration, pairs
 
 _NEEDED = {"max_tokens", "messages", "model"}
 
@@ -51,14 +51,14 @@ class Models(Resource):
 
     def list(self, **arguments: Any) -> Any:
         """Every model, as a page to iterate over. Raises AnthropicError."""
-        from llm_sync.compat import asking
         from llm_sync.compat.anthropic.calls import with_headers
-        from llm_sync.compat.anthropic.shapes import SyncPage
-        from llm_sync.compat.listings import listed
+        from llm_sync.compat.anthropic.response_objects import SyncPage
+        from llm_sync.compat.shim import sending
+        from llm_sync.compat.shim.model_listing import listed
 
         with translated(shim_error):
             reading, door = self._client.door().read(parameters.LISTING, with_headers(arguments))
-            left_out = asking.left_out(parameters.LISTING.call, reading)
+            left_out = sending.left_out(parameters.LISTING.call, reading)
             found = [_entry(name) for name, _ in listed(door)]
             ends = {"first_id": found[0]["id"] if found else None, "last_id": found[-1]["id"] if found else None}
             page = SyncPage.read({"data": found, "has_more": False, **ends})
@@ -67,15 +67,15 @@ class Models(Resource):
 
     def retrieve(self, model_id: str, **arguments: Any) -> Any:
         """One ModelInfo. Raises NotFoundError."""
-        from llm_sync.compat import asking
         from llm_sync.compat.anthropic.calls import with_headers
-        from llm_sync.compat.anthropic.shapes import ModelInfo
-        from llm_sync.compat.listings import looked_up
+        from llm_sync.compat.anthropic.response_objects import ModelInfo
+        from llm_sync.compat.shim import sending
+        from llm_sync.compat.shim.model_listing import looked_up
 
         with translated(shim_error):
             reading, door = self._client.door().read(parameters.LISTING, with_headers(arguments))
             found = ModelInfo.read(_entry(looked_up(door, model_id)[0]))
-            found.adjustments = tuple(asking.left_out(parameters.LISTING.call, reading))
+            found.adjustments = tuple(sending.left_out(parameters.LISTING.call, reading))
             return found
 
 

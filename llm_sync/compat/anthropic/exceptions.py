@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from llm_sync.compat.failures import (
+from llm_sync.compat.shim.error_mapping import (
     CONNECTION,
     STATUS,
     TIMEOUT,
@@ -15,7 +15,7 @@ from llm_sync.compat.failures import (
     verdict,
     words_of,
 )
-from llm_sync.compat.trees import Failure, NoAnswerInTime, NoConnection, Refusal, WrongShape, class_for
+from llm_sync.compat.shim.exception_trees import Failure, NoAnswerInTime, NoConnection, Refusal, WrongShape, class_for
 from llm_sync.errors import LLMConnectorError
 
 ID_HEADER = "request-id"

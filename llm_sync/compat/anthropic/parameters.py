@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llm_sync.compat.parameters import Table, adjusted, carried, refused
-from llm_sync.compat.refusals import STREAM
+from llm_sync.compat.shim.parameters import Table, adjusted, carried, refused
+from llm_sync.compat.shim.unsupported import STREAM
 
 OTHER = "use the original package for it"
 _ELSEWHERE = "to providers of type anthropic; left out for others, with an entry in `adjustments`"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from llm_sync.compat.answers import by_name
-from llm_sync.compat.anthropic import shapes
+from llm_sync.compat.anthropic import response_objects
 from llm_sync.compat.anthropic.exceptions import shim_error
-from llm_sync.compat.refusals import type_named
+from llm_sync.compat.shim.response_objects import by_name
+from llm_sync.compat.shim.unsupported import type_named
 
-_SHAPES = by_name(vars(shapes))
+_SHAPES = by_name(vars(response_objects))
 
 
 def __getattr__(name: str) -> Any:

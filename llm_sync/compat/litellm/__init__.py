@@ -31,8 +31,8 @@ from llm_sync.compat.litellm.exceptions import (
     UnsupportedParamsError,
     shim_error,
 )
-from llm_sync.compat.litellm.shapes import Choices, Message, ModelResponse, Usage
-from llm_sync.compat.refusals import ASYNC, Refused, lookup, refused_class
+from llm_sync.compat.litellm.response_objects import Choices, Message, ModelResponse, Usage
+from llm_sync.compat.shim.unsupported import ASYNC, Refused, lookup, refused_class
 
 __all__ = [
     "APIConnectionError",

@@ -6,16 +6,17 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from llm_sync.compat import asking, notices
 from llm_sync.compat import litellm as module
-from llm_sync.compat.calls import Door, extended, seconds
-from llm_sync.compat.failures import ShimError, translated
 from llm_sync.compat.litellm import parameters, providers
 from llm_sync.compat.litellm.exceptions import UnsupportedParamsError, shim_error
-from llm_sync.compat.litellm.shapes import ModelResponse
+from llm_sync.compat.litellm.response_objects import ModelResponse
 from llm_sync.compat.openai.calls import chat_body, read_chat
-from llm_sync.compat.parameters import Table, shown
-from llm_sync.compat.settings import Place, Settings, found_configuration, place
+from llm_sync.compat.shim import notices
+from llm_sync.compat.shim import sending as shim_sending
+from llm_sync.compat.shim.calls import Door, extended, seconds
+from llm_sync.compat.shim.error_mapping import ShimError, translated
+from llm_sync.compat.shim.parameters import Table, shown
+from llm_sync.compat.shim.settings import Place, Settings, found_configuration, place
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest
 from llm_sync.openai_shape import PARAMETERS
@@ -43,9 +44,9 @@ def complete(arguments: Mapping[str, Any]) -> ModelResponse:
         call = _read(parameters.COMPLETION, arguments)
         request, choices, made, legacy = _request(call, call.given)
         if choices == 1:
-            outcomes = [asking.ask_once(call.where, request, timeout=call.timeout, max_retries=call.max_retries)]
+            outcomes = [shim_sending.ask_once(call.where, request, timeout=call.timeout, max_retries=call.max_retries)]
         else:
-            outcomes = asking.ask(call.where, request, times=choices, timeout=call.timeout, max_retries=call.max_retries)
+            outcomes = shim_sending.ask(call.where, request, times=choices, timeout=call.timeout, max_retries=call.max_retries)
         return _answer(outcomes, made, legacy)
 
 
@@ -56,7 +57,7 @@ def complete_all(arguments: Mapping[str, Any]) -> list[Any]:
         conversations = call.given.pop("messages", None)
         if not isinstance(conversations, (list, tuple)):
             raise InvalidRequestError(f"messages is {shown(conversations)}", guidance="Give a list of conversations.")
-        with asking.Sending(call.where, timeout=call.timeout, max_retries=call.max_retries) as sending:
+        with shim_sending.Sending(call.where, timeout=call.timeout, max_retries=call.max_retries) as sending:
             sent: list[Any] = []
             for conversation in conversations:
                 try:
@@ -68,7 +69,7 @@ def complete_all(arguments: Mapping[str, Any]) -> list[Any]:
             return [each if isinstance(each, ShimError) else _collected(sending, *each) for each in sent]
 
 
-def _collected(sending: asking.Sending, futures: list[Any], made: list[Adjustment], legacy: bool) -> Any:
+def _collected(sending: shim_sending.Sending, futures: list[Any], made: list[Adjustment], legacy: bool) -> Any:
     try:
         with translated(shim_error):
             return _answer(sending.came(futures), made, legacy)
@@ -76,8 +77,8 @@ def _collected(sending: asking.Sending, futures: list[Any], made: list[Adjustmen
         return error
 
 
-def _answer(outcomes: list[asking.Outcome], made: list[Adjustment], legacy: bool) -> ModelResponse:
-    return asking.finished(ModelResponse.read(chat_body(outcomes, legacy)), made, outcomes)
+def _answer(outcomes: list[shim_sending.Outcome], made: list[Adjustment], legacy: bool) -> ModelResponse:
+    return shim_sending.finished(ModelResponse.read(chat_body(outcomes, legacy)), made, outcomes)
 
 
 def _read(table: Table, arguments: Mapping[str, Any]) -> _Call:
@@ -115,7 +116,7 @@ def _read(table: Table, arguments: Mapping[str, Any]) -> _Call:
         if headers:
             reading.left_out["extra_headers"] = (sorted(headers), "the configuration that is found says what headers are sent")
     further = {} if given.keys() <= PARAMETERS else {name: given.pop(name) for name in list(given) if name not in PARAMETERS}
-    left_out = asking.left_out(table.call, reading) if reading.left_out else []
+    left_out = shim_sending.left_out(table.call, reading) if reading.left_out else []
     drop = bool(own.get("drop_params") or module.drop_params)
     return _Call(place(settings, model), timeout, retries, given, further, drop, left_out)
 

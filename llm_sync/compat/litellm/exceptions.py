@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from llm_sync import errors
-from llm_sync.compat.failures import CONNECTION, STATUS, TIMEOUT, UNUSABLE, ErrorResponse, describe, verdict, words_of
 from llm_sync.compat.openai import exceptions as openai
 from llm_sync.compat.openai.exceptions import ID_HEADER
 from llm_sync.compat.openai.exceptions import OpenAIError as OpenAIError  # noqa: PLC0414  (a name of litellm)
-from llm_sync.compat.trees import Tree
+from llm_sync.compat.shim.error_mapping import CONNECTION, STATUS, TIMEOUT, UNUSABLE, ErrorResponse, describe, verdict, words_of
+from llm_sync.compat.shim.exception_trees import Tree
 from llm_sync.errors import LLMConnectorError
 
 

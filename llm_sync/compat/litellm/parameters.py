@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from llm_sync.compat.openai.parameters import CONVERSATION
-from llm_sync.compat.parameters import CARRIED, Parameter, Table, adjusted, carried, refused, translated
-from llm_sync.compat.refusals import STREAM
+from llm_sync.compat.shim.parameters import CARRIED, Parameter, Table, adjusted, carried, refused, translated
+from llm_sync.compat.shim.unsupported import STREAM
 
 OTHER = "use the original package for it"
 _ELSEWHERE = "to providers that speak OpenAI's shape; for others UnsupportedParamsError, or with `drop_params` left out"

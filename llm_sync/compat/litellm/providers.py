@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from llm_sync.compat.litellm.exceptions import BadRequestError
-from llm_sync.compat.settings import Settings, pairs
+from llm_sync.compat.shim.settings import Settings, pairs
 
 _BARE = ((re.compile(r"(?:gpt-|o\d|chatgpt-|ft:gpt-)"), "openai"), (re.compile(r"claude-"), "anthropic"))
 

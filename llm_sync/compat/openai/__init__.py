@@ -30,17 +30,17 @@ from llm_sync.compat.openai.exceptions import (
     shim_error,
 )
 from llm_sync.compat.openai.version import VERSION
-from llm_sync.compat.parameters import NOT_GIVEN, NotGiven
-from llm_sync.compat.refusals import ASYNC, Refused, lookup, refused_class
-from llm_sync.compat.settings import MAX_RETRIES as DEFAULT_MAX_RETRIES
-from llm_sync.compat.settings import TIMEOUT as DEFAULT_TIMEOUT
+from llm_sync.compat.shim.parameters import NOT_GIVEN, NotGiven
+from llm_sync.compat.shim.settings import MAX_RETRIES as DEFAULT_MAX_RETRIES
+from llm_sync.compat.shim.settings import TIMEOUT as DEFAULT_TIMEOUT
+from llm_sync.compat.shim.unsupported import ASYNC, Refused, lookup, refused_class
 
 if TYPE_CHECKING:
-    from llm_sync.compat.calls import Timeout
     from llm_sync.compat.openai import error, types
     from llm_sync.compat.openai.client import AzureOpenAI, OpenAI
     from llm_sync.compat.openai.error import InvalidRequestError
     from llm_sync.compat.openai.legacy import ChatCompletion, Completion, Model
+    from llm_sync.compat.shim.calls import Timeout
 
 __all__ = [
     "DEFAULT_MAX_RETRIES",
@@ -113,7 +113,7 @@ _HOMES = {
     "Completion": "llm_sync.compat.openai.legacy",
     "Model": "llm_sync.compat.openai.legacy",
     "InvalidRequestError": "llm_sync.compat.openai.error",
-    "Timeout": "llm_sync.compat.calls",
+    "Timeout": "llm_sync.compat.shim.calls",
     "error": "llm_sync.compat.openai.error",
     "types": "llm_sync.compat.openai.types",
     "version": "llm_sync.compat.openai.version",

@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from llm_sync.compat import asking
-from llm_sync.compat.calls import Door
-from llm_sync.compat.failures import translated
-from llm_sync.compat.listings import listed, looked_up
-from llm_sync.compat.openai.shapes import ChatCompletion, Completion, Model, SyncPage
-from llm_sync.compat.parameters import Table, shown
-from llm_sync.compat.settings import Place, place
+from llm_sync.compat.openai.response_objects import ChatCompletion, Completion, Model, SyncPage
+from llm_sync.compat.shim import sending
+from llm_sync.compat.shim.calls import Door
+from llm_sync.compat.shim.error_mapping import translated
+from llm_sync.compat.shim.model_listing import listed, looked_up
+from llm_sync.compat.shim.parameters import Table, shown
+from llm_sync.compat.shim.settings import Place, place
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest, ModelResponse
 from llm_sync.openai_shape import ChatRequest, chat_request, completion
@@ -33,21 +33,21 @@ def chat_completion(door: Door, table: Table, arguments: Arguments, kind: type[A
         reading, door = door.read(table, arguments)
         given = reading.given
         where = place(door.settings, given.pop("model", None))
-        made = asking.left_out(table.call, reading) if reading.left_out else []
+        made = sending.left_out(table.call, reading) if reading.left_out else []
         body, outcomes = _asked(door, where, given, made)
-        return asking.finished(kind.read(body), made, outcomes)
+        return sending.finished(kind.read(body), made, outcomes)
 
 
-def _asked(door: Door, where: Place, given: Arguments, made: list[Adjustment]) -> tuple[dict[str, Any], list[asking.Outcome]]:
+def _asked(door: Door, where: Place, given: Arguments, made: list[Adjustment]) -> tuple[dict[str, Any], list[sending.Outcome]]:
     """The chat completion of one chat body as a body, and the outcomes it is made of; ``made`` is added to."""
     request, choices, told, legacy = read_chat(given, where)
     made += told
     if where.chat and request.response_schema is not None:
         request = dataclasses.replace(request, response_schema=None)  # the provider has it in its own words; nobody asked us
     if choices == 1:
-        outcomes = [asking.ask_once(where, request, timeout=door.timeout, max_retries=door.max_retries)]
+        outcomes = [sending.ask_once(where, request, timeout=door.timeout, max_retries=door.max_retries)]
     else:
-        outcomes = asking.ask(where, request, times=choices, timeout=door.timeout, max_retries=door.max_retries)
+        outcomes = sending.ask(where, request, times=choices, timeout=door.timeout, max_retries=door.max_retries)
         made.append(Adjustment("n", choices, f"{choices} requests", "every provider is asked for one answer at a time"))
     return chat_body(outcomes, legacy), outcomes
 
@@ -92,7 +92,7 @@ def _text(turn: Any, role: str) -> str | None:
     return text if type(text) is str and text and not text.isspace() else None
 
 
-def chat_body(outcomes: Sequence[asking.Outcome], legacy: bool) -> dict[str, Any]:
+def chat_body(outcomes: Sequence[sending.Outcome], legacy: bool) -> dict[str, Any]:
     """The chat completion of outcomes as a body: the provider's own where there are such, not to be changed."""
     first = outcomes[0]
     if len(outcomes) == 1 and not legacy and isinstance(first, ModelResponse):
@@ -111,7 +111,7 @@ def chat_body(outcomes: Sequence[asking.Outcome], legacy: bool) -> dict[str, Any
     return {**bodies[0], "choices": [{**choice, "index": index} for index, choice in enumerate(choices)], "usage": usage}
 
 
-def _own_body(outcome: asking.Outcome) -> dict[str, Any] | None:
+def _own_body(outcome: sending.Outcome) -> dict[str, Any] | None:
     """The chat completion that the provider wrote; None where it wrote something else."""
     answer = outcome if isinstance(outcome, ModelResponse) else outcome.response
     raw = answer.metadata.get("raw") if answer is not None else None
@@ -138,14 +138,14 @@ def text_completion(door: Door, table: Table, arguments: Arguments, kind: type[A
         given = reading.given
         prompts = _prompts(given.pop("prompt", None))
         where = place(door.settings, given.pop("model", None))
-        made = asking.left_out(table.call, reading)
+        made = sending.left_out(table.call, reading)
         made.append(Adjustment("prompt", len(prompts), "chat messages", "completions are asked for as chats"))
         bodies, outcomes = [], []
         for prompt in prompts:
             body, came = _asked(door, where, {**given, "messages": [{"role": "user", "content": prompt}]}, made)
             bodies.append(body)
             outcomes += came
-        return asking.finished(kind.read(_text_body(bodies)), made, outcomes)
+        return sending.finished(kind.read(_text_body(bodies)), made, outcomes)
 
 
 def _prompts(prompt: Any) -> list[str]:
@@ -188,7 +188,7 @@ def models(door: Door, table: Table, arguments: Arguments, kind: type[Any] = Syn
         reading, door = door.read(table, arguments)
         found = listed(door)
         page = kind.read({"object": "list", "data": [model(name, provider) for name, provider in found]})
-        page.adjustments = tuple(asking.left_out(table.call, reading))
+        page.adjustments = tuple(sending.left_out(table.call, reading))
         return page
 
 
@@ -197,7 +197,7 @@ def one_model(door: Door, table: Table, name: str, arguments: Arguments, kind: t
     with translated(door.shim):
         reading, door = door.read(table, arguments)
         found = kind.read(model(*looked_up(door, name)))
-        found.adjustments = tuple(asking.left_out(table.call, reading))
+        found.adjustments = tuple(sending.left_out(table.call, reading))
         return found
 
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, ClassVar
 
-from llm_sync.compat.calls import Door, extended
-from llm_sync.compat.client import RAW, Resource, ShimClient, arguments_given
 from llm_sync.compat.openai import parameters
 from llm_sync.compat.openai.exceptions import OpenAIError, shim_error
-from llm_sync.compat.parameters import Table
-from llm_sync.compat.settings import Settings, found_configuration, pairs
+from llm_sync.compat.shim.calls import Door, extended
+from llm_sync.compat.shim.client import RAW, Resource, ShimClient, arguments_given
+from llm_sync.compat.shim.parameters import Table
+from llm_sync.compat.shim.settings import Settings, found_configuration, pairs
 
 _STORED = "nothing is stored at the provider: keep what create returns"
 _CALLS_NOT_CARRIED = {
@@ -76,7 +76,7 @@ class Responses(Resource):
 
     def create(self, **arguments: Any) -> Any:
         """A Response with ``output_text``. Raises OpenAIError."""
-        from llm_sync.compat.openai.responding import respond
+        from llm_sync.compat.openai.responses import respond
 
         self._client.require(arguments, "input", "model")
         return respond(self._client.responses_door(), parameters.RESPONSES, arguments)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
-from llm_sync.compat.failures import CONNECTION, STATUS, TIMEOUT, ErrorResponse, describe, verdict, words_of
 from llm_sync.compat.openai import exceptions
 from llm_sync.compat.openai.exceptions import ID_HEADER
 from llm_sync.compat.openai.exceptions import OpenAIError as OpenAIError  # noqa: PLC0414  (a name of openai.error)
-from llm_sync.compat.openai.shapes import OpenAIObject
-from llm_sync.compat.trees import Tree
+from llm_sync.compat.openai.response_objects import OpenAIObject
+from llm_sync.compat.shim.error_mapping import CONNECTION, STATUS, TIMEOUT, ErrorResponse, describe, verdict, words_of
+from llm_sync.compat.shim.exception_trees import Tree
 from llm_sync.errors import LLMConnectorError
 
 

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from llm_sync.compat.calls import Door, extended, seconds
-from llm_sync.compat.failures import translated
 from llm_sync.compat.openai import calls, parameters
 from llm_sync.compat.openai.error import AuthenticationError, InvalidAPIType, InvalidRequestError, shim_error
-from llm_sync.compat.openai.shapes import OpenAIObject
-from llm_sync.compat.parameters import Table
-from llm_sync.compat.refusals import ASYNC, Refused, refuse
-from llm_sync.compat.settings import Settings, found_configuration, pairs
+from llm_sync.compat.openai.response_objects import OpenAIObject
+from llm_sync.compat.shim.calls import Door, extended, seconds
+from llm_sync.compat.shim.error_mapping import translated
+from llm_sync.compat.shim.parameters import Table
+from llm_sync.compat.shim.settings import Settings, found_configuration, pairs
+from llm_sync.compat.shim.unsupported import ASYNC, Refused, refuse
 
 _AZURE = ("azure", "azure_ad", "azuread")
 _OWN = ("api_key", "api_base", "api_type", "api_version", "organization", "headers", "request_timeout", "engine", "deployment_id")

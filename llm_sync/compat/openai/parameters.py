@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llm_sync.compat.parameters import CARRIED, Parameter, Table, adjusted, carried, refused, translated
-from llm_sync.compat.refusals import STREAM
+from llm_sync.compat.shim.parameters import CARRIED, Parameter, Table, adjusted, carried, refused, translated
+from llm_sync.compat.shim.unsupported import STREAM
 
 _ELSEWHERE = "to providers that speak OpenAI's shape; left out for others, with an entry in `adjustments`"
 _SHAPING = "to providers that speak OpenAI's shape; refused for others, whose answers cannot have it"

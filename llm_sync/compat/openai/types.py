@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from llm_sync.compat.answers import by_name
-from llm_sync.compat.openai import shapes
+from llm_sync.compat.openai import response_objects
 from llm_sync.compat.openai.exceptions import shim_error
-from llm_sync.compat.refusals import type_named
+from llm_sync.compat.shim.response_objects import by_name
+from llm_sync.compat.shim.unsupported import type_named
 
 _SHAPES = {
-    **by_name(vars(shapes)),
-    "ChatCompletionMessageToolCall": shapes.ChatCompletionMessageFunctionToolCall,
-    "ChatCompletionMessageToolCallUnion": shapes.ChatCompletionMessageFunctionToolCall,
-    "ResponseOutputMessage": shapes.ResponseOutputItem,
-    "ResponseFunctionToolCall": shapes.ResponseOutputItem,
-    "ResponseReasoningItem": shapes.ResponseOutputItem,
-    "ResponseOutputRefusal": shapes.ResponseOutputText,
+    **by_name(vars(response_objects)),
+    "ChatCompletionMessageToolCall": response_objects.ChatCompletionMessageFunctionToolCall,
+    "ChatCompletionMessageToolCallUnion": response_objects.ChatCompletionMessageFunctionToolCall,
+    "ResponseOutputMessage": response_objects.ResponseOutputItem,
+    "ResponseFunctionToolCall": response_objects.ResponseOutputItem,
+    "ResponseReasoningItem": response_objects.ResponseOutputItem,
+    "ResponseOutputRefusal": response_objects.ResponseOutputText,
 }
 _REQUESTS = ("Param", "Params", "Role", "Effort", "Model", "FunctionDefinition", "FunctionParameters", "Metadata", "Reasoning")
 _FORMATS = ("ResponseFormat", "ResponseFormatText", "ResponseFormatJSONObject", "ResponseFormatJSONSchema", "JSONSchema")

@@ -1,0 +1,64 @@
+"""Which requests a run is about: the lines it takes, each for which models, and the slot of each."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from llm_sync.batch.state.records import Head
+from llm_sync.errors import InvalidRequestError
+from llm_sync.models.route import Route
+
+
+class Selection(NamedTuple):
+    """Every ``parts``-th line from number ``part`` (from 0) on, of the first ``limit`` (None: all).
+
+    ``models``: each of those lines goes to each of these; None: each line goes where it says.
+    """
+
+    part: int = 0
+    parts: int = 1
+    limit: int | None = None
+    models: tuple[Route, ...] | None = None
+
+    @classmethod
+    def of(cls, shard: tuple[int, int] | None, limit: int | None, models: tuple[Route, ...] | None) -> Selection:
+        """The selection for a ``shard`` (I, N), I from 1 to N. Raises InvalidRequestError for an impossible one."""
+        part, parts = shard or (1, 1)
+        if not 1 <= part <= parts:
+            raise InvalidRequestError(f"there is no shard {part}/{parts}", guidance="Give I/N with I from 1 to N.")
+        if limit is not None and limit < 0:
+            raise InvalidRequestError(f"limit={limit} is not a count", guidance="Give 0 or more.")
+        return cls(part - 1, parts, limit, models)
+
+    @property
+    def width(self) -> int:
+        """Slots for each line."""
+        return 1 if self.models is None else len(self.models)
+
+    @property
+    def shard(self) -> str | None:
+        """The shard as it is written, or None where there is but one."""
+        return f"{self.part + 1}/{self.parts}" if self.parts > 1 else None
+
+    def takes(self, position: int) -> bool:
+        """Whether the line at ``position`` belongs to it."""
+        return position % self.parts == self.part and (self.limit is None or position < self.limit)
+
+    def position(self, slot: int) -> int:
+        """The line of a slot."""
+        return slot // self.width * self.parts + self.part
+
+    def slots(self, position: int) -> range:
+        """The slots of a line that belongs to it."""
+        first = position // self.parts * self.width
+        return range(first, first + self.width)
+
+    def slot(self, head: Head) -> int | None:
+        """The slot of an earlier outcome; None where it belongs to no request of this run."""
+        if head.position < 0 or not self.takes(head.position):
+            return None
+        slots = self.slots(head.position)
+        if self.models is None:
+            return slots[0]
+        where = (head.provider, head.model)
+        return slots[self.models.index(where)] if where in self.models else None

@@ -1,0 +1,179 @@
+"""Where a batch's lines come from: any input, as a file whose every line can be found again by its place."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import gzip
+import io
+import json
+import os
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO, Any, NamedTuple
+
+from llm_sync.errors import InvalidRequestError
+from llm_sync.models import Message, ModelRequest
+from llm_sync.models.images import Image, load_image
+
+_CHUNK = 1 << 20
+_BUFFER = 1 << 16  # bytes read at once: providers walk not far from each other, mostly
+_BOM = b"\xef\xbb\xbf"
+
+Input = str | os.PathLike[str] | IO[bytes] | IO[str] | Iterable[Any]
+
+
+class Line(NamedTuple):
+    """One line: where it begins in the source, its number in the input (from 1), and its bytes, the line's end included."""
+
+    offset: int
+    number: int
+    content: bytes
+
+
+class Source:
+    """The lines of one input. What cannot be read twice (a pipe, gzip, an iterable) is copied into a nameless file first.
+
+    ``name`` is what messages call it. One thread at a time. Raises OSError for what cannot be read.
+    """
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self._file = file
+        self.name = name
+
+    def lines(self) -> Iterator[Line]:
+        """Every line from the first, blank ones too; without the mark (BOM) that some editors put before it."""
+        self._file.seek(0)
+        offset = number = 0
+        while content := self._file.readline():
+            number += 1
+            yield Line(offset, number, content if offset else content.removeprefix(_BOM))
+            offset += len(content)
+
+    def from_line(self, offset: int) -> Iterator[bytes]:
+        """The lines from the one that begins at ``offset`` on, as they stand there. Ends with the next call of any method."""
+        self._file.seek(offset)
+        while content := self._file.readline():
+            yield content if offset else content.removeprefix(_BOM)
+            offset = -1
+
+    def close(self) -> None:
+        """Close the file; nothing of it is left behind."""
+        self._file.close()
+
+
+def open_source(given: Input, folder: str) -> Source:
+    """The source for a path (gzip by its name), ``-`` for standard input, an open file, or an iterable.
+
+    What an iterable gives is a ModelRequest, a mapping of its fields, or a prompt. ``folder``: where copies are made.
+    Raises OSError, InvalidRequestError.
+    """
+    if isinstance(given, (str, os.PathLike)):
+        path = os.fspath(given)
+        if path == "-":
+            return Source(_copied(_standard_input(), folder), "standard input")
+        return _file_source(path, folder)
+    if isinstance(given, io.TextIOBase) or hasattr(given, "read"):
+        name = getattr(given, "name", None)
+        return Source(_copied(_byte_chunks(given), folder), repr(name) if isinstance(name, str) else "the input")
+    if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
+        raise InvalidRequestError(
+            f"a batch's input is a {type(given).__name__}", guidance="Give a path, an open file, or an iterable of requests."
+        )
+    return Source(_copied((_as_line(index, item) for index, item in enumerate(given)), folder), "the input")
+
+
+def _file_source(path: str, folder: str) -> Source:
+    file = open(path, "rb", buffering=_BUFFER)  # noqa: SIM115  (the source closes it)
+    try:
+        if path.endswith(".gz"):
+            with file:
+                return Source(_copied(_unzipped(file, path), folder), repr(path))
+        if not file.seekable():  # a named pipe, a process substitution
+            with file:
+                return Source(_copied(iter(lambda: file.read(_CHUNK), b""), folder), repr(path))
+    except BaseException:
+        file.close()
+        raise
+    return Source(file, repr(path))
+
+
+def unzipped(path: str, folder: str) -> IO[bytes]:
+    """A nameless file with the content of a gzip file. Raises OSError where it is none, or damaged."""
+    with open(path, "rb") as file:
+        return _copied(_unzipped(file, path), folder)
+
+
+def _unzipped(file: IO[bytes], path: str) -> Iterator[bytes]:
+    try:
+        with gzip.GzipFile(fileobj=file) as stream:
+            while chunk := stream.read(_CHUNK):
+                yield chunk
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise OSError(0, f"it is not a complete gzip file ({error})", path) from None
+
+
+def _standard_input() -> Iterator[bytes]:
+    if sys.stdin is None:
+        raise OSError(0, "standard input is closed")
+    return iter(lambda: sys.stdin.buffer.read(_CHUNK), b"")
+
+
+def _byte_chunks(file: Any) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK):
+        yield chunk.encode("utf-8", "surrogatepass") if isinstance(chunk, str) else chunk
+
+
+def _copied(chunks: Iterable[bytes], folder: str) -> IO[bytes]:
+    """A file that is read from its beginning and has no name, so that nothing is left of it however the process ends."""
+    # Beside the output, where there is room for the answers too.
+    copy: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=_BUFFER)  # noqa: SIM115  (the source closes it)
+    try:
+        for chunk in chunks:
+            copy.write(chunk)
+        copy.flush()
+        copy.seek(0)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
+def _as_line(index: int, item: Any) -> bytes:
+    if isinstance(item, str):
+        item = {"prompt": item}
+    if isinstance(item, ModelRequest):
+        item = _fields(item)
+    if not isinstance(item, Mapping):
+        raise InvalidRequestError(
+            f"request {index} is a {type(item).__name__}", guidance="Give ModelRequests, mappings of their fields, or prompts."
+        )
+    try:
+        return json.dumps(item, ensure_ascii=False, default=_plain).encode("utf-8", "surrogatepass") + b"\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequestError(f"request {index} cannot be written as JSON: {error}") from None
+
+
+def _fields(request: ModelRequest) -> dict[str, Any]:
+    """What a request says, with its images in a form that JSON holds."""
+    return {
+        field.name: value
+        for field in dataclasses.fields(request)
+        if (value := getattr(request, field.name)) not in (None, (), {})
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Message):
+        return {field.name: part for field in dataclasses.fields(value) if (part := getattr(value, field.name)) not in (None, ())}
+    if dataclasses.is_dataclass(value) and not isinstance(value, (type, Image)):
+        return dict(vars(value))
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (bytes, Image)):
+        return load_image(value).data_url
+    with contextlib.suppress(TypeError):
+        return os.fspath(value)
+    raise TypeError(f"a {type(value).__name__} is not JSON")

@@ -1,0 +1,1 @@
+"""One module per command; ``run(args)`` does the work and returns the exit status."""

@@ -1,0 +1,261 @@
+"""LLMClient, the library's front door: what is asked here goes through endpoints into the queues of dispatch."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from llm_sync.client import model_listing, request_defaults, simulation, startup_checks
+from llm_sync.client.calls import Around, Calls
+from llm_sync.client.endpoints import Endpoints
+from llm_sync.config.loader import ConfigLoader
+from llm_sync.config.models import LLMConfig
+from llm_sync.dispatch import shutdown
+from llm_sync.dispatch.manager import ConcurrentLLMManager
+from llm_sync.dispatch.queue import ProviderRequestQueue
+from llm_sync.dispatch.status import ProviderStatus
+from llm_sync.errors import LLMConnectorError
+from llm_sync.events import Event, Listener, log_event
+from llm_sync.models import ModelListing, ModelRequest, ModelResponse
+from llm_sync.providers.factory import ProviderFactory
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from llm_sync.machine.status import StatusFile
+
+
+class LLMClient:
+    """Blocking calls to every provider of one configuration.
+
+    May be used from any thread, and after a fork in the child. Close it, or use it as a context manager: leaving the block
+    normally waits for what is queued, leaving by an exception cancels it (after Ctrl-C, what is in flight gets 5 s). A
+    client that is never closed still finishes its queued work before the interpreter exits. Clients pickle as
+    configuration, keys by reference. One that is made in a rehearsal (``llm-sync simulate -- …``) asks the simulator what it
+    would ask elsewhere, and logs a warning that says so.
+
+    ``strict`` refuses what would otherwise be adjusted, and truncated answers, and checks every key now.
+    ``strict_streaming`` refuses streaming switches in requests instead of stripping them. ``publish_status`` shows the
+    client in ``llm-sync status``. Raises ConfigurationError for a configuration that cannot be used.
+    """
+
+    def __init__(
+        self, config: LLMConfig, *, strict: bool = False, strict_streaming: bool = False, publish_status: bool = False
+    ) -> None:
+        if not isinstance(config, LLMConfig):
+            raise TypeError(f"LLMClient takes an LLMConfig, not {type(config).__name__}: use LLMClient.from_config(name_or_path)")
+        self._given = {"strict": strict, "strict_streaming": strict_streaming, "publish_status": publish_status}
+        self.config = config
+        self._config = config = simulation.rehearsed(config)  # what it goes by
+        self._strict = strict or config.strict
+        self._strict_streaming = strict_streaming or config.strict_streaming
+        startup_checks.check_config(config, strict=self._strict, strict_streaming=self._strict_streaming)
+        self._listeners: tuple[Listener, ...] = ()  # replaced, never changed: workers go through it without a lock
+        self._status_file: StatusFile | None = None
+        self._manager = ConcurrentLLMManager(self._open_queue)
+        self._endpoints = Endpoints(config, self._manager, strict=self._strict)
+        self._calls = Calls(config, self._endpoints, strict_streaming=self._strict_streaming)
+        self._manager.after_fork(self._renew_after_fork)
+        if self._strict:
+            startup_checks.check_usual_keys(config, self._endpoints)
+        if publish_status:
+            from llm_sync.machine.status import publish
+
+            self._status_file = publish(self)
+
+    @classmethod
+    def from_config(
+        cls,
+        name_or_path: str | None = None,
+        *,
+        config_dir: str | None = None,
+        strict: bool = False,
+        strict_streaming: bool = False,
+        publish_status: bool = False,
+    ) -> LLMClient:
+        """A client for a configuration file (docs/configuration.md says where it is looked for). Raises ConfigurationError."""
+        loader = ConfigLoader(config_dir, known_types=ProviderFactory.types_for)
+        config = loader.load_config(name_or_path, strict_streaming=strict_streaming)
+        return cls(config, strict=strict, strict_streaming=strict_streaming, publish_status=publish_status)
+
+    # Asking --------------------------------------------------------------------------------------------------------
+
+    def generate(
+        self,
+        prompt: str | None = None,
+        model: str | None = None,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        max_retries: int | None = None,
+        wait_timeout: float | None = None,
+        **request_fields: Any,
+    ) -> ModelResponse:
+        """Ask one model and wait for its answer.
+
+        ``timeout``: seconds for one attempt; ``deadline``: seconds for the request from its first attempt on, retries and
+        waits included; ``wait_timeout``: seconds this call may take in all, queueing included. ``request_fields`` are
+        those of ModelRequest; an unknown one is a TypeError. Raises LLMConnectorError; RuntimeError when called on the
+        provider's own worker thread (from a done-callback), where it would wait for itself.
+        """
+        fields = request_defaults.refuse_streaming(request_fields)
+        request_defaults.refuse_unknown(fields)
+        return self.generate_response(
+            ModelRequest(prompt, model, **fields),
+            timeout=timeout,
+            deadline=deadline,
+            max_retries=max_retries,
+            wait_timeout=wait_timeout,
+        )
+
+    def generate_response(
+        self,
+        request: ModelRequest,
+        *,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        max_retries: int | None = None,
+        wait_timeout: float | None = None,
+    ) -> ModelResponse:
+        """Ask with a ModelRequest and wait; options, errors and threads as for ``generate``."""
+        request_defaults.check_seconds("wait_timeout", wait_timeout)
+        name, call = self._calls.asking(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        return self._manager.call(name, call, timeout=wait_timeout)  # type: ignore[no-any-return]
+
+    def submit(
+        self,
+        request: ModelRequest,
+        *,
+        block: bool = True,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        max_retries: int | None = None,
+        wait_timeout: float | None = None,
+    ) -> Future[ModelResponse]:
+        """Queue a request; the future carries the answer or its error, and can be cancelled until it is sent.
+
+        Times and retries as for ``generate``. Raises at once what is wrong with the request or its model, ClientClosedError,
+        and QueueFullError when ``max_queue`` is reached and ``block`` is False, or no room has come within ``wait_timeout``
+        seconds.
+        """
+        request_defaults.check_seconds("wait_timeout", wait_timeout)
+        name, call = self._calls.asking(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        return self._manager.submit(name, call, block=block, timeout=wait_timeout)
+
+    def generate_responses_concurrent(self, requests: Iterable[ModelRequest], *, return_exceptions: bool = False) -> list[Any]:
+        """Ask all, each provider one at a time and all providers at once; results in input order.
+
+        Every request is checked before any is sent; what is wrong with one is raised then. When some fail later, all are
+        waited for and a BatchError is raised whose ``.results`` is the list with exceptions in place. With
+        ``return_exceptions`` that list is returned, and requests that are wrong have their errors in it too.
+        """
+        asked = self._calls.asking_or_error if return_exceptions else self._calls.asking
+        calls = [asked(request) for request in requests]
+        made = [call for call in calls if not isinstance(call, LLMConnectorError)]
+        outcomes = iter(self._manager.run(made, return_exceptions=return_exceptions))
+        return [call if isinstance(call, LLMConnectorError) else next(outcomes) for call in calls]
+
+    def map(self, requests: Iterable[ModelRequest], *, window: int = 256, return_exceptions: bool = False) -> Iterator[Any]:
+        """The answers to an iterable of any length, lazily, in input order, with at most ``window`` requests in memory.
+
+        The first error, also of a request that is wrong, is raised in its place and ends the iteration, unless
+        ``return_exceptions``: then it stands there, and the iteration goes on. What ``requests`` itself raises comes after
+        the answers to what it gave before. ClientClosedError ends the iteration always.
+        """
+        asked = self._calls.asking_or_error if return_exceptions else self._calls.asking
+        return self._manager.map(map(asked, requests), window=window, return_exceptions=return_exceptions)
+
+    def list_all_models(self, *, timeout: float | None = None) -> dict[str, ModelListing]:
+        """What every provider lists, all asked at once; a provider that fails has its error in its ModelListing.
+
+        ``timeout``: seconds for one attempt, where it shall differ from the configured one. Raises ClientClosedError, and
+        RuntimeError on a worker thread of any provider.
+        """
+        request_defaults.check_seconds("timeout", timeout)
+        run = functools.partial(self._manager.run, return_exceptions=True)
+        return model_listing.list_all_models(self._config, self._calls, run, timeout)
+
+    def status(self) -> dict[str, ProviderStatus]:
+        """How each provider's queue stands now; providers that were never asked are all zeros."""
+        found = self._manager.status()
+        return {name: self._cooled(name, found.get(name, ProviderStatus())) for name in self.config.providers}
+
+    def _cooled(self, name: str, status: ProviderStatus) -> ProviderStatus:
+        endpoint = self._endpoints.get(name)
+        return dataclasses.replace(status, cooling_down_until=endpoint.gate.cooling_down_until) if endpoint else status
+
+    def add_listener(self, listener: Listener) -> None:
+        """Let ``listener`` hear of every event (llm_sync.events) from now on, for as long as the client lives.
+
+        It is called in the thread where the event arises, usually a worker's, and must be quick; what it raises is logged.
+        """
+        self._listeners += (listener,)
+
+    def check_providers(self, names: Iterable[str]) -> None:
+        """Raise what keeps the named providers from being used: an unset variable, an impossible key, no base_url.
+
+        Sends nothing; run it before a long or costly job.
+        """
+        for name in names:
+            self._endpoints[name].provider.check()
+
+    # Ending --------------------------------------------------------------------------------------------------------
+
+    def close(self, cancel_pending: bool = False, *, grace: float | None = None) -> None:
+        """Take no more requests, wait for what is queued (or cancel it), end the workers, close the connections.
+
+        ``grace``: seconds after which what is still in flight is aborted, when pending work is cancelled (None: never).
+        """
+        self._manager.close(cancel_pending, grace=grace)
+        self._endpoints.close()
+        if self._status_file is not None:
+            self._status_file.end()
+
+    def __enter__(self) -> LLMClient:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self.close(cancel_pending=kind is not None, grace=shutdown.GRACE_S if interrupted else None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"config": self.config, **self._given}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        return f"<LLMClient {self.config.file or ''} providers={list(self.config.providers)}>"
+
+    # Wiring --------------------------------------------------------------------------------------------------------
+
+    def _submit_around(self, request: ModelRequest, around: Around, **options: Any) -> Future[Any]:
+        """For batches, which keep their journal on the worker: ``around`` runs there in place of the call, which it makes.
+
+        ``options`` as ``Calls.asking`` takes them. Raises QueueFullError where ``max_queue`` requests wait.
+        """
+        name, call = self._calls.asking(request, **options)
+        return self._manager.submit(name, call.within(around), block=False)
+
+    def _open_queue(self, name: str) -> ProviderRequestQueue:
+        config = self.config.providers[name]
+        return ProviderRequestQueue(
+            name,
+            concurrency=config.concurrency,
+            max_queue=config.max_queue,
+            idle_timeout=config.idle_timeout,
+            emit=self._tell,
+        )
+
+    def _tell(self, event: Event) -> None:
+        log_event(event)
+        for listener in self._listeners:
+            listener(event)
+
+    def _renew_after_fork(self) -> None:
+        self._endpoints.reset_after_fork()
+        if self._status_file is not None:
+            self._status_file.reset_after_fork()

@@ -1,0 +1,83 @@
+"""Provider entries at work: each entry's dialect, HTTP client, retry policy and gate, made when first asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from llm_sync.attempts.rate_gate import Gate
+from llm_sync.attempts.retry import RetryHandler
+from llm_sync.client import simulation
+from llm_sync.config.models import LLMConfig, ProviderConfig
+from llm_sync.dispatch.manager import ConcurrentLLMManager
+from llm_sync.providers.factory import ProviderFactory
+from llm_sync.transport.client import HTTPClient
+
+if TYPE_CHECKING:
+    from llm_sync.providers.base import LLMProvider
+
+
+class Endpoint(NamedTuple):
+    """One provider entry at work: what its requests share."""
+
+    provider: LLMProvider
+    http: HTTPClient
+    gate: Gate
+
+
+class Endpoints(dict[str, Endpoint]):
+    """Those of one client by the provider's name; ``endpoints[name]`` makes what is not there yet, on whatever thread asks.
+
+    Making one opens no socket. It raises what is wrong with the entry, and ClientClosedError once ``manager`` is closed.
+    """
+
+    def __init__(self, config: LLMConfig, manager: ConcurrentLLMManager, *, strict: bool) -> None:
+        super().__init__()
+        self._config = config
+        self._manager = manager
+        self._strict = strict
+
+    def __missing__(self, name: str) -> Endpoint:
+        # Two threads may both build one: no socket is open yet, and setdefault keeps the first.
+        return self.setdefault(name, self._build(self._config.providers[name]))
+
+    def close(self) -> None:
+        """Close the connections of all."""
+        for endpoint in list(self.values()):
+            endpoint.http.close()
+
+    def reset_after_fork(self) -> None:
+        """In the child: connections, locks and waits of its own, for all."""
+        for endpoint in list(self.values()):
+            endpoint.provider.reset_after_fork()
+            endpoint.http.reset_after_fork()
+            endpoint.gate.reset_after_fork()
+
+    def _build(self, config: ProviderConfig) -> Endpoint:
+        simulation.require_door(config)
+        http = HTTPClient(
+            pool_size=config.concurrency,
+            proxy=config.proxy,
+            ca_bundle=config.ca_bundle,
+            max_response_bytes=config.max_response_bytes,
+            allow_insecure=config.allow_insecure,
+            only_here=config.simulated,
+        )
+        emit = self._manager.queue(config.name).emit  # the queue counts every event before it passes it on
+        gate = Gate(config.name, requests_per_minute=config.requests_per_minute, emit=emit, **self._shared_with_others(config))
+        retry = RetryHandler(gate, provider=config.name, emit=emit)
+        kind = ProviderFactory.provider_class(config.type)
+        return Endpoint(kind(config, http, retry, strict=self._strict, emit=emit), http, gate)
+
+    def _shared_with_others(self, config: ProviderConfig) -> dict[str, Any]:
+        """What the gate of a provider shares with other processes, where it does."""
+        if not config.machine_wide:
+            return {}
+        from llm_sync.machine.cooldowns import CoolDowns
+        from llm_sync.machine.folder import Meeting
+        from llm_sync.machine.semaphore import Slots
+
+        def identity() -> str:  # asked later: the provider is made after its gate
+            return self[config.name].provider.identity()
+
+        meeting = Meeting(identity)
+        return {"slot": Slots(meeting, config.concurrency, config.name), "cool_downs": CoolDowns(meeting)}

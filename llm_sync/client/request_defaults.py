@@ -1,0 +1,127 @@
+"""A request made ready to be queued: switches out, defaults in, images read, options checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from llm_sync import streaming
+from llm_sync.config.models import ModelEntry
+from llm_sync.errors import InvalidRequestError, StreamingNotSupportedError
+from llm_sync.events import logger
+from llm_sync.models import Adjustment, AttemptOptions, Message, ModelRequest
+from llm_sync.models.field_checks import number_shown, plain
+from llm_sync.models.images import load_image
+from llm_sync.validation.json_schema import check_schema
+
+_log = logger("client")
+_YEAR = 31_536_000  # seconds; the configuration's limit too, and far below what clocks and sockets overflow at
+_FIELDS = tuple(field.name for field in dataclasses.fields(ModelRequest))
+_OPTIONS = ("timeout", "deadline", "max_retries", "wait_timeout", "config")
+_DEFAULTED = ("temperature", "top_p", "max_tokens", "stop_sequences", "seed", "system_prompt")
+
+
+def without_switches(request: ModelRequest, provider: str, *, strict: bool) -> tuple[ModelRequest, list[Adjustment]]:
+    """The request without streaming switches, and what was stripped.
+
+    Raises StreamingNotSupportedError under ``strict`` when there is something to strip.
+    """
+    clean, asked = streaming.strip_switches(request.provider_specific)
+    if not asked:
+        unchanged = len(clean) == len(request.provider_specific)
+        return (request if unchanged else dataclasses.replace(request, provider_specific=clean)), []
+    names = ", ".join(asked)
+    if strict:
+        raise StreamingNotSupportedError(
+            f"provider_specific asks for streaming ({names})",
+            provider=provider,
+            guidance="Leave these out: llm-sync never streams.",
+        )
+    _log.warning("%s: stripped from provider_specific, as llm-sync never streams: %s", provider, names)
+    adjustments = [
+        Adjustment(name, plain("provider_specific", value), None, "llm-sync never streams") for name, value in asked.items()
+    ]
+    return dataclasses.replace(request, provider_specific=clean), adjustments
+
+
+def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest:
+    """The request with its model's bare name, the defaults where it says nothing, and its images read.
+
+    Raises InvalidRequestError for an image that cannot be read and for a response_schema that is none.
+    """
+    defaults = entry.defaults
+    values: dict[str, Any] = {"model": model}
+    told = any(message.role == "system" for message in request.messages or ())  # then the conversation has its own
+    for name in _DEFAULTED:
+        if name == "system_prompt" and told:
+            continue
+        if getattr(request, name) is None and getattr(defaults, name) is not None:
+            values[name] = getattr(defaults, name)
+    if defaults.provider_specific:
+        values["provider_specific"] = _merged(defaults.provider_specific, request.provider_specific)
+    if request.images:
+        values["images"] = tuple(load_image(image) for image in request.images)
+    if request.messages and any(message.images for message in request.messages):
+        values["messages"] = tuple(_with_images(message) for message in request.messages)
+    fresh = request.detached(**values)
+    if fresh.response_schema is not None:
+        check_schema(fresh.response_schema)
+    return fresh
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    return {**under, **over}
+
+
+def _with_images(message: Message) -> Message:
+    return (
+        dataclasses.replace(message, images=tuple(load_image(image) for image in message.images)) if message.images else message
+    )
+
+
+def attempt_options(configured: AttemptOptions, options: Mapping[str, Any]) -> AttemptOptions:
+    """The configured options with those the call names. Raises InvalidRequestError for impossible values."""
+    asked = {name: value for name, value in options.items() if value is not None}
+    check_seconds("timeout", asked.get("timeout"))
+    check_seconds("deadline", asked.get("deadline"))
+    retries = asked.get("max_retries")
+    if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int) or retries < 0):
+        raise InvalidRequestError(f"max_retries={_shown(retries)} is not a count", guidance="Give 0 or a whole number above it.")
+    return dataclasses.replace(configured, **asked) if asked else configured
+
+
+def check_seconds(name: str, value: Any) -> None:
+    """Raise InvalidRequestError unless ``value`` is None or a number of seconds above 0, at most a year."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _YEAR:
+        raise InvalidRequestError(f"{name}={_shown(value)} is not a time", guidance="Give seconds, above 0 and at most a year.")
+
+
+def _shown(value: Any) -> str:
+    return number_shown(value) if isinstance(value, (int, float)) else f"a {type(value).__name__}"
+
+
+def refuse_unknown(fields: Mapping[str, Any]) -> None:
+    """Raise TypeError for an argument of ``generate`` that a request has no field for, with the one that may be meant."""
+    unknown = next((name for name in fields if name not in _FIELDS), None)
+    if unknown is not None:
+        near = difflib.get_close_matches(unknown, [*_FIELDS, *_OPTIONS], n=1)
+        meant = f"did you mean {near[0]}?" if near else "see help(llm_sync.ModelRequest)"
+        raise TypeError(f"generate() got an unexpected keyword argument {unknown!r}: {meant}")
+
+
+def refuse_streaming(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call without streaming switches that are off (``stream=False``).
+
+    Raises StreamingNotSupportedError if one asks for streaming.
+    """
+    clean, asked = streaming.strip_switches(fields)
+    if asked:
+        raise StreamingNotSupportedError(
+            f"{', '.join(asked)} was asked for, but llm-sync never streams",
+            guidance="Leave it out: the call blocks and returns the whole answer.",
+        )
+    return clean

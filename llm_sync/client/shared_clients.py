@@ -1,0 +1,78 @@
+"""``llm_sync.generate``: one client per process and configuration, for scripts that want no client of their own."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from llm_sync.client.client import LLMClient
+from llm_sync.client.simulation import URL_VARIABLE
+from llm_sync.models import ModelResponse
+from llm_sync.runtime import fork
+
+
+class SharedClients:
+    """One client per configuration and process, made when first asked for. Any thread may use it.
+
+    With ``most``, the client that was asked for longest ago is forgotten when there are more: whoever still uses it keeps
+    it, and what it holds goes with the last one who does.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
+        self._clients: dict[Hashable, LLMClient] = {}  # the one asked for last stands last
+        self._lock = threading.Lock()  # guards _clients
+        fork.watch(self)
+
+    def get(self, config: str | None) -> LLMClient:
+        """The client for a configuration's name or path. Raises ConfigurationError."""
+        name = os.fspath(config) if config is not None else None
+        return self.made(name, lambda: LLMClient.from_config(name))
+
+    def made(self, key: Hashable, make: Callable[[], LLMClient]) -> LLMClient:
+        """The client kept under ``key``, made by ``make`` when there is none. Raises what ``make`` raises.
+
+        A rehearsal has others: nobody sees when these are made, and so whether one would ask the simulator.
+        """
+        key = (key, os.environ.get(URL_VARIABLE))
+        with self._lock:
+            found = self._clients.pop(key, None)
+            if found is not None:
+                self._clients[key] = found
+                return found
+        made = make()  # may read a file: not under the lock; it has no thread yet, so a second one is cheap
+        with self._lock:
+            found = self._clients.setdefault(key, made)
+            while self._most is not None and len(self._clients) > self._most:
+                del self._clients[next(iter(self._clients))]
+        return found
+
+    def close(self, cancel_pending: bool = False) -> None:
+        """Close all of them."""
+        with self._lock:
+            clients = list(self._clients.values())
+            self._clients.clear()
+        for client in clients:
+            client.close(cancel_pending)
+
+    def reset_after_fork(self) -> None:
+        """In the child: keep the clients, which reset themselves, under a lock that nobody holds."""
+        self._lock = threading.Lock()
+
+
+_shared = SharedClients()
+
+
+def generate(prompt: str | None = None, model: str | None = None, *, config: str | None = None, **options: Any) -> ModelResponse:
+    """Ask with this process's shared client for ``config`` (a name or path; None: the default); else as LLMClient.generate.
+
+    Any thread may call it. Raises ConfigurationError where no client can be made, before anything is sent.
+    """
+    return _shared.get(config).generate(prompt, model, **options)
+
+
+def close(cancel_pending: bool = False) -> None:
+    """Close every shared client; a later ``generate`` makes new ones. Waits for what is queued, or cancels it; any thread may."""
+    _shared.close(cancel_pending)

@@ -1,0 +1,126 @@
+"""The messages of anthropic's shape read as our turns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from llm_sync.compat.shim.parameters import shown
+from llm_sync.errors import InvalidRequestError
+from llm_sync.models import Message, ToolCall, field_checks
+from llm_sync.openai_shape.messages import Told
+
+_THOUGHTS = ("thinking", "redacted_thinking")
+# Fields of blocks that say nothing when they are empty, and that no turn of ours carries.
+_SPOKEN = frozenset({"type", "text", "source", "id", "name", "input", "tool_use_id", "content"})
+
+
+def read_messages(found: Any, told: Told) -> list[Message]:
+    """The turns of ``messages``. Raises InvalidRequestError for what cannot be carried."""
+    if not isinstance(found, (list, tuple)) or not found:
+        raise InvalidRequestError(f"messages is {shown(found)}", guidance="Give a list of at least one message.")
+    return [turn for index, item in enumerate(found) for turn in _Turn(f"messages[{index}]", told).read(item)]
+
+
+def read_system(found: Any, told: Told) -> str | None:
+    """The system prompt, of a text or a list of text blocks."""
+    if found is None or isinstance(found, str):
+        return found or None
+    if not isinstance(found, (list, tuple)):
+        raise InvalidRequestError(f"system is {shown(found)}", guidance="Give a text or a list of text blocks.")
+    turn = _Turn("system", told)
+    return "\n\n".join(turn.text(block, "system") for block in found) or None
+
+
+class _Turn:
+    """Reads one message; a message with results of tools is several turns."""
+
+    def __init__(self, where: str, told: Told) -> None:
+        self._where = where
+        self._told = told
+        self._texts: list[str] = []
+        self._images: list[str] = []
+        self._calls: list[ToolCall] = []
+        self._results: list[Message] = []
+
+    def read(self, item: Any) -> list[Message]:
+        """The turns."""
+        if not isinstance(item, Mapping):
+            raise InvalidRequestError(f"{self._where} is {shown(item)}", guidance="Give an object with role and content.")
+        role, content = item.get("role"), item.get("content")
+        if isinstance(content, str):
+            return [Message(str(role), content)]
+        if not isinstance(content, (list, tuple)):
+            raise InvalidRequestError(f"{self._where}.content is {shown(content)}", guidance="Give a text or a list of blocks.")
+        for index, block in enumerate(content):
+            self._block(block, f"{self._where}.content[{index}]")
+        if self._images and self._texts and not self._images_first(content):
+            self._told.lose(f"{self._where}.content", "text before an image", "images come first", "images before the text")
+        if self._results and not (self._texts or self._images or self._calls):
+            return self._results
+        return [*self._results, Message(str(role), "\n".join(self._texts), self._images, self._calls)]
+
+    def text(self, block: Any, where: str) -> str:
+        """The text of a text block."""
+        text = block.get("text") if isinstance(block, Mapping) else block
+        if not isinstance(text, str):
+            raise InvalidRequestError(f"{where} has no text", guidance="Give text blocks.")
+        self._leave_out(block, where)
+        return text
+
+    def _block(self, block: Any, where: str) -> None:
+        kind = block.get("type") if isinstance(block, Mapping) else None
+        if kind == "text" or isinstance(block, str):
+            self._texts.append(self.text(block, where))
+            return
+        if kind in _THOUGHTS:
+            self._told.lose(where, kind, "what the model thought before is not sent")
+            return
+        if kind == "image":
+            self._images.append(_image(block.get("source"), where))
+        elif kind == "tool_use":
+            arguments = block.get("input") or {}
+            if not isinstance(arguments, Mapping):
+                raise InvalidRequestError(f"{where}.input is {shown(arguments)}", guidance="Give the object as it came.")
+            found = field_checks.plain(f"{where}.input", arguments)
+            raw = json.dumps(found, ensure_ascii=False)
+            self._calls.append(ToolCall(str(block.get("id") or ""), str(block.get("name") or ""), found, raw))
+        elif kind == "tool_result":
+            self._results.append(Message("tool", _result(block.get("content"), where), tool_call_id=block.get("tool_use_id")))
+        else:
+            raise InvalidRequestError(
+                f"{where} is {f'of type {kind!r}' if kind else shown(block)}, which cannot be carried",
+                guidance="Blocks are text, image, tool_use and tool_result; put the text of documents into the prompt.",
+            )
+        self._leave_out(block, where)
+
+    def _leave_out(self, block: Any, where: str) -> None:
+        if not isinstance(block, Mapping):
+            return
+        for name in block.keys() - _SPOKEN:
+            if block[name] not in (None, False, [], {}):
+                self._told.lose(f"{where}.{name}", block[name], "turns carry no such field")
+
+    @staticmethod
+    def _images_first(content: Any) -> bool:
+        kinds = [block.get("type") if isinstance(block, Mapping) else "text" for block in content]
+        return "image" not in kinds[kinds.index("text") :]
+
+
+def _image(source: Any, where: str) -> str:
+    kind = source.get("type") if isinstance(source, Mapping) else None
+    if kind == "base64":
+        return f"data:{source.get('media_type')};base64,{source.get('data')}"
+    if kind == "url" and isinstance(source.get("url"), str):
+        return str(source["url"])
+    raise InvalidRequestError(f"{where} has no base64 and no url", guidance="Give the image's bytes or its URL: no file ids.")
+
+
+def _result(content: Any, where: str) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    texts = [block.get("text") if isinstance(block, Mapping) else None for block in content]
+    if not all(isinstance(text, str) for text in texts):
+        raise InvalidRequestError(f"{where} holds more than text", guidance="Give what the tool said as text.")
+    return "\n".join(str(text) for text in texts)

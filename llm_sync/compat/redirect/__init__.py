@@ -1,0 +1,1 @@
+"""Running a script so that its imports of the original packages find the shims."""

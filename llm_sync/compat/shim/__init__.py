@@ -1,0 +1,1 @@
+"""What the shims of openai, anthropic and litellm share: settings, clients, sending, response objects and errors."""

@@ -1,0 +1,108 @@
+"""One call of a shim, from the original's arguments to where it goes: what the calls of all of them have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from llm_sync.compat.shim import unsupported
+from llm_sync.compat.shim.parameters import NOT_GIVEN, Reading, Table, is_not_given, shown
+from llm_sync.compat.shim.settings import Settings, found_configuration, pairs
+from llm_sync.errors import InvalidRequestError, LLMConnectorError
+
+_DOORS = frozenset({"timeout", "extra_headers", "extra_query", "extra_body"})
+_NO_HEADERS = "the configuration that is found says what headers and query a provider gets"
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where a script's calls come in: its settings, seconds for one attempt, retries, and the exceptions it knows."""
+
+    settings: Settings
+    timeout: float | None
+    max_retries: int | None
+    shim: Callable[[LLMConnectorError], BaseException]
+
+    def refuse(self, message: str, way_out: str) -> NoReturn:
+        """Raise the shim's error for what is not carried."""
+        unsupported.refuse(message, way_out, self.shim)
+
+    def read(self, table: Table, arguments: Mapping[str, Any]) -> tuple[Reading, Door]:
+        """The arguments of one call, and the door with the call's own timeout, headers and query."""
+        reading = table.read(arguments, self.refuse)
+        given = reading.given
+        if given.keys().isdisjoint(_DOORS):
+            return reading, self
+        door = self
+        if "timeout" in given:
+            door = dataclasses.replace(door, timeout=seconds(given.pop("timeout")))
+        further = {name: given.pop(name) for name in ("extra_headers", "extra_query") if name in given}
+        if further and found_configuration() is not None:
+            reading.left_out.update({name: (value, _NO_HEADERS) for name, value in further.items()})
+        elif further:
+            door = dataclasses.replace(
+                door, settings=extended(self.settings, further.get("extra_headers"), further.get("extra_query"))
+            )
+        extra = given.pop("extra_body", None)
+        if extra is not None:
+            if not isinstance(extra, Mapping):
+                raise InvalidRequestError("extra_body is not a mapping", guidance="Give a dict of fields of the request's body.")
+            from llm_sync import streaming
+
+            asked = streaming.find_switches(extra)
+            if asked:
+                self.refuse(f"extra_body asks for streaming ({', '.join(asked)})", unsupported.STREAM)
+            given.update(extra)
+        return reading, door
+
+
+def extended(settings: Settings, headers: Any, query: Any) -> Settings:
+    """The settings with further headers and query fields; those of the same name are replaced. Raises InvalidRequestError."""
+    for name, given in (("headers", headers), ("query", query)):
+        if given is not None and not isinstance(given, Mapping):
+            raise InvalidRequestError(f"the {name} are a {type(given).__name__}", guidance="Give a dict of names and texts.")
+    return dataclasses.replace(
+        settings,
+        headers=pairs({**dict(settings.headers), **(headers or {})}),
+        query=pairs({**dict(settings.query), **(query or {})}),
+    )
+
+
+def seconds(timeout: Any) -> float | None:
+    """One number of seconds out of what SDKs take for a timeout: a number, (connect, read), an ``httpx.Timeout``, or None.
+
+    Raises InvalidRequestError for anything else.
+    """
+    if timeout is None or is_not_given(timeout):
+        return None
+    if isinstance(timeout, (tuple, list)) and timeout:
+        timeout = timeout[-1]
+    timeout = getattr(timeout, "read", timeout)
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise InvalidRequestError(f"timeout is {shown(timeout)}", guidance="Give seconds, or an object with read seconds.")
+    return float(timeout)
+
+
+class Timeout:
+    """Stands for ``httpx.Timeout``, which the SDKs give another name. Of its times, ``read`` counts, for a whole attempt."""
+
+    def __init__(self, timeout: Any = NOT_GIVEN, **times: float | None) -> None:
+        unknown = times.keys() - {"connect", "read", "write", "pool"}
+        if unknown:
+            raise TypeError(f"Timeout() got an unexpected keyword argument {min(unknown)!r}")
+        every = None if is_not_given(timeout) else timeout
+        self.connect, self.read = times.get("connect", every), times.get("read", every)
+        self.write, self.pool = times.get("write", every), times.get("pool", every)
+
+    def __repr__(self) -> str:
+        return f"Timeout(connect={self.connect}, read={self.read}, write={self.write}, pool={self.pool})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Timeout) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((self.connect, self.read, self.write, self.pool))

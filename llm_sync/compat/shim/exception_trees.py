@@ -1,0 +1,80 @@
+"""Trees of exceptions as SDKs have them, each class declared in one statement with its base and its statuses:
+
+    class RateLimitError(APIStatusError, status=429):
+        \"""429.\"""
+
+The statements are the table: type checkers, pickle and help() read them as any other class. What the classes of all SDKs do
+alike stands here: which of them a status is, and their constructors.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeVar
+
+from llm_sync.compat.shim.error_mapping import ShimError
+
+Named = TypeVar("Named", bound="Refusal")
+
+
+class Tree(ShimError):
+    """A tree whose classes stand for HTTP statuses. Its root has a ``by_status`` of its own, which the classes under it fill."""
+
+    by_status: ClassVar[dict[int, type[Any]]] = {}
+
+    def __init_subclass__(cls, *, status: int | tuple[int, ...] = ()) -> None:
+        super().__init_subclass__()
+        cls.by_status.update(dict.fromkeys((status,) if isinstance(status, int) else status, cls))
+
+
+class Failure(Tree):
+    """The API, or the way to it, failed. ``body``: what the provider said of it; ``request``: None unless a script gives it."""
+
+    def __init__(self, message: str = "", request: Any = None, *, body: Any = None) -> None:
+        Exception.__init__(self, message)
+        self.request = request
+        self.body = body
+        self._read(body)
+
+    def _read(self, body: Any) -> None:
+        """Give the attributes that stand in the body."""
+
+
+class Refusal(Failure):
+    """An answer with a status of 400 or more: ``status_code``, ``response``, and ``request_id`` out of ``id_header``."""
+
+    id_header: ClassVar[str]
+
+    def __init__(self, message: str, *, response: Any, body: Any = None) -> None:
+        Failure.__init__(self, message, getattr(response, "request", None), body=body)
+        self.response = response
+        self.status_code: Any = response.status_code
+        self.request_id = response.headers.get(self.id_header)
+
+
+class NoConnection(Failure):
+    """No connection, or it broke."""
+
+    def __init__(self, *, message: str = "Connection error.", request: Any = None) -> None:
+        Failure.__init__(self, message, request)
+
+
+class NoAnswerInTime(NoConnection):
+    """An attempt took longer than ``timeout``."""
+
+    def __init__(self, request: Any = None) -> None:
+        NoConnection.__init__(self, message="Request timed out.", request=request)
+
+
+class WrongShape(Failure):
+    """The answer is not of the API's shape. ``status_code`` and ``response`` are the answer's."""
+
+    def __init__(self, response: Any = None, body: Any = None, *, message: str | None = None) -> None:
+        Failure.__init__(self, message or "Data returned by API invalid for expected schema.", body=body)
+        self.response = response
+        self.status_code: Any = getattr(response, "status_code", None)
+
+
+def class_for(status: int, named: type[Named]) -> type[Named]:
+    """The exception of an HTTP status in the tree of ``named``, which stands for those that no class is declared for."""
+    found: type[Named] = named.by_status.get(status) or (named.by_status[500] if status >= 500 else named)
+    return found

@@ -1,0 +1,151 @@
+"""Requests sent for a shim, and what of their outcomes reaches the script: answers as the original would give them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, Union
+
+from llm_sync import errors
+from llm_sync.compat.shim import notices
+from llm_sync.compat.shim.parameters import Reading
+from llm_sync.compat.shim.response_objects import AnswerObject
+from llm_sync.compat.shim.settings import MAX_RETRIES, STRICT_VARIABLE, TIMEOUT, Place, deadline, strict
+from llm_sync.dispatch import wait
+from llm_sync.models import Adjustment, ModelRequest, ModelResponse
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+Kind = TypeVar("Kind", bound=AnswerObject)
+Outcome = Union[ModelResponse, errors.UnusableAnswerError]  # noqa: UP007  (evaluated, where Python 3.10 is too old for it)
+
+# Billed, but no answer: the originals hand it on with its finish_reason, and so do the shims, unless strict.
+_HANDED_ON = (errors.ContentBlockedError, errors.TruncatedResponseError, errors.EmptyResponseError)
+
+
+class Sending:
+    """Requests on their way to one place, each sent ``times`` times, in order. A context: what is not sent when it is left
+    is not sent any more. ``timeout``: seconds for one attempt."""
+
+    def __init__(self, place: Place, *, timeout: float | None, max_retries: int | None) -> None:
+        self._client = place.client
+        self._strict = place.strict
+        self._futures: list[Future[ModelResponse]] = []
+        self._options = _options(place, timeout, max_retries)
+
+    def send(self, request: ModelRequest, times: int) -> list[Future[ModelResponse]]:
+        """Queue a request so often. Raises LLMConnectorError for what is wrong with it."""
+        futures = []
+        for _ in range(times):
+            futures.append(self._client.submit(request, **self._options))
+            self._futures.append(futures[-1])
+        return futures
+
+    def came(self, futures: Iterable[Future[ModelResponse]]) -> list[Outcome]:
+        """What came, in order; as for ``ask_once``. Raises the first error."""
+        return [_outcome(future, self._strict) for future in futures]
+
+    def __enter__(self) -> Sending:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for future in self._futures:
+            future.cancel()
+
+
+def ask(place: Place, request: ModelRequest, *, times: int = 1, timeout: float | None, max_retries: int | None) -> list[Outcome]:
+    """Send ``request`` so often, in order, and give what came, in order. Raises LLMConnectorError: of several, the first."""
+    if times == 1:
+        return [ask_once(place, request, timeout=timeout, max_retries=max_retries)]
+    with Sending(place, timeout=timeout, max_retries=max_retries) as sending:
+        return sending.came(sending.send(request, times))
+
+
+def ask_once(place: Place, request: ModelRequest, *, timeout: float | None, max_retries: int | None) -> Outcome:
+    """Send a request and wait for what comes. A cut, blocked or empty answer is told on standard error, once;
+    $LLM_SYNC_STRICT makes it an error. Raises LLMConnectorError."""
+    try:
+        if timeout is None and max_retries is None:
+            return _told(place.client.generate_response(request))
+        return _told(place.client.generate_response(request, **_options(place, timeout, max_retries)))
+    except errors.UnusableAnswerError as error:
+        return _handed_on(error, place.strict)
+
+
+def _options(place: Place, timeout: float | None, max_retries: int | None) -> dict[str, Any]:
+    """The call's own limits; by the script's own settings, with a deadline that lets them be used up."""
+    options: dict[str, Any] = {"timeout": timeout, "max_retries": max_retries}
+    if place.own and (timeout is not None or max_retries is not None):
+        retries = MAX_RETRIES if isinstance(max_retries, bool) or not isinstance(max_retries, int) else max_retries
+        options["deadline"] = deadline(timeout or TIMEOUT, max(0, retries))
+    return options
+
+
+def _outcome(future: Future[ModelResponse], strictly: bool) -> Outcome:
+    answer, error = wait.outcome(future)
+    if error is None:
+        return _told(answer)
+    if isinstance(error, errors.UnusableAnswerError):
+        return _handed_on(error, strictly)
+    raise error
+
+
+def _told(answer: ModelResponse) -> ModelResponse:
+    if answer.finish_reason == "length":
+        _tell(f"{answer.provider}/{answer.model}: the answer was cut (finish reason length); raise the token limit.")
+    return answer
+
+
+def _handed_on(error: errors.UnusableAnswerError, strictly: bool) -> errors.UnusableAnswerError:
+    if strictly or error.response is None or not isinstance(error, _HANDED_ON):
+        raise error
+    _tell(str(error))
+    return error
+
+
+def _tell(text: str) -> None:
+    notices.tell(f"{text} The script gets what came; {STRICT_VARIABLE}=1 makes this an exception.")
+
+
+def answers_in(outcomes: Sequence[Outcome]) -> tuple[ModelResponse, ...]:
+    """The responses behind outcomes; those of unusable answers are UnusableResponses."""
+    found = [outcome if isinstance(outcome, ModelResponse) else outcome.response for outcome in outcomes]
+    return tuple(answer for answer in found if answer is not None)
+
+
+def left_out(call: str, reading: Reading) -> list[Adjustment]:
+    """An adjustment for each argument that is not sent; each is told on standard error once.
+
+    Raises InvalidRequestError under $LLM_SYNC_STRICT.
+    """
+    made: list[Adjustment] = []
+    for name, (value, reason) in reading.left_out.items():
+        if strict():
+            raise errors.InvalidRequestError(f"{name} cannot be carried: {reason}", guidance="Leave it out, or drop strict.")
+        notices.tell_once(f"{call}: {name} is not sent: {reason}")
+        made.append(Adjustment(name, _plain(value), None, reason))
+    return made
+
+
+def adjustments(made: Sequence[Adjustment], answers: Sequence[ModelResponse]) -> tuple[Adjustment, ...]:
+    """What was sent otherwise than the script asked, from its arguments to the wire, each once."""
+    found = list(made)
+    for answer in answers:
+        found += [each for each in answer.adjustments if each not in found]
+    return tuple(found)
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, (str, int, float, list, dict)) else type(value).__name__
+
+
+def finished(answer: Kind, made: list[Adjustment], outcomes: list[Outcome]) -> Kind:
+    """The answer with what a script may ask about it: adjustments, the ModelResponses, the first request's id."""
+    first = outcomes[0]
+    if not made and len(outcomes) == 1 and isinstance(first, ModelResponse):  # nearly always
+        answer.__dict__.update(adjustments=first.adjustments, llm_sync=(first,), _request_id=first.request_id)
+        return answer
+    answers = answers_in(outcomes)
+    # Past __setattr__, which would look whether these are items: this runs with every answer.
+    answer.__dict__.update(adjustments=adjustments(made, answers), llm_sync=answers, _request_id=answers[0].request_id)
+    return answer

@@ -1,0 +1,31 @@
+"""The LLMClients behind the shims: one per settings and process, so that a script may make a new ``OpenAI()`` for each call."""
+
+from __future__ import annotations
+
+import atexit
+
+from llm_sync.client.client import LLMClient
+from llm_sync.client.shared_clients import SharedClients
+from llm_sync.compat.shim import settings
+from llm_sync.compat.shim.settings import Settings
+
+_MOST = 32  # a service that has a key for each of its users gets no more connections than this
+
+_clients = SharedClients(most=_MOST)
+atexit.register(_clients.close)
+
+
+def by_settings(endpoint: Settings, strict: bool) -> LLMClient:
+    """The client for an endpoint that a script names itself. Any thread may call this, in a forked child too."""
+    return _clients.made((endpoint, strict), lambda: LLMClient(endpoint.config(), strict=strict))
+
+
+def by_file(path: str, strict: bool) -> LLMClient:
+    """The client for a configuration file. Raises ConfigurationError."""
+    return _clients.made((path, strict), lambda: LLMClient.from_config(path, strict=strict))
+
+
+def close(cancel_pending: bool = False) -> None:
+    """Close all of them, when what is queued is done, or cancel it; the next request looks for a configuration anew."""
+    settings.forget()
+    _clients.close(cancel_pending)

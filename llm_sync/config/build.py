@@ -1,0 +1,146 @@
+"""A checked configuration, put together: the levels of defaults merged, keys as Secrets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from llm_sync.config.checks import beside
+from llm_sync.config.document import Document, Path
+from llm_sync.config.models import Auth, LLMConfig, ModelEntry, Pricing, ProviderConfig, RequestDefaults, Unset
+from llm_sync.config.normalize import Prepared
+from llm_sync.config.schema import ATTEMPT_KEYS, KEY_SOURCES, REQUEST_KEYS
+from llm_sync.config.secrets import Secret
+from llm_sync.models import AttemptOptions
+from llm_sync.validation import field_path
+
+# Keys of a provider that are fields of ProviderConfig as they are.
+_PLAIN = (
+    *("base_url", "project", "location", "max_tokens_field", "proxy", "allow_insecure", "max_response_bytes", "concurrency"),
+    *("requests_per_minute", "max_queue", "idle_timeout", "machine_wide"),
+)
+_COUNTS = ("max_retries", "retry_timeouts")  # of ATTEMPT_KEYS, those that are no seconds
+
+
+def build(document: Document, prepared: Prepared, *, strict_streaming: bool, warnings: tuple[str, ...]) -> LLMConfig:
+    """The LLMConfig of a document without problems."""
+    defaults = prepared.value["defaults"]
+    providers = {
+        name: _provider(name, entry, defaults, document, prepared) for name, entry in prepared.value["providers"].items()
+    }
+    model_is_known = ("defaults", "model") not in prepared.unset_paths
+    return LLMConfig(
+        providers=providers,
+        default_model=defaults.get("model") if model_is_known else None,
+        strict=defaults.get("strict", False),
+        strict_streaming=strict_streaming,
+        file=document.file,
+        warnings=warnings,
+        lines={field_path(path): line for path, line in document.lines.items() if path},
+        unset=tuple(prepared.unset),
+    )
+
+
+def _provider(
+    name: str, entry: Mapping[str, Any], defaults: Mapping[str, Any], document: Document, prepared: Prepared
+) -> ProviderConfig:
+    path: Path = ("providers", name)
+    levels = [entry, entry.get("default_params", {}), defaults]
+    stripped = _switches(prepared, path, ())
+    models = tuple(
+        ModelEntry(
+            name=model["name"],
+            defaults=_defaults([model, *levels]),
+            attempts=_attempts([model, *levels]),
+            pricing=Pricing(**model["pricing"]) if "pricing" in model else None,
+            stripped={**stripped, **_switches(prepared, path, ("models", index))},
+        )
+        for index, model in enumerate(entry.get("models", []))
+    )
+    auth = entry.get("auth")
+    return ProviderConfig(
+        name=name,
+        type=entry.get("type", name),
+        key=_key(name, entry, document),
+        models=models,
+        defaults=_defaults(levels),
+        attempts=_attempts(levels),
+        headers={header: str(value) for header, value in entry.get("headers", {}).items()},
+        query={key: _query_text(value) for key, value in entry.get("query", {}).items()},
+        auth=Auth(auth["header"], auth.get("prefix", "")) if isinstance(auth, dict) else auth,
+        ca_bundle=beside(document.file, entry["ca_bundle"]) if "ca_bundle" in entry else None,
+        unset=_unset(prepared, path),
+        stripped=stripped,
+        line=document.line(path),
+        templates=_templates(prepared, path),
+        **{key: entry[key] for key in _PLAIN if key in entry},
+    )
+
+
+def _first(levels: list[Mapping[str, Any]], name: str) -> Any:
+    return next((level[name] for level in levels if name in level), None)
+
+
+def _defaults(levels: list[Mapping[str, Any]]) -> RequestDefaults:
+    values = {name: _first(levels, name) for name in REQUEST_KEYS}
+    stop = values["stop_sequences"]
+    values["stop_sequences"] = None if stop is None else tuple(stop)
+    values["provider_specific"] = {
+        key: value for level in reversed(levels) for key, value in level.get("provider_specific", {}).items()
+    }
+    return RequestDefaults(**values)
+
+
+def _attempts(levels: list[Mapping[str, Any]]) -> AttemptOptions:
+    given = {name: _first(levels, name) for name in ATTEMPT_KEYS}
+    options: dict[str, Any] = {
+        name: value if name in _COUNTS else float(value) for name, value in given.items() if value is not None
+    }
+    return AttemptOptions(**options)
+
+
+def _key(name: str, entry: Mapping[str, Any], document: Document) -> Secret | None:
+    source = next((source for source in KEY_SOURCES if source in entry), None)
+    if source is None:
+        return None
+    kind = {"api_key": "template", "api_key_file": "file", "api_key_command": "command"}[source]
+    spec = entry[source]
+    line = document.line(("providers", name, source))
+    return Secret(
+        kind,
+        tuple(spec) if isinstance(spec, list) else spec,
+        provider=name,
+        where=document.file if line is None else f"{document.file}:{line}",
+        folder=os.path.dirname(os.path.abspath(document.file)),
+    )
+
+
+def _switches(prepared: Prepared, provider: Path, below: Path) -> dict[str, Any]:
+    """The switches stripped at a model's level (``below``), or at the provider's and all it inherits from."""
+    own = (*provider, *below)
+    found = [switch for switch in prepared.switches if switch.path[: len(own)] == own]
+    if not below:
+        found = [switch for switch in found if switch.path[2:3] != ("models",)]
+        found = [switch for switch in prepared.switches if switch.path[:1] in ((), ("defaults",))] + found
+    return {switch.name: switch.value for switch in found}
+
+
+def _unset(prepared: Prepared, path: Path) -> tuple[Unset, ...]:
+    """What a provider needs: its own and the defaults', but for the keys of ``defaults`` that are not about requests."""
+    own = field_path(path)
+    inherited = tuple(f"defaults.{name}" for name in (*REQUEST_KEYS, *ATTEMPT_KEYS))
+    starts = (f"{own}.", *(f"{name}{end}" for name in inherited for end in (".", "[")))
+    return tuple(unset for unset in prepared.unset if unset.field.startswith(starts) or unset.field in inherited)
+
+
+def _templates(prepared: Prepared, path: Path) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    for where, template in prepared.templates.items():
+        if where[:2] == path and len(where) > 2 and where[2] in ("headers", "query", "proxy"):
+            found[str(where[2]), str(where[3]) if len(where) > 3 else ""] = template
+    return found
+
+
+def _query_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

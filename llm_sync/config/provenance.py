@@ -1,0 +1,192 @@
+"""Where the values of a configuration come from: for each provider and model, each value with the field that gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from llm_sync.config.document import Document, Path
+from llm_sync.config.models import LLMConfig, is_credential
+from llm_sync.config.normalize import Prepared
+from llm_sync.config.schema import ATTEMPT_KEYS, KEY_SOURCES, REQUEST_KEYS
+from llm_sync.config.variables import Reference, parse
+from llm_sync.models import AttemptOptions
+from llm_sync.validation import field_path
+
+MASK = "***"
+_SETTINGS = (
+    "concurrency",
+    "requests_per_minute",
+    "max_queue",
+    "idle_timeout",
+    "max_response_bytes",
+    "allow_insecure",
+    "machine_wide",
+)
+_GIVEN = ("auth", "project", "location", "max_tokens_field", "proxy", "ca_bundle")
+
+
+class Value(NamedTuple):
+    """One value that holds: ``field`` and ``line`` say where the file has it, None where it is llm-sync's own default."""
+
+    name: str
+    value: Any
+    field: str | None = None
+    line: int | None = None
+
+
+class Variable(NamedTuple):
+    """An environment variable the file names; ``default``: whether the field has one for when it is unset."""
+
+    name: str
+    field: str
+    default: bool
+
+
+@dataclass(frozen=True)
+class Origins:
+    """``general``: of the file as a whole; the others by provider and model. Credentials are masked in all of them.
+
+    A model's are those its own entry gives; the others are its provider's.
+    """
+
+    general: tuple[Value, ...]
+    providers: Mapping[str, tuple[Value, ...]]
+    models: Mapping[str, Mapping[str, tuple[Value, ...]]]
+    variables: tuple[Variable, ...]
+
+
+def origins(document: Document, prepared: Prepared, config: LLMConfig) -> Origins:
+    """Those of a document without problems and the configuration that was built of it."""
+    return _Finder(document, prepared, config).all()
+
+
+class _Finder:
+    def __init__(self, document: Document, prepared: Prepared, config: LLMConfig) -> None:
+        self._document = document
+        self._prepared = prepared
+        self._config = config
+
+    def all(self) -> Origins:
+        defaults: Path = ("defaults",)
+        switches = [self._first([defaults], name, False) for name in ("strict", "strict_streaming")]
+        model = self._first([defaults], "model", None)
+        return Origins(
+            general=(*([model] if model.value is not None else []), *switches),
+            providers={name: tuple(self._provider(name)) for name in self._config.providers},
+            models={name: dict(self._models(name)) for name in self._config.providers},
+            variables=tuple(dict.fromkeys(self._variables())),
+        )
+
+    def _provider(self, name: str) -> Iterator[Value]:
+        path: Path = ("providers", name)
+        entry = self._at(path)
+        yield self._first([path], "type", name)
+        for source in KEY_SOURCES:
+            if source in entry:
+                yield self._value((*path, source), source, self._key(name, source))
+        for key in ("base_url", *_GIVEN):
+            if key in entry:
+                yield self._value((*path, key), key, _masked(key, entry[key]))
+        for key in ("headers", "query"):
+            for field in entry.get(key, {}):
+                here = (*path, key, field)
+                yield self._value(here, f"{key}.{field}", self._veiled(here, field, entry[key][field]))
+        for key in _SETTINGS:
+            yield self._first([path], key, getattr(self._config.providers[name], key))
+        yield from self._inherited([path, (*path, "default_params"), ("defaults",)])
+
+    def _inherited(self, levels: list[Path]) -> Iterator[Value]:
+        for key in REQUEST_KEYS:
+            if key == "provider_specific":
+                yield from self._specific(levels)
+            elif (found := self._first(levels, key, None)).field is not None:
+                yield found
+        for key in ATTEMPT_KEYS:
+            yield self._first(levels, key, getattr(AttemptOptions(), key))
+
+    def _specific(self, levels: list[Path]) -> Iterator[Value]:
+        names = [name for level in levels for name in self._at((*level, "provider_specific"))]
+        for name in dict.fromkeys(names):
+            path = next(
+                (*level, "provider_specific", name) for level in levels if name in self._at((*level, "provider_specific"))
+            )
+            yield self._value(path, f"provider_specific.{name}", self._veiled(path, name, self._at(path)))
+
+    def _veiled(self, path: Path, name: str, value: Any) -> Any:
+        """What a header, query or parameter of the provider's own holds, without what its name tells to be secret.
+
+        What comes from a variable stays a reference, whatever the name: keys come so, and gateways call theirs as they like.
+        """
+        if isinstance(value, dict):
+            return {key: self._veiled((*path, key), key, item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._veiled((*path, index), name, item) for index, item in enumerate(value)]
+        template = self._prepared.templates.get(path)
+        if template is not None:
+            return _without_text(template) if is_credential(name) else template
+        return MASK if isinstance(value, str) and is_credential(name) else value
+
+    def _models(self, provider: str) -> Iterator[tuple[str, tuple[Value, ...]]]:
+        for index, entry in enumerate(self._at(("providers", provider)).get("models", [])):
+            path: Path = ("providers", provider, "models", index)
+            own = [
+                self._value((*path, key), key, _masked(key, value))
+                for key, value in entry.items()
+                if key not in ("name", "provider_specific")
+            ]
+            yield entry["name"], (self._value(path, "name", entry["name"]), *own, *self._specific([path]))
+
+    def _key(self, provider: str, source: str) -> Any:
+        """Key material as it may be shown: references yes, texts no, of a command its first word."""
+        key = self._config.providers[provider].key
+        written = self._at(("providers", provider))[source]
+        if source == "api_key_command":
+            return f"{key.program} {MASK}" if key is not None else MASK
+        return _without_text(written) if source == "api_key" else written
+
+    def _variables(self) -> Iterator[Variable]:
+        found: list[tuple[Path, str]] = list(self._prepared.templates.items())
+        for name, entry in self._at(("providers",)).items():
+            for source in KEY_SOURCES:
+                spec = entry.get(source, [])
+                found += [(("providers", name, source), text) for text in ([spec] if isinstance(spec, str) else spec)]
+        for path, text in found:
+            for part in parse(text).parts:
+                if isinstance(part, Reference):
+                    yield Variable(part.name, field_path(path), part.default is not None)
+
+    def _first(self, levels: list[Path], name: str, default: Any) -> Value:
+        for level in levels:
+            given = self._at(level)
+            if name in given:
+                return self._value((*level, name), name, _masked(name, given[name]))
+        return Value(name, default)
+
+    def _value(self, path: Path, name: str, value: Any) -> Value:
+        return Value(name, value, field_path(path), self._document.line(path))
+
+    def _at(self, path: Path) -> Any:
+        """What the prepared document has there; {} where it has nothing."""
+        here: Any = self._prepared.value
+        for step in path:
+            if isinstance(here, dict) and step not in here:
+                return {}
+            here = here[step]
+        return here
+
+
+def _without_text(template: str) -> str:
+    """A template that refers to variables alone; of any other, the references, with its own text masked."""
+    parts = parse(template).parts
+    shown = "".join(MASK if isinstance(part, str) else f"${{{part.name}}}" for part in parts)
+    return shown or MASK
+
+
+def _masked(name: str, value: Any) -> Any:
+    """The value of a field without the password a proxy's URL may hold."""
+    if name != "proxy" or "@" not in str(value):
+        return value
+    scheme, mark, rest = value.partition("://")
+    return f"{scheme}{mark}{MASK}@{rest.rpartition('@')[2]}"

@@ -1,0 +1,47 @@
+"""The one record shape of every machine-readable output: ``generate --json`` and batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm_sync.errors import LLMConnectorError
+from llm_sync.models import ModelResponse
+from llm_sync.models.route import Route
+
+
+def record(
+    index: int, place: Route, outcome: ModelResponse | LLMConnectorError, *, request_id: str | int | None = None
+) -> dict[str, Any]:
+    """One request's outcome, JSON-ready: ``response`` or ``error`` is None."""
+    answer = outcome if isinstance(outcome, ModelResponse) else None
+    return {
+        "id": request_id if answer is None else answer.id,
+        "index": index,
+        "provider": place.provider,
+        "model": place.model,
+        "response": None if answer is None else answer.to_dict(),
+        "error": error_record(outcome) if isinstance(outcome, LLMConnectorError) else None,
+    }
+
+
+def failure(error: LLMConnectorError, *, request_id: str | int | None = None) -> dict[str, Any]:
+    """The same for what keeps every request from being made: it has no ``index``."""
+    return {
+        "id": request_id,
+        "index": None,
+        "provider": error.provider,
+        "model": error.model,
+        "response": None,
+        "error": {**error_record(error), "message": _whole(error)},
+    }
+
+
+def _whole(error: LLMConnectorError) -> str:
+    """The message with every problem of a configuration, a line each."""
+    return "\n".join([error.message, *(str(problem) for problem in getattr(error, "problems", ()))])
+
+
+def error_record(error: LLMConnectorError) -> dict[str, Any]:
+    """An error, JSON-ready."""
+    names = ("message", "provider", "model", "status", "retryable", "retry_after", "guidance")
+    return {"type": type(error).__name__, **{name: getattr(error, name) for name in names}}

@@ -1,0 +1,201 @@
+"""A chat-completion body read into a ModelRequest, and what of it cannot be carried."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from llm_sync.errors import InvalidRequestError
+from llm_sync.models import Adjustment, ModelRequest, field_checks
+from llm_sync.openai_shape.messages import Told, Turns, what
+from llm_sync.providers.factory import ProviderFactory
+
+# Fields of the body with a field of ours under another name; the rest of those we read have the same name or a rule below.
+_PLAIN = ("temperature", "top_p", "seed")
+# Sent to whoever speaks OpenAI's shape. To others they mean nothing that changes what an answer is: they are left out, and
+# that is told.
+_HINTS = frozenset(
+    {
+        "frequency_penalty",
+        "logit_bias",
+        "metadata",
+        "parallel_tool_calls",
+        "prediction",
+        "presence_penalty",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "reasoning_effort",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "top_logprobs",
+        "user",
+        "verbosity",
+    }
+)
+# To others they would change the answer's shape: refused.
+_SHAPING = frozenset({"audio", "logprobs", "modalities", "moderation", "web_search_options"})
+_STREAMING = frozenset({"stream", "stream_options"})  # the client's own rule decides: stripped and told, or refused
+_OURS = frozenset(
+    {
+        "model",
+        "messages",
+        "n",
+        "stop",
+        "max_tokens",
+        "max_completion_tokens",
+        "response_format",
+        "tools",
+        "tool_choice",
+        "functions",
+        "function_call",
+        *_PLAIN,
+    }
+)
+PARAMETERS = _OURS | _HINTS | _SHAPING | _STREAMING
+"""Every parameter of a chat completion that is known here."""
+
+
+class ChatRequest(NamedTuple):
+    """A body as a request. ``choices``: its ``n``, which the request cannot carry: ask so many times, or refuse.
+
+    ``adjustments``: what is sent otherwise than the body asks, to be handed on to the answer. ``legacy``: it offered
+    ``functions``, so the answer's call belongs into ``function_call`` (``completion(…, legacy=True)``).
+    """
+
+    request: ModelRequest
+    choices: int
+    adjustments: tuple[Adjustment, ...]
+    legacy: bool
+
+
+def speaks_chat(provider_type: str) -> bool:
+    """Whether providers of this ``type`` take chat-completion bodies themselves, so that unknown fields may be handed on.
+
+    Raises ConfigurationError for an unknown type.
+    """
+    from llm_sync.providers.openai.chat_completions import OpenAIProvider
+    from llm_sync.providers.openai.responses import OpenAIResponsesProvider
+
+    kind = ProviderFactory.provider_class(provider_type)
+    return issubclass(kind, OpenAIProvider) and not issubclass(kind, OpenAIResponsesProvider)
+
+
+def chat_request(
+    body: Any, *, native: bool, strict: bool = False, model: str | None = None, request_id: str | int | None = None
+) -> ChatRequest:
+    """The request that a chat-completion body asks for.
+
+    ``native``: the provider speaks this shape itself (``speaks_chat``): what has no field of ours goes into
+    ``provider_specific`` as it is. ``strict``: what would be lost is refused. ``model`` replaces the body's. Streaming
+    switches go into ``provider_specific``, where the client strips or refuses them by its own rule.
+
+    Raises InvalidRequestError, which names the parameter, for what can be neither carried nor told.
+    """
+    if not isinstance(body, Mapping):
+        raise InvalidRequestError(f"the body is a {field_checks.kind(body)}", guidance="Give an object with model and messages.")
+    reader = _Reader(native, strict)
+    given = {name: value for name, value in body.items() if value is not None}
+    fields: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
+    fields["model"] = model if model is not None else given.get("model")
+    fields["messages"] = Turns(reader.told).read(given.get("messages"))
+    fields["max_tokens"] = _most_tokens(given)
+    fields["stop_sequences"] = given.get("stop") or None
+    fields["tools"], legacy_tools = reader.tools(given)
+    fields["tool_choice"] = reader.choice(given)
+    fields["response_schema"] = reader.schema(given.get("response_format"))
+    for name, value in given.items():
+        if name not in _OURS:
+            reader.further(str(name), value)
+    fields["provider_specific"] = reader.extras
+    choices = given.get("n", 1)
+    if isinstance(choices, bool) or not isinstance(choices, int) or not 1 <= choices <= 128:
+        raise InvalidRequestError(f"n={choices!r} is not a count of answers", guidance="Give a whole number from 1 to 128.")
+    return ChatRequest(ModelRequest(**fields, id=request_id), choices, tuple(reader.told.adjustments), legacy_tools)
+
+
+class _Reader:
+    """Reads the parts of one body; ``extras`` and ``told`` collect what has no field of ours."""
+
+    def __init__(self, native: bool, strict: bool) -> None:
+        self.native = native
+        self.told = Told(strict)
+        self.extras: dict[str, Any] = {}
+
+    def further(self, name: str, value: Any) -> None:
+        """A parameter without a field of ours."""
+        if self.native or name in _STREAMING:
+            self.extras[name] = value
+        elif name in _HINTS:
+            self.told.lose(name, value, "this provider does not know it")
+        elif name not in _SHAPING:
+            near = difflib.get_close_matches(name, PARAMETERS, n=1)
+            raise InvalidRequestError(
+                f"the parameter {name!r} is unknown",
+                guidance=f"Did you mean {near[0]}?" if near else "Leave it out, or ask a provider that speaks OpenAI's shape.",
+            )
+        elif value is not False and value != ["text"]:
+            raise InvalidRequestError(
+                f"this provider cannot give what {name!r} asks for",
+                guidance="Leave it out, or ask a provider that speaks OpenAI's shape.",
+            )
+
+    def tools(self, given: Mapping[str, Any]) -> tuple[list[Any], bool]:
+        """The tools offered, and whether they stand under the old name."""
+        tools, functions = given.get("tools") or [], given.get("functions") or []
+        if tools and functions:
+            raise InvalidRequestError("tools and functions are both given", guidance="Keep tools; functions is its old name.")
+        for name, offered in (("tools", tools), ("functions", functions)):
+            if not isinstance(offered, (list, tuple)):
+                raise InvalidRequestError(f"{name} is a {field_checks.kind(offered)}", guidance="Give a list.")
+        for index, tool in enumerate(tools):
+            if not isinstance(tool, Mapping) or tool.get("type", "function") != "function":
+                kind = f"of type {tool.get('type')!r}" if isinstance(tool, Mapping) else f"a {field_checks.kind(tool)}"
+                raise InvalidRequestError(f"tools[{index}] is {kind}, which cannot be carried", guidance="Give functions only.")
+        if functions:
+            self.told.note("functions", len(functions), "tools", "functions is the old name of tools")
+            return [{"type": "function", "function": function} for function in functions], True
+        return list(tools), False
+
+    def choice(self, given: Mapping[str, Any]) -> Any:
+        """Which tool is to be called."""
+        choice = given.get("tool_choice", given.get("function_call"))
+        if isinstance(choice, Mapping) and choice.get("type") in ("allowed_tools", "custom"):
+            if not self.native:
+                raise InvalidRequestError(
+                    f"tool_choice of type {choice['type']!r} cannot be carried",
+                    guidance="Use auto, none, required or one function.",
+                )
+            self.extras["tool_choice"] = choice
+            return None
+        return choice
+
+    def schema(self, form: Any) -> Any:
+        """The JSON Schema that the answer is to keep to, if any."""
+        kind = form.get("type") if isinstance(form, Mapping) else None
+        if form is None or kind == "text":
+            return None
+        wrapped = form.get("json_schema") if kind == "json_schema" else None
+        if isinstance(wrapped, Mapping) and isinstance(wrapped.get("schema"), Mapping):
+            if self.native:  # with its name, its description and its strictness
+                self.extras["response_format"] = form
+            return wrapped["schema"]
+        if kind == "json_object" and self.native:
+            self.extras["response_format"] = form
+            return None
+        raise InvalidRequestError(
+            f"response_format {what(form) if kind is None else repr(kind)} cannot be carried",
+            guidance="Give a json_schema with a schema: every provider takes that.",
+        )
+
+
+def _most_tokens(given: Mapping[str, Any]) -> Any:
+    old, new = given.get("max_tokens"), given.get("max_completion_tokens")
+    if old is not None and new is not None:
+        raise InvalidRequestError(
+            "max_tokens and max_completion_tokens are both given",
+            guidance="Keep max_completion_tokens; the other is its old name.",
+        )
+    return old if new is None else new

@@ -1,0 +1,142 @@
+"""What stands in a request to Anthropic: turns, tools, schemas, and what which model takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from llm_sync.models import Message, ModelRequest
+from llm_sync.models.images import load_image
+from llm_sync.providers.payload import Changes, call_arguments, lose_tool_keys, tool_parts
+
+_VERSION = re.compile(r"claude-(opus|sonnet|haiku|fable|mythos)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+_OLD_VERSION = re.compile(r"claude-(\d)(?:-(\d))?-(opus|sonnet|haiku)")
+# Limits of a JSON Schema that the API refuses; answers are held against the whole schema here.
+_REFUSED_KEYWORDS = frozenset(
+    {
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "maxItems",
+        "uniqueItems",
+    }
+)
+
+
+def messages(request: ModelRequest, changes: Changes) -> list[dict[str, Any]]:
+    """The turns of a conversation, without the system's."""
+    out: list[dict[str, Any]] = []
+    for message in request.conversation():
+        if message.role == "system":
+            continue
+        role = "assistant" if message.role == "assistant" else "user"
+        content = _content(message, changes)
+        previous = out[-1] if out else None
+        if message.role == "tool" and previous and _holds_results(previous["content"]):
+            previous["content"] += content  # all results of one turn stand in one message
+            continue
+        out.append({"role": role, "content": content})
+    return out
+
+
+def _holds_results(content: Any) -> bool:
+    return isinstance(content, list) and bool(content) and content[-1]["type"] == "tool_result"
+
+
+def _content(message: Message, changes: Changes) -> Any:
+    if message.role == "tool":
+        return [{"type": "tool_result", "tool_use_id": message.tool_call_id, "content": message.content or ""}]
+    if not message.images and not message.tool_calls:
+        return message.content
+    blocks: list[dict[str, Any]] = [_image(image) for image in message.images]
+    if message.content:
+        blocks.append({"type": "text", "text": message.content})
+    blocks += [
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": call_arguments(call, changes)}
+        for call in message.tool_calls
+    ]
+    return blocks
+
+
+def _image(source: Any) -> dict[str, Any]:
+    image = load_image(source)
+    if image.url:
+        return {"type": "image", "source": {"type": "url", "url": image.url}}
+    return {"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": image.base64}}
+
+
+def tool(given: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
+    """A tool as the API takes it."""
+    if given.get("type", "function") not in ("function", "custom"):
+        return dict(given)  # a tool of Anthropic's own (web_search_20250305 …)
+    name, description, parameters, rest = tool_parts(given)
+    lose_tool_keys(name, rest.keys() & {"strict"}, changes)
+    rest = {key: value for key, value in rest.items() if key != "strict"}
+    out: dict[str, Any] = {"name": name, "input_schema": parameters, **rest}
+    return {**out, "description": description} if description else out
+
+
+def accepted_schema(schema: Any) -> tuple[Any, set[str]]:
+    """The schema without the keywords the API refuses, every object closed; and the keywords left out."""
+    refused: set[str] = set()
+
+    def accepted(node: Any, names: bool = False) -> Any:
+        if isinstance(node, list):
+            return [accepted(item) for item in node]
+        if not isinstance(node, Mapping):
+            return node
+        out = {}
+        for key, value in node.items():
+            if not names and (key in _REFUSED_KEYWORDS or (key == "minItems" and value not in (0, 1))):
+                refused.add(key)
+                continue
+            plain = not names and key in ("enum", "const", "default", "examples")
+            out[key] = value if plain else accepted(value, names=not names and key in ("properties", "$defs", "definitions"))
+        if not names and (node.get("type") == "object" or "properties" in node):
+            if node.get("additionalProperties", False) is not False:
+                refused.add("additionalProperties")
+            out["additionalProperties"] = False
+        return out
+
+    return accepted(schema), refused
+
+
+def _version(model: str) -> tuple[str, int, int] | None:
+    match = _VERSION.search(model)
+    if match:
+        return match[1], int(match[2]), int(match[3] or 0)
+    match = _OLD_VERSION.search(model)
+    return (match[3], int(match[1]), int(match[2] or 0)) if match else None
+
+
+def takes_sampling(model: str) -> bool:
+    """Newer models take no temperature, top_p or top_k (facts as of August 2026)."""
+    version = _version(model)
+    if version is None:
+        return True
+    family, *number = version
+    least = {"opus": [4, 7], "sonnet": [5, 0], "fable": [5, 0], "mythos": [5, 0]}.get(family)
+    return least is None or number < least
+
+
+def takes_only_one(model: str) -> bool:
+    """From Opus 4.1, Sonnet 4.5 and Haiku 4.5 on, temperature and top_p exclude each other."""
+    version = _version(model)
+    if version is None:
+        return False
+    family, *number = version
+    return number >= ([4, 1] if family == "opus" else [4, 5])
+
+
+def takes_forced_tools(request: ModelRequest) -> bool:
+    """Not while it thinks; Fable 5 and Mythos 5 always do."""
+    version = _version(request.model or "")
+    if version and version[0] in ("fable", "mythos"):
+        return False
+    thinking = request.provider_specific.get("thinking")
+    return not isinstance(thinking, Mapping) or thinking.get("type") in (None, "disabled")

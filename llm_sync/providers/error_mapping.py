@@ -1,0 +1,281 @@
+"""An error as a provider put it, read into one shape, and the class of ours that it means.
+
+Decided by code and type first, by message text only where nothing else tells, by status last. A dialect adds its own
+words to the tables; the mechanism stands here once.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llm_sync import errors
+from llm_sync.errors import ProviderError
+from llm_sync.providers.json_body import parse_strictly
+
+ErrorClass = type[ProviderError]
+
+_STATUS: dict[int, ErrorClass] = {
+    400: errors.InvalidRequestError,
+    401: errors.AuthenticationError,
+    402: errors.QuotaExceededError,
+    403: errors.PermissionDeniedError,
+    404: errors.ModelNotFoundError,
+    408: errors.RequestTimeoutError,
+    409: errors.ProviderUnavailableError,
+    425: errors.ProviderUnavailableError,
+    429: errors.RateLimitError,
+    498: errors.ProviderUnavailableError,
+    504: errors.RequestTimeoutError,
+    524: errors.RequestTimeoutError,
+}
+_RETRYABLE = frozenset({408, 409, 425, 429, 498, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+
+# Words any server may use for itself, whatever its dialect; checked in the order code, then type.
+COMMON_WORDS: dict[str, ErrorClass] = {
+    "authentication_error": errors.AuthenticationError,
+    "invalid_api_key": errors.AuthenticationError,
+    "permission_error": errors.PermissionDeniedError,
+    "permission_denied": errors.PermissionDeniedError,
+    "insufficient_quota": errors.QuotaExceededError,
+    "billing_error": errors.QuotaExceededError,
+    "rate_limit_exceeded": errors.RateLimitError,
+    "rate_limit_error": errors.RateLimitError,
+    "overloaded_error": errors.ProviderUnavailableError,
+    "service_unavailable_error": errors.ProviderUnavailableError,
+    "server_is_overloaded": errors.ProviderUnavailableError,
+    "model_not_found": errors.ModelNotFoundError,
+    "not_found_error": errors.ModelNotFoundError,
+    "context_length_exceeded": errors.ContextLengthExceededError,
+    "content_filter": errors.ContentBlockedError,
+    "content_policy_violation": errors.ContentBlockedError,
+    "server_error": errors.ProviderUnavailableError,
+}
+# Words that say no more than a status of 400; told by them where there is no status, or as OpenRouter's error_type. An
+# "unknown_error" or an "invalid_response" is the server's own, and may be gone with the next attempt.
+_UNFIT = re.compile(
+    r"(?:invalid|unsupported|unknown|missing|image|empty_image|failed_to_download)_(?!error$|response|server|upstream)|"
+    r"(?:string_too_long|precondition_failed|payload_too_large|unprocessable)$"
+)
+# What only the message tells, over statuses that allow it (the texts of llama.cpp, OpenAI, vLLM, LM Studio, Perplexity …).
+CONTEXT_PHRASES = re.compile(
+    r"context size has been exceeded|maximum context length|exceeds? the available context size|"
+    r"exceed(?:s|ed)? (?:(?:the|this model'?s?) )?(?:maximum )?context (?:window|length|limit)|"
+    r"(?:prompt|input) is too long|input tokens exceed the configured limit|"
+    r"input token count(?: \(?\d+\)?)? exceeds|input token count is \d+ but|maximum prompt length is \d|"
+    r"prompt exceeds max length|reduce the length of the messages|max_new_tokens`? must be <=|"
+    r"(?:greater than the|loaded with) context length",
+    re.IGNORECASE,
+)
+_KEY_PHRASES = re.compile(r"(?:incorrect|invalid) api key|api key (?:not valid|expired)", re.IGNORECASE)  # xAI, Gemini
+_BILLING_PHRASES = re.compile(  # z.ai, xAI, Gemini: statuses and codes as of a rate limit, or none
+    r"insufficient (?:balance|credits?|funds)|used all (?:available|its) credits|spending (?:limit|cap)\b", re.IGNORECASE
+)
+_NO_ROUTE = re.compile(r"meets? your routing requirements", re.IGNORECASE)  # OpenRouter, with a 503
+STREAM_ONLY = re.compile(
+    r"only supports? stream|only support(?:s|ed)? (?:in )?stream|must be streamed|stream(?:ing)? (?:must be|is required)",
+    re.IGNORECASE,
+)
+_OVERSIZE = re.compile(r"request too large .*?limit (\d+).*?requested (\d+)", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL)
+_TEXT_LIMIT = 400
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error reply in one shape. ``words``: its codes, types and statuses as strings, the most telling first."""
+
+    status: int
+    message: str
+    words: tuple[str, ...] = ()
+    param: str | None = None
+    error: Mapping[str, Any] = field(default_factory=dict)
+    body: Any = None
+
+    def has(self, *words: str) -> bool:
+        """Whether the error carries one of these words as its code, type or status."""
+        return any(word in self.words for word in words)
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """OpenRouter's remarks on the error."""
+        found = self.error.get("metadata")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def unroutable(self) -> bool:
+        """Whether OpenRouter has no upstream for this request, however often it is sent."""
+        return _NO_ROUTE.search(self.message) is not None
+
+    @property
+    def per_day(self) -> bool:
+        """Whether Google names a daily quota as what is spent."""
+        details = self.error.get("details")
+        return any("PerDay" in quota for quota in _quotas(details if isinstance(details, list) else ()))
+
+
+def read_fault(status: int, body: Any) -> Fault:
+    """Read ``body`` (parsed JSON, or text where it was none) of any of the shapes seen; never fails."""
+    body = body[0] if isinstance(body, list) and body and isinstance(body[0], dict) else body
+    if not isinstance(body, dict):
+        return Fault(status, _plain(body), body=body)
+    found = body.get("error")
+    error: Mapping[str, Any] = found if isinstance(found, dict) else body
+    upstream = _upstream(error)
+    words = [*_words(error), *(_words(upstream) if upstream else ())]
+    message = _message(body, found)
+    if upstream:
+        inner = _message(upstream, upstream.get("error"))
+        message = f"{message}: {inner}" if inner and inner not in message else message
+    param = error.get("param") or (upstream and _inner(upstream).get("param"))
+    return Fault(
+        status=_status_in(error, status) if status < 400 else status,
+        message=message or f"HTTP status {status} without a message",
+        words=tuple(words),
+        param=param if isinstance(param, str) else None,
+        error=error,
+        body=body,
+    )
+
+
+def error_class(fault: Fault, *tables: Mapping[str, ErrorClass]) -> ErrorClass:
+    """The class ``fault`` means by, in this order: the dialect's words, the message, the common words, the status."""
+    for table in tables:
+        for word in fault.words:
+            if word in table:
+                return table[word]
+    if CONTEXT_PHRASES.search(fault.message):
+        return errors.ContextLengthExceededError  # llama.cpp calls it server_error, most call it invalid_request_error
+    if fault.status <= 400 and _KEY_PHRASES.search(fault.message):
+        return errors.AuthenticationError
+    if fault.status in (400, 403, 429) and _BILLING_PHRASES.search(fault.message):
+        return errors.QuotaExceededError
+    for word in fault.words:
+        if word in COMMON_WORDS:
+            return COMMON_WORDS[word]
+    telling: tuple[str, ...] = ()
+    if fault.status < 400:
+        telling = fault.words
+    elif fault.status == 400 or fault.status >= 500:  # other statuses tell more: "missing_api_key" over a 401
+        telling = (str(fault.metadata.get("error_type") or fault.error.get("error_type")),)
+    if "not_found" in telling:
+        return errors.ModelNotFoundError
+    if any(_UNFIT.match(word) for word in telling):
+        return errors.InvalidRequestError
+    if fault.status in _STATUS:
+        return _STATUS[fault.status]
+    if fault.status >= 500:
+        return errors.ProviderUnavailableError
+    return errors.InvalidRequestError if fault.status >= 400 else ProviderError
+
+
+def is_retryable(kind: ErrorClass, fault: Fault, should_retry: str | None = None) -> bool:
+    """Whether the same request may succeed later.
+
+    ``should_retry``: the ``x-should-retry`` header, which beats the status, as OpenRouter's ``availability.retryable`` does.
+    """
+    if not kind.retryable or _is_oversize(fault) or fault.unroutable:
+        return False
+    availability = fault.error.get("availability")
+    told = availability.get("retryable") if isinstance(availability, dict) else None
+    if isinstance(told, bool):
+        return told
+    if should_retry in ("true", "false"):
+        return should_retry == "true"
+    return fault.status in _RETRYABLE or fault.status < 500  # below 500 only a telling word makes a class that can be retried
+
+
+def _is_oversize(fault: Fault) -> bool:
+    """One request larger than the limit per minute: a 429 that never succeeds."""
+    sizes = _OVERSIZE.search(fault.message.replace(",", ""))
+    return bool(sizes and int(sizes[2]) > int(sizes[1]))
+
+
+def _status_in(error: Mapping[str, Any], status: int) -> int:
+    """The HTTP status an error inside a 200 stands for, where it names one."""
+    for key in ("code", "http_status", "status", "status_code"):
+        value = error.get(key)
+        value = int(value) if isinstance(value, str) and value.isdigit() else value
+        if isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599:
+            return value
+    return status
+
+
+def _inner(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = error.get("error")
+    return found if isinstance(found, dict) else error
+
+
+def _words(error: Mapping[str, Any]) -> list[str]:
+    error = _inner(error)
+    words = [error.get("code"), error.get("error_type"), error.get("type"), error.get("status")]
+    metadata, details, inner = error.get("metadata"), error.get("details"), error.get("innererror")
+    if isinstance(metadata, dict):
+        words = [metadata.get("limit_source"), metadata.get("error_type"), metadata.get("provider_code"), *words]
+    if isinstance(details, dict):
+        words = [details.get("error_code"), *words]
+    if isinstance(details, list):
+        words = [*(item.get("reason") for item in details if isinstance(item, dict)), *words]
+    if isinstance(inner, dict):
+        words.append(inner.get("code"))
+    return [word for word in words if isinstance(word, str)]
+
+
+def _upstream(error: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """OpenRouter hands on the upstream's body in ``metadata.raw``, as text or as an object."""
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if isinstance(raw, str):
+        try:
+            found = parse_strictly(raw)
+        except ValueError:
+            found = None
+        raw = found if isinstance(found, (dict, list)) else {"message": raw}
+    raw = raw[0] if isinstance(raw, list) and raw else raw
+    return raw if isinstance(raw, dict) else None
+
+
+def _message(body: Mapping[str, Any], error: Any) -> str:
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        return _cut(error["message"])
+    return _cut(_told(error) or _told(body) or (json.dumps(error) if error else ""))
+
+
+def _told(value: Any, depth: int = 4) -> str:
+    """The words of a message: a text, an object that has one, or a list of either."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and depth:
+        return "; ".join(told for told in (_told(item, depth - 1) for item in value[:20]) if told)
+    if isinstance(value, dict) and depth:
+        for key in ("message", "Message", "detail", "msg", "error", "errors"):
+            told = _told(value.get(key), depth - 1)
+            if told:
+                return f"{_place(value.get('loc'))}{told}"
+    return ""
+
+
+def _place(loc: Any) -> str:
+    parts = loc if isinstance(loc, list) else [loc] if loc else []
+    return f"{'.'.join(map(str, parts))}: " if parts else ""
+
+
+def _quotas(details: Iterable[Any]) -> Iterator[str]:
+    for detail in details:
+        violations = detail.get("violations") if isinstance(detail, dict) else None
+        for violation in violations if isinstance(violations, list) else ():
+            yield str(violation.get("quotaId", "")) if isinstance(violation, dict) else ""
+
+
+def _plain(body: Any) -> str:
+    """An HTML page or a bare text, as one short line."""
+    text = body if isinstance(body, str) else "" if body is None else json.dumps(body)
+    return _cut(html.unescape(" ".join(_TAG.sub(" ", text[:20_000]).split()))) or "an empty body"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + " …"

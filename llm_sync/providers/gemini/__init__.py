@@ -1,0 +1,5 @@
+"""Google's generateContent."""
+
+from llm_sync.providers.gemini.generate_content import GeminiProvider
+
+__all__ = ["GeminiProvider"]

@@ -1,0 +1,260 @@
+"""Google's generateContent, on the Gemini Developer API and on Google Cloud (Vertex AI)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import quote, urlsplit
+
+from llm_sync import errors
+from llm_sync.models import ModelRequest, ToolCall, Usage
+from llm_sync.providers.answer import Answer, count, tool_call, total
+from llm_sync.providers.base import LLMProvider
+from llm_sync.providers.error_mapping import ErrorClass, Fault, error_class
+from llm_sync.providers.gemini import request as gemini_request
+from llm_sync.providers.google_cloud import base_url, host, on_google_cloud
+from llm_sync.providers.payload import Changes, system_texts, tool_choice
+
+_TEXT = {"type": "string", "nullable": True}
+_WORD = {"type": ["string", "integer"], "nullable": True}  # enums are numbers where $alt=json;enum-encoding=int is asked
+_FINISH: dict[Any, str] = {"STOP": "stop", 1: "stop", "MAX_TOKENS": "length", 2: "length"}
+_BLOCKED = frozenset(
+    {
+        "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "JAILBREAK",
+        "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION",
+        3, 4, 7, 8, 11,  # blocks on both of Google's APIs, whose numbers differ
+    }
+)  # fmt: skip
+_UNBLOCKED = (None, "", 0, "BLOCK_REASON_UNSPECIFIED")
+_MOST_STOPS = 5
+
+
+class GeminiProvider(LLMProvider):
+    """``type: gemini``: POST {base_url}/models/MODEL:generateContent; base_url ends in /v1beta."""
+
+    type = "gemini"
+    default_base_url = "https://generativelanguage.googleapis.com/v1beta"
+    listing_query: ClassVar[Mapping[str, str]] = {"pageSize": "1000"}
+    key_variables = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
+    key_header = "x-goog-api-key"  # never ?key=: URLs end in logs
+    key_prefix = ""
+    keys_page = "https://aistudio.google.com/apikey"
+    billing_page = "https://aistudio.google.com/usage"
+    forbidden = LLMProvider.forbidden | {"systemInstruction"}
+    response_schema: ClassVar[Mapping[str, Any]] = {
+        "candidates": {
+            "type": "list",
+            "nullable": True,
+            "schema": {
+                "type": "dict",
+                "schema": {
+                    "content": {
+                        "type": "dict",
+                        "nullable": True,
+                        "schema": {
+                            "parts": {
+                                "type": "list",
+                                "nullable": True,
+                                "schema": {
+                                    "type": "dict",
+                                    "schema": {
+                                        "text": _TEXT,
+                                        "thought": {"type": "boolean", "nullable": True},
+                                        "thoughtSignature": _TEXT,
+                                        "functionCall": {
+                                            "type": "dict",
+                                            "nullable": True,
+                                            "schema": {"name": _TEXT, "id": _TEXT, "args": {"type": "dict", "nullable": True}},
+                                        },
+                                    },
+                                },
+                            }
+                        },
+                    },
+                    "finishReason": _WORD,
+                    "finishMessage": _TEXT,
+                },
+            },
+        },
+        "promptFeedback": {"type": "dict", "nullable": True, "schema": {"blockReason": _WORD, "blockReasonMessage": _TEXT}},
+        "modelVersion": _TEXT,
+        "usageMetadata": {"type": "dict", "nullable": True},
+    }
+    answering_schema: ClassVar[Mapping[str, Any]] = {
+        **response_schema,
+        "candidates": {**response_schema["candidates"], "required": True, "nullable": False, "minlength": 1},
+    }
+    listing_schema: ClassVar[Mapping[str, Any]] = {
+        "models": {
+            "type": "list",
+            "nullable": True,
+            "schema": {
+                "type": "dict",
+                "schema": {
+                    "name": {"type": "string", "required": True},
+                    "supportedGenerationMethods": {"type": "list", "nullable": True},
+                },
+            },
+        },
+        "publisherModels": {
+            "type": "list",
+            "nullable": True,
+            "schema": {"type": "dict", "schema": {"name": {"type": "string", "required": True}}},
+        },
+        "nextPageToken": _TEXT,
+    }
+    some_listing_schema: ClassVar[Mapping[str, Any]] = {
+        **listing_schema,
+        "models": {**listing_schema["models"], "required": True},
+    }
+    error_words: ClassVar[Mapping[str, ErrorClass]] = {
+        "API_KEY_INVALID": errors.AuthenticationError,
+        "UNAUTHENTICATED": errors.AuthenticationError,
+        "FAILED_PRECONDITION": errors.PermissionDeniedError,  # region, or billing off
+        "UNAVAILABLE": errors.ProviderUnavailableError,
+        "DEADLINE_EXCEEDED": errors.RequestTimeoutError,
+    }
+
+    # Request -------------------------------------------------------------------------------------------------------
+
+    def _prepare_request(self, request: ModelRequest, changes: Changes) -> dict[str, Any]:
+        turns = request.conversation()
+        system = system_texts(request, changes)
+        payload: dict[str, Any] = {"contents": gemini_request.contents(turns, request.model or "", changes)}
+        if system:
+            payload["systemInstruction"] = {"parts": [{"text": text} for text in system]}
+        settings: dict[str, Any] = {
+            "temperature": request.temperature,
+            "topP": request.top_p,
+            "maxOutputTokens": request.max_tokens,
+            "seed": request.seed,
+        }
+        if request.seed is not None and not -(2**31) <= request.seed < 2**31:
+            settings["seed"] = request.seed % 2**31
+            changes.lose("seed", request.seed, settings["seed"], "Gemini's seed has 32 bits")
+        if request.stop_sequences:
+            settings["stopSequences"] = list(request.stop_sequences[:_MOST_STOPS])
+            if len(request.stop_sequences) > _MOST_STOPS:
+                changes.lose(
+                    "stop_sequences", list(request.stop_sequences), settings["stopSequences"], "Gemini takes five at most"
+                )
+        if request.response_schema is not None:
+            settings["responseMimeType"] = "application/json"
+            settings["responseJsonSchema"] = request.response_schema
+        settings = {name: value for name, value in settings.items() if value is not None}
+        if settings:
+            payload["generationConfig"] = settings
+        if request.tools:
+            payload["tools"] = gemini_request.tools(request.tools, changes)
+        choice = tool_choice(request)
+        if choice is not None:
+            calling: dict[str, Any] = {"mode": {"auto": "AUTO", "none": "NONE"}.get(choice[0], "ANY")}
+            if choice[1]:
+                calling["allowedFunctionNames"] = [choice[1]]
+            payload["toolConfig"] = {"functionCallingConfig": calling}
+        return payload
+
+    def _normalized_extras(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The API takes snake_case too: in one spelling the same field cannot be set twice."""
+        out = gemini_request.camels(extras)
+        settings = out.get("generationConfig")
+        if isinstance(settings, Mapping):
+            out["generationConfig"] = gemini_request.camels(settings)
+        return out
+
+    def _base_url(self) -> str:
+        return base_url(self.config) if on_google_cloud(self.config) else super()._base_url()
+
+    def _path_for(self, model: str) -> str:
+        name = quote(model.removeprefix("models/"), safe="/@")
+        if on_google_cloud(self.config):
+            return f"/publishers/google/models/{name}:generateContent"
+        return f"/{name}:generateContent" if name.startswith("tunedModels/") else f"/models/{name}:generateContent"
+
+    def _url(self, path: str, model: str, query: Mapping[str, str]) -> str:
+        url = super()._url(path, model, query)
+        if path == self.listing_path and on_google_cloud(self.config):  # the listing knows no project
+            origin = urlsplit(self.config.base_url or host(self.config.location or "global"))
+            return urlsplit(url)._replace(netloc=origin.netloc, path="/v1beta1/publishers/google/models").geturl()
+        return url
+
+    # Reply ---------------------------------------------------------------------------------------------------------
+
+    def _schema_for(self, body: Any) -> Mapping[str, Any]:
+        feedback = body.get("promptFeedback") if isinstance(body, dict) else None
+        blocked = isinstance(feedback, dict) and feedback.get("blockReason") not in _UNBLOCKED
+        return self.response_schema if blocked else self.answering_schema  # a blocked prompt has no candidates
+
+    def _listing_schema_for(self, body: Any) -> Mapping[str, Any]:
+        # an empty list is left out, so {} is a listing; anything else has at least one of its keys
+        foreign = isinstance(body, dict) and body and not body.keys() & self.listing_schema.keys()
+        return self.some_listing_schema if foreign else self.listing_schema
+
+    def _read_answer(self, body: Any) -> Answer:
+        candidate = (body.get("candidates") or [{}])[0]
+        parts = (candidate.get("content") or {}).get("parts") or []
+        word = candidate.get("finishReason")
+        calls = tuple(_call(part, number) for number, part in enumerate(parts) if part.get("functionCall"))
+        return Answer(
+            text="".join(part.get("text") or "" for part in parts if not part.get("thought")),
+            finish_reason=_FINISH.get(word, "other"),
+            finish_reason_raw=word,
+            usage=self._read_usage(body),
+            model=body.get("modelVersion"),
+            tool_calls=calls,
+            thinking="".join(part.get("text") or "" for part in parts if part.get("thought")) or None,
+            blocked=_block(body, candidate),
+        )
+
+    def _read_usage(self, body: Any) -> Usage:
+        usage = body.get("usageMetadata") if isinstance(body, dict) else None
+        sent = count(usage, "promptTokenCount")
+        thought = count(usage, "thoughtsTokenCount")
+        made = count(usage, "candidatesTokenCount")
+        if made is None and sent is not None:
+            made = 0  # absent, not 0, where nothing was generated
+        used = total(sent, count(usage, "toolUsePromptTokenCount")) if sent is not None else None
+        return Usage(used, total(made, thought), count(usage, "cachedContentTokenCount"), thought)
+
+    def _read_listing(self, body: Any) -> tuple[list[str], dict[str, str] | None]:
+        models = body.get("models") or body.get("publisherModels") or []
+        ids = [
+            model["name"].rpartition("models/")[2]
+            for model in models
+            if "generateContent" in (model.get("supportedGenerationMethods") or ["generateContent"])
+        ]
+        token = body.get("nextPageToken")
+        return ids, {**self.listing_query, "pageToken": token} if token else None
+
+    def _request_id(self, reply: Any, body: Any) -> str | None:
+        found = body.get("responseId") if isinstance(body, dict) else None
+        return found if isinstance(found, str) else super()._request_id(reply, body)
+
+    def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
+        if fault.status == 429 and fault.per_day:
+            return errors.QuotaExceededError
+        if fault.status == 403 and "unregistered callers" in fault.message:
+            return errors.AuthenticationError  # no key at all
+        return error_class(fault, self.error_words)
+
+
+def _call(part: Mapping[str, Any], number: int) -> ToolCall:
+    """A call with an id of its own. Gemini 3 wants each call back with its signature, so the id, opaque, carries it."""
+    call = part["functionCall"]
+    call_id = call.get("id") or f"call_{number}"
+    signature = part.get("thoughtSignature")
+    return tool_call(
+        f"{call_id}{gemini_request.SIGNED}{signature}" if signature else call_id, call.get("name"), call.get("args") or {}
+    )
+
+
+def _block(body: Mapping[str, Any], candidate: Mapping[str, Any]) -> str | None:
+    feedback = body.get("promptFeedback") or {}
+    if feedback.get("blockReason") not in _UNBLOCKED:
+        return _told(f"prompt: {feedback['blockReason']}", feedback.get("blockReasonMessage"))
+    word = candidate.get("finishReason")
+    return _told(str(word), candidate.get("finishMessage")) if word in _BLOCKED else None
+
+
+def _told(word: str, message: str | None) -> str:
+    return f"{word}: {message}" if message else word

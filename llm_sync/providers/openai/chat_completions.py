@@ -1,0 +1,288 @@
+"""OpenAI's chat completions, and whatever speaks them: Azure, Groq, Mistral, DeepSeek, xAI, Ollama, vLLM and the rest.
+
+The deviations read here were recorded from those servers; each is accepted from any of them, since gateways mix them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from llm_sync import errors
+from llm_sync.models import ModelRequest, Usage
+from llm_sync.providers.answer import Answer, count
+from llm_sync.providers.base import LLMProvider
+from llm_sync.providers.error_mapping import ErrorClass, Fault, error_class
+from llm_sync.providers.openai import message as openai_message
+from llm_sync.providers.payload import (
+    Changes,
+    is_reasoning_model,
+    is_strict_schema,
+    openai_model,
+    sampling,
+    tool_choice,
+)
+
+_FINISH = {
+    "stop": "stop",
+    "eos": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",
+    "max_output_tokens": "length",
+    "tool_calls": "tool_calls",
+    "tool_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+}
+_BLOCKED = frozenset(
+    {
+        "content_filter",
+        "sensitive",
+        "safety",
+        "refusal",
+        "recitation",
+        "blocklist",
+        "prohibited_content",
+        "spii",
+        "guardrail_intervened",
+    }
+)
+_BROKEN = frozenset({"error", "network_error", "insufficient_system_resource", "abort", "cancelled", "timeout"})
+_MAX_FIELDS = ("max_tokens", "max_completion_tokens")
+_NEW_MAX_FIELD = ("openai.com", "openai.azure.com", "cognitiveservices.azure.com", "groq.com", "openrouter.ai")
+
+
+class OpenAIProvider(LLMProvider):
+    """``type: openai``: POST {base_url}/chat/completions; base_url ends in /v1, or in what the server uses instead."""
+
+    type = "openai"
+    default_base_url = "https://api.openai.com/v1"
+    key_variables = ("OPENAI_API_KEY",)
+    keys_page = "https://platform.openai.com/api-keys"
+    billing_page = "https://platform.openai.com/settings/organization/limits"
+    request_id_headers: ClassVar[tuple[str, ...]] = (
+        "x-request-id",
+        "apim-request-id",
+        "x-generation-id",
+        "request-id",
+        "mistral-correlation-id",
+        "x-kong-request-id",
+        "x-ds-trace-id",
+        "x-log-id",
+        "x-ms-client-request-id",
+    )
+    response_schema: ClassVar[Mapping[str, Any]] = openai_message.SCHEMA
+    filtered_schema: ClassVar[Mapping[str, Any]] = openai_message.FILTERED_SCHEMA
+    listing_schema: ClassVar[Mapping[str, Any]] = {
+        "data": {
+            "type": "list",
+            "required": True,
+            "nullable": True,
+            "schema": {"type": "dict", "schema": {"id": {"type": "string", "required": True}}},
+        }
+    }
+    error_words: ClassVar[Mapping[str, ErrorClass]] = {
+        "credit_balance_exhausted": errors.QuotaExceededError,
+        "organization_spend_limit_exceeded": errors.QuotaExceededError,
+        "project_spend_limit_exceeded": errors.QuotaExceededError,
+        "organization_usage_limit_exceeded": errors.QuotaExceededError,
+        "insufficient_balance": errors.QuotaExceededError,
+        "billing_hard_limit_reached": errors.QuotaExceededError,
+        "billing_not_active": errors.QuotaExceededError,
+        "exceeded_current_quota_error": errors.QuotaExceededError,  # Moonshot
+        "slow_down": errors.RateLimitError,
+        "RateLimitReached": errors.RateLimitError,
+        "model_decommissioned": errors.ModelNotFoundError,
+        "DeploymentNotFound": errors.ModelNotFoundError,
+        "unsupported_country_region_territory": errors.PermissionDeniedError,
+        "ResponsibleAIPolicyViolation": errors.ContentBlockedError,
+        "invalid_prompt": errors.ContentBlockedError,
+        "bio_policy": errors.ContentBlockedError,
+        "image_content_policy_violation": errors.ContentBlockedError,
+        "moderation_blocked": errors.ContentBlockedError,
+        "exceed_context_size_error": errors.ContextLengthExceededError,
+        "too_many_prompt_tokens": errors.ContextLengthExceededError,
+        # OpenRouter, whether it is configured as itself or as one more compatible server
+        "openrouter_in_flight_budget": errors.RateLimitError,
+        "authentication": errors.AuthenticationError,
+        "payment_required": errors.QuotaExceededError,
+        "provider_overloaded": errors.ProviderUnavailableError,
+        "provider_unavailable": errors.ProviderUnavailableError,
+        "server": errors.ProviderUnavailableError,
+        "timeout": errors.RequestTimeoutError,
+        "max_tokens_exceeded": errors.ContextLengthExceededError,
+        "token_limit_exceeded": errors.ContextLengthExceededError,
+        "refusal": errors.ContentBlockedError,
+        # Google's words, on its OpenAI-compatible door
+        "API_KEY_INVALID": errors.AuthenticationError,
+        "UNAUTHENTICATED": errors.AuthenticationError,
+    }
+
+    # Request -------------------------------------------------------------------------------------------------------
+
+    def _prepare_request(self, request: ModelRequest, changes: Changes) -> dict[str, Any]:
+        model = request.model or ""
+        payload: dict[str, Any] = {"model": model, "messages": self._messages(request, changes), "stream": False}
+        effort = request.provider_specific.get("reasoning_effort")
+        payload |= sampling(request, effort, changes)
+        by_hand = {name: request.provider_specific[name] for name in _MAX_FIELDS if name in request.provider_specific}
+        if request.max_tokens is not None and by_hand:  # both names at once are refused
+            changes.note("max_tokens", request.max_tokens, by_hand, "provider_specific replaces it")
+        elif request.max_tokens is not None:
+            self._add_max_tokens(payload, request.max_tokens, changes)
+        if request.stop_sequences:
+            if is_reasoning_model(model) and not openai_model(model).startswith("o1"):
+                changes.lose("stop_sequences", list(request.stop_sequences), None, f"{model} takes no stop sequences")
+            else:
+                payload["stop"] = list(request.stop_sequences)
+        if request.seed is not None:
+            payload["random_seed" if self._is_at("mistral.ai") else "seed"] = request.seed
+        if request.response_schema is not None:
+            schema = request.response_schema
+            payload["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "schema": schema, "strict": is_strict_schema(schema)},
+            }
+        if request.tools:
+            payload["tools"] = [openai_message.tool(tool) for tool in request.tools]
+        choice = tool_choice(request)
+        if choice is not None:
+            payload["tool_choice"] = {"type": "function", "function": {"name": choice[1]}} if choice[1] else choice[0]
+        return payload
+
+    def _add_max_tokens(self, payload: dict[str, Any], most: int, changes: Changes) -> None:
+        field = self._max_tokens_field(payload["model"])
+        payload[field] = most
+        if field != "max_tokens":
+            changes.note("max_tokens", most, {field: most}, f"this endpoint calls it {field}")
+
+    def _messages(self, request: ModelRequest, changes: Changes) -> list[dict[str, Any]]:
+        messages = [openai_message.message(message) for message in request.conversation()]
+        if request.system_prompt is not None:
+            messages.insert(0, {"role": "system", "content": request.system_prompt})
+        if openai_model(request.model or "").startswith(("o1-mini", "o1-preview")):
+            for message in messages:
+                if message["role"] == "system":
+                    message["role"] = "user"
+                    changes.note("system_prompt", message["content"], "a user message", f"{request.model} takes no system role")
+        return messages
+
+    def _is_at(self, *domains: str) -> bool:
+        host = urlsplit(self._base_url()).hostname or ""
+        return f".{host}".endswith(tuple(f".{domain}" for domain in domains))
+
+    def _max_tokens_field(self, model: str) -> str:
+        """OpenAI renamed it for models that reason, most compatible servers know the old name only; never both."""
+        if self.config.max_tokens_field:
+            return self.config.max_tokens_field
+        new = self._is_at(*_NEW_MAX_FIELD) or is_reasoning_model(model)
+        return "max_completion_tokens" if new else "max_tokens"
+
+    # Reply ---------------------------------------------------------------------------------------------------------
+
+    def _unwrapped(self, body: Any) -> Any:
+        nested = body.get("provider") if isinstance(body, dict) else None
+        return nested if isinstance(nested, dict) and "choices" in nested else body  # seen of OpenRouter, now and then
+
+    def _error_in(self, body: Any) -> Any:
+        if not isinstance(body, dict) or body.get("error"):
+            return super()._error_in(body)
+        if body.get("object") == "error":
+            return body  # old vLLM's flat form
+        choice = _first_choice(body)
+        return choice if choice.get("error") else None
+
+    def _schema_for(self, body: Any) -> Mapping[str, Any]:
+        choice = _first_choice(body) if isinstance(body, dict) else {}
+        blocked = _plain(choice.get("finish_reason")) in _BLOCKED and not choice.get("message")
+        return self.filtered_schema if blocked else self.response_schema  # Azure: a filtered choice has no message
+
+    def _read_answer(self, body: Any) -> Answer:
+        choice = body["choices"][0]
+        message = choice.get("message") or {}
+        text, thinking, parsed = openai_message.content(message.get("content"))
+        word = choice.get("finish_reason") or (choice.get("finish_details") or {}).get("type") or self._upstream_word(choice)
+        plain = _plain(word)
+        calls = openai_message.tool_calls(message)
+        refusal = message.get("refusal") or openai_message.refusal(message.get("content"))
+        blocked = refusal or (f"finish reason {word}" if plain in _BLOCKED else None)
+        return Answer(
+            text=text,
+            finish_reason=_FINISH.get(plain, "other"),
+            finish_reason_raw=word,
+            usage=self._read_usage(body),
+            model=body.get("model"),
+            tool_calls=calls,
+            thinking=openai_message.reasoning(message) or thinking,
+            blocked=blocked,
+            failed=f"finish reason {word}" if plain in _BROKEN else None,
+            cost=self._cost_in(body),
+            parsed=parsed,
+        )
+
+    def _upstream_word(self, choice: Mapping[str, Any]) -> str | None:
+        """The finish reason in the words of whoever answered behind the endpoint, where it has none of its own."""
+        return None
+
+    def _request_id(self, reply: Any, body: Any) -> str | None:
+        groq = body.get("x_groq") if isinstance(body, dict) else None
+        found = groq.get("id") if isinstance(groq, dict) else None
+        return super()._request_id(reply, body) or (found if isinstance(found, str) else None)
+
+    def _read_usage(self, body: Any) -> Usage:
+        usage = body.get("usage") if isinstance(body, dict) else None
+        sent, made, all_of_it = count(usage, "prompt_tokens"), count(usage, "completion_tokens"), count(usage, "total_tokens")
+        thought = count(usage, "completion_tokens_details", "reasoning_tokens")
+        if thought and sent is not None and made is not None and all_of_it == sent + made + thought:
+            made += thought  # xAI counts reasoning beside completion_tokens, everyone else within
+        cached = count(usage, "prompt_tokens_details", "cached_tokens")
+        for other in ("prompt_cache_hit_tokens", "cached_tokens"):  # DeepSeek, Moonshot
+            cached = count(usage, other) if cached is None else cached
+        return Usage(sent, made, cached, thought)
+
+    def _partial_text(self, body: Any) -> str:
+        message = _first_choice(body).get("message") if isinstance(body, dict) else None
+        return openai_message.content(message.get("content"))[0] if isinstance(message, dict) else ""
+
+    def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
+        kind = error_class(fault, self.error_words)
+        if kind is errors.ProviderError and isinstance(fault.body, dict) and _plain(fault.body.get("finish_reason")) in _BROKEN:
+            return errors.ProviderUnavailableError  # a choice that was broken off, by an error that does not say why
+        if fault.status == 402 and "weight_exceeds_budget" in fault.metadata.values():
+            return errors.QuotaExceededError  # OpenRouter: this one request costs more than there is
+        if fault.status == 402 and headers.get("retry-after"):
+            return errors.RateLimitError  # OpenRouter: credit is held by requests in flight
+        if fault.status == 403 and _moderated(fault):
+            return errors.ContentBlockedError
+        if fault.status == 403 and _over_budget(fault):
+            return errors.QuotaExceededError
+        if kind is errors.RateLimitError and ("per-day" in fault.message or fault.per_day):
+            return errors.QuotaExceededError
+        if fault.status == 400 and "not a valid model id" in fault.message.lower():
+            return errors.ModelNotFoundError
+        return kind
+
+
+def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    choices = body.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, dict) else {}
+
+
+def _moderated(fault: Fault) -> bool:
+    return any(fault.metadata.get(name) for name in ("reasons", "flagged_input", "patterns"))
+
+
+def _over_budget(fault: Fault) -> bool:
+    """Whether the budget of a key or a workspace is spent, as OpenRouter says it."""
+    told = any(part.get(name) for part in (fault.metadata, fault.error) for name in ("limit_source", "resets_at"))
+    return told or "key limit exceeded" in fault.message.lower()
+
+
+def _plain(word: Any) -> str:
+    """A finish reason in one spelling: gateways have their own."""
+    return word.lower().replace("-", "_") if isinstance(word, str) else ""

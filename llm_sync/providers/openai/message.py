@@ -1,0 +1,145 @@
+"""A message of chat completions: its shape, how a turn is written, and how an answer's parts are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from llm_sync.models import Message, ToolCall
+from llm_sync.models.images import load_image
+from llm_sync.providers.answer import tool_call
+from llm_sync.providers.payload import arguments_text, tool_parts
+
+_TEXT = {"type": "string", "nullable": True}
+_MESSAGE: dict[str, Any] = {
+    "type": "dict",
+    "required": True,
+    "schema": {
+        "content": {"type": ["string", "list", "dict"], "nullable": True, "schema": {}},
+        "refusal": _TEXT,
+        "tool_calls": {
+            "type": "list",
+            "nullable": True,
+            "schema": {
+                "type": "dict",
+                "schema": {
+                    "id": _TEXT,
+                    "function": {
+                        "type": "dict",
+                        "nullable": True,
+                        "schema": {"name": _TEXT, "arguments": {"type": ["string", "dict"], "nullable": True}},
+                    },
+                    "custom": {"type": "dict", "nullable": True, "schema": {"name": _TEXT, "input": _TEXT}},
+                },
+            },
+        },
+        "function_call": {
+            "type": "dict",
+            "nullable": True,
+            "schema": {"name": _TEXT, "arguments": {"type": ["string", "dict"], "nullable": True}},
+        },
+    },
+}
+del _MESSAGE["schema"]["content"]["schema"]
+
+
+def _completion(message: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "model": _TEXT,
+        "choices": {
+            "type": "list",
+            "required": True,
+            "minlength": 1,
+            "schema": {
+                "type": "dict",
+                "schema": {
+                    "message": message,
+                    "finish_reason": _TEXT,
+                    "finish_details": {"type": "dict", "nullable": True, "schema": {"type": _TEXT}},
+                },
+            },
+        },
+        "usage": {"type": "dict", "nullable": True},
+    }
+
+
+SCHEMA = _completion(_MESSAGE)
+FILTERED_SCHEMA = _completion({**_MESSAGE, "required": False, "nullable": True})
+
+
+def message(turn: Message) -> dict[str, Any]:
+    """A turn of the conversation."""
+    out: dict[str, Any] = {"role": turn.role}
+    if turn.images:
+        text = [{"type": "text", "text": turn.content}] if turn.content else []
+        out["content"] = [*text, *({"type": "image_url", "image_url": {"url": load_image(i).data_url}} for i in turn.images)]
+    else:
+        out["content"] = turn.content or (None if turn.tool_calls else "")
+    if turn.tool_calls:
+        out["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments_text(call)}}
+            for call in turn.tool_calls
+        ]
+    if turn.tool_call_id:
+        out["tool_call_id"] = turn.tool_call_id
+    return out
+
+
+def tool(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool, as a function."""
+    name, description, parameters, rest = tool_parts(given)
+    function: dict[str, Any] = {"name": name, "parameters": parameters, **rest}
+    if description:
+        function["description"] = description
+    return {"type": "function", "function": function}
+
+
+def content(found: Any) -> tuple[str, str | None, Any]:
+    """Text, thinking and object of a message's content: a string, a list of parts (Mistral), or an object (Cloudflare)."""
+    if isinstance(found, dict):
+        return json.dumps(found, ensure_ascii=False), None, found
+    if not isinstance(found, list):
+        return _string(found) or "", None, None
+    texts, thoughts = [], []
+    for part in found:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, dict) and part.get("type") == "thinking":
+            inner = part.get("thinking")
+            pieces = inner if isinstance(inner, list) else [inner]
+            thoughts += [_string(piece.get("text") if isinstance(piece, dict) else piece) or "" for piece in pieces]
+        elif isinstance(part, dict) and (part.get("type") or "text") in ("text", "output_text"):
+            texts.append(_string(part.get("text")) or "")
+    return "".join(texts), "".join(thoughts) or None, None
+
+
+def reasoning(answered: Mapping[str, Any]) -> str | None:
+    """The thinking that stands beside the content, under either of its names."""
+    return _string(answered.get("reasoning_content")) or _string(answered.get("reasoning"))
+
+
+def refusal(found: Any) -> str:
+    """What parts of type ``refusal`` say."""
+    parts = [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
+    return "".join(_string(part.get("refusal")) or "" for part in parts)
+
+
+def tool_calls(answered: Mapping[str, Any]) -> tuple[ToolCall, ...]:
+    """The calls of an answer's message: of functions, of custom tools, or the one of old servers."""
+    calls = []
+    for call in answered.get("tool_calls") or ():
+        function = call.get("function") or {}
+        custom = call.get("custom") or {}
+        if custom.get("name"):
+            calls.append(ToolCall(call.get("id") or "", custom["name"], None, custom.get("input") or ""))
+        else:
+            calls.append(tool_call(call.get("id"), function.get("name"), function.get("arguments")))
+    legacy = answered.get("function_call") or {}
+    if not calls and legacy.get("name"):
+        calls.append(tool_call("", legacy["name"], legacy.get("arguments")))
+    return tuple(calls)
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

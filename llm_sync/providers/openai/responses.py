@@ -1,0 +1,169 @@
+"""OpenAI's Responses API: the only door to some models (gpt-5-pro, codex, deep research)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from llm_sync.models import Message, ModelRequest, ToolCall, Usage
+from llm_sync.models.images import load_image
+from llm_sync.providers.answer import Answer, count, tool_call
+from llm_sync.providers.openai.chat_completions import OpenAIProvider
+from llm_sync.providers.payload import Changes, arguments_text, is_strict_schema, sampling, tool_choice, tool_parts
+
+_TEXT = {"type": "string", "nullable": True}
+_LEAST_OUTPUT = 16  # fewer is a 400 integer_below_min_value
+
+
+class OpenAIResponsesProvider(OpenAIProvider):
+    """``type: openai-responses``: POST {base_url}/responses; base_url ends in /v1."""
+
+    type = "openai-responses"
+    path = "/responses"
+    forbidden = OpenAIProvider.forbidden | {"previous_response_id", "conversation"}
+    response_schema: ClassVar[Mapping[str, Any]] = {
+        "model": {"type": ["string", "integer"], "nullable": True},
+        "status": _TEXT,
+        "output": {
+            "type": "list",
+            "required": True,
+            "schema": {
+                "type": "dict",
+                "schema": {
+                    "type": {"type": "string", "required": True},
+                    "name": _TEXT,
+                    "arguments": {"type": ["string", "dict"], "nullable": True},
+                    "call_id": _TEXT,
+                    "content": {
+                        "type": "list",
+                        "nullable": True,
+                        "schema": {"type": "dict", "schema": {"type": _TEXT, "text": _TEXT, "refusal": _TEXT}},
+                    },
+                    "summary": {"type": "list", "nullable": True},
+                },
+            },
+        },
+        "incomplete_details": {"type": "dict", "nullable": True, "schema": {"reason": _TEXT}},
+        "usage": {"type": "dict", "nullable": True},
+    }
+
+    def _prepare_request(self, request: ModelRequest, changes: Changes) -> dict[str, Any]:
+        model = request.model or ""
+        payload: dict[str, Any] = {"model": model, "input": _input(request), "store": False, "stream": False}
+        if request.system_prompt is not None:
+            payload["instructions"] = request.system_prompt
+        reasoning = request.provider_specific.get("reasoning")
+        effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
+        payload |= sampling(request, effort, changes)
+        if request.max_tokens is not None:
+            payload["max_output_tokens"] = max(request.max_tokens, _LEAST_OUTPUT)
+            if request.max_tokens < _LEAST_OUTPUT:
+                changes.lose(
+                    "max_tokens", request.max_tokens, _LEAST_OUTPUT, f"the Responses API takes no less than {_LEAST_OUTPUT}"
+                )
+        if request.stop_sequences:
+            changes.lose("stop_sequences", list(request.stop_sequences), None, "the Responses API has no stop sequences")
+        if request.seed is not None:
+            changes.lose("seed", request.seed, None, "the Responses API has no seed")
+        if request.response_schema is not None:
+            schema = request.response_schema
+            payload["text"] = {
+                "format": {"type": "json_schema", "name": "answer", "schema": schema, "strict": is_strict_schema(schema)}
+            }
+        if request.tools:
+            payload["tools"] = [_tool(tool) for tool in request.tools]
+        choice = tool_choice(request)
+        if choice is not None:
+            payload["tool_choice"] = {"type": "function", "name": choice[1]} if choice[1] else choice[0]
+        return payload
+
+    def _unwrapped(self, body: Any) -> Any:
+        return body
+
+    def _schema_for(self, body: Any) -> Mapping[str, Any]:
+        return self.response_schema
+
+    def _partial_text(self, body: Any) -> str:
+        items = body.get("output") if isinstance(body, dict) else None
+        parts = [item.get("content") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+        return "".join(_piece(part) for found in parts if isinstance(found, list) for part in found)
+
+    def _read_answer(self, body: Any) -> Answer:
+        texts, thoughts, calls, refusals = [], [], [], []
+        for item in body["output"]:
+            if item["type"] == "message":
+                for part in item.get("content") or ():
+                    texts.append(part.get("text") or "" if part.get("type") in ("output_text", "text") else "")
+                    refusals.append(part.get("refusal") or "")
+            elif item["type"] == "reasoning":
+                thoughts += [_piece(part) for part in [*(item.get("summary") or ()), *(item.get("content") or ())]]
+            elif item["type"] in ("function_call", "custom_tool_call"):
+                calls.append(_call(item))
+        status = body.get("status")
+        reason = (body.get("incomplete_details") or {}).get("reason")
+        refusal = "".join(refusals) or ("content_filter" if reason == "content_filter" else None)
+        cut = status == "incomplete" and reason != "content_filter"
+        return Answer(
+            text="".join(texts),
+            finish_reason="length" if cut else "stop" if status in ("completed", "complete") else "other",
+            finish_reason_raw=reason or status,
+            usage=self._read_usage(body),
+            model=None if body.get("model") is None else str(body["model"]),
+            tool_calls=tuple(calls),
+            thinking="\n".join(piece for piece in thoughts if piece) or None,
+            blocked=refusal,
+            deferred=status if status in ("queued", "in_progress") else None,
+            failed=f"status {status}" if status in ("failed", "cancelled", "expired") else None,
+        )
+
+    def _read_usage(self, body: Any) -> Usage:
+        usage = body.get("usage") if isinstance(body, dict) else None
+        return Usage(
+            count(usage, "input_tokens"),
+            count(usage, "output_tokens"),
+            count(usage, "input_tokens_details", "cached_tokens"),
+            count(usage, "output_tokens_details", "reasoning_tokens"),
+        )
+
+
+def _input(request: ModelRequest) -> Any:
+    if request.prompt is not None and not request.images:
+        return request.prompt
+    items: list[dict[str, Any]] = []
+    for message in request.conversation():
+        items += _items(message)
+    return items
+
+
+def _items(message: Message) -> list[dict[str, Any]]:
+    if message.role == "tool":
+        return [{"type": "function_call_output", "call_id": message.tool_call_id, "output": message.content or ""}]
+    kind = "output_text" if message.role == "assistant" else "input_text"
+    parts: list[dict[str, Any]] = [{"type": kind, "text": message.content}] if message.content else []
+    parts += [{"type": "input_image", "image_url": load_image(image).data_url} for image in message.images]
+    calls = [
+        {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments_text(call)}
+        for call in message.tool_calls
+    ]
+    return [*([{"role": message.role, "content": parts}] if parts else []), *calls]
+
+
+def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    if tool.get("type", "function") != "function":
+        return dict(tool)  # a tool of the provider's own (web_search_preview …)
+    name, description, parameters, rest = tool_parts(tool)
+    out: dict[str, Any] = {"type": "function", "name": name, "parameters": parameters, "strict": False, **rest}
+    return {**out, "description": description} if description else out
+
+
+def _call(item: Mapping[str, Any]) -> ToolCall:
+    call_id = item.get("call_id") or item.get("id")
+    if item["type"] == "custom_tool_call":
+        raw = item.get("input")
+        return ToolCall(str(call_id or ""), item.get("name") or "", None, raw if isinstance(raw, str) else "")
+    return tool_call(call_id, item.get("name"), item.get("arguments"))
+
+
+def _piece(part: Any) -> str:
+    text = part.get("text") if isinstance(part, dict) else None
+    return text if isinstance(text, str) else ""

@@ -1,0 +1,1 @@
+"""What the simulated models answer: generated text, an answers file, a replayed run, or recorded exchanges."""

@@ -1,0 +1,66 @@
+"""The doors at which Google and Anthropic speak OpenAI's chat completions, each with what it leaves out or says otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm_sync.simulator.dialects.base import Call
+from llm_sync.simulator.dialects.openai.chat_completions import KEYS
+from llm_sync.simulator.dialects.openai.endpoint import OpenAI
+from llm_sync.simulator.faults.error_table import GEMINI_STATUSES
+from llm_sync.simulator.server.response import JSON_TYPE, Response
+
+_NOT_SAID = ("refusal", "annotations")
+
+
+class Compatible(OpenAI):
+    """Chat completions and the listing, by Bearer key; no Responses API."""
+
+    def reply(self, call: Call) -> Response:
+        """As OpenAI, without what it alone says."""
+        if call.path not in ("/chat/completions", "/models"):
+            self.refuse(f"Invalid URL ({call.method} {call.path})", status=404)
+        response = super().reply(call)
+        return self._bare(response) if response.status == 200 and call.path != "/models" else response
+
+    def _bare(self, response: Response) -> Response:
+        body: dict[str, Any] = {name: response.body[name] for name in ("id", "object", "created", "model", "choices")}
+        body["choices"] = [_bare_choice(choice) for choice in body["choices"]]
+        usage = response.body["usage"]
+        body["usage"] = {name: usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
+        return response._replace(body=body, headers=JSON_TYPE)
+
+
+class GeminiCompatible(Compatible):
+    """Under ``/v1beta/openai``: errors of Google's kind, in a list of one."""
+
+    provider = "gemini"
+
+    def _error(self, status: int, message: str, param: str | None, code: str | None, _kind: str = "") -> Response:
+        if code == "unknown_parameter":
+            message = f'Invalid JSON payload received. Unknown name "{param}": Cannot find field.'
+        word = GEMINI_STATUSES.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT")
+        return Response(status, [{"error": {"code": status, "message": message, "status": word}}], JSON_TYPE)
+
+    def _models(self, call: Call) -> Response:
+        items = [{"id": f"models/{name}", "object": "model", "owned_by": "google"} for name in call.models]
+        return Response(200, {"object": "list", "data": items})
+
+
+class AnthropicCompatible(Compatible):
+    """Under ``/v1``: fields it does not know are ignored, as are the limits of OpenAI's models."""
+
+    provider = "anthropic"
+
+    def reply(self, call: Call) -> Response:
+        """What stays of the request is what it knows."""
+        if isinstance(call.payload, dict):
+            call.payload = {name: value for name, value in call.payload.items() if name in KEYS}
+        return super().reply(call)
+
+
+def _bare_choice(choice: dict[str, Any]) -> dict[str, Any]:
+    message = {name: value for name, value in choice["message"].items() if name not in _NOT_SAID}
+    if message.get("tool_calls") and not message.get("content"):
+        message.pop("content", None)
+    return {"finish_reason": choice["finish_reason"], "index": choice["index"], "message": message}

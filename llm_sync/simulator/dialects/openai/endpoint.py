@@ -1,0 +1,145 @@
+"""OpenAI's door: keys, listings and errors, and the way to its two APIs."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from llm_sync.simulator.answers import turns
+from llm_sync.simulator.answers.generated import answer
+from llm_sync.simulator.dialects.base import Call, Dialect, token
+from llm_sync.simulator.dialects.openai import chat_completions, responses, responses_output
+from llm_sync.simulator.dialects.openai.completion_body import completion
+from llm_sync.simulator.server.response import KnownError, Refusal, Response
+
+_LIMIT_REQUESTS, _LIMIT_TOKENS = 10_000, 2_000_000
+
+
+class OpenAI(Dialect):
+    """``POST /chat/completions``, ``POST /responses``, ``GET /models`` and ``/models/ID`` under one base URL."""
+
+    name = "openai"
+    provider = "openai"
+
+    def reply(self, call: Call) -> Response:
+        """Answers, or raises Refusal: path and key first, as the provider does."""
+        self._authenticate(call)
+        if call.path == "/models" or call.path.startswith("/models/"):
+            return self._models(call)
+        if call.path.startswith("/responses/"):
+            self.refuse(f"Response with id '{call.path.split('/')[2]}' not found.", status=404)
+        if call.path not in ("/chat/completions", "/responses"):
+            self.refuse(f"Invalid URL ({call.method} /v1{call.path})", status=404)
+        if call.method != "POST":
+            self.refuse(f"Not allowed to {call.method} on /v1{call.path}.", status=405, code="method_not_supported")
+        self._check_content_type(call)
+        if call.problem:
+            self.refuse(f"We could not parse the JSON body of your request: {call.problem}.")
+        if not isinstance(call.payload, dict):
+            self.refuse("The JSON body of your request is not an object.")
+        body, tokens = self._respond(call) if call.path == "/responses" else self._complete(call)
+        return Response(200, body, _headers(sum(tokens)), tokens)
+
+    def called(self, call: Call) -> str:
+        """By the API."""
+        return "openai-responses" if call.path == "/responses" else self.name
+
+    def turns(self, call: Call) -> list[turns.Turn]:
+        """Of either API."""
+        return (turns.of_responses if call.path == "/responses" else turns.of_chat)(call.payload)
+
+    def _complete(self, call: Call) -> tuple[dict[str, Any], tuple[int, int]]:
+        again = self.recalled(call)
+        if again:
+            return completion({}, call.model, [answer(again)], again.weight())
+        asked, prompt = chat_completions.read(call, self.refuse)
+        asked.given = self.told(call)
+        return completion(call.payload, call.model, chat_completions.answers(asked, call.payload), prompt)
+
+    def _respond(self, call: Call) -> tuple[dict[str, Any], tuple[int, int]]:
+        again = self.recalled(call)
+        if again:
+            return responses_output.response({}, call.model, answer(again), again.weight())
+        asked, prompt = responses.read(call, self.refuse)
+        asked.given = self.told(call)
+        return responses_output.response(call.payload, call.model, answer(asked), prompt)
+
+    def refuse_stream(self, call: Call) -> NoReturn:
+        """Names the switch."""
+        self.refuse(
+            f"The simulator never streams and defers nothing: {call.stream} asked for it.",
+            param=call.stream,
+            code="unsupported_value",
+        )
+
+    def refuse(self, message: str, *, param: str | None = None, code: str | None = None, status: int = 400) -> NoReturn:
+        """Raises the Refusal in OpenAI's error shape."""
+        raise Refusal(self._error(status, message, param, code))
+
+    def error(self, status: int, message: str) -> Response:
+        """An error that is about no parameter."""
+        return self._error(status, message, None, None, "server_error" if status >= 500 else "invalid_request_error")
+
+    def _error(
+        self, status: int, message: str, param: str | None, code: str | None, kind: str = "invalid_request_error"
+    ) -> Response:
+        body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+        return Response(status, body, (("content-type", "application/json"), ("x-request-id", token("req_", 32))))
+
+    def _authenticate(self, call: Call) -> None:
+        key = self.key_of(call)
+        if key is None:
+            self.refuse(
+                "You didn't provide an API key. Send it in an Authorization header: Authorization: Bearer YOUR_KEY.", status=401
+            )
+        if not call.accepts(key):
+            # the real message shows part of the key, so whoever logs messages has to scrub them
+            shown = f"{key[:8]}{'*' * min(len(key) - 12, 32)}{key[-4:]}" if len(key) > 12 else key
+            raise KnownError("auth", key=shown)
+
+    def _check_content_type(self, call: Call) -> None:
+        """Where it is named, it has to be JSON's."""
+        given = call.headers.get("content-type", "application/json")
+        if given.partition(";")[0].strip().lower() != "application/json":
+            self.refuse(
+                f"Unsupported content type: '{given}'. This API method only accepts 'application/json' requests, but you "
+                f"specified the header 'Content-Type: {given}'. Please try again with a supported content type.",
+                code="unsupported_content_type",
+            )
+
+    def _models(self, call: Call) -> Response:
+        if call.method != "GET":
+            self.refuse(f"Not allowed to {call.method} on /v1{call.path}.", status=405, code="method_not_supported")
+        # the real listing has no order that means anything: sorted by a checksum it has none here either
+        names = sorted(call.models, key=lambda name: zlib.crc32(name.encode()))
+        wanted = call.path[len("/models/") :]
+        if wanted and wanted not in names:
+            self.refuse(f"The model '{wanted}' does not exist", param="model", code="model_not_found", status=404)
+        if wanted:
+            return Response(200, _item(wanted), _headers(0))
+        return Response(200, {"object": "list", "data": [_item(name) for name in names]}, _headers(0))
+
+
+def _item(name: str) -> Mapping[str, Any]:
+    return {
+        "id": name,
+        "object": "model",
+        "created": 1_700_000_000 + zlib.crc32(name.encode()) % 60_000_000,
+        "owned_by": "system",
+    }
+
+
+def _headers(used: int) -> tuple[tuple[str, str], ...]:
+    return (
+        ("content-type", "application/json"),
+        ("x-request-id", token("req_", 32)),
+        ("openai-version", "2020-10-01"),
+        ("openai-processing-ms", "12"),
+        ("x-ratelimit-limit-requests", str(_LIMIT_REQUESTS)),
+        ("x-ratelimit-limit-tokens", str(_LIMIT_TOKENS)),
+        ("x-ratelimit-remaining-requests", str(_LIMIT_REQUESTS - 1)),
+        ("x-ratelimit-remaining-tokens", str(max(0, _LIMIT_TOKENS - used))),
+        ("x-ratelimit-reset-requests", "6ms"),
+        ("x-ratelimit-reset-tokens", f"{used * 60_000 // _LIMIT_TOKENS}ms" if used > 50 else "0s"),
+    )

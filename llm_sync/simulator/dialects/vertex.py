@@ -1,0 +1,91 @@
+"""Google Cloud's doors (Vertex AI): Gemini, and Anthropic's models by ``rawPredict``, by project and location."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llm_sync.simulator.dialects.anthropic.endpoint import Anthropic, is_newer
+from llm_sync.simulator.dialects.base import Call, bearer
+from llm_sync.simulator.dialects.gemini.endpoint import HEADERS, Gemini
+from llm_sync.simulator.dialects.model_catalogue import unknown_model
+from llm_sync.simulator.server.http1 import HTTPRequest
+from llm_sync.simulator.server.response import Response
+
+PATH = re.compile(r"/(?:v1|v1beta1)(?:/projects/[^/]+/locations/[^/]+)?/publishers/(google|anthropic)(/models.*)")
+_ANTHROPIC_VERSION = "vertex-2023-10-16"
+
+
+class Vertex(Gemini):
+    """Gemini by an access token, or by a key where the path names no project."""
+
+    def open(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
+        """The model stands behind the publisher."""
+        found = PATH.fullmatch(path)
+        return super().open(request, found[2] if found else path, seed, accepts, models)
+
+    def key_of(self, call: Call) -> str | None:
+        """A token, or a key."""
+        return bearer(call.headers) or super().key_of(call)
+
+    def error(self, status: int, message: str, details: list[Any] | None = None) -> Response:
+        """Has details always, empty ones too."""
+        response = super().error(status, message, details)
+        response.body["error"].setdefault("details", [])
+        return response
+
+    def _authenticate(self, call: Call) -> None:
+        if not call.accepts(self.key_of(call) or ""):
+            message = "Request had invalid authentication credentials. Expected OAuth 2 access token or other valid credential."
+            self.refuse(message, 401)
+
+    def _generate(self, call: Call) -> Response:
+        if unknown_model("gemini", call.model):
+            self.refuse(f"Publisher Model `publishers/google/models/{call.model}` not found.", 404)
+        response = super()._generate(call)
+        body = {**response.body, "createTime": time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())}
+        body["usageMetadata"] = {**body["usageMetadata"], "trafficType": "ON_DEMAND"}
+        body["usageMetadata"].pop("serviceTier", None)
+        return response._replace(body=body, headers=HEADERS)
+
+    def _models(self, call: Call) -> Response:
+        listed = super()._models(call)
+        names = [item["name"] for item in listed.body.get("models", [])]
+        body: dict[str, Any] = {
+            "publisherModels": [{"name": f"publishers/google/{name}", "versionId": "default"} for name in names]
+        }
+        if "nextPageToken" in listed.body:
+            body["nextPageToken"] = listed.body["nextPageToken"]
+        return Response(200, body, HEADERS)
+
+
+class VertexAnthropic(Anthropic):
+    """Messages with the model in the path and the version in the body."""
+
+    def open(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
+        """``:rawPredict`` is its one verb that does not stream."""
+        call = super().open(request, path, seed, accepts, models)
+        found = PATH.fullmatch(path)
+        name, _, verb = (found[2] if found else "").removeprefix("/models/").rpartition(":")
+        if verb == "rawPredict":
+            call.path, call.model = "/v1/messages", name.replace("@", "-")
+        return call
+
+    def key_of(self, call: Call) -> str | None:
+        """A token."""
+        return bearer(call.headers)
+
+    def reply(self, call: Call) -> Response:
+        """The version is a field here, and the model none."""
+        if call.path == "/v1/messages" and isinstance(call.payload, dict):
+            version = call.payload.get("anthropic_version")
+            if version != _ANTHROPIC_VERSION and not (isinstance(version, str) and is_newer(version)):
+                self.refuse(f"anthropic_version: Input should be '{_ANTHROPIC_VERSION}'")
+            if "model" in call.payload:
+                self.refuse("model: Extra inputs are not permitted")
+            rest = {name: value for name, value in call.payload.items() if name != "anthropic_version"}
+            call.payload = {"model": call.model, **rest}
+            call.headers = {**call.headers, "anthropic-version": "2023-06-01" if version == _ANTHROPIC_VERSION else version}
+        return super().reply(call)

@@ -1,0 +1,77 @@
+"""A gate before the answers: tests hold requests at the server and let them go one by one, in place of sleeping."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from llm_sync.simulator.server.request_log import RequestRecord
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Hold:
+    """While it is open as a context, requests that match arrive, are logged and wait; leaving it lets all of them go.
+
+    Any thread may call its methods. A held request occupies its connection and counts as in flight.
+    """
+
+    def __init__(self, match: Callable[[RequestRecord], bool] | None, closed: Callable[[Hold], None]) -> None:
+        self._match = match
+        self._closed = closed
+        self._changed = threading.Condition()  # guards _waiting, _passes and _open
+        self._waiting: dict[int, RequestRecord] = {}
+        self._passes: set[int] = set()
+        self._open = True
+
+    @property
+    def held(self) -> list[RequestRecord]:
+        """What waits now, in order of arrival."""
+        with self._changed:
+            return list(self._waiting.values())
+
+    def wait(self, count: int = 1, timeout: float = 10.0) -> list[RequestRecord]:
+        """Blocks until ``count`` requests are held and returns them; TimeoutError after ``timeout`` seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._waiting) >= count, timeout):
+                raise TimeoutError(f"{len(self._waiting)} of {count} requests arrived within {timeout} s")
+            return list(self._waiting.values())
+
+    def release(self, count: int = 1) -> None:
+        """Lets the ``count`` requests go that have waited longest; ValueError when fewer wait."""
+        with self._changed:
+            if count > len(self._waiting):
+                raise ValueError(f"{count} requests are to be released, {len(self._waiting)} are held")
+            for index in list(self._waiting)[:count]:
+                del self._waiting[index]
+                self._passes.add(index)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Lets everything go and holds nothing any more."""
+        with self._changed:
+            self._open = False
+            self._waiting.clear()
+            self._changed.notify_all()
+        self._closed(self)
+
+    def pause(self, record: RequestRecord) -> None:
+        """Called by the server: returns when the request may be answered."""
+        if self._match is not None and not self._match(record):
+            return
+        with self._changed:
+            if not self._open:
+                return
+            self._waiting[record.index] = record
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._open or record.index in self._passes)
+            self._passes.discard(record.index)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

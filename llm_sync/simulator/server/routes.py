@@ -1,0 +1,72 @@
+"""Which dialect answers under which path, and the base URL each ecosystem would write for it."""
+
+from __future__ import annotations
+
+from llm_sync.simulator.dialects import vertex
+from llm_sync.simulator.dialects.anthropic.endpoint import Anthropic
+from llm_sync.simulator.dialects.base import Dialect
+from llm_sync.simulator.dialects.gemini.endpoint import Gemini
+from llm_sync.simulator.dialects.openai.azure import Azure
+from llm_sync.simulator.dialects.openai.compatible import AnthropicCompatible, GeminiCompatible
+from llm_sync.simulator.dialects.openai.endpoint import OpenAI
+from llm_sync.simulator.dialects.openrouter.endpoint import OpenRouter
+
+_OPENAI, _ANTHROPIC, _GEMINI, _OPENROUTER = OpenAI(), Anthropic(), Gemini("v1beta"), OpenRouter()
+
+# The base path a client is given, by configured type. Anthropic's has no version: its clients add /v1 themselves.
+BASES = {
+    "openai": "/openai/v1",
+    "openai-responses": "/openai/v1",
+    "anthropic": "/anthropic",
+    "gemini": "/gemini/v1beta",
+    "openrouter": "/openrouter/api/v1",
+}
+# Further doors, by the names they go by here: what else speaks one of the types, and the path it has behind its host. Azure's
+# holds {model} where the deployment stands; Google's listing stands at the root, whatever the base URL.
+FURTHER = {
+    "azure": "/azure/openai/v1",
+    "azure-classic": "/azure/openai/deployments/{model}",
+    "vertex": "/v1/projects/simulated/locations/global",
+    "gemini-openai": "/gemini/v1beta/openai",
+    "anthropic-openai": "/anthropic/v1",
+}
+_ANTHROPIC_COMPATIBLE, _AZURE = AnthropicCompatible(), Azure()
+_VERTEX = {"google": vertex.Vertex("v1"), "anthropic": vertex.VertexAnthropic()}
+_MOUNTS: tuple[tuple[str, Dialect], ...] = (
+    ("/openai/v1", _OPENAI),
+    ("/v1", _OPENAI),
+    ("/azure/openai", _AZURE),
+    ("/anthropic", _ANTHROPIC),
+    ("/gemini/v1beta/openai", GeminiCompatible()),
+    ("/gemini/v1beta", _GEMINI),
+    ("/gemini/v1alpha", Gemini("v1alpha")),
+    ("/gemini/v1", Gemini("v1")),
+    ("/openrouter/api/v1", _OPENROUTER),
+)
+# by the types of configurations
+TYPES: dict[str, Dialect] = {
+    "openai": _OPENAI,
+    "openai-responses": _OPENAI,
+    "anthropic": _ANTHROPIC,
+    "gemini": _GEMINI,
+    "openrouter": _OPENROUTER,
+}
+_DOORS: dict[str, Dialect] = {"openai": _OPENAI, "anthropic": _ANTHROPIC, "gemini": _GEMINI, "openrouter": _OPENROUTER}
+
+
+def route(path: str) -> tuple[Dialect, str] | None:
+    """The dialect of a path and what follows its base; beside the base, but under its name, the whole path for it to refuse."""
+    published = vertex.PATH.fullmatch(path)
+    if published:
+        return _VERTEX[published[1]], path
+    if path == "/anthropic/v1/chat/completions":
+        return _ANTHROPIC_COMPATIBLE, path.removeprefix("/anthropic/v1")
+    if path.startswith("/openai/deployments/"):  # as on Azure's own hosts
+        return _AZURE, path.removeprefix("/openai")
+    for base, dialect in _MOUNTS:
+        if path.startswith(base) and path[len(base) : len(base) + 1] in ("", "/"):
+            return dialect, path[len(base) :] or "/"
+    dialect_name = path[1:].partition("/")[0]
+    if dialect_name in _DOORS:
+        return _DOORS[dialect_name], path
+    return None

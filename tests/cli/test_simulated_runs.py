@@ -1,0 +1,182 @@
+"""Commands with a configuration of their own, as ``llm-sync simulate`` runs them: nothing is asked elsewhere, no key is read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_sync import ProviderFactory
+from llm_sync.providers.openai.chat_completions import OpenAIProvider
+from llm_sync.simulator import Simulator
+
+Run = Callable[..., Any]
+
+REAL = "sk-real-0123456789abcdef"
+MINE = f"""
+defaults: {{model: openai/gpt-4o-mini, max_retries: 0}}
+providers:
+  openai: {{api_key: {REAL}, models: [gpt-4o-mini]}}
+  claude: {{type: anthropic, api_key: "${{NOBODY_SETS_THIS}}", models: [claude-haiku-4-5]}}
+  azure: {{type: openai, base_url: "https://${{NOR_THIS}}.openai.azure.com/openai/v1", api_key_command: [touch, ran]}}
+"""
+TOLD = "answered by the simulator at {root} (LLM_SYNC_SIMULATOR_URL), not as configured: openai, claude, azure"
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> str:
+    """The path of a configuration of real providers."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(MINE)
+    return str(path)
+
+
+@pytest.fixture
+def told(rehearsal: Simulator) -> str:
+    """What a command says of who answers."""
+    return TOLD.format(root=rehearsal.root)
+
+
+@pytest.mark.parametrize("manner", [[], ["--quiet"]])
+def test_generate_says_once_who_answers(llm: Run, rehearsal: Simulator, mine: str, told: str, manner: list[str]) -> None:
+    """On standard error, even where little else is said; the answers are all that is on standard output."""
+    ran = llm(*manner, "generate", "--config", mine, "-m", "openai/gpt-4o-mini", "-m", "claude/claude-haiku-4-5", "Say hello")
+    assert (ran.status, ran.err) == (0, f"llm-sync: {told}\n")
+    assert ran.out.count("Say hello") == 2
+    assert [record.provider for record in rehearsal.requests] in (["openai", "anthropic"], ["anthropic", "openai"])
+    assert REAL not in repr(rehearsal.requests)
+
+
+def test_as_json_it_is_a_line_of_the_log(llm: Run, rehearsal: Simulator, mine: str, told: str) -> None:
+    """For programs that read standard error."""
+    ran = llm("--log-json", "generate", "--config", mine, "Say hello")
+    (line,) = map(json.loads, ran.err.splitlines())
+    assert (line["level"], line["message"]) == ("warning", told)
+
+
+def test_models_are_the_simulators(llm: Run, rehearsal: Simulator, mine: str, told: str) -> None:
+    """Of every provider."""
+    ran = llm("models", "--config", mine)
+    assert (ran.status, ran.err) == (0, f"llm-sync: {told}\n")
+    assert {"openai:", "claude:", "azure:"} <= set(ran.out.splitlines())
+
+
+def test_show_says_it_beside_what_the_file_says(llm: Run, rehearsal: Simulator, mine: str, told: str) -> None:
+    """In words and as JSON; every value is the file's."""
+    ran = llm("show", mine)
+    assert f"# warning: {told}\n" in ran.out
+    assert 'base_url: "https://api.openai.com/v1"  # of type openai' in ran.out
+    assert json.loads(llm("show", "--json", mine).out)["warnings"] == [told]
+
+
+@pytest.mark.parametrize("online", [[], ["--online"]])
+def test_validate_asks_for_no_keys(llm: Run, rehearsal: Simulator, mine: str, told: str, online: list[str]) -> None:
+    """None is sent; unset variables of addresses are none of the rehearsal's either."""
+    ran = llm("validate", *online, mine)
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.startswith(f"warning: {told}\n{mine}: valid (3 providers, 2 models listed)\n")
+    assert ("azure: answers" in ran.out) is bool(online)
+    assert bool(rehearsal.requests) is bool(online)
+    assert json.loads(llm("validate", "--json", mine).out)["warnings"] == [told]
+    assert not Path(mine).with_name("ran").exists()
+
+
+def test_validate_of_the_files_alone_speaks_of_them_alone(llm: Run, rehearsal: Simulator, mine: str) -> None:
+    """--no-env: what the environment says does not count."""
+    assert llm("validate", "--no-env", mine) == (0, f"{mine}: valid (3 providers, 2 models listed)\n", "")
+
+
+def test_a_dialect_without_a_door_is_told(
+    llm: Run, rehearsal: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By validate and show, and by the run that wants it, with the status of a wrong configuration."""
+
+    class Acme(OpenAIProvider):
+        default_base_url = "https://acme.example/v1"
+
+    monkeypatch.setattr(ProviderFactory, "_classes", dict(ProviderFactory._classes))
+    ProviderFactory.register("acme", Acme)
+    path = tmp_path / "acme.yaml"
+    path.write_text(f"providers: {{openai: {{models: [m]}}, acme: {{api_key: {REAL}}}}}")
+    problem = "the simulator has no door for type 'acme', so it cannot play this provider"
+    checked = llm("validate", str(path))
+    assert checked.status == 3
+    assert f"{path}:1: providers.acme: {problem} (Give it a base_url on this machine" in checked.out
+    assert problem in llm("show", str(path)).out
+    asked = llm("generate", "--config", str(path), "-m", "acme/m", "-m", "openai/m", "x")
+    assert (asked.status, asked.out) == (3, "")
+    assert problem in asked.err
+    assert rehearsal.requests == []
+
+
+@pytest.mark.parametrize("command", [["generate", "x", "--config"], ["models", "--config"], ["show"], ["validate"]])
+def test_a_variable_that_was_left_behind_sends_nothing_elsewhere(
+    llm: Run, mine: str, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    """Every command refuses it, with what to do."""
+    monkeypatch.setenv("LLM_SYNC_SIMULATOR_URL", "https://somewhere.example")
+    ran = llm(*command, mine)
+    assert (ran.status, ran.out) == (3, "")
+    assert "LLM_SYNC_SIMULATOR_URL names https://somewhere.example, which is not this machine" in ran.err
+    assert "unset it" in ran.err
+
+
+def test_a_batch_is_rehearsed_and_its_answers_are_no_runs(
+    llm: Run, rehearsal: Simulator, mine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rehearsal goes on where it was; the run that follows does not take simulated answers for its own."""
+    (tmp_path / "in.txt").write_text("one\ntwo\n")
+    command = ("batch", "--text", str(tmp_path / "in.txt"), "-o", str(tmp_path / "out.jsonl"), "--config", mine)
+    ran = llm(*command)
+    assert (ran.status, ran.err.count("answered by the simulator")) == (0, 1)
+    assert llm(*command).status == 0
+    assert len(rehearsal.requests) == 2
+    monkeypatch.delenv("LLM_SYNC_SIMULATOR_URL")
+    real = llm(*command)
+    assert real.status == 3
+    assert "2 answers of the output that is there come from a simulator" in real.err
+    assert "--allow-changed-settings" not in real.err
+    assert (llm(*command, "--allow-changed-settings").status, len(rehearsal.requests)) == (3, 2)
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert [json.loads(line)["settings"].partition("-")[0] for line in lines] == ["simulated"] * 2
+    assert len(rehearsal.requests) == 2
+
+
+def test_status_tells_rehearsals_from_runs(llm: Run, rehearsal: Simulator, mine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name of the command."""
+    names: list[str] = []
+    monkeypatch.setattr("llm_sync.cli.client_access.call_process", names.append)
+    llm("generate", "--config", mine, "x")
+    monkeypatch.delenv("LLM_SYNC_SIMULATOR_URL")
+    llm("generate", "--config", mine, "-m", "claude/claude-haiku-4-5", "x")  # its key is unset: nothing is sent
+    assert names == ["llm-sync generate (simulated)", "llm-sync generate"]
+
+
+def test_a_dry_run_is_rehearsed(llm: Run, rehearsal: Simulator, mine: str, tmp_path: Path) -> None:
+    """It asks for no key, and sends nothing."""
+    (tmp_path / "in.txt").write_text("one\n")
+    ran = llm(*("batch", "--text", str(tmp_path / "in.txt"), "-o", str(tmp_path / "o"), "--config", mine, "--dry-run"))
+    assert (ran.status, ran.err.count("answered by the simulator"), rehearsal.requests) == (0, 1, [])
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_the_command_of_simulate_may_name_its_configuration(
+    environment: Callable[..., dict[str, str]], mine: str, tmp_path: Path
+) -> None:
+    """As a user runs it, with a key accepted, an account of what came, and descriptors that a shell opened for it."""
+    command = 'exec "$0" -m llm_sync simulate --accept-key sk-one-0123456789 --log seen.jsonl -- "$0" -m llm_sync '
+    command += "batch --text <(printf 'one\\ntwo\\n') -o out.jsonl --config mine.yaml"
+    ran = subprocess.run(
+        ["bash", "-c", command, sys.executable], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.count("answered by the simulator") == 1
+    records = [json.loads(line) for line in (tmp_path / "seen.jsonl").read_text().splitlines()]
+    assert [record["outcome"] for record in records] == ["ok", "ok"]
+    assert not (tmp_path / "ran").exists()

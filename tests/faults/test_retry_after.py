@@ -1,0 +1,63 @@
+"""Every form in which a provider says when to come back, read by a whole client from a real answer."""
+
+from __future__ import annotations
+
+import pytest
+from faults_table import DIALECTS  # type: ignore[import-not-found]
+
+from llm_sync import LLMClient, RateLimitError
+from llm_sync.config import ConfigLoader
+from llm_sync.simulator import Simulator
+from llm_sync.simulator.faults.retry_after import HINTS, USUAL
+
+# What the client makes of 20.25 s: at least that, in the precision of the form (dates and epochs lose what the way took).
+READ = {
+    "seconds": (20.25, 20.25),
+    "date": (19, 22),
+    "milliseconds": (20.25, 20.25),
+    "durations": (20.25, 20.25),
+    "reset_seconds": (21, 21),
+    "reset_floats": (20.25, 20.25),
+    "reset": (21, 21),
+    "timestamps": (19, 22),
+    "epoch_milliseconds": (15, 20.26),
+    "retry_info": (21, 21),  # 20s is rounded down: a second is added
+    "availability": (20.25, 20.25),
+    "message": (20.25, 20.25),
+    "by_size": (21, 21),
+    "none": None,
+}
+
+
+def hint_read(dialect: str, **settings: object) -> float | None:
+    """The client's reading of a rate limit's hint."""
+    with Simulator(script={"rules": [{"error": {"kind": "rate_limit", "retry_after": 20.25, **settings}}]}) as simulator:
+        text = f"providers: {{p: {{type: {dialect}, api_key: k, base_url: '{simulator.url(dialect)}', models: [m]}}}}"
+        with LLMClient(ConfigLoader().load_text(text)) as client, pytest.raises(RateLimitError) as caught:
+            client.generate("x", "p/m", max_retries=0)
+    return caught.value.retry_after
+
+
+@pytest.mark.parametrize("form", HINTS)
+def test_each_form(form: str) -> None:
+    """In one dialect after the other."""
+    dialect = list(DIALECTS)[list(HINTS).index(form) % len(DIALECTS)]
+    found, wanted = hint_read(dialect, hint=form), READ[form]
+    if wanted is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert wanted[0] <= found <= wanted[1]
+
+
+@pytest.mark.parametrize("dialect", USUAL)
+def test_what_a_dialect_usually_sends(dialect: str) -> None:
+    """Is read right, whichever of its forms says most."""
+    found = hint_read(dialect)
+    assert found is not None
+    assert 15 <= found <= 22
+
+
+def test_the_longest_of_several_counts() -> None:
+    """Azure sends milliseconds of 0 beside seconds."""
+    assert hint_read("openai", hint=["milliseconds", "date"]) >= 20.25

@@ -1,0 +1,70 @@
+"""The one record of an outcome: the same keys always, and JSON whatever happened."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+from llm_sync.errors import LLMConnectorError, RateLimitError, TruncatedResponseError
+from llm_sync.models import Adjustment, ModelResponse, ToolCall, UnusableResponse, Usage
+from llm_sync.models.record import record
+from llm_sync.models.route import Route
+
+PLACE = Route("openai", "gpt-4o")
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+KEYS = {"id", "index", "provider", "model", "response", "error"}
+
+
+def test_an_answer_is_a_record() -> None:
+    """The response stands in whole, as itself gives it; the model asked for stands beside the one that answered."""
+    answer = ModelResponse(
+        "text",
+        "gpt-4o-2024",
+        "openai",
+        "tool_calls",
+        Usage(1, 2, 0, None),
+        AT,
+        12.5,
+        tool_calls=(ToolCall("c", "look", {"a": [1]}, '{"a": [1]}'),),
+        adjustments=(Adjustment("seed", 1, None, "no seed"),),
+        metadata={"thinking": "hm", "raw": {"big": 1}},
+        id="q-7",
+    )
+    made = record(3, PLACE, answer)
+    assert set(made) == KEYS
+    assert (made["id"], made["index"], made["provider"], made["model"], made["error"]) == ("q-7", 3, "openai", "gpt-4o", None)
+    assert made["response"] == answer.to_dict()
+    assert json.loads(json.dumps(made, allow_nan=False)) == made | {"response": json.loads(json.dumps(answer.to_dict()))}
+
+
+def test_an_error_is_a_record_of_the_same_keys() -> None:
+    """Class, message and every fact a program decides by; what is unknown is null."""
+    error = RateLimitError("slow down", provider="openai", model="gpt-4o", status=429, retry_after=2.5, guidance="Wait.")
+    made = record(0, PLACE, error, request_id=5)
+    assert set(made) == KEYS
+    assert (made["id"], made["response"]) == (5, None)
+    assert made["error"] == {
+        "type": "RateLimitError",
+        "message": "slow down",
+        "provider": "openai",
+        "model": "gpt-4o",
+        "status": 429,
+        "retryable": True,
+        "retry_after": 2.5,
+        "guidance": "Wait.",
+    }
+    assert json.loads(json.dumps(made)) == made
+
+
+def test_an_error_that_knows_nothing_has_all_keys_too() -> None:
+    """Readers need not ask whether a key is there."""
+    error = record(0, PLACE, LLMConnectorError("it broke"))["error"]
+    assert {name for name, value in error.items() if value is None} == set(error) - {"type", "message"}
+
+
+def test_a_billed_bad_answer_is_an_error() -> None:
+    """What came is on the exception; the record never shows it where an answer would stand."""
+    came = UnusableResponse("half", "m", "openai", "length", Usage(1, 2), AT, 1.0)
+    made = record(0, PLACE, TruncatedResponseError("cut", response=came))
+    assert made["response"] is None
+    assert made["error"]["type"] == "TruncatedResponseError"

@@ -1,0 +1,89 @@
+"""What is imported by the first request that needs it, while another thread forks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+FORKED_MEANWHILE = """
+import os, signal, sys, threading
+
+begun, go_on = threading.Event(), threading.Event()
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1] and not begun.is_set():  # the import system's lock on it is held
+            begun.set()
+            go_on.wait()
+
+def use():
+    exec(sys.argv[2], {})
+
+sys.meta_path.insert(0, Slow())
+loading = threading.Thread(target=use)
+loading.start()
+assert begun.wait(30)
+threading.Timer(0.2, go_on.set).start()
+child = os.fork()
+if child == 0:
+    signal.alarm(15)
+    use()
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+loading.join()
+"""
+USES = {
+    "cerberus": "from llm_sync.validation import ResponseValidator as V; V({'a': {'type': 'string'}}).check({'a': 1})",
+    "jsonschema": "from llm_sync.validation.json_schema import misfits; misfits(1, {'type': 'integer'})",
+    "google.auth": "from llm_sync.providers.credentials import _google_auth; _google_auth()",
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.parametrize("module", USES)
+def test_a_fork_waits_for_what_is_being_imported(module: str) -> None:
+    """The import system's lock on half a module belongs to a thread that the child does not have."""
+    pytest.importorskip(module)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED_MEANWHILE, module, USES[module]],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.returncode) == ("7", 0), done.stderr
+
+
+FORKED_WITH_A_LOCK = """
+import os, threading
+
+import llm_sync.runtime.import_lock
+
+forking, loading = threading.Event(), threading.Event()
+os.register_at_fork(before=forking.set)  # between what is registered before and after it
+
+import logging
+
+def load():
+    with llm_sync.runtime.import_lock.forks_wait:
+        loading.set()
+        forking.wait()
+        logging.getLogger("some.module")  # as modules do
+
+threading.Thread(target=load, daemon=True).start()
+loading.wait()
+child = os.fork()
+if child == 0:
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_fork_that_waits_holds_no_lock_of_logging() -> None:
+    """Every module that makes a logger asks for it: whoever imports one would wait for the fork, and the fork for the import."""
+    done = subprocess.run([sys.executable, "-c", FORKED_WITH_A_LOCK], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("7", 0), done.stderr
