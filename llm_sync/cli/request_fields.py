@@ -9,13 +9,14 @@ from typing import Any
 
 from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.cli.prompt_input import read_json, read_prompt, read_text
-from llm_sync.config.document import parse_document
-from llm_sync.config.scalars import plain_value
 from llm_sync.config.schema import RESERVED
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Message, ModelRequest
 from llm_sync.models.images import load_image
+from llm_sync.validation.document import FileFormat
 from llm_sync.validation.json_schema import check_schema
+from llm_sync.validation.yaml_document import parse_document
+from llm_sync.validation.yaml_scalars import plain_value
 
 
 def question(args: argparse.Namespace) -> dict[str, Any]:
@@ -136,7 +137,7 @@ def _read(name: str, text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError):  # not JSON: in YAML keys need no quotes; or a key is there twice, which YAML tells
-        document = parse_document(text.encode("utf-8"), "it")
+        document = parse_document(text.encode("utf-8"), "it", FileFormat("a value"))
     if document.problems:
         raise UsageError(f"--set {name}={text[:40]}: neither JSON nor YAML: {document.problems[0].message}")
     return document.value

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_sync.config.checks import beside
-from llm_sync.config.document import Document, Path
 from llm_sync.config.models import Auth, LLMConfig, ModelEntry, Pricing, ProviderConfig, RequestDefaults, Unset
 from llm_sync.config.normalize import Prepared
 from llm_sync.config.schema import ATTEMPT_KEYS, KEY_SOURCES, REQUEST_KEYS
 from llm_sync.config.secrets import Secret
 from llm_sync.models import AttemptOptions
 from llm_sync.validation import field_path
+from llm_sync.validation.document import Document, Path
 
 # Keys of a provider that are fields of ProviderConfig as they are.
 _PLAIN = (

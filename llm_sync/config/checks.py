@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llm_sync.config.cross_checks import insecure, unknown_type, unroutable
-from llm_sync.config.document import Document, Path
 from llm_sync.config.models import GOOGLE_CLOUD
 from llm_sync.config.normalize import Prepared
 from llm_sync.config.schema import KEY_SOURCES, RESERVED, SCHEMA, places_of
@@ -18,6 +17,7 @@ from llm_sync.config.suggestions import hint_for
 from llm_sync.errors import Problem
 from llm_sync.streaming import url_switches
 from llm_sync.validation import problems, shown
+from llm_sync.validation.document import Document, Path
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, a header's name
 _FRAMING = ("content-length", "transfer-encoding", "connection", "content-encoding")

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 from llm_sync.config import search_path
 from llm_sync.config.build import build
 from llm_sync.config.checks import KnownTypes, check, in_file_order, shown_switches
-from llm_sync.config.document import Document, parse_document, read_document
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.normalize import Prepared, Switch, prepare
 from llm_sync.config.search_path import CONFIG_VARIABLE, DEFAULT_NAME, FOLDER_VARIABLE, SUFFIXES
 from llm_sync.errors import ConfigurationError, Problem
 from llm_sync.events import log_facts, logger
 from llm_sync.validation import closest, field_path, shown
+from llm_sync.validation.document import Document, FileFormat
+from llm_sync.validation.yaml_document import parse_document, read_document
 
 if TYPE_CHECKING:
     from llm_sync.config.provenance import Origins
 
 _log = logger("config")
+_FORMAT = FileFormat("a configuration", folder_hint="name the file in it, or use --config-dir")
 
 
 class ConfigLoader:
@@ -77,7 +79,7 @@ class ConfigLoader:
         left out with a warning for each place (``LLMConfig.warnings``, logged too, if ``warn``); ``strict_streaming``, or the
         file's own, makes problems of them.
         """
-        config = _load(read_document(self.find(name_or_path)), strict_streaming, self._known_types)[0]
+        config = _load(read_document(self.find(name_or_path), _FORMAT), strict_streaming, self._known_types)[0]
         _warn(config if warn else None)
         log_facts(_log, "configuration read", file=config.file, providers=list(config.providers))
         return config
@@ -86,13 +88,13 @@ class ConfigLoader:
         """As ``load_config`` without ``warn``, and where each value comes from, credentials masked."""
         from llm_sync.config.provenance import origins  # for those who ask
 
-        document = read_document(self.find(name_or_path))
+        document = read_document(self.find(name_or_path), _FORMAT)
         config, prepared = _load(document, False, self._known_types)
         return config, origins(document, prepared, config)
 
     def load_text(self, text: str, file: str = "<text>", *, strict_streaming: bool = False) -> LLMConfig:
         """As ``load_config``, for YAML that stands in no file; ``file`` is what problems call it."""
-        document = parse_document(text.encode("utf-8", "surrogatepass"), file)
+        document = parse_document(text.encode("utf-8", "surrogatepass"), file, _FORMAT)
         config = _load(document, strict_streaming, self._known_types)[0]
         _warn(config)
         return config
@@ -107,7 +109,7 @@ def _load(document: Document, strict_streaming: bool, known_types: KnownTypes | 
     if document.problems and document.value is None:
         raise _failure(document)
     if not isinstance(document.value, dict):
-        kind = "a list" if isinstance(document.value, list) else "a single value"
+        kind = "empty" if document.value is None else "a list" if isinstance(document.value, list) else "a single value"
         document.problem((), f"the file is {kind}", "a configuration is a mapping: providers: {openai: {…}}")
         raise _failure(document)
     prepared = prepare(document)

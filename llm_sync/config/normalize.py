@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm_sync.config.document import Document, Path
 from llm_sync.config.models import Unset
 from llm_sync.config.schema import KEY_SOURCES
 from llm_sync.config.variables import parse
 from llm_sync.streaming import strip_switches
 from llm_sync.validation import field_path
+from llm_sync.validation.document import Document, Path
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from llm_sync.config.document import Document, Path
 from llm_sync.config.models import LLMConfig, is_credential
 from llm_sync.config.normalize import Prepared
 from llm_sync.config.schema import ATTEMPT_KEYS, KEY_SOURCES, REQUEST_KEYS
 from llm_sync.config.variables import Reference, parse
 from llm_sync.models import AttemptOptions
 from llm_sync.validation import field_path
+from llm_sync.validation.document import Document, Path
 
 MASK = "***"
 _SETTINGS = (

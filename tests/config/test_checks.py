@@ -192,6 +192,7 @@ def test_one_mistake_one_problem(problems: Problems, entry: str, expected: str) 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("", "x.yaml: the file is empty (a configuration is a mapping: providers: {openai: {…}})"),
         ("[a, b]", "x.yaml:1: the file is a list (a configuration is a mapping: providers: {openai: {…}})"),
         ("just text", "x.yaml:1: the file is a single value"),
         ("5", "x.yaml:1: the file is a single value"),

@@ -10,9 +10,9 @@ import pytest
 from llm_sync.cli.options import simulate
 from llm_sync.errors import ConfigurationError
 from llm_sync.simulator import Simulator
-from llm_sync.simulator.faults.document import MOST_BYTES
 from llm_sync.simulator.faults.script import load_script, shipped
 from llm_sync.simulator.faults.script_schema import ACTIONS
+from llm_sync.validation.document import MAX_BYTES
 
 RULE = "rules:\n  - {error: overloaded}\n"
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -114,16 +114,16 @@ def test_hostile_does_everything():
         (BOMB, "the file says more than 20000 values (are aliases nested in aliases?)"),
         (DEEP, "the file is nested more than 24 deep (are aliases nested in aliases?)"),
         ("[" * 100_000, "1: "),
-        ("a: &a [*a]\n", "1: the alias *a names nothing that is complete before it"),
-        (b"a: 1\n" + b"#" * MOST_BYTES, " the file is over 1 MiB (is this a script?)"),
+        ("a: &a [*a]\n", "1: the alias *a is inside what it names"),
+        (b"a: 1\n" + b"#" * MAX_BYTES, " the file is over 1 MiB (is this a script?)"),
         (b"a: 1\nb: \xff\n", "2: the file is not UTF-8 (save it as UTF-8)"),
-        (b"a: \0", " not YAML (is this a text file?)"),
-        ("a:\n\t- b\n", "not YAML: found character"),
+        (b"a: \0", "1: the file holds the control character U+0000 (is this a script?)"),
+        ("a:\n\t- b\n", "not YAML: while scanning for the next token found character"),
         ("rules: [\n", "not YAML: "),
-        (RULE + RULE, "3: rules: the key is written twice, first in line 1 (keep one of them)"),
+        (RULE + RULE, "3: the key rules is written twice, first in line 1 (keep one of them)"),
         (RULE + "---\n" + RULE, "3: a second document begins here (---)"),
-        ("a: !!python/object:os.system x\n", "1: the tag tag:yaml.org,2002:python/object:os.system is not allowed"),
-        ("? [a]\n: b\n", "1: a key is not plain text"),
+        ("a: !!python/object:os.system x\n", "1: the tag !!python/object:os.system is not allowed"),
+        ("? [a]\n: b\n", "1: a key is a list or a mapping"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told(content, problem, tmp_path):
@@ -184,7 +184,7 @@ def test_a_mapping_given_in_code_is_checked_alike():
         ("x", "There are bad-day, calm, hostile, rate-limited"),
         ("./none.yaml", "there is no such file"),
         ("none.yml", "there is no such file"),
-        ("/", "cannot be read: Is a directory"),
+        ("/", "is a folder, not a file"),
         ("a/b\0c", "it is not a file name"),
     ],
 )

@@ -14,9 +14,11 @@ from llm_sync.errors import ConfigurationError
 from llm_sync.simulator.answers.bounded_regex import RUNS_AWAY, runs_away
 from llm_sync.simulator.answers.given import Failure, Given, ToolUse
 from llm_sync.simulator.answers.turns import Turn, prompt_of
-from llm_sync.simulator.faults.document import MOST_DEPTH, Document, Form, Path, read_document, typed
 from llm_sync.simulator.faults.error_responses import KINDS
 from llm_sync.validation import problems
+from llm_sync.validation.document import Document, FileFormat, Path
+from llm_sync.validation.yaml_document import read_document
+from llm_sync.validation.yaml_scalars import plain_value
 
 _FORM = "the file is a mapping with answers, patterns, models"
 _TEXT = {"type": "string", "nullable": True, "meta": {"expected": "a text"}}
@@ -81,7 +83,7 @@ class Plain(str):
     __slots__ = ()
 
 
-_FILE = Form("an answers file", 16 * 2**20, 100_000, Plain)
+_FORMAT = FileFormat("an answers file", 16 * 2**20, max_values=100_000, max_depth=24, scalar=Plain, json=True)
 
 
 @dataclass
@@ -113,7 +115,7 @@ def load_answers(source: str | os.PathLike[str] | Mapping[Any, Any]) -> AnswerFi
 
     ConfigurationError with every problem there is.
     """
-    document = _in_code(source) if isinstance(source, Mapping) else read_document(source, _FILE)
+    document = _in_code(source) if isinstance(source, Mapping) else read_document(source, _FORMAT)
     found = document.value
     if found is None or text(found) is None or found == {}:
         if not document.problems:
@@ -225,14 +227,14 @@ def _given(answer: Mapping[str, Any], path: Path, document: Document) -> Given:
 def text(value: Any) -> Any:
     """What a value without quotes is where a text belongs: itself, or None where it says that there is none."""
     if isinstance(value, Plain):
-        return None if typed(value) is None else str(value)
+        return None if plain_value(value) is None else str(value)
     return value
 
 
 def values(value: Any) -> Any:
     """Values without quotes as what they are, within lists and mappings too; numbers that are none in JSON stay texts."""
     if isinstance(value, Plain):
-        found = typed(value)
+        found = plain_value(value)
         return str(value) if isinstance(found, float) and not math.isfinite(found) else found
     if isinstance(value, Mapping):
         return {key: values(member) for key, member in value.items()}
@@ -241,7 +243,7 @@ def values(value: Any) -> Any:
 
 def plain(value: Any, depth: int = 0) -> Any:
     """A value given in code as a file would say it: lists for tuples, nothing nested without end."""
-    if depth > MOST_DEPTH:
+    if depth > _FORMAT.max_depth:
         return None
     if isinstance(value, Mapping):
         return {key: plain(member, depth + 1) for key, member in value.items()}

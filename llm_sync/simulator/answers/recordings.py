@@ -16,10 +16,10 @@ from urllib.parse import quote
 from llm_sync.errors import ConfigurationError, Problem
 from llm_sync.simulator.answers.turns import Turn
 from llm_sync.simulator.dialects.base import Call, Dialect
-from llm_sync.simulator.faults.document import printable
 from llm_sync.simulator.server.http1 import HTTPRequest
 from llm_sync.simulator.server.response import Response
 from llm_sync.validation import ResponseValidator
+from llm_sync.validation.document import printable
 
 PREFIX = "/recorded"
 MOST_PROBLEMS = 20

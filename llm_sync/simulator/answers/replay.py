@@ -16,8 +16,8 @@ from llm_sync.errors import ConfigurationError, Problem
 from llm_sync.models import request_hash
 from llm_sync.simulator.answers.given import Billed, Failure, Given, ToolUse
 from llm_sync.simulator.answers.turns import Turn
-from llm_sync.simulator.faults.document import printable
 from llm_sync.validation import ResponseValidator, shown
+from llm_sync.validation.document import printable
 
 MOST_PROBLEMS = 20
 _TEXT = {"type": "string", "nullable": True}

@@ -11,15 +11,17 @@ from llm_sync.errors import ConfigurationError
 from llm_sync.simulator.faults.actions import Change
 from llm_sync.simulator.faults.context import Scene
 from llm_sync.simulator.faults.delays import Latency, Limit
-from llm_sync.simulator.faults.document import MOST_DEPTH, Document, read_document
-from llm_sync.simulator.faults.document import Path as FieldPath
 from llm_sync.simulator.faults.rules import Rule
 from llm_sync.simulator.faults.script_checks import check
 from llm_sync.simulator.faults.seeded_random import Attempts, Draws, fingerprint
 from llm_sync.simulator.server.response import Response
 from llm_sync.validation import closest, shown
+from llm_sync.validation.document import Document, FileFormat
+from llm_sync.validation.document import Path as FieldPath
+from llm_sync.validation.yaml_document import read_document
 
 SHIPPED_FOLDER = Path(__file__).parent.parent / "scripts"
+_FORMAT = FileFormat("a script", max_values=20_000, max_depth=24, json=True)
 
 
 class Performance(NamedTuple):
@@ -104,7 +106,7 @@ def load_script(source: str | os.PathLike[str] | Mapping[str, Any]) -> Script:
     ConfigurationError with every problem found, each with its field and, of a file, its line.
     """
     if isinstance(source, (str, os.PathLike)):
-        document = read_document(_found(source))
+        document = read_document(_found(source), _FORMAT)
         where = f"the script {document.file}"
     else:
         document = Document()
@@ -134,8 +136,8 @@ def _found(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
 
 def _plain(value: Any, path: FieldPath, document: Document) -> Any:
     """A value given in code as a file would say it: lists for tuples, and nothing nested without end."""
-    if len(path) > MOST_DEPTH:
-        document.problem(path[:3], f"is nested more than {MOST_DEPTH} deep")
+    if len(path) > _FORMAT.max_depth:
+        document.problem(path[:3], f"is nested more than {_FORMAT.max_depth} deep")
         return None
     if isinstance(value, Mapping):
         return {str(key): _plain(member, (*path, str(key)), document) for key, member in value.items()}

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llm_sync.simulator.answers.bounded_regex import RUNS_AWAY, runs_away
-from llm_sync.simulator.faults.document import Document, Path
 from llm_sync.simulator.faults.rules import Rule
 from llm_sync.simulator.faults.script_schema import ACTIONS, SCHEMA
 from llm_sync.simulator.faults.seeded_random import DISTRIBUTIONS
 from llm_sync.validation import SchemaProblem, closest, problems, shown
+from llm_sync.validation.document import Document, Path
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BODY_PATH = re.compile(r"[A-Za-z_]\w*(?:\[\d{1,4}\]|\.[A-Za-z_]\w*)*")

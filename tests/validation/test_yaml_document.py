@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from llm_sync.config.document import MOST_BYTES, Document, parse_document, read_document
-from llm_sync.config.scalars import plain_value
+from llm_sync.validation.document import MAX_BYTES, Document, FileFormat
+from llm_sync.validation.yaml_document import parse_document, read_document
+from llm_sync.validation.yaml_scalars import plain_value
+
+FORMAT = FileFormat("a configuration")
 
 
 def parse(text: str | bytes) -> Document:
     """The document of a text."""
-    return parse_document(text.encode() if isinstance(text, str) else text, "x.yaml")
+    return parse_document(text.encode() if isinstance(text, str) else text, "x.yaml", FORMAT)
 
 
 def told(text: str | bytes) -> list[str]:
@@ -111,10 +114,6 @@ def test_merge_keys_fill_in_what_is_not_written() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "x.yaml: the file is empty"),
-        ("# nothing\n", "x.yaml: the file is empty"),
-        ("---\n...\n", "x.yaml: the file is empty"),
-        ("null", "x.yaml: the file is empty"),
         (
             "a:\n\tb: 1",
             "x.yaml:2: not YAML: while scanning for the next token found character that cannot start any token (YAML is",
@@ -126,7 +125,7 @@ def test_merge_keys_fill_in_what_is_not_written() -> None:
         ('a: "\\ud800"', "x.yaml:1: not YAML"),
         ("a: 1\nb: 2\na: 3", "x.yaml:3: the key a is written twice, first in line 1 (keep one of them)"),
         ("a: {b: 1, b: 2}", "x.yaml:1: the key b is written twice, first in line 1"),
-        ("a: 1\n---\nb: 2", "x.yaml:2: a second document begins here (---) (one file holds one configuration)"),
+        ("a: 1\n---\nb: 2", "x.yaml:2: a second document begins here (---) (one file holds one document)"),
         ("---\n---\nb: 2", "x.yaml:2: a second document begins here"),
         ("a: *b", "x.yaml:1: the alias *b names nothing (its &anchor must come before it)"),
         ("a: &a [*a]", "x.yaml:1: the alias *a is inside what it names"),
@@ -150,7 +149,7 @@ def test_merge_keys_fill_in_what_is_not_written() -> None:
         ("a: 1\nb: \x1b[0m", "x.yaml:2: the file holds the control character U+001B"),
         (b"a: 1\nb: \xe9\n", "x.yaml:2: the file is not UTF-8 (save it as UTF-8)"),
         ("a: 1".encode("utf-16"), "x.yaml:1: the file is not UTF-8"),
-        (b"#" * (MOST_BYTES + 1), "x.yaml: the file is over 1 MiB"),
+        (b"#" * (MAX_BYTES + 1), "x.yaml: the file is over 1 MiB"),
         ("[" * 5000, "x.yaml:1: the file is nested more than 40 deep"),
         ("- " * 5000, "x.yaml:1: the file is nested more than 40 deep"),
         ("%YAML 3.0\n---\na: 1", "x.yaml:1: not YAML"),
@@ -160,6 +159,13 @@ def test_what_is_wrong_is_told_with_its_line(text: str | bytes, problem: str) ->
     """One problem a mistake, never an exception."""
     found = told(text)
     assert found[0].startswith(problem)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n...\n", "null"])
+def test_an_empty_file_has_no_value_and_no_problem(text: str) -> None:
+    """The reader leaves it to its caller whether a file may be empty."""
+    document = parse(text)
+    assert (document.value, document.problems) == (None, [])
 
 
 def test_problems_of_form_do_not_hide_each_other() -> None:
@@ -204,9 +210,9 @@ def test_line_ends_of_windows_are_line_ends() -> None:
 
 def test_a_folder_and_a_missing_file_say_so(tmp_path: Path) -> None:
     """The path is named, nothing is raised."""
-    assert str(read_document(tmp_path).problems[0]).startswith(f"{tmp_path}: is a folder, not a file")
-    assert str(read_document(tmp_path / "no.yaml").problems[0]) == f"{tmp_path / 'no.yaml'}: there is no such file"
-    assert str(read_document("a\0b").problems[0]) == "a\\x00b: cannot be read: it is not a file name"
+    assert str(read_document(tmp_path, FORMAT).problems[0]).startswith(f"{tmp_path}: is a folder, not a file")
+    assert str(read_document(tmp_path / "no.yaml", FORMAT).problems[0]) == f"{tmp_path / 'no.yaml'}: there is no such file"
+    assert str(read_document("a\0b", FORMAT).problems[0]) == "a\\x00b: cannot be read: it is not a file name"
 
 
 def test_an_unreadable_file_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,14 +222,14 @@ def test_an_unreadable_file_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("builtins.open", refuse)
-    assert str(read_document("x.yaml").problems[0]) == "x.yaml: cannot be read: Permission denied"
+    assert str(read_document("x.yaml", FORMAT).problems[0]) == "x.yaml: cannot be read: Permission denied"
 
 
 def test_an_endless_file_is_not_read_to_its_end() -> None:
     """At most a byte over the limit is read."""
     if not Path("/dev/zero").exists():
         pytest.skip("there is no /dev/zero")
-    assert "over 1 MiB" in str(read_document("/dev/zero").problems[0])
+    assert "over 1 MiB" in str(read_document("/dev/zero", FORMAT).problems[0])
 
 
 def test_without_libyaml_files_read_alike(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,5 +244,5 @@ def test_without_libyaml_files_read_alike(monkeypatch: pytest.MonkeyPatch) -> No
         "a: &a [*a]",
     ]
     before = [(parse(text).value, [problem.line for problem in parse(text).problems]) for text in texts]
-    monkeypatch.setattr("llm_sync.config.document._LOADER", yaml.SafeLoader)
+    monkeypatch.setattr("llm_sync.validation.yaml_document._LOADER", yaml.SafeLoader)
     assert [(parse(text).value, [problem.line for problem in parse(text).problems]) for text in texts] == before
