@@ -60,17 +60,17 @@ def _shared(table: Table, other: Table) -> list[Parameter]:
 def _table(table: Table, like: Table | None) -> Iterator[str]:
     rows = [row for row in _rows(table) if like is None or row not in _shared(table, like)]
     yield f"`{table.call}`" + (f": as for `{like.call}` above, and:" if like else "") + "\n"
-    yield "| parameter | fate | how, or the way out |"
+    yield "| parameter | support | how, or the alternative |"
     yield "|---|---|---|"
-    for (fate, note), group in groupby(rows, key=lambda row: (row.fate, row.note)):
+    for (support, note), group in groupby(rows, key=lambda row: (row.support, row.note)):
         names = ", ".join(_shown(row) for row in group)
-        yield f"| {names} | {fate} | {note} |"
+        yield f"| {names} | {support} | {note} |"
     yield ""
 
 
 def _shown(row: Parameter) -> str:
     """A parameter's name; for a refused one that may have other values than None, those too."""
-    allowed = [f"`{value!r}`" for value in row.neutral if value is not None] if row.fate == REFUSED else []
+    allowed = [f"`{value!r}`" for value in row.neutral if value is not None] if row.support == REFUSED else []
     return f"`{row.name}`" + (f" (but {' or '.join(allowed)})" if allowed else "")
 
 

@@ -11,7 +11,7 @@ from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, Message, ToolCall, field_checks
 
 
-class Told:
+class Adjustments:
     """What of one body is sent otherwise than asked. Under ``strict`` a loss is refused."""
 
     def __init__(self, strict: bool) -> None:
@@ -30,10 +30,10 @@ class Told:
 
 
 class Turns:
-    """Reads messages; what they carry that ours do not is ``told``."""
+    """Reads messages; what they carry that ours do not is ``adjustments``."""
 
-    def __init__(self, told: Told) -> None:
-        self._told = told
+    def __init__(self, adjustments: Adjustments) -> None:
+        self._adjustments = adjustments
 
     def read(self, found: Any) -> tuple[Message, ...]:
         """The turns of the body."""
@@ -43,7 +43,7 @@ class Turns:
         made = [turn for turn in turns if turn is not None]
         if made and all(turn.role == "system" for turn in made):  # many a script asks its one question so
             place = max(index for index, turn in enumerate(turns) if turn is not None)
-            self._told.note(f"messages[{place}].role", "system", "user", "a conversation ends with a turn to answer")
+            self._adjustments.note(f"messages[{place}].role", "system", "user", "a conversation ends with a turn to answer")
             made[-1] = dataclasses.replace(made[-1], role="user")
         return tuple(made)
 
@@ -68,12 +68,12 @@ class Turns:
             calls.append(_called(_call_id(_name_in(legacy)), legacy, f"{place}.function_call"))
         refusal = given.pop("refusal", None)
         if role in ("system", "assistant") and not given and not (calls or answers or images or (text or refusal or "").strip()):
-            self._told.note(place, f"an empty {role} message", None, "nothing stands in it")
+            self._adjustments.note(place, f"an empty {role} message", None, "nothing stands in it")
             return None
         for name, value in given.items():
             if name == "audio":
                 raise InvalidRequestError(f"{place} holds audio", guidance="Give its text: llm-sync sends text and images.")
-            self._told.lose(f"{place}.{name}", value, "messages carry no such field")
+            self._adjustments.lose(f"{place}.{name}", value, "messages carry no such field")
         return Message(role, text or refusal or "" if role == "tool" else text or refusal, images, calls, answers)
 
     def _content(self, content: Any, place: str) -> tuple[str | None, list[str]]:
@@ -91,7 +91,9 @@ class Turns:
             value = part.get(kind) if isinstance(kind, str) else None
             if kind in ("text", "refusal") and isinstance(value, str):
                 if images:
-                    self._told.lose(f"{place}.content", "text after an image", "images follow the text", "images after the text")
+                    self._adjustments.lose(
+                        f"{place}.content", "text after an image", "images follow the text", "images after the text"
+                    )
                 texts.append(value)
             elif kind == "image_url" and isinstance(value, (str, Mapping)):
                 url = value if isinstance(value, str) else value.get("url")
@@ -99,15 +101,15 @@ class Turns:
                     raise InvalidRequestError(f"{place}.content[{index}] has no URL", guidance="Give an http, https or data URL.")
                 detail = value.get("detail") if isinstance(value, Mapping) else None
                 if detail not in (None, "auto"):
-                    self._told.lose(f"{place}.content[{index}].image_url.detail", detail, "images carry no such field")
+                    self._adjustments.lose(f"{place}.content[{index}].image_url.detail", detail, "images carry no such field")
                 images.append(url)
             else:
                 raise InvalidRequestError(
-                    f"{place}.content[{index}] is {f'of type {kind!r}' if kind else what(part)}, which cannot be carried",
+                    f"{place}.content[{index}] is {f'of type {kind!r}' if kind else what(part)}, which cannot be sent",
                     guidance="Parts are text (with text) and image_url (with a URL).",
                 )
         if len(texts) > 1:
-            self._told.note(f"{place}.content", f"{len(texts)} text parts", "one", "a message has one text")
+            self._adjustments.note(f"{place}.content", f"{len(texts)} text parts", "one", "a message has one text")
         return "\n".join(texts), images
 
 

@@ -1,4 +1,4 @@
-"""A chat-completion body read into a ModelRequest, and what of it cannot be carried."""
+"""A chat-completion body read into a ModelRequest, and what of it cannot be sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest, field_checks
-from llm_sync.openai_shape.messages import Told, Turns, what
+from llm_sync.openai_shape.messages import Adjustments, Turns, what
 from llm_sync.providers.factory import ProviderFactory
 
 # Fields of the body with a field of ours under another name; the rest of those we read have the same name or a rule below.
@@ -100,7 +100,7 @@ def chat_request(
     given = {name: value for name, value in body.items() if value is not None}
     fields: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
     fields["model"] = model if model is not None else given.get("model")
-    fields["messages"] = Turns(reader.told).read(given.get("messages"))
+    fields["messages"] = Turns(reader.adjustments).read(given.get("messages"))
     fields["max_tokens"] = _most_tokens(given)
     fields["stop_sequences"] = given.get("stop") or None
     fields["tools"], legacy_tools = reader.tools(given)
@@ -113,15 +113,15 @@ def chat_request(
     choices = given.get("n", 1)
     if isinstance(choices, bool) or not isinstance(choices, int) or not 1 <= choices <= 128:
         raise InvalidRequestError(f"n={choices!r} is not a count of answers", guidance="Give a whole number from 1 to 128.")
-    return ChatRequest(ModelRequest(**fields, id=request_id), choices, tuple(reader.told.adjustments), legacy_tools)
+    return ChatRequest(ModelRequest(**fields, id=request_id), choices, tuple(reader.adjustments.adjustments), legacy_tools)
 
 
 class _Reader:
-    """Reads the parts of one body; ``extras`` and ``told`` collect what has no field of ours."""
+    """Reads the parts of one body; ``extras`` and ``adjustments`` collect what has no field of ours."""
 
     def __init__(self, native: bool, strict: bool) -> None:
         self.native = native
-        self.told = Told(strict)
+        self.adjustments = Adjustments(strict)
         self.extras: dict[str, Any] = {}
 
     def further(self, name: str, value: Any) -> None:
@@ -129,7 +129,7 @@ class _Reader:
         if self.native or name in _STREAMING:
             self.extras[name] = value
         elif name in _HINTS:
-            self.told.lose(name, value, "this provider does not know it")
+            self.adjustments.lose(name, value, "this provider does not know it")
         elif name not in _SHAPING:
             near = difflib.get_close_matches(name, PARAMETERS, n=1)
             raise InvalidRequestError(
@@ -153,9 +153,9 @@ class _Reader:
         for index, tool in enumerate(tools):
             if not isinstance(tool, Mapping) or tool.get("type", "function") != "function":
                 kind = f"of type {tool.get('type')!r}" if isinstance(tool, Mapping) else f"a {field_checks.kind(tool)}"
-                raise InvalidRequestError(f"tools[{index}] is {kind}, which cannot be carried", guidance="Give functions only.")
+                raise InvalidRequestError(f"tools[{index}] is {kind}, which cannot be sent", guidance="Give functions only.")
         if functions:
-            self.told.note("functions", len(functions), "tools", "functions is the old name of tools")
+            self.adjustments.note("functions", len(functions), "tools", "functions is the old name of tools")
             return [{"type": "function", "function": function} for function in functions], True
         return list(tools), False
 
@@ -165,7 +165,7 @@ class _Reader:
         if isinstance(choice, Mapping) and choice.get("type") in ("allowed_tools", "custom"):
             if not self.native:
                 raise InvalidRequestError(
-                    f"tool_choice of type {choice['type']!r} cannot be carried",
+                    f"tool_choice of type {choice['type']!r} cannot be sent",
                     guidance="Use auto, none, required or one function.",
                 )
             self.extras["tool_choice"] = choice
@@ -186,7 +186,7 @@ class _Reader:
             self.extras["response_format"] = form
             return None
         raise InvalidRequestError(
-            f"response_format {what(form) if kind is None else repr(kind)} cannot be carried",
+            f"response_format {what(form) if kind is None else repr(kind)} cannot be sent",
             guidance="Give a json_schema with a schema: every provider takes that.",
         )
 

@@ -45,9 +45,11 @@ def completion(*outcomes: ModelResponse | UnusableAnswerError, legacy: bool = Fa
     raw = first.metadata.get("raw")
     if len(answers) == 1 and not legacy and _is_completion(raw):
         return json.loads(json.dumps(raw))  # type: ignore[no-any-return]  # a copy: the caller may change it
-    told = raw.get("id") if isinstance(raw, Mapping) else None
+    adjustments = raw.get("id") if isinstance(raw, Mapping) else None
     return {
-        "id": told if isinstance(told, str) else f"chatcmpl-{first.request_id or int(first.timestamp.timestamp() * 1e6)}",
+        "id": adjustments
+        if isinstance(adjustments, str)
+        else f"chatcmpl-{first.request_id or int(first.timestamp.timestamp() * 1e6)}",
         "object": "chat.completion",
         "created": int(first.timestamp.timestamp()),
         "model": first.model,
@@ -104,15 +106,15 @@ def _arguments(call: ToolCall) -> str:
     return call.raw_arguments or json.dumps(call.arguments or {}, ensure_ascii=False)
 
 
-def _usage(told: Sequence[Usage]) -> dict[str, Any] | None:
+def _usage(adjustments: Sequence[Usage]) -> dict[str, Any] | None:
     """Tokens of all choices together: they are separate requests, each of which was billed its prompt."""
-    if len(told) == 1:  # nearly always
-        totals: dict[str, Any] = vars(told[0])
+    if len(adjustments) == 1:  # nearly always
+        totals: dict[str, Any] = vars(adjustments[0])
     else:
         totals = {}
         for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"):
-            counts = [count for usage in told if (count := getattr(usage, name)) is not None]
-            totals[name] = sum(counts) if len(counts) == len(told) else None
+            counts = [count for usage in adjustments if (count := getattr(usage, name)) is not None]
+            totals[name] = sum(counts) if len(counts) == len(adjustments) else None
     sent, made = totals["input_tokens"], totals["output_tokens"]
     if sent is None or made is None:
         return None

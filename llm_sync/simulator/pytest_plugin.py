@@ -102,6 +102,6 @@ def _close_shared_clients() -> None:
     settings = sys.modules.get("llm_sync.compat.shim.settings")
     if settings is not None:
         settings.forget()
-    stand_ins = sys.modules.get("llm_sync.compat.shim.shared_clients")
+    stand_ins = sys.modules.get("llm_sync.compat.shim.targets")
     if stand_ins is not None:
         stand_ins.close(cancel_pending=True)

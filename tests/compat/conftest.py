@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from llm_sync.compat import anthropic, litellm, openai
-from llm_sync.compat.shim import notices, settings, shared_clients
+from llm_sync.compat.shim import notices, settings, targets
 from llm_sync.simulator import RequestRecord, Response, Simulator
 
 KEY = "sk-script-0123456789abcdef"
@@ -62,8 +62,8 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "nothing"))
     monkeypatch.chdir(tmp_path)
-    settings.forget()
-    monkeypatch.setattr(notices, "_told", set())
+    settings.reset()
+    monkeypatch.setattr(notices, "_notified", set())
     for module in (openai, litellm, anthropic):
         for name, value in list(vars(module).items()):
             if not name.startswith("_") and (value is None or isinstance(value, (str, bool, list))):
@@ -71,7 +71,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr(openai, "api_key", None)
     monkeypatch.setitem(openai.BEFORE, "api_key", None)
     yield
-    shared_clients.close()
+    targets.close()
 
 
 @pytest.fixture

@@ -171,7 +171,7 @@ def test_a_token_goes_into_authorization(upstream: Any, monkeypatch: pytest.Monk
         bare.messages.create(model=MODEL, max_tokens=5, messages=HELLO)
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "token-0123456789")
     monkeypatch.setenv("ANTHROPIC_BASE_URL", upstream.url("anthropic"))
-    settings = anthropic.Anthropic().door().settings
+    settings = anthropic.Anthropic().context().settings
     assert settings.headers == (("Authorization", "Bearer token-0123456789"),)
     assert settings.api_key is None
     assert "token" not in repr(settings)

@@ -1,4 +1,4 @@
-"""docs/migrating.md beside the code: every parameter's fate, and the results of the scripts that were run both ways."""
+"""docs/migrating.md beside the code: the support of every parameter, and the results of the scripts that were run both ways."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def test_the_page_has_the_tables_that_the_code_runs() -> None:
 
 @pytest.mark.parametrize("table", [*of_openai.TABLES, *of_anthropic.TABLES, *of_litellm.TABLES], ids=lambda table: table.call)
 def test_every_parameter_stands_in_its_table(table: Table) -> None:
-    """By its name, with its fate, under its call."""
+    """By its name, with its support, under its call."""
     told = [line.split("|")[1:3] for line in PAGE.split("\n### Parameters", 1)[1].splitlines() if line.startswith("| `")]
     for row in table.values():
-        assert any(f"`{row.name}`" in names and fate.strip() == row.fate for names, fate in told), row
+        assert any(f"`{row.name}`" in names and support.strip() == row.support for names, support in told), row
 
 
 def test_every_script_was_run_both_ways_and_is_equal() -> None:

@@ -32,18 +32,18 @@ EACH_SHIM = pytest.mark.parametrize("shim", SHIMS.values(), ids=SHIMS)
 
 @EACH_SHIM
 @pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.__name__)
-def test_every_error_of_ours_has_an_exception(shim: Any, kind: type[LLMConnectorError]) -> None:
+def test_every_error_of_ours_has_an_exception(map_error: Any, kind: type[LLMConnectorError]) -> None:
     """Of the shim's root, which is an LLMConnectorError; it pickles and copies, and knows what ours does."""
     for status in (None, 200, 400, 401, 402, 403, 404, 408, 409, 413, 418, 422, 429, 500, 502, 503, 504, 529):
-        _has_an_exception(shim, kind, status)
+        _has_an_exception(map_error, kind, status)
 
 
-def _has_an_exception(shim: Any, kind: type[LLMConnectorError], status: int | None) -> None:
+def _has_an_exception(map_error: Any, kind: type[LLMConnectorError], status: int | None) -> None:
     error = kind("it failed", provider="p", model="m", status=status, request_id="req_1", retry_after=2.5, guidance="Do this.")
-    made = shim.shim_error(error)
+    made = map_error.map_error(error)
     assert isinstance(made, error_mapping.ShimError)
     assert isinstance(made, LLMConnectorError)
-    assert isinstance(made, of_anthropic.AnthropicError if shim is of_anthropic else of_openai.OpenAIError)
+    assert isinstance(made, of_anthropic.AnthropicError if map_error is of_anthropic else of_openai.OpenAIError)
     assert "it failed" in str(made) or type(made).__name__ in _SILENT
     assert (made.provider, made.retry_after, made.guidance) == ("p", 2.5, "Do this.")
     for again in (pickle.loads(pickle.dumps(made)), copy.copy(made)):  # noqa: S301
@@ -177,10 +177,10 @@ def test_a_status_is_the_class_that_is_declared_for_it() -> None:
 
 
 @EACH_SHIM
-def test_the_tree_is_the_originals(shim: Any) -> None:
+def test_the_tree_is_the_originals(map_error: Any) -> None:
     """Every class is documented, and below the root."""
-    root = of_anthropic.AnthropicError if shim is of_anthropic else of_openai.OpenAIError
-    classes = [kind for kind in vars(shim).values() if inspect.isclass(kind) and kind.__module__ == shim.__name__]
+    root = of_anthropic.AnthropicError if map_error is of_anthropic else of_openai.OpenAIError
+    classes = [kind for kind in vars(map_error).values() if inspect.isclass(kind) and kind.__module__ == map_error.__name__]
     for kind in classes:
         assert kind.__doc__, kind
         assert issubclass(kind, root) or kind is litellm.BudgetExceededError, kind

@@ -265,8 +265,8 @@ def test_other_options_make_another_client(client: Any, upstream: Any) -> None:
     other = client.with_options(timeout=7, default_headers={"X-One": "1"}).copy(default_headers={"X-Two": "2"})
     assert (other.timeout, client.timeout) == (7, None)
     assert other.api_key == client.api_key
-    assert dict(other.door().settings.headers) == {"X-One": "1", "X-Two": "2"}
-    assert other.with_options(set_default_headers={"X-Three": "3"}).door().settings.headers == (("X-Three", "3"),)
+    assert dict(other.context().settings.headers) == {"X-One": "1", "X-Two": "2"}
+    assert other.with_options(set_default_headers={"X-Three": "3"}).context().settings.headers == (("X-Three", "3"),)
     assert other.chat.completions.create(model=MODEL, messages=HELLO).choices
 
 
@@ -285,7 +285,7 @@ def test_a_client_does_not_pickle_with_its_key(client: Any) -> None:
     """The error does not show it either; nor does repr."""
     with pytest.raises(TypeError, match="holds a key") as caught:
         pickle.dumps(client)
-    assert client.api_key not in f"{caught.value}{client!r}{client.door()!r}"
+    assert client.api_key not in f"{caught.value}{client!r}{client.context()!r}"
 
 
 def test_the_module_is_a_client_too(upstream: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +301,7 @@ def test_the_module_is_a_client_too(upstream: Any, monkeypatch: pytest.MonkeyPat
 def test_azure_puts_the_deployment_into_the_url(upstream: Any) -> None:
     """The key goes into api-key, the version into the query."""
     azure = openai.AzureOpenAI(api_key="k" * 20, azure_endpoint=f"{upstream.simulator.root}/", api_version="2024-10-21")
-    settings = azure.door().settings
+    settings = azure.context().settings
     assert settings.base_url == f"{upstream.simulator.root}/openai/deployments/{{model}}"
     assert (settings.query, settings.key_header) == ((("api-version", "2024-10-21"),), "api-key")
     assert azure.chat.completions.create(model="deployed", messages=HELLO).choices[0].message.content
@@ -316,8 +316,8 @@ def test_azures_own_options_may_be_changed() -> None:
     """The version and the deployment, as in the original."""
     azure = openai.AzureOpenAI(api_key="k" * 20, azure_endpoint="https://a.example", api_version="1", timeout=5)
     other = azure.with_options(api_version="2", azure_deployment="mine")
-    assert (other.door().settings.query, azure.door().settings.query) == ((("api-version", "2"),), (("api-version", "1"),))
-    assert other.door().settings.base_url == "https://a.example/openai/deployments/mine"
+    assert (other.context().settings.query, azure.context().settings.query) == ((("api-version", "2"),), (("api-version", "1"),))
+    assert other.context().settings.base_url == "https://a.example/openai/deployments/mine"
     assert other.timeout == 5
 
 
@@ -336,7 +336,7 @@ def test_types_of_requests_are_there_for_annotations() -> None:
 
     assert types.ChatCompletionMessageParam is dict
     assert types.FunctionDefinition is dict
-    assert openai.NOT_CARRIED["Stream"][types.ChatCompletionChunk] is openai.NOT_CARRIED["Stream"]
+    assert openai.NOT_SUPPORTED["Stream"][types.ChatCompletionChunk] is openai.NOT_SUPPORTED["Stream"]
     with pytest.raises(openai.OpenAIError, match="ChatCompletionChunk"):
         types.ChatCompletionChunk()
     assert types.ChatCompletion is ChatCompletion

@@ -249,7 +249,7 @@ except ImportError as error:
     print(error)
 """
     done = run(source)
-    assert done.stdout.startswith("openai.pydantic_function_tool is not carried by llm-sync. The way out:"), done.stderr
+    assert done.stdout.startswith("openai.pydantic_function_tool is not supported by llm-sync. The way out:"), done.stderr
     assert "cannot import name 'Nonsense'" in done.stdout
 
 
@@ -304,9 +304,9 @@ def test_a_wrong_command_line_is_told(arguments: list[str], capsys: pytest.Captu
 
 def test_a_redirect_can_be_undone() -> None:
     """Imports find what is installed again, or nothing."""
-    heard: list[str] = []
+    on_import: list[str] = []
     before = {name: sys.modules.get(name) for name in finder.ORIGINALS}
-    made = finder.install(["litellm"], heard.append)
+    made = finder.install(["litellm"], on_import.append)
     try:
         import litellm  # type: ignore[import-not-found,unused-ignore]
 
@@ -314,7 +314,7 @@ def test_a_redirect_can_be_undone() -> None:
         assert litellm.__spec__.name == "llm_sync.compat.litellm"
         import litellm.exceptions  # type: ignore[import-not-found,unused-ignore]
 
-        assert heard == ["litellm"]
+        assert on_import == ["litellm"]
     finally:
         finder.remove(made)
     assert "litellm" not in sys.modules

@@ -11,7 +11,7 @@ import pytest
 
 from llm_sync import LLMClient, errors
 from llm_sync.compat import anthropic, litellm, openai
-from llm_sync.compat.shim import settings, shared_clients
+from llm_sync.compat.shim import settings, shared_clients, targets
 from llm_sync.simulator import Response
 
 HELLO = [{"role": "user", "content": "Say hello"}]
@@ -188,9 +188,9 @@ def test_headers_and_query_of_a_script_are_sent(upstream: Any) -> None:
     client = openai.OpenAI(
         api_key=KEY, base_url=upstream.url(), organization="org", default_headers={"X-A": "1"}, default_query={"q": "1"}
     )
-    door = client.door()
-    assert dict(door.settings.headers) == {"OpenAI-Organization": "org", "X-A": "1"}
-    assert door.settings.query == (("q", "1"),)
+    context = client.context()
+    assert dict(context.settings.headers) == {"OpenAI-Organization": "org", "X-A": "1"}
+    assert context.settings.query == (("q", "1"),)
     ask(client, extra_headers={"X-A": "2"}, extra_query={"z": "9"})
     behind = [client for client in shared_clients._clients._clients.values() if client.config.providers["openai"].query]
     (provider,) = [client.config.providers["openai"] for client in behind]
@@ -237,23 +237,23 @@ def test_retries_are_the_scripts(upstream: Any) -> None:
     with pytest.raises(openai.InternalServerError):
         ask(client)
     assert len(upstream.bodies) == 2
-    assert client.door().settings.config().providers["openai"].attempts.max_retries == settings.MAX_RETRIES == 2
-    attempts = client.door().settings.config().providers["openai"].attempts
+    assert client.context().settings.config().providers["openai"].attempts.max_retries == settings.MAX_RETRIES == 2
+    attempts = client.context().settings.config().providers["openai"].attempts
     assert attempts.deadline > attempts.timeout * (attempts.max_retries + 1)
 
 
 def test_a_long_timeout_has_a_deadline_that_lets_it(upstream: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A script that waits half an hour for an answer is not cut after ten minutes."""
-    heard: list[dict[str, Any]] = []
+    on_import: list[dict[str, Any]] = []
     real = LLMClient.generate_response
 
     def listen(self: LLMClient, request: Any, **options: Any) -> Any:
-        heard.append(options)
+        on_import.append(options)
         return real(self, request, **options)
 
     monkeypatch.setattr(LLMClient, "generate_response", listen)
     ask(openai.OpenAI(api_key=KEY, base_url=upstream.url(), timeout=1800, max_retries=0))
-    assert heard == [{"timeout": 1800.0, "max_retries": 0, "deadline": 1920.0}]
+    assert on_import == [{"timeout": 1800.0, "max_retries": 0, "deadline": 1920.0}]
 
 
 def test_clients_of_equal_settings_share_what_is_behind_them(upstream: Any) -> None:
@@ -274,7 +274,7 @@ def test_there_are_never_more_than_so_many(upstream: Any, monkeypatch: pytest.Mo
         ask(client)
     assert len(shared_clients._clients._clients) == 2
     kept = list(shared_clients._clients._clients)
-    shared_clients.by_settings(clients[2].door().settings, False)
+    shared_clients.by_settings(clients[2].context().settings, False)
     assert list(shared_clients._clients._clients) == [kept[1], kept[0]]
     assert all(ask(client).choices for client in clients)
 
@@ -283,7 +283,7 @@ def test_closing_makes_room_for_new_ones(upstream: Any) -> None:
     """shared_clients.close ends them all; the next call makes another."""
     client = openai.OpenAI(api_key=KEY, base_url=upstream.url())
     ask(client)
-    shared_clients.close()
+    targets.close()
     assert shared_clients._clients._clients == {}
     assert ask(client).choices
 
@@ -402,7 +402,7 @@ def test_the_other_originals_hand_on_and_refuse_alike(
     assert [answer.choices[0].finish_reason for answer in answers[1:]] == ["length"] * 3
     assert capsys.readouterr().err.count("was cut") == 4
     monkeypatch.setenv("LLM_SYNC_STRICT", "1")
-    settings.forget()
+    targets.close()
     for call, kind in zip(calls(), (anthropic.AnthropicError, litellm.OpenAIError, openai.OpenAIError, None), strict=True):
         if kind is None:
             assert isinstance(call(), litellm.OpenAIError)

@@ -164,13 +164,13 @@ class Environment:
 def compare(environment: Environment, script: Path) -> str | None:
     """The difference between the two ways to run a script; None for none."""
     real = environment.run(str(environment.python), str(script))
-    shim = environment.run(str(environment.python), "-m", "llm_sync", "run-script", str(script))
+    map_error = environment.run(str(environment.python), "-m", "llm_sync", "run-script", str(script))
     if real.returncode:
         return f"the real package ends with status {real.returncode}:\n{real.stderr[-3000:]}"
-    if (real.stdout, real.returncode) == (shim.stdout, shim.returncode):
+    if (real.stdout, real.returncode) == (map_error.stdout, map_error.returncode):
         return None
-    lines = difflib.unified_diff(real.stdout.splitlines(), shim.stdout.splitlines(), "real", "run-script", lineterm="", n=0)
-    return "\n".join([*lines, shim.stderr[-3000:]])
+    lines = difflib.unified_diff(real.stdout.splitlines(), map_error.stdout.splitlines(), "real", "run-script", lineterm="", n=0)
+    return "\n".join([*lines, map_error.stderr[-3000:]])
 
 
 def unknown_parameters(environment: Environment) -> list[str]:
@@ -274,9 +274,9 @@ def look_around(environment: Environment, home: Path) -> bool:
         good = False
         print(f"{environment.kind}: under run-script there is loaded: {wrong}")
     if environment.kind in CLIENTS:
-        real, shim = (environment.cpu(text) for text in CLIENTS[environment.kind])
-        print(f"{environment.kind}: import and client take {shim * 1000:.0f} ms of CPU, the real one's {real * 1000:.0f} ms")
-        good &= shim <= real * RATIO
+        real, map_error = (environment.cpu(text) for text in CLIENTS[environment.kind])
+        print(f"{environment.kind}: import and client take {map_error * 1000:.0f} ms of CPU, the real one's {real * 1000:.0f} ms")
+        good &= map_error <= real * RATIO
     return good
 
 

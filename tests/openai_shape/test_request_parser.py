@@ -20,7 +20,7 @@ def read(native: bool = False, strict: bool = False, **body: Any) -> Any:
     return chat_request({"model": "m", "messages": USER, **body}, native=native, strict=strict)
 
 
-def told(read: Any) -> list[str]:
+def adjustments(read: Any) -> list[str]:
     """The names of what is sent otherwise than asked."""
     return [adjustment.parameter for adjustment in read.adjustments]
 
@@ -76,7 +76,7 @@ def test_what_messages_cannot_carry_is_told() -> None:
     parts = [{"type": "text", "text": "a"}, image, {"type": "text", "text": "b"}]
     found = chat_request({"messages": [{"role": "user", "name": "eva", "content": parts}]}, native=True)
     assert found.request.messages[0].content == "a\nb"
-    assert told(found) == [
+    assert adjustments(found) == [
         "messages[0].content[1].image_url.detail",
         "messages[0].content",
         "messages[0].content",
@@ -159,7 +159,7 @@ def test_functions_become_tools() -> None:
     assert found.request.tool_choice == {"name": "f"}
     _, asked, answered = found.request.messages
     assert asked.tool_calls[0].id == answered.tool_call_id == "call_f"
-    assert told(found) == ["functions"]
+    assert adjustments(found) == ["functions"]
     with pytest.raises(InvalidRequestError, match="both given"):
         read(functions=[{"name": "f"}], tools=[{"type": "function", "function": {"name": "f"}}])
 
@@ -170,7 +170,7 @@ def test_tools_that_are_no_functions_are_refused() -> None:
         read(tools=[{"type": "custom", "custom": {"name": "x"}}])
     with pytest.raises(InvalidRequestError, match="tools is a str"):
         read(tools="x")
-    with pytest.raises(InvalidRequestError, match="'allowed_tools' cannot be carried"):
+    with pytest.raises(InvalidRequestError, match="'allowed_tools' cannot be sent"):
         read(tool_choice={"type": "allowed_tools", "allowed_tools": {}})
     assert read(native=True, tool_choice={"type": "allowed_tools"}).request.provider_specific["tool_choice"]
 
@@ -198,7 +198,7 @@ def test_parameters_without_a_field_travel_on_to_who_knows_them() -> None:
 def test_others_are_told_what_is_left_out_and_refuse_what_changes_the_answer() -> None:
     """A penalty may be lost; a recording instead of text may not."""
     found = read(frequency_penalty=1, user="u", logprobs=False, modalities=["text"])
-    assert (told(found), found.request.provider_specific) == (["frequency_penalty", "user"], {})
+    assert (adjustments(found), found.request.provider_specific) == (["frequency_penalty", "user"], {})
     for name, value in (("logprobs", True), ("audio", {"voice": "x"}), ("modalities", ["audio"]), ("web_search_options", {})):
         with pytest.raises(InvalidRequestError, match=f"'{name}'"):
             read(**{name: value})

@@ -30,7 +30,7 @@ from llm_sync.compat.anthropic.exceptions import (
     RequestTooLargeError,
     ServiceUnavailableError,
     UnprocessableEntityError,
-    shim_error,
+    map_error,
 )
 from llm_sync.compat.shim.parameters import NOT_GIVEN, NotGiven
 from llm_sync.compat.shim.settings import MAX_RETRIES as DEFAULT_MAX_RETRIES
@@ -91,22 +91,21 @@ _HOMES = {
 }
 _CLOUD = "write a configuration: docs/providers.md has Google Cloud; then use Anthropic()"
 _OTHER = "use the original package for it"
-NOT_CARRIED: dict[str, Any] = {
+NOT_SUPPORTED: dict[str, Any] = {
     **{
-        name: refused_class(f"anthropic.{name}", ASYNC, shim_error)
+        name: refused_class(f"anthropic.{name}", ASYNC, map_error)
         for name in ("AsyncAnthropic", "AsyncClient", "AsyncStream", "AsyncAnthropicBedrock", "AsyncAnthropicVertex")
     },
-    "AnthropicVertex": refused_class("anthropic.AnthropicVertex", _CLOUD, shim_error),
+    "AnthropicVertex": refused_class("anthropic.AnthropicVertex", _CLOUD, map_error),
     **{
-        name: refused_class(f"anthropic.{name}", _OTHER, shim_error)
-        for name in ("AnthropicBedrock", "AnthropicFoundry", "Stream")
+        name: refused_class(f"anthropic.{name}", _OTHER, map_error) for name in ("AnthropicBedrock", "AnthropicFoundry", "Stream")
     },
-    **{name: Refused(f"anthropic.{name}", _OTHER, shim_error) for name in ("beta_tool", "beta_async_tool", "transform_schema")},
+    **{name: Refused(f"anthropic.{name}", _OTHER, map_error) for name in ("beta_tool", "beta_async_tool", "transform_schema")},
 }
 
 
 def __getattr__(name: str) -> Any:
-    found = lookup(__name__, name, _HOMES, NOT_CARRIED)
+    found = lookup(__name__, name, _HOMES, NOT_SUPPORTED)
     if name in _HOMES:
         globals()[name] = found
     return found

@@ -10,13 +10,13 @@ from llm_sync import errors
 from llm_sync.compat.anthropic.request_messages import read_messages, read_system
 from llm_sync.compat.anthropic.response_objects import Message
 from llm_sync.compat.shim import notices, sending
-from llm_sync.compat.shim.calls import Door
-from llm_sync.compat.shim.error_mapping import translated
+from llm_sync.compat.shim.calls import CallContext
+from llm_sync.compat.shim.error_mapping import translate_errors
 from llm_sync.compat.shim.parameters import Table, shown
-from llm_sync.compat.shim.settings import Place, place
+from llm_sync.compat.shim.targets import Target, resolve_target
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import ModelRequest, ModelResponse, Usage
-from llm_sync.openai_shape.messages import Told
+from llm_sync.openai_shape.messages import Adjustments
 from llm_sync.providers.factory import ProviderFactory
 
 _PLAIN = ("max_tokens", "temperature", "top_p", "stop_sequences")
@@ -27,19 +27,19 @@ _THOUGHTS = "Anthropic wants the thoughts before the last calls of tools back, w
 _AS_HEADERS = {"user_profile_id": "anthropic-user-profile-id", "workspace_id": "anthropic-workspace-id"}
 
 
-def message(door: Door, table: Table, arguments: Mapping[str, Any]) -> Message:
+def message(context: CallContext, table: Table, arguments: Mapping[str, Any]) -> Message:
     """A message to the arguments of ``messages.create``."""
-    with translated(door.shim):
-        reading, door = door.read(table, with_headers(arguments))
+    with translate_errors(context.map_error):
+        reading, context = context.read(table, with_headers(arguments))
         given = reading.given
-        where = place(door.settings, given.pop("model", None))
-        made = sending.left_out(table.call, reading) if reading.left_out else []
-        request = _plain(given, where.model)
+        target = resolve_target(context.settings, given.pop("model", None))
+        made = sending.not_sent(table.call, reading) if reading.not_sent else []
+        request = _plain(given, target.model)
         if request is None:
-            told = Told(where.strict)
-            request = _request(given, where, told)
-            made += told.adjustments
-        outcome = sending.ask_once(where, request, timeout=door.timeout, max_retries=door.max_retries)
+            adjustments = Adjustments(target.strict)
+            request = _request(given, target, adjustments)
+            made += adjustments.adjustments
+        outcome = sending.send(target, request, timeout=context.timeout, max_retries=context.max_retries)
         return sending.finished(Message.read(_body(outcome)), made, [outcome])
 
 
@@ -67,29 +67,29 @@ def with_headers(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**rest, "extra_headers": {**headers, **(rest.get("extra_headers") or {})}} if headers else rest
 
 
-def _request(given: Mapping[str, Any], where: Place, told: Told) -> ModelRequest:
-    native = _speaks_messages(where.type)
+def _request(given: Mapping[str, Any], target: Target, adjustments: Adjustments) -> ModelRequest:
+    native = _speaks_messages(target.type)
     fields: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
     extras: dict[str, Any] = {}
-    fields["messages"] = read_messages(given.get("messages"), told)
-    fields["system_prompt"] = read_system(given.get("system"), told)
-    fields["tools"] = _tools(given.get("tools"), native, told)
-    fields["tool_choice"] = _choice(given.get("tool_choice"), where, native, extras, told)
+    fields["messages"] = read_messages(given.get("messages"), adjustments)
+    fields["system_prompt"] = read_system(given.get("system"), adjustments)
+    fields["tools"] = _tools(given.get("tools"), native, adjustments)
+    fields["tool_choice"] = _choice(given.get("tool_choice"), target, native, extras, adjustments)
     if "output_config" in given and native:
         extras["output_config"] = given["output_config"]
     elif "output_config" in given:
-        fields["response_schema"] = _format(given["output_config"], told)
+        fields["response_schema"] = _format(given["output_config"], adjustments)
     for name, value in given.items():
         if name in _READ:
             continue
         if name == "thinking" and native and _wants_thoughts_back(value, given["messages"]):
-            told.lose(name, value, _THOUGHTS)
-            notices.tell_once(f"messages.create: thinking is not sent with results of tools: {_THOUGHTS}")
+            adjustments.lose(name, value, _THOUGHTS)
+            notices.notify_once(f"messages.create: thinking is not sent with results of tools: {_THOUGHTS}")
         elif native:
             extras[name] = value
         else:
-            told.lose(name, value, "this provider does not know it")
-    return ModelRequest(model=where.model, provider_specific=extras, **fields)
+            adjustments.lose(name, value, "this provider does not know it")
+    return ModelRequest(model=target.model, provider_specific=extras, **fields)
 
 
 def _wants_thoughts_back(thinking: Any, messages: Any) -> bool:
@@ -110,7 +110,7 @@ def _speaks_messages(kind: str) -> bool:
     return issubclass(ProviderFactory.provider_class(kind), AnthropicProvider)
 
 
-def _tools(tools: Any, native: bool, told: Told) -> list[Any]:
+def _tools(tools: Any, native: bool, adjustments: Adjustments) -> list[Any]:
     if tools is None:
         return []
     if not isinstance(tools, (list, tuple)):
@@ -125,32 +125,32 @@ def _tools(tools: Any, native: bool, told: Told) -> list[Any]:
                 guidance="Give tools with name and input_schema, or ask a provider of type anthropic.",
             )
         for name in tool.keys() - {"name", "description", "input_schema", "type"}:
-            told.lose(f"tools[{index}].{name}", tool[name], "this provider does not know it")
+            adjustments.lose(f"tools[{index}].{name}", tool[name], "this provider does not know it")
         out.append({name: tool[name] for name in ("name", "description", "input_schema") if name in tool})
     return out
 
 
-def _choice(choice: Any, where: Place, native: bool, extras: dict[str, Any], told: Told) -> Any:
+def _choice(choice: Any, target: Target, native: bool, extras: dict[str, Any], adjustments: Adjustments) -> Any:
     if not isinstance(choice, Mapping) or not choice.get("disable_parallel_tool_use"):
         return choice
     if native:
         extras["tool_choice"] = {"disable_parallel_tool_use": True}
-    elif where.chat:
+    elif target.chat:
         extras["parallel_tool_calls"] = False
     else:
-        told.lose("tool_choice.disable_parallel_tool_use", True, "this provider does not know it")
+        adjustments.lose("tool_choice.disable_parallel_tool_use", True, "this provider does not know it")
     return {name: value for name, value in choice.items() if name != "disable_parallel_tool_use"}
 
 
-def _format(config: Any, told: Told) -> Any:
+def _format(config: Any, adjustments: Adjustments) -> Any:
     """The JSON Schema the answer is to keep to."""
     form = config.get("format") if isinstance(config, Mapping) else None
     for name in (config.keys() if isinstance(config, Mapping) else set()) - {"format"}:
-        told.lose(f"output_config.{name}", config[name], "this provider does not know it")
+        adjustments.lose(f"output_config.{name}", config[name], "this provider does not know it")
     if form is None:
         return None
     if not isinstance(form, Mapping) or not isinstance(form.get("schema"), Mapping):
-        raise InvalidRequestError("output_config.format cannot be carried", guidance="Give a json_schema with a schema.")
+        raise InvalidRequestError("output_config.format cannot be sent", guidance="Give a json_schema with a schema.")
     return form["schema"]
 
 

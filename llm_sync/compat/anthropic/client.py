@@ -8,10 +8,10 @@ from functools import cache
 from typing import Any, ClassVar
 
 from llm_sync.compat.anthropic import parameters
-from llm_sync.compat.anthropic.exceptions import shim_error
-from llm_sync.compat.shim.calls import Door, extended
+from llm_sync.compat.anthropic.exceptions import map_error
+from llm_sync.compat.shim.calls import CallContext, extended
 from llm_sync.compat.shim.client import RAW, Resource, ShimClient, arguments_given
-from llm_sync.compat.shim.error_mapping import translated
+from llm_sync.compat.shim.error_mapping import translate_errors
 from llm_sync.compat.shim.settings import Settings, found_configuration, pairs
 
 _NEEDED = {"max_tokens", "messages", "model"}
@@ -29,7 +29,7 @@ class Messages(Resource):
     """``client.messages``."""
 
     path = "messages"
-    not_carried: ClassVar = {
+    not_supported: ClassVar = {
         **RAW,
         "stream": "use create: it blocks and returns the whole answer",
         "parse": "use create with output_config, and parse the text",
@@ -41,7 +41,7 @@ class Messages(Resource):
         """A Message; docs/migrating.md tells what becomes of each argument. Raises AnthropicError."""
         if not arguments.keys() >= _NEEDED:
             self._client.require(arguments, "max_tokens", "messages", "model")
-        return _calls().message(self._client.door(), parameters.MESSAGES, arguments)
+        return _calls().message(self._client.context(), parameters.MESSAGES, arguments)
 
 
 class Models(Resource):
@@ -54,15 +54,15 @@ class Models(Resource):
         from llm_sync.compat.anthropic.calls import with_headers
         from llm_sync.compat.anthropic.response_objects import SyncPage
         from llm_sync.compat.shim import sending
-        from llm_sync.compat.shim.model_listing import listed
+        from llm_sync.compat.shim.model_listing import list_models
 
-        with translated(shim_error):
-            reading, door = self._client.door().read(parameters.LISTING, with_headers(arguments))
-            left_out = sending.left_out(parameters.LISTING.call, reading)
-            found = [_entry(name) for name, _ in listed(door)]
+        with translate_errors(map_error):
+            reading, context = self._client.context().read(parameters.LISTING, with_headers(arguments))
+            not_sent = sending.not_sent(parameters.LISTING.call, reading)
+            found = [_entry(name) for name, _ in list_models(context)]
             ends = {"first_id": found[0]["id"] if found else None, "last_id": found[-1]["id"] if found else None}
             page = SyncPage.read({"data": found, "has_more": False, **ends})
-            page.adjustments = tuple(left_out)
+            page.adjustments = tuple(not_sent)
             return page
 
     def retrieve(self, model_id: str, **arguments: Any) -> Any:
@@ -70,12 +70,12 @@ class Models(Resource):
         from llm_sync.compat.anthropic.calls import with_headers
         from llm_sync.compat.anthropic.response_objects import ModelInfo
         from llm_sync.compat.shim import sending
-        from llm_sync.compat.shim.model_listing import looked_up
+        from llm_sync.compat.shim.model_listing import find_model
 
-        with translated(shim_error):
-            reading, door = self._client.door().read(parameters.LISTING, with_headers(arguments))
-            found = ModelInfo.read(_entry(looked_up(door, model_id)[0]))
-            found.adjustments = tuple(sending.left_out(parameters.LISTING.call, reading))
+        with translate_errors(map_error):
+            reading, context = self._client.context().read(parameters.LISTING, with_headers(arguments))
+            found = ModelInfo.read(_entry(find_model(context, model_id)[0]))
+            found.adjustments = tuple(sending.not_sent(parameters.LISTING.call, reading))
             return found
 
 
@@ -84,8 +84,8 @@ class Anthropic(ShimClient):
 
     table: ClassVar = parameters.CLIENT
     changes: ClassVar = parameters.WITH_OPTIONS
-    shim = staticmethod(shim_error)
-    not_carried: ClassVar = {
+    map_error = staticmethod(map_error)
+    not_supported: ClassVar = {
         **RAW,
         "completions": "use messages.create",
         "beta": "use messages.create",
@@ -110,18 +110,18 @@ class Anthropic(ShimClient):
         )
         return extended(settings, given.get("default_headers"), given.get("default_query"))
 
-    def door(self) -> Door:
+    def context(self) -> CallContext:
         """As every client's. TypeError, as in the original, when there is no key and no configuration."""
-        carried = {name.lower() for name, _ in self._settings.headers}
-        if not self.api_key and not carried & {"authorization", "x-api-key"}:
-            with translated(shim_error):
+        supported = {name.lower() for name, _ in self._settings.headers}
+        if not self.api_key and not supported & {"authorization", "x-api-key"}:
+            with translate_errors(map_error):
                 own = found_configuration() is None
             if own:
                 raise TypeError(
                     "Could not resolve authentication method: give api_key or auth_token, set ANTHROPIC_API_KEY, or write a "
                     "configuration for llm-sync"
                 )
-        return super().door()
+        return super().context()
 
     @property
     def messages(self) -> Messages:

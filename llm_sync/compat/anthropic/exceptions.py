@@ -11,11 +11,18 @@ from llm_sync.compat.shim.error_mapping import (
     UNUSABLE,
     ErrorResponse,
     ShimError,
+    classify,
     describe,
-    verdict,
-    words_of,
+    provider_message,
 )
-from llm_sync.compat.shim.exception_trees import Failure, NoAnswerInTime, NoConnection, Refusal, WrongShape, class_for
+from llm_sync.compat.shim.exception_trees import (
+    APIFailure,
+    ConnectionFailure,
+    InvalidResponse,
+    StatusError,
+    TimeoutFailure,
+    class_for,
+)
 from llm_sync.errors import LLMConnectorError
 
 ID_HEADER = "request-id"
@@ -25,13 +32,13 @@ class AnthropicError(ShimError):
     """Root; ``__cause__`` is the error of llm-sync behind it."""
 
 
-class APIError(Failure, AnthropicError):
+class APIError(APIFailure, AnthropicError):
     """The API, or the way to it, failed. ``body``: the provider's own error."""
 
     by_status: ClassVar[dict[int, type[Any]]] = {}
 
 
-class APIStatusError(Refusal, APIError):
+class APIStatusError(StatusError, APIError):
     """An answer with a status of 400 or more: ``status_code``, ``response``, ``request_id``, ``type``."""
 
     id_header = ID_HEADER
@@ -97,15 +104,15 @@ class OverloadedError(InternalServerError, status=529):
     """529."""
 
 
-class APIConnectionError(NoConnection, APIError):
+class APIConnectionError(ConnectionFailure, APIError):
     """No connection, or it broke."""
 
 
-class APITimeoutError(NoAnswerInTime, APIConnectionError):
+class APITimeoutError(TimeoutFailure, APIConnectionError):
     """An attempt took longer than ``timeout``."""
 
 
-class APIResponseValidationError(WrongShape, APIError):
+class APIResponseValidationError(InvalidResponse, APIError):
     """The answer is not of the API's shape."""
 
 
@@ -125,13 +132,13 @@ _TYPES = {
 }
 
 
-def shim_error(error: LLMConnectorError) -> AnthropicError:
+def map_error(error: LLMConnectorError) -> AnthropicError:
     """The exception of anthropic that ``error`` is."""
     return describe(_made(error), error)  # type: ignore[return-value]
 
 
 def _made(error: LLMConnectorError) -> AnthropicError:
-    kind, status = verdict(error)
+    kind, status = classify(error)
     if kind == STATUS and status is not None:
         body = _body(error, status)
         told = f"Error code: {status} - {body}" if error.status else str(error)
@@ -150,6 +157,6 @@ def _body(error: LLMConnectorError, status: int) -> Any:
     body = getattr(error, "body", None)
     if isinstance(body, dict) and body.get("type") == "error":
         return body
-    message, _ = words_of(error)
+    message, _ = provider_message(error)
     kind = _TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": error.request_id}

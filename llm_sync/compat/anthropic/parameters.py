@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm_sync.compat.shim.parameters import Table, adjusted, carried, refused
+from llm_sync.compat.shim.parameters import Table, adjusted, refused, supported
 from llm_sync.compat.shim.unsupported import STREAM
 
 OTHER = "use the original package for it"
@@ -12,30 +12,30 @@ _HEADERS = "where no configuration is found; else it is left out, with an entry 
 MESSAGES = Table(
     "messages.create",
     [
-        *carried(
+        *supported(
             "messages",
             "texts, images, `tool_use` and `tool_result`; thinking and `cache_control` are left out, with an entry in "
             "`adjustments`; documents and files are refused",
         ),
-        *carried("model", "routed by the configuration where one is found"),
-        *carried("max_tokens temperature top_p stop_sequences"),
-        *carried("system", "texts of a list are joined; their `cache_control` is left out, with an entry in `adjustments`"),
-        *carried("tools tool_choice", "tools of Anthropic's own to providers of type anthropic; refused for others"),
-        *carried("output_config", "a json_schema as `format` to every provider; the rest as below"),
-        *carried(
+        *supported("model", "routed by the configuration where one is found"),
+        *supported("max_tokens temperature top_p stop_sequences"),
+        *supported("system", "texts of a list are joined; their `cache_control` is left out, with an entry in `adjustments`"),
+        *supported("tools tool_choice", "tools of Anthropic's own to providers of type anthropic; refused for others"),
+        *supported("output_config", "a json_schema as `format` to every provider; the rest as below"),
+        *supported(
             "cache_control container diagnostics inference_geo metadata service_tier speed top_k",
             _ELSEWHERE,
         ),
-        *carried(
+        *supported(
             "thinking",
             "to providers of type anthropic; left out for others, and of requests that hand results of tools back, with an entry "
             "in `adjustments`",
         ),
-        *carried("user_profile_id workspace_id", f"as headers, {_HEADERS}"),
+        *supported("user_profile_id workspace_id", f"as headers, {_HEADERS}"),
         *refused("stream", STREAM, neutral=(None, False)),
-        *carried("extra_headers extra_query", _HEADERS),
-        *carried("extra_body", _ELSEWHERE),
-        *carried("timeout", "seconds for one attempt; of an `httpx.Timeout`, its read time"),
+        *supported("extra_headers extra_query", _HEADERS),
+        *supported("extra_body", _ELSEWHERE),
+        *supported("timeout", "seconds for one attempt; of an `httpx.Timeout`, its read time"),
     ],
 )
 LISTING = Table(
@@ -43,20 +43,20 @@ LISTING = Table(
     [
         *adjusted("limit after_id before_id", "all models are listed at once"),
         *adjusted("lifecycle", "all models are listed, whatever their age"),
-        *carried("workspace_id", f"as a header, {_HEADERS}"),
-        *carried("timeout", "seconds for one attempt"),
-        *carried("extra_headers extra_query", _HEADERS),
+        *supported("workspace_id", f"as a header, {_HEADERS}"),
+        *supported("timeout", "seconds for one attempt"),
+        *supported("extra_headers extra_query", _HEADERS),
         *adjusted("extra_body", "a listing has no body"),
     ],
 )
 _PROXY = "set HTTPS_PROXY and REQUESTS_CA_BUNDLE, or proxy and ca_bundle in a configuration"
 _OPTIONS = [
-    *carried("api_key", "text; else $ANTHROPIC_API_KEY"),
-    *carried("auth_token", "text; else $ANTHROPIC_AUTH_TOKEN, where there is no key"),
-    *carried("base_url", "else $ANTHROPIC_BASE_URL"),
-    *carried("timeout", "seconds for one attempt (600)"),
-    *carried("max_retries", "after the first attempt (2)"),
-    *carried("default_headers default_query", _HEADERS),
+    *supported("api_key", "text; else $ANTHROPIC_API_KEY"),
+    *supported("auth_token", "text; else $ANTHROPIC_AUTH_TOKEN, where there is no key"),
+    *supported("base_url", "else $ANTHROPIC_BASE_URL"),
+    *supported("timeout", "seconds for one attempt (600)"),
+    *supported("max_retries", "after the first attempt (2)"),
+    *supported("default_headers default_query", _HEADERS),
     *refused("http_client", _PROXY),
     *refused("credentials config profile", "give api_key, or api_key_command in a configuration"),
     *refused("middleware", "llm-sync has listeners: LLMClient.add_listener"),
@@ -68,7 +68,7 @@ WITH_OPTIONS = Table(
     "with_options",
     [
         *_OPTIONS,
-        *carried("set_default_headers set_default_query", _HEADERS),
+        *supported("set_default_headers set_default_query", _HEADERS),
         *adjusted("_extra_kwargs", "it is the SDK's own"),
     ],
 )

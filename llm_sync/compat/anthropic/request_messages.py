@@ -9,36 +9,36 @@ from typing import Any
 from llm_sync.compat.shim.parameters import shown
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Message, ToolCall, field_checks
-from llm_sync.openai_shape.messages import Told
+from llm_sync.openai_shape.messages import Adjustments
 
 _THOUGHTS = ("thinking", "redacted_thinking")
 # Fields of blocks that say nothing when they are empty, and that no turn of ours carries.
 _SPOKEN = frozenset({"type", "text", "source", "id", "name", "input", "tool_use_id", "content"})
 
 
-def read_messages(found: Any, told: Told) -> list[Message]:
-    """The turns of ``messages``. Raises InvalidRequestError for what cannot be carried."""
+def read_messages(found: Any, adjustments: Adjustments) -> list[Message]:
+    """The turns of ``messages``. Raises InvalidRequestError for what cannot be sent."""
     if not isinstance(found, (list, tuple)) or not found:
         raise InvalidRequestError(f"messages is {shown(found)}", guidance="Give a list of at least one message.")
-    return [turn for index, item in enumerate(found) for turn in _Turn(f"messages[{index}]", told).read(item)]
+    return [turn for index, item in enumerate(found) for turn in _Turn(f"messages[{index}]", adjustments).read(item)]
 
 
-def read_system(found: Any, told: Told) -> str | None:
+def read_system(found: Any, adjustments: Adjustments) -> str | None:
     """The system prompt, of a text or a list of text blocks."""
     if found is None or isinstance(found, str):
         return found or None
     if not isinstance(found, (list, tuple)):
         raise InvalidRequestError(f"system is {shown(found)}", guidance="Give a text or a list of text blocks.")
-    turn = _Turn("system", told)
+    turn = _Turn("system", adjustments)
     return "\n\n".join(turn.text(block, "system") for block in found) or None
 
 
 class _Turn:
     """Reads one message; a message with results of tools is several turns."""
 
-    def __init__(self, where: str, told: Told) -> None:
+    def __init__(self, where: str, adjustments: Adjustments) -> None:
         self._where = where
-        self._told = told
+        self._adjustments = adjustments
         self._texts: list[str] = []
         self._images: list[str] = []
         self._calls: list[ToolCall] = []
@@ -56,7 +56,9 @@ class _Turn:
         for index, block in enumerate(content):
             self._block(block, f"{self._where}.content[{index}]")
         if self._images and self._texts and not self._images_first(content):
-            self._told.lose(f"{self._where}.content", "text before an image", "images come first", "images before the text")
+            self._adjustments.lose(
+                f"{self._where}.content", "text before an image", "images come first", "images before the text"
+            )
         if self._results and not (self._texts or self._images or self._calls):
             return self._results
         return [*self._results, Message(str(role), "\n".join(self._texts), self._images, self._calls)]
@@ -75,7 +77,7 @@ class _Turn:
             self._texts.append(self.text(block, where))
             return
         if kind in _THOUGHTS:
-            self._told.lose(where, kind, "what the model thought before is not sent")
+            self._adjustments.lose(where, kind, "what the model thought before is not sent")
             return
         if kind == "image":
             self._images.append(_image(block.get("source"), where))
@@ -90,7 +92,7 @@ class _Turn:
             self._results.append(Message("tool", _result(block.get("content"), where), tool_call_id=block.get("tool_use_id")))
         else:
             raise InvalidRequestError(
-                f"{where} is {f'of type {kind!r}' if kind else shown(block)}, which cannot be carried",
+                f"{where} is {f'of type {kind!r}' if kind else shown(block)}, which cannot be sent",
                 guidance="Blocks are text, image, tool_use and tool_result; put the text of documents into the prompt.",
             )
         self._leave_out(block, where)
@@ -100,7 +102,7 @@ class _Turn:
             return
         for name in block.keys() - _SPOKEN:
             if block[name] not in (None, False, [], {}):
-                self._told.lose(f"{where}.{name}", block[name], "turns carry no such field")
+                self._adjustments.lose(f"{where}.{name}", block[name], "turns carry no such field")
 
     @staticmethod
     def _images_first(content: Any) -> bool:

@@ -5,6 +5,7 @@ docs/migrating.md tells what carries over. Nothing is read or opened by importin
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -29,7 +30,7 @@ from llm_sync.compat.litellm.exceptions import (
     Timeout,
     UnprocessableEntityError,
     UnsupportedParamsError,
-    shim_error,
+    map_error,
 )
 from llm_sync.compat.litellm.response_objects import Choices, Message, ModelResponse, Usage
 from llm_sync.compat.shim.unsupported import ASYNC, Refused, lookup, refused_class
@@ -90,13 +91,13 @@ telemetry = False
 modify_params = False
 
 _OTHER = "use the original package for it"
-NOT_CARRIED: dict[str, Any] = {
+NOT_SUPPORTED: dict[str, Any] = {
     **{
-        name: Refused(f"litellm.{name}", ASYNC, shim_error)
+        name: Refused(f"litellm.{name}", ASYNC, map_error)
         for name in ("acompletion", "atext_completion", "aembedding", "aresponses", "abatch_completion")
     },
     **{
-        name: Refused(f"litellm.{name}", _OTHER, shim_error)
+        name: Refused(f"litellm.{name}", _OTHER, map_error)
         for name in (
             *("embedding", "image_generation", "transcription", "speech", "moderation", "rerank", "text_completion", "responses"),
             *(
@@ -112,8 +113,8 @@ NOT_CARRIED: dict[str, Any] = {
             *("supports_function_calling", "supports_vision", "supports_response_schema", "get_model_info", "register_model"),
         )
     },
-    "Router": refused_class("litellm.Router", "write a configuration, and catch the exception to ask another model", shim_error),
-    "EmbeddingResponse": refused_class("litellm.EmbeddingResponse", _OTHER, shim_error),
+    "Router": refused_class("litellm.Router", "write a configuration, and catch the exception to ask another model", map_error),
+    "EmbeddingResponse": refused_class("litellm.EmbeddingResponse", _OTHER, map_error),
 }
 
 
@@ -127,7 +128,7 @@ def _calls() -> Any:
 
 def completion(model: Any = None, messages: Any = None, **arguments: Any) -> ModelResponse:
     """An answer as a ModelResponse; docs/migrating.md tells what becomes of each argument. Raises this module's exceptions."""
-    return _calls().complete({"model": model, "messages": messages, **arguments})  # type: ignore[no-any-return]
+    return _calls().complete({"model": model, "messages": messages, **arguments}, sys.modules[__name__])  # type: ignore[no-any-return]
 
 
 completion_with_retries = completion
@@ -135,7 +136,7 @@ completion_with_retries = completion
 
 def batch_completion(model: Any = None, messages: Any = None, **arguments: Any) -> list[Any]:
     """The answers to a list of conversations, in their order, with exceptions in place."""
-    return _calls().complete_all({"model": model, "messages": messages, **arguments})  # type: ignore[no-any-return]
+    return _calls().complete_all({"model": model, "messages": messages, **arguments}, sys.modules[__name__])  # type: ignore[no-any-return]
 
 
 def completion_cost(completion_response: Any = None, **arguments: Any) -> float:
@@ -143,12 +144,12 @@ def completion_cost(completion_response: Any = None, **arguments: Any) -> float:
     hidden = getattr(completion_response, "_hidden_params", None) or {}
     cost = hidden.get("response_cost")
     if cost is None or arguments:
-        Refused("litellm.completion_cost without a price", "write pricing into a configuration", shim_error)()
+        Refused("litellm.completion_cost without a price", "write pricing into a configuration", map_error)()
     return float(cost)
 
 
 def __getattr__(name: str) -> Any:
-    return lookup(__name__, name, {"exceptions": f"{__name__}.exceptions"}, NOT_CARRIED)
+    return lookup(__name__, name, {"exceptions": f"{__name__}.exceptions"}, NOT_SUPPORTED)
 
 
 def __dir__() -> list[str]:

@@ -8,12 +8,21 @@ from llm_sync import errors
 from llm_sync.compat.openai import exceptions as openai
 from llm_sync.compat.openai.exceptions import ID_HEADER
 from llm_sync.compat.openai.exceptions import OpenAIError as OpenAIError  # noqa: PLC0414  (a name of litellm)
-from llm_sync.compat.shim.error_mapping import CONNECTION, STATUS, TIMEOUT, UNUSABLE, ErrorResponse, describe, verdict, words_of
-from llm_sync.compat.shim.exception_trees import Tree
+from llm_sync.compat.shim.error_mapping import (
+    CONNECTION,
+    STATUS,
+    TIMEOUT,
+    UNUSABLE,
+    ErrorResponse,
+    classify,
+    describe,
+    provider_message,
+)
+from llm_sync.compat.shim.exception_trees import StatusErrorTree
 from llm_sync.errors import LLMConnectorError
 
 
-class LitellmError(Tree, openai.OpenAIError):
+class LitellmError(StatusErrorTree, openai.OpenAIError):
     """What litellm's exceptions have: ``status_code``, ``llm_provider``, ``model``, ``response``, ``body`` …"""
 
     by_status: ClassVar[dict[int, type[Any]]] = {}
@@ -125,14 +134,14 @@ _CLOSER: tuple[tuple[type[LLMConnectorError], type[LitellmError]], ...] = (
 )
 
 
-def shim_error(error: LLMConnectorError) -> OpenAIError:
+def map_error(error: LLMConnectorError) -> OpenAIError:
     """The exception of litellm that ``error`` is."""
     return describe(_made(error), error)  # type: ignore[return-value]
 
 
 def _made(error: LLMConnectorError) -> OpenAIError:
-    kind, status = verdict(error)
-    message, inner = words_of(error)
+    kind, status = classify(error)
+    message, inner = provider_message(error)
     provider = error.provider or ""
     told = f"{_title(provider)}Exception - {message}" if error.status else str(error)
     rest: dict[str, Any] = {"llm_provider": provider, "model": error.model or "", "body": inner}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.compat.openai.parameters import CONVERSATION
-from llm_sync.compat.shim.parameters import CARRIED, Parameter, Table, adjusted, carried, refused, translated
+from llm_sync.compat.shim.parameters import SUPPORTED, Parameter, Table, adjusted, refused, supported, translated
 from llm_sync.compat.shim.unsupported import STREAM
 
 OTHER = "use the original package for it"
@@ -18,21 +18,25 @@ HINTS = (
     "reasoning_effort safety_identifier service_tier store top_logprobs user verbosity"
 )
 _ROWS = [
-    *carried("model", "`provider/name`, or the bare names of OpenAI's and Anthropic's models; with a configuration as it routes"),
-    *carried("temperature top_p max_tokens max_completion_tokens stop seed tools tool_choice"),
-    *carried("n", "as so many requests, in order; `usage` is their sum"),
-    *carried("response_format", "a dict; elsewhere than to OpenAI's shape `json_schema` only, and the answer is held against it"),
-    *carried(HINTS, _ELSEWHERE),
-    *carried("logprobs", "to providers that speak OpenAI's shape; refused for others", neutral=(None, False)),
-    *carried("web_search_options", "to providers that speak OpenAI's shape; refused for others"),
-    *carried("thinking", "as it is: to Anthropic's models"),
+    *supported(
+        "model", "`provider/name`, or the bare names of OpenAI's and Anthropic's models; with a configuration as it routes"
+    ),
+    *supported("temperature top_p max_tokens max_completion_tokens stop seed tools tool_choice"),
+    *supported("n", "as so many requests, in order; `usage` is their sum"),
+    *supported(
+        "response_format", "a dict; elsewhere than to OpenAI's shape `json_schema` only, and the answer is held against it"
+    ),
+    *supported(HINTS, _ELSEWHERE),
+    *supported("logprobs", "to providers that speak OpenAI's shape; refused for others", neutral=(None, False)),
+    *supported("web_search_options", "to providers that speak OpenAI's shape; refused for others"),
+    *supported("thinking", "as it is: to Anthropic's models"),
     *translated("functions function_call", "sent as `tools` and `tool_choice`; the answer has `function_call` again"),
-    *carried("timeout request_timeout", "seconds for one attempt"),
-    *carried("num_retries max_retries", "retries after the first attempt"),
-    *carried("api_key api_base base_url api_version organization custom_llm_provider", _ENDPOINT),
-    *carried("extra_headers headers", _HEADERS),
-    *carried("extra_body", "as further fields of the request's body"),
-    *carried("drop_params", "leaves out, with an entry in `adjustments`, what a provider does not know", neutral=(None, False)),
+    *supported("timeout request_timeout", "seconds for one attempt"),
+    *supported("num_retries max_retries", "retries after the first attempt"),
+    *supported("api_key api_base base_url api_version organization custom_llm_provider", _ENDPOINT),
+    *supported("extra_headers headers", _HEADERS),
+    *supported("extra_body", "as further fields of the request's body"),
+    *supported("drop_params", "leaves out, with an entry in `adjustments`, what a provider does not know", neutral=(None, False)),
     *refused("stream", STREAM, neutral=(None, False)),
     *refused("stream_options", STREAM),
     *refused("audio", _AUDIO),
@@ -48,11 +52,11 @@ _ROWS = [
     *adjusted("input_cost_per_token output_cost_per_token", "prices go into a configuration"),
     *adjusted("enable_json_schema_validation include_server_side_tool_invocations", _OWN, neutral=(None, False)),
 ]
-_OTHERS = Parameter("**kwargs", CARRIED, "as further fields of the request's body")
+_OTHERS = Parameter("**kwargs", SUPPORTED, "as further fields of the request's body")
 COMPLETION = Table(
     "completion",
     [
-        *carried("messages", CONVERSATION),
+        *supported("messages", CONVERSATION),
         *_ROWS,
     ],
     _OTHERS,
@@ -60,7 +64,7 @@ COMPLETION = Table(
 BATCH = Table(
     "batch_completion",
     [
-        *carried("messages", "one conversation a request; answers in their order, exceptions in place"),
+        *supported("messages", "one conversation a request; answers in their order, exceptions in place"),
         *adjusted("max_workers", "the provider's concurrency decides (32 without a configuration)", neutral=(None, 100)),
         *_ROWS,
     ],

@@ -27,7 +27,7 @@ from llm_sync.compat.openai.exceptions import (
     PermissionDeniedError,
     RateLimitError,
     UnprocessableEntityError,
-    shim_error,
+    map_error,
 )
 from llm_sync.compat.openai.version import VERSION
 from llm_sync.compat.shim.parameters import NOT_GIVEN, NotGiven
@@ -120,19 +120,19 @@ _HOMES = {
 }
 _IMAGES = "use the original package for it: llm-sync sends and gets text and images only"
 _OTHER = "use the original package for it"
-NOT_CARRIED: dict[str, Any] = {
+NOT_SUPPORTED: dict[str, Any] = {
     **{
-        name: refused_class(f"openai.{name}", ASYNC, shim_error)
+        name: refused_class(f"openai.{name}", ASYNC, map_error)
         for name in ("AsyncOpenAI", "AsyncClient", "AsyncAzureOpenAI", "AsyncStream", "AsyncBedrockOpenAI")
     },
-    **{name: refused_class(f"openai.{name}", _OTHER, shim_error) for name in ("BedrockOpenAI", "Stream")},
-    **{name: Refused(f"openai.{name}", _IMAGES, shim_error) for name in ("Audio", "Image", "audio", "images")},
+    **{name: refused_class(f"openai.{name}", _OTHER, map_error) for name in ("BedrockOpenAI", "Stream")},
+    **{name: Refused(f"openai.{name}", _IMAGES, map_error) for name in ("Audio", "Image", "audio", "images")},
     **{
-        name: Refused(f"openai.{name}", _OTHER, shim_error)
+        name: Refused(f"openai.{name}", _OTHER, map_error)
         for name in ("Embedding", "Moderation", "File", "FineTune", "FineTuningJob", "Edit", "Engine", "Deployment", "Customer")
     },
-    **{name: Refused(f"openai.{name}", _OTHER, shim_error) for name in ("embeddings", "moderations", "files", "batches", "beta")},
-    "pydantic_function_tool": Refused("openai.pydantic_function_tool", "write the tool as a dict with a JSON Schema", shim_error),
+    **{name: Refused(f"openai.{name}", _OTHER, map_error) for name in ("embeddings", "moderations", "files", "batches", "beta")},
+    "pydantic_function_tool": Refused("openai.pydantic_function_tool", "write the tool as a dict with a JSON Schema", map_error),
 }
 _RESOURCES = ("chat", "completions", "responses", "models")
 
@@ -140,7 +140,7 @@ _RESOURCES = ("chat", "completions", "responses", "models")
 def __getattr__(name: str) -> Any:
     if name in _RESOURCES:
         return getattr(_module_client(), name)
-    found = lookup(__name__, name, _HOMES, NOT_CARRIED)
+    found = lookup(__name__, name, _HOMES, NOT_SUPPORTED)
     if name in _HOMES:
         globals()[name] = found
     return found

@@ -8,11 +8,11 @@ from typing import Any
 
 from llm_sync.compat.openai.response_objects import ChatCompletion, Completion, Model, SyncPage
 from llm_sync.compat.shim import sending
-from llm_sync.compat.shim.calls import Door
-from llm_sync.compat.shim.error_mapping import translated
-from llm_sync.compat.shim.model_listing import listed, looked_up
+from llm_sync.compat.shim.calls import CallContext
+from llm_sync.compat.shim.error_mapping import translate_errors
+from llm_sync.compat.shim.model_listing import find_model, list_models
 from llm_sync.compat.shim.parameters import Table, shown
-from llm_sync.compat.shim.settings import Place, place
+from llm_sync.compat.shim.targets import Target, resolve_target
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest, ModelResponse
 from llm_sync.openai_shape import ChatRequest, chat_request, completion
@@ -27,42 +27,48 @@ _READ = frozenset(
 )
 
 
-def chat_completion(door: Door, table: Table, arguments: Arguments, kind: type[Any] = ChatCompletion) -> Any:
+def chat_completion(context: CallContext, table: Table, arguments: Arguments, kind: type[Any] = ChatCompletion) -> Any:
     """A chat completion of class ``kind``."""
-    with translated(door.shim):
-        reading, door = door.read(table, arguments)
+    with translate_errors(context.map_error):
+        reading, context = context.read(table, arguments)
         given = reading.given
-        where = place(door.settings, given.pop("model", None))
-        made = sending.left_out(table.call, reading) if reading.left_out else []
-        body, outcomes = _asked(door, where, given, made)
+        target = resolve_target(context.settings, given.pop("model", None))
+        made = sending.not_sent(table.call, reading) if reading.not_sent else []
+        body, outcomes = _asked(context, target, given, made)
         return sending.finished(kind.read(body), made, outcomes)
 
 
-def _asked(door: Door, where: Place, given: Arguments, made: list[Adjustment]) -> tuple[dict[str, Any], list[sending.Outcome]]:
+def _asked(
+    context: CallContext, target: Target, given: Arguments, made: list[Adjustment]
+) -> tuple[dict[str, Any], list[sending.Outcome]]:
     """The chat completion of one chat body as a body, and the outcomes it is made of; ``made`` is added to."""
-    request, choices, told, legacy = read_chat(given, where)
-    made += told
-    if where.chat and request.response_schema is not None:
+    request, choices, adjustments, legacy = read_chat(given, target)
+    made += adjustments
+    if target.chat and request.response_schema is not None:
         request = dataclasses.replace(request, response_schema=None)  # the provider has it in its own words; nobody asked us
     if choices == 1:
-        outcomes = [sending.ask_once(where, request, timeout=door.timeout, max_retries=door.max_retries)]
+        outcomes = [sending.send(target, request, timeout=context.timeout, max_retries=context.max_retries)]
     else:
-        outcomes = sending.ask(where, request, times=choices, timeout=door.timeout, max_retries=door.max_retries)
+        outcomes = sending.send_all(target, request, times=choices, timeout=context.timeout, max_retries=context.max_retries)
         made.append(Adjustment("n", choices, f"{choices} requests", "every provider is asked for one answer at a time"))
     return chat_body(outcomes, legacy), outcomes
 
 
-def read_chat(given: Mapping[str, Any], where: Place, *, strict: bool | None = None) -> ChatRequest:
-    """The request that a chat body asks for at ``where``; ``strict``, where it shall differ from the place's."""
+def read_chat(given: Mapping[str, Any], target: Target, *, strict: bool | None = None) -> ChatRequest:
+    """The request that a chat body asks for at ``target``; ``strict``, where it shall differ from the place's."""
     asked = given.get("messages")
     if isinstance(asked, Iterator):
         given = {**given, "messages": list(asked)}
-    if type(asked) is list and 0 < len(asked) < 3 and (given.keys() <= _PLAIN or (where.chat and given.keys().isdisjoint(_READ))):
-        plain = _plain(given, asked, where.model)
+    if (
+        type(asked) is list
+        and 0 < len(asked) < 3
+        and (given.keys() <= _PLAIN or (target.chat and given.keys().isdisjoint(_READ)))
+    ):
+        plain = _plain(given, asked, target.model)
         if plain is not None:
             return ChatRequest(plain, 1, (), False)
-    told = where.strict if strict is None else strict
-    return chat_request(given, native=where.chat, strict=told, model=where.model)
+    adjustments = target.strict if strict is None else strict
+    return chat_request(given, native=target.chat, strict=adjustments, model=target.model)
 
 
 def _plain(given: Mapping[str, Any], asked: list[Any], model: str | None) -> ModelRequest | None:
@@ -131,20 +137,20 @@ def _legacy(choice: dict[str, Any]) -> dict[str, Any]:
     return {**choice, "message": message, "finish_reason": "function_call" if finish == "tool_calls" else finish}
 
 
-def text_completion(door: Door, table: Table, arguments: Arguments, kind: type[Any] = Completion) -> Any:
+def text_completion(context: CallContext, table: Table, arguments: Arguments, kind: type[Any] = Completion) -> Any:
     """A completion of a prompt, asked as a chat of one message."""
-    with translated(door.shim):
-        reading, door = door.read(table, arguments)
+    with translate_errors(context.map_error):
+        reading, context = context.read(table, arguments)
         given = reading.given
         prompts = _prompts(given.pop("prompt", None))
-        where = place(door.settings, given.pop("model", None))
-        made = sending.left_out(table.call, reading)
+        target = resolve_target(context.settings, given.pop("model", None))
+        made = sending.not_sent(table.call, reading)
         made.append(Adjustment("prompt", len(prompts), "chat messages", "completions are asked for as chats"))
         bodies, outcomes = [], []
         for prompt in prompts:
-            body, came = _asked(door, where, {**given, "messages": [{"role": "user", "content": prompt}]}, made)
+            body, collect = _asked(context, target, {**given, "messages": [{"role": "user", "content": prompt}]}, made)
             bodies.append(body)
-            outcomes += came
+            outcomes += collect
         return sending.finished(kind.read(_text_body(bodies)), made, outcomes)
 
 
@@ -182,22 +188,22 @@ def _text_body(bodies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def models(door: Door, table: Table, arguments: Arguments, kind: type[Any] = SyncPage) -> Any:
+def models(context: CallContext, table: Table, arguments: Arguments, kind: type[Any] = SyncPage) -> Any:
     """Every model of every provider, as a page."""
-    with translated(door.shim):
-        reading, door = door.read(table, arguments)
-        found = listed(door)
+    with translate_errors(context.map_error):
+        reading, context = context.read(table, arguments)
+        found = list_models(context)
         page = kind.read({"object": "list", "data": [model(name, provider) for name, provider in found]})
-        page.adjustments = tuple(sending.left_out(table.call, reading))
+        page.adjustments = tuple(sending.not_sent(table.call, reading))
         return page
 
 
-def one_model(door: Door, table: Table, name: str, arguments: Arguments, kind: type[Any] = Model) -> Any:
+def one_model(context: CallContext, table: Table, name: str, arguments: Arguments, kind: type[Any] = Model) -> Any:
     """The model of this name. Raises NotFoundError."""
-    with translated(door.shim):
-        reading, door = door.read(table, arguments)
-        found = kind.read(model(*looked_up(door, name)))
-        found.adjustments = tuple(sending.left_out(table.call, reading))
+    with translate_errors(context.map_error):
+        reading, context = context.read(table, arguments)
+        found = kind.read(model(*find_model(context, name)))
+        found.adjustments = tuple(sending.not_sent(table.call, reading))
         return found
 
 

@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any, ClassVar
 
 from llm_sync.compat.openai import parameters
-from llm_sync.compat.openai.exceptions import OpenAIError, shim_error
-from llm_sync.compat.shim.calls import Door, extended
+from llm_sync.compat.openai.exceptions import OpenAIError, map_error
+from llm_sync.compat.shim.calls import CallContext, extended
 from llm_sync.compat.shim.client import RAW, Resource, ShimClient, arguments_given
 from llm_sync.compat.shim.parameters import Table
 from llm_sync.compat.shim.settings import Settings, found_configuration, pairs
@@ -37,13 +37,13 @@ class ChatCompletions(Resource):
     """``client.chat.completions``."""
 
     path = "chat.completions"
-    not_carried = _CALLS_NOT_CARRIED
+    not_supported = _CALLS_NOT_CARRIED
 
     def create(self, **arguments: Any) -> Any:
         """A ChatCompletion; docs/migrating.md tells what becomes of each argument. Raises OpenAIError."""
         if "messages" not in arguments or "model" not in arguments:
             self._client.require(arguments, "messages", "model")
-        return _calls().chat_completion(self._client.door(), parameters.CHAT, arguments)
+        return _calls().chat_completion(self._client.context(), parameters.CHAT, arguments)
 
 
 class Chat(Resource):
@@ -65,14 +65,14 @@ class Completions(Resource):
     def create(self, **arguments: Any) -> Any:
         """A Completion, asked for as a chat. Raises OpenAIError."""
         self._client.require(arguments, "prompt", "model")
-        return _calls().text_completion(self._client.door(), parameters.COMPLETIONS, arguments)
+        return _calls().text_completion(self._client.context(), parameters.COMPLETIONS, arguments)
 
 
 class Responses(Resource):
     """``client.responses``."""
 
     path = "responses"
-    not_carried = _CALLS_NOT_CARRIED
+    not_supported = _CALLS_NOT_CARRIED
 
     def create(self, **arguments: Any) -> Any:
         """A Response with ``output_text``. Raises OpenAIError."""
@@ -86,15 +86,15 @@ class Models(Resource):
     """``client.models``."""
 
     path = "models"
-    not_carried: ClassVar = {**RAW, "delete": "delete models with the original package"}
+    not_supported: ClassVar = {**RAW, "delete": "delete models with the original package"}
 
     def list(self, **arguments: Any) -> Any:
         """Every model, as a page to iterate over. Raises OpenAIError."""
-        return _calls().models(self._client.door(), parameters.LISTING, arguments)
+        return _calls().models(self._client.context(), parameters.LISTING, arguments)
 
     def retrieve(self, model: str, **arguments: Any) -> Any:
         """One Model. Raises NotFoundError."""
-        return _calls().one_model(self._client.door(), parameters.LISTING, model, arguments)
+        return _calls().one_model(self._client.context(), parameters.LISTING, model, arguments)
 
 
 class OpenAI(ShimClient):
@@ -105,8 +105,8 @@ class OpenAI(ShimClient):
 
     table: ClassVar = parameters.CLIENT
     changes: ClassVar = parameters.WITH_OPTIONS
-    shim = staticmethod(shim_error)
-    not_carried: ClassVar = {
+    map_error = staticmethod(map_error)
+    not_supported: ClassVar = {
         **RAW,
         **dict.fromkeys(("audio", "images", "videos", "realtime", "live"), parameters.AUDIO),
         **dict.fromkeys(("files", "uploads", "vector_stores", "containers", "skills"), "put the text into the messages"),
@@ -117,7 +117,7 @@ class OpenAI(ShimClient):
         **dict.fromkeys(("get", "post", "put", "patch", "delete", "request"), "call one of the resources that are carried"),
     }
     _name: ClassVar[str] = "openai"
-    _at_responses: Door | None = None
+    _at_responses: CallContext | None = None
     _key_variable: ClassVar[str] = "OPENAI_API_KEY"
 
     def _made(self, given: Mapping[str, Any]) -> Settings:
@@ -144,11 +144,13 @@ class OpenAI(ShimClient):
         found = given.get("base_url") or os.environ.get("OPENAI_BASE_URL")
         return str(found) if found else None
 
-    def responses_door(self) -> Door:
+    def responses_door(self) -> CallContext:
         """Where ``responses.create`` comes in: without a configuration, at the Responses API."""
-        door = self.door()
+        context = self.context()
         if self._at_responses is None:  # made once: every call asks
-            self._at_responses = dataclasses.replace(door, settings=dataclasses.replace(door.settings, type="openai-responses"))
+            self._at_responses = dataclasses.replace(
+                context, settings=dataclasses.replace(context.settings, type="openai-responses")
+            )
         return self._at_responses
 
     @property
@@ -200,8 +202,8 @@ class AzureOpenAI(OpenAI):
             raise ValueError("Must provide either the `api_version` argument or the $OPENAI_API_VERSION environment variable")
         return extended(settings, None, {"api-version": version})
 
-    def responses_door(self) -> Door:
+    def responses_door(self) -> CallContext:
         """The Responses API has another URL on Azure, which a configuration can have."""
         if found_configuration() is None:
-            self._refuse("responses.create is not carried for AzureOpenAI", "use chat.completions, or write a configuration")
+            self._refuse("responses.create is not supported for AzureOpenAI", "use chat.completions, or write a configuration")
         return super().responses_door()

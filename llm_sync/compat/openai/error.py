@@ -9,12 +9,12 @@ from llm_sync.compat.openai import exceptions
 from llm_sync.compat.openai.exceptions import ID_HEADER
 from llm_sync.compat.openai.exceptions import OpenAIError as OpenAIError  # noqa: PLC0414  (a name of openai.error)
 from llm_sync.compat.openai.response_objects import OpenAIObject
-from llm_sync.compat.shim.error_mapping import CONNECTION, STATUS, TIMEOUT, ErrorResponse, describe, verdict, words_of
-from llm_sync.compat.shim.exception_trees import Tree
+from llm_sync.compat.shim.error_mapping import CONNECTION, STATUS, TIMEOUT, ErrorResponse, classify, describe, provider_message
+from llm_sync.compat.shim.exception_trees import StatusErrorTree
 from llm_sync.errors import LLMConnectorError
 
 
-class LegacyError(Tree, OpenAIError):
+class LegacyError(StatusErrorTree, OpenAIError):
     """What those exceptions have: ``http_status``, ``http_body``, ``json_body``, ``headers``, ``code``, ``request_id``."""
 
     by_status: ClassVar[dict[int, type[Any]]] = {}
@@ -99,14 +99,14 @@ class SignatureVerificationError(LegacyError):
     """Never raised here."""
 
 
-def shim_error(error: LLMConnectorError) -> OpenAIError:
+def map_error(error: LLMConnectorError) -> OpenAIError:
     """The exception of openai 0.28 that ``error`` is."""
     return describe(_made(error), error)  # type: ignore[return-value]
 
 
 def _made(error: LLMConnectorError) -> OpenAIError:
-    kind, status = verdict(error)
-    message, inner = words_of(error)
+    kind, status = classify(error)
+    message, inner = provider_message(error)
     if kind == TIMEOUT:
         return Timeout(f"Request timed out: {error.message}")
     if kind == CONNECTION:

@@ -12,11 +12,18 @@ from llm_sync.compat.shim.error_mapping import (
     UNUSABLE,
     ErrorResponse,
     ShimError,
+    classify,
     describe,
-    verdict,
-    words_of,
+    provider_message,
 )
-from llm_sync.compat.shim.exception_trees import Failure, NoAnswerInTime, NoConnection, Refusal, WrongShape, class_for
+from llm_sync.compat.shim.exception_trees import (
+    APIFailure,
+    ConnectionFailure,
+    InvalidResponse,
+    StatusError,
+    TimeoutFailure,
+    class_for,
+)
 from llm_sync.errors import ContentBlockedError, LLMConnectorError, TruncatedResponseError
 
 ID_HEADER = "x-request-id"
@@ -26,7 +33,7 @@ class OpenAIError(ShimError):
     """Root of both generations' exceptions; ``__cause__`` is the error of llm-sync behind it."""
 
 
-class APIError(Failure, OpenAIError):
+class APIError(APIFailure, OpenAIError):
     """The API, or the way to it, failed. ``body``: the provider's ``error`` object; ``code``, ``param``, ``type`` are in it."""
 
     by_status: ClassVar[dict[int, type[Any]]] = {}
@@ -38,7 +45,7 @@ class APIError(Failure, OpenAIError):
         self.type = found.get("type")
 
 
-class APIStatusError(Refusal, APIError):
+class APIStatusError(StatusError, APIError):
     """An answer with a status of 400 or more: ``status_code``, ``response``, ``request_id``."""
 
     id_header = ID_HEADER
@@ -76,15 +83,15 @@ class InternalServerError(APIStatusError, status=500):
     """500 and more."""
 
 
-class APIConnectionError(NoConnection, APIError):
+class APIConnectionError(ConnectionFailure, APIError):
     """No connection, or it broke."""
 
 
-class APITimeoutError(NoAnswerInTime, APIConnectionError):
+class APITimeoutError(TimeoutFailure, APIConnectionError):
     """An attempt took longer than ``timeout``."""
 
 
-class APIResponseValidationError(WrongShape, APIError):
+class APIResponseValidationError(InvalidResponse, APIError):
     """The answer is not of the API's shape."""
 
 
@@ -103,14 +110,14 @@ class ContentFilterFinishReasonError(OpenAIError):
         super().__init__("Could not parse response content as the request was rejected by the content filter")
 
 
-def shim_error(error: LLMConnectorError) -> OpenAIError:
+def map_error(error: LLMConnectorError) -> OpenAIError:
     """The exception of openai that ``error`` is."""
     return describe(_made(error), error)  # type: ignore[return-value]
 
 
 def _made(error: LLMConnectorError) -> OpenAIError:
-    kind, status = verdict(error)
-    message, inner = words_of(error)
+    kind, status = classify(error)
+    message, inner = provider_message(error)
     if kind == STATUS and status is not None:
         told = f"Error code: {status} - {message}" if error.status else str(error)
         return class_for(status, APIStatusError)(told, response=ErrorResponse.of(error, status, ID_HEADER), body=inner)

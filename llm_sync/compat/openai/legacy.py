@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_sync.compat.openai import calls, parameters
-from llm_sync.compat.openai.error import AuthenticationError, InvalidAPIType, InvalidRequestError, shim_error
+from llm_sync.compat.openai.error import AuthenticationError, InvalidAPIType, InvalidRequestError, map_error
 from llm_sync.compat.openai.response_objects import OpenAIObject
-from llm_sync.compat.shim.calls import Door, extended, seconds
-from llm_sync.compat.shim.error_mapping import translated
+from llm_sync.compat.shim.calls import CallContext, extended, seconds
+from llm_sync.compat.shim.error_mapping import translate_errors
 from llm_sync.compat.shim.parameters import Table
 from llm_sync.compat.shim.settings import Settings, found_configuration, pairs
 from llm_sync.compat.shim.unsupported import ASYNC, Refused, refuse
@@ -48,34 +48,34 @@ class Model:
     @classmethod
     def list(cls, **arguments: Any) -> Any:
         """Every model, under ``data``. Raises the exceptions of ``openai.error``."""
-        with translated(shim_error):
-            door, rest = _door(arguments, parameters.LEGACY_LISTING)
-            return calls.models(door, parameters.LISTING, rest, OpenAIObject)
+        with translate_errors(map_error):
+            context, rest = _context(arguments, parameters.LEGACY_LISTING)
+            return calls.models(context, parameters.LISTING, rest, OpenAIObject)
 
     @classmethod
     def retrieve(cls, id: str, **arguments: Any) -> Any:  # noqa: A002  (the original's name)
         """One model."""
-        with translated(shim_error):
-            door, rest = _door(arguments, parameters.LEGACY_LISTING)
-            return calls.one_model(door, parameters.LISTING, id, rest, OpenAIObject)
+        with translate_errors(map_error):
+            context, rest = _context(arguments, parameters.LEGACY_LISTING)
+            return calls.one_model(context, parameters.LISTING, id, rest, OpenAIObject)
 
 
 for _kind in (ChatCompletion, Completion):
-    setattr(_kind, "acreate", staticmethod(Refused(f"{_kind.__name__}.acreate", ASYNC, shim_error)))  # noqa: B010
+    setattr(_kind, "acreate", staticmethod(Refused(f"{_kind.__name__}.acreate", ASYNC, map_error)))  # noqa: B010
 
 
 def _create(call: Any, table: Table, arguments: Mapping[str, Any]) -> Any:
-    with translated(shim_error):
-        door, rest = _door(arguments, table)
-        return call(door, table, rest, OpenAIObject)
+    with translate_errors(map_error):
+        context, rest = _context(arguments, table)
+        return call(context, table, rest, OpenAIObject)
 
 
-def _door(arguments: Mapping[str, Any], table: Table) -> tuple[Door, dict[str, Any]]:
+def _context(arguments: Mapping[str, Any], table: Table) -> tuple[CallContext, dict[str, Any]]:
     """Where the call goes, by its own arguments and the module's settings; and the arguments that are left."""
     rest = dict(arguments)
     given = {} if rest.keys().isdisjoint(_OWN) else {name: rest.pop(name) for name in _OWN if name in rest}
     if given:
-        table.read(given, Door(_NOWHERE, None, None, shim_error).refuse)
+        table.read(given, CallContext(_NOWHERE, None, None, map_error).refuse)
         given = {name: value for name, value in given.items() if value is not None}
     named = given.get("engine") or given.get("deployment_id")
     if named and not rest.get("model"):
@@ -83,24 +83,24 @@ def _door(arguments: Mapping[str, Any], table: Table) -> tuple[Door, dict[str, A
     module = _module()
     now = tuple([getattr(module, name) for name in _LOOKED_AT])
     if not given and _last and _last[0][0] == now:
-        door = _last[0][1]
+        context = _last[0][1]
     else:
-        door = _made(given, module)
+        context = _made(given, module)
         if not given:
-            _last[:] = [(now, door)]
+            _last[:] = [(now, context)]
     if not rest.get("model") and "create" in table.call and found_configuration() is None:
         raise InvalidRequestError("Must provide an 'engine' or 'model' parameter to create a completion", "engine")
     if given.get("headers") and found_configuration() is not None:
         rest["extra_headers"] = given["headers"]
-    return door, rest
+    return context, rest
 
 
-def _made(given: Mapping[str, Any], module: Any) -> Door:
+def _made(given: Mapping[str, Any], module: Any) -> CallContext:
     for name in ("proxy", "ca_bundle_path", "requestssession"):
         if getattr(module, name):
-            refuse(f"openai.{name} is set, which llm-sync does not carry", parameters.PROXY, shim_error)
+            refuse(f"openai.{name} is set, which llm-sync does not support", parameters.PROXY, map_error)
     if not module.verify_ssl_certs:
-        refuse("openai.verify_ssl_certs is off, which llm-sync does not carry", parameters.PROXY, shim_error)
+        refuse("openai.verify_ssl_certs is off, which llm-sync does not support", parameters.PROXY, map_error)
     kind = str(given.get("api_type") or module.api_type or "openai").lower()
     if kind not in ("openai", "open_ai", *_AZURE):
         raise InvalidAPIType(f"The API type {kind!r} is not supported: use openai or azure")
@@ -118,7 +118,7 @@ def _made(given: Mapping[str, Any], module: Any) -> Door:
     settings = _settings(given, module, kind, str(key) if key else None)
     if given.get("headers") and own:
         settings = extended(settings, given["headers"], None)
-    return Door(settings, seconds(given.get("request_timeout")), None, shim_error)
+    return CallContext(settings, seconds(given.get("request_timeout")), None, map_error)
 
 
 def _settings(given: Mapping[str, Any], module: Any, kind: str, key: str | None) -> Settings:
@@ -162,4 +162,4 @@ _LOOKED_AT: tuple[str, ...] = (
     "ca_bundle_path",
 )
 _LOOKED_AT += ("requestssession", "verify_ssl_certs")
-_last: list[tuple[tuple[Any, ...], Door]] = []
+_last: list[tuple[tuple[Any, ...], CallContext]] = []

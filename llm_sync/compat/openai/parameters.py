@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm_sync.compat.shim.parameters import CARRIED, Parameter, Table, adjusted, carried, refused, translated
+from llm_sync.compat.shim.parameters import SUPPORTED, Parameter, Table, adjusted, refused, supported, translated
 from llm_sync.compat.shim.unsupported import STREAM
 
 _ELSEWHERE = "to providers that speak OpenAI's shape; left out for others, with an entry in `adjustments`"
@@ -17,38 +17,38 @@ CONVERSATION = (
 _CALL = [
     *refused("stream", STREAM, neutral=(None, False)),
     *refused("stream_options", STREAM),
-    *carried("extra_headers extra_query", _HEADERS),
-    *carried(
+    *supported("extra_headers extra_query", _HEADERS),
+    *supported(
         "extra_body", "its fields count as parameters; unknown ones go to providers that speak OpenAI's shape, others refuse them"
     ),
-    *carried("timeout", "seconds for one attempt; of an `httpx.Timeout`, its read time"),
+    *supported("timeout", "seconds for one attempt; of an `httpx.Timeout`, its read time"),
 ]
 _CHAT = [
-    *carried("messages", CONVERSATION),
-    *carried("model", "routed by the configuration where one is found"),
-    *carried("temperature top_p seed stop max_completion_tokens max_tokens tools tool_choice"),
-    *carried("n", "as so many requests, in order; `usage` is their sum"),
-    *carried("response_format", "elsewhere than to OpenAI's shape `json_schema` only, and the answer is held against it"),
-    *carried(
+    *supported("messages", CONVERSATION),
+    *supported("model", "routed by the configuration where one is found"),
+    *supported("temperature top_p seed stop max_completion_tokens max_tokens tools tool_choice"),
+    *supported("n", "as so many requests, in order; `usage` is their sum"),
+    *supported("response_format", "elsewhere than to OpenAI's shape `json_schema` only, and the answer is held against it"),
+    *supported(
         "frequency_penalty logit_bias metadata parallel_tool_calls prediction presence_penalty prompt_cache_key "
         "prompt_cache_options prompt_cache_retention reasoning_effort safety_identifier service_tier store top_logprobs user "
         "verbosity",
         _ELSEWHERE,
     ),
-    *carried("logprobs", _SHAPING, neutral=(None, False)),
-    *carried("moderation web_search_options", _SHAPING),
+    *supported("logprobs", _SHAPING, neutral=(None, False)),
+    *supported("moderation web_search_options", _SHAPING),
     *translated("functions function_call", "sent as `tools` and `tool_choice`; the answer has `function_call` again"),
     *refused("audio", AUDIO),
     *refused("modalities", AUDIO, neutral=(None, ["text"])),
 ]
 _PROMPT = [
-    *carried("model", "routed by the configuration where one is found"),
-    *carried("prompt", "as a chat with one user message; of a list, each text as a request of its own, in order"),
-    *carried(
+    *supported("model", "routed by the configuration where one is found"),
+    *supported("prompt", "as a chat with one user message; of a list, each text as a request of its own, in order"),
+    *supported(
         "temperature top_p seed stop max_tokens", "without `max_tokens` nothing is sent, where the original's API cut at 16"
     ),
-    *carried("n", "as so many requests, in order; `usage` is their sum"),
-    *carried("frequency_penalty logit_bias presence_penalty user", _ELSEWHERE),
+    *supported("n", "as so many requests, in order; `usage` is their sum"),
+    *supported("frequency_penalty logit_bias presence_penalty user", _ELSEWHERE),
     *refused("best_of", "ask n times and choose", neutral=(None, 1)),
     *refused("echo", "put the prompt before the answer", neutral=(None, False)),
     *refused("logprobs", "use chat completions with logprobs"),
@@ -60,18 +60,18 @@ COMPLETIONS = Table("completions.create", [*_PROMPT, *_CALL])
 RESPONSES = Table(
     "responses.create",
     [
-        *carried(
+        *supported(
             "input", "texts, images, function calls and their outputs; other items are refused or, as `reasoning`, left out"
         ),
-        *carried("model", "routed by the configuration where one is found"),
-        *carried("instructions temperature top_p max_output_tokens tools tool_choice"),
-        *carried("text", "`format` of type json_schema to every provider; the rest as below"),
-        *carried(
+        *supported("model", "routed by the configuration where one is found"),
+        *supported("instructions temperature top_p max_output_tokens tools tool_choice"),
+        *supported("text", "`format` of type json_schema to every provider; the rest as below"),
+        *supported(
             "metadata parallel_tool_calls prompt_cache_key prompt_cache_options prompt_cache_retention reasoning "
             "safety_identifier service_tier store top_logprobs user",
             _ELSEWHERE,
         ),
-        *carried(
+        *supported(
             "access_programs context_management image include max_tool_calls moderation truncation",
             "to providers of type openai-responses; left out for others, with an entry in `adjustments`",
         ),
@@ -85,8 +85,8 @@ RESPONSES = Table(
 LISTING = Table(
     "models.list",
     [
-        *carried("timeout", "seconds for one attempt"),
-        *carried("extra_headers extra_query", _HEADERS),
+        *supported("timeout", "seconds for one attempt"),
+        *supported("extra_headers extra_query", _HEADERS),
         *adjusted("extra_body", "a listing has no body"),
     ],
 )
@@ -94,12 +94,12 @@ LISTING = Table(
 PROXY = "set HTTPS_PROXY and REQUESTS_CA_BUNDLE, or proxy and ca_bundle in a configuration"
 _KEYS = "give api_key, or api_key_command in a configuration"
 _OPTIONS = [
-    *carried("api_key", "text; else $OPENAI_API_KEY. A function is refused: use `api_key_command` in a configuration"),
-    *carried("base_url", "else $OPENAI_BASE_URL"),
-    *carried("timeout", "seconds for one attempt (600)"),
-    *carried("max_retries", "after the first attempt (2)"),
-    *carried("organization project", "as headers; else $OPENAI_ORG_ID and $OPENAI_PROJECT_ID"),
-    *carried("default_headers default_query", _HEADERS),
+    *supported("api_key", "text; else $OPENAI_API_KEY. A function is refused: use `api_key_command` in a configuration"),
+    *supported("base_url", "else $OPENAI_BASE_URL"),
+    *supported("timeout", "seconds for one attempt (600)"),
+    *supported("max_retries", "after the first attempt (2)"),
+    *supported("organization project", "as headers; else $OPENAI_ORG_ID and $OPENAI_PROJECT_ID"),
+    *supported("default_headers default_query", _HEADERS),
     *refused("http_client", PROXY),
     *refused("admin_api_key workload_identity", _KEYS),
     *refused("provider data_residency", "give base_url"),
@@ -109,25 +109,25 @@ _OPTIONS = [
 CLIENT = Table("OpenAI", _OPTIONS)
 WITH_OPTIONS = Table(
     "with_options",
-    [*_OPTIONS, *carried("set_default_headers set_default_query", _HEADERS), *adjusted("_extra_kwargs", "it is the SDK's own")],
+    [*_OPTIONS, *supported("set_default_headers set_default_query", _HEADERS), *adjusted("_extra_kwargs", "it is the SDK's own")],
 )
 _AZURE = [
-    *carried("azure_endpoint", "else $AZURE_OPENAI_ENDPOINT"),
-    *carried("azure_deployment", "else the model's name"),
-    *carried("api_version", "else $OPENAI_API_VERSION"),
+    *supported("azure_endpoint", "else $AZURE_OPENAI_ENDPOINT"),
+    *supported("azure_deployment", "else the model's name"),
+    *supported("api_version", "else $OPENAI_API_VERSION"),
     *refused("azure_ad_token azure_ad_token_provider", "give api_key, or api_key_command with auth in a configuration"),
 ]
 AZURE = Table("AzureOpenAI", [*_OPTIONS, *_AZURE])
 AZURE_WITH_OPTIONS = Table("AzureOpenAI.with_options", [*WITH_OPTIONS.values(), *_AZURE])
 
 _LEGACY = [
-    *carried("api_key api_base organization", "for this call; else `openai.api_key` …, else $OPENAI_API_KEY …"),
-    *carried("api_type api_version engine deployment_id", "Azure: `engine` is the model's name"),
-    *carried("request_timeout", "seconds for one attempt, also as (connect, read)"),
-    *carried("headers", _HEADERS),
+    *supported("api_key api_base organization", "for this call; else `openai.api_key` …, else $OPENAI_API_KEY …"),
+    *supported("api_type api_version engine deployment_id", "Azure: `engine` is the model's name"),
+    *supported("request_timeout", "seconds for one attempt, also as (connect, read)"),
+    *supported("headers", _HEADERS),
     *adjusted("request_id", "the provider gives the id"),
 ]
-_OTHERS = Parameter("**params", CARRIED, "to providers that speak OpenAI's shape; refused for others")
+_OTHERS = Parameter("**params", SUPPORTED, "to providers that speak OpenAI's shape; refused for others")
 LEGACY_CHAT = Table("ChatCompletion.create", [*_CHAT, *_CALL, *_LEGACY], _OTHERS)
 LEGACY_COMPLETION = Table("Completion.create", [*_PROMPT, *_CALL, *_LEGACY], _OTHERS)
 LEGACY_LISTING = Table("Model.list", _LEGACY)

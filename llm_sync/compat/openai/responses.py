@@ -8,13 +8,13 @@ from typing import Any
 from llm_sync import errors
 from llm_sync.compat.openai.response_objects import Response
 from llm_sync.compat.shim import sending
-from llm_sync.compat.shim.calls import Door
-from llm_sync.compat.shim.error_mapping import translated
+from llm_sync.compat.shim.calls import CallContext
+from llm_sync.compat.shim.error_mapping import translate_errors
 from llm_sync.compat.shim.parameters import Table, shown
-from llm_sync.compat.shim.settings import Place, place
+from llm_sync.compat.shim.targets import Target, resolve_target
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import ModelRequest, ModelResponse, Usage
-from llm_sync.openai_shape.messages import Told, Turns
+from llm_sync.openai_shape.messages import Adjustments, Turns
 
 _NATIVE = "openai-responses"
 # What chat completions have under the same name.
@@ -35,46 +35,48 @@ _SHARED = frozenset(
 _PLAIN = {"temperature": "temperature", "top_p": "top_p", "max_output_tokens": "max_tokens", "instructions": "system_prompt"}
 
 
-def respond(door: Door, table: Table, arguments: Mapping[str, Any]) -> Response:
+def respond(context: CallContext, table: Table, arguments: Mapping[str, Any]) -> Response:
     """A response to the arguments of ``responses.create``."""
-    with translated(door.shim):
-        reading, door = door.read(table, arguments)
+    with translate_errors(context.map_error):
+        reading, context = context.read(table, arguments)
         given = reading.given
-        where = place(door.settings, given.pop("model", None))
-        made = sending.left_out(table.call, reading) if reading.left_out else []
-        told = Told(where.strict)
-        request = _request(given, where, told)
-        made += told.adjustments
-        outcome = sending.ask_once(where, request, timeout=door.timeout, max_retries=door.max_retries)
+        target = resolve_target(context.settings, given.pop("model", None))
+        made = sending.not_sent(table.call, reading) if reading.not_sent else []
+        adjustments = Adjustments(target.strict)
+        request = _request(given, target, adjustments)
+        made += adjustments.adjustments
+        outcome = sending.send(target, request, timeout=context.timeout, max_retries=context.max_retries)
         return sending.finished(Response.read(_body(outcome, given)), made, [outcome])
 
 
-def _request(given: Mapping[str, Any], where: Place, told: Told) -> ModelRequest:
+def _request(given: Mapping[str, Any], target: Target, adjustments: Adjustments) -> ModelRequest:
     fields: dict[str, Any] = {ours: given[name] for name, ours in _PLAIN.items() if name in given}
     asked = given.get("input")
     if isinstance(asked, str):
         fields["prompt"] = asked
     else:
-        fields["messages"] = Turns(told).read(_messages(asked, told))
+        fields["messages"] = Turns(adjustments).read(_messages(asked, adjustments))
     extras: dict[str, Any] = {}
-    fields["tools"] = _tools(given.get("tools"), where.type)
+    fields["tools"] = _tools(given.get("tools"), target.type)
     fields["tool_choice"] = given.get("tool_choice")
     if "text" in given:
-        fields["response_schema"] = _format(given["text"], where, extras, told)
+        fields["response_schema"] = _format(given["text"], target, extras, adjustments)
     for name, value in given.items():
         if name in _PLAIN or name in ("input", "tools", "tool_choice", "text"):
             continue
-        if where.type == _NATIVE or (name in _SHARED and where.chat):
+        if target.type == _NATIVE or (name in _SHARED and target.chat):
             extras[name] = value
-        elif name == "reasoning" and isinstance(value, Mapping) and value.get("effort") and where.chat:
+        elif name == "reasoning" and isinstance(value, Mapping) and value.get("effort") and target.chat:
             extras["reasoning_effort"] = value["effort"]
-            told.note("reasoning", dict(value), {"reasoning_effort": value["effort"]}, "chat completions take the effort only")
+            adjustments.note(
+                "reasoning", dict(value), {"reasoning_effort": value["effort"]}, "chat completions take the effort only"
+            )
         else:
-            told.lose(name, value, "this provider does not know it")
-    return ModelRequest(model=where.model, provider_specific=extras, **fields)
+            adjustments.lose(name, value, "this provider does not know it")
+    return ModelRequest(model=target.model, provider_specific=extras, **fields)
 
 
-def _messages(items: Any, told: Told) -> list[dict[str, Any]]:
+def _messages(items: Any, adjustments: Adjustments) -> list[dict[str, Any]]:
     """Items of the input as messages of a chat; calls that follow each other are one turn."""
     if not isinstance(items, (list, tuple)):
         raise InvalidRequestError(f"input is {shown(items)}", guidance="Give a text or a list of items.")
@@ -98,16 +100,16 @@ def _messages(items: Any, told: Told) -> list[dict[str, Any]]:
             content = _parts(item.get("output"), f"input[{index}]")
             out.append({"role": "tool", "tool_call_id": item.get("call_id"), "content": content})
         elif kind == "reasoning":
-            told.lose(f"input[{index}]", "reasoning", "what the model thought before is not sent")
+            adjustments.lose(f"input[{index}]", "reasoning", "what the model thought before is not sent")
         else:
             raise InvalidRequestError(
-                f"input[{index}] is of type {kind!r}, which cannot be carried",
+                f"input[{index}] is of type {kind!r}, which cannot be sent",
                 guidance="Items are messages, function calls and their outputs.",
             )
     return out
 
 
-def _parts(content: Any, where: str) -> Any:
+def _parts(content: Any, target: str) -> Any:
     """The content of an item in the words of chat completions."""
     if not isinstance(content, (list, tuple)):
         return content
@@ -122,7 +124,7 @@ def _parts(content: Any, where: str) -> Any:
             out.append({"type": "image_url", "image_url": {"url": part["image_url"], "detail": part.get("detail")}})
         else:
             raise InvalidRequestError(
-                f"{where}.content[{index}] is of type {kind!r}, which cannot be carried",
+                f"{target}.content[{index}] is of type {kind!r}, which cannot be sent",
                 guidance="Parts are input_text, and input_image with image_url.",
             )
     return out
@@ -143,23 +145,23 @@ def _tools(tools: Any, kind: str) -> list[Any]:
     return list(tools)
 
 
-def _format(text: Any, where: Place, extras: dict[str, Any], told: Told) -> Any:
+def _format(text: Any, target: Target, extras: dict[str, Any], adjustments: Adjustments) -> Any:
     """The JSON Schema the answer is to keep to, where the provider does not read ``text`` itself."""
-    if where.type == _NATIVE:
+    if target.type == _NATIVE:
         extras["text"] = text
         return None
     if not isinstance(text, Mapping):
         raise InvalidRequestError(f"text is {shown(text)}", guidance="Give an object with format.")
-    if text.get("verbosity") and where.chat:
+    if text.get("verbosity") and target.chat:
         extras["verbosity"] = text["verbosity"]
     elif text.get("verbosity"):
-        told.lose("text.verbosity", text["verbosity"], "this provider does not know it")
+        adjustments.lose("text.verbosity", text["verbosity"], "this provider does not know it")
     form = text.get("format")
     if form is None or (isinstance(form, Mapping) and form.get("type") == "text"):
         return None
     if isinstance(form, Mapping) and form.get("type") == "json_schema" and isinstance(form.get("schema"), Mapping):
         return form["schema"]
-    raise InvalidRequestError("text.format cannot be carried", guidance="Give a json_schema with a schema.")
+    raise InvalidRequestError("text.format cannot be sent", guidance="Give a json_schema with a schema.")
 
 
 def _body(outcome: sending.Outcome, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,11 +200,11 @@ def _output(outcome: sending.Outcome, answer: ModelResponse) -> Sequence[dict[st
         parts.append({"type": "output_text", "text": answer.text, "annotations": []})
     if blocked:
         parts.append({"type": "refusal", "refusal": str(getattr(outcome, "reason", None) or "the answer is blocked")})
-    told = answer.request_id or "0"
+    adjustments = answer.request_id or "0"
     status = "incomplete" if answer.truncated else "completed"
     out: list[dict[str, Any]] = []
     if parts:
-        out.append({"id": f"msg_{told}", "type": "message", "role": "assistant", "status": status, "content": parts})
+        out.append({"id": f"msg_{adjustments}", "type": "message", "role": "assistant", "status": status, "content": parts})
     out += [
         {
             "id": f"fc_{call.id}",

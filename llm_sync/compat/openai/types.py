@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llm_sync.compat.openai import response_objects
-from llm_sync.compat.openai.exceptions import shim_error
+from llm_sync.compat.openai.exceptions import map_error
 from llm_sync.compat.shim.response_objects import by_name
 from llm_sync.compat.shim.unsupported import type_named
 
@@ -23,4 +23,4 @@ _FORMATS = ("ResponseFormat", "ResponseFormatText", "ResponseFormatJSONObject", 
 
 
 def __getattr__(name: str) -> Any:
-    return type_named(__name__, name, _SHAPES, (*_REQUESTS, *_FORMATS), shim_error)
+    return type_named(__name__, name, _SHAPES, (*_REQUESTS, *_FORMATS), map_error)

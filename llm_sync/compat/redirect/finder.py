@@ -13,7 +13,7 @@ from typing import Any
 ORIGINALS = ("openai", "anthropic", "litellm")
 _SHIMS = "llm_sync.compat"
 # Modules of the originals that scripts import from, by the shim's module that has the names.
-_UNDER = {
+_SUBMODULES = {
     "openai": {
         "openai._exceptions": "openai",
         "openai._types": "openai",
@@ -41,15 +41,15 @@ _UNDER = {
 
 
 class Redirect(MetaPathFinder):
-    """A finder that gives the shims for the originals in ``names``. ``heard`` is told the first import of each.
+    """A finder that gives the shims for the originals in ``names``. ``on_import`` is told the first import of each.
 
     Importing a part of an original that its shim lacks is a ModuleNotFoundError which says so. One of them, at the head of
     ``sys.meta_path``, is enough for a process; see ``install``.
     """
 
-    def __init__(self, names: Iterable[str], heard: Callable[[str], None]) -> None:
+    def __init__(self, names: Iterable[str], on_import: Callable[[str], None]) -> None:
         self._names = frozenset(names)
-        self._heard = heard
+        self._on_import = on_import
         self._told: set[str] = set()
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:  # noqa: ARG002
@@ -57,40 +57,40 @@ class Redirect(MetaPathFinder):
         original = name.partition(".")[0]
         if original not in self._names:
             return None
-        shim = original if name == original else _UNDER[original].get(name)
+        map_error = original if name == original else _SUBMODULES[original].get(name)
         if name.startswith(f"{original}.types."):  # whose modules are many, each named for the types in it
-            shim = _UNDER[original][f"{original}.types"]
-        if shim is None:
+            map_error = _SUBMODULES[original][f"{original}.types"]
+        if map_error is None:
             raise ModuleNotFoundError(
                 f"llm-sync's stand-in for {original} has no {name!r}; to have the real {original}, name the others with --only",
                 name=name,
             )
         if original not in self._told:
             self._told.add(original)
-            self._heard(original)
+            self._on_import(original)
         # A package, so that what is under it is looked for here too; what it is loaded from is no business of its importers.
-        return ModuleSpec(name, _Loader(f"{_SHIMS}.{shim}"), origin=f"{_SHIMS}.{shim}", is_package=True)
+        return ModuleSpec(name, _Loader(f"{_SHIMS}.{map_error}"), origin=f"{_SHIMS}.{map_error}", is_package=True)
 
     def find_distributions(self, context: Any) -> Iterator[Any]:
         """What ``importlib.metadata.version`` tells of an original: the version that its shim has. Of all packages at once
         nothing is told."""
         original = str(context.name or "").lower().replace("_", "-")
         if original in self._names:
-            from llm_sync.compat.redirect.versions import Told
+            from llm_sync.compat.redirect.versions import StandInDistribution
 
-            yield Told(original, importlib.import_module(f"{_SHIMS}.{original}").__version__)
+            yield StandInDistribution(original, importlib.import_module(f"{_SHIMS}.{original}").__version__)
 
 
 class _Loader(Loader):
     """Gives the shim's own module under another name, so that its classes are the same by either."""
 
-    def __init__(self, shim: str) -> None:
-        self._shim = shim
+    def __init__(self, map_error: str) -> None:
+        self._map_error = map_error
         self._spec: Any = None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:  # noqa: ARG002
         """The shim's module, imported by its own name."""
-        module = importlib.import_module(self._shim)
+        module = importlib.import_module(self._map_error)
         self._spec = module.__spec__
         return module
 
@@ -99,9 +99,9 @@ class _Loader(Loader):
         module.__spec__ = self._spec
 
 
-def install(names: Iterable[str], heard: Callable[[str], None]) -> Redirect:
+def install(names: Iterable[str], on_import: Callable[[str], None]) -> Redirect:
     """Let every later import of ``names`` find the shim; modules of theirs that were imported already are forgotten."""
-    redirect = Redirect(names, heard)
+    redirect = Redirect(names, on_import)
     for module in [module for module in sys.modules if module.partition(".")[0] in redirect._names]:  # noqa: SLF001
         del sys.modules[module]
     sys.meta_path.insert(0, redirect)

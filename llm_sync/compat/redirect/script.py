@@ -30,7 +30,7 @@ def run(script: str, arguments: Sequence[str], only: Sequence[str] = ()) -> int:
     Changes ``sys.argv``, ``sys.path`` and ``sys.modules`` for good: meant to be the last thing a process does.
     """
     try:
-        code, folder, file, loader = _compiled(script)
+        code, folder, file, loader = _compile_script(script)
     except OSError as error:
         sys.stderr.write(f"llm-sync: the script {script!r} cannot be read: {error.strerror or error}\n")
         return NOT_FOUND
@@ -44,11 +44,11 @@ def run(script: str, arguments: Sequence[str], only: Sequence[str] = ()) -> int:
     main = ModuleType("__main__")
     main.__dict__.update({"__builtins__": builtins, "__file__": file, "__cached__": None, "__loader__": loader})
     sys.modules["__main__"] = main
-    _as_python_has_signals()
+    _restore_default_signals()
     return _status(code, main.__dict__)
 
 
-def _compiled(script: str) -> tuple[CodeType, str, str, Any]:
+def _compile_script(script: str) -> tuple[CodeType, str, str, Any]:
     """The script's code, the folder that Python would put first on ``sys.path``, its ``__file__`` and its loader.
 
     The file is named in full, as Python does: scripts change folders, and look beside themselves afterwards.
@@ -75,7 +75,7 @@ def _compiled(script: str) -> tuple[CodeType, str, str, Any]:
     return compile(content, path, "exec", dont_inherit=True), folder, path, SourceFileLoader("__main__", path)
 
 
-def _as_python_has_signals() -> None:
+def _restore_default_signals() -> None:
     """The command line's own ways with Ctrl-C, SIGTERM and SIGHUP are not the script's."""
     usual: dict[str, Any] = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
     try:
@@ -103,4 +103,4 @@ def _status(code: CodeType, names: dict[str, Any]) -> int:
 
 
 def _tell(original: str) -> None:
-    notices.tell(f"import {original} finds llm_sync.compat.{original}")
+    notices.notify(f"import {original} finds llm_sync.compat.{original}")

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 
-class Told(Distribution):
+class StandInDistribution(Distribution):
     """A distribution of nothing but a name and a version."""
 
     def __init__(self, name: str, version: str) -> None:

@@ -8,42 +8,42 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from llm_sync.compat.shim import unsupported
-from llm_sync.compat.shim.parameters import NOT_GIVEN, Reading, Table, is_not_given, shown
+from llm_sync.compat.shim.parameters import NOT_GIVEN, ParsedArguments, Table, is_not_given, shown
 from llm_sync.compat.shim.settings import Settings, found_configuration, pairs
 from llm_sync.errors import InvalidRequestError, LLMConnectorError
 
-_DOORS = frozenset({"timeout", "extra_headers", "extra_query", "extra_body"})
+_CONTEXT_ARGUMENTS = frozenset({"timeout", "extra_headers", "extra_query", "extra_body"})
 _NO_HEADERS = "the configuration that is found says what headers and query a provider gets"
 
 
 @dataclass(frozen=True)
-class Door:
+class CallContext:
     """Where a script's calls come in: its settings, seconds for one attempt, retries, and the exceptions it knows."""
 
     settings: Settings
     timeout: float | None
     max_retries: int | None
-    shim: Callable[[LLMConnectorError], BaseException]
+    map_error: Callable[[LLMConnectorError], BaseException]
 
     def refuse(self, message: str, way_out: str) -> NoReturn:
-        """Raise the shim's error for what is not carried."""
-        unsupported.refuse(message, way_out, self.shim)
+        """Raise the shim's error for what is not supported."""
+        unsupported.refuse(message, way_out, self.map_error)
 
-    def read(self, table: Table, arguments: Mapping[str, Any]) -> tuple[Reading, Door]:
+    def read(self, table: Table, arguments: Mapping[str, Any]) -> tuple[ParsedArguments, CallContext]:
         """The arguments of one call, and the door with the call's own timeout, headers and query."""
         reading = table.read(arguments, self.refuse)
         given = reading.given
-        if given.keys().isdisjoint(_DOORS):
+        if given.keys().isdisjoint(_CONTEXT_ARGUMENTS):
             return reading, self
-        door = self
+        context = self
         if "timeout" in given:
-            door = dataclasses.replace(door, timeout=seconds(given.pop("timeout")))
+            context = dataclasses.replace(context, timeout=seconds(given.pop("timeout")))
         further = {name: given.pop(name) for name in ("extra_headers", "extra_query") if name in given}
         if further and found_configuration() is not None:
-            reading.left_out.update({name: (value, _NO_HEADERS) for name, value in further.items()})
+            reading.not_sent.update({name: (value, _NO_HEADERS) for name, value in further.items()})
         elif further:
-            door = dataclasses.replace(
-                door, settings=extended(self.settings, further.get("extra_headers"), further.get("extra_query"))
+            context = dataclasses.replace(
+                context, settings=extended(self.settings, further.get("extra_headers"), further.get("extra_query"))
             )
         extra = given.pop("extra_body", None)
         if extra is not None:
@@ -55,7 +55,7 @@ class Door:
             if asked:
                 self.refuse(f"extra_body asks for streaming ({', '.join(asked)})", unsupported.STREAM)
             given.update(extra)
-        return reading, door
+        return reading, context
 
 
 def extended(settings: Settings, headers: Any, query: Any) -> Settings:

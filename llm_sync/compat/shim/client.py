@@ -1,4 +1,4 @@
-"""What the clients of the SDKs have in common: options, copies with other options, closing, and names that are not carried."""
+"""What the clients of the SDKs have in common: options, copies with other options, closing, and names that are not supported."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from llm_sync.compat.shim.calls import Door, seconds
-from llm_sync.compat.shim.error_mapping import translated
+from llm_sync.compat.shim.calls import CallContext, seconds
+from llm_sync.compat.shim.error_mapping import translate_errors
 from llm_sync.compat.shim.parameters import Table, is_not_given
 from llm_sync.compat.shim.settings import Settings, found_configuration
 from llm_sync.compat.shim.unsupported import Refused, refuse
@@ -25,18 +25,18 @@ RAW = {
 
 
 class Resource:
-    """One resource of a client; ``path`` is its name after ``client.``, ``not_carried`` its calls that are refused."""
+    """One resource of a client; ``path`` is its name after ``client.``, ``not_supported`` its calls that are refused."""
 
     path: ClassVar[str] = ""
-    not_carried: ClassVar[Mapping[str, str]] = RAW
+    not_supported: ClassVar[Mapping[str, str]] = RAW
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def __getattr__(self, name: str) -> Refused:
-        if name not in self.not_carried:
+        if name not in self.not_supported:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return Refused(f"{self.path}.{name}", self.not_carried[name], self._client.shim)
+        return Refused(f"{self.path}.{name}", self.not_supported[name], self._client.map_error)
 
 
 class ShimClient(ABC):
@@ -49,22 +49,22 @@ class ShimClient(ABC):
 
     table: ClassVar[Table]
     changes: ClassVar[Table]  # the options of with_options
-    not_carried: ClassVar[Mapping[str, str]] = RAW
+    not_supported: ClassVar[Mapping[str, str]] = RAW
 
     @staticmethod
     @abstractmethod
-    def shim(error: LLMConnectorError) -> BaseException:
+    def map_error(error: LLMConnectorError) -> BaseException:
         """The SDK's exception that ``error`` is."""
 
     def __init__(self, **options: Any) -> None:
         given = self.table.read(options, self._refuse).given
         self._options = given
         self._closed = False
-        with translated(self.shim):
+        with translate_errors(self.map_error):
             self.timeout = seconds(given.get("timeout"))
             self.max_retries: int | None = given.get("max_retries")
             self._settings = self._made(given)
-        self._door = Door(self._settings, self.timeout, self.max_retries, self.shim)
+        self._context = CallContext(self._settings, self.timeout, self.max_retries, self.map_error)
 
     @abstractmethod
     def _made(self, given: Mapping[str, Any]) -> Settings:
@@ -72,7 +72,7 @@ class ShimClient(ABC):
 
     @classmethod
     def _refuse(cls, message: str, way_out: str) -> Any:
-        refuse(message, way_out, cls.shim)
+        refuse(message, way_out, cls.map_error)
 
     def _text(self, given: Mapping[str, Any], name: str) -> str | None:
         """An option that is text, such as a key; functions are refused."""
@@ -81,17 +81,17 @@ class ShimClient(ABC):
             self._refuse(f"{name} is not a text", f"give the {name}, or api_key_command in a configuration")
         return value or None
 
-    def door(self) -> Door:
+    def context(self) -> CallContext:
         """Where the resources' calls come in. RuntimeError when the client was closed, as in the original."""
         if self._closed:
             raise RuntimeError("Cannot send a request, as the client has been closed.")
-        return self._door
+        return self._context
 
     def require(self, arguments: Mapping[str, Any], *names: str) -> None:
         """TypeError, as the original's, for a call without what it needs; a configuration may have a default model."""
         missing = [name for name in names if name not in arguments or is_not_given(arguments[name])]
         if missing == ["model"]:
-            with translated(self.shim):
+            with translate_errors(self.map_error):
                 if found_configuration() is not None:
                     return
         if missing:
@@ -99,9 +99,9 @@ class ShimClient(ABC):
             raise TypeError(f"Missing required arguments; Expected {needed}, got no {missing[0]!r}")
 
     def __getattr__(self, name: str) -> Refused:
-        if name not in self.not_carried:
+        if name not in self.not_supported:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return Refused(f"{type(self).__name__}.{name}", self.not_carried[name], self.shim)
+        return Refused(f"{type(self).__name__}.{name}", self.not_supported[name], self.map_error)
 
     def with_options(self, **options: Any) -> Self:
         """Another client, with these options in the place of this one's."""

@@ -24,36 +24,36 @@ _UNSENT: tuple[tuple[type[LLMConnectorError], int], ...] = (
 )
 
 
-class NotCarriedError(errors.InvalidRequestError):
+class NotSupportedError(errors.InvalidRequestError):
     """The script asks for something of the original that its shim does not have; nothing was sent."""
 
 
-class Verdict(NamedTuple):
+class Classification(NamedTuple):
     """``kind``: one of the words above; ``status``: an HTTP status of 400 or more where ``kind`` is STATUS, else None."""
 
     kind: str
     status: int | None
 
 
-def verdict(error: LLMConnectorError) -> Verdict:
+def classify(error: LLMConnectorError) -> Classification:
     """What happened, as SDKs tell it apart: a status, a timeout, a lost connection, an unusable answer, or none of these."""
     if error.status is not None and error.status >= 400:
-        return Verdict(STATUS, error.status)
-    if isinstance(error, NotCarriedError):
-        return Verdict(OTHER, None)
+        return Classification(STATUS, error.status)
+    if isinstance(error, NotSupportedError):
+        return Classification(OTHER, None)
     if isinstance(error, errors.RequestTimeoutError):
-        return Verdict(TIMEOUT, None)
+        return Classification(TIMEOUT, None)
     if isinstance(error, errors.UnusableAnswerError):
-        return Verdict(UNUSABLE, None)
+        return Classification(UNUSABLE, None)
     if isinstance(error, errors.ProviderConnectionError):
-        return Verdict(CONNECTION, None)
+        return Classification(CONNECTION, None)
     status = next((status for kind, status in _UNSENT if isinstance(error, kind)), None)
     if status is not None:
-        return Verdict(STATUS, status)
-    return Verdict(CONNECTION if isinstance(error, errors.ProviderError) else OTHER, None)
+        return Classification(STATUS, status)
+    return Classification(CONNECTION if isinstance(error, errors.ProviderError) else OTHER, None)
 
 
-def words_of(error: LLMConnectorError) -> tuple[str, dict[str, Any] | None]:
+def provider_message(error: LLMConnectorError) -> tuple[str, dict[str, Any] | None]:
     """The provider's message, else ours, and the ``error`` object of its body, else one made of ours; None without either."""
     body = getattr(error, "body", None)
     body = body[0] if isinstance(body, list) and body else body
@@ -170,17 +170,17 @@ def describe(made: ShimError, error: LLMConnectorError) -> ShimError:
     return made
 
 
-class translated:  # noqa: N801  (a context, used as contextlib's are; every call goes through it)
+class translate_errors:  # noqa: N801  (a context, used as contextlib's are; every call goes through it)
     """Errors of ours leave as the shim's, with ours as their cause."""
 
-    __slots__ = ("_shim",)
+    __slots__ = ("_map_error",)
 
-    def __init__(self, shim: Callable[[LLMConnectorError], BaseException]) -> None:
-        self._shim = shim
+    def __init__(self, map_error: Callable[[LLMConnectorError], BaseException]) -> None:
+        self._map_error = map_error
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, LLMConnectorError) and not isinstance(error, ShimError):
-            raise self._shim(error) from error
+            raise self._map_error(error) from error

@@ -13,10 +13,10 @@ from typing import Any, ClassVar, TypeVar
 
 from llm_sync.compat.shim.error_mapping import ShimError
 
-Named = TypeVar("Named", bound="Refusal")
+Named = TypeVar("Named", bound="StatusError")
 
 
-class Tree(ShimError):
+class StatusErrorTree(ShimError):
     """A tree whose classes stand for HTTP statuses. Its root has a ``by_status`` of its own, which the classes under it fill."""
 
     by_status: ClassVar[dict[int, type[Any]]] = {}
@@ -26,7 +26,7 @@ class Tree(ShimError):
         cls.by_status.update(dict.fromkeys((status,) if isinstance(status, int) else status, cls))
 
 
-class Failure(Tree):
+class APIFailure(StatusErrorTree):
     """The API, or the way to it, failed. ``body``: what the provider said of it; ``request``: None unless a script gives it."""
 
     def __init__(self, message: str = "", request: Any = None, *, body: Any = None) -> None:
@@ -39,37 +39,37 @@ class Failure(Tree):
         """Give the attributes that stand in the body."""
 
 
-class Refusal(Failure):
+class StatusError(APIFailure):
     """An answer with a status of 400 or more: ``status_code``, ``response``, and ``request_id`` out of ``id_header``."""
 
     id_header: ClassVar[str]
 
     def __init__(self, message: str, *, response: Any, body: Any = None) -> None:
-        Failure.__init__(self, message, getattr(response, "request", None), body=body)
+        APIFailure.__init__(self, message, getattr(response, "request", None), body=body)
         self.response = response
         self.status_code: Any = response.status_code
         self.request_id = response.headers.get(self.id_header)
 
 
-class NoConnection(Failure):
+class ConnectionFailure(APIFailure):
     """No connection, or it broke."""
 
     def __init__(self, *, message: str = "Connection error.", request: Any = None) -> None:
-        Failure.__init__(self, message, request)
+        APIFailure.__init__(self, message, request)
 
 
-class NoAnswerInTime(NoConnection):
+class TimeoutFailure(ConnectionFailure):
     """An attempt took longer than ``timeout``."""
 
     def __init__(self, request: Any = None) -> None:
-        NoConnection.__init__(self, message="Request timed out.", request=request)
+        ConnectionFailure.__init__(self, message="Request timed out.", request=request)
 
 
-class WrongShape(Failure):
+class InvalidResponse(APIFailure):
     """The answer is not of the API's shape. ``status_code`` and ``response`` are the answer's."""
 
     def __init__(self, response: Any = None, body: Any = None, *, message: str | None = None) -> None:
-        Failure.__init__(self, message or "Data returned by API invalid for expected schema.", body=body)
+        APIFailure.__init__(self, message or "Data returned by API invalid for expected schema.", body=body)
         self.response = response
         self.status_code: Any = getattr(response, "status_code", None)
 

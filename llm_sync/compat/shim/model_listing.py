@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from llm_sync.compat.shim import notices
-from llm_sync.compat.shim.calls import Door
-from llm_sync.compat.shim.settings import client_of, found_configuration
+from llm_sync.compat.shim.calls import CallContext
+from llm_sync.compat.shim.settings import found_configuration
+from llm_sync.compat.shim.targets import client_of
 from llm_sync.errors import ModelNotFoundError
 
 
-def listed(door: Door) -> list[tuple[str, str]]:
+def list_models(context: CallContext) -> list[tuple[str, str]]:
     """Every model by the name the script can ask for it with, and its provider's name, in the order of the providers.
 
     With a configuration, names are ``provider/model``. Providers that cannot be asked are told on standard error; raises
@@ -17,20 +18,20 @@ def listed(door: Door) -> list[tuple[str, str]]:
     own = found_configuration() is None
     found: list[tuple[str, str]] = []
     failed = []
-    for provider, listing in client_of(door.settings).list_all_models(timeout=door.timeout).items():
+    for provider, listing in client_of(context.settings).list_all_models(timeout=context.timeout).items():
         if listing.error is not None:
             failed.append(listing.error)
         found += [(model if own else f"{provider}/{model}", provider) for model in listing.models]
     if failed and not found:
         raise failed[0]
     for error in failed:
-        notices.tell(f"not listed: {error}")
+        notices.notify(f"not listed: {error}")
     return found
 
 
-def looked_up(door: Door, name: str) -> tuple[str, str]:
+def find_model(context: CallContext, name: str) -> tuple[str, str]:
     """The model of this name, and its provider. Raises ModelNotFoundError."""
-    found = next((entry for entry in listed(door) if entry[0] == name), None)
+    found = next((entry for entry in list_models(context) if entry[0] == name), None)
     if found is None:
         raise ModelNotFoundError(f"no provider lists {name!r}", model=name, guidance="models.list() has the names there are.")
     return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 quiet = False  # for a command line that was told to say nothing but what fails
-_told: set[str] = set()
-_MOST = 1000  # lines remembered
+_notified: set[str] = set()
+_MAX_REMEMBERED = 1000  # lines remembered
 
 
-def tell(text: str) -> None:
+def notify(text: str) -> None:
     """One line on standard error; a standard error that is gone or broken changes nothing else."""
     if quiet:
         return
@@ -20,9 +20,9 @@ def tell(text: str) -> None:
         return
 
 
-def tell_once(text: str) -> None:
-    """As ``tell``, but the same line only once in a process."""
-    if text not in _told:
-        if len(_told) < _MOST:
-            _told.add(text)
-        tell(text)
+def notify_once(text: str) -> None:
+    """As ``notify``, but the same line only once in a process."""
+    if text not in _notified:
+        if len(_notified) < _MAX_REMEMBERED:
+            _notified.add(text)
+        notify(text)

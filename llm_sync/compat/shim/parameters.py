@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-FATES = CARRIED, ADJUSTED, REFUSED = "carried", "adjusted", "refused"
+SUPPORT_LEVELS = SUPPORTED, ADJUSTED, REFUSED = "supported", "adjusted", "refused"
 
 
 _NOTHING: tuple[Any, ...] = (None,)  # the one object that says so: every argument of every call is looked at
@@ -14,19 +14,19 @@ _NOTHING: tuple[Any, ...] = (None,)  # the one object that says so: every argume
 
 @dataclass(frozen=True)
 class Parameter:
-    """``fate``: carried, adjusted (an entry in ``adjustments`` tells what is sent instead), or refused.
+    """``support``: carried, adjusted (an entry in ``adjustments`` tells what is sent instead), or refused.
 
     ``note`` tells the reader of the documentation how, and for what is refused the way out. ``neutral``: values that ask
     for nothing, so that even a refused parameter may have them. ``sent``: an adjusted one is sent, if otherwise.
     """
 
     name: str
-    fate: str
+    support: str
     note: str
     neutral: tuple[Any, ...] = _NOTHING
     sent: bool = False
 
-    def asks(self, value: Any) -> bool:
+    def has_effect(self, value: Any) -> bool:
         """Whether ``value`` asks for anything."""
         if value is None:
             return None not in self.neutral
@@ -34,14 +34,14 @@ class Parameter:
         return not any(type(value) is type(neutral) and value == neutral for neutral in self.neutral)
 
 
-class Reading:
-    """The arguments of one call, read: ``given`` are those carried, ``left_out`` those that are not sent, with the reason."""
+class ParsedArguments:
+    """The arguments of one call, read: ``given`` are those carried, ``not_sent`` those that are not sent, with the reason."""
 
-    __slots__ = ("given", "left_out")
+    __slots__ = ("given", "not_sent")
 
     def __init__(self) -> None:
         self.given: dict[str, Any] = {}
-        self.left_out: dict[str, tuple[Any, str]] = {}
+        self.not_sent: dict[str, tuple[Any, str]] = {}
 
 
 Refuse = Callable[[str, str], NoReturn]
@@ -59,29 +59,29 @@ class Table(dict[str, Parameter]):
         self.call = call
         self.others = others
 
-    def read(self, arguments: Mapping[str, Any], refuse: Refuse) -> Reading:
+    def read(self, arguments: Mapping[str, Any], refuse: Refuse) -> ParsedArguments:
         """Sort the arguments of one call. ``refuse(message, way_out)`` raises; an unknown one is a TypeError, as in Python."""
-        reading = Reading()
+        reading = ParsedArguments()
         for name, value in arguments.items():
             row = self.get(name) or self.others
             if row is None:
                 raise TypeError(f"{self.call}() got an unexpected keyword argument {name!r}")
             if value is NOT_GIVEN or (value is None and None in row.neutral):
                 continue
-            if row.neutral is not _NOTHING and not row.asks(value):
+            if row.neutral is not _NOTHING and not row.has_effect(value):
                 continue
-            if row.fate == CARRIED or row.sent:
+            if row.support == SUPPORTED or row.sent:
                 reading.given[name] = value
-            elif row.fate == REFUSED:
-                refuse(f"{self.call}() is asked for {name}={shown(value)}, which llm-sync does not carry", row.note)
+            elif row.support == REFUSED:
+                refuse(f"{self.call}() is asked for {name}={shown(value)}, which llm-sync does not support", row.note)
             else:
-                reading.left_out[name] = (value, row.note)
+                reading.not_sent[name] = (value, row.note)
         return reading
 
 
-def carried(names: str, note: str = "", *, neutral: tuple[Any, ...] = _NOTHING) -> list[Parameter]:
+def supported(names: str, note: str = "", *, neutral: tuple[Any, ...] = _NOTHING) -> list[Parameter]:
     """Rows of parameters (names apart by blanks) that are carried."""
-    return [Parameter(name, CARRIED, note, neutral) for name in names.split()]
+    return [Parameter(name, SUPPORTED, note, neutral) for name in names.split()]
 
 
 def adjusted(names: str, note: str, *, neutral: tuple[Any, ...] = _NOTHING) -> list[Parameter]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 from llm_sync import errors
 from llm_sync.compat.shim import notices
-from llm_sync.compat.shim.parameters import Reading
+from llm_sync.compat.shim.parameters import ParsedArguments
 from llm_sync.compat.shim.response_objects import AnswerObject
-from llm_sync.compat.shim.settings import MAX_RETRIES, STRICT_VARIABLE, TIMEOUT, Place, deadline, strict
+from llm_sync.compat.shim.settings import MAX_RETRIES, STRICT_VARIABLE, TIMEOUT, deadline, strict
+from llm_sync.compat.shim.targets import Target
 from llm_sync.dispatch import wait
 from llm_sync.models import Adjustment, ModelRequest, ModelResponse
 
@@ -20,18 +21,18 @@ Kind = TypeVar("Kind", bound=AnswerObject)
 Outcome = Union[ModelResponse, errors.UnusableAnswerError]  # noqa: UP007  (evaluated, where Python 3.10 is too old for it)
 
 # Billed, but no answer: the originals hand it on with its finish_reason, and so do the shims, unless strict.
-_HANDED_ON = (errors.ContentBlockedError, errors.TruncatedResponseError, errors.EmptyResponseError)
+_ACCEPTED_UNUSABLE = (errors.ContentBlockedError, errors.TruncatedResponseError, errors.EmptyResponseError)
 
 
 class Sending:
     """Requests on their way to one place, each sent ``times`` times, in order. A context: what is not sent when it is left
     is not sent any more. ``timeout``: seconds for one attempt."""
 
-    def __init__(self, place: Place, *, timeout: float | None, max_retries: int | None) -> None:
-        self._client = place.client
-        self._strict = place.strict
+    def __init__(self, target: Target, *, timeout: float | None, max_retries: int | None) -> None:
+        self._client = target.client
+        self._strict = target.strict
         self._futures: list[Future[ModelResponse]] = []
-        self._options = _options(place, timeout, max_retries)
+        self._options = _options(target, timeout, max_retries)
 
     def send(self, request: ModelRequest, times: int) -> list[Future[ModelResponse]]:
         """Queue a request so often. Raises LLMConnectorError for what is wrong with it."""
@@ -41,8 +42,8 @@ class Sending:
             self._futures.append(futures[-1])
         return futures
 
-    def came(self, futures: Iterable[Future[ModelResponse]]) -> list[Outcome]:
-        """What came, in order; as for ``ask_once``. Raises the first error."""
+    def collect(self, futures: Iterable[Future[ModelResponse]]) -> list[Outcome]:
+        """What came, in order; as for ``send``. Raises the first error."""
         return [_outcome(future, self._strict) for future in futures]
 
     def __enter__(self) -> Sending:
@@ -53,29 +54,31 @@ class Sending:
             future.cancel()
 
 
-def ask(place: Place, request: ModelRequest, *, times: int = 1, timeout: float | None, max_retries: int | None) -> list[Outcome]:
+def send_all(
+    target: Target, request: ModelRequest, *, times: int = 1, timeout: float | None, max_retries: int | None
+) -> list[Outcome]:
     """Send ``request`` so often, in order, and give what came, in order. Raises LLMConnectorError: of several, the first."""
     if times == 1:
-        return [ask_once(place, request, timeout=timeout, max_retries=max_retries)]
-    with Sending(place, timeout=timeout, max_retries=max_retries) as sending:
-        return sending.came(sending.send(request, times))
+        return [send(target, request, timeout=timeout, max_retries=max_retries)]
+    with Sending(target, timeout=timeout, max_retries=max_retries) as sending:
+        return sending.collect(sending.send(request, times))
 
 
-def ask_once(place: Place, request: ModelRequest, *, timeout: float | None, max_retries: int | None) -> Outcome:
+def send(target: Target, request: ModelRequest, *, timeout: float | None, max_retries: int | None) -> Outcome:
     """Send a request and wait for what comes. A cut, blocked or empty answer is told on standard error, once;
     $LLM_SYNC_STRICT makes it an error. Raises LLMConnectorError."""
     try:
         if timeout is None and max_retries is None:
-            return _told(place.client.generate_response(request))
-        return _told(place.client.generate_response(request, **_options(place, timeout, max_retries)))
+            return _told(target.client.generate_response(request))
+        return _told(target.client.generate_response(request, **_options(target, timeout, max_retries)))
     except errors.UnusableAnswerError as error:
-        return _handed_on(error, place.strict)
+        return _accept_unusable(error, target.strict)
 
 
-def _options(place: Place, timeout: float | None, max_retries: int | None) -> dict[str, Any]:
+def _options(target: Target, timeout: float | None, max_retries: int | None) -> dict[str, Any]:
     """The call's own limits; by the script's own settings, with a deadline that lets them be used up."""
     options: dict[str, Any] = {"timeout": timeout, "max_retries": max_retries}
-    if place.own and (timeout is not None or max_retries is not None):
+    if target.own and (timeout is not None or max_retries is not None):
         retries = MAX_RETRIES if isinstance(max_retries, bool) or not isinstance(max_retries, int) else max_retries
         options["deadline"] = deadline(timeout or TIMEOUT, max(0, retries))
     return options
@@ -86,7 +89,7 @@ def _outcome(future: Future[ModelResponse], strictly: bool) -> Outcome:
     if error is None:
         return _told(answer)
     if isinstance(error, errors.UnusableAnswerError):
-        return _handed_on(error, strictly)
+        return _accept_unusable(error, strictly)
     raise error
 
 
@@ -96,15 +99,15 @@ def _told(answer: ModelResponse) -> ModelResponse:
     return answer
 
 
-def _handed_on(error: errors.UnusableAnswerError, strictly: bool) -> errors.UnusableAnswerError:
-    if strictly or error.response is None or not isinstance(error, _HANDED_ON):
+def _accept_unusable(error: errors.UnusableAnswerError, strictly: bool) -> errors.UnusableAnswerError:
+    if strictly or error.response is None or not isinstance(error, _ACCEPTED_UNUSABLE):
         raise error
     _tell(str(error))
     return error
 
 
 def _tell(text: str) -> None:
-    notices.tell(f"{text} The script gets what came; {STRICT_VARIABLE}=1 makes this an exception.")
+    notices.notify(f"{text} The script gets what came; {STRICT_VARIABLE}=1 makes this an exception.")
 
 
 def answers_in(outcomes: Sequence[Outcome]) -> tuple[ModelResponse, ...]:
@@ -113,16 +116,16 @@ def answers_in(outcomes: Sequence[Outcome]) -> tuple[ModelResponse, ...]:
     return tuple(answer for answer in found if answer is not None)
 
 
-def left_out(call: str, reading: Reading) -> list[Adjustment]:
+def not_sent(call: str, reading: ParsedArguments) -> list[Adjustment]:
     """An adjustment for each argument that is not sent; each is told on standard error once.
 
     Raises InvalidRequestError under $LLM_SYNC_STRICT.
     """
     made: list[Adjustment] = []
-    for name, (value, reason) in reading.left_out.items():
+    for name, (value, reason) in reading.not_sent.items():
         if strict():
-            raise errors.InvalidRequestError(f"{name} cannot be carried: {reason}", guidance="Leave it out, or drop strict.")
-        notices.tell_once(f"{call}: {name} is not sent: {reason}")
+            raise errors.InvalidRequestError(f"{name} cannot be sent: {reason}", guidance="Leave it out, or drop strict.")
+        notices.notify_once(f"{call}: {name} is not sent: {reason}")
         made.append(Adjustment(name, _plain(value), None, reason))
     return made
 

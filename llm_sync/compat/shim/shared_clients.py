@@ -6,12 +6,11 @@ import atexit
 
 from llm_sync.client.client import LLMClient
 from llm_sync.client.shared_clients import SharedClients
-from llm_sync.compat.shim import settings
 from llm_sync.compat.shim.settings import Settings
 
-_MOST = 32  # a service that has a key for each of its users gets no more connections than this
+_MAX_CLIENTS = 32  # a service that has a key for each of its users gets no more connections than this
 
-_clients = SharedClients(most=_MOST)
+_clients = SharedClients(most=_MAX_CLIENTS)
 atexit.register(_clients.close)
 
 
@@ -26,6 +25,5 @@ def by_file(path: str, strict: bool) -> LLMClient:
 
 
 def close(cancel_pending: bool = False) -> None:
-    """Close all of them, when what is queued is done, or cancel it; the next request looks for a configuration anew."""
-    settings.forget()
+    """Close all of them after their queued requests, or cancel these."""
     _clients.close(cancel_pending)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, NoReturn
 
-from llm_sync.compat.shim.error_mapping import NotCarriedError
+from llm_sync.compat.shim.error_mapping import NotSupportedError
 from llm_sync.errors import LLMConnectorError, StreamingNotSupportedError
 
 ASYNC = "use its blocking twin, and threads for several calls at once; llm-sync has no event loop"
@@ -14,41 +14,41 @@ STREAM = "leave it out: the call blocks and returns the whole answer"
 
 
 class Refused:
-    """A resource or a function that is not carried: its attributes are such too, and calling it raises."""
+    """A resource or a function that is not supported: its attributes are such too, and calling it raises."""
 
-    def __init__(self, name: str, way_out: str, shim: Callable[[LLMConnectorError], BaseException]) -> None:
+    def __init__(self, name: str, way_out: str, map_error: Callable[[LLMConnectorError], BaseException]) -> None:
         self._name = name
         self._way_out = way_out
-        self._shim = shim
+        self._map_error = map_error
 
     def __getattr__(self, name: str) -> Refused:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Refused(f"{self._name}.{name}", self._way_out, self._shim)
+        return Refused(f"{self._name}.{name}", self._way_out, self._map_error)
 
     def __call__(self, *_arguments: Any, **_options: Any) -> NoReturn:
         """Raise the shim's error."""
-        refuse(f"{self._name} is not carried by llm-sync", self._way_out, self._shim)
+        refuse(f"{self._name} is not supported by llm-sync", self._way_out, self._map_error)
 
     def __repr__(self) -> str:
-        return f"<{self._name}: not carried by llm-sync>"
+        return f"<{self._name}: not supported by llm-sync>"
 
 
-def refuse(message: str, way_out: str, shim: Callable[[LLMConnectorError], BaseException]) -> NoReturn:
+def refuse(message: str, way_out: str, map_error: Callable[[LLMConnectorError], BaseException]) -> NoReturn:
     """Raise the shim's error for something it does not carry, with ours as its cause."""
-    kind = StreamingNotSupportedError if way_out == STREAM else NotCarriedError
+    kind = StreamingNotSupportedError if way_out == STREAM else NotSupportedError
     error = kind(message, guidance=f"The way out: {way_out}.")
-    raise shim(error) from error
+    raise map_error(error) from error
 
 
-def refused_class(name: str, way_out: str, shim: Callable[[LLMConnectorError], BaseException]) -> type:
+def refused_class(name: str, way_out: str, map_error: Callable[[LLMConnectorError], BaseException]) -> type:
     """A class that a script may import, and name in its annotations (with a type in brackets too), of which no instance can
     be made."""
 
     def __new__(cls: type, *arguments: Any, **options: Any) -> NoReturn:  # noqa: N807, ARG001  (a class's own)
-        refuse(f"{name} is not carried by llm-sync", way_out, shim)
+        refuse(f"{name} is not supported by llm-sync", way_out, map_error)
 
-    said = f"Not carried by llm-sync: {way_out}."
+    said = f"Not supported by llm-sync: {way_out}."
     named = {"__new__": __new__, "__doc__": said, "__class_getitem__": classmethod(lambda cls, _types: cls)}
     return type(name.rpartition(".")[2], (), named)
 
@@ -59,8 +59,10 @@ def lookup(module: str, name: str, homes: Mapping[str, str], refusals: Mapping[s
     the original does not have either."""
     home = homes.get(name)
     if home is not None:
-        place, _, there = home.partition(":")
-        return import_module(place) if place == f"{module}.{name}" else getattr(import_module(place), there or name)
+        module_path, _, attribute = home.partition(":")
+        if module_path == f"{module}.{name}":
+            return import_module(module_path)
+        return getattr(import_module(module_path), attribute or name)
     if name in refusals:
         return refusals[name]
     raise AttributeError(f"module {module!r} has no attribute {name!r}")
@@ -70,7 +72,9 @@ def lookup(module: str, name: str, homes: Mapping[str, str], refusals: Mapping[s
 _STREAMED = ("Chunk", "Event", "Delta")
 
 
-def type_named(module: str, name: str, shapes: Mapping[str, Any], requests: tuple[str, ...], shim: Callable[..., Any]) -> Any:
+def type_named(
+    module: str, name: str, shapes: Mapping[str, Any], requests: tuple[str, ...], map_error: Callable[..., Any]
+) -> Any:
     """A name in an original's ``types``: a class of ``shapes``; ``dict`` where its end is one of ``requests``, the shapes of
     what is sent; a class that can only be named where it is part of a stream. AttributeError for all others."""
     if name in shapes:
@@ -78,5 +82,5 @@ def type_named(module: str, name: str, shapes: Mapping[str, Any], requests: tupl
     if name[:1].isupper() and name.endswith(requests):
         return dict
     if name[:1].isupper() and name.endswith(_STREAMED):
-        return refused_class(name, STREAM, shim)
+        return refused_class(name, STREAM, map_error)
     raise AttributeError(f"module {module!r} has no attribute {name!r}")

@@ -11,7 +11,7 @@ from llm_sync.compat import anthropic, litellm, openai
 from llm_sync.compat.anthropic import parameters as of_anthropic
 from llm_sync.compat.litellm import parameters as of_litellm
 from llm_sync.compat.openai import parameters as of_openai
-from llm_sync.compat.shim.parameters import ADJUSTED, CARRIED, FATES, NOT_GIVEN, REFUSED, Parameter, Table
+from llm_sync.compat.shim.parameters import ADJUSTED, NOT_GIVEN, REFUSED, SUPPORT_LEVELS, SUPPORTED, Parameter, Table
 from llm_sync.errors import LLMConnectorError
 from llm_sync.simulator import RequestRecord, Response
 
@@ -148,13 +148,13 @@ def everywhere(upstream: Any, configured: Any) -> Any:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.call)
-def test_every_row_tells_its_fate(table: Table) -> None:
+def test_every_row_has_a_note_where_one_is_needed(table: Table) -> None:
     """One of three; what is refused or left out says why or the way out, in one line."""
     for row in table.values():
-        assert row.fate in FATES == (CARRIED, ADJUSTED, REFUSED)
+        assert row.support in SUPPORT_LEVELS == (SUPPORTED, ADJUSTED, REFUSED)
         assert "\n" not in row.note
         assert "|" not in row.note
-        assert row.note or row.fate == CARRIED, row.name
+        assert row.note or row.support == SUPPORTED, row.name
         assert not row.note.endswith("."), row.name
 
 
@@ -176,12 +176,12 @@ def _dropped(upstream: Any, model: str, table: Table, ask: Ask, row: Parameter, 
         answer = ask(model, **{row.name: sample(table, row.name)})
     except LLMConnectorError as error:
         word = "'k'" if row.name == "extra_body" else row.name.partition("_")[0]
-        named = word in str(error) and len(upstream.bodies) == sent and row.fate != ADJUSTED
+        named = word in str(error) and len(upstream.bodies) == sent and row.support != ADJUSTED
         return None if named else f"{row.name}: {error}"
     told = {each.parameter for each in answer.adjustments if each not in plain.adjustments}
-    if row.fate == REFUSED:
+    if row.support == REFUSED:
         return f"{row.name} is not refused"
-    if row.fate == ADJUSTED:
+    if row.support == ADJUSTED:
         return None if row.name in told or "functions" in told else f"{row.name} has no adjustment"
     return None if told or upstream.bodies[sent:] != [before] else f"{row.name} is dropped"
 
