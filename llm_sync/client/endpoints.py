@@ -60,7 +60,7 @@ class Endpoints(dict[str, Endpoint]):
             ca_bundle=config.ca_bundle,
             max_response_bytes=config.max_response_bytes,
             allow_insecure=config.allow_insecure,
-            only_here=config.simulated,
+            local_only=config.simulated,
         )
         emit = self._manager.queue(config.name).emit  # the queue counts every event before it passes it on
         gate = Gate(config.name, requests_per_minute=config.requests_per_minute, emit=emit, **self._shared_with_others(config))

@@ -180,15 +180,15 @@ def _stage() -> _Stage | None:
     url = os.environ.get(URL_VARIABLE)
     if not url:
         return None
-    from llm_sync.transport.urls import checked, is_this_machine, where  # loads requests: for rehearsals alone
+    from llm_sync.transport.urls import is_loopback, origin_of, validate_url  # loads requests: for rehearsals alone
 
     try:
-        parts = checked(url)
+        parts = validate_url(url)
     except ConfigurationError as error:
         raise _unfit(f"cannot be used: {error.message}") from None
-    if not is_this_machine(parts.hostname):
+    if not is_loopback(parts.hostname):
         # One that somebody else's environment left behind must not send prompts anywhere.
-        raise _unfit(f"names {where(parts)}, which is not this machine")
+        raise _unfit(f"names {origin_of(parts)}, which is not this machine")
     if parts.path.strip("/") or parts.query:
         raise _unfit("has something behind host and port")
     # A literal: the variable may be gone, or another simulator's, by the time the first request reads it.
@@ -205,17 +205,17 @@ def _unfit(problem: str) -> ConfigurationError:
 
 def _is_here(provider: ProviderConfig) -> bool:
     """Whether ``provider`` is asked on this machine as it is; what cannot be told is not."""
-    from llm_sync.transport.urls import checked, checked_proxy, is_this_machine
+    from llm_sync.transport.urls import is_loopback, validate_proxy, validate_url
 
     nowhere: Any = None
     try:
         kind = ProviderFactory.provider_class(provider.type)  # a dialect of somebody else's may have an address of its own
-        if not is_this_machine(checked(kind(provider, nowhere, nowhere).base_url()).hostname):
+        if not is_loopback(validate_url(kind(provider, nowhere, nowhere).base_url()).hostname):
             return False
-        proxy = checked_proxy(provider.proxy)
+        proxy = validate_proxy(provider.proxy)
     except Exception:  # noqa: BLE001  (whatever somebody else's dialect raises without a network: it is refused, not asked)
         return False
-    return proxy is None or is_this_machine(proxy.host)  # a proxy elsewhere has another idea of localhost
+    return proxy is None or is_loopback(proxy.host)  # a proxy elsewhere has another idea of localhost
 
 
 def _door(provider: ProviderConfig) -> str | None:

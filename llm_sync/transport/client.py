@@ -1,4 +1,4 @@
-"""Bytes out, a Reply or one of our errors back: one pooled requests.Session, kept to a wall-clock timeout and a size cap."""
+"""HTTPClient: sends bytes, returns a Reply or raises one of our errors; wall-clock timeout and size cap on every call."""
 
 from __future__ import annotations
 
@@ -22,37 +22,36 @@ from llm_sync.models import Reply
 from llm_sync.runtime.cancellation import CallControl
 from llm_sync.transport import fast_path, patch_detection, tls
 from llm_sync.transport.adapter import PooledSession
-from llm_sync.transport.error_mapping import abandoned, cut_short, stale, timed_out, translate
-from llm_sync.transport.fast_path import Begun
-from llm_sync.transport.header_cache import RequestHeads
+from llm_sync.transport.error_mapping import aborted_error, is_stale_connection, map_error, timeout_error, truncated_error
+from llm_sync.transport.fast_path import UnreadResponse
+from llm_sync.transport.header_cache import HeaderCache
 from llm_sync.transport.sockets import Exchange
-from llm_sync.transport.urls import checked, checked_proxy, is_loopback, is_this_machine, where
+from llm_sync.transport.urls import is_loopback, may_use_plain_http, origin_of, validate_proxy, validate_url
 
 _log = logger("transport")
-_CHUNK = 64 * 1024  # bytes asked for at once
-_MOST_ROUTES = 256  # URLs remembered; a provider has a few, some put the model into the path
+_CHUNK_BYTES = 64 * 1024  # read at once
+MAX_TARGETS = 256  # URLs remembered; a provider has a few, some put the model into the path
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": f"llm-sync/{__version__}"}
 
 
 @dataclass(frozen=True)
-class _Route:
-    """What is the same for every request to one URL."""
+class _Target:
+    """What is the same for every request with one method to one URL."""
 
-    template: requests.PreparedRequest  # copied for every call that goes the libraries' way
-    settings: dict[str, Any]  # proxies, verify and the like for Session.send, the environment merged in
-    where: str  # scheme and host, for messages
+    template: requests.PreparedRequest  # copied for every call through requests
+    settings: dict[str, Any]  # proxies, verify and the like for Session.send, merged with the environment
+    origin: str  # scheme, host and port, for messages
     proxy: str | None  # likewise
-    heads: RequestHeads
+    header_cache: HeaderCache
 
 
 class HTTPClient:
-    """One provider's way to the network; any number of threads may call it at once.
+    """The HTTP client of one provider. Any number of threads may call it at the same time.
 
-    ``pool_size``: idle connections kept. ``proxy``: a URL for all requests, "" for none whatever the environment says,
-    None for what it says (it never sends a request to loopback through a proxy). ``ca_bundle``: a PEM file or folder
-    instead of REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or certifi's. ``max_response_bytes`` counts decoded bytes.
-    ``allow_insecure`` lets plain http:// leave this machine; with ``only_here`` nothing does. Environment and CA file are read
-    once per URL.
+    ``pool_size``: idle connections kept. ``proxy``: a URL for all requests, "" for no proxy, None for the environment's
+    (which is never used for loopback). ``ca_bundle``: a PEM file or folder instead of REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or
+    certifi's. ``max_response_bytes`` counts decoded bytes. ``allow_insecure`` permits plain http to other machines;
+    ``local_only`` refuses all requests to other machines. Environment and CA file are read once per URL.
     """
 
     def __init__(
@@ -63,40 +62,40 @@ class HTTPClient:
         ca_bundle: str | None = None,
         max_response_bytes: int = 32 * 2**20,
         allow_insecure: bool = False,
-        only_here: bool = False,
+        local_only: bool = False,
     ) -> None:
         self._pool_size = pool_size
         self._proxy = proxy
         self._ca_bundle = ca_bundle
         self._max_response_bytes = max_response_bytes
         self._allow_insecure = allow_insecure
-        self._only_here = only_here
+        self._local_only = local_only
         self._closed = False
-        self._start_empty()
+        self._reset_connections()
 
-    def _start_empty(self) -> None:
+    def _reset_connections(self) -> None:
         self._lock = threading.Lock()  # guards _session and _closed: one session, and none after close
         self._session: PooledSession | None = None
-        self._routes: dict[tuple[str, str], _Route] = {}
-        self._sockets: MutableSet[socket.socket] = WeakSet()  # every open one, for a forked child to close its copies
+        self._targets: dict[tuple[str, str], _Target] = {}
+        self._sockets: MutableSet[socket.socket] = WeakSet()  # every open one, so that a forked child can close its copies
 
     def post(
         self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float, control: CallControl | None = None
     ) -> Reply:
-        """Send ``body`` and return whatever 1xx, 2xx, 4xx or 5xx answer comes within ``timeout`` wall-clock seconds.
+        """Send ``body`` and return any 1xx, 2xx, 4xx or 5xx response that is complete within ``timeout`` wall-clock seconds.
 
-        Raises RequestTimeoutError, ProviderConnectionError, ProviderError (a redirect, an answer over the size cap),
-        ConfigurationError (a URL, header, proxy or CA bundle that cannot work), ClientClosedError (closed, or aborted by
-        ``control``). Resolving the host name is not bounded by ``timeout``: the system offers no way.
+        Raises RequestTimeoutError, ProviderConnectionError, ProviderError (a redirect, a response over the size cap),
+        ConfigurationError (an unusable URL, header, proxy or CA bundle), ClientClosedError (closed, or aborted by
+        ``control``). ``timeout`` does not bound the host name lookup: the system offers no way.
         """
         return self._call("POST", url, body, headers, timeout, control)
 
     def get(self, url: str, headers: Mapping[str, str], *, timeout: float, control: CallControl | None = None) -> Reply:
-        """As ``post``, without a body."""
+        """Like ``post``, without a body."""
         return self._call("GET", url, None, headers, timeout, control)
 
     def close(self) -> None:
-        """Close idle connections and refuse further calls; those under way finish. May be repeated."""
+        """Close idle connections and refuse further calls; calls in flight finish. May be repeated."""
         with self._lock:
             self._closed = True
             session, self._session = self._session, None
@@ -104,102 +103,102 @@ class HTTPClient:
             session.close()
 
     def reset_after_fork(self) -> None:
-        """In the child: forget the parent's connections, waiting for no lock and disturbing none of them."""
+        """In a forked child: drop the parent's connections without waiting for a lock or disturbing the parent."""
         tls.reset_after_fork()
         for sock in list(self._sockets):
-            # The child's copy only: the connection stays up. Not sock.close(), which may wait for a reader that is gone.
+            # Closes the child's copy only: the connection stays up. Not sock.close(), which may wait for a thread of the parent.
             descriptor = sock.detach()
             if descriptor >= 0:
                 os.close(descriptor)
-        self._start_empty()  # what is dropped here has no socket left to close and, with ConnectionStack, no lock to wait for
+        self._reset_connections()  # what this drops has no socket left to close and, with ConnectionStack, no lock to wait for
 
     def _call(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout: float, control: CallControl | None
     ) -> Reply:
-        session = self._opened()
-        route = self._routes.get((method, url)) or self._remember(session, method, url)
+        session = self._open_session()
+        target = self._targets.get((method, url)) or self._add_target(session, method, url)
         with Exchange(timeout, control, self._sockets) as exchange:
             if not timeout > 0:  # NaN too
-                raise timed_out(exchange, route.where)
-            result = self._attempt(session, route, body, headers, exchange)
-            if isinstance(result, Exception) and stale(result, exchange):
-                exchange.start_afresh()
-                result = self._attempt(session, route, body, headers, exchange)
+                raise timeout_error(exchange, target.origin)
+            result = self._attempt(session, target, body, headers, exchange)
+            if isinstance(result, Exception) and is_stale_connection(result, exchange):
+                exchange.restart()
+                result = self._attempt(session, target, body, headers, exchange)
             if _log.isEnabledFor(logging.DEBUG):
-                log_facts(_log, "exchange", where=route.where, reused=exchange.reused, elapsed=exchange.elapsed)
-            if exchange.let_go():
-                result = abandoned(route.where)
+                log_facts(_log, "exchange", where=target.origin, reused=exchange.reused, elapsed=exchange.elapsed)
+            if exchange.detach_socket():
+                result = aborted_error(target.origin)
             if isinstance(result, Reply):
                 return result
-            # Raised here, not where it was caught: what it came from quotes URLs and proxies, and would be printed along.
-            raise translate(result, exchange, route.where, route.proxy)
+            # Raised here, not where it was caught: the exceptions it came from quote URLs and proxies and would be shown too.
+            raise map_error(result, exchange, target.origin, target.proxy)
 
     def _attempt(
-        self, session: PooledSession, route: _Route, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
+        self, session: PooledSession, target: _Target, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
     ) -> Reply | Exception:
         try:
-            exchange.check()
-            begun = self._over_kept(session, route, body, headers, exchange)
-            if isinstance(begun, Reply):
-                return begun
-            response, found = begun or self._by_requests(session, route, body, headers, exchange)
-            return self._reply(response, found, exchange, route.where)
-        except Exception as error:  # noqa: BLE001  (returned, then told apart and raised by _call)
+            exchange.raise_if_aborted()
+            result = self._try_fast_path(session, target, body, headers, exchange)
+            if isinstance(result, Reply):
+                return result
+            response, response_headers = result or self._send_with_requests(session, target, body, headers, exchange)
+            return self._read_reply(response, response_headers, exchange, target.origin)
+        except Exception as error:  # noqa: BLE001  (returned, then mapped and raised by _call)
             return error
 
-    def _over_kept(
-        self, session: PooledSession, route: _Route, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
-    ) -> Reply | Begun | None:
-        """The short way; None where it cannot be gone."""
-        head = route.heads.known(headers)
-        if head is None or exchange.fresh or not patch_detection.untouched():
+    def _try_fast_path(
+        self, session: PooledSession, target: _Target, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
+    ) -> Reply | UnreadResponse | None:
+        """None if the fast path cannot be used; then nothing was sent."""
+        head = target.header_cache.get(headers)
+        if head is None or exchange.new_connection_only or not patch_detection.is_unpatched():
             return None
-        pool = session.pool_of(route.template, route.settings)
-        conn = pool.take_kept()
-        return None if conn is None else fast_path.exchanged(pool, conn, head, body, exchange, self._max_response_bytes)
+        pool = session.pool_for(target.template, target.settings)
+        conn = pool.take_idle()
+        return None if conn is None else fast_path.send_and_receive(pool, conn, head, body, exchange, self._max_response_bytes)
 
-    def _by_requests(
-        self, session: PooledSession, route: _Route, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
+    def _send_with_requests(
+        self, session: PooledSession, target: _Target, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
     ) -> tuple[Any, Mapping[str, str]]:
-        """The libraries' way: the urllib3 response, or what a test tool gives in its place, and its headers."""
+        """The urllib3 response, or what a test tool returns instead, and its headers."""
         _check_headers(headers)
-        request = route.template.copy()
+        request = target.template.copy()
         request.headers.update(headers)
         if body is not None:
             request.body = body
             request.headers["Content-Length"] = str(len(body))
-        asked = dict(request.headers)  # before anybody adds to them
-        response = session.send(request, allow_redirects=False, timeout=exchange.left(), **route.settings)
-        if route.proxy is None:
-            route.heads.remember(headers, asked, exchange.head, body)
+        requested = dict(request.headers)  # before another layer adds its own
+        response = session.send(request, allow_redirects=False, timeout=exchange.remaining(), **target.settings)
+        if target.proxy is None:
+            target.header_cache.store(headers, requested, exchange.sent_head, body)
         return response.raw, response.headers
 
-    def _reply(self, response: Any, headers: Mapping[str, str], exchange: Exchange, where: str) -> Reply:
+    def _read_reply(self, response: Any, headers: Mapping[str, str], exchange: Exchange, origin: str) -> Reply:
         try:
             exchange.phase = "body"
-            _refuse(response.status, headers, exchange, where)
-            exchange.keep = exchange.keep and response.status >= 200  # after a 1xx comes the real answer: not for the next one
-            content = self._read(response, where)
+            _check_head(response.status, headers, exchange, origin)
+            exchange.reusable = exchange.reusable and response.status >= 200  # after a 1xx the real response follows
+            content = self._read_body(response, origin)
         except BaseException:
-            response.close()  # half read: its connection is not to be used again
+            response.close()  # partly read: its connection cannot be used again
             response.release_conn()
             raise
         return Reply(response.status, headers, content, exchange.elapsed)
 
-    def _read(self, response: Any, where: str) -> bytes:
+    def _read_body(self, response: Any, origin: str) -> bytes:
         cap = self._max_response_bytes
-        content = bytearray()  # not a list of chunks: of two bytes each, they would take twenty times the cap
-        while chunk := response.read1(min(_CHUNK, cap - len(content) + 1), decode_content=True):
+        content = bytearray()  # not a list of chunks: with chunks of two bytes it would take twenty times the cap
+        while chunk := response.read1(min(_CHUNK_BYTES, cap - len(content) + 1), decode_content=True):
             content += chunk
             if len(content) > cap:
                 raise ProviderError(
-                    f"the answer of {where} is larger than {cap} bytes",
+                    f"the response from {origin} is larger than {cap} bytes",
                     status=response.status,
-                    guidance="Raise `max_response_bytes` if such answers are expected.",
+                    guidance="Raise `max_response_bytes` if you expect such responses.",
                 )
         return bytes(content)
 
-    def _opened(self) -> PooledSession:
+    def _open_session(self) -> PooledSession:
         session = self._session
         if session is not None:
             return session
@@ -210,56 +209,61 @@ class HTTPClient:
                 self._session = PooledSession(self._pool_size)
             return self._session
 
-    def _remember(self, session: PooledSession, method: str, url: str) -> _Route:
-        parts = checked(url)
-        loopback = is_loopback(parts.hostname)
-        proxy = "" if loopback and self._proxy is None else self._proxy
+    def _add_target(self, session: PooledSession, method: str, url: str) -> _Target:
+        """Check the URL and its proxy, and prepare what all requests to it share. Raises ConfigurationError."""
+        parts = validate_url(url)
+        proxy = "" if may_use_plain_http(parts.hostname) and self._proxy is None else self._proxy
         explicit = {} if proxy is None else {"http": proxy, "https": proxy}
         settings: dict[str, Any] = {**session.merge_environment_settings(url, explicit, True, self._ca_bundle, None)}
-        chosen = checked_proxy(select_proxy(url, settings["proxies"]))
-        local = loopback and (chosen is None or is_loopback(chosen.host))
-        if self._only_here and not (is_this_machine(parts.hostname) and (chosen is None or is_this_machine(chosen.host))):
-            raise ConfigurationError(
-                f"a rehearsal asks a simulator on this machine alone, and this request would go to {where(parts)}",
-                guidance="Its dialect goes by an address of its own: ask it outside of the rehearsal.",
-            )
-        if parts.scheme.lower() == "http" and not local and not self._allow_insecure:
-            raise ConfigurationError(
-                f"{where(parts)} would carry key and prompt unencrypted over the network",
-                guidance="Use https://, or set `allow_insecure: true` for this provider if the network is trusted.",
-            )
+        chosen = validate_proxy(select_proxy(url, settings["proxies"]))
+        hops = [parts.hostname] if chosen is None else [parts.hostname, chosen.host]
+        self._check_allowed(parts.scheme, hops, origin_of(parts))
         request = requests.PreparedRequest()
         try:
             request.prepare(method=method, url=url, headers=_HEADERS)
-        except ValueError:  # requests' own InvalidURL is one
-            raise ConfigurationError(f"the URL at {where(parts)} is impossible", guidance="Check base_url.") from None
+        except ValueError:  # requests' own InvalidURL is a subclass
+            raise ConfigurationError(f"the URL at {origin_of(parts)} is invalid", guidance="Check base_url.") from None
         if parts.scheme.lower() == "https" or (chosen is not None and chosen.scheme == "https"):
-            tls.shared_context(settings["verify"])  # a CA bundle that cannot be read is told before anything is sent
-        if len(self._routes) >= _MOST_ROUTES:
-            self._routes.clear()
-        route = _Route(request, settings, where(parts), where(chosen.url) if chosen is not None else None, RequestHeads())
-        self._routes[method, url] = route
-        return route
+            tls.shared_context(settings["verify"])  # reports an unreadable CA bundle before anything is sent
+        if len(self._targets) >= MAX_TARGETS:
+            self._targets.clear()
+        target = _Target(request, settings, origin_of(parts), origin_of(chosen.url) if chosen else None, HeaderCache())
+        self._targets[method, url] = target
+        return target
+
+    def _check_allowed(self, scheme: str, hops: list[str | None], origin: str) -> None:
+        """``hops``: the hosts that a request would pass: the URL's and the proxy's."""
+        if self._local_only and not all(map(is_loopback, hops)):
+            raise ConfigurationError(
+                f"a simulation sends requests to this machine only, and this request would go to {origin}",
+                guidance="This dialect has an address of its own: use it without the simulation.",
+            )
+        if scheme.lower() == "http" and not all(map(may_use_plain_http, hops)) and not self._allow_insecure:
+            raise ConfigurationError(
+                f"requests to {origin} would carry key and prompt unencrypted over the network",
+                guidance="Use https://, or set `allow_insecure: true` for this provider if the network is trusted.",
+            )
 
 
-def _refuse(status: int, headers: Mapping[str, str], exchange: Exchange, origin: str) -> None:
-    if exchange.cut:
-        raise cut_short(origin)
+def _check_head(status: int, headers: Mapping[str, str], exchange: Exchange, origin: str) -> None:
+    """Raise ProviderConnectionError for a truncated head, ProviderError for a redirect."""
+    if exchange.truncated:
+        raise truncated_error(origin)
     if 300 <= status < 400:
         location = headers.get("Location")
-        target = where(location, base=f"{origin}/") if location else "nowhere"
+        destination = origin_of(location, base=f"{origin}/") if location else "nowhere"
         raise ProviderError(
-            f"{origin} redirects to {target} ({status}), which is not followed: the key would travel along",
+            f"{origin} redirects to {destination} ({status}), which is not followed: the key would be sent there",
             status=status,
-            guidance="Set base_url to the address that really answers.",
+            guidance="Set base_url to the address that answers.",
         )
 
 
 def _check_headers(headers: Mapping[str, Any]) -> None:
-    """http.client lets through what is a second line to some servers (a line feed and a blank), and control characters."""
+    """Raise ConfigurationError for characters that http.client accepts but servers may take for a new line."""
     for name, value in headers.items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or re.search(r"[^\t\x20-\x7e\xa0-\xff]", str(value)):
             raise ConfigurationError(
-                f"the header {name[:80]!r} holds characters that HTTP cannot carry",
+                f"the header {name[:80]!r} contains characters that HTTP does not allow",
                 guidance="Use printable ASCII in header names and values.",
             )

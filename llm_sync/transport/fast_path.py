@@ -1,12 +1,11 @@
-"""The short way of an exchange: over a connection that is kept, with an answer of the plain kind.
+"""Fast path: a simple response over a keep-alive connection.
 
-Measured worth: without it a whole call costs 2.1 times as much CPU. What the libraries spend it on is the same each time:
-they copy, check and write the same headers, and read the answer's through the parser for mail. Here the head that they
-wrote for a first request is sent again with each further one, in one piece with the body, and an answer is read by one
-regular expression. That expression, like the predicates in front of Cerberus, only ever says "surely plain". Chunks and
-compressed bodies are left to http.client and urllib3, and so is, with all that was received, any answer that is unlike the
-others (redirects, 1xx, folded or contradicting headers …). They also connect, meet proxies, and serve whatever tool has
-stepped in between, to mock, record or trace requests (seams.py).
+Without it a call costs 2.1 times as much CPU (measured): for each request requests, urllib3 and http.client copy, check and
+write the same headers, and parse the response headers with the mail parser. Here the head that they wrote for the first
+request (header_cache.py) is sent again, in one piece with the body, and a single regular expression reads the response
+head. It accepts only what is surely simple. Chunked or compressed bodies are read by http.client and urllib3; any other
+response (redirects, 1xx, folded or contradictory headers …) is handed to them with all bytes received so far. New
+connections, proxies and patched libraries (patch_detection.py) never come here.
 """
 
 from __future__ import annotations
@@ -22,34 +21,34 @@ from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from llm_sync.models import Reply
-from llm_sync.transport.header_cache import length
+from llm_sync.transport.header_cache import content_length_line
 from llm_sync.transport.pool import DeadlineConnection, DeadlinePool, FinalResponse
 from llm_sync.transport.sockets import DeadlineSocket, Exchange, active
 
-_ROOM = 16 * 1024  # bytes for the first read: a head, and most answers whole
-_JOINED = 64 * 1024  # a body up to here goes out with its head: copying it costs less than another write
-_MOST_PLAIN = 2**20  # bytes of a body that room is made for because a server announces it
+_FIRST_READ_BYTES = 16 * 1024  # a head, and most responses whole
+MAX_JOINED_BODY_BYTES = 64 * 1024  # up to this size body and head go out in one write: copying costs less than a second one
+MAX_PREALLOCATED_BYTES = 2**20  # no larger buffer is allocated because a server announces such a body
 
 
 _HEAD = re.compile(rb"HTTP/1\.1 (?!204)([245]\d\d)(?: [^\r\n\0]*)?\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n){1,90})\r\n")
 _FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
 _DIGITS = re.compile(r"[0-9]{1,15}")
-_FRAMING = ("content-length", "transfer-encoding", "content-encoding", "connection")  # say where an answer ends, and what it is
+_FRAMING = ("content-length", "transfer-encoding", "content-encoding", "connection")  # where a body ends, how it is encoded
 
 
 class Headers(Mapping[str, str]):
-    """An answer's headers, looked up in any case; what was sent several times is joined by commas."""
+    """Response headers, looked up case-insensitively; repeated ones are joined by commas."""
 
     __slots__ = ("_fields",)
 
     def __init__(self, fields: dict[str, str]) -> None:
-        self._fields = fields  # by their names in lower case
+        self._fields = fields  # by lower-case name
 
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower()]
 
     def get(self, name: str, default: Any = None) -> Any:
-        """As ever; Mapping's own goes by way of an exception for what is absent."""
+        """Like Mapping.get, without its exception for a missing name."""
         return self._fields.get(name.lower(), default)
 
     def __iter__(self) -> Iterator[str]:
@@ -62,54 +61,56 @@ class Headers(Mapping[str, str]):
         return f"Headers({self._fields!r})"
 
 
-class Begun(NamedTuple):
-    """An answer of which only the head is read."""
+class UnreadResponse(NamedTuple):
+    """A response whose head is read and whose body is not."""
 
     response: HTTPResponse
     headers: Mapping[str, str]
 
 
-def exchanged(
+def send_and_receive(
     pool: DeadlinePool, conn: DeadlineConnection, head: tuple[bytes, bytes], body: bytes | None, exchange: Exchange, cap: int
-) -> Reply | Begun:
-    """Send the request over ``conn`` and give the Reply, or, for an answer that is not plain, one whose body is to be read.
+) -> Reply | UnreadResponse:
+    """Send the request over ``conn`` and return the Reply, or an UnreadResponse if the response is not simple.
 
-    The connection goes back into ``pool``, or is closed, with the end of the answer. Raises what sockets and http.client do.
+    ``cap`` is the largest body, in bytes. When the response ends, the connection is closed or goes back into ``pool``.
+    Raises OSError and http.client.HTTPException.
     """
     try:
-        sock = conn.reuse(exchange)
+        sock = conn.begin_exchange(exchange)
         if isinstance(sock, DeadlineSocket):
-            sock.at_once()
-        return _answer(pool, conn, _sent(sock, head, body, exchange), exchange, cap)
+            sock.make_nonblocking()
+        _send(sock, head, body, exchange)
+        return _receive(pool, conn, sock, exchange, cap)
     except BaseException:
         conn.close()
-        pool.give_back(None)  # it holds a place for a new one
+        pool.release(None)  # keeps room in the pool for a new one
         raise
 
 
-def _answer(pool: DeadlinePool, conn: DeadlineConnection, sock: Any, exchange: Exchange, cap: int) -> Reply | Begun:
-    buffer = bytearray(_ROOM)
+def _receive(pool: DeadlinePool, conn: DeadlineConnection, sock: Any, exchange: Exchange, cap: int) -> Reply | UnreadResponse:
+    buffer = bytearray(_FIRST_READ_BYTES)
     count = sock.recv_into(buffer)
     if not count:
         raise http.client.RemoteDisconnected("the connection is closed")
-    found = _HEAD.match(buffer)
-    fields = _fields(found[2]) if found is not None else None
-    if found is None or fields is None:
-        return _handed_over(pool, conn, buffer[:count], exchange)
-    size = _plain_size(fields)
-    if size is None or size > min(cap, _MOST_PLAIN):
-        return _handed_over(pool, conn, buffer[found.end() : count], exchange, int(found[1]), fields)
+    head = _HEAD.match(buffer)
+    fields = _parse_headers(head[2]) if head is not None else None
+    if head is None or fields is None:
+        return _hand_over(pool, conn, buffer[:count], exchange)
+    size = _body_size(fields)
+    if size is None or size > min(cap, MAX_PREALLOCATED_BYTES):
+        return _hand_over(pool, conn, buffer[head.end() : count], exchange, int(head[1]), fields)
     exchange.phase = "body"
-    content = _content(sock, buffer, found.end(), count, size)
-    exchange.keep = exchange.keep and count <= found.end() + size  # more than announced: not for the next request
-    reply = Reply(int(found[1]), Headers(fields), content, exchange.elapsed)
-    pool.give_back(conn)
+    content = _read_body(sock, buffer, head.end(), count, size)
+    exchange.reusable = exchange.reusable and count <= head.end() + size  # surplus bytes would corrupt the next response
+    reply = Reply(int(head[1]), Headers(fields), content, exchange.elapsed)
+    pool.release(conn)
     return reply
 
 
-def _sent(sock: Any, head: tuple[bytes, bytes], body: bytes | None, exchange: Exchange) -> Any:
-    first = length(body).join(head)
-    if body is not None and len(body) <= _JOINED:
+def _send(sock: Any, head: tuple[bytes, bytes], body: bytes | None, exchange: Exchange) -> None:
+    first = content_length_line(body).join(head)
+    if body is not None and len(body) <= MAX_JOINED_BODY_BYTES:
         first, body = first + body, None
     try:
         sock.sendall(first)
@@ -118,12 +119,12 @@ def _sent(sock: Any, head: tuple[bytes, bytes], body: bytes | None, exchange: Ex
     except OSError as error:
         if not isinstance(error, (BrokenPipeError, ConnectionResetError)) and error.errno != errno.EPROTOTYPE:
             raise
-        exchange.keep = False  # an answer may have come all the same, as urllib3 knows; EPROTOTYPE is macOS's word for it
-    return sock
+        # A response may have arrived nevertheless; urllib3 does the same. EPROTOTYPE is macOS's EPIPE.
+        exchange.reusable = False
 
 
-def _fields(lines: bytes) -> dict[str, str] | None:
-    """The headers; None where they leave open where the answer ends, or whether the connection stays."""
+def _parse_headers(lines: bytes) -> dict[str, str] | None:
+    """The headers by lower-case name; None if they leave unclear where the response ends, or the connection closes."""
     fields: dict[str, str] = {}
     for line in lines.decode("latin-1").split("\r\n")[:-1]:
         name, _, value = line.partition(":")
@@ -137,42 +138,44 @@ def _fields(lines: bytes) -> dict[str, str] | None:
     if fields.get("connection", "keep-alive").lower() != "keep-alive":
         return None
     if "transfer-encoding" in fields:
-        ended = fields["transfer-encoding"].lower() == "chunked" and "content-length" not in fields
+        has_clear_end = fields["transfer-encoding"].lower() == "chunked" and "content-length" not in fields
     else:
-        ended = _DIGITS.fullmatch(fields.get("content-length", "")) is not None
-    return fields if ended else None
+        has_clear_end = _DIGITS.fullmatch(fields.get("content-length", "")) is not None
+    return fields if has_clear_end else None
 
 
-def _plain_size(fields: dict[str, str]) -> int | None:
-    """The body's length in bytes; None for one that comes in chunks or compressed."""
+def _body_size(fields: dict[str, str]) -> int | None:
+    """The body's length in bytes; None for a chunked or compressed one."""
     return None if "transfer-encoding" in fields or "content-encoding" in fields else int(fields["content-length"])
 
 
-def _content(sock: Any, buffer: bytearray, start: int, count: int, size: int) -> bytes:
-    have = memoryview(buffer)[start : min(count, start + size)]
-    if len(have) == size:
-        return bytes(have)
-    whole = bytearray(size)
-    whole[: len(have)] = have
-    rest = memoryview(whole)[len(have) :]
+def _read_body(sock: Any, buffer: bytearray, start: int, count: int, size: int) -> bytes:
+    """``size`` bytes, of which ``buffer`` contains those from ``start`` to ``count``."""
+    received = memoryview(buffer)[start : min(count, start + size)]
+    if len(received) == size:
+        return bytes(received)
+    content = bytearray(size)
+    content[: len(received)] = received
+    rest = memoryview(content)[len(received) :]
     while rest:
         more = sock.recv_into(rest)
         if not more:
             raise http.client.IncompleteRead(b"", len(rest))
         rest = rest[more:]
-    return bytes(whole)
+    return bytes(content)
 
 
-def _handed_over(
+def _hand_over(
     pool: DeadlinePool,
     conn: DeadlineConnection,
     received: bytes | bytearray,
     exchange: Exchange,
     status: int | None = None,
     fields: dict[str, str] | None = None,
-) -> Begun:
-    """An answer for the libraries to read on; ``status`` and ``fields`` where its head is read, and not in ``received``."""
-    answer = FinalResponse(_Replayed(received, conn.sock), method="POST")  # type: ignore[arg-type]
+) -> UnreadResponse:
+    """A response for http.client and urllib3 to read on from ``received``, which contains the head unless that is parsed:
+    then ``status`` and ``fields`` are given."""
+    answer = FinalResponse(_ReplayStream(received, conn.sock), method="POST")  # type: ignore[arg-type]
     try:
         if status is None or fields is None:
             answer.begin()
@@ -180,10 +183,10 @@ def _handed_over(
             headers: Mapping[str, str] = CaseInsensitiveDict(HTTPHeaderDict(lines))
             framing = HTTPHeaderDict(lines)
         else:
-            answer.has_head(status, "transfer-encoding" in fields, fields.get("content-length"))
+            answer.set_head(status, "transfer-encoding" in fields, fields.get("content-length"))
             headers = Headers(fields)
             framing = HTTPHeaderDict((name, fields[name]) for name in _FRAMING if name in fields)
-        exchange.keep = exchange.keep and not answer.will_close
+        exchange.reusable = exchange.reusable and not answer.will_close
         response = HTTPResponse(
             body=answer,
             headers=framing,
@@ -200,18 +203,18 @@ def _handed_over(
     except BaseException:
         answer.close()
         raise
-    return Begun(response, headers)
+    return UnreadResponse(response, headers)
 
 
-class _Replayed(io.RawIOBase):
-    """What a connection gives, beginning with what was taken from it before."""
+class _ReplayStream(io.RawIOBase):
+    """Reads bytes that were already received, then the socket."""
 
     def __init__(self, received: bytes | bytearray, sock: Any) -> None:
         self._received = memoryview(received)
         self._rest = sock.makefile("rb", buffering=0)
 
     def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002  (always "rb")
-        """What http.client asks of a socket."""
+        """http.client asks its socket for this."""
         return io.BufferedReader(self)
 
     def readable(self) -> bool:
@@ -219,11 +222,11 @@ class _Replayed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        """As of any raw stream."""
+        """Like RawIOBase.readinto."""
         if not self._received:
             exchange = active.exchange
-            if exchange is not None and exchange.whole:
-                return None  # what the socket would say, in a long way
+            if exchange is not None and exchange.buffered_only:
+                return None  # as the socket would answer, without the detour
             count: int | None = self._rest.readinto(buffer)
             return count
         taken = self._received[: len(buffer)]
@@ -232,6 +235,6 @@ class _Replayed(io.RawIOBase):
         return len(taken)
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close this stream and its reference to the socket."""
         self._rest.close()
         super().close()

@@ -1,4 +1,4 @@
-"""Whether a tool that mocks, records or traces requests has stepped in between them and the network."""
+"""Whether a tool that mocks, records or traces HTTP has patched requests, urllib3 or http.client."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import requests.adapters
 import urllib3.connection
 
 
-def _seams() -> tuple[Any, ...]:
-    """Where tools that mock, record or trace requests step in between."""
+def _patchable_functions() -> tuple[Any, ...]:
+    """The functions that such tools replace."""
     session, pool, connection = requests.Session, urllib3.HTTPConnectionPool, urllib3.connection.HTTPConnection
     plain = http.client.HTTPConnection
     return (
@@ -22,7 +22,7 @@ def _seams() -> tuple[Any, ...]:
 
 
 def _is_original(function: Any) -> bool:
-    """Whether it is the library's own, and none that somebody had put in its place before this module was loaded."""
+    """Whether the library itself defines it: a tool may have replaced it before this module was imported."""
     return type(function) is FunctionType and function.__globals__["__name__"].partition(".")[0] in (
         "requests",
         "urllib3",
@@ -30,9 +30,9 @@ def _is_original(function: Any) -> bool:
     )
 
 
-_UNTOUCHED = _seams() if all(map(_is_original, _seams())) else None
+_ORIGINALS = _patchable_functions() if all(map(_is_original, _patchable_functions())) else None
 
 
-def untouched() -> bool:
-    """Whether nothing stands between a request and the network that the short way would pass by."""
-    return _seams() == _UNTOUCHED
+def is_unpatched() -> bool:
+    """Whether all these functions are the originals, so that the fast path bypasses no tool."""
+    return _patchable_functions() == _ORIGINALS

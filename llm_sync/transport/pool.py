@@ -1,4 +1,4 @@
-"""urllib3's connections and pools, made of sockets that keep to the deadline of their thread's exchange."""
+"""urllib3's connections and connection pools, built on deadline sockets (sockets.py)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from urllib3.util.connection import allowed_gai_family
 
 from llm_sync.transport.sockets import DeadlineSocket, Exchange, active
 
-IDLE_LIMIT = 25.0  # seconds; many a load balancer closes after 30 or 60, and a request may cross that close
+IDLE_LIMIT_S = 25.0  # many load balancers close after 30 or 60 s, and a request may collide with that close
 
-# TCP keepalive finds a dead peer and keeps NAT entries alive while a model thinks for minutes. macOS lacks TCP_KEEPIDLE.
+# TCP keepalive detects a dead peer and keeps NAT entries alive while a model computes for minutes. macOS lacks TCP_KEEPIDLE.
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPALIVE", 60), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
 SOCKET_OPTIONS: list[tuple[int, int, int]] = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -32,8 +32,8 @@ SOCKET_OPTIONS: list[tuple[int, int, int]] = [
 ]
 
 
-class _WithoutQuery(logging.Filter):
-    """Takes the query out of the URLs urllib3 logs for our exchanges: it may hold a key."""
+class _StripQuery(logging.Filter):
+    """Removes the query from URLs that urllib3 logs for our exchanges: it may contain a key."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if active.exchange is not None and isinstance(record.args, tuple):
@@ -42,13 +42,13 @@ class _WithoutQuery(logging.Filter):
 
 
 for _name in ("urllib3.connectionpool", "urllib3.connection"):
-    logging.getLogger(_name).addFilter(_WithoutQuery())
+    logging.getLogger(_name).addFilter(_StripQuery())
 
 
 class FinalResponse(http.client.HTTPResponse):
-    """http.client reads on after a 100 only; a 102 or 103 would be taken for the answer, and the answer be lost."""
+    """Skips all interim responses: http.client skips 100 only, and would take a 102 or 103 for the final response."""
 
-    _exchange: Exchange | None = None  # from its head to its end
+    _exchange: Exchange | None = None  # while the response is being read
 
     def _read_status(self) -> Any:
         status = super()._read_status()  # type: ignore[misc]
@@ -58,35 +58,35 @@ class FinalResponse(http.client.HTTPResponse):
         return status
 
     def begin(self) -> None:
-        """As http.client does it, which leaves the blanks behind a value and takes ``chunked `` for no chunks."""
+        """Like HTTPResponse.begin, which keeps trailing blanks of values and does not recognize ``chunked `` as chunked."""
         self._exchange = active.exchange
         super().begin()
-        blank = [name for name, value in self.headers.items() if value != value.strip()] if self.headers else []
-        for name in dict.fromkeys(blank):
+        unstripped = [name for name, value in self.headers.items() if value != value.strip()] if self.headers else []
+        for name in dict.fromkeys(unstripped):
             values = self.headers.get_all(name, [])
             del self.headers[name]
             for value in values:
                 self.headers[name] = value.strip()
-        if blank and self.headers.get("Transfer-Encoding", "").lower() == "chunked" and not self.chunked:
+        if unstripped and self.headers.get("Transfer-Encoding", "").lower() == "chunked" and not self.chunked:
             self.chunked, self.chunk_left, self.length = True, None, None
             self.will_close = self._check_close()  # type: ignore[attr-defined]
 
     def _close_conn(self) -> None:
-        """As http.client does it at the answer's end, throwing away what it read beyond: the connection goes with that."""
+        """Called at the end of the response. http.client drops surplus bytes it has read: then do not reuse the connection."""
         exchange, self._exchange = self._exchange, None
-        # Not in another's exchange: garbage collection closes on whatever thread it happens to run.
+        # Only in its own exchange: the garbage collector closes responses on whatever thread it runs.
         if exchange is not None and exchange is active.exchange and self.fp is not None:
-            exchange.whole = True
+            exchange.buffered_only = True
             try:
-                exchange.keep = exchange.keep and not self.fp.peek(1)
-            except (OSError, ValueError):  # its time is up, or it is closed already
-                exchange.keep = False
+                exchange.reusable = exchange.reusable and not self.fp.peek(1)
+            except (OSError, ValueError):  # the time is up, or it is closed already
+                exchange.reusable = False
             finally:
-                exchange.whole = False
+                exchange.buffered_only = False
         super()._close_conn()  # type: ignore[misc]
 
-    def has_head(self, status: int, chunked: bool, length: str | None) -> None:
-        """What ``begin`` finds out, where the head was read by other means; the connection stays."""
+    def set_head(self, status: int, chunked: bool, length: str | None) -> None:
+        """Instead of ``begin``, where the head was parsed elsewhere; the connection stays open after the response."""
         self._exchange = active.exchange
         self.code = self.status = status
         self.version, self.reason = 11, ""
@@ -96,13 +96,13 @@ class FinalResponse(http.client.HTTPResponse):
 
 
 class DeadlineConnection(HTTPConnection):
-    """One connection, whoever sends over it."""
+    """One connection, used by one exchange after the other, on either path."""
 
     response_class = FinalResponse
-    idle_since: float | None = None  # when its last exchange ended; None before the first
+    idle_since: float | None = None  # monotonic time at which its last exchange ended; None before the first
 
     def connect(self) -> None:
-        """As urllib3 does it, telling the exchange."""
+        """Like HTTPConnection.connect; records the phase."""
         exchange = active.exchange
         if exchange is not None:
             exchange.phase = "connect"
@@ -112,22 +112,22 @@ class DeadlineConnection(HTTPConnection):
             exchange.phase = "headers"
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        """As urllib3 does it."""
+        """Like HTTPConnection.request."""
         if active.exchange is not None and self.sock is not None:
-            self.reuse(active.exchange)
+            self.begin_exchange(active.exchange)
         super().request(*args, **kwargs)
 
     def send(self, data: Any) -> None:
-        """As http.client does it, which sends the head first."""
-        if active.exchange is not None and active.exchange.head is None and isinstance(data, bytes):
-            active.exchange.head = data
+        """Like HTTPConnection.send; records the head, which http.client sends first."""
+        if active.exchange is not None and active.exchange.sent_head is None and isinstance(data, bytes):
+            active.exchange.sent_head = data
         super().send(data)
 
-    def reuse(self, exchange: Exchange) -> Any:
-        """The socket of a connection that is up, in use for ``exchange`` from now on."""
+    def begin_exchange(self, exchange: Exchange) -> Any:
+        """Use this open connection for ``exchange`` from now on; returns its socket."""
         exchange.reused = self.idle_since is not None
         exchange.phase = "headers"
-        exchange.use(getattr(self.sock, "socket", self.sock))  # urllib3's TLS inside TLS wraps the outer socket
+        exchange.attach_socket(getattr(self.sock, "socket", self.sock))  # urllib3's TLS inside TLS wraps the outer socket
         return self.sock
 
     def _new_conn(self) -> socket.socket:
@@ -144,20 +144,20 @@ class DeadlineConnection(HTTPConnection):
                 for option in SOCKET_OPTIONS:
                     sock.setsockopt(*option)
                 if exchange is not None:
-                    exchange.use(sock)
-                    # A share for each, or one address that swallows packets would leave nothing for the others.
-                    sock.settimeout(exchange.left() / (len(addresses) - position))
+                    exchange.attach_socket(sock)
+                    # An equal share each: one address that drops packets must not use up the time of the others.
+                    sock.settimeout(exchange.remaining() / (len(addresses) - position))
                 sock.connect(address)
                 if exchange is not None:
-                    exchange.check()
+                    exchange.raise_if_aborted()
             except OSError as error:
                 failure = error
                 sock.close()
             else:
                 sys.audit("http.client.connect", self, self.host, self.port)
                 return sock
-        kind_of_failure = ConnectTimeoutError if isinstance(failure, TimeoutError) else NewConnectionError
-        raise kind_of_failure(self, "no connection") from failure
+        error_class = ConnectTimeoutError if isinstance(failure, TimeoutError) else NewConnectionError
+        raise error_class(self, "no connection") from failure
 
 
 class _DeadlineHTTPSConnection(DeadlineConnection, HTTPSConnection):
@@ -165,41 +165,41 @@ class _DeadlineHTTPSConnection(DeadlineConnection, HTTPSConnection):
 
 
 class ConnectionStack:
-    """The idle connections of one pool, last in first out, in place of a LifoQueue: no lock a fork could find held."""
+    """The idle connections of one pool, last in first out. Unlike LifoQueue it has no lock that a fork could find held."""
 
     def __init__(self, maxsize: int) -> None:
         self.maxsize = maxsize
         self._stack: deque[Any] = deque()  # append and pop are atomic
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ARG002
-        """Raises queue.Full; never waits. Threads that meet here may exceed ``maxsize`` by their number."""
+        """Raises queue.Full; never blocks. Concurrent calls may exceed ``maxsize`` by the number of threads."""
         if len(self._stack) >= self.maxsize:
             raise queue.Full
         self._stack.append(item)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ARG002
-        """Raises queue.Empty; never waits."""
+        """Raises queue.Empty; never blocks."""
         try:
             return self._stack.pop()
         except IndexError:
             raise queue.Empty from None
 
     def qsize(self) -> int:
-        """How many there are."""
+        """The number of connections."""
         return len(self._stack)
 
 
 class DeadlinePool(HTTPConnectionPool):
-    """The idle connections to one host."""
+    """The connections to one host; idle ones are kept for reuse."""
 
     QueueCls = ConnectionStack  # type: ignore[assignment]
     ConnectionCls = DeadlineConnection
     retired = False
 
     def retire(self) -> None:
-        """Close the idle connections, and those in use as they are given back."""
+        """Close the idle connections now, and those in use when they are released."""
         self.retired = True
-        with contextlib.suppress(queue.Empty, AttributeError):  # AttributeError: it is closed, and has no stack
+        with contextlib.suppress(queue.Empty, AttributeError):  # AttributeError: already closed
             while True:
                 conn: Any = self.pool.get()  # type: ignore[union-attr]
                 if conn is not None:
@@ -209,34 +209,34 @@ class DeadlinePool(HTTPConnectionPool):
         conn: Any = super()._get_conn(timeout)
         if conn.sock is not None and conn.idle_since is not None:
             exchange = active.exchange
-            idle_too_long = monotonic() - conn.idle_since > IDLE_LIMIT
-            # Bytes nobody asked for, already decrypted and thus unseen by poll, would pass for the next answer.
+            idle_too_long = monotonic() - conn.idle_since > IDLE_LIMIT_S
+            # Surplus bytes, already decrypted and so invisible to poll, would be taken for the next response.
             leftover = isinstance(conn.sock, ssl.SSLSocket) and conn.sock.pending()
-            if idle_too_long or leftover or (exchange is not None and exchange.fresh):
+            if idle_too_long or leftover or (exchange is not None and exchange.new_connection_only):
                 conn.close()
         return conn
 
-    def take_kept(self) -> DeadlineConnection | None:
-        """An idle connection that is still up, for ``give_back`` to take; None where there is none."""
+    def take_idle(self) -> DeadlineConnection | None:
+        """An idle connection that is still open, or None; give it back by ``release``."""
         pool = self.pool
         if pool is None:
             return None  # closed
         conn: DeadlineConnection = self._get_conn()
         if conn.sock is not None:
             return conn
-        with contextlib.suppress(queue.Full):  # another thread's took its place
+        with contextlib.suppress(queue.Full):  # another thread has filled the pool meanwhile
             pool.put(conn)
         return None
 
-    def give_back(self, conn: DeadlineConnection | None) -> None:
-        """The connection is idle again, unless its exchange says otherwise; None in the place of one that is closed."""
+    def release(self, conn: DeadlineConnection | None) -> None:
+        """Make the connection idle again, or close it if its exchange forbids reuse; None stands for a closed one."""
         self._put_conn(conn)
 
     def _put_conn(self, conn: Any) -> None:
         exchange = active.exchange
         if conn is not None:
-            # Before another thread can take it: an abort of this request must not reach the next one's.
-            if self.retired or (exchange is not None and (exchange.let_go() or not exchange.keep)):
+            # Before another thread can take it: an abort of this request must not reach the next one.
+            if self.retired or (exchange is not None and (exchange.detach_socket() or not exchange.reusable)):
                 conn.close()
             conn.idle_since = monotonic()
         super()._put_conn(conn)

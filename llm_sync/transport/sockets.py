@@ -1,8 +1,8 @@
-"""Sockets that keep to a wall-clock deadline.
+"""Sockets with a wall-clock deadline.
 
-A socket timeout bounds one read, so a server that drips a byte now and then is never late. Here every operation of a
-socket first sets its timeout to what is left of the exchange its thread is in. Name resolution alone is bounded by nobody:
-getaddrinfo takes no timeout and cannot be interrupted.
+A socket timeout bounds one read, so a server that sends a byte now and then never times out. Here every socket operation
+first sets the timeout to the time left for its thread's exchange. Name resolution is not bounded: getaddrinfo takes no
+timeout and cannot be interrupted.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from urllib3.util.wait import wait_for_read, wait_for_write
 if TYPE_CHECKING:
     from llm_sync.runtime.cancellation import CallControl
 
-_LONGEST = 1e6  # seconds; poll() takes no more than 2**31 ms
+MAX_TIMEOUT_S = 1e6  # poll() takes at most 2**31 ms
 
 
 @final
 class Exchange:
-    """One HTTP exchange: until when it may last, how far it is, and which socket an abort may shut.
+    """One HTTP exchange: its deadline, its progress, and the socket that an abort shuts down.
 
-    Entered by the thread that makes it; only ``control`` is ever touched by others.
+    Entered and used by one thread; other threads reach it only through ``control``. Times are monotonic seconds.
     """
 
     def __init__(self, timeout: float, control: CallControl | None, sockets: MutableSet[socket.socket]) -> None:
         self.timeout = timeout
         self.started = monotonic()
-        self.ends = self.started + min(timeout, _LONGEST)
-        self.phase = "connect"
-        self.reused = False  # the connection had answered before
-        self.received = False  # a byte of the answer came
-        self.cut = False  # the connection ended within the headers: http.client takes that for their end
-        self.fresh = False  # pooled connections are not to be used
-        self.keep = True  # the connection may go back into the pool
-        self.whole = False  # the answer is here: a read gives what is buffered, and nothing from the network
-        self.head: bytes | None = None  # the first that http.client sent
+        self.ends = self.started + min(timeout, MAX_TIMEOUT_S)
+        self.phase = "connect"  # then "headers", then "body"
+        self.reused = False  # the connection served an earlier exchange
+        self.response_started = False  # at least one byte of the response arrived
+        self.truncated = False  # the connection ended within the headers: http.client takes that for the end of the headers
+        self.new_connection_only = False  # do not use a pooled connection
+        self.reusable = True  # the connection may go back into the pool
+        self.buffered_only = False  # reads return what is buffered and do not touch the network
+        self.sent_head: bytes | None = None  # the first bytes that http.client sent: request line and headers
         self.aborted = False
         self.sock: socket.socket | None = None  # the one in use
         self._control = control
@@ -55,7 +55,7 @@ class Exchange:
 
     def __exit__(self, *_: object) -> None:
         active.exchange = self._outer
-        self.let_go()
+        self.detach_socket()
 
     @property
     def elapsed(self) -> float:
@@ -63,42 +63,43 @@ class Exchange:
         return monotonic() - self.started
 
     @property
-    def over(self) -> bool:
-        """Whether the time is used up, give or take the rounding of a poll."""
+    def expired(self) -> bool:
+        """Whether the deadline has passed, within the rounding of a poll."""
         return monotonic() >= self.ends - 0.001
 
-    def start_afresh(self) -> None:
-        """Once more, on a connection of its own, in the time that is left."""
-        self.phase, self.reused, self.cut, self.fresh, self.keep = "connect", False, False, True, True
+    def restart(self) -> None:
+        """Prepare to send again on a new connection, with the same deadline."""
+        self.phase, self.reused, self.truncated = "connect", False, False
+        self.new_connection_only = self.reusable = True
 
-    def left(self) -> float:
-        """Seconds left; TimeoutError when there are none."""
-        left = self.ends - monotonic()
-        if left <= 0:
+    def remaining(self) -> float:
+        """Seconds left, above 0. Raises TimeoutError when there are none."""
+        remaining = self.ends - monotonic()
+        if remaining <= 0:
             raise TimeoutError("the time for this exchange is used up")
-        return left
+        return remaining
 
-    def use(self, sock: socket.socket) -> None:
-        """From now on an abort shuts ``sock``; raises ConnectionAbortedError when it came before."""
+    def attach_socket(self, sock: socket.socket) -> None:
+        """From now on an abort shuts ``sock`` down. Raises ConnectionAbortedError if the abort came before."""
         self._sockets.add(sock)
         self.sock = sock
         if self._control is not None:
-            self._control.attach(lambda: _shut(sock))
-            self.check()
+            self._control.attach(lambda: _shut_down(sock))
+            self.raise_if_aborted()
 
-    def check(self) -> None:
-        """Raise ConnectionAbortedError after an abort: a socket shut while it connects looks connected."""
+    def raise_if_aborted(self) -> None:
+        """Raise ConnectionAbortedError after an abort. Needed because a socket shut down while connecting looks connected."""
         if self._control is not None and self._control.aborted:
-            raise ConnectionAbortedError("the request was abandoned")
+            raise ConnectionAbortedError("the request was aborted")
 
-    def saw(self, count: int) -> None:
-        """A read gave ``count`` bytes, 0 at the connection's end."""
+    def record_read(self, count: int) -> None:
+        """Note that a read returned ``count`` bytes; 0 means the end of the connection."""
         if self.phase == "headers":
-            self.received = self.received or count > 0
-            self.cut = count == 0
+            self.response_started = self.response_started or count > 0
+            self.truncated = count == 0
 
-    def let_go(self) -> bool:
-        """From now on an abort shuts nothing; True if one came before. Ends only when an abort under way has ended."""
+    def detach_socket(self) -> bool:
+        """From now on an abort shuts no socket down; True if one came before. Waits for an abort in progress to finish."""
         if self._control is not None and self._control.detach():
             self.aborted = True
         return self.aborted
@@ -108,100 +109,100 @@ class _Active(threading.local):
     exchange: Exchange | None = None
 
 
-active = _Active()
+active = _Active()  # the exchange that the current thread is in
 
 
-def _shut(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # not connected yet, or the peer was faster
-        # Not sock.shutdown: SSLSocket's drops the TLS state, and what the other thread reads or writes then is plain text.
+def _shut_down(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # not connected yet, or already closed by the peer
+        # Not sock.shutdown: SSLSocket's drops the TLS state, and the thread using it would then read or write plain text.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-class _Deadline(socket.socket):
-    """Before each operation, the timeout becomes what is left of the exchange of the thread that asks for it."""
+class _DeadlineBase(socket.socket):
+    """Before each operation, sets the timeout to the time left for the calling thread's exchange."""
 
-    def _count_down(self) -> Exchange | None:
+    def _set_timeout(self) -> Exchange | None:
         exchange = active.exchange
         if exchange is not None:
-            if exchange.whole:
-                raise BlockingIOError(errno.EAGAIN, "nothing more is read for this exchange")
-            self.settimeout(exchange.left())
+            if exchange.buffered_only:
+                raise BlockingIOError(errno.EAGAIN, "this exchange reads nothing more from the network")
+            self.settimeout(exchange.remaining())
         return exchange
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        exchange = self._count_down()
+        exchange = self._set_timeout()
         count = super().recv_into(*args, **kwargs)
         if exchange is not None:
-            exchange.saw(count)
+            exchange.record_read(count)
         return count
 
-    def recv(self, *args: Any, **kwargs: Any) -> bytes:  # TLS inside TLS reads so
-        exchange = self._count_down()
+    def recv(self, *args: Any, **kwargs: Any) -> bytes:  # used by TLS inside TLS
+        exchange = self._set_timeout()
         data = super().recv(*args, **kwargs)
         if exchange is not None:
-            exchange.saw(len(data))
+            exchange.record_read(len(data))
         return data
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
-        self._count_down()
+        self._set_timeout()
         super().sendall(*args, **kwargs)
 
     def _real_close(self, *args: Any, **kwargs: Any) -> None:
-        # First wait for an abort under way: it must not shut whatever gets this descriptor's number next.
-        # Only if it is this exchange's: garbage collection closes old sockets on whatever thread it happens to run.
+        # First wait for an abort in progress: it must not shut down another socket that gets this descriptor's number next.
+        # Only if the socket is this exchange's own: the garbage collector closes old sockets on whatever thread it runs.
         if active.exchange is not None and active.exchange.sock is self:
-            active.exchange.let_go()
+            active.exchange.detach_socket()
         super()._real_close(*args, **kwargs)  # type: ignore[misc]
 
 
-class DeadlineSocket(_Deadline):
+class DeadlineSocket(_DeadlineBase):
     """A plain TCP socket that keeps to the deadline.
 
-    With ``at_once`` it reads and writes what it can before it waits. A socket with a timeout waits first, even for what is
-    there, and is told the timeout before that: four more system calls for a request and its answer, and at each Python lets
-    another thread run. Measured worth: without it a call costs 9 % more CPU where 8 or 64 threads call, 3 % where one does.
+    Non-blocking, it reads and writes before it waits. A socket with a timeout polls first, even when data is there, and
+    setting the timeout is a system call too: four more system calls per exchange, and Python may switch threads at each.
+    Measured: without it a call costs 9 % more CPU with 8 or 64 calling threads, 3 % with one.
     """
 
-    def at_once(self) -> None:
-        """From now on, until somebody sets a timeout."""
+    def make_nonblocking(self) -> None:
+        """From now on, until a timeout is set, try each operation before waiting."""
         if self.gettimeout() != 0.0:
             self.settimeout(0.0)
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        """As ever, in the time that is left."""
+        """Like socket.recv_into, within the time left."""
         exchange = active.exchange
-        if exchange is None or exchange.whole or self.gettimeout() != 0.0:
+        if exchange is None or exchange.buffered_only or self.gettimeout() != 0.0:
             return super().recv_into(*args, **kwargs)
         while True:
-            left = exchange.left()
+            remaining = exchange.remaining()
             with contextlib.suppress(BlockingIOError):
                 count = socket.socket.recv_into(self, *args, **kwargs)
-                exchange.saw(count)
+                exchange.record_read(count)
                 return count
-            wait_for_read(self, left)
+            wait_for_read(self, remaining)
 
     def sendall(self, data: Any, *args: Any) -> None:
-        """As ever, in the time that is left."""
+        """Like socket.sendall, within the time left."""
         exchange = active.exchange
         if exchange is None or self.gettimeout() != 0.0:
             super().sendall(data, *args)
             return
         rest = memoryview(data)
         while True:
-            left = exchange.left()
+            remaining = exchange.remaining()
             with contextlib.suppress(BlockingIOError):
                 rest = rest[self.send(rest, *args) :]
             if not rest:
                 return
-            wait_for_write(self, left)
+            wait_for_write(self, remaining)
 
 
-class DeadlineTLSSocket(_Deadline, ssl.SSLSocket):
-    """A TLS socket that keeps to the deadline, from its handshake on."""
+class DeadlineTLSSocket(_DeadlineBase, ssl.SSLSocket):
+    """A TLS socket that keeps to the deadline, handshake included."""
 
     def do_handshake(self, *args: Any, **kwargs: Any) -> None:
-        """As ssl does it; an abort may shut this socket from here on."""
+        """Like SSLSocket.do_handshake; from here on an abort shuts this socket down."""
         if active.exchange is not None:
-            active.exchange.use(self)
-            self._count_down()
+            active.exchange.attach_socket(self)
+            self._set_timeout()
         super().do_handshake(*args, **kwargs)

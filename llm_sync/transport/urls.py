@@ -1,4 +1,4 @@
-"""Which URLs a request may go to, and how a URL is named in a message: by scheme and host, never more."""
+"""Which URLs a request may go to, and how messages show a URL: scheme, host and port, nothing else."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from urllib3.util import Url, parse_url
 
 from llm_sync.errors import ConfigurationError
 
-_UNFIT = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")  # a backslash is a host's end to some parsers and part of it to others
-_METADATA_SERVER = ("169.254.169.254", "metadata.google.internal")
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")  # parsers disagree on whether a backslash ends the host
+_METADATA_SERVERS = ("169.254.169.254", "metadata.google.internal")
 _GUIDANCE = "base_url looks like https://api.example.com/v1."
 
 
-def checked(url: object) -> SplitResult:
-    """The parts of ``url``; ConfigurationError, quoting nothing of it beyond the host, when it cannot be one."""
+def validate_url(url: object) -> SplitResult:
+    """The parts of ``url``. Raises ConfigurationError if it cannot be used; the message shows the host at most."""
     if not isinstance(url, str):
-        raise _wrong(f"is of type {type(url).__name__}, not a string")
+        raise _url_error(f"is of type {type(url).__name__}, not a string")
     if not url:
-        raise _wrong("is empty")
-    if _UNFIT.search(url):
-        raise _wrong("holds a blank, a control character or a backslash")
+        raise _url_error("is empty")
+    if _FORBIDDEN.search(url):
+        raise _url_error("contains a space, a control character or a backslash")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise _wrong("has an impossible host or port") from None
+        raise _url_error("has an invalid host or port") from None
     if parts.scheme.lower() not in ("http", "https") or "://" not in url:
-        raise _wrong("does not begin with https:// or http://")
+        raise _url_error("does not begin with https:// or http://")
     if not host or port == 0:
-        raise _wrong("has no host" if not host else "has the impossible port 0")
+        raise _url_error("has no host" if not host else "has the invalid port 0")
     if "@" in parts.netloc:
-        raise _wrong("holds a user name or a password", "Send them as a header instead: see `headers` and `auth`.")
+        raise _url_error("contains a user name or a password", "Send them as a header instead: see `headers` and `auth`.")
     if parts.fragment:
-        raise _wrong("has a part behind a #, which is never sent")
+        raise _url_error("has a fragment (#…), which is never sent")
     try:
         host.encode("idna" if ":" not in host else "ascii")
     except UnicodeError:
-        raise _wrong("has an impossible host name") from None
+        raise _url_error("has an invalid host name") from None
     return parts
 
 
-def where(url: str | SplitResult, base: str = "") -> str:
-    """Scheme, host and port for a message: no user, path or query, and nothing that could disturb a terminal."""
+def origin_of(url: str | SplitResult, base: str = "") -> str:
+    """Scheme, host and port for a message: no user, path or query, and no character that could disturb a terminal."""
     try:
         parts = urlsplit(urljoin(base, url)) if isinstance(url, str) else url
         host, port = parts.hostname or "", parts.port
@@ -53,21 +53,21 @@ def where(url: str | SplitResult, base: str = "") -> str:
         return "an unreadable address"
     if not re.fullmatch(r"[\w.:%-]{1,253}", host) or parts.scheme.lower() not in ("http", "https"):
         return "an unreadable address"
-    named = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme.lower()}://{named}{'' if port is None else f':{port}'}"
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme.lower()}://{bracketed}{'' if port is None else f':{port}'}"
+
+
+def may_use_plain_http(host: str | None) -> bool:
+    """Whether plain http to ``host`` stays off the network: loopback, or the metadata server of a cloud virtual machine.
+
+    The metadata server speaks plain http only, and no key is sent to it.
+    """
+    return _normalize(host) in _METADATA_SERVERS or is_loopback(host)
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether ``host`` is this machine, or its own host: the metadata server of a cloud's virtual machine.
-
-    That one answers by plain http only, and is asked for tokens without a key.
-    """
-    return _bare(host) in _METADATA_SERVER or is_this_machine(host)
-
-
-def is_this_machine(host: str | None) -> bool:
-    """Whether ``host`` is this machine by its very name: localhost, 127.0.0.0/8 or ::1."""
-    name = _bare(host)
+    """Whether ``host`` names this machine: localhost, 127.0.0.0/8 or ::1. No name is resolved."""
+    name = _normalize(host)
     if name == "localhost":
         return True
     try:
@@ -78,19 +78,19 @@ def is_this_machine(host: str | None) -> bool:
     return (mapped or address).is_loopback
 
 
-def _bare(host: str | None) -> str:
+def _normalize(host: str | None) -> str:
     return (host or "").strip("[]").rstrip(".").lower()
 
 
-def checked_proxy(proxy: str | None) -> Url | None:
-    """The parts of a proxy's URL, None for none; ConfigurationError, quoting nothing of it, when it cannot be used."""
+def validate_proxy(proxy: str | None) -> Url | None:
+    """The parts of a proxy's URL; None for none. Raises ConfigurationError if it cannot be used, without quoting it."""
     if not proxy:
         return None
     guidance = "Set `proxy` (or HTTPS_PROXY, HTTP_PROXY) to a URL like http://proxy.example.com:3128."
     try:
         parts = parse_url(prepend_scheme_if_needed(proxy, "http"))  # type: ignore[no-untyped-call]
-    except (ValueError, TypeError):  # the latter for a user name without a host
-        raise ConfigurationError("the proxy's URL cannot be read", guidance=guidance) from None
+    except (ValueError, TypeError):  # TypeError: a user name without a host
+        raise ConfigurationError("the proxy's URL cannot be parsed", guidance=guidance) from None
     if parts.scheme not in ("http", "https"):
         raise ConfigurationError("proxies other than http:// and https:// are not supported", guidance=guidance)
     if not parts.host:
@@ -98,5 +98,5 @@ def checked_proxy(proxy: str | None) -> Url | None:
     return parts
 
 
-def _wrong(problem: str, guidance: str = _GUIDANCE) -> ConfigurationError:
+def _url_error(problem: str, guidance: str = _GUIDANCE) -> ConfigurationError:
     return ConfigurationError(f"the URL to send to {problem}", guidance=guidance)

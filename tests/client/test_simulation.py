@@ -272,10 +272,10 @@ def test_proxies_of_the_environment_see_nothing(
         ("http://127.0.0.1:80\\@evil.example", "backslash"),
         ("127.0.0.1:8080", "does not begin with"),
         ("file:///etc/passwd", "does not begin with"),
-        ("http://127.0.0.1:99999", "impossible host or port"),
+        ("http://127.0.0.1:99999", "invalid host or port"),
         ("http://127.0.0.1:80/elsewhere", "behind host and port"),
         ("http://127.0.0.1:80?a=b", "behind host and port"),
-        (" http://127.0.0.1:80", "blank"),
+        (" http://127.0.0.1:80", "a space"),
         ("1", "does not begin with"),
     ],
 )

@@ -521,7 +521,7 @@ def test_a_stale_connection_found_too_late_is_a_timeout(serve, open_client, monk
     """With no time left there is no fresh try, and the error tells that the request had gone out."""
     server, client = serve(_answers_once(lambda peer: None)), open_client()
     client.post(server.url, b"1", {}, timeout=5)
-    monkeypatch.setattr(sockets.Exchange, "over", True)
+    monkeypatch.setattr(sockets.Exchange, "expired", True)
     with pytest.raises(RequestTimeoutError) as caught:
         client.post(server.url, b"2", {}, timeout=5)
     assert caught.value.phase == "headers"
@@ -533,7 +533,7 @@ def test_what_is_remembered_per_url_is_bounded(serve, open_client):
     server, client = serve(), open_client()
     for number in range(300):
         client.get(f"{server.url}/{number}", {}, timeout=5)
-    assert len(client._routes) <= 256
+    assert len(client._targets) <= 256
     assert len(client._session.get_adapter(server.url)._pools) <= 256
     assert server.connections == 1
 
@@ -621,24 +621,24 @@ def test_allow_insecure_lets_plain_http_out(open_client, monkeypatch):
 @pytest.mark.parametrize(
     "url", ["https://api.example/v1", "http://api.example/v1", *(f"http://{host}/v1" for host in _METADATA_SERVER)]
 )
-def test_in_a_rehearsal_nothing_leaves_this_machine(open_client, url, monkeypatch):
+def test_a_simulation_sends_nothing_to_other_machines(open_client, url, monkeypatch):
     """Whatever else is allowed; no name is looked up."""
     monkeypatch.setattr(socket, "getaddrinfo", None)
-    with pytest.raises(ConfigurationError, match="asks a simulator on this machine alone"):
-        open_client(only_here=True, allow_insecure=True).post(url, b"{}", {}, timeout=5)
+    with pytest.raises(ConfigurationError, match="sends requests to this machine only"):
+        open_client(local_only=True, allow_insecure=True).post(url, b"{}", {}, timeout=5)
 
 
-def test_in_a_rehearsal_no_proxy_elsewhere_is_asked(open_client, serve, monkeypatch):
+def test_a_simulation_uses_no_proxy_elsewhere(open_client, serve, monkeypatch):
     """It would not find this machine behind its own localhost."""
-    with pytest.raises(ConfigurationError, match="this machine alone"):
-        open_client(only_here=True, proxy="http://proxy.example:3128").post("http://127.0.0.1:1/v1", b"{}", {}, timeout=5)
+    with pytest.raises(ConfigurationError, match="this machine only"):
+        open_client(local_only=True, proxy="http://proxy.example:3128").post("http://127.0.0.1:1/v1", b"{}", {}, timeout=5)
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")  # never asked for what is here
 
     def script(peer):
         peer.request()
         peer.reply(b"{}")
 
-    assert open_client(only_here=True).post(serve(script).url, b"{}", {}, timeout=5).status == 200
+    assert open_client(local_only=True).post(serve(script).url, b"{}", {}, timeout=5).status == 200
 
 
 def _no_address(*_: object) -> None:
@@ -646,7 +646,7 @@ def _no_address(*_: object) -> None:
 
 
 def test_an_unknown_host_says_what_to_check(open_client, monkeypatch):
-    """A name without an address is most often a misspelling, or a proxy that is not set."""
+    """A name without an address is usually a misspelling, or a proxy that is not set."""
     monkeypatch.setattr(socket, "getaddrinfo", _no_address)
     with pytest.raises(ProviderConnectionError, match="https://api.example cannot be resolved") as caught:
         open_client().post("https://api.example/v1?key=secret", b"{}", {}, timeout=5)
@@ -751,4 +751,4 @@ def test_a_connection_closed_late_is_not_taken_for_an_idle_one(after, again):
     exchange = sockets.Exchange(60.0, None, set())
     exchange.reused = True
     exchange.started -= after
-    assert error_mapping.stale(ConnectionResetError(), exchange) is again
+    assert error_mapping.is_stale_connection(ConnectionResetError(), exchange) is again

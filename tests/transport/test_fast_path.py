@@ -102,7 +102,7 @@ def outcomes(serve, open_client, answer, *, warm, closes, tls=None, ca=None):
     headers = {"Authorization": "Bearer k"}
     if warm:
         client.post(server.url, b"warm", headers, timeout=5)
-        assert client._routes["POST", server.url].heads.known(headers)
+        assert client._targets["POST", server.url].header_cache.get(headers)
     found = [outcome(client, server, body, headers) for body in (b"asked", b"next")]
     sent = [(received.line, received.headers, received.body) for received in server.requests[-2:]]
     for _, headers, _ in sent:
@@ -175,15 +175,15 @@ def test_an_answer_that_breaks_off_anywhere_is_an_error(serve, open_client, cut)
     assert warm == outcomes(serve, open_client, PLAIN[:cut], warm=False, closes=True)
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 7, 90])
+@pytest.mark.parametrize("piece_size", [1, 2, 7, 90])
 @pytest.mark.parametrize("name", ["plain", "chunks", "gzip", "as much as allowed", "continue first"])
-def test_an_answer_may_come_in_pieces_of_any_size(serve, open_client, monkeypatch, name, at_once):
+def test_an_answer_may_come_in_pieces_of_any_size(serve, open_client, monkeypatch, name, piece_size):
     """However little a read gives, the reply is the same."""
     whole = outcomes(serve, open_client, ANSWERS[name], warm=True, closes=False)
     recv_into = sockets.DeadlineSocket.recv_into
 
     def a_little(sock, buffer, *more):
-        return recv_into(sock, memoryview(buffer)[:at_once], *more)
+        return recv_into(sock, memoryview(buffer)[:piece_size], *more)
 
     monkeypatch.setattr(sockets.DeadlineSocket, "recv_into", a_little)
     assert outcomes(serve, open_client, ANSWERS[name], warm=True, closes=False) == whole
@@ -268,7 +268,7 @@ def test_remembered_heads_are_bounded(serve, open_client):
     server, client = serve(), open_client()
     for number in range(40):
         client.post(server.url, b"{}", {"Authorization": f"Bearer {number}"}, timeout=5)
-    assert len(client._routes["POST", server.url].heads._known) <= 16
+    assert len(client._targets["POST", server.url].header_cache._heads) <= 16
 
 
 def test_what_another_layer_puts_into_a_request_is_for_that_request(serve, open_client, monkeypatch):

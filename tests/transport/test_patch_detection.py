@@ -22,7 +22,7 @@ def test_a_mock_that_comes_later_is_heeded(serve, open_client):
     with responses.RequestsMock() as mock:
         mock.post(server.url, body=b"mocked")
         assert client.post(server.url, b"{}", {}, timeout=5).content == b"mocked"
-    assert patch_detection.untouched()
+    assert patch_detection.is_unpatched()
     assert client.post(server.url, b"real", {}, timeout=5).content == b"real"
     assert len(server.requests) == 3
 
@@ -60,8 +60,8 @@ import functools, requests
 original = requests.Session.send
 requests.Session.send = functools.wraps(original)(lambda *arguments, **options: original(*arguments, **options))
 from llm_sync.transport import patch_detection
-assert not patch_detection.untouched()
+assert not patch_detection.is_unpatched()
 requests.Session.send = original
-assert not patch_detection.untouched()
+assert not patch_detection.is_unpatched()
 """
     subprocess.run([sys.executable, "-I", "-c", program], check=True)

@@ -303,14 +303,14 @@ def test_a_boundless_timeout_is_fine(serve, open_client):
 def test_the_fresh_try_gets_only_what_is_left(serve, open_client, monkeypatch, record_property):
     """A stale connection is replaced within the same timeout: its end is where it was."""
     ends = []
-    start_afresh = Exchange.start_afresh
+    restart = Exchange.restart
 
     def watched(exchange):
         ends.append(exchange.ends)
-        start_afresh(exchange)
+        restart(exchange)
         ends.append(exchange.ends)
 
-    monkeypatch.setattr(Exchange, "start_afresh", watched)
+    monkeypatch.setattr(Exchange, "restart", watched)
 
     def script(peer):
         if peer.number == 0:
