@@ -27,7 +27,7 @@ OURS = [
     for kind in vars(errors).values()
     if isinstance(kind, type) and issubclass(kind, LLMConnectorError) and kind is not errors.BatchError
 ]
-EACH_SHIM = pytest.mark.parametrize("shim", SHIMS.values(), ids=SHIMS)
+EACH_SHIM = pytest.mark.parametrize("map_error", SHIMS.values(), ids=SHIMS)
 
 
 @EACH_SHIM
