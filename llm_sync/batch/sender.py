@@ -10,8 +10,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from llm_sync.attempts.rate_gate import SPREAD
-from llm_sync.attempts.retry import LONGEST_HINT
+from llm_sync.attempts.rate_gate import JITTER
+from llm_sync.attempts.retry import MAX_RETRY_AFTER_S
 from llm_sync.batch.context import Work
 from llm_sync.batch.input.requests import line_hash
 from llm_sync.batch.plan import LINE_ERRORS
@@ -142,7 +142,7 @@ class Sender:
         while seconds := self._work.cooling_down_for(str(asked.key.provider)):
             if seconds > self._work.options.max_cool_down:
                 return  # the gate refuses it
-            if control.wait(min(seconds * (1 + SPREAD * random.random()), threading.TIMEOUT_MAX)):  # noqa: S311  (no secret)
+            if control.wait(min(seconds * (1 + JITTER * random.random()), threading.TIMEOUT_MAX)):  # noqa: S311  (no secret)
                 raise ClientClosedError("the batch is stopped while the provider cools down", attempts=0)
 
     def _is_cooling(self, asked: Asked, outcome: ModelResponse | LLMConnectorError) -> bool:
@@ -152,7 +152,7 @@ class Sender:
             return False
         attempts = self._work.attempts(asked.key)
         pause, cooling = outcome.retry_after or 0.0, self._work.cooling_down_for(str(asked.key.provider))
-        if max(pause, cooling) > min(self._work.options.max_cool_down, LONGEST_HINT):  # beyond that, nobody waits for a hint
+        if max(pause, cooling) > min(self._work.options.max_cool_down, MAX_RETRY_AFTER_S):  # beyond that, nobody waits for a hint
             return False
         return pause > attempts.max_retry_after or ((outcome.attempts or 0) <= attempts.max_retries and cooling > 0)
 

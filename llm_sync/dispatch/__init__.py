@@ -1,7 +1,6 @@
-"""Threads, queues and futures; knows nothing of HTTP or LLMs.
+"""Threads, queues and futures. Independent of HTTP and LLMs.
 
-``manager`` owns the provider queues of one client. ``queue``: one provider's FIFO, which ``crew`` keeps in ``worker``
-threads; what stands in it are the ``future`` objects that callers wait for (``waiting``). ``gate``: when may the next
-attempt go. ``status``: the counts. ``ending`` and ``fork``: what becomes of it all when the process ends or splits.
-``locks``: conditions that Ctrl-C cannot break. ``refusals``: errors in words.
+``manager`` owns the provider queues of one client. ``queue`` is the FIFO of one provider; its ``worker`` threads form a
+``worker_pool``. The queue holds ``future`` objects, which callers wait for (``wait``). ``status`` counts. ``shutdown`` finishes
+or cancels queued work when the process ends. ``errors`` builds the exceptions.
 """

@@ -1,4 +1,4 @@
-"""All provider queues of one client: who gets which call, answers in input order, waiting, closing, forking."""
+"""All provider queues of one client: submitting, waiting, results in input order, closing, forking."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch import shutdown, wait
-from llm_sync.dispatch.future import Call, RequestFuture, seconds
+from llm_sync.dispatch.future import Call, RequestFuture, clamp_timeout
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.dispatch.status import ProviderStatus
 from llm_sync.errors import BatchError, ClientClosedError, LLMConnectorError, QueueFullError
@@ -22,17 +22,17 @@ Item = tuple[str, Call] | LLMConnectorError
 
 
 class ConcurrentLLMManager:
-    """Owns the queues. ``open_queue(provider)`` makes one, on first use, and does no more than that (a lock is held).
+    """Owns the queues. ``open_queue(provider)`` creates one on first use; it is called under a lock, so it must be quick.
 
-    Providers never wait for each other. Every method may be called from any thread; those that wait for answers raise
+    Providers never wait for each other. Every method may be called from any thread. Those that wait for results raise
     RuntimeError on a worker thread of a provider that they would wait for.
     """
 
     def __init__(self, open_queue: Callable[[str], ProviderRequestQueue]) -> None:
         self._open_queue = open_queue
         self._process = os.getpid()
-        # Guards _queues and _closed from look to change: no queue is opened twice, or after closing. Re-entrant: the
-        # garbage collector may run anything meanwhile.
+        # Guards _queues and _closed from read to write: no queue is opened twice, or after closing. Re-entrant, because the
+        # garbage collector may run arbitrary code meanwhile.
         self._lock = threading.RLock()
         self._queues: dict[str, ProviderRequestQueue] = {}
         self._closed = False
@@ -40,7 +40,7 @@ class ConcurrentLLMManager:
         fork.watch(self)
 
     def queue(self, provider: str) -> ProviderRequestQueue:
-        """The queue of ``provider``. Raises ClientClosedError when closed, and whatever opening it raises."""
+        """The queue of ``provider``. Raises ClientClosedError when closed, and what ``open_queue`` raises."""
         self._check_process()
         with self._lock:
             if self._closed:
@@ -57,62 +57,62 @@ class ConcurrentLLMManager:
         return future
 
     def _prepare(self, provider: str, call: Call) -> RequestFuture:
-        shutdown.forget_interrupt()
+        shutdown.clear_interrupt()
         return self.queue(provider).prepare(call)
 
     # Waiting
 
     def call(self, provider: str, call: Call, *, timeout: float | None = None) -> Any:
-        """Queue one call and wait for it: ``submit`` and ``result`` in one ``timeout``, the wait for room included.
+        """Queue one call and wait for its result, ``timeout`` seconds in all, the wait for room in the queue included.
 
-        Ctrl-C, whenever it comes, leaves no request behind: between ``submit`` and ``result`` it may.
+        Ctrl-C at any moment also withdraws the request; between separate ``submit`` and ``result`` calls it could not.
         """
         self._refuse_own_worker(provider)
-        limit = seconds(timeout)
+        limit = clamp_timeout(timeout)
         began = time.monotonic()
         future = self._prepare(provider, call)
         try:
             try:
                 future.owner.accept(future, timeout=limit)
-                found = wait.outcome_within(future, None if limit is None else limit - (time.monotonic() - began))
+                outcome = wait.outcome_within(future, None if limit is None else limit - (time.monotonic() - began))
             except QueueFullError as error:
-                what = f"{error.message}; nothing was sent"
-                raise dispatch_errors.expired(limit, what, provider, future.model) from error
+                state = f"{error.message}; nothing was sent"
+                raise dispatch_errors.wait_timed_out(limit, state, provider, future.model) from error
             except BaseException:
                 future.withdraw()
                 raise
-            return wait.conclude(future, found, limit)
+            return wait.result_of(future, outcome, limit)
         finally:
-            found = None
-            del future  # an error's traceback holds this frame, and the future the error
+            outcome = None
+            del future  # breaks the cycle of future, error, traceback and this frame
 
     def result(self, future: Future[Any], timeout: float | None = None) -> Any:
-        """Wait for a future of ``submit`` and give its outcome.
+        """Wait for a future of ``submit`` and return its result or raise its error.
 
-        ``timeout``: seconds; on expiry the request is cancelled, if it is unsent, and RequestTimeoutError raised. Ctrl-C
-        cancels the request, or aborts it when in flight, and is raised at once. ClientClosedError when it was cancelled;
-        RuntimeError on the provider's own worker.
+        After ``timeout`` seconds the request is cancelled, if it is still queued, and RequestTimeoutError raised. Ctrl-C
+        cancels the request, or aborts it when in flight, and is raised at once. Raises ClientClosedError when the future was
+        cancelled, RuntimeError on the provider's own worker.
         """
         try:
             try:
-                found = wait.outcome_within(future, seconds(timeout))
+                outcome = wait.outcome_within(future, clamp_timeout(timeout))
             except BaseException:
                 wait.withdraw([future])
                 raise
-            return wait.conclude(future, found, timeout)
+            return wait.result_of(future, outcome, timeout)
         finally:
-            found = None
+            outcome = None
             del future  # as in call
 
     def run(self, calls: Iterable[tuple[str, Call]], *, return_exceptions: bool = False) -> list[Any]:
-        """Make all ``calls`` (provider, call) and wait for all; results in input order.
+        """Run all ``calls`` (provider, call) and wait for all; results in input order.
 
-        With ``return_exceptions`` exceptions stand in place of results; otherwise, when there are any, BatchError is
-        raised, whose ``results`` is that list. Ctrl-C withdraws all of them. ClientClosedError when closed beforehand.
+        With ``return_exceptions`` the list holds exceptions in place of results. Otherwise, if any call failed, raises
+        BatchError with that list as ``results``. Ctrl-C withdraws all calls. Raises ClientClosedError when already closed.
         """
         if self._closed:
             raise dispatch_errors.closed()
-        calls = list(calls)  # an iterator too: it is gone through twice
+        calls = list(calls)  # iterated twice, so copy an iterator
         for provider in dict.fromkeys(provider for provider, _ in calls):
             self._refuse_own_worker(provider)
         futures: list[Future[Any]] = []
@@ -134,14 +134,14 @@ class ConcurrentLLMManager:
         return results
 
     def map(self, calls: Iterable[Item], *, window: int = 256, return_exceptions: bool = False) -> Iterator[Any]:
-        """Make ``calls`` as they come, at most ``window`` ahead of the result asked for; results in input order.
+        """Run ``calls`` lazily, at most ``window`` ahead of the next result; results in input order.
 
-        An LLMConnectorError in the place of a (provider, call) is the outcome of a request that could not be made.
+        An LLMConnectorError in place of a (provider, call) is the result of a request that could not be built.
 
-        Lazy: nothing is taken from ``calls``, which may be endless, before the first result is asked for. What ``calls``
-        itself raises comes after the results of what it gave before; so does ClientClosedError when closed meanwhile.
-        A failed request raises here and ends the iteration, unless ``return_exceptions``. Ending or closing the
-        iterator early cancels what is queued; Ctrl-C also aborts what is in flight.
+        Takes nothing from ``calls``, which may be infinite, before the first result is requested. An exception of ``calls``
+        itself is raised after the results of the items before it; so is ClientClosedError when the client is closed meanwhile.
+        A failed request raises and ends the iteration, unless ``return_exceptions``. Ending or closing the iterator early
+        cancels queued requests; Ctrl-C also aborts those in flight.
         """
         if window < 1:
             raise ValueError(f"window={window}: give 1 or more")
@@ -170,48 +170,48 @@ class ConcurrentLLMManager:
             if end is not None and not isinstance(end, StopIteration):
                 raise end
         finally:
-            end = error = None  # their tracebacks hold this frame
-            for future in reversed(pending):  # last first: no worker takes the next one while the one before is cancelled
+            end = error = None  # their tracebacks refer to this frame
+            for future in reversed(pending):  # last first, so that no worker takes the next one meanwhile
                 future.cancel()
 
     def _fill(self, pending: deque[Future[Any]], calls: Iterator[Item], window: int) -> Exception | None:
-        """Submit until ``window`` are pending; gives what ended the input, if it ended.
+        """Submit calls until ``window`` are pending. Returns the exception that ended the input, or None.
 
-        An answer that is there goes before more than two inputs: input that comes slowly (a pipe) holds none back.
+        Stops after two items if the next result is ready, so that slow input (a pipe) does not delay results.
         """
         taken = 0
         while len(pending) < window and not (taken >= 2 and pending[0].done()):
             try:
                 item = next(calls)
-            except Exception as error:  # noqa: BLE001  (the input's own; raised in its place, after the results before it)
-                return error
+            except Exception as failure:  # noqa: BLE001  (of the input; raised after the results of the items before it)
+                return failure
             taken += 1
             if isinstance(item, LLMConnectorError):
-                pending.append(wait.failed(item))
+                pending.append(wait.failed_future(item))
                 continue
             try:
                 provider, call = item
                 self._refuse_own_worker(provider)
-                refusal = self._add(pending, provider, call)
-            except Exception as error:  # noqa: BLE001  (likewise)
-                return error
-            if isinstance(refusal, ClientClosedError):
+                error = self._add(pending, provider, call)
+            except Exception as failure:  # noqa: BLE001  (likewise)
+                return failure
+            if isinstance(error, ClientClosedError):
                 pending.pop()
-                return refusal
+                return error
         return None
 
     def _add(self, futures: MutableSequence[Future[Any]], provider: str, call: Call) -> LLMConnectorError | None:
-        """Submit a call and append its future; one that is refused fails alone: answers of the others are paid for."""
+        """Submit a call and append its future. A call that cannot be queued gets a failed future; the others still run."""
         try:
             future = self._prepare(provider, call)
         except LLMConnectorError as error:
-            futures.append(wait.failed(error))
+            futures.append(wait.failed_future(error))
             return error
-        futures.append(future)  # before it is accepted: so an interrupt finds it
+        futures.append(future)  # before accept, so that an interrupt withdraws it
         try:
             future.owner.accept(future)
         except LLMConnectorError as error:
-            futures[-1] = wait.failed(error)
+            futures[-1] = wait.failed_future(error)
             return error
         except BaseException:
             futures.pop()
@@ -219,17 +219,17 @@ class ConcurrentLLMManager:
         return None
 
     def _refuse_own_worker(self, provider: str) -> None:
-        queue = self._queues.get(provider)  # one that is not open has no workers
+        queue = self._queues.get(provider)  # a queue that is not open has no workers
         if queue is not None and queue.on_worker():
             raise dispatch_errors.own_worker(provider)
 
-    # Closing, looking on, forking
+    # Closing, status, forking
 
     def close(self, cancel_pending: bool = False, *, grace: float | None = None) -> None:
-        """Take no more requests, and wait until those queued and in flight are done; may be called again.
+        """Accept no more requests and wait until those queued and in flight are done. May be called again.
 
-        With ``cancel_pending`` what is queued is cancelled and what is in flight makes no further attempt; what is in
-        flight ``grace`` seconds later (None: however long it takes) is aborted. On a worker thread it does not wait.
+        With ``cancel_pending`` queued requests are cancelled and those in flight make no further attempt; those still in
+        flight after ``grace`` seconds (None: no limit) are aborted. Does not wait on a worker thread.
         """
         self._check_process()
         with self._lock:
@@ -238,26 +238,26 @@ class ConcurrentLLMManager:
         shutdown.drain(queues, cancel_pending=cancel_pending, grace=grace)
 
     def status(self) -> dict[str, ProviderStatus]:
-        """Every provider used so far; ``cooling_down_until`` is its gate's to tell."""
+        """The status of every provider used so far; ``cooling_down_until`` is left to the gate."""
         self._check_process()
         with self._lock:
             queues = dict(self._queues)
         return {provider: queue.status() for provider, queue in queues.items()}
 
     def after_fork(self, reset: Callable[[], None]) -> None:
-        """Call ``reset`` in every child, after the queues are reset: for what the calls use (connections, locks).
+        """Call ``reset`` in every forked child, after the queues are reset; for what calls use (connections, locks).
 
-        It must neither lock, unlock nor close what it finds, and may be called more than once. Held as long as the manager.
+        ``reset`` must not lock, unlock or close inherited objects, and may be called more than once.
         """
         self._resets.append(reset)
 
     def reset_after_fork(self) -> None:
-        """In the child: a lock of its own, and the same for every queue and for what ``after_fork`` was told of."""
+        """In the child: replace the lock, reset every queue, and run the functions registered with ``after_fork``."""
         if self._process != os.getpid():
             self._process = os.getpid()
             self._lock = threading.RLock()
             fork.run_all([*(queue.reset_after_fork for queue in self._queues.values()), *self._resets])
 
     def _check_process(self) -> None:
-        if self._process != os.getpid():  # forked without running hooks, or in a hook that runs before ours
+        if self._process != os.getpid():  # forked without hooks, or in a hook that runs before ours
             self.reset_after_fork()

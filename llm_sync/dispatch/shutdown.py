@@ -1,9 +1,9 @@
-"""The end of the process: queued work is done before it, or cancelled when Ctrl-C ended it; nothing is left pending.
+"""Shutdown of the process: queued requests are finished first, or cancelled after Ctrl-C; no future stays pending.
 
-Workers are no daemons, because daemons are killed in the middle of their work. So that they end, the drain below runs
-before the interpreter joins its threads: by ``threading._register_atexit``, which concurrent.futures uses for the same
-end. It is private; where it is missing, workers are daemons and the drain is an ordinary atexit function (which
-multiprocessing's children do not run).
+Workers are not daemon threads, because those are killed in the middle of a request. To end them, the drain below runs before
+the interpreter joins its threads: through ``threading._register_atexit``, which concurrent.futures uses for the same purpose.
+That function is private; where it is missing, workers are daemon threads and the drain is an ordinary atexit function (which
+children of multiprocessing do not run).
 """
 
 from __future__ import annotations
@@ -19,54 +19,54 @@ from typing import Protocol
 from llm_sync.events import logger
 from llm_sync.runtime import fork
 
-GRACE_S = 5.0  # what is in flight when Ctrl-C ends the process may take this long; then its socket is shut
+GRACE_S = 5.0  # seconds that requests in flight get when Ctrl-C ends the process; then their sockets are shut down
 
 _log = logger("dispatch")
 
 
 class Drainable(Protocol):
-    """What the end of the process asks of a queue."""
+    """What the shutdown needs from a queue."""
 
     def stop(self, cancel_pending: bool = False) -> None:
-        """Refuse new work and let the workers end; returns at once."""
+        """Refuse new requests and let the workers end; returns at once."""
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait for the workers, at most ``timeout`` seconds; whether they ended."""
+        """Wait up to ``timeout`` seconds (None: no limit) for the workers; return whether they ended."""
 
     def abort(self) -> None:
-        """End what is in flight."""
+        """Abort the requests in flight."""
 
 
-class _Ending:
-    """What this process's end depends on."""
+class _ShutdownState:
+    """The state of this process's shutdown."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()  # guards queues (no adding while they are listed for the drain), ending and daemons
+        self.lock = threading.Lock()  # guards queues (nothing is added while the drain lists them), shutting_down and daemons
         self.queues: weakref.WeakSet[Drainable] = weakref.WeakSet()
-        self.daemons: bool | None = None  # None: no drain is registered yet
-        self.ending = False
+        self.daemons: bool | None = None  # whether workers must be daemon threads; None: no drain is registered yet
+        self.shutting_down = False
         self.interrupted = False
 
     def reset_after_fork(self) -> None:
-        """In the child: a lock that nobody holds, and a drain of its own (one inherited may run too: it finds no work)."""
+        """In the child: replace the lock and register a drain again (an inherited one may run too; it finds no work)."""
         self.lock = threading.Lock()
         self.queues = weakref.WeakSet(list(self.queues))
         self.daemons = None
         self.interrupted = False
 
 
-_state = _Ending()
+_state = _ShutdownState()
 
 
 def watch(queue: Drainable) -> None:
-    """Drain ``queue`` when the process ends, if it still lives then. Any thread may call this."""
+    """Drain ``queue`` when the process ends, if it still exists then. Any thread may call this."""
     fork.watch(_state)
     with _state.lock:
         _state.queues.add(queue)
 
 
-def arm() -> bool:
-    """Register the drain, once; whether worker threads must be daemons. Raises RuntimeError when it is too late."""
+def register_drain() -> bool:
+    """Register the drain once; return whether workers must be daemon threads. Raises RuntimeError during shutdown."""
     with _state.lock:
         if _state.daemons is None:
             register = getattr(threading, "_register_atexit", None)
@@ -78,19 +78,19 @@ def arm() -> bool:
         return _state.daemons
 
 
-def ending() -> bool:
-    """Whether the process is past its last statement: from then on no request is taken."""
-    # _SHUTTING_DOWN: between the end of the main thread and our drain, other libraries' hooks run.
-    return _state.ending or bool(getattr(threading, "_SHUTTING_DOWN", False)) or sys.is_finalizing()
+def shutting_down() -> bool:
+    """Whether the main thread has ended: from then on no request is accepted."""
+    # _SHUTTING_DOWN: hooks of other libraries run between the end of the main thread and our drain.
+    return _state.shutting_down or bool(getattr(threading, "_SHUTTING_DOWN", False)) or sys.is_finalizing()
 
 
 def note_interrupt() -> None:
-    """Ctrl-C ended a blocking call; if the process ends before the main thread submits again, Ctrl-C ended it."""
+    """Record that Ctrl-C ended a blocking call. If the main thread submits nothing afterwards, Ctrl-C ended the process."""
     _state.interrupted = True
 
 
-def forget_interrupt() -> None:
-    """The main thread goes on working (calls from other threads change nothing)."""
+def clear_interrupt() -> None:
+    """The main thread continues after a Ctrl-C. Calls from other threads have no effect."""
     if _state.interrupted and threading.current_thread() is threading.main_thread():
         _state.interrupted = False
 
@@ -98,7 +98,7 @@ def forget_interrupt() -> None:
 def drain(queues: Sequence[Drainable], *, cancel_pending: bool = False, grace: float | None = None) -> None:
     """Close all ``queues`` together and wait for their workers.
 
-    After ``grace`` seconds (None: never) what is still in flight is aborted. An interrupt ends the wait at once.
+    Requests still in flight after ``grace`` seconds (None: no limit) are aborted. Ctrl-C ends the wait at once.
     """
     for queue in queues:
         queue.stop(cancel_pending)
@@ -114,23 +114,23 @@ def _drain_all() -> None:
     queues: list[Drainable] = []
     try:
         with _state.lock:
-            _state.ending = True
+            _state.shutting_down = True
             queues = list(_state.queues)
         if not _interrupted():
             try:
                 drain(queues)
             except KeyboardInterrupt:
-                _log.warning("Ctrl-C while queued requests are finished: those not yet sent are cancelled")
+                _log.warning("Ctrl-C while queued requests were being finished: those not yet sent are cancelled")
             else:
                 return
         drain(queues, cancel_pending=True, grace=GRACE_S)
-    except KeyboardInterrupt:  # one more: no more waiting
+    except KeyboardInterrupt:  # a second Ctrl-C: do not wait any longer
         for queue in queues:
             queue.abort()
         raise
 
 
 def _interrupted() -> bool:
-    """Whether Ctrl-C ended the main thread. Python leaves the exception that did in sys; so does each error at a prompt."""
+    """Whether Ctrl-C ended the main thread. Python stores its exception in sys, but also each error at an interactive prompt."""
     last = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)  # last_exc: Python 3.12 and later
     return _state.interrupted or (isinstance(last, KeyboardInterrupt) and not hasattr(sys, "ps1"))

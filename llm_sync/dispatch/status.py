@@ -1,4 +1,4 @@
-"""How a provider is doing: counts folded from the stream of events."""
+"""Request counts and latencies of a provider, computed from its events."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from datetime import datetime
 from llm_sync.events import AttemptStarted, Event, Finished, Retrying
 from llm_sync.models.frozen import Frozen
 
-KEPT_LATENCIES = 1024  # enough for a steady 95th percentile, small enough to sort on every look
+MAX_LATENCIES = 1024  # enough for a stable 95th percentile, few enough to sort for each status
 MINUTE_S = 60
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ProviderStatus(Frozen):
-    """One provider at one moment.
+    """The status of one provider at one moment.
 
-    ``queued`` requests wait, ``in_flight`` are with a worker, the oldest of them for ``oldest_in_flight_s`` seconds.
-    ``done`` were answered; ``failed`` counts the others by error class (cancelled ones are in neither). ``retries``:
+    ``queued`` requests wait; ``in_flight`` are being processed by a worker, the oldest for ``oldest_in_flight_s`` seconds.
+    ``done`` were answered; ``failed`` counts failures by error class (cancelled requests are in neither). ``retries``:
     attempts beyond each request's first. ``cooling_down_until``: aware UTC, or None. ``last_error``: class and message
     of the latest failure, retried ones included. ``latency_p50_ms``, ``latency_p95_ms``: milliseconds from the worker's
-    start to the answer, retries and waits included, of the latest 1,024 answered requests. ``requests_per_minute``:
-    attempts begun in the last 60 s.
+    start to the answer, retries and waits included, over the latest 1,024 answered requests. ``requests_per_minute``:
+    attempts started in the last 60 s.
     """
 
     queued: int = 0
@@ -43,22 +43,22 @@ class ProviderStatus(Frozen):
 
 
 class StatusCounts:
-    """The fold: hand it every event of one provider, in any order and from any thread. Its memory is bounded."""
+    """Counts the events of one provider, in any order and from any thread, in bounded memory."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # Guards all below. Re-entrant: the garbage collector may close a forgotten map() while it is held, and the
-        # requests cancelled by that are events of their own.
+        # Guards all fields below. Re-entrant: while it is held, the garbage collector may close an abandoned map(), which
+        # cancels requests and so emits events.
         self._lock = threading.RLock()
         self._done = 0
         self._failed: Counter[str] = Counter()
         self._retries = 0
         self._last_error: str | None = None
-        self._latencies: deque[float] = deque(maxlen=KEPT_LATENCIES)
-        self._attempts: deque[tuple[int, int]] = deque(maxlen=MINUTE_S)  # (second, attempts begun in it), oldest first
+        self._latencies: deque[float] = deque(maxlen=MAX_LATENCIES)
+        self._attempts: deque[tuple[int, int]] = deque(maxlen=MINUTE_S)  # (second, attempts started in it), oldest first
 
     def add(self, event: Event) -> None:
-        """Count one event; kinds that count for nothing here are ignored."""
+        """Count one event; other kinds of events are ignored."""
         with self._lock:
             if isinstance(event, Finished):
                 self._add_finished(event)
@@ -79,7 +79,7 @@ class StatusCounts:
             self._last_error = _described(event.error, event.message)
 
     def status(self, *, queued: int, in_flight: int, oldest_in_flight_s: float | None) -> ProviderStatus:
-        """The counts so far, beside what only the queue knows."""
+        """The counts so far, combined with the figures that the queue provides."""
         with self._lock:
             since = self._clock() - MINUTE_S
             ordered = sorted(self._latencies)
@@ -98,7 +98,7 @@ class StatusCounts:
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float | None:
-    """By nearest rank: a latency that was really seen."""
+    """Percentile by nearest rank, so always a measured latency."""
     return ordered[math.ceil(share * len(ordered)) - 1] if ordered else None
 
 

@@ -1,4 +1,4 @@
-"""Waiting for a future, and what becomes of it when the wait ends first."""
+"""Waiting for a future, and giving it up when the wait ends first."""
 
 from __future__ import annotations
 
@@ -13,68 +13,68 @@ from llm_sync.errors import LLMConnectorError
 from llm_sync.runtime import interrupts
 
 Outcome = tuple[Any, "BaseException | None"]
-"""What a call returned, and None; or None, and what it raised."""
+"""(value, None) of a call that returned, (None, exception) of one that raised."""
 
 
 def outcome(future: Future[Any]) -> Outcome:
-    """Wait for ``future``; raises only what ends the wait itself, never what the request failed with."""
-    found = outcome_within(future, None)
-    assert found is not None  # noqa: S101  (without a limit it waits for it)
-    return found
+    """Wait for ``future`` and return its outcome. Raises only if the wait itself is interrupted or refused."""
+    result = outcome_within(future, None)
+    assert result is not None  # noqa: S101  (there is no time limit)
+    return result
 
 
 def outcome_within(future: Future[Any], timeout: float | None) -> Outcome | None:
-    """As ``outcome``, but None when it takes longer than ``timeout`` seconds."""
+    """Like ``outcome``, but None after ``timeout`` seconds without one."""
     try:
         if isinstance(future, RequestFuture):
             future.refuse_own_worker()
-            if not any(future.wait(piece) for piece in interrupts.pieces(timeout)):
+            if not any(future.wait(part) for part in interrupts.wait_slices(timeout)):
                 return None
         error = future.exception()
     except CancelledError:
-        return None, dispatch_errors.cancelled(*_named(future))
+        return None, dispatch_errors.cancelled(*_provider_and_model(future))
     except KeyboardInterrupt:
         shutdown.note_interrupt()
         raise
     return (future.result(), None) if error is None else (None, error)
 
 
-def conclude(future: Future[Any], found: Outcome | None, limit: float | None) -> Any:
-    """What ``future`` was found to return, or its error raised; after ``limit`` seconds, without either, the timeout's."""
+def result_of(future: Future[Any], outcome: Outcome | None, limit: float | None) -> Any:
+    """Return the value of ``outcome`` or raise its error; without one, give ``future`` up after its ``limit`` of seconds."""
     error: BaseException | None = None
     try:
-        value, error = found or _last_look(future, limit)
+        value, error = outcome or _give_up(future, limit)
         if error is not None:
             raise error
         return value
     finally:
-        found = error = None  # their traceback holds this frame
+        outcome = error = None  # the traceback refers to this frame
         del future
 
 
-def _last_look(future: Future[Any], limit: float | None) -> Outcome:
+def _give_up(future: Future[Any], limit: float | None) -> Outcome:
     if future.cancel():
-        what = "the request still waits in the queue; it is cancelled and nothing was sent"
-    elif (found := outcome_within(future, 0)) is not None:
-        return found
+        state = "the request was still queued; it was cancelled and nothing was sent"
+    elif (late := outcome_within(future, 0)) is not None:
+        return late
     else:
-        what = "the request is in flight and goes on; its answer is dropped, and may be billed"
-    raise dispatch_errors.expired(limit, what, *_named(future))
+        state = "the request is in flight and continues; its answer is discarded and may be billed"
+    raise dispatch_errors.wait_timed_out(limit, state, *_provider_and_model(future))
 
 
 def withdraw(futures: Iterable[Future[Any]]) -> None:
-    """Nobody wants their outcomes any more."""
-    for future in reversed(list(futures)):  # last first: no worker takes the next one while the one before is cancelled
+    """Give up all ``futures``: cancel those queued, abort those in flight."""
+    for future in reversed(list(futures)):  # last first, so that no worker takes the next one meanwhile
         if isinstance(future, RequestFuture):
             future.withdraw()
 
 
-def failed(error: LLMConnectorError) -> Future[Any]:
-    """The outcome of a request that could not be queued."""
+def failed_future(error: LLMConnectorError) -> Future[Any]:
+    """The future of a request that could not be queued."""
     future: Future[Any] = Future()
     future.set_exception(error)
     return future
 
 
-def _named(future: Future[Any]) -> tuple[str | None, str | None]:
+def _provider_and_model(future: Future[Any]) -> tuple[str | None, str | None]:
     return (future.owner.name, future.model) if isinstance(future, RequestFuture) else (None, None)

@@ -1,4 +1,4 @@
-"""A worker thread: takes one request after another from its queue and gives each future its outcome."""
+"""A worker thread: takes requests from its queue one by one, runs them and completes their futures."""
 
 from __future__ import annotations
 
@@ -16,134 +16,134 @@ _log = logger("dispatch")
 
 
 class Source(Protocol):
-    """What a worker asks of its queue."""
+    """What a worker needs from its queue."""
 
     name: str
 
-    def enlisted(self, worker: Worker) -> bool:
-        """Whether this worker may take (more) work."""
+    def may_work(self, worker: Worker) -> bool:
+        """Whether this worker may take a request."""
 
     def take(self, worker: Worker) -> RequestFuture | None:
-        """The next request, or None to end; raises queue.Empty after a while without one."""
+        """The next request, or None to end. Raises queue.Empty after the idle timeout."""
 
-    def retire(self, worker: Worker) -> bool:
-        """There was nothing to do: True when the worker is to end."""
+    def exit_if_idle(self, worker: Worker) -> bool:
+        """Deregister the worker unless a request has arrived; return whether it must end."""
 
-    def leave(self, worker: Worker, trouble: BaseException | None) -> None:
-        """The worker ends; ``trouble``: though it should not."""
+    def worker_exited(self, worker: Worker, error: BaseException | None) -> None:
+        """The worker has ended, unexpectedly if ``error`` is given."""
 
-    def begin(self, future: RequestFuture) -> float:
-        """A request is in flight from now on; seconds it waited."""
+    def start_request(self, future: RequestFuture) -> float:
+        """Mark the request as in flight; return the seconds it was queued."""
 
-    def end(self, future: RequestFuture) -> float:
-        """A request is in flight no more; seconds it was."""
+    def finish_request(self, future: RequestFuture) -> float:
+        """Mark the request as no longer in flight; return the seconds it was."""
 
     def emit(self, event: Event) -> None:
-        """Tell what happens."""
+        """Report an event."""
 
 
 class Worker(threading.Thread):
-    """``current`` is the future it is busy with, from the taking until its done-callbacks are through."""
+    """``current`` is the future it processes, from taking it until its done-callbacks have run."""
 
     def __init__(self, source: Source, number: int, daemon: bool) -> None:
         super().__init__(name=f"llm-sync-{source.name}-{number}", daemon=daemon)
         self.number = number
         self.current: RequestFuture | None = None
         self._source = source
-        self._leaving = interrupts.Condition(threading.Lock())  # guards _left
-        self._left = False
+        self._exit_condition = interrupts.Condition(threading.Lock())  # guards _exited
+        self._exited = False
         started: Any = getattr(self, "_started", None)  # private; without it an interrupted start() is less safe
         if hasattr(started, "_cond"):
             started._cond = interrupts.Condition(threading.Lock())  # noqa: SLF001
 
     def run(self) -> None:
-        """Work until told to end, or until there was nothing to do for a while."""
-        trouble: BaseException | None = None
+        """Process requests until the queue ends this worker or the idle timeout passes."""
+        error: BaseException | None = None
         try:
-            # Asked again after each request: no longer so in a child that the request or a callback forked.
-            while self._source.enlisted(self):
+            # Checked after each request: false in a child that the request or a callback forked.
+            while self._source.may_work(self):
                 try:
                     future = self._source.take(self)
                 except Empty:
-                    if self._source.retire(self):
+                    if self._source.exit_if_idle(self):
                         return
                     continue
                 if future is None:
                     return
                 self.current = future
-                self._do(future)
-                self.current = future = None  # an idle worker keeps no answer
-        except BaseException as error:  # noqa: BLE001  (told to the queue, which ends what nobody will do)
-            trouble = error
+                self._process(future)
+                self.current = future = None  # an idle worker must not keep an answer in memory
+        except BaseException as caught:  # noqa: BLE001  (the queue cancels requests that no worker is left for)
+            error = caught
         finally:
             try:
-                self._source.leave(self, trouble)
+                self._source.worker_exited(self, error)
             finally:
-                with self._leaving:
-                    self._left = True
-                    self._leaving.notify_all()
+                with self._exit_condition:
+                    self._exited = True
+                    self._exit_condition.notify_all()
 
-    def ended_within(self, timeout: float | None) -> bool:
-        """Wait up to ``timeout`` seconds (None: as long as it takes) for its end; whether it ended.
+    def exited_within(self, timeout: float | None) -> bool:
+        """Wait up to ``timeout`` seconds (None: no limit) for the end of the thread; return whether it ended.
 
-        Not by ``join``: before Python 3.13, Ctrl-C in it makes a thread that still runs count as ended.
+        Does not use ``join`` alone: before Python 3.13, Ctrl-C in ``join`` marks a running thread as ended.
         """
-        with self._leaving:
-            if not self._left:
-                self._leaving.wait(timeout)
-            if not self._left:
+        with self._exit_condition:
+            if not self._exited:
+                self._exit_condition.wait(timeout)
+            if not self._exited:
                 return False
-        self.join()  # its last steps only
+        self.join()  # only its last steps are left
         return True
 
-    def _do(self, future: RequestFuture) -> None:
+    def _process(self, future: RequestFuture) -> None:
         value: object = None
         failure: BaseException | None = None
         try:
             if not future.set_running_or_notify_cancel():
-                return  # cancelled while it waited: never sent
-            waited = self._source.begin(future)
-            self._tell(Started(self._source.name, future.key, waited=waited))
+                return  # cancelled while it was queued: never sent
+            waited = self._source.start_request(future)
+            self._emit(Started(self._source.name, future.key, waited=waited))
             value = future.run()
         except LLMConnectorError as error:
-            # What became of the request, and no fault of the program: whoever it ends would be shown 20 frames from in here
-            # before the one that is theirs, and whoever keeps it would keep the prompt.
+            # Drop the traceback: its frames are all internal and of no use to the caller, and they would keep the prompt in
+            # memory as long as the error.
             failure = error.with_traceback(None)
-        except BaseException as error:  # noqa: BLE001  (whatever it is: the future gets it, the worker lives on)
+        except BaseException as error:  # noqa: BLE001  (any exception goes to the future; the worker continues)
             failure = error
         try:
             self._finish(future, value, failure)
         finally:
-            del future, value, failure  # the failure's traceback holds this frame: no cycle through it
+            del future, value, failure  # the failure's traceback refers to this frame: break the cycle
 
     def _finish(self, future: RequestFuture, value: object, failure: BaseException | None) -> None:
-        elapsed = self._source.end(future)
-        name, message = (None, "") if failure is None else (type(failure).__name__, _text(failure))
-        self._tell(Finished(self._source.name, future.key, error=name, message=message, elapsed=elapsed))
+        elapsed = self._source.finish_request(future)
+        name, message = (None, "") if failure is None else (type(failure).__name__, _message_of(failure))
+        self._emit(Finished(self._source.name, future.key, error=name, message=message, elapsed=elapsed))
         try:
             if failure is None:
                 future.set_result(value)
             else:
                 future.set_exception(failure)
         except InvalidStateError:
-            pass  # settled by a fork that the call itself made: this is the child
-        except BaseException as trouble:  # noqa: BLE001  (Future stops only a callback's ordinary exceptions)
-            self._survive("a done-callback", trouble)
+            pass  # completed by a fork that the call itself made: this is the child
+        except BaseException as error:  # noqa: BLE001  (Future catches only Exception from callbacks)
+            self._log_foreign_error("a done-callback", error)
         finally:
             del future, failure
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         try:
             self._source.emit(event)
-        except BaseException as trouble:  # noqa: BLE001  (a listener's SystemExit is not the request's)
-            self._survive("a listener of events", trouble)
+        except BaseException as error:  # noqa: BLE001  (an exception of a listener must not affect the request)
+            self._log_foreign_error("a listener of events", error)
 
-    def _survive(self, who: str, trouble: BaseException) -> None:
-        _log.error("%s: %s raises %s; the worker goes on", self._source.name, who, type(trouble).__name__, exc_info=trouble)
+    def _log_foreign_error(self, origin: str, error: BaseException) -> None:
+        _log.error("%s: %s raised %s; the worker continues", self._source.name, origin, type(error).__name__, exc_info=error)
 
 
-def _text(error: BaseException) -> str:
+def _message_of(error: BaseException) -> str:
     try:
         return str(error)
     except BaseException:  # noqa: BLE001  (a broken __str__ must not hide which error it was)
-        return "(its text cannot be read)"
+        return "(its message cannot be read)"

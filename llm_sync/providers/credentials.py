@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from llm_sync.config.models import GOOGLE_CLOUD, Auth, ProviderConfig
 from llm_sync.config.secrets import Secret
 from llm_sync.errors import AuthenticationError, ConfigurationError, LLMConnectorError
-from llm_sync.runtime.import_lock import forks_wait
+from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
     from llm_sync.providers.dialect import Dialect
@@ -236,7 +236,7 @@ def _no_token(why: object) -> AuthenticationError:
 
 def _google_auth() -> Any:
     try:
-        with forks_wait:
+        with import_lock:
             import google.auth
             import google.auth.exceptions
     except ImportError:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llm_sync.errors import ConfigurationError
-from llm_sync.runtime.import_lock import forks_wait
+from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
     from llm_sync.providers.base import LLMProvider
@@ -72,7 +72,7 @@ class ProviderFactory:
 def _load(name: str, target: str) -> Any:
     module, _, attribute = target.partition(":")
     try:
-        with forks_wait:
+        with import_lock:
             return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(

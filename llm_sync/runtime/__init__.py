@@ -1,1 +1,1 @@
-"""What threads need of the process: cancelling a call, surviving a fork, imports under a lock, locks that survive Ctrl-C."""
+"""What threads need from the process: cancellation of calls, forking, imports under a lock, conditions safe under Ctrl-C."""

@@ -1,4 +1,4 @@
-"""What the outside may ask of one request while it runs: retry no more, or end at once."""
+"""Cancel a running request from another thread: no further attempt, or abort at once."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Callable
 
 
 class CallControl:
-    """Handed along with one request through retries and HTTP; every method may be called from any thread.
+    """Passed along with one request through retries and HTTP. Every method may be called from any thread.
 
-    ``stop_retrying`` ends waits and forbids further attempts, the attempt under way may finish; ``abort`` also shuts the
-    socket of the attempt under way. Both are final and may be repeated.
+    ``stop_retrying`` ends waits and forbids further attempts, but lets the current attempt finish; ``abort`` also shuts down
+    the socket of the current attempt. Both are final and may be repeated.
     """
 
     def __init__(self, key: int = 0) -> None:
         self.key = key
-        # Guards _stopped, _event, _told, _aborted and _shut together: an abort never reaches a later request's socket.
+        # Guards _stopped, _event, _on_stop, _aborted and _shut together: an abort never reaches a later request's socket.
         self._lock = threading.Lock()
         self._stopped = False
-        self._event: threading.Event | None = None  # set when told to stop; made by who waits: hardly any request does
+        self._event: threading.Event | None = None  # set on stop; created by the first wait, since most requests never wait
         self._aborted = False
         self._shut: Callable[[], None] | None = None
-        self._told: Callable[[], object] | None = None
+        self._on_stop: Callable[[], object] | None = None
 
     @property
     def stopped(self) -> bool:
@@ -30,41 +30,41 @@ class CallControl:
 
     @property
     def aborted(self) -> bool:
-        """Whether the attempt under way was told to end."""
+        """Whether the current attempt was asked to end at once."""
         return self._aborted
 
     def wait(self, seconds: float) -> bool:
-        """Sleep up to ``seconds``; True at once when the request was told to stop."""
-        fresh = threading.Event()  # not under the lock: this may run the garbage collector, and that may abort requests
+        """Sleep up to ``seconds``; return True as soon as the request is stopped."""
+        new_event = threading.Event()  # outside the lock: allocation may run the garbage collector, which may abort requests
         with self._lock:
-            event = self._event = self._event or fresh
+            event = self._event = self._event or new_event
             if self._stopped:
                 return True
         return event.wait(seconds)
 
-    def on_stop(self, call: Callable[[], object] | None) -> None:
-        """From now on ``call`` it when told to stop, at once when that came before (None: no more); for waits of another kind.
+    def on_stop(self, callback: Callable[[], object] | None) -> None:
+        """Call ``callback`` when the request is stopped, or now if it already is; None removes it. For waits on anything else.
 
-        It may be called more than once, from any thread, and must be quick.
+        ``callback`` may be called more than once, from any thread, and must be quick.
         """
         with self._lock:
-            self._told = call
+            self._on_stop = callback
             stopped = self._stopped
-        if call is not None and stopped:
-            call()
+        if callback is not None and stopped:
+            callback()
 
     def stop_retrying(self) -> None:
-        """No further attempt and no further wait."""
+        """Allow no further attempt and end the current wait."""
         with self._lock:
             self._stopped = True
-            event, told = self._event, self._told
+            event, callback = self._event, self._on_stop
         if event is not None:
             event.set()
-        if told is not None:
-            told()
+        if callback is not None:
+            callback()
 
     def abort(self) -> None:
-        """No further attempt, and shut the socket in use, if any."""
+        """Allow no further attempt, and shut down the socket in use, if any."""
         self.stop_retrying()
         with self._lock:
             self._aborted = True
@@ -72,14 +72,14 @@ class CallControl:
                 self._shut()  # socket.shutdown: does not block, so it may run under the lock
 
     def attach(self, shut: Callable[[], None]) -> None:
-        """From now on ``abort`` calls ``shut``; at once if the abort came before."""
+        """Let ``abort`` call ``shut``; call it now if the abort came before."""
         with self._lock:
             self._shut = shut
             if self._aborted:
                 shut()
 
     def detach(self) -> bool:
-        """The socket is no longer this request's; True if an abort came while it was."""
+        """The request has released its socket; return True if it was aborted before that."""
         with self._lock:
             self._shut = None
             return self._aborted

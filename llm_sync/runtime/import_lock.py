@@ -1,20 +1,20 @@
-"""Imports that are made while threads run, and that forks wait for.
+"""A lock for imports made while threads run. A fork waits for it.
 
-What few need is imported by the first request that needs it, on whatever thread that runs. A child that is forked meanwhile
-inherits half a module, under a lock of the import system whose owner it does not have: its own first use of that module
-would wait there for ever.
+Rarely needed modules are imported by the first request that needs them, on a worker thread. A child forked during such an
+import would inherit a half-imported module, locked by a thread that does not exist there; its own import of that module
+would hang.
 """
 
 from __future__ import annotations
 
-# First of all: a fork takes locks in the reverse order of their registration, and what is imported asks logging for its lock.
-# A fork that took logging's before this one, and an import under this one, would wait for each other for ever.
+# Import logging first. A fork takes the locks in reverse order of registration, and imported modules take logging's lock. A
+# fork that took logging's lock before this one would deadlock with an import that holds this one.
 import logging  # noqa: F401
 import os
 import threading
 
-forks_wait = threading.RLock()
-"""``with forks_wait:`` around such an import. Re-entrant: what is imported may import likewise, and may fork."""
+import_lock = threading.RLock()
+"""Use ``with import_lock:`` around such an import. Re-entrant, because an imported module may itself import this way or fork."""
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=forks_wait.acquire, after_in_parent=forks_wait.release, after_in_child=forks_wait.release)
+    os.register_at_fork(before=import_lock.acquire, after_in_parent=import_lock.release, after_in_child=import_lock.release)

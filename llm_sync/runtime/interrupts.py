@@ -1,8 +1,8 @@
-"""Conditions and queues of the standard library, made such that Ctrl-C cannot leave them locked or deaf.
+"""Variants of the standard library's conditions and queues that Ctrl-C cannot leave locked or unable to wake waiters.
 
-KeyboardInterrupt arises between two bytecodes of the main thread. ``with lock:`` on a lock written in C has none between
-taking the lock and the block that frees it. ``threading.Condition`` enters and leaves in Python: an interrupt there leaves
-it taken for ever, and a worker that has an answer to hand over hangs.
+Python raises KeyboardInterrupt between two bytecodes of the main thread. For a lock implemented in C, ``with lock:`` has no
+bytecode between taking the lock and entering the block that releases it. ``threading.Condition`` implements ``__enter__``
+and ``__exit__`` in Python: an interrupt there leaves the lock held, and a worker that delivers a result hangs.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-LOOK_UP_S = 0.2
+POLL_S = 0.2  # seconds; the longest single wait in the main thread
 
 
 class Condition(threading.Condition):
-    """``with condition:`` finds the methods of the C lock inside, and calls those."""
+    """A condition that ``with`` enters and leaves through the methods of its C lock."""
 
     __enter__: Any = property(operator.attrgetter("_lock.__enter__"))
     __exit__: Any = property(operator.attrgetter("_lock.__exit__"))
 
     def wait(self, timeout: float | None = None) -> bool:
-        """As ever; cut off between giving the lock up and waiting, it takes it again, for the ``with`` to give up."""
+        """Like Condition.wait, but re-acquires the lock if interrupted before waiting."""
         try:
             return super().wait(timeout)
         except BaseException:
@@ -36,17 +36,17 @@ class Condition(threading.Condition):
             raise
 
     def notify(self, n: int = 1) -> None:
-        """As ever; cut off half-way, it wakes all: the one it was about would be counted as woken again next time."""
+        """Like Condition.notify, but wakes all waiters if interrupted: the next notify might pick one that was already woken."""
         try:
             super().notify(n)
         except BaseException:
-            with contextlib.suppress(RuntimeError):  # Python 3.10 minds waking the same one twice
+            with contextlib.suppress(RuntimeError):  # Python 3.10 raises if a waiter is woken twice
                 super().notify(1 << 31)
             raise
 
 
-class Inbox(Queue[T]):
-    """A queue.Queue, unbounded, on such conditions."""
+class SafeQueue(Queue[T]):
+    """An unbounded queue.Queue with interrupt-safe conditions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,18 +54,18 @@ class Inbox(Queue[T]):
         self.not_full = Condition(self.mutex)
 
 
-def pieces(timeout: float | None) -> Iterator[float | None]:
-    """The waits, in seconds, that make up one of ``timeout`` (None: endless): in the main thread of at most LOOK_UP_S each.
+def wait_slices(timeout: float | None) -> Iterator[float | None]:
+    """Split a wait of ``timeout`` seconds (None: no limit) into slices: of at most POLL_S in the main thread, else one.
 
-    A signal that comes just before the main thread falls asleep does not wake it: CPython has noted it, and blocks. A Ctrl-C
-    that is sent once would be heard only when the wait ends.
+    A signal that arrives just before the main thread blocks does not wake it: CPython handles it only when the wait returns.
+    Without slices, a single Ctrl-C could go unnoticed until the whole wait ends.
     """
     if threading.current_thread() is not threading.main_thread():
         yield timeout
         return
     until = None if timeout is None else time.monotonic() + timeout
     while True:
-        left = LOOK_UP_S if until is None else until - time.monotonic()
-        yield max(0.0, min(left, LOOK_UP_S))
-        if until is not None and left <= LOOK_UP_S:
+        left = POLL_S if until is None else until - time.monotonic()
+        yield max(0.0, min(left, POLL_S))
+        if until is not None and left <= POLL_S:
             return

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from llm_sync.errors import FieldProblem
-from llm_sync.runtime.import_lock import forks_wait
+from llm_sync.runtime.import_lock import import_lock
 from llm_sync.validation.predicate import compile_rules, compile_schema
 from llm_sync.validation.wording import SchemaProblem, explained, field_problem, json_kind
 
@@ -79,7 +79,7 @@ class _Enough(Exception):
 
 @lru_cache(maxsize=1)
 def _validator_class() -> Any:
-    with forks_wait:
+    with import_lock:
         from cerberus import TypeDefinition, Validator
 
     class Diagnosis(Validator):  # type: ignore[misc]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llm_sync.errors import ConfigurationError, FieldProblem, InvalidRequestError
-from llm_sync.runtime.import_lock import forks_wait
+from llm_sync.runtime.import_lock import import_lock
 
 _MOST = 20  # problems reported
 
@@ -56,7 +56,7 @@ def misfits(document: Any, schema: Mapping[str, Any]) -> tuple[FieldProblem, ...
 
 def _jsonschema() -> Any:
     try:
-        with forks_wait:
+        with import_lock:
             import jsonschema
     except ImportError:
         raise ConfigurationError(

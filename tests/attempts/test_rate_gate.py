@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from llm_sync.attempts.rate_gate import SPREAD, Gate
+from llm_sync.attempts.rate_gate import JITTER, Gate
 from llm_sync.errors import ClientClosedError, ProviderUnavailableError, RateLimitError
 from llm_sync.events import Event, Waiting
 from llm_sync.runtime.cancellation import CallControl
 
 
 class Clock:
-    """Monotonic seconds that pass only when told."""
+    """Monotonic seconds that pass only when the test advances them."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
@@ -39,7 +39,7 @@ class Control:
         self.during: Callable[[], object] = lambda: None
 
     def wait(self, seconds: float) -> bool:
-        """Let the seconds pass, unless told to stop."""
+        """Advance the clock, unless stopped."""
         self.waits.append(seconds)
         self.during()
         if not self.stopped:
@@ -60,7 +60,7 @@ def control(clock: Clock) -> Control:
 
 
 def gate(clock: Callable[[], float], **parts: Any) -> Gate:
-    """A gate without jitter, unless told otherwise."""
+    """A gate without jitter by default."""
     return Gate("acme", clock=clock, **{"random": lambda: 0.0, **parts})
 
 
@@ -95,7 +95,7 @@ def test_workers_woken_from_a_cool_down_start_spread(clock: Clock, control: Cont
     a_gate = gate(clock, random=lambda: 0.5)
     a_gate.cool_down(30, limited())
     assert go(a_gate, control)
-    assert control.waits == [30 + 30 * SPREAD * 0.5]
+    assert control.waits == [30 + 30 * JITTER * 0.5]
 
 
 def test_a_cool_down_prolonged_meanwhile_is_waited_out(clock: Clock, control: Control) -> None:
@@ -128,7 +128,7 @@ def test_no_cool_down_comes_of_no_time(clock: Clock, control: Control, seconds: 
 
 @pytest.mark.parametrize("kind", [RateLimitError, ProviderUnavailableError])
 def test_a_cool_down_over_max_retry_after_refuses_at_once(clock: Clock, control: Control, kind: type[RateLimitError]) -> None:
-    """The refusal is of the cause's class, says until when and why, and that nothing was sent."""
+    """The error has the cause's class, says until when and why, and that nothing was sent."""
     a_gate = gate(clock)
     a_gate.cool_down(3600, kind("daily tokens used", provider="acme"))
     clock.now += 100
@@ -245,7 +245,7 @@ def test_a_cool_down_after_the_turn_still_keeps_the_pace(clock: Clock) -> None:
 
 
 def test_no_wait_reaches_the_time_given(clock: Clock, control: Control) -> None:
-    """Where the turn comes too late the gate says so at once instead of waiting in vain."""
+    """If the turn would come too late the gate yields False at once instead of waiting."""
     a_gate = gate(clock)
     a_gate.cool_down(30, limited())
     assert not go(a_gate, control, until=clock.now + 30)
@@ -274,7 +274,7 @@ def test_a_stopped_request_does_not_go(clock: Clock, control: Control) -> None:
 
 @pytest.mark.parametrize("seconds", [20, 3000])
 def test_stop_ends_a_wait(clock: Clock, control: Control, seconds: float) -> None:
-    """A request told to stop while it waits ends with ClientClosedError without waiting on."""
+    """A request stopped while it waits raises ClientClosedError at once."""
     a_gate = gate(clock)
     a_gate.cool_down(seconds, limited())
     control.during = lambda: setattr(control, "stopped", True)
@@ -381,7 +381,7 @@ def test_no_turn_is_taken_while_waiting_for_the_slot(clock: Clock, control: Cont
 
 
 def test_a_slot_not_had_in_time_is_no_turn(clock: Clock, control: Control) -> None:
-    """When the slot gives up the gate says that the time is over, and takes no turn of the pace."""
+    """When no slot comes in time the gate yields False and takes no turn of the pace."""
     held = iter([False, True])
     a_gate = gate(clock, requests_per_minute=12, slot=lambda control, until: slot([], lambda: next(held)))
     assert not go(a_gate, control, until=1001)
@@ -391,7 +391,7 @@ def test_a_slot_not_had_in_time_is_no_turn(clock: Clock, control: Control) -> No
 
 @pytest.mark.parametrize("held", [True, False])
 def test_stop_while_waiting_for_the_slot(clock: Clock, control: Control, held: bool) -> None:
-    """Told to stop meanwhile, the request ends with ClientClosedError, and a slot it still got is freed."""
+    """Stopped meanwhile, the request raises ClientClosedError, and a slot it still got is freed."""
     log: list[str] = []
 
     def taken() -> bool:
@@ -428,7 +428,7 @@ def test_no_lock_is_held_while_waiting_or_telling(clock: Clock, control: Control
 
 
 class Contended:
-    """A lock that tells when somebody has to wait for it."""
+    """A lock that signals when a thread has to wait for it."""
 
     def __init__(self, met: threading.Event) -> None:
         self.lock = threading.Lock()
@@ -521,7 +521,7 @@ def test_a_forked_child_waits_for_no_inherited_lock(clock: Clock, control: Contr
 
 
 def test_a_real_wait_ends_at_once_on_stop() -> None:
-    """With the real clock and control: a wait of half a minute is over as soon as the request is told to stop."""
+    """With the real clock and control: a wait of half a minute ends as soon as the request is stopped."""
     control = CallControl(1)
     a_gate = Gate("acme", emit=lambda event: threading.Timer(0.02, control.stop_retrying).start())
     a_gate.cool_down(30, limited())
@@ -532,22 +532,22 @@ def test_a_real_wait_ends_at_once_on_stop() -> None:
 
 
 class Told:
-    """What other processes tell, and what they are told."""
+    """Cool-downs received from and published to other processes."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[float, str]] = []
-        self.told: tuple[float, Any] | None = None
+        self.published: tuple[float, Any] | None = None
 
     def announce(self, seconds: float, cause: Any) -> None:
         """Note it."""
         self.heard.append((seconds, type(cause).__name__))
 
     def latest(self) -> tuple[float, Any] | None:
-        """What they tell."""
-        return self.told
+        """The cool-down of another process."""
+        return self.published
 
 
-def test_a_cool_down_is_told_to_the_other_processes(clock: Clock) -> None:
+def test_a_cool_down_is_published_to_the_other_processes(clock: Clock) -> None:
     """Why, too: one that lasts longer than they may wait fails their requests with the right class."""
     others = Told()
     gate(clock, cool_downs=others).cool_down(30, limited())
@@ -555,11 +555,11 @@ def test_a_cool_down_is_told_to_the_other_processes(clock: Clock) -> None:
 
 
 def test_what_other_processes_tell_is_waited_out(clock: Clock, control: Control) -> None:
-    """It is not told on, or it would go round for ever."""
+    """It is not published again, or it would circulate for ever."""
     others = Told()
-    others.told = (20.0, ProviderUnavailableError("told so"))
+    others.published = (20.0, ProviderUnavailableError("from elsewhere"))
     a_gate = gate(clock, cool_downs=others)
-    control.during = lambda: setattr(others, "told", None)
+    control.during = lambda: setattr(others, "published", None)
     assert go(a_gate, control)
     assert control.waits == [20]
     assert others.heard == []
@@ -568,24 +568,24 @@ def test_what_other_processes_tell_is_waited_out(clock: Clock, control: Control)
 def test_what_other_processes_tell_refuses_what_may_not_wait(clock: Clock, control: Control) -> None:
     """With their error's class, and unsent."""
     others = Told()
-    others.told = (3600.0, ProviderUnavailableError("told so"))
-    with pytest.raises(ProviderUnavailableError, match="told so") as caught:
+    others.published = (3600.0, ProviderUnavailableError("from elsewhere"))
+    with pytest.raises(ProviderUnavailableError, match="from elsewhere") as caught:
         go(gate(clock, cool_downs=others), control, max_retry_after=60)
     assert (caught.value.attempts, caught.value.retry_after) == (0, 3600)
 
 
 def test_what_other_processes_tell_while_the_slot_is_waited_for_counts(clock: Clock, control: Control) -> None:
-    """Whoever held it may have been told so: the slot is given back, and the cool-down waited out without it."""
+    """The previous holder may have received it: the slot is freed and the cool-down waited out without it."""
     others, held = Told(), []
 
     @contextmanager
     def slot(_: Any, until: float | None) -> Iterator[bool]:
-        others.told = None if held else (15.0, limited())
+        others.published = None if held else (15.0, limited())
         held.append(True)
         yield True
 
     def over() -> None:
-        others.told = None
+        others.published = None
 
     control.during = over
     assert go(gate(clock, slot=slot, cool_downs=others), control)
@@ -598,6 +598,6 @@ def test_one_s_own_cool_down_coming_back_keeps_its_cause(clock: Clock, control: 
     others = Told()
     a_gate = gate(clock, cool_downs=others)
     a_gate.cool_down(3600, limited("daily tokens used"))
-    others.told = (3600.004, RateLimitError("another process was told so"))
+    others.published = (3600.004, RateLimitError("another process was throttled"))
     with pytest.raises(RateLimitError, match="daily tokens used"):
         go(a_gate, control)

@@ -1,4 +1,4 @@
-"""Queues, calls that wait until the test lets them go, and gates between the steps of a queue."""
+"""Queues, calls that block until the test releases them, and gates between the steps of a queue."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ BRIEF_S = 0.2  # how long it waits for what must not happen
 
 
 class HeldCall:
-    """A call that says when it is entered and returns when released; ``abort`` releases it too."""
+    """A call that signals its start and blocks until released; ``abort`` releases it too. ``notified``: methods called."""
 
     def __init__(self, answer: object = None) -> None:
         self.answer = answer
         self.entered = threading.Event()
         self.released = threading.Event()
-        self.told: list[str] = []
+        self.notified: list[str] = []
 
     def __call__(self) -> object:
         """Wait for the release."""
@@ -41,12 +41,12 @@ class HeldCall:
         return self.answer
 
     def stop_retrying(self) -> None:
-        """Note it."""
-        self.told.append("stop_retrying")
+        """Record the call."""
+        self.notified.append("stop_retrying")
 
     def abort(self) -> None:
-        """Note it, and end."""
-        self.told.append("abort")
+        """Record the call and return from the request."""
+        self.notified.append("abort")
         self.released.set()
 
 
@@ -58,19 +58,19 @@ class Gates:
         self._open: dict[str, threading.Event] = {}
 
     def shut(self, name: str) -> None:
-        """Whoever comes to ``name`` next, once, waits there."""
+        """Stop the next thread that reaches ``name``, once."""
         self.reached[name], self._open[name] = threading.Event(), threading.Event()
 
     def wait_for(self, name: str) -> None:
-        """Until somebody stands there."""
-        assert self.reached[name].wait(PATIENCE_S), f"nobody came to {name}"
+        """Wait until a thread is stopped at ``name``."""
+        assert self.reached[name].wait(PATIENCE_S), f"no thread reached {name}"
 
     def open(self, name: str) -> None:
-        """Let them go."""
+        """Release the thread stopped there."""
         self._open[name].set()
 
     def open_all(self) -> None:
-        """So that a failed test ends."""
+        """Release every thread, so that a failed test ends."""
         for each in self._open.values():
             each.set()
 
@@ -88,10 +88,10 @@ class GatedInbox(Queue):  # type: ignore[type-arg]
     gates: Gates
 
     def empty(self) -> bool:
-        """As ever."""
-        found = super().empty()
+        """Like Queue.empty, then pass the gate."""
+        is_empty = super().empty()
         self.gates.passing("retire")
-        return found
+        return is_empty
 
 
 class GatedQueue(ProviderRequestQueue):
@@ -102,8 +102,8 @@ class GatedQueue(ProviderRequestQueue):
         self.futures: list[RequestFuture] = []
         super().__init__(*args, **settings)
 
-    def _start_afresh(self) -> None:
-        super()._start_afresh()
+    def _reset(self) -> None:
+        super()._reset()
         self._inbox = GatedInbox()
         self._inbox.gates = self.gates
 
@@ -117,12 +117,12 @@ class GatedQueue(ProviderRequestQueue):
             self.gates.passing("put")
         super()._put(future)
 
-    def _start(self, worker: Worker) -> None:
+    def _start_thread(self, worker: Worker) -> None:
         self.gates.passing("start")
-        super()._start(worker)
+        super()._start_thread(worker)
 
     def take(self, worker: Worker) -> RequestFuture | None:
-        """As ever."""
+        """Like the original, with a gate after an idle timeout."""
         try:
             return super().take(worker)
         except Empty:
@@ -136,7 +136,7 @@ class RecordingQueue(ProviderRequestQueue):
     record: list[RequestFuture]
 
     def accept(self, future: RequestFuture, **options: Any) -> None:
-        """As ever."""
+        """Like the original, then record the future."""
         super().accept(future, **options)
         self.record.append(future)
 
@@ -181,7 +181,7 @@ class Workshop:
         self._calls: list[HeldCall] = []
 
     def queue(self, name: str = "p", **settings: Any) -> ProviderRequestQueue:
-        """A queue that tells ``events``."""
+        """A queue whose events are appended to ``events``."""
         return self._kept(ProviderRequestQueue(name, **{"emit": self.events.append, **settings}))
 
     def gated(self, name: str = "p", **settings: Any) -> GatedQueue:
@@ -219,7 +219,7 @@ class Workshop:
         return InThread(what)
 
     def end(self) -> None:
-        """Let all go and see every thread end."""
+        """Release all calls and check that every thread ends."""
         for queue in self._queues:
             if isinstance(queue, GatedQueue):
                 queue.gates.open_all()
@@ -273,7 +273,7 @@ class Call:
         self.go.set()
 
 def pause():
-    # In pieces: a signal that comes just before one long sleep would not cut it short.
+    # In short sleeps: a signal that arrives just before one long sleep would not interrupt it.
     for _ in range(600):
         time.sleep(0.05)
 
@@ -295,13 +295,13 @@ manager = ConcurrentLLMManager(lambda name: provider(name))
         self.errors = ""
 
     def read_until(self, line: str) -> None:
-        """Read what it says up to ``line``."""
+        """Read its output up to ``line``."""
         assert self.process.stdout is not None
-        for said in self.process.stdout:
-            self.lines.append(said.rstrip("\n"))
+        for text in self.process.stdout:
+            self.lines.append(text.rstrip("\n"))
             if self.lines[-1] == line:
                 return
-        raise AssertionError(f"it ended without saying {line!r}: {self.lines} {self.process.communicate()[1]}")
+        raise AssertionError(f"it ended without printing {line!r}: {self.lines} {self.process.communicate()[1]}")
 
     def interrupt(self) -> None:
         """Ctrl-C."""

@@ -115,24 +115,24 @@ def stand(where):
     if where == gate and os.getpid() == parent and not at.is_set():
         at.set()
         go.wait()
-class Inbox(stdlib_queue.Queue):
+class SafeQueue(stdlib_queue.Queue):
     def empty(self):
         found = super().empty()
         stand("retire")
         return found
 class Gated(ProviderRequestQueue):
-    def _start_afresh(self):
-        super()._start_afresh()
-        self._inbox = Inbox()
+    def _reset(self):
+        super()._reset()
+        self._inbox = SafeQueue()
     def _enqueue(self, future):
         stand("checked")
         super()._enqueue(future)
     def _put(self, future):
         stand("put")
         super()._put(future)
-    def _start(self, worker):
+    def _start_thread(self, worker):
         stand("start")
-        super()._start(worker)
+        super()._start_thread(worker)
     def take(self, worker):
         try:
             return super().take(worker)
@@ -254,7 +254,7 @@ say("after", manager.call("a", lambda: 1))
 
 
 def test_resets_of_others_run_in_the_child_alone(script):
-    """What after_fork was told of runs once per child, even when another reset fails, and a grandchild's too."""
+    """A function registered with after_fork runs once per child and grandchild, even when another reset fails."""
     program = script(
         HELPERS
         + """
@@ -420,7 +420,7 @@ def test_a_fork_without_hooks_is_noticed(workshop):
     assert manager.call("a", lambda: "own") == "own"
     assert resets == [1]
     for future in (in_flight, queued):
-        with pytest.raises(ClientClosedError, match="stays with the parent process"):
+        with pytest.raises(ClientClosedError, match="belongs to the parent process"):
             future.result(0)
     queue._process = -1
     assert queue.status().done == 0

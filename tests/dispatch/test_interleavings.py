@@ -23,7 +23,7 @@ def settled(queue: Any) -> bool:
 @pytest.mark.parametrize("cancel_pending", [False, True])
 @pytest.mark.parametrize("with_worker", [False, True])
 def test_closed_between_accepted_and_put(workshop, cancel_pending, with_worker):
-    """The queue closes entirely while a submit stands before its put: that submit raises, nothing runs."""
+    """The queue closes completely while a submit is about to put: that submit raises, nothing runs."""
     queue = workshop.gated()
     if with_worker:
         queue.submit(lambda: 0).result(PATIENCE_S)
@@ -69,7 +69,7 @@ def test_cancelling_close_against_a_put_under_way(workshop, gate):
 
 
 def test_submit_after_a_worker_found_nothing(workshop):
-    """A worker that found the queue empty looks again before it ends: what came in between runs, in that worker."""
+    """A worker that found the queue empty checks again before it ends: a request that arrived in between runs in that worker."""
     queue = workshop.gated(idle_timeout=0.01)
     queue.gates.shut("empty")
     first = queue.submit(threading.get_ident).result(PATIENCE_S)
@@ -100,7 +100,7 @@ def test_a_worker_retires_while_a_submit_puts(workshop):
     queue.gates.shut("put")
     submitting = workshop.in_thread(lambda: queue.submit(lambda: "ran"))
     queue.gates.wait_for("put")
-    worker = queue._crew._threads[0]
+    worker = queue._pool._threads[0]
     queue.gates.open("empty")
     worker.join(0.2)
     assert worker.is_alive()
@@ -115,7 +115,7 @@ def test_close_while_a_worker_retires(workshop, gate):
     queue.gates.shut(gate)
     queue.submit(lambda: 0).result(PATIENCE_S)
     queue.gates.wait_for(gate)
-    worker = queue._crew._threads[0]
+    worker = queue._pool._threads[0]
     closing = workshop.in_thread(queue.close)
     assert closing.hangs_for_now()
     queue.gates.open(gate)
@@ -146,26 +146,26 @@ def test_cancelled_between_taken_and_begun(workshop):
 
 
 def test_closed_between_begun_and_called(workshop):
-    """A request that a worker has just begun when the queue is closed with cancel_pending is told to retry no more."""
+    """A request that a worker has just started when the queue closes with cancel_pending makes no further attempt."""
     queue = workshop.gated()
     begun, go = threading.Event(), threading.Event()
-    plain_begin = queue.begin
+    start_request = queue.start_request
 
     def begin(future: Any) -> float:
         begun.set()
         assert go.wait(PATIENCE_S)
-        return plain_begin(future)
+        return start_request(future)
 
-    queue.begin = begin
+    queue.start_request = begin
     call = workshop.held()
     future = queue.submit(call)
     assert begun.wait(PATIENCE_S)
     queue.stop(cancel_pending=True)
     assert not future.cancelled()
-    call.told.clear()  # it may be told twice
+    call.notified.clear()  # it may be notified twice
     go.set()
     assert call.entered.wait(PATIENCE_S)
-    assert call.told == ["stop_retrying"]
+    assert call.notified == ["stop_retrying"]
 
 
 def test_closed_while_a_thread_fails_to_start(workshop):
@@ -178,7 +178,7 @@ def test_closed_while_a_thread_fails_to_start(workshop):
         assert go.wait(PATIENCE_S)
         raise RuntimeError("can't start new thread")
 
-    queue._start = start
+    queue._start_thread = start
     submitting = workshop.in_thread(lambda: queue.submit(lambda: 1))
     assert starting.wait(PATIENCE_S)
     closing = workshop.in_thread(queue.close)
@@ -191,7 +191,7 @@ def test_closed_while_a_thread_fails_to_start(workshop):
 
 
 def test_what_no_worker_was_woken_for_is_cancelled_on_close(workshop):
-    """A request stranded between accepting and putting (an interrupt hit there) ends when the queue closes."""
+    """A request orphaned between accepting and putting (an interrupt hit there) ends when the queue closes."""
     queue = workshop.gated()
     queue.gates.shut("checked")
     submitting = workshop.in_thread(lambda: queue.submit(lambda: 1))

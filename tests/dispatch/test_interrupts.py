@@ -1,4 +1,4 @@
-"""Ctrl-C between any two bytecodes: forced where the standard library's conditions would stay locked or deaf."""
+"""Ctrl-C between two bytecodes, forced where the standard library's conditions would stay locked or lose a wake-up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from llm_sync.dispatch import wait as dispatch_wait
 from llm_sync.dispatch.worker import Worker
-from llm_sync.runtime.interrupts import LOOK_UP_S, Condition, Inbox
+from llm_sync.runtime.interrupts import POLL_S, Condition, SafeQueue
 
 PATIENCE_S = 10.0
 
@@ -56,7 +56,7 @@ def test_a_condition_is_entered_and_left_in_c(workshop):
     """No Python function runs between taking a future's, an inbox's or a starting thread's lock and the with-block."""
     queue = workshop.queue()
     future = queue.prepare(lambda: 1)
-    inbox: Inbox[int] = Inbox()
+    inbox: SafeQueue[int] = SafeQueue()
     worker = Worker(queue, 1, daemon=True)
     for what, lock in (
         (future.done, future._condition._lock),
@@ -68,8 +68,8 @@ def test_a_condition_is_entered_and_left_in_c(workshop):
         assert free(lock)
 
 
-def test_the_trace_of_these_tests_finds_the_trap():
-    """The standard library's own condition runs into it."""
+def test_the_trace_of_these_tests_detects_a_locked_condition():
+    """The standard library's own condition stays locked in this test."""
     condition = threading.Condition()
 
     def use() -> None:
@@ -81,7 +81,7 @@ def test_the_trace_of_these_tests_finds_the_trap():
 
 
 def test_interrupted_before_waiting():
-    """Cut off when the lock is given up but the wait not begun: KeyboardInterrupt, not an error about the lock."""
+    """Interrupted after releasing the lock, before waiting: KeyboardInterrupt is raised, not an error about the lock."""
     condition = Condition()
     release = condition._release_save
 
@@ -101,7 +101,7 @@ def test_interrupted_before_waiting():
 
 
 def test_interrupted_while_waking(workshop):
-    """Cut off when one is woken but not yet counted as woken: the next notify must not be spent on that one again."""
+    """Interrupted when a waiter is woken but not yet removed: the next notify must wake another waiter."""
 
     class Cut(deque):  # type: ignore[type-arg]
         cut = True
@@ -142,8 +142,8 @@ def test_interrupted_while_waking(workshop):
     assert second.outcome()
 
 
-def test_a_waiting_main_thread_looks_up(workshop, monkeypatch):
-    """A signal noted just before the main thread falls asleep does not wake it: it waits in short pieces, others do not."""
+def test_the_main_thread_waits_in_slices(workshop, monkeypatch):
+    """A signal that arrives just before the main thread blocks does not wake it, so only the main thread waits in slices."""
     manager = workshop.manager()
     call = workshop.held("answer")
     future = manager.submit("a", call)
@@ -158,8 +158,8 @@ def test_a_waiting_main_thread_looks_up(workshop, monkeypatch):
 
     monkeypatch.setattr(future, "wait", wait)
     assert manager.result(future) == "answer"
-    assert pieces == [LOOK_UP_S] * 5
-    assert LOOK_UP_S <= 0.2
+    assert pieces == [POLL_S] * 5
+    assert POLL_S <= 0.2
     pieces[:] = [0.0] * 4
     assert workshop.in_thread(lambda: manager.result(future)).outcome() == "answer"
     assert pieces[4:] == [None]
@@ -177,7 +177,7 @@ def test_an_interrupt_right_after_the_submit(workshop, monkeypatch):
     monkeypatch.setattr(dispatch_wait, "outcome_within", cut_off)
     with pytest.raises(KeyboardInterrupt):
         manager.call("a", call)
-    assert call.told == ["abort"]
+    assert call.notified == ["abort"]
     monkeypatch.undo()
     assert manager.call("a", lambda: 2) == 2
 
@@ -196,4 +196,4 @@ def test_close_again_after_an_interrupted_close(workshop):
     with pytest.raises(KeyboardInterrupt):
         queue.stop()
     workshop.in_thread(queue.close).outcome()
-    assert not queue._crew._threads[0].is_alive()
+    assert not queue._pool._threads[0].is_alive()

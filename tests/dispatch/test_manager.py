@@ -56,7 +56,7 @@ def ctrl_c() -> Iterator[Callable[[Callable[[], bool]], None]]:
     for thread in threads:
         thread.join()
     signal.signal(signal.SIGINT, before)
-    shutdown.forget_interrupt()
+    shutdown.clear_interrupt()
 
 
 def somebody_waits_for(futures: list[Any], position: int = -1) -> bool:
@@ -155,7 +155,7 @@ def test_closing_with_grace_aborts_what_is_late(workshop):
     future = manager.submit("a", call)
     assert call.entered.wait(PATIENCE_S)
     manager.close(cancel_pending=True, grace=0.01)
-    assert call.told == ["stop_retrying", "abort"]
+    assert call.notified == ["stop_retrying", "abort"]
     assert future.result(0) == "late"
 
 
@@ -196,7 +196,7 @@ def test_a_cancelled_future_raises_client_closed(workshop):
 
 
 def test_wait_timeout_cancels_what_is_unsent(workshop):
-    """On expiry a queued request is cancelled, never made, and the error says so."""
+    """After the timeout a queued request is cancelled, never run, and the error says so."""
     manager = workshop.manager()
     stuck = workshop.held()
     manager.submit("a", stuck)
@@ -211,14 +211,14 @@ def test_wait_timeout_cancels_what_is_unsent(workshop):
 
 
 def test_wait_timeout_leaves_what_is_in_flight(workshop):
-    """On expiry a request in flight goes on, and the error says so."""
+    """After the timeout a request in flight continues, and the error says so."""
     manager = workshop.manager()
     call = workshop.held("late")
     future = manager.submit("a", call)
     assert call.entered.wait(PATIENCE_S)
-    with pytest.raises(RequestTimeoutError, match="in flight and goes on"):
+    with pytest.raises(RequestTimeoutError, match="in flight and continues"):
         manager.result(future, 0.01)
-    assert call.told == []
+    assert call.notified == []
     call.released.set()
     assert manager.result(future) == "late"
 
@@ -420,7 +420,7 @@ def test_ctrl_c_cancels_the_own_queued_request(workshop, recording, ctrl_c):
     with pytest.raises(KeyboardInterrupt):
         recording.call("a", lambda: pytest.fail("it was cancelled"))
     assert recording.futures[1].cancelled()
-    assert stuck.told == []
+    assert stuck.notified == []
     stuck.released.set()
     assert recording.result(other) == "other"
 
@@ -431,7 +431,7 @@ def test_ctrl_c_aborts_the_own_request_in_flight(workshop, recording, ctrl_c):
     ctrl_c(lambda: call.entered.is_set() and somebody_waits_for(recording.futures))
     with pytest.raises(KeyboardInterrupt):
         recording.call("a", call)
-    assert call.told == ["abort"]
+    assert call.notified == ["abort"]
     assert recording.call("a", lambda: 2) == 2
 
 
@@ -442,9 +442,9 @@ def test_ctrl_c_withdraws_a_whole_run(workshop, recording, ctrl_c):
     ctrl_c(lambda: stuck.entered.is_set() and len(recording.futures) == 6 and somebody_waits_for(recording.futures, 1))
     with pytest.raises(KeyboardInterrupt):
         recording.run([("a", stuck)] + [("a", lambda: pytest.fail("cancelled"))] * 4)
-    assert stuck.told == ["abort"]
+    assert stuck.notified == ["abort"]
     assert all(future.cancelled() for future in recording.futures[2:])
-    assert other.told == []
+    assert other.notified == []
     other.released.set()
     assert recording.result(others) == "other"
 
@@ -456,12 +456,12 @@ def test_ctrl_c_withdraws_a_map(workshop, recording, ctrl_c):
     calls = itertools.chain([("a", stuck)], itertools.repeat(("a", lambda: pytest.fail("cancelled"))))
     with pytest.raises(KeyboardInterrupt):
         next(recording.map(calls, window=4))
-    assert stuck.told == ["abort"]
+    assert stuck.notified == ["abort"]
     assert all(future.cancelled() for future in recording.futures[1:])
 
 
 def test_a_jobs_keyboard_interrupt_is_no_ctrl_c(workshop):
-    """A call that raises KeyboardInterrupt gives it to its caller; the other requests of the caller go on."""
+    """A call that raises KeyboardInterrupt passes it to its caller; the other requests of the caller continue."""
 
     def interrupted() -> None:
         raise KeyboardInterrupt
@@ -527,17 +527,17 @@ def test_run_goes_on_when_one_cannot_be_queued(workshop):
 
 
 def test_a_refused_request_fails_with_its_own_reason(workshop):
-    """Where no thread can be started for one provider, that stands in its place, not that the request was cancelled."""
+    """If no thread can be started for one provider, its result is that error, not a cancellation."""
 
     class Poor(ProviderRequestQueue):
-        def _start(self, worker: Any) -> None:
+        def _start_thread(self, worker: Any) -> None:
             raise RuntimeError("can't start new thread")
 
     manager = ConcurrentLLMManager(lambda name: workshop._kept(Poor(name)) if name == "poor" else workshop.queue(name))
     calls = [("a", lambda: 1), ("poor", lambda: 2), ("a", lambda: 3)]
     for results in (manager.run(calls, return_exceptions=True), list(manager.map(calls, return_exceptions=True))):
         assert [results[0], results[2]] == [1, 3]
-        assert "no worker thread can be started" in str(results[1])
+        assert "no worker thread could be started" in str(results[1])
 
 
 def test_run_closed_midway_keeps_the_answers(workshop):
@@ -662,7 +662,7 @@ def test_map_closed_early_cancels_what_is_pending(workshop, recording):
     assert next(results) == 1
     results.close()
     assert all(future.cancelled() for future in recording.futures[2:])
-    assert "abort" not in held.told
+    assert "abort" not in held.notified
     assert len(recording.futures) <= 5
 
 

@@ -28,7 +28,7 @@ def threads_of(queue: ProviderRequestQueue) -> list[str]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """For states that no event tells of."""
+    """Wait for a state that no event reports."""
     until = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < until
@@ -83,7 +83,7 @@ def test_idle_worker_ends_and_a_new_one_starts(workshop):
     """After idle_timeout without work the thread ends; the next request starts one of the same name."""
     queue = workshop.queue("idle", idle_timeout=0.01)
     assert queue.submit(lambda: 1).result(PATIENCE_S) == 1
-    for thread in list(queue._crew._threads):
+    for thread in list(queue._pool._threads):
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
     assert queue.submit(lambda: threading.current_thread().name).result(PATIENCE_S) == "llm-sync-idle-1"
@@ -155,7 +155,7 @@ def test_whatever_a_call_raises_goes_to_its_future(workshop, kind):
 
 @pytest.mark.parametrize(("kind", "inner"), [(LLMConnectorError, False), (ValueError, True)], ids=["an outcome", "a fault"])
 def test_only_a_fault_of_the_program_shows_the_frames_of_the_worker(workshop, kind, inner):
-    """What became of a request is told to its caller in the caller's own frames, and keeps nothing alive."""
+    """The error of a request has the caller's frames only in its traceback, and keeps no prompt alive."""
 
     def fail() -> None:
         raise kind("x")
@@ -225,7 +225,7 @@ def test_a_request_that_ended_keeps_nothing(workshop):
     future = queue.submit(ask)
     answer = weakref.ref(future.result(PATIENCE_S))
     del ask
-    wait_until(lambda: not queue._crew.under_way())  # the worker is through with the callbacks
+    wait_until(lambda: not queue._pool.in_flight())  # the worker is through with the callbacks
     assert prompt() is None
     assert answer() is not None
     del future
@@ -247,7 +247,7 @@ def test_a_failure_makes_no_reference_cycle(workshop):
         future = queue.submit(fail)
         with pytest.raises(WrongError):
             future.result(PATIENCE_S)
-        wait_until(lambda: not queue._crew.under_way())
+        wait_until(lambda: not queue._pool.in_flight())
         gone, error_gone = weakref.ref(future), weakref.ref(future.exception())
         del future
         assert gone() is None
@@ -298,7 +298,7 @@ def test_a_worker_that_fails_itself_leaves_nothing_pending(workshop, caplog):
 
 
 def test_a_future_settled_from_outside_is_not_run(workshop):
-    """Somebody who sets a queued future's result harms only that one, and it takes up no room."""
+    """Code that sets the result of a queued future affects only that one, and the future takes up no room."""
     queue = workshop.queue(max_queue=1)
     first = workshop.occupy(queue)
     future = queue.submit(lambda: pytest.fail("it must not run"))
@@ -310,7 +310,7 @@ def test_a_future_settled_from_outside_is_not_run(workshop):
 
 
 def test_a_future_settled_while_in_flight(workshop, caplog):
-    """Somebody who sets the result of a request in flight has it so; the worker drops the answer and goes on, quietly."""
+    """A result set from outside on a request in flight stays; the worker discards the answer and continues without a log."""
     queue = workshop.queue()
     call = workshop.held("answer")
     future = queue.submit(call)
@@ -406,7 +406,7 @@ def test_full_queue_refuses_without_block(workshop):
     workshop.occupy(queue)
     queue.submit(lambda: 1)
     queue.submit(lambda: 2)
-    with pytest.raises(QueueFullError, match="2 requests wait") as raised:
+    with pytest.raises(QueueFullError, match="the queue is full: 2 requests") as raised:
         queue.submit(lambda: 3, block=False)
     assert raised.value.retryable
     assert raised.value.provider == "p"
@@ -516,10 +516,10 @@ def test_a_thread_that_cannot_start_leaves_nothing(workshop):
     class Poor(ProviderRequestQueue):
         poor = True
 
-        def _start(self, worker: Any) -> None:
+        def _start_thread(self, worker: Any) -> None:
             if self.poor:
                 raise RuntimeError("can't start new thread")
-            super()._start(worker)
+            super()._start_thread(worker)
 
         def _enqueue(self, future: Any) -> None:
             futures.append(future)
@@ -540,25 +540,25 @@ def test_a_further_thread_that_cannot_start_is_done_without(workshop, caplog):
     """Where some workers run, a request waits for them instead of failing."""
 
     class Poor(ProviderRequestQueue):
-        def _start(self, worker: Any) -> None:
+        def _start_thread(self, worker: Any) -> None:
             if worker.number > 1:
                 raise RuntimeError("can't start new thread")
-            super()._start(worker)
+            super()._start_thread(worker)
 
     queue = workshop._kept(Poor("p", concurrency=3))
     first = workshop.occupy(queue)
     future = queue.submit(lambda: 2)
     first.released.set()
     assert future.result(PATIENCE_S) == 2
-    assert "1 go on" in caplog.text
+    assert "1 continue" in caplog.text
 
 
 def test_a_thread_that_cannot_start_because_the_program_ends(workshop, monkeypatch):
     """From Python 3.12 on no thread starts any more at the end of the process: that is ClientClosedError."""
 
     class Late(ProviderRequestQueue):
-        def _start(self, worker: Any) -> None:
-            monkeypatch.setattr(shutdown._state, "ending", True)
+        def _start_thread(self, worker: Any) -> None:
+            monkeypatch.setattr(shutdown._state, "shutting_down", True)
             raise RuntimeError("can't create new thread at interpreter shutdown")
 
     with pytest.raises(ClientClosedError, match="program is ending"):
@@ -569,8 +569,8 @@ def test_an_interrupt_while_a_thread_starts(workshop):
     """Ctrl-C between the start and its notice: the thread ends without work, and nothing is pending."""
 
     class Interrupted(ProviderRequestQueue):
-        def _start(self, worker: Any) -> None:
-            super()._start(worker)
+        def _start_thread(self, worker: Any) -> None:
+            super()._start_thread(worker)
             started.append(worker)
             raise KeyboardInterrupt
 
@@ -601,14 +601,14 @@ def test_close_drains(workshop):
 
 
 def test_close_cancelling(workshop):
-    """close(cancel_pending=True) cancels what is queued, tells what is in flight, and waits for that."""
+    """close(cancel_pending=True) cancels queued requests, stops retries of those in flight, and waits for these."""
     queue = workshop.queue()
     first = workshop.occupy(queue)
     futures = [queue.submit(lambda: pytest.fail("it was cancelled")) for _ in range(3)]
     closing = workshop.in_thread(lambda: queue.close(cancel_pending=True))
     assert closing.hangs_for_now()
     assert all(future.cancelled() for future in futures)
-    assert first.told == ["stop_retrying"]
+    assert first.notified == ["stop_retrying"]
     first.released.set()
     closing.outcome()
 
@@ -665,7 +665,7 @@ def test_a_cancelled_requests_callback_stops_no_closing(workshop, caplog):
 
 
 def test_a_broken_stop_retrying_stops_no_closing(workshop, caplog):
-    """A call whose stop_retrying raises is left to run; the next one is told."""
+    """A call whose stop_retrying raises keeps running; the next call is still notified."""
 
     class Broken:
         def __call__(self) -> None:
@@ -682,7 +682,7 @@ def test_a_broken_stop_retrying_stops_no_closing(workshop, caplog):
     good = workshop.occupy(queue)
     queue.stop(cancel_pending=True)
     go.set()
-    assert good.told == ["stop_retrying"]
+    assert good.notified == ["stop_retrying"]
 
 
 # Looking on

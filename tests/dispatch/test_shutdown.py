@@ -39,7 +39,7 @@ def test_queued_work_is_done_before_the_end(script, ending, status):
 
 def test_without_the_private_registration(script):
     """Where threading._register_atexit is missing, daemon workers and atexit do the same."""
-    program = script("del threading._register_atexit\n" + QUEUED + "say(manager.queue('a')._crew._threads[0].daemon)")
+    program = script("del threading._register_atexit\n" + QUEUED + "say(manager.queue('a')._pool._threads[0].daemon)")
     assert program.finish() == 0
     assert sorted(program.lines) == sorted([*DONE, "True"])
 
@@ -84,7 +84,7 @@ def test_ctrl_c_in_a_blocking_call(script):
 
 
 def test_ctrl_c_outside_of_a_call(script):
-    """The main thread dies elsewhere: what is in flight is told at once to retry no more, and aborted after the grace."""
+    """The main thread dies elsewhere: requests in flight make no further attempt and are aborted after the grace period."""
     program = script(CTRL_C.format(stops=False) + "manager.submit('a', flying)\nflying.entered.wait()\npause()")
     program.read_until("start flying")
     program.interrupt()
@@ -190,7 +190,7 @@ def outlive():
     threading.main_thread().join()
     attempt("thread")
 def release():
-    while not shutdown.ending():
+    while not shutdown.shutting_down():
         time.sleep(0.01)
     last.go.set()
 threading.Thread(target=outlive).start()
@@ -207,7 +207,7 @@ last.entered.wait()
 
 
 def test_first_use_at_the_end_is_refused(script):
-    """A client first used when the process ends cannot start a thread any more, and says so."""
+    """A client first used during shutdown cannot start a thread, and its error says so."""
     program = script(SUBMIT + "import atexit\natexit.register(attempt, 'atexit')")
     assert program.finish() == 0
     assert program.lines == ["atexit refused True"]
@@ -215,7 +215,7 @@ def test_first_use_at_the_end_is_refused(script):
 
 def test_the_drain_closes_for_good(workshop, monkeypatch):
     """Once the drain has begun nothing is taken, by queues made before or after, whatever the interpreter calls its end."""
-    monkeypatch.setattr(module, "_state", module._Ending())
+    monkeypatch.setattr(module, "_state", module._ShutdownState())
     queue = workshop.queue()
     future = queue.submit(lambda: 1)
     module._drain_all()
@@ -227,11 +227,11 @@ def test_the_drain_closes_for_good(workshop, monkeypatch):
 
 @pytest.mark.parametrize("gate", ["checked", "put", "start"])
 def test_the_end_against_a_submit_under_way(script, gate):
-    """A thread stands in the middle of a submit when the process ends: its request runs, or submit raises; nothing hangs."""
+    """The process ends while a thread is in the middle of a submit: its request runs or submit raises; nothing hangs."""
     program = script(
         """
 def wait_for_the_end():
-    while not shutdown.ending():
+    while not shutdown.shutting_down():
         time.sleep(0.005)
 class Gated(ProviderRequestQueue):
     def _enqueue(self, future):
@@ -242,10 +242,10 @@ class Gated(ProviderRequestQueue):
         if gate == "put" and future:
             say("at"); wait_for_the_end(); time.sleep(0.05)
         super()._put(future)
-    def _start(self, worker):
+    def _start_thread(self, worker):
         if gate == "start":
             say("at"); at.set(); wait_for_the_end(); time.sleep(0.05)
-        super()._start(worker)
+        super()._start_thread(worker)
 at = threading.Event()
 gated = ConcurrentLLMManager(Gated)
 def ask():

@@ -95,7 +95,7 @@ say("parent", *(outcome(lambda: future.result(timeout=15)) for future in (flying
 KNOWN = [  # some that must be among those found, or the walk has lost its way
     "_manager._lock",
     "._inbox.",
-    "._crew._lock",
+    "._pool._lock",
     "._counts._lock",
     "gate._lock",
     "http._lock",

@@ -198,7 +198,7 @@ def test_a_control_hears_no_more_of_a_wait_that_is_over() -> None:
     first = Asking(slots())
     assert first.answer()
     with slots()(control, time.monotonic() + 0.01):
-        assert control._told is None
+        assert control._on_stop is None
     first.release()
 
 

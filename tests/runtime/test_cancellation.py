@@ -1,4 +1,4 @@
-"""Who waits in a way of their own is told when a request is to stop, whenever that is."""
+"""Callbacks for stopping a request are called, whenever the stop comes."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from llm_sync.runtime.cancellation import CallControl
 
 
 @pytest.mark.parametrize("how", ["stop_retrying", "abort"])
-def test_the_one_who_waits_is_told(how: str) -> None:
-    """Whichever way the request is told, and by then it counts as stopped."""
-    control, told = CallControl(), []
-    control.on_stop(lambda: told.append(control.stopped))
-    assert told == []
+def test_stopping_calls_the_callback(how: str) -> None:
+    """The callback is called by both methods, and the request counts as stopped by then."""
+    control, calls = CallControl(), []
+    control.on_stop(lambda: calls.append(control.stopped))
+    assert calls == []
     getattr(control, how)()
-    assert told == [True]
+    assert calls == [True]
 
 
 def test_a_telling_that_came_before_is_not_lost() -> None:
     """It is made up for at once."""
-    control, told = CallControl(), []
+    control, calls = CallControl(), []
     control.stop_retrying()
-    control.on_stop(lambda: told.append("told"))
-    assert told == ["told"]
+    control.on_stop(lambda: calls.append("calls"))
+    assert calls == ["calls"]
 
 
-def test_who_waits_no_more_is_not_told() -> None:
+def test_a_removed_callback_is_not_called() -> None:
     """The wait is over."""
-    control, told = CallControl(), []
-    control.on_stop(lambda: told.append("told"))
+    control, calls = CallControl(), []
+    control.on_stop(lambda: calls.append("calls"))
     control.on_stop(None)
     control.stop_retrying()
-    assert told == []
+    assert calls == []
 
 
 @pytest.mark.parametrize("moment", ["__enter__", "__exit__"])
 def test_a_telling_in_between_is_not_lost(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
-    """It comes just before or just after the one step that on_stop makes under the lock: one of the two tells."""
-    control, told = CallControl(), []
+    """The stop comes just before or after the locked step of on_stop: one of the two calls the callback."""
+    control, calls = CallControl(), []
 
     class Between:
         """The lock, with another thread's stop_retrying at its edge."""
@@ -62,24 +62,24 @@ def test_a_telling_in_between_is_not_lost(monkeypatch: pytest.MonkeyPatch, momen
             self.stop("__exit__")
 
     monkeypatch.setattr(control, "_lock", Between(control._lock))
-    control.on_stop(lambda: told.append("told"))
-    assert told
+    control.on_stop(lambda: calls.append("calls"))
+    assert calls
 
 
-def test_a_wait_ends_when_told_to_stop() -> None:
+def test_a_wait_ends_when_stopped() -> None:
     """At once, whether it had begun or not; otherwise with its time."""
     control = CallControl()
     assert control.wait(0) is False
-    waiting, told = threading.Event(), []
+    waiting, calls = threading.Event(), []
 
     def wait() -> None:
         waiting.set()
-        told.append(control.wait(30))
+        calls.append(control.wait(30))
 
     thread = threading.Thread(target=wait)
     thread.start()
     assert waiting.wait(5)
     control.stop_retrying()
     thread.join(5)
-    assert told == [True]
+    assert calls == [True]
     assert control.wait(30) is True

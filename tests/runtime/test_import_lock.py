@@ -68,7 +68,7 @@ os.register_at_fork(before=forking.set)  # between what is registered before and
 import logging
 
 def load():
-    with llm_sync.runtime.import_lock.forks_wait:
+    with llm_sync.runtime.import_lock.import_lock:
         loading.set()
         forking.wait()
         logging.getLogger("some.module")  # as modules do
@@ -84,6 +84,6 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_a_fork_that_waits_holds_no_lock_of_logging() -> None:
-    """Every module that makes a logger asks for it: whoever imports one would wait for the fork, and the fork for the import."""
+    """Modules that create a logger take logging's lock: an import would wait for the fork and the fork for the import."""
     done = subprocess.run([sys.executable, "-c", FORKED_WITH_A_LOCK], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout.strip(), done.returncode) == ("7", 0), done.stderr
