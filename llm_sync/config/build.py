@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from llm_sync.config.checks import beside
 from llm_sync.config.models import Auth, LLMConfig, ModelEntry, Pricing, ProviderConfig, RequestDefaults, Unset
-from llm_sync.config.normalize import Prepared
+from llm_sync.config.normalize import Normalized
+from llm_sync.config.provider_checks import resolve_path
 from llm_sync.config.schema import ATTEMPT_KEYS, KEY_SOURCES, REQUEST_KEYS
 from llm_sync.config.secrets import Secret
 from llm_sync.models import AttemptOptions
@@ -23,13 +23,13 @@ _PLAIN = (
 _COUNTS = ("max_retries", "retry_timeouts")  # of ATTEMPT_KEYS, those that are no seconds
 
 
-def build(document: Document, prepared: Prepared, *, strict_streaming: bool, warnings: tuple[str, ...]) -> LLMConfig:
+def build(document: Document, normalized: Normalized, *, strict_streaming: bool, warnings: tuple[str, ...]) -> LLMConfig:
     """The LLMConfig of a document without problems."""
-    defaults = prepared.value["defaults"]
+    defaults = normalized.value["defaults"]
     providers = {
-        name: _provider(name, entry, defaults, document, prepared) for name, entry in prepared.value["providers"].items()
+        name: _provider(name, entry, defaults, document, normalized) for name, entry in normalized.value["providers"].items()
     }
-    model_is_known = ("defaults", "model") not in prepared.unset_paths
+    model_is_known = ("defaults", "model") not in normalized.unset_paths
     return LLMConfig(
         providers=providers,
         default_model=defaults.get("model") if model_is_known else None,
@@ -38,23 +38,23 @@ def build(document: Document, prepared: Prepared, *, strict_streaming: bool, war
         file=document.file,
         warnings=warnings,
         lines={field_path(path): line for path, line in document.lines.items() if path},
-        unset=tuple(prepared.unset),
+        unset=tuple(normalized.unset),
     )
 
 
 def _provider(
-    name: str, entry: Mapping[str, Any], defaults: Mapping[str, Any], document: Document, prepared: Prepared
+    name: str, entry: Mapping[str, Any], defaults: Mapping[str, Any], document: Document, normalized: Normalized
 ) -> ProviderConfig:
     path: Path = ("providers", name)
     levels = [entry, entry.get("default_params", {}), defaults]
-    stripped = _switches(prepared, path, ())
+    stripped = _switches(normalized, path, ())
     models = tuple(
         ModelEntry(
             name=model["name"],
             defaults=_defaults([model, *levels]),
             attempts=_attempts([model, *levels]),
             pricing=Pricing(**model["pricing"]) if "pricing" in model else None,
-            stripped={**stripped, **_switches(prepared, path, ("models", index))},
+            stripped={**stripped, **_switches(normalized, path, ("models", index))},
         )
         for index, model in enumerate(entry.get("models", []))
     )
@@ -69,11 +69,11 @@ def _provider(
         headers={header: str(value) for header, value in entry.get("headers", {}).items()},
         query={key: _query_text(value) for key, value in entry.get("query", {}).items()},
         auth=Auth(auth["header"], auth.get("prefix", "")) if isinstance(auth, dict) else auth,
-        ca_bundle=beside(document.file, entry["ca_bundle"]) if "ca_bundle" in entry else None,
-        unset=_unset(prepared, path),
+        ca_bundle=resolve_path(document.file, entry["ca_bundle"]) if "ca_bundle" in entry else None,
+        unset=_unset(normalized, path),
         stripped=stripped,
         line=document.line(path),
-        templates=_templates(prepared, path),
+        templates=_templates(normalized, path),
         **{key: entry[key] for key in _PLAIN if key in entry},
     )
 
@@ -116,27 +116,27 @@ def _key(name: str, entry: Mapping[str, Any], document: Document) -> Secret | No
     )
 
 
-def _switches(prepared: Prepared, provider: Path, below: Path) -> dict[str, Any]:
+def _switches(normalized: Normalized, provider: Path, below: Path) -> dict[str, Any]:
     """The switches stripped at a model's level (``below``), or at the provider's and all it inherits from."""
     own = (*provider, *below)
-    found = [switch for switch in prepared.switches if switch.path[: len(own)] == own]
+    found = [switch for switch in normalized.switches if switch.path[: len(own)] == own]
     if not below:
         found = [switch for switch in found if switch.path[2:3] != ("models",)]
-        found = [switch for switch in prepared.switches if switch.path[:1] in ((), ("defaults",))] + found
+        found = [switch for switch in normalized.switches if switch.path[:1] in ((), ("defaults",))] + found
     return {switch.name: switch.value for switch in found}
 
 
-def _unset(prepared: Prepared, path: Path) -> tuple[Unset, ...]:
+def _unset(normalized: Normalized, path: Path) -> tuple[Unset, ...]:
     """What a provider needs: its own and the defaults', but for the keys of ``defaults`` that are not about requests."""
     own = field_path(path)
     inherited = tuple(f"defaults.{name}" for name in (*REQUEST_KEYS, *ATTEMPT_KEYS))
     starts = (f"{own}.", *(f"{name}{end}" for name in inherited for end in (".", "[")))
-    return tuple(unset for unset in prepared.unset if unset.field.startswith(starts) or unset.field in inherited)
+    return tuple(unset for unset in normalized.unset if unset.field.startswith(starts) or unset.field in inherited)
 
 
-def _templates(prepared: Prepared, path: Path) -> dict[tuple[str, str], str]:
+def _templates(normalized: Normalized, path: Path) -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], str] = {}
-    for where, template in prepared.templates.items():
+    for where, template in normalized.templates.items():
         if where[:2] == path and len(where) > 2 and where[2] in ("headers", "query", "proxy"):
             found[str(where[2]), str(where[3]) if len(where) > 3 else ""] = template
     return found

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from llm_sync.config import search_path
 from llm_sync.config.build import build
-from llm_sync.config.checks import KnownTypes, check, in_file_order, shown_switches
+from llm_sync.config.checks import KnownTypes, check, in_file_order
 from llm_sync.config.models import LLMConfig
-from llm_sync.config.normalize import Prepared, Switch, prepare
+from llm_sync.config.normalize import Normalized, Switch, normalize
 from llm_sync.config.search_path import CONFIG_VARIABLE, DEFAULT_NAME, FOLDER_VARIABLE, SUFFIXES
 from llm_sync.errors import ConfigurationError, Problem
 from llm_sync.events import log_facts, logger
@@ -19,7 +19,7 @@ from llm_sync.validation.document import Document, FileFormat
 from llm_sync.validation.yaml_document import parse_document, read_document
 
 if TYPE_CHECKING:
-    from llm_sync.config.provenance import Origins
+    from llm_sync.config.provenance import Provenance
 
 _log = logger("config")
 _FORMAT = FileFormat("a configuration", folder_hint="name the file in it, or use --config-dir")
@@ -84,13 +84,13 @@ class ConfigLoader:
         log_facts(_log, "configuration read", file=config.file, providers=list(config.providers))
         return config
 
-    def explain_config(self, name_or_path: str | os.PathLike[str] | None = None) -> tuple[LLMConfig, Origins]:
+    def explain_config(self, name_or_path: str | os.PathLike[str] | None = None) -> tuple[LLMConfig, Provenance]:
         """As ``load_config`` without ``warn``, and where each value comes from, credentials masked."""
-        from llm_sync.config.provenance import origins  # for those who ask
+        from llm_sync.config.provenance import trace  # only show asks for it
 
         document = read_document(self.find(name_or_path), _FORMAT)
-        config, prepared = _load(document, False, self._known_types)
-        return config, origins(document, prepared, config)
+        config, normalized = _load(document, False, self._known_types)
+        return config, trace(document, normalized, config)
 
     def load_text(self, text: str, file: str = "<text>", *, strict_streaming: bool = False) -> LLMConfig:
         """As ``load_config``, for YAML that stands in no file; ``file`` is what problems call it."""
@@ -105,24 +105,24 @@ class ConfigLoader:
         return [found.name for found in search_path.available(self.config_dir)]
 
 
-def _load(document: Document, strict_streaming: bool, known_types: KnownTypes | None) -> tuple[LLMConfig, Prepared]:
+def _load(document: Document, strict_streaming: bool, known_types: KnownTypes | None) -> tuple[LLMConfig, Normalized]:
     if document.problems and document.value is None:
         raise _failure(document)
     if not isinstance(document.value, dict):
         kind = "empty" if document.value is None else "a list" if isinstance(document.value, list) else "a single value"
         document.problem((), f"the file is {kind}", "a configuration is a mapping: providers: {openai: {…}}")
         raise _failure(document)
-    prepared = prepare(document)
-    check(document, prepared, known_types)
-    defaults = prepared.value.get("defaults")
+    normalized = normalize(document)
+    check(document, normalized, known_types)
+    defaults = normalized.value.get("defaults")
     strict_streaming = strict_streaming or (isinstance(defaults, dict) and defaults.get("strict_streaming") is True)
     if strict_streaming:
-        for switch in prepared.switches:
+        for switch in normalized.switches:
             document.problem((*switch.path, switch.name), "asks for streaming", "strict_streaming is on: leave it out")
     if document.problems:
         raise _failure(document)
-    warnings = _warnings(document, prepared)
-    return build(document, prepared, strict_streaming=strict_streaming, warnings=warnings), prepared
+    warnings = _warnings(document, normalized)
+    return build(document, normalized, strict_streaming=strict_streaming, warnings=warnings), normalized
 
 
 def _warn(config: LLMConfig | None) -> None:
@@ -130,15 +130,15 @@ def _warn(config: LLMConfig | None) -> None:
         _log.warning("%s", warning)
 
 
-def _warnings(document: Document, prepared: Prepared) -> tuple[str, ...]:
+def _warnings(document: Document, normalized: Normalized) -> tuple[str, ...]:
     """One warning for each place that has streaming switches."""
     search_path: dict[tuple[str | int, ...], list[Switch]] = {}
-    for switch in sorted(prepared.switches, key=lambda switch: document.line((*switch.path, switch.name)) or 0):
+    for switch in sorted(normalized.switches, key=lambda switch: document.line((*switch.path, switch.name)) or 0):
         search_path.setdefault(switch.path, []).append(switch)
     told = []
     for path, switches in search_path.items():
         line = document.line((*path, switches[0].name))
-        names = shown_switches([switch.name for switch in switches])
+        names = _enumerated([switch.name for switch in switches])
         place = ": ".join(filter(None, (f"{document.file}:{line}", field_path(path))))
         told.append(f"{place}: {names}: left out, llm-sync never streams")
     return tuple(told)
@@ -148,3 +148,9 @@ def _failure(document: Document) -> ConfigurationError:
     found: tuple[Problem, ...] = in_file_order(document.problems)
     count = "a problem" if len(found) == 1 else f"{len(found)} problems"
     return ConfigurationError(f"{count} with {document.file}", problems=found)
+
+
+def _enumerated(names: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    cut = [shown(name) for name in names]
+    return cut[0] if len(cut) == 1 else f"{', '.join(cut[:-1])} and {cut[-1]}"

@@ -26,7 +26,7 @@ class Switch:
 
 
 @dataclass
-class Prepared:
+class Normalized:
     """``value``: the long form; ``templates``: the strings that changed by resolving, as the file has them."""
 
     value: dict[str, Any]
@@ -36,12 +36,12 @@ class Prepared:
     templates: dict[Path, str] = field(default_factory=dict)
 
 
-def prepare(document: Document) -> Prepared:
+def normalize(document: Document) -> Normalized:
     """All three steps; what is wrong with a ``${…}`` is noted in the document."""
-    prepared = Prepared(_long_form(document.value))
-    prepared.value = _stripped(prepared.value, prepared.switches)
-    prepared.value = _resolved(prepared.value, (), document, prepared)
-    return prepared
+    normalized = Normalized(_long_form(document.value))
+    normalized.value = _stripped(normalized.value, normalized.switches)
+    normalized.value = _resolved(normalized.value, (), document, normalized)
+    return normalized
 
 
 def _long_form(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,11 +124,11 @@ def _replace(root: dict[str, Any], path: Path, new: dict[str, Any]) -> None:
     here[path[-1]] = new
 
 
-def _resolved(value: Any, path: Path, document: Document, prepared: Prepared) -> Any:
+def _resolved(value: Any, path: Path, document: Document, normalized: Normalized) -> Any:
     if isinstance(value, dict):
-        return {name: _resolved(item, (*path, name), document, prepared) for name, item in value.items()}
+        return {name: _resolved(item, (*path, name), document, normalized) for name, item in value.items()}
     if isinstance(value, list):
-        return [_resolved(item, (*path, index), document, prepared) for index, item in enumerate(value)]
+        return [_resolved(item, (*path, index), document, normalized) for index, item in enumerate(value)]
     if not isinstance(value, str) or "$" not in value or _is_key(path):
         return value
     template = parse(value)
@@ -136,10 +136,10 @@ def _resolved(value: Any, path: Path, document: Document, prepared: Prepared) ->
         document.problem(path, "holds an unreadable ${…}", "write ${NAME} or ${NAME:-default}, and $$ for a dollar sign")
         return value
     text, unset = template.resolve(os.environ)
-    prepared.templates[path] = value
+    normalized.templates[path] = value
     if unset:
-        prepared.unset += [Unset(name, field_path(path), document.line(path)) for name in unset]
-        prepared.unset_paths.add(path)
+        normalized.unset += [Unset(name, field_path(path), document.line(path)) for name in unset]
+        normalized.unset_paths.add(path)
     return text
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from llm_sync.config.models import LLMConfig, is_credential
-from llm_sync.config.normalize import Prepared
+from llm_sync.config.normalize import Normalized
 from llm_sync.config.schema import ATTEMPT_KEYS, KEY_SOURCES, REQUEST_KEYS
 from llm_sync.config.variables import Reference, parse
 from llm_sync.models import AttemptOptions
@@ -45,7 +45,7 @@ class Variable(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Origins:
+class Provenance:
     """``general``: of the file as a whole; the others by provider and model. Credentials are masked in all of them.
 
     A model's are those its own entry gives; the others are its provider's.
@@ -57,22 +57,22 @@ class Origins:
     variables: tuple[Variable, ...]
 
 
-def origins(document: Document, prepared: Prepared, config: LLMConfig) -> Origins:
+def trace(document: Document, normalized: Normalized, config: LLMConfig) -> Provenance:
     """Those of a document without problems and the configuration that was built of it."""
-    return _Finder(document, prepared, config).all()
+    return _Finder(document, normalized, config).all()
 
 
 class _Finder:
-    def __init__(self, document: Document, prepared: Prepared, config: LLMConfig) -> None:
+    def __init__(self, document: Document, normalized: Normalized, config: LLMConfig) -> None:
         self._document = document
-        self._prepared = prepared
+        self._normalized = normalized
         self._config = config
 
-    def all(self) -> Origins:
+    def all(self) -> Provenance:
         defaults: Path = ("defaults",)
         switches = [self._first([defaults], name, False) for name in ("strict", "strict_streaming")]
         model = self._first([defaults], "model", None)
-        return Origins(
+        return Provenance(
             general=(*([model] if model.value is not None else []), *switches),
             providers={name: tuple(self._provider(name)) for name in self._config.providers},
             models={name: dict(self._models(name)) for name in self._config.providers},
@@ -123,7 +123,7 @@ class _Finder:
             return {key: self._veiled((*path, key), key, item) for key, item in value.items()}
         if isinstance(value, list):
             return [self._veiled((*path, index), name, item) for index, item in enumerate(value)]
-        template = self._prepared.templates.get(path)
+        template = self._normalized.templates.get(path)
         if template is not None:
             return _without_text(template) if is_credential(name) else template
         return MASK if isinstance(value, str) and is_credential(name) else value
@@ -147,7 +147,7 @@ class _Finder:
         return _without_text(written) if source == "api_key" else written
 
     def _variables(self) -> Iterator[Variable]:
-        found: list[tuple[Path, str]] = list(self._prepared.templates.items())
+        found: list[tuple[Path, str]] = list(self._normalized.templates.items())
         for name, entry in self._at(("providers",)).items():
             for source in KEY_SOURCES:
                 spec = entry.get(source, [])
@@ -168,8 +168,8 @@ class _Finder:
         return Value(name, value, field_path(path), self._document.line(path))
 
     def _at(self, path: Path) -> Any:
-        """What the prepared document has there; {} where it has nothing."""
-        here: Any = self._prepared.value
+        """What the normalized document has there; {} where it has nothing."""
+        here: Any = self._normalized.value
         for step in path:
             if isinstance(here, dict) and step not in here:
                 return {}

@@ -155,7 +155,7 @@ SCHEMA: Mapping[str, Any] = {
 }
 
 
-def places_of(key: str) -> list[str]:
+def levels_of(key: str) -> list[str]:
     """Where a key of this name belongs, for hints: among ``defaults``, ``providers.NAME`` and ``models[…]``."""
     places = (("defaults", _DEFAULTS), ("providers.NAME", _PROVIDER), ("providers.NAME.models[…]", _MODEL))
     return [place for place, keys in places if key in keys]

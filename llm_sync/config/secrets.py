@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
-import subprocess
-import threading
 from typing import Any, NoReturn
 
-from llm_sync.config.key_format import impossible
+from llm_sync.config.key_command import CommandFailure, forget, run_once
 from llm_sync.config.variables import Template, parse
 from llm_sync.errors import AuthenticationError, ConfigurationError
 
-COMMAND_TIMEOUT = 30.0  # seconds an api_key_command may take
-_FILE_LIMIT = 64 * 1024  # bytes; a key file is a line
+_MAX_FILE = 64 * 1024  # bytes; a key file is a line
+# What examples and docs write in the place of a key. "none", "EMPTY" and "ollama" are keys: local servers want them.
+_PLACEHOLDER = re.compile(
+    r"""(?ix) .*(?:\.\.\.|\*\*\*).* | <.*> | \[.*\] | \{.*\}
+    | (?:[a-z0-9]{1,8}[-_])* x{3,} [-_x]*
+    | (?:[a-z0-9]{1,8}[-_])* your [a-z0-9_-]* (?:key|token|secret) (?:[-_]?goes)? (?:[-_]?here)?
+    | (?:insert|enter|put|paste|add|replace) [a-z0-9_-]* (?:key|token|secret|me|this|here)
+    | (?:sk|api|key|token)[-_]? (?:key|here)
+    | change[-_]?(?:me|this|it) | placeholder | todo | fixme | redacted
+    """
+)
+_MAX_PLACEHOLDER = 80  # characters; matching takes time in the square of their number
 
 
 class Secret:
@@ -86,7 +95,7 @@ class Secret:
             if template.malformed:
                 self._fail(f"{self._named()} holds an unreadable ${{…}}", "Write ${NAME} or ${NAME:-default}, and $$ for $.")
             key = self._resolved(template)
-        trouble = impossible(key)
+        trouble = key_problem(key)
         if trouble:
             self._fail(f"the key from {self.source} {trouble}", "Set it to the key as the provider gave it.")
         return key
@@ -97,7 +106,7 @@ class Secret:
         False when there is nothing that could have changed since: a literal key.
         """
         if self._kind == "command":
-            _runs.pop(self._run_key(), None)
+            forget(self._run_name())
         return not (self._kind == "literal" or (self._kind == "template" and not self.variables))
 
     def identity(self) -> str:
@@ -149,7 +158,7 @@ class Secret:
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
             try:
                 mode = os.fstat(descriptor).st_mode  # of the file that is read, whatever the path names by now
-                content = os.read(descriptor, _FILE_LIMIT)
+                content = os.read(descriptor, _MAX_FILE)
             finally:
                 os.close(descriptor)
         except (OSError, ValueError) as error:
@@ -157,55 +166,16 @@ class Secret:
             self._fail(f"{self.source} cannot be read: {reason}", "Check the path, and that this user may read it.")
         if os.name == "posix" and mode & 0o077:
             self._fail(f"{self.source} is open to others (mode {mode & 0o777:o})", f"Close it: chmod 600 {shlex.quote(path)}")
-        return _line(content)
+        return _without_line_end(content)
 
-    def _run_key(self) -> tuple[Any, ...]:
-        return os.getpid(), self._spec, tuple(os.environ.get(name) for name in self.variables), self._folder
+    def _run_name(self) -> tuple[Any, ...]:
+        return self._spec, tuple(os.environ.get(name) for name in self.variables), self._folder
 
     def _run(self) -> str:
-        # dict.setdefault is atomic: whoever put its own run there executes it, all others wait for that one. The process id
-        # is in the name because a forked child would wait for ever for a run begun in its parent.
-        name = self._run_key()
-        mine = _Run()
-        run = _runs.setdefault(name, mine)
-        if run is mine:
-            try:
-                run.output = self._execute()
-            except AuthenticationError as error:
-                run.failure = (error.message, error.guidance or "")
-            except BaseException:
-                run.failure = (f"{self.source} was interrupted", "Try again.")
-                raise
-            finally:
-                if run.output is None:
-                    _runs.pop(name, None)  # a failure is not kept: the next request may find the vault open
-                run.ended.set()
-        elif not run.ended.wait(COMMAND_TIMEOUT + 5):
-            self._fail(f"{self.source} did not end within {COMMAND_TIMEOUT:g} s", "Run it by hand to see what it waits for.")
-        if run.output is None:
-            self._fail(*(run.failure or (f"{self.source} failed", "Run it by hand.")))
-        return run.output
-
-    def _execute(self) -> str:
-        command = self._words()
         try:
-            done = subprocess.run(  # noqa: S603  the command is the user's own, and no shell reads it
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                timeout=COMMAND_TIMEOUT,
-                check=False,
-                cwd=self._folder or None,
-            )
-        except subprocess.TimeoutExpired:
-            self._fail(f"{self.source} did not end within {COMMAND_TIMEOUT:g} s", "Run it by hand to see what it waits for.")
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it holds a NUL"
-            self._fail(f"{self.source} cannot be run: {reason}", "Give the full path of the program; no shell is used.")
-        if done.returncode:
-            self._fail(f"{self.source} ended with status {done.returncode}", "Run it by hand to see why.")
-        return _line(done.stdout)
+            return _without_line_end(run_once(self._run_name(), self._words, self._folder or None))
+        except CommandFailure as failure:
+            self._fail(f"{self.source} {failure.message}", failure.guidance)
 
     def _words(self) -> list[str]:
         """The command, its variables filled in."""
@@ -256,22 +226,31 @@ class Secret:
         return _restore, self._state()
 
 
-class _Run:
-    """One run of a command: ``ended`` is set after ``output`` or ``failure``."""
-
-    def __init__(self) -> None:
-        self.ended = threading.Event()
-        self.output: str | None = None
-        self.failure: tuple[str, str] | None = None
-
-
-_runs: dict[tuple[Any, ...], _Run] = {}
-
-
 def _restore(kind: str, spec: str | tuple[str, ...], provider: str | None, where: str, folder: str) -> Secret:
     return Secret(kind, spec, provider=provider, where=where, folder=folder)
 
 
-def _line(content: bytes) -> str:
+def _without_line_end(content: bytes) -> str:
     """The text of a key file or a command's output, without the line end that editors and echo leave."""
     return content.decode("utf-8", "replace").rstrip("\r\n")
+
+
+def key_problem(key: str) -> str | None:
+    """Why a text cannot be a key ("is empty" …), or None. Shows none of the text."""
+    if not key:
+        return "is empty"
+    if "\ufffd" in key or not key.isascii():
+        return "holds a character that is not ASCII"
+    if any(ord(character) < 32 or ord(character) == 127 for character in key):
+        return "holds a line end or another control character"
+    if " " in key:
+        return "holds a blank"
+    if '"' in key or "'" in key or "`" in key:
+        return "holds a quotation mark"
+    if "${" in key:
+        return "holds an unresolved ${"
+    if re.fullmatch(r"\$\w+", key):
+        return "is a variable's name without its braces: write ${NAME}"
+    if len(key) <= _MAX_PLACEHOLDER and _PLACEHOLDER.fullmatch(key):
+        return "is a placeholder from an example"
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from llm_sync.config.cross_checks import insecure, unknown_type, unroutable
+from llm_sync.config.checks import insecure_url, unknown_type, unroutable_model
 from llm_sync.config.models import LLMConfig, ProviderConfig, Unset
 from llm_sync.errors import AuthenticationError, Problem
 from llm_sync.validation import shown
@@ -47,7 +47,7 @@ class ConfigValidator:
         found = unknown_type(provider.type, self._known or (), named=named) if judged else None
         if found:
             yield _problem(config, f"{path}.type" if named else path, *found)
-        found = insecure(provider.base_url or "", allowed=provider.allow_insecure)
+        found = insecure_url(provider.base_url or "", allowed=provider.allow_insecure)
         if found:
             yield _problem(config, f"{path}.base_url", *found)
 
@@ -57,7 +57,7 @@ _KEY_FIELDS = {"template": "api_key", "literal": "api_key", "file": "api_key_fil
 
 def _default_model(config: LLMConfig) -> Iterator[Problem]:
     listings = {name: [entry.name for entry in provider.models] for name, provider in config.providers.items()}
-    found = unroutable(config.default_model, listings) if config.default_model is not None else None
+    found = unroutable_model(config.default_model, listings) if config.default_model is not None else None
     if found:
         yield _problem(config, "defaults.model", *found)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from llm_sync.config import ConfigLoader
-from llm_sync.config.provenance import Origins, Variable
+from llm_sync.config.provenance import Provenance, Variable
 from llm_sync.config.schema import SCHEMA
 
 FULL = """\
@@ -27,19 +27,19 @@ providers:
 
 
 @pytest.fixture
-def explained(tmp_path: Path) -> Origins:
+def explained(tmp_path: Path) -> Provenance:
     """Where the values of FULL come from."""
     path = tmp_path / "full.yaml"
     path.write_text(FULL)
     return ConfigLoader().explain_config(path)[1]
 
 
-def places(origins: Origins) -> dict[str, tuple[object, str | None, int | None]]:
+def places(origins: Provenance) -> dict[str, tuple[object, str | None, int | None]]:
     """Value, field and line of each of the provider's values."""
     return {value.name: (value.value, value.field, value.line) for value in origins.providers["p"]}
 
 
-def test_each_level_gives_what_no_nearer_one_gives(explained: Origins) -> None:
+def test_each_level_gives_what_no_nearer_one_gives(explained: Provenance) -> None:
     """A key without a value is as good as absent; default_params are the provider's; the rest is the default."""
     found = places(explained)
     assert found["timeout"] == (10, "defaults.timeout", 2)
@@ -52,19 +52,19 @@ def test_each_level_gives_what_no_nearer_one_gives(explained: Origins) -> None:
     assert found["type"] == ("openai", "providers.p.type", 7)
 
 
-def test_provider_specific_is_told_key_by_key(explained: Origins) -> None:
+def test_provider_specific_is_told_key_by_key(explained: Provenance) -> None:
     """As it is merged."""
     found = places(explained)
     assert found["provider_specific.a"] == (1, "defaults.provider_specific.a", 4)
     assert found["provider_specific.b"] == (2, "providers.p.provider_specific.b", 11)
 
 
-def test_what_its_name_tells_to_be_secret_is_masked(explained: Origins) -> None:
+def test_what_its_name_tells_to_be_secret_is_masked(explained: Provenance) -> None:
     """However deep it lies; numbers under such names are none."""
     assert places(explained)["provider_specific.nested"][0] == {"api_token": "***", "list": [{"secret": "***"}], "n": 1}
 
 
-def test_a_model_has_what_its_entry_gives(explained: Origins) -> None:
+def test_a_model_has_what_its_entry_gives(explained: Provenance) -> None:
     """The rest is its provider's."""
     assert [value.name for value in explained.models["p"]["m"]] == ["name"]
     own = {value.name: (value.value, value.line) for value in explained.models["p"]["n"]}

@@ -270,21 +270,63 @@ def test_impossible_commands_say_why(spec: str | tuple[str, ...], reason: str) -
 
 def test_a_command_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """After 30 s, here a twentieth."""
-    monkeypatch.setattr("llm_sync.config.secrets.COMMAND_TIMEOUT", 0.05)
+    monkeypatch.setattr("llm_sync.config.key_command.COMMAND_TIMEOUT", 0.05)
+    assert "did not end within 0.05 s" in str(refused(Secret("command", command("import time; time.sleep(60)"))))
+
+
+def test_a_command_that_prints_without_end_is_stopped() -> None:
+    """Its output is not collected beyond 64 KiB, and it is not waited for."""
+    script = "import sys\nwhile True: sys.stdout.write('x' * 1000)"
+    assert "printed more than 64 KiB" in str(refused(Secret("command", command(script))))
+
+
+def test_a_long_output_below_the_limit_is_read_whole() -> None:
+    """More than a pipe holds at once does not block the command."""
+    assert Secret("command", command("print('x' * 65000)")).reveal() == "x" * 65000
+
+
+@posix
+def test_a_command_may_leave_a_child_that_keeps_its_output_open(tmp_path: Path) -> None:
+    """Agents start a daemon that inherits the output: the key is there when the command itself exits."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    child = f"open({str(fifo)!r}).read()"  # ends when the test lets it
+    script = f"import subprocess, sys; print({MARKER!r}); subprocess.Popen([sys.executable, '-S', '-c', {child!r}])"
+    try:
+        assert Secret("command", command(script)).reveal() == MARKER
+    finally:
+        fifo.write_text("end")
+
+
+@posix
+def test_a_command_that_closes_its_output_early_is_still_waited_for() -> None:
+    """Its exit status decides whether the key counts."""
+    script = f"import os, sys, time; print({MARKER!r}, flush=True); os.close(1); time.sleep(0.05); os._exit(4)"
+    assert "ended with status 4" in str(refused(Secret("command", command(script))))
+
+
+def test_the_reader_for_windows_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There a thread reads, as pipes cannot be read without blocking."""
+    from llm_sync.config import key_command
+
+    monkeypatch.setattr(key_command, "_read_without_blocking", key_command._read_with_thread)
+    assert Secret("command", command(f"print({MARKER!r})")).reveal() == MARKER
+    assert "printed more than 64 KiB" in str(refused(Secret("command", command("print('x' * 100000)"))))
+    monkeypatch.setattr(key_command, "COMMAND_TIMEOUT", 0.05)
     assert "did not end within 0.05 s" in str(refused(Secret("command", command("import time; time.sleep(60)"))))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_runs_the_command_itself(tmp_path: Path) -> None:
     """A run begun in the parent would never end in the child."""
-    from llm_sync.config import secrets
+    from llm_sync.config import key_command
 
     secret = Secret("command", command(f"print({MARKER!r})"))
-    secrets._runs[secret._run_key()] = secrets._Run()  # under way in this process
+    key_command._runs[os.getpid(), secret._run_name()] = key_command._Run()  # under way in this process
     child = os.fork()
     if child == 0:
         os._exit(0 if secret.reveal() == MARKER else 1)
-    secrets._runs.clear()
+    key_command._runs.clear()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

@@ -13,7 +13,7 @@ EVERY_LOCK = """
 import gc, types
 import llm_sync.client.shared_clients
 from concurrent.futures import _base
-from llm_sync.config import secrets
+from llm_sync.config import key_command
 from llm_sync.dispatch import shutdown
 from llm_sync.runtime import fork
 from llm_sync.transport import tls
@@ -54,7 +54,8 @@ parent = os.getpid()
 for future in (flying, queued, cancelled):
     future.add_done_callback(lambda f: say("callback in", "parent" if os.getpid() == parent else "child"))
 roots = {"client": client, "flying": flying, "queued": queued, "cancelled": cancelled, "ending": shutdown._state,
-         "fork": vars(fork), "tls": tls._contexts, "secrets": secrets._runs, "shared": llm_sync.client.shared_clients._shared}
+         "fork": vars(fork), "tls": tls._contexts, "key commands": key_command._runs,
+         "shared": llm_sync.client.shared_clients._shared}
 locks = reachable(roots)
 held, release = threading.Event(), threading.Event()
 taken = []

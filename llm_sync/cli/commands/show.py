@@ -15,7 +15,7 @@ from llm_sync.cli.console.streams import DIM
 from llm_sync.cli.options.argument_parser import UsageError, columns
 from llm_sync.client import simulation
 from llm_sync.config import LLMConfig
-from llm_sync.config.provenance import Origins, Value
+from llm_sync.config.provenance import Provenance, Value
 from llm_sync.errors import LLMConnectorError
 
 
@@ -55,7 +55,7 @@ def _print(output: Output, lines: Iterable[tuple[str, str]]) -> None:
 class _Shown:
     """One configuration, ready to be printed."""
 
-    def __init__(self, config: LLMConfig, origins: Origins) -> None:
+    def __init__(self, config: LLMConfig, origins: Provenance) -> None:
         self._config = config
         self._origins = origins
         self._own: dict[str, list[tuple[Value, str]]] = {name: list(self._dialect(name)) for name in config.providers}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm_sync.config.key_format import impossible
+from llm_sync.config.secrets import key_problem
 
 MARKER = "sk-MARKER-0123456789"
 
@@ -59,7 +59,7 @@ MARKER = "sk-MARKER-0123456789"
 )
 def test_impossible_keys_are_refused_before_they_are_sent(key: str, reason: str) -> None:
     """And the reason does not repeat the key."""
-    told = impossible(key)
+    told = key_problem(key)
     assert told is not None
     assert reason in told
     assert "MARKER" not in told
@@ -86,7 +86,7 @@ def test_impossible_keys_are_refused_before_they_are_sent(key: str, reason: str)
 )
 def test_possible_keys_pass(key: str) -> None:
     """Local servers take any word; tokens have dots, slashes and equal signs."""
-    assert impossible(key) is None
+    assert key_problem(key) is None
 
 
 @pytest.mark.parametrize(
@@ -102,4 +102,4 @@ def test_possible_keys_pass(key: str) -> None:
 )
 def test_placeholders_are_judged_quickly(text: str) -> None:
     """No text makes the pattern backtrack without end."""
-    assert impossible(text) is None
+    assert key_problem(text) is None
