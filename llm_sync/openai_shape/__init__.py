@@ -1,8 +1,8 @@
-"""OpenAI's chat completions as bodies, read into our requests and written from our answers, for batches and the compat shims.
+"""Converts between OpenAI's chat-completion bodies and our requests and responses, for batches and the compat shims.
 
-Bodies are plain JSON values. What a body asks for is carried, or carried otherwise with an Adjustment that says so, or
-refused with an error that names it: nothing is dropped in silence. No state; any thread may call all of it.
-``asked`` reads requests, ``messages`` their turns, ``answered`` writes completions and errors.
+Bodies are plain JSON values. Each field of a body is sent, or changed with an Adjustment that says so, or rejected with an
+error that names it: nothing is dropped silently. There is no state; any thread may call all functions.
+``request_parser`` reads requests, ``messages`` their turns, ``response_writer`` writes completions and errors.
 """
 
 from llm_sync.openai_shape.request_parser import PARAMETERS, ChatRequest, chat_request, speaks_chat

@@ -1,4 +1,4 @@
-"""The messages of a chat-completion body read as our turns."""
+"""Converts the messages of a chat-completion body to our Message objects."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from llm_sync.models import Adjustment, Message, ToolCall, field_checks
 
 
 class Adjustments:
-    """What of one body is sent otherwise than asked. Under ``strict`` a loss is refused."""
+    """Records what is sent differently from what a body asks. Under ``strict`` a loss is an error."""
 
     def __init__(self, strict: bool) -> None:
         self._strict = strict
         self.adjustments: list[Adjustment] = []
 
     def note(self, name: str, asked: Any, sent: Any, reason: str) -> None:
-        """Something is sent in another form; nothing asked for is lost."""
+        """Record that a value is sent in another form; nothing is lost."""
         self.adjustments.append(Adjustment(name, asked, sent, reason))
 
     def lose(self, name: str, asked: Any, reason: str, sent: Any = None) -> None:
-        """Something is not sent as it was asked. Raises InvalidRequestError under strict."""
+        """Record that a value is not sent as asked. Raises InvalidRequestError under strict."""
         if self._strict:
             raise InvalidRequestError(f"{name} cannot be sent as asked: {reason}", guidance="Leave it out, or drop strict.")
         self.note(name, asked, sent, reason)
 
 
 class Turns:
-    """Reads messages; what they carry that ours do not is ``adjustments``."""
+    """Converts messages; what ours cannot express goes to ``adjustments``."""
 
     def __init__(self, adjustments: Adjustments) -> None:
         self._adjustments = adjustments
@@ -41,14 +41,14 @@ class Turns:
             raise InvalidRequestError(f"messages is {what(found)}", guidance="Give a list of at least one message.")
         turns = [self._message(item, f"messages[{index}]") for index, item in enumerate(found)]
         made = [turn for turn in turns if turn is not None]
-        if made and all(turn.role == "system" for turn in made):  # many a script asks its one question so
+        if made and all(turn.role == "system" for turn in made):  # many scripts send their only question this way
             place = max(index for index, turn in enumerate(turns) if turn is not None)
             self._adjustments.note(f"messages[{place}].role", "system", "user", "a conversation ends with a turn to answer")
             made[-1] = dataclasses.replace(made[-1], role="user")
         return tuple(made)
 
     def _message(self, item: Any, place: str) -> Message | None:
-        """The turn; None for one without anything in it, which is not sent."""
+        """The turn; None for an empty one, which is not sent."""
         if not isinstance(item, Mapping):
             raise InvalidRequestError(f"{place} is a {field_checks.kind(item)}", guidance="Give an object with role and content.")
         given = {name: value for name, value in item.items() if value not in (None, [], {})}
@@ -73,7 +73,7 @@ class Turns:
         for name, value in given.items():
             if name == "audio":
                 raise InvalidRequestError(f"{place} holds audio", guidance="Give its text: llm-sync sends text and images.")
-            self._adjustments.lose(f"{place}.{name}", value, "messages carry no such field")
+            self._adjustments.lose(f"{place}.{name}", value, "messages have no such field")
         return Message(role, text or refusal or "" if role == "tool" else text or refusal, images, calls, answers)
 
     def _content(self, content: Any, place: str) -> tuple[str | None, list[str]]:
@@ -101,7 +101,7 @@ class Turns:
                     raise InvalidRequestError(f"{place}.content[{index}] has no URL", guidance="Give an http, https or data URL.")
                 detail = value.get("detail") if isinstance(value, Mapping) else None
                 if detail not in (None, "auto"):
-                    self._adjustments.lose(f"{place}.content[{index}].image_url.detail", detail, "images carry no such field")
+                    self._adjustments.lose(f"{place}.content[{index}].image_url.detail", detail, "images have no such field")
                 images.append(url)
             else:
                 raise InvalidRequestError(
@@ -141,12 +141,12 @@ def _name_in(function: Any) -> str | None:
 
 
 def _call_id(name: Any) -> str:
-    """The id of a call from before calls had ids: a function was called once at a time, so its name tells."""
+    """The id of a legacy function call, which has none. Only one function was called at a time, so its name identifies it."""
     return f"call_{name}"
 
 
 def what(value: Any) -> str:
-    """A value that is not what it should be, for a message."""
+    """Describes an unexpected value for an error message."""
     if value is None:
         return "missing"
     return f"an empty {field_checks.kind(value)}" if value in ([], {}, "") else f"a {field_checks.kind(value)}"

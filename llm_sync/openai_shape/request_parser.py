@@ -1,4 +1,4 @@
-"""A chat-completion body read into a ModelRequest, and what of it cannot be sent."""
+"""Converts a chat-completion body to a ModelRequest, and records what cannot be sent."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from llm_sync.models import Adjustment, ModelRequest, field_checks
 from llm_sync.openai_shape.messages import Adjustments, Turns, what
 from llm_sync.providers.factory import ProviderFactory
 
-# Fields of the body with a field of ours under another name; the rest of those we read have the same name or a rule below.
+# Fields whose name differs in a ModelRequest; the others have the same name or a rule of their own below.
 _PLAIN = ("temperature", "top_p", "seed")
-# Sent to whoever speaks OpenAI's shape. To others they mean nothing that changes what an answer is: they are left out, and
-# that is told.
+# Sent to providers that accept OpenAI's shape. For others they are left out with an adjustment: they do not change what an
+# answer is.
 _HINTS = frozenset(
     {
         "frequency_penalty",
@@ -35,9 +35,9 @@ _HINTS = frozenset(
         "verbosity",
     }
 )
-# To others they would change the answer's shape: refused.
+# For other providers these would change the shape of the answer: refused.
 _SHAPING = frozenset({"audio", "logprobs", "modalities", "moderation", "web_search_options"})
-_STREAMING = frozenset({"stream", "stream_options"})  # the client's own rule decides: stripped and told, or refused
+_STREAMING = frozenset({"stream", "stream_options"})  # the client strips or refuses streaming switches by its own rule
 _OURS = frozenset(
     {
         "model",
@@ -59,10 +59,10 @@ PARAMETERS = _OURS | _HINTS | _SHAPING | _STREAMING
 
 
 class ChatRequest(NamedTuple):
-    """A body as a request. ``choices``: its ``n``, which the request cannot carry: ask so many times, or refuse.
+    """A parsed body. ``choices``: its ``n``, which a ModelRequest does not have: send the request that many times, or refuse.
 
-    ``adjustments``: what is sent otherwise than the body asks, to be handed on to the answer. ``legacy``: it offered
-    ``functions``, so the answer's call belongs into ``function_call`` (``completion(…, legacy=True)``).
+    ``adjustments``: what is sent differently from the body; pass them on to the response. ``legacy``: the body used
+    ``functions``, so a call in the response goes to ``function_call`` (``completion(…, legacy=True)``).
     """
 
     request: ModelRequest
@@ -72,7 +72,7 @@ class ChatRequest(NamedTuple):
 
 
 def speaks_chat(provider_type: str) -> bool:
-    """Whether providers of this ``type`` take chat-completion bodies themselves, so that unknown fields may be handed on.
+    """Whether providers of this ``type`` accept chat-completion bodies, so that unknown fields may be passed on.
 
     Raises ConfigurationError for an unknown type.
     """
@@ -86,13 +86,13 @@ def speaks_chat(provider_type: str) -> bool:
 def chat_request(
     body: Any, *, native: bool, strict: bool = False, model: str | None = None, request_id: str | int | None = None
 ) -> ChatRequest:
-    """The request that a chat-completion body asks for.
+    """The request for a chat-completion body.
 
-    ``native``: the provider speaks this shape itself (``speaks_chat``): what has no field of ours goes into
-    ``provider_specific`` as it is. ``strict``: what would be lost is refused. ``model`` replaces the body's. Streaming
+    ``native``: the provider accepts this shape itself (``speaks_chat``): fields that a ModelRequest does not have go into
+    ``provider_specific`` unchanged. ``strict``: a loss is an error. ``model`` replaces the body's. Streaming
     switches go into ``provider_specific``, where the client strips or refuses them by its own rule.
 
-    Raises InvalidRequestError, which names the parameter, for what can be neither carried nor told.
+    Raises InvalidRequestError, which names the parameter, for what can be neither sent nor recorded as an adjustment.
     """
     if not isinstance(body, Mapping):
         raise InvalidRequestError(f"the body is a {field_checks.kind(body)}", guidance="Give an object with model and messages.")
@@ -117,7 +117,7 @@ def chat_request(
 
 
 class _Reader:
-    """Reads the parts of one body; ``extras`` and ``adjustments`` collect what has no field of ours."""
+    """Parses one body; ``extras`` and ``adjustments`` collect the fields that a ModelRequest does not have."""
 
     def __init__(self, native: bool, strict: bool) -> None:
         self.native = native
@@ -125,7 +125,7 @@ class _Reader:
         self.extras: dict[str, Any] = {}
 
     def further(self, name: str, value: Any) -> None:
-        """A parameter without a field of ours."""
+        """Handle a parameter that a ModelRequest does not have."""
         if self.native or name in _STREAMING:
             self.extras[name] = value
         elif name in _HINTS:
@@ -143,7 +143,7 @@ class _Reader:
             )
 
     def tools(self, given: Mapping[str, Any]) -> tuple[list[Any], bool]:
-        """The tools offered, and whether they stand under the old name."""
+        """The tools, and whether they were given under the legacy name ``functions``."""
         tools, functions = given.get("tools") or [], given.get("functions") or []
         if tools and functions:
             raise InvalidRequestError("tools and functions are both given", guidance="Keep tools; functions is its old name.")
@@ -160,7 +160,7 @@ class _Reader:
         return list(tools), False
 
     def choice(self, given: Mapping[str, Any]) -> Any:
-        """Which tool is to be called."""
+        """The tool choice."""
         choice = given.get("tool_choice", given.get("function_call"))
         if isinstance(choice, Mapping) and choice.get("type") in ("allowed_tools", "custom"):
             if not self.native:
@@ -173,13 +173,13 @@ class _Reader:
         return choice
 
     def schema(self, form: Any) -> Any:
-        """The JSON Schema that the answer is to keep to, if any."""
+        """The JSON Schema for the answer, if any."""
         kind = form.get("type") if isinstance(form, Mapping) else None
         if form is None or kind == "text":
             return None
         wrapped = form.get("json_schema") if kind == "json_schema" else None
         if isinstance(wrapped, Mapping) and isinstance(wrapped.get("schema"), Mapping):
-            if self.native:  # with its name, its description and its strictness
+            if self.native:  # with name, description and strict
                 self.extras["response_format"] = form
             return wrapped["schema"]
         if kind == "json_object" and self.native:

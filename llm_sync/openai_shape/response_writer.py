@@ -1,4 +1,4 @@
-"""Chat-completion and error bodies written from our answers and errors."""
+"""Writes chat-completion and error bodies from our responses and errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llm_sync.errors import LLMConnectorError, UnusableAnswerError
 from llm_sync.models import ModelResponse, ToolCall, Usage
 
 _FINISH = {"stop": "stop", "length": "length", "tool_calls": "tool_calls"}
-# (class of ours, HTTP status where the error has none, OpenAI's type, OpenAI's code); the first that fits.
+# (our class, HTTP status if the error has none, OpenAI's type, OpenAI's code); the first match counts.
 _ERRORS: tuple[tuple[type[LLMConnectorError], int | None, str, str | None], ...] = (
     (errors.AuthenticationError, 401, "invalid_request_error", "invalid_api_key"),
     (errors.PermissionDeniedError, 403, "permission_error", "permission_denied"),
@@ -33,10 +33,10 @@ _ERRORS: tuple[tuple[type[LLMConnectorError], int | None, str, str | None], ...]
 
 
 def completion(*outcomes: ModelResponse | UnusableAnswerError, legacy: bool = False) -> dict[str, Any]:
-    """A chat-completion body: one choice for each outcome, which are answers, or what came instead and was billed.
+    """A chat-completion body with one choice for each outcome: a response, or an unusable answer that was billed.
 
-    A single answer whose ``metadata["raw"]`` is such a body comes back as the provider wrote it. ``legacy``: a call of a
-    tool stands in ``function_call``. Raises ValueError without outcomes and for an error that carries no answer.
+    A single response whose ``metadata["raw"]`` is such a body is returned as the provider wrote it. ``legacy``: a tool call
+    goes to ``function_call``. Raises ValueError without outcomes and for an error without a response.
     """
     answers = [outcome if isinstance(outcome, ModelResponse) else outcome.response for outcome in outcomes]
     first = answers[0] if answers else None
@@ -62,14 +62,14 @@ def completion(*outcomes: ModelResponse | UnusableAnswerError, legacy: bool = Fa
 
 
 def error_body(error: LLMConnectorError) -> dict[str, Any]:
-    """An error as OpenAI's error body: ``{"error": {"message", "type", "param", "code"}}``."""
+    """The error in OpenAI's shape: ``{"error": {"message", "type", "param", "code"}}``."""
     _, _, kind, code = _row(error)
     return {"error": {"message": str(error), "type": kind, "param": None, "code": code}}
 
 
 def error_status(error: LLMConnectorError) -> int | None:
-    """The HTTP status an error comes with in OpenAI's API: its own, or its class's; None where nothing answered or
-    what was answered is unusable."""
+    """The HTTP status that OpenAI's API has for an error: its own, or that of its class; None without a response and for an
+    unusable one."""
     own = error.status
     return own if own is not None and own >= 400 else _row(error)[1]
 
@@ -82,7 +82,7 @@ def _choice(outcome: ModelResponse | UnusableAnswerError, legacy: bool) -> tuple
     """A choice's message and finish reason."""
     blocked = isinstance(outcome, errors.ContentBlockedError)
     answer = outcome.response if isinstance(outcome, UnusableAnswerError) else outcome
-    assert answer is not None  # noqa: S101  (completion has looked)
+    assert answer is not None  # noqa: S101  (``completion`` has checked)
     reason = str(getattr(outcome, "reason", None) or "the answer is blocked") if blocked else None
     message: dict[str, Any] = {"role": "assistant", "content": answer.text or None, "refusal": reason}
     if not answer.text and not answer.tool_calls and not blocked:
@@ -107,8 +107,8 @@ def _arguments(call: ToolCall) -> str:
 
 
 def _usage(adjustments: Sequence[Usage]) -> dict[str, Any] | None:
-    """Tokens of all choices together: they are separate requests, each of which was billed its prompt."""
-    if len(adjustments) == 1:  # nearly always
+    """The token counts of all choices: each was a separate request whose prompt was billed."""
+    if len(adjustments) == 1:  # the usual case
         totals: dict[str, Any] = vars(adjustments[0])
     else:
         totals = {}

@@ -197,7 +197,7 @@ def test_what_is_not_carried_is_refused_by_name_with_the_way_out(claude: Any, up
     with pytest.raises(anthropic.AnthropicError) as caught:
         call(claude)
     assert named in str(caught.value)
-    assert "The way out: " in str(caught.value)
+    assert "Instead: " in str(caught.value)
     assert not isinstance(caught.value, anthropic.APIError)
     assert isinstance(caught.value.__cause__, errors.LLMConnectorError)
     assert upstream.bodies == []

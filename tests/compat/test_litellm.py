@@ -181,7 +181,7 @@ def test_what_is_not_carried_is_refused_by_name_with_the_way_out(upstream: Any, 
     with pytest.raises(litellm.OpenAIError) as caught:
         call()
     assert named in str(caught.value)
-    assert "The way out: " in str(caught.value)
+    assert "Instead: " in str(caught.value)
     assert isinstance(caught.value.__cause__, errors.LLMConnectorError)
 
 

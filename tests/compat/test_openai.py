@@ -241,7 +241,7 @@ def test_what_is_not_carried_is_refused_by_name_with_the_way_out(client: Any, up
     with pytest.raises(openai.OpenAIError) as caught:
         call(client)
     assert named in str(caught.value)
-    assert "The way out: " in str(caught.value)
+    assert "Instead: " in str(caught.value)
     assert not isinstance(caught.value, openai.APIError)
     assert isinstance(caught.value.__cause__, errors.LLMConnectorError)
     assert isinstance(caught.value.__cause__, errors.StreamingNotSupportedError) == ("stream" in named)

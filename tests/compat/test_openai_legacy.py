@@ -153,6 +153,6 @@ def test_azure_of_2023(old: Any, upstream: Any) -> None:
 def test_settings_that_would_change_the_way_are_refused(old: Any, upstream: Any, name: str, value: Any) -> None:
     """Rather than ignored: where the prompts go is no trifle."""
     setattr(old, name, value)
-    with pytest.raises(error.OpenAIError, match=f"openai.{name} .*The way out"):
+    with pytest.raises(error.OpenAIError, match=f"openai.{name} .*Instead"):
         old.ChatCompletion.create(model=MODEL, messages=HELLO)
     assert upstream.bodies == []

@@ -249,7 +249,7 @@ except ImportError as error:
     print(error)
 """
     done = run(source)
-    assert done.stdout.startswith("openai.pydantic_function_tool is not supported by llm-sync. The way out:"), done.stderr
+    assert done.stdout.startswith("openai.pydantic_function_tool is not supported by llm-sync. Instead:"), done.stderr
     assert "cannot import name 'Nonsense'" in done.stdout
 
 

@@ -1,6 +1,6 @@
 """anthropic's names over llm-sync: ``Anthropic(…).messages.create``, ``.models.list``, and its exceptions.
 
-docs/migrating.md tells what carries over. Nothing is read or opened by importing it.
+docs/migrating.md says what is supported. Importing it reads and opens nothing.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ __all__ = [
     "types",
 ]
 
-VERSION = __version__ = "2.14.0"  # what scripts find: that of the package whose parameters the tables hold
+VERSION = __version__ = "2.14.0"  # the version of the original package that the parameter tables were made for; scripts read it
 omit = NOT_GIVEN
 Omit = NotGiven
 HUMAN_PROMPT, AI_PROMPT = "\n\nHuman:", "\n\nAssistant:"

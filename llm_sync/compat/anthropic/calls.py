@@ -1,4 +1,4 @@
-"""``messages.create``: the request read, the answer handed on or, from other providers, written in anthropic's shape."""
+"""``messages.create``: parses the request; returns Anthropic's own response, or another provider's written in its shape."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _PLAIN = ("max_tokens", "temperature", "top_p", "stop_sequences")
 _SHORT = {*_PLAIN, "messages", "system"}
 _READ = (*_PLAIN, "messages", "system", "tools", "tool_choice", "output_config")
 _STOP = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
-_THOUGHTS = "Anthropic wants the thoughts before the last calls of tools back, which turns here do not carry"
+_THOUGHTS = "Anthropic wants the thoughts before the last calls of tools back, which our turns do not keep"
 _AS_HEADERS = {"user_profile_id": "anthropic-user-profile-id", "workspace_id": "anthropic-workspace-id"}
 
 
 def message(context: CallContext, table: Table, arguments: Mapping[str, Any]) -> Message:
-    """A message to the arguments of ``messages.create``."""
+    """The Message for a call of ``messages.create``."""
     with translate_errors(context.map_error):
         reading, context = context.read(table, with_headers(arguments))
         given = reading.given
@@ -44,7 +44,7 @@ def message(context: CallContext, table: Table, arguments: Mapping[str, Any]) ->
 
 
 def _plain(given: Mapping[str, Any], model: str | None) -> ModelRequest | None:
-    """The commonest request, one question with or without a system prompt, read the short way; None for all others."""
+    """Fast path for the most common request, one question with or without a system prompt; None for all others."""
     asked = given.get("messages")
     if type(asked) is not list or len(asked) != 1 or not given.keys() <= _SHORT:
         return None
@@ -59,7 +59,7 @@ def _plain(given: Mapping[str, Any], model: str | None) -> ModelRequest | None:
 
 
 def with_headers(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The arguments, those that are headers on the wire among ``extra_headers``."""
+    """The arguments; those that Anthropic takes as headers are moved to ``extra_headers``."""
     if arguments.keys().isdisjoint(_AS_HEADERS):
         return arguments
     headers = {header: arguments[name] for name, header in _AS_HEADERS.items() if isinstance(arguments.get(name), str)}
@@ -93,7 +93,7 @@ def _request(given: Mapping[str, Any], target: Target, adjustments: Adjustments)
 
 
 def _wants_thoughts_back(thinking: Any, messages: Any) -> bool:
-    """Whether Anthropic would refuse the turns for want of the thoughts that led to the last calls of tools."""
+    """Whether Anthropic would reject the turns because the thinking blocks before the last tool calls are missing."""
     if not isinstance(thinking, Mapping) or thinking.get("type") != "enabled":
         return False
     last = next((turn for turn in reversed(messages) if isinstance(turn, Mapping) and turn.get("role") == "assistant"), {})
@@ -104,7 +104,7 @@ def _wants_thoughts_back(thinking: Any, messages: Any) -> bool:
 
 
 def _speaks_messages(kind: str) -> bool:
-    """Whether providers of this type take the payload of messages themselves."""
+    """Whether providers of this type accept Anthropic's Messages payload."""
     from llm_sync.providers.anthropic.messages import AnthropicProvider
 
     return issubclass(ProviderFactory.provider_class(kind), AnthropicProvider)
@@ -143,7 +143,7 @@ def _choice(choice: Any, target: Target, native: bool, extras: dict[str, Any], a
 
 
 def _format(config: Any, adjustments: Adjustments) -> Any:
-    """The JSON Schema the answer is to keep to."""
+    """The JSON Schema for the answer."""
     form = config.get("format") if isinstance(config, Mapping) else None
     for name in (config.keys() if isinstance(config, Mapping) else set()) - {"format"}:
         adjustments.lose(f"output_config.{name}", config[name], "this provider does not know it")
@@ -155,9 +155,9 @@ def _format(config: Any, adjustments: Adjustments) -> Any:
 
 
 def _body(outcome: sending.Outcome) -> dict[str, Any]:
-    """The provider's own body, or one written of the answer."""
+    """The provider's own body, or one written from our response."""
     answer = outcome if isinstance(outcome, ModelResponse) else outcome.response
-    assert answer is not None  # noqa: S101  (asking hands on no other)
+    assert answer is not None  # noqa: S101  (``send`` returns no outcome without one)
     raw = answer.metadata.get("raw")
     if isinstance(raw, dict) and raw.get("type") == "message" and isinstance(raw.get("content"), list):
         return raw

@@ -19,7 +19,7 @@ _NEEDED = {"max_tokens", "messages", "model"}
 
 @cache
 def _calls() -> Any:
-    """The calls, imported with the first of them: an import statement costs every call."""
+    """The module of calls, imported at the first call: an import statement in each call would cost time."""
     from llm_sync.compat.anthropic import calls
 
     return calls
@@ -38,7 +38,7 @@ class Messages(Resource):
     }
 
     def create(self, **arguments: Any) -> Any:
-        """A Message; docs/migrating.md tells what becomes of each argument. Raises AnthropicError."""
+        """A Message; docs/migrating.md says how each argument is handled. Raises AnthropicError."""
         if not arguments.keys() >= _NEEDED:
             self._client.require(arguments, "max_tokens", "messages", "model")
         return _calls().message(self._client.context(), parameters.MESSAGES, arguments)
@@ -80,7 +80,7 @@ class Models(Resource):
 
 
 class Anthropic(ShimClient):
-    """The client of anthropic; docs/migrating.md tells what becomes of each argument."""
+    """The client of anthropic; docs/migrating.md says how each argument is handled."""
 
     table: ClassVar = parameters.CLIENT
     changes: ClassVar = parameters.WITH_OPTIONS
@@ -111,7 +111,7 @@ class Anthropic(ShimClient):
         return extended(settings, given.get("default_headers"), given.get("default_query"))
 
     def context(self) -> CallContext:
-        """As every client's. TypeError, as in the original, when there is no key and no configuration."""
+        """The context of the resources' calls. Raises TypeError, as the original does, without key and configuration."""
         supported = {name.lower() for name, _ in self._settings.headers}
         if not self.api_key and not supported & {"authorization", "x-api-key"}:
             with translate_errors(map_error):
@@ -135,7 +135,7 @@ class Anthropic(ShimClient):
 
 
 def _entry(name: str) -> dict[str, Any]:
-    """One entry of a listing: what providers tell beside the name is not kept."""
+    """One entry of a listing; only the name is known."""
     from datetime import datetime, timezone
 
     return {"type": "model", "id": name, "display_name": name, "created_at": datetime.fromtimestamp(0, timezone.utc)}

@@ -1,4 +1,4 @@
-"""The exceptions of anthropic, and which of them an error of ours is."""
+"""The exceptions of anthropic, and how our errors map to them."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ ID_HEADER = "request-id"
 
 
 class AnthropicError(ShimError):
-    """Root; ``__cause__`` is the error of llm-sync behind it."""
+    """The root class; ``__cause__`` is the error of llm-sync that caused it."""
 
 
 class APIError(APIFailure, AnthropicError):
-    """The API, or the way to it, failed. ``body``: the provider's own error."""
+    """The API or the connection to it failed. ``body``: the provider's own error."""
 
     by_status: ClassVar[dict[int, type[Any]]] = {}
 
 
 class APIStatusError(StatusError, APIError):
-    """An answer with a status of 400 or more: ``status_code``, ``response``, ``request_id``, ``type``."""
+    """A response with a status of 400 or more: ``status_code``, ``response``, ``request_id``, ``type``."""
 
     id_header = ID_HEADER
 
@@ -53,7 +53,7 @@ class BadRequestError(APIStatusError, status=400):
 
 
 class AuthenticationError(APIStatusError, status=401):
-    """401, or a key that cannot be had."""
+    """401, or the key is missing."""
 
 
 class PaymentRequiredError(APIStatusError, status=402):
@@ -119,7 +119,7 @@ class APIResponseValidationError(InvalidResponse, APIError):
 RequestTooLargeError = ContentTooLargeError
 DeadlineExceededError = GatewayTimeoutError
 
-# Types of an error body, by status: for errors that no provider of this shape wrote.
+# The ``type`` of an error body by status, for errors that did not come from Anthropic.
 _TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -133,7 +133,7 @@ _TYPES = {
 
 
 def map_error(error: LLMConnectorError) -> AnthropicError:
-    """The exception of anthropic that ``error`` is."""
+    """The exception of anthropic for ``error``."""
     return describe(_made(error), error)  # type: ignore[return-value]
 
 
@@ -153,7 +153,7 @@ def _made(error: LLMConnectorError) -> AnthropicError:
 
 
 def _body(error: LLMConnectorError, status: int) -> Any:
-    """The provider's body where it is of this shape, else one that tells the same."""
+    """The provider's body if it has this shape, else one with the same content."""
     body = getattr(error, "body", None)
     if isinstance(body, dict) and body.get("type") == "error":
         return body

@@ -1,4 +1,4 @@
-"""What becomes of each parameter of anthropic. docs/migrating.md shows these tables."""
+"""How each parameter is handled, of anthropic. docs/migrating.md shows these tables."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _OPTIONS = [
     *refused("http_client", _PROXY),
     *refused("credentials config profile", "give api_key, or api_key_command in a configuration"),
     *refused("middleware", "llm-sync has listeners: LLMClient.add_listener"),
-    *adjusted("webhook_key open_telemetry", "nothing that is carried uses it"),
+    *adjusted("webhook_key open_telemetry", "no supported call uses it"),
     *adjusted("_strict_response_validation _token_cache", "llm-sync checks every answer", neutral=(None, False, True)),
 ]
 CLIENT = Table("Anthropic", _OPTIONS)

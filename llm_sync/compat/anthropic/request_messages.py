@@ -1,4 +1,4 @@
-"""The messages of anthropic's shape read as our turns."""
+"""Converts messages of Anthropic's shape to our Message objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llm_sync.models import Message, ToolCall, field_checks
 from llm_sync.openai_shape.messages import Adjustments
 
 _THOUGHTS = ("thinking", "redacted_thinking")
-# Fields of blocks that say nothing when they are empty, and that no turn of ours carries.
+# Fields of blocks that our turns do not have; empty ones are ignored.
 _SPOKEN = frozenset({"type", "text", "source", "id", "name", "input", "tool_use_id", "content"})
 
 
@@ -24,7 +24,7 @@ def read_messages(found: Any, adjustments: Adjustments) -> list[Message]:
 
 
 def read_system(found: Any, adjustments: Adjustments) -> str | None:
-    """The system prompt, of a text or a list of text blocks."""
+    """The system prompt from a string or a list of text blocks."""
     if found is None or isinstance(found, str):
         return found or None
     if not isinstance(found, (list, tuple)):
@@ -34,7 +34,7 @@ def read_system(found: Any, adjustments: Adjustments) -> str | None:
 
 
 class _Turn:
-    """Reads one message; a message with results of tools is several turns."""
+    """Converts one message; a message with tool results becomes several turns."""
 
     def __init__(self, where: str, adjustments: Adjustments) -> None:
         self._where = where
@@ -102,7 +102,7 @@ class _Turn:
             return
         for name in block.keys() - _SPOKEN:
             if block[name] not in (None, False, [], {}):
-                self._adjustments.lose(f"{where}.{name}", block[name], "turns carry no such field")
+                self._adjustments.lose(f"{where}.{name}", block[name], "turns have no such field")
 
     @staticmethod
     def _images_first(content: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The answer objects of anthropic: messages, their blocks, models. Fields are named as on the wire."""
+"""The response objects of anthropic: messages, their blocks, models. Fields are named as on the wire."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ContentBlock(AnswerObject):
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Any:
-        """The block, of the class for its type."""
+        """The block as an object of the class for its type."""
         kind = _BLOCKS.get(str(body.get("type")), ContentBlock) if cls is ContentBlock else cls
         return kind(body)
 
@@ -29,17 +29,17 @@ class TextBlock(ContentBlock):
 
 
 class ToolUseBlock(ContentBlock):
-    """A call of a tool: ``id``, ``name`` and ``input``, a plain dict."""
+    """A tool call: ``id``, ``name`` and ``input`` (a plain dict)."""
 
     absent = _none("caller")
 
 
 class ThinkingBlock(ContentBlock):
-    """What the model thought."""
+    """The model's reasoning."""
 
 
 class RedactedThinkingBlock(ContentBlock):
-    """What the model thought, unreadably."""
+    """The model's reasoning, encrypted by the provider."""
 
 
 _BLOCKS: dict[str, type[ContentBlock]] = {
@@ -51,7 +51,7 @@ _BLOCKS: dict[str, type[ContentBlock]] = {
 
 
 class Usage(AnswerObject):
-    """Tokens; ``input_tokens`` are those neither read from nor written to the cache."""
+    """Token counts; ``input_tokens`` excludes tokens read from or written to the cache."""
 
     absent = _none(
         "cache_creation cache_creation_input_tokens cache_read_input_tokens inference_geo server_tool_use service_tier"
@@ -73,6 +73,6 @@ class ModelInfo(AnswerObject):
 
 
 class SyncPage(Page):
-    """What ``models.list()`` gives."""
+    """The result of ``models.list()``."""
 
     parts: ClassVar = {"data": ModelInfo}

@@ -1,4 +1,4 @@
-"""``anthropic.types``: the classes of answers, and ``dict`` for the shapes of requests, which are typing only."""
+"""``anthropic.types``: the response classes, and ``dict`` for request types, which exist for typing only."""
 
 from __future__ import annotations
 

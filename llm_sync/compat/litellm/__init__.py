@@ -1,6 +1,6 @@
 """litellm's names over llm-sync: ``completion``, ``batch_completion``, and the exceptions.
 
-docs/migrating.md tells what carries over. Nothing is read or opened by importing it.
+docs/migrating.md says what is supported. Importing it reads and opens nothing.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ __all__ = [
     "exceptions",
 ]
 
-version = __version__ = "1.110.2"  # what scripts find: that of the package whose parameters the tables hold
+version = __version__ = "1.110.2"  # the version of the original package that the parameter tables were made for; scripts read it
 
-# What a script may set; the calls look here.
+# Settings that a script may assign; every call reads them.
 api_key: str | None = None
 openai_key: str | None = None
 anthropic_key: str | None = None
@@ -80,7 +80,7 @@ headers: Any = None
 drop_params = False
 num_retries: int | None = None
 request_timeout: Any = None
-# Without effect; a line on standard error tells of callbacks and caches.
+# These have no effect; for callbacks and caches a line on standard error says so.
 success_callback: list[Any] = []
 failure_callback: list[Any] = []
 input_callback: list[Any] = []
@@ -120,14 +120,14 @@ NOT_SUPPORTED: dict[str, Any] = {
 
 @lru_cache  # cache is a name of litellm
 def _calls() -> Any:
-    """The calls, imported with the first of them: an import statement costs every call."""
+    """The module of calls, imported at the first call: an import statement in each call would cost time."""
     from llm_sync.compat.litellm import calls
 
     return calls
 
 
 def completion(model: Any = None, messages: Any = None, **arguments: Any) -> ModelResponse:
-    """An answer as a ModelResponse; docs/migrating.md tells what becomes of each argument. Raises this module's exceptions."""
+    """An answer as a ModelResponse; docs/migrating.md says how each argument is handled. Raises this module's exceptions."""
     return _calls().complete({"model": model, "messages": messages, **arguments}, sys.modules[__name__])  # type: ignore[no-any-return]
 
 
@@ -135,12 +135,12 @@ completion_with_retries = completion
 
 
 def batch_completion(model: Any = None, messages: Any = None, **arguments: Any) -> list[Any]:
-    """The answers to a list of conversations, in their order, with exceptions in place."""
+    """The answers to a list of conversations, in order; a failed one has its exception in its place."""
     return _calls().complete_all({"model": model, "messages": messages, **arguments}, sys.modules[__name__])  # type: ignore[no-any-return]
 
 
 def completion_cost(completion_response: Any = None, **arguments: Any) -> float:
-    """US dollars of an answer, where a configuration or the provider tells the price. Raises OpenAIError where none does."""
+    """The cost of an answer in US dollars. Raises OpenAIError where neither a configuration nor the provider gives a price."""
     hidden = getattr(completion_response, "_hidden_params", None) or {}
     cost = hidden.get("response_cost")
     if cost is None or arguments:

@@ -27,7 +27,7 @@ _HINTS = frozenset(parameters.HINTS.split())
 
 
 class _Call(NamedTuple):
-    """The arguments of one call, read. ``given``: a chat body; ``further``: fields that are no chat completion's."""
+    """The parsed arguments of one call. ``given``: a chat body; ``further``: fields that chat completions do not have."""
 
     target: Target
     timeout: float | None
@@ -39,7 +39,7 @@ class _Call(NamedTuple):
 
 
 def complete(arguments: Mapping[str, Any], module: Any) -> ModelResponse:
-    """The answer to the arguments of ``completion``; ``module`` is litellm's, whose settings apply."""
+    """The answer to a call of ``completion``; ``module`` holds litellm's settings."""
     with translate_errors(map_error):
         call = _read(parameters.COMPLETION, arguments, module)
         request, choices, made, legacy = _request(call, call.given)
@@ -53,7 +53,7 @@ def complete(arguments: Mapping[str, Any], module: Any) -> ModelResponse:
 
 
 def complete_all(arguments: Mapping[str, Any], module: Any) -> list[Any]:
-    """The answers to the arguments of ``batch_completion``, in order, with exceptions in place."""
+    """The answers to a call of ``batch_completion``, in order; a failed one has its exception in its place."""
     with translate_errors(map_error):
         call = _read(parameters.BATCH, arguments, module)
         conversations = call.given.pop("messages", None)
@@ -66,7 +66,7 @@ def complete_all(arguments: Mapping[str, Any], module: Any) -> list[Any]:
                     with translate_errors(map_error):
                         request, choices, made, legacy = _request(call, {**call.given, "messages": conversation})
                         sent.append((sending.send(request, choices), made, legacy))
-                except ShimError as error:  # noqa: PERF203  (one that is wrong stops no other)
+                except ShimError as error:  # noqa: PERF203  (one invalid conversation must not stop the others)
                     sent.append(error)
             return [each if isinstance(each, ShimError) else _collected(sending, *each) for each in sent]
 
@@ -116,7 +116,7 @@ def _read(table: Table, arguments: Mapping[str, Any], module: Any) -> _Call:
         if own.get("custom_llm_provider"):
             model = f"{own['custom_llm_provider']}/{model}"
         if headers:
-            reading.not_sent["extra_headers"] = (sorted(headers), "the configuration that is found says what headers are sent")
+            reading.not_sent["extra_headers"] = (sorted(headers), "the configuration decides which headers are sent")
     further = {} if given.keys() <= PARAMETERS else {name: given.pop(name) for name in list(given) if name not in PARAMETERS}
     not_sent = shim_sending.not_sent(table.call, reading) if reading.not_sent else []
     drop = bool(own.get("drop_params") or module.drop_params)
@@ -124,7 +124,7 @@ def _read(table: Table, arguments: Mapping[str, Any], module: Any) -> _Call:
 
 
 def _request(call: _Call, body: Mapping[str, Any]) -> tuple[ModelRequest, int, list[Adjustment], bool]:
-    """The request of one conversation, how often to ask it, what is adjusted so far, and whether it is of the old shape."""
+    """The request of one conversation, how many times to send it, the adjustments so far, and whether it used ``functions``."""
     native = call.target.chat
     form = body.get("response_format")
     if isinstance(form, type):
@@ -144,7 +144,7 @@ def _request(call: _Call, body: Mapping[str, Any]) -> tuple[ModelRequest, int, l
     if call.further:
         changes["provider_specific"] = {**request.provider_specific, **call.further}
     if native and request.response_schema is not None:
-        changes["response_schema"] = None  # the provider has it in its own words
+        changes["response_schema"] = None  # the provider gets the schema in its own parameter
     made = [*call.not_sent, *adjustments]
     if choices > 1:
         made.append(Adjustment("n", choices, f"{choices} requests", "every provider is asked for one answer at a time"))
@@ -152,7 +152,7 @@ def _request(call: _Call, body: Mapping[str, Any]) -> tuple[ModelRequest, int, l
 
 
 def _overruled(own: Mapping[str, Any], module: Any) -> tuple[str, ...]:
-    """What of the script's own a configuration overrules, as the notice writes it."""
+    """The settings of the script that a configuration overrules, as the notice names them."""
     adjustments = tuple(f"{name}=" for name in ("api_key", "api_base", "base_url", "api_version") if own.get(name))
     return adjustments + tuple(
         f"litellm.{name}" for name in ("api_key", "openai_key", "anthropic_key", "api_base") if getattr(module, name)
@@ -160,18 +160,20 @@ def _overruled(own: Mapping[str, Any], module: Any) -> tuple[str, ...]:
 
 
 def _headers(*given: Any) -> dict[str, Any]:
-    """The module's, the call's own, and its extra ones, which come last."""
+    """The headers of the module, the call and ``extra_headers``; the last one wins."""
     for headers in given:
         if headers and not isinstance(headers, Mapping):
             raise InvalidRequestError(f"the headers are a {type(headers).__name__}", guidance="Give a dict of names and texts.")
     return {name: value for headers in given if headers for name, value in headers.items()}
 
 
-_DEFAULT_CONTEXT = CallContext(Settings("litellm", "openai"), None, None, map_error)  # until the model tells whose
+_DEFAULT_CONTEXT = CallContext(
+    Settings("litellm", "openai"), None, None, map_error
+)  # replaced as soon as the model's name gives the provider
 
 
 def _warn_of_unused_settings(module: Any) -> None:
-    """Tell what a script set on the module that has no effect here."""
+    """Print a notice for module settings that have no effect here."""
     for name in ("success_callback", "failure_callback", "callbacks", "input_callback"):
         if getattr(module, name):
             notices.notify_once(f"litellm.{name} is not called: llm-sync has listeners (LLMClient.add_listener) and logs")

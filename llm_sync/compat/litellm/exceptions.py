@@ -1,4 +1,4 @@
-"""The exceptions of litellm, which are openai's too, and which of them an error of ours is."""
+"""The exceptions of litellm, which subclass openai's, and how our errors map to them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from llm_sync.errors import LLMConnectorError
 
 
 class LitellmError(StatusErrorTree, openai.OpenAIError):
-    """What litellm's exceptions have: ``status_code``, ``llm_provider``, ``model``, ``response``, ``body`` …"""
+    """Attributes of litellm's exceptions: ``status_code``, ``llm_provider``, ``model``, ``response``, ``body`` …"""
 
     by_status: ClassVar[dict[int, type[Any]]] = {}
-    status_code: Any = 500  # of a class that is declared with statuses, the first of them
+    status_code: Any = 500  # a class declared with several statuses gets the first one
 
     def __init_subclass__(cls, *, status: int | tuple[int, ...] = ()) -> None:
         super().__init_subclass__(status=status)
@@ -51,7 +51,7 @@ class LitellmError(StatusErrorTree, openai.OpenAIError):
 
 
 class APIError(LitellmError, openai.APIError):
-    """A status that no other class stands for; ``status_code`` has it."""
+    """Any status without a class of its own; it stands in ``status_code``."""
 
 
 class APIConnectionError(LitellmError, openai.APIConnectionError):
@@ -75,7 +75,7 @@ class InvalidRequestError(BadRequestError):
 
 
 class UnsupportedParamsError(BadRequestError):
-    """A parameter that this provider does not know; ``drop_params`` leaves it out."""
+    """This provider does not support the parameter; with ``drop_params`` it is left out."""
 
 
 class ContextWindowExceededError(BadRequestError):
@@ -87,7 +87,7 @@ class ContentPolicyViolationError(BadRequestError):
 
 
 class AuthenticationError(LitellmError, openai.AuthenticationError, status=401):
-    """401, or a key that cannot be had."""
+    """401, or the key is missing."""
 
 
 class PermissionDeniedError(LitellmError, openai.PermissionDeniedError, status=403):
@@ -135,7 +135,7 @@ _CLOSER: tuple[tuple[type[LLMConnectorError], type[LitellmError]], ...] = (
 
 
 def map_error(error: LLMConnectorError) -> OpenAIError:
-    """The exception of litellm that ``error`` is."""
+    """The exception of litellm for ``error``."""
     return describe(_made(error), error)  # type: ignore[return-value]
 
 

@@ -1,4 +1,4 @@
-"""What becomes of each parameter of litellm. docs/migrating.md shows these tables."""
+"""How each parameter is handled, of litellm. docs/migrating.md shows these tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The providers that litellm's model names begin with: how each speaks, where it is, and which variables hold its key."""
+"""The provider prefixes of litellm's model names: each provider's dialect, base URL and environment variables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BARE = ((re.compile(r"(?:gpt-|o\d|chatgpt-|ft:gpt-)"), "openai"), (re.compile(r
 
 
 class Known(NamedTuple):
-    """One prefix: the provider's type, its base_url where it is not the type's own, and its variables."""
+    """One prefix: the provider's type, its base_url if it differs from the type's default, and its variables."""
 
     type: str = "openai"
     base_url: str | None = None
@@ -45,7 +45,7 @@ _SAME = {"ollama_chat": "ollama", "custom_openai": "openai", "openai_like": "ope
 
 
 def named(model: Any, custom: Any) -> tuple[str, str]:
-    """The provider's prefix and the model's bare name. Raises BadRequestError for a provider that is not known."""
+    """The provider's prefix and the model's bare name. Raises BadRequestError for an unknown provider."""
     text = str(model or "")
     head, slash, rest = text.partition("/")
     if custom:
@@ -63,7 +63,7 @@ def named(model: Any, custom: Any) -> tuple[str, str]:
 
 
 def settings_for(prefix: str, given: dict[str, Any], module: Any) -> Settings:
-    """The endpoint of a provider, by the call's arguments, litellm's module settings and the environment, in this order."""
+    """The endpoint of a provider: the call's arguments, litellm's module settings, then the environment."""
     known = KNOWN[prefix]
     key = given.get("api_key") or module.api_key or getattr(module, f"{prefix}_key", None) or _first(known.keys)
     base = given.get("api_base") or given.get("base_url") or module.api_base or _first(known.bases) or known.base_url
@@ -77,7 +77,7 @@ def settings_for(prefix: str, given: dict[str, Any], module: Any) -> Settings:
 
 @lru_cache(maxsize=64)
 def _endpoint(prefix: str, key: str | None, base: str | None, version: str | None, organization: str | None) -> Settings:
-    """The same settings for the same values: every call asks."""
+    """Cached by its arguments, because every call needs it."""
     headers = pairs({"OpenAI-Organization": organization})
     if prefix == "ollama" and base and not base.endswith("/v1"):
         base = f"{base}/v1"

@@ -1,4 +1,4 @@
-"""The answer objects of litellm: openai's, under other names and with what litellm adds."""
+"""The response objects of litellm: openai's under other names, with litellm's additions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ModelResponse(AnswerObject):
 
     @property
     def _hidden_params(self) -> dict[str, Any]:
-        """What litellm tells beside the answer, as far as it is known."""
+        """Additional facts about the answer that litellm gives, as far as they are known."""
         costs = [answer.cost_estimate for answer in self.llm_sync]
         known = [cost for cost in costs if cost is not None]
         return {

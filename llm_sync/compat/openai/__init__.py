@@ -1,8 +1,8 @@
 """openai's names over llm-sync, both generations in one module.
 
 ``openai.OpenAI(…)`` with chat completions, responses and models, and its exceptions; and of 0.28 ``openai.api_key``,
-``openai.ChatCompletion.create(…)``, ``openai.Completion``, ``openai.Model`` and ``openai.error``. docs/migrating.md tells what
-carries over. Nothing is read or opened by importing it.
+``openai.ChatCompletion.create(…)``, ``openai.Completion``, ``openai.Model`` and ``openai.error``. docs/migrating.md says what
+is supported. Importing it reads and opens nothing.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ __version__ = VERSION
 omit = NOT_GIVEN
 Omit = NotGiven
 
-# What a script may set, as in both generations; the calls look here. BEFORE is what was there at first.
+# Settings of both generations that a script may assign; every call reads them. BEFORE holds the initial values.
 BEFORE: dict[str, Any] = {
     "api_key": os.environ.get("OPENAI_API_KEY"),
     "api_base": os.environ.get("OPENAI_API_BASE", "https://api.openai.com/v1"),
@@ -98,7 +98,7 @@ timeout: Any = None
 max_retries: int | None = None
 default_headers: Any = None
 default_query: Any = None
-# 0.28's. Those that would change where requests go and who hears them are refused when they are set (legacy.py); logs and
+# Settings of 0.28. Those that change where requests go or who verifies them are refused when set (legacy.py); logs and
 # telemetry are llm-sync's own.
 proxy = ca_bundle_path = requestssession = None
 verify_ssl_certs = True
@@ -147,7 +147,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _module_client() -> OpenAI:
-    """The client that ``openai.chat`` and its like stand for, by the module's settings as they are now."""
+    """The client behind ``openai.chat`` and the like, made from the module's current settings."""
     from llm_sync.compat.openai.client import OpenAI
 
     names = ("base_url", "organization", "project", "timeout", "max_retries", "default_headers", "default_query")

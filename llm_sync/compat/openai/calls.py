@@ -1,4 +1,4 @@
-"""The calls of openai that are carried: chat completions, completions as chats, listings."""
+"""The supported calls of openai: chat completions, completions (sent as chats), model listings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from llm_sync.openai_shape import ChatRequest, chat_request, completion
 Arguments = Mapping[str, Any]
 _SETTINGS = frozenset({"temperature", "max_tokens", "top_p", "seed"})
 _PLAIN = _SETTINGS | {"messages", "stop"}
-# What else has to be read; all others go on as they are, to whoever speaks this shape.
+# Fields that need parsing; all others go unchanged to providers that accept this shape.
 _READ = frozenset(
     {"n", "max_completion_tokens", "response_format", "tools", "tool_choice", "functions", "function_call", "model"}
     | {"stream", "stream_options"}
@@ -41,11 +41,13 @@ def chat_completion(context: CallContext, table: Table, arguments: Arguments, ki
 def _asked(
     context: CallContext, target: Target, given: Arguments, made: list[Adjustment]
 ) -> tuple[dict[str, Any], list[sending.Outcome]]:
-    """The chat completion of one chat body as a body, and the outcomes it is made of; ``made`` is added to."""
+    """Send one chat body; the chat-completion body and its outcomes. Adjustments are added to ``made``."""
     request, choices, adjustments, legacy = read_chat(given, target)
     made += adjustments
     if target.chat and request.response_schema is not None:
-        request = dataclasses.replace(request, response_schema=None)  # the provider has it in its own words; nobody asked us
+        request = dataclasses.replace(
+            request, response_schema=None
+        )  # the provider gets the schema in its own parameter; the script did not ask for our check
     if choices == 1:
         outcomes = [sending.send(target, request, timeout=context.timeout, max_retries=context.max_retries)]
     else:
@@ -55,7 +57,7 @@ def _asked(
 
 
 def read_chat(given: Mapping[str, Any], target: Target, *, strict: bool | None = None) -> ChatRequest:
-    """The request that a chat body asks for at ``target``; ``strict``, where it shall differ from the place's."""
+    """The request for a chat body at ``target``; ``strict`` replaces the target's own setting."""
     asked = given.get("messages")
     if isinstance(asked, Iterator):
         given = {**given, "messages": list(asked)}
@@ -72,9 +74,9 @@ def read_chat(given: Mapping[str, Any], target: Target, *, strict: bool | None =
 
 
 def _plain(given: Mapping[str, Any], asked: list[Any], model: str | None) -> ModelRequest | None:
-    """The commonest bodies, one question with or without a system prompt, read the short way; None for all others.
+    """Fast path for the most common bodies, one question with or without a system prompt; None for all others.
 
-    What is neither read nor a setting is the provider's own, which speaks this shape.
+    Any other field goes to the provider unchanged: it accepts this shape itself.
     """
     question = _text(asked[-1], "user")
     system = _text(asked[0], "system") if len(asked) > 1 else None
@@ -91,7 +93,7 @@ def _plain(given: Mapping[str, Any], asked: list[Any], model: str | None) -> Mod
 
 
 def _text(turn: Any, role: str) -> str | None:
-    """The text of a turn that has nothing else; None for all other turns."""
+    """The text of a turn that has only text; None for all other turns."""
     if type(turn) is not dict or len(turn) != 2 or turn.get("role") != role:
         return None
     text = turn.get("content")
@@ -99,7 +101,7 @@ def _text(turn: Any, role: str) -> str | None:
 
 
 def chat_body(outcomes: Sequence[sending.Outcome], legacy: bool) -> dict[str, Any]:
-    """The chat completion of outcomes as a body: the provider's own where there are such, not to be changed."""
+    """The chat-completion body of the outcomes: the provider's own where there is one. Do not change it."""
     first = outcomes[0]
     if len(outcomes) == 1 and not legacy and isinstance(first, ModelResponse):
         raw = first.metadata.get("raw")
@@ -109,7 +111,7 @@ def chat_body(outcomes: Sequence[sending.Outcome], legacy: bool) -> dict[str, An
     bodies = [body for outcome in outcomes if (body := _own_body(outcome)) is not None]
     if len(bodies) < len(outcomes) or (len(bodies) == 1 and not legacy):
         return made
-    # As the provider wrote them, so that logprobs, finish reasons and whatever else stands in them stay as they are.
+    # Keep the provider's own choices, so that logprobs, finish reasons and other fields stay as they are.
     choices = [choice for body in bodies for choice in body["choices"]]
     if legacy:
         choices = [_legacy(choice) for choice in choices]
@@ -118,7 +120,7 @@ def chat_body(outcomes: Sequence[sending.Outcome], legacy: bool) -> dict[str, An
 
 
 def _own_body(outcome: sending.Outcome) -> dict[str, Any] | None:
-    """The chat completion that the provider wrote; None where it wrote something else."""
+    """The provider's own chat-completion body; None if its response has another shape."""
     answer = outcome if isinstance(outcome, ModelResponse) else outcome.response
     raw = answer.metadata.get("raw") if answer is not None else None
     if not isinstance(raw, dict) or raw.get("object") != "chat.completion" or not isinstance(raw.get("choices"), list):
@@ -127,7 +129,7 @@ def _own_body(outcome: sending.Outcome) -> dict[str, Any] | None:
 
 
 def _legacy(choice: dict[str, Any]) -> dict[str, Any]:
-    """A choice as it was before calls had ids: its first call stands in ``function_call``."""
+    """A choice in the legacy shape: the first tool call goes to ``function_call``."""
     message = dict(choice["message"])
     calls = message.pop("tool_calls", None)
     if not calls:
@@ -138,7 +140,7 @@ def _legacy(choice: dict[str, Any]) -> dict[str, Any]:
 
 
 def text_completion(context: CallContext, table: Table, arguments: Arguments, kind: type[Any] = Completion) -> Any:
-    """A completion of a prompt, asked as a chat of one message."""
+    """A completion of a prompt, sent as a chat of one message."""
     with translate_errors(context.map_error):
         reading, context = context.read(table, arguments)
         given = reading.given
@@ -163,7 +165,7 @@ def _prompts(prompt: Any) -> list[str]:
 
 
 def _text_body(bodies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One completion of the bodies of chat completions."""
+    """One completion body made from chat-completion bodies."""
     first = bodies[0]
     choices = [choice for body in bodies for choice in body["choices"]]
     usages = [body.get("usage") or {} for body in bodies]
@@ -208,5 +210,5 @@ def one_model(context: CallContext, table: Table, name: str, arguments: Argument
 
 
 def model(name: str, provider: str) -> dict[str, Any]:
-    """One entry of a listing: what providers tell beside the name is not kept."""
+    """One entry of a listing; only the name is known."""
     return {"id": name, "object": "model", "created": 0, "owned_by": provider}

@@ -27,7 +27,7 @@ _CALLS_NOT_CARRIED = {
 
 @cache
 def _calls() -> Any:
-    """The calls, imported with the first of them: an import statement costs every call."""
+    """The module of calls, imported at the first call: an import statement in each call would cost time."""
     from llm_sync.compat.openai import calls
 
     return calls
@@ -40,7 +40,7 @@ class ChatCompletions(Resource):
     not_supported = _CALLS_NOT_CARRIED
 
     def create(self, **arguments: Any) -> Any:
-        """A ChatCompletion; docs/migrating.md tells what becomes of each argument. Raises OpenAIError."""
+        """A ChatCompletion; docs/migrating.md says how each argument is handled. Raises OpenAIError."""
         if "messages" not in arguments or "model" not in arguments:
             self._client.require(arguments, "messages", "model")
         return _calls().chat_completion(self._client.context(), parameters.CHAT, arguments)
@@ -63,7 +63,7 @@ class Completions(Resource):
     path = "completions"
 
     def create(self, **arguments: Any) -> Any:
-        """A Completion, asked for as a chat. Raises OpenAIError."""
+        """A Completion, sent as a chat. Raises OpenAIError."""
         self._client.require(arguments, "prompt", "model")
         return _calls().text_completion(self._client.context(), parameters.COMPLETIONS, arguments)
 
@@ -98,7 +98,7 @@ class Models(Resource):
 
 
 class OpenAI(ShimClient):
-    """The client of openai 1.x and later; docs/migrating.md tells what becomes of each argument.
+    """The client of openai 1.x and later; docs/migrating.md says how each argument is handled.
 
     Raises OpenAIError when there is neither a key nor a configuration.
     """
@@ -114,7 +114,7 @@ class OpenAI(ShimClient):
         "beta": "use chat.completions.create; with a json_schema as response_format in the place of parse",
         **dict.fromkeys(("embeddings", "moderations", "fine_tuning", "evals", "conversations", "webhooks"), parameters.OTHER),
         **dict.fromkeys(("admin", "safety", "decisions", "content_provenance_checks"), parameters.OTHER),
-        **dict.fromkeys(("get", "post", "put", "patch", "delete", "request"), "call one of the resources that are carried"),
+        **dict.fromkeys(("get", "post", "put", "patch", "delete", "request"), "call one of the supported resources"),
     }
     _name: ClassVar[str] = "openai"
     _at_responses: CallContext | None = None
@@ -145,9 +145,9 @@ class OpenAI(ShimClient):
         return str(found) if found else None
 
     def responses_door(self) -> CallContext:
-        """Where ``responses.create`` comes in: without a configuration, at the Responses API."""
+        """The context of ``responses.create``; without a configuration it uses the Responses API."""
         context = self.context()
-        if self._at_responses is None:  # made once: every call asks
+        if self._at_responses is None:  # made once, because every call needs it
             self._at_responses = dataclasses.replace(
                 context, settings=dataclasses.replace(context.settings, type="openai-responses")
             )
@@ -175,7 +175,7 @@ class OpenAI(ShimClient):
 
 
 class AzureOpenAI(OpenAI):
-    """The client of Azure OpenAI, whose deployments stand in the URL.
+    """The client of Azure OpenAI, whose URLs contain the deployment.
 
     Raises ValueError, as the original, without an endpoint or an API version, where no configuration is found.
     """
@@ -203,7 +203,7 @@ class AzureOpenAI(OpenAI):
         return extended(settings, None, {"api-version": version})
 
     def responses_door(self) -> CallContext:
-        """The Responses API has another URL on Azure, which a configuration can have."""
+        """On Azure the Responses API has another URL: it needs a configuration."""
         if found_configuration() is None:
             self._refuse("responses.create is not supported for AzureOpenAI", "use chat.completions, or write a configuration")
         return super().responses_door()

@@ -1,4 +1,4 @@
-"""``openai.error``: the exceptions of openai 0.28, and which of them an error of ours is."""
+"""``openai.error``: the exceptions of openai 0.28, and how our errors map to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llm_sync.errors import LLMConnectorError
 
 
 class LegacyError(StatusErrorTree, OpenAIError):
-    """What those exceptions have: ``http_status``, ``http_body``, ``json_body``, ``headers``, ``code``, ``request_id``."""
+    """Attributes of these exceptions: ``http_status``, ``http_body``, ``json_body``, ``headers``, ``code``, ``request_id``."""
 
     by_status: ClassVar[dict[int, type[Any]]] = {}
 
@@ -50,7 +50,7 @@ class LegacyError(StatusErrorTree, OpenAIError):
 
 
 class APIError(LegacyError, exceptions.APIError):
-    """A status that no other class stands for, 500 among them; or an answer that cannot be read."""
+    """Any status without a class of its own, such as 500; or a response that cannot be read."""
 
 
 class TryAgain(LegacyError, status=409):
@@ -92,7 +92,7 @@ class ServiceUnavailableError(LegacyError, status=503):
 
 
 class InvalidAPIType(LegacyError):
-    """``api_type`` is none that is known."""
+    """``api_type`` is unknown."""
 
 
 class SignatureVerificationError(LegacyError):
@@ -100,7 +100,7 @@ class SignatureVerificationError(LegacyError):
 
 
 def map_error(error: LLMConnectorError) -> OpenAIError:
-    """The exception of openai 0.28 that ``error`` is."""
+    """The exception of openai 0.28 for ``error``."""
     return describe(_made(error), error)  # type: ignore[return-value]
 
 

@@ -1,4 +1,4 @@
-"""The exceptions of openai 1.x and later, and which of them an error of ours is."""
+"""The exceptions of openai 1.x and later, and how our errors map to them."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ ID_HEADER = "x-request-id"
 
 
 class OpenAIError(ShimError):
-    """Root of both generations' exceptions; ``__cause__`` is the error of llm-sync behind it."""
+    """The root class of both generations; ``__cause__`` is the error of llm-sync that caused it."""
 
 
 class APIError(APIFailure, OpenAIError):
-    """The API, or the way to it, failed. ``body``: the provider's ``error`` object; ``code``, ``param``, ``type`` are in it."""
+    """The API or the connection to it failed. ``body``: the provider's ``error`` object (``code``, ``param``, ``type``)."""
 
     by_status: ClassVar[dict[int, type[Any]]] = {}
 
@@ -46,7 +46,7 @@ class APIError(APIFailure, OpenAIError):
 
 
 class APIStatusError(StatusError, APIError):
-    """An answer with a status of 400 or more: ``status_code``, ``response``, ``request_id``."""
+    """A response with a status of 400 or more: ``status_code``, ``response``, ``request_id``."""
 
     id_header = ID_HEADER
 
@@ -56,7 +56,7 @@ class BadRequestError(APIStatusError, status=400):
 
 
 class AuthenticationError(APIStatusError, status=401):
-    """401, or a key that cannot be had."""
+    """401, or the key is missing."""
 
 
 class PermissionDeniedError(APIStatusError, status=403):
@@ -111,7 +111,7 @@ class ContentFilterFinishReasonError(OpenAIError):
 
 
 def map_error(error: LLMConnectorError) -> OpenAIError:
-    """The exception of openai that ``error`` is."""
+    """The exception of openai for ``error``."""
     return describe(_made(error), error)  # type: ignore[return-value]
 
 

@@ -1,4 +1,4 @@
-"""The calls of openai 0.28, which take their settings from the module: ``openai.ChatCompletion.create(…)`` and its like."""
+"""The calls of openai 0.28, such as ``openai.ChatCompletion.create(…)``, which take their settings from the module."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ChatCompletion:
 
 
 class Completion:
-    """``openai.Completion``, asked for as a chat."""
+    """``openai.Completion``, sent as a chat."""
 
     @classmethod
     def create(cls, **arguments: Any) -> Any:
@@ -71,7 +71,7 @@ def _create(call: Any, table: Table, arguments: Mapping[str, Any]) -> Any:
 
 
 def _context(arguments: Mapping[str, Any], table: Table) -> tuple[CallContext, dict[str, Any]]:
-    """Where the call goes, by its own arguments and the module's settings; and the arguments that are left."""
+    """The call's context from its arguments and the module's settings; and the remaining arguments."""
     rest = dict(arguments)
     given = {} if rest.keys().isdisjoint(_OWN) else {name: rest.pop(name) for name in _OWN if name in rest}
     if given:
@@ -150,7 +150,7 @@ def _key_in_file(path: str | None) -> str | None:
 
 
 _NOWHERE = Settings("openai", "openai")
-# What of the module decides where a call goes; and the last decision, which holds while all of it is the same.
+# The module settings that decide where a call goes, and the last result, reused while they are unchanged.
 _LOOKED_AT: tuple[str, ...] = (
     "api_key",
     "api_key_path",

@@ -1,4 +1,4 @@
-"""What becomes of each parameter of openai, both generations. docs/migrating.md shows these tables."""
+"""How each parameter is handled, of openai, both generations. docs/migrating.md shows these tables."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ _OPTIONS = [
     *refused("http_client", PROXY),
     *refused("admin_api_key workload_identity", _KEYS),
     *refused("provider data_residency", "give base_url"),
-    *adjusted("webhook_secret websocket_base_url", "nothing that is carried uses it"),
+    *adjusted("webhook_secret websocket_base_url", "no supported call uses it"),
     *adjusted("_strict_response_validation _enforce_credentials", "answers and keys are checked", neutral=(None, False, True)),
 ]
 CLIENT = Table("OpenAI", _OPTIONS)

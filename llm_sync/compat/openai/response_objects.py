@@ -1,4 +1,4 @@
-"""The answer objects of openai: completions, chat completions, responses, models. Fields are named as on the wire."""
+"""The response objects of openai: completions, chat completions, responses, models. Fields are named as on the wire."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def _none(names: str) -> dict[str, Any]:
 
 
 class CompletionTokensDetails(AnswerObject):
-    """Of ``usage.completion_tokens``."""
+    """Details of ``usage.completion_tokens``."""
 
     absent = _none("accepted_prediction_tokens audio_tokens reasoning_tokens rejected_prediction_tokens text_tokens")
 
 
 class PromptTokensDetails(AnswerObject):
-    """Of ``usage.prompt_tokens``."""
+    """Details of ``usage.prompt_tokens``."""
 
     absent = _none("audio_tokens cache_write_tokens cached_tokens image_tokens text_tokens")
 
@@ -37,11 +37,11 @@ class Function(AnswerObject):
 
 
 class FunctionCall(AnswerObject):
-    """A called function, from before calls had ids."""
+    """A legacy function call, without an id."""
 
 
 class ChatCompletionMessageFunctionToolCall(AnswerObject):
-    """One call of a tool."""
+    """One tool call."""
 
     parts: ClassVar = {"function": Function, "custom": Function}
 
@@ -131,19 +131,19 @@ class Model(AnswerObject):
 
 
 class SyncPage(Page):
-    """What ``models.list()`` gives."""
+    """The result of ``models.list()``."""
 
     parts: ClassVar = {"data": Model}
 
 
 class OpenAIObject(AnswerObject):
-    """What openai 0.28 answers with: a dict whose items are attributes too. ``str()`` is JSON."""
+    """The response object of openai 0.28: a dict whose items are attributes too. ``str()`` gives JSON."""
 
     parts: ClassVar = {}
 
     @classmethod
     def read(cls, body: Any) -> Any:
-        """Every object inside is such an object, at any depth."""
+        """Converts nested objects at any depth."""
         if isinstance(body, dict):
             return cls({name: cls.read(value) for name, value in body.items()})
         return [cls.read(item) for item in body] if isinstance(body, list) else body
@@ -157,7 +157,7 @@ class OpenAIObject(AnswerObject):
 
     @property
     def organization(self) -> str | None:
-        """Not known: headers of answers are not kept."""
+        """None: response headers are not kept."""
         return None
 
     @property

@@ -1,4 +1,4 @@
-"""The Responses API: its input read as turns, its answers handed on or, from other providers, written in its shape."""
+"""The Responses API: parses its input; returns OpenAI's own response, or another provider's written in its shape."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from llm_sync.models import ModelRequest, ModelResponse, Usage
 from llm_sync.openai_shape.messages import Adjustments, Turns
 
 _NATIVE = "openai-responses"
-# What chat completions have under the same name.
+# Parameters that chat completions have under the same name.
 _SHARED = frozenset(
     {
         "metadata",
@@ -36,7 +36,7 @@ _PLAIN = {"temperature": "temperature", "top_p": "top_p", "max_output_tokens": "
 
 
 def respond(context: CallContext, table: Table, arguments: Mapping[str, Any]) -> Response:
-    """A response to the arguments of ``responses.create``."""
+    """The Response for a call of ``responses.create``."""
     with translate_errors(context.map_error):
         reading, context = context.read(table, arguments)
         given = reading.given
@@ -77,7 +77,7 @@ def _request(given: Mapping[str, Any], target: Target, adjustments: Adjustments)
 
 
 def _messages(items: Any, adjustments: Adjustments) -> list[dict[str, Any]]:
-    """Items of the input as messages of a chat; calls that follow each other are one turn."""
+    """Converts input items to chat messages; consecutive calls become one turn."""
     if not isinstance(items, (list, tuple)):
         raise InvalidRequestError(f"input is {shown(items)}", guidance="Give a text or a list of items.")
     out: list[dict[str, Any]] = []
@@ -110,7 +110,7 @@ def _messages(items: Any, adjustments: Adjustments) -> list[dict[str, Any]]:
 
 
 def _parts(content: Any, target: str) -> Any:
-    """The content of an item in the words of chat completions."""
+    """Converts an item's content to the parts of chat completions."""
     if not isinstance(content, (list, tuple)):
         return content
     out: list[dict[str, Any]] = []
@@ -146,7 +146,7 @@ def _tools(tools: Any, kind: str) -> list[Any]:
 
 
 def _format(text: Any, target: Target, extras: dict[str, Any], adjustments: Adjustments) -> Any:
-    """The JSON Schema the answer is to keep to, where the provider does not read ``text`` itself."""
+    """The JSON Schema for the answer, unless the provider reads ``text`` itself."""
     if target.type == _NATIVE:
         extras["text"] = text
         return None
@@ -165,9 +165,9 @@ def _format(text: Any, target: Target, extras: dict[str, Any], adjustments: Adju
 
 
 def _body(outcome: sending.Outcome, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The provider's own body, or one written of the answer."""
+    """The provider's own body, or one written from our response."""
     answer = outcome if isinstance(outcome, ModelResponse) else outcome.response
-    assert answer is not None  # noqa: S101  (asking hands on no other)
+    assert answer is not None  # noqa: S101  (``send`` returns no outcome without one)
     raw = answer.metadata.get("raw")
     if isinstance(raw, dict) and isinstance(raw.get("output"), list):
         return raw

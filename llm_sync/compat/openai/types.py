@@ -1,4 +1,4 @@
-"""``openai.types`` and what is in it: the classes of answers, and ``dict`` for the shapes of requests, which are typing only."""
+"""``openai.types`` and what is in it: the response classes, and ``dict`` for request types, which exist for typing only."""
 
 from __future__ import annotations
 

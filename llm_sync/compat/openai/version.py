@@ -1,3 +1,3 @@
-"""``openai.version``: the version that scripts find, which is that of the package whose parameters the tables hold."""
+"""``openai.version``: the version of the original package that the parameter tables were made for."""
 
 VERSION = "3.57.0"

@@ -41,10 +41,10 @@ _SUBMODULES = {
 
 
 class Redirect(MetaPathFinder):
-    """A finder that gives the shims for the originals in ``names``. ``on_import`` is told the first import of each.
+    """Returns the shims for the originals in ``names``; ``on_import`` is called at the first import of each.
 
-    Importing a part of an original that its shim lacks is a ModuleNotFoundError which says so. One of them, at the head of
-    ``sys.meta_path``, is enough for a process; see ``install``.
+    Importing a submodule that the shim does not have raises ModuleNotFoundError. One finder, first in ``sys.meta_path``, is
+    enough for a process; see ``install``.
     """
 
     def __init__(self, names: Iterable[str], on_import: Callable[[str], None]) -> None:
@@ -53,12 +53,12 @@ class Redirect(MetaPathFinder):
         self._told: set[str] = set()
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:  # noqa: ARG002
-        """The spec of a shim; None for every other module, which Python then looks for as usual."""
+        """The spec of a shim; None for every other module, which Python then finds as usual."""
         original = name.partition(".")[0]
         if original not in self._names:
             return None
         map_error = original if name == original else _SUBMODULES[original].get(name)
-        if name.startswith(f"{original}.types."):  # whose modules are many, each named for the types in it
+        if name.startswith(f"{original}.types."):  # it has many modules, named for the types in them
             map_error = _SUBMODULES[original][f"{original}.types"]
         if map_error is None:
             raise ModuleNotFoundError(
@@ -68,12 +68,12 @@ class Redirect(MetaPathFinder):
         if original not in self._told:
             self._told.add(original)
             self._on_import(original)
-        # A package, so that what is under it is looked for here too; what it is loaded from is no business of its importers.
+        # Declared as a package, so that imports of its submodules come here too.
         return ModuleSpec(name, _Loader(f"{_SHIMS}.{map_error}"), origin=f"{_SHIMS}.{map_error}", is_package=True)
 
     def find_distributions(self, context: Any) -> Iterator[Any]:
-        """What ``importlib.metadata.version`` tells of an original: the version that its shim has. Of all packages at once
-        nothing is told."""
+        """The distribution for ``importlib.metadata.version(original)``: it has the shim's version. Queries for all packages get
+        nothing."""
         original = str(context.name or "").lower().replace("_", "-")
         if original in self._names:
             from llm_sync.compat.redirect.versions import StandInDistribution
@@ -82,7 +82,7 @@ class Redirect(MetaPathFinder):
 
 
 class _Loader(Loader):
-    """Gives the shim's own module under another name, so that its classes are the same by either."""
+    """Loads the shim's module under the original's name, so that its classes are the same under both."""
 
     def __init__(self, map_error: str) -> None:
         self._map_error = map_error
@@ -95,12 +95,12 @@ class _Loader(Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing is run again; the module keeps its own spec, which importlib has replaced meanwhile."""
+        """Nothing to run; restore the module's own spec, which importlib has replaced."""
         module.__spec__ = self._spec
 
 
 def install(names: Iterable[str], on_import: Callable[[str], None]) -> Redirect:
-    """Let every later import of ``names`` find the shim; modules of theirs that were imported already are forgotten."""
+    """Let every later import of ``names`` find the shim; modules that were already imported are removed from ``sys.modules``."""
     redirect = Redirect(names, on_import)
     for module in [module for module in sys.modules if module.partition(".")[0] in redirect._names]:  # noqa: SLF001
         del sys.modules[module]

@@ -17,7 +17,7 @@ from typing import Any
 from llm_sync.compat.redirect import finder
 from llm_sync.compat.shim import notices
 
-_END_OF_ZIP, _END_OF_ZIP_WITHIN = b"PK\x05\x06", 22 + 65535  # of a zip file: its last record, a comment behind it
+_END_OF_ZIP, _END_OF_ZIP_WITHIN = b"PK\x05\x06", 22 + 65535  # the last record of a zip file, which a comment may follow
 NOT_FOUND, UNEXPECTED, INTERRUPTED = 2, 1, 130  # exit statuses; Python itself ends with 2 for a script it cannot open
 
 
@@ -25,9 +25,10 @@ def run(script: str, arguments: Sequence[str], only: Sequence[str] = ()) -> int:
     """Run the file ``script`` (a folder or a zip file with a ``__main__.py`` too, or ``-`` for standard input) as
     ``__main__`` and return its exit status.
 
-    ``only``: the originals to redirect (all of them without). What the script imports of them is told on standard error,
-    once each. An exception that nothing catches is printed as Python prints it; SIGINT and SIGTERM are as Python has them.
-    Changes ``sys.argv``, ``sys.path`` and ``sys.modules`` for good: meant to be the last thing a process does.
+    ``only``: the originals to redirect (default: all). The first import of each is reported on standard error. An uncaught
+    exception is printed as Python prints it; SIGINT and SIGTERM have Python's handlers.
+
+    Changes ``sys.argv``, ``sys.path`` and ``sys.modules`` permanently: use it as the last action of a process.
     """
     try:
         code, folder, file, loader = _compile_script(script)
@@ -51,7 +52,7 @@ def run(script: str, arguments: Sequence[str], only: Sequence[str] = ()) -> int:
 def _compile_script(script: str) -> tuple[CodeType, str, str, Any]:
     """The script's code, the folder that Python would put first on ``sys.path``, its ``__file__`` and its loader.
 
-    The file is named in full, as Python does: scripts change folders, and look beside themselves afterwards.
+    ``__file__`` is absolute, as in Python: scripts change folders and then look for files beside themselves.
     """
     if script == "-":
         return compile(sys.stdin.read(), "<stdin>", "exec", dont_inherit=True), "", "<stdin>", BuiltinImporter
@@ -64,7 +65,7 @@ def _compile_script(script: str) -> tuple[CodeType, str, str, Any]:
         folder = os.path.dirname(os.path.realpath(path))
     with io.open_code(path) as file:
         content = file.read()
-    if _END_OF_ZIP in content[-_END_OF_ZIP_WITHIN:]:  # whatever it begins with: zipapps may have a #! line
+    if _END_OF_ZIP in content[-_END_OF_ZIP_WITHIN:]:  # at the end of the file, because zipapps may begin with a #! line
         import zipimport
 
         try:
@@ -76,7 +77,7 @@ def _compile_script(script: str) -> tuple[CodeType, str, str, Any]:
 
 
 def _restore_default_signals() -> None:
-    """The command line's own ways with Ctrl-C, SIGTERM and SIGHUP are not the script's."""
+    """Replace the command line's handlers of SIGINT, SIGTERM and SIGHUP by Python's own."""
     usual: dict[str, Any] = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
     try:
         for name, handler in usual.items():
@@ -89,14 +90,14 @@ def _restore_default_signals() -> None:
 
 def _status(code: CodeType, names: dict[str, Any]) -> int:
     try:
-        exec(code, names)  # noqa: S102  (running the script is what was asked for)
+        exec(code, names)  # noqa: S102  (running the script is the purpose)
     except SystemExit as stop:
         if stop.code is None or isinstance(stop.code, int):
             return stop.code or 0
         print(stop.code, file=sys.stderr)  # noqa: T201  (as Python does)
         return UNEXPECTED
-    except BaseException as error:  # noqa: BLE001  (whatever it is: it ends the script, and Python would print it)
-        own = error.__traceback__.tb_next if error.__traceback__ else None  # without this function's own line
+    except BaseException as error:  # noqa: BLE001  (any exception ends the script; Python would print it)
+        own = error.__traceback__.tb_next if error.__traceback__ else None  # without the frame of this function
         sys.excepthook(type(error), error.with_traceback(own), own)
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else UNEXPECTED
     return 0

@@ -1,4 +1,4 @@
-"""What ``importlib.metadata`` is told of an original that a shim stands for."""
+"""The distribution that ``importlib.metadata`` gets for an original."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class StandInDistribution(Distribution):
-    """A distribution of nothing but a name and a version."""
+    """A distribution with only a name and a version."""
 
     def __init__(self, name: str, version: str) -> None:
         self._metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"

@@ -1,4 +1,4 @@
-"""One call of a shim, from the original's arguments to where it goes: what the calls of all of them have in common."""
+"""Parsing the arguments of one call: what all shims share."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from llm_sync.compat.shim.settings import Settings, found_configuration, pairs
 from llm_sync.errors import InvalidRequestError, LLMConnectorError
 
 _CONTEXT_ARGUMENTS = frozenset({"timeout", "extra_headers", "extra_query", "extra_body"})
-_NO_HEADERS = "the configuration that is found says what headers and query a provider gets"
+_NO_HEADERS = "the configuration decides which headers and query a provider gets"
 
 
 @dataclass(frozen=True)
 class CallContext:
-    """Where a script's calls come in: its settings, seconds for one attempt, retries, and the exceptions it knows."""
+    """The context of a script's calls: settings, seconds for one attempt, retries, and the original's exceptions."""
 
     settings: Settings
     timeout: float | None
@@ -26,11 +26,11 @@ class CallContext:
     map_error: Callable[[LLMConnectorError], BaseException]
 
     def refuse(self, message: str, way_out: str) -> NoReturn:
-        """Raise the shim's error for what is not supported."""
+        """Raise the original's exception for something unsupported."""
         unsupported.refuse(message, way_out, self.map_error)
 
     def read(self, table: Table, arguments: Mapping[str, Any]) -> tuple[ParsedArguments, CallContext]:
-        """The arguments of one call, and the door with the call's own timeout, headers and query."""
+        """The arguments of one call, and the context with the call's own timeout, headers and query."""
         reading = table.read(arguments, self.refuse)
         given = reading.given
         if given.keys().isdisjoint(_CONTEXT_ARGUMENTS):
@@ -59,7 +59,7 @@ class CallContext:
 
 
 def extended(settings: Settings, headers: Any, query: Any) -> Settings:
-    """The settings with further headers and query fields; those of the same name are replaced. Raises InvalidRequestError."""
+    """The settings with additional headers and query fields, which replace those of the same name. Raises InvalidRequestError."""
     for name, given in (("headers", headers), ("query", query)):
         if given is not None and not isinstance(given, Mapping):
             raise InvalidRequestError(f"the {name} are a {type(given).__name__}", guidance="Give a dict of names and texts.")
@@ -71,7 +71,7 @@ def extended(settings: Settings, headers: Any, query: Any) -> Settings:
 
 
 def seconds(timeout: Any) -> float | None:
-    """One number of seconds out of what SDKs take for a timeout: a number, (connect, read), an ``httpx.Timeout``, or None.
+    """The seconds of a timeout as SDKs accept it: a number, (connect, read), an ``httpx.Timeout``, or None.
 
     Raises InvalidRequestError for anything else.
     """
@@ -88,7 +88,7 @@ def seconds(timeout: Any) -> float | None:
 
 
 class Timeout:
-    """Stands for ``httpx.Timeout``, which the SDKs give another name. Of its times, ``read`` counts, for a whole attempt."""
+    """Replaces ``httpx.Timeout``, which the SDKs re-export. Only ``read`` is used, as the limit for a whole attempt."""
 
     def __init__(self, timeout: Any = NOT_GIVEN, **times: float | None) -> None:
         unknown = times.keys() - {"connect", "read", "write", "pool"}

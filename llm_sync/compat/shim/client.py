@@ -1,4 +1,4 @@
-"""What the clients of the SDKs have in common: options, copies with other options, closing, and names that are not supported."""
+"""What the clients of all shims share: options, copies with other options, closing, and unsupported names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RAW = {
 
 
 class Resource:
-    """One resource of a client; ``path`` is its name after ``client.``, ``not_supported`` its calls that are refused."""
+    """One resource of a client. ``path``: its name after ``client.``; ``not_supported``: its refused calls."""
 
     path: ClassVar[str] = ""
     not_supported: ClassVar[Mapping[str, str]] = RAW
@@ -42,9 +42,9 @@ class Resource:
 class ShimClient(ABC):
     """A client of an SDK over llm-sync.
 
-    With a configuration found, model names are routed by it, as everywhere; else the arguments and the usual environment
-    variables make a provider. Costs no thread and no connection of its own: clients of equal settings share one LLMClient.
-    Any thread may use it, and a forked child.
+    If a configuration is found, it routes model names; else the arguments and the usual environment variables make a provider.
+    It has no thread and no connection of its own: clients with equal settings share one LLMClient. Any thread may use it, also
+    in a forked child.
     """
 
     table: ClassVar[Table]
@@ -54,7 +54,7 @@ class ShimClient(ABC):
     @staticmethod
     @abstractmethod
     def map_error(error: LLMConnectorError) -> BaseException:
-        """The SDK's exception that ``error`` is."""
+        """The SDK's exception for ``error``."""
 
     def __init__(self, **options: Any) -> None:
         given = self.table.read(options, self._refuse).given
@@ -68,27 +68,27 @@ class ShimClient(ABC):
 
     @abstractmethod
     def _made(self, given: Mapping[str, Any]) -> Settings:
-        """The endpoint that the options name."""
+        """The endpoint of the options."""
 
     @classmethod
     def _refuse(cls, message: str, way_out: str) -> Any:
         refuse(message, way_out, cls.map_error)
 
     def _text(self, given: Mapping[str, Any], name: str) -> str | None:
-        """An option that is text, such as a key; functions are refused."""
+        """An option that must be a string, such as a key; functions are refused."""
         value = given.get(name)
         if value is not None and not isinstance(value, str):
             self._refuse(f"{name} is not a text", f"give the {name}, or api_key_command in a configuration")
         return value or None
 
     def context(self) -> CallContext:
-        """Where the resources' calls come in. RuntimeError when the client was closed, as in the original."""
+        """The context of the resources' calls. Raises RuntimeError when the client is closed, as the original does."""
         if self._closed:
             raise RuntimeError("Cannot send a request, as the client has been closed.")
         return self._context
 
     def require(self, arguments: Mapping[str, Any], *names: str) -> None:
-        """TypeError, as the original's, for a call without what it needs; a configuration may have a default model."""
+        """Raise TypeError, as the original does, for a missing argument; with a configuration, ``model`` may be missing."""
         missing = [name for name in names if name not in arguments or is_not_given(arguments[name])]
         if missing == ["model"]:
             with translate_errors(self.map_error):
@@ -104,7 +104,7 @@ class ShimClient(ABC):
         return Refused(f"{type(self).__name__}.{name}", self.not_supported[name], self.map_error)
 
     def with_options(self, **options: Any) -> Self:
-        """Another client, with these options in the place of this one's."""
+        """A new client with these options replaced."""
         changed = self.changes.read(options, self._refuse).given
         given = {name: value for name, value in changed.items() if not name.startswith("set_")}
         for name in ("default_headers", "default_query"):
@@ -117,7 +117,7 @@ class ShimClient(ABC):
     copy = with_options
 
     def close(self) -> None:
-        """Nothing more can be asked with this client; others of the same settings go on."""
+        """Refuse further calls of this client; other clients with the same settings go on."""
         self._closed = True
 
     def is_closed(self) -> bool:
@@ -138,5 +138,5 @@ class ShimClient(ABC):
 
 
 def arguments_given(given: Mapping[str, Any], names: str) -> tuple[str, ...]:
-    """Those of ``names`` that a script gave, as a notice writes them."""
+    """Those of ``names`` that the script gave, as a notice names them."""
     return tuple(f"{name}=" for name in names.split() if name in given)

@@ -1,4 +1,4 @@
-"""What an error of ours is in the words of the SDKs: a kind, a status, the provider's body. Each shim names its classes."""
+"""Maps our errors to what SDKs distinguish: a kind, a status, the provider's body. Each shim has its own classes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llm_sync.errors import LLMConnectorError
 
 TIMEOUT, CONNECTION, UNUSABLE, STATUS, OTHER = "timeout", "connection", "unusable", "status", "other"
 
-# The status the provider would have answered with, where an error was raised before anything was sent.
+# The status for errors that were raised before anything was sent.
 _UNSENT: tuple[tuple[type[LLMConnectorError], int], ...] = (
     (errors.AuthenticationError, 401),
     (errors.PermissionDeniedError, 403),
@@ -25,18 +25,18 @@ _UNSENT: tuple[tuple[type[LLMConnectorError], int], ...] = (
 
 
 class NotSupportedError(errors.InvalidRequestError):
-    """The script asks for something of the original that its shim does not have; nothing was sent."""
+    """The script uses something of the original that its shim does not support; nothing was sent."""
 
 
 class Classification(NamedTuple):
-    """``kind``: one of the words above; ``status``: an HTTP status of 400 or more where ``kind`` is STATUS, else None."""
+    """``kind``: one of the constants above; ``status``: an HTTP status of 400 or more if ``kind`` is STATUS, else None."""
 
     kind: str
     status: int | None
 
 
 def classify(error: LLMConnectorError) -> Classification:
-    """What happened, as SDKs tell it apart: a status, a timeout, a lost connection, an unusable answer, or none of these."""
+    """Classify an error as SDKs do: a status, a timeout, a lost connection, an unusable answer, or something else."""
     if error.status is not None and error.status >= 400:
         return Classification(STATUS, error.status)
     if isinstance(error, NotSupportedError):
@@ -54,7 +54,7 @@ def classify(error: LLMConnectorError) -> Classification:
 
 
 def provider_message(error: LLMConnectorError) -> tuple[str, dict[str, Any] | None]:
-    """The provider's message, else ours, and the ``error`` object of its body, else one made of ours; None without either."""
+    """The provider's message, else ours; and the ``error`` object of its body, or None."""
     body = getattr(error, "body", None)
     body = body[0] if isinstance(body, list) and body else body
     inner = body.get("error", body) if isinstance(body, dict) else None
@@ -81,9 +81,9 @@ class Headers(dict[str, str]):
 
 
 class ErrorResponse:
-    """What SDKs keep of a refused exchange: ``status_code``, ``headers`` (those that are known), ``text``, ``json()``."""
+    """The HTTP response that SDKs attach to an error: ``status_code``, ``headers`` (the known ones), ``text``, ``json()``."""
 
-    request = url = None  # not kept: some providers' URLs hold keys
+    request = url = None  # not kept: the URLs of some providers contain keys
 
     def __init__(self, status_code: int, headers: Mapping[str, str] | None = None, body: Any = None) -> None:
         self.status_code = status_code
@@ -93,7 +93,7 @@ class ErrorResponse:
 
     @classmethod
     def of(cls, error: LLMConnectorError, status: int, id_header: str) -> ErrorResponse:
-        """The exchange that ended with ``error``; ``id_header`` carries its request id."""
+        """The response for ``error``; ``id_header`` is the header for its request id."""
         headers = {"content-type": "application/json"}
         if error.request_id:
             headers[id_header] = error.request_id
@@ -103,7 +103,7 @@ class ErrorResponse:
 
     @property
     def reason_phrase(self) -> str:
-        """The status in words; nothing for one that is not known."""
+        """The status as a phrase; empty if unknown."""
         from http import HTTPStatus
 
         known = {status.value: status.phrase for status in HTTPStatus}
@@ -111,26 +111,26 @@ class ErrorResponse:
 
     @property
     def is_success(self) -> bool:
-        """Whether the status is of the 200s."""
+        """Whether the status is 2xx."""
         return 200 <= self.status_code < 300
 
     @property
     def is_client_error(self) -> bool:
-        """Whether the status is of the 400s."""
+        """Whether the status is 4xx."""
         return 400 <= self.status_code < 500
 
     @property
     def is_server_error(self) -> bool:
-        """Whether the status is of the 500s."""
+        """Whether the status is 5xx."""
         return 500 <= self.status_code < 600
 
     @property
     def is_error(self) -> bool:
-        """Whether the status is of the 400s or 500s."""
+        """Whether the status is 4xx or 5xx."""
         return 400 <= self.status_code < 600
 
     def json(self) -> Any:
-        """The body, parsed. Raises ValueError where it is no JSON."""
+        """The parsed body. Raises ValueError if it is not JSON."""
         return json.loads(self.text)
 
     def __repr__(self) -> str:
@@ -138,14 +138,14 @@ class ErrorResponse:
 
 
 class ShimError(LLMConnectorError):
-    """What every shim's root exception is: any constructor, and it pickles and copies all the same.
+    """Base of every shim's root exception: pickles and copies whatever the constructor of the subclass.
 
-    ``__cause__`` is the error of llm-sync behind it, whose ``guidance`` tells what to do.
+    ``__cause__`` is the error of llm-sync that caused it; its ``guidance`` says what to do.
     """
 
     @property
     def message(self) -> str:
-        """What happened, in the original's words."""
+        """The message, as the original has it."""
         return str(self.args[0]) if self.args else ""
 
     def __str__(self) -> str:
@@ -162,7 +162,7 @@ def _restored(kind: type[ShimError], args: tuple[Any, ...]) -> ShimError:
 
 
 def describe(made: ShimError, error: LLMConnectorError) -> ShimError:
-    """Give ``made`` what ours knows: provider, model, attempts and the rest; and the way out as a note behind its text."""
+    """Copy provider, model, attempts, guidance and so on from ``error`` to ``made``."""
     for name in ("provider", "model", "status", "retryable", "retry_after", "attempts", "guidance"):
         value = getattr(error, name)
         if value is not None and name not in made.__dict__:
@@ -170,8 +170,8 @@ def describe(made: ShimError, error: LLMConnectorError) -> ShimError:
     return made
 
 
-class translate_errors:  # noqa: N801  (a context, used as contextlib's are; every call goes through it)
-    """Errors of ours leave as the shim's, with ours as their cause."""
+class translate_errors:  # noqa: N801  (a context manager, named like those of contextlib; every call uses it)
+    """Context manager that turns our errors into the shim's, with ours as the cause."""
 
     __slots__ = ("_map_error",)
 

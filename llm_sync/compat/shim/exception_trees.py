@@ -1,10 +1,10 @@
-"""Trees of exceptions as SDKs have them, each class declared in one statement with its base and its statuses:
+"""Exception trees like those of the SDKs. Each class is declared in one statement, with its base and its statuses:
 
     class RateLimitError(APIStatusError, status=429):
         \"""429.\"""
 
-The statements are the table: type checkers, pickle and help() read them as any other class. What the classes of all SDKs do
-alike stands here: which of them a status is, and their constructors.
+Type checkers, pickle and help() treat them like any other class. This module has what all SDKs share: the mapping from status
+to class, and the constructors.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Named = TypeVar("Named", bound="StatusError")
 
 
 class StatusErrorTree(ShimError):
-    """A tree whose classes stand for HTTP statuses. Its root has a ``by_status`` of its own, which the classes under it fill."""
+    """An exception tree whose classes stand for HTTP statuses. The root class has its own ``by_status``; subclasses fill it."""
 
     by_status: ClassVar[dict[int, type[Any]]] = {}
 
@@ -27,7 +27,7 @@ class StatusErrorTree(ShimError):
 
 
 class APIFailure(StatusErrorTree):
-    """The API, or the way to it, failed. ``body``: what the provider said of it; ``request``: None unless a script gives it."""
+    """The API or the connection to it failed. ``body``: the provider's error; ``request``: None unless a script gives it."""
 
     def __init__(self, message: str = "", request: Any = None, *, body: Any = None) -> None:
         Exception.__init__(self, message)
@@ -36,11 +36,11 @@ class APIFailure(StatusErrorTree):
         self._read(body)
 
     def _read(self, body: Any) -> None:
-        """Give the attributes that stand in the body."""
+        """Set the attributes that come from the body."""
 
 
 class StatusError(APIFailure):
-    """An answer with a status of 400 or more: ``status_code``, ``response``, and ``request_id`` out of ``id_header``."""
+    """A response with a status of 400 or more: ``status_code``, ``response``, and ``request_id`` out of ``id_header``."""
 
     id_header: ClassVar[str]
 
@@ -75,6 +75,6 @@ class InvalidResponse(APIFailure):
 
 
 def class_for(status: int, named: type[Named]) -> type[Named]:
-    """The exception of an HTTP status in the tree of ``named``, which stands for those that no class is declared for."""
+    """The class for an HTTP status in the tree of ``named``; ``named`` itself if no class is declared for it."""
     found: type[Named] = named.by_status.get(status) or (named.by_status[500] if status >= 500 else named)
     return found

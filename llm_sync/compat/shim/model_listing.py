@@ -1,4 +1,4 @@
-"""What a script that asks for the models is told."""
+"""The model listing as scripts see it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from llm_sync.errors import ModelNotFoundError
 
 
 def list_models(context: CallContext) -> list[tuple[str, str]]:
-    """Every model by the name the script can ask for it with, and its provider's name, in the order of the providers.
+    """Every model as (the name to ask for it with, its provider's name), in the order of the providers.
 
-    With a configuration, names are ``provider/model``. Providers that cannot be asked are told on standard error; raises
-    the first one's error when none can.
+    With a configuration, names are ``provider/model``. A provider that fails is reported on standard error; if all
+    fail, the first one's error is raised.
     """
     own = found_configuration() is None
     found: list[tuple[str, str]] = []
@@ -30,7 +30,7 @@ def list_models(context: CallContext) -> list[tuple[str, str]]:
 
 
 def find_model(context: CallContext, name: str) -> tuple[str, str]:
-    """The model of this name, and its provider. Raises ModelNotFoundError."""
+    """The model with this name, and its provider. Raises ModelNotFoundError."""
     found = next((entry for entry in list_models(context) if entry[0] == name), None)
     if found is None:
         raise ModelNotFoundError(f"no provider lists {name!r}", model=name, guidance="models.list() has the names there are.")

@@ -1,16 +1,16 @@
-"""What a script that knows nothing of llm-sync has to be told: one line each on standard error."""
+"""Notices on standard error for scripts that were not written for llm-sync, one line each."""
 
 from __future__ import annotations
 
 import sys
 
-quiet = False  # for a command line that was told to say nothing but what fails
+quiet = False  # set by the command line's --quiet
 _notified: set[str] = set()
 _MAX_REMEMBERED = 1000  # lines remembered
 
 
 def notify(text: str) -> None:
-    """One line on standard error; a standard error that is gone or broken changes nothing else."""
+    """Write one line to standard error; a closed or broken standard error is ignored."""
     if quiet:
         return
     try:

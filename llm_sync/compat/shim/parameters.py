@@ -1,4 +1,4 @@
-"""One table per call of an original: what becomes of each of its parameters. The code runs it, docs/migrating.md shows it."""
+"""One table for each call of an original: how each parameter is handled. The code uses it, docs/migrating.md shows it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, NoReturn
 SUPPORT_LEVELS = SUPPORTED, ADJUSTED, REFUSED = "supported", "adjusted", "refused"
 
 
-_NOTHING: tuple[Any, ...] = (None,)  # the one object that says so: every argument of every call is looked at
+_NOTHING: tuple[Any, ...] = (None,)  # a shared object, so that the check of every argument is an identity test
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """``support``: carried, adjusted (an entry in ``adjustments`` tells what is sent instead), or refused.
+    """``support``: supported, adjusted (an entry in ``adjustments`` says what is sent instead), or refused.
 
-    ``note`` tells the reader of the documentation how, and for what is refused the way out. ``neutral``: values that ask
-    for nothing, so that even a refused parameter may have them. ``sent``: an adjusted one is sent, if otherwise.
+    ``note``: how, for the documentation; for a refused parameter, the alternative. ``neutral``: values without effect, which are
+    accepted even for a refused parameter. ``sent``: an adjusted parameter that is sent in another form.
     """
 
     name: str
@@ -27,15 +27,15 @@ class Parameter:
     sent: bool = False
 
     def has_effect(self, value: Any) -> bool:
-        """Whether ``value`` asks for anything."""
+        """Whether ``value`` has an effect."""
         if value is None:
             return None not in self.neutral
-        # Of the same type: 1 and 0 are no booleans, and what compares to nothing (an array) is never asked to.
+        # Compare values of the same type only: 1 is not True, and arrays cannot be compared.
         return not any(type(value) is type(neutral) and value == neutral for neutral in self.neutral)
 
 
 class ParsedArguments:
-    """The arguments of one call, read: ``given`` are those carried, ``not_sent`` those that are not sent, with the reason."""
+    """The arguments of one call: ``given`` are supported, ``not_sent`` are not sent, with the reason."""
 
     __slots__ = ("given", "not_sent")
 
@@ -48,10 +48,9 @@ Refuse = Callable[[str, str], NoReturn]
 
 
 class Table(dict[str, Parameter]):
-    """The parameters of ``call`` (as the original's users write it), by name.
+    """The parameters of ``call`` (the name that users of the original write), by name.
 
-    ``others`` is what becomes of parameters that are not in it: None, where the original refuses them too, or a Parameter
-    named ``**kwargs``.
+    ``others`` handles unlisted parameters: a Parameter named ``**kwargs``, or None if the original refuses them too.
     """
 
     def __init__(self, call: str, rows: Iterable[Parameter], others: Parameter | None = None) -> None:
@@ -60,7 +59,7 @@ class Table(dict[str, Parameter]):
         self.others = others
 
     def read(self, arguments: Mapping[str, Any], refuse: Refuse) -> ParsedArguments:
-        """Sort the arguments of one call. ``refuse(message, way_out)`` raises; an unknown one is a TypeError, as in Python."""
+        """Sort the arguments of one call. ``refuse(message, way_out)`` raises; an unknown argument is a TypeError."""
         reading = ParsedArguments()
         for name, value in arguments.items():
             row = self.get(name) or self.others
@@ -80,31 +79,31 @@ class Table(dict[str, Parameter]):
 
 
 def supported(names: str, note: str = "", *, neutral: tuple[Any, ...] = _NOTHING) -> list[Parameter]:
-    """Rows of parameters (names apart by blanks) that are carried."""
+    """Rows of supported parameters; ``names`` are separated by blanks."""
     return [Parameter(name, SUPPORTED, note, neutral) for name in names.split()]
 
 
 def adjusted(names: str, note: str, *, neutral: tuple[Any, ...] = _NOTHING) -> list[Parameter]:
-    """Rows of parameters that are not sent, which an entry in ``adjustments`` tells."""
+    """Rows of parameters that are not sent; an entry in ``adjustments`` says so."""
     return [Parameter(name, ADJUSTED, note, neutral) for name in names.split()]
 
 
 def translated(names: str, note: str) -> list[Parameter]:
-    """Rows of parameters that are sent in another form, which an entry in ``adjustments`` tells."""
+    """Rows of parameters that are sent in another form; an entry in ``adjustments`` says so."""
     return [Parameter(name, ADJUSTED, note, sent=True) for name in names.split()]
 
 
 def refused(names: str, way_out: str, *, neutral: tuple[Any, ...] = _NOTHING) -> list[Parameter]:
-    """Rows of parameters that are refused; ``way_out`` is the error's second sentence."""
+    """Rows of refused parameters; ``way_out`` becomes the error's second sentence."""
     return [Parameter(name, REFUSED, way_out, neutral) for name in names.split()]
 
 
 class NotGiven:
-    """The type of ``NOT_GIVEN`` and ``omit``: an argument as good as absent. There is one of it."""
+    """The type of ``NOT_GIVEN`` and ``omit``, which mean that an argument is absent. A singleton."""
 
     _only: NotGiven | None = None
 
-    def __new__(cls) -> NotGiven:  # noqa: D102  (it gives the one there is)
+    def __new__(cls) -> NotGiven:  # noqa: D102  (returns the singleton)
         if cls._only is None:
             cls._only = super().__new__(cls)
         return cls._only
@@ -123,12 +122,12 @@ NOT_GIVEN = NotGiven()
 
 
 def is_not_given(value: Any) -> bool:
-    """Whether an argument stands for its own absence."""
+    """Whether an argument means that it is absent."""
     return value is NOT_GIVEN
 
 
 def shown(value: Any) -> str:
-    """A value for a message: short ones as they are, others by their type, so that no prompt is quoted."""
+    """A value for a message: short values as they are, others by their type, so that no prompt is shown."""
     if value is None or isinstance(value, (bool, int, float)):
         return repr(value)
     if isinstance(value, str) and len(value) <= 24 and value.isprintable():

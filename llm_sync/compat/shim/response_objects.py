@@ -1,4 +1,4 @@
-"""What the shims answer with: mappings whose items are attributes too, as far as each original gives its own."""
+"""The response objects of the shims: mappings whose items are attributes too."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ if TYPE_CHECKING:
 
     from llm_sync.models import Adjustment, ModelResponse
 
-Document = dict[str, Any]  # by another name: the objects have a method called dict
+Document = dict[str, Any]  # an alias, because the objects have a method called dict
 
 
 class AnswerObject(dict[str, Any]):
-    """One object of an answer: ``answer.choices``, ``answer["choices"]`` and ``answer.get("choices")`` are the same.
+    """One object of a response: ``answer.choices``, ``answer["choices"]`` and ``answer.get("choices")`` are the same.
 
-    ``absent`` names what the original gives (nearly always None) where the provider left a field out: attribute, item,
-    ``model_dump()``, ``keys()`` and iteration have it, ``to_dict()`` and ``items()`` do not. ``parts`` names the classes of
-    inner objects.
-    ``adjustments``: what was sent otherwise than the script asked; ``llm_sync``: the ModelResponses behind the answer (both
-    on the outermost object only). Pickles and copies. Not to be changed by several threads at once.
+    ``absent``: values (nearly always None) for fields that the provider left out; attributes, items, ``model_dump()``, ``keys()``
+    and iteration have them, ``to_dict()`` and ``items()`` do not. ``parts``: the classes of nested objects.
+    ``adjustments``: what was sent differently from what the script asked; ``llm_sync``: the ModelResponses it was made from (both
+    on the outermost object only). Pickles and copies. Do not change it in several threads at once.
     """
 
     absent: ClassVar[Mapping[str, Any]] = {}
@@ -34,7 +33,7 @@ class AnswerObject(dict[str, Any]):
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
-        """The object of a body; what is inside becomes objects of the classes in ``parts``."""
+        """The object for a body; nested objects get the classes in ``parts``."""
         made = cls(body)
         for name, make in cls._makers:
             value = made.get(name)
@@ -45,17 +44,17 @@ class AnswerObject(dict[str, Any]):
         return made
 
     def __init_subclass__(cls) -> None:
-        # What has no parts and no way of its own to be read is made by its class alone: every answer is read.
+        # Classes without parts and without their own ``read`` are called directly: this runs for every response.
         plain = AnswerObject.read.__func__  # type: ignore[attr-defined]
         leaves = {kind for kind in cls.parts.values() if not kind.parts and kind.read.__func__ is plain}  # type: ignore[attr-defined]
         cls._makers = tuple((name, kind if kind in leaves else kind.read) for name, kind in cls.parts.items())
 
     def __iter__(self) -> Iterator[Any]:
-        """Pairs of name and value, as pydantic's; ``keys()`` has the names."""
+        """Pairs of name and value, like pydantic's models; ``keys()`` has the names."""
         return iter((*self.items(), *self._left_out().items()))
 
     def keys(self) -> Any:
-        """The names of all fields, so that ``dict(answer)`` has them all, as of the original; ``items()`` has what was sent."""
+        """The names of all fields, so that ``dict(answer)`` has them all, as the original; ``items()`` has only received ones."""
         return dict((*self.items(), *self._left_out().items())).keys()
 
     @property
@@ -65,17 +64,17 @@ class AnswerObject(dict[str, Any]):
 
     @classmethod
     def model_validate(cls, obj: Mapping[str, Any], **_options: Any) -> Self:
-        """The object of a dict, such as ``model_dump()`` gives; of another object a copy. Types are not checked."""
+        """The object for a dict such as ``model_dump()`` returns, or a copy of another object. Types are not checked."""
         return cls.read(obj.model_dump(exclude_unset=True) if isinstance(obj, AnswerObject) else obj)
 
     @classmethod
     def model_validate_json(cls, json_data: str | bytes, **_options: Any) -> Self:
-        """The object of JSON text. Raises ValueError where it is none."""
+        """The object for JSON text. Raises ValueError if it is not JSON."""
         return cls.read(json.loads(json_data))
 
     @classmethod
     def model_construct(cls, _fields_set: Any = None, **fields: Any) -> Self:
-        """The object of its fields; ``construct`` is its old name."""
+        """The object with these fields; ``construct`` is the old name."""
         return cls.read(fields)
 
     construct = model_construct
@@ -87,7 +86,7 @@ class AnswerObject(dict[str, Any]):
             pass
         else:
             if (type(value) is dict or (type(value) is list and value and type(value[0]) is dict)) and name in self.parts:
-                # Made by the class's own name, as scripts' tests do, and so not read yet.
+                # Made by calling the class, as tests of scripts do: nested objects are not converted yet.
                 value = self[name] = self.read({name: value})[name]
             return value
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -116,22 +115,22 @@ class AnswerObject(dict[str, Any]):
     __str__ = __repr__
 
     def to_dict(self, **options: Any) -> Document:
-        """Plain dicts and lists, with what the provider sent; ``options`` as for ``model_dump``."""
+        """Plain dicts and lists with the fields that the provider sent; ``options`` as for ``model_dump``."""
         return self.model_dump(**{"exclude_unset": True, **options})
 
     def model_dump(
         self,
         *,
-        mode: str = "python",  # noqa: ARG002  (pydantic's; all that is in here is JSON already)
+        mode: str = "python",  # noqa: ARG002  (as in pydantic; all values are JSON already)
         include: Collection[str] | None = None,
         exclude: Collection[str] | None = None,
-        by_alias: bool | None = None,  # noqa: ARG002  (pydantic's; there are no aliases)
+        by_alias: bool | None = None,  # noqa: ARG002  (as in pydantic; there are no aliases)
         exclude_unset: bool = False,
         exclude_defaults: bool = False,
         exclude_none: bool = False,
-        warnings: bool = True,  # noqa: ARG002  (pydantic's)
+        warnings: bool = True,  # noqa: ARG002  (as in pydantic)
     ) -> Document:
-        """Plain dicts and lists, with the fields that the provider left out unless ``exclude_unset``; as pydantic's."""
+        """Plain dicts and lists, including ``absent`` fields unless ``exclude_unset``; like pydantic's method."""
         out: Document = {}
         for name, value in (*self.items(), *(() if exclude_unset or exclude_defaults else self._left_out().items())):
             if (include is not None and name not in include) or (exclude is not None and name in exclude):
@@ -179,20 +178,20 @@ class AnswerObject(dict[str, Any]):
 
 
 class Page(AnswerObject):
-    """A listing: iterating over it gives what is listed, not the names of its fields. Everything is on one page."""
+    """A listing: iterating over it gives the listed items, not field names. There is only one page."""
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self["data"])
 
     def has_next_page(self) -> bool:
-        """Never: all pages were read."""
+        """False: all pages were read."""
         return False
 
     def next_page_info(self) -> None:
-        """There is no next page."""
+        """None: there is no next page."""
 
     def iter_pages(self) -> Iterator[Self]:
-        """This one."""
+        """Yields this page."""
         yield self
 
 
@@ -207,5 +206,5 @@ def _plain(value: Any, unset: bool, defaults: bool, none: bool) -> Any:
 
 
 def by_name(names: Mapping[str, Any]) -> dict[str, type[AnswerObject]]:
-    """The classes of answers among a module's names."""
+    """The response classes among a module's names."""
     return {name: found for name, found in names.items() if isinstance(found, type) and issubclass(found, AnswerObject)}

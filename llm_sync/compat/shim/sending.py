@@ -1,4 +1,4 @@
-"""Requests sent for a shim, and what of their outcomes reaches the script: answers as the original would give them."""
+"""Sends requests for a shim, and decides which outcomes the script gets as an answer and which as an exception."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind", bound=AnswerObject)
 Outcome = Union[ModelResponse, errors.UnusableAnswerError]  # noqa: UP007  (evaluated, where Python 3.10 is too old for it)
 
-# Billed, but no answer: the originals hand it on with its finish_reason, and so do the shims, unless strict.
+# Billed, but unusable: the originals return these with their finish_reason, and so do the shims, unless strict.
 _ACCEPTED_UNUSABLE = (errors.ContentBlockedError, errors.TruncatedResponseError, errors.EmptyResponseError)
 
 
 class Sending:
-    """Requests on their way to one place, each sent ``times`` times, in order. A context: what is not sent when it is left
-    is not sent any more. ``timeout``: seconds for one attempt."""
+    """Sends requests to one target. A context manager: leaving it cancels what is not sent yet.
+
+    ``timeout``: seconds for one attempt.
+    """
 
     def __init__(self, target: Target, *, timeout: float | None, max_retries: int | None) -> None:
         self._client = target.client
@@ -35,7 +37,7 @@ class Sending:
         self._options = _options(target, timeout, max_retries)
 
     def send(self, request: ModelRequest, times: int) -> list[Future[ModelResponse]]:
-        """Queue a request so often. Raises LLMConnectorError for what is wrong with it."""
+        """Queue a request ``times`` times. Raises LLMConnectorError for an invalid one."""
         futures = []
         for _ in range(times):
             futures.append(self._client.submit(request, **self._options))
@@ -43,7 +45,7 @@ class Sending:
         return futures
 
     def collect(self, futures: Iterable[Future[ModelResponse]]) -> list[Outcome]:
-        """What came, in order; as for ``send``. Raises the first error."""
+        """The outcomes in order, as for ``send``. Raises the first error."""
         return [_outcome(future, self._strict) for future in futures]
 
     def __enter__(self) -> Sending:
@@ -57,7 +59,7 @@ class Sending:
 def send_all(
     target: Target, request: ModelRequest, *, times: int = 1, timeout: float | None, max_retries: int | None
 ) -> list[Outcome]:
-    """Send ``request`` so often, in order, and give what came, in order. Raises LLMConnectorError: of several, the first."""
+    """Send ``request`` ``times`` times and return the outcomes in order. Raises LLMConnectorError: the first one."""
     if times == 1:
         return [send(target, request, timeout=timeout, max_retries=max_retries)]
     with Sending(target, timeout=timeout, max_retries=max_retries) as sending:
@@ -65,8 +67,8 @@ def send_all(
 
 
 def send(target: Target, request: ModelRequest, *, timeout: float | None, max_retries: int | None) -> Outcome:
-    """Send a request and wait for what comes. A cut, blocked or empty answer is told on standard error, once;
-    $LLM_SYNC_STRICT makes it an error. Raises LLMConnectorError."""
+    """Send a request and wait for the outcome. A cut, blocked or empty answer is reported on standard error;
+    with $LLM_SYNC_STRICT it is an error. Raises LLMConnectorError."""
     try:
         if timeout is None and max_retries is None:
             return _told(target.client.generate_response(request))
@@ -76,7 +78,7 @@ def send(target: Target, request: ModelRequest, *, timeout: float | None, max_re
 
 
 def _options(target: Target, timeout: float | None, max_retries: int | None) -> dict[str, Any]:
-    """The call's own limits; by the script's own settings, with a deadline that lets them be used up."""
+    """The call's own limits; without a configuration, with a deadline that leaves time for all attempts."""
     options: dict[str, Any] = {"timeout": timeout, "max_retries": max_retries}
     if target.own and (timeout is not None or max_retries is not None):
         retries = MAX_RETRIES if isinstance(max_retries, bool) or not isinstance(max_retries, int) else max_retries
@@ -111,13 +113,13 @@ def _tell(text: str) -> None:
 
 
 def answers_in(outcomes: Sequence[Outcome]) -> tuple[ModelResponse, ...]:
-    """The responses behind outcomes; those of unusable answers are UnusableResponses."""
+    """The responses of the outcomes; those of unusable answers are UnusableResponses."""
     found = [outcome if isinstance(outcome, ModelResponse) else outcome.response for outcome in outcomes]
     return tuple(answer for answer in found if answer is not None)
 
 
 def not_sent(call: str, reading: ParsedArguments) -> list[Adjustment]:
-    """An adjustment for each argument that is not sent; each is told on standard error once.
+    """An adjustment for each argument that is not sent; each is reported on standard error once.
 
     Raises InvalidRequestError under $LLM_SYNC_STRICT.
     """
@@ -131,7 +133,7 @@ def not_sent(call: str, reading: ParsedArguments) -> list[Adjustment]:
 
 
 def adjustments(made: Sequence[Adjustment], answers: Sequence[ModelResponse]) -> tuple[Adjustment, ...]:
-    """What was sent otherwise than the script asked, from its arguments to the wire, each once."""
+    """Everything that was sent differently from what the script asked, each adjustment once."""
     found = list(made)
     for answer in answers:
         found += [each for each in answer.adjustments if each not in found]
@@ -143,12 +145,12 @@ def _plain(value: Any) -> Any:
 
 
 def finished(answer: Kind, made: list[Adjustment], outcomes: list[Outcome]) -> Kind:
-    """The answer with what a script may ask about it: adjustments, the ModelResponses, the first request's id."""
+    """Attach adjustments, the ModelResponses and the first request id to a response object."""
     first = outcomes[0]
-    if not made and len(outcomes) == 1 and isinstance(first, ModelResponse):  # nearly always
+    if not made and len(outcomes) == 1 and isinstance(first, ModelResponse):  # the usual case
         answer.__dict__.update(adjustments=first.adjustments, llm_sync=(first,), _request_id=first.request_id)
         return answer
     answers = answers_in(outcomes)
-    # Past __setattr__, which would look whether these are items: this runs with every answer.
+    # Bypass __setattr__, which checks whether these are items: this runs for every answer.
     answer.__dict__.update(adjustments=adjustments(made, answers), llm_sync=answers, _request_id=answers[0].request_id)
     return answer

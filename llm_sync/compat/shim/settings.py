@@ -19,19 +19,19 @@ STRICT_VARIABLE = "LLM_SYNC_STRICT"
 # Defaults of the originals, used where no configuration says otherwise.
 TIMEOUT = 600.0  # seconds for one attempt
 MAX_RETRIES = 2  # after the first attempt
-_CONCURRENCY = 32  # a script's own threads decide how many requests are in flight, as with the originals
+_CONCURRENCY = 32  # the script's threads decide how many requests are in flight, as with the originals
 _SLACK = 120.0  # seconds of a deadline for the waits between attempts
 
 _environment: list[tuple[str | None, bool]] = []  # (configuration file, strict), once they have been looked up
 
 
 def strict() -> bool:
-    """Whether $LLM_SYNC_STRICT asks for exceptions where the originals would hand on a cut, blocked or empty answer."""
+    """Whether $LLM_SYNC_STRICT asks for exceptions where the originals return a cut, blocked or empty answer."""
     return _read_environment()[1]
 
 
 def found_configuration() -> str | None:
-    """The configuration file that a run without a name would use, or None.
+    """The configuration file that is used when none is named, or None.
 
     Raises ConfigurationError when $LLM_SYNC_CONFIG names one that is not there.
     """
@@ -39,7 +39,7 @@ def found_configuration() -> str | None:
 
 
 def _read_environment() -> tuple[str | None, bool]:
-    """What the first call of a process finds holds for all of them: every call asks, and environments are slow to read."""
+    """Looked up by the first call of a process, valid for all later ones: reading the environment in each call is slow."""
     if not _environment:
         wanted = os.environ.get(STRICT_VARIABLE, "").strip().lower() not in ("", "0", "false", "no", "off")
         _environment.append((_find(), wanted))
@@ -58,14 +58,14 @@ def _find() -> str | None:
 
 
 def reset() -> None:
-    """Look again with the next call."""
+    """Look it up again at the next call."""
     _environment.clear()
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One endpoint as a script names it. ``name`` is the provider's in messages; ``given``: the arguments that a
-    configuration would overrule, for the notice that says so. Compares and hashes by what makes a client different."""
+    """One endpoint as a script describes it. ``name``: the provider's name in messages; ``given``: the arguments that a
+    configuration overrules, for the notice. Equality and hash use only what makes a client different."""
 
     name: str
     type: str
@@ -73,11 +73,11 @@ class Settings:
     base_url: str | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    key_header: str | None = None  # where it is not the dialect's own
+    key_header: str | None = None  # if it differs from the dialect's own
     given: tuple[str, ...] = field(default=(), compare=False)
 
     def __hash__(self) -> int:
-        """Reckoned once: every call looks its client up by it."""
+        """Computed once: every call looks up its client by it."""
         found: int | None = self.__dict__.get("_hash")
         if found is None:
             key_and_place = (self.name, self.type, self.api_key, self.base_url, self.headers, self.query, self.key_header)
@@ -85,7 +85,7 @@ class Settings:
         return found
 
     def config(self) -> LLMConfig:
-        """A configuration of this one provider, which takes any model's name."""
+        """A configuration with this one provider, which accepts any model name."""
         from llm_sync.config.models import Auth, LLMConfig, ProviderConfig
         from llm_sync.config.secrets import Secret
         from llm_sync.models import AttemptOptions
@@ -105,10 +105,10 @@ class Settings:
 
 
 def deadline(timeout: float, max_retries: int) -> float:
-    """Seconds for a request of so many attempts and the waits between them."""
+    """Seconds for a request with this many retries, including the waits between attempts."""
     return timeout * (max_retries + 1) + _SLACK
 
 
 def pairs(mapping: Mapping[str, object] | None) -> tuple[tuple[str, str], ...]:
-    """Headers or query fields, hashable; those that are None are left out."""
+    """Headers or query fields in hashable form, without those that are None."""
     return tuple((str(name), str(value)) for name, value in (mapping or {}).items() if value is not None)

@@ -1,4 +1,4 @@
-"""The LLMClients behind the shims: one per settings and process, so that a script may make a new ``OpenAI()`` for each call."""
+"""The LLMClients of the shims: one per settings and process, so that a script may make a new ``OpenAI()`` for each call."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from llm_sync.client.client import LLMClient
 from llm_sync.client.shared_clients import SharedClients
 from llm_sync.compat.shim.settings import Settings
 
-_MAX_CLIENTS = 32  # a service that has a key for each of its users gets no more connections than this
+_MAX_CLIENTS = 32  # limits the connections of a service that has a key for each of its users
 
 _clients = SharedClients(most=_MAX_CLIENTS)
 atexit.register(_clients.close)
 
 
 def by_settings(endpoint: Settings, strict: bool) -> LLMClient:
-    """The client for an endpoint that a script names itself. Any thread may call this, in a forked child too."""
+    """The client for an endpoint that the script describes. Any thread may call this, also in a forked child."""
     return _clients.made((endpoint, strict), lambda: LLMClient(endpoint.config(), strict=strict))
 
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from llm_sync.config.models import LLMConfig
     from llm_sync.models.route import Route
 
-_MAX_TARGETS = 32  # endpoints and models remembered; each holds on to its client
+_MAX_TARGETS = 32  # remembered endpoints and models; each keeps its client alive
 
 _targets: dict[tuple[Settings, str | None], Target] = {}
 
 
 class Target(NamedTuple):
-    """Where one request goes: the client, the model's full name, its provider's ``type``, and whether that speaks OpenAI's
-    ``chat``. ``own``: by the script's settings; ``strict``: by $LLM_SYNC_STRICT."""
+    """Where one request goes. ``model``: its full name; ``type``: the provider's; ``chat``: whether the provider accepts OpenAI's
+    chat bodies; ``own``: whether the script's settings decide; ``strict``: $LLM_SYNC_STRICT."""
 
     client: LLMClient
     model: str | None
@@ -35,11 +35,11 @@ class Target(NamedTuple):
 
 
 def resolve_target(settings: Settings, model: str | None) -> Target:
-    """Where a request for ``model`` goes. Raises LLMConnectorError: no such model, a configuration with mistakes."""
+    """The target of a request for ``model``. Raises LLMConnectorError: no such model, or an invalid configuration."""
     if model is not None and type(model) is not str:
         if not isinstance(model, str):
             raise InvalidRequestError(f"model is a {type(model).__name__}", guidance="Give the model's name.")
-        model = str.__str__(model)  # of an enum, as some scripts have their models
+        model = str.__str__(model)  # some scripts have their models in an enum
     found = _targets.get((settings, model))
     if found is None:
         found = _look_up_target(settings, model)
@@ -67,7 +67,7 @@ def _look_up_target(settings: Settings, model: str | None) -> Target:
 
 
 def _route(config: LLMConfig, settings: Settings, model: str | None, file: str) -> Route:
-    """As everywhere; but an old script's model, which nobody lists, is asked for where the original would ask."""
+    """Route as usual; a model that no provider lists goes to the provider of the original's type."""
     from llm_sync.config.routing import maker, route
     from llm_sync.models.route import Route
     from llm_sync.validation import shown
@@ -83,7 +83,7 @@ def _route(config: LLMConfig, settings: Settings, model: str | None, file: str) 
 
 
 def client_of(settings: Settings) -> LLMClient:
-    """The client for these settings, for what is about no model. Raises ConfigurationError."""
+    """The client for these settings, for calls without a model. Raises ConfigurationError."""
     from llm_sync.compat.shim import shared_clients
 
     file = found_configuration()

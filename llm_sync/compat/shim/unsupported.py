@@ -1,4 +1,4 @@
-"""What an original has and its shim does not: it can be named, and says so when it is used."""
+"""Parts of an original that its shim does not support: they can be imported, and raise when used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STREAM = "leave it out: the call blocks and returns the whole answer"
 
 
 class Refused:
-    """A resource or a function that is not supported: its attributes are such too, and calling it raises."""
+    """An unsupported resource or function: its attributes are unsupported too, and calling it raises."""
 
     def __init__(self, name: str, way_out: str, map_error: Callable[[LLMConnectorError], BaseException]) -> None:
         self._name = name
@@ -35,15 +35,14 @@ class Refused:
 
 
 def refuse(message: str, way_out: str, map_error: Callable[[LLMConnectorError], BaseException]) -> NoReturn:
-    """Raise the shim's error for something it does not carry, with ours as its cause."""
+    """Raise the original's exception for something unsupported, with ours as the cause."""
     kind = StreamingNotSupportedError if way_out == STREAM else NotSupportedError
-    error = kind(message, guidance=f"The way out: {way_out}.")
+    error = kind(message, guidance=f"Instead: {way_out}.")
     raise map_error(error) from error
 
 
 def refused_class(name: str, way_out: str, map_error: Callable[[LLMConnectorError], BaseException]) -> type:
-    """A class that a script may import, and name in its annotations (with a type in brackets too), of which no instance can
-    be made."""
+    """An unsupported class: a script may import it and use it in annotations, but not instantiate it."""
 
     def __new__(cls: type, *arguments: Any, **options: Any) -> NoReturn:  # noqa: N807, ARG001  (a class's own)
         refuse(f"{name} is not supported by llm-sync", way_out, map_error)
@@ -54,9 +53,11 @@ def refused_class(name: str, way_out: str, map_error: Callable[[LLMConnectorErro
 
 
 def lookup(module: str, name: str, homes: Mapping[str, str], refusals: Mapping[str, Any]) -> Any:
-    """A module's ``__getattr__``, for names it has no value for yet. ``homes``: where the other names are, as the module, or
-    ``module:name`` where they have another name there; nothing after the module for its parts. AttributeError for names that
-    the original does not have either."""
+    """A module's ``__getattr__``.
+
+    ``homes``: the module of each lazily imported name, or ``module:name`` if the name differs there. Raises AttributeError for
+    names that the original does not have either.
+    """
     home = homes.get(name)
     if home is not None:
         module_path, _, attribute = home.partition(":")
@@ -68,15 +69,15 @@ def lookup(module: str, name: str, homes: Mapping[str, str], refusals: Mapping[s
     raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
 
-# What stands for a part of a streamed answer is told by its name, in every original.
+# In every original, the classes for parts of a stream have one of these words in their names.
 _STREAMED = ("Chunk", "Event", "Delta")
 
 
 def type_named(
     module: str, name: str, shapes: Mapping[str, Any], requests: tuple[str, ...], map_error: Callable[..., Any]
 ) -> Any:
-    """A name in an original's ``types``: a class of ``shapes``; ``dict`` where its end is one of ``requests``, the shapes of
-    what is sent; a class that can only be named where it is part of a stream. AttributeError for all others."""
+    """A name in an original's ``types``: a class of ``shapes``; ``dict`` for names that end with one of ``requests``; an
+    unsupported class for parts of a stream. Raises AttributeError for all others."""
     if name in shapes:
         return shapes[name]
     if name[:1].isupper() and name.endswith(requests):
