@@ -1,14 +1,29 @@
-"""Batches: thousands of requests to any models, their outcomes in input order, killed and resumed at any moment.
+"""Batches: thousands of requests to any models, with the outcomes in input order; resumable after a kill at any moment.
 
-``run`` does it all. ``source`` and ``forms`` read any input; ``questions`` make requests of its lines; ``slots`` is the
-index of eight bytes a request; ``journal`` and ``outcomes`` are what is written, ``earlier`` and ``plan`` what is made of it
-the next time; ``lanes`` and ``sending`` ask; ``finishing`` puts it in order. ``rehearsal`` does all but the asking,
-``merging`` puts finished outputs together.
+``runner`` runs one batch. ``input`` reads the lines and makes requests of them. ``state`` has the journal, the records in it,
+the index, and what previous runs left. ``planner`` makes the ``plan``; ``scheduler`` and ``sender`` send; ``output`` writes the
+ordered output. ``dry_runner`` does all but the sending; ``merging`` merges finished outputs.
 """
 
-from llm_sync.batch.dry_run import Rehearsal, rehearse
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from llm_sync.batch.dry_runner import DryRun, dry_run
 from llm_sync.batch.merging import Merged, merge
 from llm_sync.batch.runner import run
 from llm_sync.batch.summary import LaneView, Snapshot, Summary
 
-__all__ = ["LaneView", "Merged", "Rehearsal", "Snapshot", "Summary", "merge", "rehearse", "run"]
+__all__ = ["DryRun", "LaneView", "Merged", "Snapshot", "Summary", "dry_run", "merge", "run"]
+
+_RENAMED: dict[str, Any] = {"Rehearsal": DryRun, "rehearse": dry_run}
+
+
+def __getattr__(name: str) -> Any:
+    """The former names of ``DryRun`` and ``dry_run``, with a DeprecationWarning."""
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    current = _RENAMED[name]
+    warnings.warn(f"llm_sync.batch.{name} is now llm_sync.batch.{current.__name__}", DeprecationWarning, stacklevel=2)
+    return current

@@ -1,40 +1,38 @@
-"""Why a batch is not begun, or not ended, in words."""
+"""The errors of a batch: why a run is refused, or could not finish."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm_sync.batch.input.requests import SIMULATED, settings_hash
+from llm_sync.batch.plan import BadLine, Plan
 from llm_sync.errors import ConfigurationError, InvalidRequestError, LLMConnectorError
 from llm_sync.models.route import Route
 
-if TYPE_CHECKING:
-    from llm_sync.batch.plan import BadLine, Plan
-
-MOST_TOLD = 20  # bad lines told by number
+MAX_LISTED_LINES = 20  # bad lines listed in a message
 _FIX_LINES = "Fix them, or count them as failures"
-_LONGEST = 60  # characters of a setting that are shown
+_MAX_SHOWN = 60  # characters shown of a setting
 
 
-def bad_lines(lines: Sequence[BadLine], count: int, source: str, *, all_plain: bool = False) -> InvalidRequestError:
-    """Lines that cannot be sent; ``lines`` are the first of ``count``. ``all_plain``: no line is an object."""
-    if all_plain:
+def bad_lines(lines: Sequence[BadLine], count: int, source: str, *, no_objects: bool = False) -> InvalidRequestError:
+    """Lines that cannot be sent; ``lines`` are the first of ``count``. ``no_objects``: no line is a JSON object."""
+    if no_objects:
         return InvalidRequestError(
             f"no line of {source} is a JSON object, so nothing is sent",
             guidance="Are they plain prompts? Add --text (text=True). Is it CSV? Add --template (template=…).",
         )
-    told = "\n".join(f"  line {line.number}: {line.error}" for line in lines[:MOST_TOLD])
-    more = f"\n  and {count - MOST_TOLD} more" if count > MOST_TOLD else ""
+    listed = "\n".join(f"  line {line.number}: {line.error}" for line in lines[:MAX_LISTED_LINES])
+    more = f"\n  and {count - MAX_LISTED_LINES} more" if count > MAX_LISTED_LINES else ""
     what, fix = ("one line", "Fix it, or count it as a failure") if count == 1 else (f"{count} lines", _FIX_LINES)
     return InvalidRequestError(
-        f"{what} of {source} cannot be sent, so nothing is. {fix} with --skip-bad-lines (skip_bad_lines=True):\n{told}{more}"
+        f"{what} of {source} cannot be sent, so nothing is. {fix} with --skip-bad-lines (skip_bad_lines=True):\n{listed}{more}"
     )
 
 
 def another_input(answers: int) -> InvalidRequestError:
-    """None of ``answers`` earlier ones is to a line of this input."""
+    """None of the ``answers`` in the output is to a line of this input."""
     return InvalidRequestError(
         f"the output holds {answers} answers, and none of them is to a line of this input",
         guidance="Name another output, or start over with --restart (restart=True).",
@@ -42,7 +40,7 @@ def another_input(answers: int) -> InvalidRequestError:
 
 
 def strays(elsewhere: int, plan: Plan) -> InvalidRequestError | None:
-    """Earlier answers that this run would leave behind, paid for; None where there are none."""
+    """Previous answers that this run would drop, although they are paid for; None if there are none."""
     if elsewhere:
         what = f"{_answers(elsewhere)} to requests that this run does not ask for (other models, another shard or limit)"
     elif plan.stray_models:
@@ -58,32 +56,32 @@ def strays(elsewhere: int, plan: Plan) -> InvalidRequestError | None:
 def changed_settings(
     plan: Plan, known: Mapping[str, Mapping[str, Any]], current: Callable[[Route], Mapping[str, Any]], *, allowed: bool
 ) -> ConfigurationError | None:
-    """Answers given under other settings. ``known``: earlier ones by hash; ``current``: what a model's are now; ``allowed``:
-    they may be kept, but never those of a rehearsal for a run's, nor the other way round.
+    """Answers given under other settings; None if there are none, or they are ``allowed``. ``known``: earlier settings by hash;
+    ``current``: a model's settings now. Simulated and real answers are never mixed.
     """
-    told = []
+    differences = []
     mixed = 0
-    for (name, place), count in plan.stray_settings.items():
-        now = current(place)
+    for (name, target), count in plan.stray_settings.items():
+        now = current(target)
         mixed += count * (name.startswith(SIMULATED) != settings_hash(now).startswith(SIMULATED))
-        before = known.get(name)  # of a finished output there is the hash alone
+        before = known.get(name)  # a finished output has only the hash
         if before is not None:
-            told.append(_differences(before, now))
+            differences.append(_differences(before, now))
     if mixed:
-        return _rehearsed(mixed, now_simulated=not any(name.startswith(SIMULATED) for name, _ in plan.stray_settings))
+        return _simulated_and_real(mixed, now_simulated=not any(name.startswith(SIMULATED) for name, _ in plan.stray_settings))
     count = plan.stray_settings.total()
     if allowed or not count:
         return None
     were = "was" if count == 1 else "were"
     return ConfigurationError(
-        f"{_answers(count)} {were} given under other settings than this run's{told[0] if told else ''}",
+        f"{_answers(count)} {were} given under other settings than this run's{differences[0] if differences else ''}",
         guidance="Go back to those, keep what is there with --allow-changed-settings (allow_changed_settings=True), "
         "or start over with --restart (restart=True).",
     )
 
 
-def _rehearsed(count: int, *, now_simulated: bool) -> ConfigurationError:
-    what = "are real, and this is a rehearsal" if now_simulated else "come from a simulator: the output is a rehearsal's"
+def _simulated_and_real(count: int, *, now_simulated: bool) -> ConfigurationError:
+    what = "are real, but this run asks a simulator" if now_simulated else "come from a simulator, but this run asks providers"
     return ConfigurationError(
         f"{_answers(count)} of the output that is there {what}",
         guidance="Name another output, or start over with --restart (restart=True).",
@@ -96,17 +94,17 @@ def _answers(count: int) -> str:
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-    told = [f"{name} was {_shown(before.get(name))} and is {_shown(now.get(name))}" for name in names]
-    return f": {', '.join(told)}" if told else ""
+    parts = [f"{name} was {_shown(before.get(name))} and is {_shown(now.get(name))}" for name in names]
+    return f": {', '.join(parts)}" if parts else ""
 
 
 def _shown(value: Any) -> str:
     text = "unset" if value is None else repr(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
 
 
 def unwritable(part: str, error: OSError, rescued: str | None = None, *, logged: bool = False) -> LLMConnectorError:
-    """The journal cannot be written any more. ``rescued``: the file that holds what it does not; ``logged``: the log does."""
+    """The journal cannot be written any more. ``rescued``: the file with the missing answers; ``logged``: the log has them."""
     what = f"{part!r} cannot be written: {error.strerror or error}. Nothing more was sent"
     if rescued is not None:
         return LLMConnectorError(
@@ -122,7 +120,7 @@ def unwritable(part: str, error: OSError, rescued: str | None = None, *, logged:
 
 
 def unfinished(output: str, error: OSError) -> LLMConnectorError:
-    """The journal is whole, but something else cannot be read or written."""
+    """The journal is complete, but another file cannot be read or written."""
     where = error.filename if isinstance(error.filename, str) else output
     return LLMConnectorError(
         f"{where!r}: {error.strerror or error}. Nothing more was sent, and all that was answered is in '{output}.part'",
@@ -131,7 +129,7 @@ def unfinished(output: str, error: OSError) -> LLMConnectorError:
 
 
 def lost(part: str, rescued: str) -> LLMConnectorError:
-    """The journal is not where it was."""
+    """The journal was moved or deleted."""
     return LLMConnectorError(
         f"{part!r} was moved or deleted while the batch ran. Nothing more was sent; all of it is in {rescued!r}",
         guidance=f"Move that to {part} and run the same command again.",

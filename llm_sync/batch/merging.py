@@ -1,4 +1,4 @@
-"""Finished outputs put together in the order of the input: shards of one batch, or the same lines asked of other models."""
+"""Merges finished outputs in the order of the input: shards of one batch, or the same lines sent to other models."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from llm_sync.batch.state import records as state_records
 from llm_sync.batch.state.records import Head
 from llm_sync.errors import InvalidRequestError
 
-_MOST_LISTED = 1000  # ranges of missing lines that are told
+_MAX_LISTED = 1000  # ranges of missing lines that are listed
 
 
 @dataclass
 class Merged:
-    """What was put together. ``missing``: ranges (first, last) of input lines without any record, at most 1,000 of them;
-    ``missing_count`` all of them. ``doubles``: records left out as another of the same request stands there. ``lines``: the
-    input's, as far as the outputs tell.
+    """The result of a merge. ``missing``: ranges (first, last) of input lines without a record, at most 1,000 of them;
+    ``missing_count``: the number of all missing lines. ``doubles``: records left out, because another one of the same request
+    was taken. ``lines``: the number of lines of the input, as far as the outputs say.
     """
 
     records: int = 0
@@ -40,7 +40,7 @@ class Merged:
         return dict(vars(self))
 
 
-class _Found(NamedTuple):
+class _Record(NamedTuple):
     """One line of one output."""
 
     head: Head
@@ -48,39 +48,39 @@ class _Found(NamedTuple):
 
 
 def merge(outputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str]) -> Merged:
-    """Put finished outputs of ``run`` together into one, in the order of their input, and say what is missing.
+    """Merge finished outputs of ``run`` into one, in the order of their input, and report what is missing.
 
-    Memory for one line of each. Of two records of one request the answered one is taken, the first of two answers. Raises
-    InvalidRequestError for a file that is no output, is not finished, or comes from another input than the others; OSError.
+    Needs memory for one line of each. Of two records of one request the answered one is taken; of two answers, the first.
+    Raises OSError; InvalidRequestError for a file that is not an output, is unfinished, or has another input than the others.
     """
     paths = [os.path.realpath(path) for path in outputs]
     target = os.path.realpath(output)
     if target in paths or len(set(paths)) < len(paths):
-        what = f"{target!r} is to be merged into itself" if target in paths else "an output is named twice"
+        what = f"{target!r} cannot be merged into itself" if target in paths else "an output is named twice"
         raise InvalidRequestError(what, guidance="Name each output once, and another file for -o.")
     _refuse_other_files(target)
     merged = Merged()
-    told = 0
+    known_lines = 0
     with contextlib.ExitStack() as files, replacing(target) as out:
         grouped = [_groups(path, files) for path in paths]
         expected = 0
         for position, groups in itertools.groupby(heapq.merge(*grouped, key=_position), _position):
             _note_missing(merged, expected, position)
             expected = position + 1
-            for found in _chosen(position, list(groups), merged):
-                content, lines = _without_shard(found.content)
-                told = max(told, lines)
+            for record in _chosen(position, list(groups), merged):
+                content, lines = _without_shard(record.content)
+                known_lines = max(known_lines, lines)
                 out.write(content + b"\n")
                 merged.records += 1
-                merged.answered += found.head.answered
-        merged.lines = max(expected, told)
+                merged.answered += record.head.answered
+        merged.lines = max(expected, known_lines)
         _note_missing(merged, expected, merged.lines)
     return merged
 
 
 def _refuse_other_files(target: str) -> None:
-    """What is replaced has been an output: whoever mistypes -o keeps the file. Raises OSError."""
-    what = "has a batch under way" if os.path.exists(f"{target}.part") else None
+    """Replace only an output, so that a mistyped -o costs no other file. Raises InvalidRequestError, OSError."""
+    what = "has an unfinished batch" if os.path.exists(f"{target}.part") else None
     if what is None and os.path.exists(target):
         with contextlib.ExitStack() as files:
             try:
@@ -94,11 +94,11 @@ def _refuse_other_files(target: str) -> None:
 def _note_missing(merged: Merged, expected: int, position: int) -> None:
     if position > expected:
         merged.missing_count += position - expected
-        if len(merged.missing) < _MOST_LISTED:
+        if len(merged.missing) < _MAX_LISTED:
             merged.missing.append((expected, position - 1))
 
 
-_Group = tuple[int, str, list[_Found]]
+_Group = tuple[int, str, list[_Record]]
 
 
 def _position(group: _Group) -> int:
@@ -108,14 +108,14 @@ def _position(group: _Group) -> int:
 def _groups(path: str, files: contextlib.ExitStack) -> Iterator[_Group]:
     """The records of each input line in one output."""
     last = -1
-    for position, found in itertools.groupby(_records(path, files), lambda found: found.head.position):
+    for position, group in itertools.groupby(_records(path, files), lambda record: record.head.position):
         if position <= last:
             raise InvalidRequestError(f"{path!r} is not in order: line {position} comes after {last}", guidance="Run it again.")
         last = position
-        yield position, path, list(found)
+        yield position, path, list(group)
 
 
-def _records(path: str, files: contextlib.ExitStack) -> Iterator[_Found]:
+def _records(path: str, files: contextlib.ExitStack) -> Iterator[_Record]:
     if not os.path.exists(path) and os.path.exists(f"{path}.part"):
         raise InvalidRequestError(f"{path!r} is not finished", guidance="Run its command again until it is.")
     file = files.enter_context(gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb"))  # noqa: SIM115  (entered)
@@ -127,36 +127,36 @@ def _records(path: str, files: contextlib.ExitStack) -> Iterator[_Found]:
                     raise InvalidRequestError(
                         f"line {number} of {path!r} is not a record of a batch", guidance="Name outputs only."
                     )
-                yield _Found(head, line.rstrip(b"\r\n"))
+                yield _Record(head, line.rstrip(b"\r\n"))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise OSError(0, f"it is not a complete gzip file ({error})", path) from None
 
 
-def _chosen(position: int, groups: list[_Group], merged: Merged) -> list[_Found]:
+def _chosen(position: int, groups: list[_Group], merged: Merged) -> list[_Record]:
     """The records of one input line, one for each model."""
-    chosen: dict[tuple[str | None, str | None], _Found] = {}
+    chosen: dict[tuple[str | None, str | None], _Record] = {}
     first, path = groups[0][2][0], groups[0][1]
     for _, other, records in groups:
-        for found in records:
-            if found.head.line != first.head.line:
+        for record in records:
+            if record.head.line != first.head.line:
                 raise InvalidRequestError(
                     f"line {position} is another one in {path!r} than in {other!r}", guidance="Merge outputs of one input only."
                 )
-            where = (found.head.provider, found.head.model)
-            before = chosen.get(where)
+            target = (record.head.provider, record.head.model)
+            before = chosen.get(target)
             merged.doubles += before is not None
-            if before is None or (found.head.answered and not before.head.answered):
-                chosen[where] = found
+            if before is None or (record.head.answered and not before.head.answered):
+                chosen[target] = record
     return list(chosen.values())
 
 
 def _without_shard(content: bytes) -> tuple[bytes, int]:
-    """A record without what holds for its shard alone, and the number of lines of the whole input that it tells."""
+    """A record without its shard, and the number of lines of the whole input (0 if unknown)."""
     if b'"shard"' not in content:
         return content, 0
-    found = json.loads(content)
-    ours = found.get("llm_sync", found)
+    values = json.loads(content)
+    ours = values.get("llm_sync", values)
     if ours.pop("shard", None) is None:
         return content, 0
     lines = ours.pop("lines", 0)
-    return json.dumps(found, ensure_ascii=False).encode("utf-8", "backslashreplace"), lines
+    return json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace"), lines

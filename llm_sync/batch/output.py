@@ -1,4 +1,4 @@
-"""The ordered output: made of what is in the journal and in an earlier output, in memory for one record, and put in place."""
+"""Writes the ordered output from the journal and the previous output, one record at a time, and then replaces the file."""
 
 from __future__ import annotations
 
@@ -11,65 +11,71 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from llm_sync.batch.context import Work
+from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import line_digest
 from llm_sync.batch.state import records
 from llm_sync.batch.state.index import TO_SEND, Entry
-from llm_sync.batch.state.journal import Sum
+from llm_sync.batch.state.journal import OutputChecksum
 from llm_sync.errors import LLMConnectorError
 
 _GZIP_LEVEL = 6
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-def finish(work: Work, output: str, replaced: list[Entry], written: Callable[[Sum], object], *, moved: bool) -> None:
-    """Write every slot's record to ``output``, which changes only when all is written, and ``written`` was told.
+def finish(
+    context: BatchContext,
+    output: str,
+    replaced: list[Entry],
+    written: Callable[[OutputChecksum], object],
+    *,
+    moved: bool,
+) -> None:
+    """Write every slot's record to a new file, call ``written`` with its checksum, and replace ``output`` by it.
 
-    ``replaced``: answers that no line of the input belongs to any more; they are added to ``output``.replaced first.
-    ``moved``: whether there are records that say another position than they have now.
-    Raises OSError; LLMConnectorError where a record is missing.
+    ``replaced``: answers whose lines are gone; they are appended to ``output``.replaced first. ``moved``: whether records may
+    hold another position than they have now. Raises OSError; LLMConnectorError if a record is missing.
     """
     if replaced:
-        _keep(work, replaced, f"{output}.replaced")
+        _keep(context, replaced, f"{output}.replaced")
     size = crc = 0
-    with replacing(output, f"{output}.part.new") as file:  # whatever a killed run left of it is overwritten
+    with replacing(output, f"{output}.part.new") as file:  # overwrites what a killed run left
         expected = 0
-        for slot, entry in work.slots.walk():
+        for slot, entry in context.index.walk():
             if slot != expected or entry.state == TO_SEND:
                 break
             expected += 1
-            content = work.records.content(entry)
-            if moved and work.records.head(entry).position != work.selection.position(slot):
-                content = records.reindexed(content, work.selection.position(slot))
+            content = context.records.content(entry)
+            if moved and context.records.head(entry).position != context.selection.position(slot):
+                content = records.reindexed(content, context.selection.position(slot))
             line = content + b"\n"
             size, crc = size + len(line), zlib.crc32(line, crc)
             file.write(line)
-        if expected != work.slots.count:
+        if expected != context.index.count:
             raise LLMConnectorError(f"request {expected} of the batch has no outcome", guidance="Run the same command again.")
         written((size, crc))
 
 
-def _keep(work: Work, replaced: list[Entry], path: str) -> None:
-    """Add records to a file, each once: a run that was killed before its end may have done so before."""
+def _keep(context: BatchContext, replaced: list[Entry], path: str) -> None:
+    """Append records to a file, except those that a previous, killed run has already appended."""
     with open(path, "a+b") as file:
         file.seek(0)
-        there, last = set(), b"\n"
+        present, last = set(), b"\n"
         for last in file:
-            there.add(line_digest(last))
-        if not last.endswith(b"\n"):  # half a record, which that run left: none is to be glued to it
+            present.add(line_digest(last))
+        if not last.endswith(b"\n"):  # a partial record, which that run left
             file.write(b"\n")
         for entry in replaced:
-            content = work.records.content(entry)
-            if line_digest(content) not in there:
+            content = context.records.content(entry)
+            if line_digest(content) not in present:
                 file.write(content + b"\n")
-        _settle(file)
+        _sync(file)
 
 
 @contextlib.contextmanager
 def replacing(output: str, beside: str | None = None) -> Iterator[IO[bytes]]:
-    """A file to write to (gzip by the name) that becomes ``output`` when the block ends well. Raises OSError.
+    """A new file to write to (gzip if ``output`` ends in .gz), which replaces ``output`` if the block succeeds. Raises OSError.
 
-    ``beside``: its path until then, which nobody else uses; None for a new one.
+    ``beside``: its path until then, used by no one else; None for a new temporary one.
     """
     folder = os.path.dirname(output)
     if beside is None:
@@ -80,27 +86,27 @@ def replacing(output: str, beside: str | None = None) -> Iterator[IO[bytes]]:
         with os.fdopen(descriptor, "wb", buffering=1 << 18) as file:
             os.chmod(beside, _mode(output))
             if output.endswith(".gz"):
-                # No name and no time in it: the same answers make the same file.
+                # Without name and time in the header, the same answers make the same file.
                 with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as zipped:
-                    yield zipped  # type: ignore[misc]  # GzipFile is an IO[bytes] in all that is used
+                    yield zipped  # type: ignore[misc]  # GzipFile has all methods of IO[bytes] that are used
             else:
                 yield file
-            _settle(file)
+            _sync(file)
         os.replace(beside, output)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(beside)
         raise
-    _settle_folder(folder)
+    _sync_folder(folder)
 
 
-def _settle(file: IO[bytes]) -> None:
+def _sync(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())
 
 
-def _settle_folder(folder: str) -> None:
-    """The new name survives a power cut, too, before the journal goes."""
+def _sync_folder(folder: str) -> None:
+    """Make the rename survive a power cut, before the journal is removed."""
     if os.name == "posix":
         descriptor = os.open(folder or ".", os.O_RDONLY)
         try:
@@ -110,7 +116,7 @@ def _settle_folder(folder: str) -> None:
 
 
 def _mode(output: str) -> int:
-    """The mode of the file that is replaced, else what a new file gets."""
+    """The permissions of the file that is replaced, otherwise those of a new file."""
     try:
         return stat.S_IMODE(os.stat(output).st_mode)
     except OSError:

@@ -1,4 +1,4 @@
-"""Sending one request of a batch: what stands in the journal before it, what becomes of it, what stands there after it."""
+"""Sends one request of a batch, with a line in the journal before it and its outcome after it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 from llm_sync.attempts.rate_gate import JITTER
 from llm_sync.attempts.retry import MAX_RETRY_AFTER_S
-from llm_sync.batch.context import Work
+from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import line_hash
 from llm_sync.batch.plan import LINE_ERRORS
 from llm_sync.batch.state.index import Entry
 from llm_sync.batch.state.journal import Journal, line_of
-from llm_sync.batch.state.records import Asked, Head, head, journal_line, record_of, with_attempts
+from llm_sync.batch.state.records import Head, RequestIdentity, head_of, journal_line, record_of, with_attempts
 from llm_sync.errors import (
     ClientClosedError,
     InvalidRequestError,
@@ -34,156 +34,158 @@ from llm_sync.runtime.cancellation import CallControl
 _log = logger("batch")
 
 
-class Ended(NamedTuple):
-    """A request's end. ``head`` is None when it was not sent; ``place`` where its record stands, -1: nowhere yet; ``reason``
-    what its error says."""
+class RequestEnd(NamedTuple):
+    """How a request ended. ``head``: None if it was not sent. ``offset``: of its record in the journal; -1: not written.
+    ``elapsed``: seconds. ``error``: what went wrong on the worker outside of the call. ``reason``: the failure's message.
+    """
 
     slot: int
     provider: str
     head: Head | None
-    place: int = -1
+    offset: int = -1
     attempts: int = 0
     elapsed: float = 0.0
-    trouble: BaseException | None = None
+    error: BaseException | None = None
     reason: str = ""
 
 
 class Sender:
-    """What the workers do for each request: journal, call, journal. ``ended`` gets each request's end.
+    """Queues requests. The worker writes the journal, calls the provider, writes the journal, and puts the end into ``ended``.
 
-    ``ended`` may be read by any one thread; ``stop`` and what follows it belong to the thread that runs the batch.
+    ``submit``, ``stop`` and ``abort`` are called, and ``ended`` is read, by the thread that runs the batch.
     """
 
-    def __init__(self, work: Work, journal: Journal) -> None:
-        self._work = work
+    def __init__(self, context: BatchContext, journal: Journal) -> None:
+        self._context = context
         self._journal = journal
-        self.ended: SimpleQueue[Ended] = SimpleQueue()
+        self.ended: SimpleQueue[RequestEnd] = SimpleQueue()
         self._stopping = threading.Event()
-        self._lock = threading.Lock()  # guards _under_way, and that none begins once _stopping is set
-        self._under_way: dict[int, CallControl] = {}
+        self._lock = threading.Lock()  # guards _in_flight; no request is added to it once _stopping is set
+        self._in_flight: dict[int, CallControl] = {}
 
-    def submit(self, slot: int, entry: Entry, unsure: int) -> Future[Any] | Ended:
-        """Queue the request of a slot; its end, where its line cannot be sent any more (an image is gone).
+    def submit(self, slot: int, entry: Entry, unsure: int) -> Future[Any] | RequestEnd:
+        """Queue the request of a slot, or return its end if its line can no longer be sent (an image file is gone).
 
         Raises QueueFullError, ClientClosedError, OSError.
         """
-        work = self._work
-        content = work.form.at(work.source, entry.place)
-        place = work.routes.named(entry.route)
-        asked = work.asked(slot, line_hash(content), place, unsure=unsure)
+        context = self._context
+        content = context.line_format.at(context.source, entry.offset)
+        target = context.routes.named(entry.route)
+        identity = context.identity(slot, line_hash(content), target, unsure=unsure)
         try:
-            question = work.questions.ask(work.form.read(content), work.model(slot))
-            if question.route != place:
+            batch_request = context.builder.build(context.line_format.read(content), context.model(slot))
+            if batch_request.route != target:
                 raise InvalidRequestError("the line has changed while the batch ran", guidance="Run it again.")
-            asked = asked._replace(request=work.questions.hash(question), id=question.request.id)
-            around = partial(self._run, slot, asked)
-            return work.send(question, around)
+            identity = identity._replace(request=context.builder.hash(batch_request), id=batch_request.request.id)
+            around = partial(self._run, slot, identity)
+            return context.send(batch_request, around)
         except LINE_ERRORS as error:
-            return self._written(slot, asked, error, 0, 0.0)
+            return self._record(slot, identity, error, 0, 0.0)
 
     @property
     def busy(self) -> bool:
-        """Whether any request is under way."""
-        return bool(self._under_way)
+        """Whether any request is in flight."""
+        return bool(self._in_flight)
 
     def stop(self) -> None:
-        """Nothing more is sent; what is under way makes no further attempt."""
+        """Send nothing more, and make no further attempts for requests in flight."""
         with self._lock:
             self._stopping.set()
-            controls = list(self._under_way.values())
+            controls = list(self._in_flight.values())
         for control in controls:
             control.stop_retrying()
 
     def abort(self) -> None:
-        """End what is under way."""
+        """Abort the requests in flight."""
         with self._lock:
-            controls = list(self._under_way.values())
+            controls = list(self._in_flight.values())
         for control in controls:
             control.abort()
 
-    def _run(self, slot: int, asked: Asked, send: Any, control: CallControl) -> None:
-        """On the worker: nothing is sent that the journal does not know of, and every outcome is in it before the next."""
-        end = Ended(slot, str(asked.key.provider), None)
+    def _run(self, slot: int, identity: RequestIdentity, send: Any, control: CallControl) -> None:
+        """Run on the worker: the journal has a line before a request is sent, and its outcome before the next is sent."""
+        end = RequestEnd(slot, str(identity.key.provider), None)
         try:
             self._enter(slot, control)
             with self._journal.writing():
-                end = self._asked(slot, asked, send, control)
-        except BaseException as trouble:
-            end = end._replace(trouble=trouble)
+                end = self._send(slot, identity, send, control)
+        except BaseException as error:
+            end = end._replace(error=error)
             raise
         finally:
             self.ended.put(end)
-            with self._lock:  # after its end is told: whoever sees nothing under way finds every end
-                self._under_way.pop(slot, None)
+            with self._lock:  # after the put: when nothing is in flight, all ends are in the queue
+                self._in_flight.pop(slot, None)
 
     def _enter(self, slot: int, control: CallControl) -> None:
         with self._lock:
             if self._stopping.is_set():
                 raise ClientClosedError("the batch is stopped", attempts=0)
-            self._under_way[slot] = control
+            self._in_flight[slot] = control
 
-    def _asked(self, slot: int, asked: Asked, send: Any, control: CallControl) -> Ended:
+    def _send(self, slot: int, identity: RequestIdentity, send: Any, control: CallControl) -> RequestEnd:
         began = time.monotonic()
         attempts = 0
         while True:
-            self._park(asked, control)
-            self._journal.note({"started": asked.key, "line": asked.line})
+            self._wait_for_cool_down(identity, control)
+            self._journal.note({"started": identity.key, "line": identity.line})
             outcome = _outcome(send)
             attempts += outcome.attempts or 0
             if isinstance(outcome, ClientClosedError):
-                return self._taken_back(slot, asked, outcome, control)
-            if control.stopped or not self._is_cooling(asked, outcome):
+                return self._withdraw(slot, identity, outcome, control)
+            if control.stopped or not self._is_cooling(identity, outcome):
                 break
-            self._journal.add(line_of({"unsent": asked.key}))  # it was refused; what it waits for now, nobody bills
-        return self._written(slot, asked, with_attempts(outcome, attempts), attempts, time.monotonic() - began)
+            self._journal.add(line_of({"unsent": identity.key}))  # it was refused, so it is not billed while it waits
+        return self._record(slot, identity, with_attempts(outcome, attempts), attempts, time.monotonic() - began)
 
-    def _park(self, asked: Asked, control: CallControl) -> None:
-        """Wait while the provider cools down: such a request is not under way. Its deadline has not begun, or begins anew."""
-        while seconds := self._work.cooling_down_for(str(asked.key.provider)):
-            if seconds > self._work.options.max_cool_down:
-                return  # the gate refuses it
+    def _wait_for_cool_down(self, identity: RequestIdentity, control: CallControl) -> None:
+        """Wait while the provider cools down. The request is not in flight meanwhile; its deadline begins afterwards."""
+        while seconds := self._context.cooling_down_for(str(identity.key.provider)):
+            if seconds > self._context.options.max_cool_down:
+                return  # the rate gate refuses it
             if control.wait(min(seconds * (1 + JITTER * random.random()), threading.TIMEOUT_MAX)):  # noqa: S311  (no secret)
                 raise ClientClosedError("the batch is stopped while the provider cools down", attempts=0)
 
-    def _is_cooling(self, asked: Asked, outcome: ModelResponse | LLMConnectorError) -> bool:
-        """Whether it failed only because the provider asked for a longer pause than a request may wait."""
+    def _is_cooling(self, identity: RequestIdentity, outcome: ModelResponse | LLMConnectorError) -> bool:
+        """Whether it failed only because the provider asked for a longer pause than a single request may wait."""
         kinds = (RateLimitError, ProviderUnavailableError, ProviderConnectionError)
         if not isinstance(outcome, kinds) or outcome.retryable is not True:
             return False
-        attempts = self._work.attempts(asked.key)
-        pause, cooling = outcome.retry_after or 0.0, self._work.cooling_down_for(str(asked.key.provider))
-        if max(pause, cooling) > min(self._work.options.max_cool_down, MAX_RETRY_AFTER_S):  # beyond that, nobody waits for a hint
+        attempts = self._context.attempts(identity.key)
+        pause, cooling = outcome.retry_after or 0.0, self._context.cooling_down_for(str(identity.key.provider))
+        if max(pause, cooling) > min(self._context.options.max_cool_down, MAX_RETRY_AFTER_S):  # no retry waits for longer
             return False
         return pause > attempts.max_retry_after or ((outcome.attempts or 0) <= attempts.max_retries and cooling > 0)
 
-    def _taken_back(self, slot: int, asked: Asked, error: ClientClosedError, control: CallControl) -> Ended:
-        """The batch was stopped. What was cut off in the middle stays as started: it may be billed."""
+    def _withdraw(self, slot: int, identity: RequestIdentity, error: ClientClosedError, control: CallControl) -> RequestEnd:
+        """The batch was stopped. A request that was aborted in flight stays "started", because it may be billed."""
         if not control.aborted and not isinstance(error.__cause__, RequestTimeoutError):
-            self._journal.add(line_of({"unsent": asked.key}))
-        return Ended(slot, str(asked.key.provider), None)
+            self._journal.add(line_of({"unsent": identity.key}))
+        return RequestEnd(slot, str(identity.key.provider), None)
 
-    def _written(
-        self, slot: int, asked: Asked, outcome: ModelResponse | LLMConnectorError, attempts: int, elapsed: float
-    ) -> Ended:
-        told = head(asked, outcome)
+    def _record(
+        self, slot: int, identity: RequestIdentity, outcome: ModelResponse | LLMConnectorError, attempts: int, elapsed: float
+    ) -> RequestEnd:
+        """Write an outcome to the journal."""
+        head = head_of(identity, outcome)
         try:
-            line = journal_line(told, record_of(asked, outcome, told))
-        except Exception as error:  # noqa: BLE001  (a dialect's metadata may hold anything; what was paid for is kept in words)
+            line = journal_line(head, record_of(identity, outcome, head))
+        except Exception as error:  # noqa: BLE001  (a dialect's metadata may hold anything; keep the paid text in the message)
             failure = LLMConnectorError(f"the outcome cannot be written ({error!r}): {outcome!r}")
-            told = head(asked, failure)
-            line = journal_line(told, record_of(asked, failure, told))
+            head = head_of(identity, failure)
+            line = journal_line(head, record_of(identity, failure, head))
         reason = str(outcome) if isinstance(outcome, LLMConnectorError) else ""
-        return Ended(slot, str(asked.key.provider), told, self._journal.add(line), attempts, elapsed, reason=reason)
+        return RequestEnd(slot, str(identity.key.provider), head, self._journal.add(line), attempts, elapsed, reason=reason)
 
 
 def _outcome(send: Any) -> ModelResponse | LLMConnectorError:
-    """The answer, or the error that came instead: whatever it is, it is this request's outcome."""
+    """Make the call, and return its answer or its error."""
     try:
         answer: ModelResponse = send()
         return answer
     except LLMConnectorError as error:
         return error
-    except Exception as error:  # noqa: BLE001  (a mistake in a dialect: told, and the next request goes on)
+    except Exception as error:  # noqa: BLE001  (a bug in a dialect costs this request only)
         _log.debug("an unexpected error", exc_info=error)
         return LLMConnectorError(
             f"an unexpected {type(error).__name__}: {error}",

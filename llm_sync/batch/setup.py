@@ -1,4 +1,4 @@
-"""What comes before the first request: the input opened, earlier runs read, bad lines and misfits told."""
+"""The preparation of a run: opens the input, reads previous runs, reports bad lines, and refuses what cannot work."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import stat
 from collections.abc import Iterator
 
 from llm_sync.batch import errors as batch_errors
-from llm_sync.batch.context import Options, Work
-from llm_sync.batch.input.formats import PLAIN
-from llm_sync.batch.input.requests import Questions
+from llm_sync.batch.context import BatchContext, Options
+from llm_sync.batch.input.formats import NOT_AN_OBJECT
+from llm_sync.batch.input.requests import RequestBuilder
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.input.source import Input, open_source
-from llm_sync.batch.plan import BadLine, Plan, is_special
-from llm_sync.batch.state import records as state_records
-from llm_sync.batch.state.index import IN_JOURNAL, Entry, Numbers, Slots
-from llm_sync.batch.state.journal import Journal, unfinished
-from llm_sync.batch.state.previous_runs import Earlier, Records
+from llm_sync.batch.plan import BadLine, Plan
+from llm_sync.batch.planner import needs_review
+from llm_sync.batch.state import records
+from llm_sync.batch.state.index import IN_JOURNAL, Entry, Index, NumberFile, RouteTable
+from llm_sync.batch.state.journal import Journal, unfinished_part
+from llm_sync.batch.state.previous_runs import PreviousRuns, RecordReader
 from llm_sync.batch.state.records import Head
-from llm_sync.batch.state.routes import Routes
 from llm_sync.client.client import LLMClient
 from llm_sync.config.routing import route
 from llm_sync.errors import InvalidRequestError
@@ -30,78 +30,78 @@ _log = logger("batch")
 
 
 class BadLines:
-    """The lines that cannot be sent: told, and failures each where they may be skipped (then there is a journal)."""
+    """Collects the lines that cannot be sent. With ``skip_bad_lines`` each becomes a failure in the journal (None: a dry run)."""
 
-    def __init__(self, work: Work, journal: Journal | None) -> None:
-        self._work = work
+    def __init__(self, context: BatchContext, journal: Journal | None) -> None:
+        self._context = context
         self._journal = journal
         self._first: list[BadLine] = []
         self._last = 0
-        self._plain = 0  # those that are no object
+        self._not_objects = 0
         self.count = 0
 
     def add(self, line: BadLine) -> tuple[Head, Entry] | None:
-        """Take in one; its outcome, where it gets one."""
-        if line.number != self._last:  # each once, however many models are asked
+        """Add a line, and return its outcome if it gets one."""
+        if line.number != self._last:  # count a line once, not once per model
             self._last = line.number
             self.count += 1
-            self._plain += line.error.guidance == PLAIN
-            if self.count <= batch_errors.MOST_TOLD:
+            self._not_objects += line.error.guidance == NOT_AN_OBJECT
+            if self.count <= batch_errors.MAX_LISTED_LINES:
                 self._first.append(line)
-        if not self._work.options.skip_bad_lines:
+        if not self._context.options.skip_bad_lines:
             return None
-        _log.warning("line %d of %s is skipped: %s", line.number, self._work.source.name, line.error)
-        models = self._work.selection.models
-        place = (None, None) if models is None else models[line.slot % len(models)]
-        asked = self._work.asked(line.slot, line.line, place, id=line.id)
-        told = state_records.head(asked, line.error)
-        where = 0
+        _log.warning("line %d of %s is skipped: %s", line.number, self._context.source.name, line.error)
+        models = self._context.selection.models
+        target = (None, None) if models is None else models[line.slot % len(models)]
+        identity = self._context.identity(line.slot, line.line, target, id=line.id)
+        head = records.head_of(identity, line.error)
+        offset = 0
         if self._journal is not None:
-            where = self._journal.add(state_records.journal_line(told, state_records.record_of(asked, line.error, told)))
-            if where < 0:
+            offset = self._journal.add(records.journal_line(head, records.record_of(identity, line.error, head)))
+            if offset < 0:
                 raise self._journal.failure or OSError()
-        return told, Entry(IN_JOURNAL, self._work.routes.number(*place), where)
+        return head, Entry(IN_JOURNAL, self._context.routes.number(*target), offset)
 
     def refuse(self, plan: Plan) -> None:
-        """Raise InvalidRequestError where there are any, unless they may be skipped. ``plan``: what becomes of the others."""
-        if self.count and not self._work.options.skip_bad_lines:
-            all_plain = self._plain == self.count and not plan.to_send and not plan.kept
-            raise batch_errors.bad_lines(self._first, self.count, self._work.source.name, all_plain=all_plain)
+        """Raise InvalidRequestError if there are bad lines, unless they may be skipped."""
+        if self.count and not self._context.options.skip_bad_lines:
+            no_objects = self._not_objects == self.count and not plan.to_send and not plan.kept
+            raise batch_errors.bad_lines(self._first, self.count, self._context.source.name, no_objects=no_objects)
 
 
-def refuse(work: Work, plan: Plan, earlier: Earlier, *, check_providers: bool = True) -> None:
-    """Raise what keeps a run from sending anything."""
-    stray = batch_errors.strays(earlier.elsewhere, plan)
+def refuse(context: BatchContext, plan: Plan, previous: PreviousRuns, *, check_providers: bool = True) -> None:
+    """Raise an error if the run must not send anything."""
+    stray = batch_errors.strays(previous.elsewhere, plan)
     if stray is not None:
         raise stray
-    allowed = work.options.allow_changed_settings
-    changed = batch_errors.changed_settings(plan, earlier.settings, work.settings_for, allowed=allowed)
+    allowed = context.options.allow_changed_settings
+    changed = batch_errors.changed_settings(plan, previous.settings, context.settings_for, allowed=allowed)
     if changed is not None:
         raise changed
     if check_providers:
-        work.client.check_providers(name for name, count in plan.to_send.items() if count)
+        context.client.check_providers(name for name, count in plan.to_send.items() if count)
 
 
 def checked_output(output: str | os.PathLike[str], requests: Input) -> str:
-    """The path of an output, links followed. Raises OSError for one that cannot be."""
+    """The real path of an output, links resolved. Raises OSError if it cannot become one."""
     given = os.fspath(output)
     if not os.path.basename(given) or given == "-":
         raise OSError(errno.EINVAL, "it is not a file name, which a batch needs to resume from", given)
     path = os.path.realpath(given)
     os.stat(os.path.dirname(path))
     try:
-        os.lstat(f"{path}.part.new")  # the longest name that is needed: better refused now than when all is paid for
+        os.lstat(f"{path}.part.new")  # the longest name needed: fail now, not after everything is paid for
     except FileNotFoundError:
         pass
     except OSError as error:
         raise OSError(error.errno, error.strerror, given) from None
     with contextlib.suppress(FileNotFoundError):
-        mode = os.stat(given).st_mode  # what is no file may have no path of its own: a pipe at /dev/stdout
+        mode = os.stat(given).st_mode  # not of ``path``: a pipe at /dev/stdout has none of its own
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "it is not an ordinary file, which could be replaced at the end", path)
-        if not os.access(path, os.W_OK):  # the folder would let it be replaced, but somebody has protected it
+        if not os.access(path, os.W_OK):  # the folder would allow replacing it, but the file is write-protected
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         if isinstance(requests, (str, os.PathLike)) and os.fspath(requests) != "-" and os.path.samefile(requests, path):
             raise OSError(errno.EINVAL, "it is the input, too", path)
@@ -109,40 +109,44 @@ def checked_output(output: str | os.PathLike[str], requests: Input) -> str:
 
 
 @contextlib.contextmanager
-def opened(options: Options, client: LLMClient, requests: Input, output: str, *, folder: str | None = None) -> Iterator[Work]:
-    """The parts of a run. ``folder``: where nameless files go, beside the output where none is named.
+def opened(
+    options: Options, client: LLMClient, requests: Input, output: str, *, folder: str | None = None
+) -> Iterator[BatchContext]:
+    """The parts of a run. ``folder``: for unnamed temporary files; by default the output's.
 
-    Raises OSError and InvalidRequestError for an input that cannot be read.
+    Raises OSError and InvalidRequestError if the input cannot be read.
     """
     folder = folder or os.path.dirname(output)
     models = tuple(route(client.config, model) for model in options.models) or None
     if models is not None and len(set(models)) < len(models):
-        raise InvalidRequestError("a model is named twice", guidance="Name each once; each gets every line.")
+        raise InvalidRequestError("a model is named twice", guidance="Name each model once; every line is sent to each.")
     selection = Selection.of(options.shard, options.limit, models)
-    form = options.form()
-    # Not the configuration that it was given: they may be the caller's, or a rehearsal's.
-    questions = Questions(client._config, options.fields, strict=client._strict)  # noqa: SLF001
-    with contextlib.ExitStack() as ending:
-        source = ending.enter_context(contextlib.closing(open_source(requests, folder)))
-        form.begin(source)
-        slots = ending.enter_context(contextlib.closing(Slots(folder)))
+    line_format = options.line_format()
+    # The client's own configuration: in a simulation it differs from the one that the caller gave.
+    builder = RequestBuilder(client._config, options.fields, strict=client._strict)  # noqa: SLF001
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(contextlib.closing(open_source(requests, folder)))
+        line_format.begin(source)
+        index = stack.enter_context(contextlib.closing(Index(folder)))
         finished = output if not options.restart else None
-        records = ending.enter_context(contextlib.closing(Records(finished, f"{output}.part", folder)))
-        hashes = ending.enter_context(contextlib.closing(Numbers(folder)))
-        yield Work(options, client, source, form, questions, selection, slots, hashes, Routes(), records)
+        reader = stack.enter_context(contextlib.closing(RecordReader(finished, f"{output}.part", folder)))
+        hashes = stack.enter_context(contextlib.closing(NumberFile(folder)))
+        yield BatchContext(options, client, source, line_format, builder, selection, index, hashes, RouteTable(), reader)
 
 
-def read_earlier(work: Work, output: str) -> Earlier:
-    """What earlier runs left. Raises OSError, LLMConnectorError."""
-    earlier = Earlier(work.selection, work.slots, work.hashes, work.routes, work.records, is_special(work))
-    if work.options.restart:
-        return earlier
+def read_previous(context: BatchContext, output: str) -> PreviousRuns:
+    """Read what previous runs left. Raises OSError, LLMConnectorError."""
+    previous = PreviousRuns(
+        context.selection, context.index, context.hashes, context.routes, context.records, needs_review(context)
+    )
+    if context.options.restart:
+        return previous
     part = f"{output}.part"
-    started = os.path.exists(part)
-    since, anew = unfinished(part, work.records.summed) if started and os.path.exists(output) else (0, False)
-    # A run that began anew does not count on the output that it is to replace, nor do those that go on with it.
+    has_journal = os.path.exists(part)
+    since, anew = unfinished_part(part, context.records.output_checksum) if has_journal and os.path.exists(output) else (0, False)
+    # A run that began anew ignores the output that it is to replace, and so does the run that resumes it.
     if not anew:
-        earlier.read_output(output)
-    if started:
-        earlier.read_journal(part, since)
-    return earlier
+        previous.read_output(output)
+    if has_journal:
+        previous.read_journal(part, since)
+    return previous

@@ -1,22 +1,67 @@
-"""What came of a batch, as it stands at a moment and at its end."""
+"""Counts and views of a batch: while it runs (Snapshot) and at its end (Summary)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from llm_sync.batch.state.records import Key
-from llm_sync.batch.tally import BLOCKED, Tally
+from llm_sync.batch.state.records import TRUNCATED, Head, Key
+
+BLOCKED = "ContentBlockedError"
+
+
+@dataclass
+class Tally:
+    """Counts the outcomes of one provider, or of all. ``answered`` includes the truncated ones. ``cost``: USD.
+
+    ``input_tokens``, ``output_tokens`` and ``cost`` sum what is known; ``unpriced`` counts the answers of unknown cost.
+    """
+
+    answered: int = 0
+    truncated: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
+
+    @property
+    def outcomes(self) -> int:
+        """The number of outcomes."""
+        return self.answered + self.failed.total()
+
+    def add(self, head: Head, count: int = 1) -> None:
+        """Count an outcome; with ``count`` -1, take it back."""
+        if head.answered:
+            self.answered += count
+            self.truncated += count * (head.outcome == TRUNCATED)
+            self.unpriced += count * (head.cost is None)
+        else:
+            self.failed[head.outcome] += count
+        self.input_tokens += count * (head.input_tokens or 0)
+        self.output_tokens += count * (head.output_tokens or 0)
+        self.cost += count * (head.cost or 0.0)
+
+    def include(self, other: Tally) -> None:
+        """Add the counts of another one."""
+        self.answered += other.answered
+        self.truncated += other.truncated
+        self.failed.update(other.failed)
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
+        self.cost += other.cost
+        self.unpriced += other.unpriced
 
 
 @dataclass(frozen=True)
 class LaneView:
-    """One provider at a moment. ``total`` and ``done`` count requests of this run and of earlier ones.
+    """The state of one provider. ``total`` and ``done`` include requests of previous runs.
 
-    ``rate``: requests ended a second, of late (None: not known yet). ``seconds``: how long it has been, or was, at work.
-    ``held``: why it is sent nothing more, or None.
+    ``rate``: requests finished per second in the last minute (None: not known yet). ``seconds``: time since its first request
+    of this run, until the last one ended. ``held``: why the provider is paused for the rest of the run, or None.
     """
 
     provider: str
@@ -32,14 +77,14 @@ class LaneView:
 
     @property
     def seconds_left(self) -> float | None:
-        """At this rate; None where that is not known."""
+        """Estimated from ``rate``; None if that is not known."""
         left = self.total - self.done
         return 0.0 if not left else left / self.rate if self.rate else None
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A batch at a moment: its lanes, what they have come to, and the seconds since it began."""
+    """The state of a running batch: its providers (lanes), the counts of all, and the seconds since it began."""
 
     lanes: tuple[LaneView, ...]
     tally: Tally
@@ -47,30 +92,32 @@ class Snapshot:
 
     @property
     def total(self) -> int:
-        """Requests in all."""
+        """The number of requests."""
         return sum(lane.total for lane in self.lanes)
 
     @property
     def done(self) -> int:
-        """Requests with an outcome."""
+        """The number of requests with an outcome."""
         return sum(lane.done for lane in self.lanes)
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the last lane is through, at its rate of late; None where that is not known."""
+        """Estimated time until the last provider has finished; None if that is not known."""
         left = [lane.seconds_left for lane in self.lanes if lane.held is None]
         return None if None in left else max(left, default=0.0)  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What came of a batch.
+    """The result of a run.
 
-    ``requests``: all of this run's selection, of which ``sent`` were sent by this run and ``earlier`` answered by one before.
-    ``tally`` counts their outcomes; ``skipped`` of its failures are bad lines. ``possibly_billed``: requests, at most
-    1,000 of them, that may have been billed without an answer to show for it, with how often; ``unsure`` is how often in
-    all, ``unsure_gone`` of them of lines that are there no more. ``complete``: whether each has an outcome, and so the output
-    is there. ``lanes`` by provider; ``reasons``, by provider and class of error, what the first such failure of this run says.
+    ``requests``: the requests of this run; ``sent`` of them were sent by it, ``earlier`` were answered by previous runs.
+    ``tally`` counts their outcomes; ``skipped`` of its failures are bad lines. ``again``: failures of previous runs that were
+    asked again. ``changed``, ``moved``: lines that changed or moved since they were answered; ``replaced``: answers whose lines
+    are gone. ``possibly_billed``: requests (at most 1,000) that may have been billed without an answer, with the number of such
+    attempts; ``unsure``: the number of all such attempts, ``unsure_gone`` of them for lines that are gone. ``complete``: every
+    request has an outcome, and the output is written. ``lanes`` by provider; ``held``: why providers are paused;
+    ``reasons``, by provider and error class: the message of the first such failure of this run.
     """
 
     output: str
@@ -95,17 +142,17 @@ class Summary:
 
     @property
     def failed(self) -> int:
-        """Requests that have no answer."""
+        """The number of requests without an answer."""
         return self.requests - self.tally.answered
 
     @property
     def slowest(self) -> str | None:
-        """The provider that took longest in this run."""
+        """The provider that took the longest in this run."""
         lanes = [lane for lane in self.lanes.values() if lane.seconds > 0]
         return max(lanes, key=lambda lane: lane.seconds).provider if lanes else None
 
     def unfit(self, *, max_error_rate: float | None = None, fail_on_truncated: bool = False) -> str | None:
-        """Why the run should not be scored: more than that share (0 to 1) has no answer, or some were cut; None: it may."""
+        """Why the run fails the given limits, or None: too large a share (0 to 1) has no answer, or answers are truncated."""
         if max_error_rate is not None and self.requests and self.failed / self.requests > max_error_rate:
             share = f"{self.failed / self.requests:.2%}"
             return f"{self.failed} of {self.requests} requests have no answer: {share}, more than {max_error_rate:.2%}"

@@ -168,9 +168,9 @@ class Batch:
         """Run it."""
         return batch.run(options.pop("requests", self.input), self.output, options.pop("client", self.client), **options)
 
-    def rehearse(self, **options: Any) -> batch.Rehearsal:
-        """Rehearse it."""
-        return batch.rehearse(self.input, self.output, self.client, **options)
+    def dry_run(self, **options: Any) -> batch.DryRun:
+        """Dry-run it."""
+        return batch.dry_run(self.input, self.output, self.client, **options)
 
     def records(self, path: Path | None = None) -> list[dict[str, Any]]:
         """The output."""

@@ -16,7 +16,7 @@ def test_it_counts_what_would_be_sent(job: Batch, far: Far) -> None:
     job.lines("p", "q", {"prompt": "r", "model": "b/m2"})
     job.run(limit=2)
     asked = len(far.asked)
-    found = job.rehearse()
+    found = job.dry_run()
     assert (found.requests, found.to_send, found.answered_earlier, found.asked_again) == (3, 2, 1, 1)
     assert [(share.provider, share.model, share.requests) for share in found.shares] == [("a", "m", 1), ("b", "m2", 1)]
     assert (found.problems, len(far.asked)) == ([], asked)
@@ -26,7 +26,7 @@ def test_it_counts_what_would_be_sent(job: Batch, far: Far) -> None:
 def test_it_works_without_an_output(job: Batch) -> None:
     """And beside an output that another run has open."""
     job.lines("p")
-    found = batch.rehearse(job.input, None, job.client)
+    found = batch.dry_run(job.input, None, job.client)
     assert (found.to_send, found.problems) == (1, [])
 
 
@@ -38,7 +38,7 @@ def test_it_tells_all_that_is_wrong_at_once(job: Batch, open_client: Any, monkey
         'b: {type: openai, api_key: "${NO_SUCH_KEY}", base_url: "<openai>", models: [m2]}}'
     )
     job.lines("p", {"promt": "x"}, {"prompt": "r", "model": "b/m2"})
-    found = batch.rehearse(job.input, job.output, client)
+    found = batch.dry_run(job.input, job.output, client)
     assert [type(problem).__name__ for problem in found.problems] == [
         "InvalidRequestError",
         "AuthenticationError",
@@ -52,15 +52,15 @@ def test_it_tells_what_a_run_would_refuse(job: Batch) -> None:
     """Changed settings, and answers that would be lost."""
     job.lines("p", "q")
     job.run()
-    assert "other settings" in str(job.rehearse(fields={"temperature": 1}).problems[0])
-    assert "would be lost" in str(job.rehearse(models=["b/m2"]).problems[0])
+    assert "other settings" in str(job.dry_run(fields={"temperature": 1}).problems[0])
+    assert "would be lost" in str(job.dry_run(models=["b/m2"]).problems[0])
 
 
 def test_the_cost_is_bounded_where_prices_and_limits_are_known(job: Batch, far: Far) -> None:
     """No run costs more: a token is a byte at least, and no answer is longer than its limit."""
     lines = [{"prompt": "ein längerer prompt €" * 5, "model": "a/n"}, {"prompt": "x", "model": "a/n", "max_tokens": 7}]
     job.lines(*lines)
-    found = job.rehearse()
+    found = job.dry_run()
     (share,) = found.shares
     assert share.output_tokens == 57
     assert share.input_tokens >= sum(len(line["prompt"].encode()) for line in lines)
@@ -85,7 +85,7 @@ def test_where_it_is_not_known_that_is_told(job: Batch, open_client: Any, line: 
         'c: {type: anthropic, api_key: k, base_url: "<anthropic>", models: [{name: claude, pricing: {input: 1, output: 1}}]}}'
     )
     job.lines(line)
-    found = batch.rehearse(job.input, None, client)
+    found = batch.dry_run(job.input, None, client)
     assert (found.cost is None) == (why is not None)
     assert why is None or why in str(found.shares[0].unknown)
 
@@ -93,7 +93,7 @@ def test_where_it_is_not_known_that_is_told(job: Batch, open_client: Any, line: 
 def test_skipped_lines_are_counted(job: Batch) -> None:
     """They would be failures."""
     job.lines("p", {"promt": "x"})
-    found = job.rehearse(skip_bad_lines=True)
+    found = job.dry_run(skip_bad_lines=True)
     assert (found.requests, found.to_send, found.skipped, found.problems) == (2, 1, 1, [])
     assert not job.part.exists()
 
@@ -108,6 +108,13 @@ def test_a_restart_is_rehearsed_as_one(job: Batch, far: Far) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         job.run(progress=stop)
-    assert job.rehearse().to_send < 30
-    assert job.rehearse(restart=True).to_send == 30
+    assert job.dry_run().to_send < 30
+    assert job.dry_run(restart=True).to_send == 30
     assert job.part.exists()
+
+
+@pytest.mark.parametrize(("former", "current"), [("Rehearsal", "DryRun"), ("rehearse", "dry_run")])
+def test_the_former_names_warn_and_still_work(former: str, current: str) -> None:
+    """Programs written against them run for another minor version."""
+    with pytest.warns(DeprecationWarning, match=f"llm_sync.batch.{former} is now llm_sync.batch.{current}"):
+        assert getattr(batch, former) is getattr(batch, current)

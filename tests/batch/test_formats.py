@@ -168,18 +168,18 @@ def test_an_input_that_is_not_there_is_told(stub: Batch) -> None:
 
 def test_records_are_found_again_by_their_place(tmp_path: Path) -> None:
     """Every form reads at a place what it read there in passing."""
-    for form, content in (
+    for line_format, content in (
         (TextLines(), "\ufeffa\r\n\r\nb\n€\n\nlast".encode()),
         (JSONLines(), b'\xef\xbb\xbf{"a": 1}\n\n{"b": 2}\r\n'),
         (Table("{x}"), b'\xef\xbb\xbfx,y\n1,"2\r\n3"\r\n\n"",4\n5,6'),
     ):
         lines = source(tmp_path, content)
-        form.begin(lines)
-        found = list(form.records(lines))
+        line_format.begin(lines)
+        found = list(line_format.records(lines))
         assert len(found) > 1
         for line in reversed(found):
-            assert form.at(lines, line.offset) == line.content
-            assert form.read(form.at(lines, line.offset)) == form.read(line.content)
+            assert line_format.at(lines, line.offset) == line.content
+            assert line_format.read(line_format.at(lines, line.offset)) == line_format.read(line.content)
         lines.close()
 
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.state import index as module
-from llm_sync.batch.state.index import IN_JOURNAL, NOTHING, TO_SEND, Entry, Slots
-from llm_sync.batch.state.routes import Routes
+from llm_sync.batch.state.index import IN_JOURNAL, NOTHING, TO_SEND, Entry, Index, RouteTable
 from llm_sync.errors import InvalidRequestError
 
 ENTRIES = st.builds(Entry, st.integers(1, 3), st.integers(0, 2**16 - 1), st.integers(0, 2**45 - 1), st.booleans())
@@ -23,57 +22,57 @@ ENTRIES = st.builds(Entry, st.integers(1, 3), st.integers(0, 2**16 - 1), st.inte
 def test_it_is_a_list_of_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: list[Any]) -> None:
     """Whatever the order of setting, adding, cutting and looking, and wherever a chunk ends."""
     monkeypatch.setattr(module, "_CHUNK", 4)
-    slots, model = Slots(str(tmp_path)), {}
+    index, model = Index(str(tmp_path)), {}
     count = 0
     for step in steps:
         if isinstance(step, int):
-            slots.truncate(step)
+            index.truncate(step)
             model = {slot: entry for slot, entry in model.items() if slot < step}
             count = min(count, step)
         else:
-            slots.set(*step)
+            index.set(*step)
             model[step[0]] = step[1]
             count = max(count, step[0] + 1)
-        assert slots.count == count
-        assert slots.get(step if isinstance(step, int) else step[0]) == model.get(
+        assert index.count == count
+        assert index.get(step if isinstance(step, int) else step[0]) == model.get(
             step if isinstance(step, int) else step[0], Entry(NOTHING, 0, 0)
         )
-    assert dict(slots.walk()) == model
+    assert dict(index.walk()) == model
     wanted = {entry.route for entry in model.values()} & set(range(0, 2**16, 2))
-    assert dict(slots.to_send(wanted)) == {
-        slot: entry for slot, entry in model.items() if entry.state == TO_SEND and entry.route in wanted and not entry.special
+    assert dict(index.to_send(wanted)) == {
+        slot: entry for slot, entry in model.items() if entry.state == TO_SEND and entry.route in wanted and not entry.review
     }
-    slots.close()
+    index.close()
 
 
 def test_a_walk_goes_on_while_entries_change(tmp_path: Path) -> None:
     """A lane's own requests end behind it."""
-    slots = Slots(str(tmp_path))
+    index = Index(str(tmp_path))
     for place in range(10_000):
-        slots.add(Entry(TO_SEND, 1 + place % 2, place))
+        index.add(Entry(TO_SEND, 1 + place % 2, place))
     seen = []
-    for slot, entry in slots.to_send([1]):
+    for slot, entry in index.to_send([1]):
         seen.append(slot)
-        slots.set(slot, Entry(IN_JOURNAL, entry.route, 7))
+        index.set(slot, Entry(IN_JOURNAL, entry.route, 7))
     assert seen == list(range(0, 10_000, 2))
-    assert [slot for slot, _ in slots.to_send([1, 2])] == list(range(1, 10_000, 2))
-    slots.close()
+    assert [slot for slot, _ in index.to_send([1, 2])] == list(range(1, 10_000, 2))
+    index.close()
 
 
 def test_a_place_beyond_its_bits_is_told(tmp_path: Path) -> None:
     """Not wrapped around."""
-    slots = Slots(str(tmp_path))
+    index = Index(str(tmp_path))
     with pytest.raises(OverflowError):
-        slots.add(Entry(TO_SEND, 0, 2**45))
-    slots.close()
+        index.add(Entry(TO_SEND, 0, 2**45))
+    index.close()
 
 
 def test_routes_are_numbered_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a number fits into an entry."""
-    routes = Routes()
+    routes = RouteTable()
     assert [routes.number("a", str(number % 3)) for number in range(6)] == [1, 2, 3, 1, 2, 3]
     assert (routes.named(2), routes.of("a"), routes.of("b"), routes.number(None, None)) == (("a", "1"), [1, 2, 3], [], 0)
-    monkeypatch.setattr("llm_sync.batch.state.routes.MOST_ROUTES", 4)
+    monkeypatch.setattr("llm_sync.batch.state.index.MAX_ROUTES", 4)
     with pytest.raises(InvalidRequestError, match="more than 3 different models"):
         routes.number("a", "x")
 

@@ -20,11 +20,10 @@ from batch_apparatus import Batch, Far, Stub, completion, failure
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.state import journal as journals
 from llm_sync.batch.state import records as state_records
-from llm_sync.batch.state.index import Numbers, Slots
+from llm_sync.batch.state.index import Index, NumberFile, RouteTable
 from llm_sync.batch.state.journal import Journal
-from llm_sync.batch.state.previous_runs import Earlier, Records
-from llm_sync.batch.state.records import Asked, Key
-from llm_sync.batch.state.routes import Routes
+from llm_sync.batch.state.previous_runs import PreviousRuns, RecordReader
+from llm_sync.batch.state.records import Key, RequestIdentity
 from llm_sync.errors import InvalidRequestError, LLMConnectorError, RequestTimeoutError
 
 
@@ -86,14 +85,14 @@ def whole_lines(content: bytes) -> tuple[set[int], set[int]]:
     return {json.loads(line)["started"][0] for line in lines if line.startswith(b'{"started"') and line.endswith(b"}\n")}, done
 
 
-def read(path: Path, slots: Slots) -> tuple[dict[int, int], set[int]]:
+def read(path: Path, index: Index) -> tuple[dict[int, int], set[int]]:
     """What a journal says: the positions of the outcomes in their slots, and those that may have been billed for nothing."""
-    slots.truncate(0)
+    index.truncate(0)
     folder = str(path.parent)
-    with contextlib.closing(Records(None, str(path), folder)) as records, contextlib.closing(Numbers(folder)) as hashes:
-        earlier = Earlier(Selection(), slots, hashes, Routes(), records)
+    with contextlib.closing(RecordReader(None, str(path), folder)) as records, contextlib.closing(NumberFile(folder)) as hashes:
+        earlier = PreviousRuns(Selection(), index, hashes, RouteTable(), records)
         earlier.read_journal(str(path))
-        return {slot: records.head(entry).position for slot, entry in slots.walk()}, {key.position for key, _ in earlier.unsure}
+        return {slot: records.head(entry).position for slot, entry in index.walk()}, {key.position for key, _ in earlier.unsure}
 
 
 def test_a_journal_cut_off_anywhere_says_what_its_whole_lines_say(stub: Batch) -> None:
@@ -101,16 +100,16 @@ def test_a_journal_cut_off_anywhere_says_what_its_whole_lines_say(stub: Batch) -
     stub.lines("p", "q", "r", "s")
     whole = unfinished(stub)
     near = set(cuts(whole, 7, every=False))
-    with contextlib.closing(Slots(str(stub.input.parent))) as slots:
+    with contextlib.closing(Index(str(stub.input.parent))) as index:
         for cut in cuts(whole, 7, every=True):
             stub.part.write_bytes(whole[:cut])
             started, done = whole_lines(whole[:cut])
-            assert read(stub.part, slots) == ({position: position for position in done}, started - done), cut
+            assert read(stub.part, index) == ({position: position for position in done}, started - done), cut
             if cut in near:
                 journal = Journal(str(stub.part))
                 journal.note({"started": [7, "a", "m"]})
                 journal.close()
-                assert read(stub.part, slots) == ({position: position for position in done}, {*started - done, 7}), cut
+                assert read(stub.part, index) == ({position: position for position in done}, {*started - done, 7}), cut
 
 
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
@@ -315,15 +314,15 @@ def test_a_journal_is_for_its_owner_only(tmp_path: Path) -> None:
     assert os.stat(tmp_path / "j").st_mode & 0o777 == 0o600
 
 
-def asked(position: int = 0, **more: Any) -> Asked:
+def asked(position: int = 0, **more: Any) -> RequestIdentity:
     """A request of a line."""
-    return Asked(Key(position, "a", "m"), "0" * 16, "1" * 16, **more)
+    return RequestIdentity(Key(position, "a", "m"), "0" * 16, "1" * 16, **more)
 
 
 def test_a_torn_record_is_never_taken_for_a_whole_one() -> None:
     """Cut anywhere and ended like a line, its length gives it away, even where it ends in the right brackets."""
     error = RequestTimeoutError("late", phase="body")
-    told = state_records.head(asked(), error)
+    told = state_records.head_of(asked(), error)
     line = state_records.journal_line(told, {"a": {"b": {"c": {}}}, "d": {}})
     assert state_records.read_head(line) == told
     assert (told.unsure, told.again) == (1, False)
@@ -337,7 +336,7 @@ def test_a_torn_record_is_never_taken_for_a_whole_one() -> None:
 
 def test_a_damaged_record_is_never_taken_for_what_was_written() -> None:
     """Whichever byte of it a disk has changed, in its head or in the answer, its length as it was."""
-    told = state_records.head(asked(), RequestTimeoutError("late", phase="body"))
+    told = state_records.head_of(asked(), RequestTimeoutError("late", phase="body"))
     line = state_records.journal_line(told, {"text": "for some money", "id": "ü"})
     for place in range(len(line) - 1):
         for other in (line[place] ^ 1, 0, 0x20):
@@ -372,7 +371,7 @@ def test_a_record_tells_what_its_head_told() -> None:
     for openai in (False, True):
         for error in (RequestTimeoutError("late", phase="headers"), LLMConnectorError("x"), failing()):
             request = asked(3, openai=openai, id="x", unsure=2)
-            told = state_records.head(request, error)
+            told = state_records.head_of(request, error)
             record = json.dumps(state_records.record_of(request, error, told)).encode()
             assert state_records.head_of_record(record) == told
 

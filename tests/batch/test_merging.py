@@ -152,5 +152,5 @@ def test_a_file_that_is_no_output_is_not_merged_over(stub: Batch, tmp_path: Path
     for _ in range(2):
         assert batch.merge([stub.output], target).records == 2
     (tmp_path / "all.jsonl.part").touch()
-    with pytest.raises(InvalidRequestError, match="has a batch under way"):
+    with pytest.raises(InvalidRequestError, match="has an unfinished batch"):
         batch.merge([stub.output], target)

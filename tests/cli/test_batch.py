@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from llm_sync.batch import LaneView, Snapshot
-from llm_sync.batch.tally import Tally
+from llm_sync.batch.summary import Tally
 from llm_sync.cli.commands import batch as command
 from llm_sync.cli.console import batch_summary
 from llm_sync.cli.options.argument_parser import UsageError

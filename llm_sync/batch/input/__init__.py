@@ -1,1 +1,1 @@
-"""Reading a batch's input: any source, any format, each line made into a request."""
+"""Reads the input of a batch: a source gives lines, a format reads them, a builder makes requests of them."""

@@ -1,4 +1,4 @@
-"""The forms an input's lines may have: JSON objects, OpenAI's batch requests, plain text, rows of a table with a template."""
+"""The formats of an input's lines: JSON objects, OpenAI batch requests, plain text, or rows of a table with a template."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ _OPENAI_KEYS = frozenset({"custom_id", "method", "url", "body"})
 _MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]*)"')
 
 
-PLAIN = "Give one JSON object a line; plain prompts need --text (text=True)."
-"""The guidance for a line that is no object: where every line is such, they are plain prompts."""
+NOT_AN_OBJECT = "Give one JSON object a line; plain prompts need --text (text=True)."
+"""The guidance for a line that is not an object. If no line is one, they are probably plain prompts."""
 
 
-class Form(Protocol):
-    """How the lines of one input are told apart and read. ``openai``: results take the form of OpenAI's too.
+class LineFormat(Protocol):
+    """Splits one input into records and reads them. ``openai``: results take the form of OpenAI's, too.
 
-    ``settings``: how lines become prompts, beside what stands in them.
+    ``settings``: what the prompt depends on beside the record itself, such as the template.
     """
 
     openai: bool
     settings: Mapping[str, Any]
 
     def begin(self, source: Source) -> None:
-        """Look at the input's first line. Raises InvalidRequestError where nothing can be made of the input."""
+        """Examine the first line. Raises InvalidRequestError if the input does not fit the format."""
 
     def records(self, source: Source) -> Iterator[Line]:
-        """The requests, in order: one line each, or several lines of a table. Blank lines are none."""
+        """The records in order, without blank lines. A record is one line, or several lines of a table."""
 
     def at(self, source: Source, offset: int) -> bytes:
-        """The content of the record that begins at ``offset``."""
+        """The content of the record at ``offset``."""
 
     def read(self, content: bytes) -> Mapping[str, Any]:
-        """What a record says. Raises InvalidRequestError for one that cannot be read."""
+        """The fields in a record. Raises InvalidRequestError if it cannot be read."""
 
     def model(self, content: bytes) -> str | None:
-        """The model that a record names, found without reading more of it than that takes; None where it names none."""
+        """The model that a record names, or None. Does not parse the record if it need not."""
 
 
 class _Lines:
-    """One record a line."""
+    """One record per line."""
 
     openai = False
 
@@ -55,18 +55,18 @@ class _Lines:
         self.settings: Mapping[str, Any] = {}
 
     def begin(self, source: Source) -> None:
-        """Nothing to look at."""
+        """Nothing to examine."""
 
     def records(self, source: Source) -> Iterator[Line]:
-        """Every line but blank ones."""
+        """Every line that is not blank."""
         return (line for line in source.lines() if line.content.strip())
 
     def at(self, source: Source, offset: int) -> bytes:
-        """The line that begins there."""
+        """The line at ``offset``."""
         return next(source.from_line(offset), b"")
 
-    def model(self, content: bytes) -> str | None:  # noqa: ARG002  (whatever a prompt may look like)
-        """None: it has no place for one."""
+    def model(self, content: bytes) -> str | None:  # noqa: ARG002  (a prompt may look like anything)
+        """None: the format has no field for it."""
         return None
 
 
@@ -82,49 +82,49 @@ class TextLines(_Lines):
 
 
 class JSONLines(_Lines):
-    """Every line is an object: a request's fields, or a request of OpenAI's batch files; the first line tells which."""
+    """Every line is an object: the fields of a request, or an OpenAI batch request. The first line decides which."""
 
     def begin(self, source: Source) -> None:
-        """Look which of the two it is."""
+        """Find out which of the two it is."""
         first = next(self.records(source), None)
         try:
             self.openai = first is not None and is_openai(_object(first.content))
-        except InvalidRequestError:  # told when its turn comes
+        except InvalidRequestError:  # reported when the line is read
             self.openai = False
 
     def read(self, content: bytes) -> Mapping[str, Any]:
-        """The object."""
-        found = _object(content)
-        if self.openai and not is_openai(found):
-            missing = ", ".join(sorted(_OPENAI_KEYS - found.keys()))
-            raise InvalidRequestError(f"a line of OpenAI's batch files has no {missing}", guidance="Give every line all four.")
-        if is_openai(found) and not self.openai:
+        """The object, checked to be of the same kind as the first line's."""
+        line = _object(content)
+        if self.openai and not is_openai(line):
+            missing = ", ".join(sorted(_OPENAI_KEYS - line.keys()))
+            raise InvalidRequestError(f"an OpenAI batch request has no {missing}", guidance="Give every line all four.")
+        if is_openai(line) and not self.openai:
             raise InvalidRequestError(
-                "the line is a request of OpenAI's batch files, the first line is not", guidance="Keep to one form in one file."
+                "the line is an OpenAI batch request, the first line is not", guidance="Use one format per file."
             )
-        return found
+        return line
 
     def model(self, content: bytes) -> str | None:
-        """Its ``model``, or its body's; without parsing the line where its text is plain enough."""
-        if b"\\u" not in content:  # else the key itself may be spelt that way
+        """Its ``model``, or its body's. Most lines are searched, not parsed."""
+        if b"\\u" not in content:  # an escape could hide the key itself
             count = content.count(b'"model"')
             if not count:
                 return None
-            told = _MODEL.search(content) if count == 1 and content.count(b"{") == 1 else None
-            if told is not None:
-                return told[1].decode("utf-8", "replace")
+            match = _MODEL.search(content) if count == 1 and content.count(b"{") == 1 else None
+            if match is not None:
+                return match[1].decode("utf-8", "replace")
         try:
-            found: Any = json.loads(content)
-            model = (found["body"] if is_openai(found) else found).get("model")
+            value: Any = json.loads(content)
+            model = (value["body"] if is_openai(value) else value).get("model")
         except (ValueError, AttributeError, RecursionError):
             return None
         return model if isinstance(model, str) else None
 
 
 class Table:
-    """Rows with named columns, put into a template: ``{column}`` stands for a value, ``{{`` and ``}}`` for braces.
+    """Rows of CSV, inserted into a template: ``{column}`` stands for a value, ``{{`` and ``}}`` for braces.
 
-    The first row names the columns; a column ``id`` is the requests' id.
+    The first row names the columns; a column ``id`` gives the requests' ids.
     """
 
     openai = False
@@ -136,12 +136,12 @@ class Table:
         self.settings: Mapping[str, Any] = {"template": template, "delimiter": delimiter}
 
     def begin(self, source: Source) -> None:
-        """Read the columns, and hold the template against them."""
+        """Read the column names, and check that the template uses only these."""
         header = next(self._rows(source.lines()), None)
         if header is None:
             return
         self._columns = self._cells(header.content)
-        self.settings = {**self.settings, "columns": self._columns}  # other names above the same rows are other prompts
+        self.settings = {**self.settings, "columns": self._columns}  # other names for the same rows make other prompts
         listed = ", ".join(self._columns)
         for _, column in self._pieces:
             if column is not None and column not in self._columns:
@@ -150,18 +150,18 @@ class Table:
                 raise InvalidRequestError(f"there are two columns {column!r}", guidance="Give each column a name of its own.")
 
     def records(self, source: Source) -> Iterator[Line]:
-        """The rows below the first."""
+        """The rows after the first."""
         rows = self._rows(source.lines())
         next(rows, None)
         return rows
 
     def at(self, source: Source, offset: int) -> bytes:
-        """The row that begins there."""
+        """The row at ``offset``."""
         lines = (Line(0, 0, content) for content in source.from_line(offset))
         return next(self._rows(lines), Line(0, 0, b"")).content
 
     def read(self, content: bytes) -> Mapping[str, Any]:
-        """The prompt that the row makes, and its id."""
+        """The row's prompt, and its id if there is one."""
         cells = self._cells(content)
         if len(cells) != len(self._columns):
             raise InvalidRequestError(
@@ -172,12 +172,12 @@ class Table:
         prompt = "".join(text + (row[column] if column is not None else "") for text, column in self._pieces)
         return {"prompt": prompt, "id": row["id"]} if row.get("id") else {"prompt": prompt}
 
-    def model(self, content: bytes) -> str | None:  # noqa: ARG002  (whatever a column is called)
-        """None: a row says no more than its prompt."""
+    def model(self, content: bytes) -> str | None:  # noqa: ARG002  (a column may have any name)
+        """None: the format has no field for it."""
         return None
 
     def _rows(self, lines: Iterator[Line]) -> Iterator[Line]:
-        """The lines that belong together: a value in quotation marks may go over several."""
+        """The lines of each row together: a value in quotation marks may contain line ends."""
         taken: list[Line] = []
 
         def texts() -> Iterator[str]:
@@ -191,7 +191,7 @@ class Table:
                 blank = not next(reader)
             except StopIteration:
                 return
-            except csv.Error:  # told when the row is read
+            except csv.Error:  # reported when the row is read
                 blank = False
             if not blank and taken:
                 yield Line(taken[0].offset, taken[0].number, b"".join(line.content for line in taken))
@@ -204,17 +204,17 @@ class Table:
             raise InvalidRequestError(f"the row cannot be read: {error}", guidance="Check its quotation marks.") from None
 
     def _reader(self, lines: Iterator[str]) -> Iterator[list[str]]:
-        csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))  # the module's own is 128 KiB, for the whole process
+        csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))  # the default is 128 KiB; it applies to the whole process
         return csv.reader(lines, delimiter=self._delimiter, strict=True)
 
 
 def is_openai(line: Mapping[str, Any]) -> bool:
-    """Whether an object is a request of OpenAI's batch files."""
+    """Whether an object is an OpenAI batch request."""
     return line.keys() >= _OPENAI_KEYS
 
 
 def bare(content: bytes) -> bytes:
-    """A line without its end, whichever it is: what counts of it."""
+    """A line without its line end: the part that is compared and hashed."""
     return content.removesuffix(b"\n").removesuffix(b"\r")
 
 
@@ -230,14 +230,14 @@ def _decoded(content: bytes) -> str:
 def _object(content: bytes) -> dict[str, Any]:
     text = _decoded(bare(content))
     try:
-        found = json.loads(text, parse_constant=_no_constant)
+        value = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
         raise InvalidRequestError("the JSON is nested too deeply", guidance="Give a plain request object.") from None
     except ValueError as error:
-        raise InvalidRequestError(f"it is not JSON: {error}", guidance=PLAIN) from None
-    if not isinstance(found, dict):
-        raise InvalidRequestError(f"it is a {kind(found)}, not an object", guidance=PLAIN)
-    return found
+        raise InvalidRequestError(f"it is not JSON: {error}", guidance=NOT_AN_OBJECT) from None
+    if not isinstance(value, dict):
+        raise InvalidRequestError(f"it is a {kind(value)}, not an object", guidance=NOT_AN_OBJECT)
+    return value
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -245,7 +245,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _pieces(template: str) -> list[tuple[str, str | None]]:
-    """(text, the column that follows it), …"""
+    """The template as pairs (text, column that follows it or None)."""
     try:
         parsed = list(string.Formatter().parse(template))
     except ValueError as error:
@@ -259,5 +259,5 @@ def _pieces(template: str) -> list[tuple[str, str | None]]:
 
 
 def _column(name: str, form: str | None, convert: str | None) -> str:
-    """A column's name may hold what Python's format strings take for more than a name."""
+    """The whole text between the braces: a column's name may contain ``!`` and ``:``, which Python's formatter splits off."""
     return name + (f"!{convert}" if convert else "") + (f":{form}" if form else "")

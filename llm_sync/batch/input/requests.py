@@ -1,4 +1,4 @@
-"""From what a line says to the request that is sent: whose model, which values, and what was changed on the way."""
+"""Makes requests of lines: the route, the values of the line and of the run, and what was adjusted."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _URL = "/v1/chat/completions"
 SIMULATED = "simulated-"
 
 
-class Question(NamedTuple):
-    """One line for one model. ``changed``: what of it is sent otherwise than asked; ``custom_id``: OpenAI's id of the line."""
+class BatchRequest(NamedTuple):
+    """The request of one line to one model. ``changed``: adjustments made so far; ``custom_id``: of an OpenAI batch request."""
 
     request: ModelRequest
     route: Route
@@ -32,10 +32,10 @@ class Question(NamedTuple):
     custom_id: str | None = None
 
 
-class Questions:
-    """Makes requests of lines. ``fields``: values for lines that say nothing themselves. ``strict`` as the client's.
+class RequestBuilder:
+    """Makes requests of lines. ``fields``: values for lines without their own. ``strict`` as for the client.
 
-    May be used by several threads.
+    Any thread may use it.
     """
 
     def __init__(self, config: LLMConfig, fields: Mapping[str, Any], *, strict: bool = False) -> None:
@@ -46,8 +46,8 @@ class Questions:
         self._fields = {name: value for name, value in fields.items() if value is not None}
         self._strict = strict
 
-    def ask(self, line: Mapping[str, Any], model: str | None) -> Question:
-        """The request of a line, to ``model`` or, where that is None, to the line's own, or the configuration's.
+    def build(self, line: Mapping[str, Any], model: str | None) -> BatchRequest:
+        """The request of a line to ``model``; if that is None, to the line's own model, or to the configuration's.
 
         Raises InvalidRequestError, ModelNotFoundError.
         """
@@ -61,11 +61,11 @@ class Questions:
                     guidance=f"Did you mean {near[0]}?" if near else f"Fields are: {', '.join(_FIELDS)}.",
                 )
         given = {name: value for name, value in line.items() if value is not None}
-        place = self._place(given.get("model") if model is None else model)
-        request = ModelRequest(**{**given, "model": f"{place.provider}/{place.model}"})
-        return Question(self._completed(request), place)
+        target = self._target(given.get("model") if model is None else model)
+        request = ModelRequest(**{**given, "model": f"{target.provider}/{target.model}"})
+        return BatchRequest(self._completed(request), target)
 
-    def _openai(self, line: Mapping[str, Any], model: str | None) -> Question:
+    def _openai(self, line: Mapping[str, Any], model: str | None) -> BatchRequest:
         custom_id, body = line["custom_id"], line["body"]
         if not isinstance(custom_id, str):
             raise InvalidRequestError(f"custom_id is a {type(custom_id).__name__}", guidance="Give a string.")
@@ -75,70 +75,70 @@ class Questions:
             raise InvalidRequestError(
                 f"the line asks for {line['method']} {line['url']}", guidance=f"Only POST {_URL} can be sent to any provider."
             )
-        place = self._place(body.get("model") if model is None else model)
-        native = speaks_chat(self._config.providers[place.provider].type)
-        name = f"{place.provider}/{place.model}"
-        found = chat_request(body, native=native, strict=self._strict, model=name, request_id=custom_id)
-        if found.choices > 1:
+        target = self._target(body.get("model") if model is None else model)
+        native = speaks_chat(self._config.providers[target.provider].type)
+        name = f"{target.provider}/{target.model}"
+        chat = chat_request(body, native=native, strict=self._strict, model=name, request_id=custom_id)
+        if chat.choices > 1:
             raise InvalidRequestError(
-                f"n={found.choices} asks for several answers", guidance="Write the line so many times, each with its custom_id."
+                f"n={chat.choices} asks for several answers", guidance="Repeat the line instead, each with its own custom_id."
             )
-        return Question(self._completed(found.request), place, found.adjustments, custom_id)
+        return BatchRequest(self._completed(chat.request), target, chat.adjustments, custom_id)
 
-    def _place(self, model: Any) -> Route:
+    def _target(self, model: Any) -> Route:
         if model is not None and not isinstance(model, str):
             raise InvalidRequestError(f"model is a {type(model).__name__}", guidance="Give a string.")
         return route(self._config, model)
 
     def _completed(self, request: ModelRequest) -> ModelRequest:
-        """With the batch's own values where the line has none."""
-        told = any(message.role == "system" for message in request.messages or ())
+        """The request with the run's values where the line has none."""
+        has_system = any(message.role == "system" for message in request.messages or ())
         values: dict[str, Any] = {}
         for name, value in self._fields.items():
             own = getattr(request, name)
             if name == "provider_specific":
                 values[name] = {**value, **own}
-            elif own in (None, ()) and not (name == "system_prompt" and told):
+            elif own in (None, ()) and not (name == "system_prompt" and has_system):
                 values[name] = value
         return dataclasses.replace(request, **values) if values else request
 
-    def hash(self, question: Question) -> str:
-        """The request hash: of the model and the turns as they are sent, the configuration's system prompt included."""
-        place = question.route
-        turns = [(turn.role, turn.content) for turn in question.request.conversation()]
-        system = question.request.system_prompt
+    def hash(self, batch_request: BatchRequest) -> str:
+        """The hash of the model and the turns as sent, including the configuration's system prompt."""
+        target = batch_request.route
+        turns = [(turn.role, turn.content) for turn in batch_request.request.conversation()]
+        system = batch_request.request.system_prompt
         if system is None and not any(role == "system" for role, _ in turns):
-            system = self._config.providers[place.provider].entry(place.model).defaults.system_prompt
-        return request_hash(place.model, [("system", system), *turns])
+            system = self._config.providers[target.provider].entry(target.model).defaults.system_prompt
+        return request_hash(target.model, [("system", system), *turns])
 
-    def settings(self, place: Route, form: Mapping[str, Any]) -> dict[str, Any]:
-        """What an answer depends on beside its line: the effective values for a model, and how lines become prompts."""
-        provider = self._config.providers[place.provider]
-        found = dict(vars(provider.entry(place.model).defaults))
-        specific = {**found["provider_specific"], **self._fields.get("provider_specific", {})}
-        found.update(self._fields, provider_specific=specific, type=provider.type, **form)
+    def settings(self, target: Route, line_format: Mapping[str, Any]) -> dict[str, Any]:
+        """What an answer depends on beside its line: the effective values for a model, and the format's settings."""
+        provider = self._config.providers[target.provider]
+        values = dict(vars(provider.entry(target.model).defaults))
+        specific = {**values["provider_specific"], **self._fields.get("provider_specific", {})}
+        values.update(self._fields, provider_specific=specific, type=provider.type, **line_format)
         if provider.simulated:
-            found["simulated"] = True  # a rehearsal's answers are none of the run that follows, nor the other way round
-        return {name: value for name, value in found.items() if value not in (None, {}, (), [])}
+            values["simulated"] = True  # simulated and real answers must never be mixed
+        return {name: value for name, value in values.items() if value not in (None, {}, (), [])}
 
 
 def line_digest(content: bytes) -> bytes:
-    """8 bytes that tell one line from another: by its own, without its end."""
+    """The 8-byte hash of a line without its line end."""
     return blake2b(bare(content), digest_size=8).digest()
 
 
 def line_hash(content: bytes) -> str:
-    """The same in hexadecimal digits, as records have it."""
+    """The same as 16 hexadecimal digits, as in records."""
     return line_digest(content).hex()
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
-    """16 hexadecimal digits that tell one set of settings from another, behind SIMULATED where a simulator answers."""
-    text = json.dumps(settings, sort_keys=True, default=_told_apart)
-    told = blake2b(text.encode("ascii"), digest_size=8).hexdigest()
-    return f"{SIMULATED}{told}" if settings.get("simulated") else told
+    """The hash of settings as 16 hexadecimal digits, with the prefix SIMULATED if a simulator answers."""
+    text = json.dumps(settings, sort_keys=True, default=_hashable)
+    digest = blake2b(text.encode("ascii"), digest_size=8).hexdigest()
+    return f"{SIMULATED}{digest}" if settings.get("simulated") else digest
 
 
-def _told_apart(value: Any) -> str:
-    """What JSON has no form for: images, by their content."""
+def _hashable(value: Any) -> str:
+    """What stands for a value that JSON has no form for: for an image, the hash of its content."""
     return blake2b(load_image(value).data_url.encode()).hexdigest() if isinstance(value, (Image, bytes)) else repr(value)

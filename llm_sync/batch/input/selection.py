@@ -1,4 +1,4 @@
-"""Which requests a run is about: the lines it takes, each for which models, and the slot of each."""
+"""Which lines a run uses, for which models, and the slot of each request in the index."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from llm_sync.models.route import Route
 
 
 class Selection(NamedTuple):
-    """Every ``parts``-th line from number ``part`` (from 0) on, of the first ``limit`` (None: all).
+    """Every ``parts``-th line from number ``part`` (from 0) on, of the first ``limit`` lines (None: all).
 
-    ``models``: each of those lines goes to each of these; None: each line goes where it says.
+    ``models``: each line is sent to each of these; None: each line goes to its own model.
     """
 
     part: int = 0
@@ -22,7 +22,7 @@ class Selection(NamedTuple):
 
     @classmethod
     def of(cls, shard: tuple[int, int] | None, limit: int | None, models: tuple[Route, ...] | None) -> Selection:
-        """The selection for a ``shard`` (I, N), I from 1 to N. Raises InvalidRequestError for an impossible one."""
+        """The selection for a ``shard`` (I, N), I from 1 to N. Raises InvalidRequestError for an invalid shard or limit."""
         part, parts = shard or (1, 1)
         if not 1 <= part <= parts:
             raise InvalidRequestError(f"there is no shard {part}/{parts}", guidance="Give I/N with I from 1 to N.")
@@ -32,33 +32,33 @@ class Selection(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Slots for each line."""
+        """The number of slots of a line."""
         return 1 if self.models is None else len(self.models)
 
     @property
     def shard(self) -> str | None:
-        """The shard as it is written, or None where there is but one."""
+        """The shard in the form "I/N", or None if there is only one."""
         return f"{self.part + 1}/{self.parts}" if self.parts > 1 else None
 
     def takes(self, position: int) -> bool:
-        """Whether the line at ``position`` belongs to it."""
+        """Whether the run uses the line at ``position``."""
         return position % self.parts == self.part and (self.limit is None or position < self.limit)
 
     def position(self, slot: int) -> int:
-        """The line of a slot."""
+        """The position of a slot's line."""
         return slot // self.width * self.parts + self.part
 
     def slots(self, position: int) -> range:
-        """The slots of a line that belongs to it."""
+        """The slots of a line that the run uses."""
         first = position // self.parts * self.width
         return range(first, first + self.width)
 
     def slot(self, head: Head) -> int | None:
-        """The slot of an earlier outcome; None where it belongs to no request of this run."""
+        """The slot of a previous outcome; None if this run does not make that request."""
         if head.position < 0 or not self.takes(head.position):
             return None
         slots = self.slots(head.position)
         if self.models is None:
             return slots[0]
-        where = (head.provider, head.model)
-        return slots[self.models.index(where)] if where in self.models else None
+        target = (head.provider, head.model)
+        return slots[self.models.index(target)] if target in self.models else None

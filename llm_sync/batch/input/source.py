@@ -1,4 +1,4 @@
-"""Where a batch's lines come from: any input, as a file whose every line can be found again by its place."""
+"""The source of a batch's lines: any input as a file in which a line can be read again by its offset."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from llm_sync.models import Message, ModelRequest
 from llm_sync.models.images import Image, load_image
 
 _CHUNK = 1 << 20
-_BUFFER = 1 << 16  # bytes read at once: providers walk not far from each other, mostly
+_BUFFER = 1 << 16  # bytes read at once: the providers mostly read lines near each other
 _BOM = b"\xef\xbb\xbf"
 
 Input = str | os.PathLike[str] | IO[bytes] | IO[str] | Iterable[Any]
 
 
 class Line(NamedTuple):
-    """One line: where it begins in the source, its number in the input (from 1), and its bytes, the line's end included."""
+    """One line: its offset in the source, its number in the input (from 1), and its bytes with the line end."""
 
     offset: int
     number: int
@@ -34,9 +34,9 @@ class Line(NamedTuple):
 
 
 class Source:
-    """The lines of one input. What cannot be read twice (a pipe, gzip, an iterable) is copied into a nameless file first.
+    """The lines of one input. An input that cannot be read twice (a pipe, gzip, an iterable) is first copied to an unnamed file.
 
-    ``name`` is what messages call it. One thread at a time. Raises OSError for what cannot be read.
+    ``name`` is used in messages. One thread at a time. Raises OSError if the file cannot be read.
     """
 
     def __init__(self, file: IO[bytes], name: str) -> None:
@@ -44,7 +44,7 @@ class Source:
         self.name = name
 
     def lines(self) -> Iterator[Line]:
-        """Every line from the first, blank ones too; without the mark (BOM) that some editors put before it."""
+        """Every line, blank ones included, without the byte-order mark that some editors write."""
         self._file.seek(0)
         offset = number = 0
         while content := self._file.readline():
@@ -53,21 +53,21 @@ class Source:
             offset += len(content)
 
     def from_line(self, offset: int) -> Iterator[bytes]:
-        """The lines from the one that begins at ``offset`` on, as they stand there. Ends with the next call of any method."""
+        """The lines from the one at ``offset`` on. The iterator is valid until the next call of any method."""
         self._file.seek(offset)
         while content := self._file.readline():
             yield content if offset else content.removeprefix(_BOM)
             offset = -1
 
     def close(self) -> None:
-        """Close the file; nothing of it is left behind."""
+        """Close the file."""
         self._file.close()
 
 
 def open_source(given: Input, folder: str) -> Source:
     """The source for a path (gzip by its name), ``-`` for standard input, an open file, or an iterable.
 
-    What an iterable gives is a ModelRequest, a mapping of its fields, or a prompt. ``folder``: where copies are made.
+    An iterable yields ModelRequests, mappings of their fields, or prompts. ``folder``: for copies.
     Raises OSError, InvalidRequestError.
     """
     if isinstance(given, (str, os.PathLike)):
@@ -101,7 +101,7 @@ def _file_source(path: str, folder: str) -> Source:
 
 
 def unzipped(path: str, folder: str) -> IO[bytes]:
-    """A nameless file with the content of a gzip file. Raises OSError where it is none, or damaged."""
+    """An unnamed file with the content of a gzip file. Raises OSError if that is not gzip, or damaged."""
     with open(path, "rb") as file:
         return _copied(_unzipped(file, path), folder)
 
@@ -127,8 +127,8 @@ def _byte_chunks(file: Any) -> Iterator[bytes]:
 
 
 def _copied(chunks: Iterable[bytes], folder: str) -> IO[bytes]:
-    """A file that is read from its beginning and has no name, so that nothing is left of it however the process ends."""
-    # Beside the output, where there is room for the answers too.
+    """An unnamed file with this content, at its beginning. The system deletes it even if the process is killed."""
+    # In the output's folder, which needs room for the answers, too.
     copy: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=_BUFFER)  # noqa: SIM115  (the source closes it)
     try:
         for chunk in chunks:
@@ -151,13 +151,13 @@ def _as_line(index: int, item: Any) -> bytes:
             f"request {index} is a {type(item).__name__}", guidance="Give ModelRequests, mappings of their fields, or prompts."
         )
     try:
-        return json.dumps(item, ensure_ascii=False, default=_plain).encode("utf-8", "surrogatepass") + b"\n"
+        return json.dumps(item, ensure_ascii=False, default=_json_value).encode("utf-8", "surrogatepass") + b"\n"
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequestError(f"request {index} cannot be written as JSON: {error}") from None
 
 
 def _fields(request: ModelRequest) -> dict[str, Any]:
-    """What a request says, with its images in a form that JSON holds."""
+    """The fields of a request that are set."""
     return {
         field.name: value
         for field in dataclasses.fields(request)
@@ -165,7 +165,8 @@ def _fields(request: ModelRequest) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
+    """What stands for a value that JSON has no form for. Raises TypeError."""
     if isinstance(value, Message):
         return {field.name: part for field in dataclasses.fields(value) if (part := getattr(value, field.name)) not in (None, ())}
     if dataclasses.is_dataclass(value) and not isinstance(value, (type, Image)):

@@ -1,1 +1,1 @@
-"""What a batch keeps on disk and in memory: the journal, the index, records, and what earlier runs left."""
+"""What a batch keeps on disk and in memory: the journal, the index, records, and what previous runs left."""

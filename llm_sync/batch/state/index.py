@@ -1,8 +1,8 @@
-"""The index of a batch: eight bytes for each request, in a file without a name, whatever the number of requests.
+"""The index of a batch: eight bytes for each request, in an unnamed temporary file, so that memory does not grow with the input.
 
-A request that is to be sent stands there as the place of its line in the input and the number of its route; one that has
-an outcome as the place of its record in the journal, or in the finished output of an earlier run. The walks of the
-providers, the ordered output and the resume all read it.
+Each request has one entry; the entry's number is the request's slot. The entry of a request to be sent holds the offset of its
+line in the input; the entry of one with an outcome holds the offset of its record in the journal or in the output of a previous
+run. Planner, scheduler and output all read it. Routes are numbered by a RouteTable, so that an entry can hold one.
 """
 
 from __future__ import annotations
@@ -12,45 +12,47 @@ from array import array
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from llm_sync.errors import InvalidRequestError
+
 NOTHING, TO_SEND, IN_JOURNAL, IN_OUTPUT = range(4)
 
-_PLACE_BITS = 45  # 35 TB
+_OFFSET_BITS = 45  # 35 TB
 _ROUTE_BITS = 16
-_SPECIAL_BITS = 1
-_PLACE = (1 << _PLACE_BITS) - 1
+_REVIEW_BITS = 1
+_OFFSET = (1 << _OFFSET_BITS) - 1
 _ROUTE = (1 << _ROUTE_BITS) - 1
 _BYTES = 8
-_CHUNK = 2048  # numbers read or written at once: 16 KiB, for each provider that walks
-MOST_ROUTES = _ROUTE + 1
+_CHUNK = 2048  # numbers read or written at once: 16 KiB for each provider
+MAX_ROUTES = _ROUTE + 1
 
 
 class Entry(NamedTuple):
-    """``state``: NOTHING, TO_SEND, IN_JOURNAL or IN_OUTPUT. ``place``: an offset in the input, the journal or the output.
+    """``state``: NOTHING, TO_SEND, IN_JOURNAL or IN_OUTPUT. ``offset``: in the input, the journal or the output.
 
-    ``special``: an outcome that may not simply be kept, so that more of it has to be looked at.
+    ``review``: the outcome must be read before it is kept (other settings, or a failure that is asked again).
     """
 
     state: int
     route: int
-    place: int
-    special: bool = False
+    offset: int
+    review: bool = False
 
 
-class Numbers:
-    """Numbers of 64 bits, 0 where none was set. One thread at a time. Raises OSError (a full disk)."""
+class NumberFile:
+    """An array of 64-bit numbers in a temporary file; unset numbers are 0. One thread at a time. Raises OSError (disk full)."""
 
     def __init__(self, folder: str) -> None:
-        # Not in memory: a million requests are 8 MB there. Not mapped: pages that were touched count as memory too.
+        # Not in memory: a million requests take 8 MB there. Not mapped: pages that were touched count as memory, too.
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  (closed by close)
-        # What is not in the file yet, by number. Written together: each call of the system is a chance for the other threads
-        # to take the interpreter, which is dearer than the call.
+        # Numbers not in the file yet, by position. Many are written at once: at each system call another thread may take the
+        # interpreter lock, which costs more than the call.
         self._unwritten: dict[int, int] = {}
-        self._near: array[int] = array("Q")  # what was read last, from _near_from on: the next look is mostly near it
-        self._near_from = 0
+        self._cached: array[int] = array("Q")  # the chunk read last, from _cached_from on: reads are mostly sequential
+        self._cached_from = 0
         self.count = 0
 
     def put(self, slot: int, number: int) -> None:
-        """Set one."""
+        """Set one number."""
         self._unwritten[slot] = number
         if slot >= self.count:
             self.count = slot + 1
@@ -58,18 +60,18 @@ class Numbers:
             self._flush()
 
     def at(self, slot: int) -> int:
-        """One of them; 0 beyond the last."""
-        found = self._unwritten.get(slot)
-        if found is not None:
-            return found
-        place = slot - self._near_from
-        if not 0 <= place < len(self._near):
-            self._near_from, place = slot - slot % _CHUNK, slot % _CHUNK
-            self._near = self._read(self._near_from, _CHUNK)
-        return self._near[place]
+        """One number; 0 beyond the last one."""
+        unwritten = self._unwritten.get(slot)
+        if unwritten is not None:
+            return unwritten
+        within = slot - self._cached_from
+        if not 0 <= within < len(self._cached):
+            self._cached_from, within = slot - slot % _CHUNK, slot % _CHUNK
+            self._cached = self._read(self._cached_from, _CHUNK)
+        return self._cached[within]
 
     def all(self) -> Iterator[tuple[int, int]]:
-        """Each with its slot; what is changed meanwhile may be seen or not."""
+        """Each slot with its number. Changes made during the iteration may or may not be seen."""
         start = 0
         while start < self.count:
             self._flush()
@@ -77,17 +79,17 @@ class Numbers:
             start += _CHUNK
 
     def truncate(self, count: int) -> None:
-        """Forget all from ``count`` on."""
+        """Remove all numbers from ``count`` on."""
         self._flush()
         self._file.truncate(count * _BYTES)
         self.count = min(self.count, count)
 
     def close(self) -> None:
-        """Nothing of it is left."""
+        """Close the file; the system then deletes it."""
         self._file.close()
 
     def _flush(self) -> None:
-        """Write what is new, each run of neighbours at once; a file has zeros where nothing was written."""
+        """Write the new numbers, consecutive ones together. The file has zeros where nothing was written."""
         values, start = array("Q"), 0
         for slot, number in sorted(self._unwritten.items()):
             if values and slot != start + len(values):
@@ -99,7 +101,7 @@ class Numbers:
         if values:
             self._write(start, values)
         self._unwritten.clear()
-        self._near = array("Q")
+        self._cached = array("Q")
 
     def _write(self, slot: int, values: array[int]) -> None:
         content = memoryview(values.tobytes())
@@ -115,38 +117,66 @@ class Numbers:
         return values
 
 
-class Slots(Numbers):
-    """The index. ``count`` entries; those never set are NOTHING."""
+class Index(NumberFile):
+    """The entries of all requests by slot; entries never set are NOTHING."""
 
     def add(self, entry: Entry) -> None:
-        """Set the entry behind the last one."""
+        """Append an entry."""
         self.set(self.count, entry)
 
     def set(self, slot: int, entry: Entry) -> None:
-        """Set any entry; those between it and the last one are NOTHING."""
+        """Set any entry."""
         self.put(slot, _packed(entry))
 
     def get(self, slot: int) -> Entry:
-        """An entry; NOTHING beyond the last one."""
+        """One entry; NOTHING beyond the last one."""
         return _unpacked(self.at(slot))
 
     def walk(self) -> Iterator[tuple[int, Entry]]:
-        """Every entry that is set, with its number; what is changed meanwhile may be seen or not."""
+        """Every entry that is set, with its slot. Changes made during the iteration may or may not be seen."""
         return ((slot, _unpacked(packed)) for slot, packed in self.all() if packed)
 
     def to_send(self, routes: Iterable[int]) -> Iterator[tuple[int, Entry]]:
-        """The entries that are to be sent on one of ``routes``, likewise."""
-        wanted = frozenset(TO_SEND << _SPECIAL_BITS + _ROUTE_BITS | route for route in routes)
-        return ((slot, _unpacked(packed)) for slot, packed in self.all() if packed >> _PLACE_BITS in wanted)
+        """The entries to be sent on one of ``routes``, with the same rule for changes."""
+        wanted = frozenset(TO_SEND << _REVIEW_BITS + _ROUTE_BITS | route for route in routes)
+        return ((slot, _unpacked(packed)) for slot, packed in self.all() if packed >> _OFFSET_BITS in wanted)
+
+
+class RouteTable:
+    """Numbers for the routes of a batch. Route 0 is (None, None), for lines that could not be read. One thread at a time."""
+
+    def __init__(self) -> None:
+        self._routes: list[tuple[str | None, str | None]] = [(None, None)]
+        self._numbers: dict[tuple[str | None, str | None], int] = {(None, None): 0}
+
+    def number(self, provider: str | None, model: str | None) -> int:
+        """The number of a route; a new route gets the next one. Raises InvalidRequestError when there are too many."""
+        number = self._numbers.get((provider, model))
+        if number is None:
+            if len(self._routes) >= MAX_ROUTES:
+                raise InvalidRequestError(
+                    f"the batch asks more than {MAX_ROUTES - 1} different models", guidance="Split the input."
+                )
+            number = self._numbers[provider, model] = len(self._routes)
+            self._routes.append((provider, model))
+        return number
+
+    def named(self, number: int) -> tuple[str | None, str | None]:
+        """The provider and model of a route."""
+        return self._routes[number]
+
+    def of(self, provider: str) -> list[int]:
+        """The numbers of all routes of one provider."""
+        return [number for number, (name, _) in enumerate(self._routes) if name == provider]
 
 
 def _packed(entry: Entry) -> int:
-    if entry.place > _PLACE:
+    if entry.offset > _OFFSET:
         raise OverflowError("a file of a batch is larger than 35 TB")
-    kind = entry.state << _SPECIAL_BITS | entry.special
-    return (kind << _ROUTE_BITS | entry.route) << _PLACE_BITS | entry.place
+    kind = entry.state << _REVIEW_BITS | entry.review
+    return (kind << _ROUTE_BITS | entry.route) << _OFFSET_BITS | entry.offset
 
 
 def _unpacked(packed: int) -> Entry:
-    kind = packed >> _PLACE_BITS + _ROUTE_BITS
-    return Entry(kind >> _SPECIAL_BITS, packed >> _PLACE_BITS & _ROUTE, packed & _PLACE, bool(kind & 1))
+    kind = packed >> _OFFSET_BITS + _ROUTE_BITS
+    return Entry(kind >> _REVIEW_BITS, packed >> _OFFSET_BITS & _ROUTE, packed & _OFFSET, bool(kind & 1))

@@ -1,9 +1,9 @@
-"""The journal of a batch: OUTPUT.part, to which every worker adds a line before and after each request, in one write.
+"""The journal of a batch, OUTPUT.part: workers append a line before and after each request, each in one write.
 
-Lines are JSON objects. The first tells who has the journal; ``{"run": …}`` begins a run; ``{"settings": …}`` says what
-answers depend on; ``{"started": […]}`` stands before a request is sent, ``{"unsent": […]}`` takes that back, and
-``{"done": […], …}`` holds its outcome. ``{"finished": […]}`` tells the output that was made of all before it, so that nobody
-takes an answer twice who finds both. Half a line, which a killed process leaves behind, is ended by the next line.
+Lines are JSON objects. The first one names the process that owns the journal. ``{"run": …}`` begins a run; ``{"settings": …}``
+stores settings by their hash; ``{"started": […]}`` is written before a request is sent, ``{"unsent": […]}`` takes that back, and
+``{"done": […], …}`` holds its outcome. ``{"finished": […]}`` identifies the output made from all lines before it, so that no
+answer counts twice if both files exist. The next write ends a partial line that a killed process left.
 """
 
 from __future__ import annotations
@@ -31,39 +31,39 @@ _APPENDING = os.O_RDWR | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os,
 
 _log = logger("batch")
 
-Sum = tuple[int, int]
-"""Of an output: the bytes of its records, and their CRC-32."""
+OutputChecksum = tuple[int, int]
+"""The size of an output in bytes, uncompressed, and its CRC-32."""
 
 
 class Journal:
-    """One open journal, which no other process can open meanwhile.
+    """An open, locked journal.
 
     ``writing``, ``add`` and ``note`` may be called from any thread, the rest from one. ``unwritten`` are the lines that could
-    not be written; from the first on ``failure`` says why, and nothing should be sent any more.
+    not be written. After the first of them, ``failure`` says why, and nothing more should be sent.
     """
 
     def __init__(self, path: str) -> None:
-        """Open the file, or make it. Raises OSError; LLMConnectorError where another process has it, or it is no journal."""
+        """Open or create the file. Raises OSError; LLMConnectorError if another process owns it, or it is not a journal."""
         self.path = path
         self.failure: OSError | None = None
         self.unwritten: list[bytes] = []
-        self._held = _locked(path)
+        self._lock_file = _locked(path)
         try:
             self._descriptor = _opened(path)
         except BaseException:
-            self._held.release()
+            self._lock_file.release()
             raise
-        # Guards all of the state below, failure and unwritten, and the order of bytes in the file: where a line stands is known
-        # only when no other is written at the same time. So it is held during a write, which goes to the page cache.
+        # Guards all state below, failure, unwritten, and the order of writes: a line's offset is known only if no other line is
+        # written at the same time. So it is held during a write, which only goes to the page cache.
         self._lock = threading.Lock()
-        self._torn = False  # the last line has no end
+        self._torn = False  # the last line lacks its line end
         self._writers = 0
         self._closing = self._closed = False
         self._synced_at = time.monotonic()
         try:
             self._size = self._begun()
         except OSError as error:
-            with contextlib.suppress(OSError):  # a disk that takes nothing: nothing is left of the attempt
+            with contextlib.suppress(OSError):  # the disk is full: leave no empty file behind
                 if not os.fstat(self._descriptor).st_size:
                     os.unlink(path)
             self.close()
@@ -73,16 +73,16 @@ class Journal:
             raise
 
     def _begun(self) -> int:
-        """Take the journal over, or begin it; its size."""
+        """Write this process into the header, or begin a new journal. Returns the size."""
         size = os.fstat(self._descriptor).st_size
         with open(self.path, "r+b") as file:
             header = file.read(_HEADER_SIZE)
             ours = _HEADER.format(0).encode()
-            if len(header) < _HEADER_SIZE and ours.startswith(header[: _PID.start]):  # new, or killed when it was
+            if len(header) < _HEADER_SIZE and ours.startswith(header[: _PID.start]):  # new, or its first run was killed at once
                 file.truncate(0)
                 size = 0
             elif header[: _PID.start] != ours[: _PID.start]:
-                raise _no_journal(self.path)
+                raise _not_a_journal(self.path)
             else:
                 file.seek(-1, os.SEEK_END)
                 self._torn = file.read(1) != b"\n"
@@ -92,12 +92,12 @@ class Journal:
 
     @property
     def holds_lines(self) -> bool:
-        """Whether it is more than begun."""
+        """Whether anything follows the header."""
         return self._size > _HEADER_SIZE
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """While it is open as a context, the journal is: a worker that ends late still finds it. Raises OSError when closed."""
+        """Keep the journal open until the block ends, even if ``close`` is called meanwhile. Raises OSError if it is closed."""
         with self._lock:
             if self._closed:
                 raise OSError(errno.EBADF, "the journal is closed", self.path)
@@ -107,10 +107,10 @@ class Journal:
         finally:
             with self._lock:
                 self._writers -= 1
-                self._close_at_last()
+                self._close_when_unused()
 
     def add(self, line: bytes) -> int:
-        """Add a whole line, its end included; where it stands. Never raises: what cannot be written is kept, and gives -1."""
+        """Append a whole line with its line end, and return its offset. If it cannot be written, keep it and return -1."""
         with self._lock:
             try:
                 return self._write(line)
@@ -120,7 +120,7 @@ class Journal:
                 return -1
 
     def note(self, entry: dict[str, Any]) -> None:
-        """Add a line that is no outcome. Raises OSError when it, or any line before it, could not be written."""
+        """Append a line that is not an outcome. Raises OSError if it, or any line before it, could not be written."""
         with self._lock:
             if self.failure is None:
                 try:
@@ -131,8 +131,8 @@ class Journal:
                 raise OSError(self.failure.errno, self.failure.strerror, self.path)
 
     def _write(self, line: bytes) -> int:
-        """Append in one piece, or leave the file as it was."""
-        place = self._size + self._torn
+        """Append in one piece, or leave the file unchanged."""
+        offset = self._size + self._torn
         rest = memoryview(b"\n" + line if self._torn else line)
         try:
             while rest:
@@ -145,11 +145,11 @@ class Journal:
             self._size = size
             raise
         self._torn = False
-        self._size = place + len(line)
-        return place
+        self._size = offset + len(line)
+        return offset
 
     def write_again(self) -> bool:
-        """Try once more to add what could not be written; whether all of it is there now."""
+        """Try once more to write the unwritten lines, and return whether all are written."""
         with self._lock:
             while self.unwritten:
                 try:
@@ -160,27 +160,26 @@ class Journal:
         return True
 
     def sync(self, *, now: bool = False) -> None:
-        """Bring what was added to the disk, when that is due. Raises OSError."""
+        """Flush to the disk, once a second or ``now``. Raises OSError."""
         if now or time.monotonic() - self._synced_at >= _SYNC_EVERY_S:
             os.fsync(self._descriptor)
             self._synced_at = time.monotonic()
 
     def is_at_its_path(self) -> bool:
-        """Whether the file is still where it was opened: it, or its folder, may have been moved or deleted."""
-        return self._held.is_at_its_path()
+        """Whether the open file is still the one at ``path``: it, or its folder, may have been moved or deleted."""
+        return self._lock_file.is_at_its_path()
 
     def rescue(self) -> str:
-        """Save what the journal's folder cannot hold into a new file, whose path this gives: whole lines of a journal.
+        """Save lines to a new file in the temporary folder, and return its path. Raises OSError.
 
-        These are the lines that could not be written, and, where the journal itself is gone from its path, all others.
-        Raises OSError.
+        These are the unwritten lines and, if the journal is no longer at its path, all others, too.
         """
         descriptor, path = tempfile.mkstemp(prefix="llm-sync-rescued-", suffix=".part")
         with os.fdopen(descriptor, "wb") as file:
             if not self.is_at_its_path():
-                with open(os.dup(self._descriptor), "rb") as lost:
-                    lost.seek(0)
-                    while chunk := lost.read(1 << 20):
+                with open(os.dup(self._descriptor), "rb") as moved:
+                    moved.seek(0)
+                    while chunk := moved.read(1 << 20):
                         file.write(chunk)
                 if self._torn:
                     file.write(b"\n")
@@ -192,96 +191,96 @@ class Journal:
         return path
 
     def remove(self) -> None:
-        """Delete it: what it holds stands elsewhere. Raises OSError."""
+        """Delete the file. Raises OSError."""
         os.unlink(self.path)
 
     def close(self) -> None:
-        """Let others have it, as soon as nobody writes to it any more."""
+        """Close and unlock the file, as soon as the last ``writing`` block has ended."""
         with self._lock:
             self._closing = True
-            self._close_at_last()
+            self._close_when_unused()
 
-    def _close_at_last(self) -> None:
+    def _close_when_unused(self) -> None:
         if self._closing and not self._writers and not self._closed:
             self._closed = True
             os.close(self._descriptor)
-            self._held.release()
+            self._lock_file.release()
 
 
 def lines_of(path: str, since: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Every line of a journal but its first, from a place on; with its place. The last may be half a line. Raises OSError."""
+    """Every line of a journal after the header, from an offset on, with its offset. The last may be partial. Raises OSError."""
     with open(path, "rb") as file:
-        place = max(since, len(file.readline()))
-        file.seek(place)
+        offset = max(since, len(file.readline()))
+        file.seek(offset)
         for line in file:
-            yield place, line
-            place += len(line)
+            yield offset, line
+            offset += len(line)
 
 
-def unfinished(path: str, finished: Callable[[], Sum]) -> tuple[int, bool]:
-    """Where in a journal that begins which the output does not hold, and whether a run from there on began anew (``--restart``).
+def unfinished_part(path: str, output_checksum: Callable[[], OutputChecksum]) -> tuple[int, bool]:
+    """From which offset on the output does not hold the journal's lines, and whether a run after it began anew (``--restart``).
 
-    ``finished`` sums the output up; it is asked where a run came to its end but for the journal's removal. Raises OSError.
+    ``output_checksum`` is called if a run wrote its output, but did not remove the journal. Raises OSError.
     """
-    since, anew, there = 0, False, None
-    for place, line in lines_of(path):
+    since, anew, checksum = 0, False, None
+    for offset, line in lines_of(path):
         if line.startswith(b'{"run"'):
             anew = anew or b'"anew": true' in line
         elif line.startswith(b'{"finished"'):
-            there = there or finished()
-            if line == line_of({"finished": there}):
-                since, anew = place + len(line), False
+            checksum = checksum or output_checksum()
+            if line == line_of({"finished": checksum}):
+                since, anew = offset + len(line), False
     return since, anew
 
 
 def line_of(entry: dict[str, Any]) -> bytes:
-    """An entry as a line."""
+    """An entry as a line of the journal."""
     return json.dumps(entry, ensure_ascii=False, default=repr).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _locked(path: str) -> FileLock:
     while True:
         try:
-            held = FileLock(path, os.O_RDWR | os.O_CREAT)
+            lock = FileLock(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            if error.errno in (errno.EISDIR, errno.ELOOP):  # a folder, a link: whosever it is, it is not followed
-                raise _no_journal(path) from None
+            if error.errno in (errno.EISDIR, errno.ELOOP):  # a folder, or a link, which is not followed
+                raise _not_a_journal(path) from None
             raise
         try:
-            free = held.lock(wait=False)
-            if free and held.is_at_its_path():  # else the other one has just finished, and removed it
-                return held
+            free = lock.lock(wait=False)
+            if free and lock.is_at_its_path():  # otherwise the other process has just finished, and removed the file
+                return lock
         except ConfigurationError:  # no file locks on this system
-            _log.warning("%r is not locked, as this system has no file locks: keep other runs away from it", path)
-            return held
+            _log.warning("%r cannot be locked, because this system has no file locks: start no other run on it", path)
+            return lock
         except BaseException:
-            held.release()
+            lock.release()
             raise
-        held.release()
+        lock.release()
         if not free:
-            raise _taken(path)
+            raise _owned(path)
 
 
 def _opened(path: str) -> int:
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise _no_journal(path)
+        raise _not_a_journal(path)
     return os.open(path, _APPENDING)
 
 
-def _no_journal(path: str) -> LLMConnectorError:
+def _not_a_journal(path: str) -> LLMConnectorError:
     return LLMConnectorError(
         f"{path!r} exists, but is not the journal of a batch",
-        guidance="Move it away, or name another output: a run keeps its journal there.",
+        guidance="Move it away, or name another output: the run needs this path for its journal.",
     )
 
 
-def _taken(path: str) -> LLMConnectorError:
+def _owned(path: str) -> LLMConnectorError:
     try:
         with open(path, "rb") as file:
-            holder = file.read(_HEADER_SIZE)[_PID].decode("ascii").strip()
+            owner = file.read(_HEADER_SIZE)[_PID].decode("ascii").strip()
     except (OSError, UnicodeDecodeError):
-        holder = ""
+        owner = ""
     return LLMConnectorError(
-        f"{path!r} is being written by process {holder or 'of another batch'}",
+        f"{path!r} is being written by process {owner or 'of another batch'}",
         guidance="Wait until that has ended, or name another output.",
     )

@@ -1,7 +1,7 @@
-"""One request's outcome as a record, and what a later run has to know of it.
+"""Records, the outcome of one request each; and their heads, what a later run must know of them.
 
-A record is the shape of ``generate --json`` with ``request_hash``, ``line_hash`` and ``settings`` beside it; for a batch
-file of OpenAI's, it is a line of OpenAI's results, with those under ``llm_sync``.
+A record has the shape of ``generate --json`` with ``request_hash``, ``line_hash`` and ``settings`` added. For an OpenAI batch
+file it is a line of OpenAI's results, with those keys under ``llm_sync``.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from llm_sync.models.route import Route
 from llm_sync.openai_shape import completion, error_body, error_status
 
 ANSWERED, TRUNCATED = "answered", "truncated"
-"""What ``Head.outcome`` says of an answer; else it is the class name of the error."""
+"""Values of ``Head.outcome`` for answers; for a failure it is the class name of the error."""
 
 _BILLED = ("input_tokens", "output_tokens", "cost_estimate")
-_SUM, _SPLIT = b', "crc32": ', b', "record": '  # neither can stand within a string of JSON
-_ACCOUNT = ("AuthenticationError", "PermissionDeniedError", "QuotaExceededError")  # mended outside: worth another try
+_CHECKSUM, _SPLIT = b', "crc32": ', b', "record": '  # neither can occur within a JSON string
+_ACCOUNT = ("AuthenticationError", "PermissionDeniedError", "QuotaExceededError")  # can be fixed outside: asked again
 
 
 class Key(NamedTuple):
-    """Which request: the line's position in the input (a record's ``index``, from 0) and where it goes, if anywhere."""
+    """Identifies a request: the line's position in the input (a record's ``index``, from 0), its provider and its model."""
 
     position: int
     provider: str | None
     model: str | None
 
 
-class Asked(NamedTuple):
-    """What is known of a request beside its content. ``id``: the line's own, or its custom_id where it is ``openai``'s.
+class RequestIdentity(NamedTuple):
+    """What a record says about its request. ``line``, ``settings`` and ``request`` are hashes. ``id``: the line's own, or its
+    custom_id if it is an OpenAI batch request (``openai``).
 
-    ``unsure``: how often it was sent before without anyone knowing whether it was billed. ``shard`` ("1/4") and ``lines``,
-    the input's number of requests, where there are several.
+    ``unsure``: how often it was sent before with an unknown outcome. ``shard`` ("1/4") and ``lines``, the number of lines of
+    the whole input, are set for a shard only.
     """
 
     key: Key
@@ -53,10 +54,10 @@ class Asked(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What is to be known of an outcome without reading its record.
+    """What must be known of an outcome without reading its record.
 
-    ``again``: whether a later run tries again unasked. ``unsure``: sendings of which nobody knows whether they were billed.
-    Tokens and ``cost`` (USD) are None where unknown; a bad answer's count too.
+    ``again``: whether a later run asks again by itself. ``unsure``: how many sendings may have been billed without an answer.
+    Tokens and ``cost`` (USD) are None where unknown; an unusable answer has them, too.
     """
 
     position: int
@@ -73,7 +74,7 @@ class Head(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """Which request it is of."""
+        """The request's key."""
         return Key(self.position, self.provider, self.model)
 
     @property
@@ -82,7 +83,7 @@ class Head(NamedTuple):
         return self.outcome in (ANSWERED, TRUNCATED)
 
 
-def head(asked: Asked, outcome: ModelResponse | LLMConnectorError) -> Head:
+def head_of(identity: RequestIdentity, outcome: ModelResponse | LLMConnectorError) -> Head:
     """The head of an outcome."""
     answer = outcome if isinstance(outcome, ModelResponse) else getattr(outcome, "response", None)
     tokens = (None, None) if answer is None else (answer.usage.input_tokens, answer.usage.output_tokens)
@@ -92,36 +93,36 @@ def head(asked: Asked, outcome: ModelResponse | LLMConnectorError) -> Head:
         kind, unsure = type(outcome).__name__, int(_possibly_billed(outcome))
         again = not unsure and (outcome.retryable is True or kind in _ACCOUNT)
     cost = None if answer is None else answer.cost_estimate
-    return Head(*asked.key, asked.line, asked.settings, kind, again, asked.unsure + unsure, *tokens, cost)
+    return Head(*identity.key, identity.line, identity.settings, kind, again, identity.unsure + unsure, *tokens, cost)
 
 
 def _possibly_billed(error: LLMConnectorError) -> bool:
-    """Whether the request went out whole and nothing came back in time."""
+    """Whether the whole request was sent and no answer came in time."""
     return isinstance(error, errors.RequestTimeoutError) and error.status is None and error.phase != "connect"
 
 
-def record_of(asked: Asked, outcome: ModelResponse | LLMConnectorError, told: Head) -> dict[str, Any]:
+def record_of(identity: RequestIdentity, outcome: ModelResponse | LLMConnectorError, head: Head) -> dict[str, Any]:
     """The record of an outcome."""
-    hashes: dict[str, Any] = {"request_hash": asked.request, "line_hash": asked.line, "settings": asked.settings}
-    if told.unsure:
-        hashes["possibly_billed"] = told.unsure
-    if not told.answered and told[-3:] != (None, None, None):
-        hashes["billed"] = dict(zip(_BILLED, told[-3:], strict=True))  # a bad answer costs, too
-    if asked.shard is not None:
-        hashes.update(shard=asked.shard, lines=asked.lines)
-    if asked.openai:
-        return _openai_record(asked, outcome, told, hashes)
-    index, provider, model = asked.key
-    found = record(index, Route(provider or "", model or ""), outcome, request_id=asked.id)
-    return {**found, "provider": provider, "model": model, **hashes}
+    extra: dict[str, Any] = {"request_hash": identity.request, "line_hash": identity.line, "settings": identity.settings}
+    if head.unsure:
+        extra["possibly_billed"] = head.unsure
+    if not head.answered and head[-3:] != (None, None, None):
+        extra["billed"] = dict(zip(_BILLED, head[-3:], strict=True))  # an unusable answer costs, too
+    if identity.shard is not None:
+        extra.update(shard=identity.shard, lines=identity.lines)
+    if identity.openai:
+        return _openai_record(identity, outcome, head, extra)
+    index, provider, model = identity.key
+    base = record(index, Route(provider or "", model or ""), outcome, request_id=identity.id)
+    return {**base, "provider": provider, "model": model, **extra}
 
 
 def _openai_record(
-    asked: Asked, outcome: ModelResponse | LLMConnectorError, told: Head, hashes: dict[str, Any]
+    identity: RequestIdentity, outcome: ModelResponse | LLMConnectorError, head: Head, extra: dict[str, Any]
 ) -> dict[str, Any]:
-    index, provider, model = asked.key
+    index, provider, model = identity.key
     ours: dict[str, Any] = {"index": index, "provider": provider, "model": model}
-    ours.update(outcome=told.outcome, again=told.again, **hashes)
+    ours.update(outcome=head.outcome, again=head.again, **extra)
     response = failure = None
     if isinstance(outcome, ModelResponse):
         response = {"status_code": 200, "request_id": outcome.request_id or "", "body": completion(outcome)}
@@ -135,98 +136,100 @@ def _openai_record(
         else:
             failure = {"code": body["error"]["code"] or body["error"]["type"], "message": body["error"]["message"]}
         ours["attempts"] = outcome.attempts
-    number = _result_id(asked.key.position, asked.line)
-    return {"id": number, "custom_id": asked.id, "response": response, "error": failure, "llm_sync": ours}
+    result_id = _result_id(identity.key.position, identity.line)
+    return {"id": result_id, "custom_id": identity.id, "response": response, "error": failure, "llm_sync": ours}
 
 
 def _result_id(position: int, line: str) -> str:
-    """No two results of a batch share it."""
+    """Unique within a batch."""
     return f"batch_req_{position}-{line}"
 
 
-def journal_line(told: Head, found: dict[str, Any]) -> bytes:
-    """The journal's line: the head, a sum over both, and the record. Its length tells a whole one from a torn one, and the sum
-    one that stands as it was written from one that the disk has damaged."""
-    content = json.dumps(found, ensure_ascii=False, default=repr).encode("utf-8", "backslashreplace")
-    text = json.dumps({"done": told[:3], "head": told[3:], "bytes": len(content)}, ensure_ascii=False)
+def journal_line(head: Head, content: dict[str, Any]) -> bytes:
+    """The journal's line for an outcome: the head, a checksum of head and record, and the record ``content``.
+
+    The length in it tells a whole line from a torn one, the checksum an intact line from a damaged one.
+    """
+    record_bytes = json.dumps(content, ensure_ascii=False, default=repr).encode("utf-8", "backslashreplace")
+    text = json.dumps({"done": head[:3], "head": head[3:], "bytes": len(record_bytes)}, ensure_ascii=False)
     opening = text[:-1].encode("utf-8", "backslashreplace")
-    return b"".join((opening, _SUM, b"%d" % zlib.crc32(content, zlib.crc32(opening)), _SPLIT, content, b"}\n"))
+    return b"".join((opening, _CHECKSUM, b"%d" % zlib.crc32(record_bytes, zlib.crc32(opening)), _SPLIT, record_bytes, b"}\n"))
 
 
 def read_head(line: bytes) -> Head | None:
-    """The head of a journal's line; None for one that is torn or damaged, or no outcome."""
-    summed, split, rest = line.partition(_SPLIT)
+    """The head in a journal's line; None if the line is torn, damaged, or not an outcome."""
+    opening_and_sum, split, rest = line.partition(_SPLIT)
     if not split:
         return None
-    whole = rest.removesuffix(b"\n")  # it may be all that is missing, and then nothing is
-    opening, _, told_sum = summed.partition(_SUM)
-    content = memoryview(whole)[:-1]
+    rest = rest.removesuffix(b"\n")  # a line that lacks only its line end is whole
+    opening, _, checksum = opening_and_sum.partition(_CHECKSUM)
+    record_bytes = memoryview(rest)[:-1]
     try:
-        found = json.loads(opening + b"}")
-        told = Head(*found["done"], *found["head"])
-        is_whole = whole.endswith(b"}") and found["bytes"] == len(content)
-        # Journals that were begun before there were sums have nothing but these three: theirs is no damaged one.
-        unsummed = not told_sum and found.keys() == {"done", "head", "bytes"}
-        as_written = is_whole and (unsummed or told_sum == b"%d" % zlib.crc32(content, zlib.crc32(opening)))
+        values = json.loads(opening + b"}")
+        head = Head(*values["done"], *values["head"])
+        is_whole = rest.endswith(b"}") and values["bytes"] == len(record_bytes)
+        # The first journals had no checksums: their lines have exactly these three keys.
+        unchecked = not checksum and values.keys() == {"done", "head", "bytes"}
+        intact = is_whole and (unchecked or checksum == b"%d" % zlib.crc32(record_bytes, zlib.crc32(opening)))
     except (ValueError, KeyError, TypeError):
         return None
-    return told if as_written and isinstance(told.position, int) else None
+    return head if intact and isinstance(head.position, int) else None
 
 
 def key_of(line: bytes) -> bytes:
-    """The key in a whole line that says started, unsent or done, as it stands there: what the lines of a request share."""
+    """The key in a whole "started", "unsent" or "done" line, as bytes: all lines of one request share it."""
     return line[line.index(b"[") : line.index(b', "head": ') if line.startswith(b'{"done"') else line.rindex(b"]") + 1]
 
 
 def content_of(line: bytes) -> bytes:
-    """The record in a journal's line, as it stands there."""
+    """The record in a journal's line, as bytes."""
     return line.partition(_SPLIT)[2].removesuffix(b"\n")[:-1]
 
 
 def reindexed(content: bytes, index: int) -> bytes:
-    """A record of a line that has moved in the input."""
-    found = json.loads(content)
-    ours = found.get("llm_sync", found)
+    """A record whose line has moved to another position in the input."""
+    values = json.loads(content)
+    ours = values.get("llm_sync", values)
     ours["index"] = index
-    if ours is not found:
-        found["id"] = _result_id(index, ours["line_hash"])
-    return json.dumps(found, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    if ours is not values:
+        values["id"] = _result_id(index, ours["line_hash"])
+    return json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def head_of_record(content: bytes) -> Head | None:
-    """The head that a record in a finished output would have; None for a line that is not a record of a batch."""
+    """The head of a record in a finished output; None for a line that is not a record of a batch."""
     try:
-        found = json.loads(content)
-        told: Any = _openai_head(found, found["llm_sync"]) if "llm_sync" in found else _head(found)
+        values = json.loads(content)
+        head: Any = _openai_head(values, values["llm_sync"]) if "llm_sync" in values else _head(values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return told if isinstance(told.position, int) and isinstance(told.line, str) else None  # whoever has edited it
+    return head if isinstance(head.position, int) and isinstance(head.line, str) else None  # it may have been edited
 
 
-def _head(found: dict[str, Any]) -> Head:
-    told = _told(found)
-    response, error = found["response"], found["error"]
+def _head(values: dict[str, Any]) -> Head:
+    common = _common(values)
+    response, error = values["response"], values["error"]
     if response is None:
         kind = error["type"]
-        timed_out = kind == "RequestTimeoutError" and error["status"] is None and told["unsure"] > 0
+        timed_out = kind == "RequestTimeoutError" and error["status"] is None and common["unsure"] > 0
         again = kind in _ACCOUNT or (error["retryable"] is True and not timed_out)
-        return Head(**told, outcome=kind, again=again, **_billed(found))
+        return Head(**common, outcome=kind, again=again, **_billed(values))
     usage, kind = response["usage"], TRUNCATED if response["truncated"] else ANSWERED
     tokens = {name: usage[name] for name in ("input_tokens", "output_tokens")}
-    return Head(**told, outcome=kind, cost=response["cost_estimate"], **tokens)
+    return Head(**common, outcome=kind, cost=response["cost_estimate"], **tokens)
 
 
-def _openai_head(found: dict[str, Any], ours: dict[str, Any]) -> Head:
-    told, kind = _told(ours), ours["outcome"]
+def _openai_head(values: dict[str, Any], ours: dict[str, Any]) -> Head:
+    common, kind = _common(ours), ours["outcome"]
     if kind not in (ANSWERED, TRUNCATED):
-        return Head(**told, outcome=kind, again=ours["again"], **_billed(ours))
-    usage = found["response"]["body"].get("usage") or {}
+        return Head(**common, outcome=kind, again=ours["again"], **_billed(ours))
+    usage = values["response"]["body"].get("usage") or {}
     tokens: dict[str, Any] = {"input_tokens": usage.get("prompt_tokens"), "output_tokens": usage.get("completion_tokens")}
-    return Head(**told, outcome=kind, cost=ours.get("cost_estimate"), **tokens)
+    return Head(**common, outcome=kind, cost=ours.get("cost_estimate"), **tokens)
 
 
-def _told(ours: dict[str, Any]) -> dict[str, Any]:
-    """What records of both forms tell alike."""
+def _common(ours: dict[str, Any]) -> dict[str, Any]:
+    """The fields that both forms of a record have."""
     return {
         "position": ours["index"],
         "provider": ours["provider"],
@@ -238,16 +241,16 @@ def _told(ours: dict[str, Any]) -> dict[str, Any]:
 
 
 def _billed(ours: dict[str, Any]) -> dict[str, Any]:
-    found = ours.get("billed") or {}
+    billed = ours.get("billed") or {}
     return {
-        "input_tokens": found.get("input_tokens"),
-        "output_tokens": found.get("output_tokens"),
-        "cost": found.get("cost_estimate"),
+        "input_tokens": billed.get("input_tokens"),
+        "output_tokens": billed.get("output_tokens"),
+        "cost": billed.get("cost_estimate"),
     }
 
 
 def with_attempts(outcome: ModelResponse | LLMConnectorError, attempts: int) -> ModelResponse | LLMConnectorError:
-    """An outcome that took so many HTTP exchanges in all."""
+    """The same outcome with its number of HTTP exchanges set."""
     if isinstance(outcome, ModelResponse):
         return dataclasses.replace(outcome, attempts=attempts)
     outcome.attempts = attempts

@@ -30,7 +30,7 @@ _TALKATIVE = ("llm_sync.requests", "llm_sync.providers", "llm_sync.client.client
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run, rehearse or merge, and return the exit status."""
+    """Run, dry-run or merge, and return the exit status."""
     if args.input[0] == "merge":
         return _merge(args, args.input[1:])
     if len(args.input) > 1:
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     with opened(None) as output, connected(args) as client, _hushed(args):
         try:
             if args.dry_run:
-                return _rehearsed(args, output, batch.rehearse(args.input[0], args.output, client, **options))
+                return _dry_run(args, output, batch.dry_run(args.input[0], args.output, client, **options))
             watch = _Watch("standard input" if args.input[0] == "-" else args.input[0])
             with progress.shown(client, lambda _: watch.rows()):
                 summary = batch.run(args.input[0], args.output, client, progress=watch, **options)
@@ -134,15 +134,15 @@ def _status_of_first(summary: Summary) -> int:
     return exit_codes.status_of(kind(""))
 
 
-def _rehearsed(args: argparse.Namespace, output: Output, found: batch.Rehearsal) -> int:
+def _dry_run(args: argparse.Namespace, output: Output, result: batch.DryRun) -> int:
     """Tell what a run would do; the exit status is that of the first thing that would keep it from that."""
     if args.json:
-        output.write(json.dumps(found.to_dict(), ensure_ascii=False))
+        output.write(json.dumps(result.to_dict(), ensure_ascii=False))
     else:
-        _write(output, batch_summary.rehearsal(found, output.width))
-        for problem in found.problems:
+        _write(output, batch_summary.dry_run(result, output.width))
+        for problem in result.problems:
             complain(str(problem))
-    return exit_codes.status_of(found.problems[0]) if found.problems else exit_codes.ANSWERED
+    return exit_codes.status_of(result.problems[0]) if result.problems else exit_codes.ANSWERED
 
 
 def _merge(args: argparse.Namespace, outputs: list[str]) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from llm_sync.batch import LaneView, Merged, Rehearsal, Snapshot, Summary
-from llm_sync.batch.tally import Tally
+from llm_sync.batch import DryRun, LaneView, Merged, Snapshot, Summary
+from llm_sync.batch.summary import Tally
 
 FIX = "Fix this and run the same command again."
 
@@ -161,7 +161,7 @@ def _unsure(found: Summary) -> list[str]:
     return [f"possibly billed, but without an answer: {what}{gone}"]
 
 
-def rehearsal(found: Rehearsal, width: int | None = None) -> list[str]:
+def dry_run(found: DryRun, width: int | None = None) -> list[str]:
     """What a run would do, in a few lines and a table, which is no wider than ``width`` columns."""
     lines = [f"{_count(found.requests, 'request')}, {found.to_send:,} to be sent"]
     if found.answered_earlier:

@@ -1,0 +1,130 @@
+"""A dry run of a batch: what would be sent to which model, what is wrong, and what it would cost at most."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from llm_sync.batch.context import BatchContext, Options
+from llm_sync.batch.input.requests import BatchRequest
+from llm_sync.batch.input.source import Input
+from llm_sync.batch.planner import Planner
+from llm_sync.batch.setup import BadLines, checked_output, opened, read_previous, refuse
+from llm_sync.client.client import LLMClient
+from llm_sync.errors import LLMConnectorError
+
+_TURN_TOKENS = 16  # an upper bound for what a dialect adds to each turn
+_DEFAULT_MAX_TOKENS = {"anthropic": 4096}  # max_tokens where a request has none: the API requires a number
+
+
+@dataclass
+class Share:
+    """What would be sent to one model. ``input_tokens``: an upper bound. ``output_tokens``: the sum of the limits; None if a
+    request has none. ``cost``: the highest possible cost in USD without retries; None if unknown, and ``unknown`` says why.
+    """
+
+    provider: str
+    model: str
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int | None = 0
+    images: int = 0
+    cost: float | None = None
+    unknown: str | None = None
+
+
+@dataclass
+class DryRun:
+    """What a run would do. ``shares`` by model; ``problems``: errors that would keep the run from sending anything."""
+
+    requests: int = 0
+    to_send: int = 0
+    answered_earlier: int = 0
+    asked_again: int = 0
+    changed: int = 0
+    skipped: int = 0
+    shares: list[Share] = field(default_factory=list)
+    problems: list[LLMConnectorError] = field(default_factory=list)
+
+    @property
+    def cost(self) -> float | None:
+        """The highest possible cost in USD; None if it is unknown for any model."""
+        costs = [share.cost for share in self.shares if share.requests]
+        return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        shares = [dict(vars(share)) for share in self.shares]
+        problems = [{"type": type(problem).__name__, "message": str(problem)} for problem in self.problems]
+        return {**vars(self), "shares": shares, "problems": problems, "cost_at_most": self.cost}
+
+
+def dry_run(requests: Input, output: str | os.PathLike[str] | None, client: LLMClient, **options: Any) -> DryRun:
+    """Check every line and the configuration, and count what ``run`` would send. Sends and writes nothing.
+
+    ``output``: previous answers there are not counted again; None for no output. ``options``: those of ``run``, except
+    progress. Raises OSError, and LLMConnectorError for an input that cannot be read at all.
+    """
+    run_options = Options(**options)
+    path = os.path.join(tempfile.gettempdir(), "llm-sync-nowhere") if output is None else checked_output(output, requests)
+    result = DryRun()
+    shares: dict[tuple[str, str], Share] = {}
+    with opened(run_options, client, requests, path, folder=tempfile.gettempdir()) as context:
+
+        def check(batch_request: BatchRequest) -> None:
+            context.check(batch_request)
+            share = shares.setdefault(batch_request.route, Share(*batch_request.route))
+            _estimate(context, batch_request, share)
+
+        previous = read_previous(context, path)
+        bad = BadLines(context, None)
+        plan = Planner(context, previous, check, bad.add).make()
+        result.requests, result.to_send, result.asked_again = plan.requests, plan.to_send.total(), plan.again
+        result.changed, result.skipped = plan.changed, bad.count
+        result.answered_earlier = sum(tally.answered for tally in plan.kept.values())
+        for check_all in (partial(bad.refuse, plan), partial(refuse, context, plan, previous, check_providers=False)):
+            try:
+                check_all()
+            except LLMConnectorError as error:  # noqa: PERF203  (all are reported)
+                result.problems.append(error)
+        for provider in plan.to_send:
+            try:
+                client.check_providers([provider])
+            except LLMConnectorError as error:  # noqa: PERF203
+                result.problems.append(error)
+        for share in shares.values():
+            _price(context, share)
+        result.shares = list(shares.values())
+    return result
+
+
+def _estimate(context: BatchContext, batch_request: BatchRequest, share: Share) -> None:
+    """Add a request to its model's share. A token is at least one byte, so the bytes are an upper bound."""
+    request, provider = batch_request.request, context.client.config.providers[batch_request.route.provider]
+    defaults = provider.entry(batch_request.route.model).defaults
+    turns = request.conversation()
+    texts = [turn.content or "" for turn in turns] + [request.system_prompt or defaults.system_prompt or ""]
+    extras = [call.raw_arguments or json.dumps(call.arguments) for turn in turns for call in turn.tool_calls]
+    if request.tools or request.response_schema:
+        extras.append(json.dumps([*map(dict, request.tools), dict(request.response_schema or {})], default=repr))
+    share.requests += 1
+    share.images += sum(len(turn.images) for turn in turns)
+    share.input_tokens += sum(len(text.encode()) for text in [*texts, *extras]) + _TURN_TOKENS * (len(turns) + 1)
+    limit = request.max_tokens or defaults.max_tokens or _DEFAULT_MAX_TOKENS.get(provider.type)
+    share.output_tokens = None if limit is None or share.output_tokens is None else share.output_tokens + limit
+
+
+def _price(context: BatchContext, share: Share) -> None:
+    pricing = context.client.config.providers[share.provider].entry(share.model).pricing
+    if pricing is None:
+        share.unknown = "the configuration has no pricing"
+    elif share.output_tokens is None:
+        share.unknown = "not every request has max_tokens"
+    elif share.images:
+        share.unknown = "the tokens of an image are not known in advance"
+    else:
+        share.cost = (share.input_tokens * pricing.input + share.output_tokens * pricing.output) / 1e6
