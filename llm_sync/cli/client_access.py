@@ -12,7 +12,7 @@ from llm_sync.cli import config_access
 from llm_sync.cli.console.streams import YELLOW, say
 from llm_sync.config import LLMConfig
 from llm_sync.dispatch.shutdown import GRACE_S
-from llm_sync.machine.status import call_process
+from llm_sync.machine.status import set_process_name
 
 if TYPE_CHECKING:
     from llm_sync.client.client import LLMClient
@@ -35,7 +35,7 @@ def connected(args: Namespace) -> Iterator[LLMClient]:
     """A client for the configuration the command line names. An error aborts what is in flight: nobody waits for it."""
     config = configured(args)
     rehearsed = any(provider.simulated for provider in config.providers.values())
-    call_process(f"llm-sync {args.command}{' (simulated)' if rehearsed else ''}")
+    set_process_name(f"llm-sync {args.command}{' (simulated)' if rehearsed else ''}")
     from llm_sync.client.client import LLMClient  # and with it requests: a configuration with mistakes is refused without
 
     strict, strict_streaming = getattr(args, "strict", False), getattr(args, "strict_streaming", False)

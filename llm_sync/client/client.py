@@ -212,7 +212,7 @@ class LLMClient:
         self._manager.close(cancel_pending, grace=grace)
         self._endpoints.close()
         if self._status_file is not None:
-            self._status_file.end()
+            self._status_file.close()
 
     def __enter__(self) -> LLMClient:
         return self

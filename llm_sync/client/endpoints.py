@@ -73,11 +73,11 @@ class Endpoints(dict[str, Endpoint]):
         if not config.machine_wide:
             return {}
         from llm_sync.machine.cooldowns import CoolDowns
-        from llm_sync.machine.folder import Meeting
-        from llm_sync.machine.semaphore import Slots
+        from llm_sync.machine.folder import SharedDirectory
+        from llm_sync.machine.semaphore import MachineSemaphore
 
         def identity() -> str:  # asked later: the provider is made after its gate
             return self[config.name].provider.identity()
 
-        meeting = Meeting(identity)
-        return {"slot": Slots(meeting, config.concurrency, config.name), "cool_downs": CoolDowns(meeting)}
+        directory = SharedDirectory(identity)
+        return {"slot": MachineSemaphore(directory, config.concurrency, config.name), "cool_downs": CoolDowns(directory)}

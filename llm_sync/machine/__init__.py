@@ -1,5 +1,5 @@
-"""What the processes of one user share on one machine: slots, cool-downs, and files that tell who runs.
+"""What the processes of one user share on one machine: a semaphore per provider, cool-downs and status files.
 
-All of it are small files in a private folder, and locks on them that the system frees when their holder dies. The only
-room that imports fcntl, and only when something of it is asked for: Windows has none.
+All of it is small files in a private folder, and file locks that the system releases when their holder dies. Only this room
+imports fcntl, and only on use: Windows does not have it.
 """

@@ -1,7 +1,7 @@
-"""Lines at the end of a file that several processes write to: each append is whole, and none lies in another.
+"""Append lines to a file that several processes write to: each append is whole, and none is inside another.
 
-The lock is flock on the file itself: the system frees it when its holder dies. What a holder killed in mid-write left
-behind, half a line, is ended by the next append, so that no line is glued to it.
+The lock is flock on the file itself, which the system releases when its holder dies. If a process was killed in the middle
+of a line, the next append ends that line first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
 
 
 def check_appendable(path: str) -> None:
-    """Raise OSError when ``path`` cannot be appended to; an absent file is made, as a shell's ``>>`` does.
+    """Raise OSError if ``path`` cannot be appended to; a missing file is created, like a shell's ``>>`` does.
 
     Raises NotImplementedError on a system without flock.
     """
@@ -24,25 +24,25 @@ def check_appendable(path: str) -> None:
 def append(path: str, content: bytes) -> None:
     """Append ``content``, whole lines, in one piece. Blocks while another process appends; any thread may call it.
 
-    Raises OSError, and leaves the file as it was, when not all of it can be written.
+    Raises OSError, leaving the file unchanged, if not all of it can be written.
     """
     fcntl = _fcntl()
     while True:
         descriptor = os.open(path, _FLAGS, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if not _is_at(path, descriptor):  # rotated away while this waited for the lock
+            if not _is_same_file(path, descriptor):  # log rotation moved the file while this waited for the lock
                 continue
-            before = os.fstat(descriptor).st_size
-            torn = before > 0 and os.pread(descriptor, 1, before - 1) != b"\n"
+            size = os.fstat(descriptor).st_size
+            has_partial_line = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
             try:
-                _write(descriptor, b"\n" + content if torn else content)
+                _write(descriptor, b"\n" + content if has_partial_line else content)
             except BaseException:
-                os.ftruncate(descriptor, before)
+                os.ftruncate(descriptor, size)
                 raise
             return
         finally:
-            os.close(descriptor)  # frees the lock
+            os.close(descriptor)  # releases the lock
 
 
 def _write(descriptor: int, content: bytes) -> None:
@@ -51,7 +51,7 @@ def _write(descriptor: int, content: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _is_at(path: str, descriptor: int) -> bool:
+def _is_same_file(path: str, descriptor: int) -> bool:
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except FileNotFoundError:

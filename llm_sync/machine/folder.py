@@ -1,4 +1,4 @@
-"""The private folder in which the processes of one user meet."""
+"""The private runtime folder, through which the processes of one user share state."""
 
 from __future__ import annotations
 
@@ -10,104 +10,106 @@ from collections.abc import Callable
 from llm_sync.errors import ConfigurationError
 
 VARIABLE = "LLM_SYNC_RUNTIME_DIR"
-PROVIDERS = "providers"  # in it, the folders of those who meet about one provider
+PROVIDERS = "providers"  # the subfolder with one folder per shared provider
 
 _NAME = "llm-sync"
-_SESSIONS = "/run/user"  # where systemd has the runtime folders of those who are logged in
-_COMMON = "/tmp"  # noqa: S108  (a private folder is made in it)
-_OTHERS = 0o077  # the mode bits that give anybody else anything
+_LOGIN_SESSIONS = "/run/user"  # where systemd keeps the runtime folders of logged-in users
+_TEMPORARY = "/tmp"  # noqa: S108  (a private folder is created in it)
+_GROUP_AND_OTHERS = 0o077  # the mode bits that give access to anybody else
 
 
 def runtime_folder() -> str:
-    """The folder's path, the folder made if need be.
+    """The folder's path; the folder is created if it is missing.
 
-    ``$LLM_SYNC_RUNTIME_DIR``, else ``llm-sync`` in the user's runtime folder, else ``llm-sync-UID`` in ``/tmp``. Raises
-    ConfigurationError when it cannot be made, is a link, belongs to somebody else or is open to others.
+    ``$LLM_SYNC_RUNTIME_DIR``, else ``llm-sync`` in the user's login session folder, else ``llm-sync-UID`` in ``/tmp``.
+    Raises ConfigurationError if it cannot be created, is a link, belongs to another user or is accessible to others.
     """
     if not hasattr(os, "geteuid"):
         raise ConfigurationError(
-            "processes cannot share anything here: that takes file locks (flock), which this system has not",
+            "processes cannot share state here: this system has no file locks (flock)",
             guidance="Use machine_wide, publish_status and 'llm-sync status' on Linux or macOS.",
         )
-    given = os.environ.get(VARIABLE)
-    if given:
-        path = os.path.expanduser(given)
+    configured = os.environ.get(VARIABLE)
+    if configured:
+        path = os.path.expanduser(configured)
         if not os.path.isabs(path):
-            raise _unusable(given, f"is not an absolute path, so it would be another folder for each process (${VARIABLE})")
-        return private_folder(os.path.normpath(path))  # without the last slash, behind which a link would not show
-    users = _users_runtime_folder()
-    if users is not None:
-        return private_folder(os.path.join(users, _NAME))
-    return private_folder(os.path.join(_shared_temporary_folder(), f"{_NAME}-{os.geteuid()}"))
+            raise _folder_error(configured, f"is not an absolute path, so each process would use another folder (${VARIABLE})")
+        return private_folder(os.path.normpath(path))  # without a trailing slash, which would hide a link
+    session = _session_folder()
+    if session is not None:
+        return private_folder(os.path.join(session, _NAME))
+    return private_folder(os.path.join(_temporary_folder(), f"{_NAME}-{os.geteuid()}"))
 
 
 def private_folder(path: str) -> str:
-    """``path``, made if it is not there, and checked: a folder of this user alone. Raises ConfigurationError."""
+    """``path``, created if missing and checked to be a folder of this user alone. Raises ConfigurationError."""
     try:
         os.makedirs(path, 0o700, exist_ok=True)
-        found = os.lstat(path)
+        status = os.lstat(path)
     except (OSError, ValueError) as error:
-        raise _unusable(path, f"cannot be used: {getattr(error, 'strerror', None) or error}") from None
-    mode = stat.S_IMODE(found.st_mode)
-    if not stat.S_ISDIR(found.st_mode):
-        raise _unusable(path, "is a link, no folder")
-    if found.st_uid != os.geteuid():
-        raise _unusable(path, f"belongs to another user (uid {found.st_uid})")
-    if mode & _OTHERS:
-        raise _unusable(
-            path, f"is open to others (mode {mode:o})", f"Close it (chmod 700), or set {VARIABLE} to a folder of yours."
+        raise _folder_error(path, f"cannot be used: {getattr(error, 'strerror', None) or error}") from None
+    mode = stat.S_IMODE(status.st_mode)
+    if not stat.S_ISDIR(status.st_mode):
+        raise _folder_error(path, "is a link, not a folder")
+    if status.st_uid != os.geteuid():
+        raise _folder_error(path, f"belongs to another user (uid {status.st_uid})")
+    if mode & _GROUP_AND_OTHERS:
+        raise _folder_error(
+            path,
+            f"is accessible to others (mode {mode:o})",
+            f"Restrict it (chmod 700), or set {VARIABLE} to a folder of your own.",
         )
     return path
 
 
-class Meeting:
-    """The folder where all processes meet that use one provider in one way.
+class SharedDirectory:
+    """The folder shared by all processes that use one provider in the same way.
 
-    ``identity`` gives a digest of what tells it from others: dialect, address and key; the configuration's name does not
-    count. It is asked anew each time, as keys change, and may raise LLMConnectorError. Making a Meeting raises
-    ConfigurationError where there can be no private folder.
+    ``identity`` returns a digest of dialect, address and key, independent of names in the configuration. It is called each
+    time, since keys change, and may raise LLMConnectorError. The constructor raises ConfigurationError if there can be no
+    private folder.
     """
 
     def __init__(self, identity: Callable[[], str]) -> None:
         self._identity = identity
         self._runtime = runtime_folder()
 
-    def folder(self) -> str:
-        """Its path; the folder may not be there yet."""
+    def path(self) -> str:
+        """Its path; the folder may not exist yet."""
         return os.path.join(self._runtime, PROVIDERS, self._identity()[:32])
 
-    def made(self) -> str:
-        """Its path, the folder made. Raises ConfigurationError."""
-        path = self.folder()
+    def create(self) -> str:
+        """Its path; the folder is created if it is missing. Raises ConfigurationError."""
+        path = self.path()
         private_folder(self._runtime)
         private_folder(os.path.dirname(path))
         return private_folder(path)
 
 
-def _users_runtime_folder() -> str | None:
-    """The login session's, which cron does not name: it is looked for."""
-    for path in (os.environ.get("XDG_RUNTIME_DIR"), os.path.join(_SESSIONS, str(os.geteuid()))):
+def _session_folder() -> str | None:
+    """The login session's private folder; cron jobs do not get it in a variable, so it is searched for."""
+    for path in (os.environ.get("XDG_RUNTIME_DIR"), os.path.join(_LOGIN_SESSIONS, str(os.geteuid()))):
         try:
-            found = os.stat(path) if path and os.path.isabs(path) else None
+            status = os.stat(path) if path and os.path.isabs(path) else None
         except (OSError, ValueError):
             continue
         if (
-            found is not None
-            and stat.S_ISDIR(found.st_mode)
-            and found.st_uid == os.geteuid()
-            and not found.st_mode & _OTHERS
+            status is not None
+            and stat.S_ISDIR(status.st_mode)
+            and status.st_uid == os.geteuid()
+            and not status.st_mode & _GROUP_AND_OTHERS
             and os.access(path or "", os.W_OK | os.X_OK)
         ):
             return path
     return None
 
 
-def _shared_temporary_folder() -> str:
-    # Not first $TMPDIR: it differs from process to process, which would not meet.
-    return _COMMON if os.access(_COMMON, os.W_OK | os.X_OK) else tempfile.gettempdir()
+def _temporary_folder() -> str:
+    # /tmp before $TMPDIR: the variable differs between processes, which must share one folder.
+    return _TEMPORARY if os.access(_TEMPORARY, os.W_OK | os.X_OK) else tempfile.gettempdir()
 
 
-def _unusable(
-    path: str, why: str, guidance: str = f"Set {VARIABLE} to the absolute path of a folder of yours."
+def _folder_error(
+    path: str, problem: str, guidance: str = f"Set {VARIABLE} to the absolute path of a folder of your own."
 ) -> ConfigurationError:
-    return ConfigurationError(f"the runtime folder {path!r} {why}", guidance=guidance)
+    return ConfigurationError(f"the runtime folder {path!r} {problem}", guidance=guidance)

@@ -1,7 +1,8 @@
-"""Locks on files (flock): freed by the system when their holder ends, however it ends.
+"""File locks (flock), which the system releases when their holder ends, however it ends.
 
-A lock belongs to an open file, and a forked child shares its parent's: the lock would outlive the parent. So every
-descriptor is listed here from its opening on, and children close them all. They unlock none: that would free the parent's.
+A lock belongs to an open file, which a forked child shares with its parent: the lock would outlive the parent. So every
+descriptor is registered here when it is opened, and a forked child closes them all. It unlocks none: that would release the
+parent's lock.
 """
 
 from __future__ import annotations
@@ -14,37 +15,38 @@ from typing import Any
 
 from llm_sync.errors import ConfigurationError
 
-_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK if os.name == "posix" else 0  # non-blocking: a FIFO in a file's place
+_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK if os.name == "posix" else 0  # non-blocking: it may turn out to be a FIFO
 
 
-class _Open:
-    """The descriptors of this process."""
+class _Registry:
+    """The open lock files of this process."""
 
     def __init__(self) -> None:
-        # Guards locks, and is held while one is opened or closed (no other I/O): forks wait for it, or a child would inherit
-        # what is not listed, or close what is somebody else's by now. Re-entrant: the garbage collector may release a lock.
+        # Guards locks, and is held while a descriptor is opened or closed (no other I/O). Forks wait for it; otherwise a child
+        # could inherit an unregistered descriptor, or close a number that is in use for something else by now.
+        # Re-entrant: the garbage collector may release a lock.
         self.lock = threading.RLock()
         self.locks: set[FileLock] = set()
         self.process = os.getpid()
 
 
 class FileLock:
-    """One open lock file, listed until it is released; ``descriptor`` is None from then on, and in a forked child.
+    """One open lock file, registered until released; then, and in a forked child, ``descriptor`` is None.
 
     Any thread may call its methods.
     """
 
     def __init__(self, path: str, flags: int) -> None:
-        """Open ``path`` (mode 0600 where it is made). Raises OSError."""
+        """Open ``path`` (mode 0600 if created). Raises OSError."""
         self.path = path
         self.descriptor: int | None = None
-        with _mine().lock:
+        with _own_registry().lock:
             self.descriptor = os.open(path, flags | _FLAGS, 0o600)
-            _open.locks.add(self)
+            _registry.locks.add(self)
 
     def release(self, *, remove: bool = False) -> None:
-        """Close the file, and so free the lock; ``remove``: unlink it first. May be repeated; never fails."""
-        with _mine().lock:
+        """Close the file, which releases the lock; ``remove``: unlink it first. May be repeated; never raises."""
+        with _own_registry().lock:
             if self.descriptor is None:
                 return
             if remove:
@@ -55,123 +57,123 @@ class FileLock:
     def _close(self) -> None:
         if self.descriptor is not None:
             descriptor, self.descriptor = self.descriptor, None
-            _open.locks.discard(self)
+            _registry.locks.discard(self)
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
     def lock(self, *, shared: bool = False, wait: bool = True) -> bool:
-        """Lock it; False when another holds it, and this is not to wait. Raises OSError."""
+        """Lock it; False if another process holds it and ``wait`` is False. Raises OSError."""
         fcntl = _fcntl()
-        how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
-            fcntl.flock(_number(self.descriptor), how if wait else how | fcntl.LOCK_NB)
+            fcntl.flock(_require_open(self.descriptor), operation if wait else operation | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
     def write(self, content: bytes) -> None:
-        """Write a new file, at once. Raises OSError."""
-        if os.write(_number(self.descriptor), content) != len(content):
+        """Write a new file in one call. Raises OSError."""
+        if os.write(_require_open(self.descriptor), content) != len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
 
-    def mark(self, content: bytes) -> None:
-        """Say who holds the lock, for those who look: in place of what the last one said. What cannot be written is left out."""
+    def write_owner(self, content: bytes) -> None:
+        """Replace the content by a description of the lock's holder, for people. Failures are ignored."""
         with contextlib.suppress(OSError):
-            os.pwrite(_number(self.descriptor), content, 0)
-            os.ftruncate(_number(self.descriptor), len(content))
+            os.pwrite(_require_open(self.descriptor), content, 0)
+            os.ftruncate(_require_open(self.descriptor), len(content))
 
     def rename(self, path: str) -> None:
-        """Put the file at ``path``, in place of what is there. Raises OSError."""
+        """Move the file to ``path``, replacing what is there. Raises OSError."""
         os.rename(self.path, path)
         self.path = path
 
     def is_at_its_path(self) -> bool:
-        """Whether the path still leads to this very file."""
+        """Whether its path still leads to this very file."""
         try:
-            return os.path.samestat(os.fstat(_number(self.descriptor)), os.lstat(self.path))
+            return os.path.samestat(os.fstat(_require_open(self.descriptor)), os.lstat(self.path))
         except FileNotFoundError:
             return False
 
 
-_open = _Open()
+_registry = _Registry()
 
 
-def take(path: str, *, wait: bool) -> FileLock | None:
-    """Lock ``path`` for this process alone, making the file if need be; None when it is locked and ``wait`` is False.
+def acquire(path: str, *, wait: bool) -> FileLock | None:
+    """Lock ``path`` exclusively, creating it if missing; None if it is locked and ``wait`` is False.
 
     Waiting cannot be interrupted. Raises OSError.
     """
     while True:
-        found = FileLock(path, os.O_RDWR | os.O_CREAT)
+        lock = FileLock(path, os.O_RDWR | os.O_CREAT)
         try:
-            if not found.lock(wait=wait):
-                found.release()
+            if not lock.lock(wait=wait):
+                lock.release()
                 return None
-            if found.is_at_its_path():  # else somebody cleaned up, and the next one will lock a new file
-                os.utime(_number(found.descriptor))  # used just now: who cleans temporary folders goes by that
-                return found
+            if lock.is_at_its_path():  # otherwise somebody removed it, and the next process would lock a new file
+                os.utime(_require_open(lock.descriptor))  # jobs that clean temporary folders go by this time
+                return lock
         except BaseException:
-            found.release()
+            lock.release()
             raise
-        found.release()
+        lock.release()
 
 
 def create(path: str) -> FileLock:
-    """A new file, locked for this process alone. Raises OSError (FileExistsError where there is one)."""
-    made = FileLock(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    """A new file, locked exclusively. Raises OSError (FileExistsError if it exists)."""
+    lock = FileLock(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
-        made.lock()
+        lock.lock()
     except BaseException:
-        made.release(remove=True)
+        lock.release(remove=True)
         raise
-    return made
+    return lock
 
 
-def lives(path: str) -> bool:
-    """Whether the process that locked ``path`` lives; what a dead one left is removed. Raises OSError."""
+def owner_is_alive(path: str) -> bool:
+    """Whether the process that locked ``path`` is alive; a dead one's file is removed. Raises OSError."""
     try:
-        found = FileLock(path, os.O_RDONLY)
+        lock = FileLock(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
-        if not found.lock(shared=True, wait=False):
+        if not lock.lock(shared=True, wait=False):
             return True
-        if found.is_at_its_path():  # else its owner has just replaced it, or somebody else was quicker
+        if lock.is_at_its_path():  # otherwise its owner has just replaced it, or another process has just removed it
             os.unlink(path)
             return False
     except FileNotFoundError:
         return False
     finally:
-        found.release()
-    return lives(path)
+        lock.release()
+    return owner_is_alive(path)
 
 
 def is_locked(path: str) -> bool:
-    """Whether somebody holds the lock on ``path`` at this moment. Raises OSError."""
+    """Whether some process holds the lock on ``path`` now. Raises OSError."""
     try:
-        found = FileLock(path, os.O_RDONLY)
+        lock = FileLock(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
-        return not found.lock(shared=True, wait=False)
+        return not lock.lock(shared=True, wait=False)
     finally:
-        found.release()
+        lock.release()
 
 
-def wait_until_free(path: str) -> None:
-    """Block until nobody holds the lock on ``path``. Cannot be interrupted. Raises OSError."""
+def wait_until_released(path: str) -> None:
+    """Block until no process holds the lock on ``path``. Cannot be interrupted. Raises OSError."""
     try:
-        found = FileLock(path, os.O_RDONLY)
+        lock = FileLock(path, os.O_RDONLY)
     except FileNotFoundError:
         return
     try:
-        found.lock(shared=True)
+        lock.lock(shared=True)
     finally:
-        found.release()
+        lock.release()
 
 
-def _number(descriptor: int | None) -> int:
-    """Raises OSError for a lock that was released meanwhile, by its owner's end or a fork."""
+def _require_open(descriptor: int | None) -> int:
+    """Raises OSError for a lock that was released meanwhile, by its owner or by a fork."""
     if descriptor is None:
         raise OSError("the lock is released")
     return descriptor
@@ -188,27 +190,27 @@ def _fcntl() -> Any:
 # Forks
 
 
-def _mine() -> _Open:
-    """What is open; in a child that has not run its hooks yet, what was inherited is closed first."""
-    _in_child()
-    return _open
+def _own_registry() -> _Registry:
+    """This process's registry. In a child whose fork hooks have not run yet, inherited descriptors are closed first."""
+    _reset_in_child()
+    return _registry
 
 
-def _in_child() -> None:
-    if _open.process != os.getpid():
-        _open.process = os.getpid()
-        _open.lock = threading.RLock()
-        for lock in list(_open.locks):
-            lock._close()  # noqa: SLF001  (this module's)
+def _reset_in_child() -> None:
+    if _registry.process != os.getpid():
+        _registry.process = os.getpid()
+        _registry.lock = threading.RLock()
+        for lock in list(_registry.locks):
+            lock._close()  # noqa: SLF001  (same module)
 
 
 def _before_fork() -> None:
-    _open.lock.acquire()
+    _registry.lock.acquire()
 
 
 def _after_fork() -> None:
-    _open.lock.release()
+    _registry.lock.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_reset_in_child)

@@ -1,4 +1,4 @@
-"""Who is running: the status files of the living, read; those of the dead, removed."""
+"""The running commands and clients of this user, read from their status files; files of dead processes are removed."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from llm_sync.machine import locks
 from llm_sync.machine.folder import private_folder, runtime_folder
 from llm_sync.machine.status import FOLDER, SUFFIX
 
-_LARGEST = 2**20  # bytes; a thousand providers fit in
-_HALF_WRITTEN_S = 60.0  # what is still not in its place after this long never will be
+MAX_FILE_BYTES = 2**20  # enough for a thousand providers
+_STALE_TEMPORARY_S = 60.0  # a file that is not renamed into place by then never will be
 
 _log = logger("machine")
 
 
 @dataclass(frozen=True)
 class RunningProvider:
-    """One provider of one process. Times are aware UTC; ``waiting``: how many of those in flight wait, by what they wait for."""
+    """One provider of one process. Times are aware UTC; ``waiting``: requests in flight that wait, counted by reason."""
 
     queued: int = 0
     in_flight: int = 0
@@ -37,8 +37,8 @@ class RunningProvider:
 
 
 @dataclass(frozen=True)
-class Running:
-    """One command or client, as it last told of itself at ``updated``; it says nothing while nothing changes."""
+class RunningProcess:
+    """One command or client as of ``updated``; its file is rewritten only when something changes."""
 
     pid: int
     command: str
@@ -47,25 +47,25 @@ class Running:
     providers: Mapping[str, RunningProvider]
 
 
-def running() -> list[Running]:
-    """All that run, oldest first; what dead ones left is removed. Raises ConfigurationError, and OSError."""
+def running_processes() -> list[RunningProcess]:
+    """All running ones, oldest first; files of dead processes are removed. Raises ConfigurationError and OSError."""
     folder = private_folder(os.path.join(runtime_folder(), FOLDER))
-    found = [_look(os.path.join(folder, name)) for name in os.listdir(folder) if name.endswith(SUFFIX)]
-    return sorted((each for each in found if each is not None), key=lambda each: (each.started, each.pid))
+    processes = [_read_file(os.path.join(folder, name)) for name in os.listdir(folder) if name.endswith(SUFFIX)]
+    return sorted((each for each in processes if each is not None), key=lambda each: (each.started, each.pid))
 
 
-def _look(path: str) -> Running | None:
-    """None for what is dead or in the making, or cannot be made out."""
+def _read_file(path: str) -> RunningProcess | None:
+    """None for a dead process's file, one not yet in place, or an unreadable one."""
     try:
         if os.path.basename(path).startswith("."):
-            if time.time() - os.lstat(path).st_mtime > _HALF_WRITTEN_S:
-                locks.lives(path)
+            if time.time() - os.lstat(path).st_mtime > _STALE_TEMPORARY_S:
+                locks.owner_is_alive(path)
             return None
-        if not locks.lives(path):
+        if not locks.owner_is_alive(path):
             return None
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:
-            return _read(json.loads(file.read(_LARGEST)))
+            return _parse_process(json.loads(file.read(MAX_FILE_BYTES)))
     except FileNotFoundError:  # it has just ended
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
@@ -73,41 +73,41 @@ def _look(path: str) -> Running | None:
         return None
 
 
-def _read(told: Any) -> Running:
-    """Raises what reading something else raises."""
-    return Running(
-        pid=int(told["pid"]),
-        command=str(told["command"]),
-        started=_time(told["started"]),
-        updated=_time(told["updated"]),
-        providers={str(name): _provider(each) for name, each in told["providers"].items()},
+def _parse_process(data: Any) -> RunningProcess:
+    """Raises ValueError, TypeError, KeyError, AttributeError or OverflowError for anything else."""
+    return RunningProcess(
+        pid=int(data["pid"]),
+        command=str(data["command"]),
+        started=_parse_time(data["started"]),
+        updated=_parse_time(data["updated"]),
+        providers={str(name): _parse_provider(each) for name, each in data["providers"].items()},
     )
 
 
-def _provider(told: Any) -> RunningProvider:
+def _parse_provider(data: Any) -> RunningProvider:
     return RunningProvider(
-        queued=int(told["queued"]),
-        in_flight=int(told["in_flight"]),
-        oldest_in_flight_since=_time_or_none(told["oldest_in_flight_since"]),
-        waiting=_counts(told["waiting"]),
-        done=int(told["done"]),
-        failed=_counts(told["failed"]),
-        retries=int(told["retries"]),
-        cooling_down_until=_time_or_none(told["cooling_down_until"]),
-        requests_per_minute=int(told["requests_per_minute"]),
+        queued=int(data["queued"]),
+        in_flight=int(data["in_flight"]),
+        oldest_in_flight_since=_parse_optional_time(data["oldest_in_flight_since"]),
+        waiting=_parse_counts(data["waiting"]),
+        done=int(data["done"]),
+        failed=_parse_counts(data["failed"]),
+        retries=int(data["retries"]),
+        cooling_down_until=_parse_optional_time(data["cooling_down_until"]),
+        requests_per_minute=int(data["requests_per_minute"]),
     )
 
 
-def _counts(told: Any) -> dict[str, int]:
-    return {str(name): int(count) for name, count in told.items()}
+def _parse_counts(data: Any) -> dict[str, int]:
+    return {str(name): int(count) for name, count in data.items()}
 
 
-def _time(told: Any) -> datetime:
-    found = datetime.fromisoformat(told)
-    if found.tzinfo is None:
-        raise ValueError("a time without its zone")
-    return found
+def _parse_time(text: Any) -> datetime:
+    parsed = datetime.fromisoformat(text)
+    if parsed.tzinfo is None:
+        raise ValueError("a time without a time zone")
+    return parsed
 
 
-def _time_or_none(told: Any) -> datetime | None:
-    return None if told is None else _time(told)
+def _parse_optional_time(text: Any) -> datetime | None:
+    return None if text is None else _parse_time(text)

@@ -1,4 +1,4 @@
-"""How many requests of all processes together may be with one provider: slots, taken in the order of asking."""
+"""A semaphore over processes: how many requests all of them together may have in flight with one provider."""
 
 from __future__ import annotations
 
@@ -11,145 +11,145 @@ from typing import Protocol
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import logger
 from llm_sync.machine import locks
-from llm_sync.machine.folder import VARIABLE, Meeting
-from llm_sync.machine.tickets import Place
+from llm_sync.machine.folder import VARIABLE, SharedDirectory
+from llm_sync.machine.tickets import Ticket
 
-POLL_S = 0.02  # how often the first in line looks at several slots, as one flock cannot wait for any of them …
-SOON_S = 0.001  # … and how soon the first time; the pause doubles in between
-LOOK_S = 1.0  # how long somebody waits before it looks whom for; after that it looks in so much and twice, and so on …
-LOOK_AGAIN_S = 30.0  # … up to this often: whoever holds a slot may be stopped meanwhile
+MAX_POLL_S = 0.02  # how often the first in the queue tries several slots, as one flock cannot wait for any of them …
+MIN_POLL_S = 0.001  # … beginning with this interval, which doubles
+REPORT_AFTER_S = 1.0  # seconds until the first report of whom a request waits for; the interval doubles …
+MAX_REPORT_INTERVAL_S = 30.0  # … up to this: a holder may be stopped later
 
 _log = logger("machine")
 
 
 class Stoppable(Protocol):
-    """The control of a request that waits."""
+    """The control of a waiting request."""
 
     @property
     def stopped(self) -> bool:
         """Whether nothing more is to be sent."""
 
     def on_stop(self, call: Callable[[], object] | None) -> None:
-        """From now on ``call`` it when told to stop, at once when that came before; None: no more."""
+        """Call ``call`` when the request is stopped, at once if it already is; None: no longer."""
 
 
-class Slots:
-    """``slots(control, until)`` as a context manager: one of ``count`` slots, for as long as the block lasts.
+class MachineSemaphore:
+    """``semaphore(control, until)`` is a context manager that holds one of ``count`` slots for the length of its block.
 
-    Gives True when it is held, False, holding none, when the control is stopped or monotonic ``until`` is reached. It is
-    freed when the process dies, however it does. Raises LLMConnectorError when the files cannot be used. Holds no state;
-    any thread may use it, and a forked child too.
+    Entering waits for a slot and gives True; or gives False, holding none, when the control is stopped or the monotonic
+    time ``until`` is reached. The slot is released when the process dies, however it dies. Raises LLMConnectorError if the
+    files cannot be used. Stateless; any thread and any forked child may use it.
     """
 
-    def __init__(self, meeting: Meeting, count: int, provider: str) -> None:
-        self._meeting = meeting
+    def __init__(self, directory: SharedDirectory, count: int, provider: str) -> None:
+        self._directory = directory
         self._count = count
         self._provider = provider
 
     @contextmanager
     def __call__(self, control: Stoppable, until: float | None) -> Iterator[bool]:
-        """Wait for a slot, and hold it for the length of the block."""
-        place: Place | None = None
+        """Wait for a slot and hold it for the length of the block."""
+        ticket: Ticket | None = None
         try:
             try:
-                place = Place(self._meeting.made(), self._count, self._provider)
-                held = place.advance(wait=False) is None or _wait(place, control, until, _Lookout(place, self._provider))
+                ticket = Ticket(self._directory.create(), self._count, self._provider)
+                held = ticket.advance(wait=False) is None or _wait(ticket, control, until, _WaitReporter(ticket, self._provider))
             except OSError as error:
-                raise self._unusable(error) from error
+                raise self._file_error(error) from error
             yield held
         finally:
-            if place is not None:
-                place.leave()
+            if ticket is not None:
+                ticket.release()
 
-    def _unusable(self, error: OSError) -> LLMConnectorError:
+    def _file_error(self, error: OSError) -> LLMConnectorError:
         return LLMConnectorError(
-            f"the slot that this machine's processes share cannot be taken ({error}), the request is not sent",
+            f"the slot that the processes on this machine share cannot be acquired ({error}), the request is not sent",
             provider=self._provider,
-            guidance=f"Free the disk or its locks, set {VARIABLE} to a folder on a local disk, or leave machine_wide out.",
+            guidance=f"Free disk space or locks, set {VARIABLE} to a folder on a local disk, or leave machine_wide out.",
         )
 
 
-class _Lookout:
-    """Tells what a request waits for: at once whom, and once of each process that is stopped, which may take for ever."""
+class _WaitReporter:
+    """Logs whom a request waits for: once the process, and once each process that is stopped, which may take forever."""
 
-    def __init__(self, place: Place, provider: str) -> None:
-        self._place = place
+    def __init__(self, ticket: Ticket, provider: str) -> None:
+        self._ticket = ticket
         self._provider = provider
-        self._told: set[int] = set()
-        self._looked = False
+        self._reported_stopped: set[int] = set()
+        self._reported = False
 
-    def look(self) -> None:
-        """Look who stands before. Raises nothing: whoever waits goes on waiting."""
+    def report(self) -> None:
+        """Look who is ahead, and log what is new. Never raises: the request goes on waiting."""
         try:
-            before = self._place.before()
+            ahead = self._ticket.holders_ahead()
         except OSError:
             return
-        if before and not self._looked:
-            self._looked = True
-            _log.info("%s: waits its turn behind process %d", self._provider, before[0].pid)
-        for holder in before:
-            if holder.pid not in self._told and holder.stopped:
-                self._told.add(holder.pid)
+        if ahead and not self._reported:
+            self._reported = True
+            _log.info("%s: waiting for a slot behind process %d", self._provider, ahead[0].pid)
+        for holder in ahead:
+            if holder.pid not in self._reported_stopped and holder.stopped:
+                self._reported_stopped.add(holder.pid)
                 _log.warning(
-                    "%s: waits its turn behind process %d, which is stopped: continue it (fg, or kill -CONT %d), or end it",
+                    "%s: waiting for a slot behind process %d, which is stopped: continue it (fg, or kill -CONT %d), or end it",
                     self._provider,
                     holder.pid,
                     holder.pid,
                 )
 
 
-class _Waiter(threading.Thread):
-    """Blocks where its request must not: flock cannot be interrupted. Ends, at the latest, when those before it have."""
+class _LockWaiter(threading.Thread):
+    """Blocks in flock, which cannot be interrupted, so that the request need not. Ends at the latest with those ahead."""
 
-    def __init__(self, place: Place, ended: Callable[[], object]) -> None:
+    def __init__(self, ticket: Ticket, ended: Callable[[], object]) -> None:
         super().__init__(name="llm-sync-slot", daemon=True)
         self.error: Exception | None = None
-        self._place = place
+        self._ticket = ticket
         self._ended = ended
 
     def run(self) -> None:
-        """Wait for whatever stands in the way, one after the other."""
-        never, pause = threading.Event(), SOON_S
+        """Wait for each lock that is in the way, one after the other."""
+        never, pause = threading.Event(), MIN_POLL_S
         try:
-            while (before := self._place.advance(wait=True)) is not None:
-                if before:
-                    locks.wait_until_free(before)
+            while (blocking_path := self._ticket.advance(wait=True)) is not None:
+                if blocking_path:
+                    locks.wait_until_released(blocking_path)
                 else:
                     never.wait(pause)
-                    pause = min(2 * pause, POLL_S)
-        except Exception as error:  # noqa: BLE001  (raised where the request waits)
+                    pause = min(2 * pause, MAX_POLL_S)
+        except Exception as error:  # noqa: BLE001  (raised in the request's thread)
             self.error = error
         finally:
             self._ended()
 
 
-def _wait(place: Place, control: Stoppable, until: float | None, lookout: _Lookout) -> bool:
-    """Wait until ``place`` is a slot; False when told to stop, or late. Raises OSError."""
+def _wait(ticket: Ticket, control: Stoppable, until: float | None, reporter: _WaitReporter) -> bool:
+    """Wait until ``ticket`` holds a slot; False when stopped or late. Raises OSError."""
     wake = threading.Event()
     control.on_stop(wake.set)
     try:
-        waiter = _Waiter(place, wake.set)
+        waiter = _LockWaiter(ticket, wake.set)
         try:
             waiter.start()
-        except RuntimeError:  # no thread to be had, as at the end of the process
-            return _looked_for(place, control, until, wake)
-        pause = LOOK_S
+        except RuntimeError:  # no thread can be started, as at the end of the process
+            return _poll(ticket, control, until, wake)
+        pause = REPORT_AFTER_S
         while not wake.wait(min(pause, _left(until))) and _left(until) > 0:
-            lookout.look()
-            pause = min(2 * pause, LOOK_AGAIN_S)
+            reporter.report()
+            pause = min(2 * pause, MAX_REPORT_INTERVAL_S)
         if waiter.error is not None:
             raise waiter.error
-        return place.held
+        return ticket.held
     finally:
         control.on_stop(None)
 
 
-def _looked_for(place: Place, control: Stoppable, until: float | None, wake: threading.Event) -> bool:
-    """As ``_wait``, by looking again and again. The order is kept all the same: tickets are."""
+def _poll(ticket: Ticket, control: Stoppable, until: float | None, wake: threading.Event) -> bool:
+    """Like ``_wait``, by polling. Tickets keep the order all the same."""
     while not control.stopped and (until is None or time.monotonic() < until):
-        if place.advance(wait=False) is None:
-            return place.held
-        wake.wait(POLL_S)
+        if ticket.advance(wait=False) is None:
+            return ticket.held
+        wake.wait(MAX_POLL_S)
     return False
 
 

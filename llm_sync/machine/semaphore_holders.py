@@ -1,6 +1,7 @@
-"""Who holds the slots, and who stands in line for them: told to those who wait, and by ``llm-sync status``.
+"""Which processes hold or wait for the slots of a provider's semaphore: for log messages and ``llm-sync status``.
 
-Whoever locks a slot or a ticket writes into it who it is. That is for people alone: the lock decides.
+A process that locks a slot or a ticket writes its number and the provider's name into the file. Only people read that; the
+locks decide.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from datetime import datetime, timezone
 from llm_sync.machine import locks
 from llm_sync.machine.folder import PROVIDERS, private_folder, runtime_folder
 
-SLOT, TICKET = "slot-", "ticket-"  # what the files of a line begin with
-_LARGEST = 4096  # bytes
+SLOT, TICKET = "slot-", "ticket-"  # prefixes of the file names
+MAX_FILE_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class Holder:
-    """A process that holds a slot, or a place in the line, of ``provider`` (its own name for it). ``since`` is aware UTC."""
+    """A process that holds a slot or a ticket of ``provider`` (as its own configuration names it). ``since`` is aware UTC."""
 
     pid: int
     provider: str
@@ -28,51 +29,51 @@ class Holder:
 
     @property
     def stopped(self) -> bool:
-        """Whether it is stopped (Ctrl-Z), so that it holds on until it is continued or ended."""
+        """Whether it is stopped (Ctrl-Z): it keeps what it holds until it is continued or ended."""
         return is_stopped(self.pid)
 
 
-def mark(provider: str) -> bytes:
+def owner_record(provider: str) -> bytes:
     """What this process writes into a file that it has locked."""
     return json.dumps({"pid": os.getpid(), "provider": provider}).encode()
 
 
-def read(path: str) -> Holder | None:
-    """Who has locked ``path``; None when nobody has, or it cannot be made out."""
+def read_holder(path: str) -> Holder | None:
+    """The process that has locked ``path``; None if none has, or the file is unreadable."""
     try:
         if not locks.is_locked(path):
             return None
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:
-            told = json.loads(file.read(_LARGEST))
+            record = json.loads(file.read(MAX_FILE_BYTES))
             since = datetime.fromtimestamp(os.fstat(descriptor).st_mtime, timezone.utc)
-        return Holder(int(told["pid"]), str(told["provider"]), since)
-    except (OSError, ValueError, TypeError, KeyError, OverflowError):  # released just now, or not ours
+        return Holder(int(record["pid"]), str(record["provider"]), since)
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):  # just released, or not written by this program
         return None
 
 
-def in_line(folder: str, start: str) -> list[Holder]:
-    """Those of the files in one line's folder that begin with ``start``."""
+def holders_in(folder: str, prefix: str) -> list[Holder]:
+    """The holders of the files in ``folder`` whose names begin with ``prefix``."""
     try:
-        names = sorted(name for name in os.listdir(folder) if name.startswith(start))
+        names = sorted(name for name in os.listdir(folder) if name.startswith(prefix))
     except OSError:
         return []
-    found = (read(os.path.join(folder, name)) for name in names)
-    return [holder for holder in found if holder is not None]
+    holders = (read_holder(os.path.join(folder, name)) for name in names)
+    return [holder for holder in holders if holder is not None]
 
 
-def slots() -> list[Holder]:
-    """Every slot that is held on this machine by this user's processes. Raises ConfigurationError."""
+def slot_holders() -> list[Holder]:
+    """The holders of all slots that processes of this user hold on this machine. Raises ConfigurationError."""
     folder = os.path.join(private_folder(runtime_folder()), PROVIDERS)
     try:
-        lines = sorted(os.listdir(folder))
-    except OSError:  # nobody has asked for one yet
+        providers = sorted(os.listdir(folder))
+    except OSError:  # no slot was ever requested
         return []
-    return [holder for line in lines for holder in in_line(os.path.join(folder, line), SLOT)]
+    return [holder for provider in providers for holder in holders_in(os.path.join(folder, provider), SLOT)]
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether a process is stopped; False where the system does not tell (it does on Linux)."""
+    """Whether a process is stopped; always False on systems without /proc."""
     with contextlib.suppress(OSError, IndexError), open(f"/proc/{pid}/stat", "rb") as file:
-        return file.read(_LARGEST).rpartition(b")")[2].split()[0] in (b"T", b"t")
+        return file.read(MAX_FILE_BYTES).rpartition(b")")[2].split()[0] in (b"T", b"t")
     return False

@@ -1,6 +1,6 @@
-"""A small file for each running command, and for each client that asks for one: what it is, and how its providers do.
+"""Status files: one for each running command, and for each client that asks for one, with the state of its providers.
 
-The file is locked for as long as its process lives. That, not the process's number, tells the living from the dead.
+The file is locked while its process lives. The lock, not the process number, tells the living from the dead.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from llm_sync.machine import locks
 from llm_sync.machine.folder import private_folder, runtime_folder
 from llm_sync.machine.locks import FileLock
 
-INTERVAL_S = 1.0  # one write in this time, at most …
-SETTLE_S = 0.05  # … and this long after what it tells of: of several steps in a row, the last one is worth telling
-FADING_S = 5.0  # how often requests per minute are written while they fall, and nothing else happens
+INTERVAL_S = 1.0  # at most one write per interval …
+SETTLE_S = 0.05  # … and this long after an event: of several in a row, the state after the last one is written
+RATE_REFRESH_S = 5.0  # how often falling requests per minute are written while nothing else happens
 FOLDER, SUFFIX = "running", ".json"
 
-_LONGEST_NAME = 100  # characters of a program's name
+MAX_NAME_LENGTH = 100  # characters of a program's name
 
 _log = logger("machine")
-_command: list[str] = []  # what this process calls itself, where it does
+_command: list[str] = []  # the name of this process, if it was set
 
 
 class Provider(Protocol):
-    """How one provider does: dispatch's ProviderStatus."""
+    """The state of one provider: dispatch's ProviderStatus."""
 
     @property
     def queued(self) -> int: ...  # noqa: D102
@@ -56,76 +56,76 @@ class Provider(Protocol):
 
 
 class Client(Protocol):
-    """What is told of: an LLMClient."""
+    """An LLMClient."""
 
     def status(self) -> Mapping[str, Provider]:
-        """How each provider does."""
+        """The state of each provider, by name."""
 
     def add_listener(self, listener: Listener) -> None:
-        """Tell every event from now on."""
+        """Call ``listener`` with every event from now on."""
 
 
-def call_process(command: str) -> None:
-    """This process is ``command``, as its status files say from now on; one that says nothing is named after its program."""
+def set_process_name(command: str) -> None:
+    """Write ``command`` as the name of this process into status files from now on; the default is the program's name."""
     _command[:] = [command]
 
 
 def publish_command(command: str) -> StatusFile:
-    """Keep a status file of this process, which is ``command`` and has no client, until its ``end()``."""
-    call_process(command)
+    """Keep a status file of this process, named ``command`` and without a client, until ``close()`` is called on it."""
+    set_process_name(command)
     return StatusFile(dict)
 
 
 class StatusFile:
-    """One file, there from the start on, kept up to date by a daemon thread that starts with the first request.
+    """One status file, written at once, then kept up to date by a daemon thread that starts with the first request.
 
-    No trouble with it costs a request anything: it is logged once, as a warning where a program asked for the file, for
-    debugging where a command has it anyway. A forked child has a file of its own from its first request on. Any thread may
+    A failure to write it affects no request. It is logged once: as a warning if a program asked for the file, at debug
+    level for a command, which always has one. A forked child gets a file of its own with its first request. Any thread may
     call its methods.
     """
 
     def __init__(self, status: Callable[[], Mapping[str, Provider] | None]) -> None:
         self._status = status
-        self._ended = False
-        self._start_afresh()
+        self._closed = False
+        self._reset()
         self._write()
 
-    def _start_afresh(self) -> None:
+    def _reset(self) -> None:
         self._process = os.getpid()
         self._name = f"{self._process}-{os.urandom(4).hex()}{SUFFIX}"
         self._started = _now()
-        # Guards _file and _last. Held while the file is written or removed: nobody waits for it but those who end it.
-        # Re-entrant: the garbage collector may end a client meanwhile.
+        # Guards _file and _last_written. Held while the file is written or removed: no request waits for it.
+        # Re-entrant: the garbage collector may close a client meanwhile.
         self._lock = threading.RLock()
         self._file: FileLock | None = None
-        self._last: object = None
-        self._complained = False
-        self._waits: dict[int, tuple[str, str]] = {}  # by request: provider, and what it waits for
-        # SimpleQueues in place of Events: written in C, they take no lock that an interrupt or the garbage collector
-        # could leave taken, so that telling them costs no request more than an instant.
-        self._told = False  # whether something is in _bell
-        self._bell: SimpleQueue[None] = SimpleQueue()
-        self._over: SimpleQueue[None] = SimpleQueue()
+        self._last_written: object = None
+        self._failure_logged = False
+        self._waits: dict[int, tuple[str, str]] = {}  # by request key: provider, and what it waits for
+        # SimpleQueues instead of Events: written in C, they have no lock that an interrupt or the garbage collector could
+        # leave taken, so that waking the thread never blocks a request.
+        self._woken = False  # whether _wake has an item
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._closing: SimpleQueue[None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def heard(self, event: Event) -> None:
-        """Something happened; the file will tell within INTERVAL_S."""
+    def on_event(self, event: Event) -> None:
+        """Have the file rewritten within INTERVAL_S. Never blocks."""
         if isinstance(event, Waiting):
             self._waits[event.key] = (event.provider, event.reason)
         elif isinstance(event, (AttemptStarted, Finished)):
             self._waits.pop(event.key, None)
-        if not self._told:
-            self._told = True
-            self._bell.put(None)
-        # Only workers start it, which Ctrl-C does not interrupt; every request comes to one.
+        if not self._woken:
+            self._woken = True
+            self._wake.put(None)
+        # Started by workers only, which Ctrl-C does not interrupt; every request reaches one.
         if self._thread is None and threading.current_thread() is not threading.main_thread():
             self._start()
 
-    def end(self) -> None:
-        """Remove the file, for good; may be repeated. Does nothing for a parent's file in a forked child."""
-        self._ended = True
-        self._bell.put(None)
-        self._over.put(None)
+    def close(self) -> None:
+        """Remove the file for good; may be repeated. In a forked child the parent's file is left alone."""
+        self._closed = True
+        self._wake.put(None)
+        self._closing.put(None)
         if self._process == os.getpid():
             with self._lock:
                 if self._file is not None:
@@ -133,99 +133,99 @@ class StatusFile:
                     self._file = None
 
     def reset_after_fork(self) -> None:
-        """In the child: a file of its own, once there is something to tell. The parent's is closed with its lock."""
+        """In a forked child: start a new file with the next event. The parent's file stays its own."""
         if self._process != os.getpid():
-            self._start_afresh()
+            self._reset()
 
     def _start(self) -> None:
         with self._lock:
-            if self._thread is not None or self._ended:
+            if self._thread is not None or self._closed:
                 return
-            self._thread = threading.Thread(target=self._keep, name="llm-sync-status", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="llm-sync-status", daemon=True)
         try:
             self._thread.start()
-        except RuntimeError as error:  # no thread to be had
-            self._complain(error)
+        except RuntimeError as error:  # no thread can be started
+            self._log_failure(error)
 
-    def _keep(self) -> None:
-        fading = False
-        while not self._ended:
+    def _run(self) -> None:
+        rate_falls = False
+        while not self._closed:
             with contextlib.suppress(Empty):
-                self._bell.get(timeout=FADING_S if fading else None)
+                self._wake.get(timeout=RATE_REFRESH_S if rate_falls else None)
             with contextlib.suppress(Empty):
-                self._over.get(timeout=SETTLE_S)
-            self._told = False  # before the look: what happens during it rings again
-            fading = self._write()
+                self._closing.get(timeout=SETTLE_S)
+            self._woken = False  # before the state is read: an event meanwhile wakes again
+            rate_falls = self._write()
             with contextlib.suppress(Empty):
-                self._over.get(timeout=INTERVAL_S)
+                self._closing.get(timeout=INTERVAL_S)
 
     def _write(self) -> bool:
-        """Put the file there, or its next state in its place; whether that will change though nothing happens."""
+        """Write the file if its content changed; True if it will change without an event (requests per minute fall)."""
         try:
             status = self._status()
             if status is None:
                 return False
-            providers = self._told_of(status)
+            providers = self._snapshot(status)
             with self._lock:
-                if not self._ended and self._process == os.getpid() and providers != self._last:
-                    self._put(
-                        {"pid": self._process, "command": _own_name(), "started": self._started, "updated": _now()}, providers
+                if not self._closed and self._process == os.getpid() and providers != self._last_written:
+                    self._replace_file(
+                        {"pid": self._process, "command": _process_name(), "started": self._started, "updated": _now()}, providers
                     )
-                    self._last = providers
-            return any(told["requests_per_minute"] for told in providers.values())
-        except Exception as error:  # noqa: BLE001  (whatever it is: no request fails for it)
-            self._complain(error)
+                    self._last_written = providers
+            return any(state["requests_per_minute"] for state in providers.values())
+        except Exception as error:  # noqa: BLE001  (no request may fail because of it)
+            self._log_failure(error)
             return False
 
-    def _put(self, head: dict[str, Any], providers: dict[str, Any]) -> None:
+    def _replace_file(self, head: dict[str, Any], providers: dict[str, Any]) -> None:
         folder = private_folder(os.path.join(runtime_folder(), FOLDER))
         content = json.dumps({**head, "providers": providers}).encode()
-        beside = locks.create(os.path.join(folder, f".{self._name}"))
+        new_file = locks.create(os.path.join(folder, f".{self._name}"))
         try:
-            beside.write(content)
-            beside.rename(os.path.join(folder, self._name))
+            new_file.write(content)
+            new_file.rename(os.path.join(folder, self._name))
         except BaseException:
-            beside.release(remove=True)
+            new_file.release(remove=True)
             raise
-        former, self._file = self._file, beside
-        if former is not None:
-            former.release()
+        old_file, self._file = self._file, new_file
+        if old_file is not None:
+            old_file.release()
 
-    def _told_of(self, status: Mapping[str, Provider]) -> dict[str, dict[str, Any]]:
+    def _snapshot(self, status: Mapping[str, Provider]) -> dict[str, dict[str, Any]]:
         waits = Counter(self._waits.copy().values())
-        return {name: _told(provider, name, waits) for name, provider in status.items() if _used(provider)}
+        return {name: _provider_state(provider, name, waits) for name, provider in status.items() if _is_used(provider)}
 
-    def _complain(self, error: BaseException) -> None:
-        if not self._complained:
-            self._complained = True
+    def _log_failure(self, error: BaseException) -> None:
+        if not self._failure_logged:
+            self._failure_logged = True
             _log.log(logging.DEBUG if _command else logging.WARNING, "'llm-sync status' cannot show this process: %s", error)
 
 
 def publish(client: Client) -> StatusFile:
-    """Keep a status file of ``client`` until its ``end()``, the client's own or the process's; it keeps neither alive."""
-    living = weakref.ref(client)
+    """Keep a status file of ``client`` until ``close()``, the client's end or the process's. Does not keep the client alive."""
+    reference = weakref.ref(client)
 
     def status() -> Mapping[str, Provider] | None:
-        found = living()
-        return None if found is None else found.status()
+        existing = reference()
+        return None if existing is None else existing.status()
 
     file = StatusFile(status)
-    client.add_listener(file.heard)
-    weakref.finalize(client, file.end)
+    client.add_listener(file.on_event)
+    weakref.finalize(client, file.close)
     return file
 
 
-def _used(provider: Provider) -> bool:
+def _is_used(provider: Provider) -> bool:
     return bool(provider.queued or provider.in_flight or provider.done or provider.failed or provider.retries)
 
 
-def _told(provider: Provider, name: str, waits: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+def _provider_state(provider: Provider, name: str, waits: Mapping[tuple[str, str], int]) -> dict[str, Any]:
     until = provider.cooling_down_until
     return {
         "queued": provider.queued,
         "in_flight": provider.in_flight,
         "oldest_in_flight_since": _now(-round(provider.oldest_in_flight_s)) if provider.oldest_in_flight_s is not None else None,
-        "waiting": {reason: count for (whose, reason), count in waits.items() if whose == name},
+        "waiting": {reason: count for (provider_name, reason), count in waits.items() if provider_name == name},
         "done": provider.done,
         "failed": dict(provider.failed),
         "retries": provider.retries,
@@ -238,8 +238,8 @@ def _now(seconds: float = 0) -> str:
     return (datetime.now(timezone.utc) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
 
 
-def _own_name() -> str:
-    """What this process is: the name it gave itself, or its program's; arguments may hold what nobody should see."""
+def _process_name() -> str:
+    """The name that was set, or the program's. Without arguments: they may be secret."""
     if _command:
         return _command[0]
     path = sys.argv[0] if sys.argv else ""
@@ -248,4 +248,4 @@ def _own_name() -> str:
         name = f"python -m {os.path.basename(os.path.dirname(path))}"
     elif name in ("", "-", "-c", "-m"):
         name = f"python {name}".strip()
-    return "".join(character if character.isprintable() else "?" for character in name[:_LONGEST_NAME])
+    return "".join(character if character.isprintable() else "?" for character in name[:MAX_NAME_LENGTH])

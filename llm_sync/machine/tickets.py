@@ -1,12 +1,13 @@
-"""The line of those who wait for a slot, in whichever process: who asked first is served first.
+"""Tickets: the queue of those who wait for a slot, over all processes, first come, first served.
 
-A folder is one line. Who asks draws a ticket, a locked file ``ticket-N`` with the next number; drawing is what the lock
-on ``door`` makes exclusive. Who has no living ticket before its own takes a slot, the lock on one of ``slot-0`` …, and
-gives the ticket back. The lock alone would not do: the system lets a newcomer overtake those whom it is just waking, and
-nobody can block on several locks. With tickets, only the first in line reaches for a slot.
+Each semaphore has a folder. Whoever wants a slot draws a ticket: a locked file ``ticket-N`` with the next number; the lock
+on the file ``door`` makes drawing exclusive. The holder of the lowest living ticket takes a slot (a lock on ``slot-0``,
+``slot-1`` …) and then removes its ticket. Locks alone would not be fair: the system may give a free lock to a newcomer
+instead of the process that waits longest, and no process can wait for several locks. With tickets only the first in the
+queue tries to lock a slot.
 
-``door`` and the slots are never deleted. A ticket is, by its owner, or after its owner's death by anyone behind: its number
-is not drawn again while there is a higher one.
+``door`` and the slots are never deleted. A ticket is removed by its owner or, if the owner died, by anyone behind it; its
+number is not drawn again while there is a higher one.
 """
 
 from __future__ import annotations
@@ -18,63 +19,64 @@ from llm_sync.machine import locks, semaphore_holders
 from llm_sync.machine.locks import FileLock
 from llm_sync.machine.semaphore_holders import SLOT, TICKET, Holder
 
-_LONGEST = 15  # digits; what is longer was not drawn here
+MAX_TICKET_DIGITS = 15  # a longer number was not drawn by this program
 
 
-class Place:
-    """One place in the line in ``folder``, later one of its ``slots`` slots.
+class Ticket:
+    """One ticket in ``folder``, then one of its ``slots`` slots.
 
-    ``advance`` is called by one thread at a time, ``leave`` by any.
+    ``advance`` is called by one thread at a time, ``release`` by any.
     """
 
     def __init__(self, folder: str, slots: int, provider: str = "") -> None:
-        """``provider``: whom the files say it is for."""
+        """``provider``: the name that is written into the files."""
         self._folder = folder
         self._provider = provider
         self._door = os.path.join(folder, "door")
-        self._slots = [os.path.join(folder, f"{SLOT}{number}") for number in range(slots)]
-        self._lock = threading.Lock()  # guards _left, _ticket and _slot: what is taken after leaving is given back at once
+        self._slot_paths = [os.path.join(folder, f"{SLOT}{number}") for number in range(slots)]
+        self._lock = threading.Lock()  # guards _released, _ticket and _slot: what is acquired after release is given back
         self._number = 0
         self._ticket: FileLock | None = None
         self._slot: FileLock | None = None
-        self._left = False
+        self._released = False
 
     @property
     def held(self) -> bool:
-        """Whether it is a slot."""
+        """Whether it holds a slot."""
         return self._slot is not None
 
     def advance(self, *, wait: bool) -> str | None:
-        """Go on as far as one can without waiting: None with a slot held, or the place left.
+        """Go on as far as possible without waiting for others; None once it holds a slot or was released.
 
-        Else the path of the file whose lock stands in the way, "" when any of several does. ``wait``: whether to wait for
-        the door, which is open to others for an instant only. Raises OSError.
+        Otherwise the path of the file whose lock is in the way, or "" if it is any of several. ``wait``: whether to wait
+        for ``door``, which others lock for an instant only. Raises OSError.
         """
-        if not self._settled() and self._ticket is None and not self._draw(wait):
+        if not self._is_done() and self._ticket is None and not self._draw(wait):
             return self._door
-        if self._settled():
+        if self._is_done():
             return None
-        before = self._ticket_before()
-        if before is not None:
-            return before
-        for path in self._slots:
-            slot = locks.take(path, wait=False)
+        ahead = self._ticket_ahead()
+        if ahead is not None:
+            return ahead
+        for path in self._slot_paths:
+            slot = locks.acquire(path, wait=False)
             if slot is not None:
-                slot.mark(semaphore_holders.mark(self._provider))
-                self._keep(slot)
+                slot.write_owner(semaphore_holders.owner_record(self._provider))
+                self._keep_slot(slot)
                 return None
-        return self._slots[0] if len(self._slots) == 1 else ""
+        return self._slot_paths[0] if len(self._slot_paths) == 1 else ""
 
-    def before(self) -> list[Holder]:
-        """Whom this one waits for: those who hold a slot, and whoever is first in line before it. Raises OSError."""
-        tickets = (semaphore_holders.read(self._path(number)) for number in sorted(self._drawn()) if number < self._number)
-        first = next((holder for holder in tickets if holder is not None), None)  # those between are many, and wait as well
-        return [*semaphore_holders.in_line(self._folder, SLOT), *([] if first is None else [first])]
+    def holders_ahead(self) -> list[Holder]:
+        """Whom it waits for: the holders of the slots, and the first in the queue before it. Raises OSError."""
+        numbers = sorted(number for number in self._ticket_numbers() if number < self._number)
+        waiting = (semaphore_holders.read_holder(self._ticket_path(number)) for number in numbers)
+        first = next((holder for holder in waiting if holder is not None), None)  # not all: there may be many
+        return [*semaphore_holders.holders_in(self._folder, SLOT), *([] if first is None else [first])]
 
-    def leave(self) -> None:
-        """Give the slot back, or the place in the line up; may be repeated."""
+    def release(self) -> None:
+        """Give the slot back, or leave the queue; may be repeated."""
         with self._lock:
-            self._left = True
+            self._released = True
             ticket, self._ticket = self._ticket, None
             slot, self._slot = self._slot, None
         if ticket is not None:
@@ -82,39 +84,39 @@ class Place:
         if slot is not None:
             slot.release()
 
-    def _settled(self) -> bool:
-        return self._left or self._slot is not None
+    def _is_done(self) -> bool:
+        return self._released or self._slot is not None
 
     def _draw(self, wait: bool) -> bool:
-        """Draw a ticket, unless somebody else is just doing so."""
-        door = locks.take(self._door, wait=wait)
+        """Draw a ticket; False if another process is drawing one and ``wait`` is False."""
+        door = locks.acquire(self._door, wait=wait)
         if door is None:
             return False
         try:
-            self._number = max(self._drawn(), default=0) + 1
-            ticket = locks.create(self._path(self._number))
-            ticket.mark(semaphore_holders.mark(self._provider))
+            self._number = max(self._ticket_numbers(), default=0) + 1
+            ticket = locks.create(self._ticket_path(self._number))
+            ticket.write_owner(semaphore_holders.owner_record(self._provider))
         finally:
             door.release()
         with self._lock:
-            kept = not self._left
+            kept = not self._released
             if kept:
                 self._ticket = ticket
         if not kept:
             ticket.release(remove=True)
         return True
 
-    def _ticket_before(self) -> str | None:
-        """The last living ticket before this one's own; the dead ones behind it are removed."""
-        for number in sorted((number for number in self._drawn() if number < self._number), reverse=True):
-            if locks.lives(path := self._path(number)):
+    def _ticket_ahead(self) -> str | None:
+        """The path of the last living ticket before this one; dead ones in between are removed."""
+        for number in sorted((number for number in self._ticket_numbers() if number < self._number), reverse=True):
+            if locks.owner_is_alive(path := self._ticket_path(number)):
                 return path
         return None
 
-    def _keep(self, slot: FileLock) -> None:
+    def _keep_slot(self, slot: FileLock) -> None:
         ticket: FileLock | None = None
         with self._lock:
-            kept = not self._left
+            kept = not self._released
             if kept:
                 self._slot = slot
                 ticket, self._ticket = self._ticket, None
@@ -123,9 +125,9 @@ class Place:
         if not kept:
             slot.release()
 
-    def _drawn(self) -> list[int]:
+    def _ticket_numbers(self) -> list[int]:
         names = [name.removeprefix(TICKET) for name in os.listdir(self._folder) if name.startswith(TICKET)]
-        return [int(name) for name in names if name.isascii() and name.isdigit() and len(name) <= _LONGEST]
+        return [int(name) for name in names if name.isascii() and name.isdigit() and len(name) <= MAX_TICKET_DIGITS]
 
-    def _path(self, number: int) -> str:
+    def _ticket_path(self, number: int) -> str:
         return os.path.join(self._folder, f"{TICKET}{number}")

@@ -151,7 +151,7 @@ def test_a_batch_is_rehearsed_and_its_answers_are_no_runs(
 def test_status_tells_rehearsals_from_runs(llm: Run, rehearsal: Simulator, mine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the name of the command."""
     names: list[str] = []
-    monkeypatch.setattr("llm_sync.cli.client_access.call_process", names.append)
+    monkeypatch.setattr("llm_sync.cli.client_access.set_process_name", names.append)
     llm("generate", "--config", mine, "x")
     monkeypatch.delenv("LLM_SYNC_SIMULATOR_URL")
     llm("generate", "--config", mine, "-m", "claude/claude-haiku-4-5", "x")  # its key is unset: nothing is sent

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from llm_sync.cli.commands import status
-from llm_sync.machine.running import Running, RunningProvider, running
+from llm_sync.machine.running import RunningProcess, RunningProvider, running_processes
 from llm_sync.machine.semaphore_holders import Holder
 from llm_sync.simulator import Simulator
 
@@ -29,9 +29,9 @@ def ago(seconds: float) -> datetime:
     return NOW - timedelta(seconds=seconds)
 
 
-def process(command: str = "llm-sync generate", pid: int = 4711, **providers: RunningProvider) -> Running:
+def process(command: str = "llm-sync generate", pid: int = 4711, **providers: RunningProvider) -> RunningProcess:
     """One that began 200 s ago."""
-    return Running(pid, command, ago(200), ago(1), providers)
+    return RunningProcess(pid, command, ago(200), ago(1), providers)
 
 
 @pytest.fixture(autouse=True)
@@ -43,9 +43,9 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def shown(monkeypatch: pytest.MonkeyPatch, llm: Callable[..., Any]) -> Callable[..., str]:
     """What is printed of these processes."""
 
-    def show(*found: Running, held: Sequence[Holder] = (), options: tuple[str, ...] = ()) -> str:
-        monkeypatch.setattr(status, "running", lambda: list(found))
-        monkeypatch.setattr(status, "slots", lambda: list(held))
+    def show(*found: RunningProcess, held: Sequence[Holder] = (), options: tuple[str, ...] = ()) -> str:
+        monkeypatch.setattr(status, "running_processes", lambda: list(found))
+        monkeypatch.setattr(status, "slot_holders", lambda: list(held))
         monkeypatch.setattr(status, "_now", lambda: NOW)
         ran = llm("status", *options)
         assert (ran.status, ran.err) == (0, "")
@@ -171,7 +171,7 @@ def test_a_running_command_is_shown(
     with provider.hold() as hold:
         command = start("generate", "--config", config, "-m", "first/m", "a secret question")
         hold.wait()
-        (found,) = running()
+        (found,) = running_processes()
         assert (found.pid, found.command) == (command.pid, "llm-sync generate")
         out = llm("status").out
         assert f"{command.pid}  llm-sync generate" in out
@@ -179,7 +179,7 @@ def test_a_running_command_is_shown(
         written = "".join(path.read_text() for path in (tmp_path / "runtime").rglob("*.json"))
         assert "secret" not in written
     assert command.wait(timeout=20) == 0
-    assert running() == []
+    assert running_processes() == []
 
 
 def test_an_interrupted_command_is_shown_no_more(start: Callable[..., Any], provider: Simulator, config: str) -> None:
@@ -191,18 +191,18 @@ def test_an_interrupted_command_is_shown_no_more(start: Callable[..., Any], prov
             command.send_signal(number)
             hold.release()
             assert command.wait(timeout=20) == 128 + number
-        assert running() == []
+        assert running_processes() == []
 
 
 def test_a_simulator_is_shown(start: Callable[..., Any]) -> None:
     """It has no provider, and no status of requests."""
     command = start("simulate")
     command.stdout.readline()
-    (found,) = running()
+    (found,) = running_processes()
     assert (found.command, found.providers) == ("llm-sync simulate", {})
     command.send_signal(signal.SIGINT)
     assert command.wait(timeout=20) == 130
-    assert running() == []
+    assert running_processes() == []
 
 
 def test_a_folder_that_is_not_private_is_a_wrong_configuration(llm: Callable[..., Any], tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_folder_that_is_not_private_is_a_wrong_configuration(llm: Callable[...
     (tmp_path / "runtime").chmod(0o777)
     ran = llm("status")
     assert (ran.status, ran.out) == (3, "")
-    assert "open to others (mode 777)" in ran.err
+    assert "accessible to others (mode 777)" in ran.err
     assert "LLM_SYNC_RUNTIME_DIR" in ran.err
 
 
@@ -261,7 +261,7 @@ def test_watching_in_a_pipe_prints_one_look_after_the_other(
 ) -> None:
     """Each dated, a blank line behind it; Ctrl-C is the usual end, of which nothing is said."""
     found = iter([[process(openai=RunningProvider(done=count))] for count in (1, 2, 3)])
-    monkeypatch.setattr(status, "running", lambda: next(found))
+    monkeypatch.setattr(status, "running_processes", lambda: next(found))
     ran = llm("status", "--watch")
     assert (ran.status, ran.err) == (130, "")
     each = ran.out.split("\n\n")

@@ -31,12 +31,12 @@ providers:
 
 PREAMBLE = """
 from llm_sync.machine import locks
-from llm_sync.machine.folder import Meeting
-from llm_sync.machine.semaphore import Slots
+from llm_sync.machine.folder import SharedDirectory
+from llm_sync.machine.semaphore import MachineSemaphore
 from llm_sync.runtime.cancellation import CallControl
 
 def slots(count=1, identity="one"):
-    return Slots(Meeting(lambda: identity), count, "p")
+    return MachineSemaphore(SharedDirectory(lambda: identity), count, "p")
 """
 
 

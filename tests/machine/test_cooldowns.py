@@ -10,7 +10,7 @@ import pytest
 
 from llm_sync.errors import LLMConnectorError, ProviderUnavailableError, RateLimitError
 from llm_sync.machine.cooldowns import CoolDowns
-from llm_sync.machine.folder import Meeting
+from llm_sync.machine.folder import SharedDirectory
 
 NOW = 1_800_000_000.0
 
@@ -35,12 +35,12 @@ def clock() -> Clock:
 @pytest.fixture
 def folder(runtime: Path) -> Path:
     """Where they lie."""
-    return Path(Meeting(lambda: "one").made())
+    return Path(SharedDirectory(lambda: "one").create())
 
 
 def process(clock: Clock, identity: str = "one") -> CoolDowns:
     """Those that one process sees."""
-    return CoolDowns(Meeting(lambda: identity), clock)
+    return CoolDowns(SharedDirectory(lambda: identity), clock)
 
 
 def left(one: CoolDowns) -> float | None:

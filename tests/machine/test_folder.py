@@ -10,7 +10,7 @@ import pytest
 
 from llm_sync.errors import ConfigurationError
 from llm_sync.machine import folder
-from llm_sync.machine.folder import Meeting, private_folder, runtime_folder
+from llm_sync.machine.folder import SharedDirectory, private_folder, runtime_folder
 
 
 @pytest.fixture
@@ -64,20 +64,20 @@ def test_the_session_s_folder_comes_next(nothing_set: pytest.MonkeyPatch, tmp_pa
     assert mode(session / "llm-sync") == 0o700
 
 
-@pytest.mark.parametrize("trouble", ["open to others", "another user's", "missing", "relative", "a NUL"])
+@pytest.mark.parametrize("trouble", ["accessible to others", "another user's", "missing", "relative", "a NUL"])
 def test_a_session_s_folder_that_is_not_private_is_passed_over(
     nothing_set: pytest.MonkeyPatch, tmp_path: Path, trouble: str
 ) -> None:
     """sudo and cron bring along what is not theirs, or nothing: then it is a folder of this user in the common one."""
     session = tmp_path / "session"
-    session.mkdir(0o755 if trouble == "open to others" else 0o700)
+    session.mkdir(0o755 if trouble == "accessible to others" else 0o700)
     given = {"missing": f"{session}/none", "relative": "session"}.get(trouble, str(session))
-    found = folder._users_runtime_folder
+    found = folder._session_folder
     if trouble == "another user's":
         me = os.geteuid()
         nothing_set.setattr("os.geteuid", lambda: me + 1)
     nothing_set.setattr("os.environ", {**os.environ, "XDG_RUNTIME_DIR": "\0" if trouble == "a NUL" else given})
-    nothing_set.setattr("llm_sync.machine.folder._SESSIONS", str(tmp_path / "no-sessions"))
+    nothing_set.setattr("llm_sync.machine.folder._LOGIN_SESSIONS", str(tmp_path / "no-sessions"))
     assert found() is None
 
 
@@ -85,14 +85,14 @@ def test_cron_finds_the_session_s_folder(nothing_set: pytest.MonkeyPatch, tmp_pa
     """Without a variable it is looked for where systemd has it: jobs and terminals of one user meet."""
     sessions = tmp_path / "user"
     (sessions / str(os.geteuid())).mkdir(parents=True, mode=0o700)
-    nothing_set.setattr("llm_sync.machine.folder._SESSIONS", str(sessions))
+    nothing_set.setattr("llm_sync.machine.folder._LOGIN_SESSIONS", str(sessions))
     assert runtime_folder() == str(sessions / str(os.geteuid()) / "llm-sync")
 
 
 def test_without_a_session_it_is_in_the_common_folder(nothing_set: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Under a name of this user's, whatever $TMPDIR says: it differs from process to process."""
-    nothing_set.setattr("llm_sync.machine.folder._SESSIONS", str(tmp_path / "no-sessions"))
-    nothing_set.setattr("llm_sync.machine.folder._COMMON", str(tmp_path))
+    nothing_set.setattr("llm_sync.machine.folder._LOGIN_SESSIONS", str(tmp_path / "no-sessions"))
+    nothing_set.setattr("llm_sync.machine.folder._TEMPORARY", str(tmp_path))
     nothing_set.setenv("TMPDIR", str(tmp_path / "elsewhere"))
     assert runtime_folder() == str(tmp_path / f"llm-sync-{os.geteuid()}")
     assert mode(runtime_folder()) == 0o700
@@ -134,7 +134,7 @@ def test_one_that_is_open_to_others_is_refused(tmp_path: Path, bits: int) -> Non
     path = tmp_path / "open"
     path.mkdir()
     path.chmod(bits)
-    assert f"open to others (mode {bits:o})" in refusal(path)
+    assert f"accessible to others (mode {bits:o})" in refusal(path)
     assert mode(path) == bits
 
 
@@ -162,8 +162,8 @@ def test_a_system_without_users_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_equal_identities_meet(runtime: Path) -> None:
     """What the identity is, nobody can read from the folder's name but by knowing it."""
-    one, same, other = (Meeting(lambda told=told: told) for told in ("a" * 64, "a" * 64, "b" * 64))  # type: ignore[misc]
-    assert one.folder() == same.made()
-    assert one.folder() != other.folder()
-    assert mode(one.folder()) == 0o700
-    assert Path(one.folder()).parent == runtime / "providers"
+    one, same, other = (SharedDirectory(lambda told=told: told) for told in ("a" * 64, "a" * 64, "b" * 64))  # type: ignore[misc]
+    assert one.path() == same.create()
+    assert one.path() != other.path()
+    assert mode(one.path()) == 0o700
+    assert Path(one.path()).parent == runtime / "providers"

@@ -18,31 +18,31 @@ BRIEF_S = 0.2
 def test_one_at_a_time(tmp_path: Path) -> None:
     """A second one gets it when the first has given it back, also within one process."""
     path = str(tmp_path / "lock")
-    first = locks.take(path, wait=False)
+    first = locks.acquire(path, wait=False)
     assert first is not None
-    assert locks.take(path, wait=False) is None
+    assert locks.acquire(path, wait=False) is None
     first.release()
-    second = locks.take(path, wait=False)
+    second = locks.acquire(path, wait=False)
     assert second is not None
     second.release()
 
 
 def test_releasing_twice_harms_nobody(tmp_path: Path) -> None:
     """The descriptor's number may be another file's by then."""
-    first = locks.take(str(tmp_path / "lock"), wait=False)
+    first = locks.acquire(str(tmp_path / "lock"), wait=False)
     assert first is not None
     first.release()
-    other = locks.take(str(tmp_path / "other"), wait=False)
+    other = locks.acquire(str(tmp_path / "other"), wait=False)
     assert other is not None
     first.release()
-    assert locks.take(str(tmp_path / "other"), wait=False) is None
+    assert locks.acquire(str(tmp_path / "other"), wait=False) is None
     other.release()
 
 
 def test_a_lock_file_is_private_and_stays(tmp_path: Path) -> None:
     """Mode 0600, and not deleted: whoever waits for it would wait for a file that nobody else finds."""
     path = tmp_path / "lock"
-    lock = locks.take(str(path), wait=False)
+    lock = locks.acquire(str(path), wait=False)
     assert lock is not None
     lock.release()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -50,7 +50,7 @@ def test_a_lock_file_is_private_and_stays(tmp_path: Path) -> None:
 
 def test_programs_that_are_started_get_none(tmp_path: Path) -> None:
     """A child that outlives its parent would keep the lock."""
-    lock = locks.take(str(tmp_path / "lock"), wait=False)
+    lock = locks.acquire(str(tmp_path / "lock"), wait=False)
     assert lock is not None
     assert lock.descriptor is not None
     assert not os.get_inheritable(lock.descriptor)
@@ -66,29 +66,29 @@ def test_what_is_no_file_is_refused(tmp_path: Path, what: str) -> None:
     else:
         path.mkdir()
     with pytest.raises(OSError, match="lock"):
-        locks.take(str(path), wait=False)
+        locks.acquire(str(path), wait=False)
     assert not (tmp_path / "precious").exists()
 
 
 def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
     """Opening it would block until somebody writes."""
     os.mkfifo(tmp_path / "lock")
-    assert not locks.lives(str(tmp_path / "lock"))
-    locks.wait_until_free(str(tmp_path / "lock"))
+    assert not locks.owner_is_alive(str(tmp_path / "lock"))
+    locks.wait_until_released(str(tmp_path / "lock"))
 
 
 def test_a_file_that_was_replaced_meanwhile_is_not_the_lock(tmp_path: Path) -> None:
     """Somebody cleaned up while this one waited: what it waited for is no longer what the next one will find."""
     path = tmp_path / "lock"
-    first = locks.take(str(path), wait=False)
+    first = locks.acquire(str(path), wait=False)
     assert first is not None
     found: list[locks.FileLock | None] = []
-    waiter = threading.Thread(target=lambda: found.append(locks.take(str(path), wait=True)), daemon=True)
+    waiter = threading.Thread(target=lambda: found.append(locks.acquire(str(path), wait=True)), daemon=True)
     waiter.start()
     waiter.join(BRIEF_S)
     assert waiter.is_alive()
     path.unlink()
-    newcomer = locks.take(str(path), wait=False)
+    newcomer = locks.acquire(str(path), wait=False)
     assert newcomer is not None
     first.release()
     waiter.join(BRIEF_S)
@@ -104,9 +104,9 @@ def test_what_the_dead_left_is_removed(tmp_path: Path) -> None:
     """And what the living hold is not."""
     (tmp_path / "dead").touch()
     living = locks.create(str(tmp_path / "living"))
-    assert not locks.lives(str(tmp_path / "dead"))
-    assert locks.lives(str(tmp_path / "living"))
-    assert not locks.lives(str(tmp_path / "nobody"))
+    assert not locks.owner_is_alive(str(tmp_path / "dead"))
+    assert locks.owner_is_alive(str(tmp_path / "living"))
+    assert not locks.owner_is_alive(str(tmp_path / "nobody"))
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["living"]
     living.release(remove=True)
     assert not (tmp_path / "living").exists()
@@ -127,7 +127,7 @@ def test_a_file_put_in_the_place_of_one_that_is_looked_at_lives(tmp_path: Path, 
         return lock(self, **how)
 
     monkeypatch.setattr(locks.FileLock, "lock", replaced_first)
-    assert locks.lives(path)
+    assert locks.owner_is_alive(path)
     assert os.path.exists(path)
     new[0].release(remove=True)
 
@@ -144,24 +144,24 @@ def test_a_full_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_killing_the_holder_frees_it(tmp_path: Path, program) -> None:
     """The system does."""
     path = str(tmp_path / "lock")
-    holder = program("lock = locks.take(sys.argv[1], wait=False); say('held'); sys.stdin.readline()", path)
+    holder = program("lock = locks.acquire(sys.argv[1], wait=False); say('held'); sys.stdin.readline()", path)
     holder.read_until("held")
-    assert locks.lives(path)
+    assert locks.owner_is_alive(path)
     holder.process.kill()
     holder.process.wait()
-    lock = locks.take(path, wait=False)
+    lock = locks.acquire(path, wait=False)
     assert lock is not None
     lock.release()
 
 
 FORKED = """
 path = sys.argv[1]
-lock = locks.take(path, wait=False)
-waiting = threading.Thread(target=locks.wait_until_free, args=(path,), daemon=True)
+lock = locks.acquire(path, wait=False)
+waiting = threading.Thread(target=locks.wait_until_released, args=(path,), daemon=True)
 waiting.start()
-while len(locks._open.locks) < 2:
+while len(locks._registry.locks) < 2:
     time.sleep(0.001)
-numbers = [each.descriptor for each in locks._open.locks]
+numbers = [each.descriptor for each in locks._registry.locks]
 child = os.fork()
 if child == 0:
     def is_open(number):
@@ -170,13 +170,13 @@ if child == 0:
             return True
         except OSError:
             return False
-    say("child has", *(number for number in numbers if is_open(number)), lock.descriptor, len(locks._open.locks))
+    say("child has", *(number for number in numbers if is_open(number)), lock.descriptor, len(locks._registry.locks))
     lock.release(remove=True)
-    own = locks.take(path + "-own", wait=False)
-    say("child takes", own is not None, locks.take(path, wait=False) is not None)
+    own = locks.acquire(path + "-own", wait=False)
+    say("child takes", own is not None, locks.acquire(path, wait=False) is not None)
     sys.stdin.readline()
     os._exit(0)
-say("parent holds", locks.take(path, wait=False) is None)
+say("parent holds", locks.acquire(path, wait=False) is None)
 sys.stdin.readline()
 """
 
@@ -187,7 +187,7 @@ def test_a_child_inherits_no_lock(tmp_path: Path, program) -> None:
     forked = program(FORKED, path)
     said = sorted(forked.next_line() for _ in range(3))
     assert said == ["child has None 0", "child takes True False", "parent holds True"]
-    assert locks.lives(path)
+    assert locks.owner_is_alive(path)
 
 
 def test_a_child_does_not_keep_its_dead_parent_s_lock(tmp_path: Path, program) -> None:
@@ -198,7 +198,7 @@ def test_a_child_does_not_keep_its_dead_parent_s_lock(tmp_path: Path, program) -
         forked.next_line()
     forked.process.kill()
     forked.process.wait()
-    assert not locks.lives(path)  # while the child still waits for a line
+    assert not locks.owner_is_alive(path)  # while the child still waits for a line
 
 
 OPENING = """
@@ -218,7 +218,7 @@ def slow_open(*args):
 
 os.open = slow_open
 os.register_at_fork(before=forking.set)   # hooks run in reverse: before the one that waits
-opener = threading.Thread(target=locks.take, args=(path,), kwargs={"wait": False})
+opener = threading.Thread(target=locks.acquire, args=(path,), kwargs={"wait": False})
 opener.start()
 opened.wait()
 child = os.fork()

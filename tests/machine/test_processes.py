@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from llm_sync import LLMClient, ModelRequest, RateLimitError
-from llm_sync.machine.running import running
+from llm_sync.machine.running import running_processes
 from llm_sync.simulator import RequestRecord, Response, Simulator
 
 PATIENCE_S = 20.0
@@ -68,7 +68,7 @@ def test_forty_commands_eight_at_a_time(shared_config: str, tmp_path: Path, upst
     assert answered(output) == list(range(1, 41))
     assert sorted(prompts(upstream)) == sorted(f"the prompt {number}" for number in range(1, 41))
     assert upstream.summary()["max_concurrency"] == 1
-    assert running() == []
+    assert running_processes() == []
 
 
 def test_the_server_sees_them_in_the_order_of_asking(program, in_line, soon, shared_config: str, upstream: Simulator) -> None:
@@ -288,7 +288,7 @@ def test_ten_of_two_hundred_are_killed(shared_config: str, tmp_path: Path, upstr
     pause = threading.Event()
     while started.poll() is None:
         # One that waits, then one that has the slot, and so on; by their status files, which tell
-        for found in running():
+        for found in running_processes():
             waits = any(provider.waiting.get("slot") for provider in found.providers.values())
             if len(killed) < 10 and found.pid not in killed and waits == bool(len(killed) % 2) and found.providers:
                 os.kill(found.pid, signal.SIGKILL)
@@ -300,4 +300,4 @@ def test_ten_of_two_hundred_are_killed(shared_config: str, tmp_path: Path, upstr
     print(f"\n10 of 200 killed: {len(done)} answered")
     assert len(done) >= 190
     assert set(prompts(upstream)) >= {f"the prompt {number}" for number in done}
-    assert running() == []
+    assert running_processes() == []

@@ -12,7 +12,7 @@ import pytest
 from llm_sync.errors import ConfigurationError
 from llm_sync.machine import locks
 from llm_sync.machine.folder import private_folder
-from llm_sync.machine.running import running
+from llm_sync.machine.running import running_processes
 
 PROVIDER = {
     "queued": 1,
@@ -65,14 +65,14 @@ def living(folder: Path):
 
 def test_nobody_runs() -> None:
     """There is no folder yet."""
-    assert running() == []
+    assert running_processes() == []
 
 
 def test_all_that_run_oldest_first(living: Living) -> None:
     """With all that they tell."""
     living({**GOOD, "pid": 2, "started": "2026-01-02T03:04:07+00:00"}, "2-b.json")
     living(GOOD)
-    first, second = running()
+    first, second = running_processes()
     assert (first.pid, second.pid) == (4711, 2)
     assert first.command == "llm-sync generate"
     assert first.started.isoformat() == GOOD["started"]
@@ -85,7 +85,7 @@ def test_a_living_process_s_number_does_not_make_a_file_live(folder: Path) -> No
     """It may be another process's by now, here it is our own: the lock is gone, so the file's process is."""
     path = folder / f"{os.getpid()}-a.json"
     path.write_text(json.dumps({**GOOD, "pid": os.getpid()}))
-    assert running() == []
+    assert running_processes() == []
     assert not path.exists()
 
 
@@ -118,14 +118,14 @@ def test_what_is_no_status_is_passed_over(living: Living, content: bytes) -> Non
     """The others are shown all the same; it is not removed while its process lives."""
     living(GOOD)
     living(content, "2-b.json")
-    assert [found.pid for found in running()] == [4711]
+    assert [found.pid for found in running_processes()] == [4711]
     assert (living.folder / "2-b.json").exists()
 
 
 def test_what_another_version_tells_more_is_passed_over(living: Living) -> None:
     """Unknown keys are."""
     living({**GOOD, "mood": "good", "providers": {"openai": {**PROVIDER, "mood": "bad"}}})
-    assert len(running()) == 1
+    assert len(running_processes()) == 1
 
 
 @pytest.mark.parametrize("what", ["link", "folder", "pipe", "other"])
@@ -142,7 +142,7 @@ def test_what_is_no_file_of_ours_does_no_harm(folder: Path, tmp_path: Path, what
         os.mkfifo(path)
     else:
         path.touch()
-    assert running() == []
+    assert running_processes() == []
     assert precious.exists()
     assert path.exists() == (what != "pipe") or path.is_symlink()
 
@@ -150,7 +150,7 @@ def test_what_is_no_file_of_ours_does_no_harm(folder: Path, tmp_path: Path, what
 def test_what_is_being_written_is_left_alone(folder: Path) -> None:
     """Its lock comes an instant after the file."""
     (folder / ".1-a.json").touch()
-    assert running() == []
+    assert running_processes() == []
     assert (folder / ".1-a.json").exists()
 
 
@@ -159,7 +159,7 @@ def test_what_was_never_finished_is_removed_in_time(folder: Path) -> None:
     path = folder / ".1-a.json"
     path.touch()
     os.utime(path, (time.time() - 120,) * 2)
-    assert running() == []
+    assert running_processes() == []
     assert not path.exists()
 
 
@@ -167,5 +167,5 @@ def test_a_folder_that_is_not_private_is_an_error(runtime: Path) -> None:
     """What it says could be anybody's."""
     runtime.mkdir()
     runtime.chmod(0o755)
-    with pytest.raises(ConfigurationError, match="open to others"):
-        running()
+    with pytest.raises(ConfigurationError, match="accessible to others"):
+        running_processes()

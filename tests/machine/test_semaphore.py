@@ -15,17 +15,17 @@ import pytest
 
 from llm_sync.errors import AuthenticationError, ConfigurationError, LLMConnectorError
 from llm_sync.machine import locks
-from llm_sync.machine.folder import Meeting
-from llm_sync.machine.semaphore import Slots
+from llm_sync.machine.folder import SharedDirectory
+from llm_sync.machine.semaphore import MachineSemaphore
 from llm_sync.runtime.cancellation import CallControl
 
 PATIENCE_S = 10.0
 BRIEF_S = 0.2
 
 
-def slots(count: int = 1, identity: str = "one") -> Slots:
+def slots(count: int = 1, identity: str = "one") -> MachineSemaphore:
     """Each stands for a process of its own."""
-    return Slots(Meeting(lambda: identity), count, "p")
+    return MachineSemaphore(SharedDirectory(lambda: identity), count, "p")
 
 
 class Asking(threading.Thread):
@@ -33,7 +33,7 @@ class Asking(threading.Thread):
 
     all: ClassVar[list[Asking]] = []
 
-    def __init__(self, shared: Slots, until: float | None = None) -> None:
+    def __init__(self, shared: MachineSemaphore, until: float | None = None) -> None:
         super().__init__(daemon=True)
         self.control = CallControl()
         self.held: bool | None = None
@@ -171,8 +171,8 @@ def test_who_waits_is_told_whom_for(
 ) -> None:
     """Once; and once more, as a warning, when that process is stopped, by Ctrl-Z for instance."""
     stopped = threading.Event()
-    monkeypatch.setattr("llm_sync.machine.semaphore.LOOK_S", 0.001)
-    monkeypatch.setattr("llm_sync.machine.semaphore.LOOK_AGAIN_S", 0.001)
+    monkeypatch.setattr("llm_sync.machine.semaphore.REPORT_AFTER_S", 0.001)
+    monkeypatch.setattr("llm_sync.machine.semaphore.MAX_REPORT_INTERVAL_S", 0.001)
     monkeypatch.setattr("llm_sync.machine.semaphore_holders.is_stopped", lambda pid: stopped.is_set())
     caplog.set_level(logging.INFO, "llm_sync.machine")
     first = Asking(slots())
@@ -187,8 +187,11 @@ def test_who_waits_is_told_whom_for(
     told = [(record.levelname, record.getMessage()) for record in caplog.records]
     me = os.getpid()
     assert told == [
-        ("INFO", f"p: waits its turn behind process {me}"),
-        ("WARNING", f"p: waits its turn behind process {me}, which is stopped: continue it (fg, or kill -CONT {me}), or end it"),
+        ("INFO", f"p: waiting for a slot behind process {me}"),
+        (
+            "WARNING",
+            f"p: waiting for a slot behind process {me}, which is stopped: continue it (fg, or kill -CONT {me}), or end it",
+        ),
     ]
 
 
@@ -213,7 +216,7 @@ def test_where_no_thread_can_be_started_it_looks_again_and_again(
     def no_thread(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("llm_sync.machine.semaphore._Waiter.start", no_thread)
+    monkeypatch.setattr("llm_sync.machine.semaphore._LockWaiter.start", no_thread)
     late = Asking(slots(count))
     soon(lambda: in_line() == 1)
     stopped, expired = Asking(slots(count)), Asking(slots(count), until=time.monotonic() + 0.05)
@@ -232,7 +235,10 @@ def test_no_key_no_slot() -> None:
     def identity() -> str:
         raise AuthenticationError("the variable is not set")
 
-    with pytest.raises(AuthenticationError, match="not set"), Slots(Meeting(identity), 1, "p")(CallControl(), None):
+    with (
+        pytest.raises(AuthenticationError, match="not set"),
+        MachineSemaphore(SharedDirectory(identity), 1, "p")(CallControl(), None),
+    ):
         pass
 
 
@@ -254,7 +260,7 @@ def test_files_that_cannot_be_used_are_told(monkeypatch: pytest.MonkeyPatch, tro
     def fail(path: str, *, wait: bool) -> None:
         raise OSError(trouble, os.strerror(trouble), path)
 
-    monkeypatch.setattr("llm_sync.machine.locks.take", fail)
+    monkeypatch.setattr("llm_sync.machine.locks.acquire", fail)
     with pytest.raises(LLMConnectorError, match=os.strerror(trouble)) as caught, slots()(CallControl(), None):
         pass
     assert caught.value.provider == "p"
@@ -269,7 +275,7 @@ def test_trouble_while_waiting_is_told(monkeypatch: pytest.MonkeyPatch, in_line:
     def fail(path: str) -> None:
         raise OSError(errno.EIO, "broken", path)
 
-    monkeypatch.setattr("llm_sync.machine.locks.wait_until_free", fail)
+    monkeypatch.setattr("llm_sync.machine.locks.wait_until_released", fail)
     with pytest.raises(LLMConnectorError, match="broken"), slots()(CallControl(), None):
         pass
     assert in_line() == 0
@@ -293,7 +299,7 @@ def test_a_line_that_is_not_private_is_refused(runtime: Path, tmp_path: Path, ho
 
 def test_a_hostile_file_in_the_line_is_told(runtime: Path, tmp_path: Path) -> None:
     """A link in the place of a lock is not followed."""
-    folder = Path(Meeting(lambda: "one").made())
+    folder = Path(SharedDirectory(lambda: "one").create())
     (folder / "slot-0").symlink_to(tmp_path / "precious")
     with pytest.raises(LLMConnectorError, match="slot-0"), slots()(CallControl(), None):
         pass
@@ -406,4 +412,4 @@ def test_nothing_is_left_open(soon: Callable[..., None]) -> None:
         assert each.answer() is False
     first.release()
     soon(lambda: not any(thread.name == "llm-sync-slot" for thread in threading.enumerate()))
-    assert not locks._open.locks
+    assert not locks._registry.locks

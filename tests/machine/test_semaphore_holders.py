@@ -11,37 +11,37 @@ from typing import Any
 import pytest
 
 from llm_sync.machine import locks, semaphore_holders
-from llm_sync.machine.folder import Meeting
-from llm_sync.machine.tickets import Place
+from llm_sync.machine.folder import SharedDirectory
+from llm_sync.machine.tickets import Ticket
 
 
 @pytest.fixture
 def folder(runtime: Path) -> str:
     """That of one line."""
-    return Meeting(lambda: "one").made()
+    return SharedDirectory(lambda: "one").create()
 
 
 def test_a_held_slot_says_whose_it_is(folder: str) -> None:
     """The process, the provider by its name there, and since when; nobody, once it is freed."""
-    place = Place(folder, 1, "an é provider")
-    assert semaphore_holders.slots() == []
-    assert place.advance(wait=False) is None
-    (holder,) = semaphore_holders.slots()
+    ticket = Ticket(folder, 1, "an é provider")
+    assert semaphore_holders.slot_holders() == []
+    assert ticket.advance(wait=False) is None
+    (holder,) = semaphore_holders.slot_holders()
     assert (holder.pid, holder.provider, holder.stopped) == (os.getpid(), "an é provider", False)
     assert holder.since.tzinfo is not None
-    place.leave()
-    assert semaphore_holders.slots() == []
+    ticket.release()
+    assert semaphore_holders.slot_holders() == []
 
 
 def test_the_line_before_one(folder: str) -> None:
     """Who holds the slot, and who is the first in line; not those between, nor oneself, nor those behind."""
-    places = [Place(folder, 1, name) for name in ("holds", "first", "between", "own", "behind")]
-    for place in places:
-        place.advance(wait=False)
-    assert [holder.provider for holder in places[3].before()] == ["holds", "first"]
-    assert [holder.provider for holder in places[1].before()] == ["holds"]
-    for place in places:
-        place.leave()
+    tickets = [Ticket(folder, 1, name) for name in ("holds", "first", "between", "own", "behind")]
+    for ticket in tickets:
+        ticket.advance(wait=False)
+    assert [holder.provider for holder in tickets[3].holders_ahead()] == ["holds", "first"]
+    assert [holder.provider for holder in tickets[1].holders_ahead()] == ["holds"]
+    for ticket in tickets:
+        ticket.release()
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def test_the_line_before_one(folder: str) -> None:
 )
 def test_what_cannot_be_made_out_is_left_out(folder: str, content: bytes) -> None:
     """An older version's file, or one that is written just now."""
-    held = locks.take(os.path.join(folder, "slot-0"), wait=False)
+    held = locks.acquire(os.path.join(folder, "slot-0"), wait=False)
     assert held is not None
-    held.mark(content)
-    assert semaphore_holders.slots() == []
+    held.write_owner(content)
+    assert semaphore_holders.slot_holders() == []
     held.release()
 
 
@@ -63,14 +63,14 @@ def test_a_disk_that_is_full_costs_no_slot(folder: str, monkeypatch: pytest.Monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.pwrite", fail)
-    place = Place(folder, 1, "p")
-    assert place.advance(wait=False) is None
-    place.leave()
+    ticket = Ticket(folder, 1, "p")
+    assert ticket.advance(wait=False) is None
+    ticket.release()
 
 
 def test_nobody_has_asked_yet(runtime: Path) -> None:
     """There may be no folder at all."""
-    assert semaphore_holders.slots() == []
+    assert semaphore_holders.slot_holders() == []
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="the system does not tell who is stopped")
@@ -79,9 +79,9 @@ def test_a_stopped_process_is_told(program: Callable[..., Any], soon: Callable[.
     holder = program("with slots()(CallControl(), None):\n    say('held')\n    sys.stdin.readline()")
     assert holder.next_line() == "held"
     os.kill(holder.process.pid, signal.SIGSTOP)
-    soon(lambda: [each.stopped for each in semaphore_holders.slots()] == [True])
+    soon(lambda: [each.stopped for each in semaphore_holders.slot_holders()] == [True])
     os.kill(holder.process.pid, signal.SIGCONT)
-    soon(lambda: [each.stopped for each in semaphore_holders.slots()] == [False])
+    soon(lambda: [each.stopped for each in semaphore_holders.slot_holders()] == [False])
     holder.go_on()
     assert holder.finish() == 0
     assert not semaphore_holders.is_stopped(holder.process.pid)

@@ -20,7 +20,7 @@ from endings_apparatus import Program  # type: ignore[import-not-found]
 from llm_sync import LLMClient, RateLimitError
 from llm_sync.config import ConfigLoader
 from llm_sync.machine import locks, status
-from llm_sync.machine.running import Running, running
+from llm_sync.machine.running import RunningProcess, running_processes
 from llm_sync.simulator import Response, Simulator
 
 PATIENCE_S = 10.0
@@ -66,9 +66,9 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def only() -> Running:
+def only() -> RunningProcess:
     """The one that runs."""
-    (found,) = running()
+    (found,) = running_processes()
     return found
 
 
@@ -194,7 +194,7 @@ def test_no_write_while_nothing_changes(
     for _ in range(20):
         looks.clear()
         assert client._status_file is not None
-        client._status_file._bell.put(None)
+        client._status_file._wake.put(None)
         soon(lambda: looks)
     assert len(writes) == before
 
@@ -204,7 +204,7 @@ def test_requests_per_minute_fade_though_nothing_happens(
 ) -> None:
     """Else an idle process would look busy for ever."""
     monkeypatch.setattr(status, "INTERVAL_S", 0.001)
-    monkeypatch.setattr(status, "FADING_S", 0.001)
+    monkeypatch.setattr(status, "RATE_REFRESH_S", 0.001)
     client = make()
     client.generate("hi")
     soon(lambda: only().providers and only().providers["openai"].requests_per_minute == 1 and only().providers["openai"].done)
@@ -221,8 +221,8 @@ def test_closing_removes_it(make: Callable[..., LLMClient], files: Callable[[], 
     assert files() == []
     soon(lambda: not writers())
     client.close()
-    assert running() == []
-    assert not locks._open.locks
+    assert running_processes() == []
+    assert not locks._registry.locks
 
 
 def writers() -> list[threading.Thread]:
@@ -249,7 +249,7 @@ def test_a_client_that_nobody_has_any_more_is_not_shown(
 def test_two_clients_have_two_files(make: Callable[..., LLMClient]) -> None:
     """Of one process."""
     make(), make()
-    assert [found.pid for found in running()] == [os.getpid()] * 2
+    assert [found.pid for found in running_processes()] == [os.getpid()] * 2
 
 
 def test_pickling_keeps_it(
@@ -262,8 +262,8 @@ def test_pickling_keeps_it(
         LLMClient(ConfigLoader().load_text(write_config(text)), publish_status=True) as client,
         pickle.loads(pickle.dumps(client)),  # noqa: S301  (made here)
     ):
-        assert len(running()) == 2
-    assert running() == []
+        assert len(running_processes()) == 2
+    assert running_processes() == []
 
 
 @pytest.mark.usefixtures("quick")
@@ -299,13 +299,13 @@ def test_no_secret_and_no_prompt_is_told(
 def test_a_process_is_called_by_its_program(monkeypatch: pytest.MonkeyPatch, argv: list[str], name: str) -> None:
     """In one line of bounded length."""
     monkeypatch.setattr("sys.argv", argv)
-    assert status._own_name() == name
+    assert status._process_name() == name
 
 
 def test_a_process_may_call_itself(make: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch) -> None:
     """As commands do."""
     monkeypatch.setattr(status, "_command", [])
-    status.call_process("llm-sync generate")
+    status.set_process_name("llm-sync generate")
     make()
     assert only().command == "llm-sync generate"
 
@@ -342,7 +342,7 @@ def test_an_end_while_the_file_is_written_waits_for_it(
     ending.join(PATIENCE_S)
     soon(lambda: not writers())
     assert files() == []
-    assert not locks._open.locks
+    assert not locks._registry.locks
 
 
 def test_two_workers_that_begin_at_once_start_one_thread(make: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,7 +394,7 @@ def test_trouble_costs_no_request_and_is_told_once(
             lambda self: start(self) if self.name != "llm-sync-status" else fail(RuntimeError("can't start new thread"))(),
         )
     else:
-        monkeypatch.setattr(status, "_told", fail(ZeroDivisionError("a bug")))
+        monkeypatch.setattr(status, "_provider_state", fail(ZeroDivisionError("a bug")))
     caplog.set_level(logging.DEBUG, "llm_sync.machine")
     client = make()
     for _ in range(5):
@@ -432,7 +432,7 @@ def test_a_failed_write_leaves_no_half_a_file(
     monkeypatch.setattr(locks.FileLock, "write", fail(OSError(28, "No space left on device")))
     make()
     assert files() == []
-    assert not locks._open.locks
+    assert not locks._registry.locks
 
 
 # Other processes
@@ -453,7 +453,7 @@ def test_a_killed_process_is_not_shown(program, shared_config: str, files: Calla
     started.process.kill()
     started.process.wait()
     assert len(files()) == 1
-    assert running() == []
+    assert running_processes() == []
     assert files() == []
 
 
@@ -488,13 +488,13 @@ def test_a_forked_child_has_its_own(
     """From its first request on, with its own counts; its end leaves the parent's alone."""
     started = program(FORKING, shared_config)
     pids = dict(started.next_line().split() for _ in range(2))
-    soon(lambda: {str(found.pid) for found in running()} == set(pids.values()))
-    child = next(found for found in running() if str(found.pid) == pids["child"])
-    soon(lambda: all("openai" in found.providers and found.providers["openai"].done == 1 for found in running()))
+    soon(lambda: {str(found.pid) for found in running_processes()} == set(pids.values()))
+    child = next(found for found in running_processes() if str(found.pid) == pids["child"])
+    soon(lambda: all("openai" in found.providers and found.providers["openai"].done == 1 for found in running_processes()))
     os.kill(child.pid, 9)
-    soon(lambda: [str(found.pid) for found in running()] in ([pids["parent"]], []))
+    soon(lambda: [str(found.pid) for found in running_processes()] in ([pids["parent"]], []))
     started.finish()
-    assert running() == []
+    assert running_processes() == []
 
 
 UNUSED = """
@@ -511,7 +511,7 @@ def test_a_child_that_asks_nothing_has_none_and_removes_none(program, shared_con
     """It inherits what its parent would do at its end."""
     started = program(UNUSED, shared_config)
     started.read_until("child 0")
-    assert [found.pid for found in running()] == [started.process.pid]
+    assert [found.pid for found in running_processes()] == [started.process.pid]
 
 
 LOCKED_FORK = """

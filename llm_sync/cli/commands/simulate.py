@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
             raise
         raise UsageError(f"port {args.port} cannot be listened on: {error.strerror}; name another, or 0 for a free one") from None
     finally:
-        status.end()
+        status.close()
     return exit_codes.ANSWERED
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from llm_sync.cli import exit_codes
 from llm_sync.cli.console.output import Output, opened
-from llm_sync.machine.running import Running, RunningProvider, running
-from llm_sync.machine.semaphore_holders import Holder, is_stopped, slots
+from llm_sync.machine.running import RunningProcess, RunningProvider, running_processes
+from llm_sync.machine.semaphore_holders import Holder, is_stopped, slot_holders
 
 EVERY_S = 1.0  # between two looks; who runs tells no more often
 
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         clears = args.watch and not args.json and output.terminal and os.environ.get("TERM", "dumb") != "dumb"
         try:
             while True:
-                _show(output, running(), slots(), as_json=args.json, dated=args.watch, clears=clears)
+                _show(output, running_processes(), slot_holders(), as_json=args.json, dated=args.watch, clears=clears)
                 if not args.watch:
                     return exit_codes.ANSWERED
                 _pause(EVERY_S)
@@ -57,7 +57,9 @@ def _pause(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def _show(output: Output, found: Sequence[Running], held: Sequence[Holder], *, as_json: bool, dated: bool, clears: bool) -> None:
+def _show(
+    output: Output, found: Sequence[RunningProcess], held: Sequence[Holder], *, as_json: bool, dated: bool, clears: bool
+) -> None:
     now = _now()
     if as_json:
         told = {"at": _iso(now), "processes": [_record(each, now) for each in found], "slots": [_slot(each) for each in held]}
@@ -81,7 +83,7 @@ def _show(output: Output, found: Sequence[Running], held: Sequence[Holder], *, a
     output.write("\n".join(lines))
 
 
-def _lines(each: Running, held: Sequence[Holder], now: datetime, width: int) -> list[str]:
+def _lines(each: RunningProcess, held: Sequence[Holder], now: datetime, width: int) -> list[str]:
     """A process in words, no line longer than ``width`` (0: as long as they are)."""
     lines = _wrapped(f"{each.pid}  {each.command}, for {_duration(now, each.started)}{_stopped(each.pid)}", width)
     longest = max((len(_name(name)) for name in each.providers), default=0)
@@ -151,7 +153,7 @@ def _duration(later: datetime, earlier: datetime) -> str:
     return f"{seconds} s"
 
 
-def _record(each: Running, now: datetime) -> dict[str, Any]:
+def _record(each: RunningProcess, now: datetime) -> dict[str, Any]:
     return {
         "pid": each.pid,
         "command": each.command,
