@@ -12,6 +12,7 @@ from llm_sync.cli.prompt_input import read_json, read_prompt, read_text
 from llm_sync.config.schema import RESERVED
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Message, ModelRequest
+from llm_sync.models.fields import OPTIONS
 from llm_sync.models.images import load_image
 from llm_sync.validation.document import FileFormat
 from llm_sync.validation.json_schema import check_schema
@@ -57,11 +58,7 @@ def fields(args: argparse.Namespace) -> dict[str, Any]:
         "system_prompt": args.system if args.system_file is None else read_text("--system-file", args.system_file),
         "images": [_image(source) for source in args.image or ()] or None,
         "response_schema": None if args.schema is None else _schema(args.schema),
-        "temperature": args.temperature,
-        "top_p": args.top_p,
-        "max_tokens": args.max_tokens,
-        "stop_sequences": args.stop,
-        "seed": args.seed,
+        **{field.name: getattr(args, field.name) for field in OPTIONS},
         "provider_specific": _settings(args.settings) or None,
     }
     return {name: value for name, value in given.items() if value is not None}

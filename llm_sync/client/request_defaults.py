@@ -11,16 +11,15 @@ from llm_sync import streaming
 from llm_sync.config.models import ModelEntry
 from llm_sync.errors import InvalidRequestError, StreamingNotSupportedError
 from llm_sync.events import logger
-from llm_sync.models import Adjustment, AttemptOptions, Message, ModelRequest
+from llm_sync.models import Adjustment, AttemptOptions, Message, ModelRequest, fields
 from llm_sync.models.field_checks import number_shown, plain
 from llm_sync.models.images import load_image
 from llm_sync.validation.json_schema import check_schema
 
 _log = logger("client")
 _YEAR = 31_536_000  # seconds; the configuration's limit too, and far below what clocks and sockets overflow at
-_FIELDS = tuple(field.name for field in dataclasses.fields(ModelRequest))
+_FIELDS = tuple(field.name for field in fields.FIELDS)
 _OPTIONS = ("timeout", "deadline", "max_retries", "wait_timeout", "config")
-_DEFAULTED = ("temperature", "top_p", "max_tokens", "stop_sequences", "seed", "system_prompt")
 
 
 def without_switches(request: ModelRequest, provider: str, *, strict: bool) -> tuple[ModelRequest, list[Adjustment]]:
@@ -54,7 +53,7 @@ def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest
     defaults = entry.defaults
     values: dict[str, Any] = {"model": model}
     told = any(message.role == "system" for message in request.messages or ())  # then the conversation has its own
-    for name in _DEFAULTED:
+    for name in fields.DEFAULTS:
         if name == "system_prompt" and told:
             continue
         if getattr(request, name) is None and getattr(defaults, name) is not None:

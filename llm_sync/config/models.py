@@ -4,30 +4,44 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llm_sync.config.secrets import Secret
 from llm_sync.config.variables import parse
 from llm_sync.errors import AuthenticationError, ConfigurationError
 from llm_sync.models import AttemptOptions
+from llm_sync.models.fields import CONFIGURABLE, MAPPING
 from llm_sync.models.frozen import Frozen
 
 GOOGLE_CLOUD = "google-cloud"  # the one value of ``auth`` that is a word
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class RequestDefaults(Frozen):
-    """Values for requests that do not name their own; None (or an empty mapping) is unset: nothing is sent."""
+if TYPE_CHECKING:
 
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = None
-    stop_sequences: tuple[str, ...] | None = None
-    seed: int | None = None
-    system_prompt: str | None = None
-    provider_specific: Mapping[str, Any] = field(default_factory=dict)
+    @dataclass(frozen=True, repr=False, eq=False)
+    class RequestDefaults(Frozen):  # noqa: D101  the docstring is below
+        provider_specific: Mapping[str, Any]
+
+        def __init__(self, **values: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+
+else:
+    RequestDefaults = make_dataclass(
+        "RequestDefaults",
+        [(row.name, Any, field(default_factory=dict) if row.kind == MAPPING else None) for row in CONFIGURABLE],
+        bases=(Frozen,),
+        namespace={"__module__": __name__},
+        frozen=True,
+        repr=False,
+        eq=False,
+    )
+    RequestDefaults.__doc__ = """Values for requests that do not give their own.
+
+    An attribute for each field of a request that may stand in a configuration (models/fields.py). None, or an empty mapping,
+    is unset: nothing is sent.
+    """
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -6,8 +6,11 @@ sequences lists, and keys without a value are left out (checks.py sees to that).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from llm_sync.models import fields
+from llm_sync.models.fields import RequestField
 
 Rules = dict[str, Any]
 
@@ -17,7 +20,7 @@ _OWN = "provider-specific parameters go under provider_specific"
 # What llm-sync itself puts into a payload, in any dialect: provider_specific may not replace it.
 RESERVED = frozenset({"model", "messages", "contents", "input", "prompt"})
 
-REQUEST_KEYS = ("temperature", "top_p", "max_tokens", "stop_sequences", "seed", "system_prompt", "provider_specific")
+REQUEST_KEYS = tuple(field.name for field in fields.CONFIGURABLE)
 ATTEMPT_KEYS = ("timeout", "deadline", "max_retries", "retry_base", "retry_cap", "max_retry_after", "retry_timeouts")
 KEY_SOURCES = ("api_key", "api_key_file", "api_key_command")
 
@@ -45,19 +48,25 @@ def _whole(low: int, high: int | None = None) -> Rules:
 _SWITCH: Rules = {"type": "boolean", "meta": {"expected": "true or false"}}
 _SCALAR: Rules = {"type": ["string", "integer", "float"], "meta": {"expected": "text", "hint": "put it in quotes"}}
 
-_REQUEST: Rules = {
-    "temperature": _number("a number from 0 to 2", 0, 2),
-    "top_p": _number("a number from 0 to 1", 0, 1),
-    "max_tokens": _whole(1),
-    "stop_sequences": {
-        "type": "list",
-        "schema": _text("a text that is not empty", "put it in quotes"),
-        "meta": {"expected": "a text or a list of texts"},
-    },
-    "seed": {"type": "integer", "meta": {"expected": "a whole number"}},
-    "system_prompt": {"type": "string", "meta": {"expected": "text"}},
-    "provider_specific": {"type": "dict", "meta": {"expected": "a mapping of payload parameters"}},
-}
+
+def request_rules(rows: Iterable[RequestField]) -> Rules:
+    """The rules of fields that a configuration may give to requests."""
+    return {row.name: _field_rules(row) for row in rows}
+
+
+def _field_rules(row: RequestField) -> Rules:
+    if row.kind == fields.NUMBER:
+        return _number(f"a number from {row.low} to {row.high}", row.low or 0, row.high)
+    if row.kind == fields.WHOLE:
+        return {"type": "integer", "meta": {"expected": "a whole number"}} if row.low is None else _whole(row.low, row.high)
+    if row.kind == fields.TEXTS:
+        item = _text("a text that is not empty", "put it in quotes")
+        return {"type": "list", "schema": item, "meta": {"expected": "a text or a list of texts"}}
+    if row.kind == fields.MAPPING:
+        return {"type": "dict", "meta": {"expected": "a mapping of payload parameters"}}
+    return {"type": "string", "meta": {"expected": "text"}}
+
+
 _ATTEMPTS: Rules = {
     "timeout": _seconds(),
     "deadline": _seconds(),
@@ -67,7 +76,7 @@ _ATTEMPTS: Rules = {
     "max_retry_after": _seconds(0),
     "retry_timeouts": _SWITCH,
 }
-_LEVEL: Rules = {**_REQUEST, **_ATTEMPTS}
+_LEVEL: Rules = {**request_rules(fields.CONFIGURABLE), **_ATTEMPTS}
 
 _PRICE = {**_number("US dollars per million tokens, 0 or more", 0), "required": True}
 _MODEL: Rules = {

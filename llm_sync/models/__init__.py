@@ -1,13 +1,24 @@
 """What goes in and what comes out: frozen dataclasses shared by every room.
 
-Thread rules: all of them are immutable after construction and may be shared between threads; dicts inside them
-(``provider_specific``, ``metadata`` …) are not to be changed by anyone who did not make them.
+All of them are immutable after construction and may be shared between threads; nobody changes the dicts inside them
+(``provider_specific``, ``metadata`` …). Names are imported on first use: the command line's parser reads the table of fields
+without the rest.
 """
 
-from llm_sync.models.attempts import AttemptOptions, Reply
-from llm_sync.models.requests import ROLES, Message, ModelRequest, ToolCall, request_hash
-from llm_sync.models.responses import FINISH_REASONS, Adjustment, ModelListing, ModelResponse, UnusableResponse, Usage
+from __future__ import annotations
 
+TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
+if TYPE_CHECKING:
+    from llm_sync.models.attempts import AttemptOptions, Reply
+    from llm_sync.models.requests import ROLES, Message, ModelRequest, ToolCall, request_hash
+    from llm_sync.models.responses import FINISH_REASONS, Adjustment, ModelListing, ModelResponse, UnusableResponse, Usage
+
+_MODULES = {
+    "attempts": ("AttemptOptions", "Reply"),
+    "requests": ("ROLES", "Message", "ModelRequest", "ToolCall", "request_hash"),
+    "responses": ("FINISH_REASONS", "Adjustment", "ModelListing", "ModelResponse", "UnusableResponse", "Usage"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "FINISH_REASONS",
     "ROLES",
@@ -23,3 +34,13 @@ __all__ = [
     "Usage",
     "request_hash",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llm_sync.errors import InvalidRequestError
+from llm_sync.models import fields
+from llm_sync.models.fields import RequestField
 
 
 def plain(name: str, value: Any) -> Any:
@@ -65,10 +67,23 @@ def check_text(name: str, value: object) -> None:
         ) from None
 
 
+def check_field(row: RequestField, value: Any) -> Any:
+    """The value of a request's field in its final form, as its row of the table says. Raises InvalidRequestError."""
+    if row.kind == fields.NUMBER:
+        check_number(row.name, value, row.low or 0, math.inf if row.high is None else row.high)
+    elif row.kind == fields.WHOLE:
+        check_integer(row.name, value, row.low)
+    elif row.kind == fields.TEXT:
+        check_text(row.name, value)
+    elif row.kind == fields.MAPPING:
+        mapping(row.name, value)
+    elif row.kind == fields.TEXTS:
+        return texts(row.name, value)
+    return value
+
+
 def check_number(name: str, value: object, low: float, high: float) -> None:
-    """None, or a number from ``low`` to ``high``."""
-    if value is None:
-        return
+    """A number from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidRequestError(f"{name} is a {kind(value)}", guidance=f"Give a number from {low} to {high}.")
     if not low <= value <= high:  # NaN is in no range
@@ -77,9 +92,7 @@ def check_number(name: str, value: object, low: float, high: float) -> None:
 
 
 def check_integer(name: str, value: object, low: int | None) -> None:
-    """None, or a whole number of at least ``low``."""
-    if value is None:
-        return
+    """A whole number of at least ``low``."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidRequestError(f"{name} is a {kind(value)}", guidance="Give a whole number.")
     if low is not None and value < low:
@@ -114,11 +127,11 @@ def mapping(name: str, value: object) -> Mapping[str, Any]:
     return value
 
 
-def stop_sequences(value: object) -> tuple[str, ...]:
+def texts(name: str, value: object) -> tuple[str, ...]:
     """A tuple of strings, of one string or several."""
-    items = (value,) if isinstance(value, str) else listed("stop_sequences", value)
+    items = (value,) if isinstance(value, str) else listed(name, value)
     for item in items:
-        check_text("stop_sequences", item)
+        check_text(name, item)
         if not item:
-            raise InvalidRequestError("stop_sequences holds an empty string", guidance="Leave it out.")
+            raise InvalidRequestError(f"{name} holds an empty string", guidance="Leave it out.")
     return items

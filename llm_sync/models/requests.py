@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import field_checks
+from llm_sync.models import field_checks, fields
 from llm_sync.models.frozen import Frozen
 
 ROLES = ("user", "assistant", "system", "tool")
@@ -111,16 +111,14 @@ class ModelRequest(Frozen):
                 raise InvalidRequestError(
                     "images go only with a prompt", guidance="Put them on the messages: Message(role, content, images=[…])."
                 )
-        for name in ("model", "system_prompt"):
-            value = getattr(self, name)
+        if self.provider_specific is None:
+            _set(self, "provider_specific", {})
+        for row in fields.CHECKED:
+            value = getattr(self, row.name)
             if value is not None:
-                field_checks.check_text(name, value)
-        field_checks.check_number("temperature", self.temperature, 0, 2)
-        field_checks.check_number("top_p", self.top_p, 0, 1)
-        field_checks.check_integer("max_tokens", self.max_tokens, 1)
-        field_checks.check_integer("seed", self.seed, None)
-        if self.stop_sequences is not None:
-            _set(self, "stop_sequences", field_checks.stop_sequences(self.stop_sequences))
+                checked = field_checks.check_field(row, value)
+                if checked is not value:
+                    _set(self, row.name, checked)
         if self.images != ():
             _set(self, "images", field_checks.images("images", self.images))
         if self.tools != ():
@@ -129,12 +127,6 @@ class ModelRequest(Frozen):
             raise InvalidRequestError(
                 f"tool_choice is a {field_checks.kind(self.tool_choice)}", guidance="Give a string or a mapping."
             )
-        if self.provider_specific is None:
-            _set(self, "provider_specific", {})
-        for name in ("response_schema", "provider_specific"):
-            value = getattr(self, name)
-            if value is not None:
-                field_checks.mapping(name, value)
         if self.id is not None and (isinstance(self.id, bool) or not isinstance(self.id, (str, int))):
             raise InvalidRequestError(f"id is a {field_checks.kind(self.id)}", guidance="Give a string or a whole number.")
 
@@ -145,16 +137,16 @@ class ModelRequest(Frozen):
         InvalidRequestError where a part holds what JSON cannot.
         """
         fresh: ModelRequest = object.__new__(type(self))
-        fields = fresh.__dict__
-        fields.update(self.__dict__)
-        fields.update(changes)
+        values = fresh.__dict__
+        values.update(self.__dict__)
+        values.update(changes)
         for name in ("response_schema", "tool_choice", "provider_specific"):
-            if fields[name] is not None:
-                fields[name] = field_checks.plain(name, fields[name])
-        if fields["tools"]:
-            fields["tools"] = tuple(field_checks.plain("tools", tool) for tool in fields["tools"])
-        if fields["messages"] and any(message.tool_calls for message in fields["messages"]):
-            fields["messages"] = tuple(_detached(message) for message in fields["messages"])
+            if values[name] is not None:
+                values[name] = field_checks.plain(name, values[name])
+        if values["tools"]:
+            values["tools"] = tuple(field_checks.plain("tools", tool) for tool in values["tools"])
+        if values["messages"] and any(message.tool_calls for message in values["messages"]):
+            values["messages"] = tuple(_detached(message) for message in values["messages"])
         return fresh
 
     def conversation(self) -> tuple[Message, ...]:

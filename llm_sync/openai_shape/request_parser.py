@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest, field_checks
+from llm_sync.models.fields import OPENAI, on_wire
 from llm_sync.openai_shape.messages import Adjustments, Turns, what
 from llm_sync.providers.factory import ProviderFactory
 
-# Fields whose name differs in a ModelRequest; the others have the same name or a rule of their own below.
-_PLAIN = ("temperature", "top_p", "seed")
+# Fields of the body that go as they are into the field of the same name; the others have rules of their own below.
+_PLAIN = tuple(on_wire(OPENAI))
 # Sent to providers that accept OpenAI's shape. For others they are left out with an adjustment: they do not change what an
 # answer is.
 _HINTS = frozenset(

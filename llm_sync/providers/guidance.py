@@ -7,30 +7,15 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from llm_sync import errors
+from llm_sync.models import fields
 from llm_sync.providers.error_mapping import ErrorClass, Fault
 
 # A parameter as providers name it -> the setting of ours that sends it.
 _SETTINGS = {
-    "max_tokens": "max_tokens",
+    **fields.own_names(),
     "max_completion_tokens": "max_tokens",
-    "max_output_tokens": "max_tokens",
-    "maxoutputtokens": "max_tokens",
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "topp": "top_p",
-    "stop": "stop_sequences",
-    "stop_sequences": "stop_sequences",
-    "stopsequences": "stop_sequences",
-    "seed": "seed",
     "random_seed": "seed",
-    "response_format": "response_schema",
-    "output_config": "response_schema",
     "output_format": "response_schema",
-    "text.format": "response_schema",
-    "tools": "tools",
-    "tool_choice": "tool_choice",
-    "system": "system_prompt",
-    "instructions": "system_prompt",
 }
 _UNSUPPORTED = re.compile(
     r"unsupported|not supported|not support|cannot both be specified|unknown (?:parameter|name)|"

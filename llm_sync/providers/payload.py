@@ -9,8 +9,9 @@ from typing import Any
 
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest, ToolCall
+from llm_sync.models.fields import FIELDS, TEXT
 
-_SETTINGS = ("temperature", "top_p", "max_tokens", "stop_sequences", "seed", "response_schema", "tools", "tool_choice")
+_SETTINGS = tuple(field.name for field in FIELDS if field.wire and field.kind != TEXT)  # system prompts are sent as messages, too
 _REASONING = re.compile(r"^(?:o\d|gpt-5)")
 
 

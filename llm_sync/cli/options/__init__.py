@@ -23,10 +23,13 @@ from llm_sync.cli.options.argument_parser import (
     text,
     visible,
 )
+from llm_sync.models import fields
 
 TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
 if TYPE_CHECKING:
     from typing import Any
+
+    from llm_sync.models.fields import RequestField
 
 
 def statuses(*never: int, good: str = EXIT_CODES[0]) -> str:
@@ -114,13 +117,8 @@ def request(parser: Parser) -> None:
         metavar="FILE",
         help="ask for JSON that fits the JSON Schema in FILE, check the answer against it, and print it as JSON",
     )
-    group.add_argument("--temperature", type=between(0, 2), metavar="T", help="sampling temperature, 0 to 2")
-    group.add_argument("--top-p", type=between(0, 1), metavar="P", help="nucleus sampling, 0 to 1")
-    group.add_argument("--max-tokens", type=ABOVE_0, metavar="N", help="cut the answer off after N tokens")
-    group.add_argument(
-        "--stop", action="append", type=nonempty, metavar="TEXT", help="end the answer before TEXT; may be repeated"
-    )
-    group.add_argument("--seed", type=WHOLE, metavar="N", help="ask for a repeatable answer, where the provider offers that")
+    for field in fields.OPTIONS:
+        add_field(group, field)
     group.add_argument(
         "--set",
         action="append",
@@ -130,6 +128,17 @@ def request(parser: Parser) -> None:
         metavar="KEY=VALUE",
         help="send a provider-specific parameter, such as top_k=40, or a.b=1 for a={b: 1}; may be repeated",
     )
+
+
+def add_field(group: argparse._ArgumentGroup, field: RequestField) -> None:
+    """The option of a request's field, as its row of the table says."""
+    more: dict[str, Any] = {"dest": field.name, "metavar": field.metavar, "help": field.help}
+    if field.kind == fields.TEXTS:
+        group.add_argument(field.option, action="append", type=nonempty, **more)
+    elif field.kind == fields.NUMBER:
+        group.add_argument(field.option, type=between(field.low or 0, field.high or 1), **more)
+    else:
+        group.add_argument(field.option, type=WHOLE if field.low is None else ABOVE_0, **more)
 
 
 def attempts(parser: Parser) -> None:

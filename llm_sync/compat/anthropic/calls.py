@@ -16,10 +16,11 @@ from llm_sync.compat.shim.parameters import Table, shown
 from llm_sync.compat.shim.targets import Target, resolve_target
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import ModelRequest, ModelResponse, Usage
+from llm_sync.models.fields import ANTHROPIC, NUMBER, TEXTS, WHOLE, on_wire
 from llm_sync.openai_shape.messages import Adjustments
 from llm_sync.providers.factory import ProviderFactory
 
-_PLAIN = ("max_tokens", "temperature", "top_p", "stop_sequences")
+_PLAIN = tuple(on_wire(ANTHROPIC, (NUMBER, WHOLE, TEXTS)))
 _SHORT = {*_PLAIN, "messages", "system"}
 _READ = (*_PLAIN, "messages", "system", "tools", "tool_choice", "output_config")
 _STOP = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}

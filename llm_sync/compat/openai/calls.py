@@ -15,10 +15,11 @@ from llm_sync.compat.shim.parameters import Table, shown
 from llm_sync.compat.shim.targets import Target, resolve_target
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest, ModelResponse
+from llm_sync.models.fields import OPENAI, on_wire
 from llm_sync.openai_shape import ChatRequest, chat_request, completion
 
 Arguments = Mapping[str, Any]
-_SETTINGS = frozenset({"temperature", "max_tokens", "top_p", "seed"})
+_SETTINGS = frozenset(on_wire(OPENAI))
 _PLAIN = _SETTINGS | {"messages", "stop"}
 # Fields that need parsing; all others go unchanged to providers that accept this shape.
 _READ = frozenset(

@@ -14,6 +14,7 @@ from llm_sync.compat.shim.parameters import Table, shown
 from llm_sync.compat.shim.targets import Target, resolve_target
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import ModelRequest, ModelResponse, Usage
+from llm_sync.models.fields import NUMBER, RESPONSES, TEXT, WHOLE, on_wire
 from llm_sync.openai_shape.messages import Adjustments, Turns
 
 _NATIVE = "openai-responses"
@@ -32,7 +33,7 @@ _SHARED = frozenset(
         "user",
     }
 )
-_PLAIN = {"temperature": "temperature", "top_p": "top_p", "max_output_tokens": "max_tokens", "instructions": "system_prompt"}
+_PLAIN = on_wire(RESPONSES, (NUMBER, WHOLE, TEXT))
 
 
 def respond(context: CallContext, table: Table, arguments: Mapping[str, Any]) -> Response:
