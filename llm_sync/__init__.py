@@ -13,7 +13,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _ROOMS = {
     "llm_sync.client": ("LLMClient",),

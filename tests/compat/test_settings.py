@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from llm_sync import LLMClient, errors
 from llm_sync.compat import anthropic, litellm, openai
 from llm_sync.compat.shim import settings, shared_clients, targets
-from llm_sync.simulator import Response
+from llm_sync.simulator import Response, Simulator
 
 HELLO = [{"role": "user", "content": "Say hello"}]
 KEY = "sk-script-0123456789abcdef"
@@ -125,19 +126,97 @@ def test_a_model_that_nobody_could_have_is_not_found(upstream: Any, configured: 
     assert upstream.bodies == []
 
 
-def test_what_a_configuration_overrules_is_told_once(upstream: Any, configured: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The script's own key and address are not used, and it hears so."""
-    client = openai.OpenAI(api_key="sk-unused-0123456789", base_url="http://127.0.0.1:9/v1")
+def test_a_key_that_a_configuration_overrules_is_reported_once(
+    upstream: Any, configured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The provider is asked at another host than the key is meant for, so the configuration's own key goes there."""
+    client = openai.OpenAI(api_key="sk-unused-0123456789")
     for _ in range(2):
         ask(client)
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert str(configured) in said
-    assert "api_key=, base_url= of the script is not used" in said
+    assert "api_key= of the script is not used" in said
     assert "sk-unused" not in said
+    assert {record.key_hash for record in upstream.simulator.requests} == {key_hash(KEY)}
     ask(openai.OpenAI(timeout=5, max_retries=1))
-    litellm.completion(model="gpt-4o-mini", messages=HELLO, api_base="http://127.0.0.1:9")
-    assert capsys.readouterr().err.count("api_base= of the script is not used") == 1
+    litellm.completion(model="gpt-4o-mini", messages=HELLO, api_key="sk-unused-0123456789")
+    assert capsys.readouterr().err == ""
+
+
+def key_hash(key: str) -> str:
+    """A key as the simulator's log has it."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+EACH_CALL_WITH_A_BASE_URL = pytest.mark.parametrize(
+    "call",
+    [
+        lambda url: ask(openai.OpenAI(api_key=KEY, base_url=f"{url}/openai/v1")),
+        lambda url: ask(openai.OpenAI(api_key=KEY).with_options(base_url=f"{url}/openai/v1")),
+        lambda url: openai.OpenAI(api_key=KEY, base_url=f"{url}/openai/v1").models.list().data,
+        lambda url: openai.ChatCompletion.create(model="gpt-4o-mini", messages=HELLO, api_key=KEY, api_base=f"{url}/openai/v1"),
+        lambda url: anthropic.Anthropic(api_key=KEY, base_url=f"{url}/anthropic").messages.create(
+            model="claude-haiku-4-5", messages=HELLO, max_tokens=500
+        ),
+        lambda url: litellm.completion(model="gpt-4o-mini", messages=HELLO, api_key=KEY, api_base=f"{url}/openai/v1"),
+    ],
+    ids=["openai", "openai with_options", "openai listing", "openai 0.28", "anthropic", "litellm"],
+)
+
+
+@EACH_CALL_WITH_A_BASE_URL
+def test_a_base_url_of_the_script_is_kept(upstream: Any, configured: Path, capsys: pytest.CaptureFixture[str], call: Any) -> None:
+    """Under a configuration too: neither prompt nor key reaches another host, and a line says how to change that."""
+    with Simulator(keys=[KEY]) as own:
+        assert call(own.root)
+        assert len(own.requests) == 1
+    assert upstream.bodies == []
+    said = capsys.readouterr().err
+    assert f"requests go to {own.root.partition('://')[2]}, as the script says, not where {configured} says" in said
+
+
+@EACH_CALL_WITH_A_BASE_URL
+def test_route_config_sends_everything_where_the_configuration_says(
+    upstream: Any, configured: Path, monkeypatch: pytest.MonkeyPatch, call: Any
+) -> None:
+    """``run-script --route config``: the user maps the script's own address."""
+    monkeypatch.setenv("LLM_SYNC_ROUTE", "config")
+    assert call("http://127.0.0.1:9")
+    assert upstream.simulator.requests
+
+
+def test_route_maps_one_base_url_to_a_provider(upstream: Any, configured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``run-script --route URL=PROVIDER``, whatever the case of the host and the slash at its end; others are kept."""
+    monkeypatch.setenv("LLM_SYNC_ROUTE", "http://LOCALHOST:9/v1=openai")
+    assert ask(openai.OpenAI(api_key=KEY, base_url="http://localhost:9/v1/"), "gpt-4o-2024-08-06").choices
+    assert upstream.bodies[0]["model"] == "gpt-4o-2024-08-06"
+    with pytest.raises(openai.APIConnectionError):
+        ask(openai.OpenAI(api_key=KEY, base_url="http://localhost:9/v2"))
+    assert len(upstream.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("route", "named"), [("nonsense", "nonsense"), ("=openai", "=openai"), ("http://localhost:9/v1=nobody", "nobody")]
+)
+def test_a_route_that_cannot_be_is_an_error(
+    upstream: Any, configured: Path, monkeypatch: pytest.MonkeyPatch, route: str, named: str
+) -> None:
+    """It is named, and nothing is sent."""
+    monkeypatch.setenv("LLM_SYNC_ROUTE", route)
+    with pytest.raises(openai.OpenAIError, match=named) as caught:
+        ask(openai.OpenAI(api_key=KEY, base_url="http://localhost:9/v1"))
+    assert isinstance(caught.value.__cause__, errors.ConfigurationError)
+    assert upstream.bodies == []
+
+
+def test_each_client_keeps_its_own_key_at_a_provider_with_its_base_url(upstream: Any, configured: Path) -> None:
+    """The provider's other settings apply; two clients with two keys are billed apart."""
+    own = ("sk-first-0123456789", "sk-second-0123456789")
+    for key in own:
+        ask(openai.OpenAI(api_key=key, base_url=upstream.url()))
+    ask(openai.OpenAI(base_url=upstream.url()))
+    assert [record.key_hash for record in upstream.simulator.requests] == [key_hash(key) for key in (*own, KEY)]
 
 
 def test_headers_of_a_call_are_told_under_a_configuration(upstream: Any, configured: Path) -> None:

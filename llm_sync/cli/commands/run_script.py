@@ -8,6 +8,7 @@ import os
 
 from llm_sync.compat.redirect import script
 from llm_sync.compat.shim import notices
+from llm_sync.compat.shim.settings import ROUTE_VARIABLE
 from llm_sync.config.loader import ConfigLoader
 from llm_sync.config.search_path import CONFIG_VARIABLE
 
@@ -16,6 +17,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the script and return its exit status. Nothing of it is caught: a traceback is the script's own."""
     if args.config is not None or args.config_dir is not None:
         os.environ[CONFIG_VARIABLE] = os.path.abspath(ConfigLoader(args.config_dir).find(args.config))
+    if args.route:
+        os.environ[ROUTE_VARIABLE] = " ".join(args.route)
     notices.quiet = args.quiet
     logging.getLogger("llm_sync.providers").addFilter(_not_told_by_the_shims)
     logging.getLogger("llm_sync.simulated").setLevel(logging.WARNING)  # with --quiet too, as every command has it

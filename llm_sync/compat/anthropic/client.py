@@ -12,7 +12,8 @@ from llm_sync.compat.anthropic.exceptions import map_error
 from llm_sync.compat.shim.calls import CallContext, extended
 from llm_sync.compat.shim.client import RAW, Resource, ShimClient, arguments_given
 from llm_sync.compat.shim.error_mapping import translate_errors
-from llm_sync.compat.shim.settings import Settings, found_configuration, pairs
+from llm_sync.compat.shim.settings import Settings, pairs
+from llm_sync.compat.shim.targets import follows_configuration
 
 _NEEDED = {"max_tokens", "messages", "model"}
 
@@ -107,6 +108,8 @@ class Anthropic(ShimClient):
             self.base_url,
             pairs({"Authorization": f"Bearer {token}" if token else None}),
             given=arguments_given(given, "api_key auth_token base_url default_headers default_query"),
+            own_address=bool(given.get("base_url")),
+            own_key=bool(given.get("api_key") or given.get("auth_token")),
         )
         return extended(settings, given.get("default_headers"), given.get("default_query"))
 
@@ -115,7 +118,7 @@ class Anthropic(ShimClient):
         supported = {name.lower() for name, _ in self._settings.headers}
         if not self.api_key and not supported & {"authorization", "x-api-key"}:
             with translate_errors(map_error):
-                own = found_configuration() is None
+                own = not follows_configuration(self._settings)
             if own:
                 raise TypeError(
                     "Could not resolve authentication method: give api_key or auth_token, set ANTHROPIC_API_KEY, or write a "

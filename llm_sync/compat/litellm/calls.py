@@ -16,7 +16,7 @@ from llm_sync.compat.shim.calls import CallContext, extended, seconds
 from llm_sync.compat.shim.error_mapping import ShimError, translate_errors
 from llm_sync.compat.shim.parameters import Table, shown
 from llm_sync.compat.shim.settings import Settings, found_configuration
-from llm_sync.compat.shim.targets import Target, resolve_target
+from llm_sync.compat.shim.targets import Target, follows_configuration, resolve_target
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest
 from llm_sync.openai_shape import PARAMETERS
@@ -107,12 +107,11 @@ def _read(table: Table, arguments: Mapping[str, Any], module: Any) -> _Call:
     headers = None
     if module.headers or extra or "headers" in own:
         headers = _headers(module.headers, own.get("headers"), extra)
-    if found_configuration() is None:
-        prefix, model = providers.named(model, own.get("custom_llm_provider"))
-        settings = providers.settings_for(prefix, own, module)
+    settings = _settings(model, own, module)
+    if not follows_configuration(settings):
+        _, model = providers.named(model, own.get("custom_llm_provider"))
         settings = extended(settings, headers, None) if headers else settings
     else:
-        settings = Settings("litellm", "openai", given=_overruled(own, module))
         if own.get("custom_llm_provider"):
             model = f"{own['custom_llm_provider']}/{model}"
         if headers:
@@ -121,6 +120,20 @@ def _read(table: Table, arguments: Mapping[str, Any], module: Any) -> _Call:
     not_sent = shim_sending.not_sent(table.call, reading) if reading.not_sent else []
     drop = bool(own.get("drop_params") or module.drop_params)
     return _Call(resolve_target(settings, model), timeout, retries, given, further, drop, not_sent)
+
+
+def _settings(model: Any, own: Mapping[str, Any], module: Any) -> Settings:
+    """The endpoint of a call, by its model's prefix; under a configuration only if the call names an address or a key."""
+    custom = own.get("custom_llm_provider")
+    if found_configuration() is None:
+        return providers.settings_for(providers.named(model, custom)[0], own, module)
+    given = _overruled(own, module)
+    address = own.get("api_base") or own.get("base_url") or module.api_base
+    key = own.get("api_key") or module.api_key or module.openai_key or module.anthropic_key
+    if not address and not (key and providers.is_known(model, custom)):
+        return Settings("litellm", "openai", given=given)
+    settings = providers.settings_for(providers.named(model, custom)[0], own, module)
+    return dataclasses.replace(settings, given=given, own_address=bool(address), own_key=bool(key))
 
 
 def _request(call: _Call, body: Mapping[str, Any]) -> tuple[ModelRequest, int, list[Adjustment], bool]:

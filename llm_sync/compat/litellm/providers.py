@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -44,15 +45,25 @@ KNOWN: dict[str, Known] = {
 _SAME = {"ollama_chat": "ollama", "custom_openai": "openai", "openai_like": "openai", "together": "together_ai"}
 
 
-def named(model: Any, custom: Any) -> tuple[str, str]:
-    """The provider's prefix and the model's bare name. Raises BadRequestError for an unknown provider."""
-    text = str(model or "")
+def is_known(model: Any, custom: Any) -> bool:
+    """Whether ``named`` knows the provider of the model."""
+    head, rest = _split(str(model or ""), custom)
+    return head in KNOWN and bool(rest)
+
+
+def _split(text: str, custom: Any) -> tuple[str, str]:
     head, slash, rest = text.partition("/")
     if custom:
         head, rest = str(custom), text.removeprefix(f"{custom}/")
     elif not slash:
         head, rest = next((provider for pattern, provider in _BARE if pattern.match(text)), ""), text
-    head = _SAME.get(head, head)
+    return _SAME.get(head, head), rest
+
+
+def named(model: Any, custom: Any) -> tuple[str, str]:
+    """The provider's prefix and the model's bare name. Raises BadRequestError for an unknown provider."""
+    text = str(model or "")
+    head, rest = _split(text, custom)
     if head not in KNOWN or not rest:
         raise BadRequestError(
             f"LLM Provider NOT provided. Pass in the LLM provider you are trying to call. You passed model={text[:80]}. llm-sync "
@@ -62,7 +73,7 @@ def named(model: Any, custom: Any) -> tuple[str, str]:
     return head, rest
 
 
-def settings_for(prefix: str, given: dict[str, Any], module: Any) -> Settings:
+def settings_for(prefix: str, given: Mapping[str, Any], module: Any) -> Settings:
     """The endpoint of a provider: the call's arguments, litellm's module settings, then the environment."""
     known = KNOWN[prefix]
     key = given.get("api_key") or module.api_key or getattr(module, f"{prefix}_key", None) or _first(known.keys)

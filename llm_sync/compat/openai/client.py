@@ -14,6 +14,7 @@ from llm_sync.compat.shim.calls import CallContext, extended
 from llm_sync.compat.shim.client import RAW, Resource, ShimClient, arguments_given
 from llm_sync.compat.shim.parameters import Table
 from llm_sync.compat.shim.settings import Settings, found_configuration, pairs
+from llm_sync.compat.shim.targets import follows_configuration
 
 _STORED = "nothing is stored at the provider: keep what create returns"
 _CALLS_NOT_CARRIED = {
@@ -137,6 +138,8 @@ class OpenAI(ShimClient):
             self.base_url,
             pairs({"OpenAI-Organization": self.organization, "OpenAI-Project": self.project}),
             given=arguments_given(given, "api_key base_url default_headers default_query azure_endpoint"),
+            own_address=bool(given.get("base_url") or given.get("azure_endpoint")),
+            own_key=bool(given.get("api_key")),
         )
         return extended(settings, given.get("default_headers"), given.get("default_query"))
 
@@ -204,6 +207,6 @@ class AzureOpenAI(OpenAI):
 
     def responses_door(self) -> CallContext:
         """On Azure the Responses API has another URL: it needs a configuration."""
-        if found_configuration() is None:
+        if not follows_configuration(self._settings):
             self._refuse("responses.create is not supported for AzureOpenAI", "use chat.completions, or write a configuration")
         return super().responses_door()

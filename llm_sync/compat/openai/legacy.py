@@ -14,6 +14,7 @@ from llm_sync.compat.shim.calls import CallContext, extended, seconds
 from llm_sync.compat.shim.error_mapping import translate_errors
 from llm_sync.compat.shim.parameters import Table
 from llm_sync.compat.shim.settings import Settings, found_configuration, pairs
+from llm_sync.compat.shim.targets import follows_configuration
 from llm_sync.compat.shim.unsupported import ASYNC, Refused, refuse
 
 _AZURE = ("azure", "azure_ad", "azuread")
@@ -90,7 +91,7 @@ def _context(arguments: Mapping[str, Any], table: Table) -> tuple[CallContext, d
             _last[:] = [(now, context)]
     if not rest.get("model") and "create" in table.call and found_configuration() is None:
         raise InvalidRequestError("Must provide an 'engine' or 'model' parameter to create a completion", "engine")
-    if given.get("headers") and found_configuration() is not None:
+    if given.get("headers") and follows_configuration(context.settings):
         rest["extra_headers"] = given["headers"]
     return context, rest
 
@@ -116,19 +117,24 @@ def _made(given: Mapping[str, Any], module: Any) -> CallContext:
             "variable OPENAI_API_KEY, or write a configuration for llm-sync"
         )
     settings = _settings(given, module, kind, str(key) if key else None)
-    if given.get("headers") and own:
+    if given.get("headers") and not follows_configuration(settings):
         settings = extended(settings, given["headers"], None)
     return CallContext(settings, seconds(given.get("request_timeout")), None, map_error)
 
 
 def _settings(given: Mapping[str, Any], module: Any, kind: str, key: str | None) -> Settings:
     base = str(given.get("api_base") or module.api_base or "").rstrip("/") or None
-    told = [f"{name}=" for name in ("api_key", "api_base", "api_type", "headers") if name in given]
-    told += [f"openai.{name}" for name in ("api_key", "api_base") if getattr(module, name) != module.BEFORE[name]]
+    names = [f"{name}=" for name in ("api_key", "api_base", "api_type", "headers") if name in given]
+    names += [f"openai.{name}" for name in ("api_key", "api_base") if getattr(module, name) != module.BEFORE[name]]
+    own: dict[str, Any] = {
+        "given": tuple(names),
+        "own_address": bool(given.get("api_base")) or module.api_base != module.BEFORE["api_base"],
+        "own_key": bool(given.get("api_key")) or module.api_key != module.BEFORE["api_key"],
+    }
     organization = given.get("organization") or module.organization
     headers = pairs({"OpenAI-Organization": organization})
     if kind not in _AZURE:
-        return Settings("openai", "openai", key, base, headers, given=tuple(told))
+        return Settings("openai", "openai", key, base, headers, **own)
     version = given.get("api_version") or module.api_version
     return Settings(
         "azure",
@@ -138,7 +144,7 @@ def _settings(given: Mapping[str, Any], module: Any, kind: str, key: str | None)
         headers,
         pairs({"api-version": version}),
         key_header="api-key" if kind == "azure" else None,
-        given=tuple(told),
+        **own,
     )
 
 

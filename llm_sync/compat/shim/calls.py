@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 
 from llm_sync.compat.shim import unsupported
 from llm_sync.compat.shim.parameters import NOT_GIVEN, ParsedArguments, Table, is_not_given, shown
-from llm_sync.compat.shim.settings import Settings, found_configuration, pairs
+from llm_sync.compat.shim.settings import Settings, pairs
+from llm_sync.compat.shim.targets import follows_configuration
 from llm_sync.errors import InvalidRequestError, LLMConnectorError
 
 _CONTEXT_ARGUMENTS = frozenset({"timeout", "extra_headers", "extra_query", "extra_body"})
@@ -39,7 +40,7 @@ class CallContext:
         if "timeout" in given:
             context = dataclasses.replace(context, timeout=seconds(given.pop("timeout")))
         further = {name: given.pop(name) for name in ("extra_headers", "extra_query") if name in given}
-        if further and found_configuration() is not None:
+        if further and follows_configuration(self.settings):
             reading.not_sent.update({name: (value, _NO_HEADERS) for name, value in further.items()})
         elif further:
             context = dataclasses.replace(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from llm_sync.compat.shim.calls import CallContext, seconds
 from llm_sync.compat.shim.error_mapping import translate_errors
 from llm_sync.compat.shim.parameters import Table, is_not_given
-from llm_sync.compat.shim.settings import Settings, found_configuration
+from llm_sync.compat.shim.settings import Settings
+from llm_sync.compat.shim.targets import follows_configuration
 from llm_sync.compat.shim.unsupported import Refused, refuse
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class ShimClient(ABC):
         missing = [name for name in names if name not in arguments or is_not_given(arguments[name])]
         if missing == ["model"]:
             with translate_errors(self.map_error):
-                if found_configuration() is not None:
+                if follows_configuration(self._settings):
                     return
         if missing:
             needed = " and ".join(map(repr, names))

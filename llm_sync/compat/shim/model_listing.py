@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from llm_sync.compat.shim import notices
 from llm_sync.compat.shim.calls import CallContext
-from llm_sync.compat.shim.settings import found_configuration
-from llm_sync.compat.shim.targets import client_of
+from llm_sync.compat.shim.targets import client_of, follows_configuration
 from llm_sync.errors import ModelNotFoundError
 
 
@@ -15,7 +14,7 @@ def list_models(context: CallContext) -> list[tuple[str, str]]:
     With a configuration, names are ``provider/model``. A provider that fails is reported on standard error; if all
     fail, the first one's error is raised.
     """
-    own = found_configuration() is None
+    own = not follows_configuration(context.settings)
     found: list[tuple[str, str]] = []
     failed = []
     for provider, listing in client_of(context.settings).list_all_models(timeout=context.timeout).items():

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from llm_sync.errors import ConfigurationError
 
@@ -16,13 +17,21 @@ if TYPE_CHECKING:
     from llm_sync.config.models import LLMConfig
 
 STRICT_VARIABLE = "LLM_SYNC_STRICT"
+ROUTE_VARIABLE = "LLM_SYNC_ROUTE"
 # Defaults of the originals, used where no configuration says otherwise.
 TIMEOUT = 600.0  # seconds for one attempt
 MAX_RETRIES = 2  # after the first attempt
 _CONCURRENCY = 32  # the script's threads decide how many requests are in flight, as with the originals
 _SLACK = 120.0  # seconds of a deadline for the waits between attempts
 
-_environment: list[tuple[str | None, bool]] = []  # (configuration file, strict), once they have been looked up
+_environment: list[tuple[str | None, bool, Routes]] = []  # what was looked up; empty until then
+
+
+class Routes(NamedTuple):
+    """What $LLM_SYNC_ROUTE maps: ``all`` that a script sends, or the base URLs in ``providers``, to the configuration."""
+
+    all: bool = False
+    providers: Mapping[str, str] = MappingProxyType({})
 
 
 def strict() -> bool:
@@ -38,12 +47,41 @@ def found_configuration() -> str | None:
     return _read_environment()[0]
 
 
-def _read_environment() -> tuple[str | None, bool]:
+def routes() -> Routes:
+    """The base URLs that the user maps to providers of the configuration. Raises ConfigurationError for an unreadable one."""
+    return _read_environment()[2]
+
+
+def _read_environment() -> tuple[str | None, bool, Routes]:
     """Looked up by the first call of a process, valid for all later ones: reading the environment in each call is slow."""
     if not _environment:
         wanted = os.environ.get(STRICT_VARIABLE, "").strip().lower() not in ("", "0", "false", "no", "off")
-        _environment.append((_find(), wanted))
+        _environment.append((_find(), wanted, _parse_routes(os.environ.get(ROUTE_VARIABLE, ""))))
     return _environment[0]
+
+
+def _parse_routes(text: str) -> Routes:
+    providers: dict[str, str] = {}
+    everything = False
+    for entry in text.split():
+        address, equals, provider = entry.rpartition("=")
+        if entry == "config":
+            everything = True
+        elif equals and address and provider:
+            providers[normalized(address)] = provider
+        else:
+            raise ConfigurationError(
+                f"{ROUTE_VARIABLE} holds {entry!r}, which is no route",
+                guidance="Write config, or BASE_URL=PROVIDER with a provider of the configuration.",
+            )
+    return Routes(everything, providers)
+
+
+def normalized(base_url: str) -> str:
+    """A base URL for comparing: without a slash at the end, scheme and host in lower case."""
+    scheme, separator, rest = base_url.strip().rstrip("/").partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}"
 
 
 def _find() -> str | None:
@@ -64,8 +102,12 @@ def reset() -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """One endpoint as a script describes it. ``name``: the provider's name in messages; ``given``: the arguments that a
-    configuration overrules, for the notice. Equality and hash use only what makes a client different."""
+    """One endpoint as a script describes it.
+
+    ``name``: the provider's name in messages; ``given``: the settings that the script gives itself, for notices.
+    ``own_address``, ``own_key``: whether base_url and key are among them (the environment's are not). Equality and hash use
+    only what makes a target different.
+    """
 
     name: str
     type: str
@@ -75,13 +117,15 @@ class Settings:
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     key_header: str | None = None  # if it differs from the dialect's own
     given: tuple[str, ...] = field(default=(), compare=False)
+    own_address: bool = False
+    own_key: bool = False
 
     def __hash__(self) -> int:
         """Computed once: every call looks up its client by it."""
         found: int | None = self.__dict__.get("_hash")
         if found is None:
-            key_and_place = (self.name, self.type, self.api_key, self.base_url, self.headers, self.query, self.key_header)
-            found = self.__dict__["_hash"] = hash(key_and_place)
+            endpoint = (self.name, self.type, self.api_key, self.base_url, self.headers, self.query, self.key_header)
+            found = self.__dict__["_hash"] = hash(endpoint)
         return found
 
     def config(self) -> LLMConfig:

@@ -1,20 +1,23 @@
-"""Where a shim's requests go: to the configuration that is found, else to the endpoint of the script's own settings.
+"""Where a shim's requests go: where the script itself says, else where the configuration that is found says.
+
+A base_url of the script's own is kept unless the user maps it; its own key is used at the host that it is meant for.
 
 The LLMClient is made with the first request.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from llm_sync.compat.shim import notices
 from llm_sync.compat.shim import settings as script_settings
-from llm_sync.compat.shim.settings import Settings, found_configuration, strict
-from llm_sync.errors import InvalidRequestError, ModelNotFoundError
+from llm_sync.compat.shim.settings import Settings, found_configuration, normalized, routes, strict
+from llm_sync.errors import ConfigurationError, InvalidRequestError, ModelNotFoundError
 
 if TYPE_CHECKING:
     from llm_sync.client.client import LLMClient
-    from llm_sync.config.models import LLMConfig
+    from llm_sync.config.models import LLMConfig, ProviderConfig
     from llm_sync.models.route import Route
 
 _MAX_TARGETS = 32  # remembered endpoints and models; each keeps its client alive
@@ -51,19 +54,78 @@ def resolve_target(settings: Settings, model: str | None) -> Target:
 
 def _look_up_target(settings: Settings, model: str | None) -> Target:
     from llm_sync.compat.shim import shared_clients
+    from llm_sync.models.route import Route
     from llm_sync.openai_shape import speaks_chat
 
-    file, strictly = found_configuration(), strict()
-    if file is None:
-        client, kind = shared_clients.by_settings(settings, strictly), settings.type
+    file = found_configuration()
+    if file is None or not follows_configuration(settings):
+        client, kind, own = shared_clients.by_settings(settings, strict()), settings.type, True
         name = None if model is None else f"{settings.name}/{model}"
     else:
-        if settings.given:
+        client, own = shared_clients.by_file(file, strict()), False
+        provider = _mapped_provider(settings, file)
+        found = Route(provider, model) if provider and model else _route(client.config, settings, model, file)
+        if settings.own_key and _is_own_host(settings, client.config.providers[found.provider]):
+            client = shared_clients.by_file_and_key(file, strict(), found.provider, settings)
+        elif settings.given:
             notices.notify_once(f"requests go where {file} says; {', '.join(settings.given)} of the script is not used")
-        client = shared_clients.by_file(file, strictly)
-        found = _route(client.config, settings, model, file)
         name, kind = f"{found.provider}/{found.model}", client.config.providers[found.provider].type
-    return Target(client, name, kind, speaks_chat(kind), file is None, strictly)
+    return Target(client, name, kind, speaks_chat(kind), own, strict())
+
+
+def follows_configuration(settings: Settings) -> bool:
+    """Whether requests go where the configuration says.
+
+    Without a base_url of the script's own they do, if one is found. Otherwise the user has to say so: by $LLM_SYNC_ROUTE
+    (``run-script --route``), or by a provider of the configuration with that base_url. Raises ConfigurationError.
+    """
+    file = found_configuration()
+    if file is None:
+        return False
+    if not settings.own_address or routes().all or _mapped_provider(settings, file):
+        return True
+    notices.notify_once(
+        f"requests go to {_host(settings)}, as the script says, not where {file} says (run-script --route config changes that)"
+    )
+    return False
+
+
+def _mapped_provider(settings: Settings, file: str) -> str | None:
+    """The provider of the configuration that the script's own base_url stands for, if any."""
+    from llm_sync.compat.shim import shared_clients
+
+    if not settings.own_address or settings.base_url is None or routes().all:
+        return None
+    address = normalized(settings.base_url)
+    providers = shared_clients.by_file(file, strict()).config.providers
+    named = routes().providers.get(address)
+    if named is not None and named not in providers:
+        raise ConfigurationError(
+            f"{script_settings.ROUTE_VARIABLE} maps {address} to {named!r}, which {file} does not have",
+            guidance=f"Its providers are {', '.join(providers)}.",
+        )
+    return named or next((name for name, entry in providers.items() if normalized(entry.base_url or "") == address), None)
+
+
+def _is_own_host(settings: Settings, provider: ProviderConfig) -> bool:
+    """Whether the provider is asked at the host that the script's key is meant for: the one that it names, or the original's."""
+    from llm_sync.client.simulation import URL_VARIABLE
+    from llm_sync.providers.factory import ProviderFactory
+
+    if provider.simulated or os.environ.get(URL_VARIABLE):  # the simulator takes a key of its own
+        return False
+    default = ProviderFactory.provider_class(settings.type).default_base_url
+    meant = settings.base_url if settings.own_address else default
+    asked = provider.base_url or ProviderFactory.provider_class(provider.type).default_base_url
+    return _authority(meant) == _authority(asked) != ""
+
+
+def _authority(base_url: str | None) -> str:
+    return normalized(base_url or "").partition("://")[2].partition("/")[0]
+
+
+def _host(settings: Settings) -> str:
+    return _authority(settings.base_url).rpartition("@")[2] or "the usual host"
 
 
 def _route(config: LLMConfig, settings: Settings, model: str | None, file: str) -> Route:
@@ -87,7 +149,9 @@ def client_of(settings: Settings) -> LLMClient:
     from llm_sync.compat.shim import shared_clients
 
     file = found_configuration()
-    return shared_clients.by_settings(settings, strict()) if file is None else shared_clients.by_file(file, strict())
+    if file is None or not follows_configuration(settings):
+        return shared_clients.by_settings(settings, strict())
+    return shared_clients.by_file(file, strict())
 
 
 def close(cancel_pending: bool = False) -> None:
