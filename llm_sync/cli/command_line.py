@@ -1,4 +1,4 @@
-"""Parse, set up logging, run the command, and turn whatever ends it into an exit status and a line on standard error."""
+"""Parse the command line, set up logging, run the command, and report what ends it: a line on standard error and a status."""
 
 from __future__ import annotations
 
@@ -6,98 +6,101 @@ import gc
 import importlib
 from argparse import Namespace
 
-from llm_sync.cli import exit_codes
-from llm_sync.cli.console import streams
+from llm_sync.cli.console import stdout
+from llm_sync.cli.console.output_settings import settings
+from llm_sync.cli.exit_codes import UNEXPECTED
 from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.cli.parser import parse
-from llm_sync.cli.signals import HungUp, Interruptible, Terminated
+from llm_sync.cli.signals import HungUp, SignalHandlers, Terminated
 
 
 def run(argv: list[str]) -> int:
     """Run a command line and return its exit status."""
-    streams.manner = streams.Manner()
-    with Interruptible():
+    settings.reset()
+    with SignalHandlers():
         try:
-            args = _parsed(argv)
-            _set_manner(args)
+            args = _parse(argv)
+            settings.quiet, settings.as_json, settings.color = args.quiet, args.log_json, args.color
             if args.version:
-                return _version(args)
-            return streams.finished(_run(args))
-        except SystemExit as stop:  # argparse's way to end after --help
-            return streams.finished(stop.code if isinstance(stop.code, int) else exit_codes.UNEXPECTED)
-        except KeyboardInterrupt as stop:
-            hung_up = isinstance(stop, HungUp)
-            streams.complain("hung up" if hung_up else "terminated" if isinstance(stop, Terminated) else "interrupted")
-            return exit_codes.status_of(stop)
-        except UsageError as error:
-            streams.complain(str(error))
-            return exit_codes.status_of(error)
-        except streams.Unwritable as unwritable:
-            return streams.lost(unwritable.error, unwritable.name, unwritable.instead)
-        except OSError as error:
-            where = f": {error.filename!r}" if error.filename else ""
-            streams.complain(f"{error.strerror or error}{where}")
-            return exit_codes.UNEXPECTED
+                return _print_version(verbose=bool(args.verbose))
+            return stdout.flush_stdout(_run_command(args))
+        except SystemExit as stop:  # how argparse ends after --help
+            return stdout.flush_stdout(stop.code if isinstance(stop.code, int) else UNEXPECTED)
+        except stdout.Unwritable as unwritable:
+            return stdout.report_unwritable(unwritable.error, unwritable.name, unwritable.instead)
+        except (KeyboardInterrupt, UsageError, OSError) as error:
+            return _report_failure(error)
 
 
-def _parsed(argv: list[str]) -> Namespace:
+def _parse(argv: list[str]) -> Namespace:
     try:
         return parse(argv)
-    except OSError as error:  # --help, with nowhere to go
-        raise streams.Unwritable(streams.STDOUT, error) from None
+    except OSError as error:  # --help could not be written
+        raise stdout.Unwritable(stdout.STDOUT, error) from None
     except UsageError as error:
         given = argv[: argv.index("--")] if "--" in argv else argv
-        streams.manner.as_json = "--log-json" in given  # whoever reads JSON reads this, too
+        settings.as_json = "--log-json" in given  # this error too is for a program that reads JSON
         if "--json" not in given:
             raise
-        _report(error)
-        raise SystemExit(exit_codes.status_of(error)) from None
+        raise SystemExit(_report_as_record(error)) from None
 
 
-def _set_manner(args: Namespace) -> None:
-    streams.manner.quiet = args.quiet
-    streams.manner.as_json = args.log_json
-    streams.manner.color = args.color
-
-
-def _version(args: Namespace) -> int:
-    if not args.verbose:
-        return streams.say_version()
+def _print_version(*, verbose: bool) -> int:
+    if not verbose:
+        return stdout.print_version()
     from llm_sync.cli.console.versions import versions
 
-    return streams.say_lines(versions())
+    return stdout.print_text(versions())
 
 
-def _run(args: Namespace) -> int:
+def _run_command(args: Namespace) -> int:
     if args.command is None:
         from llm_sync.cli.console import getting_started
 
         return getting_started.run(args)
     from llm_sync.cli.console import logging_setup  # not needed for --help, nor is what follows
-    from llm_sync.cli.console.error_report import report
     from llm_sync.errors import LLMConnectorError
 
     command = importlib.import_module(f"llm_sync.cli.commands.{args.command.replace('-', '_')}")
-    as_records, request_id = getattr(args, "json", False), getattr(args, "id", None)
+    as_record, request_id = getattr(args, "json", False), getattr(args, "id", None)
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
     try:
-        with logging_setup.on_stderr(args.verbose, quiet=args.quiet, content=args.log_content):
+        with logging_setup.log_to_stderr(args.verbose, quiet=args.quiet, content=args.log_content):
             return int(command.run(args))
     except LLMConnectorError as error:
-        report(error, as_record=as_records, request_id=request_id)
-        return exit_codes.status_of(error)
+        from llm_sync.cli.console.error_report import report
+        from llm_sync.cli.outcome import status_of
+
+        report(error, as_record=as_record, request_id=request_id)
+        return status_of(error)
     except UsageError as error:
-        if not as_records:
+        if not as_record:
             raise
-        _report(error, request_id)
-        return exit_codes.status_of(error)
+        return _report_as_record(error, request_id)
 
 
-def _report(error: UsageError, request_id: str | None = None) -> None:
-    """As a record, for --json."""
+def _report_failure(error: BaseException) -> int:
+    """Print what ended the command, return the exit status."""
+    from llm_sync.cli.console.messages import print_error
+    from llm_sync.cli.outcome import status_of
+
+    if isinstance(error, KeyboardInterrupt):
+        print_error("hung up" if isinstance(error, HungUp) else "terminated" if isinstance(error, Terminated) else "interrupted")
+    elif isinstance(error, OSError):
+        path = f": {error.filename!r}" if error.filename else ""
+        print_error(f"{error.strerror or error}{path}")
+    else:
+        print_error(str(error))
+    return status_of(error)
+
+
+def _report_as_record(error: UsageError, request_id: str | None = None) -> int:
+    """Print the error as --json prints errors, return the exit status."""
     from llm_sync.cli.console.error_report import report
+    from llm_sync.cli.outcome import status_of
     from llm_sync.errors import LLMConnectorError
 
     report(LLMConnectorError(str(error)), as_record=True, kind="UsageError", request_id=request_id)
+    return status_of(error)

@@ -1,4 +1,4 @@
-"""The entry point of ``llm-sync``: little is loaded before the command line is known."""
+"""The entry point of ``llm-sync``: loads little before the command line is known."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command line (``sys.argv`` by default) and return its exit status."""
     if argv is not None:
         return _run(argv)
-    # A process of its own. Of what it loads nothing is garbage, yet Python looks for some again and again, and twice more at
-    # its end: a fifth of the CPU of a whole ``llm-sync generate``. The collector is at work again once a command runs.
+    # In a process of its own, nothing that is loaded becomes garbage, yet the collector would search it again and again, and
+    # twice more at exit: a fifth of the CPU time of ``llm-sync generate``. It is enabled again before a command runs.
     gc.disable()
     try:
         return _run(sys.argv[1:])
@@ -24,10 +24,12 @@ def _run(arguments: list[str]) -> int:
         from llm_sync.cli.console import streams
 
         streams.reopen_closed()
-        if arguments == ["--version"]:  # answered before argparse is loaded: scripts ask often
-            return streams.say_version()
+        if arguments == ["--version"]:  # answered without loading argparse: scripts ask often
+            from llm_sync.cli.console.stdout import print_version
+
+            return print_version()
         from llm_sync.cli.command_line import run
 
         return run(arguments)
-    except KeyboardInterrupt:  # while the modules above were loaded: later ones are run's
+    except KeyboardInterrupt:  # while the modules above are loaded; run handles later ones
         return 130

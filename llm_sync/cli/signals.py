@@ -5,60 +5,59 @@ from __future__ import annotations
 import os
 import signal
 
-from llm_sync.cli.console import streams
+from llm_sync.cli.console import terminal
 
-TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
+TYPE_CHECKING = False  # type checkers take it for True; importing typing costs as much as a bare start of Python
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Any
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM; whatever treats Ctrl-C treats it alike."""
+    """SIGTERM; code that handles Ctrl-C handles it too."""
 
 
 class HungUp(Terminated):
     """SIGHUP: the terminal was closed, or its connection lost."""
 
 
-_RAISED = {"SIGINT": KeyboardInterrupt, "SIGTERM": Terminated, "SIGHUP": HungUp}  # by name: Windows has no SIGHUP
+_EXCEPTIONS = {"SIGINT": KeyboardInterrupt, "SIGTERM": Terminated, "SIGHUP": HungUp}  # by name: Windows has no SIGHUP
 
 
-class Interruptible:
-    """While it is open as a context, SIGINT raises KeyboardInterrupt in the main thread, SIGTERM Terminated, SIGHUP HungUp.
+class SignalHandlers:
+    """A context manager: inside it SIGINT raises KeyboardInterrupt in the main thread, SIGTERM Terminated, SIGHUP HungUp.
 
-    Whichever comes second ends the process without waiting for anything, but for another SIGHUP: where a terminal goes away,
-    the shell sends one and the system another. A signal that the caller has ignored (``nohup``, or ``&`` in a script) stays
-    ignored.
+    A second signal ends the process at once, except a second SIGHUP: when a terminal is closed, both the shell and the
+    kernel send one. A signal that the caller ignores (``nohup``, or ``&`` in a script) stays ignored.
     """
 
     def __init__(self) -> None:
-        self._before: dict[int, Any] = {}
-        self._heard = False
+        self._former: dict[int, Any] = {}
+        self._received = False
 
     def __enter__(self) -> None:
-        for name in _RAISED:
+        for name in _EXCEPTIONS:
             number = getattr(signal, name, None)
             if number is None:
                 continue
-            before = signal.getsignal(number)
-            if before is signal.SIG_IGN:
+            former = signal.getsignal(number)
+            if former is signal.SIG_IGN:
                 continue
-            self._before[number] = before
+            self._former[number] = former
             try:
-                signal.signal(number, self._hear)
-            except ValueError:  # only the main thread may; asking for its name would load threading
-                del self._before[number]
+                signal.signal(number, self._handle)
+            except ValueError:  # not the main thread; asking which thread this is would load threading
+                del self._former[number]
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._former.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
-    def _hear(self, number: int, _frame: FrameType | None) -> None:
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if not self._heard:
-            self._heard = True
-            raise _RAISED[name]
+        if not self._received:
+            self._received = True
+            raise _EXCEPTIONS[name]
         if name != "SIGHUP":
-            streams.leave()
+            terminal.restore()
             os._exit(128 + number)

@@ -1,1 +1,1 @@
-"""One module per command; ``run(args)`` does the work and returns the exit status."""
+"""One module per command; its ``run(args)`` does the work and returns the exit status."""

@@ -1,4 +1,4 @@
-"""``llm-sync batch``: a file of requests in, a file of outcomes out; and ``batch merge``."""
+"""``llm-sync batch``: send a file of requests, or combine finished outputs with ``batch merge``."""
 
 from __future__ import annotations
 
@@ -16,50 +16,53 @@ from typing import Any
 from llm_sync import batch, errors
 from llm_sync.batch import Snapshot, Summary
 from llm_sync.cli import exit_codes, request_fields
-from llm_sync.cli.client_access import connected
-from llm_sync.cli.console import batch_summary, progress, streams
-from llm_sync.cli.console.output import Output, opened
-from llm_sync.cli.console.streams import YELLOW, complain, note, say, tell
-from llm_sync.cli.options.argument_parser import UsageError, fitted
+from llm_sync.cli.client_access import open_client
+from llm_sync.cli.console import batch_dry_run, batch_merge, batch_progress, batch_summary, progress
+from llm_sync.cli.console.messages import print_error, print_note, print_warning, write_stderr
+from llm_sync.cli.console.output import Output, open_output
+from llm_sync.cli.console.output_settings import settings
+from llm_sync.cli.console.terminal import wrap
+from llm_sync.cli.options.argument_parser import UsageError
+from llm_sync.cli.outcome import status_of
 from llm_sync.errors import LLMConnectorError
 
-EVERY_S = 30.0  # between two lines of progress where nobody looks
+PROGRESS_INTERVAL_S = 30.0  # between two lines of progress when standard error is no terminal
 
-# What they warn of, the summary counts: a line for each of a million requests would hide all else.
-_TALKATIVE = ("llm_sync.requests", "llm_sync.providers", "llm_sync.client.client")
+# The summary counts what these loggers warn of: a line for each of a million requests would hide everything else.
+_PER_REQUEST_LOGGERS = ("llm_sync.requests", "llm_sync.providers", "llm_sync.client.client")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run, dry-run or merge, and return the exit status."""
+    """Run the batch, its dry run, or a merge; return the exit status."""
     if args.input[0] == "merge":
         return _merge(args, args.input[1:])
     if len(args.input) > 1:
-        raise UsageError(f"{args.input[1]!r} is one INPUT too many: finished outputs are put together with 'batch merge'")
+        raise UsageError(f"unexpected argument {args.input[1]!r}: batch reads one INPUT, 'batch merge' combines finished outputs")
     if args.delimiter is not None and args.template is None:
         raise UsageError("--delimiter is for CSV, which needs a --template")
     options = _options(args)
-    with opened(None) as output, connected(args) as client, _hushed(args):
+    with open_output(None) as output, open_client(args) as client, _without_request_warnings(args):
         try:
             if args.dry_run:
-                return _dry_run(args, output, batch.dry_run(args.input[0], args.output, client, **options))
-            watch = _Watch("standard input" if args.input[0] == "-" else args.input[0])
-            with progress.shown(client, lambda _: watch.rows()):
-                summary = batch.run(args.input[0], args.output, client, progress=watch, **options)
+                return _print_dry_run(args, output, batch.dry_run(args.input[0], args.output, client, **options))
+            watcher = _ProgressWatcher("standard input" if args.input[0] == "-" else args.input[0])
+            with progress.show_progress(client, lambda _: watcher.rows()):
+                summary = batch.run(args.input[0], args.output, client, progress=watcher, **options)
         except KeyboardInterrupt:
-            _tell_how_to_go_on(args)
+            _print_how_to_resume(args)
             raise
         except OSError as error:
-            raise _unusable(args, error) from error
-    return _concluded(args, output, summary)
+            raise _explain(args, error) from error
+    return _print_summary(args, output, summary)
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     """The options as the library takes them."""
-    tabs = args.input[0].removesuffix(".gz").endswith(".tsv")
+    is_tsv = args.input[0].removesuffix(".gz").endswith(".tsv")
     names = ("text", "template", "limit", "shard", "restart", "skip_bad_lines", "retry_failed", "allow_changed_settings")
     options = {name: getattr(args, name) for name in (*names, "give_up_after", "fail_fast")}
-    options.update(request_fields.attempts(args), models=args.model, fields=request_fields.fields(args))
-    options["delimiter"] = args.delimiter or ("\t" if tabs else ",")
+    options.update(request_fields.attempt_options(args), models=args.model, fields=request_fields.request_fields(args))
+    options["delimiter"] = args.delimiter or ("\t" if is_tsv else ",")
     options["retry_timeouts"] = args.retry_timeouts or None
     if args.max_cool_down is not None:
         options["max_cool_down"] = args.max_cool_down
@@ -67,127 +70,128 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 @contextmanager
-def _hushed(args: argparse.Namespace) -> Iterator[None]:
-    """Without -v, single requests are not spoken of."""
-    loggers = [] if args.verbose else [logging.getLogger(name) for name in _TALKATIVE]
-    before = [logger.level for logger in loggers]
+def _without_request_warnings(args: argparse.Namespace) -> Iterator[None]:
+    """Without -v, suppress the warnings about single requests."""
+    loggers = [] if args.verbose else [logging.getLogger(name) for name in _PER_REQUEST_LOGGERS]
+    former = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, before, strict=True):
+        for logger, level in zip(loggers, former, strict=True):
             logger.setLevel(level)
 
 
-class _Watch:
-    """What a person is shown of a run: a few lines on a terminal, a line now and then elsewhere."""
+class _ProgressWatcher:
+    """Shows the progress of a run: lines on a terminal, else a line on standard error now and then."""
 
     def __init__(self, source: str) -> None:
         self._source = source
         self._latest: Snapshot | None = None
-        self._told_at = time.monotonic()
+        self._printed_at = time.monotonic()
 
     def __call__(self, snapshot: Snapshot) -> None:
-        """Take the latest state in."""
+        """Take the latest state."""
         self._latest = snapshot
-        if not progress.looked_at() and time.monotonic() - self._told_at >= EVERY_S:
-            self._told_at = time.monotonic()
-            note(batch_summary.line(snapshot))
+        if not progress.is_enabled() and time.monotonic() - self._printed_at >= PROGRESS_INTERVAL_S:
+            self._printed_at = time.monotonic()
+            print_note(batch_progress.line(snapshot))
 
     def rows(self) -> Sequence[progress.Row]:
         """The lines on a terminal."""
-        if self._latest is None:  # a million lines, and what is there of their answers, take a while
+        if self._latest is None:  # a long input and its journal take a while to read
             return [("reading", self._source)]
-        return batch_summary.rows(self._latest)
+        return batch_progress.rows(self._latest)
 
 
-def _concluded(args: argparse.Namespace, output: Output, summary: Summary) -> int:
-    """Tell what came of it; the exit status."""
+def _print_summary(args: argparse.Namespace, output: Output, summary: Summary) -> int:
+    """Print the result of the run, return the exit status."""
     unfit = summary.unfit(max_error_rate=args.max_error_rate, fail_on_truncated=args.fail_on_truncated)
     if args.json:
         output.write(json.dumps({**summary.to_dict(), "unfit": unfit}, ensure_ascii=False))
-    elif not streams.manner.quiet:
-        _write(output, batch_summary.summary(summary, output.width))
+    elif not settings.quiet:
+        _write_lines(output, batch_summary.summary_lines(summary, output.width))
     elif summary.failed:
-        complain(batch_summary.failed(summary))
+        print_error(batch_summary.failure_line(summary))
     for provider, reason in summary.held.items():
         lane = summary.lanes[provider]
-        complain(f"{provider}: {reason}, so {lane.total - lane.done} are not sent. {batch_summary.FIX}")
+        unsent = f"{lane.total - lane.done} of its requests were not sent"
+        print_error(f"{provider}: {reason}; {unsent}. Fix this and run the same command again.")
     if unfit is not None:
-        complain(f"the run exceeds its limit: {unfit}")
+        print_error(f"the run exceeds its limit: {unfit}")
         return exit_codes.UNFIT
     if not summary.failed:
         return exit_codes.ANSWERED
-    return exit_codes.MIXED if summary.tally.answered else _status_of_first(summary)
+    return exit_codes.MIXED if summary.tally.answered else _status_of_first_failure(summary)
 
 
-def _write(output: Output, lines: list[str]) -> None:
-    """In one piece; on a terminal, lines that are too long are broken between words."""
+def _write_lines(output: Output, lines: list[str]) -> None:
+    """Write the lines at once; a terminal gets them wrapped between words."""
     width = output.width
-    output.write("\n".join(lines if width is None else (fitted(line, width, hanging="  ") for line in lines)))
+    output.write("\n".join(lines if width is None else (wrap(line, width, hanging="  ") for line in lines)))
 
 
-def _status_of_first(summary: Summary) -> int:
+def _status_of_first_failure(summary: Summary) -> int:
     name = next((name for name, count in summary.tally.failed.items() if count), "")
     kind = getattr(errors, name, LLMConnectorError)
-    return exit_codes.status_of(kind(""))
+    return status_of(kind(""))
 
 
-def _dry_run(args: argparse.Namespace, output: Output, result: batch.DryRun) -> int:
-    """Tell what a run would do; the exit status is that of the first thing that would keep it from that."""
+def _print_dry_run(args: argparse.Namespace, output: Output, result: batch.DryRun) -> int:
+    """Print what a run would do; return the exit status of the first problem that would stop it."""
     if args.json:
         output.write(json.dumps(result.to_dict(), ensure_ascii=False))
     else:
-        _write(output, batch_summary.dry_run(result, output.width))
+        _write_lines(output, batch_dry_run.dry_run_lines(result, output.width))
         for problem in result.problems:
-            complain(str(problem))
-    return exit_codes.status_of(result.problems[0]) if result.problems else exit_codes.ANSWERED
+            print_error(str(problem))
+    return status_of(result.problems[0]) if result.problems else exit_codes.ANSWERED
 
 
 def _merge(args: argparse.Namespace, outputs: list[str]) -> int:
-    """Put finished outputs together."""
+    """Combine finished outputs."""
     if not outputs:
-        raise UsageError("merge what? Name the finished outputs after it")
-    usual, _ = args.parser.parse_known_args(["merge", "-o", args.output])
-    given = [name for name, value in vars(usual).items() if name not in ("input", "json") and getattr(args, name) != value]
+        raise UsageError("merge needs the outputs to combine: llm-sync batch merge OUTPUT ... -o FILE")
+    defaults, _ = args.parser.parse_known_args(["merge", "-o", args.output])
+    given = [name for name, value in vars(defaults).items() if name not in ("input", "json") and getattr(args, name) != value]
     if given:
         raise UsageError(f"--{given[0].replace('_', '-')} does not apply to merge, which takes finished outputs and -o")
     try:
-        found = batch.merge(outputs, args.output)
+        result = batch.merge(outputs, args.output)
     except OSError as error:
         raise UsageError(f"{error.filename or args.output!r} cannot be merged: {error.strerror or error}") from error
-    with opened(None) as output:
+    with open_output(None) as output:
         if args.json:
-            output.write(json.dumps(found.to_dict(), ensure_ascii=False))
-        elif not streams.manner.quiet:
-            _write(output, [batch_summary.merged(found, args.output)])
-    if found.missing_count:
-        complain(batch_summary.missing(found))
+            output.write(json.dumps(result.to_dict(), ensure_ascii=False))
+        elif not settings.quiet:
+            _write_lines(output, [batch_merge.merged_line(result, args.output)])
+    if result.missing_count:
+        print_error(batch_merge.missing_line(result))
         return exit_codes.MIXED
     return exit_codes.ANSWERED
 
 
-def _tell_how_to_go_on(args: argparse.Namespace) -> None:
-    """The same command again, without what would begin anew."""
+def _print_how_to_resume(args: argparse.Namespace) -> None:
+    """Print the same command again, without --restart."""
     if args.dry_run or not os.path.exists(f"{os.path.realpath(args.output)}.part"):
         return
-    typed = [word for word in sys.argv[1:] if word != "--restart"]
-    command = shlex.join(["llm-sync", *typed]) if "batch" in typed else "(the same command again)"
-    said = f"all that was answered is in {args.output}.part; to go on:"
-    if streams.manner.as_json:
-        say(f"{said} {command}", "WARNING", YELLOW)
+    words = [word for word in sys.argv[1:] if word != "--restart"]
+    command = shlex.join(["llm-sync", *words]) if "batch" in words else "(the same command again)"
+    message = f"the answers so far are in {args.output}.part; to resume:"
+    if settings.as_json:
+        print_warning(f"{message} {command}")
     else:
-        say(said, "WARNING", YELLOW)
-        tell(f"  {command}")  # in one piece, to be copied
+        print_warning(message)
+        write_stderr(f"  {command}")  # in one piece, to be copied
 
 
-def _unusable(args: argparse.Namespace, error: OSError) -> Exception:
-    """What the command line names and the system refuses."""
+def _explain(args: argparse.Namespace, error: OSError) -> Exception:
+    """A UsageError if the error concerns a file that the command line names."""
     reason = error.strerror or str(error)
     if error.filename == args.input[0]:
         return UsageError(f"INPUT {args.input[0]!r} cannot be read: {reason}")
-    where = error.filename.removesuffix(".part") if isinstance(error.filename, str) else None
-    if where == args.output or (where and os.path.realpath(args.output).startswith(where)):
+    path = error.filename.removesuffix(".part") if isinstance(error.filename, str) else None
+    if path == args.output or (path and os.path.realpath(args.output).startswith(path)):
         return UsageError(f"--output {args.output!r} cannot be written: {reason}")
     return error

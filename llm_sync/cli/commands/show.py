@@ -1,4 +1,4 @@
-"""``llm-sync show``: what a configuration comes to, as YAML with each value's origin beside it, or as JSON."""
+"""``llm-sync show``: the values that a configuration results in, as YAML with the origin of each, or as JSON."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from llm_sync.cli import config_access, exit_codes
-from llm_sync.cli.console.output import Output, opened
-from llm_sync.cli.console.streams import DIM
-from llm_sync.cli.options.argument_parser import UsageError, columns
+from llm_sync.cli.console import terminal
+from llm_sync.cli.console.output import Output, open_output
+from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.client import simulation
 from llm_sync.config import LLMConfig
 from llm_sync.config.provenance import Provenance, Value
@@ -22,21 +22,21 @@ from llm_sync.errors import LLMConnectorError
 def run(args: Namespace) -> int:
     """Print the configuration, return the exit status."""
     if args.name is not None and args.name_too is not None:
-        raise UsageError("two configurations are named: show one after the other")
+        raise UsageError("two configurations are named: name one")
     name = args.name if args.name is not None else args.name_too
     if name is None:
-        config_access.require_any(args)
-    with config_access.named(args, name):
-        config, origins = config_access.loader(args).explain_config(name)
-    found = simulation.rehearsal(config)
-    told = [*([found.told] if found.redirected else []), *map(str, found.refused.values())]
-    config = dataclasses.replace(config, warnings=(*config.warnings, *told))
-    with opened(None) as output:
-        shown = _Shown(config, origins)
+        config_access.require_any_config(args)
+    with config_access.explain_choice(args, name):
+        config, origins = config_access.config_loader(args).explain_config(name)
+    simulated = simulation.rehearsal(config)
+    warnings = [*([simulated.told] if simulated.redirected else []), *map(str, simulated.refused.values())]
+    config = dataclasses.replace(config, warnings=(*config.warnings, *warnings))
+    with open_output(None) as output:
+        view = _ConfigView(config, origins)
         if args.json:
-            output.write(json.dumps(shown.document(), ensure_ascii=False))
+            output.write(json.dumps(view.document(), ensure_ascii=False))
         else:
-            _print(output, shown.lines())
+            _print(output, view.lines())
     return exit_codes.ANSWERED
 
 
@@ -45,26 +45,26 @@ def _print(output: Output, lines: Iterable[tuple[str, str]]) -> None:
         comment = f"# {note}" if note else ""
         if not text:
             output.write_line(comment)
-        elif output.terminal and len(text) + len(comment) > columns(1) - 3:  # beside it there is no room
+        elif output.terminal and len(text) + len(comment) > terminal.width(1) - 3:  # no room on the same line
             output.write(text)
-            output.write(" " * (len(text) - len(text.lstrip()) + 5), (comment, DIM))
+            output.write(" " * (len(text) - len(text.lstrip()) + 5), (comment, terminal.DIM))
         else:
-            output.write(text, "  " if comment else "", (comment, DIM))
+            output.write(text, "  " if comment else "", (comment, terminal.DIM))
 
 
-class _Shown:
-    """One configuration, ready to be printed."""
+class _ConfigView:
+    """One configuration, as lines or as a JSON document."""
 
     def __init__(self, config: LLMConfig, origins: Provenance) -> None:
         self._config = config
         self._origins = origins
-        self._own: dict[str, list[tuple[Value, str]]] = {name: list(self._dialect(name)) for name in config.providers}
+        self._dialect_values = {name: list(self._values_of_dialect(name)) for name in config.providers}
 
-    def _dialect(self, name: str) -> Iterator[tuple[Value, str]]:
-        """What the provider's dialect adds to what the file says: the usual key, its own address."""
+    def _values_of_dialect(self, name: str) -> Iterator[tuple[Value, str]]:
+        """What the provider's dialect adds to the file, with its origin: the usual key variable, its own base_url."""
         config = self._config.providers[name]
         given = {value.name for value in self._origins.providers[name]}
-        provider = config_access.offline(config)
+        provider = config_access.offline_provider(config)
         try:
             if "base_url" not in given:
                 yield Value("base_url", provider.base_url()), f"of type {config.type}"
@@ -75,13 +75,13 @@ class _Shown:
             yield Value("base_url", None), error.message
 
     def variables(self) -> list[dict[str, Any]]:
-        """Every variable the configuration names, or a dialect looks at: whether it is set, and what needs it."""
+        """Every environment variable that the configuration or a dialect uses: whether it is set, and which fields use it."""
         fields: dict[str, list[str]] = {}
         optional: dict[str, bool] = {}
         for variable in self._origins.variables:
             fields.setdefault(variable.name, []).append(variable.field)
             optional[variable.name] = optional.get(variable.name, True) and variable.default
-        for name, rows in self._own.items():
+        for name, rows in self._dialect_values.items():
             for value, _ in rows:
                 if value.name == "api_key" and value.value.startswith("${"):
                     fields.setdefault(value.value[2:-1], []).append(f"providers.{name}.api_key")
@@ -92,7 +92,7 @@ class _Shown:
         ]
 
     def document(self) -> dict[str, Any]:
-        """JSON-ready: every value with ``field`` and ``line``, which are null for what the file does not give."""
+        """JSON-ready: every value with ``field`` and ``line``, which are null for a value that is not from the file."""
         return {
             "file": self._config.file,
             "warnings": list(self._config.warnings),
@@ -109,10 +109,10 @@ class _Shown:
 
     def _values(self, name: str) -> list[Value]:
         kind, *rest = self._origins.providers[name]
-        return [kind, *(value for value, _ in self._own[name]), *rest]
+        return [kind, *(value for value, _ in self._dialect_values[name]), *rest]
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        """Each line of the YAML with its comment."""
+        """Each line of YAML, and its comment without the #."""
         yield "", str(self._config.file)
         for warning in self._config.warnings:
             yield "", f"warning: {warning}"
@@ -133,7 +133,7 @@ class _Shown:
         yield f"  {_json_key(name)}:", f"line {line}" if line else ""
         kind, *rest = self._origins.providers[name]
         yield f"    type: {_json(kind.value)}", self._origin(kind) if kind.field else "the entry's name"
-        for value, note in self._own[name]:
+        for value, note in self._dialect_values[name]:
             yield f"    {value.name}: {_json(value.value)}", note
         for value in rest:
             yield f"    {value.name}: {_json(value.value)}", self._origin(value)

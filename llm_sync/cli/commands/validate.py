@@ -1,4 +1,4 @@
-"""``llm-sync validate``: every problem of every configuration, and, when asked, what the providers say."""
+"""``llm-sync validate``: every problem of every configuration and, with --online, the answers of the providers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.cli import config_access, exit_codes
-from llm_sync.cli.commands.configs import problem_record
-from llm_sync.cli.console.output import Output, opened
-from llm_sync.cli.console.streams import complain, note
+from llm_sync.cli.console.config_problems import problem_record
+from llm_sync.cli.console.messages import print_error, print_note
+from llm_sync.cli.console.output import Output, open_output
+from llm_sync.cli.console.quantities import count
+from llm_sync.cli.outcome import status_of
 from llm_sync.client import simulation
 from llm_sync.config import ConfigValidator, LLMConfig, search_path
 from llm_sync.errors import ConfigurationError, LLMConnectorError, Problem
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Report:
-    """What was found out about one configuration."""
+    """The result of the checks of one configuration."""
 
     name: str
     file: str | None = None
@@ -31,80 +33,83 @@ class _Report:
     warnings: tuple[str, ...] = ()
     providers: int = 0
     models: int = 0
-    keyless: bool = False  # whether all that is wrong with it is what the environment lacks
+    only_keys_missing: bool = False  # whether all problems are about the environment
     listings: Mapping[str, ModelListing] = field(default_factory=dict)
 
     def status(self) -> int:
-        """3 for problems; else what the first provider that failed, or lacks a model, would end a run with."""
+        """3 for problems; else the status of the first provider's error, or 7 if a configured model is not listed."""
         if self.problems:
             return exit_codes.CONFIGURATION
         errors = [listing.error for listing in self.listings.values() if listing.error]
         if errors:
-            return exit_codes.status_of(errors[0])
+            return status_of(errors[0])
         return exit_codes.REFUSED if any(listing.missing for listing in self.listings.values()) else exit_codes.ANSWERED
 
 
 def run(args: Namespace) -> int:
-    """Check, print what is found, return the exit status: that of the first configuration with anything wrong."""
+    """Check the configurations, print the results, return the exit status of the first one that is not fine."""
     given = [*args.names, *args.names_too]
     if not given:
-        config_access.require_any(args)
+        config_access.require_any_config(args)
     names = given or [found.name for found in search_path.available(args.config_dir)]
-    status, keyless = exit_codes.ANSWERED, 0
-    with opened(None) as output:
+    status, without_keys = exit_codes.ANSWERED, 0
+    with open_output(None) as output:
         for name in names:
-            report = _checked(args, name)
+            report = _check(args, name)
             status = status or report.status()
-            keyless += report.keyless
+            without_keys += report.only_keys_missing
             if args.json:
                 output.write(json.dumps(_record(report), ensure_ascii=False))
             else:
-                _show(output, report, online=args.online)
-    if keyless > 1:
-        note(f"{keyless} of {len(names)} configurations need keys or variables that are not set; --no-env checks the files only")
+                _print(output, report, online=args.online)
+    if without_keys > 1:
+        print_note(
+            f"{without_keys} of {len(names)} configurations need keys or variables that are not set; "
+            "--no-env checks the files only"
+        )
     return status
 
 
-def _checked(args: Namespace, name: str) -> _Report:
-    loader = config_access.loader(args)
+def _check(args: Namespace, name: str) -> _Report:
     try:
-        config = loader.load_config(name, warn=False)
+        config = config_access.config_loader(args).load_config(name, warn=False)
     except ConfigurationError as error:
         problems = error.problems or (Problem(error.message, hint=error.guidance),)
         return _Report(name, problems[0].file, problems)
     models = sum(len(provider.models) for provider in config.providers.values())
     report = _Report(name, config.file, (), config.warnings, len(config.providers), models)
     if not args.no_env:
-        found = simulation.rehearsal(config)
-        report.warnings += (found.told,) if found.redirected else ()
+        simulated = simulation.rehearsal(config)
+        report.warnings += (simulated.told,) if simulated.redirected else ()
         validator = ConfigValidator(ProviderFactory.types_for(provider.type for provider in config.providers.values()))
-        report.problems = (*validator.validate_environment_variables(found.config), *_unusable(found.config))
-        report.keyless = bool(report.problems)
+        variables = validator.validate_environment_variables(simulated.config)
+        report.problems = (*variables, *_unusable_providers(simulated.config))
+        report.only_keys_missing = bool(report.problems)
         if args.online and not report.problems:
-            report.listings = _listings(found.config, args.timeout)
+            report.listings = _list_models(simulated.config, args.timeout)
     return report
 
 
-def _unusable(config: LLMConfig) -> list[Problem]:
-    """Providers that name no key, whose dialect's usual variable has none either, or an impossible one; or that the simulator
-    should play, and cannot."""
-    found = []
+def _unusable_providers(config: LLMConfig) -> list[Problem]:
+    """Problems of providers that name no key: the usual variable of their dialect is unset or impossible, or the simulator
+    does not support them."""
+    problems = []
     for name, provider in config.providers.items():
         if provider.key is not None:
             continue
         try:
-            config_access.offline(provider).check()
+            config_access.offline_provider(provider).check()
         except LLMConnectorError as error:
-            if not provider.unset:  # those are told already
-                found.append(Problem(error.message, f"providers.{name}", config.file, provider.line, error.guidance))
-    return found
+            if not provider.unset:  # unset variables are reported already
+                problems.append(Problem(error.message, f"providers.{name}", config.file, provider.line, error.guidance))
+    return problems
 
 
-def _listings(config: LLMConfig, timeout: float | None) -> Mapping[str, ModelListing]:
-    from llm_sync.cli.console import progress  # the network, for those who ask for it
+def _list_models(config: LLMConfig, timeout: float | None) -> Mapping[str, ModelListing]:
+    from llm_sync.cli.console import progress  # the network is loaded for --online only
     from llm_sync.client.client import LLMClient
 
-    with LLMClient(config) as client, progress.shown(client):
+    with LLMClient(config) as client, progress.show_progress(client):
         return client.list_all_models(timeout=timeout)
 
 
@@ -125,22 +130,18 @@ def _record(report: _Report) -> dict[str, Any]:
     }
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _show(output: Output, report: _Report, *, online: bool) -> None:
+def _print(output: Output, report: _Report, *, online: bool) -> None:
     for problem in report.problems:
         output.write_line(str(problem))
     for warning in report.warnings:
         output.write_line(f"warning: {warning}")
     if report.problems:
         return
-    output.write_line(f"{report.file}: valid ({_count(report.providers, 'provider')}, {_count(report.models, 'model')} listed)")
+    output.write_line(f"{report.file}: valid ({count(report.providers, 'provider')}, {count(report.models, 'model')} listed)")
     for name, listing in report.listings.items() if online else ():
         if listing.error:
-            complain(str(listing.error))
+            print_error(str(listing.error))
             continue
-        output.write_line(f"  {name}: answers, {_count(len(listing.models), 'model')}")
+        output.write_line(f"  {name}: answers, {count(len(listing.models), 'model')}")
         for model in listing.missing:
             output.write_line(f"  {name}: {model} is configured, but the provider does not list it")

@@ -1,1 +1,1 @@
-"""What the command line prints: answers, messages, progress, logs."""
+"""What the command line writes: answers, messages, progress, logs."""

@@ -1,4 +1,4 @@
-"""What to do next, for who runs ``llm-sync`` bare, or has no configuration yet. Costs little: nothing of the library's rest."""
+"""The first steps, for a bare ``llm-sync`` or a user without a configuration. Loads nothing else of the library."""
 
 from __future__ import annotations
 
@@ -6,47 +6,48 @@ import os
 from argparse import Namespace
 
 from llm_sync.cli import exit_codes
-from llm_sync.cli.console import streams
+from llm_sync.cli.console.messages import print_error, print_message
+from llm_sync.cli.console.terminal import DIM
 from llm_sync.config import search_path
 
 _SIMULATED = 'llm-sync simulate -- llm-sync generate "Say hello"'
 
 
 def run(args: Namespace) -> int:
-    """Bare ``llm-sync``: three things to do next; no command was named, which is a usage error."""
-    if not configured(args.config_dir):
-        streams.complain("no command is given, and there is no configuration yet; see 'llm-sync --help'")
+    """Print the first steps for a bare ``llm-sync``; return the status of a usage error, as no command was given."""
+    if is_configured(args.config_dir):
+        print_error("no command is given; see 'llm-sync --help'")
     else:
-        streams.complain("no command is given; see 'llm-sync --help'")
-    streams.say(steps(args.config_dir), "INFO", streams.DIM)
+        print_error("no command is given, and there is no configuration yet; see 'llm-sync --help'")
+    print_message(first_steps(args.config_dir), "INFO", DIM)
     return exit_codes.USAGE
 
 
-def configured(config_dir: str | None) -> bool:
-    """Whether there is any configuration, or one is named by the environment."""
+def is_configured(config_dir: str | None) -> bool:
+    """Whether there is any configuration, or the environment names one."""
     return bool(os.environ.get(search_path.CONFIG_VARIABLE) or search_path.available(config_dir))
 
 
-def steps(config_dir: str | None) -> str:
-    """The three things to do next, with or without a configuration."""
-    if not configured(config_dir):
-        things = (
-            (init_command(config_dir), "makes a folder of example configurations; edit default-llms.yaml in it"),
-            ("export OPENAI_API_KEY=…", "and any other key the configuration names"),
-            ('llm-sync generate "Say hello"', f"asks; without a key: {_SIMULATED}"),
+def first_steps(config_dir: str | None) -> str:
+    """Three things to do next, with or without a configuration."""
+    if not is_configured(config_dir):
+        steps = (
+            (init_command(config_dir), "creates a folder of example configurations; edit default-llms.yaml in it"),
+            ("export OPENAI_API_KEY=…", "and any other key that the configuration names"),
+            ('llm-sync generate "Say hello"', f"sends a prompt; without a key: {_SIMULATED}"),
         )
     else:
-        things = (
+        steps = (
             ("llm-sync configs", "lists the configurations, their providers and models"),
             ("llm-sync validate", "checks them, and the keys they need"),
-            ('llm-sync generate "Say hello"', f"asks; without a key: {_SIMULATED}"),
+            ('llm-sync generate "Say hello"', f"sends a prompt; without a key: {_SIMULATED}"),
         )
-    lines = [f"  {number}. {command}\n     {why}" for number, (command, why) in enumerate(things, 1)]
+    lines = [f"  {number}. {command}\n     {why}" for number, (command, why) in enumerate(steps, 1)]
     return "what to do next:\n" + "\n".join(lines)
 
 
 def init_command(config_dir: str | None) -> str:
-    """The command that makes the folder configurations are looked for in."""
+    """The command that creates the folder in which configurations are looked up."""
     import shlex
 
     return f"llm-sync init {shlex.quote(str(search_path.new_folder(config_dir)))}"

@@ -1,22 +1,22 @@
-"""Writing answers: byte-exact into pipes and files, harmless on terminals, all or nothing into ``--output``."""
+"""Where answers are written: byte for byte into pipes and files, safe on terminals, all or nothing into ``--output``."""
 
 from __future__ import annotations
 
 import os
-import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from llm_sync.cli.console import streams
-from llm_sync.cli.options.argument_parser import UsageError, columns, fitted
+from llm_sync.cli.console import output_files, terminal
+from llm_sync.cli.console.output_settings import settings
+from llm_sync.cli.console.stdout import STDOUT, Unwritable, check_stdout
+from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.machine import append as machine_append
 
 
 class Output:
-    """Where answers go. ``terminal`` tells whether a person is looking; ``name`` is what messages call it."""
+    """A destination for answers. ``terminal``: whether it is a terminal; ``name``: what messages call it."""
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self._stream = stream
@@ -24,107 +24,106 @@ class Output:
         self.terminal = stream.isatty()
 
     def write(self, *parts: str | tuple[str, str]) -> None:
-        """Write the parts as one text and end the line, at once. A part may come with a colour. Raises Unwritable.
+        """Write the parts as one text, end the line, and flush. A part may be a pair of text and colour. Raises Unwritable.
 
-        A lone surrogate, which UTF-8 cannot write, becomes an escape; JSON reads it back as what it was.
+        A lone surrogate, which UTF-8 cannot encode, is written as an escape that JSON reads back.
         """
-        text = "".join(map(self._made_fit, parts))
+        text = "".join(map(self._render, parts))
         content = (text if text.endswith("\n") else text + "\n").encode("utf-8", "backslashreplace")
         try:
             if self.terminal:
-                with streams.manner.beside():
-                    self._put(content)
+                with settings.pause_progress():
+                    self._write_all(content)
             else:
-                self._put(content)
+                self._write_all(content)
         except OSError as error:
-            raise streams.Unwritable(self._name, error) from None
+            raise Unwritable(self._name, error) from None
 
     @property
     def width(self) -> int | None:
-        """The columns of the terminal that this is; None where it is none."""
-        return columns(1) if self.terminal else None
+        """The columns of the terminal; None for anything else."""
+        return terminal.width(1) if self.terminal else None
 
     def write_line(self, text: str) -> None:
-        """Write a line of a listing; on a terminal, one that is too long is broken between words. Raises Unwritable."""
-        self.write(fitted(text, columns(1), hanging="  ") if self.terminal else text)
+        """Write a line of a listing; a terminal gets it wrapped between words. Raises Unwritable."""
+        self.write(terminal.wrap(text, terminal.width(1), hanging="  ") if self.terminal else text)
 
-    def _made_fit(self, part: str | tuple[str, str]) -> str:
+    def _render(self, part: str | tuple[str, str]) -> str:
         text, color = (part, "") if isinstance(part, str) else part
-        text = streams.shown(text) if self.terminal else text
-        return streams.painted(text, color, self._stream) if color and self._name == streams.STDOUT else text
+        text = terminal.escape_controls(text) if self.terminal else text
+        return terminal.colored(text, color, self._stream) if color and self.is_stdout else text
 
-    def _put(self, content: bytes) -> None:
+    def _write_all(self, content: bytes) -> None:
         rest = memoryview(content)
         while True:
             try:
-                while rest:  # an unbuffered stream may take a part, or say None for nothing
-                    taken = self._stream.write(rest)
-                    rest = rest[taken or 0 :]
+                while rest:  # an unbuffered stream may write a part, or return None for nothing
+                    rest = rest[self._stream.write(rest) or 0 :]
                     if rest:
-                        self._wait()
+                        self._wait_until_writable()
                 self._stream.flush()
                 return
             except BlockingIOError as error:  # noqa: PERF203  (rare)
-                rest = rest[error.characters_written :]  # of a flush none: it goes on where it was
-                self._wait()
+                rest = rest[error.characters_written :]  # 0 if the flush raised it, which then continues
+                self._wait_until_writable()
 
-    def _wait(self) -> None:
-        """Until the stream takes more: programs that start others may leave them a pipe that does not block."""
+    def _wait_until_writable(self) -> None:
+        """For a pipe that does not block: a parent process may pass one."""
         import select
 
         select.select([], [self._stream], [])
 
     def discard(self) -> None:
-        """Leave an ``--output`` file as it was: there is nothing to put into it."""
+        """Leave the ``--output`` file as it was: there is nothing to put into it."""
 
-    def rescued(self) -> Output:
-        """Where what still comes after an interrupt goes: here, but for a file that is to be replaced as a whole."""
+    def after_interrupt(self) -> Output:
+        """Where answers go that arrive after an interrupt: here, unless this is to replace a file as a whole."""
         return self
 
-    def put_aside(self) -> str | None:
-        """Keep what an ``--output`` file was to get, which can go nowhere else; the path where it is."""
+    def keep_aside(self) -> str | None:
+        """Keep the temporary file of ``--output``, whose content can go nowhere else; return its path."""
         return None
 
     @property
     def is_stdout(self) -> bool:
-        """Whether it is standard output, so that there is no other place for what it does not take."""
-        return self._name == streams.STDOUT
+        """Whether it is standard output, so that answers it cannot take have no other destination."""
+        return self._name == STDOUT
 
 
-class _Replacement(Output):
-    """A file beside the one it is to replace; ``kept`` until it is discarded."""
+class _ReplacingFile(Output):
+    """A temporary file that replaces its target at the end, unless it is discarded."""
 
     def __init__(self, stream: BinaryIO, name: str, path: str) -> None:
         super().__init__(stream, name)
         self._path = path
-        self.kept = True
-        self.stays = False  # where it is, as it cannot be put where it belongs
+        self.discarded = False
+        self.kept_aside = False
 
     def discard(self) -> None:
-        self.kept = False
+        self.discarded = True
         with suppress(OSError):
             self._stream.close()  # Windows deletes and renames no file that is open
             os.unlink(self._path)
 
-    def rescued(self) -> Output:
-        return standard()
+    def after_interrupt(self) -> Output:
+        return stdout_output()
 
-    def put_aside(self) -> str | None:
-        self.stays = True
+    def keep_aside(self) -> str | None:
+        self.kept_aside = True
         return self._path
 
-    def put(self, target: str) -> None:
-        """Make it ``target``, safe against a crash in between. Raises Unwritable, and leaves the answers where it says."""
+    def replace(self, target: str) -> None:
+        """Sync the file and rename it to ``target``. Raises Unwritable, which says where the answers are."""
         try:
             os.fsync(self._stream.fileno())
             self._stream.close()
             os.replace(self._path, target)
         except OSError as error:
-            raise streams.Unwritable(self._name, error, f"the answers are in {self.put_aside()!r}") from None
+            raise Unwritable(self._name, error, f"the answers are in {self.keep_aside()!r}") from None
 
 
-class _Addition(Output):
-    """A file that keeps what it has, and that others may append to as well: each write is added at once, as a whole."""
+class _AppendedFile(Output):
+    """A file that other processes may append to as well: each write is added as a whole, at once."""
 
     terminal = False
 
@@ -132,112 +131,52 @@ class _Addition(Output):
         self._path = path
         self._name = name
 
-    def _put(self, content: bytes) -> None:
+    def _write_all(self, content: bytes) -> None:
         machine_append.append(self._path, content)
 
 
 @contextmanager
-def opened(path: str | None, *, append: bool = False) -> Iterator[Output]:
-    """Standard output, or the file ``path``, which is replaced as a whole when the block ends well.
+def open_output(path: str | None, *, append: bool = False) -> Iterator[Output]:
+    """Standard output (None or ``-``), or the file ``path``, which is replaced as a whole when the block ends well.
 
-    With ``append`` the file keeps what it has, and each write is added to it at once. Raises UsageError, before anything is
-    sent, for a file that cannot be written, and Unwritable for a closed standard output.
+    With ``append`` each write is added to the file at once. Raises UsageError, before anything is sent, for a file that
+    cannot be written, and Unwritable for a closed standard output.
     """
     if path is None or path == "-":
         if append:
             raise UsageError("--append needs a file to append to: give --output FILE")
-        yield standard()
+        yield stdout_output()
         return
     name = f"--output {path!r}"
     if not path:
         raise UsageError(f"{name} is empty: name a file")
-    if _is_special(path):  # a device or a pipe cannot be renamed onto
-        with _special(path, name) as stream:
+    if output_files.is_special(path):
+        with output_files.open_special(path, name) as stream:
             yield Output(stream, name)
-        return
-    if append:
-        _check_appendable(path, name)
-        yield _Addition(path, name)
-        return
-    target = os.path.realpath(path)
-    beside = _temporary_beside(target, name)
-    with open(beside, "wb", buffering=0) as stream:  # unbuffered: what does not fit must not be tried again at the end
-        output = _Replacement(stream, name, beside)
+    elif append:
+        output_files.check_appendable(path, name)
+        yield _AppendedFile(path, name)
+    else:
+        with _replacing(os.path.realpath(path), name) as output:
+            yield output
+
+
+@contextmanager
+def _replacing(target: str, name: str) -> Iterator[Output]:
+    path = output_files.create_beside(target, name)
+    with open(path, "wb", buffering=0) as stream:  # unbuffered: close must not try again to write what failed
+        output = _ReplacingFile(stream, name, path)
         try:
             yield output
-            if output.kept:
-                output.put(target)
+            if not output.discarded:
+                output.replace(target)
         except BaseException:
-            if not output.stays:
+            if not output.kept_aside:
                 output.discard()
             raise
 
 
-def standard() -> Output:
-    """Standard output. Raises Unwritable where it is closed."""
-    streams.check_stdout()
-    return Output(sys.stdout.buffer, streams.STDOUT)
-
-
-def _special(path: str, name: str) -> BinaryIO:
-    try:
-        return open(path, "wb", buffering=0)
-    except OSError as error:
-        raise UsageError(f"{name} cannot be written: {error.strerror}") from None
-
-
-def _check_appendable(path: str, name: str) -> None:
-    try:
-        machine_append.check_appendable(path)
-    except IsADirectoryError:
-        raise UsageError(f"{name} is a folder: name a file") from None
-    except NotImplementedError as error:
-        raise UsageError(f"--append cannot be done here: {error}") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{name} cannot be written: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _temporary_beside(target: str, name: str) -> str:
-    """A new file in the folder of ``target``, of its mode."""
-    if os.path.isdir(target):
-        raise UsageError(f"{name} is a folder: name a file")
-    if os.path.islink(target):
-        raise UsageError(f"{name} is a link to itself: name a file")
-    try:
-        os.stat(target)
-    except FileNotFoundError:
-        pass
-    except OSError as error:  # a name that is too long: it would be found out when the answers are paid for
-        raise UsageError(f"{name} cannot be written: {error.strerror}") from None
-    if os.path.exists(target) and not os.access(target, os.W_OK):
-        raise UsageError(f"{name} cannot be written: permission denied")
-    folder = os.path.dirname(target)
-    try:
-        descriptor, beside = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(target)[:100]}.")
-    except OSError as error:
-        raise UsageError(f"{name} cannot be written: a new file in {folder!r} fails: {error.strerror}") from None
-    os.close(descriptor)
-    os.chmod(beside, _mode(target))
-    return beside
-
-
-def _mode(target: str) -> int:
-    """The mode of the file that is replaced, else what a new file gets."""
-    try:
-        return stat.S_IMODE(os.stat(target).st_mode)
-    except OSError:
-        return unmasked(0o666)
-
-
-def unmasked(mode: int) -> int:
-    """What the user's umask leaves of a new file's mode."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mode & ~mask
-
-
-def _is_special(path: str) -> bool:
-    try:
-        return not stat.S_ISREG(mode := os.stat(path).st_mode) and not stat.S_ISDIR(mode)
-    except OSError:
-        return False
+def stdout_output() -> Output:
+    """Standard output. Raises Unwritable if it is closed."""
+    check_stdout()
+    return Output(sys.stdout.buffer, STDOUT)

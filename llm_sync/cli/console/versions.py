@@ -1,4 +1,4 @@
-"""What ``--version -v`` prints: this program, its Python, and the packages it stands on."""
+"""What ``--version -v`` prints: the versions of llm-sync, of Python, and of the packages it uses."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from llm_sync import __version__
 
 
 def versions() -> str:
-    """A line a part; extras that are not installed are left out."""
+    """One line each; extras that are not installed are left out."""
     lines = [f"llm-sync {__version__}", f"Python {platform.python_version()} ({platform.system()} {platform.machine()})"]
-    for name in _required():
+    for name in _required_packages():
         try:
             lines.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:  # noqa: PERF203  (an extra)
@@ -20,12 +20,12 @@ def versions() -> str:
     return "\n".join(lines)
 
 
-def _required() -> list[str]:
-    """The packages the installed distribution names, those of its extras for users behind the others."""
+def _required_packages() -> list[str]:
+    """The packages that the installed distribution requires, then those of the extras for users."""
     try:
-        wanted = metadata.requires("llm-sync") or []
+        requirements = metadata.requires("llm-sync") or []
     except metadata.PackageNotFoundError:  # a checkout that is not installed
         return []
-    plain = [requirement for requirement in wanted if "extra ==" not in requirement]
-    extra = [requirement for requirement in wanted if re.search(r"extra == .(google|schema)\b", requirement)]
-    return list(dict.fromkeys(re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in [*plain, *extra]))
+    always = [requirement for requirement in requirements if "extra ==" not in requirement]
+    extras = [requirement for requirement in requirements if re.search(r"extra == .(google|schema)\b", requirement)]
+    return list(dict.fromkeys(re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in [*always, *extras]))

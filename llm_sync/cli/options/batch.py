@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from llm_sync.cli import options
-from llm_sync.cli.options.argument_parser import COUNT, SECONDS, Parser, nonempty, text
+from llm_sync.cli.options.argument_parser import Parser
+from llm_sync.cli.options.argument_types import COUNT, SECONDS, nonempty, text
+from llm_sync.cli.options.exit_statuses import exit_statuses
+from llm_sync.cli.options.global_options import add_model_option
+from llm_sync.cli.options.request_options import add_request_options
 
 _EXAMPLES = """\
 A line of INPUT is a JSON object with a prompt or messages, a model, and any other field of a request; OpenAI's batch requests \
-work, too. FILE.part is the journal of an unfinished run: after a kill or a Ctrl-C, the same command continues from it and \
-asks nothing again that was answered. See docs/batch.md.
+work too. FILE.part is the journal of an unfinished run: after a kill or Ctrl-C, the same command resumes from it and sends no \
+request again that was answered. See docs/batch.md.
 
 examples:
   llm-sync batch in.jsonl -o out.jsonl
@@ -26,18 +29,17 @@ examples:
 
 
 def add(parser: Parser) -> None:
-    """Give the parser the options."""
+    """Add the options to the parser."""
     parser.add_argument(
         "input",
         nargs="+",
         metavar="INPUT",
-        help="the file of requests (.gz: gzip), or - for standard input; or the word merge and the finished outputs to put "
-        "together",
+        help="the file of requests (.gz: gzip), or - for standard input; or the word merge and the finished outputs to combine",
     )
     parser.add_argument(
         "-o", "--output", required=True, type=nonempty, metavar="FILE", help="write the answers to FILE (.gz: gzip)"
     )
-    options.asking(parser, "send every line to this model, whichever it names itself; repeat it to ask several models")
+    add_model_option(parser, "send every line to this model instead of the one it names; repeat the option to ask several models")
     source = parser.add_argument_group("input")
     form = source.add_mutually_exclusive_group()
     form.add_argument("--text", action="store_true", help="read INPUT as plain text: each line is a prompt")
@@ -48,22 +50,22 @@ def add(parser: Parser) -> None:
         help="read INPUT as CSV with a header line: each row becomes this prompt, with {column} replaced by its value",
     )
     source.add_argument(
-        "--delimiter", type=_delimiter, metavar="CHARACTER", help="what separates CSV values (a comma; in .tsv files a tab)"
+        "--delimiter", type=_delimiter, metavar="CHARACTER", help="the character that separates CSV values (a comma; in .tsv files a tab)"
     )
     source.add_argument("--limit", type=COUNT, metavar="N", help="use only the first N lines")
-    source.add_argument("--shard", type=_shard, metavar="I/N", help="use every Nth line, from the Ith on")
+    source.add_argument("--shard", type=_shard, metavar="I/N", help="use every Nth line, starting with line I")
     source.add_argument(
-        "--skip-bad-lines", action="store_true", help="count lines that cannot be sent as failures; without this, nothing is sent"
+        "--skip-bad-lines", action="store_true", help="count invalid lines as failures and send the others; without this option nothing is sent"
     )
     again = parser.add_argument_group("running again")
-    again.add_argument("--restart", action="store_true", help="start over; the old journal is kept as FILE.part.old")
-    again.add_argument("--retry-failed", action="store_true", help="ask all failures again, not only those that may succeed now")
+    again.add_argument("--restart", action="store_true", help="start over; the old journal is renamed to FILE.part.old")
+    again.add_argument("--retry-failed", action="store_true", help="send all failed requests again, not only those that may succeed now")
     again.add_argument(
         "--retry-timeouts",
         action="store_true",
-        help="retry requests that timed out, in this run and in later ones, although each may be billed twice",
+        help="retry requests that timed out, in this run and in later ones; each may be billed twice",
     )
-    again.add_argument("--allow-changed-settings", action="store_true", help="keep answers that were given with other settings")
+    again.add_argument("--allow-changed-settings", action="store_true", help="keep answers that were given under other settings")
     run = parser.add_argument_group("run")
     run.add_argument(
         "--dry-run", action="store_true", help="check and count everything, show the highest possible cost, send nothing"
@@ -72,32 +74,32 @@ def add(parser: Parser) -> None:
         "--max-error-rate",
         type=_share,
         metavar="R",
-        help="end with status 10 when more than this share of the requests has no answer, such as 0.02 or 2%%",
+        help="end with status 10 if more than this share of the requests has no answer, such as 0.02 or 2%%",
     )
-    run.add_argument("--fail-on-truncated", action="store_true", help="end with status 10 when an answer is truncated")
+    run.add_argument("--fail-on-truncated", action="store_true", help="end with status 10 if an answer is truncated")
     run.add_argument(
         "--max-cool-down",
         type=SECONDS,
         metavar="SECONDS",
-        help="the longest pause a provider may ask for before the run gives it up (86400)",
+        help="the longest pause that a provider may ask for; for a longer one the run stops sending to it (86400)",
     )
     run.add_argument(
         "--give-up-after",
         type=COUNT,
         default=10,
         metavar="N",
-        help="give a provider up after N failures in a row over its key, permission or credit (10; 0: never)",
+        help="stop sending to a provider after N failures in a row about its key, permission or credit (10; 0: never)",
     )
     run.add_argument("--json", action="store_true", help="print the summary as one JSON object")
-    options.sent(parser)
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses()}"
+    add_request_options(parser)
+    parser.epilog = f"{_EXAMPLES}\n{exit_statuses()}"
 
 
 def _delimiter(argument: str) -> str:
-    found = "\t" if argument == "\\t" else text(argument)
-    if len(found) != 1 or found in '"\r\n':
+    delimiter = "\t" if argument == "\\t" else text(argument)
+    if len(delimiter) != 1 or delimiter in '"\r\n':
         raise argparse.ArgumentTypeError(f"{argument!r} is not one character")
-    return found
+    return delimiter
 
 
 def _shard(argument: str) -> tuple[int, int]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from llm_sync.cli import options
 from llm_sync.cli.options.argument_parser import Parser
+from llm_sync.cli.options.exit_statuses import NO_REQUEST, exit_statuses
 
 _EXAMPLES = """\
-Installed under /usr or ~/.local, the completions are where shells look for them. For an environment elsewhere, add the line for \
-your shell to ~/.bashrc, to ~/.zshrc (after compinit) or to ~/.config/fish/config.fish:
+If llm-sync is installed under /usr or ~/.local, shells find the completions by themselves. Otherwise add the line for your shell \
+to ~/.bashrc, to ~/.zshrc (after compinit) or to ~/.config/fish/config.fish:
 
 examples:
   eval "$(llm-sync completion bash)"
@@ -17,6 +17,6 @@ examples:
 
 
 def add(parser: Parser) -> None:
-    """Give the parser the options."""
+    """Add the options to the parser."""
     parser.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help="bash, zsh or fish")
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(3, 4, 5, 6, 7, 8, 9, 10, good='the script is printed')}"
+    parser.epilog = f"{_EXAMPLES}\n{exit_statuses(3, *NO_REQUEST, good='the script is printed')}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from llm_sync.cli import options
 from llm_sync.cli.options.argument_parser import Parser
+from llm_sync.cli.options.exit_statuses import NO_REQUEST, exit_statuses
 
 _EXAMPLES = """\
-A configuration with mistakes is listed, too; 'llm-sync validate' shows them.
+A configuration with mistakes is listed too; 'llm-sync validate' shows the mistakes.
 
 examples:
   llm-sync configs
@@ -16,6 +16,6 @@ examples:
 
 
 def add(parser: Parser) -> None:
-    """Give the parser the options."""
+    """Add the options to the parser."""
     parser.add_argument("--json", action="store_true", help="print a JSON object for each configuration, one per line")
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10, good='the configurations are listed')}"
+    parser.epilog = f"{_EXAMPLES}\n{exit_statuses(*NO_REQUEST, good='the configurations are listed')}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from llm_sync.cli import options
-from llm_sync.cli.options.argument_parser import Parser, text, visible
+from llm_sync.cli.options.argument_parser import Parser
+from llm_sync.cli.options.argument_types import text, visible
+from llm_sync.cli.options.exit_statuses import exit_statuses
+from llm_sync.cli.options.global_options import add_model_option
+from llm_sync.cli.options.request_options import add_request_options
 
 _EXAMPLES = """\
-Without a PROMPT, standard input is the prompt. With one, standard input is not read (so that a loop over a file keeps its \
-lines), unless a - among the words says where its text goes.
+Without PROMPT, the prompt is read from standard input. With PROMPT, standard input is not read (so that a shell loop over a file \
+keeps its lines), unless one of the words is a -, which its text replaces.
 
 examples:
   llm-sync generate "Say hello"
@@ -25,18 +28,18 @@ examples:
 
 
 def add(parser: Parser) -> None:
-    """Give the parser the options."""
+    """Add the options to the parser."""
     parser.add_argument(
         "prompt",
         nargs="*",
         type=text,
         metavar="PROMPT",
-        help="the prompt: words are joined with blanks, and a - stands for the text of standard input",
+        help="the prompt: words are joined with spaces, and a - is replaced by the text of standard input",
     )
-    options.asking(
+    add_model_option(
         parser,
-        "the model to ask (the configuration's default); repeat it to ask several at once: their answers come in this order, "
-        "with headings",
+        "the model to ask (the configuration's default); repeat the option to ask several at once: the answers are printed in "
+        "this order, with headings",
     )
     source = parser.add_argument_group("input and output")
     source.add_argument("--input", metavar="FILE", help="read the prompt from FILE, - for standard input")
@@ -46,17 +49,17 @@ def add(parser: Parser) -> None:
         help="continue the conversation in FILE, - for standard input: a JSON list of objects with role and content",
     )
     source.add_argument(
-        "--output", metavar="FILE", help="write the answers to FILE, which is made or replaced once all are there"
+        "--output", metavar="FILE", help="write the answers to FILE, which is created or replaced when all have arrived"
     )
     source.add_argument(
-        "--append", action="store_true", help="add to --output FILE instead of replacing it; any number of processes may do so"
+        "--append", action="store_true", help="add to --output FILE instead of replacing it; any number of processes may do so at once"
     )
     source.add_argument("--json", action="store_true", help="print a JSON object for each answer or failure, one per line")
     source.add_argument(
         "--id",
         type=visible,
         metavar="TEXT",
-        help="with --json: what the objects have as their id, to tell them apart in one file",
+        help="with --json: the id of the objects, to tell them apart in one file",
     )
-    options.sent(parser)
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(10)}"
+    add_request_options(parser)
+    parser.epilog = f"{_EXAMPLES}\n{exit_statuses(10)}"

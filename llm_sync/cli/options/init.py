@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from llm_sync.cli import options
-from llm_sync.cli.options.argument_parser import Parser, text
+from llm_sync.cli.options.argument_parser import Parser
+from llm_sync.cli.options.argument_types import text
+from llm_sync.cli.options.exit_statuses import NO_REQUEST, exit_statuses
 
 _EXAMPLES = """\
-Existing files stay as they are; missing examples are added. Without DIR your configuration folder is completed. If you have \
-none yet, you are asked on a terminal; a script gets status 3 and the command to run, and nothing is made.
+Existing files are not changed; missing examples are added. Without DIR, they are added to your configuration folder. If you have \
+none yet, a terminal asks whether to create it; a script gets status 3 and the command to run, and nothing is created.
 
 examples:
   llm-sync init ~/.config/llm-sync
@@ -17,7 +18,7 @@ examples:
 
 
 def add(parser: Parser) -> None:
-    """Give the parser the options."""
-    parser.add_argument("folder", nargs="?", type=text, metavar="DIR", help="the folder to make, parents included")
+    """Add the options to the parser."""
+    parser.add_argument("folder", nargs="?", type=text, metavar="DIR", help="the folder to create, parents included")
     parser.add_argument("--json", action="store_true", help="print the folder and its files as a JSON object")
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(4, 5, 6, 7, 8, 9, 10, good='the folder is complete')}"
+    parser.epilog = f"{_EXAMPLES}\n{exit_statuses(*NO_REQUEST, good='the folder is complete')}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from llm_sync.cli import options
-from llm_sync.cli.options.argument_parser import SECONDS, Parser, nonempty
+from llm_sync.cli.options.argument_parser import Parser
+from llm_sync.cli.options.argument_types import SECONDS, nonempty
+from llm_sync.cli.options.exit_statuses import exit_statuses
+from llm_sync.cli.options.global_options import add_configuration_option
 
 _EXAMPLES = """\
 examples:
@@ -15,8 +17,8 @@ examples:
 
 
 def add(parser: Parser) -> None:
-    """Give the parser the options."""
-    options.configuration(parser)
+    """Add the options to the parser."""
+    add_configuration_option(parser)
     parser.add_argument(
         "--grep",
         type=nonempty,
@@ -25,4 +27,4 @@ def add(parser: Parser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print a JSON object for each provider, one per line")
     parser.add_argument("--timeout", type=SECONDS, metavar="SECONDS", help="time limit for a provider's answer (120)")
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(10, good='all providers answered')}"
+    parser.epilog = f"{_EXAMPLES}\n{exit_statuses(10, good='all providers answered')}"

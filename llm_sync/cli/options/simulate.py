@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import argparse
 
-from llm_sync.cli.options.argument_parser import WHOLE, Parser, between, visible
+from llm_sync.cli.options.argument_parser import Parser
+from llm_sync.cli.options.argument_types import WHOLE, between, visible
 
 _EXAMPLES = """\
-Without COMMAND it prints its address and serves until Ctrl-C. COMMAND gets a configuration for the simulator, so that \
-'llm-sync generate' just works in it. If COMMAND names a configuration itself, the simulator answers instead of its providers, \
-except for those on this machine, and none of their keys is read. The exit status is COMMAND's: 128 plus the signal's number \
-when a signal ended it, 126 when it cannot be run, 127 when there is no such command. A key with "wrong" or "invalid" in it is \
-always refused.
+Without COMMAND the simulator prints its address and serves until Ctrl-C. COMMAND gets a configuration for the simulator, so that \
+'llm-sync generate' works in it without another one. If COMMAND names a configuration itself, the simulator answers instead of \
+its providers, except those on this machine, and none of their keys is read. The exit status is COMMAND's: 128 plus the \
+signal's number if a signal ended it, 126 if it cannot be run, 127 if there is no such command. A key that contains "wrong" or \
+"invalid" is always refused.
 
-Answers are made up from model, messages and seed, unless --answers or --replay gives them. Recorded exchanges are served \
+Answers are generated from model, messages and seed, unless --answers or --replay provides them. Recorded exchanges are served \
 under /recorded/PROVIDER/NAME (docs/simulator.md).
 
-A script says what happens to which request: faults, delays, limits (docs/testing.md). Included are calm, rate-limited, \
-bad-day and hostile. While it serves, /_simulator/summary and /_simulator/log show what was asked and how it was answered.
+A script defines what happens to which request: faults, delays, limits (docs/testing.md). Included are calm, rate-limited, \
+bad-day and hostile. While the simulator serves, /_simulator/summary and /_simulator/log show the requests and their answers.
 
 examples:
   llm-sync simulate -- \\
@@ -32,7 +33,7 @@ examples:
 
 
 def add(parser: Parser) -> None:
-    """Give the parser the options."""
+    """Add the options to the parser."""
     parser.add_argument(
         "--port",
         type=between(0, 65535, int),
@@ -41,9 +42,9 @@ def add(parser: Parser) -> None:
         help="listen on port N of 127.0.0.1 (0: any free one)",
     )
     parser.add_argument(
-        "--latency", type=between(0, 86400), default=0.0, metavar="SECONDS", help="take SECONDS for each answer (0)"
+        "--latency", type=between(0, 86400), default=0.0, metavar="SECONDS", help="wait SECONDS before each answer (0)"
     )
-    parser.add_argument("--seed", type=WHOLE, default=0, metavar="N", help="vary the made-up answers (0)")
+    parser.add_argument("--seed", type=WHOLE, default=0, metavar="N", help="vary the generated answers (0)")
     parser.add_argument("--accept-key", action="append", metavar="KEY", help="accept only KEY; may be repeated (any key)")
     parser.add_argument(
         "--script",
@@ -52,20 +53,20 @@ def add(parser: Parser) -> None:
         help="follow a script of faults, delays and limits (none: every request is answered at once)",
     )
     parser.add_argument(
-        "--answers", type=visible, metavar="FILE", help="take answers from FILE, YAML or JSON, which maps prompts to them"
+        "--answers", type=visible, metavar="FILE", help="take answers from FILE, which maps prompts to answers in YAML or JSON"
     )
     parser.add_argument(
         "--replay",
         type=visible,
         metavar="FILE",
-        help="repeat the answers and errors in the batch output FILE; requests are recognised by their hash",
+        help="repeat the answers and errors in the batch output FILE; requests are matched by their hash",
     )
     parser.add_argument(
         "--replay-else",
         choices=("refuse", "answer"),
         default="refuse",
         metavar="WHAT",
-        help="what to do with a request that is not in it: refuse it with status 404, or answer it with a made-up text (refuse)",
+        help="for a request that is not in the --replay file: refuse it with status 404, or answer it with a generated text (refuse)",
     )
     parser.add_argument(
         "--recorded",
@@ -74,6 +75,6 @@ def add(parser: Parser) -> None:
         help="also serve the recorded exchanges in DIR, from files named PROVIDER/NAME.json",
     )
     parser.add_argument("--log", type=visible, metavar="FILE", help="append every request to FILE, as JSON Lines")
-    parser.add_argument("--tls", action="store_true", help="serve https, with a certificate made for this run")
+    parser.add_argument("--tls", action="store_true", help="serve HTTPS, with a certificate generated for this run")
     parser.add_argument("child", nargs=argparse.REMAINDER, metavar="COMMAND", help="run COMMAND against the simulator, then stop")
     parser.epilog = _EXAMPLES

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from llm_sync.cli import options
-from llm_sync.cli.options.argument_parser import SECONDS, Parser, visible
+from llm_sync.cli.options.argument_parser import Parser
+from llm_sync.cli.options.argument_types import SECONDS, visible
+from llm_sync.cli.options.exit_statuses import exit_statuses
 
 _EXAMPLES = """\
 Without a name, all configurations found are checked; add --no-env unless you have the keys for all of them. Problems are \
-printed on standard output, one per line: file:line: field: message (hint). Any problem means status 3, a missing key \
-included, for which generate and batch end with 4.
+printed on standard output, one per line: file:line: field: message (hint). Any problem means status 3, including a missing \
+key, for which generate and batch end with 4.
 
 examples:
   llm-sync validate
@@ -18,13 +19,13 @@ examples:
 
 
 def add(parser: Parser) -> None:
-    """Give the parser the options."""
+    """Add the options to the parser."""
     parser.add_argument(
         "names",
         nargs="*",
         type=visible,
         metavar="NAME|PATH",
-        help="the configurations to check, as --config of generate takes them (all that are found)",
+        help="the configurations to check, as for --config of generate (all that are found)",
     )
     parser.add_argument(
         "--config",
@@ -33,17 +34,17 @@ def add(parser: Parser) -> None:
         default=[],
         type=visible,
         metavar="NAME|PATH",
-        help="another way to give one",
+        help="another way to name one",
     )
     keys = parser.add_mutually_exclusive_group()
     keys.add_argument("--no-env", action="store_true", help="check the files only, not the variables and keys they need")
     keys.add_argument(
         "--online",
         action="store_true",
-        help="also ask each provider for its models, which costs nothing: finds refused keys, dead servers, unknown models",
+        help="also ask each provider for its models, which is free: finds rejected keys, unreachable servers, unknown models",
     )
     parser.add_argument(
         "--timeout", type=SECONDS, metavar="SECONDS", help="with --online: time limit for a provider's answer (120)"
     )
     parser.add_argument("--json", action="store_true", help="print a JSON object for each configuration, one per line")
-    parser.epilog = f"{_EXAMPLES}\n{options.statuses(8, 9, 10, good='all of them are valid')}"
+    parser.epilog = f"{_EXAMPLES}\n{exit_statuses(8, 9, 10, good='all are valid')}"

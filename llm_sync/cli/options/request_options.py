@@ -1,0 +1,106 @@
+"""The options of generate and batch: what a request carries, how it is attempted, how requests are sent together."""
+
+from __future__ import annotations
+
+import argparse
+
+from llm_sync.cli.options.argument_parser import Parser
+from llm_sync.cli.options.argument_types import ABOVE_0, COUNT, SECONDS, WHOLE, above, between, nonempty, setting, text
+from llm_sync.models import fields
+
+TYPE_CHECKING = False  # type checkers take it for True; importing typing costs as much as a bare start of Python
+if TYPE_CHECKING:
+    from typing import Any
+
+    from llm_sync.models.fields import RequestField
+
+
+def add_request_options(parser: Parser) -> None:
+    """Add all options that hold for every request of a command."""
+    _add_field_options(parser)
+    _add_attempt_options(parser)
+    _add_sending_options(parser)
+
+
+def _add_field_options(parser: Parser) -> None:
+    """What a request carries beside its prompt."""
+    group = parser.add_argument_group("request")
+    system = group.add_mutually_exclusive_group()
+    system.add_argument("--system", type=text, metavar="TEXT", help="the system prompt")
+    system.add_argument("--system-file", metavar="FILE", help="read the system prompt from FILE")
+    group.add_argument(
+        "--image",
+        action="append",
+        type=nonempty,
+        metavar="FILE|URL",
+        help="send an image with the prompt: PNG, JPEG, GIF or WebP; may be repeated",
+    )
+    group.add_argument(
+        "--schema",
+        metavar="FILE",
+        help="ask for JSON that fits the JSON Schema in FILE, check the answer against it, and print it as JSON",
+    )
+    for field in fields.OPTIONS:
+        _add_field_option(group, field)
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=setting,
+        dest="settings",
+        metavar="KEY=VALUE",
+        help="send a provider-specific parameter, such as top_k=40, or a.b=1 for a={b: 1}; may be repeated",
+    )
+
+
+def _add_field_option(group: argparse._ArgumentGroup, field: RequestField) -> None:
+    """The option of one row of the table of request fields."""
+    more: dict[str, Any] = {"dest": field.name, "metavar": field.metavar, "help": field.help}
+    if field.kind == fields.TEXTS:
+        group.add_argument(field.option, action="append", type=nonempty, **more)
+    elif field.kind == fields.NUMBER:
+        group.add_argument(field.option, type=between(field.low or 0, field.high or 1), **more)
+    else:
+        group.add_argument(field.option, type=WHOLE if field.low is None else ABOVE_0, **more)
+
+
+def _add_attempt_options(parser: Parser) -> None:
+    """How long and how often to try."""
+    group = parser.add_argument_group("time and retries")
+    group.add_argument("--timeout", type=SECONDS, metavar="SECONDS", help="time limit for one attempt, connecting included (120)")
+    group.add_argument(
+        "--deadline", type=SECONDS, metavar="SECONDS", help="time limit for a request, retries and waits included (600)"
+    )
+    group.add_argument("--max-retries", type=COUNT, metavar="N", help="retry a failed request up to N times (3)")
+
+
+def _add_sending_options(parser: Parser) -> None:
+    """How many requests are sent at once, and what makes them fail."""
+    group = parser.add_argument_group("sending")
+    group.add_argument(
+        "--concurrency", type=between(1, 1000, int), metavar="N", help="send each provider up to N requests at once (1)"
+    )
+    group.add_argument(
+        "--requests-per-minute",
+        type=above(0, 1e9),
+        metavar="N",
+        help="send each provider at most N attempts per minute (no limit); each process counts separately: "
+        "use batch instead of xargs",
+    )
+    group.add_argument(
+        "--machine-wide",
+        action="store_const",
+        const=True,
+        help="share the --concurrency limit among all your processes on this machine",
+    )
+    group.add_argument(
+        "--fail-fast", action="store_true", help="after the first failure send nothing more, but wait for requests in flight"
+    )
+    group.add_argument(
+        "--strict",
+        action="store_true",
+        help="fail if a request would be adjusted or an answer is truncated; check all keys first",
+    )
+    group.add_argument(
+        "--strict-streaming", action="store_true", help="fail on streaming switches instead of removing them with a warning"
+    )
