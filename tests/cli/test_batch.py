@@ -16,7 +16,8 @@ import pytest
 from llm_sync.batch import LaneView, Snapshot
 from llm_sync.batch.summary import Tally
 from llm_sync.cli.commands import batch as command
-from llm_sync.cli.console import batch_summary
+from llm_sync.cli.console.quantities import duration
+from llm_sync.cli.console.table import table
 from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.cli.parser import parse
 from llm_sync.simulator import RequestRecord, Response, Simulator
@@ -51,7 +52,7 @@ def test_a_file_goes_in_and_a_file_comes_out(ask: Ask) -> None:
     assert ran.out.splitlines()[0] == "out: 2 requests, 2 answered"
     assert [record["provider"] for record in records("out")] == ["first", "second"]
     ran = ask("in", "-o", "out")
-    assert (ran.status, "nothing: all is done already" in ran.out) == (0, True)
+    assert (ran.status, "nothing: all requests were answered before" in ran.out) == (0, True)
 
 
 def test_the_options_of_generate_hold_for_every_line(ask: Ask, provider: Simulator) -> None:
@@ -152,14 +153,14 @@ def test_bad_lines_are_status_7_and_named(ask: Ask, provider: Simulator) -> None
         (["in", "-o", "."], "--output '.' cannot be written: Is a directory"),
         (["in", "-o", "x/"], "--output 'x/' cannot be written: it is not a file name"),
         (["in", "-o", "/dev/null"], "it is not an ordinary file"),
-        (["in", "in2", "-o", "out"], "one INPUT too many"),
+        (["in", "in2", "-o", "out"], "batch reads one INPUT"),
         (["in", "-o", "out", "--delimiter", ";"], "needs a --template"),
         (["in", "-o", "out", "--shard", "3/2"], "'3/2' is not I/N with I from 1 to N"),
         (["in", "-o", "out", "--max-error-rate", "3"], "is not a share"),
         (["in", "-o", "out", "--template", "x", "--text"], "not allowed with"),
         (["in"], "-o/--output"),
         (["-o", "out"], "INPUT"),
-        (["merge", "-o", "out"], "merge what?"),
+        (["merge", "-o", "out"], "merge needs the outputs"),
         (["merge", "in", "-o", "out", "--retry-failed"], "--retry-failed does not apply to merge"),
         (["merge", "nowhere", "-o", "out"], "nowhere' cannot be merged: No such file or directory"),
     ],
@@ -179,7 +180,7 @@ def test_a_rehearsal_sends_nothing(ask: Ask, provider: Simulator, monkeypatch: p
     write("in", {"prompt": "p"}, {"prompt": "q"})
     ran = ask("in", "-o", "out", "-m", "first/m", "--dry-run")
     assert (ran.status, ran.out.splitlines()[0]) == (0, "2 requests, 2 to be sent")
-    assert "the cost is not known, as the configuration has no pricing: " in ran.out
+    assert "the cost is unknown, as the configuration has no pricing: " in ran.out
     told = json.loads(ask("in", "-o", "out", "-m", "first/m", "--dry-run", "--json").out)
     assert (told["to_send"], told["cost_at_most"], told["problems"]) == (2, None, [])
     write("in", {"promt": "p"})
@@ -232,7 +233,7 @@ def test_quiet_says_what_fails(ask: Ask, script: Any) -> None:
     write("in", {"prompt": "p"}, {"prompt": "q"})
     ran = ask("in", "-o", "out", "-m", "first/m", "-q")
     assert (ran.status, ran.out) == (9, "")
-    assert "1 of 2 requests not answered: AuthenticationError 1. The first one: first/m: " in ran.err
+    assert "1 of 2 requests not answered: AuthenticationError 1. The first error: first/m: " in ran.err
 
 
 def test_a_provider_that_is_given_up_is_told(ask: Ask, script: Any) -> None:
@@ -263,7 +264,7 @@ def test_progress_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     snapshot = Snapshot((lane, LaneView("second", 10, 10, 0, 0, 0, None, 1.0)), tally, 60.0)
     times = iter([0.0, 1.0, 29.0, 31.0, 31.0, 45.0, 62.0, 62.0])  # a line is told of after a second look
     monkeypatch.setattr(command.time, "monotonic", lambda: next(times))
-    watch = command._Watch("in.jsonl")
+    watch = command._ProgressWatcher("in.jsonl")
     assert watch.rows() == [("reading", "in.jsonl")]
     for _ in range(5):
         watch(snapshot)
@@ -278,15 +279,15 @@ def test_progress_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 def test_a_table_that_is_too_wide_is_told_in_words() -> None:
     """Broken rows of a table are read by nobody."""
     cells = [("provider", "done", "failed"), ("first", "1,000", "2"), ("another", "7", "0")]
-    assert batch_summary.table(cells, 40) == batch_summary.table(cells)
-    assert batch_summary.table(cells)[1] == "  first     1,000       2"
-    assert batch_summary.table(cells, 24) == ["  first: done 1,000, failed 2", "  another: done 7, failed 0"]
+    assert table(cells, 40) == table(cells)
+    assert table(cells)[1] == "  first     1,000       2"
+    assert table(cells, 24) == ["  first: done 1,000, failed 2", "  another: done 7, failed 0"]
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(0, "0.0 s"), (9.94, "9.9 s"), (75, "75 s"), (150, "2 min"), (7200, "2 h 00 min")])
 def test_times_in_words(seconds: float, told: str) -> None:
     """No more exact than anyone cares for."""
-    assert batch_summary._time(seconds) == told
+    assert duration(seconds) == told
 
 
 @pytest.mark.parametrize(("argument", "share"), [("0", 0), ("0.25", 0.25), ("1", 1), ("2%", 0.02), ("100%", 1)])
@@ -353,7 +354,7 @@ def test_the_first_signal_drains_and_tells_how_to_go_on(
     slow.over.set()
     _, err = process.communicate(timeout=20)
     assert process.returncode == status
-    assert b"to go on:\n  llm-sync batch --config ./slow.yaml in -o out\n" in err
+    assert b"to resume:\n  llm-sync batch --config ./slow.yaml in -o out\n" in err
     sent = slow.count
     assert sent == 6
     again = started()

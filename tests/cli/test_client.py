@@ -21,10 +21,10 @@ def test_options_beat_the_configuration(config: str) -> None:
     path = Path(config)
     path.write_text(path.read_text().replace("second: {", "second: {concurrency: 7, requests_per_minute: 3, "))
     args = parse(["generate", "--config", config, "--concurrency", "3", "x"])
-    providers = client_access.configured(args).providers
+    providers = client_access.load_run_config(args).providers
     assert [(each.concurrency, each.requests_per_minute) for each in providers.values()] == [(3, None), (3, 3)]
     args = parse(["generate", "--config", config, "--requests-per-minute", "0.5", "x"])
-    providers = client_access.configured(args).providers
+    providers = client_access.load_run_config(args).providers
     assert [(each.concurrency, each.requests_per_minute) for each in providers.values()] == [(1, 0.5), (7, 0.5)]
 
 
@@ -51,7 +51,7 @@ def test_fail_fast_sends_nothing_more(ask: Run, script: Any, provider: Simulator
     assert [record.model for record in provider.requests] == ["m"]
     first, second = ran.err.splitlines()
     assert first.startswith("llm-sync: first/m: no good")
-    assert second == "llm-sync: first/n: it was not sent, as another request had failed (--fail-fast)"
+    assert second == "llm-sync: first/n: it was not sent, because another request failed (--fail-fast)"
 
 
 def test_fail_fast_prints_what_was_in_flight(ask: Run, script: Any, provider: Simulator) -> None:

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from llm_sync import errors
-from llm_sync.cli import exit_codes
+from llm_sync.cli import exit_codes, outcome
 from llm_sync.cli.exit_codes import EXIT_CODES
 from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.cli.signals import HungUp, Terminated
@@ -41,12 +41,12 @@ EXPECTED = {
 @pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)
 def test_every_error_class_has_the_status_of_the_table(kind: type[errors.LLMConnectorError]) -> None:
     """A class added to the tree has to be given a status, here too."""
-    assert exit_codes.status_of(kind("it fails")) == EXPECTED[kind.__name__]
+    assert outcome.status_of(kind("it fails")) == EXPECTED[kind.__name__]
 
 
 def test_every_status_is_documented() -> None:
     """Whatever the code ends with stands in the table of help and man page."""
-    used = {status for _, status in exit_codes.statuses()} | {
+    used = {status for _, status in outcome.status_table()} | {
         exit_codes.ANSWERED,
         exit_codes.UNEXPECTED,
         exit_codes.MIXED,
@@ -63,26 +63,26 @@ def test_every_status_is_documented() -> None:
 )
 def test_other_endings(stop: BaseException, status: int) -> None:
     """Signals have the shell's statuses, whatever is unforeseen has 1."""
-    assert exit_codes.status_of(stop) == status
+    assert outcome.status_of(stop) == status
 
 
 def test_a_stream_that_came_back_is_an_unusable_answer() -> None:
     """Asking for a stream is a refused request (7); being sent one makes the answer unusable (8)."""
-    assert exit_codes.status_of(errors.StreamingNotSupportedError("a stream", status=200)) == 8
-    assert exit_codes.status_of(errors.StreamingNotSupportedError("only streams", status=400)) == 7
+    assert outcome.status_of(errors.StreamingNotSupportedError("a stream", status=200)) == 8
+    assert outcome.status_of(errors.StreamingNotSupportedError("only streams", status=400)) == 7
 
 
 def test_statuses_of_several_requests() -> None:
     """All answered 0, some of each 9, all failed: the first one's."""
     limited, wrong = errors.RateLimitError("slow down"), errors.AuthenticationError("who?")
-    assert exit_codes.status_of_all(["a", "b"]) == 0
-    assert exit_codes.status_of_all(["a", limited]) == 9
-    assert exit_codes.status_of_all([limited, wrong]) == 5
-    assert exit_codes.status_of_all([wrong, limited]) == 4
+    assert outcome.status_of_all(["a", "b"]) == 0
+    assert outcome.status_of_all(["a", limited]) == 9
+    assert outcome.status_of_all([limited, wrong]) == 5
+    assert outcome.status_of_all([wrong, limited]) == 4
 
 
 def test_a_batch_errors_status_is_that_of_its_results() -> None:
     """BatchError stands for what happened to its requests."""
     limited = errors.RateLimitError("slow down")
-    assert exit_codes.status_of(errors.BatchError("some", results=["a", limited])) == 9
-    assert exit_codes.status_of(errors.BatchError("all", results=[limited, limited])) == 5
+    assert outcome.status_of(errors.BatchError("some", results=["a", limited])) == 9
+    assert outcome.status_of(errors.BatchError("all", results=[limited, limited])) == 5

@@ -327,8 +327,8 @@ def test_odd_prompts_arrive_whole(ask: Run, provider: Simulator, content: bytes,
 @pytest.mark.parametrize(
     ("stdin", "said"),
     [
-        (b"", "standard input holds no prompt"),
-        (b" \r\n\t", "standard input holds no prompt"),
+        (b"", "standard input contains no prompt"),
+        (b" \r\n\t", "standard input contains no prompt"),
         (b"abc\xff", "standard input is not UTF-8 (byte 4)"),
         ("hi".encode("utf-16"), "standard input is not UTF-8 (byte 1)"),
     ],
@@ -415,7 +415,7 @@ def test_a_dash_among_the_words_is_what_standard_input_holds(ask: Run, provider:
 @pytest.mark.parametrize(
     ("words", "stdin", "said"),
     [
-        (["a", "-", "b", "-"], b"x", "standard input goes in the place of one -"),
+        (["a", "-", "b", "-"], b"x", "only one - can be replaced by standard input"),
         (["a", "-"], b"", "standard input is empty"),
         (["a", "-"], b"\xff", "standard input is not UTF-8"),
     ],

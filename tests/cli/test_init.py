@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llm_sync.cli.commands import init
+from llm_sync.cli import example_configs
 from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.config import ConfigLoader, search_path
 
@@ -114,7 +114,7 @@ def test_the_slower_of_two_keeps_what_the_quicker_made(
 ) -> None:
     """Both had seen no folder; between the look and the rename the other's appears, with a change of its user."""
     folder = tmp_path / "here"
-    complete = init._complete
+    complete = example_configs._add_missing
 
     def slower(source: Path, target: Path) -> list[str]:
         names = complete(source, target)
@@ -123,8 +123,8 @@ def test_the_slower_of_two_keeps_what_the_quicker_made(
             (folder / "openai.yaml").write_text("mine")
         return names
 
-    monkeypatch.setattr(init, "_complete", slower)
-    assert "openai.yaml" not in init.create(folder)
+    monkeypatch.setattr(example_configs, "_add_missing", slower)
+    assert "openai.yaml" not in example_configs.create(folder)
     assert held(folder) == {**examples, "openai.yaml": b"mine"}
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
@@ -137,7 +137,7 @@ def test_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("os.link", refuse)
     (tmp_path / "openai.yaml").write_text("mine")
-    init.create(tmp_path)
+    example_configs.create(tmp_path)
     assert held(tmp_path) == {**examples, "openai.yaml": b"mine"}
 
 
@@ -149,13 +149,13 @@ def test_a_full_disk_leaves_no_half_folder(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(UsageError, match="No space left on device"):
-        init.create(tmp_path / "new")
+        example_configs.create(tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_every_example_that_is_written_is_valid(tmp_path: Path) -> None:
     """What a newcomer starts from loads."""
-    init.create(tmp_path / "new")
+    example_configs.create(tmp_path / "new")
     loader = ConfigLoader(tmp_path / "new")
     for name in loader.list_available_configs():
         assert loader.load_config(name).providers

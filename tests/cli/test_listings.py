@@ -73,7 +73,7 @@ def test_a_configuration_that_nobody_named(llm: Run, folder: Path, monkeypatch: 
     for command in (["generate", "hi"], ["show"], ["models"]):
         ran = llm(*command)
         assert (ran.status, ran.out) == (3, "")
-        assert ran.err.endswith(". Name one that is there (bad, mine, streams), or set LLM_SYNC_CONFIG to it.\n")
+        assert ran.err.endswith(". Name one that exists (bad, mine, streams), or set LLM_SYNC_CONFIG to it.\n")
     monkeypatch.setenv("LLM_SYNC_CONFIG", "nowhere")
     assert "no configuration named 'nowhere' in " in llm("show").err
     assert "(named by $LLM_SYNC_CONFIG)" in llm("show").err

@@ -38,12 +38,12 @@ def logger() -> logging.Logger:
 )
 def test_events_in_words(event: events.Event, words: str) -> None:
     """What a user reads names the provider and has no field names."""
-    assert logging_setup.words(event) == words
+    assert logging_setup.describe(event) == words
 
 
 def test_warnings_are_words_by_default(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
     """Without -v a retry is told in a sentence, and what is not worth a warning not at all."""
-    with logging_setup.on_stderr(0):
+    with logging_setup.log_to_stderr(0):
         events.log_event(events.Started("openai", 1))
         events.log_event(events.Retrying("openai", 1, number=1, message="slow down", most=4, seconds=2.0))
     assert capsys.readouterr().err == "llm-sync: openai: attempt 1 of 4 failed, trying again in 2.0 s: slow down\n"
@@ -51,14 +51,14 @@ def test_warnings_are_words_by_default(logger: logging.Logger, capsys: pytest.Ca
 
 def test_final_failures_are_left_to_the_command(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
     """By default nobody reads the same failure twice."""
-    with logging_setup.on_stderr(0):
+    with logging_setup.log_to_stderr(0):
         events.log_event(events.Finished("openai", 1, error="RateLimitError", message="slow down"))
     assert capsys.readouterr().err == ""
 
 
 def test_verbose_once_is_words(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
     """-v adds starts and ends."""
-    with logging_setup.on_stderr(1):
+    with logging_setup.log_to_stderr(1):
         events.log_event(events.AttemptStarted("openai", 1))
         events.log_event(events.Finished("openai", 1, elapsed=1.0))
     assert capsys.readouterr().err == "llm-sync: openai: request 1 is answered after 1.0 s\n"
@@ -66,7 +66,7 @@ def test_verbose_once_is_words(logger: logging.Logger, capsys: pytest.CaptureFix
 
 def test_verbose_twice_is_everything(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
     """-vv has a line a fact: when, how grave, whose, and its fields, as key=value pairs."""
-    with logging_setup.on_stderr(2):
+    with logging_setup.log_to_stderr(2):
         events.log_event(events.AttemptStarted("openai", 1, number=1, timeout=120.0))
     line = capsys.readouterr().err
     assert re.fullmatch(
@@ -79,7 +79,7 @@ def test_verbose_twice_is_everything(logger: logging.Logger, capsys: pytest.Capt
 def test_a_traceback_is_for_those_who_ask(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
     """A listener that fails is a sentence by default, and a traceback with -vv."""
     for verbose in (0, 2):
-        with logging_setup.on_stderr(verbose):
+        with logging_setup.log_to_stderr(verbose):
             logging.getLogger("llm_sync.dispatch").error("a listener fails", exc_info=ValueError("why"))
     plain, pairs, trace = capsys.readouterr().err.splitlines()
     assert plain == "llm-sync: a listener fails"
@@ -91,7 +91,7 @@ def test_the_programs_logging_is_left_as_it_was(capsys: pytest.CaptureFixture[st
     """A program that calls ``main`` keeps its own set-up."""
     logger = logging.getLogger("llm_sync")
     before = (list(logger.handlers), logger.level, logger.propagate)
-    with logging_setup.on_stderr(2):
+    with logging_setup.log_to_stderr(2):
         assert logger.level == logging.DEBUG
         assert not logger.propagate  # the root logger would say everything again
     assert (list(logger.handlers), logger.level, logger.propagate) == before

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from llm_sync.cli.console import streams
-from llm_sync.cli.console.output import Output, opened
+from llm_sync.cli.console import messages, terminal
+from llm_sync.cli.console.output import Output, open_output
 from llm_sync.simulator import Simulator
 
 Run = Callable[..., Any]
@@ -100,16 +100,16 @@ def test_some_failed_writes_the_answers_that_came(ask: Run, old: Path, script: A
 
 def test_an_interrupt_leaves_the_old_file(ask: Run, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C between two answers: the file of the last run stays, nothing else lies beside it; what came is printed."""
-    from llm_sync.cli.commands import generate
+    from llm_sync.cli import generate_run
 
-    shown = generate._Run._show
+    write = generate_run.GenerateRun._write
 
-    def show(*arguments: object) -> None:
-        monkeypatch.setattr(generate._Run, "_show", shown)
-        shown(*arguments)  # type: ignore[arg-type]
+    def write_once(*arguments: object) -> None:
+        monkeypatch.setattr(generate_run.GenerateRun, "_write", write)
+        write(*arguments)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(generate._Run, "_show", show)
+    monkeypatch.setattr(generate_run.GenerateRun, "_write", write_once)
     ran = ask("-m", "first/m", "-m", "first/n", "--output", str(old), "hi")
     assert (ran.status, old.read_text(), left(old.parent)) == (130, "old", ["out.txt"])
     assert ran.out.startswith("== first/m ==\nan answer\n")
@@ -154,7 +154,7 @@ def test_a_full_device_is_an_error(ask: Run) -> None:
     """What could not be written must not look like success; the message names the option."""
     ran = ask("-m", "first/m", "--output", "/dev/full", "hi")
     said = (
-        "llm-sync: --output '/dev/full' cannot be written: No space left on device; what it does not take is on standard output\n"
+        "llm-sync: --output '/dev/full' cannot be written: No space left on device; the answers it lacks are on standard output\n"
     )
     assert ran == (1, "an answer\n", said)
 
@@ -182,20 +182,20 @@ def test_a_failing_disk_leaves_the_old_file(ask: Run, old: Path, monkeypatch: py
 def test_what_does_not_fit_is_on_standard_output(ask: Run, old: Path, script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that fills up between two answers: both are paid for, and printed; the old file stays, and nothing beside it."""
     answers = iter(["one", "two"])
-    put = Output._put
+    put = Output._write_all
 
     def fill(self: Output, content: bytes) -> None:
         if content.endswith(b"two\n") and not self.is_stdout:
             raise OSError(28, "No space left on device")
         put(self, content)
 
-    monkeypatch.setattr(Output, "_put", fill)
+    monkeypatch.setattr(Output, "_write_all", fill)
     for model in ("m", "n"):
         script.answer(next(answers), model=model)
     ran = ask("-m", "first/m", "-m", "first/n", "--output", str(old), "hi")
     assert (ran.status, old.read_text(), left(old.parent)) == (1, "old", ["out.txt"])
     assert ran.out == "== first/m ==\none\n\n== first/n ==\ntwo\n"
-    assert ran.err.endswith("No space left on device; what it does not take is on standard output\n")
+    assert ran.err.endswith("No space left on device; the answers it lacks are on standard output\n")
 
 
 def test_a_file_that_may_not_grow(start: Run, config: str, tmp_path: Path, script: Any) -> None:
@@ -209,7 +209,7 @@ def test_a_file_that_may_not_grow(start: Run, config: str, tmp_path: Path, scrip
     )
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (1, b"x" * 100_000 + b"\n")
-    assert err == b"llm-sync: --output 'out' cannot be written: File too large; what it does not take is on standard output\n"
+    assert err == b"llm-sync: --output 'out' cannot be written: File too large; the answers it lacks are on standard output\n"
     assert left(tmp_path) == []
 
 
@@ -220,7 +220,7 @@ def test_a_file_is_closed_before_it_is_renamed_or_deleted(kept: bool, tmp_path: 
     for name in ("replace", "unlink"):
         real = getattr(os, name)
         monkeypatch.setattr(os, name, lambda *paths, real=real: (closed.append(output._stream.closed), real(*paths)))
-    with opened(str(tmp_path / "out")) as output:
+    with open_output(str(tmp_path / "out")) as output:
         output.write("an answer")
         if not kept:
             output.discard()
@@ -242,14 +242,14 @@ def test_a_pipe_that_does_not_block_is_waited_for(buffering: int) -> None:
     text = "a line\n" * 100_000
     with open(writing, "wb", buffering=buffering) as stream:
         output = Output(stream, "a test")
-        waits = output._wait
+        waits = output._wait_until_writable
 
         def wait() -> None:
             if not reader.ident:  # the pipe is full: somebody begins to read
                 reader.start()
             waits()
 
-        output._wait = wait  # type: ignore[method-assign]
+        output._wait_until_writable = wait  # type: ignore[method-assign]
         output.write(text)
     reader.join(20)
     assert b"".join(read) == text.encode()
@@ -257,8 +257,8 @@ def test_a_pipe_that_does_not_block_is_waited_for(buffering: int) -> None:
 
 def test_control_characters_are_shown_not_obeyed() -> None:
     """What a terminal would act on is made visible; text, tabs and line ends stay."""
-    assert streams.shown("\x1b[2J\x07 a\tb\nc\r\nd\re \x7f \x9b31m é 😀") == "␛[2J␇ a\tb\nc\nd␍e ␡ \\x9b31m é 😀"
-    assert streams.shown("rm\u202e fr- \u2066x\u2069 \u200fא") == "rm\\u202e fr- \\u2066x\\u2069 \u200fא"
+    assert terminal.escape_controls("\x1b[2J\x07 a\tb\nc\r\nd\re \x7f \x9b31m é 😀") == "␛[2J␇ a\tb\nc\nd␍e ␡ \\x9b31m é 😀"
+    assert terminal.escape_controls("rm\u202e fr- \u2066x\u2069 \u200fא") == "rm\\u202e fr- \\u2066x\\u2069 \u200fא"
 
 
 def test_an_answers_escapes_in_an_error_are_shown_on_a_terminal(
@@ -269,7 +269,7 @@ def test_an_answers_escapes_in_an_error_are_shown_on_a_terminal(
 
     monkeypatch.setattr(type(sys.stderr), "isatty", lambda self: True)
     monkeypatch.setenv("NO_COLOR", "1")
-    streams.complain("bad \x1b[31m")
+    messages.print_error("bad \x1b[31m")
     assert capsys.readouterr().err == "llm-sync: bad ␛[31m\n"
 
 

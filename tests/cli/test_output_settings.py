@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from llm_sync import events
-from llm_sync.cli.console import streams
+from llm_sync.cli.console import messages, terminal
 from llm_sync.cli.console.log_format import json_line, pairs_line
-from llm_sync.cli.console.streams import Manner
+from llm_sync.cli.console.output_settings import settings
 from llm_sync.simulator import Simulator
 
 Run = Callable[..., Any]
@@ -171,7 +171,7 @@ class Stream:
 
 
 @pytest.mark.parametrize(
-    ("color", "terminal", "environ", "expected"),
+    ("color", "is_terminal", "environ", "expected"),
     [
         ("auto", True, {"TERM": "xterm"}, True),
         ("auto", False, {"TERM": "xterm"}, False),
@@ -184,16 +184,15 @@ class Stream:
     ],
 )
 def test_when_there_are_colours(
-    monkeypatch: pytest.MonkeyPatch, color: str, terminal: bool, environ: dict[str, str], expected: bool
+    monkeypatch: pytest.MonkeyPatch, color: str, is_terminal: bool, environ: dict[str, str], expected: bool
 ) -> None:
     """The option, then $NO_COLOR (when it has a value), then what the terminal can."""
     for name in ("TERM", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(streams, "manner", Manner())
-    streams.manner.color = color
-    assert streams.colourful(Stream(terminal)) == expected  # type: ignore[arg-type]
+    monkeypatch.setattr(settings, "color", color)
+    assert terminal.uses_color(Stream(is_terminal)) == expected  # type: ignore[arg-type]
 
 
 def test_colours_never_touch_an_answer(ask: Run, provider: Simulator, script: Any) -> None:
@@ -215,8 +214,8 @@ def test_a_message_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setattr(type(sys.stderr), "isatty", lambda self: True)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "30")
-    monkeypatch.setattr(streams, "manner", Manner())
-    streams.complain("one two three four five six seven\n  file:1: a problem with a long explanation")
+    settings.reset()
+    messages.print_error("one two three four five six seven\n  file:1: a problem with a long explanation")
     assert capsys.readouterr().err.splitlines() == [
         "llm-sync: one two three four",
         "  five six seven",

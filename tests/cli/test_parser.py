@@ -313,4 +313,4 @@ def check_example() -> Callable[[str], None]:
 def test_nobody_need_ask_for_streaming(option: str) -> None:
     """Not the option that is spelled alike, but what to do."""
     name = option.partition("=")[0]
-    assert refusal("generate", option, "hi").startswith(f"leave {name} out: llm-sync never streams")
+    assert refusal("generate", option, "hi").startswith(f"remove {name}: llm-sync never streams")

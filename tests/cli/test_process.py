@@ -66,7 +66,7 @@ def test_a_second_ctrl_c_ends_at_once(start: Start, silent: threading.Semaphore,
     assert silent.acquire(timeout=20)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
-    assert b"Ctrl-C again ends at once" in process.stderr.readline()
+    assert b"Ctrl-C again to stop at once" in process.stderr.readline()
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) == 130
@@ -77,8 +77,8 @@ def test_a_second_ctrl_c_ends_at_once(start: Start, silent: threading.Semaphore,
 def test_the_second_signal_runs_nothing_more(environment: Environment) -> None:
     """Even what cannot be aborted, a name that is being looked up, keeps nobody waiting."""
     code = (
-        "import os, signal; from llm_sync.cli.signals import Interruptible\n"
-        "with Interruptible():\n"
+        "import os, signal; from llm_sync.cli.signals import SignalHandlers\n"
+        "with SignalHandlers():\n"
         "    try: os.kill(os.getpid(), signal.SIGINT)\n"
         "    except KeyboardInterrupt: print('first', flush=True); os.kill(os.getpid(), signal.SIGTERM)\n"
         "    finally: print('never')"

@@ -84,10 +84,10 @@ def test_a_long_wait_is_shown_and_leaves_nothing(on_terminal: Callable[..., Term
     with provider.hold():
         terminal = on_terminal("generate", "-m", "first/m", "-m", "first/n", "hi")
         shown = drawn(terminal.read_until(r"first/n\s.*queued"))
-        assert re.search(r"first/m\s+asked, \d+ s", shown)
+        assert re.search(r"first/m\s+in flight, \d+ s", shown)
     assert terminal.end() == 0
     rest = terminal.text
-    assert rest.rindex("an answer") > rest.rindex("asked,")
+    assert rest.rindex("an answer") > rest.rindex("in flight,")
     assert rest.rindex("\x1b[?25h") > rest.rindex("\x1b[?25l")
 
 
@@ -104,11 +104,11 @@ def test_no_line_is_wider_than_the_terminal(on_terminal: Callable[..., Terminal]
     """At 40 columns names are cut, not wrapped: the lines could not be cleared again."""
     with provider.hold():
         terminal = on_terminal("generate", "-m", "first/" + "x" * 60, "hi", columns=40)
-        terminal.read_until("asked, ")
-        terminal.read_until(r"asked, [1-9]")
+        terminal.read_until("in flight, ")
+        terminal.read_until(r"in flight, [1-9]")
     assert terminal.end() == 0
     lines = re.split(r"[\r\n]+", drawn(terminal.text))
-    assert max(len(line) for line in lines if "asked" in line) <= 40
+    assert max(len(line) for line in lines if "in flight" in line) <= 40
     assert any("…" in line for line in lines)
 
 
@@ -116,9 +116,9 @@ def test_a_second_interrupt_ends_on_a_line_of_its_own(on_terminal: Callable[...,
     """The prompt of the shell comes on a new line, with a cursor."""
     with provider.hold():
         terminal = on_terminal("generate", "-m", "first/m", "hi")
-        terminal.read_until("asked, ")
+        terminal.read_until("in flight, ")
         os.kill(terminal.child, signal.SIGINT)
-        terminal.read_until("again ends at once")
+        terminal.read_until("again to stop at once")
         os.kill(terminal.child, signal.SIGINT)
         assert terminal.end() == 130
     assert terminal.text.endswith("\r\n")
@@ -155,20 +155,20 @@ def test_a_lock_left_held_hangs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Ctrl-C at the wrong moment may leave the display's lock with the main thread: others write all the same."""
     import threading
 
-    monkeypatch.setattr(progress, "_PATIENCE_S", 0.01)
+    monkeypatch.setattr(progress, "_LOCK_TIMEOUT_S", 0.01)
     display = progress._Display(list)
     display._lock.acquire()
     wrote: list[str] = []
 
     def write() -> None:
-        with display.room():
+        with display.paused():
             wrote.append("x")
 
     thread = threading.Thread(target=write)
     thread.start()
     thread.join(timeout=20)
     display._lock.release()
-    display.end()
+    display.stop()
     assert wrote == ["x"]
 
 

@@ -19,7 +19,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 8
 
 def fields(*argv: str) -> dict[str, Any]:
     """What the options of a command line give a request."""
-    return request_fields.fields(parse(["generate", *argv, "x"]))
+    return request_fields.request_fields(parse(["generate", *argv, "x"]))
 
 
 def refusal(*argv: str) -> str:
@@ -95,9 +95,9 @@ def test_what_is_no_setting(argument: str) -> None:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--set", "model=x"], "--set model: llm-sync puts model and prompt there itself"),
-        (["--set", "messages={}"], "--set messages: llm-sync puts"),
-        (["--set", "a=1", "--set", "a.b=2"], "--set a.b: a is set to a single value too"),
+        (["--set", "model=x"], "--set model: llm-sync sets model and prompt itself"),
+        (["--set", "messages={}"], "--set messages: llm-sync sets"),
+        (["--set", "a=1", "--set", "a.b=2"], "--set a.b: a is also set to a single value"),
         (["--set", "a={b"], "--set a={b: neither JSON nor YAML: "),
         (["--set", "a={b: 1, b: 2}"], "--set a={b: 1, b: 2}: neither JSON nor YAML: "),
         (["--set", "a=" + "[" * 100_000], "neither JSON nor YAML: "),
@@ -176,7 +176,7 @@ def test_an_answer_that_was_cut_is_no_object(ask: Run, script: Any, schema: str)
         script.answer('{"city', "length")
     ran = ask("-m", "first/m", "--schema", schema, "where?")
     assert (ran.status, ran.out) == (8, "")
-    assert "the answer was cut before its JSON was complete. Raise --max-tokens." in ran.err
+    assert "the answer was truncated before its JSON was complete. Raise --max-tokens." in ran.err
     ran = ask("-m", "first/m", "--schema", schema, "--json", "where?")
     assert (ran.status, json.loads(ran.out)["error"]["type"]) == (8, "TruncatedResponseError")
 
@@ -187,7 +187,7 @@ def test_an_answer_that_was_cut_is_no_object(ask: Run, script: Any, schema: str)
         ("{", "is not JSON: line 1, column 2: "),
         ("[]", "is not a JSON Schema: it is not an object"),
         ('{"type": "objekt"}', "is not a JSON Schema"),
-        ('{"minimum": NaN}', "is not JSON: it has no number NaN"),
+        ('{"minimum": NaN}', "is not JSON: JSON has no number NaN"),
         ('{"$ref": "https://example.com/s"}', "which is not in it"),
         ("[" * 100_000, "is "),
         ("\xff", "is not UTF-8"),

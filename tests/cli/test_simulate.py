@@ -45,7 +45,7 @@ def test_two_dashes_without_a_command_are_a_usage_error(llm: Run) -> None:
     """``simulate -- $UNSET`` must not serve for ever."""
     ran = llm("simulate", "--")
     assert ran.status == 2
-    assert "no command follows the --" in ran.err
+    assert "no command follows --" in ran.err
 
 
 @pytest.mark.parametrize("child", [[], ["--", "true"]])
@@ -53,7 +53,7 @@ def test_a_port_that_is_taken(llm: Run, taken: str, child: list[str]) -> None:
     """The same words with and without a command; status 2."""
     ran = llm("simulate", "--port", taken, *child)
     assert ran.status == 2
-    assert ran.err.startswith(f"llm-sync: port {taken} cannot be listened on: ")
+    assert ran.err.startswith(f"llm-sync: cannot listen on port {taken}: ")
     assert len(ran.err.splitlines()) == 1
 
 
@@ -138,7 +138,7 @@ def test_recorded_exchanges_are_told_of(llm: Run, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(simulate, "serve", serve)
     ran = llm("simulate", "--recorded", str(tmp_path))
     assert ran.status == 130
-    assert "Each of 1 recorded exchanges" in ran.err
+    assert "The 1 recorded exchanges" in ran.err
     assert "/recorded/PROVIDER/NAME" in ran.err
 
 
@@ -154,7 +154,7 @@ def test_the_command_learns_where_the_simulator_is(llm: Run) -> None:
         (["--answers", "none.yaml"], 3, "none.yaml: there is no such file"),
         (["--replay", "none.jsonl"], 3, "none.jsonl: there is no such file"),
         (["--recorded", "none"], 3, "none: there is no such folder"),
-        (["--replay-else", "answer"], 2, "name the run with --replay"),
+        (["--replay-else", "answer"], 2, "--replay-else needs --replay FILE"),
         (["--replay-else", "ask"], 2, "invalid choice"),
         (["--answers", ""], 2, "it is empty"),
     ],

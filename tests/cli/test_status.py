@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from llm_sync.cli.commands import status
+from llm_sync.cli.console import status_text
 from llm_sync.machine.running import RunningProcess, RunningProvider, running_processes
 from llm_sync.machine.semaphore_holders import Holder
 from llm_sync.simulator import Simulator
@@ -58,7 +59,7 @@ def test_nobody_runs(llm: Callable[..., Any]) -> None:
     """It says what would be shown."""
     ran = llm("status")
     assert (ran.status, ran.err) == (0, "")
-    assert "Nothing runs" in ran.out
+    assert "Nothing is running" in ran.out
     assert "publish_status=True" in ran.out
 
 
@@ -83,15 +84,16 @@ def test_a_process_in_words(shown: Callable[..., str]) -> None:
     )
     assert shown(process(openai=provider, b=RunningProvider(done=1))) == (
         "4711  llm-sync generate, for 3 min\n"
-        "  openai  2 in flight for 12 s (1 waits for a slot, 1 waits to retry), 3 queued, 40 done, "
-        "3 failed (RateLimitError 2, EmptyResponseError 1), 4 retried, 38 a minute\n"
+        "  openai  2 in flight for 12 s (1 waiting for a slot, 1 waiting to retry), 3 queued, 40 done, "
+        "3 failed (RateLimitError 2, EmptyResponseError 1), 4 retried, 38 per minute\n"
         "  b       1 done\n"
     )
 
 
 def test_who_holds_a_slot_is_told(shown: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Since when, and whether it is stopped, which holds all others up; also of a program that tells nothing of itself."""
-    monkeypatch.setattr(status, "is_stopped", lambda pid: pid == 4711)
+    for module in (status, status_text):
+        monkeypatch.setattr(module, "is_stopped", lambda pid: pid == 4711)
     monkeypatch.setattr("llm_sync.machine.semaphore_holders.is_stopped", lambda pid: pid == 4711)
     held = [Holder(4711, "b", ago(40)), Holder(99, "their\x1bs", ago(3))]
     one = process(a=RunningProvider(done=1), b=RunningProvider(in_flight=1))
@@ -113,8 +115,8 @@ def test_who_holds_a_slot_is_told(shown: Callable[..., str], monkeypatch: pytest
 def test_a_single_one_that_waits(shown: Callable[..., str]) -> None:
     """Without counting it twice; what it waits for may be new."""
     provider = RunningProvider(in_flight=1, oldest_in_flight_since=ago(1), waiting={"cool-down": 1})
-    assert "1 in flight for 1 s (waits out the cool-down)\n" in shown(process(p=provider))
-    assert "(waits for rain)" in shown(process(p=RunningProvider(in_flight=1, waiting={"for rain": 1})))
+    assert "1 in flight for 1 s (waiting for the cool-down)\n" in shown(process(p=provider))
+    assert "(waiting for rain)" in shown(process(p=RunningProvider(in_flight=1, waiting={"for rain": 1})))
 
 
 def test_a_cool_down_is_told_while_it_lasts(shown: Callable[..., str]) -> None:
@@ -133,7 +135,7 @@ def test_a_cool_down_is_told_while_it_lasts(shown: Callable[..., str]) -> None:
 )
 def test_durations_are_short(seconds: float, words: str) -> None:
     """And never negative, whatever clocks say."""
-    assert status._duration(NOW, NOW - timedelta(seconds=seconds)) == words
+    assert status_text._duration(NOW, NOW - timedelta(seconds=seconds)) == words
 
 
 def test_a_process_as_json(shown: Callable[..., str]) -> None:
@@ -252,7 +254,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         if len(found) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(status, "_pause", pause)
+    monkeypatch.setattr(status, "_sleep", pause)
     return found
 
 
@@ -343,7 +345,7 @@ def test_a_terminal_that_is_too_low_shows_the_beginning(monkeypatch: pytest.Monk
     monkeypatch.setenv("LINES", "6")
     terminal: Any = Terminal()
     found = [process(pid=number, openai=RunningProvider(done=1)) for number in range(20)]
-    status._show(terminal, found, [], as_json=False, dated=True, clears=True)
+    status._print(terminal, found, [], NOW, watch=True, clears=True)
     lines = terminal.written.splitlines()
     assert len(lines) == 5
     assert lines[-1] == "…"

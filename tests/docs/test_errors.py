@@ -10,7 +10,8 @@ import pytest
 from docs_world import ROOT  # type: ignore[import-not-found]
 
 from llm_sync import errors
-from llm_sync.cli.exit_codes import EXIT_CODES, status_of
+from llm_sync.cli.exit_codes import EXIT_CODES
+from llm_sync.cli.outcome import status_of
 from llm_sync.errors import LLMConnectorError
 
 PAGE = (ROOT / "docs/errors.md").read_text("utf-8")

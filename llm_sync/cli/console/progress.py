@@ -109,7 +109,9 @@ class _Display:
         except ImportError:  # removed from this environment; only the display needs it
             return
 
-        console = Console(file=sys.stderr, no_color=not terminal.uses_color(sys.stderr), highlight=False, markup=False, emoji=False)
+        console = Console(
+            file=sys.stderr, no_color=not terminal.uses_color(sys.stderr), highlight=False, markup=False, emoji=False
+        )
         while not self._stopped.wait(_REFRESH_S if self._console else 0):
             if self._lock.acquire(timeout=_LOCK_TIMEOUT_S):
                 try:

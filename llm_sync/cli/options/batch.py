@@ -50,16 +50,23 @@ def add(parser: Parser) -> None:
         help="read INPUT as CSV with a header line: each row becomes this prompt, with {column} replaced by its value",
     )
     source.add_argument(
-        "--delimiter", type=_delimiter, metavar="CHARACTER", help="the character that separates CSV values (a comma; in .tsv files a tab)"
+        "--delimiter",
+        type=_delimiter,
+        metavar="CHARACTER",
+        help="the character that separates CSV values (a comma; in .tsv files a tab)",
     )
     source.add_argument("--limit", type=COUNT, metavar="N", help="use only the first N lines")
     source.add_argument("--shard", type=_shard, metavar="I/N", help="use every Nth line, starting with line I")
     source.add_argument(
-        "--skip-bad-lines", action="store_true", help="count invalid lines as failures and send the others; without this option nothing is sent"
+        "--skip-bad-lines",
+        action="store_true",
+        help="count invalid lines as failures and send the others; without this option nothing is sent",
     )
     again = parser.add_argument_group("running again")
     again.add_argument("--restart", action="store_true", help="start over; the old journal is renamed to FILE.part.old")
-    again.add_argument("--retry-failed", action="store_true", help="send all failed requests again, not only those that may succeed now")
+    again.add_argument(
+        "--retry-failed", action="store_true", help="send all failed requests again, not only those that may succeed now"
+    )
     again.add_argument(
         "--retry-timeouts",
         action="store_true",

@@ -52,7 +52,9 @@ def add(parser: Parser) -> None:
         "--output", metavar="FILE", help="write the answers to FILE, which is created or replaced when all have arrived"
     )
     source.add_argument(
-        "--append", action="store_true", help="add to --output FILE instead of replacing it; any number of processes may do so at once"
+        "--append",
+        action="store_true",
+        help="add to --output FILE instead of replacing it; any number of processes may do so at once",
     )
     source.add_argument("--json", action="store_true", help="print a JSON object for each answer or failure, one per line")
     source.add_argument(
