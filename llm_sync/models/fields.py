@@ -86,7 +86,7 @@ FIELDS = (
         levels=ANY_LEVEL,
         meaning="the longest answer; reasoning counts. `anthropic` requires one and sends 4096 when none is given",
         example="1024",
-        option=("--max-tokens", "N", "cut the answer off after N tokens"),
+        option=("--max-tokens", "N", "limit the answer to N tokens"),
         wire={OPENAI: "max_tokens", RESPONSES: "max_output_tokens", ANTHROPIC: "max_tokens", GEMINI: "maxOutputTokens"},
     ),
     RequestField(
@@ -104,7 +104,7 @@ FIELDS = (
         levels=ANY_LEVEL,
         meaning="for repeatable answers, where a provider offers that",
         example="7",
-        option=("--seed", "N", "ask for a repeatable answer, where the provider offers that"),
+        option=("--seed", "N", "ask for a repeatable answer, if the provider supports that"),
         wire={OPENAI: "seed", GEMINI: "seed"},
     ),
     RequestField(

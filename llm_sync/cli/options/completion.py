@@ -6,8 +6,8 @@ from llm_sync.cli.options.argument_parser import Parser
 from llm_sync.cli.options.exit_statuses import NO_REQUEST, exit_statuses
 
 _EXAMPLES = """\
-If llm-sync is installed under /usr or ~/.local, shells find the completions by themselves. Otherwise add the line for your shell \
-to ~/.bashrc, to ~/.zshrc (after compinit) or to ~/.config/fish/config.fish:
+If llm-sync is installed under /usr or ~/.local, shells find the completions by themselves. Otherwise add the line for your \
+shell to ~/.bashrc, to ~/.zshrc (after compinit) or to ~/.config/fish/config.fish:
 
 examples:
   eval "$(llm-sync completion bash)"

@@ -9,8 +9,8 @@ from llm_sync.cli.options.global_options import add_model_option
 from llm_sync.cli.options.request_options import add_request_options
 
 _EXAMPLES = """\
-Without PROMPT, the prompt is read from standard input. With PROMPT, standard input is not read (so that a shell loop over a file \
-keeps its lines), unless one of the words is a -, which its text replaces.
+Without PROMPT, the prompt is read from standard input. With PROMPT, standard input is not read (so that a shell loop over a \
+file keeps its lines), unless one of the words is a -, which its text replaces.
 
 examples:
   llm-sync generate "Say hello"

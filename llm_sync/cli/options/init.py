@@ -7,8 +7,8 @@ from llm_sync.cli.options.argument_types import text
 from llm_sync.cli.options.exit_statuses import NO_REQUEST, exit_statuses
 
 _EXAMPLES = """\
-Existing files are not changed; missing examples are added. Without DIR, they are added to your configuration folder. If you have \
-none yet, a terminal asks whether to create it; a script gets status 3 and the command to run, and nothing is created.
+Existing files are not changed; missing examples are added. Without DIR, they are added to your configuration folder. If you \
+have none yet, a terminal asks whether to create it; a script gets status 3 and the command to run, and nothing is created.
 
 examples:
   llm-sync init ~/.config/llm-sync

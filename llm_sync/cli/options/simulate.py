@@ -8,11 +8,11 @@ from llm_sync.cli.options.argument_parser import Parser
 from llm_sync.cli.options.argument_types import WHOLE, between, visible
 
 _EXAMPLES = """\
-Without COMMAND the simulator prints its address and serves until Ctrl-C. COMMAND gets a configuration for the simulator, so that \
-'llm-sync generate' works in it without another one. If COMMAND names a configuration itself, the simulator answers instead of \
-its providers, except those on this machine, and none of their keys is read. The exit status is COMMAND's: 128 plus the \
-signal's number if a signal ended it, 126 if it cannot be run, 127 if there is no such command. A key that contains "wrong" or \
-"invalid" is always refused.
+Without COMMAND the simulator prints its address and serves until Ctrl-C. COMMAND gets a configuration for the simulator, so \
+that 'llm-sync generate' works in it without another one. If COMMAND names a configuration itself, the simulator answers \
+instead of its providers, except those on this machine, and none of their keys is read. The exit status is COMMAND's: 128 plus \
+the signal's number if a signal ended it, 126 if it cannot be run, 127 if there is no such command. A key that contains \
+"wrong" or "invalid" is always refused.
 
 Answers are generated from model, messages and seed, unless --answers or --replay provides them. Recorded exchanges are served \
 under /recorded/PROVIDER/NAME (docs/simulator.md).
@@ -66,7 +66,7 @@ def add(parser: Parser) -> None:
         choices=("refuse", "answer"),
         default="refuse",
         metavar="WHAT",
-        help="for a request that is not in the --replay file: refuse it with status 404, or answer it with a generated text (refuse)",
+        help="for a request that is not in the --replay file: refuse it (status 404), or answer with a generated text (refuse)",
     )
     parser.add_argument(
         "--recorded",

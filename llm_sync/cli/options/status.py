@@ -24,7 +24,8 @@ def add(parser: Parser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print a JSON object: the time, all processes with their counts, and the holders of slots; with --watch, one per line",
+        help="print a JSON object: the time, all processes with their counts, and the holders of slots; with --watch, "
+        "one object per line",
     )
     parser.add_argument("--watch", action="store_true", help="refresh every second, until Ctrl-C")
     parser.epilog = f"{_EXAMPLES}\n{exit_statuses(*NO_REQUEST, good='the status is shown')}"
