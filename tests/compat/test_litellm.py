@@ -169,7 +169,9 @@ def test_where_each_provider_is(monkeypatch: pytest.MonkeyPatch) -> None:
         (lambda: litellm.completion(model="gpt-4o", messages=HELLO, stream=True), "stream=True"),
         (lambda: litellm.completion(model="gpt-4o", messages=HELLO, fallbacks=["x"]), "fallbacks"),
         (lambda: litellm.completion(model="gpt-4o", messages=HELLO, ssl_verify=False), "ssl_verify"),
-        (lambda: litellm.completion(model="gpt-4o", messages=HELLO, mock_response="x"), "mock_response"),
+        (lambda: litellm.completion(model="gpt-4o", messages=HELLO, mock_timeout=True), "mock_timeout"),
+        (lambda: litellm.model_cost["gpt-4o"], "model_cost"),
+        (lambda: "gpt-4o" in litellm.model_cost, "model_cost"),
         (lambda: litellm.acompletion(model="gpt-4o"), "acompletion"),
         (lambda: litellm.embedding(model="x"), "embedding"),
         (lambda: litellm.Router(model_list=[]), "Router"),
@@ -205,3 +207,20 @@ def test_the_cost_is_the_configurations(lite: Any) -> None:
     object.__setattr__(response.llm_sync[0], "cost_estimate", 0.25)
     assert response._hidden_params["response_cost"] == 0.25
     assert litellm.completion_cost(completion_response=response) == 0.25
+
+
+def test_a_mocked_answer_sends_nothing(upstream: Any) -> None:
+    """The script's own text comes back in litellm's shape; its own exception is raised; anything else is refused."""
+    answer = litellm.completion(model="gpt-4o", messages=HELLO, mock_response="mocked", api_key="sk-script-0123456789")
+    assert answer.choices[0].message.content == "mocked"
+    assert answer.choices[0].finish_reason == "stop"
+    with pytest.raises(litellm.RateLimitError, match="slow"):
+        litellm.completion(
+            model="gpt-4o",
+            messages=HELLO,
+            api_key="sk-script-0123456789",
+            mock_response=litellm.RateLimitError("slow", "openai", "gpt-4o"),
+        )
+    with pytest.raises(litellm.BadRequestError, match="mock_response"):
+        litellm.completion(model="gpt-4o", messages=HELLO, api_key="sk-script-0123456789", mock_response=7)
+    assert upstream.bodies == []

@@ -479,7 +479,7 @@ def test_the_other_originals_hand_on_and_refuse_alike(
     answers = [call() for call in calls()]
     assert answers[0].stop_reason == "max_tokens"
     assert [answer.choices[0].finish_reason for answer in answers[1:]] == ["length"] * 3
-    assert capsys.readouterr().err.count("was cut") == 4
+    assert capsys.readouterr().err.count("was cut") == 2  # once for each model
     monkeypatch.setenv("LLM_SYNC_STRICT", "1")
     targets.close()
     for call, kind in zip(calls(), (anthropic.AnthropicError, litellm.OpenAIError, openai.OpenAIError, None), strict=True):

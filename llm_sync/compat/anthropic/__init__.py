@@ -79,7 +79,7 @@ __all__ = [
 ]
 
 VERSION = __version__ = "2.14.0"  # the version of the original package that the parameter tables were made for; scripts read it
-omit = NOT_GIVEN
+not_given = omit = NOT_GIVEN
 Omit = NotGiven
 HUMAN_PROMPT, AI_PROMPT = "\n\nHuman:", "\n\nAssistant:"
 
@@ -91,6 +91,7 @@ _HOMES = {
 }
 _CLOUD = "write a configuration: docs/providers.md has Google Cloud; then use Anthropic()"
 _OTHER = "use the original package for it"
+_PROXY = "set HTTPS_PROXY and REQUESTS_CA_BUNDLE, or proxy and ca_bundle in a configuration"
 NOT_SUPPORTED: dict[str, Any] = {
     **{
         name: refused_class(f"anthropic.{name}", ASYNC, map_error)
@@ -99,6 +100,10 @@ NOT_SUPPORTED: dict[str, Any] = {
     "AnthropicVertex": refused_class("anthropic.AnthropicVertex", _CLOUD, map_error),
     **{
         name: refused_class(f"anthropic.{name}", _OTHER, map_error) for name in ("AnthropicBedrock", "AnthropicFoundry", "Stream")
+    },
+    **{
+        name: refused_class(f"anthropic.{name}", _PROXY, map_error)
+        for name in ("DefaultHttpxClient", "DefaultAsyncHttpxClient", "DefaultAioHttpClient")
     },
     **{name: Refused(f"anthropic.{name}", _OTHER, map_error) for name in ("beta_tool", "beta_async_tool", "transform_schema")},
 }

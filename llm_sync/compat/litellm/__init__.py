@@ -108,6 +108,9 @@ NOT_SUPPORTED: dict[str, Any] = {
                 "get_max_tokens",
                 "get_llm_provider",
                 "validate_environment",
+                "model_cost",
+                "enable_cache",
+                "disable_cache",
             ),
             *("check_valid_key", "batch_completion_models", "batch_completion_models_all_responses", "stream_chunk_builder"),
             *("supports_function_calling", "supports_vision", "supports_response_schema", "get_model_info", "register_model"),
@@ -146,6 +149,18 @@ def completion_cost(completion_response: Any = None, **arguments: Any) -> float:
     if cost is None or arguments:
         Refused("litellm.completion_cost without a price", "write pricing into a configuration", map_error)()
     return float(cost)
+
+
+def _turn_on_debug() -> None:
+    """Print what is sent and received, without keys, on standard error: llm-sync's own debug log."""
+    import logging
+
+    from llm_sync.events import logger
+
+    log = logger("requests").parent
+    if log is not None and not any(isinstance(handler, logging.StreamHandler) for handler in log.handlers):
+        log.addHandler(logging.StreamHandler())
+        log.setLevel(logging.DEBUG)
 
 
 def __getattr__(name: str) -> Any:

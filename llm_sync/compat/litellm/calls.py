@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -42,6 +43,9 @@ def complete(arguments: Mapping[str, Any], module: Any) -> ModelResponse:
     """The answer to a call of ``completion``; ``module`` holds litellm's settings."""
     with translate_errors(map_error):
         call = _read(parameters.COMPLETION, arguments, module)
+        mock = call.further.pop("mock_response", None)
+        if mock is not None:
+            return _mocked(mock, call)
         request, choices, made, legacy = _request(call, call.given)
         if choices == 1:
             outcomes = [shim_sending.send(call.target, request, timeout=call.timeout, max_retries=call.max_retries)]
@@ -56,9 +60,12 @@ def complete_all(arguments: Mapping[str, Any], module: Any) -> list[Any]:
     """The answers to a call of ``batch_completion``, in order; a failed one has its exception in its place."""
     with translate_errors(map_error):
         call = _read(parameters.BATCH, arguments, module)
+        mock = call.further.pop("mock_response", None)
         conversations = call.given.pop("messages", None)
         if not isinstance(conversations, (list, tuple)):
             raise InvalidRequestError(f"messages is {shown(conversations)}", guidance="Give a list of conversations.")
+        if mock is not None:
+            return [_mocked(mock, call) for _ in conversations]
         with shim_sending.Sending(call.target, timeout=call.timeout, max_retries=call.max_retries) as sending:
             sent: list[Any] = []
             for conversation in conversations:
@@ -69,6 +76,18 @@ def complete_all(arguments: Mapping[str, Any], module: Any) -> list[Any]:
                 except ShimError as error:  # noqa: PERF203  (one invalid conversation must not stop the others)
                     sent.append(error)
             return [each if isinstance(each, ShimError) else _collected(sending, *each) for each in sent]
+
+
+def _mocked(mock: Any, call: _Call) -> ModelResponse:
+    """The answer of ``mock_response``: the text that the script gives; nothing is sent."""
+    if isinstance(mock, BaseException):
+        raise mock
+    if not isinstance(mock, str):
+        raise InvalidRequestError(f"mock_response is {shown(mock)}", guidance="Give a text, or an exception of litellm.")
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": mock}}
+    body = {"id": "chatcmpl-mock", "object": "chat.completion", "created": int(time.time()), "choices": [choice]}
+    usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    return ModelResponse.read({**body, "model": call.target.model, "usage": usage})
 
 
 def _collected(sending: shim_sending.Sending, futures: list[Any], made: list[Adjustment], legacy: bool) -> Any:
@@ -139,11 +158,10 @@ def _settings(model: Any, own: Mapping[str, Any], module: Any) -> Settings:
 def _request(call: _Call, body: Mapping[str, Any]) -> tuple[ModelRequest, int, list[Adjustment], bool]:
     """The request of one conversation, how many times to send it, the adjustments so far, and whether it used ``functions``."""
     native = call.target.chat
-    form = body.get("response_format")
-    if isinstance(form, type):
-        raise InvalidRequestError(
-            "response_format is a class", guidance="Give its JSON Schema: {'type': 'json_schema', 'json_schema': {…}}."
-        )
+    if isinstance(body.get("response_format"), type):
+        from llm_sync.compat.openai.structured import chat_arguments
+
+        body = chat_arguments(body)[0]
     unknown = [] if native or body.keys().isdisjoint(_HINTS) else sorted(_HINTS & body.keys())
     if unknown and not call.drop:
         kind = call.target.type

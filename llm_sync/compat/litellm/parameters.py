@@ -24,7 +24,8 @@ _ROWS = [
     *supported("temperature top_p max_tokens max_completion_tokens stop seed tools tool_choice"),
     *supported("n", "as so many requests, in order; `usage` is their sum"),
     *supported(
-        "response_format", "a dict; elsewhere than to OpenAI's shape `json_schema` only, and the answer is held against it"
+        "response_format",
+        "a dict or a pydantic model; elsewhere than to OpenAI's shape `json_schema` only, and the answer is checked",
     ),
     *supported(HINTS, _ELSEWHERE),
     *supported("logprobs", "to providers that speak OpenAI's shape; refused for others", neutral=(None, False)),
@@ -42,7 +43,8 @@ _ROWS = [
     *refused("audio", _AUDIO),
     *refused("modalities", _AUDIO, neutral=(None, ["text"])),
     *refused("model_list fallbacks context_window_fallback_dict", "catch the exception and ask the other model"),
-    *refused("mock_response mock_tool_calls mock_timeout", "run the script under 'llm-sync simulate'"),
+    *supported("mock_response", "a text is the answer, and nothing is sent; an exception is raised"),
+    *refused("mock_tool_calls mock_timeout", "run the script under 'llm-sync simulate'"),
     *refused("deployment_id", "write azure/DEPLOYMENT as the model"),
     *refused("client shared_session", "llm-sync pools its own connections"),
     *refused("azure_ad_token", "give api_key, or api_key_command with auth in a configuration"),

@@ -78,7 +78,7 @@ __all__ = [
 ]
 
 __version__ = VERSION
-omit = NOT_GIVEN
+not_given = omit = NOT_GIVEN
 Omit = NotGiven
 
 # Settings of both generations that a script may assign; every call reads them. BEFORE holds the initial values.
@@ -120,6 +120,7 @@ _HOMES = {
 }
 _IMAGES = "use the original package for it: llm-sync sends and gets text and images only"
 _OTHER = "use the original package for it"
+PROXY = "set HTTPS_PROXY and REQUESTS_CA_BUNDLE, or proxy and ca_bundle in a configuration"
 NOT_SUPPORTED: dict[str, Any] = {
     **{
         name: refused_class(f"openai.{name}", ASYNC, map_error)
@@ -132,6 +133,10 @@ NOT_SUPPORTED: dict[str, Any] = {
         for name in ("Embedding", "Moderation", "File", "FineTune", "FineTuningJob", "Edit", "Engine", "Deployment", "Customer")
     },
     **{name: Refused(f"openai.{name}", _OTHER, map_error) for name in ("embeddings", "moderations", "files", "batches", "beta")},
+    **{
+        name: refused_class(f"openai.{name}", PROXY, map_error)
+        for name in ("DefaultHttpxClient", "DefaultAsyncHttpxClient", "DefaultAioHttpClient")
+    },
     "pydantic_function_tool": Refused("openai.pydantic_function_tool", "write the tool as a dict with a JSON Schema", map_error),
 }
 _RESOURCES = ("chat", "completions", "responses", "models")

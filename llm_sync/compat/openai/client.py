@@ -12,6 +12,7 @@ from llm_sync.compat.openai import parameters
 from llm_sync.compat.openai.exceptions import OpenAIError, map_error
 from llm_sync.compat.shim.calls import CallContext, extended
 from llm_sync.compat.shim.client import RAW, Resource, ShimClient, arguments_given
+from llm_sync.compat.shim.error_mapping import translate_errors
 from llm_sync.compat.shim.parameters import Table
 from llm_sync.compat.shim.settings import Settings, found_configuration, pairs
 from llm_sync.compat.shim.targets import follows_configuration
@@ -19,7 +20,6 @@ from llm_sync.compat.shim.targets import follows_configuration
 _STORED = "nothing is stored at the provider: keep what create returns"
 _CALLS_NOT_CARRIED = {
     **RAW,
-    "parse": "use create with a json_schema as response_format, and parse the text",
     "stream": "use create: it blocks and returns the whole answer",
     **dict.fromkeys(("retrieve", "update", "list", "delete", "messages", "cancel", "compact", "connect"), _STORED),
     **dict.fromkeys(("input_items", "input_tokens"), _STORED),
@@ -46,6 +46,19 @@ class ChatCompletions(Resource):
             self._client.require(arguments, "messages", "model")
         return _calls().chat_completion(self._client.context(), parameters.CHAT, arguments)
 
+    def parse(self, **arguments: Any) -> Any:
+        """As ``create``; ``response_format`` is a pydantic model, and each message has ``parsed``.
+
+        Raises OpenAIError, LengthFinishReasonError for a cut answer, and pydantic's ValidationError.
+        """
+        from llm_sync.compat.openai import structured
+
+        with translate_errors(self._client.map_error):
+            arguments, model = structured.chat_arguments(arguments)
+        self._client.require(arguments, "messages", "model")
+        completion = _calls().chat_completion(self._client.context(), parameters.CHAT, arguments, structured.ParsedChatCompletion)
+        return structured.parsed_chat(completion, model)
+
 
 class Chat(Resource):
     """``client.chat``."""
@@ -56,6 +69,18 @@ class Chat(Resource):
     def completions(self) -> ChatCompletions:
         """Chat completions."""
         return ChatCompletions(self._client)
+
+
+class Beta(Resource):
+    """``client.beta``, as far as it is ``client.chat`` by an old name."""
+
+    path = "beta"
+    not_supported: ClassVar = {**RAW, **dict.fromkeys(("assistants", "threads", "realtime", "responses", "chatkit"), _STORED)}
+
+    @property
+    def chat(self) -> Chat:
+        """``client.chat``."""
+        return Chat(self._client)
 
 
 class Completions(Resource):
@@ -77,10 +102,25 @@ class Responses(Resource):
 
     def create(self, **arguments: Any) -> Any:
         """A Response with ``output_text``. Raises OpenAIError."""
+        from llm_sync.compat.openai.response_objects import Response
         from llm_sync.compat.openai.responses import respond
 
         self._client.require(arguments, "input", "model")
-        return respond(self._client.responses_door(), parameters.RESPONSES, arguments)
+        return respond(self._client.responses_context(), parameters.RESPONSES, arguments, Response)
+
+    def parse(self, **arguments: Any) -> Any:
+        """As ``create``; ``text_format`` is a pydantic model, and the Response has ``output_parsed``.
+
+        Raises OpenAIError, and pydantic's ValidationError.
+        """
+        from llm_sync.compat.openai import structured
+        from llm_sync.compat.openai.responses import respond
+
+        with translate_errors(self._client.map_error):
+            arguments, model = structured.response_arguments(arguments)
+        self._client.require(arguments, "input", "model")
+        response = respond(self._client.responses_context(), parameters.RESPONSES, arguments, structured.ParsedResponse)
+        return structured.parsed_response(response, model)
 
 
 class Models(Resource):
@@ -112,7 +152,6 @@ class OpenAI(ShimClient):
         **dict.fromkeys(("audio", "images", "videos", "realtime", "live"), parameters.AUDIO),
         **dict.fromkeys(("files", "uploads", "vector_stores", "containers", "skills"), "put the text into the messages"),
         "batches": "run 'llm-sync batch', or ask the requests one after the other",
-        "beta": "use chat.completions.create; with a json_schema as response_format in the place of parse",
         **dict.fromkeys(("embeddings", "moderations", "fine_tuning", "evals", "conversations", "webhooks"), parameters.OTHER),
         **dict.fromkeys(("admin", "safety", "decisions", "content_provenance_checks"), parameters.OTHER),
         **dict.fromkeys(("get", "post", "put", "patch", "delete", "request"), "call one of the supported resources"),
@@ -147,7 +186,7 @@ class OpenAI(ShimClient):
         found = given.get("base_url") or os.environ.get("OPENAI_BASE_URL")
         return str(found) if found else None
 
-    def responses_door(self) -> CallContext:
+    def responses_context(self) -> CallContext:
         """The context of ``responses.create``; without a configuration it uses the Responses API."""
         context = self.context()
         if self._at_responses is None:  # made once, because every call needs it
@@ -175,6 +214,11 @@ class OpenAI(ShimClient):
     def models(self) -> Models:
         """Listings."""
         return Models(self)
+
+    @property
+    def beta(self) -> Beta:
+        """The old home of ``chat.completions.parse``."""
+        return Beta(self)
 
 
 class AzureOpenAI(OpenAI):
@@ -205,8 +249,8 @@ class AzureOpenAI(OpenAI):
             raise ValueError("Must provide either the `api_version` argument or the $OPENAI_API_VERSION environment variable")
         return extended(settings, None, {"api-version": version})
 
-    def responses_door(self) -> CallContext:
+    def responses_context(self) -> CallContext:
         """On Azure the Responses API has another URL: it needs a configuration."""
         if not follows_configuration(self._settings):
             self._refuse("responses.create is not supported for AzureOpenAI", "use chat.completions, or write a configuration")
-        return super().responses_door()
+        return super().responses_context()

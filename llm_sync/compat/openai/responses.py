@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from llm_sync import errors
 from llm_sync.compat.openai.response_objects import Response
@@ -17,6 +17,7 @@ from llm_sync.models import ModelRequest, ModelResponse, Usage
 from llm_sync.models.fields import NUMBER, RESPONSES, TEXT, WHOLE, on_wire
 from llm_sync.openai_shape.messages import Adjustments, Turns
 
+ResponseKind = TypeVar("ResponseKind", bound=Response)
 _NATIVE = "openai-responses"
 # Parameters that chat completions have under the same name.
 _SHARED = frozenset(
@@ -36,8 +37,8 @@ _SHARED = frozenset(
 _PLAIN = on_wire(RESPONSES, (NUMBER, WHOLE, TEXT))
 
 
-def respond(context: CallContext, table: Table, arguments: Mapping[str, Any]) -> Response:
-    """The Response for a call of ``responses.create``."""
+def respond(context: CallContext, table: Table, arguments: Mapping[str, Any], kind: type[ResponseKind]) -> ResponseKind:
+    """The Response, of class ``kind``, for a call of ``responses.create``."""
     with translate_errors(context.map_error):
         reading, context = context.read(table, arguments)
         given = reading.given
@@ -47,7 +48,7 @@ def respond(context: CallContext, table: Table, arguments: Mapping[str, Any]) ->
         request = _request(given, target, adjustments)
         made += adjustments.adjustments
         outcome = sending.send(target, request, timeout=context.timeout, max_retries=context.max_retries)
-        return sending.finished(Response.read(_body(outcome, given)), made, [outcome])
+        return sending.finished(kind.read(_body(outcome, given)), made, [outcome])
 
 
 def _request(given: Mapping[str, Any], target: Target, adjustments: Adjustments) -> ModelRequest:

@@ -20,9 +20,10 @@ def notify(text: str) -> None:
         return
 
 
-def notify_once(text: str) -> None:
-    """As ``notify``, but the same line only once in a process."""
-    if text not in _notified:
+def notify_once(text: str, kind: str = "") -> None:
+    """As ``notify``, but each ``kind`` (without one: each text) only once per process."""
+    key = kind or text
+    if key not in _notified:
         if len(_notified) < _MAX_REMEMBERED:
-            _notified.add(text)
+            _notified.add(key)
         notify(text)

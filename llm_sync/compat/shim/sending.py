@@ -71,8 +71,8 @@ def send(target: Target, request: ModelRequest, *, timeout: float | None, max_re
     with $LLM_SYNC_STRICT it is an error. Raises LLMConnectorError."""
     try:
         if timeout is None and max_retries is None:
-            return _told(target.client.generate_response(request))
-        return _told(target.client.generate_response(request, **_options(target, timeout, max_retries)))
+            return _warn_if_cut(target.client.generate_response(request))
+        return _warn_if_cut(target.client.generate_response(request, **_options(target, timeout, max_retries)))
     except errors.UnusableAnswerError as error:
         return _accept_unusable(error, target.strict)
 
@@ -89,27 +89,31 @@ def _options(target: Target, timeout: float | None, max_retries: int | None) -> 
 def _outcome(future: Future[ModelResponse], strictly: bool) -> Outcome:
     answer, error = wait.outcome(future)
     if error is None:
-        return _told(answer)
+        return _warn_if_cut(answer)
     if isinstance(error, errors.UnusableAnswerError):
         return _accept_unusable(error, strictly)
     raise error
 
 
-def _told(answer: ModelResponse) -> ModelResponse:
+def _warn_if_cut(answer: ModelResponse) -> ModelResponse:
     if answer.finish_reason == "length":
-        _tell(f"{answer.provider}/{answer.model}: the answer was cut (finish reason length); raise the token limit.")
+        model = f"{answer.provider}/{answer.model}"
+        _notify(f"{model}: the answer was cut (finish reason length); raise the token limit.", f"cut {model}")
     return answer
 
 
 def _accept_unusable(error: errors.UnusableAnswerError, strictly: bool) -> errors.UnusableAnswerError:
     if strictly or error.response is None or not isinstance(error, _ACCEPTED_UNUSABLE):
         raise error
-    _tell(str(error))
+    _notify(str(error), f"{type(error).__name__} {error.provider}/{error.model}")
     return error
 
 
-def _tell(text: str) -> None:
-    notices.notify(f"{text} The script gets what came; {STRICT_VARIABLE}=1 makes this an exception.")
+def _notify(text: str, kind: str) -> None:
+    """Once for each kind and model: a script may ask thousands of times."""
+    notices.notify_once(
+        f"{text} The script gets what came, and further ones without a notice; {STRICT_VARIABLE}=1 makes this an exception.", kind
+    )
 
 
 def answers_in(outcomes: Sequence[Outcome]) -> tuple[ModelResponse, ...]:

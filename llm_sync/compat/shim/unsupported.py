@@ -30,6 +30,15 @@ class Refused:
         """Raise the shim's error."""
         refuse(f"{self._name} is not supported by llm-sync", self._way_out, self._map_error)
 
+    def __getitem__(self, _key: Any) -> NoReturn:
+        self()
+
+    def __iter__(self) -> NoReturn:
+        self()
+
+    def __contains__(self, _key: object) -> NoReturn:
+        self()
+
     def __repr__(self) -> str:
         return f"<{self._name}: not supported by llm-sync>"
 
