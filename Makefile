@@ -16,7 +16,9 @@ endif
 SDKS := .venvs/interop-sdks
 OPENAI_2023 := .venvs/interop-openai-0.28
 LITELLM := .venvs/interop-litellm
-BIN := $(VENV)/bin
+# Where an environment keeps its programs
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := $(VENV)/$(SCRIPTS)
 DIST := $(VENV)/dist
 # -I: neither PYTHON* variables nor the current folder (the checkout's llm_sync) get in the way
 PY := $(BIN)/python -I
@@ -41,16 +43,21 @@ endif
 unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all interop interop-sdks interop-shims soak cover check lint types imports format docs timelines \
-	reliability man man-check dist clean bench bench-peers bench-call bench-start bench-fleet bench-scale bench-batch bench-figures
+.PHONY: help demo test test-all cover soak reliability check lint types imports format man-check docs timelines man \
+	bench bench-peers bench-call bench-start bench-fleet bench-scale bench-batch bench-figures \
+	interop interop-sdks interop-shims dist dist-check clean
 
-help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
-	@echo
+# help lists each theme (a line that begins with ##@) with its targets (those that have a ## comment).
+help:
+	@awk -F ':.*## ' '/^##@ / {printf "%s\n", substr($$0, 5)} \
+		/^[a-z%-]+:.*## / {sub(/%/, "ROOM", $$1); printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@echo 'Variables'
 	@echo '  PYTHON=python3.12   the Python to make the environment with (found: $(or $(PYTHON),none))'
 	@echo '  TESTS=tests/config  the tests to run'
 	@echo '  PYTEST_ARGS="-k x"  more arguments for pytest'
 	@echo '  BENCH_ARGS=--help   arguments for one benchmark'
+
+##@ Demo and tests
 
 demo: $(VENV)/.installed ## one prompt to several simulated models, from nothing
 	@echo 'A simulator stands in for the providers; the client does not know.'
@@ -59,21 +66,12 @@ demo: $(VENV)/.installed ## one prompt to several simulated models, from nothing
 test: $(VENV)/.installed $(VENV)/.for-tests ## build, install, and run the tests against the installation
 	@$(PYTEST) $(PARALLEL) $(PYTEST_ARGS)
 
-soak: TESTS = tests/cli tests/endings tests/faults tests/machine tests/soak tests/batch
-soak: $(VENV)/.installed $(VENV)/.for-tests ## the long tests, some ten minutes, with their figures
-	@$(PYTEST) -m soak -v -rP -o faulthandler_timeout=0 $(PYTEST_ARGS)
+# The folders of tests/ with tests in them. Those of interop and soak need more than pytest: they have targets of their own.
+ROOMS := $(filter-out interop soak,$(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/test_*.py)))))
 
-cover: $(VENV)/.installed $(VENV)/.for-tests ## the tests with a coverage report
-	@$(PYTEST) $(PARALLEL) --cov --cov-config "$$top/pyproject.toml" $(PYTEST_ARGS)
-
-# The tests run from $(VENV): Python would find the checkout's llm_sync in the current folder otherwise.
-PYTEST = top=$$(pwd) && cd $(VENV) && \
-	LLM_SYNC_TEST_INSTALLED=1 bin/python -I -m pytest -c "$$top/pyproject.toml" --rootdir "$$top" $(foreach path,$(TESTS),"$$top/$(path)")
-
-# The same with the environment $(1), which has pytest and what it tests against; what that warns of is not ours.
-ISOLATED = top=$$(pwd) && cd $(1) && bin/python -I -m pytest -c "$$top/pyproject.toml" --rootdir "$$top" -W default -q
-
-PARALLEL = -n $(WORKERS) --dist worksteal
+test-%: ## the tests of one room, a folder of tests/; for example: make test-config
+	@$(if $(filter $*,$(ROOMS)),$(MAKE) --no-print-directory test TESTS=tests/$*,\
+		echo "make $@: there is no room '$*'; rooms: $(ROOMS); see also: make soak, make interop" >&2; exit 2)
 
 test-all: ## the tests on every Python from 3.10 up that is found
 	@missing= failed= passed=; \
@@ -90,33 +88,61 @@ test-all: ## the tests on every Python from 3.10 up that is found
 	echo "passed:$${passed:- none}; failed:$${failed:- none}; not found:$${missing:- none}"; \
 	[ -z "$$failed" ] && [ -n "$$passed" ]
 
-# Whoever adds clients of another kind adds a target of their own here.
-interop: interop-sdks interop-shims ## simulator and shims against packages that nobody here wrote, in environments of their own
+cover: $(VENV)/.installed $(VENV)/.for-tests ## the tests with a coverage report
+	@$(PYTEST) $(PARALLEL) --cov --cov-config "$$top/pyproject.toml" $(PYTEST_ARGS)
 
-interop-sdks: $(SDKS)/.installed
-	@echo 'the official clients of OpenAI, Anthropic and Google'
-	@$(call ISOLATED,$(SDKS)) "$$top/tests/interop" $(PYTEST_ARGS)
+soak: TESTS = tests/cli tests/endings tests/faults tests/machine tests/soak tests/batch
+soak: $(VENV)/.installed $(VENV)/.for-tests ## the long tests, some ten minutes, with their figures
+	@$(PYTEST) -m soak -v -rP -o faulthandler_timeout=0 $(PYTEST_ARGS)
 
-interop-shims: $(VENV)/.installed $(SDKS)/.installed $(OPENAI_2023)/.installed $(LITELLM)/.installed
-	@echo 'scripts written for the real packages, with them and through run-script'
-	@$(PY) tests/interop/shims.py --write docs/migrating.md --environment openai=$(SDKS) --environment anthropic=$(SDKS) \
-		--environment openai_0_28=$(OPENAI_2023) --environment litellm=$(LITELLM)
+reliability: $(VENV)/.installed $(VENV)/.for-tests ## meet every fault, and write docs/reliability.md; some five minutes
+	$(PY) tests/faults/reliability.py --output docs/reliability.md
 
-check: lint types imports ## lint and format, types, import rules
+# The tests run from $(VENV): Python would find the checkout's llm_sync in the current folder otherwise.
+PYTEST = top=$$(pwd) && cd $(VENV) && \
+	LLM_SYNC_TEST_INSTALLED=1 $(SCRIPTS)/python -I -m pytest -c "$$top/pyproject.toml" --rootdir "$$top" $(foreach path,$(TESTS),"$$top/$(path)")
 
-lint: $(VENV)/.for-checks
+PARALLEL = -n $(WORKERS) --dist worksteal
+
+##@ Checks
+
+check: lint types imports ## lint, types and imports
+
+lint: $(VENV)/.for-checks ## lint and format
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
-types: $(VENV)/.for-checks
+types: $(VENV)/.for-checks ## types, by mypy
 	$(PY) -m mypy
 
-imports: $(VENV)/.for-checks
+imports: $(VENV)/.for-checks ## which room may import which
 	$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.for-checks ## format the code and fix what lint can fix
 	$(PY) -m ruff check --fix-only .
 	$(PY) -m ruff format .
+
+man-check: $(VENV)/.installed ## the man page by groff's and mandoc's rules, where they are at hand
+	@if command -v groff >/dev/null; then echo "groff -ww"; \
+		said=$$(groff -ww -man -Tutf8 -z $(PAGE) 2>&1) && [ -z "$$said" ] || { echo "$$said"; exit 1; }; \
+	else echo "groff is not installed: skipped"; fi
+	@if command -v mandoc >/dev/null; then echo "mandoc -Tlint"; mandoc -Tlint -Wwarning $(PAGE); \
+	else echo "mandoc is not installed: skipped"; fi
+
+##@ Documentation
+
+docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made in docs/: the reference and the pictures of the house
+	$(PY) docs/reference.py
+	$(PY) docs/shims.py
+	$(PY) docs/pictures/house.py
+
+timelines: $(VENV)/.installed ## measure and draw docs/pictures/ anew; look at them afterwards
+	$(PY) docs/pictures/timelines.py
+
+man: $(VENV)/.installed ## build the man page and show it
+	man $(PAGE)
+
+##@ Benchmarks
 
 bench: bench-peers bench-call bench-start bench-fleet bench-scale ## measure all, and write benchmarks/results/ (half an hour)
 
@@ -156,31 +182,32 @@ bench-figures: ## keep benchmarks/results/ as the figures of README.md and docs/
 	cp benchmarks/results/*.json benchmarks/figures/
 	"$(PYTHON)" benchmarks/figures.py
 
-docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made in docs/: the reference and the pictures of the house
-	$(PY) docs/reference.py
-	$(PY) docs/shims.py
-	$(PY) docs/pictures/house.py
+##@ Interop
 
-timelines: $(VENV)/.installed ## measure and draw docs/pictures/ anew; look at them afterwards
-	$(PY) docs/pictures/timelines.py
+# For clients of another kind, add another target here.
+interop: interop-sdks interop-shims ## simulator and shims against the real packages, in environments of their own
 
-reliability: $(VENV)/.installed $(VENV)/.for-tests ## meet every fault, and write docs/reliability.md; some five minutes
-	$(PY) tests/faults/reliability.py --output docs/reliability.md
+interop-sdks: $(SDKS)/.installed
+	@echo 'the official clients of OpenAI, Anthropic and Google'
+	@$(call ISOLATED,$(SDKS)) "$$top/tests/interop" $(PYTEST_ARGS)
 
-man: $(VENV)/.installed ## build the man page and show it
-	man $(PAGE)
+interop-shims: $(VENV)/.installed $(SDKS)/.installed $(OPENAI_2023)/.installed $(LITELLM)/.installed
+	@echo 'scripts written for the real packages, with them and through run-script'
+	@$(PY) tests/interop/shims.py --write docs/migrating.md --environment openai=$(SDKS) --environment anthropic=$(SDKS) \
+		--environment openai_0_28=$(OPENAI_2023) --environment litellm=$(LITELLM)
 
-man-check: $(VENV)/.installed ## the man page by groff's and mandoc's rules, where they are at hand
-	@if command -v groff >/dev/null; then echo "groff -ww"; \
-		said=$$(groff -ww -man -Tutf8 -z $(PAGE) 2>&1) && [ -z "$$said" ] || { echo "$$said"; exit 1; }; \
-	else echo "groff is not installed: skipped"; fi
-	@if command -v mandoc >/dev/null; then echo "mandoc -Tlint"; mandoc -Tlint -Wwarning $(PAGE); \
-	else echo "mandoc is not installed: skipped"; fi
+# pytest in the environment $(1), which has the packages to test against. Their warnings are not errors here.
+ISOLATED = top=$$(pwd) && cd $(1) && bin/python -I -m pytest -c "$$top/pyproject.toml" --rootdir "$$top" -W default -q
+
+##@ Packaging
 
 dist: $(VENV)/.built ## build sdist and wheel into dist/
 	mkdir -p dist
 	cp $(DIST)/* dist/
 	@ls dist
+
+dist-check: dist $(VENV)/.for-releasing ## build, and check the files as PyPI does
+	$(PY) -m twine check --strict $(DIST)/*
 
 clean: ## remove everything that make made
 	rm -rf .venv .venvs build dist *.egg-info benchmarks/results .coverage .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -249,4 +276,9 @@ $(OPENAI_2023)/.installed $(LITELLM)/.installed: .venvs/interop-%/.installed: .v
 $(VENV)/.for-checks: setup.py requirements.txt | $(VENV)/.for-tests
 	@echo 'installing what the checks need'
 	@$(PIP) install "$(WHEEL)[dev]"
+	@touch $@
+
+$(VENV)/.for-releasing: $(VENV)/.created
+	@echo 'installing what a release needs'
+	@$(PIP) install 'twine>=6.1'
 	@touch $@
