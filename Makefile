@@ -131,8 +131,9 @@ man-check: $(VENV)/.installed ## the man page by groff's and mandoc's rules, whe
 
 ##@ Documentation
 
-docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made in docs/: the reference and the pictures of the house
+docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made from the code: the reference, tests/api.txt, tables and pictures
 	$(PY) docs/reference.py
+	$(PY) docs/api.py
 	$(PY) docs/shims.py
 	$(PY) docs/pictures/house.py
 

@@ -41,6 +41,11 @@ ORDER = (
 ERRORS = "llm_sync.errors"
 
 
+def load() -> griffe.Object:
+    """The package, as its source says: nothing is imported."""
+    return griffe.load("llm_sync", search_paths=[str(ROOT)], try_relative_path=False)  # type: ignore[return-value]
+
+
 def public_names(package: griffe.Object) -> dict[str, str]:
     """Name -> the module it is defined in, from the table in llm_sync/__init__.py."""
     rooms = package["_ROOMS"].value
@@ -53,13 +58,14 @@ def _items(mapping: griffe.ExprDict) -> Iterator[tuple[griffe.Expr, griffe.ExprT
 
 def reference() -> str:
     """The whole reference, in Markdown."""
-    package = griffe.load("llm_sync", search_paths=[str(ROOT)], try_relative_path=False)
+    package = load()
     homes = {name: room for name, room in public_names(package).items() if room != ERRORS}
     names = [name for name in ORDER if name in homes] + sorted(name for name in homes if name not in ORDER)
-    return "\n".join(part for name in names for part in _entry(name, _defined(package, homes[name], name)))
+    return "\n".join(part for name in names for part in _entry(name, defined(package, homes[name], name)))
 
 
-def _defined(package: griffe.Object, room: str, name: str) -> griffe.Object:
+def defined(package: griffe.Object, room: str, name: str) -> griffe.Object:
+    """The class or function behind a public name of a room, wherever in the room it is defined."""
     found = package[f"{room.partition('.')[2]}.{name}"]
     while found.is_alias:  # a package's own public names come from its files
         found = package[found.target_path.partition(".")[2]]
@@ -92,6 +98,13 @@ def _call(name: str, function: griffe.Object | None, *, skip: int) -> Iterator[s
     if function is None:
         yield f"`{name}()`\n"
         return
+    yield f"`{name}({', '.join(parameters(function, skip=skip))}){returned(function)}`\n"
+    if function.name != "__init__":
+        yield f"{_text(function)}\n"
+
+
+def parameters(function: griffe.Object, *, skip: int, types: bool = False) -> list[str]:
+    """A function's parameters as in its ``def``, with their defaults; the first ``skip`` are left out."""
     parts, star = [], False
     for parameter in list(function.parameters)[skip:]:  # type: ignore[attr-defined]
         kind = str(parameter.kind.value)
@@ -99,12 +112,18 @@ def _call(name: str, function: griffe.Object | None, *, skip: int) -> Iterator[s
             parts.append("*")
         star = star or kind in ("keyword-only", "variadic positional")
         mark = {"variadic positional": "*", "variadic keyword": "**"}.get(kind, "")
-        default = "" if parameter.default is None or mark else f"={parameter.default}"
-        parts.append(f"{mark}{parameter.name}{default}")
-    back = f" -> {function.returns}" if function.name != "__init__" and function.returns is not None else ""  # type: ignore[attr-defined]
-    yield f"`{name}({', '.join(parts)}){back}`\n"
-    if function.name != "__init__":
-        yield f"{_text(function)}\n"
+        typed = f": {parameter.annotation}" if types and parameter.annotation is not None else ""
+        equals = " = " if typed else "="
+        default = "" if parameter.default is None or mark else f"{equals}{parameter.default}"
+        parts.append(f"{mark}{parameter.name}{typed}{default}")
+    return parts
+
+
+def returned(function: griffe.Object) -> str:
+    """What follows the parameters: the type that a function returns, nothing for a constructor."""
+    if function.name == "__init__" or function.returns is None:  # type: ignore[attr-defined]
+        return ""
+    return f" -> {function.returns}"  # type: ignore[attr-defined]
 
 
 def _fields(found: griffe.Object) -> Iterator[str]:
