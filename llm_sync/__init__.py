@@ -98,16 +98,17 @@ if TYPE_CHECKING:
     from llm_sync.models import Usage as Usage
     from llm_sync.providers.factory import ProviderFactory as ProviderFactory
 
+else:  # type checkers would believe in any name, even a misspelt one
 
-def __getattr__(name: str) -> object:
-    room = _HOME.get(name)
-    if room is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    def __getattr__(name: str) -> object:
+        room = _HOME.get(name)
+        if room is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-    value: object = getattr(import_module(room), name)
-    globals()[name] = value
-    return value
+        value: object = getattr(import_module(room), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

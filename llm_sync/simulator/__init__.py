@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 _HOME = {"Hold": "hold", "RequestRecord": "request_log", "Response": "response", "Simulator": "server"}
 __all__ = ["Hold", "RequestRecord", "Response", "Simulator"]
 
+if not TYPE_CHECKING:  # type checkers would believe in any name, even a misspelt one
 
-def __getattr__(name: str) -> object:
-    module = _HOME.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    def __getattr__(name: str) -> object:
+        module = _HOME.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-    value: object = getattr(import_module(f"{__name__}.server.{module}"), name)
-    globals()[name] = value
-    return value
+        value: object = getattr(import_module(f"{__name__}.server.{module}"), name)
+        globals()[name] = value
+        return value
