@@ -131,7 +131,7 @@ man-check: $(VENV)/.installed ## the man page by groff's and mandoc's rules, whe
 
 ##@ Documentation
 
-docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made from the code: the reference, tests/api.txt, tables and pictures
+docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made from the code: the reference, tests/house/api.txt, tables and pictures
 	$(PY) docs/reference.py
 	$(PY) docs/api.py
 	$(PY) docs/shims.py

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes tests/api.txt: every public name with its signature, as the source declares it.
+"""Writes tests/house/api.txt: every public name with its signature, as the source declares it.
 
     python docs/api.py
 
-tests/test_api.py compares the file with the package, so that a review sees every change of the public API.
+tests/house/test_api.py compares the file with the package, so that a review sees every change of the public API.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from reference import ROOT, defined, load, parameters, public_names, returned  # type: ignore[import-not-found]
 
-FILE = ROOT / "tests" / "api.txt"
+FILE = ROOT / "tests" / "house" / "api.txt"
 HEADING = "# Every public name with its signature. Written by docs/api.py: after a change, run make docs.\n"
 # The packages and modules that have public names of their own. A name that llm_sync exports too is listed as llm_sync's.
 ROOMS = ("batch", "config", "errors", "events", "providers", "simulator")

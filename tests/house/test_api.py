@@ -1,4 +1,4 @@
-"""tests/api.txt, the list of public names with their signatures, is what the package has."""
+"""tests/house/api.txt, the list of public names with their signatures, is what the package has."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import pytest
 
 pytest.importorskip("griffe")
 
-ROOT = Path(__file__).parents[1]
-FILE = ROOT / "tests/api.txt"
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "tests/house/api.txt"
 WHAT_NEXT = """
-The public API is not what tests/api.txt says. If that is not meant, undo the change. If it is:
+The public API is not what tests/house/api.txt says. If that is not meant, undo the change. If it is:
   1. run: make docs
   2. say in CHANGELOG.md what users get or have to change
   3. for a name or parameter that goes away or changes its meaning, follow docs/deprecation.md
