@@ -45,7 +45,7 @@ unexport PYTHONPATH PYTHONHOME
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-all cover soak reliability check lint types imports format man-check docs timelines man \
 	bench bench-peers bench-call bench-start bench-fleet bench-scale bench-batch bench-figures \
-	interop interop-sdks interop-shims dist dist-check clean
+	interop interop-sdks interop-shims dist dist-check release-check release-notes clean
 
 # help lists each theme (a line that begins with ##@) with its targets (those that have a ## comment).
 help:
@@ -209,6 +209,17 @@ dist: $(VENV)/.built ## build sdist and wheel into dist/
 
 dist-check: dist $(VENV)/.for-releasing ## build, and check the files as PyPI does
 	$(PY) -m twine check --strict $(DIST)/*
+
+# TAG is a version tag, as in: make release-check TAG=v1.2.3
+release-check: ## whether TAG, the version in the code and CHANGELOG.md agree
+	@version=$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' llm_sync/__init__.py); \
+	[ "$(TAG)" = "v$$version" ] || { echo "TAG is '$(TAG)', the version in llm_sync/__init__.py is $$version" >&2; exit 1; }; \
+	grep -qE "^## \[$$version\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$$" CHANGELOG.md || \
+		{ echo "CHANGELOG.md has no heading: ## [$$version] - YEAR-MONTH-DAY" >&2; exit 1; }; \
+	echo "version $$version, as tagged and in the changelog"
+
+release-notes: ## what CHANGELOG.md says of TAG
+	@awk -v heading="## [$(TAG:v%=%)]" 'index($$0, "## ") == 1 {shown = index($$0, heading) == 1; next} shown' CHANGELOG.md
 
 clean: ## remove everything that make made
 	rm -rf .venv .venvs build dist *.egg-info benchmarks/results .coverage .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
