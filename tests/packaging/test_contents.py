@@ -53,7 +53,9 @@ def test_the_wheel_holds_the_package_the_examples_the_man_page_and_the_completio
 
 def test_the_sdist_holds_what_building_and_testing_need(root: Path, sdist: Path) -> None:
     """The sdist is the checkout without what only a clone needs; the wheel above was built from it."""
-    tops = ["CHANGELOG.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md", "pyproject.toml", "requirements.txt", "setup.py"]
+    pages = [path.name for path in root.glob("*.md")]
+    tops = [*pages, "LICENSE", "MANIFEST.in", "Makefile", "pyproject.toml", "requirements.txt", "setup.py"]
+    assert {"README.md", "CONTRIBUTING.md", "SECURITY.md"} <= set(pages)
     informed = [
         "PKG-INFO",
         "SOURCES.txt",
