@@ -202,8 +202,11 @@ ISOLATED = top=$$(pwd) && cd $(1) && bin/python -I -m pytest -c "$$top/pyproject
 
 ##@ Packaging
 
-dist: $(VENV)/.built ## build sdist and wheel into dist/
-	mkdir -p dist
+# Always anew: the sdist holds tests and documentation too, and .built does not watch those.
+dist: ## build sdist and wheel into dist/
+	@rm -f $(VENV)/.built
+	@$(MAKE) --no-print-directory $(VENV)/.built
+	rm -rf dist && mkdir dist
 	cp $(DIST)/* dist/
 	@ls dist
 
