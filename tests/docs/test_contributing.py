@@ -11,7 +11,7 @@ from docs_world import ROOT  # type: ignore[import-not-found]
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 SECTIONS = {name: text for name, _, text in (part.partition("\n") for part in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:])}
-# Every topic of the table, with the field's own word for it: whoever looks for that word among the files must find the place.
+# Every topic of the table, with the field's own word for it. A search for that word among the file names must find the place.
 WORDS = {
     "a model name routed to a provider": "routing",
     "the list of fields a request has": "requests",
@@ -88,7 +88,7 @@ def test_the_house_in_ten_lines_names_every_room_from_the_top_down() -> None:
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "RELEASING.md", "README.md", ".pre-commit-config.yaml"])
 def test_every_make_target_a_page_names_exists(page: str) -> None:
-    """Whoever types it does not learn from make that there is no such target."""
+    """A command that a page shows can be typed."""
     if not (ROOT / page).exists():
         assert page.startswith(".")
         assert (ROOT / "PKG-INFO").exists()  # an unpacked sdist has no files of the repository's host

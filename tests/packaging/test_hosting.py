@@ -41,7 +41,7 @@ def test_ci_runs_the_same_script_on_every_system_and_python() -> None:
 
 
 def test_what_ci_runs_on_windows_are_rooms_that_exist() -> None:
-    """A room that is renamed is renamed in .ci/run too, which this system may not try."""
+    """The folders that .ci/run names for Windows hold tests; no other system would notice a wrong name."""
     (named,) = re.findall(r"for room in ([a-z_ ]+);", (ROOT / ".ci/run").read_text("utf-8"))
     assert all(list((ROOT / "tests" / room).glob("test_*.py")) for room in named.split())
 
@@ -59,7 +59,7 @@ def test_a_workflow_runs_fixed_code_with_few_rights(workflow: Path) -> None:
 
 
 def test_only_the_publishing_job_can_publish() -> None:
-    """It alone runs in the environment that PyPI trusts, after the files were built, checked and attested."""
+    """One job runs in the environment that PyPI trusts, after the files were built, checked and attested."""
     jobs = read(ROOT / ".github/workflows/release.yml")["jobs"]
     publishing = [name for name, job in jobs.items() if any("pypi-publish" in str(step.get("uses")) for step in job["steps"])]
     assert publishing == [name for name, job in jobs.items() if "environment" in job] == ["publish"]
@@ -71,7 +71,7 @@ def test_only_the_publishing_job_can_publish() -> None:
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
 def test_every_make_target_of_a_workflow_exists(workflow: Path) -> None:
-    """It would fail on the host only, at the worst moment for a release."""
+    """A workflow runs on the host only: a misspelt target would be noticed late."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for target in re.findall(r"\bmake (?:--\S+ )?([a-z-]+)", " ".join(str(step.get("run", "")) for step in steps(workflow))):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
@@ -90,18 +90,18 @@ def test_a_form_can_be_filled_in(form: Path) -> None:
 
 
 def test_there_are_forms_for_bugs_and_features() -> None:
-    """And a template for changes."""
+    """Both forms exist, and a template for pull requests."""
     assert {path.stem for path in FORMS} == {"bug", "feature"}
     assert (ROOT / ".github/PULL_REQUEST_TEMPLATE.md").is_file()
 
 
 def test_updates_are_asked_for_actions_and_packages() -> None:
-    """Both kinds of things that others release."""
+    """Dependabot looks for new versions of what CI runs and of what the package needs."""
     assert {each["package-ecosystem"] for each in read(ROOT / ".github/dependabot.yml")["updates"]} == {"github-actions", "pip"}
 
 
 def test_the_hooks_are_the_project_s_own_checks() -> None:
-    """`make check`, in parts; the versions of the tools are those of the environment."""
+    """The hooks run the parts of `make check`, all of them and nothing else."""
     config = read(ROOT / ".pre-commit-config.yaml")
     hooks = [hook for repo in config["repos"] for hook in repo["hooks"]]
     (parts,) = re.findall(r"^check: ([a-z ]+?) ##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)

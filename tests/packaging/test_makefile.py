@@ -30,7 +30,7 @@ def rooms() -> set[str]:
 
 
 def test_help_lists_every_target_under_its_theme() -> None:
-    """Whoever types `make help` sees each phony target once, below one of the themes."""
+    """`make help` shows each phony target once, below one of the themes."""
     shown = make("help").stdout
     phony = re.findall(r"^\.PHONY: ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     targets = set(phony[0].replace("\\\n", " ").split()) - UNLISTED
