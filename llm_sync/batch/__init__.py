@@ -8,7 +8,7 @@ ordered output. ``dry_runner`` does all but the sending; ``merging`` merges fini
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_sync.batch.dry_runner import DryRun, dry_run
 from llm_sync.batch.merging import Merged, merge
@@ -19,11 +19,15 @@ __all__ = ["DryRun", "LaneView", "Merged", "Snapshot", "Summary", "dry_run", "me
 
 _RENAMED: dict[str, Any] = {"Rehearsal": DryRun, "rehearse": dry_run}
 
+if TYPE_CHECKING:  # a __getattr__ would make type checkers believe in any name, even a misspelt one
+    Rehearsal = DryRun
+    rehearse = dry_run
+else:
 
-def __getattr__(name: str) -> Any:
-    """The former names of ``DryRun`` and ``dry_run``, with a DeprecationWarning."""
-    if name not in _RENAMED:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    current = _RENAMED[name]
-    warnings.warn(f"llm_sync.batch.{name} is now llm_sync.batch.{current.__name__}", DeprecationWarning, stacklevel=2)
-    return current
+    def __getattr__(name: str) -> Any:
+        """The former names of ``DryRun`` and ``dry_run``, with a DeprecationWarning."""
+        if name not in _RENAMED:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        current = _RENAMED[name]
+        warnings.warn(f"llm_sync.batch.{name} is now llm_sync.batch.{current.__name__}", DeprecationWarning, stacklevel=2)
+        return current

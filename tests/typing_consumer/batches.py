@@ -14,7 +14,7 @@ def run(client: LLMClient, questions: Path) -> bool:
     def progress(snapshot: batch.Snapshot) -> None:
         shown.extend(f"{lane.provider}: {lane.done} of {lane.total}" for lane in snapshot.lanes)
 
-    estimate: batch.Rehearsal = batch.rehearse(str(questions), None, client, models=["openai/gpt-4o-mini"])
+    estimate: batch.DryRun = batch.dry_run(str(questions), None, client, models=["openai/gpt-4o-mini"])
     print(estimate.to_send, estimate.cost, [problem.message for problem in estimate.problems])
     summary: batch.Summary = batch.run(
         str(questions),

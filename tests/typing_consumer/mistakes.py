@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import llm_sync
-from llm_sync import LLMClient, Message, ModelRequest, ModelResponse, batch
+from llm_sync import LLMClient, Message, ModelRequest, ModelResponse, batch, config, providers, simulator
 
 
 def wrong(client: LLMClient, response: ModelResponse) -> None:
@@ -19,6 +19,10 @@ def wrong(client: LLMClient, response: ModelResponse) -> None:
     response.usage.input_tokens + 1  # type: ignore[operator]
     llm_sync.generate("one", config=client)  # type: ignore[arg-type]
     llm_sync.no_such_name  # type: ignore[attr-defined]
+    batch.no_such_name  # type: ignore[attr-defined]
+    config.no_such_name  # type: ignore[attr-defined]
+    providers.no_such_name  # type: ignore[attr-defined]
+    simulator.no_such_name  # type: ignore[attr-defined]
     batch.run("questions.jsonl", None, client)  # type: ignore[arg-type]
 
 
