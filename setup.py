@@ -1,8 +1,8 @@
 """The one place for the package's metadata; pyproject.toml holds the build requirements and the tools' settings.
 
 The version is read as text from llm_sync/__init__.py (importing it would need the dependencies), the run-time
-dependencies from requirements.txt. Building also makes the man page and the shells' completions from the command line's own
-parser; where each goes stands at the end.
+dependencies from requirements.txt. Building also generates the man page and the shells' completions from the command line's own
+parser; the end of this file says where each is installed.
 """
 
 import os
@@ -17,7 +17,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-sys.path.insert(0, str(ROOT))  # an isolated build has not: the parser, loaded as a file, imports the options beside it
+sys.path.insert(0, str(ROOT))  # missing in an isolated build; the parser, which is loaded as a file, imports its options
 SUMMARY = "The blocking LLM client for programs that are not async: one call, any provider, no event loop"
 
 
@@ -36,7 +36,7 @@ def requirements() -> list[str]:
 
 
 class BuildManPage(build_manpages):  # type: ignore[misc]  # argparse-manpage ships no types
-    """The page that [tool.build_manpages] in pyproject.toml asks for, the same whatever terminal it is built on."""
+    """The page that [tool.build_manpages] in pyproject.toml defines, independent of the terminal it is built on."""
 
     def finalize_options(self) -> None:
         """Take the NAME line from the summary below."""
@@ -45,23 +45,25 @@ class BuildManPage(build_manpages):  # type: ignore[misc]  # argparse-manpage sh
             page.setdefault("description", SUMMARY[0].lower() + SUMMARY[1:])
 
     def run(self) -> None:
-        """Build with lines that argparse never wraps: roff drops a line that happens to begin with a dot or a quote."""
+        """Build without wrapped lines: roff drops a line that happens to begin with a dot or a quote."""
         os.environ["COLUMNS"] = "100000"
-        os.environ["NO_COLOR"] = "1"  # argparse of Python 3.14 on a terminal
+        os.environ["NO_COLOR"] = "1"  # argparse of Python 3.14 uses colours on a terminal
         super().run()
         for page in map(Path, self.manpages_data):
             title, newline, rest = page.read_text("utf-8").partition("\n")
-            page.write_text(title.replace("\\-", "-") + newline + rest, "utf-8")  # mandoc reads no date with escapes in it
+            page.write_text(
+                title.replace("\\-", "-") + newline + rest, "utf-8"
+            )  # mandoc cannot parse a date that contains escapes
 
 
-# The packaged copies are what `llm-sync completion` prints, the shared ones are where shells look.
+# `llm-sync completion` prints the packaged copies; shells look for the shared ones.
 COMPLETIONS = {
     "bash": "share/bash-completion/completions/llm-sync",
     "zsh": "share/zsh/site-functions/_llm-sync",
     "fish": "share/fish/vendor_completions.d/llm-sync.fish",
 }
-# What shells ask when a configuration or a model is to be completed: names of files, and what llm-sync lists, without a network.
-# A folder that --config-dir names is not looked into.
+# How the shells complete configurations (by their file names) and models (by `llm-sync configs`, without the network). A folder
+# that --config-dir names is not searched.
 AWK = r"""/^    / && !/^    warning: / {
   at = index($0, ": "); name = substr($0, 5, at - 5); sub(/ [(].*[)]$/, "", name); models = substr($0, at + 2)
   if (models != "any model") { count = split(models, each, ", "); for (i = 1; i <= count; i++) print name "/" each[i] }
@@ -118,8 +120,8 @@ end
 """
 
 
-def asked(function: str) -> dict[str, Any]:
-    """What one of these functions offers, in shtab's words."""
+def completed_by(function: str) -> dict[str, Any]:
+    """A completion by one of these shell functions, in shtab's format."""
     functions = {"bash": BASH, "zsh": ZSH, "fish": FISH}
     return {"bash": function, "zsh": function, "fish": f"({function})", "preamble": functions}
 
@@ -127,8 +129,8 @@ def asked(function: str) -> dict[str, Any]:
 COMPLETED = {  # by metavar
     **dict.fromkeys(("FILE", "FILE|URL", "NAME|FILE", "INPUT", "SCRIPT"), shtab.FILE),
     "DIR": shtab.DIRECTORY,
-    "NAME|PATH": asked("_llm_sync_configurations"),
-    "PROVIDER/MODEL": asked("_llm_sync_models"),
+    "NAME|PATH": completed_by("_llm_sync_configurations"),
+    "PROVIDER/MODEL": completed_by("_llm_sync_models"),
 }
 
 
@@ -140,9 +142,9 @@ def completion(shell: str) -> str:
     for action in parser.all_actions():
         if action.metavar in COMPLETED:
             action.complete = COMPLETED[str(action.metavar)]  # type: ignore[attr-defined]
-    made = str(shtab.complete(parser, shell))
-    ours = "# To install them, see: llm-sync completion --help\n"  # shtab's own instructions name other places
-    return re.sub(r"^# Usage:\n(?:#.*\n)+", ours, made, count=1, flags=re.MULTILINE)
+    script = str(shtab.complete(parser, shell))
+    instructions = "# To install them, see: llm-sync completion --help\n"  # shtab's own instructions name other folders
+    return re.sub(r"^# Usage:\n(?:#.*\n)+", instructions, script, count=1, flags=re.MULTILINE)
 
 
 class BuildPackage(build_py):

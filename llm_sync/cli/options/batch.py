@@ -40,8 +40,17 @@ def add(parser: Parser) -> None:
         "-o", "--output", required=True, type=nonempty, metavar="FILE", help="write the answers to FILE (.gz: gzip)"
     )
     add_model_option(parser, "send every line to this model instead of the one it names; repeat the option to ask several models")
-    source = parser.add_argument_group("input")
-    form = source.add_mutually_exclusive_group()
+    _add_input_options(parser)
+    _add_resume_options(parser)
+    _add_run_options(parser)
+    add_request_options(parser)
+    parser.epilog = f"{_EXAMPLES}\n{exit_statuses()}"
+
+
+def _add_input_options(parser: Parser) -> None:
+    """How INPUT is read."""
+    group = parser.add_argument_group("input")
+    form = group.add_mutually_exclusive_group()
     form.add_argument("--text", action="store_true", help="read INPUT as plain text: each line is a prompt")
     form.add_argument(
         "--template",
@@ -49,57 +58,63 @@ def add(parser: Parser) -> None:
         metavar="TEXT",
         help="read INPUT as CSV with a header line: each row becomes this prompt, with {column} replaced by its value",
     )
-    source.add_argument(
+    group.add_argument(
         "--delimiter",
         type=_delimiter,
         metavar="CHARACTER",
         help="the character that separates CSV values (a comma; in .tsv files a tab)",
     )
-    source.add_argument("--limit", type=COUNT, metavar="N", help="use only the first N lines")
-    source.add_argument("--shard", type=_shard, metavar="I/N", help="use every Nth line, starting with line I")
-    source.add_argument(
+    group.add_argument("--limit", type=COUNT, metavar="N", help="use only the first N lines")
+    group.add_argument("--shard", type=_shard, metavar="I/N", help="use every Nth line, starting with line I")
+    group.add_argument(
         "--skip-bad-lines",
         action="store_true",
         help="count invalid lines as failures and send the others; without this option nothing is sent",
     )
-    again = parser.add_argument_group("running again")
-    again.add_argument("--restart", action="store_true", help="start over; the old journal is renamed to FILE.part.old")
-    again.add_argument(
+
+
+def _add_resume_options(parser: Parser) -> None:
+    """What happens to the results of an earlier run."""
+    group = parser.add_argument_group("running again")
+    group.add_argument("--restart", action="store_true", help="start over; the old journal is renamed to FILE.part.old")
+    group.add_argument(
         "--retry-failed", action="store_true", help="send all failed requests again, not only those that may succeed now"
     )
-    again.add_argument(
+    group.add_argument(
         "--retry-timeouts",
         action="store_true",
         help="retry requests that timed out, in this run and in later ones; each may be billed twice",
     )
-    again.add_argument("--allow-changed-settings", action="store_true", help="keep answers that were given under other settings")
-    run = parser.add_argument_group("run")
-    run.add_argument(
+    group.add_argument("--allow-changed-settings", action="store_true", help="keep answers that were given under other settings")
+
+
+def _add_run_options(parser: Parser) -> None:
+    """What the run does, and when it counts as failed."""
+    group = parser.add_argument_group("run")
+    group.add_argument(
         "--dry-run", action="store_true", help="check and count everything, show the highest possible cost, send nothing"
     )
-    run.add_argument(
+    group.add_argument(
         "--max-error-rate",
         type=_share,
         metavar="R",
         help="end with status 10 if more than this share of the requests has no answer, such as 0.02 or 2%%",
     )
-    run.add_argument("--fail-on-truncated", action="store_true", help="end with status 10 if an answer is truncated")
-    run.add_argument(
+    group.add_argument("--fail-on-truncated", action="store_true", help="end with status 10 if an answer is truncated")
+    group.add_argument(
         "--max-cool-down",
         type=SECONDS,
         metavar="SECONDS",
         help="the longest pause that a provider may ask for; for a longer one the run stops sending to it (86400)",
     )
-    run.add_argument(
+    group.add_argument(
         "--give-up-after",
         type=COUNT,
         default=10,
         metavar="N",
         help="stop sending to a provider after N failures in a row about its key, permission or credit (10; 0: never)",
     )
-    run.add_argument("--json", action="store_true", help="print the summary as one JSON object")
-    add_request_options(parser)
-    parser.epilog = f"{_EXAMPLES}\n{exit_statuses()}"
+    group.add_argument("--json", action="store_true", help="print the summary as one JSON object")
 
 
 def _delimiter(argument: str) -> str:

@@ -1,4 +1,7 @@
-"""The table of exit statuses at the end of a command's help."""
+"""The table of exit statuses at the end of a command's help.
+
+A module of its own, because only the help of a command needs it: the options before the command do not.
+"""
 
 from __future__ import annotations
 
