@@ -47,49 +47,69 @@ class ConfigLoader:
         What has a slash or ends in .yaml or .yml is a path and returned as it is. Raises ConfigurationError when no folder
         has a file of that name.
         """
+        return self._locate(name_or_path)[0]
+
+    def find_trusted(self, name_or_path: str | os.PathLike[str] | None = None) -> Path:
+        """As ``find``; also raises ConfigurationError for a file that ``load_config`` would refuse because it needs trust."""
+        path, of_project = self._locate(name_or_path)
+        if of_project:
+            self._load(path, of_project=True)
+        return path
+
+    def _locate(self, name_or_path: str | os.PathLike[str] | None) -> tuple[Path, bool]:
+        """The file, and whether it was found in the working folder, where somebody else may have put it."""
         wanted = os.fspath(name_or_path) if name_or_path is not None else os.environ.get(CONFIG_VARIABLE) or DEFAULT_NAME
         if not wanted:
             raise ConfigurationError("the configuration's name is empty", guidance="Give a name or a path.")
         if search_path.is_path(wanted) or not isinstance(name_or_path, (str, type(None))):
-            return Path(os.path.expanduser(wanted))
-        folders = self.search_path()
-        for folder in folders:
+            return Path(os.path.expanduser(wanted)), False
+        for folder in search_path.folders(self.config_dir):
             for suffix in SUFFIXES:
-                path = folder / f"{wanted}{suffix}"
+                path = folder.path / f"{wanted}{suffix}"
                 if "\0" not in wanted and os.path.lexists(path):
-                    return path
+                    return path, folder.of_project
+        raise self._not_found(wanted)
+
+    def _not_found(self, wanted: str) -> ConfigurationError:
         near = closest(wanted, (name for name in self.list_available_configs() if not search_path.is_path(name)))
-        looked = ", ".join(str(folder) for folder in folders)
+        looked = ", ".join(str(folder) for folder in self.search_path())
         here = next((wanted + suffix for suffix in SUFFIXES if "\0" not in wanted and os.path.isfile(wanted + suffix)), None)
         near = os.path.join(".", here) if here else near
         beside = search_path.examples()
         examples = f" Examples to copy are in {beside}." if beside else ""
         meant = f" Did you mean {near}?" if near else ""
-        raise ConfigurationError(
+        return ConfigurationError(
             f"no configuration named {shown(wanted)!r} in {looked}",
             guidance=f"Give a path, or set {FOLDER_VARIABLE} to the folder it is in.{meant}{examples}",
         )
 
     def load_config(
-        self, name_or_path: str | os.PathLike[str] | None = None, *, strict_streaming: bool = False, warn: bool = True
+        self,
+        name_or_path: str | os.PathLike[str] | None = None,
+        *,
+        strict_streaming: bool = False,
+        warn: bool = True,
+        require_trust: bool = True,
     ) -> LLMConfig:
         """The checked configuration. Unset variables do not fail loading (see ``LLMConfig.unset`` and ``Secret``).
 
         Raises ConfigurationError whose ``problems`` are all that is wrong with the file, in its order. Streaming switches are
         left out with a warning for each place (``LLMConfig.warnings``, logged too, if ``warn``); ``strict_streaming``, or the
-        file's own, makes problems of them.
+        file's own, makes problems of them. A file that was found by its name in ``./config/llms`` is refused where it needs
+        trust and has none (docs/configuration.md), unless ``require_trust`` is off: for programs that show a configuration
+        without using it.
         """
-        config = _load(read_document(self.find(name_or_path), _FORMAT), strict_streaming, self._known_types)[0]
+        path, of_project = self._locate(name_or_path)
+        config = self._load(path, strict_streaming, of_project=of_project and require_trust)[0]
         _warn(config if warn else None)
         log_facts(_log, "configuration read", file=config.file, providers=list(config.providers))
         return config
 
     def explain_config(self, name_or_path: str | os.PathLike[str] | None = None) -> tuple[LLMConfig, Provenance]:
-        """As ``load_config`` without ``warn``, and where each value comes from, credentials masked."""
+        """As ``load_config`` without ``warn`` and ``require_trust``, and where each value comes from, credentials masked."""
         from llm_sync.config.provenance import trace  # only show asks for it
 
-        document = read_document(self.find(name_or_path), _FORMAT)
-        config, normalized = _load(document, False, self._known_types)
+        config, document, normalized = self._load(self.find(name_or_path))
         return config, trace(document, normalized, config)
 
     def load_text(self, text: str, file: str = "<text>", *, strict_streaming: bool = False) -> LLMConfig:
@@ -98,6 +118,17 @@ class ConfigLoader:
         config = _load(document, strict_streaming, self._known_types)[0]
         _warn(config)
         return config
+
+    def _load(
+        self, path: Path, strict_streaming: bool = False, *, of_project: bool = False
+    ) -> tuple[LLMConfig, Document, Normalized]:
+        document = read_document(path, _FORMAT)
+        config, normalized = _load(document, strict_streaming, self._known_types)
+        if of_project:
+            from llm_sync.config.trust import require_trust  # most configurations are named, or the user's own
+
+            require_trust(document, normalized)
+        return config, document, normalized
 
     def list_available_configs(self) -> list[str]:
         """Every configuration that can be found, in the order of the search path: the name, or the path where another file

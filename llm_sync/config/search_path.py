@@ -19,12 +19,25 @@ class Found(NamedTuple):
     path: str
 
 
-def search_path(config_dir: str | os.PathLike[str] | None = None) -> list[Path]:
-    """The folders names are looked for in, whether they exist or not: ``config_dir`` alone, where it is given."""
+class Folder(NamedTuple):
+    """A folder of the search path. ``of_project``: it belongs to the working folder, whoever made that, and not to the user."""
+
+    path: Path
+    of_project: bool = False
+
+
+def folders(config_dir: str | os.PathLike[str] | None = None) -> list[Folder]:
+    """The folders names are looked up in, whether they exist or not: ``config_dir`` alone, where it is given."""
     if config_dir is not None:
-        return [Path(config_dir).expanduser()]
+        return [Folder(Path(config_dir).expanduser())]
     named = os.environ.get(FOLDER_VARIABLE)
-    return [*([Path(named).expanduser()] if named else []), Path("config", "llms"), *user_folder()]
+    own = [Folder(Path(named).expanduser())] if named else []
+    return [*own, Folder(Path("config", "llms"), of_project=True), *map(Folder, user_folder())]
+
+
+def search_path(config_dir: str | os.PathLike[str] | None = None) -> list[Path]:
+    """The paths of ``folders``."""
+    return [folder.path for folder in folders(config_dir)]
 
 
 def user_folder() -> list[Path]:

@@ -100,6 +100,13 @@ class Secret:
             self._fail(f"the key from {self.source} {trouble}", "Set it to the key as the provider gave it.")
         return key
 
+    def check_command(self) -> None:
+        """Raise AuthenticationError where a command's program is missing, or a variable it needs. Runs nothing."""
+        program = self._words()[0]
+        if not _is_program(program, self._folder):
+            guidance = "Give the full path of the program; no shell is used."
+            self._fail(f"{self.source} cannot be run: there is no such program", guidance)
+
     def refresh(self) -> bool:
         """Forget a command's answer, so that the next reveal runs it again (for tokens that expire).
 
@@ -228,6 +235,16 @@ class Secret:
 
 def _restore(kind: str, spec: str | tuple[str, ...], provider: str | None, where: str, folder: str) -> Secret:
     return Secret(kind, spec, provider=provider, where=where, folder=folder)
+
+
+def _is_program(name: str, folder: str) -> bool:
+    """Whether a command of this name can be started in ``folder``, from which relative paths start."""
+    import shutil
+
+    try:
+        return shutil.which(os.path.join(folder, name) if os.path.dirname(name) else name) is not None
+    except ValueError:  # a NUL in the name
+        return False
 
 
 def _without_line_end(content: bytes) -> str:

@@ -26,14 +26,18 @@ class ConfigValidator:
         return sorted(found, key=lambda problem: problem.line or 0)
 
     def validate_environment_variables(self, config: LLMConfig) -> list[Problem]:
-        """Unset variables, and keys that cannot be had or are impossible; key commands are run (30 s each at most)."""
+        """Unset variables, and keys that are missing or impossible. Key files are read; no key command is run, but its program
+        must be there."""
         found = [_unset_problem(config, unset) for unset in dict.fromkeys(config.unset)]
         for provider in config.providers.values():
             if provider.key is None:
                 continue
             field = f"providers.{shown(provider.name)}.{_KEY_FIELDS[provider.key.kind]}"
             try:
-                provider.key.reveal()
+                if provider.key.kind == "command":
+                    provider.key.check_command()
+                else:
+                    provider.key.reveal()
             except AuthenticationError as error:
                 place = f" ({config.file}:{config.lines.get(field)})"  # the problem has it already
                 found.append(_problem(config, field, error.message.replace(place, ""), _as_hint(error.guidance)))

@@ -38,13 +38,15 @@ class Document:
     """A file's content. ``file`` is its name for messages, "" for values given in code.
 
     ``lines``: the line of each field, by path. ``problems``: what is wrong, in the order of discovery. ``value`` is None for
-    an empty file and for one that could not be read.
+    an empty file and for one that could not be read. ``path`` and ``content``: the file as it was read, None for no file.
     """
 
     file: str = ""
     value: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    path: str | os.PathLike[str] = ""
+    content: bytes | None = field(default=None, repr=False)
 
     def line(self, path: Path) -> int | None:
         """The line of a field; of a missing field, the line of what should contain it."""

@@ -51,7 +51,7 @@ class _Key:
 
 def read_document(path: str | os.PathLike[str], form: FileFormat) -> Document:
     """Read a file. Raises nothing for a file that is missing or wrong: the document's ``problems`` say so."""
-    document = Document(printable(path))
+    document = Document(printable(path), path=path)
     try:
         with open(path, "rb") as stream:
             content = stream.read(form.max_bytes + 1)
@@ -62,6 +62,7 @@ def read_document(path: str | os.PathLike[str], form: FileFormat) -> Document:
     except (OSError, ValueError) as error:
         document.problem_at(None, f"cannot be read: {getattr(error, 'strerror', None) or 'it is not a file name'}")
     else:
+        document.content = content
         _parse(content, document, form)
     return document
 

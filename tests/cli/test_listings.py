@@ -290,8 +290,10 @@ def test_validate_does_not_load_the_network(folder: Path, environment: Callable[
 
 
 @pytest.fixture
-def online(folder: Path, provider: Simulator) -> Path:
-    """default-llms is a configuration of one provider that serves m and x, and is to serve m and n."""
+def online(folder: Path, provider: Simulator, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """default-llms is a configuration of one provider that serves m and x, and is to serve m and n. Its folder is named:
+    it sends a variable to this machine, which needs trust."""
+    monkeypatch.setenv("LLM_SYNC_CONFIG_DIR", str(folder.resolve()))
     url = provider.url("openai")
     (folder / "default-llms.yaml").write_text(
         f"providers: {{openai: {{api_key: '${{LISTING_KEY}}', base_url: '{url}', models: [m, n], max_retries: 0}}}}"

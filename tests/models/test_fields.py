@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import llm_sync
-from llm_sync.cli.options import add_field
+from llm_sync.cli.options.request_options import _add_field_option
 from llm_sync.cli.parser import parse
 from llm_sync.config import RequestDefaults
 from llm_sync.config.schema import request_rules
@@ -62,7 +62,7 @@ def test_a_new_row_is_checked_configured_and_asked_for() -> None:
     (problem,) = problems({"warmth": 6}, request_rules([NEW]))
     assert (problem.path, problem.message) == (("warmth",), "expected a number from 0 to 5, found 6")
     parser = argparse.ArgumentParser(prog="x")
-    add_field(parser.add_argument_group("request"), NEW)
+    _add_field_option(parser.add_argument_group("request"), NEW)
     assert parser.parse_args(["--warmth", "4"]).warmth == 4
     assert re.search(r"--warmth W\s+how warm", parser.format_help())
 

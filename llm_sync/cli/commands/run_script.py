@@ -16,7 +16,7 @@ from llm_sync.config.search_path import CONFIG_VARIABLE
 def run(args: argparse.Namespace) -> int:
     """Run the script and return its exit status. Its exceptions are not caught: the traceback is the script's own."""
     if args.config is not None or args.config_dir is not None:
-        os.environ[CONFIG_VARIABLE] = os.path.abspath(ConfigLoader(args.config_dir).find(args.config))
+        os.environ[CONFIG_VARIABLE] = os.path.abspath(ConfigLoader(args.config_dir).find_trusted(args.config))
     if args.route:
         os.environ[ROUTE_VARIABLE] = " ".join(args.route)
     notices.quiet = args.quiet

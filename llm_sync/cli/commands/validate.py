@@ -72,7 +72,7 @@ def run(args: Namespace) -> int:
 
 def _check(args: Namespace, name: str) -> _Report:
     try:
-        config = config_access.config_loader(args).load_config(name, warn=False)
+        config = config_access.config_loader(args).load_config(name, warn=False, require_trust=args.online)
     except ConfigurationError as error:
         problems = error.problems or (Problem(error.message, hint=error.guidance),)
         return _Report(name, problems[0].file, problems)
