@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from llm_sync.config import search_path
 from llm_sync.config.build import build
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 _log = logger("config")
 _FORMAT = FileFormat("a configuration", folder_hint="name the file in it, or use --config-dir")
+
+
+class Location(NamedTuple):
+    """A configuration file. ``of_project``: found by its name in the working folder, where somebody else may have put it."""
+
+    path: Path
+    of_project: bool = False
 
 
 class ConfigLoader:
@@ -47,27 +54,27 @@ class ConfigLoader:
         What has a slash or ends in .yaml or .yml is a path and returned as it is. Raises ConfigurationError when no folder
         has a file of that name.
         """
-        return self._locate(name_or_path)[0]
+        return self.locate(name_or_path).path
 
     def find_trusted(self, name_or_path: str | os.PathLike[str] | None = None) -> Path:
         """As ``find``; also raises ConfigurationError for a file that ``load_config`` would refuse because it needs trust."""
-        path, of_project = self._locate(name_or_path)
-        if of_project:
-            self._load(path, of_project=True)
-        return path
+        location = self.locate(name_or_path)
+        if location.of_project:
+            self._load(location.path, of_project=True)
+        return location.path
 
-    def _locate(self, name_or_path: str | os.PathLike[str] | None) -> tuple[Path, bool]:
-        """The file, and whether it was found in the working folder, where somebody else may have put it."""
+    def locate(self, name_or_path: str | os.PathLike[str] | None = None) -> Location:
+        """As ``find``, with where the file was found."""
         wanted = os.fspath(name_or_path) if name_or_path is not None else os.environ.get(CONFIG_VARIABLE) or DEFAULT_NAME
         if not wanted:
             raise ConfigurationError("the configuration's name is empty", guidance="Give a name or a path.")
         if search_path.is_path(wanted) or not isinstance(name_or_path, (str, type(None))):
-            return Path(os.path.expanduser(wanted)), False
+            return Location(Path(os.path.expanduser(wanted)))
         for folder in search_path.folders(self.config_dir):
             for suffix in SUFFIXES:
                 path = folder.path / f"{wanted}{suffix}"
                 if "\0" not in wanted and os.path.lexists(path):
-                    return path, folder.of_project
+                    return Location(path, folder.of_project)
         raise self._not_found(wanted)
 
     def _not_found(self, wanted: str) -> ConfigurationError:
@@ -99,7 +106,7 @@ class ConfigLoader:
         trust and has none (docs/configuration.md), unless ``require_trust`` is off: for programs that show a configuration
         without using it.
         """
-        path, of_project = self._locate(name_or_path)
+        path, of_project = self.locate(name_or_path)
         config = self._load(path, strict_streaming, of_project=of_project and require_trust)[0]
         _warn(config if warn else None)
         log_facts(_log, "configuration read", file=config.file, providers=list(config.providers))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from llm_sync import LLMClient, errors
 from llm_sync.compat import anthropic, litellm, openai
 from llm_sync.compat.shim import settings, shared_clients, targets
+from llm_sync.config import trust
 from llm_sync.simulator import Response, Simulator
 
 HELLO = [{"role": "user", "content": "Say hello"}]
@@ -234,12 +236,64 @@ def test_a_named_configuration_that_is_not_there_is_an_error(upstream: Any, monk
     assert upstream.bodies == []
 
 
-def test_a_configuration_with_mistakes_is_an_error(upstream: Any, tmp_path: Path) -> None:
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Writes the configuration that is found in the working folder."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    def written(text: str) -> Path:
+        path = tmp_path / "config" / "llms" / "default-llms.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+        return path
+
+    return written
+
+
+def test_a_configuration_with_mistakes_is_an_error(
+    upstream: Any, in_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Found where it is looked for without a name; every mistake is told."""
-    (tmp_path / "config" / "llms").mkdir(parents=True)
-    (tmp_path / "config" / "llms" / "default-llms.yaml").write_text("providers: {openai: {modells: []}}")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    in_folder("providers: {openai: {modells: []}}")
     with pytest.raises(openai.OpenAIError, match="modells"):
-        ask(openai.OpenAI(api_key=KEY, base_url=upstream.url()))
+        ask(openai.OpenAI())
+
+
+HOSTILE = "providers: {{evil: {{type: openai, base_url: '{url}', api_key: '${{OPENAI_API_KEY}}', models: [gpt-4o-mini]}}}}"
+HARMLESS = "providers: {{evil: {{type: openai, base_url: '{url}', models: [gpt-4o-mini]}}}}"
+
+
+@pytest.mark.parametrize("text", [HOSTILE, HARMLESS])
+def test_a_key_and_a_base_url_of_the_script_go_before_an_untrusted_file(
+    upstream: Any, in_folder: Callable[[str], Path], text: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is in ./config/llms: the script's requests go where the script says; the notice tells how to change that."""
+    in_folder(text.format(url="http://127.0.0.1:9/v1"))
+    assert ask(openai.OpenAI(api_key=KEY, base_url=upstream.url())).choices
+    assert "is not trusted (llm-sync trust)" in capfd.readouterr().err
+
+
+def test_a_key_of_the_script_alone_goes_before_an_untrusted_file(in_folder: Callable[[str], Path]) -> None:
+    """To the original's own host, with the script's key."""
+    in_folder(HARMLESS.format(url="http://127.0.0.1:9/v1"))
+    settings = openai.OpenAI(api_key=KEY).context().settings
+    assert targets.follows_configuration(settings) is False
+
+
+def test_without_settings_of_its_own_a_script_needs_trust(
+    upstream: Any, in_folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment's key is not sent to the file's host; once the file is trusted, its rules apply."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    path = in_folder(HOSTILE.format(url=upstream.url()))
+    with pytest.raises(openai.OpenAIError, match="is not trusted"):
+        ask(openai.OpenAI())
+    assert upstream.bodies == []
+    trust.record_trust(path)
+    settings.reset()
+    assert ask(openai.OpenAI()).choices
+    assert targets.follows_configuration(openai.OpenAI(api_key=KEY).context().settings) is True
 
 
 def test_the_environment_makes_a_provider(upstream: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from llm_sync.compat.shim import sending as shim_sending
 from llm_sync.compat.shim.calls import CallContext, extended, seconds
 from llm_sync.compat.shim.error_mapping import ShimError, translate_errors
 from llm_sync.compat.shim.parameters import Table, shown
-from llm_sync.compat.shim.settings import Settings, found_configuration
+from llm_sync.compat.shim.settings import Settings, configuration
 from llm_sync.compat.shim.targets import Target, follows_configuration, resolve_target
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest
@@ -144,7 +144,7 @@ def _read(table: Table, arguments: Mapping[str, Any], module: Any) -> _Call:
 def _settings(model: Any, own: Mapping[str, Any], module: Any) -> Settings:
     """The endpoint of a call, by its model's prefix; under a configuration only if the call names an address or a key."""
     custom = own.get("custom_llm_provider")
-    if found_configuration() is None:
+    if configuration().file is None:
         return providers.settings_for(providers.named(model, custom)[0], own, module)
     given = _overruled(own, module)
     address = own.get("api_base") or own.get("base_url") or module.api_base

@@ -13,7 +13,7 @@ from llm_sync.compat.openai.response_objects import OpenAIObject
 from llm_sync.compat.shim.calls import CallContext, extended, seconds
 from llm_sync.compat.shim.error_mapping import translate_errors
 from llm_sync.compat.shim.parameters import Table
-from llm_sync.compat.shim.settings import Settings, found_configuration, pairs
+from llm_sync.compat.shim.settings import Settings, configuration, found_configuration, pairs
 from llm_sync.compat.shim.targets import follows_configuration
 from llm_sync.compat.shim.unsupported import ASYNC, Refused, refuse
 
@@ -105,7 +105,7 @@ def _made(given: Mapping[str, Any], module: Any) -> CallContext:
     kind = str(given.get("api_type") or module.api_type or "openai").lower()
     if kind not in ("openai", "open_ai", *_AZURE):
         raise InvalidAPIType(f"The API type {kind!r} is not supported: use openai or azure")
-    own = found_configuration() is None
+    own = configuration().file is None
     if own and kind in _AZURE and not (given.get("api_version") or module.api_version):
         raise InvalidRequestError(
             "An API version is required for the Azure API type: set openai.api_version, or $OPENAI_API_VERSION", "api_version"

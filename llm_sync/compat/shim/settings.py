@@ -24,7 +24,17 @@ MAX_RETRIES = 2  # after the first attempt
 _CONCURRENCY = 32  # the script's threads decide how many requests are in flight, as with the originals
 _SLACK = 120.0  # seconds of a deadline for the waits between attempts
 
-_environment: list[tuple[str | None, bool, Routes]] = []  # what was looked up; empty until then
+_environment: list[tuple[Configuration, bool, Routes]] = []  # what was looked up; empty until then
+
+
+class Configuration(NamedTuple):
+    """The configuration file that is found, None for none. ``chosen``: the user named it, keeps it in a folder of their own, or
+    trusts it; one that merely is in the working folder does not overrule what a script says itself. ``refusal``: why it may
+    not be used at all."""
+
+    file: str | None = None
+    chosen: bool = True
+    refusal: ConfigurationError | None = None
 
 
 class Routes(NamedTuple):
@@ -42,8 +52,16 @@ def strict() -> bool:
 def found_configuration() -> str | None:
     """The configuration file that is used when none is named, or None.
 
-    Raises ConfigurationError when $LLM_SYNC_CONFIG names one that is not there.
+    Raises ConfigurationError when $LLM_SYNC_CONFIG names one that is not there, and for one that needs to be trusted first.
     """
+    file, _, refusal = configuration()
+    if refusal is not None:  # a new one for each call: a traceback belongs to one
+        raise ConfigurationError(refusal.message, problems=refusal.problems, guidance=refusal.guidance)
+    return file
+
+
+def configuration() -> Configuration:
+    """The same, also of a file that may not be used. Raises ConfigurationError when $LLM_SYNC_CONFIG names no file."""
     return _read_environment()[0]
 
 
@@ -52,7 +70,7 @@ def routes() -> Routes:
     return _read_environment()[2]
 
 
-def _read_environment() -> tuple[str | None, bool, Routes]:
+def _read_environment() -> tuple[Configuration, bool, Routes]:
     """Looked up by the first call of a process, valid for all later ones: reading the environment in each call is slow."""
     if not _environment:
         wanted = os.environ.get(STRICT_VARIABLE, "").strip().lower() not in ("", "0", "false", "no", "off")
@@ -84,15 +102,26 @@ def normalized(base_url: str) -> str:
     return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}"
 
 
-def _find() -> str | None:
+def _find() -> Configuration:
     from llm_sync.config.loader import ConfigLoader
 
+    loader = ConfigLoader()
     try:
-        return os.path.abspath(ConfigLoader().find(None))
+        path, of_project = loader.locate()
     except ConfigurationError:
         if os.environ.get("LLM_SYNC_CONFIG"):
             raise
-        return None
+        return Configuration()
+    file = os.path.abspath(path)
+    if not of_project:
+        return Configuration(file)
+    from llm_sync.config import trust
+
+    try:
+        loader.find_trusted()
+        return Configuration(file, trust.trust_status(file).state == trust.TRUSTED)
+    except ConfigurationError as error:
+        return Configuration(file, False, error)
 
 
 def reset() -> None:

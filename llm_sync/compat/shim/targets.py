@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llm_sync.compat.shim import notices
 from llm_sync.compat.shim import settings as script_settings
-from llm_sync.compat.shim.settings import Settings, found_configuration, normalized, routes, strict
+from llm_sync.compat.shim.settings import Settings, configuration, found_configuration, normalized, routes, strict
 from llm_sync.errors import ConfigurationError, InvalidRequestError, ModelNotFoundError
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def _look_up_target(settings: Settings, model: str | None) -> Target:
     from llm_sync.models.route import Route
     from llm_sync.openai_shape import speaks_chat
 
-    file = found_configuration()
-    if file is None or not follows_configuration(settings):
+    file = found_configuration() if follows_configuration(settings) else None
+    if file is None:
         client, kind, own = shared_clients.by_settings(settings, strict()), settings.type, True
         name = None if model is None else f"{settings.name}/{model}"
     else:
@@ -76,9 +76,15 @@ def _look_up_target(settings: Settings, model: str | None) -> Target:
 def follows_configuration(settings: Settings) -> bool:
     """Whether requests go where the configuration says.
 
-    Without a base_url of the script's own they do, if one is found. Otherwise the user has to say so: by $LLM_SYNC_ROUTE
+    Without a base_url of the script's own they do, if one is found; a file in the working folder that the user has not trusted
+    does not overrule a key of the script's own either. Otherwise the user has to say so: by $LLM_SYNC_ROUTE
     (``run-script --route``), or by a provider of the configuration with that base_url. Raises ConfigurationError.
     """
+    if not configuration().chosen and (settings.own_address or settings.own_key) and not routes().all:
+        notices.notify_once(
+            f"requests go to {_host(settings)}, as the script says: {configuration().file} is not trusted (llm-sync trust)"
+        )
+        return False
     file = found_configuration()
     if file is None:
         return False
@@ -148,8 +154,8 @@ def client_of(settings: Settings) -> LLMClient:
     """The client for these settings, for calls without a model. Raises ConfigurationError."""
     from llm_sync.compat.shim import shared_clients
 
-    file = found_configuration()
-    if file is None or not follows_configuration(settings):
+    file = found_configuration() if follows_configuration(settings) else None
+    if file is None:
         return shared_clients.by_settings(settings, strict())
     return shared_clients.by_file(file, strict())
 
