@@ -1,8 +1,8 @@
-"""The simulator: the dialects of every provider, served on loopback by a real HTTP server.
+"""The simulator: the APIs of all supported providers, served on loopback by a real HTTP server.
 
-``Simulator`` is its front door; ``command`` runs it for the command line. It knows nothing of the client and shares no code
-with it, so that a mistake of one is not the other's too. Its names are imported on first use: pytest loads this package in
-every run of whoever has llm-sync installed, for the fixture.
+``Simulator`` is the entry point; ``command`` runs it for the command line. The simulator shares no code with the client, so
+that a mistake in one is not repeated in the other. Its names are imported on first use, because pytest loads this package, for
+its fixture, in every test run of an environment where llm-sync is installed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from llm_sync.simulator.server.response import Response as Response
     from llm_sync.simulator.server.server import Simulator as Simulator
 
-_HOME = {"Hold": "hold", "RequestRecord": "request_log", "Response": "response", "Simulator": "server"}
+_MODULES = {"Hold": "hold", "RequestRecord": "request_log", "Response": "response", "Simulator": "server"}
 __all__ = ["Hold", "RequestRecord", "Response", "Simulator"]
 
-if not TYPE_CHECKING:  # type checkers would believe in any name, even a misspelt one
+if not TYPE_CHECKING:  # otherwise type checkers accept any name, even a misspelt one
 
     def __getattr__(name: str) -> object:
-        module = _HOME.get(name)
+        module = _MODULES.get(name)
         if module is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module

@@ -1,4 +1,4 @@
-"""What ``llm-sync simulate`` does: serve until told to stop, or run one command against a simulator of its own."""
+"""Implementation of ``llm-sync simulate``: serve until stopped, or run one command against a simulator of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEY_VARIABLE = "LLM_SYNC_SIMULATOR_KEY"
 URL_VARIABLE = "LLM_SYNC_SIMULATOR_URL"
 CA_VARIABLE = "LLM_SYNC_SIMULATOR_CA"
 _MODELS = {
-    "openai": ("gpt-4o-mini", "gpt-4o", "gpt-5-mini", "gpt-4", "gpt-3.5-turbo"),  # the last two: what old scripts name
+    "openai": ("gpt-4o-mini", "gpt-4o", "gpt-5-mini", "gpt-4", "gpt-3.5-turbo"),  # the last two: used by old scripts
     "anthropic": ("claude-haiku-4-5", "claude-sonnet-4-5"),
     "gemini": ("gemini-2.5-flash", "gemini-2.0-flash"),
     "openrouter": ("openai/gpt-4o-mini", "meta-llama/llama-3.3-70b-instruct"),
@@ -32,15 +32,15 @@ _FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def serve(ready: Callable[[Simulator], None], *, until: threading.Event | None = None, **options: Any) -> None:
-    """Serves until ``until`` is set or KeyboardInterrupt comes; ``ready`` is told once it listens. Options as Simulator's.
+    """Serves until ``until`` is set or KeyboardInterrupt is raised; calls ``ready`` once it listens. Options: as Simulator's.
 
-    OSError when the port is taken. KeyboardInterrupt passes on to the caller once the server has stopped. In the main thread
-    a hang-up (SIGHUP) ends the server in order, too, and then the process, as it would have at once.
+    Raises OSError when the port is taken. KeyboardInterrupt is raised again once the server has stopped. In the main thread,
+    SIGHUP (the terminal was closed) also stops the server first and then ends the process, as it does by default.
     """
     until = until or threading.Event()
-    with _hang_up(until), Simulator(**options) as simulator:
+    with _stop_on_hang_up(until), Simulator(**options) as simulator:
         ready(simulator)
-        while not until.wait(0.5):  # a wait without an end could not be interrupted on Windows
+        while not until.wait(0.5):  # on Windows, a wait without a timeout cannot be interrupted
             pass
 
 
@@ -52,47 +52,47 @@ def run_command(
     environ: Mapping[str, str] | None = None,
     **options: Any,
 ) -> int:
-    """Runs ``argv`` with a configuration that points at a simulator, and returns its exit status, 128+n for signal n.
+    """Runs ``argv`` with a configuration that points at a simulator. Returns its exit status, 128+n when signal n ended it.
 
-    127: there is no such command; 126: it cannot be run; ``report`` (standard error, when None) is told why. The command
-    inherits what this process was given: the standard streams, and what a shell opened beside them (``<(…)``). SIGTERM and
-    SIGHUP are passed on to it, SIGINT too unless the terminal sent it there itself. ``keys`` and the other options as
-    Simulator's. ValueError for an empty ``argv``, OSError when the port is taken.
+    Returns 127 if there is no such command and 126 if it cannot be run; ``report`` gets the reason (None: standard error). The
+    command inherits the standard streams and the descriptors that a shell opened for this process (``<(…)``). SIGTERM and
+    SIGHUP are forwarded to it, and SIGINT unless the terminal has sent it to the command already. ``keys`` and the other
+    options: as Simulator's. Raises ValueError for an empty ``argv``, OSError when the port is taken.
     """
     if not argv:
         raise ValueError("there is no command to run")
     report = report or _to_stderr
     key = keys[0] if keys else f"sk-simulated-{secrets.token_hex(12)}"
     simulator = Simulator(keys=keys, **options)
-    with contextlib.ExitStack() as ending:
-        ending.callback(simulator.stop)
-        with _signals_blocked():
+    with contextlib.ExitStack() as cleanup:
+        cleanup.callback(simulator.stop)
+        with _block_signals():
             simulator.start()
         folder = Path(tempfile.mkdtemp(prefix="llm-sync-simulator-"))  # mkdtemp makes it 0700
-        ending.callback(shutil.rmtree, folder, ignore_errors=True)
-        outer = os.environ if environ is None else environ
-        return _run(argv, environment(simulator, folder, key, outer), report)
+        cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
+        outer_environ = os.environ if environ is None else environ
+        return _run(argv, environment(simulator, folder, key, outer_environ), report)
 
 
 def environment(simulator: Simulator, folder: Path, key: str, outer: Mapping[str, str]) -> dict[str, str]:
-    """``outer``, changed so that llm-sync finds the simulator: by a configuration that is written into ``folder``.
+    """A copy of the environment ``outer`` in which llm-sync uses the simulator: its configuration is written into ``folder``.
 
-    A configuration that is named instead of it is answered by the simulator too: a client that finds URL_VARIABLE asks there
-    what it would ask elsewhere, with the key and the authority of the other two.
+    If the command names another configuration, the simulator still answers: a client that finds URL_VARIABLE sends all its
+    requests there, with the key in KEY_VARIABLE, and trusts the CA file in CA_VARIABLE.
     """
     _write_private(folder / "default-llms.yaml", configuration(simulator))
-    inner = {name: value for name, value in outer.items() if name not in ("LLM_SYNC_CONFIG", CA_VARIABLE)}
-    inner |= {"LLM_SYNC_CONFIG_DIR": str(folder), KEY_VARIABLE: key, URL_VARIABLE: simulator.root}
+    changed = {name: value for name, value in outer.items() if name not in ("LLM_SYNC_CONFIG", CA_VARIABLE)}
+    changed |= {"LLM_SYNC_CONFIG_DIR": str(folder), KEY_VARIABLE: key, URL_VARIABLE: simulator.root}
     if simulator.ca_path is not None:
-        inner[CA_VARIABLE] = simulator.ca_path
-    for name in ("NO_PROXY", "no_proxy"):  # a proxy would look for the simulator on its own loopback
-        inner[name] = ",".join(filter(None, (outer.get(name) or outer.get(name.swapcase()), "127.0.0.1,localhost")))
-    return inner
+        changed[CA_VARIABLE] = simulator.ca_path
+    for name in ("NO_PROXY", "no_proxy"):  # a proxy would look for 127.0.0.1 on its own machine
+        changed[name] = ",".join(filter(None, (outer.get(name) or outer.get(name.swapcase()), "127.0.0.1,localhost")))
+    return changed
 
 
 def configuration(simulator: Simulator) -> str:
-    """The text of a ``default-llms.yaml`` for a started simulator; its key stands in the variable KEY_VARIABLE."""
-    trust = [] if simulator.ca_path is None else [f"    ca_bundle: {json.dumps(simulator.ca_path)}"]
+    """The text of a ``default-llms.yaml`` for a started simulator; the key is read from the variable KEY_VARIABLE."""
+    trust_lines = [] if simulator.ca_path is None else [f"    ca_bundle: {json.dumps(simulator.ca_path)}"]
     lines = ["# Made by llm-sync simulate for one run.", "defaults:", "  model: openai/gpt-4o-mini", "providers:"]
     for name, models in _MODELS.items():
         lines += [
@@ -101,7 +101,7 @@ def configuration(simulator: Simulator) -> str:
             f"    api_key: ${{{KEY_VARIABLE}}}",
             f"    base_url: {json.dumps(simulator.url(name))}",
             f"    models: {json.dumps(list(models))}",
-            *trust,
+            *trust_lines,
         ]
     return "\n".join(lines) + "\n"
 
@@ -114,7 +114,7 @@ def _write_private(path: Path, text: str) -> None:
 
 def _run(argv: Sequence[str], environ: Mapping[str, str], report: Callable[[str], None]) -> int:
     name = argv[0]
-    with _signals() as child:
+    with _forward_signals() as child:
         try:
             child.start(argv, environ)
         except FileNotFoundError:
@@ -132,18 +132,18 @@ def _run(argv: Sequence[str], environ: Mapping[str, str], report: Callable[[str]
 
 
 class _Child:
-    """The command's process, and the signals that came before it was there."""
+    """The process of the command, and the signals that arrived before it was started."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._early: list[int] = []
+        self._pending: list[int] = []
 
     def start(self, argv: Sequence[str], environ: Mapping[str, str]) -> None:
         program = shutil.which(argv[0], path=environ.get("PATH")) if os.name == "nt" else None
-        # Running what the caller names is the purpose; no shell reads it. close_fds=False: nothing that Python opened is
-        # inherited, so what is, was handed to this process for the command.
+        # Running a command of the caller is the purpose; no shell is involved. close_fds=False: files opened by Python are not
+        # inheritable, so the command inherits only descriptors that this process was given for it.
         self._process = subprocess.Popen([program or argv[0], *argv[1:]], env=dict(environ), close_fds=False)  # noqa: S603
-        for number in self._early:
+        for number in self._pending:
             self._process.send_signal(number)
 
     def wait(self) -> int:
@@ -151,26 +151,26 @@ class _Child:
             raise RuntimeError("the command was not started")
         return self._process.wait()
 
-    def pass_on(self, number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT and _from_terminal():
-            return  # Ctrl-C went to the whole foreground group, the command included; twice would mean "now"
+    def forward(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT and _in_foreground():
+            return  # Ctrl-C reached the command, too: a second SIGINT could make it abort
         if self._process is None:
-            self._early.append(number)
+            self._pending.append(number)
         else:
             with contextlib.suppress(OSError):
                 self._process.send_signal(number)
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[_Child]:
-    """Hands signals to the child while it runs. Only the main thread can; in others the process's handlers stay."""
+def _forward_signals() -> Iterator[_Child]:
+    """Forwards signals to the child while it runs. Does nothing outside the main thread, which alone may set handlers."""
     child = _Child()
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         for name in _FORWARDED:
             number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # ignored (nohup): stays so
-                before[number] = signal.signal(number, child.pass_on)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # keep it ignored (nohup)
+                before[number] = signal.signal(number, child.forward)
     try:
         yield child
     finally:
@@ -179,31 +179,31 @@ def _signals() -> Iterator[_Child]:
 
 
 @contextlib.contextmanager
-def _hang_up(until: threading.Event) -> Iterator[None]:
-    """Sets ``until`` when the terminal is closed; what that does otherwise, it does when the context is left."""
+def _stop_on_hang_up(until: threading.Event) -> Iterator[None]:
+    """Sets ``until`` on SIGHUP; on leaving the context, raises SIGHUP again with its default action."""
     number = getattr(signal, "SIGHUP", None)
-    main = threading.current_thread() is threading.main_thread()
-    if not main or number is None or signal.getsignal(number) is not signal.SIG_DFL:  # ignored (nohup): stays so
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or number is None or signal.getsignal(number) is not signal.SIG_DFL:  # keep it ignored (nohup)
         yield
         return
-    came = threading.Event()
+    hung_up = threading.Event()
 
-    def noted(_number: int, _frame: FrameType | None) -> None:
-        came.set()
+    def on_hang_up(_number: int, _frame: FrameType | None) -> None:
+        hung_up.set()
         until.set()
 
-    signal.signal(number, noted)
+    signal.signal(number, on_hang_up)
     try:
         yield
     finally:
         signal.signal(number, signal.SIG_DFL)
-        if came.is_set():
+        if hung_up.is_set():
             signal.raise_signal(number)
 
 
 @contextlib.contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Threads started here never take a signal: one that did would leave the main thread asleep in its wait for the command."""
+def _block_signals() -> Iterator[None]:
+    """Blocks signals in threads started here: a signal that one of them took would not wake the main thread in its wait."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -214,10 +214,10 @@ def _signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _from_terminal() -> bool:
-    """Whether this process is in its terminal's foreground group, where Ctrl-C reaches the command by itself."""
+def _in_foreground() -> bool:
+    """Whether this process is in the foreground group of its terminal, so that Ctrl-C also reaches the command."""
     if os.name != "posix":
-        return True  # the console tells every process attached to it
+        return True  # the console notifies every attached process
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     except OSError:

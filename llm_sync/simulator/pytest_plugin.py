@@ -1,6 +1,6 @@
 """The pytest fixture ``llm_simulator`` (docs/testing.md).
 
-pytest loads this in every run of whoever has llm-sync installed: it imports nothing before the fixture is used.
+pytest loads this module in every run where llm-sync is installed, so it imports nothing until the fixture is used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _KEY = "sk-simulated"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes the marker known."""
+    """Registers the marker."""
     config.addinivalue_line("markers", "llm_simulator(**options): options of Simulator for the fixture llm_simulator")
 
 
@@ -25,20 +25,21 @@ def pytest_configure(config: pytest.Config) -> None:
 def llm_simulator(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Simulator]:
-    """Simulated providers for one test: what clients made in it would ask elsewhere is asked of them, and no key is read.
+    """A simulator for one test: clients made in the test send all requests to it, and no real key is read.
 
-    llm-sync finds them as its default configuration; one that is named is answered by them too. Options (script, seed, keys,
-    tls …) come from ``@pytest.mark.llm_simulator(script="bad-day")``. The test fails when the simulator failed inside.
+    It is llm-sync's default configuration; if the code under test names another one, the simulator answers, too. Options
+    (script, seed, keys, tls …) come from ``@pytest.mark.llm_simulator(script="bad-day")``. The test fails if the simulator had
+    an internal error.
     """
     import os
 
     from llm_sync.simulator.command import environment
 
-    options = _options(request)
+    options = _marker_options(request)
     _close_shared_clients()
     keys = options.get("keys")
     key = str(keys[0]) if isinstance(keys, (list, tuple)) and keys else _KEY
-    simulator = _started(options)
+    simulator = _start(options)
     try:
         inner = environment(simulator, tmp_path_factory.mktemp("llm-simulator"), key, os.environ)
         for name in os.environ.keys() - inner.keys():
@@ -51,11 +52,11 @@ def llm_simulator(
     finally:
         simulator.stop()
     if simulator.faults:
-        pytest.fail(f"the simulator failed inside: {simulator.faults}", pytrace=False)
+        pytest.fail(f"the simulator had internal errors: {simulator.faults}", pytrace=False)
 
 
-def _options(request: pytest.FixtureRequest) -> dict[str, object]:
-    """Those of the test's markers; a mistake in one is told in a line, without this plugin's source."""
+def _marker_options(request: pytest.FixtureRequest) -> dict[str, object]:
+    """Options from the test's markers; a mistake in one fails the test with one line, without this plugin's source."""
     import inspect
 
     from llm_sync.simulator.server.server import Simulator
@@ -65,35 +66,35 @@ def _options(request: pytest.FixtureRequest) -> dict[str, object]:
     for marker in request.node.iter_markers("llm_simulator"):
         unknown = [repr(name) for name in marker.kwargs if name not in known]
         if marker.args:
-            _refuse('it takes options by name, as in @pytest.mark.llm_simulator(script="bad-day")')
+            _fail('pass options by name, as in @pytest.mark.llm_simulator(script="bad-day")')
         if unknown:
-            _refuse(f"it has no option {' and no option '.join(unknown)}; there are {', '.join(known)}")
-        options = {**marker.kwargs, **options}  # the closest comes first
+            _fail(f"there is no option {' and no option '.join(unknown)}; the options are {', '.join(known)}")
+        options = {**marker.kwargs, **options}  # the marker closest to the test wins
     if isinstance(options.get("keys"), str):
-        _refuse("keys is a text; give a list of the keys that are taken")
+        _fail("keys is a string; give a list of the accepted keys")
     return options
 
 
-def _started(options: dict[str, object]) -> Simulator:
-    """A simulator that serves; what an option's value keeps it from is told in the option's words alone."""
+def _start(options: dict[str, object]) -> Simulator:
+    """A running simulator; if an option has a bad value, the test fails with a message about that option."""
     from llm_sync.errors import LLMConnectorError
     from llm_sync.simulator.server.server import Simulator
 
     try:
         return Simulator(**options).start()  # type: ignore[arg-type]
     except LLMConnectorError as error:
-        _refuse(str(error))
-    except Exception as error:  # noqa: BLE001  (a value may be of any type, and its error is of whatever trips over it)
-        given = ", ".join(f"{name}={value!r:.60}" for name, value in options.items() if name != "keys")
-        _refuse(f"it does not start with {given or 'its defaults'}: {type(error).__name__}: {error}")
+        _fail(str(error))
+    except Exception as error:  # noqa: BLE001  (an option may be of any type, and fail anywhere)
+        options_given = ", ".join(f"{name}={value!r:.60}" for name, value in options.items() if name != "keys")
+        _fail(f"it could not be started with {options_given or 'its defaults'}: {type(error).__name__}: {error}")
 
 
-def _refuse(trouble: str) -> NoReturn:
-    pytest.fail(f"llm_simulator: {trouble}", pytrace=False)
+def _fail(problem: str) -> NoReturn:
+    pytest.fail(f"llm_simulator: {problem}", pytrace=False)
 
 
 def _close_shared_clients() -> None:
-    """Those of ``llm_sync.generate`` and of the stand-ins for other packages: they keep to what they were made with."""
+    """Closes the clients of ``llm_sync.generate`` and of the shims, which would keep their former configuration."""
     import sys
 
     shared = sys.modules.get("llm_sync.client.shared_clients")
@@ -102,6 +103,6 @@ def _close_shared_clients() -> None:
     settings = sys.modules.get("llm_sync.compat.shim.settings")
     if settings is not None:
         settings.forget()
-    stand_ins = sys.modules.get("llm_sync.compat.shim.targets")
-    if stand_ins is not None:
-        stand_ins.close(cancel_pending=True)
+    shim_clients = sys.modules.get("llm_sync.compat.shim.targets")
+    if shim_clients is not None:
+        shim_clients.close(cancel_pending=True)

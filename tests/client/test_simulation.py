@@ -120,9 +120,9 @@ def acme(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_both_sides_know_the_same_doors_and_variables() -> None:
     """They share no code, so each has them."""
-    assert simulation.DOORS == routes.BASES
+    assert simulation.DOORS == routes.BASE_PATHS
     further = {simulation.VERTEX, simulation.AZURE, simulation.AZURE_CLASSIC, *simulation.COMPATIBLE.values()}
-    assert further == {*routes.FURTHER.values(), routes.BASES["openrouter"]}
+    assert further == {*routes.FURTHER_BASES.values(), routes.BASE_PATHS["openrouter"]}
     for name in ("URL_VARIABLE", "KEY_VARIABLE", "CA_VARIABLE"):
         assert getattr(simulation, name) == getattr(command, name)
 

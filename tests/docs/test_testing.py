@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from llm_sync.simulator import RequestRecord
-from llm_sync.simulator.faults.error_table import WORDS
-from llm_sync.simulator.faults.retry_after import HINTS
+from llm_sync.simulator.faults.error_table import ERROR_KINDS
+from llm_sync.simulator.faults.retry_after import RETRY_AFTER_FORMS
 from llm_sync.simulator.faults.script import shipped
 from llm_sync.simulator.faults.script_schema import _WHEN, ACTIONS, PROVIDERS
 from llm_sync.simulator.faults.seeded_random import DISTRIBUTIONS
@@ -35,8 +35,8 @@ def test_the_tables_name_what_there_is() -> None:
     assert all(name in columns("condition")[0][1] for name in PROVIDERS)
     actions = {words(row[0])[0]: row for row in columns("action")}
     assert set(actions) == set(ACTIONS)
-    assert words(actions["error"][2]) == list(WORDS)
-    assert {word for row in columns("hint") for word in words(row[0])} == set(HINTS)
+    assert words(actions["error"][2]) == list(ERROR_KINDS)
+    assert {word for row in columns("hint") for word in words(row[0])} == set(RETRY_AFTER_FORMS)
     assert all(f"{name}:" in PAGE for name in DISTRIBUTIONS if name != "seconds")
     fields = {field.name for field in dataclasses.fields(RequestRecord)} - {"arrived", "ended"}
     assert {word for row in columns("field") for word in words(row[0])} == fields | {"ended_at", "billed"}

@@ -8,7 +8,7 @@ from faults_table import DIALECTS  # type: ignore[import-not-found]
 from llm_sync import LLMClient, RateLimitError
 from llm_sync.config import ConfigLoader
 from llm_sync.simulator import Simulator
-from llm_sync.simulator.faults.retry_after import HINTS, USUAL
+from llm_sync.simulator.faults.retry_after import DEFAULT_FORMS, RETRY_AFTER_FORMS
 
 # What the client makes of 20.25 s: at least that, in the precision of the form (dates and epochs lose what the way took).
 READ = {
@@ -38,10 +38,10 @@ def hint_read(dialect: str, **settings: object) -> float | None:
     return caught.value.retry_after
 
 
-@pytest.mark.parametrize("form", HINTS)
+@pytest.mark.parametrize("form", RETRY_AFTER_FORMS)
 def test_each_form(form: str) -> None:
     """In one dialect after the other."""
-    dialect = list(DIALECTS)[list(HINTS).index(form) % len(DIALECTS)]
+    dialect = list(DIALECTS)[list(RETRY_AFTER_FORMS).index(form) % len(DIALECTS)]
     found, wanted = hint_read(dialect, hint=form), READ[form]
     if wanted is None:
         assert found is None
@@ -50,7 +50,7 @@ def test_each_form(form: str) -> None:
         assert wanted[0] <= found <= wanted[1]
 
 
-@pytest.mark.parametrize("dialect", USUAL)
+@pytest.mark.parametrize("dialect", DEFAULT_FORMS)
 def test_what_a_dialect_usually_sends(dialect: str) -> None:
     """Is read right, whichever of its forms says most."""
     found = hint_read(dialect)

@@ -9,11 +9,11 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from llm_sync.simulator import Simulator
-from llm_sync.simulator.faults.error_table import ERRORS, WORDS
-from llm_sync.simulator.faults.retry_after import HINTS, USUAL, Standing, decimal, go_duration
+from llm_sync.simulator.faults.error_table import ERROR_KINDS, ERRORS
+from llm_sync.simulator.faults.retry_after import DEFAULT_FORMS, RETRY_AFTER_FORMS, LimitState, decimal, go_duration
 
 DIALECTS = ("openai", "openai-responses", "anthropic", "gemini", "openrouter")
-FORMS = {
+STATUSES_AND_WORDS = {
     "auth": {
         "openai": (401, "invalid_api_key"),
         "openai-responses": (401, "invalid_api_key"),
@@ -76,11 +76,11 @@ def word_of(dialect, error):
     return error["metadata"]["error_type"] if dialect == "openrouter" else error["code"]
 
 
-@pytest.mark.parametrize("kind", sorted(FORMS))
+@pytest.mark.parametrize("kind", sorted(STATUSES_AND_WORDS))
 def test_errors_are_the_providers_own(act, dialect, kind):
     """Status, word, envelope, and the headers that every error of the dialect has."""
     got = act(dialect, error=kind)
-    assert (got.status, word_of(dialect, got.body["error"])) == FORMS[kind][dialect]
+    assert (got.status, word_of(dialect, got.body["error"])) == STATUSES_AND_WORDS[kind][dialect]
     assert got.body["error"]["message"]
     if dialect == "anthropic":
         assert got.body["type"] == "error"
@@ -90,14 +90,14 @@ def test_errors_are_the_providers_own(act, dialect, kind):
         assert got.body["error"]["code"] == got.status
 
 
-@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("word", ERROR_KINDS)
 def test_every_word_means_something_in_every_dialect(act, dialect, word):
     """None is a 200 but where the provider itself says it so."""
     got = act(dialect, error=word)
     blocked = word == "content_policy" and dialect in ("anthropic", "gemini")
     assert (got.status == 200) is blocked
     assert "{model}" not in got.raw.decode()
-    assert dialect in ERRORS[word].said or "openai" in ERRORS[word].said
+    assert dialect in ERRORS[word].spellings or "openai" in ERRORS[word].spellings
 
 
 def test_a_message_of_the_scripts_own(act):
@@ -105,7 +105,7 @@ def test_a_message_of_the_scripts_own(act):
     assert act("openai", error={"kind": "server", "message": "{model} {x}"}).body["error"]["message"] == "{model} {x}"
 
 
-@pytest.mark.parametrize("form", HINTS)
+@pytest.mark.parametrize("form", RETRY_AFTER_FORMS)
 def test_every_hint_can_be_had_in_every_dialect(act, dialect, form):
     """In the header or in the body where it belongs; the longest header says no less than was asked for."""
     got = act(dialect, error={"kind": "rate_limit", "retry_after": 2.345, "hint": form})
@@ -149,8 +149,8 @@ def test_every_hint_can_be_had_in_every_dialect(act, dialect, form):
 
 def test_usual_hints_are_known_ones():
     """By dialect; and several may be asked for at once, as Azure sends them."""
-    assert set(USUAL) == set(DIALECTS)
-    assert {form for forms in USUAL.values() for form in forms} <= set(HINTS)
+    assert set(DEFAULT_FORMS) == set(DIALECTS)
+    assert {form for forms in DEFAULT_FORMS.values() for form in forms} <= set(RETRY_AFTER_FORMS)
 
 
 def test_several_hints_at_once(act):
@@ -172,7 +172,7 @@ def test_durations_as_go_writes_them(seconds, text):
 
 def test_a_standing_has_one_name_for_each_part():
     """Requests or tokens, in the header's name."""
-    headers = HINTS["durations"].headers(1.0, Standing("tokens", 5, 0, 1.0))
+    headers = RETRY_AFTER_FORMS["durations"].headers(1.0, LimitState("tokens", 5, 0, 1.0))
     assert headers == {"x-ratelimit-limit-tokens": "5", "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1s"}
 
 

@@ -76,11 +76,11 @@ def test_texts(answers, prompt, text):
 def test_whole_answers(answers):
     """Thoughts, calls with typed arguments, refusals, errors."""
     assert found(answers, "Think").thinking == "Six times seven."
-    call = found(answers, "Weather in Oslo?").calls[0]
+    call = found(answers, "Weather in Oslo?").tool_calls[0]
     assert (call.name, call.arguments) == ("weather", {"city": "Oslo", "days": 3, "wet": "yes", "sure": True, "wind": 0.1})
     assert found(answers, "Refuse me").refusal == "I will not."
-    failure = found(answers, "Are you overloaded?").failure
-    assert (failure.kind, failure.status) == ("ProviderUnavailableError", 503)
+    error = found(answers, "Are you overloaded?").error
+    assert (error.error_class, error.status) == ("ProviderUnavailableError", 503)
 
 
 def test_a_models_own_answers_come_first(answers):
@@ -107,7 +107,7 @@ def test_in_code():
     """A mapping of prompts and compiled patterns."""
     answers = load_answers({"Hi": "Hello", re.compile("w.rld", re.IGNORECASE): {"text": "yes", "tool_calls": ({"name": "f"},)}})
     assert found(answers, "Hi").text == "Hello"
-    assert found(answers, "WORLD").calls[0].name == "f"
+    assert found(answers, "WORLD").tool_calls[0].name == "f"
 
 
 def test_tools_results_are_answered_as_prompts():
@@ -121,8 +121,8 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{n}: &a{n} [{', '.jo
 WRONG = {
     "a list": ("- Say hello\n- Hello\n", ["expected a mapping, found list"]),
     "a text": ("Say hello\n", ["expected a mapping, found string"]),
-    "nothing": ("", ["there are no answers in it"]),
-    "an empty mapping": ("{}", ["there are no answers in it"]),
+    "nothing": ("", ["it contains no answers"]),
+    "an empty mapping": ("{}", ["it contains no answers"]),
     "an unknown section": ("answer: {Hi: Hello}\n", ["answer: unknown key (did you mean answers?"]),
     "a prompt's answer is a list": ("answers:\n  Hi: [a]\n", ["2: answers.Hi: expected a text or a mapping, found a list"]),
     "a prompt without an answer": ("answers:\n  Hi:\n", ["2: answers.Hi: expected a text or a mapping, found nothing"]),

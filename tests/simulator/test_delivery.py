@@ -12,7 +12,7 @@ import zlib
 import pytest
 
 from llm_sync.simulator import Simulator
-from llm_sync.simulator.faults.transfer_faults import bomb
+from llm_sync.simulator.faults.transfer_faults import gzip_bomb
 
 BODY = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "Say hello"}]}).encode()
 REQUEST = b"POST /v1/chat/completions HTTP/1.1\r\nAuthorization: Bearer k\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
@@ -154,7 +154,7 @@ def test_gzip(scripted):
 
 def test_gzip_bomb(scripted):
     """A valid one, of the size that is said."""
-    content = bomb(3)
+    content = gzip_bomb(3)
     assert len(content) < 20_000
     assert gzip.decompress(content) == b" " * (3 * 2**20)
     with Line(scripted(gzip_bomb=2)) as line:

@@ -162,8 +162,8 @@ def test_folders_without_any(tmp_path: Path) -> None:
     for name, said in (
         ("none", "there is no such folder"),
         ("file", "there is no such folder"),
-        ("empty", "no exchange is in it"),
-        ("flat", "no exchange is in it"),
+        ("empty", "it contains no exchange"),
+        ("flat", "it contains no exchange"),
     ):
         with pytest.raises(ConfigurationError, match=said):
             Simulator(recorded=tmp_path / name)

@@ -17,7 +17,7 @@ from llm_sync.models.record import record
 from llm_sync.models.route import Route
 from llm_sync.simulator import Simulator
 from llm_sync.simulator.answers.replay import Replay
-from llm_sync.simulator.faults.error_responses import KINDS
+from llm_sync.simulator.faults.error_responses import ERROR_CLASSES
 
 ADD = {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}}
 QUESTIONS = {
@@ -36,7 +36,7 @@ ANSWERS = {
     "Recite": {"refusal": "RECITATION"},
     "Empty": {"text": ""},
     "Cut short": {"text": "Once upon", "finish_reason": "length"},
-    **{kind: {"error": {"type": kind, "message": "it was so"}} for kind in KINDS},
+    **{kind: {"error": {"type": kind, "message": "it was so"}} for kind in ERROR_CLASSES},
 }
 
 
@@ -96,7 +96,7 @@ def test_a_question_asked_several_times_is_answered_in_turn(tmp_path):
     """In the file's order, and then from the first again; a record written again for its index counts last."""
     replay = Replay(write(tmp_path, [entry("a", index=0), entry("b", index=1), entry("c", index=0)]))
     key = [("user", "x")]
-    replay._found = {request_hash("m", key): replay._found["0" * 32]}
+    replay._answers = {request_hash("m", key): replay._answers["0" * 32]}
     assert [replay.find("m", key).text for _ in range(5)] == ["c", "b", "c", "b", "c"]
 
 
@@ -169,13 +169,13 @@ def test_requests_that_were_never_sent_have_no_answer(tmp_path):
     """A run that was broken off says nothing of what its providers would have said."""
     unsent = entry(key="1" * 32, response=None, error={"type": "ClientClosedError", "message": "closed"})
     assert len(Replay(write(tmp_path, [entry(), unsent]))) == 1
-    with pytest.raises(ConfigurationError, match="there is no answer in it"):
+    with pytest.raises(ConfigurationError, match="it contains no answer"):
         Replay(write(tmp_path, [unsent]))
 
 
 WRONG = {
-    "empty": ([""], ["there is no answer in it"]),
-    "blank": (["\n\n"], ["there is no answer in it"]),
+    "empty": ([""], ["it contains no answer"]),
+    "blank": (["\n\n"], ["it contains no answer"]),
     "no JSON": (["hello\n", entry(), "{\n"], ["1: not JSON", "3: not JSON"]),
     "a list": (["[1]\n"], ["1: body: expected object, found list"]),
     "without a hash": ([{"response": {"text": "x"}, "error": None}], ["1: request_hash: expected string, found nothing"]),

@@ -173,14 +173,14 @@ def test_the_scripts_seed_counts_too(scripted):
         seeded_random.fingerprint("openai", "m", json.loads(text)) for text in ('{"a": 1, "b": [2]}', '{"b": [2], "a": 1}')
     )
     assert one == other != seeded_random.fingerprint("openai", "n", {"a": 1, "b": [2]})
-    assert seeded_random.Draws("1", one, 1).of_attempt("x") != seeded_random.Draws("2", one, 1).of_attempt("x")
-    assert seeded_random.Draws("1", one, 1).of_request("x") == seeded_random.Draws("1", one, 2).of_request("x")
+    assert seeded_random.SeededRandom("1", one, 1).for_attempt("x") != seeded_random.SeededRandom("2", one, 1).for_attempt("x")
+    assert seeded_random.SeededRandom("1", one, 1).for_request("x") == seeded_random.SeededRandom("1", one, 2).for_request("x")
 
 
 def test_attempts_are_counted_for_the_newest_requests(monkeypatch):
     """A simulator that runs for days forgets the oldest."""
-    monkeypatch.setattr(seeded_random, "_MOST_REQUESTS", 2)
-    attempts = seeded_random.Attempts()
+    monkeypatch.setattr(seeded_random, "_MAX_REQUESTS", 2)
+    attempts = seeded_random.AttemptCounter()
     assert [attempts.next(name) for name in (b"a", b"a", b"b", b"c", b"a")] == [1, 2, 1, 1, 1]
 
 
@@ -197,11 +197,11 @@ def test_attempts_are_counted_for_the_newest_requests(monkeypatch):
 )
 def test_times_are_distributed_as_said(spread, median):
     """Half of them below the median; never negative, never over the most."""
-    times = [seeded_random.seconds(spread, (n + 0.5) / 999) for n in range(999)]
+    times = [seeded_random.delay_seconds(spread, (n + 0.5) / 999) for n in range(999)]
     assert statistics.median(times) == pytest.approx(median, rel=0.01)
     assert all(0 <= time <= spread.get("most", 1e9) for time in times)
     for edge in (5e-324, 1e-18, 1 - 2**-53, 1.0 - 1e-16, 0.9999999999999999, 1.0):
-        assert 0 <= seeded_random.seconds(spread, edge) < 1e300
+        assert 0 <= seeded_random.delay_seconds(spread, edge) < 1e300
 
 
 def test_latency_is_waited_and_adds_up(scripted):

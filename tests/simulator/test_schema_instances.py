@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from jsonschema import Draft202012Validator
 
-from llm_sync.simulator.answers.schema_instances import instance
+from llm_sync.simulator.answers.schema_instances import make_instance
 
 SCHEMAS = {
     "nothing said": {},
@@ -86,15 +86,15 @@ SCHEMAS = {
 def test_instance_follows_its_schema(name, number):
     """Whatever number it is drawn from."""
     Draft202012Validator(SCHEMAS[name], format_checker=Draft202012Validator.FORMAT_CHECKER).validate(
-        instance(SCHEMAS[name], number)
+        make_instance(SCHEMAS[name], number)
     )
 
 
 def test_same_number_same_instance():
     """Deterministic, and varied by the number."""
     schema = SCHEMAS["all types"]
-    assert instance(schema, 7) == instance(schema, 7)
-    assert len({str(instance(schema, number)) for number in range(10)}) > 5
+    assert make_instance(schema, 7) == make_instance(schema, 7)
+    assert len({str(make_instance(schema, number)) for number in range(10)}) > 5
 
 
 @pytest.mark.parametrize(
@@ -122,4 +122,4 @@ def test_same_number_same_instance():
 )
 def test_senseless_schemas_end(schema):
     """Nothing raises, nothing runs away."""
-    instance(schema, 3)
+    make_instance(schema, 3)

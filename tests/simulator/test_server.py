@@ -208,11 +208,11 @@ def test_log_and_summary_over_http(simulator, wire):
 
 def test_log_is_bounded(monkeypatch, wire, simulator):
     """A simulator that serves for days keeps the newest records; the summary counts all."""
-    monkeypatch.setattr("llm_sync.simulator.server.request_log._MOST_RECORDS", 3)
+    monkeypatch.setattr("llm_sync.simulator.server.request_log._MAX_RECORDS", 3)
     for _ in range(5):
         wire.prompt("openai")
     assert [record.index for record in simulator.requests] == [3, 4, 5]
-    monkeypatch.setattr("llm_sync.simulator.server.request_log._MOST_BYTES", 10)
+    monkeypatch.setattr("llm_sync.simulator.server.request_log._MAX_BYTES", 10)
     wire.prompt("openai")
     assert [record.index for record in simulator.requests] == [6]
     assert simulator.summary()["requests"] == 6

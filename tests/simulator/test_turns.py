@@ -58,7 +58,7 @@ def test_every_dialect_carries_the_same_hash(empty_run, client_of, dialect, shap
 def test_parts_of_one_turn_count_as_its_text():
     """Texts in parts, in either spelling, with what is no text between them."""
     expected = [("system", "a"), ("system", "b"), ("user", "c"), ("assistant", "d"), ("tool", "e")]
-    assert expected == turns.of_chat(
+    assert expected == turns.chat_turns(
         {
             "messages": [
                 {"role": "developer", "content": [{"type": "text", "text": "a"}, {"text": "b"}]},
@@ -68,7 +68,7 @@ def test_parts_of_one_turn_count_as_its_text():
             ]
         }
     )
-    assert expected == turns.of_messages(
+    assert expected == turns.anthropic_turns(
         {
             "system": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
             "messages": [
@@ -78,7 +78,7 @@ def test_parts_of_one_turn_count_as_its_text():
             ],
         }
     )
-    assert expected == turns.of_contents(
+    assert expected == turns.gemini_turns(
         {
             "system_instruction": {"parts": [{"text": "a"}, {"text": "b"}]},
             "contents": [
@@ -88,7 +88,7 @@ def test_parts_of_one_turn_count_as_its_text():
             ],
         }
     )
-    assert expected == turns.of_responses(
+    assert expected == turns.responses_turns(
         {
             "instructions": "a",
             "input": [
@@ -102,7 +102,7 @@ def test_parts_of_one_turn_count_as_its_text():
     )
 
 
-READERS = (turns.of_chat, turns.of_messages, turns.of_contents, turns.of_responses)
+READERS = (turns.chat_turns, turns.anthropic_turns, turns.gemini_turns, turns.responses_turns)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_no_payload_is_too_broken_to_be_read(read, payload):
 
 def test_the_prompt_is_what_is_to_be_answered():
     """The user's last texts, or a tool's results where those came last."""
-    assert turns.prompt_of([("system", "s"), ("user", "a"), ("assistant", "b"), ("user", "c"), ("user", "d")]) == "c\n\nd"
-    assert turns.prompt_of([("user", "a"), ("tool", "r"), ("tool", "s")]) == "r\n\ns"
-    assert turns.prompt_of([("user", "a"), ("assistant", "So")]) == "a"
-    assert turns.prompt_of([("assistant", "x")]) == ""
+    assert turns.prompt_text([("system", "s"), ("user", "a"), ("assistant", "b"), ("user", "c"), ("user", "d")]) == "c\n\nd"
+    assert turns.prompt_text([("user", "a"), ("tool", "r"), ("tool", "s")]) == "r\n\ns"
+    assert turns.prompt_text([("user", "a"), ("assistant", "So")]) == "a"
+    assert turns.prompt_text([("assistant", "x")]) == ""

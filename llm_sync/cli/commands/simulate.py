@@ -13,7 +13,7 @@ from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.cli.outcome import status_of
 from llm_sync.machine.status import publish_command
 from llm_sync.simulator.command import run_command, serve
-from llm_sync.simulator.server.routes import BASES
+from llm_sync.simulator.server.routes import BASE_PATHS
 
 if TYPE_CHECKING:
     from llm_sync.simulator import Simulator
@@ -63,10 +63,10 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 
 def _announce(output: Output, simulator: Simulator, args: argparse.Namespace) -> None:
     """Print the address alone on standard output, for scripts, and how to use it on standard error."""
-    width = max(map(len, BASES))
+    width = max(map(len, BASE_PATHS))
     keys = "with the given keys" if args.accept_key else "with any key"
     lines = [f"serving until Ctrl-C, {keys}; the base_url by type:"]
-    lines += [f"  {kind:{width}}  {simulator.root}{base}" for kind, base in BASES.items()]
+    lines += [f"  {kind:{width}}  {simulator.root}{base}" for kind, base in BASE_PATHS.items()]
     if args.recorded is not None:
         lines.append(f"The {len(simulator.recorded)} recorded exchanges, each with the path of its type (/v1 …) appended:")
         lines.append(f"  {simulator.root}/recorded/PROVIDER/NAME")

@@ -1,1 +1,1 @@
-"""What the simulated models answer: generated text, an answers file, a replayed run, or recorded exchanges."""
+"""Answers of the simulated models: generated, or from an answers file, a replayed batch or recorded exchanges."""

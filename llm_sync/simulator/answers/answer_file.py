@@ -1,4 +1,4 @@
-"""What ``--answers`` maps prompts to: read from YAML or JSON, or given in code, checked as a whole, and looked up."""
+"""The answers file of ``--answers``: reads it from YAML, JSON or a mapping, checks it, and finds the answer to a prompt."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 
 from llm_sync.errors import ConfigurationError
 from llm_sync.simulator.answers.bounded_regex import RUNS_AWAY, runs_away
-from llm_sync.simulator.answers.given import Failure, Given, ToolUse
-from llm_sync.simulator.answers.turns import Turn, prompt_of
-from llm_sync.simulator.faults.error_responses import KINDS
+from llm_sync.simulator.answers.canned_answer import CannedAnswer, CannedError, ToolCall
+from llm_sync.simulator.answers.turns import Turn, prompt_text
+from llm_sync.simulator.faults.error_responses import ERROR_CLASSES
 from llm_sync.validation import problems
 from llm_sync.validation.document import Document, FileFormat, Path
 from llm_sync.validation.yaml_document import read_document
 from llm_sync.validation.yaml_scalars import plain_value
 
-_FORM = "the file is a mapping with answers, patterns, models"
+_LAYOUT_HINT = "the file is a mapping with answers, patterns, models"
 _TEXT = {"type": "string", "nullable": True, "meta": {"expected": "a text"}}
 _ANSWER: Mapping[str, Any] = {
     "type": "dict",
@@ -52,7 +52,7 @@ _ANSWER: Mapping[str, Any] = {
                 "type": {
                     "type": "string",
                     "required": True,
-                    "allowed": list(KINDS),
+                    "allowed": list(ERROR_CLASSES),
                     "meta": {"expected": "the name of an error"},
                 },
                 "message": _TEXT,
@@ -77,55 +77,55 @@ _SCHEMA: Mapping[str, Any] = {
 }
 
 
-class Plain(str):
-    """A value that was written without quotes: a text where one belongs."""
+class UnquotedScalar(str):
+    """A value that was written without quotes; it is read as text where the schema wants text."""
 
     __slots__ = ()
 
 
-_FORMAT = FileFormat("an answers file", 16 * 2**20, max_values=100_000, max_depth=24, scalar=Plain, json=True)
+_FORMAT = FileFormat("an answers file", 16 * 2**20, max_values=100_000, max_depth=24, scalar=UnquotedScalar, json=True)
 
 
 @dataclass
 class AnswerFile:
-    """``exact``: by the whole prompt; ``patterns``: searched for in it, in order; ``models``: the same for some models."""
+    """Answers by whole prompt (``exact``) and by regular expression (``patterns``); ``models``: the same per model name."""
 
-    exact: dict[str, Given] = field(default_factory=dict)
-    patterns: list[tuple[re.Pattern[str], Given]] = field(default_factory=list)
+    exact: dict[str, CannedAnswer] = field(default_factory=dict)
+    patterns: list[tuple[re.Pattern[str], CannedAnswer]] = field(default_factory=list)
     models: list[tuple[str, AnswerFile]] = field(default_factory=list)
 
-    def find(self, model: str, turns: Sequence[Turn]) -> Given | None:
-        """The answer: a model's own before everyone's, a whole prompt before a pattern; None where nothing fits."""
-        prompt = prompt_of(list(turns)).strip()
-        for name, own in self.models:
+    def find(self, model: str, turns: Sequence[Turn]) -> CannedAnswer | None:
+        """The answer, or None. A model's section comes before the general one, a whole prompt before a pattern."""
+        prompt = prompt_text(list(turns)).strip()
+        for name, section in self.models:
             if fnmatch.fnmatchcase(model, name):
-                found = own.within(prompt)
-                if found:
-                    return found
-        return self.within(prompt)
+                answer = section.find_for_prompt(prompt)
+                if answer:
+                    return answer
+        return self.find_for_prompt(prompt)
 
-    def within(self, prompt: str) -> Given | None:
-        """The answer to a prompt without blanks around it, whatever the model."""
-        found = self.exact.get(prompt)
-        return found or next((given for pattern, given in self.patterns if pattern.search(prompt)), None)
+    def find_for_prompt(self, prompt: str) -> CannedAnswer | None:
+        """The answer to a stripped prompt in this section, ``models`` left out; None if there is none."""
+        answer = self.exact.get(prompt)
+        return answer or next((answer for pattern, answer in self.patterns if pattern.search(prompt)), None)
 
 
 def load_answers(source: str | os.PathLike[str] | Mapping[Any, Any]) -> AnswerFile:
-    """A file, or a mapping of prompts (texts, or compiled patterns) to answers (texts, or mappings as in a file).
+    """Reads a file, or a mapping of prompts (texts or compiled patterns) to answers (texts, or mappings as in a file).
 
-    ConfigurationError with every problem there is.
+    Raises ConfigurationError with all problems.
     """
-    document = _in_code(source) if isinstance(source, Mapping) else read_document(source, _FORMAT)
-    found = document.value
-    if found is None or text(found) is None or found == {}:
+    document = _document_of(source) if isinstance(source, Mapping) else read_document(source, _FORMAT)
+    value = document.value
+    if value is None or as_text(value) is None or value == {}:
         if not document.problems:
-            document.problem((), "there are no answers in it", _FORM)
+            document.problem((), "it contains no answers", _LAYOUT_HINT)
     else:
-        found = _unfolded(found) if isinstance(found, Mapping) else found
-        for wrong in problems(found, _SCHEMA):
-            document.problem(wrong.path, wrong.message, wrong.hint or (None if wrong.path else _FORM))
-        _check_patterns(found, (), document)
-    made = _section(found, (), document) if not document.problems else AnswerFile()
+        value = _expand(value) if isinstance(value, Mapping) else value
+        for problem in problems(value, _SCHEMA):
+            document.problem(problem.path, problem.message, problem.hint or (None if problem.path else _LAYOUT_HINT))
+        _check_patterns(value, (), document)
+    answer_file = _build_section(value, (), document) if not document.problems else AnswerFile()
     if document.problems:
         where = f"the answers in {document.file}" if document.file else "the answers"
         raise ConfigurationError(
@@ -133,80 +133,87 @@ def load_answers(source: str | os.PathLike[str] | Mapping[Any, Any]) -> AnswerFi
             problems=tuple(sorted(document.problems, key=lambda problem: problem.line or 0)),
             guidance="See docs/simulator.md for the form.",
         )
-    return made
+    return answer_file
 
 
-def _in_code(source: Mapping[Any, Any]) -> Document:
+def _document_of(source: Mapping[Any, Any]) -> Document:
     value: dict[str, Any] = {"answers": {}, "patterns": {}}
     document = Document("", value)
     for prompt, answer in source.items():
         if isinstance(prompt, re.Pattern) and isinstance(prompt.pattern, str):
-            value["patterns"][prompt] = plain(answer)
+            value["patterns"][prompt] = normalize(answer)
         elif isinstance(prompt, str):
-            value["answers"][prompt] = plain(answer)
+            value["answers"][prompt] = normalize(answer)
         else:
             document.problem((), f"a prompt is a {type(prompt).__name__}", "give a text or a compiled pattern of text")
     return document
 
 
-def _unfolded(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Answers that are texts as mappings, and the parts of others that are no texts as what they are."""
-    out = dict(found)
+def _expand(section: Mapping[str, Any]) -> dict[str, Any]:
+    """A section with short answers (texts) written as mappings, and unquoted values converted where text is not wanted."""
+    expanded = dict(section)
     for name in ("answers", "patterns"):
-        if isinstance(out.get(name), Mapping):
-            out[name] = {prompt: _answer(answer) for prompt, answer in out[name].items()}
-    if isinstance(out.get("models"), Mapping):
-        out["models"] = {name: _unfolded(own) if isinstance(own, Mapping) else own for name, own in out["models"].items()}
-    return out
+        if isinstance(expanded.get(name), Mapping):
+            expanded[name] = {prompt: _expand_answer(answer) for prompt, answer in expanded[name].items()}
+    if isinstance(expanded.get("models"), Mapping):
+        expanded["models"] = {
+            name: _expand(model_section) if isinstance(model_section, Mapping) else model_section
+            for name, model_section in expanded["models"].items()
+        }
+    return expanded
 
 
-def _answer(answer: Any) -> Any:
-    answer = text(answer)
+def _expand_answer(answer: Any) -> Any:
+    answer = as_text(answer)
     if isinstance(answer, str):
         return {"text": answer}
     if not isinstance(answer, Mapping):
         return answer
-    out = {key: text(value) for key, value in answer.items()}
-    if isinstance(out.get("error"), Mapping):
-        out["error"] = {key: values(value) if key == "status" else text(value) for key, value in out["error"].items()}
-    if isinstance(out.get("tool_calls"), list):
-        out["tool_calls"] = [_call(call) if isinstance(call, Mapping) else text(call) for call in out["tool_calls"]]
-    return out
+    expanded = {key: as_text(value) for key, value in answer.items()}
+    if isinstance(expanded.get("error"), Mapping):
+        expanded["error"] = {
+            key: as_values(value) if key == "status" else as_text(value) for key, value in expanded["error"].items()
+        }
+    if isinstance(expanded.get("tool_calls"), list):
+        expanded["tool_calls"] = [
+            _expand_call(call) if isinstance(call, Mapping) else as_text(call) for call in expanded["tool_calls"]
+        ]
+    return expanded
 
 
-def _call(call: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: values(value) if key == "arguments" else text(value) for key, value in call.items()}
+def _expand_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: as_values(value) if key == "arguments" else as_text(value) for key, value in call.items()}
 
 
-def _section(found: Mapping[str, Any], path: Path, document: Document) -> AnswerFile:
-    made = AnswerFile()
-    for prompt, answer in (found.get("answers") or {}).items():
-        made.exact[str(prompt).strip()] = _given(answer, (*path, "answers", prompt), document)
-    for pattern, answer in (found.get("patterns") or {}).items():
-        made.patterns.append((re.compile(pattern), _given(answer, (*path, "patterns", pattern), document)))
-    for name, own in (found.get("models") or {}).items():
-        made.models.append((str(name), _section(own, (*path, "models", name), document)))
-    return made
+def _build_section(section: Mapping[str, Any], path: Path, document: Document) -> AnswerFile:
+    answer_file = AnswerFile()
+    for prompt, answer in (section.get("answers") or {}).items():
+        answer_file.exact[str(prompt).strip()] = _canned_answer(answer, (*path, "answers", prompt), document)
+    for pattern, answer in (section.get("patterns") or {}).items():
+        answer_file.patterns.append((re.compile(pattern), _canned_answer(answer, (*path, "patterns", pattern), document)))
+    for name, model_section in (section.get("models") or {}).items():
+        answer_file.models.append((str(name), _build_section(model_section, (*path, "models", name), document)))
+    return answer_file
 
 
-def _check_patterns(found: Any, path: Path, document: Document) -> None:
-    """That all patterns are such, whatever else is wrong."""
-    section = found if isinstance(found, Mapping) else {}
+def _check_patterns(value: Any, path: Path, document: Document) -> None:
+    """Adds a problem for every pattern that cannot be used; ``value`` may have any other mistake."""
+    section = value if isinstance(value, Mapping) else {}
     patterns, models = section.get("patterns"), section.get("models")
     for pattern in patterns if isinstance(patterns, Mapping) else ():
-        place = (*path, "patterns", pattern)
+        pattern_path = (*path, "patterns", pattern)
         try:
             if runs_away(re.compile(pattern)):
-                document.problem(place, *RUNS_AWAY)
+                document.problem(pattern_path, *RUNS_AWAY)
         except (re.error, RecursionError, OverflowError) as error:
             hint = "put texts to be taken literally under answers"
-            document.problem(place, f"not a regular expression: {error}", hint)
-    for name, own in models.items() if isinstance(models, Mapping) else ():
-        _check_patterns(own, (*path, "models", name), document)
+            document.problem(pattern_path, f"not a regular expression: {error}", hint)
+    for name, model_section in models.items() if isinstance(models, Mapping) else ():
+        _check_patterns(model_section, (*path, "models", name), document)
 
 
-def _given(answer: Mapping[str, Any], path: Path, document: Document) -> Given:
-    """One answer, checked as a whole."""
+def _canned_answer(answer: Mapping[str, Any], path: Path, document: Document) -> CannedAnswer:
+    """One answer; adds a problem if its parts do not go together."""
     error, calls = answer.get("error"), answer.get("tool_calls") or ()
     if not answer:
         document.problem(path, "the answer is empty", 'for an empty answer write {text: ""}')
@@ -214,37 +221,37 @@ def _given(answer: Mapping[str, Any], path: Path, document: Document) -> Given:
         document.problem((*path, "error"), "an error and an answer are given together", "keep one of them")
     if answer.get("refusal") is not None and calls:
         document.problem((*path, "refusal"), "a refusal and tool_calls are given together", "keep one of them")
-    return Given(
+    return CannedAnswer(
         text=str(answer.get("text") or ""),
-        calls=tuple(ToolUse.of(str(call["name"]), call.get("arguments") or {}) for call in calls),
+        tool_calls=tuple(ToolCall.of_arguments(str(call["name"]), call.get("arguments") or {}) for call in calls),
         thinking=answer.get("thinking"),
         refusal=answer.get("refusal"),
-        finish=answer.get("finish_reason"),
-        failure=error and Failure(error["type"], error.get("message") or "", error.get("status")),
+        finish_reason=answer.get("finish_reason"),
+        error=error and CannedError(error["type"], error.get("message") or "", error.get("status")),
     )
 
 
-def text(value: Any) -> Any:
-    """What a value without quotes is where a text belongs: itself, or None where it says that there is none."""
-    if isinstance(value, Plain):
+def as_text(value: Any) -> Any:
+    """An unquoted value as text, or None where it means null; other values unchanged."""
+    if isinstance(value, UnquotedScalar):
         return None if plain_value(value) is None else str(value)
     return value
 
 
-def values(value: Any) -> Any:
-    """Values without quotes as what they are, within lists and mappings too; numbers that are none in JSON stay texts."""
-    if isinstance(value, Plain):
-        found = plain_value(value)
-        return str(value) if isinstance(found, float) and not math.isfinite(found) else found
+def as_values(value: Any) -> Any:
+    """Unquoted values as YAML types, also within lists and mappings; numbers that JSON cannot express stay text."""
+    if isinstance(value, UnquotedScalar):
+        typed_value = plain_value(value)
+        return str(value) if isinstance(typed_value, float) and not math.isfinite(typed_value) else typed_value
     if isinstance(value, Mapping):
-        return {key: values(member) for key, member in value.items()}
-    return [values(member) for member in value] if isinstance(value, list) else value
+        return {key: as_values(member) for key, member in value.items()}
+    return [as_values(member) for member in value] if isinstance(value, list) else value
 
 
-def plain(value: Any, depth: int = 0) -> Any:
-    """A value given in code as a file would say it: lists for tuples, nothing nested without end."""
+def normalize(value: Any, depth: int = 0) -> Any:
+    """A value from code in the form a file gives: lists for tuples, None below the greatest depth."""
     if depth > _FORMAT.max_depth:
         return None
     if isinstance(value, Mapping):
-        return {key: plain(member, depth + 1) for key, member in value.items()}
-    return [plain(member, depth + 1) for member in value] if isinstance(value, (list, tuple)) else value
+        return {key: normalize(member, depth + 1) for key, member in value.items()}
+    return [normalize(member, depth + 1) for member in value] if isinstance(value, (list, tuple)) else value

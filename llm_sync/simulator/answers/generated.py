@@ -1,4 +1,4 @@
-"""What the simulated models say: decided by dialect, model, messages and seed, and by nothing else."""
+"""Generates the answers of the simulated models from dialect, model, messages and seed, and from nothing else."""
 
 from __future__ import annotations
 
@@ -8,152 +8,157 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from llm_sync.simulator.answers.given import Billed, Given, ToolUse
-from llm_sync.simulator.answers.schema_instances import instance
-from llm_sync.simulator.answers.sentences import sentence
-from llm_sync.simulator.answers.tokens import count, split
+from llm_sync.simulator.answers.canned_answer import CannedAnswer, TokenCounts, ToolCall
+from llm_sync.simulator.answers.schema_instances import make_instance
+from llm_sync.simulator.answers.sentences import make_text
+from llm_sync.simulator.answers.tokens import count_tokens, split_tokens
 
-_COUNTED = Billed()
+_COUNTED_HERE = TokenCounts()
 
 
 @dataclass
-class Asked:
-    """What a dialect read from a payload. ``turns``: (role, text) in order, the system prompt first."""
+class ParsedRequest:
+    """What a dialect has parsed from a payload. ``turns``: (role, text) in order, the system prompt first."""
 
     dialect: str
     model: str
     turns: Sequence[tuple[str, str]]
     seed: object
-    limit: int | None = None
-    stops: Sequence[str] = ()
-    schema: Any = None  # a JSON Schema the text has to be an instance of
-    any_json: bool = False
-    tools: Sequence[tuple[str, Any]] = ()  # name and JSON Schema of the arguments; those that may be called
-    forced: bool = False
-    reasoning: int = 0  # tokens spent before the first word
-    given: Given | None = None  # what to say, where something else than the draw decides
+    max_tokens: int | None = None
+    stop_sequences: Sequence[str] = ()
+    schema: Any = None  # JSON Schema that the text has to match
+    json_mode: bool = False
+    tools: Sequence[tuple[str, Any]] = ()  # tools that may be called: name, JSON Schema of the arguments
+    must_call_tool: bool = False
+    reasoning_tokens: int = 0  # tokens spent before the answer
+    canned: CannedAnswer | None = None  # the answer to give instead of a generated one
 
-    def weight(self) -> int:
-        """Tokens of the turns."""
-        return sum(count(text) + 4 for _, text in self.turns)
+    def prompt_tokens(self) -> int:
+        """Estimated tokens of the turns."""
+        return sum(count_tokens(text) + 4 for _, text in self.turns)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """``tokens`` counts text and calls, ``reasoning`` what came before. ``finish`` is one of given.FINISHES or goes out as it
-    stands; ``stop`` is the stop sequence that ended it. ``number`` is the digest everything was drawn from, for further draws.
+    """An answer, before a dialect writes its body.
 
-    A call that the limit cut has ``arguments`` None and the beginning of its JSON in ``raw``.
+    ``visible_tokens`` counts text and tool calls, ``reasoning_tokens`` the reasoning before them. ``finish_reason`` is one of
+    FINISH_REASONS, or is sent unchanged; ``stop_sequence`` is the one that ended the answer. ``digest`` is the number from
+    which the answer was generated, for further choices. A tool call that the token limit cut has ``arguments`` None and the
+    beginning of its JSON in ``raw_arguments``.
     """
 
     text: str
-    calls: tuple[ToolUse, ...]
-    tokens: int
-    reasoning: int
-    finish: str
-    number: int
-    stop: str | None = None
+    tool_calls: tuple[ToolCall, ...]
+    visible_tokens: int
+    reasoning_tokens: int
+    finish_reason: str
+    digest: int
+    stop_sequence: str | None = None
     thinking: str | None = None
     refusal: str | None = None
-    raw_finish: str | None = None
+    raw_finish_reason: str | None = None
     model: str | None = None
-    billed: Billed = _COUNTED
+    token_counts: TokenCounts = _COUNTED_HERE
 
     @property
-    def cut(self) -> bool:
-        """Whether the token limit ended it."""
-        return self.finish == "length"
+    def truncated(self) -> bool:
+        """Whether the token limit ended the answer."""
+        return self.finish_reason == "length"
 
     @property
-    def output(self) -> int:
-        """All output tokens, reasoning among them."""
-        return self.tokens + self.reasoning if self.billed.output is None else self.billed.output
+    def output_tokens(self) -> int:
+        """All output tokens, reasoning included."""
+        return self.visible_tokens + self.reasoning_tokens if self.token_counts.output is None else self.token_counts.output
 
-    def input(self, counted: int) -> int:
-        """The prompt's tokens, ``counted`` unless something else is given."""
-        return counted if self.billed.input is None else self.billed.input
+    def input_tokens(self, counted: int) -> int:
+        """Tokens of the prompt: ``counted``, unless the canned answer sets them."""
+        return counted if self.token_counts.input is None else self.token_counts.input
 
-    def cached(self, drawn: int) -> int:
-        """How many of them were cached, ``drawn`` unless something else is given."""
-        return drawn if self.billed.input is None else self.billed.cached or 0
+    def cached_tokens(self, drawn: int) -> int:
+        """Cached tokens of the prompt: ``drawn``, unless the canned answer sets them."""
+        return drawn if self.token_counts.input is None else self.token_counts.cached or 0
 
 
-def answer(asked: Asked, choice: int = 0) -> Answer:
-    """The answer; ``choice`` counts the alternatives of one request."""
-    number = draw(asked, choice)
-    if asked.given is not None:
-        return _told(asked, asked.given, number)
-    prompt = next((text for role, text in reversed(asked.turns) if role in ("user", "tool")), "")
-    text, calls = "", tuple[ToolUse, ...]()
-    if asked.forced and asked.tools:
-        name, schema = asked.tools[number % len(asked.tools)]
-        arguments = instance(schema, number)
-        calls = (ToolUse.of(name, arguments if isinstance(arguments, dict) else {}),)
-    elif asked.schema is not None:
-        text = json.dumps(instance(asked.schema, number), ensure_ascii=False)
-    elif asked.any_json:
-        text = json.dumps({"answer": sentence(prompt, asked.model, number)}, ensure_ascii=False)
+def generate_answer(request: ParsedRequest, choice: int = 0) -> Answer:
+    """The answer; ``choice`` is the index among the alternatives of one request (``n``)."""
+    number = request_digest(request, choice)
+    if request.canned is not None:
+        return _from_canned(request, request.canned, number)
+    prompt = next((text for role, text in reversed(request.turns) if role in ("user", "tool")), "")
+    text, calls = "", tuple[ToolCall, ...]()
+    if request.must_call_tool and request.tools:
+        name, schema = request.tools[number % len(request.tools)]
+        arguments = make_instance(schema, number)
+        calls = (ToolCall.of_arguments(name, arguments if isinstance(arguments, dict) else {}),)
+    elif request.schema is not None:
+        text = json.dumps(make_instance(request.schema, number), ensure_ascii=False)
+    elif request.json_mode:
+        text = json.dumps({"answer": make_text(prompt, request.model, number)}, ensure_ascii=False)
     else:
-        text = sentence(prompt, asked.model, number)
-    return _limited(asked, number, text, calls)
+        text = make_text(prompt, request.model, number)
+    return _within_limits(request, number, text, calls)
 
 
-def _told(asked: Asked, given: Given, number: int) -> Answer:
-    """What was given, within the limits of the request unless it is to be whole."""
-    reasoning = count(given.thinking) if given.thinking else asked.reasoning
-    if given.billed.reasoning is not None:
-        reasoning = given.billed.reasoning
-    elif given.billed.output is not None:
+def _from_canned(request: ParsedRequest, canned: CannedAnswer, number: int) -> Answer:
+    """The canned answer, cut at the token limit and stop sequences unless it ignores them."""
+    reasoning = count_tokens(canned.thinking) if canned.thinking else request.reasoning_tokens
+    if canned.token_counts.reasoning is not None:
+        reasoning = canned.token_counts.reasoning
+    elif canned.token_counts.output is not None:
         reasoning = 0
-    bounds = replace(asked, reasoning=reasoning)
-    if given.whole:
-        bounds = replace(bounds, limit=None, stops=())
-    made = _limited(bounds, number, given.text, given.calls)
+    bounds = replace(request, reasoning_tokens=reasoning)
+    if canned.ignores_limits:
+        bounds = replace(bounds, max_tokens=None, stop_sequences=())
+    answer = _within_limits(bounds, number, canned.text, canned.tool_calls)
     return replace(
-        made,
-        finish=made.finish if made.cut else given.finish or made.finish,
-        raw_finish=given.raw_finish,
-        thinking=given.thinking,
-        refusal=given.refusal,
-        model=given.model,
-        billed=given.billed,
+        answer,
+        finish_reason=answer.finish_reason if answer.truncated else canned.finish_reason or answer.finish_reason,
+        raw_finish_reason=canned.raw_finish_reason,
+        thinking=canned.thinking,
+        refusal=canned.refusal,
+        model=canned.model,
+        token_counts=canned.token_counts,
     )
 
 
-def _limited(asked: Asked, number: int, text: str, calls: Sequence[ToolUse]) -> Answer:
-    """Text and calls up to the first stop sequence and the token limit, whichever comes first."""
+def _within_limits(request: ParsedRequest, number: int, text: str, calls: Sequence[ToolCall]) -> Answer:
+    """Text and tool calls up to the first stop sequence or the token limit, whichever comes first."""
     stop = None
-    for candidate in asked.stops:
-        before, found, _ = text.partition(candidate)
-        if found:
+    for candidate in request.stop_sequences:
+        before, separator, _ = text.partition(candidate)
+        if separator:
             text, stop, calls = before, candidate, ()
-    reasoning, left = asked.reasoning, None
-    if asked.limit is not None:
-        reasoning = min(reasoning, asked.limit)
-        left = asked.limit - reasoning
-    pieces = split(text)
-    tokens, made, finish = len(pieces), list[ToolUse](), "stop"
-    if left is not None and tokens > left:
-        text, tokens, stop, calls, finish = "".join(pieces[:left]), left, None, (), "length"
+    reasoning, tokens_left = request.reasoning_tokens, None
+    if request.max_tokens is not None:
+        reasoning = min(reasoning, request.max_tokens)
+        tokens_left = request.max_tokens - reasoning
+    pieces = split_tokens(text)
+    tokens, calls_made, finish = len(pieces), list[ToolCall](), "stop"
+    if tokens_left is not None and tokens > tokens_left:
+        text, tokens, stop, calls, finish = "".join(pieces[:tokens_left]), tokens_left, None, (), "length"
     for call in calls:
-        overhead, pieces = 8 + len(split(call.name)), split(call.raw)  # the call's own syntax is billed too
-        if left is not None and tokens + overhead + len(pieces) > left:
-            raw = "".join(pieces[: max(0, left - tokens - overhead)])
-            made += [ToolUse(call.name, None, raw)] if raw else []
-            tokens, finish = left, "length"
+        overhead, pieces = (
+            8 + len(split_tokens(call.name)),
+            split_tokens(call.raw_arguments),
+        )  # the call's syntax is billed, too
+        if tokens_left is not None and tokens + overhead + len(pieces) > tokens_left:
+            raw = "".join(pieces[: max(0, tokens_left - tokens - overhead)])
+            calls_made += [ToolCall(call.name, None, raw)] if raw else []
+            tokens, finish = tokens_left, "length"
             break
         tokens += overhead + len(pieces)
-        made.append(call)
-    if made and finish == "stop":
+        calls_made.append(call)
+    if calls_made and finish == "stop":
         finish = "tool_calls"
-    return Answer(text, tuple(made), tokens, reasoning, finish, number, stop)
+    return Answer(text, tuple(calls_made), tokens, reasoning, finish, number, stop)
 
 
-def draw(asked: Asked, choice: int = 0) -> int:
-    """A number that depends on dialect, model, turns and seed alone."""
+def request_digest(request: ParsedRequest, choice: int = 0) -> int:
+    """A number of 64 bits that depends only on dialect, model, turns, seed and choice."""
     digest = hashlib.blake2b(digest_size=8)
-    for part in (asked.dialect, asked.model, repr(asked.seed), str(choice)):
+    for part in (request.dialect, request.model, repr(request.seed), str(choice)):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
-    for role, text in asked.turns:
+    for role, text in request.turns:
         digest.update(role.encode("utf-8", "surrogatepass") + b"\1" + text.encode("utf-8", "surrogatepass") + b"\2")
     return int.from_bytes(digest.digest(), "big")

@@ -1,7 +1,7 @@
-"""Recorded exchanges, each served under a base URL of its own: whatever is asked there gets the response once recorded.
+"""Recorded exchanges, each served under its own base URL: every request there gets the recorded response.
 
-A folder holds ``PROVIDER/NAME.json`` with ``dialect`` (openai, responses, anthropic, gemini, or models for a listing) and
-``response``: ``status``, ``headers``, ``body`` (a text as it came, or a document) and ``raw_leading_whitespace``.
+The folder holds files ``PROVIDER/NAME.json`` with ``dialect`` (openai, responses, anthropic, gemini, or models for a listing)
+and ``response``: ``status``, ``headers``, ``body`` (a text, or a document) and ``raw_leading_whitespace``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from llm_sync.validation import ResponseValidator
 from llm_sync.validation.document import printable
 
 PREFIX = "/recorded"
-MOST_PROBLEMS = 20
+MAX_PROBLEMS = 20
 _EXCHANGE: Mapping[str, Any] = {
     "dialect": {"type": "string", "required": True, "allowed": ["openai", "responses", "anthropic", "gemini", "models"]},
     "response": {
@@ -35,8 +35,8 @@ _EXCHANGE: Mapping[str, Any] = {
         },
     },
 }
-_BASES = {"anthropic": "", "gemini": "/v1beta"}  # others end in /v1
-# What belongs to the connection of then, and what this server writes itself.
+_BASES = {"anthropic": "", "gemini": "/v1beta"}  # the base path of other types ends in /v1
+# Headers that belong to the recorded connection, or that this server writes itself.
 _DROPPED = frozenset(
     {
         "alt-svc",
@@ -54,10 +54,10 @@ _DROPPED = frozenset(
 
 
 class Recordings:
-    """The exchanges of one folder, by name (``PROVIDER/NAME``). ``doors``: the dialects by the types of configurations."""
+    """The exchanges of one folder, by name (``PROVIDER/NAME``). ``dialects``: the dialects by provider type."""
 
-    def __init__(self, folder: str | os.PathLike[str], doors: Mapping[str, Dialect]) -> None:
-        """ConfigurationError with every file that is no exchange, or where there is none."""
+    def __init__(self, folder: str | os.PathLike[str], dialects: Mapping[str, Dialect]) -> None:
+        """Raises ConfigurationError for all files that are no exchange, or if there is none."""
         self._recordings: dict[str, Recording] = {}
         name = printable(folder)
         problems: list[Problem] = []
@@ -66,18 +66,18 @@ class Recordings:
         if not root.is_dir():
             problems.append(Problem("there is no such folder", file=name))
         for path in sorted(root.glob("*/*.json")):
-            exchange, why = _read(path, validator)
-            if why:
-                problems.append(Problem(why, file=printable(path)))
+            exchange, problem = _read_exchange(path, validator)
+            if problem:
+                problems.append(Problem(problem, file=printable(path)))
             else:
                 title = path.relative_to(root).with_suffix("").as_posix()
-                self._recordings[title] = Recording(title, exchange, doors)
+                self._recordings[title] = Recording(title, exchange, dialects)
         if not problems and not self._recordings:
-            problems.append(Problem("no exchange is in it", file=name, hint="they are files named PROVIDER/NAME.json"))
+            problems.append(Problem("it contains no exchange", file=name, hint="exchanges are files named PROVIDER/NAME.json"))
         if problems:
             raise ConfigurationError(
                 f"the recorded exchanges in {name} cannot be served",
-                problems=tuple(problems[:MOST_PROBLEMS]),
+                problems=tuple(problems[:MAX_PROBLEMS]),
                 guidance="Nothing was started.",
             )
 
@@ -85,7 +85,7 @@ class Recordings:
         return iter(self._recordings.values())
 
     def route(self, path: str) -> tuple[Dialect, str] | None:
-        """The recording a path asks for, and what follows its base; None for a path of none."""
+        """The recording of a path, and the path after its base; None if there is no such recording."""
         parts = path.split("/", 4)
         if len(parts) < 4 or parts[1] != PREFIX[1:]:
             return None
@@ -94,46 +94,46 @@ class Recordings:
 
 
 class Recording(Dialect):
-    """One exchange. ``type``: what a configuration that asks it says; ``base``: the path its base URL ends in."""
+    """One exchange, as a dialect. ``type``: the provider type to configure; ``base``: the path of its base URL."""
 
-    def __init__(self, title: str, exchange: Mapping[str, Any], doors: Mapping[str, Dialect]) -> None:
+    def __init__(self, title: str, exchange: Mapping[str, Any], dialects: Mapping[str, Dialect]) -> None:
         self.title = title
-        self.type = _type(title, exchange["dialect"])
+        self.type = _provider_type(title, exchange["dialect"])
         self.base = f"{PREFIX}/{quote(title)}{_BASES.get(self.type, '/v1')}"
-        self._door = doors[self.type]
-        self.name, self.provider = self._door.name, self._door.provider
+        self._dialect = dialects[self.type]
+        self.name, self.provider = self._dialect.name, self._dialect.provider
         self._response = _response(exchange["response"])
 
-    def open(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
-        """As the dialect it was recorded of reads it."""
-        return self._door.open(request, path, seed, accepts, models)
+    def parse(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
+        """As the recorded provider's dialect does."""
+        return self._dialect.parse(request, path, seed, accepts, models)
 
     def key_of(self, call: Call) -> str | None:
-        """The dialect's."""
-        return self._door.key_of(call)
+        """As the recorded provider's dialect does."""
+        return self._dialect.key_of(call)
 
     def turns(self, call: Call) -> list[Turn]:
-        """The dialect's."""
-        return self._door.turns(call)
+        """As the recorded provider's dialect does."""
+        return self._dialect.turns(call)
 
     def reply(self, _call: Call) -> Response:
-        """What was recorded."""
+        """The recorded response."""
         return self._response
 
     def refuse_stream(self, call: Call) -> NoReturn:
-        """The dialect's."""
-        self._door.refuse_stream(call)
+        """As the recorded provider's dialect does."""
+        self._dialect.refuse_stream(call)
 
     def error(self, status: int, message: str) -> Response:
-        """The dialect's."""
-        return self._door.error(status, message)
+        """As the recorded provider's dialect does."""
+        return self._dialect.error(status, message)
 
-    def called(self, _call: Call) -> str:
-        """The type it was recorded of."""
+    def type_of(self, _call: Call) -> str:
+        """The type of the recorded provider."""
         return self.type
 
 
-def _read(path: Path, validator: ResponseValidator) -> tuple[dict[str, Any], str | None]:
+def _read_exchange(path: Path, validator: ResponseValidator) -> tuple[dict[str, Any], str | None]:
     try:
         exchange = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
@@ -144,25 +144,25 @@ def _read(path: Path, validator: ResponseValidator) -> tuple[dict[str, Any], str
     return (exchange, wrong or None) if isinstance(exchange, dict) else ({}, wrong)
 
 
-def _type(title: str, dialect: str) -> str:
-    """The type that speaks to whoever was recorded."""
-    maker = title.partition("/")[0]
+def _provider_type(title: str, dialect: str) -> str:
+    """The provider type of a recording."""
+    provider = title.partition("/")[0]
     if dialect == "models":
-        return maker if maker in ("anthropic", "gemini", "openrouter") else "openai"
-    if dialect == "openai" and maker == "openrouter":
+        return provider if provider in ("anthropic", "gemini", "openrouter") else "openai"
+    if dialect == "openai" and provider == "openrouter":
         return "openrouter"
     return "openai-responses" if dialect == "responses" else dialect
 
 
-def _response(found: Mapping[str, Any]) -> Response:
-    body = found.get("body")
+def _response(recorded: Mapping[str, Any]) -> Response:
+    body = recorded.get("body")
     text = body if isinstance(body, str) else "" if body is None else json.dumps(body, ensure_ascii=False)
-    content = ((found.get("raw_leading_whitespace") or "") + text).encode("utf-8", "surrogatepass")
+    content = ((recorded.get("raw_leading_whitespace") or "") + text).encode("utf-8", "surrogatepass")
     headers = {
         str(name): value
-        for name, value in (found.get("headers") or {}).items()
+        for name, value in (recorded.get("headers") or {}).items()
         if isinstance(value, str) and str(name).lower() not in _DROPPED and not set("\r\n\0") & set(str(name) + value)
     }
     if not any(name.lower() == "content-type" for name in headers):
         headers["content-type"] = "application/json"
-    return Response(found["status"], content, tuple(headers.items()))
+    return Response(recorded["status"], content, tuple(headers.items()))

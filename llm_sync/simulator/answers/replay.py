@@ -1,4 +1,4 @@
-"""A run answered again: from the JSON Lines that a batch wrote, by the hash of each request."""
+"""Replays a batch: answers requests from the JSON Lines that it wrote, found by request hash."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import IO, Any
 
 from llm_sync.errors import ConfigurationError, Problem
 from llm_sync.models import request_hash
-from llm_sync.simulator.answers.given import Billed, Failure, Given, ToolUse
+from llm_sync.simulator.answers.canned_answer import CannedAnswer, CannedError, TokenCounts, ToolCall
 from llm_sync.simulator.answers.turns import Turn
 from llm_sync.validation import ResponseValidator, shown
 from llm_sync.validation.document import printable
 
-MOST_PROBLEMS = 20
+MAX_PROBLEMS = 20
 _TEXT = {"type": "string", "nullable": True}
 _COUNT = {"type": "integer", "nullable": True, "min": 0}
 _RECORD: Mapping[str, Any] = {
@@ -68,82 +68,82 @@ _RECORD: Mapping[str, Any] = {
         },
     },
 }
-# Errors of requests that were never sent: nothing is known of what the provider would have said.
+# Errors of requests that were never sent: they say nothing about the provider.
 _UNSENT = frozenset({"ClientClosedError", "ConfigurationError", "QueueFullError", "BatchError"})
-_BLOCKED = re.compile(r"^the answer is blocked: ")  # what llm-sync puts before the provider's words
+_BLOCKED = re.compile(r"^the answer is blocked: ")  # llm-sync's prefix to the provider's message
 
 _log = logging.getLogger("llm_sync.simulator")
 
 
 class Replay:
-    """The answers of one file, by request hash. Any thread may use it.
+    """The answers of one file, by request hash. Thread-safe.
 
-    Where a hash has several (a question that was asked several times), they are given in the file's order, and then from the
-    first again. A request that is not in the file is answered 404 with its hash, or by what else answers here (``otherwise``).
+    If a hash has several answers (the same request was sent several times), they are used in the file's order, then from the
+    first again. A request that is not in the file gets a 404 that names its hash; with ``otherwise``, it is answered normally.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, otherwise: bool = False) -> None:
-        """ConfigurationError with what is wrong, line by line; a last line that was torn is passed over, and logged."""
+        """Raises ConfigurationError with the problems by line; an incomplete last line is skipped with a warning."""
         self.file = printable(path)
         self._otherwise = otherwise
         self._lock = threading.Lock()  # guards _next
         self._next: dict[str, int] = {}
-        self._found = _read(path, self.file)
+        self._answers = _read_answers(path, self.file)
 
     def __len__(self) -> int:
-        return sum(map(len, self._found.values()))
+        return sum(map(len, self._answers.values()))
 
-    def find(self, model: str, turns: Sequence[Turn]) -> Given | None:
-        """The answer to a request; None where there is none and something else is to answer."""
+    def find(self, model: str, turns: Sequence[Turn]) -> CannedAnswer | None:
+        """The answer to a request; None if there is none and ``otherwise`` is set."""
         key = request_hash(model, turns)
-        if key not in self._found:  # Gemini's names, as they stand in a configuration
+        if key not in self._answers:  # Gemini's model names, as a configuration may write them
             prefixed = request_hash(f"models/{model}", turns)
-            key = prefixed if prefixed in self._found else key
-        found = self._found.get(key)
-        if found is None:
+            key = prefixed if prefixed in self._answers else key
+        answers = self._answers.get(key)
+        if answers is None:
             if self._otherwise:
                 return None
             message = f"{self.file} has no answer to the request with the hash {key} (model {shown(model)})"
-            return Given(failure=Failure("ModelNotFoundError", f"simulator: {message}", 404))
+            return CannedAnswer(error=CannedError("ModelNotFoundError", f"simulator: {message}", 404))
         with self._lock:
-            turn = self._next.get(key, 0)
-            self._next[key] = (turn + 1) % len(found)
-        return found[turn]
+            position = self._next.get(key, 0)
+            self._next[key] = (position + 1) % len(answers)
+        return answers[position]
 
 
-def _read(path: str | os.PathLike[str], name: str) -> dict[str, list[Given]]:
+def _read_answers(path: str | os.PathLike[str], name: str) -> dict[str, list[CannedAnswer]]:
     validator = ResponseValidator(_RECORD)
-    records: dict[tuple[Any, ...], Given] = {}
+    records: dict[tuple[Any, ...], CannedAnswer] = {}
     problems: list[Problem] = []
-    for line, content in _lines(path, name, problems):
-        record, why = _record(content, validator)
-        if why and not content.endswith(b"\n"):
-            _log.warning("%s: line %d is incomplete and skipped (%s)", name, line, why)
-        elif why:
-            problems.append(Problem(why, file=name, line=line))
-        given = _given(record) if record else None
-        if record and given:  # of a request that was sent again the last outcome counts
+    for line, content in _read_lines(path, name, problems):
+        record, problem = _parse_record(content, validator)
+        if problem and not content.endswith(b"\n"):
+            _log.warning("%s: line %d is incomplete and skipped (%s)", name, line, problem)
+        elif problem:
+            problems.append(Problem(problem, file=name, line=line))
+        answer = _canned_answer(record) if record else None
+        if record and answer:  # the last record of an index counts
             index = record.get("index")
-            records[record["request_hash"], record.get("provider"), -line if index is None else index] = given
-        if len(problems) >= MOST_PROBLEMS:
+            records[record["request_hash"], record.get("provider"), -line if index is None else index] = answer
+        if len(problems) >= MAX_PROBLEMS:
             break
     if not problems and not records:
-        problems.append(Problem("there is no answer in it", file=name, hint="it is what a batch wrote, one record a line"))
+        problems.append(Problem("it contains no answer", file=name, hint="expected the output of a batch, one record per line"))
     if problems:
         raise ConfigurationError(
             f"the run in {name} cannot be replayed", problems=tuple(problems), guidance="Nothing was started."
         )
-    found: dict[str, list[Given]] = {}
-    for place, given in records.items():
-        found.setdefault(place[0], []).append(given)
-    return found
+    answers: dict[str, list[CannedAnswer]] = {}
+    for identity, answer in records.items():
+        answers.setdefault(identity[0], []).append(answer)
+    return answers
 
 
-def _lines(path: str | os.PathLike[str], name: str, problems: list[Problem]) -> Iterator[tuple[int, bytes]]:
-    """The file's lines with their numbers; what keeps them from being read is added to ``problems``."""
+def _read_lines(path: str | os.PathLike[str], name: str, problems: list[Problem]) -> Iterator[tuple[int, bytes]]:
+    """The file's lines with their numbers; adds a problem if the file cannot be read."""
     line = 0
     try:
-        with _opened(path) as stream:
+        with _open(path) as stream:
             for line, content in enumerate(stream, 1):
                 yield line, content
     except FileNotFoundError:
@@ -155,8 +155,8 @@ def _lines(path: str | os.PathLike[str], name: str, problems: list[Problem]) -> 
         problems.append(Problem(f"cannot be read: {reason}", file=name))
 
 
-def _opened(path: str | os.PathLike[str]) -> Any:
-    """The file, unpacked where its first bytes say it is gzip, whatever its name."""
+def _open(path: str | os.PathLike[str]) -> Any:
+    """The open file; unpacks gzip, which is recognised by the first bytes."""
     stream = open(path, "rb")  # noqa: SIM115  (the caller closes it)
     try:
         packed = stream.read(2) == b"\x1f\x8b"
@@ -164,24 +164,24 @@ def _opened(path: str | os.PathLike[str]) -> Any:
     except BaseException:
         stream.close()
         raise
-    return _Unpacked(stream) if packed else stream
+    return _GzipReader(stream) if packed else stream
 
 
-class _Unpacked(gzip.GzipFile):
-    """Closes the file beneath, too."""
+class _GzipReader(gzip.GzipFile):
+    """A GzipFile that also closes the compressed file."""
 
     def __init__(self, beneath: IO[bytes]) -> None:
         super().__init__(fileobj=beneath)
-        self._beneath = beneath
+        self._compressed = beneath
 
     def close(self) -> None:
-        """Both."""
+        """Closes both files."""
         super().close()
-        self._beneath.close()
+        self._compressed.close()
 
 
-def _record(content: bytes, validator: ResponseValidator) -> tuple[dict[str, Any] | None, str | None]:
-    """The record of a line, or what is wrong with it; neither for an empty line."""
+def _parse_record(content: bytes, validator: ResponseValidator) -> tuple[dict[str, Any] | None, str | None]:
+    """The record of a line, or its problem; neither for an empty line."""
     if not content.strip():
         return None, None
     try:
@@ -197,27 +197,27 @@ def _record(content: bytes, validator: ResponseValidator) -> tuple[dict[str, Any
     return record, None
 
 
-def _given(record: Mapping[str, Any]) -> Given | None:
+def _canned_answer(record: Mapping[str, Any]) -> CannedAnswer | None:
     error = record.get("error")
     if error is not None:
         if error["type"] in _UNSENT:
             return None
-        return Given(failure=Failure(error["type"], _BLOCKED.sub("", error.get("message") or ""), error.get("status")))
+        return CannedAnswer(error=CannedError(error["type"], _BLOCKED.sub("", error.get("message") or ""), error.get("status")))
     response = record["response"]
     usage, metadata = response.get("usage") or {}, response.get("metadata") or {}
     raw = metadata.get("finish_reason_raw")
-    return Given(
+    return CannedAnswer(
         text=response["text"],
-        calls=tuple(_call(call) for call in response.get("tool_calls") or ()),
+        tool_calls=tuple(_tool_call(call) for call in response.get("tool_calls") or ()),
         thinking=metadata.get("thinking"),
-        finish=response.get("finish_reason"),
-        raw_finish=raw if isinstance(raw, str) else None,
+        finish_reason=response.get("finish_reason"),
+        raw_finish_reason=raw if isinstance(raw, str) else None,
         model=response.get("model"),
-        billed=Billed(*(usage.get(f"{name}_tokens") for name in ("input", "output", "cached", "reasoning"))),
-        whole=True,
+        token_counts=TokenCounts(*(usage.get(f"{name}_tokens") for name in ("input", "output", "cached", "reasoning"))),
+        ignores_limits=True,
     )
 
 
-def _call(call: Mapping[str, Any]) -> ToolUse:
+def _tool_call(call: Mapping[str, Any]) -> ToolCall:
     arguments, raw = call.get("arguments"), call.get("raw_arguments") or ""
-    return ToolUse(call["name"], arguments, raw or json.dumps(arguments or {}, ensure_ascii=False))
+    return ToolCall(call["name"], arguments, raw or json.dumps(arguments or {}, ensure_ascii=False))

@@ -1,7 +1,7 @@
-"""An instance of a JSON Schema (or of Gemini's OpenAPI subset of it): what a model asked for structured output would return.
+"""Makes instances of a JSON Schema (or of Gemini's OpenAPI subset), as a model does when asked for structured output.
 
-Covers what providers accept: types, enum, const, properties, items, bounds, formats, the combiners, local references.
-``pattern`` is met only by the samples below; where none fits, the string ignores it.
+Supports what providers accept: types, enum, const, properties, items, bounds, formats, combiners, local references. For
+``pattern``, the sample texts below are tried; if none matches, the pattern is ignored.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_DEPTH = 6  # from here on, and from _ENOUGH values on, only what is required is filled in
-_ENOUGH = 300
-_DEEPEST = 60
-_MOST = 5000  # values in one instance: a schema that requires itself twice would not end otherwise
+_SPARING_DEPTH = 6  # from this depth, or this number of values, only required parts are filled in
+_SPARING_VALUES = 300
+_MAX_DEPTH = 60
+_MAX_VALUES = 5000  # values in one instance, for schemas that require themselves
 _WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "inlet", "maple", "ocean", "river")
 _FORMATS = {
     "date": "2025-03-{day:02d}",
@@ -35,11 +35,11 @@ _SAMPLE_TEXTS = """
 _SAMPLES = _SAMPLE_TEXTS.split()
 
 
-def instance(schema: Any, number: int) -> Any:
-    """A value the schema accepts, drawn from ``number``; any JSON value where the schema says nothing."""
+def make_instance(schema: Any, number: int) -> Any:
+    """A value that the schema accepts, chosen by ``number``; a text where the schema sets no type."""
     try:
         return _Filler(schema, number).fill(schema, "value", 0)
-    except RecursionError:  # allOf that holds itself
+    except RecursionError:  # an allOf that contains itself
         return {}
 
 
@@ -50,7 +50,7 @@ class _Filler:
         self._filled = 0
 
     def _next(self) -> int:
-        # a linear congruence (Knuth's constants): the draws of one instance differ, and the same number repeats them
+        # linear congruential generator (Knuth's constants): different choices within an instance, repeatable for a number
         self._number = (self._number * 6364136223846793005 + 1442695040888963407) % 2**64
         return self._number >> 33
 
@@ -58,7 +58,7 @@ class _Filler:
         self._filled += 1
         if not isinstance(schema, Mapping):
             return self._word(name)
-        if depth > _DEEPEST or self._filled > _MOST:
+        if depth > _MAX_DEPTH or self._filled > _MAX_VALUES:
             return None
         schema = self._resolve(schema)
         if "const" in schema:
@@ -80,20 +80,20 @@ class _Filler:
         return None if kind == "null" else self._string(schema, name)
 
     def _sparing(self, depth: int) -> bool:
-        return depth >= _DEPTH or self._filled >= _ENOUGH
+        return depth >= _SPARING_DEPTH or self._filled >= _SPARING_VALUES
 
     def _resolve(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        for _ in range(_DEEPEST):  # a reference to itself ends here
+        for _ in range(_MAX_DEPTH):  # ends a reference to itself
             reference = schema.get("$ref")
             if not isinstance(reference, str) or not reference.startswith("#"):
                 break
-            found: Any = self._root
+            target: Any = self._root
             for step in reference[1:].split("/")[1:]:
                 key = step.replace("~1", "/").replace("~0", "~")
-                found = found.get(key) if isinstance(found, Mapping) else None
-            if not isinstance(found, Mapping):
+                target = target.get(key) if isinstance(target, Mapping) else None
+            if not isinstance(target, Mapping):
                 return {}
-            schema = {**found, **{key: value for key, value in schema.items() if key != "$ref"}}
+            schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
         for part in schema.get("allOf") or ():
             if isinstance(part, Mapping):
                 schema = _merged(schema, self._resolve(part) if "$ref" in part else part)

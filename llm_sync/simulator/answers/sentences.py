@@ -1,4 +1,4 @@
-"""The made-up answers: a few readable sentences that mention the prompt."""
+"""The text of generated answers: a few readable sentences that mention the prompt."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _REMARKS = (
 )
 
 
-def sentence(prompt: str, model: str, number: int) -> str:
-    """A few readable sentences that mention the prompt."""
+def make_text(prompt: str, model: str, number: int) -> str:
+    """A few sentences that mention the prompt; the digits of ``number`` choose among the wordings."""
     prompt = excerpt(prompt)
     if _GREETING.search(prompt):
         kind = "greeting"
@@ -54,7 +54,7 @@ def sentence(prompt: str, model: str, number: int) -> str:
 
 
 def excerpt(text: str, width: int = 80) -> str:
-    """The beginning of a prompt on one line, only characters that print, cut between words."""
+    """The beginning of a prompt on one line, printable characters only, cut between words."""
     plain = text[: width * 6]
     if not plain.isprintable():
         plain = "".join(char if char.isprintable() else " " for char in plain)

@@ -1,4 +1,4 @@
-"""Where a simulator's answers come from, beside the draw: an answers file, a replayed run, recorded exchanges."""
+"""Where answers come from if they are not generated: an answers file, a replayed batch, recorded exchanges."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from llm_sync.simulator.answers.answer_file import load_answers
 from llm_sync.simulator.answers.recordings import Recordings
 from llm_sync.simulator.answers.replay import Replay
 from llm_sync.simulator.dialects.base import Call, Dialect
-from llm_sync.simulator.server.routes import TYPES, route
+from llm_sync.simulator.server.routes import DIALECT_BY_TYPE, route
 
 REPLAY_ELSE = ("refuse", "answer")
 
 
-class Sources:
-    """What one simulator was given; read when it is made. Any thread may use it.
+class AnswerSources:
+    """The sources of one simulator, read when it is created. Thread-safe.
 
-    Raises ConfigurationError with all problems of the first of them that cannot be used, ValueError for ``replay_else``.
+    Raises ConfigurationError with all problems of the first source that cannot be used, ValueError for ``replay_else``.
     """
 
     def __init__(
@@ -32,19 +32,19 @@ class Sources:
             raise ValueError(f"replay_else is {replay_else!r}; use one of {', '.join(REPLAY_ELSE)}")
         self._answers = None if answers is None else load_answers(answers)
         self._replay = None if replay is None else Replay(replay, otherwise=replay_else == "answer")
-        self._recorded = None if recorded is None else Recordings(recorded, TYPES)
+        self._recorded = None if recorded is None else Recordings(recorded, DIALECT_BY_TYPE)
 
     def route(self, path: str) -> tuple[Dialect, str] | None:
-        """Who answers under a path, and what follows its base."""
+        """The dialect or recording of a path, and the path after its base; None if there is none."""
         return (self._recorded and self._recorded.route(path)) or route(path)
 
-    def tell(self, call: Call) -> None:
-        """Lets a request know whom to ask for its answer."""
+    def attach_to(self, call: Call) -> None:
+        """Sets the functions with which ``call`` finds its answer."""
         if self._replay is not None:
-            call.recall = self._replay.find
+            call.find_replayed = self._replay.find
         if self._answers is not None:
-            call.look_up = self._answers.find
+            call.find_canned = self._answers.find
 
-    def bases(self, root: str) -> dict[str, tuple[str, str]]:
-        """Of each recorded exchange, by its name: the type to configure, and the base URL."""
+    def recorded_urls(self, root: str) -> dict[str, tuple[str, str]]:
+        """Each recorded exchange by its name: the provider type to configure, and the base URL."""
         return {recording.title: (recording.type, root + recording.base) for recording in self._recorded or ()}

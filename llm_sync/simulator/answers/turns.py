@@ -1,7 +1,7 @@
-"""What a payload says, as (role, text) in order: one turn for each text, roles user, assistant, system and tool.
+"""The conversation in a payload, as (role, text) in order: one turn per text, with roles user, assistant, system and tool.
 
-Read before anything is checked, so whatever has no text in the place where it belongs is passed over. From these turns comes
-the request's hash, which is the client's own wherever the dialect carries the texts unchanged.
+Payloads are read before they are checked, so parts without text in the right place are skipped. The request hash is computed
+from these turns; it equals the client's hash wherever the dialect carries the texts unchanged.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ Turn = tuple[str, str]
 _ROLES = {"developer": "system", "function": "tool", "model": "assistant"}
 
 
-def of_chat(payload: Any) -> list[Turn]:
-    """OpenAI's ``messages``, OpenRouter's too."""
+def chat_turns(payload: Any) -> list[Turn]:
+    """The ``messages`` of OpenAI and OpenRouter."""
     return [
         (_role(message), text)
         for message in _mappings(payload, "messages")
@@ -24,23 +24,23 @@ def of_chat(payload: Any) -> list[Turn]:
     ]
 
 
-def of_responses(payload: Any) -> list[Turn]:
-    """The Responses API: ``instructions``, then ``input`` as a text or as items."""
-    found = _mapping(payload)
-    turns = [("system", text) for text in _texts(found.get("instructions"), ())]
-    turns += [("user", text) for text in _texts(found.get("input"), ())]
+def responses_turns(payload: Any) -> list[Turn]:
+    """The Responses API: ``instructions``, then ``input`` (a text or items)."""
+    fields = _mapping(payload)
+    turns = [("system", text) for text in _texts(fields.get("instructions"), ())]
+    turns += [("user", text) for text in _texts(fields.get("input"), ())]
     for item in _mappings(payload, "input"):
         if item.get("type") == "function_call_output":
             output = item.get("output")
             texts = list(_texts(output, ("input_text", "output_text")))
-            turns += [("tool", text) for text in texts or [_plain(output)]]
+            turns += [("tool", text) for text in texts or [_as_text(output)]]
         elif item.get("type", "message") == "message":
             turns += [(_role(item), text) for text in _texts(item.get("content"), ("input_text", "output_text"))]
     return turns
 
 
-def of_messages(payload: Any) -> list[Turn]:
-    """Anthropic's ``system`` and ``messages``; a tool's results are turns of their own."""
+def anthropic_turns(payload: Any) -> list[Turn]:
+    """Anthropic's ``system`` and ``messages``; tool results are turns of their own."""
     turns = [("system", text) for text in _texts(_mapping(payload).get("system"), ("text",))]
     for message in _mappings(payload, "messages"):
         content = message.get("content")
@@ -53,37 +53,37 @@ def of_messages(payload: Any) -> list[Turn]:
     return turns
 
 
-def of_contents(payload: Any) -> list[Turn]:
+def gemini_turns(payload: Any) -> list[Turn]:
     """Gemini's ``systemInstruction`` and ``contents``, in either spelling; thoughts are left out.
 
-    The result of a function is an object on this wire. One that holds nothing but ``result`` is taken for the text, or the
-    JSON, that llm-sync wraps so.
+    Gemini sends a function's result as an object. An object whose only key is ``result`` is read as the text or JSON that
+    llm-sync wraps in this way.
     """
-    found = _mapping(payload)
-    system = found.get("systemInstruction", found.get("system_instruction"))
+    fields = _mapping(payload)
+    system = fields.get("systemInstruction", fields.get("system_instruction"))
     turns = [("system", text) for part in _mappings(system, "parts") for text in _texts(part.get("text"), ())]
-    contents = found.get("contents")
+    contents = fields.get("contents")
     for content in [contents] if isinstance(contents, dict) else _mappings(payload, "contents"):
         for part in _mappings(content, "parts"):
             result = part.get("functionResponse", part.get("function_response"))
             if isinstance(result, dict):
                 response = _mapping(result.get("response"))
-                turns.append(("tool", _plain(response["result"] if response.keys() == {"result"} else response)))
+                turns.append(("tool", _as_text(response["result"] if response.keys() == {"result"} else response)))
             elif not part.get("thought"):
                 turns += [(_role(content), text) for text in _texts(part.get("text"), ())]
     return turns
 
 
-def prompt_of(turns: list[Turn]) -> str:
-    """What is to be answered: the last turn that is the user's or a tool's, its texts put together; "" where there is none."""
+def prompt_text(turns: list[Turn]) -> str:
+    """The prompt to be answered: the texts of the last turn of the user or a tool, joined; "" if there is none."""
     last = next((role for role, _ in reversed(turns) if role in ("user", "tool")), None)
-    found: list[str] = []
+    texts: list[str] = []
     for role, text in reversed(turns):
         if role == last:
-            found.append(text)
-        elif found:
+            texts.append(text)
+        elif texts:
             break
-    return "\n\n".join(reversed(found))
+    return "\n\n".join(reversed(texts))
 
 
 def _role(message: Mapping[str, Any]) -> str:
@@ -92,7 +92,7 @@ def _role(message: Mapping[str, Any]) -> str:
 
 
 def _texts(content: Any, kinds: tuple[str | None, ...]) -> Iterator[str]:
-    """A content's text, or those of its parts that are of one of these types."""
+    """The content if it is a text, or the texts of its parts that have one of these types."""
     if isinstance(content, str):
         yield content
     for part in content if isinstance(content, list) and kinds else ():
@@ -100,7 +100,7 @@ def _texts(content: Any, kinds: tuple[str | None, ...]) -> Iterator[str]:
             yield part["text"]
 
 
-def _plain(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -109,7 +109,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _mappings(value: Any, key: str) -> Iterator[Mapping[str, Any]]:
-    """The objects of a list; nothing where there is no list."""
+    """The objects in the list under ``key``; none if there is no list."""
     items = _mapping(value).get(key)
     for item in items if isinstance(items, list) else ():
         if isinstance(item, dict):

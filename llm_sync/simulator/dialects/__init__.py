@@ -1,1 +1,1 @@
-"""What each provider accepts and how it answers: one folder per dialect, and ``base``, which they share."""
+"""The simulated providers, one folder per dialect: which requests each accepts, and how it answers. ``base`` is shared."""

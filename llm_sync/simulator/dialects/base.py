@@ -1,4 +1,4 @@
-"""What every dialect of the simulator has: a call to answer, keys to hold it against, refusals in its own shape."""
+"""The base of all dialects of the simulator: the parsed call, authentication, and errors in the dialect's form."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from llm_sync.simulator.answers.generated import Asked
-from llm_sync.simulator.answers.given import Given
+from llm_sync.simulator.answers.canned_answer import CannedAnswer
+from llm_sync.simulator.answers.generated import ParsedRequest
 from llm_sync.simulator.answers.turns import Turn
 from llm_sync.simulator.dialects.streaming_requests import stream_switch
-from llm_sync.simulator.faults.error_responses import as_answer, refusal, response_to
+from llm_sync.simulator.faults.error_responses import answer_for_error, error_response, response_for_error
 from llm_sync.simulator.server.http1 import HTTPRequest
-from llm_sync.simulator.server.response import KnownError, Refusal, Response
+from llm_sync.simulator.server.response import ListedError, RequestRefused, Response
 
-Source = Callable[[str, Sequence[Turn]], Given | None]
+FindAnswer = Callable[[str, Sequence[Turn]], CannedAnswer | None]
 
 
 @dataclass
 class Call:
-    """One request on its way through one dialect. ``path`` is what follows the dialect's base URL, with its slash.
+    """One request, as a dialect parsed it. ``path`` is the path after the dialect's base URL, with its slash.
 
-    ``recall`` is asked before the request is checked (what it knows, the provider once accepted), ``look_up`` after; both get
-    model and turns.
+    ``find_replayed`` and ``find_canned`` look an answer up by model and turns: the first before the request is checked (the
+    provider has accepted it once), the second afterwards. ``accepts`` tells whether a key is valid.
     """
 
     method: str
@@ -37,103 +37,103 @@ class Call:
     accepts: Callable[[str], bool]
     models: Sequence[str]
     payload: Any = None
-    problem: str | None = None  # why the body is not JSON, when it is not
-    stream: str | None = None  # what asks for a stream, when something does
+    json_problem: str | None = None  # why the body is not JSON
+    stream: str | None = None  # the part of the request that asks for a stream
     model: str = ""
-    deployment: str | None = None  # Azure's name for a model, where it stands in the path; "": the path leads nowhere
-    sent: frozenset[str] = field(default_factory=frozenset)
-    recall: Source | None = None
-    look_up: Source | None = None
+    deployment: str | None = None  # Azure's name for a model, if it is in the path; "": there is no such path
+    fields_sent: frozenset[str] = field(default_factory=frozenset)
+    find_replayed: FindAnswer | None = None
+    find_canned: FindAnswer | None = None
 
 
 class Dialect(ABC):
-    """One door: checks a call as its provider does, then answers it. Stateless; any thread may use it."""
+    """One provider API: checks a call as the provider does, then answers it. Stateless and thread-safe."""
 
     name: str
     provider: str
 
-    def open(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
-        """The request as a Call; never raises, whatever came."""
+    def parse(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
+        """The request as a Call. Never raises: mistakes are noted in the call."""
         call = Call(request.method, path, request.query, request.headers, seed, accepts, models)
         if request.method == "POST":
             try:
                 call.payload = read_json(request.body)
             except (ValueError, RecursionError) as error:
-                call.problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+                call.json_problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
             if isinstance(call.payload, dict):
-                call.sent = frozenset(key for key, value in call.payload.items() if value is not None)
+                call.fields_sent = frozenset(key for key, value in call.payload.items() if value is not None)
         call.stream = stream_switch(call.path, call.query, call.headers, call.payload)
         call.model = self.model_of(call)
         return call
 
     def answer(self, call: Call) -> Response:
-        """The response, whichever way it ends."""
+        """The response: an answer, or an error in the dialect's form."""
         try:
             if call.stream:
                 self.refuse_stream(call)
             return self.reply(call)
-        except Refusal as refused:
+        except RequestRefused as refused:
             return refused.response
-        except KnownError as error:
-            return self.refused(call, error)
+        except ListedError as error:
+            return self.listed_error(call, error)
 
-    def refused(self, call: Call, error: KnownError) -> Response:
-        """An error of the table in this dialect's words."""
-        return refusal(error.word, self, self.called(call), names={"model": call.model, **error.named})
+    def listed_error(self, call: Call, error: ListedError) -> Response:
+        """The response for an error of faults/error_table.py, in this dialect's form."""
+        return error_response(error.kind, self, self.type_of(call), details={"model": call.model, **error.details})
 
     def model_of(self, call: Call) -> str:
-        """The model asked for, "" where none is readable."""
+        """The requested model; "" if there is no valid name."""
         model = call.payload.get("model") if isinstance(call.payload, dict) else None
         return model if isinstance(model, str) else ""
 
     def key_of(self, call: Call) -> str | None:
-        """The key the caller showed, or None."""
-        return bearer(call.headers)
+        """The API key in the request, or None."""
+        return bearer_token(call.headers)
 
     @abstractmethod
     def reply(self, call: Call) -> Response:
-        """Answers a call that asks for no stream; may raise Refusal and KnownError."""
+        """Answers a call that asks for no stream. May raise RequestRefused and ListedError."""
 
     @abstractmethod
     def refuse_stream(self, call: Call) -> NoReturn:
-        """Raises the Refusal of a stream, 400."""
+        """Raises RequestRefused with the error for a request of a stream, status 400."""
 
     @abstractmethod
     def turns(self, call: Call) -> list[Turn]:
-        """What the payload says, read before it is checked."""
+        """The conversation in the payload, which may be invalid."""
 
     @abstractmethod
     def error(self, status: int, message: str) -> Response:
-        """An error about no parameter (nested too deeply, the simulator's own fault) in this dialect's shape."""
+        """An error that concerns no parameter (nested too deeply, an internal error), in this dialect's form."""
 
-    def called(self, _call: Call) -> str:
-        """What a configuration calls what was asked."""
+    def type_of(self, _call: Call) -> str:
+        """The provider type with which a client is configured for this call."""
         return self.name
 
-    def recalled(self, call: Call) -> Asked | None:
-        """The request a replayed run has an answer to, with that answer given. Raises Refusal where it is an error."""
-        if call.recall is None:
+    def replayed(self, call: Call) -> ParsedRequest | None:
+        """A request with its answer from a replayed batch, or None. Raises RequestRefused if that answer is an error."""
+        if call.find_replayed is None:
             return None
         turns = self.turns(call)
-        given = self._said(call, call.recall(call.model, turns))
-        return Asked(self.name, call.model, turns, None, given=given) if given else None
+        given = self._raise_error(call, call.find_replayed(call.model, turns))
+        return ParsedRequest(self.name, call.model, turns, None, canned=given) if given else None
 
-    def told(self, call: Call) -> Given | None:
-        """What the simulator was told to say to this request. Raises Refusal where that is an error."""
-        return self._said(call, call.look_up(call.model, self.turns(call))) if call.look_up else None
+    def canned(self, call: Call) -> CannedAnswer | None:
+        """The answer from an answers file, or None. Raises RequestRefused if it is an error."""
+        return self._raise_error(call, call.find_canned(call.model, self.turns(call))) if call.find_canned else None
 
-    def _said(self, call: Call, given: Given | None) -> Given | None:
-        if given is None or given.failure is None:
+    def _raise_error(self, call: Call, given: CannedAnswer | None) -> CannedAnswer | None:
+        if given is None or given.error is None:
             return given
-        name = self.called(call)
-        answered = as_answer(given.failure, name)
+        name = self.type_of(call)
+        answered = answer_for_error(given.error, name)
         if answered is None:
-            raise Refusal(response_to(given.failure, self, name, call.model))
+            raise RequestRefused(response_for_error(given.error, self, name, call.model))
         return answered
 
 
-def stream_beside(request: HTTPRequest) -> str | None:
-    """What asks for a stream in a request that no dialect takes; Ollama's own API streams unless it is told not to."""
+def stream_switch_of_other(request: HTTPRequest) -> str | None:
+    """The part that asks for a stream in a request of no dialect. Ollama's own API streams unless ``stream`` is false."""
     try:
         payload = read_json(request.body) if request.method == "POST" else None
     except (ValueError, RecursionError):
@@ -143,33 +143,33 @@ def stream_beside(request: HTTPRequest) -> str | None:
     return stream_switch(request.path, request.query, request.headers, payload)
 
 
-def bearer(headers: Mapping[str, str]) -> str | None:
+def bearer_token(headers: Mapping[str, str]) -> str | None:
     """The token of ``Authorization: Bearer …``, or None."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-def token(prefix: str, length: int) -> str:
-    """A fresh id."""
+def random_id(prefix: str, length: int) -> str:
+    """A random id of ``length`` hexadecimal digits."""
     return f"{prefix}{random.getrandbits(length * 4):0{length}x}"
 
 
-def _no_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _finite(text: str) -> float:
+def _finite_float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError("a number is too large")
     return value
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+_DECODER = json.JSONDecoder(parse_constant=_reject_constant, parse_float=_finite_float)
 
 
 def read_json(body: bytes) -> Any:
-    """The document, read as strictly as providers do (no NaN, UTF-8 only). Raises ValueError, RecursionError."""
+    """A JSON document, parsed as strictly as providers do (no NaN, UTF-8 only). Raises ValueError, RecursionError."""
     if not body.strip():
         raise ValueError("it is empty")
     try:

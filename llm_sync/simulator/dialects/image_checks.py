@@ -1,19 +1,19 @@
-"""Pictures as requests carry them: whether their base64 can be decoded, and of what kind they really are."""
+"""Checks of images in requests: whether their base64 is valid, and of which type the data are."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 
-_BEGINNINGS = (
+_SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"GIF8", "image/gif"),
 )
 
 
-def decoded(data: str, *, lenient: bool = False) -> bytes | None:
-    """The bytes, or None where it is no base64. ``lenient``: the URL's alphabet and missing padding pass, as in proto JSON."""
+def decode_base64(data: str, *, lenient: bool = False) -> bytes | None:
+    """The bytes, or None if this is not base64. ``lenient``: accepts the URL alphabet and missing padding, as proto JSON does."""
     if lenient:
         data = data.rstrip("=").replace("-", "+").replace("_", "/")
         data += "=" * (-len(data) % 4)
@@ -23,8 +23,8 @@ def decoded(data: str, *, lenient: bool = False) -> bytes | None:
         return None
 
 
-def media_type(content: bytes) -> str | None:
-    """The kind of picture by its first bytes; None for what is none that models read."""
+def detect_media_type(content: bytes) -> str | None:
+    """The image type by the first bytes; None for data that models do not accept as an image."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
-    return next((kind for beginning, kind in _BEGINNINGS if content.startswith(beginning)), None)
+    return next((kind for beginning, kind in _SIGNATURES if content.startswith(beginning)), None)

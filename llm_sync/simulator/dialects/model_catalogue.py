@@ -1,7 +1,7 @@
-"""The models each simulated provider lists, and the limits they have there.
+"""The models that each simulated provider lists, and their token limits.
 
-Names matching none of these are served too, without limits, so that any configuration can be rehearsed; but not those that
-say that they are unknown, and not the usual misspellings.
+Other names are served, too, without limits, so that any configuration can be tried. Refused are names that say they are unknown,
+and misspelt listed names.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import re
 from typing import NamedTuple
 
 
-class Limits(NamedTuple):
-    """Tokens: the context window, and the most that may be asked for as output."""
+class ModelLimits(NamedTuple):
+    """In tokens: the context window, and the largest output that may be requested."""
 
     window: int
     output: int
@@ -22,34 +22,34 @@ class Limits(NamedTuple):
 # name or prefix, first match wins
 _LIMITS = {
     "openai": (
-        ("gpt-4o", Limits(128_000, 16_384)),
-        ("chatgpt-4o", Limits(128_000, 16_384)),
-        ("gpt-4.1", Limits(1_047_576, 32_768)),
-        ("gpt-4-turbo", Limits(128_000, 4_096)),
-        ("gpt-4", Limits(8_192, 8_192)),
-        ("gpt-3.5", Limits(16_385, 4_096)),
-        ("gpt-5", Limits(400_000, 128_000)),
-        ("o1", Limits(200_000, 100_000)),
-        ("o3", Limits(200_000, 100_000)),
-        ("o4", Limits(200_000, 100_000)),
+        ("gpt-4o", ModelLimits(128_000, 16_384)),
+        ("chatgpt-4o", ModelLimits(128_000, 16_384)),
+        ("gpt-4.1", ModelLimits(1_047_576, 32_768)),
+        ("gpt-4-turbo", ModelLimits(128_000, 4_096)),
+        ("gpt-4", ModelLimits(8_192, 8_192)),
+        ("gpt-3.5", ModelLimits(16_385, 4_096)),
+        ("gpt-5", ModelLimits(400_000, 128_000)),
+        ("o1", ModelLimits(200_000, 100_000)),
+        ("o3", ModelLimits(200_000, 100_000)),
+        ("o4", ModelLimits(200_000, 100_000)),
     ),
     "anthropic": (
-        ("claude-3-5-haiku", Limits(200_000, 8_192)),
-        ("claude-3-5", Limits(200_000, 8_192)),
-        ("claude-3-7", Limits(200_000, 64_000)),
-        ("claude-3", Limits(200_000, 4_096)),
-        ("claude-opus-4-0", Limits(200_000, 32_000)),
-        ("claude-opus-4-1", Limits(200_000, 32_000)),
-        ("claude-opus-4-2", Limits(200_000, 32_000)),
-        ("claude-opus-4-5", Limits(200_000, 64_000)),
-        ("claude-haiku", Limits(200_000, 64_000)),
-        ("claude-sonnet-4", Limits(200_000, 64_000)),
-        ("claude-", Limits(1_000_000, 128_000)),
+        ("claude-3-5-haiku", ModelLimits(200_000, 8_192)),
+        ("claude-3-5", ModelLimits(200_000, 8_192)),
+        ("claude-3-7", ModelLimits(200_000, 64_000)),
+        ("claude-3", ModelLimits(200_000, 4_096)),
+        ("claude-opus-4-0", ModelLimits(200_000, 32_000)),
+        ("claude-opus-4-1", ModelLimits(200_000, 32_000)),
+        ("claude-opus-4-2", ModelLimits(200_000, 32_000)),
+        ("claude-opus-4-5", ModelLimits(200_000, 64_000)),
+        ("claude-haiku", ModelLimits(200_000, 64_000)),
+        ("claude-sonnet-4", ModelLimits(200_000, 64_000)),
+        ("claude-", ModelLimits(1_000_000, 128_000)),
     ),
     "gemini": (
-        ("gemini-2.0", Limits(1_048_576, 8_192)),
-        ("gemini-", Limits(1_048_576, 65_536)),
-        ("gemma-", Limits(131_072, 8_192)),
+        ("gemini-2.0", ModelLimits(1_048_576, 8_192)),
+        ("gemini-", ModelLimits(1_048_576, 65_536)),
+        ("gemma-", ModelLimits(131_072, 8_192)),
     ),
 }
 _LIMITS["openrouter"] = tuple(
@@ -95,8 +95,8 @@ _LISTED = {
 
 LISTED: dict[str, tuple[str, ...]] = {provider: tuple(names.split()) for provider, names in _LISTED.items()}
 
-# what a short name is answered under
-DATED = {
+# the dated name that an answer to a short name contains
+DATED_NAMES = {
     "gpt-4o-mini": "gpt-4o-mini-2024-07-18",
     "gpt-4o": "gpt-4o-2024-08-06",
     "gpt-4.1": "gpt-4.1-2025-04-14",
@@ -119,40 +119,42 @@ DATED = {
 }
 
 
-_TELLING = ("no-such", "does-not-exist", "not-found", "not-real", "made-up")
-_NOBODYS = frozenset(("nope", "none", "nonexistent", "nonexisting", "unknown", "bogus", "invalid", "missing", "fake", "typo"))
-_ALIKE = 0.75  # difflib's ratio from which one word passes for another, misspelt: "sonet", "flahs", "trubo"
+_UNKNOWN_PHRASES = ("no-such", "does-not-exist", "not-found", "not-real", "made-up")
+_UNKNOWN_WORDS = frozenset(
+    ("nope", "none", "nonexistent", "nonexisting", "unknown", "bogus", "invalid", "missing", "fake", "typo")
+)
+_MIN_SIMILARITY = 0.75  # difflib's ratio from which a word counts as a misspelling: "sonet", "flahs", "trubo"
 
 
 @functools.lru_cache(maxsize=1024)
-def unknown_model(provider: str, name: str) -> bool:
-    """Whether a provider refuses a model of this name: it says that there is none, or is a listed one but for one word.
+def is_unknown_model(provider: str, name: str) -> bool:
+    """Whether a provider refuses a model of this name: the name says so, or is a listed one with one word misspelt.
 
-    A word that is listed too, or has a digit in it, is no misspelling: ``gpt-4o-nano`` and ``gpt-5.9`` may be models.
+    A word that is listed elsewhere, or contains a digit, is no misspelling: ``gpt-4o-nano`` and ``gpt-5.9`` may be models.
     """
     pieces = _PIECE.findall(name)
-    if any(word in name for word in _TELLING) or not _NOBODYS.isdisjoint(pieces):
+    if any(word in name for word in _UNKNOWN_PHRASES) or not _UNKNOWN_WORDS.isdisjoint(pieces):
         return True
-    listed = (*LISTED[provider], *DATED)
+    listed = (*LISTED[provider], *DATED_NAMES)
     if name in listed:
         return False
-    return any(_misspelt(pieces, _PIECE.findall(other)) for other in listed)
+    return any(_is_misspelling(pieces, _PIECE.findall(other)) for other in listed)
 
 
-def _misspelt(pieces: list[str], listed: list[str]) -> bool:
-    """Whether all pieces are equal but one, and that one looks like the other without being a known word."""
+def _is_misspelling(pieces: list[str], listed: list[str]) -> bool:
+    """Whether all pieces but one are equal, and that one is similar to the listed piece without being a known word."""
     if len(pieces) != len(listed):
         return False
     odd = [(piece, other) for piece, other in zip(pieces, listed, strict=True) if piece != other]
     if len(odd) != 1 or odd[0][0] in _WORDS or not (odd[0][0] + odd[0][1]).isalpha():
         return False
-    return difflib.SequenceMatcher(None, *odd[0]).ratio() >= _ALIKE
+    return difflib.SequenceMatcher(None, *odd[0]).ratio() >= _MIN_SIMILARITY
 
 
 _PIECE = re.compile(r"[^-./:@]+")
 _WORDS = frozenset(word for names in LISTED.values() for name in names for word in _PIECE.findall(name))
 
 
-def limits(provider: str, model: str) -> Limits | None:
-    """The limits of a model, None for a name nobody lists."""
-    return next((found for prefix, found in _LIMITS[provider] if model.startswith(prefix)), None)
+def model_limits(provider: str, model: str) -> ModelLimits | None:
+    """The limits of a model; None for a name without known limits."""
+    return next((limits for prefix, limits in _LIMITS[provider] if model.startswith(prefix)), None)

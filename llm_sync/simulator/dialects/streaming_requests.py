@@ -1,4 +1,4 @@
-"""What in a request asks for a stream or for a job to be fetched later. The simulator serves neither, and counts the asking."""
+"""Detects requests for a stream or a deferred job. The simulator supports neither; it refuses and counts such requests."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _BODY_OPTIONS = ("stream_options", "streamOptions", "partial_images", "stream_fo
 
 
 def stream_switch(path: str, query: Mapping[str, str], headers: Mapping[str, str], payload: Any) -> str | None:
-    """The first switch found, named for a message, or None.
+    """The first part of the request that asks for a stream, as named in messages; None if there is none.
 
-    Anything but a literal false or null turns ``stream`` on: some servers read "true", 1 or "on" as true.
+    Any value of ``stream`` but false and null counts: some servers take "true", 1 or "on" for true.
     """
     action = path.lower().replace(":", "/").rpartition("/")[2]
     if action in _PATHS or action.startswith("stream"):
@@ -32,12 +32,12 @@ def stream_switch(path: str, query: Mapping[str, str], headers: Mapping[str, str
         for key in _BODY_OPTIONS:
             if payload.get(key) is not None:
                 return key
-        return _in_tools(payload)
+        return _switch_in_tools(payload)
     return None
 
 
-def _in_tools(payload: Mapping[str, Any]) -> str | None:
-    """Pictures in pieces, and arguments in pieces; OpenRouter's echo of what it sent, which comes in a stream only."""
+def _switch_in_tools(payload: Mapping[str, Any]) -> str | None:
+    """Partial images, streamed function arguments, and OpenRouter's echo of the upstream body, which only a stream can carry."""
     tools = payload.get("tools")
     for index, tool in enumerate(tools if isinstance(tools, list) else ()):
         if isinstance(tool, dict) and tool.get("partial_images"):

@@ -1,4 +1,4 @@
-"""Google Cloud's doors (Vertex AI): Gemini, and Anthropic's models by ``rawPredict``, by project and location."""
+"""Google Cloud's Vertex AI: Gemini, and Anthropic's models by ``rawPredict``, with project and location in the path."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llm_sync.simulator.dialects.anthropic.endpoint import Anthropic, is_newer
-from llm_sync.simulator.dialects.base import Call, bearer
+from llm_sync.simulator.dialects.base import Call, bearer_token
 from llm_sync.simulator.dialects.gemini.endpoint import HEADERS, Gemini
-from llm_sync.simulator.dialects.model_catalogue import unknown_model
+from llm_sync.simulator.dialects.model_catalogue import is_unknown_model
 from llm_sync.simulator.server.http1 import HTTPRequest
 from llm_sync.simulator.server.response import Response
 
@@ -19,19 +19,19 @@ _ANTHROPIC_VERSION = "vertex-2023-10-16"
 
 
 class Vertex(Gemini):
-    """Gemini by an access token, or by a key where the path names no project."""
+    """Gemini with an access token, or with a key if the path has no project."""
 
-    def open(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
-        """The model stands behind the publisher."""
-        found = PATH.fullmatch(path)
-        return super().open(request, found[2] if found else path, seed, accepts, models)
+    def parse(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
+        """Removes everything before ``/models`` from the path."""
+        match = PATH.fullmatch(path)
+        return super().parse(request, match[2] if match else path, seed, accepts, models)
 
     def key_of(self, call: Call) -> str | None:
-        """A token, or a key."""
-        return bearer(call.headers) or super().key_of(call)
+        """The access token, or the key."""
+        return bearer_token(call.headers) or super().key_of(call)
 
     def error(self, status: int, message: str, details: list[Any] | None = None) -> Response:
-        """Has details always, empty ones too."""
+        """Like Gemini's, always with details."""
         response = super().error(status, message, details)
         response.body["error"].setdefault("details", [])
         return response
@@ -42,7 +42,7 @@ class Vertex(Gemini):
             self.refuse(message, 401)
 
     def _generate(self, call: Call) -> Response:
-        if unknown_model("gemini", call.model):
+        if is_unknown_model("gemini", call.model):
             self.refuse(f"Publisher Model `publishers/google/models/{call.model}` not found.", 404)
         response = super()._generate(call)
         body = {**response.body, "createTime": time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())}
@@ -62,23 +62,23 @@ class Vertex(Gemini):
 
 
 class VertexAnthropic(Anthropic):
-    """Messages with the model in the path and the version in the body."""
+    """Anthropic's Messages with the model in the path and the version in the body."""
 
-    def open(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
-        """``:rawPredict`` is its one verb that does not stream."""
-        call = super().open(request, path, seed, accepts, models)
-        found = PATH.fullmatch(path)
-        name, _, verb = (found[2] if found else "").removeprefix("/models/").rpartition(":")
+    def parse(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
+        """Takes the model from a path that ends in ``:rawPredict``, the only verb that does not stream."""
+        call = super().parse(request, path, seed, accepts, models)
+        match = PATH.fullmatch(path)
+        name, _, verb = (match[2] if match else "").removeprefix("/models/").rpartition(":")
         if verb == "rawPredict":
             call.path, call.model = "/v1/messages", name.replace("@", "-")
         return call
 
     def key_of(self, call: Call) -> str | None:
-        """A token."""
-        return bearer(call.headers)
+        """The access token."""
+        return bearer_token(call.headers)
 
     def reply(self, call: Call) -> Response:
-        """The version is a field here, and the model none."""
+        """Checks the version in the body, then answers as Anthropic."""
         if call.path == "/v1/messages" and isinstance(call.payload, dict):
             version = call.payload.get("anthropic_version")
             if version != _ANTHROPIC_VERSION and not (isinstance(version, str) and is_newer(version)):

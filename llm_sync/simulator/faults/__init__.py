@@ -1,1 +1,1 @@
-"""Behaviour scripts: what a simulated provider does to which request (docs/testing.md)."""
+"""Behaviour scripts (docs/testing.md): rules that match requests, and their actions: delays, errors, body and transfer faults."""

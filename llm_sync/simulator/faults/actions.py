@@ -1,6 +1,6 @@
-"""What every action is: a name and a setting in a script, the Cerberus rules of that setting, and what is done to a response.
+"""The base classes of a script's actions: a name, a setting with its Cerberus schema, and the effect on the response.
 
-The actions themselves stand by kind: substitutes.py, edits.py, ways.py and waits.py.
+The actions are in delays.py, replacements.py, body_faults.py and transfer_faults.py.
 """
 
 from __future__ import annotations
@@ -8,59 +8,63 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-from llm_sync.simulator.faults.context import Scene
-from llm_sync.simulator.faults.retry_after import HINTS
+from llm_sync.simulator.faults.context import RequestContext
+from llm_sync.simulator.faults.retry_after import RETRY_AFTER_FORMS
 from llm_sync.simulator.server.response import Response
 
-Rules = dict[str, Any]
+Schema = dict[str, Any]
 
-SECONDS: Rules = {"type": "number", "min": 0, "max": 86_400, "check_with": "finite"}
+SECONDS: Schema = {"type": "number", "min": 0, "max": 86_400, "check_with": "finite"}
 SECONDS["meta"] = {"expected": "seconds, from 0 to 86400"}
-YES: Rules = {"type": "boolean", "allowed": [True], "meta": {"expected": "true", "hint": "leave the rule out to be without it"}}
+ONLY_TRUE: Schema = {
+    "type": "boolean",
+    "allowed": [True],
+    "meta": {"expected": "true", "hint": "remove the rule to turn it off"},
+}
 
-HINT: Rules = {
+FORMS_SETTING: Schema = {
     "type": ["string", "list"],
-    "allowed": list(HINTS),
+    "allowed": list(RETRY_AFTER_FORMS),
     "empty": False,
-    "meta": {"expected": "a form, or a list of forms, of " + ", ".join(HINTS)},
+    "meta": {"expected": "a form, or a list of forms, of " + ", ".join(RETRY_AFTER_FORMS)},
 }
 
 
-def or_yes(kind: str, expected: str, **rules: Any) -> Rules:
-    """Rules of a setting that may also be plain ``true``."""
+def true_or(kind: str, expected: str, **rules: Any) -> Schema:
+    """The schema of a setting that may also be just ``true``."""
     if "allowed" in rules:
         rules["allowed"] = [True, *rules["allowed"]]
     return {**rules, "type": ["boolean", kind], "forbidden": [False], "meta": {"expected": f"true, or {expected}"}}
 
 
-def mapping(expected: str, **schema: Rules) -> Rules:
-    """Rules of a setting with fields of its own."""
+def mapping(expected: str, **schema: Schema) -> Schema:
+    """The schema of a setting that is a mapping."""
     return {"type": "dict", "schema": schema, "meta": {"expected": expected}}
 
 
 class Action:
-    """One thing that is done to a request. ``doors`` are the kinds of request it makes sense for.
+    """Something that a rule does to a request. ``request_kinds`` are the kinds of request that the action can be used for.
 
-    A single value in a script stands for a mapping with that value under ``short``, where ``rules`` are of a mapping.
+    If ``schema`` is of a mapping, a script may also give a single value, which is put under the key ``short``.
     """
 
     name: ClassVar[str]
-    rules: ClassVar[Rules]
+    schema: ClassVar[Schema]
     short: ClassVar[str] = ""
-    doors: ClassVar[tuple[str, ...]] = ("generate", "models", "")
+    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "models", "")
 
     def __init__(self, setting: Any) -> None:
         self.setting = setting
 
     @property
     def outcome(self) -> str:
-        """The word for it in the account."""
+        """The outcome in the request log."""
         return self.name
 
 
-class Change(Action, ABC):
-    """An action that decides what is answered, or how that travels."""
+class ResponseAction(Action, ABC):
+    """An action that changes the response, or how it is sent."""
 
     @abstractmethod
-    def apply(self, scene: Scene, given: Response | None) -> Response:
+    def apply(self, context: RequestContext, previous: Response | None) -> Response:
         """The response, where ``given`` is what rules before this one have made of it."""

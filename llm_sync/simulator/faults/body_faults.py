@@ -1,4 +1,4 @@
-"""Actions that take the good answer and make it a bad one, in the dialect's own form."""
+"""Actions that turn the body of a normal answer into a faulty one, in the dialect's own form."""
 
 from __future__ import annotations
 
@@ -8,147 +8,154 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from llm_sync.simulator.faults.actions import YES, Change, Rules, or_yes
-from llm_sync.simulator.faults.body_layout import Anatomy, joined
-from llm_sync.simulator.faults.body_layout_openai import Chat, Responses, Router
-from llm_sync.simulator.faults.body_layout_others import Contents, Messages
-from llm_sync.simulator.faults.context import Scene
-from llm_sync.simulator.faults.error_table import WORDS
+from llm_sync.simulator.faults.actions import ONLY_TRUE, ResponseAction, Schema, true_or
+from llm_sync.simulator.faults.body_layout import BodyLayout, join_frames
+from llm_sync.simulator.faults.body_layout_anthropic import AnthropicLayout
+from llm_sync.simulator.faults.body_layout_gemini import GeminiLayout
+from llm_sync.simulator.faults.body_layout_openai import ChatLayout, OpenRouterLayout, ResponsesLayout
+from llm_sync.simulator.faults.context import RequestContext
+from llm_sync.simulator.faults.error_table import ERROR_KINDS
 from llm_sync.simulator.server.response import Response, with_headers
 
-ANATOMY: Mapping[str, Anatomy] = {
-    "openai": Chat(),
-    "openai-responses": Responses(),
-    "anthropic": Messages(),
-    "gemini": Contents(),
-    "openrouter": Router(),
+BODY_LAYOUTS: Mapping[str, BodyLayout] = {
+    "openai": ChatLayout(),
+    "openai-responses": ResponsesLayout(),
+    "anthropic": AnthropicLayout(),
+    "gemini": GeminiLayout(),
+    "openrouter": OpenRouterLayout(),
 }
-_REASONS = {"anthropic": "general_harms", "gemini": "SAFETY"}
+_BLOCK_REASONS = {"anthropic": "general_harms", "gemini": "SAFETY"}
 
 
-class Edit(Change):
-    """Takes the good answer and changes it; a refusal of the dialect's own stays what it is."""
+class BodyFault(ResponseAction):
+    """Changes the body of a normal answer; error responses of the dialect stay unchanged."""
 
-    doors: ClassVar[tuple[str, ...]] = ("generate",)
+    request_kinds: ClassVar[tuple[str, ...]] = ("generate",)
 
-    def apply(self, scene: Scene, given: Response | None) -> Response:
-        """The changed answer, billed for what it says now."""
-        response = scene.good() if given is None else given
+    def apply(self, context: RequestContext, previous: Response | None) -> Response:
+        """The response with the changed body, billed for its new content."""
+        response = context.normal_response() if previous is None else previous
         body = json.loads(response.content()) if response.status == 200 else None
         if not isinstance(body, dict) or body.get("error"):
             return response
-        output = self.change(ANATOMY[scene.name], body, scene)
+        output = self.change_body(BODY_LAYOUTS[context.type_name], body, context)
         tokens = response.tokens if output is None or response.tokens is None else (response.tokens[0], output)
         return response._replace(body=body, tokens=tokens)
 
     @abstractmethod
-    def change(self, anatomy: Anatomy, body: dict[str, Any], scene: Scene) -> int | None:
-        """Changes the body; the output tokens it stands for now, None where they are as before."""
+    def change_body(self, layout: BodyLayout, body: dict[str, Any], context: RequestContext) -> int | None:
+        """Changes the body in place; returns its output tokens, None if they are unchanged."""
 
 
-class Truncated(Edit):
-    """Cut by the token limit."""
+class Truncated(BodyFault):
+    """The answer is cut by the token limit."""
 
     name = "truncated"
-    rules: ClassVar[Rules] = {"type": "integer", "min": 0, "meta": {"expected": "the tokens that are left, 0 or more"}}
+    schema: ClassVar[Schema] = {"type": "integer", "min": 0, "meta": {"expected": "the number of tokens left, 0 or more"}}
 
-    def change(self, anatomy: Anatomy, body: dict[str, Any], scene: Scene) -> int:
-        """As the anatomy has it."""
-        return anatomy.cut(body, self.setting)
+    def change_body(self, layout: BodyLayout, body: dict[str, Any], context: RequestContext) -> int:
+        """Cuts every choice of the answer."""
+        return layout.truncate(body, self.setting)
 
 
-class Empty(Edit):
-    """Nothing in it."""
+class Empty(BodyFault):
+    """The answer is empty."""
 
     name = "empty"
-    rules = YES
-    doors: ClassVar[tuple[str, ...]] = ("generate", "models")
+    schema = ONLY_TRUE
+    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "models")
 
-    def change(self, anatomy: Anatomy, body: dict[str, Any], scene: Scene) -> int | None:
-        """No text, or no models."""
-        if scene.door == "models":
-            body.update({anatomy.listed: []})
+    def change_body(self, layout: BodyLayout, body: dict[str, Any], context: RequestContext) -> int | None:
+        """Removes the text, or the models of a listing."""
+        if context.request_kind == "models":
+            body.update({layout.listing_key: []})
             return None
-        return anatomy.silence(body)
+        return layout.make_empty(body)
 
 
-class Refused(Edit):
-    """The model declines."""
+class Refusal(BodyFault):
+    """The model refuses."""
 
     name = "refusal"
-    rules: ClassVar[Rules] = or_yes("string", "the words of the refusal", empty=False)
+    schema: ClassVar[Schema] = true_or("string", "the words of the refusal", empty=False)
 
-    def change(self, anatomy: Anatomy, body: dict[str, Any], scene: Scene) -> int:
-        """In the words of the script."""
-        return anatomy.refuse(body, "I cannot help with that." if self.setting is True else self.setting)
+    def change_body(self, layout: BodyLayout, body: dict[str, Any], context: RequestContext) -> int:
+        """Uses the text in the script, or a usual one."""
+        return layout.make_refusal(body, "I cannot help with that." if self.setting is True else self.setting)
 
 
-class SafetyBlock(Edit):
-    """A filter takes the answer away."""
+class SafetyBlock(BodyFault):
+    """A safety filter removes the answer."""
 
     name = "safety_block"
-    rules: ClassVar[Rules] = or_yes("string", "the provider's word for the reason", empty=False)
+    schema: ClassVar[Schema] = true_or("string", "the provider's word for the reason", empty=False)
 
-    def change(self, anatomy: Anatomy, body: dict[str, Any], scene: Scene) -> int:
-        """For the reason of the script, where the dialect names one."""
-        return anatomy.block(body, _REASONS.get(scene.name, "") if self.setting is True else self.setting)
+    def change_body(self, layout: BodyLayout, body: dict[str, Any], context: RequestContext) -> int:
+        """Uses the reason in the script, or a usual one of the dialect."""
+        return layout.make_blocked(body, _BLOCK_REASONS.get(context.type_name, "") if self.setting is True else self.setting)
 
 
-class ErrorIn200(Edit):
-    """Success, says the status."""
+class ErrorIn200(BodyFault):
+    """An error in a response with status 200."""
 
     name = "error_in_200"
-    rules: ClassVar[Rules] = or_yes("string", "an error (overloaded), one of " + ", ".join(WORDS), allowed=list(WORDS))
-    doors: ClassVar[tuple[str, ...]] = ("generate", "models")
+    schema: ClassVar[Schema] = true_or(
+        "string", "an error (overloaded), one of " + ", ".join(ERROR_KINDS), allowed=list(ERROR_KINDS)
+    )
+    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "models")
 
-    def apply(self, scene: Scene, given: Response | None) -> Response:
-        """What did not come is not billed."""
-        return super().apply(scene, given)._replace(tokens=None)
+    def apply(self, context: RequestContext, previous: Response | None) -> Response:
+        """An error is not billed."""
+        return super().apply(context, previous)._replace(tokens=None)
 
-    def change(self, anatomy: Anatomy, body: dict[str, Any], scene: Scene) -> None:
-        """As the anatomy has it."""
-        anatomy.fail(body, "overloaded" if self.setting is True else self.setting)
+    def change_body(self, layout: BodyLayout, body: dict[str, Any], context: RequestContext) -> None:
+        """Uses the kind of error in the script, or ``overloaded``."""
+        layout.make_error(body, "overloaded" if self.setting is True else self.setting)
 
 
-class WrongType(Edit):
-    """JSON, but not of the type that belongs there."""
+class WrongType(BodyFault):
+    """Valid JSON with values of a wrong type."""
 
     name = "wrong_type"
-    rules: ClassVar[Rules] = or_yes("dict", "a mapping of paths, as choices[0].message.content, to values", empty=False)
-    doors: ClassVar[tuple[str, ...]] = ("generate", "models")
+    schema: ClassVar[Schema] = true_or("dict", "a mapping of paths, as choices[0].message.content, to values", empty=False)
+    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "models")
 
-    def change(self, anatomy: Anatomy, body: dict[str, Any], scene: Scene) -> None:
-        """Where a path leads nowhere in this answer, its first step is replaced: the answer is wrong in any case."""
-        usual = anatomy.wrong_listing if scene.door == "models" else anatomy.wrong
-        for path, value in (usual if self.setting is True else self.setting).items():
+    def change_body(self, layout: BodyLayout, body: dict[str, Any], context: RequestContext) -> None:
+        """If a path does not exist in this answer, its first key is replaced, so that the answer is wrong in any case."""
+        default = layout.wrong_listing_types if context.request_kind == "models" else layout.wrong_types
+        for path, value in (default if self.setting is True else self.setting).items():
             steps = [int(step) if step.isdigit() else step for step in re.findall(r"\w+", path)]
-            place: Any = body
+            node: Any = body
             try:
                 for step in steps[:-1]:
-                    place = place[step]
-                place[steps[-1]] = value
+                    node = node[step]
+                node[steps[-1]] = value
             except (KeyError, IndexError, TypeError):
                 body[str(steps[0])] = value
 
 
-class EventStream(Edit):
-    """A stream that nobody asked for."""
+class EventStream(BodyFault):
+    """An event stream, although the request did not ask for one."""
 
     name = "event_stream"
-    rules: ClassVar[Rules] = or_yes("string", "sse or ndjson", allowed=["sse", "ndjson"])
-    doors: ClassVar[tuple[str, ...]] = ("generate", "models")
+    schema: ClassVar[Schema] = true_or("string", "sse or ndjson", allowed=["sse", "ndjson"])
+    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "models")
 
-    def apply(self, scene: Scene, given: Response | None) -> Response:
-        """Server-sent events in the dialect's own frames, or one line of JSON after the other as of Ollama."""
-        response = super().apply(scene, given)
+    def apply(self, context: RequestContext, previous: Response | None) -> Response:
+        """Sends the answer as server-sent events of the dialect, or as JSON Lines like Ollama's."""
+        response = super().apply(context, previous)
         if response.status != 200 or not isinstance(response.body, dict):
             return response
-        anatomy = ANATOMY[scene.name]
-        frames = list(anatomy.frames(response.body) if scene.door == "generate" else Anatomy.frames(anatomy, response.body))
+        layout = BODY_LAYOUTS[context.type_name]
+        frames = list(
+            layout.stream_frames(response.body)
+            if context.request_kind == "generate"
+            else BodyLayout.stream_frames(layout, response.body)
+        )
         if self.setting == "ndjson":
             frames = [json.dumps({"message": {"content": ""}, "done": False}) + "\n", json.dumps(response.body) + "\n"]
         kind = "application/x-ndjson" if self.setting == "ndjson" else "text/event-stream; charset=utf-8"
-        return response._replace(body=joined(frames), headers=with_headers(response.headers, {"content-type": kind}))
+        return response._replace(body=join_frames(frames), headers=with_headers(response.headers, {"content-type": kind}))
 
-    def change(self, anatomy: Anatomy, body: dict[str, Any], scene: Scene) -> None:
-        """The framing is all there is to it."""
+    def change_body(self, layout: BodyLayout, body: dict[str, Any], context: RequestContext) -> None:
+        """Does nothing: only the framing changes."""

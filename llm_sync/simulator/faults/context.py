@@ -1,4 +1,4 @@
-"""One request as a script sees it."""
+"""The context of one request, for the rules and actions of a script."""
 
 from __future__ import annotations
 
@@ -6,60 +6,60 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm_sync.simulator.dialects.base import Call, Dialect
-from llm_sync.simulator.faults.seeded_random import Draws
+from llm_sync.simulator.faults.seeded_random import SeededRandom
 from llm_sync.simulator.server.response import Response
 
-DOORS = ("generate", "models")
+REQUEST_KINDS = ("generate", "models")
 
 
 @dataclass
-class Scene:
-    """``name``: the dialect's, as configured types are called; ``root``: the simulator's own address; ``key``: a hash of it.
+class RequestContext:
+    """``type_name``: the provider type of the call; ``root``: the simulator's URL; ``key_hash``: a hash of the request's key.
 
-    ``draws`` and ``attempt`` are filled in by a script that asks for them.
+    A script sets ``seeded_random`` and ``attempt`` if one of its rules needs them.
     """
 
-    name: str
+    type_name: str
     dialect: Dialect
     call: Call
     root: str
-    key: str | None
-    draws: Draws | None = None
+    key_hash: str | None
+    seeded_random: SeededRandom | None = None
     attempt: int = 1
-    _good: Response | None = field(default=None, repr=False)
-    _text: str | None = field(default=None, repr=False)
+    _normal_response: Response | None = field(default=None, repr=False)
+    _prompt: str | None = field(default=None, repr=False)
 
     @property
-    def door(self) -> str:
-        """What is asked for: generate, models, or "" for anything else."""
+    def request_kind(self) -> str:
+        """``generate``, ``models`` (a listing), or "" for other requests."""
         if self.call.method == "POST":
             return "generate"
         return "models" if self.call.method == "GET" and "/models" in self.call.path else ""
 
     @property
-    def text(self) -> str:
-        """What the user said last."""
-        if self._text is None:
-            self._text = last_user_text(self.call.payload)
-        return self._text
+    def prompt(self) -> str:
+        """The text of the user's last message."""
+        if self._prompt is None:
+            self._prompt = last_user_text(self.call.payload)
+        return self._prompt
 
-    def of_attempt(self, name: str) -> float:
-        """A draw of this attempt."""
-        return self.draws.of_attempt(name) if self.draws else 0.5
+    def draw_for_attempt(self, name: str) -> float:
+        """A random number for this attempt, in (0, 1)."""
+        return self.seeded_random.for_attempt(name) if self.seeded_random else 0.5
 
-    def of_request(self, name: str) -> float:
-        """A draw of this request, the same for all its attempts."""
-        return self.draws.of_request(name) if self.draws else 0.5
+    def draw_for_request(self, name: str) -> float:
+        """A random number for this request, the same for all its attempts, in (0, 1)."""
+        return self.seeded_random.for_request(name) if self.seeded_random else 0.5
 
-    def good(self) -> Response:
-        """What the dialect answers, where nothing is in its way; asked once."""
-        if self._good is None:
-            self._good = self.dialect.answer(self.call)
-        return self._good
+    def normal_response(self) -> Response:
+        """The dialect's answer without any fault; computed once."""
+        if self._normal_response is None:
+            self._normal_response = self.dialect.answer(self.call)
+        return self._normal_response
 
 
 def last_user_text(payload: Any) -> str:
-    """The text of the last message that is the user's, in any dialect; "" where there is none."""
+    """The text of the user's last message, in any dialect; "" if there is none."""
     if not isinstance(payload, dict):
         return ""
     turns = payload.get("messages") or payload.get("contents") or payload.get("input")

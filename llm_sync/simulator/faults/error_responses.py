@@ -1,90 +1,99 @@
-"""Errors of the table as responses: by a word of a script, by what a dialect finds wrong, by a class of llm-sync's."""
+"""Error responses made from the error table, by kind of error or by llm-sync's error class."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from llm_sync.simulator.answers.given import Failure, Given
-from llm_sync.simulator.faults.error_table import RAISED, said
-from llm_sync.simulator.faults.retry_after import HINTS, Standing, go_duration
+from llm_sync.simulator.answers.canned_answer import CannedAnswer, CannedError
+from llm_sync.simulator.faults.error_table import KIND_BY_CLASS, spelling_of
+from llm_sync.simulator.faults.retry_after import RETRY_AFTER_FORMS, LimitState, go_duration
 from llm_sync.simulator.server.delivery import Reset
-from llm_sync.simulator.server.response import Response, merged, with_members
+from llm_sync.simulator.server.response import Response, merge_members, with_members
 
-_MALFORMED = ("ResponseValidationError", "UnusableAnswerError")
-_NO_CONNECTION = "ProviderConnectionError"
-# what a replayed run or an answers file may name
-KINDS = (*RAISED, "ProviderError", _NO_CONNECTION, "EmptyResponseError", "TruncatedResponseError", *_MALFORMED)
-_NO_LIMIT = Standing("requests", 500, 0, 0.0)
+_MALFORMED_ANSWERS = ("ResponseValidationError", "UnusableAnswerError")
+_CONNECTION_ERROR = "ProviderConnectionError"
+# the error classes that a replayed batch or an answers file may name
+ERROR_CLASSES = (
+    *KIND_BY_CLASS,
+    "ProviderError",
+    _CONNECTION_ERROR,
+    "EmptyResponseError",
+    "TruncatedResponseError",
+    *_MALFORMED_ANSWERS,
+)
+_DEFAULT_LIMIT = LimitState("requests", 500, 0, 0.0)
 
 
-class Door(Protocol):
-    """What of a dialect is needed for an error of its."""
+class ErrorEnvelope(Protocol):
+    """The part of a dialect that writes an error."""
 
     def error(self, status: int, message: str) -> Response:
-        """An error in this dialect's envelope."""
+        """An error in this dialect's form."""
 
 
-def refusal(
-    word: str,
-    dialect: Door,
-    name: str,
+def error_response(
+    kind: str,
+    dialect: ErrorEnvelope,
+    type_name: str,
     *,
     message: str | None = None,
     wait: float | None = None,
     forms: Iterable[str] = (),
-    standing: Standing = _NO_LIMIT,
+    limit: LimitState = _DEFAULT_LIMIT,
     status: int | None = None,
-    names: Mapping[str, object] = {},
+    details: Mapping[str, object] = {},
 ) -> Response:
-    """The error ``word`` from the dialect called ``name``; ``wait`` (seconds) is told in ``forms``, unless it is None.
+    """An error of this kind for a provider type. ``wait`` (seconds), unless None, is added in all of ``forms``.
 
-    ``status`` and ``message`` replace the usual ones; ``names`` is what the usual message names (the model).
+    ``status`` and ``message`` replace the default ones; ``details`` are the values in the default message (the model).
     """
-    found = said(word, name)
-    text = found.text(**names) if message is None else message
-    headers: dict[str, str] = {} if found.retry is None else {"x-should-retry": "true" if found.retry else "false"}
-    members = dict(found.members)
-    if word == "rate_limit" and name.startswith("openai"):
-        members["type"] = standing.kind
+    spelling = spelling_of(kind, type_name)
+    text = spelling.render(**details) if message is None else message
+    headers: dict[str, str] = (
+        {} if spelling.should_retry is None else {"x-should-retry": "true" if spelling.should_retry else "false"}
+    )
+    members = dict(spelling.members)
+    if kind == "rate_limit" and type_name.startswith("openai"):
+        members["type"] = limit.kind
     for form in forms if wait is not None else ():
-        hint = HINTS[form]
-        headers |= hint.headers(wait or 0.0, standing)
-        members = merged(members, hint.members(wait or 0.0, standing))
+        hint = RETRY_AFTER_FORMS[form]
+        headers |= hint.headers(wait or 0.0, limit)
+        members = merge_members(members, hint.members(wait or 0.0, limit))
         text += hint.message.format(wait=go_duration(wait or 0.0))
-    return with_members(dialect.error(found.status if status is None else status, text), members, headers)
+    return with_members(dialect.error(spelling.status if status is None else status, text), members, headers)
 
 
-def as_answer(failure: Failure, dialect: str) -> Given | None:
-    """The answer that fails: what is billed and answered with 200, and of no use. None: it is no answer.
+def answer_for_error(failure: CannedError, dialect: str) -> CannedAnswer | None:
+    """The answer for an error that is sent as an answer with status 200 (blocked, empty, truncated); None for other errors.
 
-    Content is blocked by an error where the status says so and the dialect has one for it, else by a refusal.
+    Blocked content is an error response if the status says so and the dialect has such an error; else it is a refusal.
     """
-    if failure.kind == "ContentBlockedError" and (dialect in ("anthropic", "gemini") or (failure.status or 200) < 300):
-        return Given(refusal=failure.message or "I cannot help with that.", whole=True)
-    if failure.kind == "EmptyResponseError":
-        return Given(finish="stop", whole=True)
-    if failure.kind == "TruncatedResponseError":
-        return Given(finish="length", whole=True)
+    if failure.error_class == "ContentBlockedError" and (dialect in ("anthropic", "gemini") or (failure.status or 200) < 300):
+        return CannedAnswer(refusal=failure.message or "I cannot help with that.", ignores_limits=True)
+    if failure.error_class == "EmptyResponseError":
+        return CannedAnswer(finish_reason="stop", ignores_limits=True)
+    if failure.error_class == "TruncatedResponseError":
+        return CannedAnswer(finish_reason="length", ignores_limits=True)
     return None
 
 
-def response_to(failure: Failure, dialect: Door, name: str, model: str) -> Response:
-    """What goes back for a failure that is no answer, from the dialect called ``name``."""
-    if failure.kind == _NO_CONNECTION:
+def response_for_error(failure: CannedError, dialect: ErrorEnvelope, type_name: str, model: str) -> Response:
+    """The response for an error that is not sent as an answer."""
+    if failure.error_class == _CONNECTION_ERROR:
         return Response(502, b"", delivery=Reset("before_status"))
-    if failure.kind in _MALFORMED:
+    if failure.error_class in _MALFORMED_ANSWERS:
         return Response(200, {})
-    word, status = RAISED.get(failure.kind, "server"), failure.status
+    kind, status = KIND_BY_CLASS.get(failure.error_class, "server"), failure.status
     if status is not None and not 400 <= status <= 599:
         status = None
-    if word == "overloaded" and status in (500, 502, 504, 520, 521, 522, 523):
-        word = "server"
-    found = said(word, name)
-    usual = found.text(model=model)
-    message = failure.message or usual
-    told = found.under.get(status) if status is not None else None
-    if found.phrase and told is None and not found.phrase.search(message):
-        message = f"{usual} ({message})"
-    response = refusal(word, dialect, name, message=message, status=status)
-    return response if told is None else with_members(response, told, {})
+    if kind == "overloaded" and status in (500, 502, 504, 520, 521, 522, 523):
+        kind = "server"
+    spelling = spelling_of(kind, type_name)
+    default_message = spelling.render(model=model)
+    message = failure.message or default_message
+    members = spelling.members_by_status.get(status) if status is not None else None
+    if spelling.phrase and members is None and not spelling.phrase.search(message):
+        message = f"{default_message} ({message})"
+    response = error_response(kind, dialect, type_name, message=message, status=status)
+    return response if members is None else with_members(response, members, {})

@@ -1,8 +1,8 @@
-"""The one table of errors: what each dialect says, by the class that a client of llm-sync has for it (WIRE: error classes).
+"""The table of errors: each dialect's spelling of every kind of error.
 
-What is the same for all errors of a dialect (its envelope, its headers) the dialect itself adds; here stands what tells them
-apart. openai-responses is as openai where nothing else is said. Scripts name the rows by their words, answers files and
-replayed runs by the classes.
+It holds what distinguishes the errors of a dialect; the dialect adds what they have in common (the envelope and headers).
+openai-responses is as openai unless it has an entry of its own. Scripts name errors by kind, answers files and replayed batches
+by llm-sync's error class.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-# The word of every status in the two dialects that have one for each.
+# The error type of every status, in the two dialects that have one.
 ANTHROPIC_TYPES: Mapping[int, str] = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -40,8 +40,8 @@ GEMINI_STATUSES: Mapping[int, str] = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-# What a message names, where the request itself does not tell.
-_NAMED: Mapping[str, object] = {
+# Values in messages, where the caller gives none.
+_DEFAULT_DETAILS: Mapping[str, object] = {
     "model": "the model",
     "key": "sk-simul****",
     "version": "v1beta",
@@ -50,52 +50,54 @@ _NAMED: Mapping[str, object] = {
 }
 
 
-class Said(NamedTuple):
-    """One error: its status, message and the members of its error object; ``retry`` is x-should-retry where that is sent.
+class ErrorSpelling(NamedTuple):
+    """One dialect's error: status, message, and members of the error object; ``should_retry`` is the header x-should-retry.
 
-    ``phrase``: what a message has to hold, where clients can tell the error by nothing else. ``under``: the members that tell
-    it where it comes under another status.
+    ``phrase``: a phrase that the message must contain, if clients can recognise the error by nothing else.
+    ``members_by_status``: the members that identify the error if it is sent with another status.
     """
 
     status: int
     message: str
     members: Mapping[str, Any] = {}
-    retry: bool | None = None
+    should_retry: bool | None = None
     phrase: re.Pattern[str] | None = None
-    under: Mapping[int, Mapping[str, Any]] = {}
+    members_by_status: Mapping[int, Mapping[str, Any]] = {}
 
-    def text(self, **named: object) -> str:
-        """The message, with what it names."""
+    def render(self, **named: object) -> str:
+        """The message with its values filled in."""
         known = {name: value for name, value in named.items() if value}
-        return self.message.format_map(defaultdict(str, {**_NAMED, **known}))
+        return self.message.format_map(defaultdict(str, {**_DEFAULT_DETAILS, **known}))
 
 
-class Row(NamedTuple):
-    """One kind of error: the class that llm-sync raises for it, and each dialect's spelling."""
+class ErrorKind(NamedTuple):
+    """One kind of error: the class that llm-sync raises for it, and its spelling by dialect."""
 
-    raises: str
-    said: Mapping[str, Said]
+    error_class: str
+    spellings: Mapping[str, ErrorSpelling]
 
 
 def _phrase(text: str) -> re.Pattern[str]:
     return re.compile(text, re.IGNORECASE)
 
 
-def _openai(status: int, message: str, kind: str = "invalid_request_error", code: str | None = None, **more: str) -> Said:
-    return Said(status, message, {"type": kind, **more, "code": code})
+def _openai(
+    status: int, message: str, kind: str = "invalid_request_error", code: str | None = None, **more: str
+) -> ErrorSpelling:
+    return ErrorSpelling(status, message, {"type": kind, **more, "code": code})
 
 
-def _anthropic(status: int, message: str, retry: bool = False) -> Said:
-    return Said(status, message, {"type": ANTHROPIC_TYPES[status], "details": None}, retry)
+def _anthropic(status: int, message: str, retry: bool = False) -> ErrorSpelling:
+    return ErrorSpelling(status, message, {"type": ANTHROPIC_TYPES[status], "details": None}, retry)
 
 
-def _gemini(status: int, message: str, *details: Mapping[str, Any], word: str | None = None) -> Said:
+def _gemini(status: int, message: str, *details: Mapping[str, Any], word: str | None = None) -> ErrorSpelling:
     members = {"status": word or GEMINI_STATUSES[status]}
-    return Said(status, message, {**members, "details": list(details)} if details else members)
+    return ErrorSpelling(status, message, {**members, "details": list(details)} if details else members)
 
 
-def _openrouter(status: int, message: str, word: str, **metadata: Any) -> Said:
-    return Said(status, message, {"metadata": {"error_type": word, **metadata}})
+def _openrouter(status: int, message: str, word: str, **metadata: Any) -> ErrorSpelling:
+    return ErrorSpelling(status, message, {"metadata": {"error_type": word, **metadata}})
 
 
 def _quota(quota: str) -> Mapping[str, Any]:
@@ -112,12 +114,12 @@ _BAD_KEY = (
     },
     {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US", "message": _KEY_REFUSED},
 )
-_STREAMS = "This model only supports streaming."
+_STREAM_ONLY = "This model only supports streaming."
 _STREAM_PHRASE = _phrase("only supports? stream")
 
-# by word; of the rows that raise one class, the first is what the class stands for
-ERRORS: Mapping[str, Row] = {
-    "bad_request": Row(
+# by kind; if several kinds have the same class, the first one represents it
+ERRORS: Mapping[str, ErrorKind] = {
+    "bad_request": ErrorKind(
         "InvalidRequestError",
         {
             "openai": _openai(400, "Invalid value in the request.", code="invalid_value"),
@@ -126,7 +128,7 @@ ERRORS: Mapping[str, Row] = {
             "openrouter": _openrouter(400, "Provider returned error", "invalid_request", provider_name="Simulated"),
         },
     ),
-    "auth": Row(
+    "auth": ErrorKind(
         "AuthenticationError",
         {
             "openai": _openai(401, "Incorrect API key provided: {key}.", code="invalid_api_key"),
@@ -135,7 +137,7 @@ ERRORS: Mapping[str, Row] = {
             "openrouter": _openrouter(401, "No cookie auth credentials found", "authentication"),
         },
     ),
-    "permission": Row(
+    "permission": ErrorKind(
         "PermissionDeniedError",
         {
             "openai": _openai(403, "You are not allowed to sample from this model"),
@@ -144,13 +146,13 @@ ERRORS: Mapping[str, Row] = {
             "openrouter": _openrouter(403, "This key may not use {model}.", "permission_denied"),
         },
     ),
-    "quota": Row(
+    "quota": ErrorKind(
         "QuotaExceededError",
         {
             "openai": _openai(429, "You exceeded your current quota.", "insufficient_quota", "insufficient_quota"),
             "anthropic": _anthropic(400, "Your credit balance is too low to access the Anthropic API.")._replace(
                 phrase=_phrase("credit balance is too low|reached your specified .*usage limits"),
-                under={
+                members_by_status={
                     402: {"type": "billing_error"},
                     429: {"type": "rate_limit_error", "details": {"error_code": "enforced_spend_limit_reached"}},
                 },
@@ -159,7 +161,7 @@ ERRORS: Mapping[str, Row] = {
             "openrouter": _openrouter(402, "Insufficient credits.", "payment_required"),
         },
     ),
-    "rate_limit": Row(
+    "rate_limit": ErrorKind(
         "RateLimitError",
         {
             "openai": _openai(429, "Rate limit reached for {model}.", "requests", "rate_limit_exceeded"),
@@ -168,7 +170,7 @@ ERRORS: Mapping[str, Row] = {
             "openrouter": _openrouter(429, "Rate limit exceeded: requests-per-min.", "rate_limit_exceeded"),
         },
     ),
-    "not_found": Row(
+    "not_found": ErrorKind(
         "ModelNotFoundError",
         {
             "openai": _openai(404, "The model `{model}` does not exist or you do not have access to it.", code="model_not_found"),
@@ -184,7 +186,7 @@ ERRORS: Mapping[str, Row] = {
             "openrouter": _openrouter(404, "No endpoints found for {model}.", "not_found"),
         },
     ),
-    "context": Row(
+    "context": ErrorKind(
         "ContextLengthExceededError",
         {
             "openai": _openai(
@@ -212,7 +214,7 @@ ERRORS: Mapping[str, Row] = {
             ),
         },
     ),
-    "too_large": Row(
+    "too_large": ErrorKind(
         "InvalidRequestError",
         {
             "openai": _openai(413, "The request is too large."),
@@ -221,7 +223,7 @@ ERRORS: Mapping[str, Row] = {
             "openrouter": _openrouter(413, "Payload too large", "payload_too_large"),
         },
     ),
-    "content_policy": Row(
+    "content_policy": ErrorKind(
         "ContentBlockedError",
         {
             "openai": _openai(400, "Your request was rejected by our safety system.", code="content_policy_violation"),
@@ -231,16 +233,16 @@ ERRORS: Mapping[str, Row] = {
             ),
         },
     ),
-    "stream_only": Row(
+    "stream_only": ErrorKind(
         "StreamingNotSupportedError",
         {
-            "openai": _openai(400, _STREAMS, code="unsupported_value")._replace(phrase=_STREAM_PHRASE),
-            "anthropic": _anthropic(400, _STREAMS)._replace(phrase=_STREAM_PHRASE),
-            "gemini": _gemini(400, _STREAMS, word="FAILED_PRECONDITION")._replace(phrase=_STREAM_PHRASE),
-            "openrouter": _openrouter(400, _STREAMS, "invalid_request")._replace(phrase=_STREAM_PHRASE),
+            "openai": _openai(400, _STREAM_ONLY, code="unsupported_value")._replace(phrase=_STREAM_PHRASE),
+            "anthropic": _anthropic(400, _STREAM_ONLY)._replace(phrase=_STREAM_PHRASE),
+            "gemini": _gemini(400, _STREAM_ONLY, word="FAILED_PRECONDITION")._replace(phrase=_STREAM_PHRASE),
+            "openrouter": _openrouter(400, _STREAM_ONLY, "invalid_request")._replace(phrase=_STREAM_PHRASE),
         },
     ),
-    "overloaded": Row(
+    "overloaded": ErrorKind(
         "ProviderUnavailableError",
         {
             "openai": _openai(503, "The engine is currently overloaded.", "service_unavailable_error", "server_is_overloaded"),
@@ -249,7 +251,7 @@ ERRORS: Mapping[str, Row] = {
             "openrouter": _openrouter(503, "{model} is temporarily overloaded upstream.", "provider_overloaded"),
         },
     ),
-    "server": Row(
+    "server": ErrorKind(
         "ProviderUnavailableError",
         {
             "openai": _openai(500, "The server had an error while processing your request.", "server_error"),
@@ -264,7 +266,7 @@ ERRORS: Mapping[str, Row] = {
             ),
         },
     ),
-    "conflict": Row(
+    "conflict": ErrorKind(
         "ProviderUnavailableError",
         {
             "openai": _openai(409, "Another request holds the lock.", code="conflict"),
@@ -273,7 +275,7 @@ ERRORS: Mapping[str, Row] = {
             "openrouter": _openrouter(409, "Provider returned error", "provider_unavailable"),
         },
     ),
-    "timeout": Row(
+    "timeout": ErrorKind(
         "RequestTimeoutError",
         {
             "openai": _openai(504, "The request timed out upstream.", "timeout"),
@@ -283,12 +285,12 @@ ERRORS: Mapping[str, Row] = {
         },
     ),
 }
-WORDS = tuple(ERRORS)
-# the class that llm-sync raises, and the word it stands for
-RAISED: Mapping[str, str] = {row.raises: word for word, row in reversed(tuple(ERRORS.items()))}
+ERROR_KINDS = tuple(ERRORS)
+# the kind of error by the class that llm-sync raises
+KIND_BY_CLASS: Mapping[str, str] = {error.error_class: kind for kind, error in reversed(tuple(ERRORS.items()))}
 
 
-def said(word: str, dialect: str) -> Said:
-    """The error ``word`` names in a dialect."""
-    spelled = ERRORS[word].said
-    return spelled[dialect] if dialect in spelled else spelled["openai"]
+def spelling_of(kind: str, dialect: str) -> ErrorSpelling:
+    """The spelling of a kind of error in a dialect."""
+    spellings = ERRORS[kind].spellings
+    return spellings[dialect] if dialect in spellings else spellings["openai"]

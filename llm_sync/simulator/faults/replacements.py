@@ -1,18 +1,18 @@
-"""Actions that say something else in place of the answer: the provider's errors, any status, pages, redirects."""
+"""Actions that replace the answer: errors of the provider, any status, HTML pages, redirects."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from llm_sync.simulator.faults.actions import HINT, SECONDS, Change, Rules, mapping
+from llm_sync.simulator.faults.actions import FORMS_SETTING, SECONDS, ResponseAction, Schema, mapping
 from llm_sync.simulator.faults.body_faults import SafetyBlock
-from llm_sync.simulator.faults.context import Scene
-from llm_sync.simulator.faults.error_responses import refusal
-from llm_sync.simulator.faults.error_table import WORDS
-from llm_sync.simulator.faults.retry_after import USUAL
+from llm_sync.simulator.faults.context import RequestContext
+from llm_sync.simulator.faults.error_responses import error_response
+from llm_sync.simulator.faults.error_table import ERROR_KINDS
+from llm_sync.simulator.faults.retry_after import DEFAULT_FORMS
 from llm_sync.simulator.server.response import JSON_TYPE, Response, with_headers
 
-_BLOCK_IN_200 = ("anthropic", "gemini")  # no status of theirs says it
+_BLOCK_WITH_200 = ("anthropic", "gemini")  # they report blocked content with status 200
 _PAGE = """<!DOCTYPE html>
 <html lang="en-US">
 <head><title>simulated | {status}: {text}</title></head>
@@ -20,20 +20,25 @@ _PAGE = """<!DOCTYPE html>
 </html>
 """
 
-_STATUS: Rules = {"type": "integer", "min": 200, "max": 599, "meta": {"expected": "an HTTP status from 200 to 599"}}
+_STATUS: Schema = {"type": "integer", "min": 200, "max": 599, "meta": {"expected": "an HTTP status from 200 to 599"}}
 
 
-class Error(Change):
-    """An error by its word."""
+class Error(ResponseAction):
+    """An error of the provider."""
 
     name = "error"
     short = "kind"
-    rules: ClassVar[Rules] = mapping(
+    schema: ClassVar[Schema] = mapping(
         "an error, or a mapping with kind",
-        kind={"type": "string", "required": True, "allowed": list(WORDS), "meta": {"expected": "one of " + ", ".join(WORDS)}},
+        kind={
+            "type": "string",
+            "required": True,
+            "allowed": list(ERROR_KINDS),
+            "meta": {"expected": "one of " + ", ".join(ERROR_KINDS)},
+        },
         message={"type": "string", "meta": {"expected": "text"}},
         retry_after=SECONDS,
-        hint=HINT,
+        hint=FORMS_SETTING,
     )
 
     def __init__(self, setting: Any) -> None:
@@ -43,32 +48,38 @@ class Error(Change):
 
     @property
     def outcome(self) -> str:
-        """The error's word."""
+        """The kind of error."""
         return str(self.setting["kind"])
 
-    def apply(self, scene: Scene, given: Response | None) -> Response:
-        """A rate limit says by itself when to come back; the others where the script says it."""
-        word = self.setting["kind"]
-        if word == "content_policy" and scene.name in _BLOCK_IN_200:
-            if scene.door == "generate":
-                return SafetyBlock(True).apply(scene, given)
-            word = "bad_request"  # a listing has no content to object to
-        wait = self.setting.get("retry_after", 1.0 if word == "rate_limit" else None)
-        forms = USUAL[scene.name] if self._forms is None else self._forms
-        if self._forms is None and word != "rate_limit":
+    def apply(self, context: RequestContext, previous: Response | None) -> Response:
+        """A rate limit error always has a time to wait, the others only if the script sets it."""
+        kind = self.setting["kind"]
+        if kind == "content_policy" and context.type_name in _BLOCK_WITH_200:
+            if context.request_kind == "generate":
+                return SafetyBlock(True).apply(context, previous)
+            kind = "bad_request"  # a listing has no content that could be blocked
+        wait = self.setting.get("retry_after", 1.0 if kind == "rate_limit" else None)
+        forms = DEFAULT_FORMS[context.type_name] if self._forms is None else self._forms
+        if self._forms is None and kind != "rate_limit":
             forms = ("seconds",)
         message = self.setting.get("message")
-        return refusal(
-            word, scene.dialect, scene.name, names={"model": scene.call.model}, message=message, wait=wait, forms=forms
+        return error_response(
+            kind,
+            context.dialect,
+            context.type_name,
+            details={"model": context.call.model},
+            message=message,
+            wait=wait,
+            forms=forms,
         )
 
 
-class Status(Change):
-    """Any status with any body and headers; without a body, the dialect's own error."""
+class Status(ResponseAction):
+    """A status with any body and headers; without a body, an error of the dialect."""
 
     name = "status"
     short = "code"
-    rules: ClassVar[Rules] = mapping(
+    schema: ClassVar[Schema] = mapping(
         "an HTTP status from 200 to 599, or a mapping with code",
         code={**_STATUS, "required": True},
         body={"type": ["string", "dict", "list"], "meta": {"expected": "a text, a mapping or a list"}},
@@ -79,14 +90,14 @@ class Status(Change):
         },
     )
 
-    def apply(self, scene: Scene, given: Response | None) -> Response:
-        """A text goes out as it is, anything else as JSON."""
+    def apply(self, context: RequestContext, previous: Response | None) -> Response:
+        """A text is sent unchanged, other values as JSON."""
         setting = self.setting
         headers = {name: str(value) for name, value in setting.get("headers", {}).items()}
-        if setting["code"] in (204, 304):  # have none, whoever asks for one: it would be taken for the next answer
+        if setting["code"] in (204, 304):  # these have no body: a client would take it for the next response
             return Response(setting["code"], b"", tuple(headers.items()))
         if "body" not in setting:
-            response = scene.dialect.error(setting["code"], f"The script answers {setting['code']}.")
+            response = context.dialect.error(setting["code"], f"The script answers {setting['code']}.")
             return response._replace(headers=with_headers(response.headers, headers))
         body = setting["body"]
         kind = (("content-type", "text/plain; charset=utf-8"),) if isinstance(body, str) else JSON_TYPE
@@ -94,33 +105,33 @@ class Status(Change):
         return Response(setting["code"], content, with_headers(kind, headers))
 
 
-class Html(Change):
-    """The page of a gateway."""
+class Html(ResponseAction):
+    """The HTML page of a gateway."""
 
     name = "html"
     short = "status"
-    rules: ClassVar[Rules] = mapping("true, or an HTTP status from 200 to 599 (502)", status=_STATUS)
+    schema: ClassVar[Schema] = mapping("true, or an HTTP status from 200 to 599 (502)", status=_STATUS)
 
-    def apply(self, scene: Scene, given: Response | None) -> Response:
-        """502 where no other status is named."""
+    def apply(self, context: RequestContext, previous: Response | None) -> Response:
+        """The default status is 502."""
         status = self.setting.get("status", 502)
         headers = (("content-type", "text/html; charset=UTF-8"), ("server", "cloudflare"), ("cf-ray", "0000000000000000-SIM"))
         text = {502: "Bad gateway", 504: "Gateway time-out"}.get(status, "Simulated page")
         return Response(status, _PAGE.format(status=status, text=text).encode(), headers)
 
 
-class Redirect(Change):
-    """Elsewhere, where a client that follows would show its key."""
+class Redirect(ResponseAction):
+    """A redirect; a client that follows it would send its key there."""
 
     name = "redirect"
     short = "status"
-    rules: ClassVar[Rules] = mapping(
+    schema: ClassVar[Schema] = mapping(
         "true, a status from 300 to 399 (307), or a mapping with status and location",
         status={"type": "integer", "min": 300, "max": 399, "meta": {"expected": "a status from 300 to 399"}},
         location={"type": "string", "empty": False, "meta": {"expected": "a URL"}},
     )
 
-    def apply(self, scene: Scene, given: Response | None) -> Response:
-        """By default within the simulator, so that its account shows whether it was followed."""
-        location = self.setting.get("location", f"{scene.root}/redirected{scene.call.path}")
+    def apply(self, context: RequestContext, previous: Response | None) -> Response:
+        """By default to a path of the simulator, so that the request log shows whether it was followed."""
+        location = self.setting.get("location", f"{context.root}/redirected{context.call.path}")
         return Response(self.setting.get("status", 307), b"", (("location", location),))

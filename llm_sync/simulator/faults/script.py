@@ -1,4 +1,4 @@
-"""A whole script: read, checked, and done to each request."""
+"""A behaviour script: loads it, and applies its rules to requests."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llm_sync.errors import ConfigurationError
-from llm_sync.simulator.faults.actions import Change
-from llm_sync.simulator.faults.context import Scene
-from llm_sync.simulator.faults.delays import Latency, Limit
+from llm_sync.simulator.faults.actions import ResponseAction
+from llm_sync.simulator.faults.context import RequestContext
+from llm_sync.simulator.faults.delays import Latency, RateLimit
 from llm_sync.simulator.faults.rules import Rule
 from llm_sync.simulator.faults.script_checks import check
-from llm_sync.simulator.faults.seeded_random import Attempts, Draws, fingerprint
+from llm_sync.simulator.faults.seeded_random import AttemptCounter, SeededRandom, fingerprint
 from llm_sync.simulator.server.response import Response
 from llm_sync.validation import closest, shown
 from llm_sync.validation.document import Document, FileFormat
@@ -24,93 +24,93 @@ SHIPPED_FOLDER = Path(__file__).parent.parent / "scripts"
 _FORMAT = FileFormat("a script", max_values=20_000, max_depth=24, json=True)
 
 
-class Performance(NamedTuple):
-    """What a script made of one request. ``outcome``: None where it only looked on; ``ended``: to be called when it is over."""
+class ScriptResult(NamedTuple):
+    """``outcome``: None if no rule changed the response; ``on_end``: functions to be called when the request ends."""
 
     response: Response
     outcome: str | None
     rules: tuple[str, ...]
-    ended: tuple[Callable[[], None], ...]
+    on_end: tuple[Callable[[], None], ...]
 
 
 class Script:
-    """The rules of one file, and their counts. Any thread may use it; two simulators need one each."""
+    """The rules of one file, and their counters. Thread-safe; each simulator needs its own."""
 
     def __init__(self, rules: list[Rule], seed: int, description: str = "") -> None:
         self.rules = rules
         self.seed = seed
         self.description = description
-        self._attempts = Attempts() if any(rule.draws for rule in rules) else None
+        self._attempts = AttemptCounter() if any(rule.counts_attempts for rule in rules) else None
 
-    def perform(self, scene: Scene, seed: int, wait: Callable[[float], object]) -> Performance:
-        """Answers ``scene``: by the first rule that takes it and those that let others go on, else as the dialect does.
+    def respond(self, context: RequestContext, seed: int, wait: Callable[[float], object]) -> ScriptResult:
+        """Applies the matching rules: the first one, and after rules with ``continue`` also later ones; else answers normally.
 
-        ``wait`` lets so many seconds pass. Draws depend on ``seed``, the script's own seed, the request and its attempt.
+        ``wait`` sleeps for some seconds. Chance depends on ``seed``, the script's seed, the request and the attempt.
         """
         if self._attempts is not None:
-            known = scene.call.payload if scene.call.method == "POST" else [scene.call.path, dict(scene.call.query)]
-            request = fingerprint(scene.name, scene.call.model, known)
-            scene.attempt = self._attempts.next(request)
-            scene.draws = Draws(f"{seed} {self.seed}", request, scene.attempt)
+            identity = context.call.payload if context.call.method == "POST" else [context.call.path, dict(context.call.query)]
+            request = fingerprint(context.type_name, context.call.model, identity)
+            context.attempt = self._attempts.next(request)
+            context.seeded_random = SeededRandom(f"{seed} {self.seed}", request, context.attempt)
         response: Response | None = None
         outcome: str | None = None
         billed: bool | None = None
         rules: list[str] = []
-        ended: list[Callable[[], None]] = []
+        on_end: list[Callable[[], None]] = []
         try:
             for rule in self.rules:
-                if not rule.takes(scene):
+                if not rule.matches(context):
                     continue
                 rules.append(rule.name)
                 action = rule.action
                 if isinstance(action, Latency):
-                    wait(action.seconds(scene.of_attempt(f"{rule.number} seconds")))
-                elif isinstance(action, Limit):
-                    refused, leave = action.enter(scene)
+                    wait(action.seconds(context.draw_for_attempt(f"{rule.number} seconds")))
+                elif isinstance(action, RateLimit):
+                    refused, finish = action.enter(context)
                     if refused is not None:
                         response, outcome = refused, action.outcome
                         break
-                    ended += [leave] if leave else []
-                    response = action.apply(scene, response)
-                elif isinstance(action, Change):
-                    response, outcome = action.apply(scene, response), action.outcome
+                    on_end += [finish] if finish else []
+                    response = action.apply(context, response)
+                elif isinstance(action, ResponseAction):
+                    response, outcome = action.apply(context, response), action.outcome
                 billed = rule.billed if rule.billed is not None else billed
-                if not rule.goes_on:
+                if not rule.continues:
                     break
         except BaseException:
-            for leave in ended:
-                leave()
+            for finish in on_end:
+                finish()
             raise
-        response = scene.good() if response is None else response
-        return Performance(_billed(response, billed, scene), outcome, tuple(rules), tuple(ended))
+        response = context.normal_response() if response is None else response
+        return ScriptResult(_with_billing(response, billed, context), outcome, tuple(rules), tuple(on_end))
 
 
-def _billed(response: Response, billed: bool | None, scene: Scene) -> Response:
-    """With the tokens that are paid for: what the rule says, else what the way it goes says."""
+def _with_billing(response: Response, billed: bool | None, context: RequestContext) -> Response:
+    """The response with the tokens that are billed: as the rule says, else as its delivery says."""
     if billed is None:
         unpaid = response.delivery is not None and not response.delivery.billed
         return response._replace(tokens=None) if unpaid else response
     if not billed:
         return response._replace(tokens=None)
-    return response._replace(tokens=scene.good().tokens) if response.tokens is None else response
+    return response._replace(tokens=context.normal_response().tokens) if response.tokens is None else response
 
 
 def shipped() -> list[str]:
-    """The names of the scripts that come with the package."""
+    """The names of the included scripts."""
     return sorted(path.stem for path in SHIPPED_FOLDER.glob("*.yaml"))
 
 
 def load_script(source: str | os.PathLike[str] | Mapping[str, Any]) -> Script:
-    """A script by the name of a shipped one, by path (with a ``/``, or ending in .yaml or .yml), or as a mapping.
+    """Loads an included script by name, a file by path (with a ``/``, or ending in .yaml or .yml), or a mapping.
 
-    ConfigurationError with every problem found, each with its field and, of a file, its line.
+    Raises ConfigurationError with all problems, each with its field and, for a file, its line.
     """
     if isinstance(source, (str, os.PathLike)):
-        document = read_document(_found(source), _FORMAT)
+        document = read_document(_resolve(source), _FORMAT)
         where = f"the script {document.file}"
     else:
         document = Document()
-        document.value = _plain(source, (), document)
+        document.value = _normalize(source, (), document)
         where = "the script"
     rules = check(document) if document.value is not None or not document.problems else []
     if document.problems:
@@ -119,28 +119,28 @@ def load_script(source: str | os.PathLike[str] | Mapping[str, Any]) -> Script:
     return Script(rules, document.value.get("seed", 0), document.value.get("description", ""))
 
 
-def _found(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
+def _resolve(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
     name = os.fspath(source)
     if not isinstance(source, str) or "/" in name or os.sep in name or name.endswith((".yaml", ".yml")):
         return source
     names = shipped()
     if name in names:
         return SHIPPED_FOLDER / f"{name}.yaml"
-    near = closest(name, names)
+    suggestion = closest(name, names)
     raise ConfigurationError(
         f"no script is called {shown(name)!r}",
-        guidance=(f"Did you mean {near}? " if near else "")
+        guidance=(f"Did you mean {suggestion}? " if suggestion else "")
         + f"There are {', '.join(names)}; the path of a file has a / in it or ends in .yaml.",
     )
 
 
-def _plain(value: Any, path: FieldPath, document: Document) -> Any:
-    """A value given in code as a file would say it: lists for tuples, and nothing nested without end."""
+def _normalize(value: Any, path: FieldPath, document: Document) -> Any:
+    """A value from code in the form a file gives: lists for tuples; adds a problem for too deep nesting."""
     if len(path) > _FORMAT.max_depth:
         document.problem(path[:3], f"is nested more than {_FORMAT.max_depth} deep")
         return None
     if isinstance(value, Mapping):
-        return {str(key): _plain(member, (*path, str(key)), document) for key, member in value.items()}
+        return {str(key): _normalize(member, (*path, str(key)), document) for key, member in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(member, (*path, index), document) for index, member in enumerate(value)]
+        return [_normalize(member, (*path, index), document) for index, member in enumerate(value)]
     return value

@@ -1,4 +1,4 @@
-"""What a schema cannot say of a script: one action to a rule, expressions that compile, rules that can ever be taken."""
+"""Checks of a script that a schema cannot express: one action per rule, valid patterns, rules that can match."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from llm_sync.validation.document import Document, Path
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BODY_PATH = re.compile(r"[A-Za-z_]\w*(?:\[\d{1,4}\]|\.[A-Za-z_]\w*)*")
-_UNFIT = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")  # what no header can carry
+_NOT_IN_HEADERS = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")  # not allowed in a header
 
 
 def check(document: Document) -> list[Rule]:
-    """The rules, where nothing is wrong; else notes every problem with the document."""
+    """The rules of a valid script; else adds all problems to the document and returns an empty list."""
     value = document.value
     if not isinstance(value, Mapping):
         kind = "a list" if isinstance(value, list) else "nothing" if value is None else "a single value"
@@ -29,57 +29,61 @@ def check(document: Document) -> list[Rule]:
     entries = value.get("rules")
     entries = entries if isinstance(entries, list) else []
     for entry in entries:
-        _write_out(entry)
-    for problem in dict.fromkeys(problems(value, SCHEMA)):  # infinity is too much and not finite
-        document.problem(*_told(problem, value))
+        _expand_short_form(entry)
+    for problem in dict.fromkeys(problems(value, SCHEMA)):  # the same problem may occur twice
+        document.problem(*_with_found_word(problem, value))
     for number, entry in enumerate(entries):
         if isinstance(entry, Mapping):
             _check_rule(entry, ("rules", number), document)
     if document.problems:
         return []
     rules = [Rule(entry, number) for number, entry in enumerate(entries, 1)]
-    _check_reach(rules, document)
+    _check_reachable(rules, document)
     return rules
 
 
-def _told(problem: SchemaProblem, value: Any) -> SchemaProblem:
-    """With the word that is wrong and the one that was probably meant: scripts hold no secrets, as configurations may."""
-    found = value
+def _with_found_word(problem: SchemaProblem, value: Any) -> SchemaProblem:
+    """Adds the wrong word, and the one that was probably meant. Unlike a configuration, a script holds no secrets."""
+    value_at_path = value
     try:
         for step in problem.path:
-            found = found[step]
-    except (KeyError, IndexError, TypeError):  # what is missing
+            value_at_path = value_at_path[step]
+    except (KeyError, IndexError, TypeError):  # the field is missing
         return problem
-    if not isinstance(found, str) or not problem.message.endswith(", found text"):
+    if not isinstance(value_at_path, str) or not problem.message.endswith(", found text"):
         return problem
-    near = closest(found, re.findall(r"[\w-]+", problem.message))
-    message = f"{problem.message.removesuffix('text')}{shown(found)!r}"
-    return SchemaProblem(problem.path, message, f"did you mean {near}?" if near and not problem.hint else problem.hint)
+    suggestion = closest(value_at_path, re.findall(r"[\w-]+", problem.message))
+    message = f"{problem.message.removesuffix('text')}{shown(value_at_path)!r}"
+    return SchemaProblem(
+        problem.path, message, f"did you mean {suggestion}?" if suggestion and not problem.hint else problem.hint
+    )
 
 
-def _write_out(entry: Any) -> None:
-    """Settings in their short form become mappings."""
+def _expand_short_form(entry: Any) -> None:
+    """Replaces settings in their short form by mappings."""
     for name, action in ACTIONS.items() if isinstance(entry, dict) else ():
         if action.short and name in entry and not isinstance(entry[name], (dict, list)) and entry[name] is not None:
             entry[name] = {} if entry[name] is True else {action.short: entry[name]}
 
 
 def _check_rule(entry: Mapping[str, Any], path: Path, document: Document) -> None:
-    named = [name for name in entry if name in ACTIONS]
-    if len(named) > 1:
-        told = f"{', '.join(named[:-1])} and {named[-1]}"
-        document.problem(path, f"one rule does one thing, this has {told}", "make it two rules, the first with continue: true")
-    elif not named and all(name in ("name", "when", "continue", "billed") for name in entry):
+    actions = [name for name in entry if name in ACTIONS]
+    if len(actions) > 1:
+        listed = f"{', '.join(actions[:-1])} and {actions[-1]}"
+        document.problem(
+            path, f"a rule has one action, this one has {listed}", "split it into two rules, the first with continue: true"
+        )
+    elif not actions and all(name in ("name", "when", "continue", "billed") for name in entry):
         document.problem(path, "the rule has no action", f"one of {', '.join(ACTIONS)}")
     when = entry.get("when")
     if isinstance(when, Mapping):
-        _check_when(when, named, (*path, "when"), document)
-    for name, check_setting in _SETTINGS.items():
+        _check_when(when, actions, (*path, "when"), document)
+    for name, check_setting in _SETTING_CHECKS.items():
         if isinstance(entry.get(name), Mapping):
             check_setting(entry[name], (*path, name), document)
 
 
-def _check_when(when: Mapping[str, Any], named: list[str], path: Path, document: Document) -> None:
+def _check_when(when: Mapping[str, Any], actions: list[str], path: Path, document: Document) -> None:
     prompt = when.get("prompt")
     if isinstance(prompt, str):
         try:
@@ -90,36 +94,36 @@ def _check_when(when: Mapping[str, Any], named: list[str], path: Path, document:
                 (*path, "prompt"), f"is not a regular expression: {error}", "in YAML, single quotes keep backslashes"
             )
     for name in ("nth", "attempt"):
-        which = when.get(name)
-        if isinstance(which, Mapping):
-            every = which.get("every")
-            if set(which) != {"every"} or not _is_ordinal(every):
-                document.problem((*path, name), "expected {every: NUMBER}, a number from 1 on")
-        elif isinstance(which, list) and not all(map(_is_ordinal, which)):
-            document.problem((*path, name), "expected numbers from 1 on in the list")
+        ordinals = when.get(name)
+        if isinstance(ordinals, Mapping):
+            every = ordinals.get("every")
+            if set(ordinals) != {"every"} or not _is_ordinal(every):
+                document.problem((*path, name), "expected {every: NUMBER}, a number of 1 or more")
+        elif isinstance(ordinals, list) and not all(map(_is_ordinal, ordinals)):
+            document.problem((*path, name), "expected a list of numbers, each 1 or more")
     if when.get("request") == "models":
         for name in ("model", "prompt"):
             if name in when:
-                document.problem((*path, name), "the rule never matches: a request for the models has none", "leave it out")
-        for action in named:
-            if "models" not in ACTIONS[action].doors:
+                document.problem((*path, name), f"the rule never matches: a listing request has no {name}", "leave it out")
+        for action in actions:
+            if "models" not in ACTIONS[action].request_kinds:
                 document.problem((*path, "request"), f"the rule never matches: {action} is for generate only")
 
 
 def _check_latency(latency: Mapping[str, Any], path: Path, document: Document) -> None:
-    named = [name for name in DISTRIBUTIONS if name in latency]
-    if len(named) != 1:
+    distributions = [name for name in DISTRIBUTIONS if name in latency]
+    if len(distributions) != 1:
         document.problem(path, "expected one distribution", f"one of {', '.join(DISTRIBUTIONS)}")
     bounds: Any = latency.get("uniform")
     pair = isinstance(bounds, list) and len(bounds) == 2 and all(isinstance(bound, (int, float)) for bound in bounds)
     if pair and bounds[0] > bounds[1]:
-        document.problem((*path, "uniform"), "the least is more than the most", "write [LEAST, MOST]")
+        document.problem((*path, "uniform"), "the minimum is greater than the maximum", "write [MIN, MAX]")
 
 
 def _check_limit(limit: Mapping[str, Any], path: Path, document: Document) -> None:
     bounds = [name for name in ("requests_per_minute", "tokens_per_minute") if name in limit]
     if not bounds and "concurrency" not in limit:
-        document.problem(path, "limits nothing", "name requests_per_minute, tokens_per_minute or concurrency")
+        document.problem(path, "sets no limit", "name requests_per_minute, tokens_per_minute or concurrency")
     elif "burst" in limit and not bounds:
         document.problem((*path, "burst"), "has no effect without a limit per minute", "leave it out")
 
@@ -141,18 +145,18 @@ def _check_status(setting: Mapping[str, Any], path: Path, document: Document) ->
         document.problem((*path, "body"), f"cannot be written as JSON: {error}")
     headers = setting.get("headers")
     for name, value in headers.items() if isinstance(headers, Mapping) else ():
-        place = (*path, "headers", name)
+        header_path = (*path, "headers", name)
         if not _HEADER_NAME.fullmatch(str(name)):
-            document.problem(place, "is not a header name", "letters, digits and -")
+            document.problem(header_path, "is not a header name", "letters, digits and -")
         elif str(name).lower() in ("content-length", "transfer-encoding", "connection"):
-            document.problem(place, "is the simulator's own to say", "wrong_length, reset and drip falsify it")
-        if _UNFIT.search(str(value)):
-            document.problem(place, "holds characters that no HTTP header can carry")
+            document.problem(header_path, "is set by the simulator", "use wrong_length, reset or drip to falsify it")
+        if _NOT_IN_HEADERS.search(str(value)):
+            document.problem(header_path, "contains characters that are not allowed in HTTP headers")
 
 
 def _check_redirect(setting: Mapping[str, Any], path: Path, document: Document) -> None:
-    if _UNFIT.search(str(setting.get("location", ""))):
-        document.problem((*path, "location"), "holds characters that no HTTP header can carry")
+    if _NOT_IN_HEADERS.search(str(setting.get("location", ""))):
+        document.problem((*path, "location"), "contains characters that are not allowed in HTTP headers")
 
 
 def _check_wrong_type(setting: Mapping[str, Any], path: Path, document: Document) -> None:
@@ -161,7 +165,7 @@ def _check_wrong_type(setting: Mapping[str, Any], path: Path, document: Document
             document.problem((*path, name), "is not a path in an answer", "as in: choices[0].message.content")
 
 
-_SETTINGS: Mapping[str, Callable[[Mapping[str, Any], Path, Document], None]] = {
+_SETTING_CHECKS: Mapping[str, Callable[[Mapping[str, Any], Path, Document], None]] = {
     "latency": _check_latency,
     "rate_limit": _check_limit,
     "whitespace": _check_whitespace,
@@ -172,15 +176,15 @@ _SETTINGS: Mapping[str, Callable[[Mapping[str, Any], Path, Document], None]] = {
 }
 
 
-def _check_reach(rules: list[Rule], document: Document) -> None:
-    for place, rule in enumerate(rules):
-        path = ("rules", place)
-        if not rule.doors:
+def _check_reachable(rules: list[Rule], document: Document) -> None:
+    for index, rule in enumerate(rules):
+        path = ("rules", index)
+        if not rule.request_kinds:
             document.problem(path, "the rule never matches")
-        for before in rules[:place]:
-            if before.covers(rule):
+        for earlier in rules[:index]:
+            if earlier.covers(rule):
                 hint = "put it first, or let that one continue: true"
-                document.problem(path, f"the rule never matches: rules[{before.number - 1}] takes all its requests", hint)
+                document.problem(path, f"the rule never matches: rules[{earlier.number - 1}] matches all its requests", hint)
                 break
 
 

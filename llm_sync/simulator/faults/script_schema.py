@@ -1,14 +1,14 @@
-"""The keys of a behaviour script, as a Cerberus schema; ``meta`` holds words for messages."""
+"""The keys of a behaviour script, as a Cerberus schema; ``meta`` holds texts for messages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from llm_sync.simulator.faults import body_faults, delays, replacements, transfer_faults
-from llm_sync.simulator.faults.actions import Action, Rules
-from llm_sync.simulator.faults.context import DOORS
+from llm_sync.simulator.faults.actions import Action, Schema
+from llm_sync.simulator.faults.context import REQUEST_KINDS
 
-# A provider as a script names it, and the dialects that are meant.
+# Provider names in scripts, and the provider types that they match.
 PROVIDERS: Mapping[str, frozenset[str]] = {
     "openai": frozenset({"openai", "openai-responses"}),
     "openai-responses": frozenset({"openai-responses"}),
@@ -19,33 +19,33 @@ PROVIDERS: Mapping[str, frozenset[str]] = {
 ACTIONS: Mapping[str, type[Action]] = {
     action.name: action
     for action in (
-        delays.Latency, delays.Limit,
+        delays.Latency, delays.RateLimit,
         replacements.Error, replacements.Status, replacements.Html, replacements.Redirect,
-        body_faults.ErrorIn200, body_faults.Truncated, body_faults.Empty, body_faults.Refused, body_faults.SafetyBlock,
+        body_faults.ErrorIn200, body_faults.Truncated, body_faults.Empty, body_faults.Refusal, body_faults.SafetyBlock,
         body_faults.WrongType, body_faults.EventStream,
         transfer_faults.MalformedJson, transfer_faults.Whitespace, transfer_faults.Gzip, transfer_faults.GzipBomb,
         transfer_faults.WrongLength, transfer_faults.Drip, transfer_faults.Silence, transfer_faults.Reset,
-        transfer_faults.Refused, transfer_faults.ExpiredKeepAlive,
+        transfer_faults.ConnectionRefused, transfer_faults.ExpiredKeepAlive,
     )
 }  # fmt: skip
 
-_SWITCH: Rules = {"type": "boolean", "meta": {"expected": "true or false"}}
-_NAME: Rules = {"type": "string", "empty": False, "maxlength": 60, "meta": {"expected": "a name of at most 60 characters"}}
-_WHICH: Rules = {
+_TRUE_OR_FALSE: Schema = {"type": "boolean", "meta": {"expected": "true or false"}}
+_NAME: Schema = {"type": "string", "empty": False, "maxlength": 60, "meta": {"expected": "a name of at most 60 characters"}}
+_ORDINALS: Schema = {
     "type": ["integer", "list", "dict"],
     "min": 1,
     "empty": False,
-    "meta": {"expected": "a number from 1 on, a list of numbers, or {every: NUMBER}"},
+    "meta": {"expected": "a number of 1 or more, a list of numbers, or {every: NUMBER}"},
 }
-_CHANCE: Rules = {
+_PROBABILITY: Schema = {
     "type": "number",
     "min": 0,
     "max": 1,
     "forbidden": [0],
     "check_with": "finite",
-    "meta": {"expected": "a number over 0, at most 1"},
+    "meta": {"expected": "a number greater than 0, at most 1"},
 }
-_WHEN: Rules = {
+_WHEN: Schema = {
     "provider": {
         "type": ["string", "list"],
         "allowed": list(PROVIDERS),
@@ -59,20 +59,20 @@ _WHEN: Rules = {
         "meta": {"expected": "a model's name or a pattern with * and ?, or a list of them"},
     },
     "prompt": {"type": "string", "empty": False, "meta": {"expected": "a regular expression"}},
-    "request": {"type": "string", "allowed": list(DOORS), "meta": {"expected": " or ".join(DOORS)}},
-    "nth": _WHICH,
-    "attempt": _WHICH,
-    "probability": _CHANCE,
-    "share": _CHANCE,
+    "request": {"type": "string", "allowed": list(REQUEST_KINDS), "meta": {"expected": " or ".join(REQUEST_KINDS)}},
+    "nth": _ORDINALS,
+    "attempt": _ORDINALS,
+    "probability": _PROBABILITY,
+    "share": _PROBABILITY,
 }
-_RULE: Rules = {
+_RULE: Schema = {
     "name": _NAME,
     "when": {"type": "dict", "schema": _WHEN, "meta": {"expected": "a mapping of conditions"}},
-    "continue": _SWITCH,
-    "billed": _SWITCH,
-    **{name: action.rules for name, action in ACTIONS.items()},
+    "continue": _TRUE_OR_FALSE,
+    "billed": _TRUE_OR_FALSE,
+    **{name: action.schema for name, action in ACTIONS.items()},
 }
-SCHEMA: Rules = {
+SCHEMA: Schema = {
     "description": {"type": "string", "meta": {"expected": "text"}},
     "seed": {"type": "integer", "meta": {"expected": "a whole number"}},
     "rules": {
@@ -80,7 +80,7 @@ SCHEMA: Rules = {
         "required": True,
         "minlength": 1,
         "maxlength": 1000,
-        "schema": {"type": "dict", "schema": _RULE, "meta": {"expected": "a mapping: an action, and when it is taken"}},
+        "schema": {"type": "dict", "schema": _RULE, "meta": {"expected": "a mapping with an action and its conditions"}},
         "meta": {
             "expected": "a list of 1 to 1000 rules",
             "hint": "as in: rules: [{error: overloaded}]",

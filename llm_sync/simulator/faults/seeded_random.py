@@ -1,4 +1,4 @@
-"""Chance that can be repeated: every draw depends on seed, request and attempt, never on when or in which order requests come."""
+"""Seeded random numbers: they depend on seed, request and attempt, never on time or on the order of requests."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from collections.abc import Mapping
 from statistics import NormalDist
 from typing import Any
 
-_MOST_REQUESTS = 200_000  # of which the attempts are counted; the oldest are forgotten first
+_MAX_REQUESTS = 200_000  # whose attempts are counted; the oldest are dropped first
 _NORMAL = NormalDist()
 DISTRIBUTIONS = ("seconds", "uniform", "normal", "exponential", "lognormal")
 
 
 def fingerprint(dialect: str, model: str, payload: Any) -> bytes:
-    """What makes two requests the same request: dialect, model and payload, whatever the order of its keys."""
+    """A digest of dialect, model and payload, whatever the order of keys: it is equal for attempts of one request."""
     try:
         text = json.dumps(payload, sort_keys=True, separators=(",", ":"))
-    except RecursionError:  # nested as deep as can be read cannot always be written
+    except RecursionError:  # a payload can be parsed at a depth at which it cannot be serialised
         text = "deep"
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{dialect}\0{model}\0{text}".encode("utf-8", "surrogatepass"))
     return digest.digest()
 
 
-class Attempts:
-    """How often each request has come. Any thread may use it."""
+class AttemptCounter:
+    """Counts how often each request has come. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards _counts
@@ -39,24 +39,24 @@ class Attempts:
         with self._lock:
             count = self._counts.pop(request, 0) + 1
             self._counts[request] = count
-            if len(self._counts) > _MOST_REQUESTS:
+            if len(self._counts) > _MAX_REQUESTS:
                 self._counts.popitem(last=False)
             return count
 
 
-class Draws:
-    """The draws of one attempt of one request. ``name`` tells draws of different purposes apart."""
+class SeededRandom:
+    """The random numbers of one attempt of one request. ``name`` distinguishes their purposes."""
 
     def __init__(self, seed: str, request: bytes, attempt: int) -> None:
         self._request = hashlib.blake2b(request, digest_size=8, key=hashlib.blake2b(seed.encode(), digest_size=32).digest())
         self._attempt = self._request.copy()
         self._attempt.update(b"\0%d" % attempt)
 
-    def of_attempt(self, name: str) -> float:
-        """Uniform in (0, 1), drawn anew for every attempt."""
+    def for_attempt(self, name: str) -> float:
+        """Uniform in (0, 1), different for every attempt."""
         return _uniform(self._attempt, name)
 
-    def of_request(self, name: str) -> float:
+    def for_request(self, name: str) -> float:
         """Uniform in (0, 1), the same for every attempt of the request."""
         return _uniform(self._request, name)
 
@@ -67,23 +67,23 @@ def _uniform(digest: Any, name: str) -> float:
     return (int.from_bytes(digest.digest(), "big") + 0.5) / 2.0**64 or 5e-324
 
 
-def seconds(spread: Mapping[str, Any], draw: float) -> float:
-    """A time by its distribution (docs/testing.md), at the point ``draw`` of (0, 1); never negative, at most ``most``."""
-    name = next(name for name in DISTRIBUTIONS if name in spread)
-    terms = spread[name]
+def delay_seconds(distribution: Mapping[str, Any], point: float) -> float:
+    """The quantile ``point`` in (0, 1) of a distribution of delays (docs/testing.md); never negative, at most ``most``."""
+    name = next(name for name in DISTRIBUTIONS if name in distribution)
+    parameters = distribution[name]
     value: float
     if name == "seconds":
-        value = terms
+        value = parameters
     elif name == "uniform":
-        value = terms[0] + (terms[1] - terms[0]) * draw
+        value = parameters[0] + (parameters[1] - parameters[0]) * point
     elif name == "normal":
-        value = terms["mean"] + terms["deviation"] * _normal(draw)
+        value = parameters["mean"] + parameters["deviation"] * _normal_quantile(point)
     elif name == "exponential":
-        value = -terms["mean"] * math.log(1.0 - min(draw, 1 - 2.0**-53))
+        value = -parameters["mean"] * math.log(1.0 - min(point, 1 - 2.0**-53))
     else:
-        value = terms["median"] * math.exp(min(700.0, terms["sigma"] * _normal(draw)))
-    return float(min(max(0.0, value), spread.get("most", math.inf)))
+        value = parameters["median"] * math.exp(min(700.0, parameters["sigma"] * _normal_quantile(point)))
+    return float(min(max(0.0, value), distribution.get("most", math.inf)))
 
 
-def _normal(draw: float) -> float:
-    return _NORMAL.inv_cdf(min(draw, 1 - 2.0**-53))
+def _normal_quantile(point: float) -> float:
+    return _NORMAL.inv_cdf(min(point, 1 - 2.0**-53))

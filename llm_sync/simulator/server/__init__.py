@@ -1,1 +1,1 @@
-"""The HTTP server of the simulator: listening, reading requests, sending responses, and the log of all requests."""
+"""The simulator's HTTP server: it listens, reads requests, routes them, sends responses, and logs every request."""

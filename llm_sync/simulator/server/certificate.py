@@ -1,7 +1,7 @@
-"""A certificate for one run, and the authority a client has to trust for it.
+"""A TLS certificate for one run, and the file of the authority that a client has to trust for it.
 
-Made by trustme, the extra llm-sync[simulate]: it writes the few right lines over cryptography that test certificates take, and
-the standard library can make none. Nobody who does not ask for TLS needs either.
+Made with trustme (the extra llm-sync[simulate]), because the standard library cannot make certificates. trustme is needed for
+``tls`` only.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from llm_sync.errors import ConfigurationError
 
 
 class Certificate:
-    """For 127.0.0.1 and localhost; ``ca_path`` lies in a folder of its own, which ``remove`` takes away.
+    """A certificate for 127.0.0.1 and localhost. ``ca_path`` is in a temporary folder, which ``remove`` deletes.
 
-    ConfigurationError where trustme is not installed.
+    Raises ConfigurationError if trustme is not installed.
     """
 
     def __init__(self) -> None:
@@ -38,8 +38,8 @@ class Certificate:
         authority.cert_pem.write_to_path(self.ca_path)
 
     def wrap(self, sock: socket.socket) -> ssl.SSLSocket:
-        """The connection with TLS on it, the handshake still to come; speaks to who speaks plain HTTP. Raises OSError."""
-        if sock.recv(1, socket.MSG_PEEK)[:1].isalpha():  # a handshake begins with 0x16
+        """The connection as a TLS socket, before its handshake. A client that sends plain HTTP gets a 400. Raises OSError."""
+        if sock.recv(1, socket.MSG_PEEK)[:1].isalpha():  # a TLS handshake begins with 0x16
             with contextlib.suppress(OSError):
                 sock.recv(65536)
                 text = b"this port speaks TLS: use https://\n"
@@ -49,5 +49,5 @@ class Certificate:
         return self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
 
     def remove(self) -> None:
-        """Takes the files away; may be repeated."""
+        """Deletes the files; may be called again."""
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,4 +1,7 @@
-"""How an answer leaves, or does not: the faults of the way. Each sends one response and says whether the connection lives on."""
+"""Faulty deliveries: ways to send a response other than in one write.
+
+Each sends one response and returns whether the connection stays open.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from llm_sync.simulator.server.http1 import Connection, head_of
+from llm_sync.simulator.server.http1 import Connection, render_head
 
-BLANKS = "\n         \n"  # what OpenRouter sends while it waits
-_PIECES_A_SECOND = 50
+WHITESPACE = "\n         \n"  # sent by OpenRouter while it waits for its upstream
+_WRITES_PER_SECOND = 50
 
 
 @dataclass
 class Outgoing:
-    """One response on its way.
+    """A response to be sent, and what a delivery needs to send it.
 
-    ``pause`` waits some seconds and is true when the simulator stops. ``ended`` closes the request's account: called before
-    the last bytes, so that whoever has them finds the record complete. ``refuse`` closes the listener for some seconds.
+    ``pause`` waits for some seconds and returns true if the simulator is stopping. ``close_record`` completes the log record; it
+    is called before the last bytes are sent, so that a client that has them finds the record complete. ``refuse_connections``
+    closes the listener for some seconds.
     """
 
     connection: Connection
@@ -27,120 +31,120 @@ class Outgoing:
     body: bytes
     keep_alive: bool
     pause: Callable[[float], bool]
-    ended: Callable[[], None]
-    refuse: Callable[[float], None]
+    close_record: Callable[[], None]
+    refuse_connections: Callable[[float], None]
 
     def head(self, *framing: str) -> bytes:
-        """The head; without ``framing``, with the length the body has."""
-        return head_of(
+        """Status line and headers; without ``framing``, with the Content-Length of the body."""
+        return render_head(
             self.status, self.headers, *(framing or (f"content-length: {len(self.body)}",)), keep_alive=self.keep_alive
         )
 
-    def last(self, content: bytes) -> None:
-        """The last bytes."""
-        self.ended()
+    def write_last(self, content: bytes) -> None:
+        """Writes the last bytes, after completing the log record."""
+        self.close_record()
         self.connection.write(content)
 
 
 class Delivery(Protocol):
-    """One way."""
+    """A way to send a response."""
 
     @property
     def billed(self) -> bool:
-        """Whether what was generated is paid for when it goes this way."""
+        """Whether the answer is billed when it is sent this way."""
 
     @property
-    def told(self) -> bool:
-        """Whether the status goes out."""
+    def sends_status(self) -> bool:
+        """Whether the client gets the status."""
 
     def __call__(self, out: Outgoing) -> bool:
-        """Sends; true when the connection may serve another request. Raises OSError when the client has left."""
+        """Sends the response; true if the connection may serve another request. Raises OSError if the client has disconnected."""
 
 
 class Drip(NamedTuple):
-    """A few bytes at a time, from the status line or from the body on."""
+    """A few bytes at a time: the whole response, or the body only."""
 
     bytes_per_second: float
     from_body: bool
     billed: bool = True
-    told: bool = True
+    sends_status: bool = True
 
     def __call__(self, out: Outgoing) -> bool:
-        """Stops when the simulator does."""
+        """Ends early when the simulator stops."""
         head = out.head()
         if self.from_body:
             out.connection.write(head)
         content = out.body if self.from_body else head + out.body
-        step = max(1, round(self.bytes_per_second / _PIECES_A_SECOND))
+        step = max(1, round(self.bytes_per_second / _WRITES_PER_SECOND))
         for start in range(0, len(content), step):
             if out.pause(step / self.bytes_per_second):
                 return False
             piece = content[start : start + step]
             if start + step >= len(content):
-                out.last(piece)
+                out.write_last(piece)
             else:
                 out.connection.write(piece)
         return out.keep_alive
 
 
 class Padded(NamedTuple):
-    """Blanks before the body, one lot ``every`` so many seconds, in chunks: the keep-alive of a service that waits."""
+    """Chunked, with white space before the body: ``times`` chunks, one every ``every`` seconds, as some services keep alive."""
 
     times: int
     every: float
     billed: bool = True
-    told: bool = True
+    sends_status: bool = True
 
     def __call__(self, out: Outgoing) -> bool:
-        """The status has gone out long before the body is there."""
+        """The client gets the status long before the body."""
         out.connection.write(out.head("transfer-encoding: chunked"))
         for _ in range(self.times):
-            out.connection.write(_chunk(BLANKS.encode()))
+            out.connection.write(_chunk(WHITESPACE.encode()))
             if out.pause(self.every):
                 return False
-        out.last(_chunk(out.body) + _chunk(b""))
+        out.write_last(_chunk(out.body) + _chunk(b""))
         return out.keep_alive
 
 
 class Silent(NamedTuple):
-    """Nothing more after ``after`` (request, headers, half the body), until the client leaves or ``seconds`` are over."""
+    """Sends nothing more ``after`` request, headers or (half the) body, until the client disconnects or ``seconds`` pass."""
 
     after: str
     seconds: float | None = None
     billed: bool = True
 
     @property
-    def told(self) -> bool:
-        """Not where the request is all there is."""
+    def sends_status(self) -> bool:
+        """False for silence right after the request."""
         return self.after != "request"
 
     def __call__(self, out: Outgoing) -> bool:
-        """The connection ends with it."""
+        """The connection is closed afterwards."""
         if self.after != "request":
             half = b"" if self.after == "headers" else out.body[: len(out.body) // 2]
             out.connection.write(out.head() + half)
-        out.connection.await_end(self.seconds)
+        out.connection.wait_for_close(self.seconds)
         return False
 
 
 class Reset(NamedTuple):
-    """RST before the status, within the headers, or after so many bytes of the body (None: half of it)."""
+    """Resets the connection before the status, within the headers, or after ``after_bytes`` of the body (None: half of it)."""
 
     when: str
     after_bytes: int | None = None
 
     @property
     def billed(self) -> bool:
-        """Before the status, the request may as well not have been seen."""
+        """Not before the status: the provider may not have seen the request."""
         return self.when != "before_status"
 
     @property
-    def told(self) -> bool:
-        """Half a head may hold the status."""
+    def sends_status(self) -> bool:
+        """Only a reset within the body certainly comes after the status."""
         return self.when == "mid_body"
 
     def __call__(self, out: Outgoing) -> bool:
-        """The account is closed first: the client may see the end at once."""
+        """Completes the record first, as the client may see the reset at once."""
         head = out.head()
         if self.when == "before_status":
             content = b""
@@ -148,50 +152,50 @@ class Reset(NamedTuple):
             content = head[: len(head) // 2]
         else:
             content = head + out.body[: len(out.body) // 2 if self.after_bytes is None else self.after_bytes]
-        out.last(content)
+        out.write_last(content)
         out.connection.reset_on_close()
         return False
 
 
 class WrongLength(NamedTuple):
-    """Content-Length names less than there is (what is over stays in the connection) or more (it ends before)."""
+    """Sends a Content-Length that is too short (the rest stays in the connection) or too long (the connection closes early)."""
 
     long: bool
     billed: bool = True
-    told: bool = True
+    sends_status: bool = True
 
     def __call__(self, out: Outgoing) -> bool:
-        """Off by a third."""
+        """The length is wrong by a third."""
         third = max(1, len(out.body) // 3)
-        out.last(out.head(f"content-length: {len(out.body) + (third if self.long else -third)}") + out.body)
+        out.write_last(out.head(f"content-length: {len(out.body) + (third if self.long else -third)}") + out.body)
         return out.keep_alive and not self.long
 
 
 class Expiring(NamedTuple):
-    """A good delivery over a connection that says keep-alive and is closed at the moment of its reuse."""
+    """A normal response over a keep-alive connection that is closed when it is reused."""
 
     billed: bool = True
-    told: bool = True
+    sends_status: bool = True
 
     def __call__(self, out: Outgoing) -> bool:
-        """The next request on it is read, written down, and gets no answer."""
+        """The next request on the connection is logged and gets no answer."""
         out.connection.expired = True
-        out.last(out.head() + out.body)
+        out.write_last(out.head() + out.body)
         return out.keep_alive
 
 
 class Refusing(NamedTuple):
-    """This connection is reset, and for ``seconds`` no new one is taken."""
+    """Resets this connection and accepts no new one for ``seconds``."""
 
     seconds: float
     billed: bool = False
-    told: bool = False
+    sends_status: bool = False
 
     def __call__(self, out: Outgoing) -> bool:
         """The listener is closed before the client can see the reset."""
         with contextlib.suppress(OSError):
-            out.refuse(self.seconds)
-        out.ended()
+            out.refuse_connections(self.seconds)
+        out.close_record()
         out.connection.reset_on_close()
         return False
 

@@ -1,4 +1,4 @@
-"""A gate before the answers: tests hold requests at the server and let them go one by one, in place of sleeping."""
+"""Holds requests before they are answered, so that tests need not sleep: they release requests one by one."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class Hold:
-    """While it is open as a context, requests that match arrive, are logged and wait; leaving it lets all of them go.
+    """While the context is open, matching requests are logged and wait; leaving it releases all of them.
 
-    Any thread may call its methods. A held request occupies its connection and counts as in flight.
+    Thread-safe. A held request occupies its connection and counts as in flight.
     """
 
     def __init__(self, match: Callable[[RequestRecord], bool] | None, closed: Callable[[Hold], None]) -> None:
@@ -29,7 +29,7 @@ class Hold:
 
     @property
     def held(self) -> list[RequestRecord]:
-        """What waits now, in order of arrival."""
+        """The requests that wait now, in order of arrival."""
         with self._changed:
             return list(self._waiting.values())
 
@@ -41,7 +41,7 @@ class Hold:
             return list(self._waiting.values())
 
     def release(self, count: int = 1) -> None:
-        """Lets the ``count`` requests go that have waited longest; ValueError when fewer wait."""
+        """Releases the ``count`` requests that have waited longest; ValueError if fewer wait."""
         with self._changed:
             if count > len(self._waiting):
                 raise ValueError(f"{count} requests are to be released, {len(self._waiting)} are held")
@@ -51,7 +51,7 @@ class Hold:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Lets everything go and holds nothing any more."""
+        """Releases all requests and holds no further ones."""
         with self._changed:
             self._open = False
             self._waiting.clear()
@@ -59,7 +59,7 @@ class Hold:
         self._closed(self)
 
     def pause(self, record: RequestRecord) -> None:
-        """Called by the server: returns when the request may be answered."""
+        """Called by the server for each request; returns when the request may be answered."""
         if self._match is not None and not self._match(record):
             return
         with self._changed:

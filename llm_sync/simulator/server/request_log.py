@@ -1,4 +1,4 @@
-"""The simulator's account of all it saw: the witness for order, concurrency, billing and streaming."""
+"""The log of all requests: tests use it to check order, concurrency, billing and streaming attempts."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 
 from llm_sync.simulator.server.log_file import LogFile
 
-_MOST_RECORDS = 100_000
-_MOST_BYTES = 256 * 2**20  # of request bodies held in records
-_PAGE = 1000  # records told at once, where nothing else is asked for
+_MAX_RECORDS = 100_000
+_MAX_BYTES = 256 * 2**20  # total of request bodies
+_PAGE = 1000  # default page size
 
 
 @dataclass(frozen=True)
 class RequestRecord:
     """One request. ``arrived`` and ``ended`` are seconds on ``time.monotonic``'s clock, ``arrived_at`` is Unix time.
 
-    ``ended``, ``outcome``, ``status``, ``input_tokens`` and ``output_tokens`` (tokens) are None until the answer is ready to
-    be sent (its last bytes, where a script lets it travel slowly). ``concurrency`` counts the requests being answered when
-    this one arrived, itself included; ``provider_concurrency`` those of the same provider. ``key_hash`` is the beginning of
-    the key's SHA-256: the key itself is never kept. ``stream`` names what asked for a stream.
+    ``ended``, ``outcome``, ``status``, ``input_tokens`` and ``output_tokens`` are None until the answer is ready to be sent
+    (with a slow delivery: until its last bytes are). ``concurrency`` counts the requests in flight when this one arrived,
+    itself included; ``provider_concurrency`` those of the same provider. ``key_hash`` is the beginning of the key's SHA-256:
+    the key itself is never stored. ``stream`` names the part of the request that asked for a stream.
 
-    ``outcome`` is ok, refused (by the dialect, for what is wrong with the request), given (``on_request``'s), failed (the
-    simulator) or the word of a script's action; ``rules`` are the names of the script's rules that took it. ``status`` stays
-    None where none was sent. Tokens are what is billed: None where nothing is.
+    ``outcome`` is ok, refused (an invalid request), given (answered by ``on_request``), failed (an internal error) or the name
+    of a script's action; ``rules`` are the names of the script's rules that matched. ``status`` is None if no status was sent.
+    The tokens are those that are billed; None if nothing is.
     """
 
     index: int
@@ -52,52 +52,52 @@ class RequestRecord:
 
     @property
     def billed(self) -> bool:
-        """Whether it costs something."""
+        """Whether the request is billed."""
         return self.input_tokens is not None
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, and ``ended_at`` as Unix time and ``billed``."""
+        """All fields, and ``ended_at`` (Unix time) and ``billed``."""
         ended_at = None if self.ended is None else self.arrived_at + (self.ended - self.arrived)
         return {**vars(self), "ended_at": ended_at, "billed": self.billed}
 
 
 class RequestLog:
-    """Records in order of arrival. Any thread may use it.
+    """Records in order of arrival. Thread-safe.
 
-    The newest are kept: at most 100,000, with at most 256 MiB of bodies; the summary counts all.
+    Keeps the newest records: at most 100,000, with at most 256 MiB of request bodies. The summary counts all requests.
     """
 
     def __init__(self) -> None:
-        self.file: LogFile | None = None  # where every request that has ended is written to
+        self.file: LogFile | None = None  # every request that has ended is also written here
         self._changed = threading.Condition()  # guards all below
         self._records: dict[int, RequestRecord] = {}
         self._sizes: dict[int, int] = {}
         self._bytes = 0
         self._count = 0
-        self._open: Counter[str] = Counter()
-        self._seen: set[str] = set()
-        self._most: Counter[str] = Counter()  # the highest concurrency seen, per provider and "" for all
+        self._in_flight: Counter[str] = Counter()
+        self._providers: set[str] = set()
+        self._max_concurrency: Counter[str] = Counter()  # per provider, and "" for all
         self._statuses: dict[str, Counter[int]] = {}
         self._outcomes: dict[str, Counter[str]] = {}
-        self._tokens: dict[str, list[int]] = {}  # input, output, and how many requests they are of
+        self._tokens: dict[str, list[int]] = {}  # per provider: input tokens, output tokens, billed requests
         self._streams: Counter[str] = Counter()
 
     def arrive(self, *, provider: str, size: int, **known: Any) -> RequestRecord:
-        """Counts a request in and returns its record; ``size`` is its body's in bytes."""
+        """Adds a request and returns its record; ``size`` is the length of its body in bytes."""
         with self._changed:
             self._count += 1
-            self._open[""] += 1
-            self._open[provider] += 1
-            self._seen.add(provider)
+            self._in_flight[""] += 1
+            self._in_flight[provider] += 1
+            self._providers.add(provider)
             for name in ("", provider):
-                self._most[name] = max(self._most[name], self._open[name])
+                self._max_concurrency[name] = max(self._max_concurrency[name], self._in_flight[name])
             record = RequestRecord(
                 index=self._count,
                 arrived=time.monotonic(),
                 arrived_at=time.time(),
                 provider=provider,
-                concurrency=self._open[""],
-                provider_concurrency=self._open[provider],
+                concurrency=self._in_flight[""],
+                provider_concurrency=self._in_flight[provider],
                 **known,
             )
             if record.stream:
@@ -105,7 +105,7 @@ class RequestLog:
             self._records[record.index] = record
             self._sizes[record.index] = size
             self._bytes += size
-            while len(self._records) > _MOST_RECORDS or (self._bytes > _MOST_BYTES and len(self._records) > 1):
+            while len(self._records) > _MAX_RECORDS or (self._bytes > _MAX_BYTES and len(self._records) > 1):
                 oldest = next(iter(self._records))
                 del self._records[oldest]
                 self._bytes -= self._sizes.pop(oldest)
@@ -120,9 +120,9 @@ class RequestLog:
         outcome: str,
         rules: tuple[str, ...] = (),
     ) -> None:
-        """Counts a request out; called before its answer is sent, so that whoever has the answer finds the record complete.
+        """Completes a record. Called before the answer is sent, so that a client that has the answer finds the record complete.
 
-        OSError when it cannot be written to the log file; it is counted all the same.
+        Raises OSError if the log file cannot be written; the request is counted all the same.
         """
         spent: tuple[int | None, int | None] = tokens or (None, None)
         ended = dataclasses.replace(
@@ -138,13 +138,13 @@ class RequestLog:
             if self.file is not None:
                 self.file.append(ended.to_json())
         finally:
-            self._count_out(ended)
+            self._store_ended(ended)
 
-    def _count_out(self, ended: RequestRecord) -> None:
+    def _store_ended(self, ended: RequestRecord) -> None:
         provider = ended.provider
         with self._changed:
-            self._open[""] -= 1
-            self._open[provider] -= 1
+            self._in_flight[""] -= 1
+            self._in_flight[provider] -= 1
             self._statuses.setdefault(provider, Counter())[ended.status or 0] += 1
             self._outcomes.setdefault(provider, Counter())[str(ended.outcome)] += 1
             if ended.input_tokens is not None and ended.output_tokens is not None:
@@ -158,7 +158,7 @@ class RequestLog:
 
     @property
     def records(self) -> list[RequestRecord]:
-        """What is kept, in order of arrival."""
+        """The stored records, in order of arrival."""
         with self._changed:
             return list(self._records.values())
 
@@ -169,33 +169,33 @@ class RequestLog:
             return sum(self._streams.values())
 
     def wait_for(self, count: int, timeout: float, *, ended: bool = False) -> bool:
-        """Whether ``count`` requests have arrived (or ended) within ``timeout`` seconds."""
+        """Waits until ``count`` requests have arrived (or ended); false after ``timeout`` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._count - (self._open[""] if ended else 0) >= count, timeout)
+            return self._changed.wait_for(lambda: self._count - (self._in_flight[""] if ended else 0) >= count, timeout)
 
     def summary(self) -> dict[str, Any]:
-        """The counts, JSON-ready; ``none`` counts requests that got no status."""
+        """The counts, ready for JSON; the status ``none`` counts requests that got no status."""
         with self._changed:
             providers = {
                 provider: {
                     "requests": sum(self._statuses.get(provider, {}).values()),
-                    "in_flight": self._open[provider],
+                    "in_flight": self._in_flight[provider],
                     "statuses": {
                         str(status or "none"): number for status, number in sorted(self._statuses.get(provider, {}).items())
                     },
                     "outcomes": dict(sorted(self._outcomes.get(provider, {}).items())),
-                    "max_concurrency": self._most[provider],
+                    "max_concurrency": self._max_concurrency[provider],
                     "stream_attempts": self._streams[provider],
                     "billed": self._tokens.get(provider, [0, 0, 0])[2],
                     "input_tokens": self._tokens.get(provider, [0, 0, 0])[0],
                     "output_tokens": self._tokens.get(provider, [0, 0, 0])[1],
                 }
-                for provider in sorted(self._seen)
+                for provider in sorted(self._providers)
             }
             return {
                 "requests": self._count,
-                "in_flight": self._open[""],
-                "max_concurrency": self._most[""],
+                "in_flight": self._in_flight[""],
+                "max_concurrency": self._max_concurrency[""],
                 "stream_attempts": sum(self._streams.values()),
                 "providers": providers,
             }
@@ -206,5 +206,5 @@ class RequestLog:
             first = next(iter(self._records), 0)
             newest = self._count
             start = max(since + 1, first)
-            found = [self._records[index] for index in range(start, min(newest, start + limit - 1) + 1) if index in self._records]
-            return found, bool(found) and found[-1].index < newest
+            page = [self._records[index] for index in range(start, min(newest, start + limit - 1) + 1) if index in self._records]
+            return page, bool(page) and page[-1].index < newest

@@ -1,4 +1,4 @@
-"""What goes back for a request, and the two ways to end a call with an error."""
+"""Responses, and the two exceptions that end a call with an error response."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ JSON_TYPE = (("content-type", "application/json"),)
 
 
 class Response(NamedTuple):
-    """What goes back. ``body``: bytes as they are, or a document to be written as JSON; ``tokens``: (input, output) billed.
+    """A response. ``body``: bytes, or a document to be written as JSON; ``tokens``: (input, output) that are billed.
 
-    ``delivery``: how it travels, where that is not the usual way.
+    ``delivery``: how the response is sent; None: in one write.
     """
 
     status: int
@@ -25,55 +25,55 @@ class Response(NamedTuple):
     delivery: Delivery | None = None
 
     def content(self) -> bytes:
-        """The body's bytes."""
+        """The body as bytes."""
         if isinstance(self.body, bytes):
             return self.body
         try:
             return _ENCODER.encode(self.body).encode()
-        except UnicodeEncodeError:  # a lone surrogate that came in escaped goes out escaped
+        except UnicodeEncodeError:  # a lone surrogate can only be written escaped
             return json.dumps(self.body, separators=(",", ":")).encode()
 
 
-class Refusal(Exception):
-    """Ends a call with an error response, made for this one case."""
+class RequestRefused(Exception):
+    """Ends a call with an error response that was made for this case."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status)
         self.response = response
 
 
-class KnownError(Exception):
-    """Ends a call with an error of the table in errors.py: its word, and what its message names in place of the usual."""
+class ListedError(Exception):
+    """Ends a call with an error of faults/error_table.py: ``kind`` is its name, ``details`` the values in its message."""
 
     def __init__(self, word: str, **named: object) -> None:
         super().__init__(word)
-        self.word = word
-        self.named = named
+        self.kind = word
+        self.details = named
 
 
 def with_members(response: Response, members: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
-    """An error response with further members in its error object and further headers; those there are replaced."""
-    listed = isinstance(response.body, list)  # some answer with a list of one error
-    found: Any = response.body[0] if listed else response.body
-    body = {**found, "error": merged(found["error"], members)}
-    return response._replace(body=[body] if listed else body, headers=with_headers(response.headers, headers))
+    """An error response with further members in its error object and further headers; existing ones are replaced."""
+    is_list = isinstance(response.body, list)  # some providers answer with a list that holds the error
+    document: Any = response.body[0] if is_list else response.body
+    body = {**document, "error": merge_members(document["error"], members)}
+    return response._replace(body=[body] if is_list else body, headers=with_headers(response.headers, headers))
 
 
-def with_headers(headers: Iterable[tuple[str, str]], more: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Headers, those of the same name replaced."""
-    names = {name.lower() for name in more}
-    return (*((name, value) for name, value in headers if name.lower() not in names), *more.items())
+def with_headers(headers: Iterable[tuple[str, str]], replacing: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Headers with others added; those of the same name are replaced."""
+    names = {name.lower() for name in replacing}
+    return (*((name, value) for name, value in headers if name.lower() not in names), *replacing.items())
 
 
-def merged(members: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists grow, mappings are merged, all else is replaced."""
-    found = dict(members)
-    for name, value in more.items():
-        before = found.get(name)
-        if isinstance(before, list) and isinstance(value, list):
-            found[name] = [*before, *value]
-        elif isinstance(before, dict) and isinstance(value, dict):
-            found[name] = {**before, **value}
+def merge_members(members: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
+    """Both mappings in one: lists are joined, mappings merged, other values replaced."""
+    merged = dict(members)
+    for name, value in further.items():
+        existing = merged.get(name)
+        if isinstance(existing, list) and isinstance(value, list):
+            merged[name] = [*existing, *value]
+        elif isinstance(existing, dict) and isinstance(value, dict):
+            merged[name] = {**existing, **value}
         else:
-            found[name] = value
-    return found
+            merged[name] = value
+    return merged

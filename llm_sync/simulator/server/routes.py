@@ -1,4 +1,4 @@
-"""Which dialect answers under which path, and the base URL each ecosystem would write for it."""
+"""Which dialect answers which path, and the base path that a client is configured with."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from llm_sync.simulator.dialects.openrouter.endpoint import OpenRouter
 
 _OPENAI, _ANTHROPIC, _GEMINI, _OPENROUTER = OpenAI(), Anthropic(), Gemini("v1beta"), OpenRouter()
 
-# The base path a client is given, by configured type. Anthropic's has no version: its clients add /v1 themselves.
-BASES = {
+# The base path by provider type. Anthropic's has no version, because its clients add /v1 themselves.
+BASE_PATHS = {
     "openai": "/openai/v1",
     "openai-responses": "/openai/v1",
     "anthropic": "/anthropic",
     "gemini": "/gemini/v1beta",
     "openrouter": "/openrouter/api/v1",
 }
-# Further doors, by the names they go by here: what else speaks one of the types, and the path it has behind its host. Azure's
-# holds {model} where the deployment stands; Google's listing stands at the root, whatever the base URL.
-FURTHER = {
+# Other endpoints that speak one of the types, by the simulator's own names. {model} is the place of Azure's deployment. Google
+# Cloud's listing is at the root, whatever the base URL.
+FURTHER_BASES = {
     "azure": "/azure/openai/v1",
     "azure-classic": "/azure/openai/deployments/{model}",
     "vertex": "/v1/projects/simulated/locations/global",
@@ -43,30 +43,30 @@ _MOUNTS: tuple[tuple[str, Dialect], ...] = (
     ("/gemini/v1", Gemini("v1")),
     ("/openrouter/api/v1", _OPENROUTER),
 )
-# by the types of configurations
-TYPES: dict[str, Dialect] = {
+# by provider type
+DIALECT_BY_TYPE: dict[str, Dialect] = {
     "openai": _OPENAI,
     "openai-responses": _OPENAI,
     "anthropic": _ANTHROPIC,
     "gemini": _GEMINI,
     "openrouter": _OPENROUTER,
 }
-_DOORS: dict[str, Dialect] = {"openai": _OPENAI, "anthropic": _ANTHROPIC, "gemini": _GEMINI, "openrouter": _OPENROUTER}
+_BY_NAME: dict[str, Dialect] = {"openai": _OPENAI, "anthropic": _ANTHROPIC, "gemini": _GEMINI, "openrouter": _OPENROUTER}
 
 
 def route(path: str) -> tuple[Dialect, str] | None:
-    """The dialect of a path and what follows its base; beside the base, but under its name, the whole path for it to refuse."""
+    """The dialect of a path, and the path after its base. If only the first part fits: the whole path, for it to refuse."""
     published = vertex.PATH.fullmatch(path)
     if published:
         return _VERTEX[published[1]], path
     if path == "/anthropic/v1/chat/completions":
         return _ANTHROPIC_COMPATIBLE, path.removeprefix("/anthropic/v1")
-    if path.startswith("/openai/deployments/"):  # as on Azure's own hosts
+    if path.startswith("/openai/deployments/"):  # as on Azure's hosts
         return _AZURE, path.removeprefix("/openai")
     for base, dialect in _MOUNTS:
         if path.startswith(base) and path[len(base) : len(base) + 1] in ("", "/"):
             return dialect, path[len(base) :] or "/"
     dialect_name = path[1:].partition("/")[0]
-    if dialect_name in _DOORS:
-        return _DOORS[dialect_name], path
+    if dialect_name in _BY_NAME:
+        return _BY_NAME[dialect_name], path
     return None

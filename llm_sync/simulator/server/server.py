@@ -10,19 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from llm_sync.simulator.answers.sources import Sources
+from llm_sync.simulator.answers.sources import AnswerSources
 from llm_sync.simulator.dialects.model_catalogue import LISTED
 from llm_sync.simulator.faults.script import Script, load_script
 from llm_sync.simulator.server.certificate import Certificate
 from llm_sync.simulator.server.delivery import Outgoing
 from llm_sync.simulator.server.hold import Hold
-from llm_sync.simulator.server.http1 import BrokenRequest, Connection, HTTPRequest
+from llm_sync.simulator.server.http1 import Connection, HTTPRequest, UnreadableRequest
 from llm_sync.simulator.server.listener import Listener
 from llm_sync.simulator.server.log_file import LogFile
-from llm_sync.simulator.server.request_handler import Answering
 from llm_sync.simulator.server.request_log import RequestLog, RequestRecord
+from llm_sync.simulator.server.responder import Responder
 from llm_sync.simulator.server.response import Response
-from llm_sync.simulator.server.routes import BASES, FURTHER
+from llm_sync.simulator.server.routes import BASE_PATHS, FURTHER_BASES
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,25 +31,25 @@ _STOP_SECONDS = 5.0
 
 
 class Simulator:
-    """Every dialect of llm-sync on ``127.0.0.1``, for rehearsals and tests::
+    """All dialects of llm-sync, served on ``127.0.0.1``, for tests and simulated runs::
 
         with Simulator() as simulator:
             base_url = simulator.url("anthropic")
 
-    ``port`` 0 takes a free one. ``keys`` None accepts every key, a list those in it; a key that contains "wrong" or "invalid"
-    is always refused. ``latency`` is seconds added to each answer. Answers depend on dialect, model, messages and ``seed``.
-    ``script``: what it does to which request (docs/testing.md): the name of a shipped script, the path of a file, or a mapping.
-    ``answers`` maps prompts to what is said: a file, or a mapping of prompts and compiled patterns to texts or answers.
-    ``replay`` is what a batch wrote, answered again by request hash; what is not in it is refused, or with ``replay_else``
-    "answer" answered as otherwise. ``recorded`` is a folder of exchanges, each served at its base URL (docs/simulator.md).
-    ``log``: a file to which every request that has ended is appended, as a line of JSON. ``tls``: speak https, with a
-    certificate made for this run; ``ca_path`` is the file a client has to trust.
-    ``on_request`` is called with each request's record, on the thread that will answer it, before it is answered; a Response
-    it returns is sent in place of the simulator's own. ``models`` replaces what a provider lists, by provider.
-    ``idle_timeout`` and ``read_timeout`` (seconds), ``max_body`` (bytes) bound what one connection may take.
+    ``port`` 0 means any free port. ``keys`` None accepts every key, a list only those in it; a key that contains "wrong" or
+    "invalid" is always refused. ``latency`` (seconds) is added to each answer. Answers depend on dialect, model, messages and
+    ``seed``. ``script`` says which faults happen to which requests (docs/testing.md): the name of an included script, the path
+    of a file, or a mapping. ``answers`` maps prompts to answers: a file, or a mapping of prompts and compiled patterns to texts
+    or answers. ``replay`` is the output of a batch, from which requests are answered by their hash; other requests are refused,
+    or answered normally if ``replay_else`` is "answer". ``recorded`` is a folder of recorded exchanges, each served at its own
+    base URL (docs/simulator.md). ``log`` is a file to which a line of JSON is appended for every request that has ended.
+    ``tls`` serves https with a certificate made for this run; ``ca_path`` is the file that clients have to trust.
+    ``on_request`` is called with each request's record, on the thread that will answer it; if it returns a Response, that is
+    sent instead of the simulator's own. ``models`` replaces the models that a provider lists, by provider.
+    ``idle_timeout`` and ``read_timeout`` (seconds) and ``max_body`` (bytes) limit each connection.
 
-    All methods may be called from any thread. ConfigurationError for files that cannot be used, and for ``tls`` where the
-    extra it needs is not installed; OSError when the port is taken or the log cannot be written.
+    Thread-safe. Raises ConfigurationError for files that cannot be used, and for ``tls`` if its extra is not installed; OSError
+    if the port is taken or the log cannot be written.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class Simulator:
     ) -> None:
         self._port = port
         self._script: Script | None = None if script is None else load_script(script)
-        self._sources = Sources(answers, replay, replay_else, recorded)
+        self._sources = AnswerSources(answers, replay, replay_else, recorded)
         self._tls = tls
         self._certificate: Certificate | None = None
         self._max_body, self._idle_timeout, self._read_timeout = max_body, idle_timeout, read_timeout
-        self._path = log
+        self._log_path = log
         self._log = RequestLog()
         self._stopping = threading.Event()
-        self._answering = Answering(
+        self._responder = Responder(
             self._log,
             self._script,
             self._sources,
@@ -99,13 +99,13 @@ class Simulator:
         self._listener: Listener | None = None
 
     def start(self) -> Self:
-        """Binds the port and serves from threads of its own; returns itself. RuntimeError when it was started before."""
+        """Binds the port and serves in threads of its own; returns itself. RuntimeError if it was started before."""
         if self._listener is not None:
             raise RuntimeError("the simulator was started before; make a new one")
         try:
             self._certificate = Certificate() if self._tls else None
-            self._log.file = None if self._path is None else LogFile(self._path)
-            self._listener = Listener(self._port, self._begin, self._answering.fault)
+            self._log.file = None if self._log_path is None else LogFile(self._log_path)
+            self._listener = Listener(self._port, self._start_connection, self._responder.add_fault)
             self._listener.start()
         except BaseException:
             self.stop()
@@ -113,16 +113,16 @@ class Simulator:
         return self
 
     def stop(self) -> None:
-        """Closes the port and every connection, lets go what is held, and waits for the threads; may be repeated."""
+        """Closes the port and all connections, releases held requests, and waits for the threads; may be called again."""
         self._stopping.set()
-        self._answering.let_go()
+        self._responder.close_holds()
         if self._listener is not None:
             self._listener.close()
         with self._changed:
             connections, threads = list(self._connections), list(self._threads)
         for connection in connections:
             with contextlib.suppress(OSError):
-                # not sock.shutdown: SSLSocket's drops the TLS state that its thread is using
+                # not connection.shutdown(): SSLSocket would drop the TLS state that its thread is using
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
         for thread in threads:
             if thread is not threading.current_thread():
@@ -140,32 +140,32 @@ class Simulator:
 
     @property
     def port(self) -> int:
-        """The port it listens on; RuntimeError before it is started."""
+        """The port it listens on; RuntimeError before ``start``."""
         if self._listener is None:
             raise RuntimeError("the simulator is not started, so it has no port; use it in a with statement")
         return self._listener.port
 
     @property
     def root(self) -> str:
-        """``http://127.0.0.1:PORT``, https with ``tls``."""
+        """``http://127.0.0.1:PORT``, or https with ``tls``."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def ca_path(self) -> str | None:
-        """The PEM file of the authority that made its certificate, while it runs; None without ``tls``."""
+        """The PEM file of the certificate authority, while the simulator runs; None without ``tls``."""
         return None if self._certificate is None else self._certificate.ca_path
 
     def url(self, provider_type: str = "openai") -> str:
-        """The ``base_url`` for a type, as its ecosystem writes it, or for a further door (docs/simulator.md); else ValueError."""
-        base = BASES.get(provider_type) or FURTHER.get(provider_type)
+        """The ``base_url`` for a provider type, or for another endpoint by its name (docs/simulator.md); else ValueError."""
+        base = BASE_PATHS.get(provider_type) or FURTHER_BASES.get(provider_type)
         if base is None:
-            raise ValueError(f"type {provider_type!r} is not simulated; use one of {', '.join((*BASES, *FURTHER))}")
+            raise ValueError(f"type {provider_type!r} is not simulated; use one of {', '.join((*BASE_PATHS, *FURTHER_BASES))}")
         return self.root + base
 
     @property
     def recorded(self) -> dict[str, tuple[str, str]]:
-        """Each recorded exchange by its name: the type that asks for it, and its ``base_url``."""
-        return self._sources.bases(self.root)
+        """Each recorded exchange by its name: the provider type to configure, and the ``base_url``."""
+        return self._sources.recorded_urls(self.root)
 
     @property
     def requests(self) -> list[RequestRecord]:
@@ -179,8 +179,8 @@ class Simulator:
 
     @property
     def faults(self) -> list[BaseException]:
-        """What went wrong inside the simulator: a bug of it, an error raised by ``on_request``, a log that cannot be written."""
-        return self._answering.faults
+        """Internal errors: bugs of the simulator, errors raised by ``on_request``, a log that cannot be written."""
+        return self._responder.faults
 
     def summary(self) -> dict[str, Any]:
         """Counts per provider: requests, statuses, outcomes, highest concurrency, stream attempts, what was billed."""
@@ -188,7 +188,7 @@ class Simulator:
 
     @property
     def open_connections(self) -> int:
-        """How many there are now."""
+        """How many connections are open now."""
         with self._changed:
             return len(self._connections)
 
@@ -204,13 +204,13 @@ class Simulator:
                 raise TimeoutError(f"{len(self._connections)} connections are open after {timeout} s, more than {at_most}")
 
     def hold(self, match: Callable[[RequestRecord], bool] | None = None) -> Hold:
-        """Holds requests (those ``match`` is true for) before they are answered; use it in a with statement."""
-        hold = self._answering.hold(match)
+        """Holds requests (those for which ``match`` is true) before they are answered; use it in a with statement."""
+        hold = self._responder.hold(match)
         if self._stopping.is_set():
             hold.close()
         return hold
 
-    def _begin(self, sock: socket.socket) -> None:
+    def _start_connection(self, sock: socket.socket) -> None:
         sock.setblocking(True)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         thread = threading.Thread(target=self._serve, args=(sock,), name="simulator-connection", daemon=True)
@@ -219,10 +219,10 @@ class Simulator:
             self._threads.add(thread)
         try:
             thread.start()
-        except RuntimeError:  # no thread to be had: the client sees the connection close
-            self._end(sock, thread)
+        except RuntimeError:  # no thread could be started: the client sees the connection close
+            self._end_connection(sock, thread)
 
-    def _end(self, sock: socket.socket, thread: threading.Thread) -> None:
+    def _end_connection(self, sock: socket.socket, thread: threading.Thread) -> None:
         sock.close()
         with self._changed:
             self._connections.discard(sock)
@@ -231,7 +231,7 @@ class Simulator:
 
     def _serve(self, sock: socket.socket) -> None:
         try:
-            sock = self._secured(sock)
+            sock = self._wrap_tls(sock)
             connection = Connection(
                 sock, max_body=self._max_body, idle_timeout=self._idle_timeout, read_timeout=self._read_timeout
             )
@@ -240,22 +240,22 @@ class Simulator:
                     request = connection.read()
                     if request is None or not self._respond(connection, request):
                         return
-            except BrokenRequest as broken:
+            except UnreadableRequest as unreadable:
                 with contextlib.suppress(OSError):
-                    response = self._answering.refuse(broken)
+                    response = self._responder.respond_to_unreadable(unreadable)
                     connection.send(response.status, response.headers, response.content(), keep_alive=False, head_only=False)
                 connection.linger()
-        except OSError:  # the client is gone; nothing is left to tell it
+        except OSError:  # the client has disconnected
             pass
         finally:
-            self._end(sock, threading.current_thread())
+            self._end_connection(sock, threading.current_thread())
 
     def _respond(self, connection: Connection, request: HTTPRequest) -> bool:
-        """Answers one request; whether the connection may bring another."""
+        """Answers one request; true if the connection may carry another."""
         if connection.expired:
-            self._answering.cut(request)
+            self._responder.log_expired(request)
             return False
-        response, ended = self._answering.answer(request)
+        response, close_record = self._responder.respond(request)
         keep_alive = request.keep_alive and not self._stopping.is_set()
         head_only = request.method == "HEAD"
         if response.delivery is None:
@@ -268,32 +268,32 @@ class Simulator:
             b"" if head_only else response.content(),
             keep_alive,
             pause=self._stopping.wait,
-            ended=ended,
-            refuse=self._refuse,
+            close_record=close_record,
+            refuse_connections=self._refuse_connections,
         )
         try:
             return response.delivery(outgoing)
         finally:
-            ended()
+            close_record()
 
-    def _refuse(self, seconds: float) -> None:
+    def _refuse_connections(self, seconds: float) -> None:
         if self._listener is not None:
             self._listener.refuse(seconds)
 
-    def _secured(self, sock: socket.socket) -> socket.socket:
-        """The connection's TLS, where there is any; its handshake may take as long as a request. Raises OSError."""
+    def _wrap_tls(self, sock: socket.socket) -> socket.socket:
+        """The connection, with TLS if that is on; the handshake may take as long as a request. Raises OSError."""
         if self._certificate is None:
             return sock
         sock.settimeout(self._read_timeout)
-        secured = self._certificate.wrap(sock)
+        tls_socket = self._certificate.wrap(sock)
         with self._changed:
             self._connections.discard(sock)
-            self._connections.add(secured)
+            self._connections.add(tls_socket)
         try:
             if self._stopping.is_set():
                 raise ConnectionAbortedError("the simulator stops")
-            secured.do_handshake()
+            tls_socket.do_handshake()
         except OSError:
-            self._end(secured, threading.current_thread())
+            self._end_connection(tls_socket, threading.current_thread())
             raise
-        return secured
+        return tls_socket

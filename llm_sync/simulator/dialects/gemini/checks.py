@@ -1,4 +1,4 @@
-"""What Gemini refuses, and how its request is read: proto JSON takes lowerCamel and snake_case, and no unknown name."""
+"""Checks and reads a generateContent request: its configuration, output format, tools, thinking and safety settings."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from llm_sync.simulator.answers.generated import Asked
-from llm_sync.simulator.dialects.gemini.proto_json import Refuse, check_schema, message, read_number, read_whole
-from llm_sync.simulator.dialects.model_catalogue import limits
+from llm_sync.simulator.answers.generated import ParsedRequest
+from llm_sync.simulator.dialects.gemini.proto_json import Refuse, check_schema, read_message, read_number, read_whole
+from llm_sync.simulator.dialects.model_catalogue import model_limits
 
 _REQUEST = """
     model contents system_instruction generation_config tools tool_config safety_settings cached_content labels service_tier store
@@ -27,7 +27,7 @@ _TOOL_CONFIG = "function_calling_config retrieval_config include_server_side_too
 _FUNCTION = "name description parameters parameters_json_schema response response_json_schema behavior"
 _NOT_TEXT = re.compile(r"(text-)?embedding|gemini-embedding|imagen|veo|lyria|aqa|.*-live-|.*native-audio|gemini-live")
 _NO_JSON = re.compile(r"-image|-tts")
-# prefix and the least and most of its thinking budget; -1 leaves it to the model, 0 is no thinking where that may be
+# model name, smallest and largest thinking budget; -1 leaves it to the model, 0 turns thinking off where that is possible
 _BUDGETS = (
     (re.compile(r"gemini-2\.5-pro"), 128, 32_768),
     (re.compile(r"gemini-2\.5-flash-lite"), 512, 24_576),
@@ -38,31 +38,33 @@ _THRESHOLDS = "HARM_BLOCK_THRESHOLD_UNSPECIFIED BLOCK_LOW_AND_ABOVE BLOCK_MEDIUM
 
 
 def generates(model: str) -> bool:
-    """Whether generateContent is served for a model of this name."""
+    """Whether a model of this name supports generateContent."""
     return bool(model) and not _NOT_TEXT.match(model)
 
 
 def methods(model: str) -> list[str]:
-    """What the listing says a model supports."""
+    """The methods that the listing names for a model."""
     if generates(model):
         return ["generateContent", "countTokens"]
     return ["embedContent"] if "embedding" in model else ["predict"] if "imagen" in model else ["bidiGenerateContent"]
 
 
 def thinks(model: str, settings: Mapping[str, Any]) -> bool:
-    """Whether thoughts are billed before the answer."""
+    """Whether the model thinks (and bills it) before the answer."""
     if not re.match(r"gemini-(2\.5|[3-9]|flash|pro)", model) or "image" in model or "tts" in model:
         return False
     return settings.get("thinking_budget") != 0 and ("lite" not in model or bool(settings))
 
 
 def read_request(payload: Mapping[str, Any], model: str, refuse: Refuse) -> dict[str, Any]:
-    """The request with its names in snake_case, its generation config checked."""
-    request = message(payload, _REQUEST, "", refuse)
-    config = request["generation_config"] = message(request.get("generation_config") or {}, _CONFIG, "generation_config", refuse)
+    """The request with names in snake_case; checks its generation config and safety settings."""
+    request = read_message(payload, _REQUEST, "", refuse)
+    config = request["generation_config"] = read_message(
+        request.get("generation_config") or {}, _CONFIG, "generation_config", refuse
+    )
     if config.get("thinking_config") is not None:
         allowed = "thinking_budget thinking_level include_thoughts"
-        config["thinking_config"] = message(config["thinking_config"], allowed, "generation_config.thinking_config", refuse)
+        config["thinking_config"] = read_message(config["thinking_config"], allowed, "generation_config.thinking_config", refuse)
         _check_thinking(config["thinking_config"], model, refuse)
     read_number(config, "temperature", 0, 2, refuse)
     read_number(config, "top_p", 0, 1, refuse)
@@ -71,11 +73,11 @@ def read_request(payload: Mapping[str, Any], model: str, refuse: Refuse) -> dict
     _check_safety(request.get("safety_settings"), refuse)
     for name in ("top_k", "max_output_tokens", "seed", "candidate_count"):
         read_whole(config, name, refuse)
-    most, wanted = limits("gemini", model), config.get("max_output_tokens")
-    if wanted is not None and (wanted < 1 or (most and wanted > most.output)):
+    limits, wanted = model_limits("gemini", model), config.get("max_output_tokens")
+    if wanted is not None and (wanted < 1 or (limits and wanted > limits.output)):
         refuse(
             f"Unable to submit request because it has a maxOutputTokens value of {wanted} but the supported range is "
-            f"from 1 (inclusive) to {most.output + 1 if most else 2**31} (exclusive)."
+            f"from 1 (inclusive) to {limits.output + 1 if limits else 2**31} (exclusive)."
         )
     if (config.get("top_k") or 0) < 0:
         refuse("* GenerateContentRequest.generation_config.top_k: top_k must be positive.\n")
@@ -89,12 +91,12 @@ def read_request(payload: Mapping[str, Any], model: str, refuse: Refuse) -> dict
     return request
 
 
-def read_format(config: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None:
-    """What the text has to be: JSON, and an instance of which schema."""
+def read_format(config: Mapping[str, Any], parsed: ParsedRequest, refuse: Refuse) -> None:
+    """Reads the output format: whether the text must be JSON, and its schema."""
     mime = config.get("response_mime_type")
     schema, subset = config.get("response_json_schema"), config.get("response_schema")
-    if mime == "application/json" and _NO_JSON.search(asked.model):
-        refuse(f"JSON mode is not enabled for models/{asked.model}")
+    if mime == "application/json" and _NO_JSON.search(parsed.model):
+        refuse(f"JSON mode is not enabled for models/{parsed.model}")
     if mime not in (None, "", "text/plain", "application/json", "text/x.enum"):
         refuse("* GenerateContentRequest.generation_config.response_mime_type: not an allowed mime type")
     if (schema is not None or subset is not None) and mime not in ("application/json", "text/x.enum"):
@@ -107,34 +109,34 @@ def read_format(config: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None
         refuse(f"Invalid value at 'generation_config.response_json_schema' (a JSON Schema), {json.dumps(schema)[:80]}")
     if subset is not None:
         subset = check_schema(subset, "generation_config.response_schema", refuse)
-    asked.schema = schema if schema is not None else subset
-    asked.any_json = mime == "application/json"
+    parsed.schema = schema if schema is not None else subset
+    parsed.json_mode = mime == "application/json"
 
 
-def read_tools(request: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None:
-    """The functions, and whether one has to be called."""
-    found: list[tuple[str, Any]] = []
+def read_tools(request: Mapping[str, Any], parsed: ParsedRequest, refuse: Refuse) -> None:
+    """Reads the functions, and whether the model must call one."""
+    declared: list[tuple[str, Any]] = []
     tools = request.get("tools") or []
     for index, entry in enumerate(tools if isinstance(tools, list) else [tools]):
-        tool = message(entry, _TOOL, f"tools[{index}]", refuse)
+        tool = read_message(entry, _TOOL, f"tools[{index}]", refuse)
         declarations = tool.get("function_declarations") or []
         for position, each in enumerate(declarations if isinstance(declarations, list) else [declarations]):
-            place = f"tools[{index}].function_declarations[{position}]"
-            function = message(each, _FUNCTION, place, refuse)
+            location = f"tools[{index}].function_declarations[{position}]"
+            function = read_message(each, _FUNCTION, location, refuse)
             if not isinstance(function.get("name"), str) or not re.fullmatch(
                 r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}", function["name"]
             ):
-                refuse(f"* GenerateContentRequest.{place}.name: Invalid function name.")
+                refuse(f"* GenerateContentRequest.{location}.name: Invalid function name.")
             schema = function.get("parameters_json_schema")
             if function.get("parameters") is not None:
-                schema = check_schema(function["parameters"], f"{place}.parameters", refuse)
-            if function["name"] in dict(found):
+                schema = check_schema(function["parameters"], f"{location}.parameters", refuse)
+            if function["name"] in dict(declared):
                 refuse(f"Duplicate function declaration found: {function['name']}")
-            found.append((function["name"], schema or {"type": "object"}))
-    asked.tools = found
-    config = message(request.get("tool_config") or {}, _TOOL_CONFIG, "tool_config", refuse)
+            declared.append((function["name"], schema or {"type": "object"}))
+    parsed.tools = declared
+    config = read_message(request.get("tool_config") or {}, _TOOL_CONFIG, "tool_config", refuse)
     calling = config.get("function_calling_config") or {}
-    calling = message(
+    calling = read_message(
         calling, "mode allowed_function_names stream_function_call_arguments", "tool_config.function_calling_config", refuse
     )
     mode, allowed = calling.get("mode"), calling.get("allowed_function_names")
@@ -143,12 +145,12 @@ def read_tools(request: Mapping[str, Any], asked: Asked, refuse: Refuse) -> None
     if allowed and mode not in ("ANY", "VALIDATED"):
         refuse("Function calling config is set without function calling mode ANY, but allowed_function_names is set.")
     if mode == "ANY":
-        if not found:
+        if not declared:
             refuse("Function calling mode is ANY but no function_declarations are given.")
-        names = allowed if isinstance(allowed, list) and allowed else [name for name, _ in found]
-        asked.tools = [tool for tool in found if tool[0] in names]
-        asked.forced = True
-        if not asked.tools:
+        names = allowed if isinstance(allowed, list) and allowed else [name for name, _ in declared]
+        parsed.tools = [tool for tool in declared if tool[0] in names]
+        parsed.must_call_tool = True
+        if not parsed.tools:
             refuse("allowed_function_names holds a name that is not among the function_declarations.")
 
 
@@ -182,18 +184,18 @@ def _check_thinking(settings: Mapping[str, Any], model: str, refuse: Refuse) -> 
 
 
 def _check_safety(settings: Any, refuse: Refuse) -> None:
-    """Each category once, with a threshold."""
+    """Checks that each category occurs once, with a threshold."""
     if settings is None:
         return
     seen = set[str]()
     for index, entry in enumerate(settings if isinstance(settings, list) else [settings]):
-        place = f"safety_settings[{index}]"
-        setting = message(entry, "category threshold method", place, refuse)
+        location = f"safety_settings[{index}]"
+        setting = read_message(entry, "category threshold method", location, refuse)
         category, threshold = setting.get("category"), setting.get("threshold")
         if not isinstance(category, str) or category.removeprefix("HARM_CATEGORY_") not in _HARMS.split():
-            refuse(f"Invalid value at '{place}.category' (HarmCategory), {json.dumps(category)[:80]}")
+            refuse(f"Invalid value at '{location}.category' (HarmCategory), {json.dumps(category)[:80]}")
         if not isinstance(threshold, str) or threshold not in _THRESHOLDS.split():
-            refuse(f"Invalid value at '{place}.threshold' (HarmBlockThreshold), {json.dumps(threshold)[:80]}")
+            refuse(f"Invalid value at '{location}.threshold' (HarmBlockThreshold), {json.dumps(threshold)[:80]}")
         if category in seen:
             refuse(f"* GenerateContentRequest.safety_settings: element {category} is repeated\n")
         seen.add(category)

@@ -1,20 +1,20 @@
-"""Gemini's door: ``POST /models/MODEL:generateContent`` and the paged ``GET /models``."""
+"""Gemini's endpoints: ``POST /models/MODEL:generateContent`` and the paged ``GET /models``."""
 
 from __future__ import annotations
 
 import base64
 from typing import Any, NoReturn
 
-from llm_sync.simulator.answers.generated import Answer, Asked, answer, draw
-from llm_sync.simulator.answers.tokens import weigh
-from llm_sync.simulator.answers.turns import Turn, of_contents
+from llm_sync.simulator.answers.generated import Answer, ParsedRequest, generate_answer, request_digest
+from llm_sync.simulator.answers.tokens import count_json_tokens
+from llm_sync.simulator.answers.turns import Turn, gemini_turns
 from llm_sync.simulator.dialects.base import Call, Dialect
 from llm_sync.simulator.dialects.gemini import checks
 from llm_sync.simulator.dialects.gemini.contents import read_contents
 from llm_sync.simulator.dialects.gemini.reply import content
-from llm_sync.simulator.dialects.model_catalogue import Limits, limits, unknown_model
+from llm_sync.simulator.dialects.model_catalogue import ModelLimits, is_unknown_model, model_limits
 from llm_sync.simulator.faults.error_table import GEMINI_STATUSES
-from llm_sync.simulator.server.response import KnownError, Refusal, Response
+from llm_sync.simulator.server.response import ListedError, RequestRefused, Response
 
 HEADERS = (
     ("content-type", "application/json; charset=UTF-8"),
@@ -30,15 +30,13 @@ _PARAMETER_NAMES = """
     """
 _PARAMETERS = frozenset(_PARAMETER_NAMES.split())
 _PAGING = frozenset({"pageSize", "page_size", "pageToken", "page_token"})
-_NO_PAGE = (
+_NOT_FOUND_PAGE = (
     b"<!DOCTYPE html>\n<html lang=en>\n<title>Error 404 (Not Found)</title>\n<p>The requested URL was not found on this server.\n"
 )
 
 
 class Gemini(Dialect):
-    """One version of the API, whose name ends the base URL; keys in ``x-goog-api-key`` (or, as the real one takes it, in the
-    query).
-    """
+    """One version of the API; the base URL ends in its name. Keys are in ``x-goog-api-key``, or in the query."""
 
     name = "gemini"
     provider = "gemini"
@@ -47,42 +45,42 @@ class Gemini(Dialect):
         self._version = version
 
     def turns(self, call: Call) -> list[Turn]:
-        """System instruction and contents."""
-        return of_contents(call.payload)
+        """The turns of ``systemInstruction`` and ``contents``."""
+        return gemini_turns(call.payload)
 
     def key_of(self, call: Call) -> str | None:
-        """From x-goog-api-key or the query."""
+        """The key in x-goog-api-key or in the query."""
         return call.headers.get("x-goog-api-key") or call.query.get("key") or None
 
     def model_of(self, call: Call) -> str:
-        """From the path, with or without its second models/."""
+        """The model in the path, without a repeated ``models/``."""
         name, colon, _ = call.path.removeprefix("/models/").rpartition(":")
         return name.removeprefix("models/") if colon and call.path.startswith("/models/") else ""
 
     def reply(self, call: Call) -> Response:
-        """Answers, or raises Refusal: path and key first, as the provider does."""
+        """Answers, or raises RequestRefused; checks path and key first, as the provider does."""
         if call.path == "/models" or (call.path.startswith("/models/") and ":" not in call.path):
             wanted = "GET"
         elif call.path.startswith("/models/") and call.path.endswith(_SUFFIX):
             wanted = "POST"
         else:
             wanted = ""
-        if call.method != wanted:  # Google's front end knows no such route and answers with a page
-            raise Refusal(Response(404, _NO_PAGE, (("content-type", "text/html; charset=UTF-8"),)))
+        if call.method != wanted:  # Google's front end answers unknown routes with an HTML page
+            raise RequestRefused(Response(404, _NOT_FOUND_PAGE, (("content-type", "text/html; charset=UTF-8"),)))
         self._authenticate(call)
         self._check_query(call)
         return self._generate(call) if wanted == "POST" else self._models(call)
 
     def refuse_stream(self, call: Call) -> NoReturn:
-        """Names the switch."""
+        """Raises RequestRefused; the message names the part that asks for a stream."""
         self.refuse(f"The simulator never streams and defers nothing: {call.stream} asked for it.")
 
     def refuse(self, message: str, status: int = 400, details: list[Any] | None = None) -> NoReturn:
-        """Raises the Refusal in the shape of google.rpc.Status."""
-        raise Refusal(self.error(status, message, details))
+        """Raises RequestRefused with an error in the form of google.rpc.Status."""
+        raise RequestRefused(self.error(status, message, details))
 
     def error(self, status: int, message: str, details: list[Any] | None = None) -> Response:
-        """An error that is about no parameter."""
+        """An error in the form of google.rpc.Status."""
         error: dict[str, Any] = {
             "code": status,
             "message": message,
@@ -93,7 +91,7 @@ class Gemini(Dialect):
         return Response(status, {"error": error}, HEADERS)
 
     def _check_query(self, call: Call) -> None:
-        """Whatever stands in the query is bound to a field of the request, or is an error; a form's body stands there too."""
+        """Refuses unknown query parameters; a form body counts as one."""
         known = _PARAMETERS if call.method == "POST" else _PARAMETERS | _PAGING
         names = [name for name in call.query if name not in known]
         if call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
@@ -115,38 +113,42 @@ class Gemini(Dialect):
                 "Method doesn't allow unregistered callers. Please use API Key or other form of API consumer identity.", 403
             )
         if not call.accepts(key):
-            raise KnownError("auth")
+            raise ListedError("auth")
 
     def _generate(self, call: Call) -> Response:
-        if call.problem:
-            self.refuse(f"Invalid JSON payload received. {call.problem}")
+        if call.json_problem:
+            self.refuse(f"Invalid JSON payload received. {call.json_problem}")
         if not isinstance(call.payload, dict):
             self.refuse('Invalid JSON payload received. Unknown name "": Root element must be a message.')
-        again = self.recalled(call)
-        if again:
-            return self._response(call, answer(again), again.weight(), False)
-        if unknown_model("gemini", call.model) or not checks.generates(call.model):
-            raise KnownError("not_found", version=self._version)
+        replayed = self.replayed(call)
+        if replayed:
+            return self._response(call, generate_answer(replayed), replayed.prompt_tokens(), False)
+        if is_unknown_model("gemini", call.model) or not checks.generates(call.model):
+            raise ListedError("not_found", version=self._version)
         request = checks.read_request(call.payload, call.model, self.refuse)
         turns, prompt = read_contents(request, self.refuse)
         config = request["generation_config"]
-        asked = Asked("gemini", call.model, turns, (call.seed, config.get("seed")), limit=config.get("max_output_tokens"))
-        asked.stops = tuple(config.get("stop_sequences") or ())
-        checks.read_format(config, asked, self.refuse)
-        checks.read_tools(request, asked, self.refuse)
-        prompt += weigh(call.payload.get("tools"))
-        most = limits("gemini", call.model)
-        if most and prompt > most.window:
-            raise KnownError("context", asked=prompt, window=most.window)
+        parsed = ParsedRequest(
+            "gemini", call.model, turns, (call.seed, config.get("seed")), max_tokens=config.get("max_output_tokens")
+        )
+        parsed.stop_sequences = tuple(config.get("stop_sequences") or ())
+        checks.read_format(config, parsed, self.refuse)
+        checks.read_tools(request, parsed, self.refuse)
+        prompt += count_json_tokens(call.payload.get("tools"))
+        limits = model_limits("gemini", call.model)
+        if limits and prompt > limits.window:
+            raise ListedError("context", asked=prompt, window=limits.window)
         if checks.thinks(call.model, config.get("thinking_config") or {}):
-            asked.reasoning = 20 + draw(asked) % 61
-        asked.given = self.told(call)
-        return self._response(call, answer(asked), prompt, bool((config.get("thinking_config") or {}).get("include_thoughts")))
+            parsed.reasoning_tokens = 20 + request_digest(parsed) % 61
+        parsed.canned = self.canned(call)
+        return self._response(
+            call, generate_answer(parsed), prompt, bool((config.get("thinking_config") or {}).get("include_thoughts"))
+        )
 
-    def _response(self, call: Call, found: Answer, prompt: int, show_thoughts: bool) -> Response:
+    def _response(self, call: Call, answer: Answer, prompt: int, show_thoughts: bool) -> Response:
         body, tokens = content(
             call.model,
-            found,
+            answer,
             prompt,
             show_thoughts=show_thoughts,
             whole_numbers="enum-encoding=int" in call.query.get("$alt", ""),
@@ -161,16 +163,16 @@ class Gemini(Dialect):
             if wanted not in names:
                 self.refuse(f"Model is not found: models/{wanted} for api version {self._version}", 404)
             return Response(200, _item(wanted), HEADERS)
-        asked = call.query.get("pageSize") or call.query.get("page_size") or "50"
+        page_size = call.query.get("pageSize") or call.query.get("page_size") or "50"
         page_token = call.query.get("pageToken") or call.query.get("page_token")
         try:
-            size = int(asked) or 50
+            size = int(page_size) or 50
         except ValueError:
-            self.refuse(f"Invalid value at 'page_size' (TYPE_INT32), \"{asked[:40]}\"")
+            self.refuse(f"Invalid value at 'page_size' (TYPE_INT32), \"{page_size[:40]}\"")
         if size < 0:
             self.refuse("* ListModelsRequest.page_size: page_size must not be negative")
         size = min(size, 1000)
-        start = _start(page_token, len(names)) if page_token else 0
+        start = _page_start(page_token, len(names)) if page_token else 0
         if start is None:
             self.refuse("* ListModelsRequest.page_token: page_token is invalid")
         body: dict[str, Any] = {"models": [_item(name) for name in names[start : start + size]]}
@@ -183,19 +185,19 @@ def _page_token(start: int) -> str:
     return base64.urlsafe_b64encode(f"simulated:{start}".encode()).decode()
 
 
-def _start(page_token: str, count: int) -> int | None:
+def _page_start(page_token: str, count: int) -> int | None:
     return next((start for start in range(count) if _page_token(start) == page_token), None)
 
 
 def _item(name: str) -> dict[str, Any]:
-    most = limits("gemini", name) or Limits(2_048, 1)
+    limits = model_limits("gemini", name) or ModelLimits(2_048, 1)
     item: dict[str, Any] = {
         "name": f"models/{name}",
         "version": "001",
         "displayName": name.replace("-", " ").title(),
         "description": "A simulated model.",
-        "inputTokenLimit": most.window,
-        "outputTokenLimit": most.output,
+        "inputTokenLimit": limits.window,
+        "outputTokenLimit": limits.output,
         "supportedGenerationMethods": checks.methods(name),
     }
     if checks.generates(name):

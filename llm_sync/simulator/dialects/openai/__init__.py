@@ -1,1 +1,1 @@
-"""OpenAI's chat completions and Responses API, and the compatible endpoints of others."""
+"""OpenAI's chat completions and Responses API, Azure OpenAI, and the compatible endpoints of other providers."""

@@ -1,28 +1,28 @@
-"""Azure OpenAI's doors: the classic one, where the path names the deployment, and v1, OpenAI's but for the key's header."""
+"""Azure OpenAI: the classic API, with the deployment in the path, and v1, which is OpenAI's with another key header."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from llm_sync.simulator.dialects.base import Call, bearer, token
-from llm_sync.simulator.dialects.model_catalogue import unknown_model
+from llm_sync.simulator.dialects.base import Call, bearer_token, random_id
+from llm_sync.simulator.dialects.model_catalogue import is_unknown_model
 from llm_sync.simulator.dialects.openai.endpoint import OpenAI
 from llm_sync.simulator.server.http1 import HTTPRequest
-from llm_sync.simulator.server.response import JSON_TYPE, Refusal, Response, with_headers
+from llm_sync.simulator.server.response import JSON_TYPE, RequestRefused, Response, with_headers
 
 _HARMLESS = {word: {"filtered": False, "severity": "safe"} for word in ("hate", "self_harm", "sexual", "violence")}
 
 
 class Azure(OpenAI):
-    """``/deployments/NAME/chat/completions?api-version=`` and ``/v1/…`` under one base; keys in ``api-key``, or a token."""
+    """``/deployments/NAME/chat/completions?api-version=`` and ``/v1/…``; keys are in ``api-key``, or a bearer token."""
 
-    def open(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
-        """The deployment is the model, whatever the body says."""
+    def parse(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
+        """Takes the model from the deployment in the path, not from the body."""
         parts = path.split("/", 3)
         classic = len(parts) == 4 and parts[1] == "deployments" and bool(parts[2])
         inner = f"/{parts[3]}" if classic else path.removeprefix("/v1") if path.startswith("/v1/") else path
-        call = super().open(request, inner, seed, accepts, models)
+        call = super().parse(request, inner, seed, accepts, models)
         if classic:
             call.deployment = call.model = parts[2]
         elif inner == path:
@@ -30,32 +30,32 @@ class Azure(OpenAI):
         return call
 
     def key_of(self, call: Call) -> str | None:
-        """From api-key, or an Entra token."""
-        return call.headers.get("api-key") or bearer(call.headers)
+        """The key in api-key, or an Entra token."""
+        return call.headers.get("api-key") or bearer_token(call.headers)
 
     def reply(self, call: Call) -> Response:
-        """Checks what is Azure's own, then answers as OpenAI."""
+        """Checks what is specific to Azure, then answers as OpenAI."""
         if call.deployment is not None:
-            # without api-version the front end has no such route
+            # without api-version there is no such route
             if not call.deployment or call.path != "/chat/completions" or not call.query.get("api-version"):
-                self._deny(404, "404", "Resource not found")
+                self._refuse(404, "404", "Resource not found")
             self._authenticate(call)
             if isinstance(call.payload, dict):
                 call.payload = {**call.payload, "model": call.deployment}
-        if unknown_model("openai", call.model):
-            self._deny(404, "DeploymentNotFound", "The API deployment for this resource does not exist.")
-        return _filtered(super().reply(call))
+        if is_unknown_model("openai", call.model):
+            self._refuse(404, "DeploymentNotFound", "The API deployment for this resource does not exist.")
+        return _with_filter_results(super().reply(call))
 
     def _authenticate(self, call: Call) -> None:
         if not call.accepts(self.key_of(call) or ""):
-            self._deny(401, "401", "Access denied due to invalid subscription key or wrong API endpoint.")
+            self._refuse(401, "401", "Access denied due to invalid subscription key or wrong API endpoint.")
 
-    def _deny(self, status: int, code: str, message: str) -> NoReturn:
-        raise Refusal(Response(status, {"error": {"code": code, "message": message}}, _own_headers(JSON_TYPE)))
+    def _refuse(self, status: int, code: str, message: str) -> NoReturn:
+        raise RequestRefused(Response(status, {"error": {"code": code, "message": message}}, _own_headers(JSON_TYPE)))
 
 
-def _filtered(response: Response) -> Response:
-    """With the verdicts of the filters before and behind the model, and limits that reset in whole seconds."""
+def _with_filter_results(response: Response) -> Response:
+    """Adds the results of the content filters; rate limits reset in whole seconds."""
     body: Any = response.body
     if response.status == 200 and body.get("choices"):
         choices = [{**choice, "content_filter_results": _HARMLESS} for choice in body["choices"]]
@@ -66,4 +66,4 @@ def _filtered(response: Response) -> Response:
 
 
 def _own_headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    return (*headers, ("apim-request-id", token("", 32)), ("x-ms-region", "Simulated"))
+    return (*headers, ("apim-request-id", random_id("", 32)), ("x-ms-region", "Simulated"))

@@ -1,4 +1,4 @@
-"""OpenAI chat completions: ``POST /chat/completions``, what it takes and refuses."""
+"""OpenAI chat completions: checks and parses ``POST /chat/completions``."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from llm_sync.simulator.answers.generated import Asked, answer, draw
-from llm_sync.simulator.answers.tokens import weigh
+from llm_sync.simulator.answers.generated import ParsedRequest, generate_answer, request_digest
+from llm_sync.simulator.answers.tokens import count_json_tokens
 from llm_sync.simulator.dialects.base import Call
-from llm_sync.simulator.dialects.model_catalogue import limits, unknown_model
+from llm_sync.simulator.dialects.model_catalogue import is_unknown_model, model_limits
 from llm_sync.simulator.dialects.openai import checks
 from llm_sync.simulator.dialects.openai.checks import Refuse
-from llm_sync.simulator.dialects.openai.completion_body import THINKS, TIERS
+from llm_sync.simulator.dialects.openai.completion_body import SHOWS_REASONING, TIERS
 from llm_sync.simulator.dialects.openai.messages import read_messages
 from llm_sync.simulator.dialects.openai.tools import read_functions, read_schema, read_tools
-from llm_sync.simulator.server.response import KnownError
+from llm_sync.simulator.server.response import ListedError
 
 _KEY_NAMES = """
     model messages audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens metadata
@@ -30,18 +30,18 @@ _TYPES: Mapping[type, str] = {
     list: "modalities functions",
     dict: "logit_bias metadata audio prediction web_search_options",
 }
-_ONLY_RESPONSES = re.compile(r"(gpt-5[\d.]*|o[13])-pro|codex|deep-research|computer-use")
+_RESPONSES_ONLY = re.compile(r"(gpt-5[\d.]*|o[13])-pro|codex|deep-research|computer-use")
 NOT_CHAT = re.compile(r"text-embedding|omni-moderation|whisper|tts-|gpt-image|gpt-realtime|dall-e")
 _NO_STOP = re.compile(r"o3(?!-mini)|o4-mini|gpt-5(?!-chat)")
 _NO_TOOLS = re.compile(r"gpt-5-chat-latest|chatgpt-4o|o1-mini|o1-preview|gpt-4o[\w-]*-search-preview")
-# what came before structured output, and before JSON mode
+# models older than structured output, and older than JSON mode
 _NO_SCHEMA = re.compile(r"gpt-3\.5|gpt-4(?![o.\d])|gpt-4o-2024-05-13|o1-mini|o1-preview")
 _NO_JSON = re.compile(r"gpt-4(?:-0314|-0613|-32k)?$|o1-mini|o1-preview")
-_LONGEST_SEED = 2**63
+_SEED_BOUND = 2**63
 
 
-def read(call: Call, refuse: Refuse) -> tuple[Asked, int]:
-    """What is asked for and the prompt's tokens, once everything is checked."""
+def read(call: Call, refuse: Refuse) -> tuple[ParsedRequest, int]:
+    """Checks the payload; returns the parsed request and the tokens of the prompt."""
     payload = call.payload
     for key in payload:
         if key not in KEYS:
@@ -55,30 +55,30 @@ def read(call: Call, refuse: Refuse) -> tuple[Asked, int]:
     checks.check_sampling(payload, call.model, reasoning, refuse)
     checks.check_integer(payload, "n", 1, 128, refuse)
     checks.check_one_of(payload, "service_tier", tuple(TIERS), refuse)
-    checks.check_integer(payload, "seed", -_LONGEST_SEED, _LONGEST_SEED - 1, refuse)
+    checks.check_integer(payload, "seed", -_SEED_BOUND, _SEED_BOUND - 1, refuse)
     checks.check_metadata(payload, refuse)
     check_verbosity(payload, call.model, "verbosity", refuse)
     if payload.get("top_logprobs") and not payload.get("logprobs"):
         refuse("Invalid value for 'top_logprobs': it needs 'logprobs' to be true.", param="top_logprobs", code="invalid_value")
     if "audio" in (payload.get("modalities") or ()) and "audio" not in call.model:
         refuse("This model does not support audio output.", param="modalities", code="invalid_value")
-    asked = Asked("openai", call.model, turns, (call.seed, payload.get("seed")), limit=_limit(call, refuse))
-    asked.stops = _stops(payload, call.model, refuse)
-    _read_format(payload, asked, turns, refuse)
-    _read_calls(call, asked, refuse)
-    prompt_tokens += 3 + sum(weigh(payload.get(name)) for name in ("tools", "functions", "response_format"))
-    check_window(call.model, prompt_tokens, asked.limit)
-    if reasoning or THINKS.search(call.model):
-        asked.reasoning = 64 * (1 + draw(asked) % 3)
-    return asked, prompt_tokens
+    parsed = ParsedRequest("openai", call.model, turns, (call.seed, payload.get("seed")), max_tokens=_limit(call, refuse))
+    parsed.stop_sequences = _stops(payload, call.model, refuse)
+    _read_format(payload, parsed, turns, refuse)
+    _read_calls(call, parsed, refuse)
+    prompt_tokens += 3 + sum(count_json_tokens(payload.get(name)) for name in ("tools", "functions", "response_format"))
+    check_window(call.model, prompt_tokens, parsed.max_tokens)
+    if reasoning or SHOWS_REASONING.search(call.model):
+        parsed.reasoning_tokens = 64 * (1 + request_digest(parsed) % 3)
+    return parsed, prompt_tokens
 
 
-def answers(asked: Asked, payload: Mapping[str, Any]) -> list[Any]:
-    """As many as ``n`` says."""
-    return [answer(asked, choice) for choice in range(payload.get("n") or 1)]
+def generate_choices(parsed: ParsedRequest, payload: Mapping[str, Any]) -> list[Any]:
+    """``n`` answers."""
+    return [generate_answer(parsed, choice) for choice in range(payload.get("n") or 1)]
 
 
-def _read_calls(call: Call, asked: Asked, refuse: Refuse) -> None:
+def _read_calls(call: Call, parsed: ParsedRequest, refuse: Refuse) -> None:
     payload = call.payload
     if (payload.get("tools") or payload.get("functions")) and _NO_TOOLS.match(call.model):
         what = "tools" if payload.get("tools") else "functions"
@@ -89,44 +89,44 @@ def _read_calls(call: Call, asked: Asked, refuse: Refuse) -> None:
         message = "Invalid value for 'parallel_tool_calls': 'parallel_tool_calls' is only allowed when 'tools' are specified."
         refuse(message, param="parallel_tool_calls")
     if payload.get("functions"):
-        read_functions(payload, asked, refuse)
+        read_functions(payload, parsed, refuse)
     else:
-        read_tools(payload, asked, refuse)
+        read_tools(payload, parsed, refuse)
 
 
 def _check_model(call: Call, refuse: Refuse) -> None:
     model = call.payload.get("model")
     if not isinstance(model, str) or not model:
         refuse("you must provide a model parameter")
-    if unknown_model("openai", model):
-        raise KnownError("not_found")
+    if is_unknown_model("openai", model):
+        raise ListedError("not_found")
     if NOT_CHAT.match(model):
-        raise KnownError("permission")
-    if _ONLY_RESPONSES.search(model):
+        raise ListedError("permission")
+    if _RESPONSES_ONLY.search(model):
         refuse(
             "This is not a chat model and so it is not supported in the v1/chat/completions endpoint.", param="model", status=404
         )
 
 
 def check_verbosity(settings: Mapping[str, Any], model: str, param: str, refuse: Refuse) -> None:
-    """low, medium or high; models before GPT-5 take medium alone."""
+    """Checks the verbosity: low, medium or high; models before GPT-5 accept only medium."""
     value = settings.get("verbosity")
     if value not in (None, "low", "medium", "high"):
         refuse(f"Invalid value: {value!r}. Supported values are: 'low', 'medium', and 'high'.", param=param, code="invalid_value")
-    if value in ("low", "high") and checks.OWN.match(model) and not re.match(r"gpt-[5-9](?!-chat)", model):
+    if value in ("low", "high") and checks.OWN_MODELS.match(model) and not re.match(r"gpt-[5-9](?!-chat)", model):
         message = f"Unsupported value: '{value}' is not supported with the '{model}' model. Supported values are: 'medium'."
         refuse(message, param=param, code="unsupported_value")
 
 
 def _limit(call: Call, refuse: Refuse) -> int | None:
     payload = call.payload
-    if {"max_tokens", "max_completion_tokens"} <= call.sent:
+    if {"max_tokens", "max_completion_tokens"} <= call.fields_sent:
         refuse(
             "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
             param="max_tokens",
             code="invalid_parameter_combination",
         )
-    name = "max_tokens" if "max_tokens" in call.sent else "max_completion_tokens"
+    name = "max_tokens" if "max_tokens" in call.fields_sent else "max_completion_tokens"
     if name == "max_tokens" and re.match(r"o\d|gpt-5(?!-chat)", call.model):
         refuse(
             "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
@@ -135,10 +135,10 @@ def _limit(call: Call, refuse: Refuse) -> int | None:
         )
     checks.check_integer(payload, name, 1, None, refuse)
     value: int | None = payload.get(name)
-    most = limits("openai", call.model)
-    if value is not None and most and value > most.output:
+    limits = model_limits("openai", call.model)
+    if value is not None and limits and value > limits.output:
         refuse(
-            f"{name} is too large: {value}. This model supports at most {most.output} completion tokens, "
+            f"{name} is too large: {value}. This model supports at most {limits.output} completion tokens, "
             f"whereas you provided {value}.",
             param=name,
             code="invalid_value",
@@ -147,10 +147,10 @@ def _limit(call: Call, refuse: Refuse) -> int | None:
 
 
 def check_window(model: str, prompt: int, limit: int | None) -> None:
-    """Prompt and asked output have to fit the context window."""
-    most = limits("openai", model)
-    if most and prompt + (limit or 0) > most.window:
-        raise KnownError("context", window=most.window, asked=prompt + (limit or 0))
+    """Checks that prompt and requested output fit into the context window."""
+    limits = model_limits("openai", model)
+    if limits and prompt + (limit or 0) > limits.window:
+        raise ListedError("context", window=limits.window, asked=prompt + (limit or 0))
 
 
 def _stops(payload: Mapping[str, Any], model: str, refuse: Refuse) -> tuple[str, ...]:
@@ -167,12 +167,12 @@ def _stops(payload: Mapping[str, Any], model: str, refuse: Refuse) -> tuple[str,
     return tuple(stops)
 
 
-def _read_format(payload: Mapping[str, Any], asked: Asked, turns: list[tuple[str, str]], refuse: Refuse) -> None:
+def _read_format(payload: Mapping[str, Any], parsed: ParsedRequest, turns: list[tuple[str, str]], refuse: Refuse) -> None:
     wanted = payload.get("response_format")
     if wanted is None:
         return
     name = wanted.get("type") if isinstance(wanted, dict) else None
-    if (name == "json_schema" and _NO_SCHEMA.match(asked.model)) or (name == "json_object" and _NO_JSON.match(asked.model)):
+    if (name == "json_schema" and _NO_SCHEMA.match(parsed.model)) or (name == "json_object" and _NO_JSON.match(parsed.model)):
         refuse(
             f"Invalid parameter: 'response_format' of type '{name}' is not supported with this model.", param="response_format"
         )
@@ -182,7 +182,7 @@ def _read_format(payload: Mapping[str, Any], asked: Asked, turns: list[tuple[str
                 "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.",
                 param="messages",
             )
-        asked.any_json = True
+        parsed.json_mode = True
     elif name == "json_schema":
         inner = wanted.get("json_schema")
         if not isinstance(inner, dict):
@@ -191,7 +191,7 @@ def _read_format(payload: Mapping[str, Any], asked: Asked, turns: list[tuple[str
                 param="response_format.json_schema",
                 code="missing_required_parameter",
             )
-        read_schema(inner, "response_format.json_schema", asked, refuse)
+        read_schema(inner, "response_format.json_schema", parsed, refuse)
     elif name != "text":
         refuse(
             f"Invalid value: {name!r}. Supported values are: text, json_object, json_schema.",

@@ -1,4 +1,4 @@
-"""What OpenAI refuses: shapes, ranges, and what a model does not take. Each check raises through ``refuse``."""
+"""Checks that OpenAI makes: types, ranges, and parameters that a model does not support. Each calls ``refuse`` to raise."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from llm_sync.simulator.dialects import image_checks
 
 Refuse = Callable[..., NoReturn]  # refuse(message, param=…, code=…, status=…)
 
-# OpenAI's own models; what other servers' models take is not known here
-OWN = re.compile(r"gpt-|o\d|chatgpt|codex|computer-use|ft:")
+# OpenAI's own models; nothing is known of the models of other servers
+OWN_MODELS = re.compile(r"gpt-|o\d|chatgpt|codex|computer-use|ft:")
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs")
 _DEFAULTS = {"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0, "logprobs": False}
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-# prefix and the efforts it takes: the first match wins ("none" is for those alone that may be told not to reason)
+# model name and the efforts that it supports; the first match wins ("none": only for models that can turn reasoning off)
 _EFFORTS_OF = (
     (re.compile(r"gpt-5-pro"), ("high",)),
     (re.compile(r"gpt-5\.\d+-pro"), ("medium", "high", "xhigh")),
@@ -25,7 +25,7 @@ _EFFORTS_OF = (
     (re.compile(r"gpt-5"), ("minimal", "low", "medium", "high")),
     (re.compile(r"o\d"), ("low", "medium", "high")),
 )
-# prefix, reasons when nothing is said, may be told not to: the first match wins (WIRE: the reasoning matrix)
+# model name, reasons by default, can turn reasoning off; the first match wins
 _REASONING = (
     (re.compile(r"gpt-5\.[245]-pro|gpt-5\.[123]-chat|gpt-5\.1-codex"), True, False),
     (re.compile(r"gpt-5\.[56]"), True, True),
@@ -36,37 +36,38 @@ _REASONING = (
 
 
 def reasons(model: str, effort: object) -> bool:
-    """Whether the model thinks before it answers, given the effort asked for (None: nothing said)."""
-    by_default, may_stop = _row(model)
+    """Whether the model reasons before it answers, with the requested effort (None: not set)."""
+    by_default, may_stop = _reasoning_of(model)
     if effort == "none" and may_stop:
         return False
     return by_default or (may_stop and effort is not None)
 
 
-def _row(model: str) -> tuple[bool, bool]:
+def _reasoning_of(model: str) -> tuple[bool, bool]:
     return next(((on, off) for prefix, on, off in _REASONING if prefix.match(model)), (False, False))
 
 
 def check_effort(model: str, effort: object, param: str, refuse: Refuse) -> None:
-    """The effort's value, and whether the model takes it."""
+    """Checks the effort, and that the model supports it."""
     if effort is None:
         return
-    if not any(_row(model)) and OWN.match(model):
+    if not any(_reasoning_of(model)) and OWN_MODELS.match(model):
         refuse(f"Unsupported parameter: '{param}' is not supported with this model.", param=param, code="unsupported_parameter")
     if effort not in _EFFORTS:
-        refuse(f"Invalid value: {effort!r}. Supported values are: {listed(_EFFORTS)}.", param=param, code="invalid_value")
+        refuse(f"Invalid value: {effort!r}. Supported values are: {quoted_list(_EFFORTS)}.", param=param, code="invalid_value")
     known = next((efforts for prefix, efforts in _EFFORTS_OF if prefix.match(model)), _EFFORTS)
-    taken = [word for word in known if word != "none" or _row(model)[1]]
-    if effort not in taken and OWN.match(model):
+    taken = [word for word in known if word != "none" or _reasoning_of(model)[1]]
+    if effort not in taken and OWN_MODELS.match(model):
         refuse(
-            f"Unsupported value: '{effort}' is not supported with the '{model}' model. Supported values are: {listed(taken)}.",
+            f"Unsupported value: '{effort}' is not supported with the '{model}' model. "
+            f"Supported values are: {quoted_list(taken)}.",
             param=param,
             code="unsupported_value",
         )
 
 
 def check_sampling(payload: Mapping[str, Any], model: str, reasoning: bool, refuse: Refuse) -> None:
-    """Ranges of the sampling parameters, and that a reasoning model gets none of them but its defaults."""
+    """Checks the ranges of sampling parameters; reasoning models accept only the default values."""
     for name, low, high in (("temperature", 0, 2), ("top_p", 0, 1), ("presence_penalty", -2, 2), ("frequency_penalty", -2, 2)):
         check_decimal(payload, name, low, high, refuse)
     check_integer(payload, "top_logprobs", 0, 20, refuse)
@@ -94,7 +95,7 @@ def is_number(value: object) -> bool:
 
 
 def check_types(payload: Mapping[str, Any], types: Mapping[type, str], refuse: Refuse) -> None:
-    """Fields by the type they must have, where they are there."""
+    """Checks the types of optional fields; ``types`` maps a type to field names."""
     for wanted, names in types.items():
         for name in names.split():
             value = payload.get(name)
@@ -107,15 +108,15 @@ def check_types(payload: Mapping[str, Any], types: Mapping[type, str], refuse: R
 
 
 def check_metadata(payload: Mapping[str, Any], refuse: Refuse) -> None:
-    """At most 16 pairs of texts."""
-    found = payload.get("metadata") or {}
-    if len(found) > 16:
+    """Checks the metadata: at most 16 pairs of texts."""
+    metadata = payload.get("metadata") or {}
+    if len(metadata) > 16:
         refuse(
             "Invalid 'metadata': too many properties. Expected an object with at most 16 properties.",
             param="metadata",
             code="object_above_max_properties",
         )
-    for name, value in found.items():
+    for name, value in metadata.items():
         if not isinstance(value, str) or len(value) > 512:
             refuse(
                 f"Invalid type for 'metadata.{name}': expected a string of at most 512 characters, but got {kind(value)}.",
@@ -125,7 +126,7 @@ def check_metadata(payload: Mapping[str, Any], refuse: Refuse) -> None:
 
 
 def check_decimal(payload: Mapping[str, Any], name: str, low: float, high: float, refuse: Refuse) -> None:
-    """A number between two bounds, or absent."""
+    """Checks an optional number and its range."""
     value = payload.get(name)
     if value is None:
         return
@@ -146,7 +147,7 @@ def check_decimal(payload: Mapping[str, Any], name: str, low: float, high: float
 
 
 def check_integer(payload: Mapping[str, Any], name: str, low: int | None, high: int | None, refuse: Refuse) -> None:
-    """A whole number between two bounds (None: no bound), or absent."""
+    """Checks an optional integer and its range (None: no bound)."""
     value = payload.get(name)
     if value is None:
         return
@@ -169,14 +170,14 @@ def check_integer(payload: Mapping[str, Any], name: str, low: int | None, high: 
 def check_one_of(
     payload: Mapping[str, Any], name: str, values: tuple[str | None, ...], refuse: Refuse, param: str | None = None
 ) -> None:
-    """One of the known words, or absent; ``param``: where it stands, where that is not at the top."""
+    """Checks an optional field with a fixed set of values; ``param`` is its path, if it is not at the top level."""
     if payload.get(name) not in (None, *values):
-        known = listed(value for value in values if value)
+        known = quoted_list(value for value in values if value)
         refuse(f"Invalid value: {payload[name]!r}. Supported values are: {known}.", param=param or name, code="invalid_value")
 
 
 def check_format_name(name: object, param: str, refuse: Refuse) -> None:
-    """The name a schema goes by."""
+    """Checks the name of a schema."""
     if name is None:
         refuse(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
@@ -184,18 +185,18 @@ def check_format_name(name: object, param: str, refuse: Refuse) -> None:
 
 
 def check_image_url(url: object, param: str, refuse: Refuse) -> None:
-    """An https or data URL of a kind the models read, with a picture of some such kind in it."""
+    """Checks an image URL: http(s), or a data URL with an image of a supported type."""
     if not isinstance(url, str) or not url.startswith(("https://", "http://", "data:")):
         refuse(f"Invalid '{param}': expected a URL or base64 data.", param=param, code="invalid_image_url")
-    if re.match(r"https?://[^/?#]*\.invalid(?=[:/?#]|$)", url):  # RFC 2606: no such host can exist
+    if re.match(r"https?://[^/?#]*\.invalid(?=[:/?#]|$)", url):  # reserved by RFC 2606: no such host exists
         refuse(f"Error while downloading {url}.", param="url", code="invalid_image_url")
     if not url.startswith("data:"):
         return
     head = re.match(r"data:image/(png|jpe?g|gif|webp);base64,(?=.)", url)
-    content = image_checks.decoded(url[head.end() :]) if head else None
+    content = image_checks.decode_base64(url[head.end() :]) if head else None
     if head and content is None:
         refuse("Invalid base64 image_url.", code="invalid_base64")
-    if content is None or image_checks.media_type(content) is None:
+    if content is None or image_checks.detect_media_type(content) is None:
         refuse(
             "The image is of an unsupported format. Supported are png, jpeg, gif and webp.",
             param=param,
@@ -204,7 +205,7 @@ def check_image_url(url: object, param: str, refuse: Refuse) -> None:
 
 
 def kind(value: object) -> str:
-    """What a JSON value is, in the words of OpenAI's messages."""
+    """The type of a JSON value, as OpenAI's messages name it."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -213,6 +214,6 @@ def kind(value: object) -> str:
     return names.get(type(value), "something else")
 
 
-def listed(values: Iterable[str]) -> str:
-    """The words as OpenAI's messages list them."""
+def quoted_list(values: Iterable[str]) -> str:
+    """The values as OpenAI's messages list them."""
     return ", ".join(f"'{value}'" for value in values)

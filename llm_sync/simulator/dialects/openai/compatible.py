@@ -1,4 +1,4 @@
-"""The doors at which Google and Anthropic speak OpenAI's chat completions, each with what it leaves out or says otherwise."""
+"""The OpenAI-compatible endpoints of Google and Anthropic, with their differences from OpenAI."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from llm_sync.simulator.dialects.openai.endpoint import OpenAI
 from llm_sync.simulator.faults.error_table import GEMINI_STATUSES
 from llm_sync.simulator.server.response import JSON_TYPE, Response
 
-_NOT_SAID = ("refusal", "annotations")
+_OMITTED = ("refusal", "annotations")
 
 
 class Compatible(OpenAI):
-    """Chat completions and the listing, by Bearer key; no Responses API."""
+    """Chat completions and the model listing, with a bearer key; no Responses API."""
 
     def reply(self, call: Call) -> Response:
-        """As OpenAI, without what it alone says."""
+        """Answers as OpenAI, without the fields that only OpenAI sends."""
         if call.path not in ("/chat/completions", "/models"):
             self.refuse(f"Invalid URL ({call.method} {call.path})", status=404)
         response = super().reply(call)
-        return self._bare(response) if response.status == 200 and call.path != "/models" else response
+        return self._reduce(response) if response.status == 200 and call.path != "/models" else response
 
-    def _bare(self, response: Response) -> Response:
+    def _reduce(self, response: Response) -> Response:
         body: dict[str, Any] = {name: response.body[name] for name in ("id", "object", "created", "model", "choices")}
-        body["choices"] = [_bare_choice(choice) for choice in body["choices"]]
+        body["choices"] = [_reduce_choice(choice) for choice in body["choices"]]
         usage = response.body["usage"]
         body["usage"] = {name: usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
         return response._replace(body=body, headers=JSON_TYPE)
 
 
 class GeminiCompatible(Compatible):
-    """Under ``/v1beta/openai``: errors of Google's kind, in a list of one."""
+    """Google's, under ``/v1beta/openai``: an error is Google's, in a list."""
 
     provider = "gemini"
 
@@ -48,19 +48,19 @@ class GeminiCompatible(Compatible):
 
 
 class AnthropicCompatible(Compatible):
-    """Under ``/v1``: fields it does not know are ignored, as are the limits of OpenAI's models."""
+    """Anthropic's, under ``/v1``: ignores unknown fields, and the limits of OpenAI's models."""
 
     provider = "anthropic"
 
     def reply(self, call: Call) -> Response:
-        """What stays of the request is what it knows."""
+        """Drops unknown fields, then answers as OpenAI."""
         if isinstance(call.payload, dict):
             call.payload = {name: value for name, value in call.payload.items() if name in KEYS}
         return super().reply(call)
 
 
-def _bare_choice(choice: dict[str, Any]) -> dict[str, Any]:
-    message = {name: value for name, value in choice["message"].items() if name not in _NOT_SAID}
+def _reduce_choice(choice: dict[str, Any]) -> dict[str, Any]:
+    message = {name: value for name, value in choice["message"].items() if name not in _OMITTED}
     if message.get("tool_calls") and not message.get("content"):
         message.pop("content", None)
     return {"finish_reason": choice["finish_reason"], "index": choice["index"], "message": message}

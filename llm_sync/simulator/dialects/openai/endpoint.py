@@ -1,4 +1,4 @@
-"""OpenAI's door: keys, listings and errors, and the way to its two APIs."""
+"""OpenAI's endpoints: authentication, errors, model listing, and the two APIs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from llm_sync.simulator.answers import turns
-from llm_sync.simulator.answers.generated import answer
-from llm_sync.simulator.dialects.base import Call, Dialect, token
+from llm_sync.simulator.answers.generated import generate_answer
+from llm_sync.simulator.dialects.base import Call, Dialect, random_id
 from llm_sync.simulator.dialects.openai import chat_completions, responses, responses_output
 from llm_sync.simulator.dialects.openai.completion_body import completion
-from llm_sync.simulator.server.response import KnownError, Refusal, Response
+from llm_sync.simulator.server.response import ListedError, RequestRefused, Response
 
 _LIMIT_REQUESTS, _LIMIT_TOKENS = 10_000, 2_000_000
 
@@ -23,7 +23,7 @@ class OpenAI(Dialect):
     provider = "openai"
 
     def reply(self, call: Call) -> Response:
-        """Answers, or raises Refusal: path and key first, as the provider does."""
+        """Answers, or raises RequestRefused; checks path and key first, as the provider does."""
         self._authenticate(call)
         if call.path == "/models" or call.path.startswith("/models/"):
             return self._models(call)
@@ -34,39 +34,39 @@ class OpenAI(Dialect):
         if call.method != "POST":
             self.refuse(f"Not allowed to {call.method} on /v1{call.path}.", status=405, code="method_not_supported")
         self._check_content_type(call)
-        if call.problem:
-            self.refuse(f"We could not parse the JSON body of your request: {call.problem}.")
+        if call.json_problem:
+            self.refuse(f"We could not parse the JSON body of your request: {call.json_problem}.")
         if not isinstance(call.payload, dict):
             self.refuse("The JSON body of your request is not an object.")
         body, tokens = self._respond(call) if call.path == "/responses" else self._complete(call)
         return Response(200, body, _headers(sum(tokens)), tokens)
 
-    def called(self, call: Call) -> str:
-        """By the API."""
+    def type_of(self, call: Call) -> str:
+        """By the path: the Responses API has a type of its own."""
         return "openai-responses" if call.path == "/responses" else self.name
 
     def turns(self, call: Call) -> list[turns.Turn]:
-        """Of either API."""
-        return (turns.of_responses if call.path == "/responses" else turns.of_chat)(call.payload)
+        """The turns of either API."""
+        return (turns.responses_turns if call.path == "/responses" else turns.chat_turns)(call.payload)
 
     def _complete(self, call: Call) -> tuple[dict[str, Any], tuple[int, int]]:
-        again = self.recalled(call)
-        if again:
-            return completion({}, call.model, [answer(again)], again.weight())
-        asked, prompt = chat_completions.read(call, self.refuse)
-        asked.given = self.told(call)
-        return completion(call.payload, call.model, chat_completions.answers(asked, call.payload), prompt)
+        replayed = self.replayed(call)
+        if replayed:
+            return completion({}, call.model, [generate_answer(replayed)], replayed.prompt_tokens())
+        parsed, prompt = chat_completions.read(call, self.refuse)
+        parsed.canned = self.canned(call)
+        return completion(call.payload, call.model, chat_completions.generate_choices(parsed, call.payload), prompt)
 
     def _respond(self, call: Call) -> tuple[dict[str, Any], tuple[int, int]]:
-        again = self.recalled(call)
-        if again:
-            return responses_output.response({}, call.model, answer(again), again.weight())
-        asked, prompt = responses.read(call, self.refuse)
-        asked.given = self.told(call)
-        return responses_output.response(call.payload, call.model, answer(asked), prompt)
+        replayed = self.replayed(call)
+        if replayed:
+            return responses_output.response({}, call.model, generate_answer(replayed), replayed.prompt_tokens())
+        parsed, prompt = responses.read(call, self.refuse)
+        parsed.canned = self.canned(call)
+        return responses_output.response(call.payload, call.model, generate_answer(parsed), prompt)
 
     def refuse_stream(self, call: Call) -> NoReturn:
-        """Names the switch."""
+        """Raises RequestRefused; the message names the part that asks for a stream."""
         self.refuse(
             f"The simulator never streams and defers nothing: {call.stream} asked for it.",
             param=call.stream,
@@ -74,18 +74,18 @@ class OpenAI(Dialect):
         )
 
     def refuse(self, message: str, *, param: str | None = None, code: str | None = None, status: int = 400) -> NoReturn:
-        """Raises the Refusal in OpenAI's error shape."""
-        raise Refusal(self._error(status, message, param, code))
+        """Raises RequestRefused with an error in OpenAI's form."""
+        raise RequestRefused(self._error(status, message, param, code))
 
     def error(self, status: int, message: str) -> Response:
-        """An error that is about no parameter."""
+        """An error in OpenAI's form that concerns no parameter."""
         return self._error(status, message, None, None, "server_error" if status >= 500 else "invalid_request_error")
 
     def _error(
         self, status: int, message: str, param: str | None, code: str | None, kind: str = "invalid_request_error"
     ) -> Response:
         body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
-        return Response(status, body, (("content-type", "application/json"), ("x-request-id", token("req_", 32))))
+        return Response(status, body, (("content-type", "application/json"), ("x-request-id", random_id("req_", 32))))
 
     def _authenticate(self, call: Call) -> None:
         key = self.key_of(call)
@@ -94,12 +94,12 @@ class OpenAI(Dialect):
                 "You didn't provide an API key. Send it in an Authorization header: Authorization: Bearer YOUR_KEY.", status=401
             )
         if not call.accepts(key):
-            # the real message shows part of the key, so whoever logs messages has to scrub them
+            # the real message shows part of the key, too: clients have to redact it
             shown = f"{key[:8]}{'*' * min(len(key) - 12, 32)}{key[-4:]}" if len(key) > 12 else key
-            raise KnownError("auth", key=shown)
+            raise ListedError("auth", key=shown)
 
     def _check_content_type(self, call: Call) -> None:
-        """Where it is named, it has to be JSON's."""
+        """A Content-Type, if there is one, must be application/json."""
         given = call.headers.get("content-type", "application/json")
         if given.partition(";")[0].strip().lower() != "application/json":
             self.refuse(
@@ -111,7 +111,7 @@ class OpenAI(Dialect):
     def _models(self, call: Call) -> Response:
         if call.method != "GET":
             self.refuse(f"Not allowed to {call.method} on /v1{call.path}.", status=405, code="method_not_supported")
-        # the real listing has no order that means anything: sorted by a checksum it has none here either
+        # the order of the real listing has no meaning; neither has the order of a checksum
         names = sorted(call.models, key=lambda name: zlib.crc32(name.encode()))
         wanted = call.path[len("/models/") :]
         if wanted and wanted not in names:
@@ -133,7 +133,7 @@ def _item(name: str) -> Mapping[str, Any]:
 def _headers(used: int) -> tuple[tuple[str, str], ...]:
     return (
         ("content-type", "application/json"),
-        ("x-request-id", token("req_", 32)),
+        ("x-request-id", random_id("req_", 32)),
         ("openai-version", "2020-10-01"),
         ("openai-processing-ms", "12"),
         ("x-ratelimit-limit-requests", str(_LIMIT_REQUESTS)),

@@ -1,4 +1,4 @@
-"""OpenAI Responses: ``POST /responses``."""
+"""The OpenAI Responses API: checks and parses ``POST /responses``."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from llm_sync.simulator.answers.generated import Asked, draw
-from llm_sync.simulator.answers.tokens import weigh
+from llm_sync.simulator.answers.generated import ParsedRequest, request_digest
+from llm_sync.simulator.answers.tokens import count_json_tokens
 from llm_sync.simulator.dialects.base import Call
-from llm_sync.simulator.dialects.model_catalogue import limits, unknown_model
+from llm_sync.simulator.dialects.model_catalogue import is_unknown_model, model_limits
 from llm_sync.simulator.dialects.openai import checks
 from llm_sync.simulator.dialects.openai.chat_completions import NOT_CHAT, check_verbosity, check_window
 from llm_sync.simulator.dialects.openai.checks import Refuse
 from llm_sync.simulator.dialects.openai.completion_body import TIERS
 from llm_sync.simulator.dialects.openai.responses_input import read_input
 from llm_sync.simulator.dialects.openai.tools import check_function, choose_tool, read_schema
-from llm_sync.simulator.server.response import KnownError
+from llm_sync.simulator.server.response import ListedError
 
 _KEY_NAMES = """
     access_programs background background_options context_management conversation image include input instructions
@@ -25,14 +25,14 @@ _KEY_NAMES = """
     stream_options temperature text tool_choice tools top_logprobs top_p truncation user
     """
 KEYS = frozenset(_KEY_NAMES.split())
-_MOVED = {
+_RENAMED = {
     "messages": "input",
     "response_format": "text.format",
     "max_tokens": "max_output_tokens",
     "reasoning_effort": "reasoning.effort",
 }
-_MOVED["max_completion_tokens"] = "max_output_tokens"
-_NOT_HERE = re.compile(rf"o1-mini|o1-preview|gpt-4-0314|{NOT_CHAT.pattern}")
+_RENAMED["max_completion_tokens"] = "max_output_tokens"
+_UNSUPPORTED_MODELS = re.compile(rf"o1-mini|o1-preview|gpt-4-0314|{NOT_CHAT.pattern}")
 _REASONING_KEYS = ("effort", "summary", "generate_summary", "context", "mode")
 _INCLUDABLE = (
     "file_search_call.results",
@@ -52,8 +52,8 @@ _TYPES: Mapping[type, str] = {
 }
 
 
-def read(call: Call, refuse: Refuse) -> tuple[Asked, int]:
-    """What is asked for and the prompt's tokens, once everything is checked."""
+def read(call: Call, refuse: Refuse) -> tuple[ParsedRequest, int]:
+    """Checks the payload; returns the parsed request and the tokens of the prompt."""
     payload = call.payload
     _check_keys(call, refuse)
     checks.check_types(payload, _TYPES, refuse)
@@ -73,29 +73,29 @@ def read(call: Call, refuse: Refuse) -> tuple[Asked, int]:
     checks.check_one_of(payload, "service_tier", tuple(TIERS), refuse)
     checks.check_metadata(payload, refuse)
     _check_include(payload, refuse)
-    limit, most = payload.get("max_output_tokens"), limits("openai", call.model)
-    if limit is not None and most and limit > most.output:
+    limit, limits = payload.get("max_output_tokens"), model_limits("openai", call.model)
+    if limit is not None and limits and limit > limits.output:
         refuse(
-            f"Invalid 'max_output_tokens': integer above maximum value. Expected a value <= {most.output}, but got {limit} "
+            f"Invalid 'max_output_tokens': integer above maximum value. Expected a value <= {limits.output}, but got {limit} "
             "instead.",
             param="max_output_tokens",
             code="integer_above_max_value",
         )
-    asked = Asked("openai-responses", call.model, turns, (call.seed, None), limit=limit)
-    _read_format(payload, asked, turns, refuse)
-    _read_tools(payload, asked, refuse)
-    prompt_tokens += weigh(payload.get("tools")) + weigh(payload.get("text"))
-    check_window(call.model, prompt_tokens, asked.limit)
+    parsed = ParsedRequest("openai-responses", call.model, turns, (call.seed, None), max_tokens=limit)
+    _read_format(payload, parsed, turns, refuse)
+    _read_tools(payload, parsed, refuse)
+    prompt_tokens += count_json_tokens(payload.get("tools")) + count_json_tokens(payload.get("text"))
+    check_window(call.model, prompt_tokens, parsed.max_tokens)
     if reasoning:
-        asked.reasoning = 64 * (1 + draw(asked) % 3)
-    return asked, prompt_tokens
+        parsed.reasoning_tokens = 64 * (1 + request_digest(parsed) % 3)
+    return parsed, prompt_tokens
 
 
 def _check_include(payload: dict[str, Any], refuse: Refuse) -> None:
     for index, name in enumerate(payload.get("include") or ()):
         if name not in _INCLUDABLE:
             refuse(
-                f"Invalid value: {name!r}. Supported values are: {checks.listed(_INCLUDABLE)}.",
+                f"Invalid value: {name!r}. Supported values are: {checks.quoted_list(_INCLUDABLE)}.",
                 param=f"include[{index}]",
                 code="invalid_value",
             )
@@ -103,9 +103,9 @@ def _check_include(payload: dict[str, Any], refuse: Refuse) -> None:
 
 def _check_keys(call: Call, refuse: Refuse) -> None:
     for key in call.payload:
-        if key in _MOVED:
+        if key in _RENAMED:
             refuse(
-                f"Unsupported parameter: '{key}'. In the Responses API, this parameter has moved to '{_MOVED[key]}'.",
+                f"Unsupported parameter: '{key}'. In the Responses API, this parameter has moved to '{_RENAMED[key]}'.",
                 param=key,
                 code="unsupported_parameter",
             )
@@ -114,9 +114,9 @@ def _check_keys(call: Call, refuse: Refuse) -> None:
     model = call.payload.get("model")
     if not isinstance(model, str) or not model:
         refuse("Missing required parameter: 'model'.", param="model", code="missing_required_parameter")
-    if unknown_model("openai", model):
-        raise KnownError("not_found")
-    if _NOT_HERE.match(model):
+    if is_unknown_model("openai", model):
+        raise ListedError("not_found")
+    if _UNSUPPORTED_MODELS.match(model):
         refuse(f"The requested model '{model}' cannot be used with the Responses API.", param="model", code="model_not_found")
     previous = call.payload.get("previous_response_id")
     if previous is not None:
@@ -125,28 +125,28 @@ def _check_keys(call: Call, refuse: Refuse) -> None:
         )
 
 
-def _read_format(payload: dict[str, Any], asked: Asked, turns: list[tuple[str, str]], refuse: Refuse) -> None:
+def _read_format(payload: dict[str, Any], parsed: ParsedRequest, turns: list[tuple[str, str]], refuse: Refuse) -> None:
     text = payload.get("text") or {}
     for key in text:
         if key not in ("format", "verbosity"):
             refuse(f"Unknown parameter: 'text.{key}'.", param=f"text.{key}", code="unknown_parameter")
-    check_verbosity(text, asked.model, "text.verbosity", refuse)
+    check_verbosity(text, parsed.model, "text.verbosity", refuse)
     wanted = text.get("format")
     if wanted is None:
         return
     name = wanted.get("type") if isinstance(wanted, dict) else None
     if name == "json_object":
-        if not any("json" in found.lower() for _, found in turns):
+        if not any("json" in turn_text.lower() for _, turn_text in turns):
             refuse(
                 "Response input messages must contain the word 'json' to use 'text.format' of type 'json_object'.", param="input"
             )
-        asked.any_json = True
+        parsed.json_mode = True
     elif name == "json_schema" and isinstance(wanted, dict):
         if "schema" not in wanted:
             refuse(
                 "Missing required parameter: 'text.format.schema'.", param="text.format.schema", code="missing_required_parameter"
             )
-        read_schema(wanted, "text.format", asked, refuse)
+        read_schema(wanted, "text.format", parsed, refuse)
     elif name != "text":
         refuse(
             f"Invalid value: {name!r}. Supported values are: text, json_object, json_schema.",
@@ -155,7 +155,7 @@ def _read_format(payload: dict[str, Any], asked: Asked, turns: list[tuple[str, s
         )
 
 
-def _read_tools(payload: dict[str, Any], asked: Asked, refuse: Refuse) -> None:
+def _read_tools(payload: dict[str, Any], parsed: ParsedRequest, refuse: Refuse) -> None:
     tools, choice = payload.get("tools"), payload.get("tool_choice")
     if not tools:
         if choice not in (None, "none", "auto"):
@@ -173,7 +173,7 @@ def _read_tools(payload: dict[str, Any], asked: Asked, refuse: Refuse) -> None:
                     code="missing_required_parameter",
                 )
             functions.append(check_function(tool, f"tools[{index}]", refuse))
-    asked.tools = functions
+    parsed.tools = functions
     if isinstance(choice, dict) and choice.get("type") != "function":
-        return  # a tool of the provider's own, or a choice that is the model's
-    choose_tool(asked, choice, choice.get("name") if isinstance(choice, dict) else None, refuse)
+        return  # a tool that the provider runs, or a choice left to the model
+    choose_tool(parsed, choice, choice.get("name") if isinstance(choice, dict) else None, refuse)

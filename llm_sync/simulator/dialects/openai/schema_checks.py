@@ -1,42 +1,42 @@
-"""What OpenAI refuses of JSON Schemas: those that are none, lists of nothing, and in strict mode all that is left open."""
+"""Checks of JSON Schemas that OpenAI makes: malformed schemas, arrays without items, and the rules of strict mode."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from llm_sync.simulator.dialects.json_schemas import Place, malformed, types_of, within
+from llm_sync.simulator.dialects.json_schemas import SchemaPath, iter_schemas, schema_error, types_of
 from llm_sync.simulator.dialects.openai.checks import Refuse
 
 _NOT_STRICT = ("oneOf", "allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas")
-_SAYS_A_TYPE = ("type", "anyOf", "$ref", "enum", "const")
+_TYPE_KEYS = ("type", "anyOf", "$ref", "enum", "const")
 
 
 def check_schema(schema: Any, what: str, param: str, code: str, refuse: Refuse) -> None:
-    """Any schema: valid at every depth. ``what`` names it in messages."""
-    for place, found in within(schema):
-        _refuse_if(malformed(found), place, what, param, code, refuse)
+    """Checks that a schema and its subschemas are valid. ``what`` names it in messages."""
+    for location, subschema in iter_schemas(schema):
+        _refuse_if(schema_error(subschema), location, what, param, code, refuse)
 
 
 def check_items(schema: Any, what: str, param: str, code: str, refuse: Refuse) -> None:
-    """A function's, or a strict one: arrays say of what."""
-    for place, found in within(schema):
-        if "array" in types_of(found) and "items" not in found and "prefixItems" not in found:
-            _refuse_if("array schema missing items", place, what, param, code, refuse)
+    """Checks that every array has items; for functions, and in strict mode."""
+    for location, subschema in iter_schemas(schema):
+        if "array" in types_of(subschema) and "items" not in subschema and "prefixItems" not in subschema:
+            _refuse_if("array schema missing items", location, what, param, code, refuse)
 
 
 def check_strict(schema: Any, what: str, param: str, code: str, refuse: Refuse) -> None:
-    """Strict mode: every object closed, every property required, nothing that the decoder cannot follow, at every depth."""
-    for place, found in within(schema):
-        _refuse_if(_loose(found), place, what, param, code, refuse)
+    """Checks strict mode at every depth: closed objects, all properties required, no unsupported keywords."""
+    for location, subschema in iter_schemas(schema):
+        _refuse_if(_strict_error(subschema), location, what, param, code, refuse)
     check_items(schema, what, param, code, refuse)
 
 
-def _loose(schema: Mapping[str, Any]) -> str | None:
+def _strict_error(schema: Mapping[str, Any]) -> str | None:
     for keyword in _NOT_STRICT:
         if keyword in schema:
             return f"'{keyword}' is not permitted"
-    if not any(keyword in schema for keyword in _SAYS_A_TYPE):
+    if not any(keyword in schema for keyword in _TYPE_KEYS):
         return "schema must have a 'type' key"
     if "object" not in types_of(schema) and "properties" not in schema:
         return None
@@ -50,7 +50,7 @@ def _loose(schema: Mapping[str, Any]) -> str | None:
     return f"'required' names what is no key in properties. Extra required key '{extra[0]}'" if extra else None
 
 
-def _refuse_if(problem: str | None, place: Place, what: str, param: str, code: str, refuse: Refuse) -> None:
+def _refuse_if(problem: str | None, location: SchemaPath, what: str, param: str, code: str, refuse: Refuse) -> None:
     if problem is not None:
-        context = f"In context=({', '.join(repr(step) for step in place)}{',' if len(place) == 1 else ''})"
+        context = f"In context=({', '.join(repr(step) for step in location)}{',' if len(location) == 1 else ''})"
         refuse(f"Invalid schema for {what}: {context}, {problem}.", param=param, code=code)

@@ -1,1 +1,1 @@
-"""OpenRouter's chat completions."""
+"""OpenRouter's chat completions, and its model listing."""

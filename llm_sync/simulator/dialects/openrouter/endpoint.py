@@ -1,4 +1,4 @@
-"""OpenRouter's door: OpenAI's shape, its own errors, usage and keep-alive blanks; what it does not know it ignores."""
+"""OpenRouter's endpoints: OpenAI's form, with its own errors, usage and leading white space. Ignores unknown fields."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from llm_sync.simulator.answers.generated import Answer, Asked, answer, draw
-from llm_sync.simulator.answers.tokens import weigh
-from llm_sync.simulator.answers.turns import Turn, of_chat
-from llm_sync.simulator.dialects.base import Call, Dialect, token
-from llm_sync.simulator.dialects.model_catalogue import Limits, limits, unknown_model
+from llm_sync.simulator.answers.generated import Answer, ParsedRequest, generate_answer, request_digest
+from llm_sync.simulator.answers.tokens import count_json_tokens
+from llm_sync.simulator.answers.turns import Turn, chat_turns
+from llm_sync.simulator.dialects.base import Call, Dialect, random_id
+from llm_sync.simulator.dialects.model_catalogue import ModelLimits, is_unknown_model, model_limits
 from llm_sync.simulator.dialects.openai import checks
 from llm_sync.simulator.dialects.openai.messages import read_messages
 from llm_sync.simulator.dialects.openai.tools import read_schema, read_tools
-from llm_sync.simulator.dialects.openrouter.reply import PRICES, completion, padded, upstream_of
-from llm_sync.simulator.server.response import KnownError, Refusal, Response
+from llm_sync.simulator.dialects.openrouter.reply import PRICES, completion, upstream_of, with_leading_whitespace
+from llm_sync.simulator.server.response import ListedError, RequestRefused, Response
 
-_LEAST_OUTPUT = 16  # of upstreams that are asked through OpenAI's Responses API
+_MIN_OUTPUT = 16  # for upstream models that OpenRouter calls through OpenAI's Responses API
 
 
 class OpenRouter(Dialect):
-    """``POST /chat/completions``, and ``GET /models``, which asks for no key."""
+    """``POST /chat/completions``, and ``GET /models``, which needs no key."""
 
     name = "openrouter"
     provider = "openrouter"
 
     def turns(self, call: Call) -> list[Turn]:
-        """As OpenAI's."""
-        return of_chat(call.payload)
+        """The turns of ``messages``."""
+        return chat_turns(call.payload)
 
     def reply(self, call: Call) -> Response:
-        """Answers, or raises Refusal: path and key first, as the provider does."""
+        """Answers, or raises RequestRefused; checks path and key first, as the provider does."""
         if call.path == "/models" and call.method == "GET":
             return self._models(call)
         if call.path not in ("/chat/completions", "/key"):
@@ -41,44 +41,44 @@ class OpenRouter(Dialect):
         if key is None:
             self.refuse("Missing Authentication header", status=401)
         if not call.accepts(key):
-            raise KnownError("auth")
+            raise ListedError("auth")
         if call.path == "/key" and call.method == "GET":
             return Response(
                 200, {"data": {"label": "simulated", "limit": None, "usage": 0, "is_free_tier": False}}, self._headers("")
             )
         if call.method != "POST":
             self.refuse("Method Not Allowed", status=405)
-        if call.problem or not isinstance(call.payload, dict):
-            self.refuse(f"Invalid JSON in the request body: {call.problem or 'it is not an object'}")
+        if call.json_problem or not isinstance(call.payload, dict):
+            self.refuse(f"Invalid JSON in the request body: {call.json_problem or 'it is not an object'}")
         return self._chat(call)
 
     def refuse_stream(self, call: Call) -> NoReturn:
-        """Names the switch."""
+        """Raises RequestRefused; the message names the part that asks for a stream."""
         self.refuse(f"The simulator never streams and defers nothing: {call.stream} asked for it.")
 
-    def refuse(self, message: str, *, status: int = 400, metadata: Any = None, **_said_by_openai: str | None) -> NoReturn:
-        """Raises the Refusal in OpenRouter's shape, where what OpenAI's checks say beside the message has no place."""
-        raise Refusal(self.error(status, message, metadata))
+    def refuse(self, message: str, *, status: int = 400, metadata: Any = None, **_openai_details: str | None) -> NoReturn:
+        """Raises RequestRefused with an error in OpenRouter's form, which has no place for OpenAI's ``param`` and ``code``."""
+        raise RequestRefused(self.error(status, message, metadata))
 
     def error(self, status: int, message: str, metadata: Any = None) -> Response:
-        """An error that is about no parameter."""
+        """An error in OpenRouter's form."""
         error = {"message": message, "code": status}
         if metadata is not None:
             error["metadata"] = metadata
         return Response(status, {"error": error, "user_id": "user_simulated"}, self._headers(""))
 
-    def _refuse_upstream(self, model: str, param: str, said: str, code: str) -> NoReturn:
-        """What the upstream refused, handed on as a text."""
-        error = {"message": f"Invalid '{param}': {said}", "type": "invalid_request_error", "param": param, "code": code}
+    def _refuse_upstream(self, model: str, param: str, reason: str, code: str) -> NoReturn:
+        """Refuses with an upstream error, which OpenRouter passes on as text."""
+        error = {"message": f"Invalid '{param}': {reason}", "type": "invalid_request_error", "param": param, "code": code}
         raw = json.dumps({"error": error}, indent=2)
         self.refuse("Provider returned error", metadata={"raw": raw, "provider_name": upstream_of(model)})
 
     def _chat(self, call: Call) -> Response:
         payload = call.payload
-        again = self.recalled(call)
-        if again:
-            return self._completed({}, call.model, answer(again), again.weight())
-        model = self._served(call)
+        replayed = self.replayed(call)
+        if replayed:
+            return self._completed({}, call.model, generate_answer(replayed), replayed.prompt_tokens())
+        model = self._served_model(call)
         for name, low, high in (
             ("temperature", 0, 2),
             ("top_p", 0, 1),
@@ -90,43 +90,43 @@ class OpenRouter(Dialect):
             checks.check_integer(payload, name, 1, None, self.refuse)
         checks.check_integer(payload, "seed", None, None, self.refuse)
         turns, prompt = read_messages(payload.get("messages"), "", self.refuse, lenient=True)
-        asked = Asked("openrouter", model, turns, (call.seed, payload.get("seed")))
-        asked.limit = payload.get("max_completion_tokens") or payload.get("max_tokens")
-        if asked.limit is not None and asked.limit < _LEAST_OUTPUT and model.startswith("openai/"):
-            said = f"integer below minimum value. Expected a value >= {_LEAST_OUTPUT}, but got {asked.limit} instead."
-            self._refuse_upstream(model, "max_output_tokens", said, "integer_below_min_value")
+        parsed = ParsedRequest("openrouter", model, turns, (call.seed, payload.get("seed")))
+        parsed.max_tokens = payload.get("max_completion_tokens") or payload.get("max_tokens")
+        if parsed.max_tokens is not None and parsed.max_tokens < _MIN_OUTPUT and model.startswith("openai/"):
+            reason = f"integer below minimum value. Expected a value >= {_MIN_OUTPUT}, but got {parsed.max_tokens} instead."
+            self._refuse_upstream(model, "max_output_tokens", reason, "integer_below_min_value")
         stop = payload.get("stop")
         stops = stop if isinstance(stop, list) else [stop]
-        asked.stops = tuple(entry for entry in stops if isinstance(entry, str) and entry)
+        parsed.stop_sequences = tuple(entry for entry in stops if isinstance(entry, str) and entry)
         wanted = payload.get("response_format")
         if isinstance(wanted, dict) and wanted.get("type") == "json_schema" and isinstance(wanted.get("json_schema"), dict):
-            read_schema(wanted["json_schema"], "response_format.json_schema", asked, self.refuse, lenient=True)
-        asked.any_json = isinstance(wanted, dict) and wanted.get("type") == "json_object"
-        read_tools(payload, asked, self.refuse, lenient=True)
-        prompt += 3 + weigh(payload.get("tools")) + weigh(payload.get("response_format"))
-        most = limits("openrouter", model)
-        if most and prompt + (asked.limit or 0) > most.window:
-            raise KnownError("context", window=most.window, asked=prompt + (asked.limit or 0))
+            read_schema(wanted["json_schema"], "response_format.json_schema", parsed, self.refuse, lenient=True)
+        parsed.json_mode = isinstance(wanted, dict) and wanted.get("type") == "json_object"
+        read_tools(payload, parsed, self.refuse, lenient=True)
+        prompt += 3 + count_json_tokens(payload.get("tools")) + count_json_tokens(payload.get("response_format"))
+        limits = model_limits("openrouter", model)
+        if limits and prompt + (parsed.max_tokens or 0) > limits.window:
+            raise ListedError("context", window=limits.window, asked=prompt + (parsed.max_tokens or 0))
         if self._reasons(call):
-            asked.reasoning = 24 * (1 + draw(asked) % 3)
-        asked.given = self.told(call)
-        return self._completed(call.payload, model, answer(asked), prompt)
+            parsed.reasoning_tokens = 24 * (1 + request_digest(parsed) % 3)
+        parsed.canned = self.canned(call)
+        return self._completed(call.payload, model, generate_answer(parsed), prompt)
 
-    def _completed(self, payload: Mapping[str, Any], model: str, found: Answer, prompt: int) -> Response:
-        body, tokens = completion(payload, model, found, prompt)
-        return padded(Response(200, body, self._headers(str(body["id"])), tokens), found)
+    def _completed(self, payload: Mapping[str, Any], model: str, answer: Answer, prompt: int) -> Response:
+        body, tokens = completion(payload, model, answer, prompt)
+        return with_leading_whitespace(Response(200, body, self._headers(str(body["id"])), tokens), answer)
 
-    def _served(self, call: Call) -> str:
-        """The model, or the first of ``models`` that there is."""
+    def _served_model(self, call: Call) -> str:
+        """The requested model, or the first known one of ``models``."""
         fallbacks = call.payload.get("models")
-        further = fallbacks if isinstance(fallbacks, list) else []
-        names: list[str] = [name for name in (call.model, *further) if isinstance(name, str) and name]
+        alternatives = fallbacks if isinstance(fallbacks, list) else []
+        names: list[str] = [name for name in (call.model, *alternatives) if isinstance(name, str) and name]
         if not names:
             self.refuse("No models provided")
-        found = next((name for name in names if not unknown_model("openrouter", name)), None)
-        if found is None:
-            raise KnownError("not_found", model=names[0])
-        return found
+        served = next((name for name in names if not is_unknown_model("openrouter", name)), None)
+        if served is None:
+            raise ListedError("not_found", model=names[0])
+        return served
 
     def _reasons(self, call: Call) -> bool:
         settings = call.payload.get("reasoning")
@@ -141,11 +141,11 @@ class OpenRouter(Dialect):
         )
 
     def _headers(self, generation: str) -> tuple[tuple[str, str], ...]:
-        headers = (("content-type", "application/json"), ("cf-ray", token("", 16)), ("x-content-type-options", "nosniff"))
+        headers = (("content-type", "application/json"), ("cf-ray", random_id("", 16)), ("x-content-type-options", "nosniff"))
         return (*headers, ("x-generation-id", generation)) if generation else headers
 
     def _models(self, call: Call) -> Response:
-        """The whole list, or ``offset`` and ``limit`` of it."""
+        """All models, or a page of them with ``offset`` and ``limit``."""
         names = list(call.models)
         try:
             offset, limit = int(call.query.get("offset", "0")), int(call.query.get("limit", "1000"))
@@ -161,14 +161,14 @@ class OpenRouter(Dialect):
 
 
 def _item(name: str) -> dict[str, Any]:
-    most = limits("openrouter", name) or Limits(128_000, 16_384)
+    limits = model_limits("openrouter", name) or ModelLimits(128_000, 16_384)
     return {
         "id": name,
         "canonical_slug": name,
         "name": name.replace("/", ": "),
         "created": 1_700_000_000 + zlib.crc32(name.encode()) % 60_000_000,
         "description": "A simulated model.",
-        "context_length": most.window,
+        "context_length": limits.window,
         "architecture": {
             "modality": "text->text",
             "input_modalities": ["text"],
@@ -177,7 +177,7 @@ def _item(name: str) -> dict[str, Any]:
             "instruct_type": None,
         },
         "pricing": {"prompt": f"{PRICES[0]:.8f}", "completion": f"{PRICES[1]:.7f}"},
-        "top_provider": {"context_length": most.window, "max_completion_tokens": most.output, "is_moderated": False},
+        "top_provider": {"context_length": limits.window, "max_completion_tokens": limits.output, "is_moderated": False},
         "per_request_limits": None,
         "supported_parameters": ["max_tokens", "response_format", "seed", "stop", "temperature", "tool_choice", "tools", "top_p"],
     }

@@ -96,7 +96,7 @@ def test_pages(simulator, connect):
 
 def test_a_page_never_holds_more_than_ten_thousand(simulator, wire, monkeypatch):
     """However many are asked for."""
-    monkeypatch.setattr("llm_sync.simulator.server.admin._MOST_AT_ONCE", 2)
+    monkeypatch.setattr("llm_sync.simulator.server.admin._MAX_PAGE", 2)
     for _ in range(3):
         wire.prompt("openai")
     body = wire.send("GET", "/_simulator/log?limit=999999").body

@@ -9,7 +9,7 @@ import pytest
 
 from llm_sync.simulator import Simulator
 from llm_sync.simulator.faults import rate_limits
-from llm_sync.simulator.faults.rate_limits import RateLimit
+from llm_sync.simulator.faults.rate_limits import RateLimiter
 
 
 class Clock:
@@ -29,12 +29,12 @@ def limited(**settings):
 def test_a_bucket_fills_evenly():
     """A burst at once, then one a second at 60 a minute; what was saved up is no more than the burst."""
     clock = Clock()
-    limit = RateLimit({"requests_per_minute": 60, "burst": 3}, clock)
+    limit = RateLimiter({"requests_per_minute": 60, "burst": 3}, clock)
     assert [limit.enter("a") for _ in range(3)] == [None] * 3
     exceeded = limit.enter("a")
     assert exceeded is not None
     assert exceeded.wait == pytest.approx(1)
-    assert (exceeded.standing.limit, exceeded.standing.remaining, exceeded.requested) == (60, 0, 1)
+    assert (exceeded.state.limit, exceeded.state.remaining, exceeded.requested) == (60, 0, 1)
     clock.now += 1
     assert limit.enter("a") is None
     assert limit.enter("a") is not None
@@ -46,7 +46,7 @@ def test_a_bucket_fills_evenly():
 def test_waiting_as_long_as_was_said_is_enough():
     """To the millisecond that is told."""
     clock = Clock()
-    limit = RateLimit({"requests_per_minute": 7, "burst": 1}, clock)
+    limit = RateLimiter({"requests_per_minute": 7, "burst": 1}, clock)
     for _ in range(50):
         assert limit.enter("a") is None
         exceeded = limit.enter("a")
@@ -56,18 +56,18 @@ def test_waiting_as_long_as_was_said_is_enough():
 def test_tokens_are_taken_as_they_are_billed():
     """A request larger than the bucket never passes, and is told so."""
     clock = Clock()
-    limit = RateLimit({"tokens_per_minute": 600}, clock)
+    limit = RateLimiter({"tokens_per_minute": 600}, clock)
     assert limit.enter("a") is None
     assert limit.spend("a", 500) is None
     exceeded = limit.spend("a", 200)
     assert exceeded.wait == pytest.approx(10)
-    assert exceeded.standing.kind == "tokens"
+    assert exceeded.state.kind == "tokens"
     assert limit.spend("a", 601).wait is None
 
 
 def test_concurrency_is_what_is_in_flight():
     """Who leaves makes room."""
-    limit = RateLimit({"concurrency": 1})
+    limit = RateLimiter({"concurrency": 1})
     assert limit.enter("a") is None
     assert limit.enter("a").wait == 1.0
     assert limit.enter("b") is None
@@ -79,13 +79,13 @@ def test_concurrency_is_what_is_in_flight():
 
 def test_names_are_bounded(monkeypatch):
     """Models and keys are the client's to make up; those with requests in flight are kept."""
-    monkeypatch.setattr(rate_limits, "_MOST_ACCOUNTS", 3)
-    limit = RateLimit({"concurrency": 1})
+    monkeypatch.setattr(rate_limits, "_MAX_USAGES", 3)
+    limit = RateLimiter({"concurrency": 1})
     limit.enter("busy")
     for n in range(10):
         limit.enter(str(n))
         limit.leave(str(n))
-    assert len(limit._accounts) <= 4
+    assert len(limit._usages) <= 4
     assert limit.enter("busy") is not None
 
 
@@ -168,7 +168,7 @@ def test_one_at_a_time(connect):
     with limited(concurrency=1, hint="seconds", retry_after=7) as simulator, simulator.hold(lambda r: False):
         rules = simulator._script.rules
         entered, go = threading.Event(), threading.Event()
-        limit = rules[0].action.limit
+        limit = rules[0].action.limiter
         enter = limit.enter
 
         def wait(name):

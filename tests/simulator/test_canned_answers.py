@@ -9,7 +9,7 @@ import pytest
 import llm_sync
 from llm_sync import ModelRequest, errors
 from llm_sync.simulator import Simulator
-from llm_sync.simulator.faults.error_responses import KINDS
+from llm_sync.simulator.faults.error_responses import ERROR_CLASSES
 
 ADD = {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}
 ANSWERS = {
@@ -111,7 +111,7 @@ RAISED = {"ProviderError": "ProviderUnavailableError", "UnusableAnswerError": "R
 SILENT = frozenset({"ProviderConnectionError", "EmptyResponseError", "TruncatedResponseError", *RAISED.values(), *RAISED})
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ERROR_CLASSES)
 def test_every_kind_of_error(ask, kind):
     """An error named in an answer is raised by that name, with the usual words or the given ones."""
     for message in ("", "It went wrong."):
@@ -142,5 +142,5 @@ def test_every_error_class_has_its_form():
     """No class that a provider's answer can raise is missing."""
     never = {"LLMConnectorError", "BatchError", "ClientClosedError", "ConfigurationError", "QueueFullError"}
     every = {name for name in errors.__all__ if name.endswith("Error")}
-    assert every - never == set(KINDS)
-    assert all(hasattr(llm_sync, name) for name in KINDS)
+    assert every - never == set(ERROR_CLASSES)
+    assert all(hasattr(llm_sync, name) for name in ERROR_CLASSES)
