@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""A CSV file in, the same file with answers out, in its order, however long it is.
+"""Answers a prompt for each row of a CSV file, of any length, and writes the same file with the answers.
 
     python examples/batch_from_csv.py words.csv answers.csv "Translate {word} into {language}. Only the word."
 
-The names in braces are columns. The answers are kept in answers.csv.jsonl: run it again after it was killed, or after rows
-were added, and the rows that have answers already are not asked, nor paid, a second time.
+The names in braces are columns. The answers are stored in answers.csv.jsonl: if you run it again after it was killed, or after
+rows were added, rows that have an answer are not sent, or billed, a second time.
 """
 
 import csv
@@ -15,7 +15,7 @@ from llm_sync import LLMClient, LLMConnectorError, batch
 
 
 def main(source: str, target: str, template: str) -> int:
-    """Ask row by row; 1 when a row has an error."""
+    """Ask for each row; returns 1 if a row has an error."""
     records = f"{target}.jsonl"
     try:
         with LLMClient.from_config() as client:
@@ -23,7 +23,7 @@ def main(source: str, target: str, template: str) -> int:
     except (LLMConnectorError, OSError) as error:
         sys.exit(str(error))
     if not summary.complete:
-        sys.exit(f"{summary.tally.answered} of {summary.requests} rows are answered; run it again to go on")
+        sys.exit(f"{summary.tally.answered} of {summary.requests} rows are answered; run it again to continue")
     with (
         open(source, newline="", encoding="utf-8-sig") as rows,
         open(records, encoding="utf-8") as outcomes,
@@ -35,7 +35,7 @@ def main(source: str, target: str, template: str) -> int:
         for row, record in zip(reader, map(json.loads, outcomes), strict=True):
             answer, error = record["response"], record["error"]
             writer.writerow({**row, "answer": answer["text"] if answer else "", "error": error["message"] if error else ""})
-    print(f"{target}: {summary.sent} rows were asked; {summary.requests - summary.tally.answered} have an error", file=sys.stderr)
+    print(f"{target}: {summary.sent} rows were sent; {summary.requests - summary.tally.answered} have an error", file=sys.stderr)
     return int(summary.tally.answered < summary.requests)
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""One question to several models at once: what each says, how long it took, and what it cost.
+"""Asks several models the same question at once, and prints their answers, times and costs.
 
     python examples/compare_models.py "Why is the sky blue?" openai/gpt-4o-mini anthropic/claude-haiku-4-5
 
-Without models, those of the configuration are asked. Costs need `pricing` there (see config/llms/research.yaml).
+Without models, all models in the configuration are asked. Costs need `pricing` there (see config/llms/research.yaml).
 """
 
 import sys
@@ -12,10 +12,10 @@ from llm_sync import LLMClient, LLMConnectorError, ModelRequest
 
 
 def main(question: str, models: list[str]) -> int:
-    """Print a table in the order of the models; the number of those that gave no answer."""
+    """Print a table in the order of the models; returns the number of models without an answer."""
     failed = 0
     with LLMClient.from_config() as client:
-        models = models or [f"{name}/{entry.name}" for name, one in client.config.providers.items() for entry in one.models]
+        models = models or [f"{name}/{entry.name}" for name, provider in client.config.providers.items() for entry in provider.models]
         requests = [ModelRequest(question, model, max_tokens=300, temperature=0) for model in models]
         answers = client.generate_responses_concurrent(requests, return_exceptions=True)
     print(f"{'model':44} {'seconds':>8} {'tokens':>7} {'USD':>9}")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Images beside a prompt: paths, URLs or bytes, of PNG, JPEG, GIF or WebP.
+"""A prompt with images: paths, URLs or bytes, of PNG, JPEG, GIF or WebP.
 
 python examples/image_input.py photo.jpg another.png
 """
@@ -11,6 +11,6 @@ import llm_sync
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(f"usage: {sys.argv[0]} IMAGE …")
-    response = llm_sync.generate("What is to be seen? One sentence for each image.", images=sys.argv[1:], max_tokens=300)
+    response = llm_sync.generate("What do you see? One sentence for each image.", images=sys.argv[1:], max_tokens=300)
     print(response.text)
-    print(f"{response.usage.input_tokens} tokens went in", file=sys.stderr)
+    print(f"{response.usage.input_tokens} input tokens", file=sys.stderr)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""A multiprocessing pool: each process has a client of its own by itself, whether it is forked or spawned.
+"""Calls from a multiprocessing pool: each process creates its own client, whether it is forked or spawned.
 
     python examples/multiprocessing_pool.py
 
-Every process has its own queues: four processes may ask a provider four times at once. Threads in one process (or
-`client.map`) keep to one at a time; processes are worth it only when the work around the answer is heavy.
+Every process has its own queues, so four processes may have four requests to a provider in flight. Threads in one process (or
+`client.map`) send one at a time. Processes are only worth it if your own work on the answers takes much CPU time.
 """
 
 import multiprocessing
@@ -20,17 +20,17 @@ REVIEWS = [
 
 
 def judge(review: str) -> tuple[int, str]:
-    """Ask about one review; runs in a process of the pool, which makes its client on the first call."""
+    """Ask about one review. Runs in a process of the pool, which creates its client on the first call."""
     response = llm_sync.generate(f"Is this review good, bad or neither? {review}", max_tokens=50)
     return multiprocessing.current_process().pid or 0, response.text
 
 
 def main() -> None:
-    """Judge all of them, in order."""
+    """Judge all reviews, in order."""
     with multiprocessing.Pool(2) as pool:
         for review, (pid, verdict) in zip(REVIEWS, pool.imap(judge, REVIEWS), strict=True):
             print(f"[{pid}] {review} -> {verdict}")
-        pool.close()  # let the processes finish, and their clients with them
+        pool.close()  # let the processes and their clients finish
         pool.join()
 
 

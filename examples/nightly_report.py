@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""A cron job: reads a log, has it summed up, prints the report, and ends with a status that cron's mail makes sense of.
+"""A cron job: summarises a log, prints the report, and exits with a status that distinguishes the kinds of failure.
 
     python examples/nightly_report.py /var/log/app.log
 
-In a crontab, where the environment is bare, name the configuration and let it hold `api_key_file`:
+A cron job has an almost empty environment, so put `api_key_file` into its configuration:
 
     15 6 * * * /opt/report/bin/python /opt/report/nightly_report.py /var/log/app.log >>/var/log/report.txt
 """
@@ -13,19 +13,19 @@ import sys
 import llm_sync
 from llm_sync import AuthenticationError, ConfigurationError, LLMConnectorError
 
-QUESTION = "Sum up this log for whoever is on duty, in five sentences. Begin with what needs a person."
-MOST = 50_000  # characters: the end of a long log is what matters
+QUESTION = "Summarise this log for the engineer on duty, in five sentences. Begin with what needs action."
+MAX_CHARACTERS = 50_000  # of a long log, the end is what matters
 
 
 def main(path: str) -> int:
-    """Print the report; 0, or 75 (try again later), or 78 (somebody has to fix the configuration)."""
+    """Print the report; returns 0, 75 (try again later) or 78 (the configuration must be fixed)."""
     with open(path, encoding="utf-8", errors="replace") as file:
-        log = file.read()[-MOST:]
+        log = file.read()[-MAX_CHARACTERS:]
     if not log.strip():
         print("Nothing was logged.")
         return 0
     try:
-        # The job may take ten minutes, whatever goes wrong on the way; then cron tries again tomorrow.
+        # The job may take ten minutes, retries included; otherwise cron tries again tomorrow.
         response = llm_sync.generate(log, system_prompt=QUESTION, max_tokens=500, deadline=600)
     except (AuthenticationError, ConfigurationError) as error:
         print(f"nightly_report: {error}", file=sys.stderr)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Structured output: a letter in, a checked dictionary out. Needs: pip install 'llm-sync[schema]'
+"""Structured output: turns a letter into a dictionary that matches a JSON Schema. Needs: pip install 'llm-sync[schema]'
 
 python examples/structured_output.py letter.txt
 """
@@ -26,21 +26,21 @@ ORDER = {
         },
     },
     "required": ["customer", "urgent", "items"],
-    "additionalProperties": False,  # OpenAI wants every object closed, and every property required
+    "additionalProperties": False,  # OpenAI requires closed objects, with all properties required
 }
 
 
 def main(path: str) -> int:
-    """Print the order as JSON; 1 when the model's answer is not of the form asked for."""
+    """Print the order as JSON; returns 1 if the answer does not match the schema."""
     with open(path, encoding="utf-8") as file:
         letter = file.read()
     try:
-        response = llm_sync.generate(letter, system_prompt="Read the order out of this letter.", response_schema=ORDER)
-    except ResponseValidationError as error:  # every field that is wrong, each with its path
+        response = llm_sync.generate(letter, system_prompt="Extract the order from this letter.", response_schema=ORDER)
+    except ResponseValidationError as error:  # all wrong fields, each with its path
         for field in error.fields:
             print(field, file=sys.stderr)
         return 1
-    order = response.metadata["parsed"]  # has what the schema requires: it was checked against it
+    order = response.metadata["parsed"]  # matches the schema: it was checked
     print(json.dumps(order, indent=2))
     print(f"{order['customer']} wants {sum(item['pieces'] for item in order['items'])} pieces", file=sys.stderr)
     return 0

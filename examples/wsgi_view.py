@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""A WSGI view: one client for each process, made before the server forks, used by all of its threads.
+"""A WSGI view: one client per process, created before the server forks, and used by all threads.
 
     gunicorn --preload --workers 4 --threads 8 --chdir examples wsgi_view:application
     curl --data 'Why is the sky blue?' http://127.0.0.1:8000/
 
-Run by itself, it serves with the standard library: python examples/wsgi_view.py
+Started directly, it serves with the standard library: python examples/wsgi_view.py
 """
 
 import json
@@ -22,35 +22,35 @@ from llm_sync import (
     UnusableAnswerError,
 )
 
-LONGEST = 20_000  # bytes of a question
-client = LLMClient.from_config()  # opens no connection and starts no thread yet: both begin in the worker process
+MAX_BYTES = 20_000  # of a question
+client = LLMClient.from_config()  # opens no connection and starts no thread yet: that happens in the worker process
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Answer a POSTed question as JSON; every error becomes the status that a caller can act on."""
+    """Answer a POSTed question as JSON; every error becomes an HTTP status that tells the caller what to do."""
     headers: list[tuple[str, str]] = []
     if environ["REQUEST_METHOD"] != "POST":
-        status, told = "405 Method Not Allowed", {"error": "POST a question"}
-    elif int(environ.get("CONTENT_LENGTH") or 0) > LONGEST:
-        status, told = "413 Content Too Large", {"error": f"a question has at most {LONGEST} bytes"}
+        status, content = "405 Method Not Allowed", {"error": "POST a question"}
+    elif int(environ.get("CONTENT_LENGTH") or 0) > MAX_BYTES:
+        status, content = "413 Content Too Large", {"error": f"a question has at most {MAX_BYTES} bytes"}
     else:
         question = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)).decode("utf-8", "replace")
         try:
-            # Shorter than the server's own time-out, queueing included: the visitor gets an answer or an apology.
+            # Less than the server's own timeout, time in the queue included: the visitor gets an answer or an error.
             response = client.generate(question, max_tokens=300, deadline=20, wait_timeout=25)
-            status, told = "200 OK", {"answer": response.text, "model": response.model}
+            status, content = "200 OK", {"answer": response.text, "model": response.model}
         except InvalidRequestError as error:
-            status, told = "400 Bad Request", {"error": error.message}
+            status, content = "400 Bad Request", {"error": error.message}
         except (RateLimitError, QueueFullError) as error:
-            status, told = "503 Service Unavailable", {"error": "busy, try again soon"}
+            status, content = "503 Service Unavailable", {"error": "busy, try again soon"}
             headers.append(("Retry-After", str(int(error.retry_after or 5))))
         except RequestTimeoutError:
-            status, told = "504 Gateway Timeout", {"error": "the model takes too long"}
+            status, content = "504 Gateway Timeout", {"error": "the model takes too long"}
         except UnusableAnswerError:
-            status, told = "422 Unprocessable Content", {"error": "the model gave no answer to that"}
+            status, content = "422 Unprocessable Content", {"error": "the model gave no answer to that"}
         except LLMConnectorError:
-            status, told = "502 Bad Gateway", {"error": "the model cannot be reached"}  # details belong in the log
-    body = json.dumps(told).encode()
+            status, content = "502 Bad Gateway", {"error": "the model cannot be reached"}  # details belong into the log
+    body = json.dumps(content).encode()
     start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers])
     return [body]
 
