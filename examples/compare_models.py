@@ -15,7 +15,9 @@ def main(question: str, models: list[str]) -> int:
     """Print a table in the order of the models; returns the number of models without an answer."""
     failed = 0
     with LLMClient.from_config() as client:
-        models = models or [f"{name}/{entry.name}" for name, provider in client.config.providers.items() for entry in provider.models]
+        models = models or [
+            f"{name}/{entry.name}" for name, provider in client.config.providers.items() for entry in provider.models
+        ]
         requests = [ModelRequest(question, model, max_tokens=300, temperature=0) for model in models]
         answers = client.generate_responses_concurrent(requests, return_exceptions=True)
     print(f"{'model':44} {'seconds':>8} {'tokens':>7} {'USD':>9}")
