@@ -102,7 +102,7 @@ def _close_shared_clients() -> None:
         shared.close(cancel_pending=True)
     settings = sys.modules.get("llm_sync.compat.shim.settings")
     if settings is not None:
-        settings.forget()
+        settings.reset()
     shim_clients = sys.modules.get("llm_sync.compat.shim.targets")
     if shim_clients is not None:
         shim_clients.close(cancel_pending=True)

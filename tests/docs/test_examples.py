@@ -182,7 +182,7 @@ def test_a_csv_file_is_answered_and_resumed(checkout: Path, internet: Internet) 
     assert len(internet.simulator.requests) - before == 3
     write([*words, {"word": "no", "language": "French"}])
     ran = run("batch_from_csv.py", "words.csv", "answers.csv", "Translate {word} into {language}.", **WRONG_KEY)
-    assert (ran.returncode, ran.stderr.splitlines()[-1]) == (1, "answers.csv: 1 rows were asked; 1 have an error")
+    assert (ran.returncode, ran.stderr.splitlines()[-1]) == (1, "answers.csv: 1 rows were sent; 1 have an error")
     with open("answers.csv", newline="") as file:
         assert [bool(row["answer"]) for row in csv.DictReader(file)] == [True, True, True, False]
 
@@ -209,7 +209,7 @@ def test_an_example_without_what_it_needs_says_how_it_is_called(checkout: Path, 
     ran = run(example.name)
     assert ran.returncode == 1
     assert ran.stdout == ""
-    assert ran.stderr.startswith("usage: ") or ran.stderr == "no file was summed up\n"
+    assert ran.stderr.startswith("usage: ") or ran.stderr == "no file was summarised\n"
 
 
 def test_every_example_is_listed_and_tried() -> None:

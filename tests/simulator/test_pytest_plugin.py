@@ -121,13 +121,13 @@ def test_mistakes_are_told(suite):
     )
     assert status == 1
     assert "did you mean error?" in output
-    assert "llm_simulator: it takes options by name" in output
-    assert "llm_simulator: it has no option 'sed'; there are port, keys, latency, seed, script" in output
-    assert "llm_simulator: it does not start with port='x': TypeError: " in output
-    assert "llm_simulator: keys is a text" in output
-    assert "the simulator failed inside: [ZeroDivisionError('division by zero')]" in output
+    assert "llm_simulator: pass options by name" in output
+    assert "llm_simulator: there is no option 'sed'; the options are port, keys, latency, seed, script" in output
+    assert "llm_simulator: it could not be started with port='x': TypeError: " in output
+    assert "llm_simulator: keys is a string" in output
+    assert "the simulator had internal errors: [ZeroDivisionError('division by zero')]" in output
     assert "6 errors" in output
-    assert "pytest_plugin.py" not in output  # its source is nobody's business
+    assert "pytest_plugin.py" not in output  # no source of the plugin is shown
     assert "sk-only" not in output.replace('keys="sk-only-0123456789"', "")
 
 
@@ -188,4 +188,4 @@ def test_it_is_listed(suite):
     assert "llm_simulator" in suite("", "--markers")[1]
     status, output = suite("", "--fixtures")
     assert status in (0, 5)
-    assert "Simulated providers for one test" in output
+    assert "A simulator for one test" in output

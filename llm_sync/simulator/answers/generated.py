@@ -138,10 +138,8 @@ def _within_limits(request: ParsedRequest, number: int, text: str, calls: Sequen
     if tokens_left is not None and tokens > tokens_left:
         text, tokens, stop, calls, finish = "".join(pieces[:tokens_left]), tokens_left, None, (), "length"
     for call in calls:
-        overhead, pieces = (
-            8 + len(split_tokens(call.name)),
-            split_tokens(call.raw_arguments),
-        )  # the call's syntax is billed, too
+        overhead = 8 + len(split_tokens(call.name))  # the call's syntax is billed, too
+        pieces = split_tokens(call.raw_arguments)
         if tokens_left is not None and tokens + overhead + len(pieces) > tokens_left:
             raw = "".join(pieces[: max(0, tokens_left - tokens - overhead)])
             calls_made += [ToolCall(call.name, None, raw)] if raw else []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Hold:
     """While the context is open, matching requests are logged and wait; leaving it releases all of them.
 
-    Thread-safe. A held request occupies its connection and counts as in flight.
+    All methods are thread-safe. A held request occupies its connection and counts as in flight.
     """
 
     def __init__(self, match: Callable[[RequestRecord], bool] | None, closed: Callable[[Hold], None]) -> None:

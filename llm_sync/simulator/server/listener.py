@@ -77,9 +77,8 @@ class Listener:
         """Stops listening, keeps the port bound, and listens again when the time is over."""
         self._socket.close()
         try:
-            self._socket = _bind(
-                self.port
-            )  # bound but not listening: connections are refused, and no other process can take the port
+            # bound but not listening: connections are refused, and no other process can take the port
+            self._socket = _bind(self.port)
         except OSError as error:
             self._on_error(error)
             self._stopping = True

@@ -16,9 +16,8 @@ _PARTS = ("input_text", "output_text", "input_image", "input_file", "refusal", "
 _MESSAGE_KEYS = ("type", "role", "content", "id", "status", "phase")
 _ASSISTANT_PARTS = ("output_text", "refusal")  # the parts of an assistant's message
 _OTHER_ITEMS = ("reasoning", "item_reference", "compaction", "program", "program_output")
-_HOSTED_TOOL_ITEMS = re.compile(
-    r"[a-z_]+_(call|call_output|output|request|response|list_tools)$"
-)  # items of tools that the provider runs
+# items of tools that the provider runs
+_HOSTED_TOOL_ITEMS = re.compile(r"[a-z_]+_(call|call_output|output|request|response|list_tools)$")
 
 
 def read_input(payload: Mapping[str, Any], refuse: Refuse) -> tuple[list[tuple[str, str]], int]:
