@@ -1,4 +1,4 @@
-"""YAML in, a checked frozen LLMConfig out. Names are imported on first use: the models load without YAML and Cerberus."""
+"""From a YAML file to a checked, frozen LLMConfig. Names are imported on first use: the models need neither YAML nor Cerberus."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from llm_sync.config.secrets import Secret
     from llm_sync.config.validator import ConfigValidator
 
-_ROOMS = {
+_HOME = {
     "Auth": "models",
     "ConfigLoader": "loader",
     "ConfigValidator": "validator",
@@ -39,8 +39,8 @@ __all__ = [
 if not TYPE_CHECKING:  # type checkers would believe in any name, even a misspelt one
 
     def __getattr__(name: str) -> Any:
-        if name not in _ROOMS:
+        if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
         globals()[name] = value
         return value

@@ -1,4 +1,4 @@
-"""A checked configuration, put together: the levels of defaults merged, keys as Secrets."""
+"""Builds the LLMConfig of a checked document: the levels of defaults are merged, keys become Secrets."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from llm_sync.models import AttemptOptions
 from llm_sync.validation import field_path
 from llm_sync.validation.document import Document, Path
 
-# Keys of a provider that are fields of ProviderConfig as they are.
-_PLAIN = (
+# Keys of a provider that become fields of ProviderConfig unchanged.
+_COPIED = (
     *("base_url", "project", "location", "max_tokens_field", "proxy", "allow_insecure", "max_response_bytes", "concurrency"),
     *("requests_per_minute", "max_queue", "idle_timeout", "machine_wide"),
 )
-_COUNTS = ("max_retries", "retry_timeouts")  # of ATTEMPT_KEYS, those that are no seconds
+_NOT_SECONDS = ("max_retries", "retry_timeouts")  # the other ATTEMPT_KEYS are seconds
 
 
 def build(document: Document, normalized: Normalized, *, strict_streaming: bool, warnings: tuple[str, ...]) -> LLMConfig:
-    """The LLMConfig of a document without problems."""
+    """The LLMConfig of a document that has no problems."""
     defaults = normalized.value["defaults"]
     providers = {
         name: _provider(name, entry, defaults, document, normalized) for name, entry in normalized.value["providers"].items()
@@ -74,7 +74,7 @@ def _provider(
         stripped=stripped,
         line=document.line(path),
         templates=_templates(normalized, path),
-        **{key: entry[key] for key in _PLAIN if key in entry},
+        **{key: entry[key] for key in _COPIED if key in entry},
     )
 
 
@@ -95,7 +95,7 @@ def _defaults(levels: list[Mapping[str, Any]]) -> RequestDefaults:
 def _attempts(levels: list[Mapping[str, Any]]) -> AttemptOptions:
     given = {name: _first(levels, name) for name in ATTEMPT_KEYS}
     options: dict[str, Any] = {
-        name: value if name in _COUNTS else float(value) for name, value in given.items() if value is not None
+        name: value if name in _NOT_SECONDS else float(value) for name, value in given.items() if value is not None
     }
     return AttemptOptions(**options)
 
@@ -117,17 +117,17 @@ def _key(name: str, entry: Mapping[str, Any], document: Document) -> Secret | No
 
 
 def _switches(normalized: Normalized, provider: Path, below: Path) -> dict[str, Any]:
-    """The switches stripped at a model's level (``below``), or at the provider's and all it inherits from."""
+    """The switches stripped at a model's level (``below`` is its path), or at the provider's own and those it inherits from."""
     own = (*provider, *below)
-    found = [switch for switch in normalized.switches if switch.path[: len(own)] == own]
+    switches = [switch for switch in normalized.switches if switch.path[: len(own)] == own]
     if not below:
-        found = [switch for switch in found if switch.path[2:3] != ("models",)]
-        found = [switch for switch in normalized.switches if switch.path[:1] in ((), ("defaults",))] + found
-    return {switch.name: switch.value for switch in found}
+        inherited = [switch for switch in normalized.switches if switch.path[:1] in ((), ("defaults",))]
+        switches = inherited + [switch for switch in switches if switch.path[2:3] != ("models",)]
+    return {switch.name: switch.value for switch in switches}
 
 
 def _unset(normalized: Normalized, path: Path) -> tuple[Unset, ...]:
-    """What a provider needs: its own and the defaults', but for the keys of ``defaults`` that are not about requests."""
+    """The unset variables that a provider needs: in its own entry, and in the defaults for requests."""
     own = field_path(path)
     inherited = tuple(f"defaults.{name}" for name in (*REQUEST_KEYS, *ATTEMPT_KEYS))
     starts = (f"{own}.", *(f"{name}{end}" for name in inherited for end in (".", "[")))
@@ -135,11 +135,11 @@ def _unset(normalized: Normalized, path: Path) -> tuple[Unset, ...]:
 
 
 def _templates(normalized: Normalized, path: Path) -> dict[tuple[str, str], str]:
-    found: dict[tuple[str, str], str] = {}
-    for where, template in normalized.templates.items():
-        if where[:2] == path and len(where) > 2 and where[2] in ("headers", "query", "proxy"):
-            found[str(where[2]), str(where[3]) if len(where) > 3 else ""] = template
-    return found
+    templates: dict[tuple[str, str], str] = {}
+    for field, template in normalized.templates.items():
+        if field[:2] == path and len(field) > 2 and field[2] in ("headers", "query", "proxy"):
+            templates[str(field[2]), str(field[3]) if len(field) > 3 else ""] = template
+    return templates
 
 
 def _query_text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""ConfigLoader: which file, and from the file to an LLMConfig with every problem told at once."""
+"""ConfigLoader: finds a configuration file and loads it; all problems of the file are reported at once."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Location(NamedTuple):
 
 
 class ConfigLoader:
-    """Finds and loads configurations: one file each time, nothing is merged. Keeps no state; any thread may use it.
+    """Finds and loads configurations, one file at a time; nothing is merged. Keeps no state; any thread may use it.
 
-    ``config_dir``: the one folder to look for names in; without it they are looked for in ``$LLM_SYNC_CONFIG_DIR``,
-    ``./config/llms`` and the user's configuration folder, in this order. ``known_types`` is given the types a file
-    uses and returns those that exist: ConfigValidator's problems are then reported with the file's other ones.
+    ``config_dir``: the only folder to look up names in. Without it, names are looked up in ``$LLM_SYNC_CONFIG_DIR``,
+    ``./config/llms`` and the user's configuration folder, in this order. ``known_types`` takes the provider types that a file
+    uses and returns those that exist; with it, the problems that ConfigValidator finds are reported together with the others.
     """
 
     def __init__(self, config_dir: str | os.PathLike[str] | None = None, *, known_types: KnownTypes | None = None) -> None:
@@ -45,14 +45,14 @@ class ConfigLoader:
         self._known_types = known_types
 
     def search_path(self) -> list[Path]:
-        """The folders names are looked for in, whether they exist or not."""
+        """The folders that names are looked up in, whether they exist or not."""
         return search_path.search_path(self.config_dir)
 
     def find(self, name_or_path: str | os.PathLike[str] | None = None) -> Path:
-        """The file of a name or path; None means ``$LLM_SYNC_CONFIG``, else ``default-llms``.
+        """The file for a name or path; None means ``$LLM_SYNC_CONFIG``, else ``default-llms``.
 
-        What has a slash or ends in .yaml or .yml is a path and returned as it is. Raises ConfigurationError when no folder
-        has a file of that name.
+        A text with a slash, or that ends in .yaml or .yml, is a path and is returned unchanged. Raises ConfigurationError if no
+        folder has a file of that name.
         """
         return self.locate(name_or_path).path
 
@@ -82,8 +82,8 @@ class ConfigLoader:
         looked = ", ".join(str(folder) for folder in self.search_path())
         here = next((wanted + suffix for suffix in SUFFIXES if "\0" not in wanted and os.path.isfile(wanted + suffix)), None)
         near = os.path.join(".", here) if here else near
-        beside = search_path.examples()
-        examples = f" Examples to copy are in {beside}." if beside else ""
+        folder = search_path.examples()
+        examples = f" Examples to copy are in {folder}." if folder else ""
         meant = f" Did you mean {near}?" if near else ""
         return ConfigurationError(
             f"no configuration named {shown(wanted)!r} in {looked}",
@@ -98,13 +98,13 @@ class ConfigLoader:
         warn: bool = True,
         require_trust: bool = True,
     ) -> LLMConfig:
-        """The checked configuration. Unset variables do not fail loading (see ``LLMConfig.unset`` and ``Secret``).
+        """The checked configuration. Unset variables are no error here (see ``LLMConfig.unset`` and ``Secret``).
 
-        Raises ConfigurationError whose ``problems`` are all that is wrong with the file, in its order. Streaming switches are
-        left out with a warning for each place (``LLMConfig.warnings``, logged too, if ``warn``); ``strict_streaming``, or the
-        file's own, makes problems of them. A file that was found by its name in ``./config/llms`` is refused where it needs
-        trust and has none (docs/configuration.md), unless ``require_trust`` is off: for programs that show a configuration
-        without using it.
+        Raises ConfigurationError; its ``problems`` list everything that is wrong with the file, in the order of lines.
+        Streaming switches are left out with one warning for each mapping that has some (``LLMConfig.warnings``; also logged if
+        ``warn``). Under ``strict_streaming``, of the call or of the file, they are problems. A file that was found by its name
+        in ``./config/llms`` is refused if it needs trust and has none (docs/configuration.md). ``require_trust=False`` is for
+        programs that show a configuration and do not use it.
         """
         path, of_project = self.locate(name_or_path)
         config = self._load(path, strict_streaming, of_project=of_project and require_trust)[0]
@@ -120,7 +120,7 @@ class ConfigLoader:
         return config, trace(document, normalized, config)
 
     def load_text(self, text: str, file: str = "<text>", *, strict_streaming: bool = False) -> LLMConfig:
-        """As ``load_config``, for YAML that stands in no file; ``file`` is what problems call it."""
+        """As ``load_config``, for YAML text; ``file`` is its name in problems."""
         document = parse_document(text.encode("utf-8", "surrogatepass"), file, _FORMAT)
         config = _load(document, strict_streaming, self._known_types)[0]
         _warn(config)
@@ -138,9 +138,9 @@ class ConfigLoader:
         return config, document, normalized
 
     def list_available_configs(self) -> list[str]:
-        """Every configuration that can be found, in the order of the search path: the name, or the path where another file
-        of that name is found first. Each can be given to ``load_config``."""
-        return [found.name for found in search_path.available(self.config_dir)]
+        """Every configuration that can be found, in the order of the search path. Each is given by its name, or by its path if
+        another file of that name is found first; ``load_config`` accepts both."""
+        return [config.name for config in search_path.available(self.config_dir)]
 
 
 def _load(document: Document, strict_streaming: bool, known_types: KnownTypes | None) -> tuple[LLMConfig, Normalized]:
@@ -169,23 +169,23 @@ def _warn(config: LLMConfig | None) -> None:
 
 
 def _warnings(document: Document, normalized: Normalized) -> tuple[str, ...]:
-    """One warning for each place that has streaming switches."""
-    search_path: dict[tuple[str | int, ...], list[Switch]] = {}
+    """One warning for each mapping that has streaming switches."""
+    switches_by_path: dict[tuple[str | int, ...], list[Switch]] = {}
     for switch in sorted(normalized.switches, key=lambda switch: document.line((*switch.path, switch.name)) or 0):
-        search_path.setdefault(switch.path, []).append(switch)
-    told = []
-    for path, switches in search_path.items():
+        switches_by_path.setdefault(switch.path, []).append(switch)
+    warnings = []
+    for path, switches in switches_by_path.items():
         line = document.line((*path, switches[0].name))
         names = _enumerated([switch.name for switch in switches])
         place = ": ".join(filter(None, (f"{document.file}:{line}", field_path(path))))
-        told.append(f"{place}: {names}: left out, llm-sync never streams")
-    return tuple(told)
+        warnings.append(f"{place}: {names}: left out, llm-sync never streams")
+    return tuple(warnings)
 
 
 def _failure(document: Document) -> ConfigurationError:
-    found: tuple[Problem, ...] = in_file_order(document.problems)
-    count = "a problem" if len(found) == 1 else f"{len(found)} problems"
-    return ConfigurationError(f"{count} with {document.file}", problems=found)
+    problems: tuple[Problem, ...] = in_file_order(document.problems)
+    count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return ConfigurationError(f"{count} with {document.file}", problems=problems)
 
 
 def _enumerated(names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a configuration file says, checked and frozen. Nobody changes these objects or the mappings in them."""
+"""A checked configuration as frozen dataclasses. Nobody changes these objects or the mappings in them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llm_sync.models import AttemptOptions
 from llm_sync.models.fields import CONFIGURABLE, MAPPING
 from llm_sync.models.frozen import Frozen
 
-GOOGLE_CLOUD = "google-cloud"  # the one value of ``auth`` that is a word
+GOOGLE_CLOUD = "google-cloud"  # the only value of ``auth`` that is not a mapping
 
 
 if TYPE_CHECKING:
@@ -54,18 +54,18 @@ class Pricing(Frozen):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Auth(Frozen):
-    """The header that carries the key, and what stands before the key in it (``Bearer``)."""
+    """The header that carries the key, and the text in front of the key (``Bearer``)."""
 
     header: str
     prefix: str = ""
 
     def value(self, key: str) -> str:
-        """The header's value: a blank is put after a prefix that ends in a letter or digit."""
+        """The header's value; a blank is added after a prefix that ends in a letter or digit."""
         return f"{self.prefix} {key}" if self.prefix[-1:].isalnum() else f"{self.prefix}{key}"
 
 
 class Unset(NamedTuple):
-    """A variable that was not set when the file was read; ``field``: the path of the string that needs it."""
+    """An environment variable that was not set when the file was read; ``field``: the path of the string that needs it."""
 
     variable: str
     field: str
@@ -74,9 +74,9 @@ class Unset(NamedTuple):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ModelEntry(Frozen):
-    """One model with all levels (entry, provider, defaults) merged.
+    """One model, with all levels (its entry, its provider, the defaults) merged.
 
-    ``stripped``: streaming switches the file set for it on any level, by name, with what was asked.
+    ``stripped``: the streaming switches that the file sets for it at any level: name -> value.
     """
 
     name: str
@@ -88,12 +88,12 @@ class ModelEntry(Frozen):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ProviderConfig(Frozen):
-    """One entry under ``providers:``. ``defaults`` and ``attempts`` hold for models without an entry of their own.
+    """One entry under ``providers:``. ``defaults`` and ``attempts`` apply to models without an entry of their own.
 
-    ``key`` is None where the file names none (then the dialect's usual variable counts, on its own host only).
-    ``base_url`` is None for the dialect's own; it may hold ``{model}``. ``unset``: variables that strings of this provider
-    (not the key: a Secret looks for itself) needed when the file was read; see ``require_variables``. Headers, query and
-    proxy may carry credentials: they stay out of ``repr``, and pickle as they stand in the file, to be resolved again.
+    ``key`` is None if the file has none; then the dialect's usual variable is used, on the dialect's own host only.
+    ``base_url`` is None for the dialect's own; it may contain ``{model}``. ``unset``: the unset variables that strings of this
+    provider need, except the key's (a Secret reads them itself); see ``require_variables``. Headers, query and proxy may hold
+    credentials: they are left out of ``repr``, and are pickled as the file has them, to be resolved again when unpickled.
     ``simulated``, which no file says: a rehearsal, whose requests leave this machine by no mistake (client/simulation.py).
     """
 
@@ -123,21 +123,21 @@ class ProviderConfig(Frozen):
     unset: tuple[Unset, ...] = ()
     stripped: Mapping[str, Any] = field(default_factory=dict)
     line: int | None = None
-    # The strings of headers, query and proxy as the file has them, where that differs: (field, name) -> template.
+    # Strings of headers, query and proxy that have variables, as the file has them: (field, name) -> template.
     templates: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
     def entry(self, model: str) -> ModelEntry:
-        """The entry of a model; for a model that is not listed, one with the provider's own values."""
-        found = self._entries.get(model)
-        return found if found is not None else ModelEntry(model, self.defaults, self.attempts, None, self.stripped)
+        """The entry of a model; a model that is not listed gets the provider's own values."""
+        entry = self._entries.get(model)
+        return entry if entry is not None else ModelEntry(model, self.defaults, self.attempts, None, self.stripped)
 
     @cached_property
     def _entries(self) -> dict[str, ModelEntry]:
-        """By name, the first of each: every request asks, and a configuration may list a thousand."""
+        """Entries by name; of two with the same name, the first. Cached: every request looks here."""
         return {entry.name: entry for entry in reversed(self.models)}
 
     def require_variables(self) -> None:
-        """Raises AuthenticationError naming the variables that were unset when the file was read, if there are any."""
+        """Raise AuthenticationError, naming the variables, if any were unset when the file was read."""
         if self.unset:
             needs = ", ".join(f"{unset.variable} (for {unset.field})" for unset in self.unset)
             raise AuthenticationError(
@@ -173,7 +173,7 @@ class ProviderConfig(Frozen):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class LLMConfig(Frozen):
-    """One configuration file. ``warnings``: what was left out of it, in words; ``lines``: field path -> line of the file."""
+    """One configuration file. ``warnings``: what was left out, as texts; ``lines``: field path -> line of the file."""
 
     providers: Mapping[str, ProviderConfig]
     default_model: str | None = None
@@ -210,7 +210,7 @@ def is_credential(name: str) -> bool:
 
 
 def _by_reference(template: str | None) -> bool:
-    """Whether a string comes from variables but for a scheme word (``Bearer ${TOKEN}``)."""
+    """Whether a string consists of variables, apart from a scheme (``Bearer ${TOKEN}``)."""
     if template is None:
         return False
     parts = parse(template).parts

@@ -1,5 +1,8 @@
-"""From the file as written to the long form the schema describes: short forms written out, streaming switches taken away,
-variables resolved. Each step returns new values and leaves the field paths as they are."""
+"""From the file as written to the long form that the schema describes.
+
+Short forms are expanded, streaming switches removed, variables resolved. Each step returns new values; field paths stay the
+same, so that every problem can be reported with its line.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from llm_sync.validation.document import Document, Path
 
 @dataclass(frozen=True)
 class Switch:
-    """A streaming switch the file sets: ``name`` in the mapping at ``path``."""
+    """A streaming switch that the file sets: ``name`` in the mapping at ``path``."""
 
     path: Path
     name: str
@@ -27,7 +30,7 @@ class Switch:
 
 @dataclass
 class Normalized:
-    """``value``: the long form; ``templates``: the strings that changed by resolving, as the file has them."""
+    """``value``: the long form. ``templates``: strings that contain variables or ``$$``, as the file has them, by path."""
 
     value: dict[str, Any]
     switches: list[Switch] = field(default_factory=list)
@@ -37,7 +40,7 @@ class Normalized:
 
 
 def normalize(document: Document) -> Normalized:
-    """All three steps; what is wrong with a ``${…}`` is noted in the document."""
+    """The long form of a document; an unreadable ``${…}`` is added to the document's problems."""
     normalized = Normalized(_long_form(document.value))
     normalized.value = _stripped(normalized.value, normalized.switches)
     normalized.value = _resolved(normalized.value, (), document, normalized)
@@ -45,7 +48,7 @@ def normalize(document: Document) -> Normalized:
 
 
 def _long_form(value: Mapping[str, Any]) -> dict[str, Any]:
-    out = _given(value, keep=("defaults", "providers"))
+    out = _without_nulls(value, keep=("defaults", "providers"))
     out["defaults"] = _level({} if out.get("defaults") is None else out["defaults"])
     if isinstance(out.get("providers"), dict):
         out["providers"] = {name: _provider({} if entry is None else entry) for name, entry in out["providers"].items()}
@@ -60,7 +63,7 @@ def _provider(value: Any) -> Any:
     out: dict[str, Any] = _level(value)
     for name in ("headers", "query", "auth"):
         if isinstance(out.get(name), dict):
-            out[name] = _given(out[name])
+            out[name] = _without_nulls(out[name])
     if "default_params" in out:
         out["default_params"] = _level(out["default_params"])
     if isinstance(out.get("models"), list):
@@ -71,28 +74,28 @@ def _provider(value: Any) -> Any:
 def _level(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    out = _given(value)
+    out = _without_nulls(value)
     if isinstance(out.get("stop_sequences"), str):
         out["stop_sequences"] = [out["stop_sequences"]]
     return out
 
 
-def _given(value: Mapping[str, Any], keep: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Without the keys that have no value: they are as good as absent (but not inside provider_specific)."""
+def _without_nulls(value: Mapping[str, Any], keep: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Without the keys that have no value, which count as absent (except inside provider_specific)."""
     return {name: item for name, item in value.items() if item is not None or name in keep}
 
 
 def _stripped(value: dict[str, Any], found: list[Switch]) -> dict[str, Any]:
     out = dict(_strip(value, (), found))
-    for path, inner in list(_switch_places(out)):
+    for path, inner in list(_request_parts(out)):
         clean = _strip(inner, path, found)
         if len(clean) != len(inner):
             _replace(out, path, clean)
     return out
 
 
-def _switch_places(value: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Every mapping that becomes part of a request, outer ones first."""
+def _request_parts(value: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Every mapping that becomes part of a request, with its path, outer ones first."""
     levels: list[tuple[Path, Any]] = [(("defaults",), value.get("defaults"))]
     providers = value.get("providers")
     for name, provider in (providers if isinstance(providers, dict) else {}).items():
@@ -111,13 +114,13 @@ def _switch_places(value: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str
 
 def _strip(mapping: Mapping[str, Any], path: Path, found: list[Switch]) -> dict[str, Any]:
     clean, asked = strip_switches(mapping)
-    # Off in the words of YAML 1.1, too: nobody who writes "stream: no" asks for streaming.
+    # "no" and "off" are texts in YAML 1.2, but whoever writes "stream: no" does not ask for streaming.
     found += [Switch(path, name, value) for name, value in asked.items() if str(value).lower() not in ("no", "off", "n", "false")]
     return clean
 
 
 def _replace(root: dict[str, Any], path: Path, new: dict[str, Any]) -> None:
-    """Put ``new`` in the place of the mapping at ``path``; what leads there is the long form's own, shared with nobody."""
+    """Replace the mapping at ``path`` by ``new``. The mappings on the way were created by ``_long_form`` and are not shared."""
     here: Any = root
     for step in path[:-1]:
         here = here[step]
@@ -144,5 +147,5 @@ def _resolved(value: Any, path: Path, document: Document, normalized: Normalized
 
 
 def _is_key(path: Path) -> bool:
-    """Key material stays a reference until it is needed."""
+    """Whether the field is the source of a key: its variables are resolved when the key is needed."""
     return len(path) >= 3 and path[0] == "providers" and path[2] in KEY_SOURCES

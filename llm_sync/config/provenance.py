@@ -1,4 +1,4 @@
-"""Where the values of a configuration come from: for each provider and model, each value with the field that gives it."""
+"""Where the values of a configuration come from: each value of each provider and model, with its field in the file."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _SETTINGS = (
     "allow_insecure",
     "machine_wide",
 )
-_GIVEN = ("auth", "project", "location", "max_tokens_field", "proxy", "ca_bundle")
+_OPTIONAL = ("auth", "project", "location", "max_tokens_field", "proxy", "ca_bundle")
 
 
 class Value(NamedTuple):
-    """One value that holds: ``field`` and ``line`` say where the file has it, None where it is llm-sync's own default."""
+    """A value in effect. ``field`` and ``line``: where the file has it; None for a default of llm-sync."""
 
     name: str
     value: Any
@@ -37,7 +37,7 @@ class Value(NamedTuple):
 
 
 class Variable(NamedTuple):
-    """An environment variable the file names; ``default``: whether the field has one for when it is unset."""
+    """An environment variable that the file names. ``default``: whether the field has a default for it."""
 
     name: str
     field: str
@@ -46,9 +46,9 @@ class Variable(NamedTuple):
 
 @dataclass(frozen=True)
 class Provenance:
-    """``general``: of the file as a whole; the others by provider and model. Credentials are masked in all of them.
+    """``general``: values of the file as a whole; the others are by provider and by model. Credentials are masked.
 
-    A model's are those its own entry gives; the others are its provider's.
+    A model has the values of its own entry only; it inherits the others from its provider.
     """
 
     general: tuple[Value, ...]
@@ -58,11 +58,11 @@ class Provenance:
 
 
 def trace(document: Document, normalized: Normalized, config: LLMConfig) -> Provenance:
-    """Those of a document without problems and the configuration that was built of it."""
-    return _Finder(document, normalized, config).all()
+    """The provenance of a document without problems and the configuration that was built from it."""
+    return _Tracer(document, normalized, config).all()
 
 
-class _Finder:
+class _Tracer:
     def __init__(self, document: Document, normalized: Normalized, config: LLMConfig) -> None:
         self._document = document
         self._normalized = normalized
@@ -86,13 +86,13 @@ class _Finder:
         for source in KEY_SOURCES:
             if source in entry:
                 yield self._value((*path, source), source, self._key(name, source))
-        for key in ("base_url", *_GIVEN):
+        for key in ("base_url", *_OPTIONAL):
             if key in entry:
                 yield self._value((*path, key), key, _masked(key, entry[key]))
         for key in ("headers", "query"):
             for field in entry.get(key, {}):
                 here = (*path, key, field)
-                yield self._value(here, f"{key}.{field}", self._veiled(here, field, entry[key][field]))
+                yield self._value(here, f"{key}.{field}", self._mask_value(here, field, entry[key][field]))
         for key in _SETTINGS:
             yield self._first([path], key, getattr(self._config.providers[name], key))
         yield from self._inherited([path, (*path, "default_params"), ("defaults",)])
@@ -101,8 +101,8 @@ class _Finder:
         for key in REQUEST_KEYS:
             if key == "provider_specific":
                 yield from self._specific(levels)
-            elif (found := self._first(levels, key, None)).field is not None:
-                yield found
+            elif (value := self._first(levels, key, None)).field is not None:
+                yield value
         for key in ATTEMPT_KEYS:
             yield self._first(levels, key, getattr(AttemptOptions(), key))
 
@@ -112,17 +112,17 @@ class _Finder:
             path = next(
                 (*level, "provider_specific", name) for level in levels if name in self._at((*level, "provider_specific"))
             )
-            yield self._value(path, f"provider_specific.{name}", self._veiled(path, name, self._at(path)))
+            yield self._value(path, f"provider_specific.{name}", self._mask_value(path, name, self._at(path)))
 
-    def _veiled(self, path: Path, name: str, value: Any) -> Any:
-        """What a header, query or parameter of the provider's own holds, without what its name tells to be secret.
+    def _mask_value(self, path: Path, name: str, value: Any) -> Any:
+        """The value of a header, query field or parameter; masked if its name says that it is a credential.
 
-        What comes from a variable stays a reference, whatever the name: keys come so, and gateways call theirs as they like.
+        A value from a variable is always shown as the reference: gateways give their keys any name.
         """
         if isinstance(value, dict):
-            return {key: self._veiled((*path, key), key, item) for key, item in value.items()}
+            return {key: self._mask_value((*path, key), key, item) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._veiled((*path, index), name, item) for index, item in enumerate(value)]
+            return [self._mask_value((*path, index), name, item) for index, item in enumerate(value)]
         template = self._normalized.templates.get(path)
         if template is not None:
             return _without_text(template) if is_credential(name) else template
@@ -139,7 +139,7 @@ class _Finder:
             yield entry["name"], (self._value(path, "name", entry["name"]), *own, *self._specific([path]))
 
     def _key(self, provider: str, source: str) -> Any:
-        """Key material as it may be shown: references yes, texts no, of a command its first word."""
+        """The source of a key as it may be shown: references and paths, no literal text, and of a command its first word."""
         key = self._config.providers[provider].key
         written = self._at(("providers", provider))[source]
         if source == "api_key_command":
@@ -147,28 +147,28 @@ class _Finder:
         return _without_text(written) if source == "api_key" else written
 
     def _variables(self) -> Iterator[Variable]:
-        found: list[tuple[Path, str]] = list(self._normalized.templates.items())
+        templates: list[tuple[Path, str]] = list(self._normalized.templates.items())
         for name, entry in self._at(("providers",)).items():
             for source in KEY_SOURCES:
                 spec = entry.get(source, [])
-                found += [(("providers", name, source), text) for text in ([spec] if isinstance(spec, str) else spec)]
-        for path, text in found:
+                templates += [(("providers", name, source), text) for text in ([spec] if isinstance(spec, str) else spec)]
+        for path, text in templates:
             for part in parse(text).parts:
                 if isinstance(part, Reference):
                     yield Variable(part.name, field_path(path), part.default is not None)
 
     def _first(self, levels: list[Path], name: str, default: Any) -> Value:
         for level in levels:
-            given = self._at(level)
-            if name in given:
-                return self._value((*level, name), name, _masked(name, given[name]))
+            values = self._at(level)
+            if name in values:
+                return self._value((*level, name), name, _masked(name, values[name]))
         return Value(name, default)
 
     def _value(self, path: Path, name: str, value: Any) -> Value:
         return Value(name, value, field_path(path), self._document.line(path))
 
     def _at(self, path: Path) -> Any:
-        """What the normalized document has there; {} where it has nothing."""
+        """The value at a path of the normalized document; {} if there is none."""
         here: Any = self._normalized.value
         for step in path:
             if isinstance(here, dict) and step not in here:
@@ -178,14 +178,14 @@ class _Finder:
 
 
 def _without_text(template: str) -> str:
-    """A template that refers to variables alone; of any other, the references, with its own text masked."""
+    """The references of a template; its literal text is masked."""
     parts = parse(template).parts
     shown = "".join(MASK if isinstance(part, str) else f"${{{part.name}}}" for part in parts)
     return shown or MASK
 
 
 def _masked(name: str, value: Any) -> Any:
-    """The value of a field without the password a proxy's URL may hold."""
+    """The value of a field; of a proxy's URL, without user name and password."""
     if name != "proxy" or "@" not in str(value):
         return value
     scheme, mark, rest = value.partition("://")

@@ -1,7 +1,7 @@
-"""The keys of a configuration file, as a Cerberus schema, and the few sets of names other parts of it go by.
+"""The keys of a configuration file, as a Cerberus schema, and a few sets of key names.
 
-The schema is for a document in its long form: models are mappings, ``auth`` a mapping or the word google-cloud, stop
-sequences lists, and keys without a value are left out (checks.py sees to that). ``meta`` holds words for messages.
+The schema is for a document in its long form (normalize.py): models are mappings, ``auth`` is a mapping or the text
+google-cloud, stop sequences are lists, and keys without a value are absent. ``meta`` holds texts for messages.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Rules = dict[str, Any]
 _YEAR = 31_536_000
 _OWN = "provider-specific parameters go under provider_specific"
 
-# What llm-sync itself puts into a payload, in any dialect: provider_specific may not replace it.
+# What llm-sync puts into a payload itself, in any dialect; provider_specific may not replace it.
 RESERVED = frozenset({"model", "messages", "contents", "input", "prompt"})
 
 REQUEST_KEYS = tuple(field.name for field in fields.CONFIGURABLE)
@@ -165,6 +165,6 @@ SCHEMA: Mapping[str, Any] = {
 
 
 def levels_of(key: str) -> list[str]:
-    """Where a key of this name belongs, for hints: among ``defaults``, ``providers.NAME`` and ``models[…]``."""
-    places = (("defaults", _DEFAULTS), ("providers.NAME", _PROVIDER), ("providers.NAME.models[…]", _MODEL))
-    return [place for place, keys in places if key in keys]
+    """The levels that have a key of this name, for hints: ``defaults``, ``providers.NAME`` and ``models[…]``."""
+    levels = (("defaults", _DEFAULTS), ("providers.NAME", _PROVIDER), ("providers.NAME.models[…]", _MODEL))
+    return [level for level, keys in levels if key in keys]

@@ -1,4 +1,4 @@
-"""Where configurations are looked for, and what is found there. Reads names only, no file."""
+"""The folders that configurations are looked up in, and the files there. Reads names of files, not their content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUFFIXES = (".yaml", ".yml")
 
 
 class Found(NamedTuple):
-    """A configuration file. ``name``: what ``load_config`` takes for it, its path where another of its name comes first."""
+    """A configuration file. ``name``: what ``load_config`` accepts for it: its path if another file of its name comes first."""
 
     name: str
     path: str
@@ -41,7 +41,7 @@ def search_path(config_dir: str | os.PathLike[str] | None = None) -> list[Path]:
 
 
 def user_folder() -> list[Path]:
-    """The user's configuration folder; none where the system knows no home."""
+    """The user's configuration folder, as a list; empty if the system knows no home folder."""
     from platformdirs import user_config_dir
 
     try:
@@ -52,13 +52,13 @@ def user_folder() -> list[Path]:
 
 
 def new_folder(config_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Where a folder of configurations is best made: the first of the search path that is not of the current project."""
+    """Where to create a folder of configurations: the first of the search path that does not belong to the working folder."""
     folders = search_path(config_dir)
     return next((folder for folder in folders if folder.is_absolute() or config_dir is not None), folders[0])
 
 
 def available(config_dir: str | os.PathLike[str] | None = None) -> list[Found]:
-    """Every configuration there is, in the order of the search path, then by name."""
+    """Every configuration that can be found, in the order of the search path, then by name."""
     found: list[Found] = []
     names: set[str] = set()
     for folder in search_path(config_dir):
@@ -77,7 +77,7 @@ def available(config_dir: str | os.PathLike[str] | None = None) -> list[Found]:
 
 
 def is_path(text: str) -> bool:
-    """Whether a configuration's name is taken for a path."""
+    """Whether a text is a path to a configuration, and not a name."""
     return "/" in text or os.sep in text or bool(os.altsep and os.altsep in text) or text.endswith(SUFFIXES)
 
 

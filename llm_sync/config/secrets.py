@@ -1,4 +1,4 @@
-"""Keys by reference: where a key is to be had, and its value only at the moment it is needed."""
+"""Keys by reference: a Secret knows where a key comes from, and reads it when it is needed."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _MAX_PLACEHOLDER = 80  # characters; matching takes time in the square of their 
 
 
 class Secret:
-    """A key that is not there until ``reveal()``. Immutable; any thread may use it.
+    """A key that is read by ``reveal()``. Immutable; any thread may use it.
 
-    Comes from a template (``api_key: ${VAR}``: the environment is read again at every reveal), a file (read again at
-    every reveal) or a command (run once per process). ``repr`` and ``str`` never show it. Pickling carries the reference;
-    a secret whose text stands in the configuration itself raises ConfigurationError instead. Copies are the same object.
+    It comes from a template (``api_key: ${VAR}``; the environment is read at every reveal), a file (read at every reveal) or a
+    command (run once per process). ``repr`` and ``str`` never show it. A pickle holds the reference; pickling a key that is
+    literal text in the configuration raises ConfigurationError. A copy is the same object.
     """
 
     __slots__ = ("_folder", "_kind", "_provider", "_spec", "_where")
@@ -39,8 +39,8 @@ class Secret:
     def __init__(
         self, kind: str, spec: str | tuple[str, ...], *, provider: str | None = None, where: str = "", folder: str = ""
     ) -> None:
-        """``kind``: "template", "literal", "file" or "command"; ``where``: file:line, for messages; ``folder``: relative
-        key files stand in it."""
+        """``kind``: "template", "literal", "file" or "command". ``where``: file:line, for messages. ``folder``: where relative
+        paths of key files start, and where a command runs."""
         self._kind, self._spec, self._provider, self._where, self._folder = kind, spec, provider, where, folder
 
     @classmethod
@@ -50,7 +50,7 @@ class Secret:
 
     @classmethod
     def literal(cls, text: str, *, provider: str | None = None) -> Secret:
-        """A key given as text, as a caller's argument. It cannot be pickled."""
+        """A key given as text. It cannot be pickled."""
         return cls("literal", text, provider=provider)
 
     @property
@@ -60,12 +60,12 @@ class Secret:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The environment variables it needs, in order of mention."""
+        """The names of the environment variables it needs, in order."""
         return tuple(dict.fromkeys(name for template in self._templates() for name in template.names))
 
     @property
     def is_literal(self) -> bool:
-        """Whether (part of) the key itself stands in the configuration, so that it must not be pickled."""
+        """Whether the key, or a part of it, is text in the configuration; such a key is not pickled."""
         return self._kind == "literal" or (self._kind == "template" and self._templates()[0].has_literal)
 
     @property
@@ -82,8 +82,8 @@ class Secret:
         return f"{what} ({self._where})" if self._where else what
 
     def reveal(self) -> str:
-        """The key. Raises AuthenticationError (status None) naming the source, never the key, when it is unset, cannot be
-        had, or is of a form no key has. A command may take up to 30 s; other threads wait for the same run."""
+        """The key. Raises AuthenticationError (status None) if it is unset, cannot be read, or cannot be a key; the error names
+        the source and never shows the key. A command may take up to 30 s; other threads wait for the same run."""
         if self._kind == "file":
             key = self._read()
         elif self._kind == "command":
@@ -108,22 +108,22 @@ class Secret:
             self._fail(f"{self.source} cannot be run: there is no such program", guidance)
 
     def refresh(self) -> bool:
-        """Forget a command's answer, so that the next reveal runs it again (for tokens that expire).
+        """Forget a command's output, so that the next reveal runs it again (for tokens that expire).
 
-        False when there is nothing that could have changed since: a literal key.
+        Returns False for a literal key, which cannot have changed.
         """
         if self._kind == "command":
             forget(self._run_name())
         return not (self._kind == "literal" or (self._kind == "template" and not self.variables))
 
     def identity(self) -> str:
-        """A digest that tells this key from others, in any process, without giving it away.
+        """A digest that is the same for the same key in every process, and from which the key cannot be found.
 
-        Of the key itself; of a command, whose tokens may be new ones each time, of its words. Raises AuthenticationError as
-        ``reveal`` does.
+        Of a command, which may print a new token each time, its words are digested. Raises AuthenticationError, as ``reveal``
+        does.
         """
-        told = "\0".join(self._words()) if self._kind == "command" else self.reveal()
-        return hashlib.sha256(f"{self._kind == 'command'}\0{told}".encode("utf-8", "surrogatepass")).hexdigest()
+        text = "\0".join(self._words()) if self._kind == "command" else self.reveal()
+        return hashlib.sha256(f"{self._kind == 'command'}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
 
     def _templates(self) -> list[Template]:
         return [parse(part) for part in ((self._spec,) if isinstance(self._spec, str) else self._spec)]
@@ -150,7 +150,7 @@ class Secret:
 
     @property
     def program(self) -> str:
-        """The first word of a command: its arguments may hold what nobody should see."""
+        """The first word of a command. Its arguments are never shown: they may contain secrets."""
         try:
             words = shlex.split(self._spec) if isinstance(self._spec, str) else self._spec
         except ValueError:
@@ -161,10 +161,10 @@ class Secret:
         path = os.path.expanduser(self._resolved(self._templates()[0]))
         path = os.path.join(self._folder, path)
         try:
-            # Non-blocking, so that a FIFO in the file's place is empty instead of waited for.
+            # Non-blocking: a FIFO in place of the file reads as empty, where a blocking open would wait.
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
             try:
-                mode = os.fstat(descriptor).st_mode  # of the file that is read, whatever the path names by now
+                mode = os.fstat(descriptor).st_mode  # of the open file: the path may name another one by now
                 content = os.read(descriptor, _MAX_FILE)
             finally:
                 os.close(descriptor)
@@ -185,7 +185,7 @@ class Secret:
             self._fail(f"{self.source} {failure.message}", failure.guidance)
 
     def _words(self) -> list[str]:
-        """The command, its variables filled in."""
+        """The command line, with its variables resolved."""
         try:
             words = shlex.split(self._spec) if isinstance(self._spec, str) else list(self._spec)
         except ValueError as error:
@@ -217,8 +217,8 @@ class Secret:
         return self
 
     def __setattr__(self, name: str, value: object) -> None:
-        if hasattr(self, "_folder"):  # the last one __init__ sets
-            raise AttributeError("a Secret does not change")
+        if hasattr(self, "_folder"):  # the last attribute that __init__ sets
+            raise AttributeError("a Secret cannot be changed")
         object.__setattr__(self, name, value)
 
     def _state(self) -> tuple[Any, ...]:

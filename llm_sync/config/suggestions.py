@@ -1,4 +1,4 @@
-"""What was probably meant by a value of the wrong type: YAML's traps, and units where plain numbers belong."""
+"""Hints for values of the wrong type: common mistakes in YAML, and units where plain numbers are expected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COUNTS = {"k": 1_000, "kb": 1_000, "kib": 1024, "mb": 10**6, "mib": 2**20, "gb"
 
 
 def hint_for(value: Any, expected: str) -> str | None:
-    """A hint for a field whose value is not ``expected`` (the message's words), or None. Never repeats a text."""
+    """A hint for a value that is not what the message says is ``expected``, or None. Never shows a text of the file."""
     if "true or false" in expected:
         word = str(value).lower()
         return "write true" if word in _YES else "write false" if word in _NO else None

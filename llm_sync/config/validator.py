@@ -1,4 +1,4 @@
-"""ConfigValidator: what only shows beside the known dialects, and in this environment."""
+"""ConfigValidator: the checks that need the known dialects or this environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llm_sync.validation import shown
 
 
 class ConfigValidator:
-    """Holds loaded configurations against the dialects there are. ``known_types``: their names; None judges no type.
+    """Checks loaded configurations. ``known_types``: the names of the dialects; None leaves types unchecked.
 
     Keeps no other state; any thread may use it.
     """
@@ -20,14 +20,14 @@ class ConfigValidator:
         self._known = None if known_types is None else tuple(known_types)
 
     def validate_config(self, config: LLMConfig) -> list[Problem]:
-        """Unknown provider types, an unroutable default model, keys over plain http; in file order, ``[]`` for none."""
+        """Unknown provider types, a default model that cannot be routed, keys over plain http; in the order of lines."""
         found = [problem for provider in config.providers.values() for problem in self._provider(config, provider)]
         found += _default_model(config)
         return sorted(found, key=lambda problem: problem.line or 0)
 
     def validate_environment_variables(self, config: LLMConfig) -> list[Problem]:
-        """Unset variables, and keys that are missing or impossible. Key files are read; no key command is run, but its program
-        must be there."""
+        """Unset variables, and keys that are missing or cannot be keys. Key files are read. Key commands are not run: only that
+        their program exists is checked."""
         found = [_unset_problem(config, unset) for unset in dict.fromkeys(config.unset)]
         for provider in config.providers.values():
             if provider.key is None:
@@ -39,7 +39,7 @@ class ConfigValidator:
                 else:
                     provider.key.reveal()
             except AuthenticationError as error:
-                place = f" ({config.file}:{config.lines.get(field)})"  # the problem has it already
+                place = f" ({config.file}:{config.lines.get(field)})"  # the problem names it already
                 found.append(_problem(config, field, error.message.replace(place, ""), _as_hint(error.guidance)))
         return sorted(found, key=lambda problem: problem.line or 0)
 
@@ -77,7 +77,7 @@ def _unset_problem(config: LLMConfig, unset: Unset) -> Problem:
 
 
 def _as_hint(guidance: str | None) -> str | None:
-    """A sentence as the hints of problems are written."""
+    """A sentence in the form of hints: without a capital letter and a full stop."""
     return guidance and guidance[0].lower() + guidance[1:].removesuffix(".")
 
 

@@ -12,7 +12,7 @@ _TOKEN = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}
 
 @dataclass(frozen=True)
 class Reference:
-    """One ``${name}``; ``default`` is None where none is given, and also stands in for an empty variable, as in shells."""
+    """One ``${name}``. ``default`` is None if none is given; it is also used for an empty variable, as in shells."""
 
     name: str
     default: str | None
@@ -20,23 +20,23 @@ class Reference:
 
 @dataclass(frozen=True)
 class Template:
-    """A string taken apart into literal text and references. ``malformed``: it holds a ``${`` that cannot be read."""
+    """A string, split into literal text and references. ``malformed``: it contains an unreadable ``${``."""
 
     parts: tuple[str | Reference, ...]
     malformed: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The variables referred to, in order."""
+        """The names of the variables, in order."""
         return tuple(part.name for part in self.parts if isinstance(part, Reference))
 
     @property
     def has_literal(self) -> bool:
-        """Whether some of the text stands in the file itself, a non-empty default included."""
+        """Whether a part of the text is in the file itself; a default that is not empty counts."""
         return any(part if isinstance(part, str) else part.default for part in self.parts)
 
     def resolve(self, environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-        """The text, and the variables that are unset and have no default; these stay in the text as ``${NAME}``."""
+        """The text, and the variables that are unset and have no default; they stay in the text as ``${NAME}``."""
         out: list[str] = []
         unset: list[str] = []
         for part in self.parts:
@@ -54,7 +54,7 @@ class Template:
 
 
 def parse(text: str) -> Template:
-    """Take a string apart. A lone ``$`` is itself; ``$$`` is one dollar sign."""
+    """Split a string. A single ``$`` is an ordinary character; ``$$`` is one dollar sign."""
     if "$" not in text:
         return Template((text,))
     parts: list[str | Reference] = []

@@ -1,4 +1,4 @@
-"""What the fields of a request may hold: each check gives the value in its final form, or raises InvalidRequestError."""
+"""Checks of a request's fields. Each raises InvalidRequestError; most return the value in its final form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llm_sync.models.fields import RequestField
 
 
 def plain(name: str, value: Any) -> Any:
-    """A deep copy as JSON has it: mappings are dicts, sequences lists. Raises InvalidRequestError for what JSON cannot hold."""
+    """A deep copy of JSON's types: dicts, lists, strings, numbers. Raises InvalidRequestError for what JSON cannot represent."""
     try:
         return _plain(name, value)
     except RecursionError:
@@ -20,7 +20,7 @@ def plain(name: str, value: Any) -> Any:
 
 
 def number_shown(value: float) -> str:
-    """A number for a message; Python refuses to write integers of more than 4,300 digits."""
+    """A number for a message. Python refuses to convert integers of more than 4,300 digits."""
     return "(a number of many digits)" if isinstance(value, int) and abs(value) >= 10**18 else str(value)
 
 

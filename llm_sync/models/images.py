@@ -1,4 +1,4 @@
-"""Images as a request carries them: a path, bytes or a URL goes in, a URL or bytes with their media type come out."""
+"""Images of a request: from a path, bytes or a URL to a URL, or bytes with their media type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from llm_sync.errors import InvalidRequestError
 
-# First bytes of the four formats every vision model takes (RFC 2083, ITU-T T.81, GIF89a, RIFF/WebP).
+# First bytes of the four formats that every vision model accepts (RFC 2083, ITU-T T.81, GIF89a, RIFF/WebP).
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -33,7 +33,7 @@ class Image:
 
     @property
     def data_url(self) -> str:
-        """The image as one URL: its own, or its bytes as ``data:``."""
+        """The image as one URL: its own, or a ``data:`` URL of its bytes."""
         return self.url or f"data:{self.media_type};base64,{self.base64}"
 
     def __repr__(self) -> str:
@@ -106,4 +106,4 @@ def _from_data_url(url: str) -> Image:
         raise InvalidRequestError("an image's data URL holds broken base64", guidance="Encode the bytes again.") from None
     if not content:
         raise InvalidRequestError("an image's data URL holds no bytes", guidance="Write data:image/png;base64,…")
-    return Image(content=content, media_type=_media_type(content) or media_type)  # the bytes know better than who wrote it
+    return Image(content=content, media_type=_media_type(content) or media_type)  # the bytes decide

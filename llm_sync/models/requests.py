@@ -1,4 +1,4 @@
-"""What goes in: a question to one model, and the turns, images and tools in it."""
+"""Requests: ModelRequest, and the messages and tool calls in it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ ROLES = ("user", "assistant", "system", "tool")
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ToolCall(Frozen):
-    """A tool the model wants called. ``arguments`` is a dict, or None where ``raw_arguments`` is not a JSON object.
+    """A call of a tool that the model asks for. ``arguments`` is a dict, or None if ``raw_arguments`` is not a JSON object.
 
-    In a request, either of them is enough.
+    In a request, one of the two is enough.
     """
 
     id: str
@@ -32,9 +32,9 @@ class ToolCall(Frozen):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Message(Frozen):
-    """One turn. ``role``: user, assistant, system or tool (then ``tool_call_id`` names the call it answers).
+    """One message of a conversation. ``role``: user, assistant, system or tool (``tool_call_id`` is the call that it answers).
 
-    ``images``: paths, bytes or URLs, on user messages. Raises InvalidRequestError for a bad role or content.
+    ``images``: paths, bytes or URLs, in user messages. Raises InvalidRequestError for an invalid role or content.
     """
 
     role: str
@@ -65,18 +65,17 @@ class Message(Frozen):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ModelRequest(Frozen):
-    """One question to one model.
+    """A request to one model.
 
-    Exactly one of ``prompt`` and ``messages``; ``images`` (paths, bytes, URLs) only beside a prompt. None means "not
-    given": the configuration's default is sent, or nothing. ``temperature`` 0…2, ``top_p`` 0…1, ``max_tokens`` counts
-    tokens, ``stop_sequences`` is a string or a list of them. ``messages`` are Message objects or dicts of their fields
-    (``help(Message)``). ``response_schema`` is a JSON Schema (needs ``pip install 'llm-sync[schema]'``); the parsed answer
-    is the response's ``metadata["parsed"]``. ``tools`` are
-    mappings with ``name``, ``description`` and ``parameters`` (JSON Schema), or OpenAI's ``{"type": "function", …}``;
-    ``tool_choice`` is "auto", "none", "required" or a tool's name. ``provider_specific`` is merged last into the payload.
-    ``id`` comes back on the response.
+    Exactly one of ``prompt`` and ``messages`` is given; ``images`` (paths, bytes, URLs) only with a prompt. None means "not
+    given": the configuration's default is sent, or nothing. Ranges and meanings of the settings are in docs/configuration.md;
+    ``stop_sequences`` is a string or a list of strings. ``messages`` are Message objects or dicts of their fields
+    (``help(Message)``). ``response_schema`` is a JSON Schema (needs ``pip install 'llm-sync[schema]'``); the parsed answer is
+    in the response's ``metadata["parsed"]``. ``tools`` are mappings with ``name``, ``description`` and ``parameters`` (JSON
+    Schema), or OpenAI's ``{"type": "function", …}``; ``tool_choice`` is "auto", "none", "required" or the name of a tool.
+    ``provider_specific`` is merged into the payload last. ``id`` is copied to the response.
 
-    Raises TypeError for an unknown field, InvalidRequestError (before anything is sent) for an impossible value.
+    Raises TypeError for an unknown field and InvalidRequestError for an invalid value, before anything is sent.
     """
 
     prompt: str | None = None
@@ -131,10 +130,10 @@ class ModelRequest(Frozen):
             raise InvalidRequestError(f"id is a {field_checks.kind(self.id)}", guidance="Give a string or a whole number.")
 
     def detached(self, **changes: Any) -> ModelRequest:
-        """A copy with ``changes`` that shares no mutable part with what the caller still holds; mappings become dicts.
+        """A copy with ``changes`` that shares no mutable part with the caller's objects; mappings become dicts.
 
-        ``changes``: fields that are checked already, as those of the request are: nothing is checked again. Raises
-        InvalidRequestError where a part holds what JSON cannot.
+        Nothing is checked again: ``changes`` must be checked already, as the fields of the request are. Raises
+        InvalidRequestError for a part that JSON cannot represent.
         """
         fresh: ModelRequest = object.__new__(type(self))
         values = fresh.__dict__
@@ -150,25 +149,25 @@ class ModelRequest(Frozen):
         return fresh
 
     def conversation(self) -> tuple[Message, ...]:
-        """The messages, whichever way they were given, without the system prompt."""
+        """The messages, or the prompt as one message; without the system prompt."""
         if self.messages is not None:
             return tuple(self.messages)
         return (Message("user", self.prompt, images=self.images),)
 
 
 def request_hash(model: str, turns: Iterable[tuple[str, str | None]]) -> str:
-    """32 hexadecimal digits that tell one question from another, whichever dialect carries it.
+    """32 hexadecimal digits that identify the texts of a request, the same in every dialect.
 
-    ``model``: its bare name, without the provider. ``turns``: (role, text) in order, system texts included. What the
-    dialects write differently makes no difference: system texts count together and first, neighbours of one role as one
-    turn, turns without text not at all. Images, tools and settings do not count.
+    ``model``: its bare name, without the provider. ``turns``: (role, text) in order, including system texts. Differences
+    between the dialects do not count: system texts are taken together and come first, consecutive turns of one role count
+    as one, and turns without text are ignored. Images, tools and settings are ignored, too.
     """
-    from hashlib import sha256  # loads OpenSSL: who needs no hash does without
+    from hashlib import sha256  # loads OpenSSL, which most programs do not need here
 
-    told = [(role, text) for role, text in turns if text]
-    ordered = [turn for turn in told if turn[0] == "system"] + [turn for turn in told if turn[0] != "system"]
+    texts = [(role, text) for role, text in turns if text]
+    ordered = [turn for turn in texts if turn[0] == "system"] + [turn for turn in texts if turn[0] != "system"]
     joined = [[role, "\n\n".join(text for _, text in group)] for role, group in groupby(ordered, key=itemgetter(0))]
-    return sha256(json.dumps([model, joined]).encode()).hexdigest()[:32]  # ASCII: lone surrogates stand there escaped
+    return sha256(json.dumps([model, joined]).encode()).hexdigest()[:32]  # ASCII: lone surrogates are escaped
 
 
 def _detached(message: Message) -> Message:

@@ -1,4 +1,4 @@
-"""Documents held against Cerberus schemas, by the quick predicate first. The only user of cerberus, imported on first use."""
+"""Checks documents against Cerberus schemas, with the fast predicate first. The only user of cerberus, imported on first use."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any, ClassVar
 
 from llm_sync.errors import FieldProblem
 from llm_sync.runtime.import_lock import import_lock
+from llm_sync.validation.messages import SchemaProblem, field_problem, json_kind, schema_problem
 from llm_sync.validation.predicate import compile_rules, compile_schema
-from llm_sync.validation.wording import SchemaProblem, explained, field_problem, json_kind
 
-MOST_FIELDS = 20  # problems reported of one answer
+MAX_FIELDS = 20  # problems reported for one answer
 
 
 def problems(document: object, schema: Mapping[str, Any]) -> list[SchemaProblem]:
-    """Everything in ``document`` that the schema forbids, unknown keys too (with "did you mean"); ``[]`` when all is well.
+    """Everything in ``document`` that the schema forbids, including unknown keys (with "did you mean"); ``[]`` if it is valid.
 
-    For configurations: texts of the document are never shown, as any may be a secret; numbers and the like are.
+    For configurations: any text may be a secret, so texts of the document are never shown; numbers and booleans are.
     """
     if not isinstance(document, Mapping):
         return [SchemaProblem((), f"expected a mapping, found {json_kind(document)}", None)]
@@ -28,14 +29,14 @@ def problems(document: object, schema: Mapping[str, Any]) -> list[SchemaProblem]
         return []
     validator = _validator_class()(schema, allow_unknown=False)
     validator.validate(document, normalize=False)
-    return [explained(error, schema) for error in _leaves(validator._errors)]  # noqa: SLF001  .errors has texts only
+    return [schema_problem(error, schema) for error in _leaves(validator._errors)]  # noqa: SLF001  .errors has texts only
 
 
 class ResponseValidator:
-    """Holds answers of one kind against a Cerberus schema (plain data; unknown keys pass at every level).
+    """Checks answers of one kind against a Cerberus schema. Unknown keys are allowed at every level.
 
-    Cheap to construct: the schema is compiled on the first check, and a Cerberus validator is built, once per thread, only
-    for an answer the compiled form is not sure of. May be shared between threads.
+    Cheap to construct: the schema is compiled on the first check. A Cerberus validator is built, once per thread, only for
+    an answer that the compiled predicate does not accept. May be shared between threads.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
@@ -45,9 +46,10 @@ class ResponseValidator:
         self._local = threading.local()  # one Validator per thread: shared ones give wrong verdicts
 
     def check(self, body: object) -> tuple[FieldProblem, ...]:
-        """``()`` when the answer is of this shape, else its wrong fields, the first 20; never shows any text of it.
+        """The wrong fields of an answer, the first 20; ``()`` if it fits the schema. Never shows a text of the answer.
 
-        Raises nothing, for any JSON value, where the schema gives its fields types. Takes time in proportion to the answer.
+        Raises nothing for any JSON value, as long as every field of the schema has a type. Time is linear in the size of
+        the answer.
         """
         if not self._compiled:  # two threads may both compile: the results are equal
             self._accepts = compile_schema(self._schema)
@@ -59,18 +61,17 @@ class ResponseValidator:
         validator = getattr(self._local, "validator", None)
         if validator is None:
             validator = self._local.validator = _validator_class()(self._schema, allow_unknown=True)
-            validator.most = MOST_FIELDS if _each_leaf_counts(self._schema) else None
+            validator.max_leaves = MAX_FIELDS if _each_leaf_counts(self._schema) else None
         try:
             validator.validate(body, normalize=False)
             errors = _leaves(validator._errors)  # noqa: SLF001
         except _Enough as enough:
             errors = iter(enough.leaves)
-        found = [field_problem(error, self._schema) for _, error in zip(range(MOST_FIELDS), errors, strict=False)]
-        return tuple(found)
+        return tuple(field_problem(error, self._schema) for error in islice(errors, MAX_FIELDS))
 
 
 class _Enough(Exception):
-    """As many wrong fields are known as will be reported."""
+    """Enough wrong fields are known: no more would be reported."""
 
     def __init__(self, leaves: list[Any]) -> None:
         super().__init__()
@@ -83,10 +84,10 @@ def _validator_class() -> Any:
         from cerberus import TypeDefinition, Validator
 
     class Diagnosis(Validator):  # type: ignore[misc]
-        """Collects errors in order, in linear time, and knows that a boolean is no number.
+        """Collects errors in order, in linear time; a boolean is not a number.
 
-        Cerberus sorts all errors and files them in two trees on each one found, which takes the square of their number;
-        nothing here reads those trees.
+        Cerberus itself sorts all errors and adds them to two trees with each new error, which takes quadratic time; nothing
+        here reads these trees.
         """
 
         types_mapping: ClassVar[dict[str, Any]] = {
@@ -94,21 +95,21 @@ def _validator_class() -> Any:
             "integer": TypeDefinition("integer", (int,), (bool,)),
             "float": TypeDefinition("float", (float, int), (bool,)),
         }
-        most: int | None = None
+        max_leaves: int | None = None
         leaves: list[Any]
 
         def validate(self, document: Any, *args: Any, **kwargs: Any) -> bool:
             if not self.is_child:
                 self.leaves = []
-            elif self.allow_unknown is True and len(document) > MOST_FIELDS and isinstance(next(iter(document)), int):
-                document = _doubtful(document, self.schema)  # the members of a list, by index
+            elif self.allow_unknown is True and len(document) > MAX_FIELDS and isinstance(next(iter(document)), int):
+                document = _not_surely_valid(document, self.schema)  # the members of a list, by index
             return bool(super().validate(document, *args, **kwargs))
 
         __call__ = validate
 
         def _get_child_validator(self, *args: Any, **kwargs: Any) -> Any:
             child = super()._get_child_validator(*args, **kwargs)
-            child.most, child.leaves = self.most, self.leaves
+            child.max_leaves, child.leaves = self.max_leaves, self.leaves
             return child
 
         def _error(self, *args: Any) -> None:
@@ -116,9 +117,9 @@ def _validator_class() -> Any:
                 super()._error(*args)
                 return
             self._errors.extend(args[0])
-            if self.most is not None:
+            if self.max_leaves is not None:
                 self.leaves.extend(error for error in args[0] if not error.is_group_error)
-                if len(self.leaves) >= self.most:
+                if len(self.leaves) >= self.max_leaves:
                     raise _Enough(self.leaves)
 
         def _check_with_finite(self, field: str, value: Any) -> None:
@@ -128,11 +129,11 @@ def _validator_class() -> Any:
     return Diagnosis
 
 
-def _doubtful(items: Mapping[int, Any], schema: Mapping[int, Any]) -> Mapping[int, Any]:
-    """Those a look is worth: a child validator costs Cerberus 80 microseconds, and one there is for every member.
+def _not_surely_valid(items: Mapping[int, Any], schema: Mapping[int, Any]) -> Mapping[int, Any]:
+    """The members of a list that Cerberus has to check: each one costs it a child validator, 80 microseconds.
 
-    Left out are members the predicate is sure of, and those the schema does not speak of (an alternative of anyof is held
-    against the whole list with a schema for one member).
+    Left out are members that the predicate accepts, and members without rules (Cerberus checks an alternative of anyof
+    against the whole list with the schema of one member).
     """
     if len(schema) < len(items):
         return {index: items[index] for index in schema if index in items}
@@ -142,7 +143,7 @@ def _doubtful(items: Mapping[int, Any], schema: Mapping[int, Any]) -> Mapping[in
 
 
 def _each_leaf_counts(rules: object) -> bool:
-    """Whether every single error is a verdict: not so below anyof and its like, where an alternative may fail."""
+    """Whether every single error makes the document invalid; below anyof and the like, an alternative may fail."""
     if isinstance(rules, Mapping):
         return not any(str(name).partition("_")[0] in ("anyof", "allof", "noneof", "oneof") for name in rules) and all(
             _each_leaf_counts(value) for value in rules.values()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from llm_sync.errors import Problem
-from llm_sync.validation.wording import field_path
+from llm_sync.validation.messages import field_path
 from llm_sync.validation.yaml_scalars import plain_value
 
 MAX_BYTES = 2**20

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from llm_sync.validation.document import Document, FileFormat, Unreadable
-from llm_sync.validation.wording import shown
+from llm_sync.validation.messages import shown
 
 
 def read_json(text: str, document: Document, form: FileFormat) -> Any:

@@ -1,9 +1,9 @@
-"""A Cerberus schema as a plain predicate that only ever says "surely valid"; a doubt is left to Cerberus.
+"""Compiles a Cerberus schema to a fast predicate. True means surely valid; for anything else, Cerberus decides.
 
-Holding a good answer against its schema costs Cerberus a few hundred microseconds and the predicate a few. The schema
-stays the one truth: what the compiler does not know (a rule, a combination of rules) it refuses to compile, and where the
-predicate and Cerberus could differ (NaN, subclasses, tuples) the predicate says no. For configurations it saves more than
-that: a start of which nothing is wrong never imports Cerberus (a third of what a bare ``import requests`` costs).
+Checking a valid answer takes Cerberus a few hundred microseconds and the predicate a few. The schema remains the only source
+of rules: a rule, or a combination of rules, that the compiler does not know is not compiled, and where the predicate and
+Cerberus could differ (NaN, subclasses, tuples) the predicate is False. With a valid configuration Cerberus is not even
+imported, which would take a third of the time of ``import requests``.
 """
 
 from __future__ import annotations
@@ -27,39 +27,39 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "list": (list,),
 }
 _RULES = frozenset({"type", "required", "nullable", "schema", "allowed", "min", "max", "minlength", "maxlength", "empty", "meta"})
-_CLOSED_RULES = _RULES | {"check_with", "regex", "valuesrules"}  # that only configurations use
+_CLOSED_RULES = _RULES | {"check_with", "regex", "valuesrules"}  # only configurations use these
 _SIZED = frozenset({str, list, dict})
 _NUMBERS = frozenset({int, float})
 _MISSING = object()
 
 
-class _Unknown(Exception):
-    """The schema holds something this compiler does not know."""
+class _Unsupported(Exception):
+    """The schema contains something that this compiler does not support."""
 
 
 def compile_schema(schema: Mapping[str, Any], *, closed: bool = False) -> Predicate | None:
-    """The predicate for documents of a schema, or None where the schema is beyond it. Unknown keys pass unless ``closed``.
+    """The predicate for a schema, or None if the schema cannot be compiled. Unknown keys are allowed unless ``closed``.
 
-    True means that ``Validator(schema, allow_unknown=not closed).validate(document, normalize=False)`` is True; False means
-    nothing.
+    If it is True, ``Validator(schema, allow_unknown=not closed).validate(document, normalize=False)`` is True. If it is
+    False, that says nothing.
     """
     try:
         return _document(schema, closed)
-    except _Unknown:
+    except _Unsupported:
         return None
 
 
 def compile_rules(rules: Mapping[str, Any]) -> Predicate | None:
-    """The same for one value under one set of rules."""
+    """The same for one value and one set of rules."""
     try:
         return _field(rules, closed=False)
-    except _Unknown:
+    except _Unsupported:
         return None
 
 
 def _document(schema: object, closed: bool) -> Predicate:
     if not isinstance(schema, Mapping):
-        raise _Unknown
+        raise _Unsupported
     fields = [(name, _is_required(rules), _field(rules, closed)) for name, rules in schema.items()]
     names = frozenset(schema)
 
@@ -83,13 +83,13 @@ def _is_required(rules: object) -> bool:
 
 
 def _field(rules: object, closed: bool) -> Predicate:
-    """The predicate for one value under one set of rules."""
+    """The predicate for one value and one set of rules."""
     if not isinstance(rules, Mapping) or not (_CLOSED_RULES if closed else _RULES).issuperset(rules):
-        raise _Unknown
+        raise _Unsupported
     nullable = rules.get("nullable", False) is True
     if "type" not in rules:
         if not {"required", "nullable", "meta"}.issuperset(rules):
-            raise _Unknown  # without a type, other rules depend on what the value happens to be
+            raise _Unsupported  # without a type, other rules depend on what the value happens to be
         return lambda value: nullable or value is not None
     types = _types(rules["type"])
     checks = [*_comparisons(rules, types), *_lengths(rules, types), *_patterns(rules), *_inner(rules, types, closed)]
@@ -104,7 +104,7 @@ def _field(rules: object, closed: bool) -> Predicate:
 def _types(names: object) -> frozenset[type]:
     listed = [names] if isinstance(names, str) else names
     if not isinstance(listed, (list, tuple)) or not listed or not all(name in _TYPES for name in listed):
-        raise _Unknown
+        raise _Unsupported
     return frozenset(kind for name in listed for kind in _TYPES[name])
 
 
@@ -113,11 +113,11 @@ def _comparisons(rules: Mapping[str, Any], types: frozenset[type]) -> list[Predi
     if "allowed" in rules:
         allowed = rules["allowed"]
         if types & {list, dict} or not isinstance(allowed, (list, tuple, set, frozenset)):
-            raise _Unknown
+            raise _Unsupported
         checks.append(lambda value: value in allowed)
     for name in ("min", "max"):
         if name in rules and (not types <= _NUMBERS or type(rules[name]) not in _NUMBERS):
-            raise _Unknown
+            raise _Unsupported
     if "min" in rules:
         least = rules["min"]
         checks.append(lambda value: value >= least)  # False for NaN
@@ -132,7 +132,7 @@ def _lengths(rules: Mapping[str, Any], types: frozenset[type]) -> list[Predicate
     if not names:
         return []
     if not types <= _SIZED:
-        raise _Unknown
+        raise _Unsupported
     least = max(rules.get("minlength", 0), 0 if rules.get("empty", True) is True else 1)
     most = rules.get("maxlength")
     if most is None:
@@ -144,12 +144,12 @@ def _patterns(rules: Mapping[str, Any]) -> list[Predicate]:
     checks: list[Predicate] = []
     if "check_with" in rules:
         if rules["check_with"] != "finite":
-            raise _Unknown
+            raise _Unsupported
         checks.append(lambda value: type(value) is not float or math.isfinite(value))
     if "regex" in rules:
         pattern = rules["regex"]
         if not isinstance(pattern, str):
-            raise _Unknown
+            raise _Unsupported
         whole = re.compile(pattern if pattern.endswith("$") else f"{pattern}$")  # as Cerberus reads it
         checks.append(lambda value: type(value) is not str or whole.match(value) is not None)
     return checks
@@ -158,13 +158,13 @@ def _patterns(rules: Mapping[str, Any]) -> list[Predicate]:
 def _inner(rules: Mapping[str, Any], types: frozenset[type], closed: bool) -> list[Predicate]:
     if "valuesrules" in rules:
         if "schema" in rules or dict not in types:
-            raise _Unknown
+            raise _Unsupported
         member = _field(rules["valuesrules"], closed)
         return [lambda value: type(value) is not dict or all(map(member, value.values()))]
     if "schema" not in rules:
         return []
     if (list in types) == (dict in types):  # neither, or a schema that would have to serve both
-        raise _Unknown
+        raise _Unsupported
     if dict in types:
         document = _document(rules["schema"], closed)
         return [document] if types == {dict} else [lambda value: type(value) is not dict or document(value)]

@@ -16,7 +16,7 @@ import yaml
 
 from llm_sync.validation.document import Document, FileFormat, Path, Unreadable, printable
 from llm_sync.validation.json_document import read_json
-from llm_sync.validation.wording import shown
+from llm_sync.validation.messages import shown
 from llm_sync.validation.yaml_scalars import plain_value
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's parser is six times as fast

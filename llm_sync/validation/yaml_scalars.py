@@ -1,7 +1,7 @@
 """Unquoted scalars by the rules of YAML 1.2.
 
-``yes``, ``on``, ``12:30`` and dates are the text that stands there, and ``1e3`` is a number. PyYAML's own constructor (YAML 1.1)
-would make a boolean, 750, dates and a text of them.
+``yes``, ``on``, ``12:30`` and dates are text, and ``1e3`` is a number. PyYAML's own constructor follows YAML 1.1: to it they
+are a boolean, a boolean, 750, dates and a text.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is wrong with a document, in words: path, expected, found, and what to do. No text of the document that may be a key."""
+"""Messages about invalid documents: path, expected, found, and what to do. They never show a text that may be a key."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORDS = {
     "dict": "object",
     "list": "list",
 }
-# Texts that may be shown in a message: numbers and words of the kind YAML mistakes come in. Any other may be a secret.
+# Texts that may be shown in a message: numbers, and words that are typical mistakes in YAML. Any other may be a secret.
 _HARMLESS = re.compile(
     r"[-+]?[0-9][0-9.,:_eE+%-]{0,11}|[0-9.]{1,8} ?[a-zA-Z]{1,4}|yes|no|on|off|y|n|true|false|none|null", re.IGNORECASE
 )
@@ -27,7 +27,7 @@ _KEYLIKE = re.compile(r"(?=.*\d)[A-Za-z0-9+/=_]{32,}$|(?:sk|pk|rk|gsk|xai|hf|r8|
 
 
 class SchemaProblem(NamedTuple):
-    """One thing wrong with a document: the path of the field, what is wrong in words, and what to do if that is known."""
+    """A problem with a document: the path of the field, a message, and a hint if there is one."""
 
     path: tuple[str | int, ...]
     message: str
@@ -35,7 +35,7 @@ class SchemaProblem(NamedTuple):
 
 
 def _rules_at(schema: Any, path: tuple[Any, ...]) -> Mapping[str, Any]:
-    """The rules of the field at ``path``; empty where the schema does not name it."""
+    """The rules of the field at ``path``; empty if the schema does not have it."""
     fields: Any = schema
     rules: Any = {}
     for depth, step in enumerate(path):
@@ -54,8 +54,8 @@ def _rules_at(schema: Any, path: tuple[Any, ...]) -> Mapping[str, Any]:
     return dict(rules)
 
 
-def explained(error: Any, schema: Mapping[str, Any]) -> SchemaProblem:
-    """One of Cerberus' errors in a configuration."""
+def schema_problem(error: Any, schema: Mapping[str, Any]) -> SchemaProblem:
+    """The problem for an error of Cerberus in a configuration."""
     path = tuple(error.document_path)
     rules = _rules_at(schema, path)
     meta = rules.get("meta", {})
@@ -74,17 +74,17 @@ def explained(error: Any, schema: Mapping[str, Any]) -> SchemaProblem:
 
 
 def field_problem(error: Any, schema: Mapping[str, Any]) -> FieldProblem:
-    """One of Cerberus' errors in an answer, whose texts are shown in no case."""
+    """The problem for an error of Cerberus in an answer, whose texts are never shown."""
     path = tuple(error.document_path)
     found = "nothing" if error.rule == "required" else json_kind(error.value)
-    telling = error.rule in ("min", "max", "allowed") and isinstance(error.value, (int, float))
-    if telling or error.rule in _LENGTHS:
+    shows_number = error.rule in ("min", "max", "allowed") and isinstance(error.value, (int, float))
+    if shows_number or error.rule in _LENGTHS:
         found = _found(error.value, error.rule)
     return FieldProblem(field_path(path), _expected(error, _rules_at(schema, path)), found)
 
 
 def _expected(error: Any, rules: Mapping[str, Any]) -> str:
-    """What the schema wants of a field, in the words of JSON."""
+    """What the schema expects of a field, in JSON's names for types."""
     types = rules.get("type") or ()
     names = list(dict.fromkeys(_WORDS.get(name, name) for name in ([types] if isinstance(types, str) else types)))
     if rules.get("nullable"):
@@ -126,7 +126,7 @@ def json_kind(value: object) -> str:
 
 
 def field_path(path: Iterable[str | int]) -> str:
-    """``("choices", 0, "message")`` as ``choices[0].message``; a step that is long or looks like a key is cut."""
+    """``("choices", 0, "message")`` as ``choices[0].message``; a step that is long or looks like a key is shortened."""
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{shown(step)}"
@@ -134,14 +134,14 @@ def field_path(path: Iterable[str | int]) -> str:
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant, or None."""
+    """The known name that is most similar to ``name``, or None."""
     names = {item.lower(): item for item in known}
     near = difflib.get_close_matches(shown(name).lower().replace("-", "_"), names, 1, 0.6)
     return names[near[0]] if near else None
 
 
 def shown(name: object) -> str:
-    """A name out of a document as messages show it: at most 60 characters, control characters escaped, and no key."""
+    """A name for a message: at most 60 characters, control characters escaped, and shortened if it looks like a key."""
     text = str(name)
     if _KEYLIKE.match(text):
         return f"{text[:3]}…"
