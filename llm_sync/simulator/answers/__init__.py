@@ -1,1 +1,1 @@
-"""Answers of the simulated models: generated, or from an answers file, a replayed batch or recorded exchanges."""
+"""Answers of the simulated models: generated, or from an answers file or a replayed batch."""

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from llm_sync.simulator.answers.sources import AnswerSources
 from llm_sync.simulator.dialects.base import Call, Dialect, stream_switch_of_other
 from llm_sync.simulator.faults.context import RequestContext
 from llm_sync.simulator.faults.script import Script
 from llm_sync.simulator.server import admin
+from llm_sync.simulator.server.answer_sources import AnswerSources
 from llm_sync.simulator.server.hold import Hold
 from llm_sync.simulator.server.http1 import HTTPRequest, UnreadableRequest
 from llm_sync.simulator.server.request_log import RequestLog, RequestRecord

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from llm_sync.simulator.answers.sources import AnswerSources
 from llm_sync.simulator.dialects.model_catalogue import LISTED
 from llm_sync.simulator.faults.script import Script, load_script
+from llm_sync.simulator.server.answer_sources import AnswerSources
 from llm_sync.simulator.server.certificate import Certificate
 from llm_sync.simulator.server.delivery import Outgoing
 from llm_sync.simulator.server.hold import Hold

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_sync.simulator.answers.answer_file import load_answers
-from llm_sync.simulator.answers.recordings import Recordings
 from llm_sync.simulator.answers.replay import Replay
 from llm_sync.simulator.dialects.base import Call, Dialect
+from llm_sync.simulator.dialects.recordings import Recordings
 from llm_sync.simulator.server.routes import DIALECT_BY_TYPE, route
 
 REPLAY_ELSE = ("refuse", "answer")
