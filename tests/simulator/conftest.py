@@ -1,4 +1,4 @@
-"""A simulator, a plain HTTP client for it, and llm-sync's own where the two have to agree."""
+"""Fixtures: a simulator, a plain HTTP client for it, and llm-sync's client for tests of both."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MODELS = {
 
 
 class Got:
-    """One answer: ``status``, ``headers`` (lower-case names), ``raw`` bytes, ``body`` as JSON."""
+    """One response: ``status``, ``headers`` (lower-case names), ``raw`` bytes, ``body`` as JSON."""
 
     def __init__(self, status: int, headers: Mapping[str, str], raw: bytes) -> None:
         self.status = status
@@ -53,14 +53,14 @@ class Wire:
         self.connection = http.client.HTTPConnection("127.0.0.1", simulator.port, timeout=10)
 
     def send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Got:
-        """Any request; ``body`` is bytes as they are, or a document."""
+        """Sends any request; ``body`` is bytes, or a document that is sent as JSON."""
         content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         self.connection.request(method, path, content, dict(headers or {}))
         response = self.connection.getresponse()
         return Got(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
 
     def ask(self, dialect: str, payload: Any, *, model: str | None = None, headers: Mapping[str, str] | None = None) -> Got:
-        """A generation: ``payload`` is complete but for the model."""
+        """Sends a generation request; ``payload`` lacks only the model."""
         model = MODELS[dialect] if model is None else model
         path = (
             self.simulator.url(dialect)[len(self.simulator.root) :]
@@ -77,7 +77,7 @@ class Wire:
         return self.send("POST", path, payload, HEADERS[dialect] if headers is None else headers)
 
     def prompt(self, dialect: str, prompt: str = "Say hello", *, model: str | None = None, limit: int | None = None) -> Got:
-        """The simplest question in each dialect."""
+        """A minimal payload in each dialect."""
         return self.ask(dialect, question(dialect, prompt, limit=limit, model=model), model=model)
 
 
@@ -95,7 +95,7 @@ def question(dialect: str, prompt: str = "Say hello", *, limit: int | None = Non
 
 
 def text_of(dialect: str, body: Any) -> str:
-    """The answer's text."""
+    """The text of the answer."""
     if dialect == "anthropic":
         return "".join(block["text"] for block in body["content"] if block["type"] == "text")
     if dialect == "gemini":
@@ -109,7 +109,7 @@ def text_of(dialect: str, body: Any) -> str:
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    """A started simulator that must not have failed inside."""
+    """A running simulator; the test fails if it had internal errors."""
     with Simulator() as started:
         yield started
         assert started.faults == []
@@ -125,7 +125,7 @@ def wire(simulator: Simulator) -> Iterator[Wire]:
 
 @pytest.fixture
 def connect() -> Iterator[Callable[[Simulator], Wire]]:
-    """Makes further connections, closed at the end."""
+    """Opens further connections, which are closed after the test."""
     opened: list[Wire] = []
 
     def make(simulator: Simulator) -> Wire:
@@ -145,7 +145,7 @@ def dialect(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def shapes() -> Any:
-    """What differs between the dialects, for tests of all of them."""
+    """The differences between the dialects, for tests of all of them."""
 
     class Shapes:
         headers = HEADERS
@@ -158,7 +158,7 @@ def shapes() -> Any:
 
 @pytest.fixture
 def client_of() -> Iterator[Callable[..., LLMClient]]:
-    """Makes clients of any simulator: a provider for each dialect, called by its name; nothing is retried unless asked."""
+    """Creates clients of a simulator, with one provider per dialect; they do not retry by default."""
     opened: list[LLMClient] = []
 
     def make(simulator: Simulator, **defaults: Any) -> LLMClient:

@@ -1,4 +1,4 @@
-"""What each action puts on the wire, in each dialect: the provider's own form of it."""
+"""The response of each action in each dialect, in the provider's own form."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ STATUSES_AND_WORDS = {
 
 @pytest.fixture
 def act(connect):
-    """``act(dialect, **action)`` gives what a request gets where every request meets this action."""
+    """``act(dialect, **action)`` returns the response to a request if every rule has this action."""
     started = []
 
     def start(dialect, **action):
@@ -68,7 +68,7 @@ def act(connect):
 
 
 def word_of(dialect, error):
-    """The word by which a dialect tells its errors apart."""
+    """The value by which a dialect distinguishes its errors."""
     if dialect == "anthropic":
         return error["type"]
     if dialect == "gemini":
@@ -78,7 +78,7 @@ def word_of(dialect, error):
 
 @pytest.mark.parametrize("kind", sorted(STATUSES_AND_WORDS))
 def test_errors_are_the_providers_own(act, dialect, kind):
-    """Status, word, envelope, and the headers that every error of the dialect has."""
+    """An error has the provider's status, type, envelope and headers."""
     got = act(dialect, error=kind)
     assert (got.status, word_of(dialect, got.body["error"])) == STATUSES_AND_WORDS[kind][dialect]
     assert got.body["error"]["message"]
@@ -91,8 +91,8 @@ def test_errors_are_the_providers_own(act, dialect, kind):
 
 
 @pytest.mark.parametrize("word", ERROR_KINDS)
-def test_every_word_means_something_in_every_dialect(act, dialect, word):
-    """None is a 200 but where the provider itself says it so."""
+def test_every_kind_of_error_is_an_error_in_every_dialect(act, dialect, word):
+    """Every kind of error is an error response in every dialect, unless the provider reports it with 200."""
     got = act(dialect, error=word)
     blocked = word == "content_policy" and dialect in ("anthropic", "gemini")
     assert (got.status == 200) is blocked
@@ -101,13 +101,13 @@ def test_every_word_means_something_in_every_dialect(act, dialect, word):
 
 
 def test_a_message_of_the_scripts_own(act):
-    """Braces in it mean nothing."""
+    """A message in the script is sent unchanged, braces included."""
     assert act("openai", error={"kind": "server", "message": "{model} {x}"}).body["error"]["message"] == "{model} {x}"
 
 
 @pytest.mark.parametrize("form", RETRY_AFTER_FORMS)
 def test_every_hint_can_be_had_in_every_dialect(act, dialect, form):
-    """In the header or in the body where it belongs; the longest header says no less than was asked for."""
+    """Every form of the time to wait can be sent by every dialect, and is no shorter than requested."""
     got = act(dialect, error={"kind": "rate_limit", "retry_after": 2.345, "hint": form})
     error, headers = got.body["error"], got.headers
     assert got.status == 429
@@ -148,13 +148,13 @@ def test_every_hint_can_be_had_in_every_dialect(act, dialect, form):
 
 
 def test_usual_hints_are_known_ones():
-    """By dialect; and several may be asked for at once, as Azure sends them."""
+    """Every dialect has default forms, and all of them exist."""
     assert set(DEFAULT_FORMS) == set(DIALECTS)
     assert {form for forms in DEFAULT_FORMS.values() for form in forms} <= set(RETRY_AFTER_FORMS)
 
 
 def test_several_hints_at_once(act):
-    """A list."""
+    """A list of forms sends all of them."""
     got = act("openai", error={"kind": "rate_limit", "retry_after": 1, "hint": ["seconds", "milliseconds", "message"]})
     assert (got.headers["retry-after"], got.headers["retry-after-ms"]) == ("1", "1000")
     assert got.body["error"]["message"].endswith("in 1s.")
@@ -165,26 +165,26 @@ def test_several_hints_at_once(act):
     [(0, "0s"), (0.0061, "7ms"), (8.64, "8.64s"), (17.4, "17.4s"), (360, "6m0s"), (179.56, "2m59.56s"), (3661.5, "1h1m1.5s")],
 )
 def test_durations_as_go_writes_them(seconds, text):
-    """To the millisecond, rounded up."""
+    """Durations are written as in Go, rounded up to milliseconds."""
     assert go_duration(seconds) == text
     assert float(decimal(seconds)) >= seconds
 
 
-def test_a_standing_has_one_name_for_each_part():
-    """Requests or tokens, in the header's name."""
+def test_header_names_contain_the_kind_of_limit():
+    """The header names contain the kind of limit, requests or tokens."""
     headers = RETRY_AFTER_FORMS["durations"].headers(1.0, LimitState("tokens", 5, 0, 1.0))
     assert headers == {"x-ratelimit-limit-tokens": "5", "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1s"}
 
 
 def test_any_status_with_the_dialects_own_error(act, dialect):
-    """Whatever the status is, the envelope is the provider's."""
+    """A status without a body is sent with an error in the dialect's form."""
     got = act(dialect, status=451)
     assert got.status == 451
     assert "The script answers 451." in got.body["error"]["message"]
 
 
 def test_any_status_with_any_body_and_headers(act, dialect):
-    """Text goes out as it is, documents as JSON."""
+    """A text body is sent unchanged, other bodies as JSON."""
     got = act(dialect, status={"code": 200, "body": "née", "headers": {"X-Odd": 3, "content-type": "text/odd"}})
     assert (got.status, got.raw.decode(), got.headers["x-odd"], got.headers["content-type"]) == (200, "née", "3", "text/odd")
     assert act(dialect, status={"code": 500, "body": [1, {"a": None}]}).body == [1, {"a": None}]
@@ -192,7 +192,7 @@ def test_any_status_with_any_body_and_headers(act, dialect):
 
 
 def finish_of(dialect, body):
-    """The provider's word for why it ended."""
+    """The finish reason as the provider names it."""
     if dialect == "anthropic":
         return body["stop_reason"]
     if dialect == "gemini":
@@ -203,7 +203,7 @@ def finish_of(dialect, body):
 
 
 def output_tokens(dialect, body):
-    """What the answer says it cost, reasoning included."""
+    """The output tokens in the answer's usage, reasoning included."""
     if dialect == "gemini":
         usage = body["usageMetadata"]
         assert usage["totalTokenCount"] == usage["promptTokenCount"] + usage.get("candidatesTokenCount", 0) + usage.get(
@@ -228,7 +228,7 @@ CUT = {
 
 @pytest.mark.parametrize("tokens", [0, 4])
 def test_truncated(act, shapes, dialect, tokens):
-    """The beginning of the same answer, the word for it, and a bill for what is left; 0 leaves nothing."""
+    """``truncated`` leaves the beginning of the answer, sets the finish reason, and bills what is left; 0 leaves no text."""
     whole = shapes.text_of(dialect, act(dialect, latency=0).body)
     body = act(dialect, truncated=tokens).body
     text = shapes.text_of(dialect, body)
@@ -253,7 +253,7 @@ def test_truncated(act, shapes, dialect, tokens):
     ],
 )
 def test_truncated_after_reasoning(connect, dialect, model, path):
-    """Reasoning is billed as it was."""
+    """``truncated`` does not change the billed reasoning tokens."""
     with Simulator(script={"rules": [{"truncated": 0}]}) as simulator:
         body = connect(simulator).prompt(dialect, model=model).body
     reasoning = body
@@ -265,7 +265,7 @@ def test_truncated_after_reasoning(connect, dialect, model, path):
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_truncated_tool_calls(connect, dialect, shapes):
-    """A call that was cut is no whole call."""
+    """A truncated tool call has incomplete arguments."""
     schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
     extra = {
         "openai": {"tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}], "tool_choice": "required"},
@@ -288,14 +288,14 @@ def test_truncated_tool_calls(connect, dialect, shapes):
 
 
 def test_empty(act, shapes, dialect):
-    """Nothing said, and no reason for it."""
+    """``empty`` removes the text, with a normal finish reason."""
     body = act(dialect, empty=True).body
     assert shapes.text_of(dialect, body) == ""
     assert finish_of(dialect, body) in ("stop", "completed", "end_turn", "STOP")
 
 
 def test_an_empty_listing(connect, shapes, dialect):
-    """No models."""
+    """``empty`` removes the models of a listing."""
     paths = {"anthropic": "/anthropic/v1/models", "gemini": "/gemini/v1beta/models", "openrouter": "/openrouter/api/v1/models"}
     with Simulator(script={"rules": [{"empty": True}]}) as simulator:
         body = connect(simulator).send("GET", paths.get(dialect, "/openai/v1/models"), headers=shapes.headers[dialect]).body
@@ -303,7 +303,7 @@ def test_an_empty_listing(connect, shapes, dialect):
 
 
 def test_refusal(act, dialect):
-    """Each provider's own form, with the script's words where it has room for words."""
+    """``refusal`` has the provider's own form, with the script's text where the form has a place for it."""
     body = act(dialect, refusal="I would rather not.").body
     assert "I would rather not." in json.dumps(body)
     if dialect in ("openai", "openrouter"):
@@ -319,7 +319,7 @@ def test_refusal(act, dialect):
 
 
 def test_safety_block(act, dialect):
-    """A filter's doing: where the provider has no such thing, what stands nearest to it."""
+    """``safety_block`` has the form of the provider's filter, or the most similar one."""
     body = act(dialect, safety_block=True).body
     if dialect == "gemini":
         assert body["promptFeedback"] == {"blockReason": "SAFETY"}
@@ -332,7 +332,7 @@ def test_safety_block(act, dialect):
 
 
 def test_error_inside_a_200(act, dialect):
-    """As recorded of each: a top-level error, a failed response, an error within the choice beside half a text."""
+    """``error_in_200`` has the recorded form of each provider: a top-level error, a failed response, or an error in a choice."""
     got = act(dialect, error_in_200="rate_limit")
     assert got.status == 200
     if dialect == "openrouter":
@@ -347,7 +347,7 @@ def test_error_inside_a_200(act, dialect):
 
 
 def test_wrong_type(act, dialect):
-    """A field that every client reads; or those that the script names, wherever they lead."""
+    """``wrong_type`` replaces a field that every client reads, or the fields at the given paths."""
     body = act(dialect, wrong_type=True).body
     wrong = {
         "openai": lambda: body["choices"][0]["message"]["content"] == 42,
@@ -362,7 +362,7 @@ def test_wrong_type(act, dialect):
 
 
 def test_html(act, dialect):
-    """A gateway's page."""
+    """``html`` is the HTML page of a gateway."""
     got = act(dialect, html=True)
     assert (got.status, got.headers["content-type"], got.headers["server"]) == (502, "text/html; charset=UTF-8", "cloudflare")
     assert got.raw.startswith(b"<!DOCTYPE html>")
@@ -370,7 +370,7 @@ def test_html(act, dialect):
 
 
 def test_redirect(act, dialect):
-    """To the simulator itself, where following would be seen; or elsewhere."""
+    """``redirect`` leads to a path of the simulator, or to the given location."""
     got = act(dialect, redirect=True)
     assert got.status == 307
     assert "/redirected/" in got.headers["location"]
@@ -379,7 +379,7 @@ def test_redirect(act, dialect):
 
 
 def test_event_stream(act, dialect):
-    """Frames of the dialect's own, or lines of JSON."""
+    """``event_stream`` sends the dialect's events, or JSON Lines."""
     got = act(dialect, event_stream="sse")
     assert got.headers["content-type"].startswith("text/event-stream")
     lines = got.raw.decode().split("\n\n")
@@ -396,7 +396,7 @@ def test_event_stream(act, dialect):
 
 
 def test_a_refused_request_is_not_edited(connect, dialect):
-    """What the provider would not answer stays its error, and is written down as refused by the dialect's checks."""
+    """A request that the dialect refuses keeps its error, and is logged as refused."""
     for action in ({"truncated": 2}, {"refusal": True}, {"error_in_200": True}, {"event_stream": "sse"}, {"wrong_type": True}):
         with Simulator(script={"rules": [action]}) as simulator:
             got = connect(simulator).ask(dialect, b"{")

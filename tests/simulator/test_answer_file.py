@@ -1,4 +1,4 @@
-"""Answers files: their forms, what is looked up, and every problem told at once."""
+"""Answers files: their forms, how answers are found, and how problems are reported."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ YAML = YAML.replace("  |\n    Two\n    lines\n: &anchored both of them\n", '  "T
 
 
 def write(folder, text, name="answers.yaml"):
-    """A file with this text, or these bytes."""
+    """A file with this text or these bytes."""
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
 
 
 def found(answers, prompt, model="m"):
-    """What is said to a prompt."""
+    """The answer to a prompt."""
     return answers.find(model, [("system", "Be brief."), ("user", prompt)])
 
 
 @pytest.fixture
 def answers(tmp_path):
-    """The file above."""
+    """The answers in YAML."""
     return load_answers(write(tmp_path, YAML))
 
 
@@ -69,12 +69,12 @@ def answers(tmp_path):
     ],
 )
 def test_texts(answers, prompt, text):
-    """A text is what stands there, a number and a word too; exact prompts and patterns."""
+    """A text answer is read as written, numbers and words too; prompts match exactly or by pattern."""
     assert found(answers, prompt).text == text
 
 
 def test_whole_answers(answers):
-    """Thoughts, calls with typed arguments, refusals, errors."""
+    """An answer may have thinking, tool calls with typed arguments, a refusal or an error."""
     assert found(answers, "Think").thinking == "Six times seven."
     call = found(answers, "Weather in Oslo?").tool_calls[0]
     assert (call.name, call.arguments) == ("weather", {"city": "Oslo", "days": 3, "wet": "yes", "sure": True, "wind": 0.1})
@@ -84,34 +84,34 @@ def test_whole_answers(answers):
 
 
 def test_a_models_own_answers_come_first(answers):
-    """By its name or a wildcard; what it does not have is everyone's."""
+    """The section of a model, by name or wildcard, comes before the general answers."""
     assert found(answers, "Say hello", "claude-haiku-4-5").text == "Claude says hello."
     assert found(answers, "Say hello", "gpt-4o-mini").text == "Mini says hello."
     assert found(answers, "Think", "claude-haiku-4-5").text == "42"
 
 
 def test_what_is_not_there(answers):
-    """Nothing fits, nothing is said."""
+    """A prompt that matches nothing has no answer."""
     assert found(answers, "Say") is None
     assert answers.find("m", []) is None
 
 
 def test_json_says_the_same(tmp_path):
-    """The same form in JSON, with its escapes and tabs."""
+    """A JSON file has the same form as a YAML file."""
     text = '{\n\t"answers": {"Smile": "\\ud83d\\ude00", "n": 4, "f": 0.10},\n\t"patterns": {"^a\\\\d+$": {"text": "x"}}\n}'
     answers = load_answers(write(tmp_path, text, "answers.json"))
     assert [found(answers, prompt).text for prompt in ("Smile", "n", "f", "a12")] == ["😀", "4", "0.10", "x"]
 
 
 def test_in_code():
-    """A mapping of prompts and compiled patterns."""
+    """A mapping may have prompts and compiled patterns as keys."""
     answers = load_answers({"Hi": "Hello", re.compile("w.rld", re.IGNORECASE): {"text": "yes", "tool_calls": ({"name": "f"},)}})
     assert found(answers, "Hi").text == "Hello"
     assert found(answers, "WORLD").tool_calls[0].name == "f"
 
 
 def test_tools_results_are_answered_as_prompts():
-    """So that a conversation with tools can go on, and does not call for ever."""
+    """A tool's result is a prompt, so that a conversation with tools can continue."""
     answers = load_answers({"Weather?": {"tool_calls": [{"name": "weather"}]}, "sunny": "It is sunny."})
     talk = [("user", "Weather?"), ("tool", "sunny")]
     assert answers.find("m", talk).text == "It is sunny."
@@ -164,8 +164,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_is_told(tmp_path, name):
-    """All of it, with file, line and field."""
+def test_problems_are_reported(tmp_path, name):
+    """All problems are reported with file, line and field."""
     text, said = WRONG[name]
     path = write(tmp_path, text)
     with pytest.raises(ConfigurationError) as caught:
@@ -191,14 +191,14 @@ def test_what_is_wrong_is_told(tmp_path, name):
     ],
 )
 def test_json_is_read_as_strictly(tmp_path, text, said):
-    """Duplicates, numbers JSON does not have, and depth."""
+    """Duplicate keys, NaN and deep nesting in JSON are reported."""
     with pytest.raises(ConfigurationError) as caught:
         load_answers(write(tmp_path, text, "answers.json"))
     assert said in str(caught.value)
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    """Missing, a folder, no name at all."""
+    """A missing file, a folder and an invalid name are reported."""
     for path, said in ((tmp_path / "none.yaml", "no such file"), (tmp_path, "is a folder"), ("a\0b", "cannot be read")):
         with pytest.raises(ConfigurationError, match=said):
             load_answers(path)
@@ -206,7 +206,7 @@ def test_files_that_cannot_be_read(tmp_path):
 
 @pytest.mark.parametrize("wrong", [{3: "x"}, {re.compile(b"x"): "y"}, {"a": 5}, {"a": {"refusal": ""}}])
 def test_mappings_in_code_are_checked_too(wrong):
-    """The simulator is not made with answers it cannot give."""
+    """A mapping with an invalid prompt or answer is refused."""
     with pytest.raises(ConfigurationError):
         Simulator(answers=wrong)
 

@@ -1,4 +1,4 @@
-"""Anthropic's door: messages, paging, and what it refuses (nearly everything it does not know)."""
+"""Anthropic's Messages and model listing, and the requests that they refuse."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ CALLED = [
 
 
 def ask(wire, model="claude-haiku-4-5", **payload):
-    """One question, with anything changed."""
+    """A request with the given fields changed."""
     return wire.ask("anthropic", {"max_tokens": 500, "messages": [USER], **payload}, model=model)
 
 
 def error_of(got):
-    """Type and message, once the envelope is checked."""
+    """Type and message of an error, after a check of its envelope."""
     assert got.body["type"] == "error"
     assert got.body["request_id"] == got.headers["request-id"]
     return got.body["error"]["type"], got.body["error"]["message"]
 
 
 def test_message_has_the_recorded_shape(wire):
-    """Every key that was on all recorded messages, and no total in usage."""
+    """A message has every key that all recorded messages have, and no total in usage."""
     body = ask(wire).body
     assert (body["type"], body["role"]) == ("message", "assistant")
     assert body["id"].startswith("msg_01")
@@ -45,7 +45,7 @@ def test_message_has_the_recorded_shape(wire):
 
 
 def test_good_answers_carry_limits_and_a_meaningless_retry_after(wire):
-    """retry-after is on 200s too: a client may read it on errors only."""
+    """Successful answers have a retry-after, too: a client must read it on errors only."""
     headers = ask(wire).headers
     assert headers["request-id"].startswith("req_")
     assert headers["anthropic-ratelimit-tokens-reset"].endswith("Z")
@@ -54,7 +54,7 @@ def test_good_answers_carry_limits_and_a_meaningless_retry_after(wire):
 
 
 def test_cached_tokens_stand_beside_input_tokens(wire):
-    """With a cache mark, input_tokens alone is not the input."""
+    """With a cache_control, input_tokens does not include the cached tokens."""
     block = {"type": "text", "text": "word " * 3000, "cache_control": {"type": "ephemeral"}}
     plain = {"type": "text", "text": block["text"]}
     total = ask(wire, system=[plain]).body["usage"]["input_tokens"]
@@ -68,7 +68,7 @@ def test_cached_tokens_stand_beside_input_tokens(wire):
 
 
 def test_stop_sequence_is_named(wire):
-    """Its own stop_reason, and the sequence that matched."""
+    """A stop sequence has its own stop_reason and is named."""
     whole = ask(wire).body["content"][0]["text"]
     stop = whole[12:16]
     body = ask(wire, stop_sequences=["@@", stop]).body
@@ -77,13 +77,13 @@ def test_stop_sequence_is_named(wire):
 
 
 def test_no_tokens_give_no_content(wire):
-    """max_tokens 0 is legal and answers with an empty list."""
+    """max_tokens 0 is valid, and the content is an empty list."""
     body = ask(wire, max_tokens=0).body
     assert (body["content"], body["stop_reason"]) == ([], "max_tokens")
 
 
 def test_thinking_comes_first_and_is_billed(wire):
-    """A thinking block with a signature; omitted on request, still billed."""
+    """A thinking block comes first; if its text is omitted on request, it is still billed."""
     thinking = {"type": "enabled", "budget_tokens": 1024}
     plain = ask(wire, SONNET, max_tokens=2000).body
     body = ask(wire, SONNET, max_tokens=2000, thinking=thinking).body
@@ -95,7 +95,7 @@ def test_thinking_comes_first_and_is_billed(wire):
 
 
 def picture(data):
-    """A block with this as its PNG."""
+    """An image block with these data as PNG."""
     return {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}
 
 
@@ -164,7 +164,7 @@ def picture(data):
     ],
 )
 def test_messages_refuses_what_anthropic_refuses(wire, model, change, said):
-    """400 invalid_request_error, and the message names the field."""
+    """An invalid request gets a 400 invalid_request_error that names the field."""
     got = ask(wire, model, **change)
     assert got.status == 400
     kind, message = error_of(got)
@@ -174,7 +174,7 @@ def test_messages_refuses_what_anthropic_refuses(wire, model, change, said):
 
 @pytest.mark.parametrize("missing", ["model", "max_tokens", "messages"])
 def test_required_fields(wire, shapes, missing):
-    """Each missing field is named."""
+    """A missing required field is named."""
     payload = {"model": SONNET, "max_tokens": 5, "messages": [USER]}
     del payload[missing]
     got = wire.send("POST", "/anthropic/v1/messages", payload, shapes.headers["anthropic"])
@@ -183,7 +183,7 @@ def test_required_fields(wire, shapes, missing):
 
 @pytest.mark.parametrize("version", [None, "2024-01-01"])
 def test_version_header_is_required(wire, version):
-    """Without a known anthropic-version nothing is answered."""
+    """A missing or unknown anthropic-version is refused."""
     headers = {"x-api-key": "k"} | ({"anthropic-version": version} if version else {})
     got = wire.ask("anthropic", {"max_tokens": 5, "messages": [USER]}, headers=headers)
     assert got.status == 400
@@ -202,14 +202,14 @@ def test_version_header_is_required(wire, version):
     ],
 )
 def test_schemas_are_a_subset(wire, schema, said):
-    """Bounds are not supported and every object has to be closed."""
+    """Schemas with bounds or open objects are refused."""
     got = ask(wire, SONNET, output_config={"format": {"type": "json_schema", "schema": schema}})
     assert got.status == 400
     assert said in error_of(got)[1]
 
 
 def test_tool_results_follow_their_calls(wire):
-    """A result answers the turn before; a call left open, or a result of nothing, is refused."""
+    """A tool result must answer a call in the turn before, and every call needs a result."""
     call = {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {}}]}
     result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "sunny"}]}
     done = ask(wire, messages=[USER, call, result])
@@ -219,7 +219,7 @@ def test_tool_results_follow_their_calls(wire):
 
 
 def test_error_kinds(wire, shapes):
-    """401, 404 and 405 have their own types; final errors say they should not be retried."""
+    """401, 404 and 405 have their own error types, and x-should-retry is false."""
     unknown = ask(wire, "claude-no-such")
     assert error_of(unknown) == ("not_found_error", "model: claude-no-such")
     assert unknown.headers["x-should-retry"] == "false"
@@ -234,7 +234,7 @@ def page(wire, shapes, query=""):
 
 
 def test_listing_is_paged_forward_and_back(connect, shapes):
-    """20 a page unless asked; after_id and before_id move; has_more says whether to go on."""
+    """Pages have 20 models by default; after_id and before_id move, has_more tells whether to continue."""
     names = [f"claude-{n}" for n in range(25)]
     with Simulator(models={"anthropic": names}) as simulator:
         wire = connect(simulator)
@@ -252,12 +252,12 @@ def test_listing_is_paged_forward_and_back(connect, shapes):
     ("query", "status"), [("?limit=0", 400), ("?limit=1001", 400), ("?limit=x", 400), ("?after_id=nope", 404)]
 )
 def test_listing_refuses_bad_pages(wire, shapes, query, status):
-    """Limits out of range and unknown cursors."""
+    """Limits out of range and unknown cursors are refused."""
     assert page(wire, shapes, query).status == status
 
 
 def test_thoughts_go_back_with_the_calls_they_led_to(wire):
-    """Then a turn that called a tool may go on thinking."""
+    """With thinking, an assistant turn with tool calls must begin with its thinking block."""
     thought = {"type": "thinking", "thinking": "hm", "signature": "x"}
     blocks = [thought, *CALLED[1]["content"]]
     talk = [CALLED[0], {"role": "assistant", "content": blocks}, CALLED[2]]
@@ -265,7 +265,7 @@ def test_thoughts_go_back_with_the_calls_they_led_to(wire):
 
 
 def test_newer_models_hide_what_they_thought(wire):
-    """Unless a summary is asked for; the block with its signature stays."""
+    """Newer models omit the thinking text unless a summary is requested; the block with its signature stays."""
     hidden = ask(wire, "claude-sonnet-5", thinking={"type": "adaptive"}).body["content"][0]
     assert (hidden["type"], hidden["thinking"]) == ("thinking", "")
     assert hidden["signature"]
@@ -273,13 +273,13 @@ def test_newer_models_hide_what_they_thought(wire):
 
 
 def test_a_name_misspelt_is_no_model(wire):
-    """A listed name with one word spelt wrong is the mistake it looks like."""
+    """A listed model name with one misspelt word is unknown."""
     assert error_of(ask(wire, "claude-sonet-4-5")) == ("not_found_error", "model: claude-sonet-4-5")
     assert ask(wire, "claude-nova-6").status == 200
 
 
 def test_system_messages_between_turns_are_a_beta(wire, shapes):
-    """With its header they pass."""
+    """System messages between turns are accepted with their beta header only."""
     talk = [USER, {"role": "system", "content": "Be brief."}]
     payload = {"max_tokens": 50, "messages": talk}
     assert ask(wire, messages=talk).status == 400

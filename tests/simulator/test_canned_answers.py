@@ -1,4 +1,4 @@
-"""What the simulator is told to say reaches llm-sync's client as that, in every dialect."""
+"""Canned answers reach llm-sync's client unchanged, in every dialect."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ANSWERS = {
 
 @pytest.fixture
 def ask(client_of, dialect, shapes):
-    """Asks the dialect's usual model; ``answers`` and other options are the simulator's."""
+    """Sends a request to the dialect's usual model; ``answers`` and other options are for the simulator."""
     started = []
 
     def asked(prompt, answers=ANSWERS, defaults=None, **fields):
@@ -45,21 +45,21 @@ def ask(client_of, dialect, shapes):
 
 
 def test_a_text(ask):
-    """As given, and ended as usual; blanks around the prompt make no difference."""
+    """A text arrives unchanged, with a normal finish reason; white space around the prompt does not matter."""
     response = ask("Say hello\n")
     assert (response.text, response.finish_reason) == ("Hello, Ada.", "stop")
     assert response.usage.output_tokens == 4
 
 
 def test_thoughts(ask):
-    """Beside the text, and billed with it."""
+    """Thinking arrives beside the text and is billed."""
     response = ask("Think")
     assert (response.text, response.metadata["thinking"]) == ("42", "Six times seven.")
     assert response.usage.output_tokens > 3
 
 
 def test_calls_of_tools(ask):
-    """All of them, with the text before them."""
+    """All tool calls arrive, with the text before them."""
     response = ask("Add", tools=[ADD])
     assert (response.text, response.finish_reason) == ("Let me add.", "tool_calls")
     assert [(call.name, call.arguments) for call in response.tool_calls] == [("add", {"a": 1}), ("add", {"a": 2})]
@@ -67,7 +67,7 @@ def test_calls_of_tools(ask):
 
 
 def test_a_refusal(ask, dialect):
-    """Billed, answered with 200, and blocked; its words come along."""
+    """A refusal is billed, sent with 200 and raised as blocked content, with its text."""
     with pytest.raises(errors.ContentBlockedError, match=r"That I will not do\.") as caught:
         ask("Bad")
     assert caught.value.status == 200
@@ -75,25 +75,25 @@ def test_a_refusal(ask, dialect):
 
 
 def test_a_filter(ask):
-    """Content that a filter took away is blocked, whatever is left of it."""
+    """The finish reason content_filter is raised as blocked content, whatever the text."""
     with pytest.raises(errors.ContentBlockedError):
         ask("Filtered")
 
 
-def test_a_length_that_was_told(ask):
-    """A text that says it was cut, without a limit."""
+def test_a_canned_finish_reason_length(ask):
+    """The finish reason length marks a text as truncated, without a token limit."""
     response = ask("Cut")
     assert (response.text, response.truncated) == ("Once upon a", True)
 
 
 def test_nothing(ask):
-    """An empty text is an empty answer."""
+    """An empty text is raised as an empty response."""
     with pytest.raises(errors.EmptyResponseError):
         ask("Empty")
 
 
-def test_the_limit_cuts_what_was_told(ask):
-    """And the finish reason says so."""
+def test_the_limit_cuts_a_canned_text(ask):
+    """The token limit cuts a canned text, and the finish reason says so."""
     response = ask("Count to 30", max_tokens=16)
     assert response.truncated
     assert response.text.startswith("one two")
@@ -101,7 +101,7 @@ def test_the_limit_cuts_what_was_told(ask):
 
 
 def test_another_prompt_is_answered_as_otherwise(ask):
-    """What the file does not know is drawn."""
+    """A prompt that is not in the file gets a generated answer."""
     assert "Say good night" in ask("Say good night").text
 
 
@@ -113,7 +113,7 @@ SILENT = frozenset({"ProviderConnectionError", "EmptyResponseError", "TruncatedR
 
 @pytest.mark.parametrize("kind", ERROR_CLASSES)
 def test_every_kind_of_error(ask, kind):
-    """An error named in an answer is raised by that name, with the usual words or the given ones."""
+    """A canned error is raised as its class, with the default message or the given one."""
     for message in ("", "It went wrong."):
         with pytest.raises(errors.LLMConnectorError) as caught:
             ask("Fail", {"Fail": {"error": {"type": kind, "message": message}}})
@@ -123,15 +123,15 @@ def test_every_kind_of_error(ask, kind):
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503, 504, 524, 529])
 def test_a_status_of_its_own_stays(ask, status):
-    """``status`` is the one that is sent."""
+    """A canned error is sent with the given ``status``."""
     with pytest.raises(errors.LLMConnectorError) as caught:
         ask("Fail", {"Fail": {"error": {"type": "ProviderUnavailableError", "status": status}}})
     assert caught.value.status == status
 
 
 @pytest.mark.parametrize("status", [402, 429])
-def test_a_spent_quota_is_told_under_either_status(ask, status):
-    """Whichever of the two a provider has for it."""
+def test_an_exceeded_quota_with_either_status(ask, status):
+    """An exceeded quota is recognised with either of the statuses that a provider uses."""
     error = {"type": "QuotaExceededError", "status": status, "message": "Spent."}
     with pytest.raises(errors.QuotaExceededError, match=r"Spent\.") as caught:
         ask("Fail", {"Fail": {"error": error}})
@@ -139,7 +139,7 @@ def test_a_spent_quota_is_told_under_either_status(ask, status):
 
 
 def test_every_error_class_has_its_form():
-    """No class that a provider's answer can raise is missing."""
+    """Every error class that a provider's response can cause can be named in an answers file."""
     never = {"LLMConnectorError", "BatchError", "ClientClosedError", "ConfigurationError", "QueueFullError"}
     every = {name for name in errors.__all__ if name.endswith("Error")}
     assert every - never == set(ERROR_CLASSES)

@@ -1,4 +1,4 @@
-"""Serving until told to stop, and running one command against a simulator of its own."""
+"""``llm-sync simulate``: serving until stopped, and running one command against a simulator of its own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def python(code, *arguments):
 
 
 def test_serve_announces_itself_and_ends():
-    """ready hears the root once it can be asked; the event ends it."""
+    """``ready`` is called once the simulator listens; the event stops it."""
     ready, until = threading.Event(), threading.Event()
     heard = []
 
@@ -48,7 +48,7 @@ def test_serve_announces_itself_and_ends():
 
 @POSIX
 def test_serve_ends_on_ctrl_c():
-    """As the command line runs it: SIGINT ends it, the exception passes on."""
+    """SIGINT stops the server and raises KeyboardInterrupt."""
     code = "from llm_sync.simulator.command import serve\nserve(lambda simulator: print(simulator.root, flush=True))"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
         assert child.stdout.readline().startswith("http://127.0.0.1:")
@@ -58,7 +58,7 @@ def test_serve_ends_on_ctrl_c():
 
 @POSIX
 def test_serve_ends_in_order_when_its_terminal_is_closed(tmp_path):
-    """SIGHUP: what it wrote is closed and removed, and then the signal ends the process as ever."""
+    """SIGHUP stops the server, which removes its files, and then ends the process."""
     pytest.importorskip("trustme")
     code = "from llm_sync.simulator.command import serve\nserve(lambda simulator: print(simulator.ca_path, flush=True), tls=True)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
@@ -70,7 +70,7 @@ def test_serve_ends_in_order_when_its_terminal_is_closed(tmp_path):
 
 
 def test_configuration_is_what_a_config_is():
-    """Valid YAML with the four providers at this port and the key by reference."""
+    """The configuration is valid YAML with four providers at this port, and takes the key from a variable."""
     with Simulator() as simulator:
         document = yaml.safe_load(configuration(simulator))
         assert document["defaults"] == {"model": "openai/gpt-4o-mini"}
@@ -84,7 +84,7 @@ def test_configuration_is_what_a_config_is():
 
 
 def test_command_finds_its_configuration(tmp_path, monkeypatch):
-    """The child's environment names a private folder and holds the key; a config chosen outside does not get in its way."""
+    """The command's environment names a private folder and holds the key; an outer LLM_SYNC_CONFIG is removed."""
     monkeypatch.setenv("LLM_SYNC_CONFIG", "something-else")
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example")
     monkeypatch.setenv("NO_PROXY", "intranet")
@@ -103,7 +103,7 @@ def test_command_finds_its_configuration(tmp_path, monkeypatch):
 
 
 def test_command_can_ask_the_simulator():
-    """Base URL and key of the generated configuration work, with a key list too."""
+    """The generated configuration works, with a list of keys too."""
     ask = (
         "import os, re, urllib.request as u\n"
         "text = open(os.environ['LLM_SYNC_CONFIG_DIR'] + '/default-llms.yaml').read()\n"
@@ -117,7 +117,7 @@ def test_command_can_ask_the_simulator():
 
 @POSIX
 def test_what_was_opened_for_the_command_reaches_it(tmp_path):
-    """A shell's ``<(…)``: a descriptor that this process inherited. What the simulator opened itself stays its own."""
+    """The command inherits descriptors that this process inherited (``<(…)``), but none of the simulator's own."""
     theirs, ours = os.pipe()
     os.set_inheritable(theirs, True)
     os.write(ours, b"for the command")
@@ -134,7 +134,7 @@ def test_what_was_opened_for_the_command_reaches_it(tmp_path):
 
 
 def test_over_tls_the_command_learns_whom_to_trust(tmp_path, monkeypatch):
-    """By a variable, for a configuration of its own; one of a simulator around this one is not handed on."""
+    """With TLS, a variable names the CA file; the variable of an outer simulator is not passed on."""
     told = tmp_path / "env"
     monkeypatch.setenv("LLM_SYNC_SIMULATOR_CA", "another's")
     assert run_command(python(TELL, told), tls=True) == 0
@@ -145,14 +145,14 @@ def test_over_tls_the_command_learns_whom_to_trust(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("status", [0, 1, 7, 255])
 def test_exit_status_is_the_commands(status):
-    """Whatever it is."""
+    """The exit status of the command is returned."""
     assert run_command(python(f"raise SystemExit({status})")) == status
 
 
 @POSIX
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
 def test_death_by_signal_is_128_and_its_number(number):
-    """As shells report it."""
+    """A command that a signal ended has status 128 plus its number."""
     reset = "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL)"
     assert run_command(python(f"{reset}; os.kill(os.getpid(), {int(number)})")) == 128 + number
 
@@ -167,7 +167,7 @@ def test_death_by_signal_is_128_and_its_number(number):
     ],
 )
 def test_commands_that_cannot_run(argv, status, said):
-    """127 and 126 with the reason; nothing is left behind."""
+    """A command that cannot be run gives 127 or 126 and a reason, and leaves nothing behind."""
     heard = []
     assert run_command(argv, report=heard.append) == status
     assert said in heard[0]
@@ -175,7 +175,7 @@ def test_commands_that_cannot_run(argv, status, said):
 
 @POSIX
 def test_files_that_cannot_run(tmp_path):
-    """Not executable, without a format, with an interpreter that is not there."""
+    """Files that are not executable, have no known format or name a missing interpreter give 126 or 127."""
     for name, text, mode, status in (
         ("plain", "echo\n", 0o600, 126),
         ("format", "\x01\x02", 0o700, 126),
@@ -188,14 +188,14 @@ def test_files_that_cannot_run(tmp_path):
 
 
 def test_no_command_is_a_value_error():
-    """The caller's mistake."""
+    """An empty command is a ValueError."""
     with pytest.raises(ValueError, match="no command"):
         run_command([])
 
 
 @POSIX
 def test_folder_is_removed_when_nothing_ran(monkeypatch, tmp_path):
-    """Whichever way it ends."""
+    """The temporary folder is removed if the command does not start, too."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     run_command(["no-such-command-anywhere"], report=lambda message: None)
     assert list(tmp_path.iterdir()) == []
@@ -216,7 +216,7 @@ time.sleep(30)
 @POSIX
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_are_passed_on(number, tmp_path):
-    """Without a terminal the command hears what the simulator is told, and its status is returned; the folder goes."""
+    """Without a terminal, signals are forwarded to the command, its status is returned, and the folder is removed."""
     code = "import sys; from llm_sync.simulator.command import run_command; sys.exit(run_command(sys.argv[1:]))"
     environ = os.environ | {"TMPDIR": str(tmp_path)}
     argv = [sys.executable, "-c", code, *python(WAITING)]
@@ -248,7 +248,7 @@ os.write(1, b"heard %d;" % heard)
 
 @POSIX
 def test_ctrl_c_at_a_terminal_reaches_the_command_once():
-    """The terminal tells the whole foreground group; passing it on would make it two, which means "now" to many programs."""
+    """At a terminal, SIGINT is not forwarded, because the terminal has already sent it to the command."""
     import pty
 
     child, terminal = pty.fork()
@@ -281,7 +281,7 @@ def test_ctrl_c_at_a_terminal_reaches_the_command_once():
 
 
 def test_handlers_are_put_back():
-    """And from a thread, where none can be set, the command runs all the same."""
+    """Signal handlers are restored; in another thread the command runs without handlers."""
     before = signal.getsignal(signal.SIGTERM)
     statuses = [run_command(python("pass"))]
     thread = threading.Thread(target=lambda: statuses.append(run_command(python("raise SystemExit(3)"))))
@@ -293,7 +293,7 @@ def test_handlers_are_put_back():
 
 @POSIX
 def test_signal_before_the_command_is_there_reaches_it(monkeypatch):
-    """One that comes while the command is being started is kept for it."""
+    """A signal that arrives while the command is being started is forwarded to it."""
     start = subprocess.Popen
 
     def signalled(*arguments, **options):
@@ -306,7 +306,7 @@ def test_signal_before_the_command_is_there_reaches_it(monkeypatch):
 
 @POSIX
 def test_simulator_threads_take_no_signals(monkeypatch):
-    """A signal taken by one of them would not wake the main thread, and the command would never hear of it."""
+    """The simulator's threads block signals, so that the main thread gets them."""
     masks = []
     start = Simulator.start
 

@@ -1,4 +1,4 @@
-"""How answers travel when the way is what fails: byte for byte, as a socket sees it."""
+"""Transfer faults, byte for byte, as a socket sees them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REQUEST = b"POST /v1/chat/completions HTTP/1.1\r\nAuthorization: Bearer k\r\nCon
 
 @pytest.fixture
 def scripted():
-    """``scripted(**action)`` starts a simulator in which every generation meets the action."""
+    """``scripted(**action)`` starts a simulator with this action for every generation."""
     started = []
 
     def start(when=None, **action):
@@ -47,11 +47,11 @@ class Line:
         self.sock.close()
 
     def ask(self):
-        """One more request."""
+        """Sends one more request."""
         self.sock.sendall(REQUEST)
 
     def until(self, done):
-        """Reads until ``done(received)``; True, or how it ended before: "closed", "reset"."""
+        """Reads until ``done(received)``; returns True, or "closed" or "reset" if the connection ended before."""
         while not done(self.received):
             try:
                 more = self.sock.recv(65536)
@@ -63,11 +63,11 @@ class Line:
         return True
 
     def to_the_end(self):
-        """Everything, and how it ended."""
+        """Reads everything; returns it and how the connection ended."""
         return self.until(lambda _: False)
 
     def answer(self):
-        """Head and body of an answer that has a length; what follows stays."""
+        """Head and body of a response with a length; later bytes stay in the buffer."""
         assert self.until(lambda received: b"\r\n\r\n" in received) is True
         head, _, rest = self.received.partition(b"\r\n\r\n")
         length = int(re.search(rb"content-length: (\d+)", head)[1])
@@ -78,7 +78,7 @@ class Line:
 
 
 def good():
-    """The answer without any script."""
+    """The response without any script."""
     with Simulator() as simulator, Line(simulator) as line:
         line.ask()
         return json.loads(line.answer()[1])["choices"]
@@ -89,7 +89,7 @@ def good():
     [("before_status", b""), ("mid_headers", b"HTTP/1.1 200 OK\r\n"), ("mid_body", b'\r\n\r\n{"id":"chatcmpl')],
 )
 def test_reset(scripted, when, complete):
-    """RST at that point; what came before it is there to be read."""
+    """The connection is reset at the given point; what was sent before can be read."""
     simulator = scripted(reset=when)
     with Line(simulator) as line:
         line.ask()
@@ -102,7 +102,7 @@ def test_reset(scripted, when, complete):
 
 
 def test_reset_after_so_many_bytes(scripted):
-    """Of the body."""
+    """``after_bytes`` counts bytes of the body."""
     with Line(scripted(reset={"after_bytes": 7})) as line:
         line.ask()
         assert line.to_the_end() == "reset"
@@ -111,7 +111,7 @@ def test_reset_after_so_many_bytes(scripted):
 
 @pytest.mark.parametrize("start", ["status", "body"])
 def test_drip(scripted, start):
-    """A byte at a time and all of it in the end, on a connection that goes on."""
+    """A slow response arrives completely, and the connection stays open."""
     simulator = scripted(drip={"bytes_per_second": 40_000, "start": start})
     with Line(simulator) as line:
         for _ in range(2):
@@ -130,7 +130,7 @@ def test_drip(scripted, start):
 
 
 def test_whitespace_at_once_and_over_time(scripted, connect):
-    """In one piece, or as chunks of which the last holds the answer."""
+    """White space comes before the body, in one write, or in chunks before the chunk with the answer."""
     got = connect(scripted(whitespace=2000)).prompt("openai")
     assert len(got.raw) - len(got.raw.lstrip()) == 2000
     assert got.body["choices"]
@@ -144,7 +144,7 @@ def test_whitespace_at_once_and_over_time(scripted, connect):
 
 
 def test_gzip(scripted):
-    """The header says so, and the length is that of what is sent."""
+    """A gzip body has Content-Encoding and its compressed length."""
     with Line(scripted(gzip=True)) as line:
         line.ask()
         head, body = line.answer()
@@ -153,7 +153,7 @@ def test_gzip(scripted):
 
 
 def test_gzip_bomb(scripted):
-    """A valid one, of the size that is said."""
+    """A gzip bomb is valid gzip of the given size."""
     content = gzip_bomb(3)
     assert len(content) < 20_000
     assert gzip.decompress(content) == b" " * (3 * 2**20)
@@ -164,7 +164,7 @@ def test_gzip_bomb(scripted):
 
 
 def test_wrong_length(scripted):
-    """Too short leaves the rest in the connection, too long ends before it."""
+    """Too short a length leaves bytes in the connection; with too long a length it closes early."""
     with Line(scripted(wrong_length="short")) as line:
         line.ask()
         _, body = line.answer()
@@ -180,7 +180,7 @@ def test_wrong_length(scripted):
 
 @pytest.mark.parametrize("after", ["request", "headers", "body"])
 def test_silence(scripted, after):
-    """Nothing more, until the client leaves; the request is in flight so long, and then in the account."""
+    """Nothing more is sent until the client disconnects; the request is in flight until then, and then logged."""
     simulator = scripted(silence=after)
     with Line(simulator) as line:
         line.ask()
@@ -197,14 +197,14 @@ def test_silence(scripted, after):
 
 
 def test_silence_for_a_while(scripted):
-    """Then the connection is closed."""
+    """After ``seconds`` of silence the connection is closed."""
     with Line(scripted(silence={"seconds": 0.05})) as line:
         line.ask()
         assert (line.to_the_end(), line.received) == ("closed", b"")
 
 
 def test_expired_keep_alive(scripted):
-    """A good answer that says keep-alive; the next request on that connection is seen, written down, and not answered."""
+    """The response says keep-alive; the next request on the connection is logged and not answered."""
     simulator = scripted(expired_keep_alive=True)
     with Line(simulator) as line:
         line.ask()
@@ -222,7 +222,7 @@ def test_expired_keep_alive(scripted):
 
 
 def test_an_expired_connection_does_not_count_as_an_attempt(connect):
-    """What no provider saw moves no draw."""
+    """A request on an expired connection does not count as an attempt."""
     script = {"rules": [{"when": {"attempt": 1}, "expired_keep_alive": True}, {"when": {"attempt": 2}, "status": 418}]}
     with Simulator(script=script) as simulator:
         with Line(simulator) as line:
@@ -236,7 +236,7 @@ def test_an_expired_connection_does_not_count_as_an_attempt(connect):
 
 
 def test_connection_refused(scripted):
-    """The one who asked is reset, nobody gets in for a while, and then the same port answers again; others are not disturbed."""
+    """The connection is reset, new ones are refused for a while, then the same port answers again; other connections go on."""
     simulator = scripted(when={"nth": 1}, connection_refused=0.3)
     with Line(simulator) as bystander, Line(simulator) as line:
         line.ask()
@@ -258,8 +258,8 @@ def test_connection_refused(scripted):
     assert told == [("connection_refused", None), ("ok", 200), ("ok", 200)]
 
 
-def test_stopping_ends_every_way_of_being_slow(scripted):
-    """At once, with clients still there."""
+def test_stopping_ends_every_slow_delivery(scripted):
+    """Stopping the simulator ends every slow delivery at once."""
     slow = [
         {"silence": "request"},
         {"silence": "body"},
@@ -281,7 +281,7 @@ def test_stopping_ends_every_way_of_being_slow(scripted):
 
 
 def test_head_gets_no_body_whatever_the_script_says(connect):
-    """Or the connection would be out of step."""
+    """A response to HEAD has no body, whatever the script says."""
     with Simulator(script={"rules": [{"drip": 100_000}]}) as simulator:
         wire = connect(simulator)
         assert wire.send("HEAD", "/openai/v1/models").raw == b""

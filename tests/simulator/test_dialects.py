@@ -1,4 +1,4 @@
-"""What every dialect does alike: deterministic answers, limits, schemas, tools, keys, unknown models, refused streams."""
+"""What all dialects have in common: deterministic answers, limits, schemas, tools, keys, unknown models, refused streams."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPEN_SCHEMA = {key: value for key, value in SCHEMA.items() if key != "additional
 
 
 def finish_of(dialect: str, body: Any) -> str:
-    """The dialect's own word for how the answer ended."""
+    """The finish reason as the dialect names it."""
     if dialect == "anthropic":
         return str(body["stop_reason"])
     if dialect == "gemini":
@@ -30,7 +30,7 @@ def finish_of(dialect: str, body: Any) -> str:
 
 
 def tool_payload(dialect: str, names: list[str], forced: str) -> dict[str, Any]:
-    """Tools and a choice that forces one: any of them, or the one named."""
+    """Tools, and a choice that requires a call: of any tool, or of the named one."""
     named = forced != "any"
     if dialect == "anthropic":
         choice = {"type": "tool", "name": forced} if named else {"type": "any"}
@@ -47,7 +47,7 @@ def tool_payload(dialect: str, names: list[str], forced: str) -> dict[str, Any]:
 
 
 def call_of(dialect: str, body: Any) -> tuple[str, Any]:
-    """The one tool call: name and arguments."""
+    """Name and arguments of the one tool call."""
     if dialect == "anthropic":
         block = next(block for block in body["content"] if block["type"] == "tool_use")
         return block["name"], block["input"]
@@ -62,7 +62,7 @@ def call_of(dialect: str, body: Any) -> tuple[str, Any]:
 
 
 def assert_follows_schema(document: Any) -> None:
-    """The document is an instance of SCHEMA."""
+    """Asserts that the document matches SCHEMA."""
     assert set(document) == {"city", "days", "mood"}
     assert isinstance(document["city"], str)
     assert isinstance(document["days"], int)
@@ -70,7 +70,7 @@ def assert_follows_schema(document: Any) -> None:
 
 
 def test_answer_mentions_the_prompt(wire, dialect, shapes):
-    """A demo reads sensibly: the prompt and the model's name stand in the answer."""
+    """An answer contains the prompt and the model's name."""
     got = wire.prompt(dialect, "Say hello")
     assert got.status == 200
     text = shapes.text_of(dialect, got.body)
@@ -80,7 +80,7 @@ def test_answer_mentions_the_prompt(wire, dialect, shapes):
 
 
 def test_same_question_same_answer_on_another_server(wire, connect, dialect, shapes):
-    """Nothing but dialect, model, messages and seed decides the answer: not the server, the time or the key."""
+    """The answer depends only on dialect, model, messages and seed, not on server, time or key."""
     first = wire.prompt(dialect, "What is a queue?")
     with Simulator(keys=["other-key"]) as other:
         headers = {name: value.replace("good-key", "other-key") for name, value in shapes.headers[dialect].items()}
@@ -89,7 +89,7 @@ def test_same_question_same_answer_on_another_server(wire, connect, dialect, sha
 
 
 def test_seed_model_and_messages_vary_the_answer(connect, wire, dialect, shapes):
-    """Each of the three changes something in a handful of questions."""
+    """Another seed, model or prompt gives another answer."""
 
     def texts(connection: Any, suffix: str = "", model: str | None = None) -> list[str]:
         return [shapes.text_of(dialect, connection.prompt(dialect, f"Question {n}{suffix}", model=model).body) for n in range(6)]
@@ -102,8 +102,8 @@ def test_seed_model_and_messages_vary_the_answer(connect, wire, dialect, shapes)
         assert texts(connect(seeded)) != base
 
 
-def test_token_limit_cuts_with_the_dialects_word(wire, dialect, shapes):
-    """The cut answer is a beginning of the whole one, and says so."""
+def test_token_limit_cuts_with_the_dialects_finish_reason(wire, dialect, shapes):
+    """An answer that the token limit cuts is the beginning of the whole one, with the dialect's finish reason."""
     whole = shapes.text_of(dialect, wire.prompt(dialect).body)
     got = wire.prompt(dialect, limit=16)
     cut = shapes.text_of(dialect, got.body)
@@ -113,14 +113,14 @@ def test_token_limit_cuts_with_the_dialects_word(wire, dialect, shapes):
     assert whole.startswith(cut)
 
 
-def test_uncut_answer_ends_with_the_dialects_word(wire, dialect):
-    """An answer that was not cut says so."""
+def test_uncut_answer_has_the_dialects_finish_reason(wire, dialect):
+    """An answer that is not cut has the dialect's finish reason for it."""
     words = {"anthropic": "end_turn", "gemini": "STOP", "openai-responses": "completed"}
     assert finish_of(dialect, wire.prompt(dialect).body) == words.get(dialect, "stop")
 
 
 def test_schema_gets_an_instance(wire, dialect, shapes):
-    """Structured output is JSON that follows the schema asked for."""
+    """With a schema, the answer is JSON that matches it."""
     payload = shapes.question(dialect)
     payload |= {
         "openai": {"response_format": {"type": "json_schema", "json_schema": {"name": "s", "strict": True, "schema": SCHEMA}}},
@@ -135,7 +135,7 @@ def test_schema_gets_an_instance(wire, dialect, shapes):
 
 
 def test_forced_tool_is_called(wire, dialect, shapes):
-    """ "Required" calls one of the tools with arguments of its schema."""
+    """With a required tool call, one of the tools is called with arguments of its schema."""
     got = wire.ask(dialect, shapes.question(dialect) | tool_payload(dialect, ["weather", "climate"], "any"))
     assert got.status == 200, got
     name, arguments = call_of(dialect, got.body)
@@ -147,7 +147,7 @@ def test_forced_tool_is_called(wire, dialect, shapes):
 
 @pytest.mark.parametrize("name", ["weather", "climate"])
 def test_named_tool_is_called(wire, dialect, shapes, name):
-    """A tool chosen by name is the one called; OpenAI then ends with "stop", as recorded."""
+    """A tool chosen by name is called; OpenAI's finish reason is then "stop", as recorded."""
     got = wire.ask(dialect, shapes.question(dialect) | tool_payload(dialect, ["weather", "climate"], name))
     assert call_of(dialect, got.body)[0] == name
     words = {"anthropic": "tool_use", "gemini": "STOP", "openai-responses": "completed", "openrouter": "tool_calls"}
@@ -155,7 +155,7 @@ def test_named_tool_is_called(wire, dialect, shapes, name):
 
 
 def test_unforced_tools_leave_a_text(wire, dialect, shapes):
-    """Tools that need not be called are not."""
+    """Tools that need not be called are not called."""
     payload = shapes.question(dialect) | tool_payload(dialect, ["weather"], "any")
     payload.pop("tool_choice", None)
     payload.pop("toolConfig", None)
@@ -165,15 +165,15 @@ def test_unforced_tools_leave_a_text(wire, dialect, shapes):
 
 
 @pytest.mark.parametrize("key", ["a-wrong-key", "invalid"])
-def test_telling_keys_are_always_refused(wire, dialect, shapes, key):
-    """A key that says it is wrong is: 401, at Gemini 400."""
+def test_wrong_keys_are_always_refused(wire, dialect, shapes, key):
+    """A key that contains "wrong" or "invalid" is refused: 401, with Gemini 400."""
     headers = {name: value.replace("good-key", key) for name, value in shapes.headers[dialect].items()}
     got = wire.ask(dialect, shapes.question(dialect), headers=headers)
     assert got.status == (400 if dialect == "gemini" else 401)
 
 
 def test_key_list_accepts_its_own_only(connect, dialect, shapes):
-    """With a list, the keys on it pass and all others do not."""
+    """With a list of keys, only these are accepted."""
     with Simulator(keys=["good-key"]) as simulator:
         wire = connect(simulator)
         assert wire.prompt(dialect).status == 200
@@ -182,15 +182,15 @@ def test_key_list_accepts_its_own_only(connect, dialect, shapes):
 
 
 def test_missing_key_is_refused(wire, dialect, shapes):
-    """No key at all: 401, at Gemini 403."""
+    """A request without a key is refused: 401, with Gemini 403."""
     headers = {name: value for name, value in shapes.headers[dialect].items() if "good-key" not in value}
     got = wire.ask(dialect, shapes.question(dialect), headers=headers)
     assert got.status == (403 if dialect == "gemini" else 401)
 
 
 @pytest.mark.parametrize("name", ["no-such-model", "this-does-not-exist", "gpt-nope", "unknown"])
-def test_telling_models_are_unknown(wire, dialect, name):
-    """A name that says it is unknown is: 404, at OpenAI's Responses 400 with the same code."""
+def test_unknown_models_are_unknown(wire, dialect, name):
+    """A model whose name says that it is unknown gets a 404, or a 400 from OpenAI's Responses API."""
     got = wire.prompt(dialect, model=name)
     assert got.status == (400 if dialect == "openai-responses" else 404)
     if dialect.startswith("openai"):
@@ -198,7 +198,7 @@ def test_telling_models_are_unknown(wire, dialect, name):
 
 
 def test_unlisted_models_are_served(wire, dialect):
-    """Any other name is answered, so that any configuration can be rehearsed."""
+    """Any other model name is answered, so that any configuration can be simulated."""
     assert wire.prompt(dialect, model="my-own-finetune").status == 200
 
 
@@ -218,7 +218,7 @@ def test_unlisted_models_are_served(wire, dialect):
     ids=str,
 )
 def test_streaming_in_the_body_is_refused_and_counted(simulator, wire, dialect, shapes, switch):
-    """Anything but a literal false in the body is an attempt to stream."""
+    """Any value of a streaming switch but false is refused and counted."""
     got = wire.ask(dialect, shapes.question(dialect) | switch)
     assert got.status == 400
     assert "never streams" in got.raw.decode()
@@ -236,7 +236,7 @@ def test_streaming_in_the_body_is_refused_and_counted(simulator, wire, dialect, 
     ids=str,
 )
 def test_streaming_deeper_in_the_body_is_refused_and_counted(simulator, wire, dialect, shapes, switch, named):
-    """Switches that stand within other settings."""
+    """Streaming switches within other settings are refused and counted."""
     got = wire.ask(dialect, shapes.question(dialect) | switch)
     assert got.status == 400
     assert simulator.stream_attempts == 1
@@ -244,14 +244,14 @@ def test_streaming_deeper_in_the_body_is_refused_and_counted(simulator, wire, di
 
 
 def test_streaming_asked_for_in_accept_is_refused_and_counted(simulator, wire, dialect, shapes):
-    """A client that wants events wants a stream, whatever the body says."""
+    """Accept: text/event-stream is refused and counted."""
     got = wire.ask(dialect, shapes.question(dialect), headers={**shapes.headers[dialect], "Accept": "text/event-stream"})
     assert got.status == 400
     assert simulator.stream_attempts == 1
 
 
 def test_stream_false_is_no_attempt(simulator, wire, dialect, shapes):
-    """A literal false streams nothing (Gemini knows no such field and refuses it for that)."""
+    """``stream: false`` is not counted (Gemini refuses the unknown field)."""
     got = wire.ask(dialect, shapes.question(dialect) | {"stream": False})
     assert got.status == (400 if dialect == "gemini" else 200)
     assert simulator.stream_attempts == 0
@@ -259,7 +259,7 @@ def test_stream_false_is_no_attempt(simulator, wire, dialect, shapes):
 
 @pytest.mark.parametrize("query", ["alt=sse", "$alt=sse", "stream=true", "starting_after=3", "include_obfuscation=true"])
 def test_streaming_in_the_query_is_refused_and_counted(simulator, wire, shapes, query):
-    """Also where the URL asks for it."""
+    """A streaming switch in the query is refused and counted."""
     got = wire.send(
         "POST",
         f"/gemini/v1beta/models/gemini-2.0-flash:generateContent?{query}",
@@ -284,7 +284,7 @@ def test_streaming_in_the_query_is_refused_and_counted(simulator, wire, shapes, 
     ],
 )
 def test_streaming_in_the_path_is_refused_and_counted(simulator, wire, shapes, path):
-    """Also where the path is that of a stream."""
+    """The path of a streaming method is refused and counted."""
     got = wire.send("POST", path, shapes.question("gemini"), shapes.headers["gemini"])
     assert got.status == 400
     assert simulator.stream_attempts == 1
@@ -292,7 +292,7 @@ def test_streaming_in_the_path_is_refused_and_counted(simulator, wire, shapes, p
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'"text"', b"{'a': 1}", b"\xff\xfe{}"])
 def test_malformed_bodies_are_refused(wire, dialect, body):
-    """What is no JSON object is a 400 in the dialect's shape."""
+    """A body that is no JSON object gets a 400 in the dialect's form."""
     got = wire.ask(dialect, body)
     assert got.status == 400
     assert got.body["error"]["message"]
@@ -300,7 +300,7 @@ def test_malformed_bodies_are_refused(wire, dialect, body):
 
 @pytest.mark.parametrize(("number", "said"), [("NaN", "NaN is not JSON"), ("-Infinity", "is not JSON"), ("1e999", "too large")])
 def test_numbers_json_does_not_have_are_refused(wire, dialect, shapes, number, said):
-    """Python's own parser would let them pass, a provider's does not: the rest of this body is fine."""
+    """NaN and infinity, which Python's parser accepts, are refused."""
     body = json.dumps({"model": shapes.models[dialect], **shapes.question(dialect)})[:-1] + f', "metadata": {{"a": {number}}}}}'
     got = wire.ask(dialect, body.encode())
     assert got.status == 400
@@ -308,7 +308,7 @@ def test_numbers_json_does_not_have_are_refused(wire, dialect, shapes, number, s
 
 
 def test_system_prompt_and_earlier_turns_count(wire, dialect, shapes):
-    """Every message is part of what decides the answer and of what is billed."""
+    """All messages affect the answer and the billed tokens."""
     payload = shapes.question(dialect)
     system = {
         "openai-responses": {"instructions": "Be brief."},

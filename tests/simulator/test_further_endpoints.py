@@ -1,4 +1,4 @@
-"""Azure, Google Cloud and the doors at which others speak OpenAI's chat completions: by hand, and by llm-sync's client."""
+"""Azure, Google Cloud and the OpenAI-compatible endpoints of Google and Anthropic, with plain HTTP and with the client."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ VERTEX = "/v1/projects/p/locations/us-central1/publishers"
 
 
 def bearer(key="good-key"):
-    """A token's header."""
+    """The header of a bearer token."""
     return {"Authorization": f"Bearer {key}"}
 
 
 def entries(simulator):
-    """A provider for every further door, as a configuration has them."""
+    """The configuration of a provider for every such endpoint."""
     command = ["printf", "good-key"]
     cloud = {"auth": "google-cloud", "api_key_command": command, "base_url": simulator.url("vertex"), "project": "p"}
     return {
@@ -56,15 +56,15 @@ MODELS = {
 
 @pytest.fixture
 def client_at():
-    """Makes a client of one door; nothing is retried."""
+    """Creates a client of one endpoint, without retries."""
     opened = []
 
-    def make(simulator, door, key="good-key"):
-        entry = {"api_key": key, **entries(simulator)[door]}
+    def make(simulator, endpoint, key="good-key"):
+        entry = {"api_key": key, **entries(simulator)[endpoint]}
         if "api_key_command" in entry:
             del entry["api_key"]
             entry["api_key_command"] = ["printf", key]
-        document = {"defaults": {"max_retries": 0}, "providers": {door: entry}}
+        document = {"defaults": {"max_retries": 0}, "providers": {endpoint: entry}}
         opened.append(LLMClient(ConfigLoader().load_text(json.dumps(document))))
         return opened[-1]
 
@@ -73,30 +73,30 @@ def client_at():
         client.close(cancel_pending=True, grace=0)
 
 
-@pytest.mark.parametrize("door", MODELS)
-def test_the_client_is_answered(simulator, client_at, door):
-    """With a text, a model and what it cost; by the door's own spelling of URL and key."""
-    response = client_at(simulator, door).generate("Say hello", f"{door}/{MODELS[door]}")
+@pytest.mark.parametrize("endpoint", MODELS)
+def test_the_client_is_answered(simulator, client_at, endpoint):
+    """The client gets a text, a model and usage from every endpoint."""
+    response = client_at(simulator, endpoint).generate("Say hello", f"{endpoint}/{MODELS[endpoint]}")
     assert "Say hello" in response.text
     assert response.usage.input_tokens > 0
     assert [record.outcome for record in simulator.requests] == ["ok"]
 
 
-@pytest.mark.parametrize("door", MODELS)
-def test_a_wrong_key_is_told_as_such(simulator, client_at, door):
-    """In whatever envelope."""
+@pytest.mark.parametrize("endpoint", MODELS)
+def test_a_wrong_key_is_an_authentication_error(simulator, client_at, endpoint):
+    """A wrong key is an authentication error at every endpoint."""
     with pytest.raises(llm_sync.AuthenticationError):
-        client_at(simulator, door, "wrong-key").generate("Say hello", f"{door}/{MODELS[door]}")
+        client_at(simulator, endpoint, "wrong-key").generate("Say hello", f"{endpoint}/{MODELS[endpoint]}")
 
 
-@pytest.mark.parametrize("door", MODELS)
-def test_an_unknown_model_is_told_as_such(simulator, client_at, door):
-    """A deployment or a publisher's model, where it is that."""
+@pytest.mark.parametrize("endpoint", MODELS)
+def test_an_unknown_model_is_not_found(simulator, client_at, endpoint):
+    """An unknown model or deployment is a ModelNotFoundError."""
     with pytest.raises(llm_sync.ModelNotFoundError):
-        client_at(simulator, door).generate("Say hello", f"{door}/no-such-model")
+        client_at(simulator, endpoint).generate("Say hello", f"{endpoint}/no-such-model")
 
 
-@pytest.mark.parametrize("door", MODELS)
+@pytest.mark.parametrize("endpoint", MODELS)
 @pytest.mark.parametrize(
     ("does", "raised"),
     [
@@ -107,19 +107,19 @@ def test_an_unknown_model_is_told_as_such(simulator, client_at, door):
     ],
     ids=["overloaded", "rate_limit", "empty", "event_stream"],
 )
-def test_scripts_act_there_too(client_at, door, does, raised):
-    """As the type that is spoken there."""
+def test_scripts_act_there_too(client_at, endpoint, does, raised):
+    """A script's rule matches an endpoint by the type that it speaks."""
     with Simulator(script={"rules": [does]}) as simulator:
         with pytest.raises(raised):
-            client_at(simulator, door).generate("Say hello", f"{door}/{MODELS[door]}")
+            client_at(simulator, endpoint).generate("Say hello", f"{endpoint}/{MODELS[endpoint]}")
         assert simulator.faults == []
 
 
-@pytest.mark.parametrize("door", ["azure", "vertex", "gemini-openai"])
-def test_the_models_are_listed(simulator, client_at, door):
-    """As far as the door has a listing."""
-    (listing,) = client_at(simulator, door).list_all_models().values()
-    assert MODELS[door] in listing.models
+@pytest.mark.parametrize("endpoint", ["azure", "vertex", "gemini-openai"])
+def test_the_models_are_listed(simulator, client_at, endpoint):
+    """Endpoints with a listing list their models."""
+    (listing,) = client_at(simulator, endpoint).list_all_models().values()
+    assert MODELS[endpoint] in listing.models
     assert listing.error is None
 
 
@@ -138,8 +138,8 @@ def test_the_models_are_listed(simulator, client_at, door):
         (CLASSIC.replace("mine", "no-such") + "?api-version=1", {"api-key": "k"}, 404, "DeploymentNotFound"),
     ],
 )
-def test_azures_classic_door(wire, path, headers, status, code):
-    """The deployment is in the path and the version in the query; the body needs no model."""
+def test_azures_classic_api(wire, path, headers, status, code):
+    """Azure's classic API takes the deployment from the path and the version from the query."""
     got = wire.send("POST", path, CHAT, headers)
     assert got.status == status
     assert got.headers["apim-request-id"]
@@ -151,8 +151,8 @@ def test_azures_classic_door(wire, path, headers, status, code):
         assert got.headers["x-ratelimit-reset-requests"] == "0"
 
 
-def test_vertex_answers_in_its_own_words(wire):
-    """A time and a kind of traffic, no tier; errors with details."""
+def test_vertex_has_its_own_answer_fields(wire):
+    """Vertex answers have a time and a traffic type, and no tier; errors have details."""
     path = f"{VERTEX}/google/models/gemini-2.5-flash:generateContent"
     body = wire.send("POST", path, CONTENTS, bearer()).body
     assert body["createTime"].endswith("Z")
@@ -174,7 +174,7 @@ def test_vertex_answers_in_its_own_words(wire):
     ],
 )
 def test_anthropic_on_vertex_is_as_strict(wire, change, said):
-    """The version is a field, the model is none."""
+    """Anthropic on Vertex requires the version in the body and refuses a model there."""
     path = f"{VERTEX}/anthropic/models/claude-sonnet-4-5@20250929:rawPredict"
     assert wire.send("POST", path, MESSAGES, bearer()).status == 200
     got = wire.send("POST", path, MESSAGES | change, bearer())
@@ -183,7 +183,7 @@ def test_anthropic_on_vertex_is_as_strict(wire, change, said):
 
 
 def test_gemini_speaking_openai_lists_its_errors(wire):
-    """Google's kind of error in a list of one; answers without what only OpenAI says."""
+    """Google's compatible endpoint sends an error in a list, and answers without OpenAI's own fields."""
     path = "/gemini/v1beta/openai/chat/completions"
     good = wire.send("POST", path, {"model": "gemini-2.5-flash", **CHAT}, bearer()).body
     assert good["choices"][0]["message"].keys() == {"role", "content"}
@@ -193,7 +193,7 @@ def test_gemini_speaking_openai_lists_its_errors(wire):
 
 
 def test_anthropic_speaking_openai_ignores_what_it_does_not_know(wire):
-    """Such fields pass."""
+    """Anthropic's compatible endpoint ignores unknown fields."""
     payload = {"model": "claude-haiku-4-5", "foo": 1, **CHAT}
     assert wire.send("POST", "/anthropic/v1/chat/completions", payload, bearer()).status == 200
 
@@ -209,6 +209,6 @@ def test_anthropic_speaking_openai_ignores_what_it_does_not_know(wire):
     ],
 )
 def test_nothing_streams(simulator, wire, path):
-    """Refused and counted at every door."""
+    """Every endpoint refuses and counts streams."""
     assert wire.send("POST", path, CHAT, bearer()).status == 400
     assert simulator.stream_attempts == 1

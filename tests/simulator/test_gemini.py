@@ -1,4 +1,4 @@
-"""Gemini's door: generateContent, paging, and what it refuses."""
+"""Gemini's generateContent and model listing, and the requests that they refuse."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ CONTENTS = [{"role": "user", "parts": [{"text": "hi"}]}]
 
 
 def ask(wire, model="gemini-2.0-flash", config=None, **payload):
-    """One question, with anything changed."""
+    """A request with the given fields changed."""
     settings = {} if config is None else {"generationConfig": config}
     return wire.ask("gemini", {"contents": CONTENTS, **settings, **payload}, model=model)
 
 
 def test_answer_has_the_recorded_shape(wire):
-    """Candidates, usage and ids as recorded; no request-id header, a JSON type with charset."""
+    """An answer has candidates, usage and ids as recorded; no request-id header, and a charset in Content-Type."""
     got = ask(wire)
     body = got.body
     candidate = body["candidates"][0]
@@ -32,7 +32,7 @@ def test_answer_has_the_recorded_shape(wire):
 
 @pytest.mark.parametrize("limit", [None, 5, 90])
 def test_total_is_prompt_candidates_and_thoughts(wire, limit):
-    """The sum that held for every recorded body, absent counts being 0."""
+    """totalTokenCount is the sum of the other counts, where absent counts are 0."""
     usage = ask(wire, "gemini-2.5-flash", None if limit is None else {"maxOutputTokens": limit}).body["usageMetadata"]
     parts = [usage.get(key, 0) for key in ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount")]
     assert usage["totalTokenCount"] == sum(parts)
@@ -40,14 +40,14 @@ def test_total_is_prompt_candidates_and_thoughts(wire, limit):
 
 
 def test_thoughts_can_eat_the_limit(wire):
-    """Then there are no parts at all and candidatesTokenCount is absent."""
+    """If thinking uses the whole limit, there are no parts and no candidatesTokenCount."""
     body = ask(wire, "gemini-2.5-flash", {"maxOutputTokens": 5}).body
     assert body["candidates"][0] == {"content": {"role": "model"}, "finishReason": "MAX_TOKENS", "index": 0}
     assert "candidatesTokenCount" not in body["usageMetadata"]
 
 
 def test_thoughts_can_be_shown_and_switched_off(wire):
-    """includeThoughts adds a part marked thought; a budget of 0 ends thinking on Flash, not on Pro."""
+    """includeThoughts adds a part marked as thought; a budget of 0 turns thinking off with Flash, not with Pro."""
     shown = ask(wire, "gemini-2.5-flash", {"thinkingConfig": {"includeThoughts": True}}).body
     assert [part.get("thought", False) for part in shown["candidates"][0]["content"]["parts"]] == [True, False]
     off = ask(wire, "gemini-2.5-flash", {"thinkingConfig": {"thinkingBudget": 0}}).body
@@ -56,7 +56,7 @@ def test_thoughts_can_be_shown_and_switched_off(wire):
 
 
 def test_snake_case_is_the_same_field(wire, shapes):
-    """Either spelling is read; both at once are refused."""
+    """Either spelling of a field is accepted; both at once are refused."""
     snake = wire.ask("gemini", {"contents": CONTENTS, "generation_config": {"max_output_tokens": 3}})
     assert snake.body["candidates"][0]["finishReason"] == "MAX_TOKENS"
     both = wire.ask("gemini", {"contents": CONTENTS, "generationConfig": {"maxOutputTokens": 3, "max_output_tokens": 3}})
@@ -64,7 +64,7 @@ def test_snake_case_is_the_same_field(wire, shapes):
 
 
 def test_response_schema_in_the_openapi_subset(wire, shapes):
-    """Types in capitals and propertyOrdering are understood."""
+    """Types in capitals and propertyOrdering are accepted."""
     schema = {
         "type": "OBJECT",
         "properties": {"n": {"type": "INTEGER", "minimum": 3, "maximum": 3}, "t": {"type": "STRING", "nullable": True}},
@@ -76,7 +76,7 @@ def test_response_schema_in_the_openapi_subset(wire, shapes):
 
 
 def test_gemini_3_signs_its_calls(wire):
-    """The signature sits on the functionCall's part."""
+    """Gemini 3 signs the part of a function call."""
     tools = [{"functionDeclarations": [{"name": "f"}]}]
     calling = {"functionCallingConfig": {"mode": "ANY"}}
     part = ask(wire, "gemini-3-flash-preview", tools=tools, toolConfig=calling).body["candidates"][0]["content"]["parts"][0]
@@ -85,12 +85,12 @@ def test_gemini_3_signs_its_calls(wire):
 
 
 def says(part):
-    """A request of one part."""
+    """A request with one part."""
     return {"contents": [{"role": "user", "parts": [part]}]}
 
 
 def data(mime_type, content):
-    """A part with data of its own."""
+    """A part with inline data."""
     return {"inlineData": {"mimeType": mime_type, "data": content}}
 
 
@@ -107,19 +107,19 @@ TEXT_RESULT = {"role": "user", "parts": [{"functionResponse": {"name": "f", "res
 
 @pytest.mark.parametrize("contents", [[USER, CALL, RESULT], [USER, CALL, CALL, {"role": "user", "parts": RESULT["parts"] * 2}]])
 def test_calls_and_their_results_are_taken(wire, contents):
-    """Several calls may come in one turn or in several."""
+    """Function calls may be in one turn or in several."""
     assert ask(wire, contents=contents).status == 200
 
 
 @pytest.mark.parametrize("config", [{"temperature": "1"}, {"maxOutputTokens": "50"}, {"maxOutputTokens": 50.0}])
 def test_numbers_may_be_texts(wire, config):
-    """As proto JSON reads them."""
+    """Numbers may be strings, as in proto JSON."""
     assert ask(wire, "gemini-2.0-flash", config).status == 200
 
 
 @pytest.mark.parametrize(("query", "status"), [("?foo=1", 400), ("?pageSize=5", 400), ("?prettyPrint=false&alt=json", 200)])
 def test_the_query_is_read_too(wire, shapes, query, status):
-    """What is bound to no field is an error."""
+    """An unknown query parameter is refused."""
     path = f"/gemini/v1beta/models/gemini-2.0-flash:generateContent{query}"
     got = wire.send("POST", path, shapes.question("gemini"), shapes.headers["gemini"])
     assert got.status == status
@@ -180,7 +180,7 @@ def test_the_query_is_read_too(wire, shapes, query, status):
     ],
 )
 def test_generate_refuses_what_gemini_refuses(wire, model, payload, said):
-    """400 INVALID_ARGUMENT with the field in the message."""
+    """An invalid request gets a 400 INVALID_ARGUMENT that names the field."""
     got = ask(wire, model, **payload)
     assert got.status == 400
     assert got.body["error"]["status"] == "INVALID_ARGUMENT"
@@ -188,14 +188,14 @@ def test_generate_refuses_what_gemini_refuses(wire, model, payload, said):
 
 
 def test_bad_key_is_400_with_a_reason(wire):
-    """Only the details tell it from any other bad request."""
+    """A wrong key is a 400; only its details distinguish it from an invalid request."""
     got = wire.ask("gemini", {"contents": CONTENTS}, headers={"x-goog-api-key": "wrong"})
     assert got.status == 400
     assert got.body["error"]["details"][0]["reason"] == "API_KEY_INVALID"
 
 
 def test_other_credentials(wire, shapes):
-    """No key 403, a bearer token 401, both at once 400, a key in the query accepted."""
+    """No key is a 403, a bearer token 401, both at once 400; a key in the query is accepted."""
     path = "/gemini/v1beta/models/gemini-2.0-flash:generateContent"
     assert wire.send("POST", path, {"contents": CONTENTS}).body["error"]["status"] == "PERMISSION_DENIED"
     assert wire.send("POST", path, {"contents": CONTENTS}, {"Authorization": "Bearer x"}).status == 401
@@ -205,20 +205,20 @@ def test_other_credentials(wire, shapes):
 
 
 def test_models_that_do_not_generate_are_404(wire):
-    """An embedding model is listed, and not found for generateContent."""
+    """An embedding model is listed, but a 404 for generateContent."""
     got = ask(wire, "gemini-embedding-001")
     assert (got.status, got.body["error"]["status"]) == (404, "NOT_FOUND")
 
 
 def test_unknown_routes_get_a_page(wire, shapes):
-    """Google's front end answers HTML."""
+    """An unknown route gets an HTML page."""
     got = wire.send("POST", "/gemini/models/gemini-2.0-flash:generateContent", {}, shapes.headers["gemini"])
     assert got.status == 404
     assert got.headers["content-type"].startswith("text/html")
 
 
 def test_listing_is_paged(wire, shapes):
-    """50 a page; the last page has no token; names carry models/ and methods tell what they serve."""
+    """Pages have 50 models; the last one has no token; names begin with models/, and methods are listed."""
     headers = shapes.headers["gemini"]
     first = wire.send("GET", "/gemini/v1beta/models", headers=headers).body
     assert len(first["models"]) == 50
@@ -234,7 +234,7 @@ def test_listing_is_paged(wire, shapes):
 
 
 def test_listing_refuses_bad_pages(wire, shapes, connect):
-    """Sizes that are no number and tokens nobody gave; a size over 1000 is taken as 1000."""
+    """Invalid sizes and unknown tokens are refused; a size over 1000 counts as 1000."""
     headers = shapes.headers["gemini"]
     assert wire.send("GET", "/gemini/v1beta/models?pageSize=x", headers=headers).status == 400
     assert wire.send("GET", "/gemini/v1beta/models?pageToken=x", headers=headers).status == 400
@@ -243,26 +243,26 @@ def test_listing_refuses_bad_pages(wire, shapes, connect):
         assert len(big["models"]) == 1000
 
 
-def test_unknown_names_are_told_in_details(wire):
-    """As google.rpc.BadRequest, with the place."""
+def test_unknown_names_are_in_the_details(wire):
+    """Unknown names are reported as google.rpc.BadRequest, with their location."""
     details = ask(wire, config={"max_tokens": 5}).body["error"]["details"]
     assert details[0]["@type"].endswith("BadRequest")
     assert details[0]["fieldViolations"][0]["field"] == "generation_config"
 
 
 def test_enums_as_integers_on_request(wire, shapes):
-    """As some clients ask for them."""
+    """Enums are integers on request."""
     path = "/gemini/v1beta/models/gemini-2.0-flash:generateContent?$alt=json;enum-encoding=int"
     got = wire.send("POST", path, shapes.question("gemini"), shapes.headers["gemini"])
     assert got.body["candidates"][0]["finishReason"] == 1
 
 
 def test_safety_settings_and_budgets_pass(wire):
-    """Good ones."""
+    """Valid safety settings and budgets are accepted."""
     assert ask(wire, "gemini-2.5-pro", {"thinkingConfig": {"thinkingBudget": -1}}, safetySettings=[HARM]).status == 200
 
 
 def test_a_name_misspelt_is_no_model(wire):
-    """A listed name with one word spelt wrong is the mistake it looks like."""
+    """A listed model name with one misspelt word is unknown."""
     assert ask(wire, "gemini-3.6-flahs").status == 404
     assert ask(wire, "gemini-9-flash").status == 200

@@ -1,4 +1,4 @@
-"""Broken and hostile clients: each gets a plain answer or a closed connection, and the server serves on."""
+"""Broken and hostile clients get an error or a closed connection, and the server goes on serving."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer 
 
 
 def talk(simulator, *pieces, half_close=False):
-    """Sends raw bytes and reads until the server closes."""
+    """Sends raw bytes and reads until the server closes the connection."""
     with socket.create_connection(("127.0.0.1", simulator.port), timeout=10) as sock:
         for piece in pieces:
             sock.sendall(piece)
@@ -32,13 +32,13 @@ def talk(simulator, *pieces, half_close=False):
 
 
 def status_of(received):
-    """The status line's number."""
+    """The number in the status line."""
     return int(received.split(b" ", 2)[1])
 
 
 @pytest.fixture(autouse=True)
 def still_serving(simulator, wire):
-    """Whatever a test did, the next request is answered."""
+    """Asserts that the next request is answered."""
     yield
     assert wire.prompt("openai").status == 200
 
@@ -74,33 +74,33 @@ def still_serving(simulator, wire):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_broken_http_is_answered_and_closed(simulator, name, sent, status):
-    """A status that fits, then the end of the connection."""
+    """A malformed request gets a matching status, and the connection is closed."""
     assert status_of(talk(simulator, sent, half_close=True)) == status
 
 
 @pytest.mark.parametrize("lines", [1, 2, 5])
 def test_empty_lines_before_a_request_are_skipped(simulator, lines):
-    """However many come with it, the request behind them is answered at once."""
+    """Empty lines before a request are skipped."""
     sent = b"\r\n" * lines + b"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nConnection: close\r\n\r\n"
     assert status_of(talk(simulator, sent)) == 200
 
 
 @pytest.mark.parametrize("origin", [b"http://x", b"HTTPS://x:1"])
 def test_the_absolute_form_is_taken(simulator, origin):
-    """As requests come through a proxy."""
+    """A request target in absolute form, as for proxies, is accepted."""
     sent = b"GET " + origin + b"/v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nConnection: close\r\n\r\n"
     assert status_of(talk(simulator, sent)) == 200
 
 
 def test_too_large_a_body_is_not_invited(simulator):
-    """Who asks first whether to go on is told before the body is sent."""
+    """With Expect: 100-continue, too large a body is refused before it is sent."""
     received = talk(simulator, HEAD + b"Content-Length: 99999999999\r\nExpect: 100-continue\r\n\r\n", half_close=True)
     assert status_of(received) == 413
     assert b"100 Continue" not in received
 
 
-def test_too_large_a_body_is_refused_in_the_dialects_words(connect, dialect, shapes):
-    """By its status and word, and written down as any request."""
+def test_too_large_a_body_is_refused_in_the_dialects_form(connect, dialect, shapes):
+    """Too large a body is refused in the dialect's form, and logged."""
     with Simulator(max_body=100) as simulator:
         got = connect(simulator).prompt(dialect, "x" * 200)
         assert got.status == (400 if dialect == "gemini" else 413)
@@ -111,26 +111,26 @@ def test_too_large_a_body_is_refused_in_the_dialects_words(connect, dialect, sha
 
 
 def test_huge_body_gets_its_answer_while_still_sending(connect):
-    """The 413 is not lost to a reset, though megabytes are still under way."""
+    """The client gets the 413 although it is still sending."""
     with Simulator(max_body=10_000) as simulator:
         head = HEAD + b"Content-Length: 20000000\r\n\r\n"
         assert status_of(talk(simulator, head, b"x" * 20_000_000)) == 413
 
 
 def test_large_body_within_the_limit_is_read(wire, shapes):
-    """Five megabytes are a legal request; what is too long is the model's affair."""
+    """A body of 5 MiB is accepted."""
     got = wire.ask("openai", shapes.question("openai", "word " * 1_000_000), model="unlisted")
     assert got.status == 200
     assert got.body["usage"]["prompt_tokens"] > 1_000_000
 
 
 def test_no_body_is_malformed_json(simulator):
-    """POST without a length has an empty body."""
+    """A POST without a length has an empty body, which is invalid JSON."""
     assert status_of(talk(simulator, HEAD + b"Connection: close\r\n\r\n")) == 400
 
 
 def test_slow_client_is_cut_off(connect):
-    """One byte at a time holds a thread no longer than read_timeout."""
+    """A slow client cannot occupy a thread for longer than read_timeout."""
     with Simulator(read_timeout=0.2) as simulator:
         received = talk(simulator, b"G")
         assert status_of(received) == 408
@@ -138,7 +138,7 @@ def test_slow_client_is_cut_off(connect):
 
 
 def test_dripping_does_not_extend_the_time(connect):
-    """The time counts from the first byte, however many follow."""
+    """read_timeout counts from the first byte, however many follow."""
     with Simulator(read_timeout=0.3) as simulator, socket.create_connection(("127.0.0.1", simulator.port), timeout=5) as sock:
         sock.sendall(b"GET /")
         dripped = 0
@@ -155,20 +155,20 @@ def test_dripping_does_not_extend_the_time(connect):
 
 
 def test_idle_connection_is_closed_quietly():
-    """Nothing was asked, nothing is answered."""
+    """An idle connection is closed without a response."""
     with Simulator(idle_timeout=0.05) as simulator:
         assert talk(simulator) == b""
 
 
 def test_half_closed_client_gets_its_answer(simulator, shapes):
-    """A client may close its sending side once all is sent."""
+    """A client that has closed its sending side gets its answer."""
     body = json.dumps({"model": "gpt-4o", **shapes.question("openai")}).encode()
     received = talk(simulator, HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body, half_close=True)
     assert status_of(received) == 200
 
 
 def test_client_gone_before_its_answer(simulator):
-    """The answer has nowhere to go; the request still ends in the log."""
+    """If the client has disconnected, the request still ends in the log."""
     hold = simulator.hold()
     with socket.create_connection(("127.0.0.1", simulator.port)) as sock:
         sock.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
@@ -179,7 +179,7 @@ def test_client_gone_before_its_answer(simulator):
 
 
 def test_half_a_request_is_answered_400(simulator):
-    """The connection closed in the middle of the body."""
+    """An incomplete request gets a 400."""
     assert status_of(talk(simulator, HEAD + b"Content-Length: 100\r\n\r\n{", half_close=True)) == 400
     assert simulator.requests == []
 
@@ -187,7 +187,7 @@ def test_half_a_request_is_answered_400(simulator):
 @pytest.mark.parametrize("depth", [500, 900, 990, 5_000, 200_000])
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
 def test_deep_nesting_is_400_or_served(simulator, wire, dialect, shapes, depth, opening):
-    """Wherever the recursion ends, it ends in an answer, and the log can still be read."""
+    """Deeply nested JSON gets a response, and the log can still be read."""
     closing = "]" if opening == "[" else "}"
     deep = (opening * depth + "1" + closing * depth).encode()
     plain = json.dumps({"model": shapes.models[dialect], **shapes.question(dialect)}).encode()
@@ -198,7 +198,7 @@ def test_deep_nesting_is_400_or_served(simulator, wire, dialect, shapes, depth, 
 
 @pytest.mark.parametrize("prompt", ["a\0b", "\ud800", "\U0001f600 \u202e \x1b[31m", "x" * 100_000, "{prompt} %s {0}", '"\\'])
 def test_odd_prompts_are_answered(wire, dialect, shapes, prompt):
-    """NUL, lone surrogates, control sequences and braces come through as an answer that prints."""
+    """Prompts with NUL, lone surrogates, control sequences or braces get a printable answer."""
     got = wire.prompt(dialect, prompt)
     assert got.status == 200
     text = shapes.text_of(dialect, got.body)
@@ -206,7 +206,7 @@ def test_odd_prompts_are_answered(wire, dialect, shapes, prompt):
 
 
 def test_many_connections_at_once(simulator, connect):
-    """A hundred clients, a hundred answers."""
+    """A hundred clients get a hundred answers."""
     statuses = []
     threads = [threading.Thread(target=lambda: statuses.append(connect(simulator).prompt("openai").status)) for _ in range(100)]
     for thread in threads:
@@ -217,7 +217,7 @@ def test_many_connections_at_once(simulator, connect):
 
 
 def full_payload(dialect, shapes):
-    """A payload that uses most of what a dialect knows."""
+    """A payload with most of the fields that a dialect supports."""
     schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
     payload = shapes.question(dialect)
     if dialect == "anthropic":
@@ -302,7 +302,7 @@ def full_payload(dialect, shapes):
 
 
 def places(document, path=()):
-    """Every place in a document."""
+    """The path of every value in a document."""
     if path:
         yield path
     if isinstance(document, dict):
@@ -314,7 +314,7 @@ def places(document, path=()):
 
 
 def replaced(document, path, value):
-    """A copy with one place exchanged."""
+    """A copy with one value replaced."""
     copy = json.loads(json.dumps(document))
     at = copy
     for step in path[:-1]:
@@ -327,7 +327,7 @@ ODD = (None, True, 0, -1, 1.5, 10**30, "", "x", [], ["x"], [None], [[]], {}, {"x
 
 
 def test_no_wrong_type_anywhere_breaks_the_simulator(wire, dialect, shapes):
-    """Every value of a full request exchanged for every kind of value: answers and refusals, never a failure inside."""
+    """No value of a wrong type, anywhere in a payload, causes an internal error."""
     full = full_payload(dialect, shapes)
     assert wire.ask(dialect, full).status == 200, wire.ask(dialect, full)
     seen = {}
@@ -342,7 +342,7 @@ def test_no_wrong_type_anywhere_breaks_the_simulator(wire, dialect, shapes):
 
 
 def test_random_paths_are_refused_quietly(wire):
-    """No path leads to a failure inside."""
+    """No path causes an internal error."""
     draw = random.Random(7)  # noqa: S311  (the same paths in every run)
     for _ in range(300):
         tail = "".join(draw.choice(string.ascii_letters + "/:%?=&.-") for _ in range(draw.randrange(12)))

@@ -1,4 +1,4 @@
-"""OpenAI's door: chat completions, responses, listing, and what they refuse."""
+"""OpenAI's chat completions, Responses API and model listing, and the requests that they refuse."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ JSON_SCHEMA = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"t
 
 
 def chat(wire, model="gpt-4o-mini", **payload):
-    """One chat completion, with anything changed."""
+    """A chat completion request with the given fields changed."""
     return wire.ask("openai", {"messages": [USER], **payload}, model=model)
 
 
 def respond(wire, model="gpt-4o-mini", **payload):
-    """One response, with anything changed."""
+    """A Responses API request with the given fields changed."""
     return wire.ask("openai-responses", {"input": "hi", **payload}, model=model)
 
 
 def test_completion_has_the_recorded_shape(wire):
-    """Every key that was on all recorded completions, with its type, and the sums are right."""
+    """A completion has every key that all recorded ones have, with its type, and correct sums."""
     body = chat(wire).body
     assert body["object"] == "chat.completion"
     assert body["id"].startswith("chatcmpl-")
@@ -45,7 +45,7 @@ def test_completion_has_the_recorded_shape(wire):
 
 
 def test_good_answers_carry_request_id_and_rate_limits(wire):
-    """Resets are Go durations; remaining is below the limit."""
+    """Successful answers have a request id and rate limits, with resets as Go durations."""
     headers = chat(wire).headers
     assert headers["x-request-id"].startswith("req_")
     assert headers["openai-version"] == "2020-10-01"
@@ -54,14 +54,14 @@ def test_good_answers_carry_request_id_and_rate_limits(wire):
 
 
 def test_reasoning_is_billed_inside_the_completion(wire):
-    """A reasoning model's hidden tokens are part of completion_tokens."""
+    """completion_tokens includes reasoning tokens."""
     usage = chat(wire, model="o4-mini").body["usage"]
     hidden = usage["completion_tokens_details"]["reasoning_tokens"]
     assert 0 < hidden < usage["completion_tokens"]
 
 
 def test_reasoning_can_eat_the_whole_limit(wire):
-    """Then the text is empty, not absent, and the finish word is "length"."""
+    """If reasoning uses the whole limit, the text is empty and the finish reason is "length"."""
     body = chat(wire, model="gpt-5-mini", max_completion_tokens=20).body
     assert body["choices"][0]["message"]["content"] == ""
     assert body["choices"][0]["finish_reason"] == "length"
@@ -69,21 +69,21 @@ def test_reasoning_can_eat_the_whole_limit(wire):
 
 
 def test_effort_none_switches_reasoning_off_where_it_may(wire):
-    """gpt-5.1 takes "none" and then a temperature; gpt-5 does not take it."""
+    """gpt-5.1 accepts the effort "none" and then a temperature; gpt-5 refuses it."""
     body = chat(wire, model="gpt-5.1", reasoning_effort="none", temperature=0.2).body
     assert body["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
     assert chat(wire, model="gpt-5", reasoning_effort="none").body["error"]["code"] == "unsupported_value"
 
 
 def test_several_choices(wire):
-    """``n`` gives as many answers, each its own draw."""
+    """``n`` gives as many different answers."""
     choices = chat(wire, n=5).body["choices"]
     assert [choice["index"] for choice in choices] == [0, 1, 2, 3, 4]
     assert len({choice["message"]["content"] for choice in choices}) > 1
 
 
 def test_stop_sequence_ends_the_text(wire):
-    """The text ends before the stop sequence and the finish word stays "stop"."""
+    """The text ends before the stop sequence, and the finish reason is "stop"."""
     whole = chat(wire).body["choices"][0]["message"]["content"]
     stop = whole[10:14]
     cut = chat(wire, stop=[stop]).body["choices"][0]
@@ -92,14 +92,14 @@ def test_stop_sequence_ends_the_text(wire):
 
 
 def test_json_object_mode(wire):
-    """An object comes back, if the messages speak of JSON; else it is refused."""
+    """JSON mode returns an object if the messages mention JSON; otherwise it is refused."""
     asked = {"messages": [{"role": "user", "content": "Answer in JSON"}], "response_format": {"type": "json_object"}}
     assert json.loads(wire.ask("openai", asked).body["choices"][0]["message"]["content"])["answer"]
     assert chat(wire, response_format={"type": "json_object"}).status == 400
 
 
 def test_long_prompts_may_be_partly_cached(wire):
-    """Cached tokens are a part of the prompt's, in steps of 128."""
+    """Cached tokens are part of the prompt's, in steps of 128."""
     prompts = [wire.prompt("openai", f"{n} " + "word " * 2000).body["usage"] for n in range(6)]
     cached = [usage["prompt_tokens_details"]["cached_tokens"] for usage in prompts]
     assert any(cached)
@@ -187,7 +187,7 @@ HUGE_IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.p
     ],
 )
 def test_chat_refuses_what_openai_refuses(wire, model, change, status, code, param):
-    """Status, code and param say what was wrong."""
+    """An invalid request is refused with the status, code and param of OpenAI."""
     got = chat(wire, model=model, **change)
     assert (got.status, got.body["error"]["code"], got.body["error"]["param"]) == (status, code, param), got
     assert set(got.body["error"]) == {"message", "type", "param", "code"}
@@ -206,7 +206,7 @@ def test_chat_refuses_what_openai_refuses(wire, model, change, status, code, par
     ],
 )
 def test_images_are_checked(wire, url, code):
-    """Good URLs pass and cost tokens; others are refused by their codes."""
+    """Valid image URLs are accepted and cost tokens; others are refused with their code."""
     parts = [{"type": "text", "text": "what?"}, {"type": "image_url", "image_url": {"url": url}}]
     got = wire.ask("openai", {"messages": [{"role": "user", "content": parts}]})
     if code:
@@ -217,7 +217,7 @@ def test_images_are_checked(wire, url, code):
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
 def test_what_is_not_called_json_is_refused(wire, shapes, kind):
-    """Whatever the body is; a charset makes no difference."""
+    """Another Content-Type than JSON is refused; a charset is accepted."""
     headers = {**shapes.headers["openai"], "Content-Type": kind}
     got = wire.ask("openai", {"messages": [USER]}, headers=headers)
     assert (got.status, got.body["error"]["code"]) == (400, "unsupported_content_type")
@@ -245,21 +245,21 @@ def closed(schema):
     ],
 )
 def test_strict_schemas_are_closed_and_complete(wire, schema, said):
-    """Strict mode wants every object closed and every property required."""
+    """Strict mode requires closed objects with all properties required."""
     got = chat(wire, response_format={"type": "json_schema", "json_schema": {**STRICT, "schema": schema}})
     assert got.body["error"]["code"] == "invalid_json_schema"
     assert said in got.body["error"]["message"]
 
 
 def test_strict_functions_too(wire):
-    """A strict function with an open schema is refused, with its own code."""
+    """A strict function with an open schema is refused with its own code."""
     function = {"name": "f", "strict": True, "parameters": {"type": "object", "properties": {"a": {"type": "object"}}}}
     got = chat(wire, tools=[{"type": "function", "function": function}])
     assert got.body["error"]["code"] == "invalid_function_parameters"
 
 
 def test_tool_answers_complete_the_conversation(wire):
-    """A call followed by its result is answered; a call without a result is refused."""
+    """A call followed by its result is accepted; a call without a result is refused."""
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     asked = [USER, {"role": "assistant", "content": None, "tool_calls": [call]}]
     done = wire.ask("openai", {"messages": [*asked, {"role": "tool", "tool_call_id": "c1", "content": "sunny"}]})
@@ -270,7 +270,7 @@ def test_tool_answers_complete_the_conversation(wire):
 
 
 def test_cut_tool_call_leaves_broken_arguments(wire):
-    """A limit inside the arguments leaves JSON that does not parse, and "length"."""
+    """A limit within the arguments leaves invalid JSON and the finish reason "length"."""
     schema = {"type": "object", "properties": {name: {"type": "string"} for name in "abcdefgh"}}
     tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
     choice = chat(wire, tools=tools, tool_choice="required", max_tokens=20).body["choices"][0]
@@ -280,7 +280,7 @@ def test_cut_tool_call_leaves_broken_arguments(wire):
 
 
 def test_refused_key_is_partly_echoed(wire, shapes):
-    """As the real message does, so that a client's scrubbing has something to scrub."""
+    """The error for a wrong key contains part of it, as the real one does."""
     key = "sk-wrong-0123456789abcdef"
     got = wire.ask("openai", shapes.question("openai"), headers={"Authorization": f"Bearer {key}"})
     assert got.body["error"]["code"] == "invalid_api_key"
@@ -290,7 +290,7 @@ def test_refused_key_is_partly_echoed(wire, shapes):
 
 
 def test_listing_has_every_kind_of_model(wire, shapes):
-    """One page, with models that do not chat among them."""
+    """The listing is one page and includes models that do not support chat."""
     body = wire.send("GET", "/openai/v1/models", headers=shapes.headers["openai"]).body
     ids = {item["id"] for item in body["data"]}
     assert body["object"] == "list"
@@ -301,26 +301,26 @@ def test_listing_has_every_kind_of_model(wire, shapes):
 
 
 def test_plain_v1_is_openai_too(wire, shapes):
-    """Clients that only let the host be set find the dialect under /v1."""
+    """OpenAI is also served under /v1, for clients that only let the host be set."""
     got = wire.send("POST", "/v1/chat/completions", {"model": "gpt-4o", "messages": [USER]}, shapes.headers["openai"])
     assert got.status == 200
 
 
 @pytest.mark.parametrize("path", ["/openai/chat/completions", "/openai/v1/nothing", "/v1/embeddings", "/openai"])
 def test_wrong_paths_are_404_in_shape(wire, shapes, path):
-    """A base URL without /v1 fails as it would at OpenAI."""
+    """A base URL without /v1 gets the same 404 as from OpenAI."""
     got = wire.send("POST", path, {}, shapes.headers["openai"])
     assert got.status == 404
     assert got.body["error"]["type"] == "invalid_request_error"
 
 
 def test_wrong_method_is_405(wire, shapes):
-    """GET on a POST path."""
+    """GET on a POST endpoint is a 405."""
     assert wire.send("GET", "/openai/v1/chat/completions", headers=shapes.headers["openai"]).status == 405
 
 
 def test_response_has_the_recorded_shape(wire):
-    """Responses: output items, echoed settings, right sums."""
+    """A response has output items, echoed settings and correct sums, as recorded."""
     body = respond(wire, instructions="Be brief.", max_output_tokens=500, metadata={"a": "b"}).body
     assert body["object"] == "response"
     assert body["status"] == "completed"
@@ -335,7 +335,7 @@ def test_response_has_the_recorded_shape(wire):
 
 
 def test_reasoning_models_put_a_reasoning_item_first(wire):
-    """With an empty summary, as usual; cut before the text there is no message at all."""
+    """A reasoning item with an empty summary comes first; if the text is cut completely, there is no message."""
     body = respond(wire, model="o4-mini").body
     assert [item["type"] for item in body["output"]] == ["reasoning", "message"]
     assert body["output"][0]["summary"] == []
@@ -389,19 +389,19 @@ def test_reasoning_models_put_a_reasoning_item_first(wire):
     ],
 )
 def test_responses_refuses_what_openai_refuses(wire, model, change, code, param):
-    """Always 400, told apart by code and param."""
+    """An invalid request is refused with 400 and the code and param of OpenAI."""
     got = respond(wire, model=model, **change)
     assert (got.status, got.body["error"]["code"], got.body["error"]["param"]) == (400, code, param), got
 
 
 def test_background_jobs_are_refused_as_streams(simulator, wire):
-    """A deferred answer is no answer either."""
+    """``background`` is refused like a stream."""
     assert respond(wire, background=True).status == 400
     assert simulator.stream_attempts == 1
 
 
 def test_function_outputs_need_their_calls(wire):
-    """A call and its output pass; either alone does not."""
+    """A function call and its output are accepted; either one alone is refused."""
     call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
     output = {"type": "function_call_output", "call_id": "c1", "output": "sunny"}
     user = {"role": "user", "content": "hi"}
@@ -411,15 +411,15 @@ def test_function_outputs_need_their_calls(wire):
 
 
 def test_log_probabilities_on_request(wire):
-    """Each token with its likeliest rivals; together the tokens are the text."""
+    """Log probabilities cover every token, with alternatives."""
     choice = chat(wire, logprobs=True, top_logprobs=2).body["choices"][0]
     entries = choice["logprobs"]["content"]
     assert "".join(entry["token"] for entry in entries) == choice["message"]["content"]
     assert all(len(entry["top_logprobs"]) == 2 and entry["logprob"] <= 0 for entry in entries)
 
 
-def test_functions_in_the_old_way(wire):
-    """One call without an id, and words of their own for how it ended."""
+def test_the_former_functions_api(wire):
+    """The former functions API gives one call without an id, with its own finish reason."""
     function = {"name": "f", "parameters": {"type": "object", "properties": {"n": {"type": "integer"}}}}
     choice = chat(wire, functions=[function], function_call={"name": "f"}).body["choices"][0]
     assert choice["message"]["function_call"]["name"] == "f"
@@ -429,14 +429,14 @@ def test_functions_in_the_old_way(wire):
 
 
 def test_settings_are_echoed_as_they_were_sent(wire):
-    """Zero is zero, and decimals are decimals."""
+    """Settings are echoed as sent, zeros too."""
     body = respond(wire, temperature=0, top_p=0.5, max_tool_calls=3).body
     assert (body["temperature"], body["top_p"], body["max_tool_calls"]) == (0.0, 0.5, 3)
     assert isinstance(body["temperature"], float)
 
 
 def test_newer_models_say_which_message_is_the_last(wire):
-    """``phase``; and reasoning gives a summary and its encrypted form when asked for."""
+    """Newer models set ``phase``; reasoning summaries and encrypted content are sent on request."""
     asked = {"reasoning": {"effort": "low", "summary": "auto"}, "include": ["reasoning.encrypted_content"]}
     reasoning, message = respond(wire, model="gpt-5.5", **asked).body["output"]
     assert message["phase"] == "final_answer"
@@ -446,21 +446,21 @@ def test_newer_models_say_which_message_is_the_last(wire):
 
 
 def test_what_tools_of_its_own_leave_behind_is_taken(wire):
-    """Items of kinds the simulator does not make itself pass through a conversation; a hosted tool may be chosen."""
+    """Items of hosted tools are accepted in the input; a hosted tool may be chosen."""
     items = [{"role": "user", "content": "hi"}, {"type": "web_search_call", "id": "ws_1"}, {"type": "reasoning", "summary": []}]
     assert respond(wire, input=items).status == 200
     assert respond(wire, tools=[{"type": "web_search"}], tool_choice={"type": "web_search"}).status == 200
 
 
 def test_stored_responses_are_not_kept(wire, shapes):
-    """Nothing is stored: 404, and asking for its stream is counted as that."""
+    """A stored response is a 404; a request for its stream is counted."""
     got = wire.send("GET", "/openai/v1/responses/resp_1", headers=shapes.headers["openai"])
     assert (got.status, got.body["error"]["message"]) == (404, "Response with id 'resp_1' not found.")
 
 
 @pytest.mark.parametrize(("model", "shown"), [("grok-4", False), ("grok-3-mini", True), ("deepseek-reasoner", True)])
-def test_models_of_compatible_servers_think_in_their_own_way(wire, model, shown):
-    """xAI bills thoughts beside the completion, DeepSeek within; the client counts both alike."""
+def test_compatible_servers_bill_reasoning_differently(wire, model, shown):
+    """xAI bills reasoning outside completion_tokens, DeepSeek inside; llm-sync counts both alike."""
     body = chat(wire, model=model, temperature=0.5).body
     usage, message = body["usage"], body["choices"][0]["message"]
     thought = usage["completion_tokens_details"]["reasoning_tokens"]
@@ -471,5 +471,5 @@ def test_models_of_compatible_servers_think_in_their_own_way(wire, model, shown)
 
 
 def test_efforts_of_models_that_are_not_openais_pass(wire):
-    """What another server's model takes is not known here."""
+    """Efforts for models of other servers are not checked."""
     assert chat(wire, model="qwen3-32b", reasoning_effort="low", verbosity="low").status == 200

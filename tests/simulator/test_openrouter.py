@@ -1,4 +1,4 @@
-"""OpenRouter's door: OpenAI's shape with its own ways."""
+"""OpenRouter's chat completions and model listing, and their differences from OpenAI."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ USER = {"role": "user", "content": "hi"}
 
 
 def ask(wire, model="openai/gpt-4o-mini", **payload):
-    """One question, with anything changed."""
+    """A request with the given fields changed."""
     return wire.ask("openrouter", {"messages": [USER], **payload}, model=model)
 
 
 def test_body_begins_with_blanks(wire):
-    """As nearly every recorded body does."""
+    """The body begins with white space, as nearly every recorded one does."""
     assert ask(wire).raw.startswith(b"\n         \n")
 
 
 def test_answer_has_the_recorded_shape(wire):
-    """Provider, native finish word, cost and the id that is also a header."""
+    """An answer has provider, native finish reason, cost, and an id that is also a header."""
     got = ask(wire)
     body = got.body
     assert body["provider"] == "OpenAI"
@@ -35,19 +35,19 @@ def test_answer_has_the_recorded_shape(wire):
 @pytest.mark.parametrize(
     ("model", "native"), [("google/gemini-2.5-flash", "MAX_TOKENS"), ("anthropic/claude-haiku-4.5", "max_tokens")]
 )
-def test_native_finish_word_is_the_upstreams(wire, model, native):
-    """finish_reason is normalised beside it."""
+def test_native_finish_reason_is_the_upstreams(wire, model, native):
+    """native_finish_reason is the upstream's, finish_reason is normalised."""
     choice = ask(wire, model, max_tokens=5).body["choices"][0]
     assert (choice["finish_reason"], choice["native_finish_reason"]) == ("length", native)
 
 
 def test_unknown_parameters_are_ignored(wire):
-    """And both max fields may be there."""
+    """Unknown parameters are ignored, and both token limits are accepted."""
     assert ask(wire, banana=1, max_tokens=50, max_completion_tokens=50).status == 200
 
 
 def test_reasoning_is_shown_unless_excluded(wire):
-    """Reasoning models show what they thought; exclude hides it, not its tokens."""
+    """Reasoning models show their reasoning; ``exclude`` hides it but not its tokens."""
     shown = ask(wire, "openai/gpt-5-mini").body
     hidden = ask(wire, "openai/gpt-5-mini", reasoning={"exclude": True}).body
     assert shown["choices"][0]["message"]["reasoning"]
@@ -67,14 +67,14 @@ def test_reasoning_is_shown_unless_excluded(wire):
     ],
 )
 def test_error_code_is_the_status(wire, model, change, status):
-    """The body's code is the status, as a number."""
+    """The code in an error is the status, as a number."""
     got = ask(wire, model, **change)
     assert got.status == status
     assert got.body["error"]["code"] == status
 
 
 def test_listing_asks_for_no_key_and_pages_on_request(wire):
-    """The whole list by default; offset and limit cut it."""
+    """The listing needs no key; it is whole by default, and paged with offset and limit."""
     whole = wire.send("GET", "/openrouter/api/v1/models").body
     assert whole["total_count"] == len(whole["data"]) > 5
     assert whole["links"] == {"next": None}
@@ -86,7 +86,7 @@ def test_listing_asks_for_no_key_and_pages_on_request(wire):
 
 
 def test_keys(wire, shapes):
-    """Missing and refused keys differ in their message; /key wants one."""
+    """Missing and wrong keys have different messages; /key needs a key."""
     payload = shapes.question("openrouter")
     assert "Missing Authentication" in wire.ask("openrouter", payload, headers={}).body["error"]["message"]
     assert wire.send("GET", "/openrouter/api/v1/key").status == 401
@@ -95,21 +95,21 @@ def test_keys(wire, shapes):
 
 
 def test_what_the_upstream_refuses_is_handed_on(wire):
-    """Its error stands as a text in metadata."""
+    """An upstream error is passed on as text in metadata."""
     error = ask(wire, max_tokens=5).body["error"]
     assert (error["message"], error["metadata"]["provider_name"]) == ("Provider returned error", "OpenAI")
     assert json.loads(error["metadata"]["raw"])["error"]["code"] == "integer_below_min_value"
 
 
 def test_the_first_model_there_is_answers(wire):
-    """``models`` are what to fall back on."""
+    """The first known model of ``models`` answers."""
     assert ask(wire, "x/no-such", models=["y/no-such", "openai/gpt-4o"]).body["model"] == "openai/gpt-4o"
     assert ask(wire, "", models=["openai/gpt-4o"]).body["model"] == "openai/gpt-4o"
     assert ask(wire, "x/no-such", models=["y/no-such", 5]).status == 404
 
 
 def test_tools_of_its_own_and_other_parts_pass(wire):
-    """What other upstreams take is not looked at."""
+    """Other types of tools and parts are accepted unchecked."""
     video = {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}}
     assert ask(wire, tools=[{"type": "openrouter:web_search"}]).status == 200
     assert ask(wire, "google/gemini-2.5-flash", messages=[{"role": "user", "content": [video], "extra": 1}]).status == 200

@@ -1,4 +1,4 @@
-"""The fixture llm_simulator, as a user's own suite has it: a run of pytest of its own, with the installed plugin."""
+"""The fixture llm_simulator in a user's test suite: pytest runs in a process of its own, with the installed plugin."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def suite(tmp_path):
-    """``suite(text, …)`` runs pytest on a file with this text, and gives status and output."""
+    """``suite(text, …)`` runs pytest on a file with this text; returns status and output."""
 
     def run(text, *arguments, **environ):
         (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers -W error -p no:cacheprovider -p no:xdist\n")
@@ -36,7 +36,7 @@ def suite(tmp_path):
 
 
 def test_code_under_test_finds_the_simulator_by_itself(suite):
-    """Test after test, each with its own; keys and configurations of the machine are out of the way."""
+    """Code under test uses the simulator, a new one in each test, and no key or configuration of the machine."""
     status, output = suite(
         """
         import llm_sync
@@ -60,7 +60,7 @@ def test_code_under_test_finds_the_simulator_by_itself(suite):
 
 
 def test_options_by_marker(suite):
-    """Script, keys and all else that Simulator takes; the nearest marker wins."""
+    """A marker passes options to Simulator; the closest marker wins."""
     status, output = suite(
         """
         import pytest
@@ -86,8 +86,8 @@ def test_options_by_marker(suite):
     assert status == 0, output
 
 
-def test_mistakes_are_told(suite):
-    """A wrong script, options without names, and what failed inside the simulator."""
+def test_mistakes_are_reported(suite):
+    """A wrong script, unnamed and unknown options and internal errors fail the test with a clear message."""
     status, output = suite(
         """
         import pytest
@@ -132,7 +132,7 @@ def test_mistakes_are_told(suite):
 
 
 def test_a_configuration_that_the_code_names_is_answered_too(suite):
-    """By a client made in the test: its providers are asked nothing. What one test made is not the next one's."""
+    """A configuration named by the code is simulated, too; tests do not share clients."""
     status, output = suite(
         """
         import socket
@@ -169,7 +169,7 @@ def test_a_configuration_that_the_code_names_is_answered_too(suite):
 
 
 def test_whoever_does_not_use_it_pays_nothing(suite):
-    """The plugin imports no room, and no dependency, until the fixture is asked for."""
+    """The plugin imports nothing of llm-sync and no dependency until the fixture is used."""
     status, output = suite(
         """
         import sys
@@ -184,7 +184,7 @@ def test_whoever_does_not_use_it_pays_nothing(suite):
 
 
 def test_it_is_listed(suite):
-    """``pytest --fixtures`` and ``--markers`` tell what it is."""
+    """``pytest --fixtures`` and ``--markers`` describe the fixture."""
     assert "llm_simulator" in suite("", "--markers")[1]
     status, output = suite("", "--fixtures")
     assert status in (0, 5)

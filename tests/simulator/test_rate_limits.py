@@ -1,4 +1,4 @@
-"""Rate limits that are kept: buckets that fill, how many at once, and what headers say of them."""
+"""Enforced rate limits: token buckets, concurrency, and their headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llm_sync.simulator.faults.rate_limits import RateLimiter
 
 
 class Clock:
-    """A clock that is moved by hand."""
+    """A clock that a test moves."""
 
     now = 100.0
 
@@ -22,12 +22,12 @@ class Clock:
 
 
 def limited(**settings):
-    """A simulator that keeps to a limit."""
+    """A simulator with a rate limit."""
     return Simulator(script={"rules": [{"rate_limit": settings}]})
 
 
 def test_a_bucket_fills_evenly():
-    """A burst at once, then one a second at 60 a minute; what was saved up is no more than the burst."""
+    """A burst passes at once, then one request a second at 60 per minute; the bucket never holds more than the burst."""
     clock = Clock()
     limit = RateLimiter({"requests_per_minute": 60, "burst": 3}, clock)
     assert [limit.enter("a") for _ in range(3)] == [None] * 3
@@ -43,8 +43,8 @@ def test_a_bucket_fills_evenly():
     assert [limit.enter("a") is None for _ in range(4)] == [True, True, True, False]
 
 
-def test_waiting_as_long_as_was_said_is_enough():
-    """To the millisecond that is told."""
+def test_waiting_for_the_given_time_is_enough():
+    """A request passes after exactly the time that the limit has given."""
     clock = Clock()
     limit = RateLimiter({"requests_per_minute": 7, "burst": 1}, clock)
     for _ in range(50):
@@ -54,7 +54,7 @@ def test_waiting_as_long_as_was_said_is_enough():
 
 
 def test_tokens_are_taken_as_they_are_billed():
-    """A request larger than the bucket never passes, and is told so."""
+    """A request larger than the bucket never passes, and gets no time to wait."""
     clock = Clock()
     limit = RateLimiter({"tokens_per_minute": 600}, clock)
     assert limit.enter("a") is None
@@ -66,7 +66,7 @@ def test_tokens_are_taken_as_they_are_billed():
 
 
 def test_concurrency_is_what_is_in_flight():
-    """Who leaves makes room."""
+    """A request that ends makes room for another."""
     limit = RateLimiter({"concurrency": 1})
     assert limit.enter("a") is None
     assert limit.enter("a").wait == 1.0
@@ -78,7 +78,7 @@ def test_concurrency_is_what_is_in_flight():
 
 
 def test_names_are_bounded(monkeypatch):
-    """Models and keys are the client's to make up; those with requests in flight are kept."""
+    """The number of tracked models and keys is bounded; those with requests in flight are kept."""
     monkeypatch.setattr(rate_limits, "_MAX_USAGES", 3)
     limit = RateLimiter({"concurrency": 1})
     limit.enter("busy")
@@ -90,7 +90,7 @@ def test_names_are_bounded(monkeypatch):
 
 
 def test_the_limit_says_how_it_stands(connect):
-    """On every answer that passed, in the headers of the dialect that has such."""
+    """Answers within the limit have the dialect's rate limit headers."""
     with limited(requests_per_minute=60, burst=10) as simulator:
         wire = connect(simulator)
         for left in (9, 8):
@@ -107,7 +107,7 @@ def test_the_limit_says_how_it_stands(connect):
 
 
 def test_over_the_limit_is_the_dialects_429(connect, dialect):
-    """With its hint, and nothing billed."""
+    """Beyond the limit, requests get the dialect's 429 with a time to wait, and are not billed."""
     with limited(requests_per_minute=1, burst=1) as simulator:
         wire = connect(simulator)
         assert wire.prompt(dialect).status == 200
@@ -128,7 +128,7 @@ def test_over_the_limit_is_the_dialects_429(connect, dialect):
 
 
 def test_tokens_over_the_limit(connect):
-    """What one request is too large for is said to be so, without a hint."""
+    """A request that can never pass says so and has no time to wait."""
     with limited(tokens_per_minute=200) as simulator:
         wire = connect(simulator)
         got = [wire.prompt("openai", limit=limit) for limit in [20] * 12][-1]
@@ -147,7 +147,7 @@ def test_tokens_over_the_limit(connect):
     ("per", "statuses"), [("provider", [429, 429, 200]), ("model", [429, 200, 200]), ("all", [429, 429, 429])]
 )
 def test_what_is_limited_together(connect, per, statuses):
-    """A provider, a model, or everything the rule takes."""
+    """``per`` limits a provider, a model, or all requests together."""
     with limited(requests_per_minute=1, burst=1, per=per) as simulator:
         wire = connect(simulator)
         wire.prompt("openai")
@@ -156,7 +156,7 @@ def test_what_is_limited_together(connect, per, statuses):
 
 
 def test_keys_can_be_limited_apart(connect, shapes):
-    """As providers limit organizations."""
+    """``per: key`` limits each key separately."""
     with limited(requests_per_minute=1, burst=1, per="key") as simulator:
         wire = connect(simulator)
         ask = [wire.ask("openai", shapes.question("openai"), headers={"Authorization": f"Bearer {key}"}) for key in "aab"]
@@ -164,7 +164,7 @@ def test_keys_can_be_limited_apart(connect, shapes):
 
 
 def test_one_at_a_time(connect):
-    """The second is refused while the first is answered, and passes after; with the script's own hint."""
+    """With concurrency 1, a second request is refused until the first is answered."""
     with limited(concurrency=1, hint="seconds", retry_after=7) as simulator, simulator.hold(lambda r: False):
         rules = simulator._script.rules
         entered, go = threading.Event(), threading.Event()
@@ -192,7 +192,7 @@ def test_one_at_a_time(connect):
 
 
 def test_a_slow_delivery_holds_its_place(connect):
-    """A request is over when its last byte is sent."""
+    """A request is in flight until its last byte is sent."""
     script = {"rules": [{"rate_limit": {"concurrency": 1}, "continue": True}, {"when": {"prompt": "slow"}, "silence": "headers"}]}
     with Simulator(script=script) as simulator:
         slow = connect(simulator)

@@ -1,4 +1,4 @@
-"""Recorded exchanges served again: byte for byte, and read by the client as from the server they were made to be tested with."""
+"""Recorded exchanges are served byte for byte, and llm-sync's client reads them as expected."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EXCHANGE: dict[str, Any] = {
 
 
 def write(folder: Path, exchange: Any, name: str = "acme/chat one.json") -> Path:
-    """A folder with one exchange, or whatever is written in its place."""
+    """A folder with one exchange, or with other content in its place."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(exchange if isinstance(exchange, str) else json.dumps(exchange))
@@ -58,7 +58,7 @@ def checker() -> ModuleType:
 
 
 def outcome(client: LLMClient, provider: str, listed: dict[str, Any]) -> Any:
-    """What the client makes of one: the answer, the listing, or what it raises."""
+    """The client's answer, listing or error for an exchange."""
     if provider in listed:
         listing = listed[provider]
         return listing.error or listing.models
@@ -69,7 +69,7 @@ def outcome(client: LLMClient, provider: str, listed: dict[str, Any]) -> Any:
 
 
 def test_all_of_them_are_read_as_expected(checker: ModuleType) -> None:
-    """Every exchange of the folder, asked over the wire, against what the folder says a correct client makes of it."""
+    """The client reads every exchange in the folder as the folder expects."""
     cases = checker.load(str(SHARED / "recorded"), "")
     names = {name: f"c{number}" for number, name in enumerate(cases)}
     with Simulator(recorded=SHARED / "recorded") as simulator:
@@ -101,7 +101,7 @@ def _config(providers: dict[str, Any]) -> Any:
 
 
 def test_bytes_and_headers_are_those_recorded(tmp_path: Path, connect: Any) -> None:
-    """White space before the body too; what belongs to the connection of then is left out."""
+    """Body and headers are as recorded, leading white space included; headers of the connection are left out."""
     with Simulator(recorded=write(tmp_path, EXCHANGE)) as simulator:
         kind, base = simulator.recorded["acme/chat one"]
         assert kind == "openai"
@@ -116,15 +116,15 @@ def test_bytes_and_headers_are_those_recorded(tmp_path: Path, connect: Any) -> N
 
 
 def test_streams_are_refused_here_too(tmp_path: Path, connect: Any) -> None:
-    """And counted: what was recorded is no reason to stream."""
+    """A request for a stream is refused and counted."""
     with Simulator(recorded=write(tmp_path, EXCHANGE)) as simulator:
         got = connect(simulator).send("POST", "/recorded/acme/chat one/v1/chat/completions".replace(" ", "%20"), {"stream": True})
         assert got.status == 400
         assert simulator.stream_attempts == 1
 
 
-def test_other_doors_stay_open(tmp_path: Path, connect: Any) -> None:
-    """The simulator serves its dialects as usual beside them; a name that is not there is 404."""
+def test_the_dialects_are_served_beside_them(tmp_path: Path, connect: Any) -> None:
+    """The dialects are served as usual; an unknown exchange is a 404."""
     with Simulator(recorded=write(tmp_path, EXCHANGE)) as simulator:
         wire = connect(simulator)
         assert wire.prompt("anthropic").status == 200
@@ -144,8 +144,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_no_exchange_is_told(tmp_path: Path, name: str) -> None:
-    """With its file."""
+def test_invalid_exchanges_are_reported(tmp_path: Path, name: str) -> None:
+    """An invalid exchange is reported with its file."""
     exchange, said = WRONG[name]
     with pytest.raises(ConfigurationError) as caught:
         Simulator(recorded=write(tmp_path, exchange))
@@ -155,7 +155,7 @@ def test_what_is_no_exchange_is_told(tmp_path: Path, name: str) -> None:
 
 
 def test_folders_without_any(tmp_path: Path) -> None:
-    """Missing, empty, a file, exchanges at the wrong depth."""
+    """A missing or empty folder, a file, and exchanges at the wrong depth are refused."""
     (tmp_path / "file").write_text("x")
     write(tmp_path / "flat", EXCHANGE, "one.json")
     (tmp_path / "empty").mkdir()

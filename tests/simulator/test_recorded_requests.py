@@ -1,4 +1,4 @@
-"""Requests that real providers were recorded answering: the simulator takes what they took and refuses what they refused."""
+"""The simulator accepts and refuses the same requests as the real providers, by recorded exchanges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 FOLDER = Path(__file__).parents[3] / "shared" / "wire" / "recorded"
-DOORS = {
+PROVIDER_BY_HOST = {
     "api.openai.com": "openai",
     "api.anthropic.com": "anthropic",
     "generativelanguage.googleapis.com": "gemini",
@@ -31,13 +31,13 @@ OTHERWISE = {
 
 
 def exchanges() -> dict[str, dict[str, Any]]:
-    """Those with one of the simulated providers, by name."""
+    """The exchanges with one of the simulated providers, by name."""
     found = {}
     for path in sorted(FOLDER.glob("*/*.json")):
         exchange = json.loads(path.read_text(encoding="utf-8"))
         url = urlsplit(exchange["request"]["url"])
         reported = path.parent.name == "reported"
-        served = url.hostname in DOORS and not url.path.endswith(("/api/v1/responses", "/openai/chat/completions"))
+        served = url.hostname in PROVIDER_BY_HOST and not url.path.endswith(("/api/v1/responses", "/openai/chat/completions"))
         body = exchange["request"]["body"]
         stored = isinstance(body, dict) and body.get("previous_response_id")  # answers of before are kept at OpenAI alone
         if served and body is not None and not reported and not stored:
@@ -50,7 +50,7 @@ pytestmark = pytest.mark.skipif(not EXCHANGES, reason="no recorded exchanges bes
 
 
 def whole(value: Any) -> Any:
-    """A recorded request; where long data was cut, what is there of it, so that its base64 can be decoded."""
+    """A recorded request; long data that was cut is shortened so that its base64 is valid."""
     if isinstance(value, dict):
         return {name: whole(member) for name, member in value.items()}
     if isinstance(value, list):
@@ -63,29 +63,29 @@ def whole(value: Any) -> Any:
 
 
 def send(wire: Any, shapes: Any, exchange: dict[str, Any]) -> Any:
-    """The recorded request, to the door of the same provider."""
+    """Sends a recorded request to the same provider's endpoint."""
     request = exchange["request"]
     url = urlsplit(request["url"])
-    door = DOORS[url.hostname]
-    headers = dict(shapes.headers[door])
+    provider = PROVIDER_BY_HOST[url.hostname]
+    headers = dict(shapes.headers[provider])
     if exchange["response"]["status"] == 401:
         headers = {name: value.replace("good-key", "sk-wrong") for name, value in headers.items()}
-    if door == "anthropic":  # which betas were asked for was not recorded
+    if provider == "anthropic":  # which betas were asked for was not recorded
         headers["anthropic-beta"] = "structured-outputs-2025-11-13,mid-conversation-system"
     return wire.send(
-        request["method"], f"/{door}{url.path}{'?' if url.query else ''}{url.query}", whole(request["body"]), headers
+        request["method"], f"/{provider}{url.path}{'?' if url.query else ''}{url.query}", whole(request["body"]), headers
     )
 
 
 def told(body: Any) -> tuple[Any, ...]:
-    """What of an error programs go by."""
+    """The parts of an error that programs use."""
     error = body["error"]
     return tuple(error.get(name) for name in ("type", "code", "param", "status"))
 
 
 @pytest.mark.parametrize("name", EXCHANGES or ["none"])
 def test_what_was_taken_is_taken(wire: Any, shapes: Any, name: str) -> None:
-    """The same status; errors with the same words; answers with the parts that every answer was recorded to have."""
+    """The status is as recorded; errors have the same type, and answers the same parts."""
     exchange = EXCHANGES[name]
     got = send(wire, shapes, exchange)
     if name in OTHERWISE:

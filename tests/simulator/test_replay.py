@@ -1,4 +1,4 @@
-"""A run answered again from what was written of it: by request hash, errors included."""
+"""Replaying a batch by request hash, errors included."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ANSWERS = {
 
 
 def run(simulator, client, dialect, model, questions):
-    """The records of a run, as a batch writes them."""
+    """The records of a batch."""
     records = []
     for index, question in enumerate(questions):
         fields = {"model": model, **question}
@@ -57,7 +57,7 @@ def run(simulator, client, dialect, model, questions):
 
 
 def told(entry):
-    """What of a record the provider said: not the times, ids and costs of the exchange."""
+    """The part of a record that comes from the provider, without times, ids and costs."""
     response, error = entry["response"], entry["error"]
     if error is not None:
         return error["type"], error["status"], re.sub(r"127\.0\.0\.1:\d+", "HOST", error["message"])
@@ -67,19 +67,19 @@ def told(entry):
 
 
 def write(folder, records, name="run.jsonl"):
-    """A file with these records, a line each; a text stands as it is."""
+    """A file with these records, one per line; a text is written unchanged."""
     path = folder / name
     path.write_text("".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in records))
     return path
 
 
 def entry(text="Hi", key="0" * 32, **fields):
-    """The shortest record there is."""
+    """A minimal record."""
     return {"request_hash": key, "response": {"text": text}, "error": None, **fields}
 
 
 def test_a_run_is_repeated(tmp_path, client_of, dialect, shapes):
-    """Every answer and every error comes out as it did, from a simulator that knows the file alone."""
+    """A replay gives every answer and error of the batch again."""
     questions = [*QUESTIONS.values(), *({"prompt": prompt} for prompt in ANSWERS)]
     model = shapes.models[dialect]
     with Simulator(answers=ANSWERS, seed=3) as first:
@@ -93,7 +93,7 @@ def test_a_run_is_repeated(tmp_path, client_of, dialect, shapes):
 
 
 def test_a_question_asked_several_times_is_answered_in_turn(tmp_path):
-    """In the file's order, and then from the first again; a record written again for its index counts last."""
+    """Several answers to a request are used in order, then from the first again; the last record of an index counts."""
     replay = Replay(write(tmp_path, [entry("a", index=0), entry("b", index=1), entry("c", index=0)]))
     key = [("user", "x")]
     replay._answers = {request_hash("m", key): replay._answers["0" * 32]}
@@ -101,7 +101,7 @@ def test_a_question_asked_several_times_is_answered_in_turn(tmp_path):
 
 
 def test_what_is_not_there_is_refused_with_its_hash(tmp_path, client_of):
-    """404 in the dialect's shape; or answered as otherwise, when that is asked for."""
+    """An unknown request is a 404 in the dialect's form, or answered normally on request."""
     path = write(tmp_path, [entry()])
     with Simulator(replay=path) as simulator:
         with pytest.raises(LLMConnectorError, match=request_hash("gpt-4o", [("user", "Hi there")])) as caught:
@@ -116,7 +116,7 @@ def test_what_is_not_there_is_refused_with_its_hash(tmp_path, client_of):
 
 
 def test_a_replayed_request_is_not_checked(tmp_path, wire, connect):
-    """The provider took it once: what this one would refuse of another server's parameters passes."""
+    """A replayed request is not checked for unknown parameters."""
     path = write(tmp_path, [entry("Hello", request_hash("llama3", [("user", "Hi")]))])
     payload = {"messages": [{"role": "user", "content": "Hi"}], "top_k": 5, "temperature": "warm", "tools": 3}
     with Simulator(replay=path) as simulator:
@@ -126,13 +126,13 @@ def test_a_replayed_request_is_not_checked(tmp_path, wire, connect):
 
 
 def test_keys_are_checked_all_the_same(tmp_path, connect, shapes):
-    """A replay is no way round the door."""
+    """The key of a replayed request is checked."""
     with Simulator(replay=write(tmp_path, [entry()])) as simulator:
         assert connect(simulator).ask("openai", shapes.question("openai"), headers={}).status == 401
 
 
-def test_answers_from_elsewhere_are_said_in_this_dialects_words(tmp_path, client_of):
-    """A run of one provider, asked again of another with the same model."""
+def test_answers_are_replayed_in_another_dialect(tmp_path, client_of):
+    """Answers of one provider are replayed in another dialect for the same model."""
     usage = {"input_tokens": 100, "output_tokens": 50, "cached_tokens": 20, "reasoning_tokens": 30}
     metadata = {"finish_reason_raw": "pause_turn", "thinking": "Hm."}
     answer = {"text": "So it is", "model": "m-2", "finish_reason": "other", "usage": usage, "metadata": metadata}
@@ -147,7 +147,7 @@ def test_answers_from_elsewhere_are_said_in_this_dialects_words(tmp_path, client
 
 
 def test_a_torn_last_line_is_passed_over(tmp_path, caplog):
-    """What a killed process left half-written is no answer; it is logged."""
+    """An incomplete last line is skipped and logged."""
     path = write(tmp_path, [entry(), '{"request_hash": "1234'])
     with caplog.at_level(logging.WARNING, "llm_sync.simulator"):
         assert len(Replay(path)) == 1
@@ -155,7 +155,7 @@ def test_a_torn_last_line_is_passed_over(tmp_path, caplog):
 
 
 def test_packed_files_are_unpacked(tmp_path):
-    """By their first bytes, whatever they are called."""
+    """gzip files are recognised by their first bytes."""
     path = write(tmp_path, [entry()])
     packed = tmp_path / "run.gz"
     with open(path, "rb") as plain, gzip.open(packed, "wb") as stream:
@@ -166,7 +166,7 @@ def test_packed_files_are_unpacked(tmp_path):
 
 
 def test_requests_that_were_never_sent_have_no_answer(tmp_path):
-    """A run that was broken off says nothing of what its providers would have said."""
+    """Errors of requests that were never sent are not replayed."""
     unsent = entry(key="1" * 32, response=None, error={"type": "ClientClosedError", "message": "closed"})
     assert len(Replay(write(tmp_path, [entry(), unsent]))) == 1
     with pytest.raises(ConfigurationError, match="it contains no answer"):
@@ -192,8 +192,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_is_told_line_by_line(tmp_path, name):
-    """All of it, up to twenty lines."""
+def test_problems_are_reported_by_line(tmp_path, name):
+    """Invalid lines are reported with their numbers, at most twenty."""
     lines, said = WRONG[name]
     path = write(tmp_path, lines)
     with pytest.raises(ConfigurationError) as caught:
@@ -204,7 +204,7 @@ def test_what_is_wrong_is_told_line_by_line(tmp_path, name):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    """Missing, a folder, packed and broken."""
+    """A missing file, a folder and broken gzip are reported."""
     broken = tmp_path / "broken.gz"
     broken.write_bytes(gzip.compress(b'{"request_hash": "1"}\n' * 1000)[:-20])
     junk = tmp_path / "junk.gz"

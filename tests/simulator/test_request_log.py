@@ -1,4 +1,4 @@
-"""The account of all that was seen: over HTTP, page by page, and as a file of JSON Lines."""
+"""The request log: over HTTP in pages, and as a file of JSON Lines."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ NOISY = {
 
 
 def lines(path):
-    """Every line of a log, as a document."""
+    """Every line of a log file, parsed."""
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def outcomes(simulator, connect):
-    """One request of each kind."""
+    """Sends one request of each kind."""
     wire = connect(simulator)
     for prompt in ("plain", "busy", "late"):
         wire.prompt("openai", prompt)
@@ -56,7 +56,7 @@ EXPECTED = [
 
 
 def test_every_request_is_in_it_with_its_outcome(connect):
-    """Those the simulator cut too, with or without a bill."""
+    """Every request is logged with its outcome, cut ones too, billed or not."""
     with Simulator(script=NOISY) as simulator:
         outcomes(simulator, connect)
         assert [(record.outcome, record.status, record.billed, record.rules) for record in simulator.requests] == EXPECTED
@@ -69,7 +69,7 @@ def test_every_request_is_in_it_with_its_outcome(connect):
 
 
 def test_pages(simulator, connect):
-    """After an index, so many, with or without the payloads; and whether there is more."""
+    """A page begins after an index, has a size, may leave out payloads, and says whether there is more."""
     wire = connect(simulator)
     for n in range(5):
         wire.prompt("openai", f"request {n}")
@@ -95,7 +95,7 @@ def test_pages(simulator, connect):
 
 
 def test_a_page_never_holds_more_than_ten_thousand(simulator, wire, monkeypatch):
-    """However many are asked for."""
+    """The size of a page is limited."""
     monkeypatch.setattr("llm_sync.simulator.server.admin._MAX_PAGE", 2)
     for _ in range(3):
         wire.prompt("openai")
@@ -104,7 +104,7 @@ def test_a_page_never_holds_more_than_ten_thousand(simulator, wire, monkeypatch)
 
 
 def test_the_log_file_has_a_line_for_every_request_that_ended(connect, tmp_path):
-    """The same words as over HTTP; and no key in it."""
+    """The file has the same records as the log over HTTP, and no key."""
     path = tmp_path / "log.jsonl"
     with Simulator(script=NOISY, log=path) as simulator:
         outcomes(simulator, connect)
@@ -119,7 +119,7 @@ def test_the_log_file_has_a_line_for_every_request_that_ended(connect, tmp_path)
 
 
 def test_the_line_is_there_before_the_answer(connect, tmp_path):
-    """Whoever has an answer finds it written down."""
+    """A client that has an answer finds it in the log file."""
     path = tmp_path / "log"
     with Simulator(log=path) as simulator:
         wire = connect(simulator)
@@ -130,7 +130,7 @@ def test_the_line_is_there_before_the_answer(connect, tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="modes as on POSIX")
 def test_an_old_log_goes_on_and_becomes_private(connect, tmp_path):
-    """A line that a killed simulator left unfinished ends first."""
+    """An existing log is appended to, after an incomplete line too, and its mode becomes 0600."""
     path = tmp_path / "log"
     path.write_bytes(b'{"index":1}\n{"ind')
     path.chmod(0o644)
@@ -142,7 +142,7 @@ def test_an_old_log_goes_on_and_becomes_private(connect, tmp_path):
 
 
 def test_two_simulators_may_share_a_log(connect, tmp_path):
-    """Many requests at once, long ones among them: every line is whole."""
+    """Two simulators may append to one file; all lines are whole."""
     path = tmp_path / "log"
     with Simulator(log=path) as one, Simulator(log=path) as other:
 
@@ -160,7 +160,7 @@ def test_two_simulators_may_share_a_log(connect, tmp_path):
 
 
 def test_a_log_that_cannot_be_written(tmp_path):
-    """Is told before anything starts."""
+    """A log that cannot be opened is reported before anything starts."""
     with pytest.raises(IsADirectoryError):
         Simulator(log=tmp_path).start()
     with pytest.raises(FileNotFoundError):
@@ -168,7 +168,7 @@ def test_a_log_that_cannot_be_written(tmp_path):
 
 
 def test_a_full_disk_is_the_simulators_trouble_not_the_clients(connect, tmp_path, monkeypatch):
-    """The answer comes, the account in memory is right, the fault is kept."""
+    """With a full disk the client gets its answer, and the error is an internal one."""
 
     def full(entry):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -181,7 +181,7 @@ def test_a_full_disk_is_the_simulators_trouble_not_the_clients(connect, tmp_path
 
 
 def test_a_payload_that_cannot_be_written_is_left_out(tmp_path):
-    """JSON that is nested as deep as can be read."""
+    """A payload that is nested too deeply to be written is left out."""
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
@@ -196,7 +196,7 @@ def test_a_payload_that_cannot_be_written_is_left_out(tmp_path):
 
 
 def test_the_command_line_writes_one(tmp_path):
-    """``simulate --log FILE --script NAME -- COMMAND``."""
+    """``simulate --log FILE --script NAME -- COMMAND`` writes a log."""
     path = tmp_path / "log"
     arguments = ["simulate", "--log", str(path), "--script", "calm", "--", sys.executable, "-m", "llm_sync", "generate", "Hi"]
     subprocess.run([sys.executable, "-m", "llm_sync", *arguments], check=True, timeout=60, stdout=subprocess.DEVNULL)
@@ -205,7 +205,7 @@ def test_the_command_line_writes_one(tmp_path):
 
 
 def test_a_first_request_under_way_is_counted(simulator, connect):
-    """Its provider stands in the summary before anything of it has ended."""
+    """The summary includes a provider whose first request is in flight."""
     with simulator.hold() as hold:
         asking = threading.Thread(target=connect(simulator).prompt, args=("openai",))
         asking.start()

@@ -1,4 +1,4 @@
-"""Which rule takes which request: conditions, order, and chance that does not depend on order."""
+"""Which rule matches which request: conditions, order, and chance that does not depend on order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from llm_sync.simulator.faults.context import last_user_text
 
 @pytest.fixture
 def scripted(connect):
-    """``scripted(rule, …)`` starts a simulator with these rules and gives a connection to it."""
+    """``scripted(rule, …)`` starts a simulator with these rules and returns a connection to it."""
     started = []
 
     def start(*rules, **options):
@@ -30,7 +30,7 @@ def scripted(connect):
 
 
 def statuses(wire, count, *args, **options):
-    """The statuses of the same request, so many times."""
+    """The statuses of the same request, sent several times."""
     return [wire.prompt(*args, **options).status for _ in range(count)]
 
 
@@ -44,13 +44,13 @@ def statuses(wire, count, *args, **options):
     ],
 )
 def test_by_provider(scripted, shapes, provider, taken):
-    """OpenAI is both of its APIs."""
+    """``openai`` matches both of its APIs."""
     wire = scripted({"when": {"provider": provider}, "error": "server"})
     assert {dialect for dialect in shapes.headers if wire.prompt(dialect).status >= 500} == taken
 
 
 def test_by_model(scripted):
-    """Exactly, or by a pattern; upper case is another name."""
+    """``model`` matches a name or a pattern, and is case-sensitive."""
     wire = scripted({"when": {"model": ["gpt-4o", "claude-*"]}, "error": "server"})
     names = ("gpt-4o", "gpt-4o-mini", "GPT-4o")
     assert [wire.prompt("openai", model=name).status for name in names] == [500, 200, 200]
@@ -59,14 +59,14 @@ def test_by_model(scripted):
 
 
 def test_by_prompt(scripted, dialect):
-    """The last text of the user, in every dialect."""
+    """``prompt`` is searched for in the user's last message, in every dialect."""
     wire = scripted({"when": {"prompt": "(?i)poem$"}, "status": 418})
     assert wire.prompt(dialect, "Write a POEM").status == 418
     assert wire.prompt(dialect, "A poem, please").status == 200
 
 
 def test_the_last_user_text():
-    """Not what an assistant, a tool or the system said, and whatever the payload is."""
+    """The last user text ignores other roles, and any payload can be read."""
     chat = [{"role": "user", "content": "a"}, {"role": "user", "content": [{"text": "b"}, {"text": "c"}]}]
     assert last_user_text({"messages": [*chat, {"role": "assistant", "content": "d"}]}) == "b\nc"
     assert last_user_text({"input": [{"role": "user", "content": "a"}, {"type": "function_call_output", "output": "x"}]}) == "a"
@@ -76,7 +76,7 @@ def test_the_last_user_text():
 
 
 def test_by_kind_of_request(scripted, shapes):
-    """A rule for listings leaves generations alone, and an action that is for generations leaves listings."""
+    """A rule for listings does not match generations, and the reverse."""
     wire = scripted({"when": {"request": "models"}, "error": "auth"}, {"refusal": True})
     assert wire.send("GET", "/openai/v1/models", headers=shapes.headers["openai"]).status == 401
     assert wire.prompt("openai").body["choices"][0]["message"]["refusal"]
@@ -85,7 +85,7 @@ def test_by_kind_of_request(scripted, shapes):
 
 
 def test_by_number(scripted):
-    """The nth request for which the other conditions hold; others are not counted."""
+    """``nth`` counts the requests for which the other conditions hold."""
     wire = scripted(
         {"when": {"provider": "openai", "nth": 2}, "status": 501},
         {"when": {"provider": "openai", "nth": [1, 3]}, "status": 502},
@@ -98,14 +98,14 @@ def test_by_number(scripted):
 
 
 def test_by_attempt(scripted):
-    """The same request again is its next attempt; another request has its own."""
+    """The same request again is its next attempt."""
     wire = scripted({"when": {"attempt": [1, 2]}, "error": "overloaded"})
     assert statuses(wire, 4, "openai", "one") == [503, 503, 200, 200]
     assert statuses(wire, 3, "openai", "two") == [503, 503, 200]
 
 
-def test_the_first_rule_that_takes_it_wins(scripted):
-    """Unless it goes on."""
+def test_the_first_matching_rule_wins(scripted):
+    """The first matching rule is applied, unless it continues."""
     wire = scripted(
         {"when": {"prompt": "x"}, "status": 501}, {"when": {"prompt": "x|y"}, "status": 502}, {"name": "rest", "status": 503}
     )
@@ -114,7 +114,7 @@ def test_the_first_rule_that_takes_it_wins(scripted):
 
 
 def test_rules_that_go_on_add_up(scripted):
-    """What is said, how it is coded and how it travels; of two that say what is answered the later counts."""
+    """Continuing rules combine: body, encoding and delivery; of two that change the answer, the later wins."""
     wire = scripted(
         {"name": "a", "error": "auth", "continue": True},
         {"name": "b", "error": {"kind": "overloaded", "retry_after": 3}, "continue": True},
@@ -128,7 +128,7 @@ def test_rules_that_go_on_add_up(scripted):
 
 
 def test_chance_goes_by_request_and_attempt_not_by_order(connect):
-    """Two simulators of one seed treat the same requests alike, in whatever order and number at a time; another seed does not."""
+    """Simulators with one seed treat the same requests alike in any order; another seed gives other outcomes."""
     script = {"rules": [{"when": {"probability": 0.3}, "error": "server"}, {"when": {"share": 0.2}, "error": "auth"}]}
     prompts = [f"request {n}" for n in range(60) for _ in range(3)]  # each three times, as retries are
 
@@ -168,7 +168,7 @@ def test_chance_goes_by_request_and_attempt_not_by_order(connect):
 
 
 def test_the_scripts_seed_counts_too(scripted):
-    """And the order of a payload's keys does not."""
+    """The script's seed matters; the order of keys in a payload does not."""
     one, other = (
         seeded_random.fingerprint("openai", "m", json.loads(text)) for text in ('{"a": 1, "b": [2]}', '{"b": [2], "a": 1}')
     )
@@ -178,7 +178,7 @@ def test_the_scripts_seed_counts_too(scripted):
 
 
 def test_attempts_are_counted_for_the_newest_requests(monkeypatch):
-    """A simulator that runs for days forgets the oldest."""
+    """Attempts of the oldest requests are forgotten."""
     monkeypatch.setattr(seeded_random, "_MAX_REQUESTS", 2)
     attempts = seeded_random.AttemptCounter()
     assert [attempts.next(name) for name in (b"a", b"a", b"b", b"c", b"a")] == [1, 2, 1, 1, 1]
@@ -195,8 +195,8 @@ def test_attempts_are_counted_for_the_newest_requests(monkeypatch):
         ({"lognormal": {"median": 2, "sigma": 10}, "most": 3}, 2),
     ],
 )
-def test_times_are_distributed_as_said(spread, median):
-    """Half of them below the median; never negative, never over the most."""
+def test_delays_follow_their_distribution(spread, median):
+    """Delays follow their distribution: half are below the median, none negative or above the maximum."""
     times = [seeded_random.delay_seconds(spread, (n + 0.5) / 999) for n in range(999)]
     assert statistics.median(times) == pytest.approx(median, rel=0.01)
     assert all(0 <= time <= spread.get("most", 1e9) for time in times)
@@ -205,7 +205,7 @@ def test_times_are_distributed_as_said(spread, median):
 
 
 def test_latency_is_waited_and_adds_up(scripted):
-    """Two rules that go on wait both; the record says so."""
+    """The delays of two continuing rules add up."""
     wire = scripted({"latency": 0.03, "continue": True}, {"latency": {"uniform": [0.03, 0.04]}})
     assert wire.prompt("openai").status == 200
     (record,) = wire.simulator.requests
@@ -213,8 +213,8 @@ def test_latency_is_waited_and_adds_up(scripted):
     assert (record.outcome, record.rules) == ("ok", ("latency", "latency"))
 
 
-def test_what_is_billed_can_be_said(scripted):
-    """A cut before the status that was paid for, an answer that was not, an error that was."""
+def test_billed_can_be_set(scripted):
+    """``billed`` overrides whether a request is billed."""
     wire = scripted(
         {"when": {"prompt": "free"}, "billed": False, "gzip": True},
         {"when": {"prompt": "dear"}, "billed": True, "error": "overloaded"},
@@ -225,7 +225,7 @@ def test_what_is_billed_can_be_said(scripted):
 
 
 def test_a_path_of_no_provider_meets_no_rule(scripted):
-    """Nor does the simulator's own."""
+    """Paths of no provider, and the simulator's own, match no rule."""
     wire = scripted({"error": "server"})
     assert wire.send("GET", "/nowhere").status == 404
     assert wire.send("GET", "/_simulator/summary").status == 200
@@ -233,7 +233,7 @@ def test_a_path_of_no_provider_meets_no_rule(scripted):
 
 
 def test_a_payload_nested_too_deeply_is_still_a_request(scripted, shapes):
-    """Its fingerprint cannot be taken, the simulator goes on."""
+    """A payload that is too deep for a fingerprint is answered."""
     wire = scripted({"when": {"probability": 0.5}, "error": "server"})
     deep = b'{"model": "gpt-4o", "messages": ' + b"[" * 900 + b"]" * 900 + b"}"
     assert wire.ask("openai", deep).status in (400, 500)

@@ -1,4 +1,4 @@
-"""Instances of schemas: jsonschema is the judge."""
+"""Instances of JSON Schemas, checked with jsonschema."""
 
 from __future__ import annotations
 
@@ -84,14 +84,14 @@ SCHEMAS = {
 @pytest.mark.parametrize("name", SCHEMAS)
 @pytest.mark.parametrize("number", [0, 1, 2**63, 12345678901234567])
 def test_instance_follows_its_schema(name, number):
-    """Whatever number it is drawn from."""
+    """An instance matches its schema, for any number."""
     Draft202012Validator(SCHEMAS[name], format_checker=Draft202012Validator.FORMAT_CHECKER).validate(
         make_instance(SCHEMAS[name], number)
     )
 
 
 def test_same_number_same_instance():
-    """Deterministic, and varied by the number."""
+    """The same number gives the same instance, another number another one."""
     schema = SCHEMAS["all types"]
     assert make_instance(schema, 7) == make_instance(schema, 7)
     assert len({str(make_instance(schema, number)) for number in range(10)}) > 5
@@ -121,5 +121,5 @@ def test_same_number_same_instance():
     ids=str,
 )
 def test_senseless_schemas_end(schema):
-    """Nothing raises, nothing runs away."""
+    """Contradictory and recursive schemas neither raise nor run for ever."""
     make_instance(schema, 3)

@@ -1,4 +1,4 @@
-"""Behaviour scripts as they are read: the shipped ones, and everything that can be wrong with one."""
+"""Loading behaviour scripts: the included ones, and every mistake that a script can have."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def told(content: str | bytes, tmp_path: Path) -> list[str]:
 
 
 def rule(text: str) -> str:
-    """A script of one rule, which stands in line 2."""
+    """A script with one rule, in line 2."""
     return f"rules:\n  - {{{text}}}\n"
 
 
 @pytest.mark.parametrize("name", shipped())
 def test_shipped_scripts_load_and_say_what_they_are(name):
-    """Each by its name alone, with a description."""
+    """Every included script loads by its name and has a description."""
     script = load_script(name)
     assert script.description
     assert script.rules
 
 
 def test_the_four_are_there_and_named_in_the_help():
-    """What the help names is what there is."""
+    """The command's help names the included scripts."""
     assert shipped() == ["bad-day", "calm", "hostile", "rate-limited"]
     listed = re.search(r"Included are ([\w, -]+)\.", re.sub(r"\s+", " ", simulate._EXAMPLES))
     assert listed
@@ -52,7 +52,7 @@ def test_the_four_are_there_and_named_in_the_help():
 
 
 def test_hostile_does_everything():
-    """Every action that is a fault, not a delay or a limit."""
+    """``hostile`` has every action that is a fault."""
     assert {rule.action.name for rule in load_script("hostile").rules} == set(ACTIONS) - {"latency", "rate_limit"}
 
 
@@ -126,24 +126,24 @@ def test_hostile_does_everything():
         ("? [a]\n: b\n", "1: a key is a list or a mapping"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told(content, problem, tmp_path):
-    """Where, what, and what to do; nothing is started."""
+def test_problems_are_reported(content, problem, tmp_path):
+    """A mistake is reported with its place and a suggestion."""
     assert any(problem in each for each in told(content, tmp_path)), told(content, tmp_path)
 
 
 def test_ten_megabytes_are_refused_unread(tmp_path):
-    """Whatever is in them."""
+    """A file of ten megabytes is refused."""
     assert told(b"rules:\n" + b"  - {error: auth}\n" * 600_000, tmp_path) == [" the file is over 1 MiB (is this a script?)"]
 
 
-def test_every_problem_is_told_at_once_in_the_order_of_lines(tmp_path):
-    """One run shows all there is to mend."""
+def test_all_problems_are_reported_by_line(tmp_path):
+    """All problems are reported at once, by line."""
     lines = ["rules:", "  - {eror: auth}", "  - {latency: -1}", "  - {when: {prompt: '['}, empty: true}", "sed: 3"]
     assert [problem.partition(":")[0] for problem in told("\n".join(lines), tmp_path)] == ["2", "3", "4", "5"]
 
 
 def test_a_rule_behind_one_that_goes_on_can_be_reached(tmp_path):
-    """And so can one for other providers, models or kinds of request."""
+    """A rule after one that continues, or that has other conditions, is reachable."""
     path = tmp_path / "s.yml"
     path.write_text(
         "rules:\n"
@@ -158,7 +158,7 @@ def test_a_rule_behind_one_that_goes_on_can_be_reached(tmp_path):
 
 
 def test_yaml_is_read_as_people_mean_it(tmp_path):
-    """1e-3 is a number, on a text, and an alias is what it names."""
+    """1e-3 is a number, ``on`` is text, and an alias is its anchor's value."""
     path = tmp_path / "s.yaml"
     path.write_text("rules:\n  - {when: &some {model: on, probability: 1e-3}, error: auth}\n  - {when: *some, empty: true}\n")
     first, second = load_script(path).rules
@@ -166,7 +166,7 @@ def test_yaml_is_read_as_people_mean_it(tmp_path):
 
 
 def test_a_mapping_given_in_code_is_checked_alike():
-    """Without lines; tuples are lists; what is given is not changed."""
+    """A mapping is checked like a file, without lines; tuples are lists, and it is not changed."""
     given = {"rules": ({"error": "auth"},)}
     assert load_script(given).rules[0].action.name == "error"
     assert given == {"rules": ({"error": "auth"},)}
@@ -189,7 +189,7 @@ def test_a_mapping_given_in_code_is_checked_alike():
     ],
 )
 def test_a_script_that_is_not_there(name, words):
-    """What there is, or why the file is none."""
+    """An unknown name lists the included scripts; an unreadable file has a reason."""
     with pytest.raises(ConfigurationError) as caught:
         load_script(name)
     assert words in str(caught.value)
@@ -204,7 +204,7 @@ def test_a_script_that_is_not_there(name, words):
     ],
 )
 def test_a_wrong_word_is_shown_with_the_right_one(rule, said):
-    """A script holds no secret."""
+    """A wrong word is shown with a suggestion."""
     with pytest.raises(ConfigurationError) as caught:
         load_script({"rules": [rule]})
     (problem,) = caught.value.problems

@@ -1,4 +1,4 @@
-"""The server: lifecycle, keep-alive, log, holds, latency and what tests hang on to."""
+"""The server: start and stop, keep-alive, log, holds, latency."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from llm_sync.simulator import RequestRecord, Response, Simulator
 
 
 def start(target, *arguments):
-    """A thread under way."""
+    """A running thread."""
     thread = threading.Thread(target=target, args=arguments, daemon=True)
     thread.start()
     return thread
 
 
 def test_url_is_as_each_ecosystem_writes_it(simulator):
-    """What goes into a config's base_url, by type."""
+    """``url`` returns the base_url of each provider type."""
     root = f"http://127.0.0.1:{simulator.port}"
     assert simulator.url("openai") == simulator.url("openai-responses") == f"{root}/openai/v1"
     assert simulator.url("anthropic") == f"{root}/anthropic"
@@ -34,7 +34,7 @@ def test_url_is_as_each_ecosystem_writes_it(simulator):
 
 
 def test_not_started_says_so():
-    """A URL before the port is known would be a lie; starting twice would leave a port behind."""
+    """``url`` before the start, and a second start, raise RuntimeError."""
     simulator = Simulator()
     with pytest.raises(RuntimeError, match="not started"):
         simulator.url("openai")
@@ -43,13 +43,13 @@ def test_not_started_says_so():
 
 
 def test_taken_port_is_an_oserror(simulator):
-    """And nothing is left open."""
+    """A taken port raises OSError and leaves nothing open."""
     with pytest.raises(OSError, match=r"."):
         Simulator(port=simulator.port).start()
 
 
 def test_stop_frees_the_port_and_ends_the_threads(connect):
-    """An idle keep-alive connection does not delay it, and a second stop is nothing."""
+    """``stop`` frees the port and ends idle connections; a second call does nothing."""
     before = set(threading.enumerate())
     simulator = Simulator().start()
     port = simulator.port
@@ -64,7 +64,7 @@ def test_stop_frees_the_port_and_ends_the_threads(connect):
 
 
 def test_stop_lets_go_what_is_held_and_ends_a_long_latency(connect):
-    """Stopping in the middle of answers hangs neither side."""
+    """``stop`` releases held requests and ends delays."""
     simulator = Simulator(latency=60).start()
     hold = simulator.hold(lambda record: record.provider == "anthropic")
     ended = threading.Semaphore(0)
@@ -84,7 +84,7 @@ def test_stop_lets_go_what_is_held_and_ends_a_long_latency(connect):
 
 
 def test_connection_is_kept_alive(simulator, wire):
-    """Many requests on one socket, errors among them."""
+    """One connection carries many requests, errors too."""
     wire.prompt("openai")
     sock = wire.connection.sock
     for _ in range(3):
@@ -94,14 +94,14 @@ def test_connection_is_kept_alive(simulator, wire):
 
 
 def test_connection_close_is_obeyed(wire, shapes):
-    """The client's wish to end the connection is answered and followed."""
+    """Connection: close is answered and obeyed."""
     got = wire.ask("openai", shapes.question("openai"), headers=shapes.headers["openai"] | {"Connection": "close"})
     assert got.headers["connection"] == "close"
     assert wire.connection.sock is None
 
 
 def test_http_1_0_closes_unless_asked(simulator):
-    """An old client reads to the end of the connection."""
+    """HTTP/1.0 closes the connection unless keep-alive is requested."""
     with socket.create_connection(("127.0.0.1", simulator.port), timeout=5) as sock:
         sock.sendall(b"GET /_simulator/summary HTTP/1.0\r\n\r\n")
         received = b""
@@ -112,7 +112,7 @@ def test_http_1_0_closes_unless_asked(simulator):
 
 
 def test_pipelined_requests_are_answered_in_order(simulator):
-    """Two requests in one packet, two answers."""
+    """Two requests in one packet get two responses."""
     with socket.create_connection(("127.0.0.1", simulator.port), timeout=5) as sock:
         one = b"GET /_simulator/%b HTTP/1.1\r\nHost: x\r\n%b\r\n"
         sock.sendall(one % (b"summary", b"") + one % (b"log", b"Connection: close\r\n"))
@@ -123,7 +123,7 @@ def test_pipelined_requests_are_answered_in_order(simulator):
 
 
 def test_chunked_bodies_are_read(wire, shapes):
-    """http.client sends an iterable in chunks."""
+    """A chunked body is read."""
     content = json.dumps({"model": "gpt-4o", **shapes.question("openai")}).encode()
     headers = shapes.headers["openai"] | {"Transfer-Encoding": "chunked"}
     wire.connection.request("POST", "/v1/chat/completions", iter([content[:10], content[10:]]), headers, encode_chunked=True)
@@ -133,7 +133,7 @@ def test_chunked_bodies_are_read(wire, shapes):
 
 
 def test_expect_continue_is_answered(simulator):
-    """curl waits for it before a large body."""
+    """Expect: 100-continue is answered before the body."""
     with socket.create_connection(("127.0.0.1", simulator.port), timeout=5) as sock:
         sock.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -142,14 +142,14 @@ def test_expect_continue_is_answered(simulator):
 
 
 def test_head_has_no_body(wire):
-    """Or the next answer on the connection would be misread."""
+    """A response to HEAD has no body."""
     got = wire.send("HEAD", "/nowhere")
     assert (got.status, got.raw) == (404, b"")
     assert wire.prompt("openai").status == 200
 
 
 def test_nothing_mounted_names_the_base_urls(simulator, wire):
-    """A path of no dialect tells what there is."""
+    """An unknown path lists the base URLs."""
     got = wire.send("POST", "/chat/completions", {})
     assert got.status == 404
     assert simulator.url("gemini") in got.body["error"]["message"]
@@ -157,7 +157,7 @@ def test_nothing_mounted_names_the_base_urls(simulator, wire):
 
 
 def test_record_tells_all_but_the_key(simulator, wire, shapes):
-    """Times, dialect, model, payload and status; of the key only a hash."""
+    """A record has times, dialect, model, payload and status, but only a hash of the key."""
     wire.prompt("anthropic", "Say hello")
     record = simulator.requests[0]
     assert (record.index, record.provider, record.dialect, record.model) == (1, "anthropic", "anthropic", "claude-haiku-4-5")
@@ -174,14 +174,14 @@ def test_record_tells_all_but_the_key(simulator, wire, shapes):
 
 
 def test_query_keys_are_not_logged(simulator, wire, shapes):
-    """A key in the query is hashed like any other."""
+    """A key in the query is hashed, too."""
     wire.send("POST", "/gemini/v1beta/models/gemini-2.0-flash:generateContent?key=topsecret", shapes.question("gemini"))
     assert simulator.requests[0].status == 200
     assert "topsecret" not in wire.send("GET", "/_simulator/log").raw.decode()
 
 
-def test_responses_are_told_from_chat(simulator, wire):
-    """One provider, two dialects."""
+def test_the_log_distinguishes_openais_apis(simulator, wire):
+    """The log distinguishes OpenAI's two APIs."""
     wire.prompt("openai")
     wire.prompt("openai-responses")
     assert [(record.provider, record.dialect) for record in simulator.requests] == [
@@ -191,7 +191,7 @@ def test_responses_are_told_from_chat(simulator, wire):
 
 
 def test_log_and_summary_over_http(simulator, wire):
-    """The same account, for whoever is in another process; asking for it is not in it."""
+    """Log and summary are available over HTTP, and do not log themselves."""
     wire.prompt("openai")
     wire.ask("openai", b"{")
     wire.ask("gemini", {"stream": True})
@@ -207,7 +207,7 @@ def test_log_and_summary_over_http(simulator, wire):
 
 
 def test_log_is_bounded(monkeypatch, wire, simulator):
-    """A simulator that serves for days keeps the newest records; the summary counts all."""
+    """The newest records are kept; the summary counts all."""
     monkeypatch.setattr("llm_sync.simulator.server.request_log._MAX_RECORDS", 3)
     for _ in range(5):
         wire.prompt("openai")
@@ -219,7 +219,7 @@ def test_log_is_bounded(monkeypatch, wire, simulator):
 
 
 def test_hold_gathers_and_releases_in_order(simulator, connect):
-    """Requests wait at the server, are seen there, and go one by one, oldest first."""
+    """Held requests are visible and are released oldest first."""
     answered = []
 
     def ask(name):
@@ -247,7 +247,7 @@ def test_hold_gathers_and_releases_in_order(simulator, connect):
 
 
 def test_hold_matches(simulator, wire, connect):
-    """Other requests pass by, and after the hold all do."""
+    """A hold with ``match`` lets other requests pass; after it, all pass."""
     with simulator.hold(lambda record: record.model == "slow") as hold:
         thread = start(lambda: connect(simulator).prompt("openai", model="slow"))
         hold.wait()
@@ -258,7 +258,7 @@ def test_hold_matches(simulator, wire, connect):
 
 
 def test_hold_wait_times_out(simulator):
-    """A test that waits for what never comes is told how far it got."""
+    """``wait`` raises TimeoutError with the number of requests that arrived."""
     with simulator.hold() as hold, pytest.raises(TimeoutError, match="0 of 2"):
         hold.wait(2, timeout=0.01)
     with pytest.raises(TimeoutError, match="fewer than 1"):
@@ -266,7 +266,7 @@ def test_hold_wait_times_out(simulator):
 
 
 def test_provider_concurrency_is_counted_apart(simulator, connect):
-    """Two providers at once are one each."""
+    """provider_concurrency counts the requests of one provider."""
     with simulator.hold() as hold:
         threads = [start(lambda dialect=dialect: connect(simulator).prompt(dialect)) for dialect in ("openai", "anthropic")]
         held = hold.wait(2)
@@ -279,7 +279,7 @@ def test_provider_concurrency_is_counted_apart(simulator, connect):
 
 
 def test_on_request_sees_the_record_and_may_answer(connect):
-    """A callable before each answer; what it returns is sent instead."""
+    """on_request gets each record, and a Response that it returns is sent."""
     seen: list[RequestRecord] = []
 
     def busy(record):
@@ -298,7 +298,7 @@ def test_on_request_sees_the_record_and_may_answer(connect):
 
 
 def test_failing_on_request_is_a_500_and_kept(connect):
-    """A test's own mistake must not look like a lost connection."""
+    """An error in on_request is a 500 and an internal error."""
     with Simulator(on_request=lambda record: 1 / 0) as simulator:
         got = connect(simulator).prompt("anthropic")
         assert got.status == 500
@@ -308,7 +308,7 @@ def test_failing_on_request_is_a_500_and_kept(connect):
 
 
 def test_latency_is_waited(connect):
-    """Each answer takes at least that long."""
+    """Every answer takes at least ``latency``."""
     with Simulator(latency=0.05) as simulator:
         connect(simulator).prompt("openai")
         record = simulator.requests[0]
@@ -316,14 +316,14 @@ def test_latency_is_waited(connect):
 
 
 def test_listing_can_be_replaced(connect, shapes):
-    """Tests of listings say themselves what is listed."""
+    """``models`` replaces a listing."""
     with Simulator(models={"openai": ["mine"]}) as simulator:
         body = connect(simulator).send("GET", "/openai/v1/models", headers=shapes.headers["openai"]).body
         assert [item["id"] for item in body["data"]] == ["mine"]
 
 
 def test_record_is_complete_when_the_answer_is_there(simulator, wire):
-    """Whoever has an answer finds its record ended: no test has to wait for the log."""
+    """A client that has its answer finds the record complete."""
     for count in range(1, 51):
         wire.prompt("openai")
         assert simulator.requests[-1].status == 200
@@ -332,7 +332,7 @@ def test_record_is_complete_when_the_answer_is_there(simulator, wire):
 
 
 def test_a_request_costs_little(simulator, wire):
-    """Well under a millisecond of CPU: ten with both ends together would be a mistake, not a slow machine."""
+    """A request takes well under a millisecond of CPU time."""
     wire.prompt("openai")
     begun = time.process_time()
     for _ in range(100):

@@ -1,4 +1,4 @@
-"""The simulator over TLS: a certificate for one run, and what clients that do not fit it meet."""
+"""The simulator with TLS: its certificate, and clients that do not fit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from llm_sync.simulator.command import configuration
 
 @pytest.fixture
 def secure():
-    """A simulator with TLS and a reset for those who ask for it."""
+    """A simulator with TLS and a script that resets some requests."""
     rules = [{"when": {"prompt": "reset"}, "reset": "mid_body"}, {"when": {"prompt": "silence"}, "silence": "headers"}]
     with Simulator(tls=True, script={"rules": rules}) as simulator:
         yield simulator
@@ -32,13 +32,13 @@ def secure():
 
 
 def connection(simulator, **options):
-    """An HTTPS connection that trusts the simulator's authority, unless it trusts another."""
+    """An HTTPS connection that trusts the simulator's authority, or another one."""
     context = options.pop("context", None) or ssl.create_default_context(cafile=simulator.ca_path)
     return http.client.HTTPSConnection("127.0.0.1", simulator.port, timeout=10, context=context)
 
 
 def test_it_speaks_https_to_whoever_trusts_its_authority(secure):
-    """Over a connection that is kept; by name or by number."""
+    """A client that trusts the authority is served, by name or by address, over keep-alive."""
     assert secure.root.startswith("https://127.0.0.1:")
     assert secure.url("gemini").startswith("https://")
     with contextlib.closing(connection(secure)) as wire:
@@ -49,7 +49,7 @@ def test_it_speaks_https_to_whoever_trusts_its_authority(secure):
 
 
 def test_others_are_refused(secure):
-    """Who trusts other authorities gets no further, and costs nothing."""
+    """A client that does not trust the authority fails in the handshake."""
     with pytest.raises(ssl.SSLCertVerificationError):
         connection(secure, context=ssl.create_default_context()).connect()
     secure.wait_for_connections(0)
@@ -58,7 +58,7 @@ def test_others_are_refused(secure):
 
 @pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"\x00", b""])
 def test_who_speaks_no_tls(secure, garbage):
-    """Plain HTTP is told so; anything else just ends."""
+    """Plain HTTP gets a 400; other bytes close the connection."""
     with socket.create_connection(("127.0.0.1", secure.port), timeout=5) as sock:
         sock.sendall(garbage)
         sock.shutdown(socket.SHUT_WR)
@@ -71,7 +71,7 @@ def test_who_speaks_no_tls(secure, garbage):
 
 
 def test_a_handshake_that_never_ends_is_ended():
-    """A client that says nothing holds a thread no longer than a request may take."""
+    """A handshake may take no longer than read_timeout."""
     with (
         Simulator(tls=True, read_timeout=0.1) as simulator,
         socket.create_connection(("127.0.0.1", simulator.port), timeout=5) as sock,
@@ -82,7 +82,7 @@ def test_a_handshake_that_never_ends_is_ended():
 
 
 def test_stopping_ends_connections_in_every_state():
-    """In the handshake, idle, and in the middle of an answer."""
+    """``stop`` ends connections in the handshake, idle, and within an answer."""
     with Simulator(tls=True, script={"rules": [{"silence": "headers"}]}) as simulator:
         silent = connection(simulator)
         body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}]})
@@ -100,7 +100,7 @@ def test_stopping_ends_connections_in_every_state():
 
 
 def test_the_client_of_this_package_uses_it(secure):
-    """By ca_bundle; cuts within TLS are what they are without."""
+    """llm-sync's client works with ca_bundle, and sees resets as without TLS."""
     text = f"""
 defaults: {{max_retries: 0, timeout: 10}}
 providers:
@@ -121,7 +121,7 @@ def _request(prompt):
 
 
 def test_the_made_configuration_names_the_authority(secure):
-    """For every provider; without TLS there is none."""
+    """The generated configuration has a ca_bundle for every provider, with TLS only."""
     providers = yaml.safe_load(configuration(secure))["providers"]
     assert {provider["ca_bundle"] for provider in providers.values()} == {secure.ca_path}
     with Simulator() as plain:
@@ -130,7 +130,7 @@ def test_the_made_configuration_names_the_authority(secure):
 
 
 def test_the_command_line_needs_nothing_more():
-    """``simulate --tls -- COMMAND``: the command's llm-sync trusts it."""
+    """A command run with ``simulate --tls`` trusts the simulator."""
     command = [sys.executable, "-m", "llm_sync"]
     ran = subprocess.run(
         [*command, "simulate", "--tls", "--", *command, "generate", "-m", "gemini/gemini-2.5-flash", "Say hello"],
@@ -145,7 +145,7 @@ def test_the_command_line_needs_nothing_more():
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
 def test_serving_tells_the_authoritys_path():
-    """On standard error, beside the addresses."""
+    """``simulate --tls`` prints the path of the CA file."""
     import signal
 
     argv = [sys.executable, "-m", "llm_sync", "simulate", "--tls"]
@@ -160,7 +160,7 @@ def test_serving_tells_the_authoritys_path():
 
 
 def test_without_trustme_it_says_what_to_install(monkeypatch):
-    """Before anything is started; nobody else needs it."""
+    """Without trustme, ``tls`` raises an error that says what to install."""
     monkeypatch.setitem(sys.modules, "trustme", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'llm-sync\[simulate\]'"):
         Simulator(tls=True).start()

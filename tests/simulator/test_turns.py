@@ -1,4 +1,4 @@
-"""The hash of a request: the client's own, whichever dialect carries it."""
+"""The request hash is the client's own, whichever dialect carries the request."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REQUESTS = {
 
 @pytest.fixture(scope="module")
 def empty_run(tmp_path_factory):
-    """A run with one answer, to a question nobody asks."""
+    """A batch with one answer, to a request that no test sends."""
     path = tmp_path_factory.mktemp("run") / "run.jsonl"
     path.write_text(json.dumps({"request_hash": "0" * 32, "response": {"text": "x"}, "error": None}) + "\n")
     return path
@@ -42,7 +42,7 @@ def empty_run(tmp_path_factory):
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_every_dialect_carries_the_same_hash(empty_run, client_of, dialect, shapes, name):
-    """What the client hashes before it sends is what the simulator finds in the payload."""
+    """The simulator computes the same hash from the payload as the client before sending."""
     request, model = REQUESTS[name], shapes.models[dialect]
     expected = request_hash(
         model, [("system", request.system_prompt), *((turn.role, turn.content) for turn in request.conversation())]
@@ -56,7 +56,7 @@ def test_every_dialect_carries_the_same_hash(empty_run, client_of, dialect, shap
 
 
 def test_parts_of_one_turn_count_as_its_text():
-    """Texts in parts, in either spelling, with what is no text between them."""
+    """Texts in parts count in either spelling; other parts are skipped."""
     expected = [("system", "a"), ("system", "b"), ("user", "c"), ("assistant", "d"), ("tool", "e")]
     assert expected == turns.chat_turns(
         {
@@ -120,12 +120,12 @@ READERS = (turns.chat_turns, turns.anthropic_turns, turns.gemini_turns, turns.re
 )
 @pytest.mark.parametrize("read", READERS)
 def test_no_payload_is_too_broken_to_be_read(read, payload):
-    """Turns are read before anything is checked: what is no text is passed over."""
+    """Turns can be read from any payload."""
     assert all(isinstance(role, str) and isinstance(text, str) for role, text in read(payload))
 
 
 def test_the_prompt_is_what_is_to_be_answered():
-    """The user's last texts, or a tool's results where those came last."""
+    """The prompt is the user's last texts, or a tool's results if they come last."""
     assert turns.prompt_text([("system", "s"), ("user", "a"), ("assistant", "b"), ("user", "c"), ("user", "d")]) == "c\n\nd"
     assert turns.prompt_text([("user", "a"), ("tool", "r"), ("tool", "s")]) == "r\n\ns"
     assert turns.prompt_text([("user", "a"), ("assistant", "So")]) == "a"
