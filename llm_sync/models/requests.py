@@ -68,12 +68,13 @@ class ModelRequest(Frozen):
     """A request to one model.
 
     Exactly one of ``prompt`` and ``messages`` is given; ``images`` (paths, bytes, URLs) only with a prompt. None means "not
-    given": the configuration's default is sent, or nothing. Ranges and meanings of the settings are in docs/configuration.md;
-    ``stop_sequences`` is a string or a list of strings. ``messages`` are Message objects or dicts of their fields
-    (``help(Message)``). ``response_schema`` is a JSON Schema (needs ``pip install 'llm-sync[schema]'``); the parsed answer is
-    in the response's ``metadata["parsed"]``. ``tools`` are mappings with ``name``, ``description`` and ``parameters`` (JSON
-    Schema), or OpenAI's ``{"type": "function", …}``; ``tool_choice`` is "auto", "none", "required" or the name of a tool.
-    ``provider_specific`` is merged into the payload last. ``id`` is copied to the response.
+    given": the configuration's default is sent, or nothing. Ranges and meanings of the settings are in docs/configuration.md:
+    ``max_tokens`` counts tokens, ``stop_sequences`` is a string or a list of strings. ``messages`` are Message objects or
+    dicts of their fields (``help(Message)``). ``response_schema`` is a JSON Schema (needs ``pip install
+    'llm-sync[schema]'``); the parsed answer is in the response's ``metadata["parsed"]``. ``tools`` are mappings with
+    ``name``, ``description`` and ``parameters`` (JSON Schema), or OpenAI's ``{"type": "function", …}``; ``tool_choice`` is
+    "auto", "none", "required" or the name of a tool. ``provider_specific`` is merged into the payload last. ``id`` is copied
+    to the response.
 
     Raises TypeError for an unknown field and InvalidRequestError for an invalid value, before anything is sent.
     """

@@ -58,7 +58,7 @@ def test_an_example_says_what_becomes_of_streaming(example: Path) -> None:
     comment = example.read_text("utf-8").partition("\ndefaults:")[0]
     assert "llm-sync never streams" in comment
     assert "streaming switches" in comment
-    assert "stripped, with a warning" in comment
+    assert "left out, with a warning" in comment
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

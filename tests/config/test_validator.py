@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from llm_sync.config import ConfigValidator, LLMConfig
+from llm_sync.config import ConfigLoader, ConfigValidator, LLMConfig
 
 Load = Callable[..., LLMConfig]
 KNOWN = ("openai", "openai-responses", "anthropic", "gemini", "openrouter")
@@ -131,3 +132,27 @@ def test_keys_are_checked_on_request(load: Load, monkeypatch: pytest.MonkeyPatch
     ]
     assert "NO_KEY is not set (set it in the environment" in found[2]
     assert "MARKER" not in "".join(found)
+
+
+def test_key_commands_are_not_run(write: Callable[..., Path], tmp_path: Path) -> None:
+    """Only whether their program exists is checked: validating a file does nothing that the file says."""
+    marker = tmp_path / "ran"
+    config = ConfigLoader().load_config(
+        write(
+            f"""
+            providers:
+              runs: {{type: openai, api_key_command: [touch, {marker}]}}
+              text: {{type: openai, api_key_command: "touch {marker}"}}
+              missing: {{type: openai, api_key_command: no-such-program-anywhere}}
+              relative: {{type: openai, api_key_command: ./no-such-script}}
+              unset: {{type: openai, api_key_command: [touch, "${{NO_SUCH_VARIABLE}}"]}}
+            """
+        )
+    )
+    problems = {problem.field: problem.message for problem in ConfigValidator().validate_environment_variables(config)}
+    assert problems == {
+        "providers.missing.api_key_command": "api_key_command no-such-program-anywhere cannot be run: there is no such program",
+        "providers.relative.api_key_command": "api_key_command no-such-script cannot be run: there is no such program",
+        "providers.unset.api_key_command": "the environment variable NO_SUCH_VARIABLE is not set",
+    }
+    assert not marker.exists()
