@@ -41,19 +41,18 @@ def batch(folder: str, root: str | None, stop_at: int | None) -> dict[str, Any]:
     from llm_sync import LLMClient, ModelResponse, ProviderFactory, Usage
     from llm_sync.batch import Snapshot, run
     from llm_sync.config import ConfigLoader
-    from llm_sync.providers.openai.chat_completions import OpenAIProvider
 
     first: list[float] = []
     when = datetime.now(timezone.utc)
 
-    class Stub(OpenAIProvider):
+    class Stub(ProviderFactory.provider_class("openai")):  # type: ignore[misc]
         """Answers at once."""
 
-        def generate_response(self, request: Any, *_: Any) -> Any:
+        def send(self, prepared: Any, _: Any = None) -> Any:
             """The same to everyone."""
             if not first:
                 first.append(time.perf_counter())
-            return ModelResponse("an answer", "m", self.name, "stop", Usage(200, 50), when, 1.0, id=request.id)
+            return ModelResponse("an answer", "m", self.name, "stop", Usage(200, 50), when, 1.0, id=prepared.request.id)
 
     ProviderFactory.register("stub", Stub)
     kind, url = ("stub", "http://127.0.0.1:9") if root is None else ("openai", f"{root}/{ANSWER}/0/v1")

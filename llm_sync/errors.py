@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from llm_sync.models import ModelResponse
+    from llm_sync.models.responses import ModelResponse
 
 __all__ = [
     "AuthenticationError",

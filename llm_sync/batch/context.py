@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 
 from llm_sync.batch.input.formats import JSONLines, LineFormat, Table, TextLines
@@ -16,9 +16,9 @@ from llm_sync.batch.input.source import Source
 from llm_sync.batch.state.index import Index, NumberFile, RouteTable
 from llm_sync.batch.state.previous_runs import RecordReader
 from llm_sync.batch.state.records import Key, RequestIdentity
-from llm_sync.client.calls import Around
 from llm_sync.client.client import LLMClient
-from llm_sync.errors import InvalidRequestError
+from llm_sync.client.middleware import Middleware
+from llm_sync.errors import AuthenticationError, ConfigurationError, InvalidRequestError
 from llm_sync.models import AttemptOptions
 from llm_sync.models.route import Route
 
@@ -118,24 +118,26 @@ class BatchContext:
         retries = entry.attempts.max_retries if options.max_retries is None else options.max_retries
         return dataclasses.replace(entry.attempts, max_retries=retries)
 
-    def send(self, batch_request: BatchRequest, around: Around) -> Future[Any]:
+    def send(self, batch_request: BatchRequest, middleware: Middleware) -> Future[Any]:
         """Queue a request. Raises what is wrong with it, QueueFullError, ClientClosedError."""
         options = self.options.attempts()
         configured = self.client.config.providers[batch_request.route.provider].entry(batch_request.route.model).attempts
         # A request that must pause for longer fails at once, and then waits in Sender._wait_for_cool_down, not in flight.
         options["max_retry_after"] = min(configured.max_retry_after, self.options.max_cool_down)
         options["retry_timeouts"] = self._retries_timeouts(batch_request.route)
+        dispatcher = self.client.dispatcher
+        prepared = dispatcher.prepare(batch_request.request, changed=batch_request.changed, **options)
         # The worker writes the journal around the call. A done-callback would not do: it could not stop the run.
-        return self.client._submit_around(batch_request.request, around, changed=batch_request.changed, **options)  # noqa: SLF001
+        return dispatcher.submit(prepared, middleware=middleware, block=False)
 
     def check(self, batch_request: BatchRequest) -> None:
-        """Raise what is wrong with a request; send nothing."""
-        self.client._calls.asking(batch_request.request)  # noqa: SLF001  (likewise)
+        """Raise what is wrong with a request; send nothing. What its provider lacks is said once for all of its lines."""
+        with contextlib.suppress(AuthenticationError, ConfigurationError):
+            self.client.dispatcher.prepare(batch_request.request, changed=batch_request.changed)
 
     def cooling_down_for(self, provider: str) -> float:
         """Seconds until the end of a provider's cool-down; 0.0 if it has none."""
-        until = self.client._endpoints[provider].gate.cooling_down_until  # noqa: SLF001  (status() would cost more than a request)
-        return 0.0 if until is None else max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
+        return self.client.dispatcher.cooling_down(provider)
 
     def _retries_timeouts(self, target: Route) -> bool:
         """Only if the run's options or the configuration's text say so: the second attempt may be billed, too."""

@@ -14,21 +14,22 @@ from llm_sync.attempts.rate_gate import JITTER
 from llm_sync.attempts.retry import MAX_RETRY_AFTER_S
 from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import line_hash
-from llm_sync.batch.plan import LINE_ERRORS
 from llm_sync.batch.state.index import Entry
 from llm_sync.batch.state.journal import Journal, line_of
 from llm_sync.batch.state.records import Head, RequestIdentity, head_of, journal_line, record_of, with_attempts
+from llm_sync.client.middleware import Next
 from llm_sync.errors import (
     ClientClosedError,
     InvalidRequestError,
     LLMConnectorError,
     ProviderConnectionError,
     ProviderUnavailableError,
+    QueueFullError,
     RateLimitError,
     RequestTimeoutError,
 )
 from llm_sync.events import logger
-from llm_sync.models import ModelResponse
+from llm_sync.models import ModelResponse, PreparedRequest
 from llm_sync.runtime.cancellation import CallControl
 
 _log = logger("batch")
@@ -77,9 +78,10 @@ class Sender:
             if batch_request.route != target:
                 raise InvalidRequestError("the line has changed while the batch ran", guidance="Run it again.")
             identity = identity._replace(request=context.builder.hash(batch_request), id=batch_request.request.id)
-            around = partial(self._run, slot, identity)
-            return context.send(batch_request, around)
-        except LINE_ERRORS as error:
+            return context.send(batch_request, partial(self._run, slot, identity))
+        except (QueueFullError, ClientClosedError):
+            raise
+        except LLMConnectorError as error:
             return self._record(slot, identity, error, 0, 0.0)
 
     @property
@@ -102,13 +104,16 @@ class Sender:
         for control in controls:
             control.abort()
 
-    def _run(self, slot: int, identity: RequestIdentity, send: Any, control: CallControl) -> None:
-        """Run on the worker: the journal has a line before a request is sent, and its outcome before the next is sent."""
+    def _run(self, slot: int, identity: RequestIdentity, prepared: PreparedRequest, send: Next) -> Any:
+        """Middleware, on the worker: the journal has a line before a request is sent, and its outcome before the next is sent.
+
+        Nobody asks the future for the outcome.
+        """
         end = RequestEnd(slot, str(identity.key.provider), None)
         try:
-            self._enter(slot, control)
+            self._enter(slot, send.control)
             with self._journal.writing():
-                end = self._send(slot, identity, send, control)
+                end = self._send(slot, identity, partial(send, prepared), send.control)
         except BaseException as error:
             end = end._replace(error=error)
             raise

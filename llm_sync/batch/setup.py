@@ -123,7 +123,7 @@ def opened(
     selection = Selection.of(options.shard, options.limit, models)
     line_format = options.line_format()
     # The client's own configuration: in a simulation it differs from the one that the caller gave.
-    builder = RequestBuilder(client._config, options.fields, strict=client._strict)  # noqa: SLF001
+    builder = RequestBuilder(client.dispatcher.config, options.fields, strict=client.dispatcher.strict)
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(open_source(requests, folder)))
         line_format.begin(source)

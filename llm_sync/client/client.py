@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.client import model_listing, request_defaults, simulation, startup_checks
-from llm_sync.client.calls import Around, Calls
+from llm_sync.client.dispatcher import Dispatcher
 from llm_sync.client.endpoints import Endpoints
+from llm_sync.client.middleware import Middleware
 from llm_sync.config.loader import ConfigLoader
 from llm_sync.config.models import LLMConfig
 from llm_sync.dispatch import shutdown
@@ -57,7 +57,9 @@ class LLMClient:
         self._status_file: StatusFile | None = None
         self._manager = ConcurrentLLMManager(self._open_queue)
         self._endpoints = Endpoints(config, self._manager, strict=self._strict)
-        self._calls = Calls(config, self._endpoints, strict_streaming=self._strict_streaming)
+        self.dispatcher = Dispatcher(
+            config, self._manager, self._endpoints, strict=self._strict, strict_streaming=self._strict_streaming
+        )
         self._manager.after_fork(self._renew_after_fork)
         if self._strict:
             startup_checks.check_usual_keys(config, self._endpoints)
@@ -103,13 +105,10 @@ class LLMClient:
         """
         fields = request_defaults.refuse_streaming(request_fields)
         request_defaults.refuse_unknown(fields)
-        return self.generate_response(
-            ModelRequest(prompt, model, **fields),
-            timeout=timeout,
-            deadline=deadline,
-            max_retries=max_retries,
-            wait_timeout=wait_timeout,
-        )
+        request_defaults.check_seconds("wait_timeout", wait_timeout)
+        request = ModelRequest(prompt, model, **fields)
+        prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        return self.dispatcher.ask(prepared, wait_timeout)
 
     def generate_response(
         self,
@@ -122,8 +121,8 @@ class LLMClient:
     ) -> ModelResponse:
         """Ask with a ModelRequest and wait; options, errors and threads as for ``generate``."""
         request_defaults.check_seconds("wait_timeout", wait_timeout)
-        name, call = self._calls.asking(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
-        return self._manager.call(name, call, timeout=wait_timeout)  # type: ignore[no-any-return]
+        prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        return self.dispatcher.ask(prepared, wait_timeout)
 
     def submit(
         self,
@@ -142,8 +141,8 @@ class LLMClient:
         seconds.
         """
         request_defaults.check_seconds("wait_timeout", wait_timeout)
-        name, call = self._calls.asking(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
-        return self._manager.submit(name, call, block=block, timeout=wait_timeout)
+        prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        return self.dispatcher.submit(prepared, block=block, timeout=wait_timeout)
 
     def generate_responses_concurrent(self, requests: Iterable[ModelRequest], *, return_exceptions: bool = False) -> list[Any]:
         """Ask all, each provider one at a time and all providers at once; results in input order.
@@ -152,11 +151,11 @@ class LLMClient:
         waited for and a BatchError is raised whose ``.results`` is the list with exceptions in place. With
         ``return_exceptions`` that list is returned, and requests that are wrong have their errors in it too.
         """
-        asked = self._calls.asking_or_error if return_exceptions else self._calls.asking
-        calls = [asked(request) for request in requests]
-        made = [call for call in calls if not isinstance(call, LLMConnectorError)]
-        outcomes = iter(self._manager.run(made, return_exceptions=return_exceptions))
-        return [call if isinstance(call, LLMConnectorError) else next(outcomes) for call in calls]
+        prepare = self.dispatcher.prepare_or_error if return_exceptions else self.dispatcher.prepare
+        prepared = [prepare(request) for request in requests]
+        sent = [each for each in prepared if not isinstance(each, LLMConnectorError)]
+        outcomes = iter(self.dispatcher.run(sent, return_exceptions=return_exceptions))
+        return [each if isinstance(each, LLMConnectorError) else next(outcomes) for each in prepared]
 
     def map(self, requests: Iterable[ModelRequest], *, window: int = 256, return_exceptions: bool = False) -> Iterator[Any]:
         """The answers to an iterable of any length, lazily, in input order, with at most ``window`` requests in memory.
@@ -165,8 +164,8 @@ class LLMClient:
         ``return_exceptions``: then it stands there, and the iteration goes on. What ``requests`` itself raises comes after
         the answers to what it gave before. ClientClosedError ends the iteration always.
         """
-        asked = self._calls.asking_or_error if return_exceptions else self._calls.asking
-        return self._manager.map(map(asked, requests), window=window, return_exceptions=return_exceptions)
+        prepare = self.dispatcher.prepare_or_error if return_exceptions else self.dispatcher.prepare
+        return self.dispatcher.map(map(prepare, requests), window=window, return_exceptions=return_exceptions)
 
     def list_all_models(self, *, timeout: float | None = None) -> dict[str, ModelListing]:
         """What every provider lists, all asked at once; a provider that fails has its error in its ModelListing.
@@ -175,8 +174,7 @@ class LLMClient:
         RuntimeError on a worker thread of any provider.
         """
         request_defaults.check_seconds("timeout", timeout)
-        run = functools.partial(self._manager.run, return_exceptions=True)
-        return model_listing.list_all_models(self._config, self._calls, run, timeout)
+        return model_listing.list_all_models(self._config, self.dispatcher, timeout)
 
     def status(self) -> dict[str, ProviderStatus]:
         """How each provider's queue stands now; providers that were never asked are all zeros."""
@@ -194,13 +192,21 @@ class LLMClient:
         """
         self._listeners += (listener,)
 
+    def add_middleware(self, middleware: Middleware) -> None:
+        """Let ``middleware`` run around every call that is queued from now on (llm_sync.client.middleware).
+
+        It is called in a worker's thread with the prepared request and what goes on with it; what it returns is the answer, what
+        it raises the error. The first one added is the outermost.
+        """
+        self.dispatcher.add_middleware(middleware)
+
     def check_providers(self, names: Iterable[str]) -> None:
         """Raise what keeps the named providers from being used: an unset variable, an impossible key, no base_url.
 
         Sends nothing; run it before a long or costly job.
         """
         for name in names:
-            self._endpoints[name].provider.check()
+            self.dispatcher.check(name)
 
     # Ending --------------------------------------------------------------------------------------------------------
 
@@ -231,14 +237,6 @@ class LLMClient:
         return f"<LLMClient {self.config.file or ''} providers={list(self.config.providers)}>"
 
     # Wiring --------------------------------------------------------------------------------------------------------
-
-    def _submit_around(self, request: ModelRequest, around: Around, **options: Any) -> Future[Any]:
-        """For batches, which keep their journal on the worker: ``around`` runs there in place of the call, which it makes.
-
-        ``options`` as ``Calls.asking`` takes them. Raises QueueFullError where ``max_queue`` requests wait.
-        """
-        name, call = self._calls.asking(request, **options)
-        return self._manager.submit(name, call.within(around), block=False)
 
     def _open_queue(self, name: str) -> ProviderRequestQueue:
         config = self.config.providers[name]

@@ -207,10 +207,9 @@ def _is_here(provider: ProviderConfig) -> bool:
     """Whether ``provider`` is asked on this machine as it is; what cannot be told is not."""
     from llm_sync.transport.urls import is_loopback, validate_proxy, validate_url
 
-    nowhere: Any = None
     try:
-        kind = ProviderFactory.provider_class(provider.type)  # a dialect of somebody else's may have an address of its own
-        if not is_loopback(validate_url(kind(provider, nowhere, nowhere).base_url()).hostname):
+        url = ProviderFactory.dialect(provider).base_url()  # a dialect of somebody else's may have an address of its own
+        if not is_loopback(validate_url(url).hostname):
             return False
         proxy = validate_proxy(provider.proxy)
     except Exception:  # noqa: BLE001  (whatever somebody else's dialect raises without a network: it is refused, not asked)

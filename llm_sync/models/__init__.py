@@ -10,24 +10,30 @@ from __future__ import annotations
 TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
 if TYPE_CHECKING:
     from llm_sync.models.attempts import AttemptOptions, Reply
-    from llm_sync.models.requests import ROLES, Message, ModelRequest, ToolCall, request_hash
-    from llm_sync.models.responses import FINISH_REASONS, Adjustment, ModelListing, ModelResponse, UnusableResponse, Usage
+    from llm_sync.models.listing import ModelListing
+    from llm_sync.models.prepared import AdjustmentNotice, PreparedRequest
+    from llm_sync.models.requests import ROLES, Message, ModelRequest, request_hash
+    from llm_sync.models.responses import FINISH_REASONS, Adjustment, ModelResponse, ToolCall, UnusableResponse, Usage
 
 _MODULES = {
     "attempts": ("AttemptOptions", "Reply"),
-    "requests": ("ROLES", "Message", "ModelRequest", "ToolCall", "request_hash"),
-    "responses": ("FINISH_REASONS", "Adjustment", "ModelListing", "ModelResponse", "UnusableResponse", "Usage"),
+    "listing": ("ModelListing",),
+    "prepared": ("AdjustmentNotice", "PreparedRequest"),
+    "requests": ("ROLES", "Message", "ModelRequest", "request_hash"),
+    "responses": ("FINISH_REASONS", "Adjustment", "ModelResponse", "ToolCall", "UnusableResponse", "Usage"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "FINISH_REASONS",
     "ROLES",
     "Adjustment",
+    "AdjustmentNotice",
     "AttemptOptions",
     "Message",
     "ModelListing",
     "ModelRequest",
     "ModelResponse",
+    "PreparedRequest",
     "Reply",
     "ToolCall",
     "UnusableResponse",

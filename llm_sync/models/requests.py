@@ -13,21 +13,9 @@ from typing import Any
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import field_checks, fields
 from llm_sync.models.frozen import Frozen
+from llm_sync.models.responses import ToolCall
 
 ROLES = ("user", "assistant", "system", "tool")
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class ToolCall(Frozen):
-    """A call of a tool that the model asks for. ``arguments`` is a dict, or None if ``raw_arguments`` is not a JSON object.
-
-    In a request, one of the two is enough.
-    """
-
-    id: str
-    name: str
-    arguments: dict[str, Any] | None
-    raw_arguments: str = ""
 
 
 @dataclass(frozen=True, repr=False, eq=False)

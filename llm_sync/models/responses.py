@@ -5,13 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm_sync.models.frozen import Frozen
-from llm_sync.models.requests import ToolCall
-
-if TYPE_CHECKING:
-    from llm_sync.errors import LLMConnectorError
 
 FINISH_REASONS = ("stop", "length", "tool_calls", "other")
 
@@ -50,6 +46,19 @@ class Adjustment(Frozen):
     def __str__(self) -> str:
         change = "is not sent" if self.sent is None else f"is sent as {self.sent!r}"
         return f"{self.parameter}={self.asked!r} {change}: {self.reason}"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ToolCall(Frozen):
+    """A call of a tool that the model asks for. ``arguments`` is a dict, or None if ``raw_arguments`` is not a JSON object.
+
+    In a request, one of the two is enough.
+    """
+
+    id: str
+    name: str
+    arguments: dict[str, Any] | None
+    raw_arguments: str = ""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -125,15 +134,6 @@ class UnusableResponse(ModelResponse):
 
     def _may_be_empty(self) -> bool:
         return True
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class ModelListing(Frozen):
-    """What one provider lists. ``models``: ids without ``models/``; ``missing``: configured but not listed; or ``error``."""
-
-    models: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    error: LLMConnectorError | None = None
 
 
 _RESPONSE_TYPES = (("text", str), ("model", str), ("provider", str), ("usage", Usage), ("timestamp", datetime))

@@ -77,11 +77,11 @@ def speaks_chat(provider_type: str) -> bool:
 
     Raises ConfigurationError for an unknown type.
     """
-    from llm_sync.providers.openai.chat_completions import OpenAIProvider
-    from llm_sync.providers.openai.responses import OpenAIResponsesProvider
+    from llm_sync.providers.openai.chat_completions import OpenAIDialect
+    from llm_sync.providers.openai.responses import OpenAIResponsesDialect
 
-    kind = ProviderFactory.provider_class(provider_type)
-    return issubclass(kind, OpenAIProvider) and not issubclass(kind, OpenAIResponsesProvider)
+    kind = ProviderFactory.dialect_class(provider_type)
+    return issubclass(kind, OpenAIDialect) and not issubclass(kind, OpenAIResponsesDialect)
 
 
 def chat_request(

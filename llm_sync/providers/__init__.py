@@ -6,29 +6,72 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llm_sync.providers.answer import Answer, count, tool_call
+    from llm_sync.providers.adjustments import Adjustments
+    from llm_sync.providers.answer import (
+        CONTEXT_LIMIT,
+        OUTPUT_LIMIT,
+        Answer,
+        Blocked,
+        Completed,
+        Cut,
+        Deferred,
+        Failed,
+        count,
+        tool_call,
+    )
     from llm_sync.providers.base import LLMProvider
-    from llm_sync.providers.error_mapping import Fault, error_class
+    from llm_sync.providers.dialect import Dialect
+    from llm_sync.providers.error_mapping import ApiError, error_class
     from llm_sync.providers.factory import ProviderFactory
-    from llm_sync.providers.payload import Changes
 
-_ROOMS = {
+_HOME = {
+    "Adjustments": "adjustments",
     "Answer": "answer",
-    "Changes": "payload",
-    "Fault": "error_mapping",
+    "ApiError": "error_mapping",
+    "Blocked": "answer",
+    "CONTEXT_LIMIT": "answer",
+    "Completed": "answer",
+    "Cut": "answer",
+    "Deferred": "answer",
+    "Dialect": "dialect",
+    "Failed": "answer",
     "LLMProvider": "base",
+    "OUTPUT_LIMIT": "answer",
     "ProviderFactory": "factory",
     "count": "answer",
     "error_class": "error_mapping",
     "tool_call": "answer",
 }
-__all__ = ["Answer", "Changes", "Fault", "LLMProvider", "ProviderFactory", "count", "error_class", "tool_call"]
+_FORMER = {"Changes": "Adjustments", "Fault": "ApiError"}
+__all__ = [
+    "CONTEXT_LIMIT",
+    "OUTPUT_LIMIT",
+    "Adjustments",
+    "Answer",
+    "ApiError",
+    "Blocked",
+    "Completed",
+    "Cut",
+    "Deferred",
+    "Dialect",
+    "Failed",
+    "LLMProvider",
+    "ProviderFactory",
+    "count",
+    "error_class",
+    "tool_call",
+]
 
 if not TYPE_CHECKING:  # type checkers would believe in any name, even a misspelt one
 
     def __getattr__(name: str) -> Any:
-        if name not in _ROOMS:
+        if name in _FORMER:
+            from warnings import warn
+
+            warn(f"llm_sync.providers.{name} is now called {_FORMER[name]}", DeprecationWarning, stacklevel=2)
+            name = _FORMER[name]
+        if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
         globals()[name] = value
         return value

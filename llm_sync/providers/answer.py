@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Mapping
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 from llm_sync import errors
@@ -15,7 +17,46 @@ from llm_sync.validation.json_schema import misfits
 
 OUTPUT_LIMIT = "the output token limit"
 CONTEXT_LIMIT = "the context window"
-_MOST_TOKENS = 2**53  # what is more counts nothing
+_MAX_TOKENS = 2**53  # a larger count is not believed
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Completed(Frozen):
+    """The model ended its answer, or the provider gave no other word for it."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Cut(Frozen):
+    """A limit cut the answer: ``OUTPUT_LIMIT`` or ``CONTEXT_LIMIT``."""
+
+    limit: str = OUTPUT_LIMIT
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Blocked(Frozen):
+    """A refusal, a safety or a policy block; ``reason``: the provider's word for it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Failed(Frozen):
+    """The provider broke the answer off; ``message``: what it says went wrong."""
+
+    message: str
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Deferred(Frozen):
+    """The answer is not there yet: a job in ``state`` was made instead."""
+
+    state: str
+
+
+Outcome = Completed | Cut | Blocked | Failed | Deferred
+"""What an answer came to: exactly one of these."""
+
+_COMPLETED, _CUT = Completed(), Cut()
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -23,9 +64,11 @@ class Answer(Frozen):
     """What a dialect read out of a good-looking body, before anyone decides whether it is an answer.
 
     ``finish_reason`` is one of ours; what tool calls make of it is settled here, for all dialects. ``finish_reason_raw``:
-    the provider's word. ``limit`` names what cut it when that is "length". ``blocked``: the reason of a refusal or block.
-    ``deferred``: the state of a job that is not done.
-    ``failed``: what the provider says went wrong within the answer. ``cost``: USD, where the provider tells.
+    the provider's word. ``outcome``: what the answer came to; without one, "length" is ``Cut()`` and everything else
+    ``Completed()``. ``cost``: USD, where the provider tells. ``parsed``: the object, where the provider gives one.
+
+    Raises ValueError for an answer that is completed and cut at once. ``limit``, ``blocked``, ``failed`` and ``deferred`` are
+    the former way to say the outcome: deprecated, they still work.
     """
 
     text: str = ""
@@ -35,59 +78,110 @@ class Answer(Frozen):
     model: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     thinking: str | None = None
-    limit: str = OUTPUT_LIMIT
-    blocked: str | None = None
-    deferred: str | None = None
-    failed: str | None = None
+    outcome: Outcome | None = None  # given as None only: it is one of them in every Answer
     cost: float | None = None
     parsed: Any = None
+    limit: InitVar[str | None] = None
+    blocked: InitVar[str | None] = None
+    failed: InitVar[str | None] = None
+    deferred: InitVar[str | None] = None
 
-    def __post_init__(self) -> None:
-        if self.tool_calls and self.finish_reason != "length":
-            object.__setattr__(self, "finish_reason", "tool_calls")
-        elif self.finish_reason == "tool_calls" and not self.tool_calls:
-            object.__setattr__(self, "finish_reason", "stop")
+    def __post_init__(self, limit: str | None, blocked: str | None, failed: str | None, deferred: str | None) -> None:
+        outcome, finish = self.outcome, self.finish_reason
+        if outcome is None:
+            outcome = _CUT if finish == "length" else _COMPLETED
+            if not (limit is blocked is failed is deferred is None):
+                outcome = _former_outcome(finish, {"deferred": deferred, "blocked": blocked, "failed": failed, "limit": limit})
+        if isinstance(outcome, Cut):
+            finish = "length"
+        elif isinstance(outcome, Completed) and finish == "length":
+            raise ValueError("an answer that was completed has no finish_reason of 'length': its outcome is Cut(limit)")
+        elif self.tool_calls:
+            finish = "length" if finish == "length" else "tool_calls"
+        elif finish == "tool_calls":
+            finish = "stop"
+        object.__setattr__(self, "outcome", outcome)
+        object.__setattr__(self, "finish_reason", finish)
+
+
+def _former_outcome(finish: str, given: Mapping[str, str | None]) -> Outcome:
+    """The outcome by the former keywords. Several could stand side by side: the first of them counts, as it did."""
+    name, value = next((name, str(value)) for name, value in given.items() if value is not None)
+    warnings.warn(
+        f"Answer({name}=…) is deprecated: give outcome=, one of Cut, Blocked, Failed and Deferred of llm_sync.providers",
+        DeprecationWarning,
+        stacklevel=4,
+    )
+    if name == "limit":
+        return Cut(value) if finish == "length" else _COMPLETED
+    if name == "deferred":
+        return Deferred(value)
+    return Blocked(value) if name == "blocked" else Failed(value)
 
 
 def problem_with(answer: Answer, *, strict: bool) -> errors.LLMConnectorError | None:
     """The error that ``answer`` is instead of an answer; None when it is one."""
-    if answer.deferred is not None:
-        return errors.StreamingNotSupportedError(
-            f"the provider deferred the answer (status {answer.deferred!r}) instead of giving it",
-            guidance="Send the request without background or deferred mode: llm-sync waits for the whole answer.",
-        )
-    if answer.blocked is not None:
+    outcome = answer.outcome
+    if outcome is None or isinstance(outcome, Completed):
+        return (_nameless_call(answer) if answer.tool_calls else None) or _empty(answer)
+    if isinstance(outcome, Cut):
+        return _nameless_call(answer) or _truncated(answer, outcome, strict=strict)
+    if isinstance(outcome, Blocked):
         return errors.ContentBlockedError(
-            f"the answer is blocked: {answer.blocked}",
-            reason=answer.blocked,
+            f"the answer is blocked: {outcome.reason}",
+            reason=outcome.reason,
             partial_text=answer.text or None,
             guidance="Change the prompt or the provider's safety settings; the same request is blocked again.",
         )
-    if answer.failed is not None:
+    if isinstance(outcome, Failed):
         return errors.ProviderUnavailableError(
-            f"the provider broke off the answer: {answer.failed}", partial_text=answer.text or None, guidance="Ask again."
+            f"the provider broke off the answer: {outcome.message}", partial_text=answer.text or None, guidance="Ask again."
         )
+    return errors.StreamingNotSupportedError(
+        f"the provider deferred the answer (status {outcome.state!r}) instead of giving it",
+        guidance="Send the request without background or deferred mode: llm-sync waits for the whole answer.",
+    )
+
+
+def _nameless_call(answer: Answer) -> errors.LLMConnectorError | None:
+    if all(call.name for call in answer.tool_calls):
+        return None
     nameless = tuple(
         FieldProblem(f"tool_calls[{number}].name", "non-empty string", "nothing")
         for number, call in enumerate(answer.tool_calls)
         if not call.name
+    )[:20]
+    return errors.ResponseValidationError(
+        "the answer calls a tool without naming it: " + "; ".join(map(str, nameless)),
+        fields=nameless,
+        partial_text=answer.text or None,
+        guidance="Ask again, or use a model that is good with tools.",
     )
-    if nameless:
-        return errors.ResponseValidationError(
-            "the answer calls a tool without naming it: " + "; ".join(map(str, nameless[:20])),
-            fields=nameless[:20],
-            partial_text=answer.text or None,
-            guidance="Ask again, or use a model that is good with tools.",
-        )
-    silent = not answer.text.strip()
-    if answer.finish_reason == "length" and (silent or strict):
-        return _truncated(answer, silent)  # a call that was cut is no call: what is left of its arguments may parse
-    if silent and not answer.tool_calls:
-        return errors.EmptyResponseError(
-            f"the answer has no text and no tool call (finish reason {answer.finish_reason_raw!r})",
-            guidance="Ask again or otherwise: a local server may have run out of context, a provider may be warming up.",
-        )
-    return None
+
+
+def _empty(answer: Answer) -> errors.LLMConnectorError | None:
+    if answer.text.strip() or answer.tool_calls:
+        return None
+    return errors.EmptyResponseError(
+        f"the answer has no text and no tool call (finish reason {answer.finish_reason_raw!r})",
+        guidance="Ask again or otherwise: a local server may have run out of context, a provider may be warming up.",
+    )
+
+
+def _truncated(answer: Answer, cut: Cut, *, strict: bool) -> errors.LLMConnectorError | None:
+    """A cut answer without text is an error, one with text only under ``strict``. A tool call that was cut is none: what is
+    left of its arguments may parse all the same."""
+    empty = not answer.text.strip()
+    if not empty and not strict:
+        return None
+    reasoning = answer.usage.reasoning_tokens
+    spent = f"; {reasoning} tokens went into reasoning" if reasoning else ""
+    what = "cut the answer before any text" if empty else "cut the answer"
+    if cut.limit == CONTEXT_LIMIT:
+        way_out = "Shorten the prompt or use a model with a longer context."
+    else:
+        way_out = "Raise max_tokens" + (", or lower the reasoning effort." if reasoning else ".")
+    return errors.TruncatedResponseError(f"{cut.limit} {what}{spent}", partial_text=answer.text or None, guidance=way_out)
 
 
 def parsed_object(answer: Answer, request: ModelRequest) -> tuple[Any, tuple[FieldProblem, ...]]:
@@ -96,7 +190,7 @@ def parsed_object(answer: Answer, request: ModelRequest) -> tuple[Any, tuple[Fie
     Answers that were cut, or that call tools instead, are not held against the schema.
     """
     schema = request.response_schema
-    if schema is None or answer.finish_reason == "length" or answer.tool_calls:
+    if schema is None or isinstance(answer.outcome, Cut) or answer.tool_calls:
         return answer.parsed, ()
     try:
         document = parse_strictly(answer.text)
@@ -125,29 +219,10 @@ def count(mapping: Any, *path: str) -> int | None:
         mapping = mapping.get(key)
     if isinstance(mapping, float) and mapping.is_integer():
         mapping = int(mapping)
-    return mapping if isinstance(mapping, int) and not isinstance(mapping, bool) and 0 <= mapping <= _MOST_TOKENS else None
+    return mapping if isinstance(mapping, int) and not isinstance(mapping, bool) and 0 <= mapping <= _MAX_TOKENS else None
 
 
 def total(*counts: int | None) -> int | None:
     """The sum of the known counts; None when none is known."""
     known = [number for number in counts if number is not None]
     return sum(known) if known else None
-
-
-def _truncated(answer: Answer, empty: bool) -> errors.TruncatedResponseError:
-    thought = answer.usage.reasoning_tokens
-    spent = f"; {thought} tokens went into reasoning" if thought else ""
-    what = "cut the answer before any text" if empty else "cut the answer"
-    way_out = "Raise max_tokens" + (", or lower the reasoning effort." if thought else ".")
-    if answer.limit == CONTEXT_LIMIT:
-        way_out = "Shorten the prompt or use a model with a longer context."
-    return errors.TruncatedResponseError(f"{answer.limit} {what}{spent}", partial_text=answer.text or None, guidance=way_out)
-
-
-def skeleton(body: Any, depth: int = 4) -> Any:
-    """The keys and types of ``body`` without its values, for logs: what a malformed answer looked like."""
-    if isinstance(body, dict):
-        return {str(key)[:40]: skeleton(value, depth - 1) for key, value in list(body.items())[:20]} if depth else "{…}"
-    if isinstance(body, list):
-        return [skeleton(body[0], depth - 1) if depth else "…", f"× {len(body)}"] if body else []
-    return type(body).__name__

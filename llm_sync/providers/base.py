@@ -1,7 +1,7 @@
-"""One attempt, told once for every dialect: payload out, reply in, an answer or one of our errors.
+"""A provider: one entry of the configuration at work. Payload out, reply in, an answer or one of our errors.
 
-A dialect is a subclass that says what differs on its wire (docs/providers.md shows a whole one). The HTTP client and the
-retry handler are handed in; nothing here opens a socket or starts a thread.
+What differs between endpoints is the dialect's to say (dialect.py); the HTTP client and the retry handler are handed in.
+Nothing here opens a socket or starts a thread.
 """
 
 from __future__ import annotations
@@ -12,30 +12,51 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+from urllib.parse import urlsplit
 
 from llm_sync import errors, streaming
 from llm_sync.config.models import ProviderConfig, is_credential
 from llm_sync.errors import LLMConnectorError, ModelNotFoundError, ProviderError
 from llm_sync.events import Adjusted, AttemptEnded, AttemptStarted, Event, content_logger, log_facts, logger
-from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, Reply
-from llm_sync.providers.answer import skeleton
-from llm_sync.providers.credentials import Credential, credential_for
+from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, PreparedRequest, Reply
+from llm_sync.providers.adjustments import Adjustments
+from llm_sync.providers.credentials import ProviderCredential
+from llm_sync.providers.dialect import Dialect, Page
+from llm_sync.providers.former_hooks import FormerHooks
 from llm_sync.providers.guidance import guidance_for_no_listing
-from llm_sync.providers.payload import Changes, merge
+from llm_sync.providers.json_body import structure_of
+from llm_sync.providers.payload import merge
 from llm_sync.providers.ports import HTTP, Retry
 from llm_sync.providers.reply_reader import ReplyReader
+from llm_sync.providers.url_secrets import URLSecrets, secret_names
 
 _log = logger("providers")
 _content = content_logger()
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_MOST_URLS = 256
+_MAX_URLS = 256
 _MAX_PAGES = 200  # of a model listing: a server that never ends it is not followed for ever
 
 
-class LLMProvider(ReplyReader):
-    """A dialect at one endpoint. Stateless between requests but for its credential; may be used by several threads."""
+class _Exchange(NamedTuple):
+    """What every attempt of one request sends, and what reads the reply: ``read(reply, number)``. Without a body it is a GET."""
+
+    url: str
+    body: bytes | None
+    headers: Mapping[str, str]
+    control: Any
+    read: Callable[[Reply, int], Any]
+
+
+class LLMProvider(FormerHooks):
+    """One provider. Stateless between requests but for its credential; may be used by several threads.
+
+    ``dialect_class``: how it speaks. ``http`` and ``retry``: see ports.py. ``strict`` refuses what would otherwise be adjusted,
+    and truncated answers. ``emit`` is called with every event.
+    """
+
+    dialect_class: ClassVar[type[Dialect]] = Dialect  # type: ignore[type-abstract]  # subclasses have one of their own
 
     def __init__(
         self,
@@ -46,13 +67,72 @@ class LLMProvider(ReplyReader):
         strict: bool = False,
         emit: Callable[[Event], None] | None = None,
     ) -> None:
-        super().__init__(config, strict=strict)
+        self.config = config
+        self.name = config.name
+        self.dialect = self._made_dialect(config)
+        self._credential = ProviderCredential(self.dialect, http)
+        self._reader = ReplyReader(self.dialect, self._credential, strict=strict)
         self._http = http
         self._retry = retry
+        self._strict = strict
         self._emit = emit
-        self._urls: dict[str, str] = {}  # by model
+        self._urls: dict[str, str] = {}  # without secrets, by model
+        self._url_secrets: URLSecrets | None = None
+        self._queued_headers: Mapping[str, str] | None = None
 
     # The story -----------------------------------------------------------------------------------------------------
+
+    def prepare(
+        self, request: ModelRequest, options: AttemptOptions | None = None, adjustments: Iterable[Adjustment] = ()
+    ) -> PreparedRequest:
+        """Build, merge, check and encode what ``request`` sends: everything that can be done without the network.
+
+        ``request.model`` is the bare model name; ``adjustments`` were made before and come back on the response. Reads no key
+        file and runs no key command. Raises LLMConnectorError, which names this provider and the model, for whatever is wrong
+        with the request, its URL, or the variables and the key it needs.
+        """
+        dialect, model, extras = self.dialect, request.model or "", request.provider_specific
+        made = Adjustments(adjustments, strict=self._strict)
+        try:
+            payload = dialect.prepare_request(request, made)
+            merge(payload, dialect.normalize_extras(extras), made, dialect.forbidden)
+            body = _encoded(payload)
+            self.config.require_variables()
+            url = self._urls.get(model) or self._remember_url(model)
+            streaming.refuse_switches({**extras, **payload}, self._wire_url(url))
+            self._credential.get().check_without_io()
+        except LLMConnectorError as error:
+            self._describe(error, request.model)
+            raise
+        return PreparedRequest(
+            provider=self.name,
+            dialect=self.config.type,
+            model=model,
+            method="POST",
+            url=url,
+            body=body,
+            headers=self._queued_headers or self._remember_headers(),
+            options=options or AttemptOptions(),
+            request=request,
+            adjustments=tuple(made.made),
+            notices=tuple(made.notices),
+        )
+
+    def send(self, prepared: PreparedRequest, control: Any = None) -> ModelResponse:
+        """Send what ``prepare`` made, with retries by its options, and give the checked answer.
+
+        Raises LLMConnectorError; every one names this provider and the model.
+        """
+        if prepared.notices or _log.isEnabledFor(logging.DEBUG):
+            self._announce(prepared, getattr(control, "key", 0))
+        read = partial(self._reader.response, prepared)
+        exchange = _Exchange(self._wire_url(prepared.url), prepared.body, prepared.headers, control, read)
+        try:
+            response: ModelResponse = self._retry.call(partial(self._attempt, exchange), prepared.options, control)
+            return response
+        except LLMConnectorError as error:
+            self._describe(error, prepared.model or None)
+            raise
 
     def generate_response(
         self,
@@ -61,176 +141,151 @@ class LLMProvider(ReplyReader):
         control: Any = None,
         adjustments: Iterable[Adjustment] = (),
     ) -> ModelResponse:
-        """Ask once, with retries by ``options``, and give the checked answer.
-
-        ``request.model`` is the bare model name. ``adjustments`` were made before and come back on the response.
-        Raises LLMConnectorError; every one names this provider and the model.
-        """
-        key = getattr(control, "key", 0)
-
-        def tell(adjustment: Adjustment, lost: bool) -> None:
-            if self._emit:
-                self._emit(Adjusted(self.name, key, text=adjustment.without_text(), lost=lost))
-
-        changes = Changes(adjustments, strict=self._strict, tell=tell)
-        try:
-            url, body = self._wire_form(request, changes)
-            if _log.isEnabledFor(logging.DEBUG):
-                facts = {"path": urlsplit(url).path, "bytes": len(body), "shape": skeleton(json.loads(body))}
-                log_facts(_log, "payload", provider=self.name, key=key, model=request.model, **facts)
-
-            def attempt(number: int, timeout: float) -> ModelResponse:
-                reply = self._exchange("post", url, body, timeout, control, number)
-                if _content.isEnabledFor(logging.DEBUG):
-                    told = self._scrubber().text(reply.content.decode("utf-8", "replace"))
-                    log_facts(_content, "answer", provider=self.name, key=key, content=told)
-                settled: ModelResponse = self._scrubbed(self._settle, reply, request, number, changes)
-                return settled
-
-            response: ModelResponse = self._retry.call(attempt, options or AttemptOptions(), control)
-            return response
-        except LLMConnectorError as error:
-            self._describe(error, request.model)
-            raise
+        """``prepare`` and ``send`` in one. Raises LLMConnectorError."""
+        return self.send(self.prepare(request, options, adjustments), control)
 
     def list_models(self, options: AttemptOptions | None = None, control: Any = None) -> list[str]:
         """The ids of every model the endpoint lists, all pages, in its order. Raises LLMConnectorError."""
         options = options or AttemptOptions()
-        found: dict[str, None] = {}
-        query = dict(self.listing_query)
+        models: dict[str, None] = {}
+        query = dict(self.dialect.listing_query)
+        headers = self._queued_headers or self._remember_headers()
         try:
-            if "{model}" in self._base_url():
-                raise errors.InvalidRequestError(
-                    "the models cannot be listed, as base_url holds {model}", guidance="List its models under models."
-                )
             for _ in range(_MAX_PAGES):
-                url = self._url(self.listing_path, "", query)
-
-                def attempt(number: int, timeout: float, url: str = url) -> tuple[list[str], dict[str, str] | None]:
-                    reply = self._exchange("get", url, b"", timeout, control, number)
-                    page: tuple[list[str], dict[str, str] | None] = self._scrubbed(self._settle_listing, reply)
-                    return page
-
-                ids, following = self._retry.call(attempt, options, control)
-                found.update(dict.fromkeys(ids))
+                exchange = _Exchange(self.dialect.listing_url(query), None, headers, control, self._reader.listing)
+                page: Page = self._retry.call(partial(self._attempt, exchange), options, control)
+                ids, following = page
+                models.update(dict.fromkeys(ids))
                 if not following or following == query:
                     break
                 query = following
-            return list(found)
+            return list(models)
         except LLMConnectorError as error:
             if isinstance(error, errors.ModelNotFoundError):
-                error.guidance = guidance_for_no_listing(self._place())
+                error.guidance = guidance_for_no_listing(self._reader.target())
             self._describe(error, None)
             raise
 
-    def identity(self) -> str:
-        """Dialect, address and what proves who asks, as one digest: equal for what shares limits, in any process.
-
-        Raises AuthenticationError when the key cannot be had.
-        """
-        parts = urlsplit(self._base_url())
-        address = f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/').removesuffix(self.path)}"
-        extra = {**self.config.headers, **self.config.query}
-        proofs = [f"{name.lower()}={value}" for name, value in sorted(extra.items()) if is_credential(name)]
-        told = "\0".join([self.config.type, address, self._key().identity(), *proofs])
-        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
-
-    def check(self) -> None:
-        """Raise what can be told without sending anything: an unset variable, no key, an impossible one, no base_url."""
-        try:
-            self.config.require_variables()
-            self._key().check()
-        except LLMConnectorError as error:
-            self._describe(error, None)
-            raise
-
-    def base_url(self) -> str:
-        """Where requests go, ``{model}`` not filled in. Raises ConfigurationError where nothing says so."""
-        return self._base_url()
-
-    def key_source(self) -> str | None:
-        """Where the key comes from, in words, without the key; None where none is sent. Raises LLMConnectorError."""
-        return self._key().source
-
-    def reset_after_fork(self) -> None:
-        """In the child: forget the credential, whose lock a thread that is gone may hold."""
-        self._credential = None
-
-    def _wire_form(self, request: ModelRequest, changes: Changes) -> tuple[str, bytes]:
-        self.config.require_variables()
-        payload = self._prepare_request(request, changes)
-        merge(payload, self._normalized_extras(request.provider_specific), changes, self.forbidden)
-        url = self._request_url(request.model or "")
-        streaming.refuse_switches({**request.provider_specific, **payload}, url)
-        try:
-            body = _ENCODER.encode(payload).encode("utf-8")
-        except (TypeError, ValueError, RecursionError) as error:
-            raise errors.InvalidRequestError(
-                f"the request cannot be written as JSON: {error}",
-                guidance="Use strings, finite numbers, lists and mappings only.",
-            ) from None
-        return url, body
-
-    def _request_url(self, model: str) -> str:
-        """Where requests for ``model`` go; putting it together anew takes a sixteenth of a whole call."""
-        url = self._urls.get(model)
-        if url is None:
-            if len(self._urls) >= _MOST_URLS:
-                self._urls.clear()
-            url = self._urls[model] = self._url(self._path_for(model), model, {})
-        return url
-
-    def _url(self, path: str, model: str, query: Mapping[str, str]) -> str:
-        parts = urlsplit(self._base_url())
-        base = parts._replace(query="", fragment="").geturl().rstrip("/").removesuffix(self.path)  # may be pasted with it
-        asked = {**dict(parse_qsl(parts.query)), **self.config.query, **query}
-        url = base.replace("{model}", quote(model, safe="")) + path
-        return f"{url}?{urlencode(asked)}" if asked else url
-
-    def _headers(self, proof: Mapping[str, str]) -> dict[str, str]:
-        return {
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            **self.fixed_headers,
-            **proof,
-            **self.config.headers,
-        }
-
-    def _key(self) -> Credential:
-        if self._credential is None:
-            self._credential = credential_for(self.config, self, self._base_url(), self._http)
-        return self._credential
-
-    def _exchange(self, verb: str, url: str, body: bytes, timeout: float, control: Any, number: int) -> Reply:
-        """One HTTP exchange; a 401 for a token that can be renewed is answered by renewing it, once."""
-        key = getattr(control, "key", 0)
+    def _attempt(self, exchange: _Exchange, number: int, timeout: float) -> Any:
+        """One HTTP exchange, read; a 401 for a token that can be renewed is answered by renewing it, once."""
+        key = getattr(exchange.control, "key", 0)
         ends = time.monotonic() + timeout
         if self._emit:
             self._emit(AttemptStarted(self.name, key, number, timeout))
         started = time.monotonic()
         try:
-            credential = self._key()
+            credential = self._credential.get()
             proof = credential.headers()
-            if body and number == 1 and _content.isEnabledFor(logging.DEBUG):  # the key is known by now: a prompt may hold it
-                log_facts(_content, "payload", provider=self.name, key=key, content=self._scrubber().text(body.decode("utf-8")))
-            reply = self._send(verb, url, body, proof, timeout, control)
+            if exchange.body and number == 1 and _content.isEnabledFor(logging.DEBUG):
+                self._log_content("payload", key, exchange.body)  # the key is known by now: a prompt may hold it
+            url, body, control = exchange.url, exchange.body, exchange.control
+            headers = {**exchange.headers, **proof, **self.config.headers}
+            if body is None:
+                reply = self._http.get(url, headers, timeout=timeout, control=control)
+            else:
+                reply = self._http.post(url, body, headers, timeout=timeout, control=control)
             if reply.status == 401 and credential.renew(proof):
-                reply = self._send(verb, url, body, credential.headers(), max(0.001, ends - time.monotonic()), control)
+                headers = {**exchange.headers, **credential.headers(), **self.config.headers}
+                left = max(0.001, ends - time.monotonic())
+                if body is None:
+                    reply = self._http.get(url, headers, timeout=left, control=control)
+                else:
+                    reply = self._http.post(url, body, headers, timeout=left, control=control)
         except BaseException as error:
             if self._emit:
                 self._emit(AttemptEnded(self.name, key, number, time.monotonic() - started, error=type(error).__name__))
             raise
         if self._emit:
             self._emit(AttemptEnded(self.name, key, number, time.monotonic() - started, status=reply.status))
-        return reply
+        if exchange.body and _content.isEnabledFor(logging.DEBUG):
+            self._log_content("answer", key, reply.content)
+        try:
+            return exchange.read(reply, number)
+        except LLMConnectorError as error:
+            self._credential.scrubber().error(error)  # the provider may have echoed the key
+            raise
+        except RecursionError:
+            failure = self._reader.too_deep(reply)
+        raise failure  # outside the except: its traceback would hold the deep body
 
-    def _send(self, verb: str, url: str, body: bytes, proof: Mapping[str, str], timeout: float, control: Any) -> Reply:
-        headers = self._headers(proof)
-        if verb == "get":
-            return self._http.get(url, headers, timeout=timeout, control=control)
-        return self._http.post(url, body, headers, timeout=timeout, control=control)
+    # What can be asked without sending anything ---------------------------------------------------------------------
+
+    def identity(self) -> str:
+        """Dialect, address and what proves who asks, as one digest: equal for what shares limits, in any process.
+
+        Raises AuthenticationError when the key cannot be had.
+        """
+        parts = urlsplit(self.dialect.base_url())
+        address = f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/').removesuffix(self.dialect.path)}"
+        extra = {**self.config.headers, **self.config.query}
+        proofs = [f"{name.lower()}={value}" for name, value in sorted(extra.items()) if is_credential(name)]
+        text = "\0".join([self.config.type, address, self._credential.get().identity(), *proofs])
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def check(self) -> None:
+        """Raise what is known without sending anything: an unset variable, no key, an impossible one, no base_url."""
+        try:
+            self.config.require_variables()
+            self.dialect.base_url()
+            self._credential.get().check()
+        except LLMConnectorError as error:
+            self._describe(error, None)
+            raise
+
+    def base_url(self) -> str:
+        """Where requests go, ``{model}`` not filled in. Raises ConfigurationError where nothing says so."""
+        return self.dialect.base_url()
+
+    def key_source(self) -> str | None:
+        """Where the key comes from, in words, without the key; None where none is sent. Raises LLMConnectorError."""
+        return self._credential.get().source
+
+    def reset_after_fork(self) -> None:
+        """In the child: forget the credential, whose lock a thread that is gone may hold."""
+        self._credential.reset_after_fork()
+
+    # Parts ----------------------------------------------------------------------------------------------------------
+
+    def _remember_url(self, model: str) -> str:
+        """Where requests to ``model`` go, without secrets; putting it together anew takes a sixteenth of a whole call."""
+        if self._url_secrets is None:
+            self._url_secrets = URLSecrets(self.config, self.dialect.base_url())
+        if len(self._urls) >= _MAX_URLS:
+            self._urls.clear()
+        url = self._urls[model] = self._url_secrets.removed(self.dialect.url_for(model))
+        return url
+
+    def _wire_url(self, url: str) -> str:
+        if self._url_secrets is None:
+            self._url_secrets = URLSecrets(self.config, self.dialect.base_url())
+        return self._url_secrets.added(url)
+
+    def _remember_headers(self) -> Mapping[str, str]:
+        """The headers of every request, but for credentials: those are added when it is sent."""
+        secret = secret_names(self.config, "headers")
+        self._queued_headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            **self.dialect.fixed_headers,
+            **{name: value for name, value in self.config.headers.items() if name not in secret},
+        }
+        return self._queued_headers
+
+    def _announce(self, prepared: PreparedRequest, key: int) -> None:
+        """Tell what is sent differently from what was asked and, to those who debug, what the payload looks like."""
+        for notice in prepared.notices if self._emit else ():
+            self._emit(Adjusted(self.name, key, text=notice.text, lost=notice.lost))  # type: ignore[misc]
+        if _log.isEnabledFor(logging.DEBUG):
+            body = prepared.body
+            facts = {"path": urlsplit(prepared.url).path, "bytes": len(body), "shape": structure_of(json.loads(body))}
+            log_facts(_log, "payload", provider=self.name, key=key, model=prepared.model, **facts)
+
+    def _log_content(self, what: str, key: int, content: bytes) -> None:
+        text = self._credential.scrubber().text(content.decode("utf-8", "replace"))
+        log_facts(_content, what, provider=self.name, key=key, content=text)
 
     def _describe(self, error: LLMConnectorError, model: str | None) -> None:
+        """Name provider and model on ``error``, and what to do next where nothing says so yet."""
         error.provider = error.provider or self.name
         error.model = error.model or model
         if isinstance(error, ModelNotFoundError) and model is not None:
@@ -239,13 +294,12 @@ class LLMProvider(ReplyReader):
         if isinstance(error, ProviderError) and error.guidance is None and error.status is None:
             error.guidance = f"Check base_url of provider {self.name!r} and the network, or raise timeout."
 
-    def _scrubbed(self, read: Callable[..., Any], reply: Reply, *rest: Any) -> Any:
-        """Read the reply; the key is taken out of an error, should the provider have echoed it."""
-        try:
-            return read(reply, *rest)
-        except LLMConnectorError as error:
-            self._scrubber().error(error)
-            raise
-        except RecursionError:
-            failure = self._error(reply, None) if reply.status >= 300 else self._unreadable(reply)
-        raise failure  # JSON that is only just not nested too deeply to be parsed
+
+def _encoded(payload: Mapping[str, Any]) -> bytes:
+    try:
+        return _ENCODER.encode(payload).encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise errors.InvalidRequestError(
+            f"the request cannot be written as JSON: {error}",
+            guidance="Use strings, finite numbers, lists and mappings only.",
+        ) from None

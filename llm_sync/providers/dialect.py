@@ -1,21 +1,30 @@
-"""What a dialect says of its wire; everything else about a provider is the same for all of them."""
+"""What a dialect says of its wire: data and pure functions. Everything else about a provider is the same for all of them."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from llm_sync import errors
 from llm_sync.config.models import ProviderConfig
-from llm_sync.models import ModelRequest, Usage
+from llm_sync.models import ModelRequest, Reply, Usage
+from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.answer import Answer
-from llm_sync.providers.error_mapping import ErrorClass, Fault, error_class
-from llm_sync.providers.payload import Changes
+from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
+
+Page = tuple[list[str], "dict[str, str] | None"]
+"""The model ids of one page of a listing, and the query of the next page, or None."""
 
 
 class Dialect(ABC):
-    """The attributes and hooks in which dialects differ; their defaults are OpenAI's ways, or nothing."""
+    """How one kind of endpoint speaks, for one entry of the configuration. The defaults are OpenAI's ways, or nothing.
+
+    Subclasses set the attributes that differ and define ``prepare_request`` and ``read_answer``, and other methods where
+    needed (docs/providers.md has a complete example). A dialect opens no connection, starts no thread and keeps no state of a
+    request: any thread may ask it anything, and asking costs no HTTP client.
+    """
 
     type: ClassVar[str] = ""
     default_base_url: ClassVar[str | None] = None
@@ -41,55 +50,26 @@ class Dialect(ABC):
     keys_page: ClassVar[str | None] = None
     billing_page: ClassVar[str | None] = None
 
-    config: ProviderConfig
-    name: str
+    def __init__(self, config: ProviderConfig) -> None:
+        """``config``: the provider's entry in the configuration."""
+        self.config = config
+        self.name = config.name
+
+    # Request -------------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def _prepare_request(self, request: ModelRequest, changes: Changes) -> dict[str, Any]:
-        """The payload for ``request``, without provider_specific; what cannot be sent goes through ``changes``."""
+    def prepare_request(self, request: ModelRequest, adjustments: Adjustments) -> dict[str, Any]:
+        """The payload for ``request``, without provider_specific; report to ``adjustments`` what cannot be sent as asked.
 
-    @abstractmethod
-    def _read_answer(self, body: Any) -> Answer:
-        """What ``body``, which fits the response schema, says."""
+        Raises InvalidRequestError for what cannot be sent at all.
+        """
 
-    def _read_usage(self, body: Any) -> Usage:
-        """The token counts of any body whatsoever; unknown ones None."""
-        return Usage()
-
-    def _cost_in(self, body: Any) -> float | None:
-        """What the answer cost in USD, where any body whatsoever tells."""
-        return None
-
-    def _read_listing(self, body: Any) -> tuple[list[str], dict[str, str] | None]:
-        """The model ids of a page, and the query of the next one or None."""
-        return [item["id"] for item in body.get("data") or ()], None
-
-    def _unwrapped(self, body: Any) -> Any:
-        """The part of a 200's body that is the answer."""
-        return body
-
-    def _error_in(self, body: Any) -> Any:
-        """The error body inside a 200, or None. Google's doors put it into a list."""
-        first = body[0] if isinstance(body, list) and body else body
-        return body if isinstance(first, dict) and first.get("error") else None
-
-    def _schema_for(self, body: Any) -> Mapping[str, Any]:
-        """The schema this body is held against."""
-        return self.response_schema
-
-    def _listing_schema_for(self, body: Any) -> Mapping[str, Any]:
-        """The schema this page of a listing is held against."""
-        return self.listing_schema
-
-    def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
-        """The class of ours that ``fault`` means."""
-        return error_class(fault, self.error_words)
-
-    def _normalized_extras(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
+    def normalize_extras(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
         """provider_specific in the spelling of the payload."""
         return extras
 
-    def _base_url(self) -> str:
+    def base_url(self) -> str:
+        """Where requests go, ``{model}`` not filled in. Raises ConfigurationError where nothing says so."""
         url = self.config.base_url or self.default_base_url
         if not url:
             raise errors.ConfigurationError(
@@ -97,9 +77,86 @@ class Dialect(ABC):
             )
         return url
 
-    def _path_for(self, model: str) -> str:
+    def path_for(self, model: str) -> str:
+        """What follows ``base_url`` for requests to ``model``."""
         return self.path
 
-    def _partial_text(self, body: Any) -> str:
+    def url_for(self, model: str) -> str:
+        """Where requests to ``model`` are sent, the configured query included. Raises ConfigurationError."""
+        return self.joined_url(self.path_for(model), model, {})
+
+    def listing_url(self, query: Mapping[str, str]) -> str:
+        """Where a page of the models is listed. Raises ConfigurationError, and InvalidRequestError where there is none."""
+        if "{model}" in self.base_url():
+            raise errors.InvalidRequestError(
+                "the models cannot be listed, as base_url holds {model}", guidance="List its models under models."
+            )
+        return self.joined_url(self.listing_path, "", query)
+
+    def joined_url(self, path: str, model: str, query: Mapping[str, str]) -> str:
+        """``base_url`` and ``path``, with the query of ``base_url``, the configured one and ``query``. Raises as ``base_url``."""
+        parts = urlsplit(self.base_url())
+        base = parts._replace(query="", fragment="").geturl().rstrip("/").removesuffix(self.path)  # may be pasted with it
+        fields = {**dict(parse_qsl(parts.query)), **self.config.query, **query}
+        url = base.replace("{model}", quote(model, safe="")) + path
+        return f"{url}?{urlencode(fields)}" if fields else url
+
+    def is_at(self, *domains: str) -> bool:
+        """Whether requests go to a host of one of ``domains``."""
+        try:
+            host = urlsplit(self.base_url()).hostname or ""
+        except ValueError:  # a variable in it is unset
+            return False
+        return f".{host}".endswith(tuple(f".{domain}" for domain in domains))
+
+    # Reply ---------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def read_answer(self, body: Any) -> Answer:
+        """What ``body``, which fits the response schema, says."""
+
+    def read_usage(self, body: Any) -> Usage:
+        """The token counts of any body whatsoever; unknown ones None."""
+        return Usage()
+
+    def cost_in(self, body: Any) -> float | None:
+        """What the answer cost in USD, where any body whatsoever tells."""
+        return None
+
+    def read_listing(self, body: Any) -> Page:
+        """The model ids of a page that fits the listing schema, and the query of the next one or None."""
+        return [item["id"] for item in body.get("data") or ()], None
+
+    def unwrap(self, body: Any) -> Any:
+        """The part of a 200's body that is the answer."""
+        return body
+
+    def error_in(self, body: Any) -> Any:
+        """The error body inside a 200, or None. Google's endpoints put it into a list."""
+        first = body[0] if isinstance(body, list) and body else body
+        return body if isinstance(first, dict) and first.get("error") else None
+
+    def schema_for(self, body: Any) -> Mapping[str, Any]:
+        """The schema this body is held against."""
+        return self.response_schema
+
+    def listing_schema_for(self, body: Any) -> Mapping[str, Any]:
+        """The schema this page of a listing is held against."""
+        return self.listing_schema
+
+    def classify(self, error: ApiError, headers: Mapping[str, str]) -> ErrorClass:
+        """The class of ``llm_sync.errors`` that an error reply means."""
+        return error_class(error, self.error_words)
+
+    def partial_text(self, body: Any) -> str:
         """Text that had come before an error inside a 200, from any body whatsoever."""
         return ""
+
+    def request_id(self, reply: Reply, body: Any) -> str | None:
+        """The provider's id of the request, from a header or from any body whatsoever."""
+        for name in self.request_id_headers:
+            value = reply.headers.get(name)
+            if value:
+                return value
+        found = body.get("request_id") if isinstance(body, dict) else None
+        return found if isinstance(found, str) else None

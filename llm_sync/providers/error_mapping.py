@@ -86,7 +86,7 @@ _TEXT_LIMIT = 400
 
 
 @dataclass(frozen=True)
-class Fault:
+class ApiError:
     """An error reply in one shape. ``words``: its codes, types and statuses as strings, the most telling first."""
 
     status: int
@@ -118,11 +118,11 @@ class Fault:
         return any("PerDay" in quota for quota in _quotas(details if isinstance(details, list) else ()))
 
 
-def read_fault(status: int, body: Any) -> Fault:
+def read_api_error(status: int, body: Any) -> ApiError:
     """Read ``body`` (parsed JSON, or text where it was none) of any of the shapes seen; never fails."""
     body = body[0] if isinstance(body, list) and body and isinstance(body[0], dict) else body
     if not isinstance(body, dict):
-        return Fault(status, _plain(body), body=body)
+        return ApiError(status, _plain(body), body=body)
     found = body.get("error")
     error: Mapping[str, Any] = found if isinstance(found, dict) else body
     upstream = _upstream(error)
@@ -132,7 +132,7 @@ def read_fault(status: int, body: Any) -> Fault:
         inner = _message(upstream, upstream.get("error"))
         message = f"{message}: {inner}" if inner and inner not in message else message
     param = error.get("param") or (upstream and _inner(upstream).get("param"))
-    return Fault(
+    return ApiError(
         status=_status_in(error, status) if status < 400 else status,
         message=message or f"HTTP status {status} without a message",
         words=tuple(words),
@@ -142,56 +142,56 @@ def read_fault(status: int, body: Any) -> Fault:
     )
 
 
-def error_class(fault: Fault, *tables: Mapping[str, ErrorClass]) -> ErrorClass:
-    """The class ``fault`` means by, in this order: the dialect's words, the message, the common words, the status."""
+def error_class(error: ApiError, *tables: Mapping[str, ErrorClass]) -> ErrorClass:
+    """The class ``error`` means by, in this order: the dialect's words, the message, the common words, the status."""
     for table in tables:
-        for word in fault.words:
+        for word in error.words:
             if word in table:
                 return table[word]
-    if CONTEXT_PHRASES.search(fault.message):
+    if CONTEXT_PHRASES.search(error.message):
         return errors.ContextLengthExceededError  # llama.cpp calls it server_error, most call it invalid_request_error
-    if fault.status <= 400 and _KEY_PHRASES.search(fault.message):
+    if error.status <= 400 and _KEY_PHRASES.search(error.message):
         return errors.AuthenticationError
-    if fault.status in (400, 403, 429) and _BILLING_PHRASES.search(fault.message):
+    if error.status in (400, 403, 429) and _BILLING_PHRASES.search(error.message):
         return errors.QuotaExceededError
-    for word in fault.words:
+    for word in error.words:
         if word in COMMON_WORDS:
             return COMMON_WORDS[word]
     telling: tuple[str, ...] = ()
-    if fault.status < 400:
-        telling = fault.words
-    elif fault.status == 400 or fault.status >= 500:  # other statuses tell more: "missing_api_key" over a 401
-        telling = (str(fault.metadata.get("error_type") or fault.error.get("error_type")),)
+    if error.status < 400:
+        telling = error.words
+    elif error.status == 400 or error.status >= 500:  # other statuses tell more: "missing_api_key" over a 401
+        telling = (str(error.metadata.get("error_type") or error.error.get("error_type")),)
     if "not_found" in telling:
         return errors.ModelNotFoundError
     if any(_UNFIT.match(word) for word in telling):
         return errors.InvalidRequestError
-    if fault.status in _STATUS:
-        return _STATUS[fault.status]
-    if fault.status >= 500:
+    if error.status in _STATUS:
+        return _STATUS[error.status]
+    if error.status >= 500:
         return errors.ProviderUnavailableError
-    return errors.InvalidRequestError if fault.status >= 400 else ProviderError
+    return errors.InvalidRequestError if error.status >= 400 else ProviderError
 
 
-def is_retryable(kind: ErrorClass, fault: Fault, should_retry: str | None = None) -> bool:
+def is_retryable(kind: ErrorClass, error: ApiError, should_retry: str | None = None) -> bool:
     """Whether the same request may succeed later.
 
     ``should_retry``: the ``x-should-retry`` header, which beats the status, as OpenRouter's ``availability.retryable`` does.
     """
-    if not kind.retryable or _is_oversize(fault) or fault.unroutable:
+    if not kind.retryable or _is_oversize(error) or error.unroutable:
         return False
-    availability = fault.error.get("availability")
+    availability = error.error.get("availability")
     told = availability.get("retryable") if isinstance(availability, dict) else None
     if isinstance(told, bool):
         return told
     if should_retry in ("true", "false"):
         return should_retry == "true"
-    return fault.status in _RETRYABLE or fault.status < 500  # below 500 only a telling word makes a class that can be retried
+    return error.status in _RETRYABLE or error.status < 500  # below 500 only a telling word makes a class that can be retried
 
 
-def _is_oversize(fault: Fault) -> bool:
+def _is_oversize(error: ApiError) -> bool:
     """One request larger than the limit per minute: a 429 that never succeeds."""
-    sizes = _OVERSIZE.search(fault.message.replace(",", ""))
+    sizes = _OVERSIZE.search(error.message.replace(",", ""))
     return bool(sizes and int(sizes[2]) > int(sizes[1]))
 
 

@@ -1,4 +1,4 @@
-"""From a config's ``type`` to the class that speaks it; classes are imported when first asked for."""
+"""From a config's ``type`` to the dialect that speaks it; dialects are imported when first asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from llm_sync.errors import ConfigurationError
 from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
+    from llm_sync.config.models import ProviderConfig
     from llm_sync.providers.base import LLMProvider
+    from llm_sync.providers.dialect import Dialect
 
 ENTRY_POINTS = "llm_sync.providers"
 
@@ -21,26 +23,28 @@ class ProviderFactory:
     Registering is meant for import time or program start; looking up may happen in any thread.
     """
 
-    _classes: ClassVar[dict[str, str | type[LLMProvider]]] = {
-        "openai": "llm_sync.providers.openai.chat_completions:OpenAIProvider",
-        "openai-responses": "llm_sync.providers.openai.responses:OpenAIResponsesProvider",
-        "anthropic": "llm_sync.providers.anthropic.messages:AnthropicProvider",
-        "gemini": "llm_sync.providers.gemini.generate_content:GeminiProvider",
-        "openrouter": "llm_sync.providers.openrouter.chat_completions:OpenRouterProvider",
+    _classes: ClassVar[dict[str, type[Dialect | LLMProvider] | str]] = {
+        "openai": "llm_sync.providers.openai.chat_completions:OpenAIDialect",
+        "openai-responses": "llm_sync.providers.openai.responses:OpenAIResponsesDialect",
+        "anthropic": "llm_sync.providers.anthropic.messages:AnthropicDialect",
+        "gemini": "llm_sync.providers.gemini.generate_content:GeminiDialect",
+        "openrouter": "llm_sync.providers.openrouter.chat_completions:OpenRouterDialect",
     }
+    _provider_classes: ClassVar[dict[type[Dialect], type[LLMProvider]]] = {}
 
     @classmethod
-    def register(cls, name: str, provider: str | type[LLMProvider]) -> None:
-        """Make ``type: name`` mean ``provider``, a class or "module:Class". Raises ConfigurationError for anything else."""
-        if isinstance(provider, str):
-            module, _, attribute = provider.partition(":")
+    def register(cls, name: str, dialect: type[Dialect | LLMProvider] | str) -> None:
+        """Make ``type: name`` mean ``dialect``: a Dialect, "module:Class", or an LLMProvider written the former way.
+
+        Raises ConfigurationError for anything else.
+        """
+        if isinstance(dialect, str):
+            module, _, attribute = dialect.partition(":")
             if not module or not attribute:
-                raise ConfigurationError(f"{provider!r} names no provider class", guidance='Write "package.module:Class".')
-        elif not _is_provider(provider):
-            raise ConfigurationError(
-                f"{provider!r} is not an LLMProvider", guidance="Subclass llm_sync.providers.base.LLMProvider."
-            )
-        cls._classes[name] = provider
+                raise ConfigurationError(f"{dialect!r} names no dialect class", guidance='Write "package.module:Class".')
+        elif _dialect_of(dialect) is None:
+            raise ConfigurationError(f"{dialect!r} is not a Dialect", guidance="Subclass llm_sync.providers.Dialect.")
+        cls._classes[name] = dialect
 
     @classmethod
     def types(cls) -> list[str]:
@@ -53,20 +57,54 @@ class ProviderFactory:
         return sorted(cls._classes) if set(wanted) <= set(cls._classes) else cls.types()
 
     @classmethod
+    def dialect_class(cls, name: str) -> type[Dialect]:
+        """The dialect of a type. Raises ConfigurationError for an unknown type, or one that cannot be imported."""
+        dialect = _dialect_of(cls._registered(name))
+        assert dialect is not None  # noqa: S101  (_registered has looked)
+        return dialect
+
+    @classmethod
+    def dialect(cls, config: ProviderConfig) -> Dialect:
+        """The dialect of a configuration's entry: what it says can be asked without a network. Raises ConfigurationError."""
+        registered: Any = cls._registered(config.type)
+        if hasattr(registered, "dialect_class"):  # hooks of the former way belong to a provider
+            nowhere: Any = None
+            dialect: Dialect = registered(config, nowhere, nowhere).dialect
+            return dialect
+        made: Dialect = registered(config)
+        return made
+
+    @classmethod
     def provider_class(cls, name: str) -> type[LLMProvider]:
-        """The class for a type. Raises ConfigurationError for an unknown one, or one that cannot be imported."""
-        found: Any = cls._classes.get(name)
-        if found is None:
+        """The class of providers of a type; make one with ``(config, http, retry)``. Raises ConfigurationError as above."""
+        from llm_sync.providers.base import LLMProvider
+        from llm_sync.providers.former_hooks import ATTRIBUTES
+
+        registered: Any = cls._registered(name)
+        if issubclass(registered, LLMProvider):
+            return registered  # type: ignore[no-any-return]
+        made = cls._provider_classes.get(registered)
+        if made is None:
+            attributes = {name: getattr(registered, name) for name in (*ATTRIBUTES, "__doc__", "__module__")}
+            attributes["dialect_class"] = registered
+            made = type(f"{registered.__name__.removesuffix('Dialect')}Provider", (LLMProvider,), attributes)
+            made = cls._provider_classes.setdefault(registered, made)
+        return made
+
+    @classmethod
+    def _registered(cls, name: str) -> type[Dialect | LLMProvider]:
+        known: Any = cls._classes.get(name)
+        if known is None:
             offered = _offered().get(name)
             if offered is None:
                 raise ConfigurationError(f"provider type {name!r} is unknown", guidance=f"Known types: {', '.join(cls.types())}.")
-            found = offered.value
-        if isinstance(found, str):
-            found = _load(name, found)
-            if not _is_provider(found):
-                raise ConfigurationError(f"type {name!r} is {found!r}, which is not an LLMProvider")
-            cls._classes[name] = found
-        return found  # type: ignore[no-any-return]
+            known = offered.value
+        if isinstance(known, str):
+            known = _load(name, known)
+            if _dialect_of(known) is None:
+                raise ConfigurationError(f"type {name!r} is {known!r}, which is not a Dialect")
+            cls._classes[name] = known
+        return known  # type: ignore[no-any-return]
 
 
 def _load(name: str, target: str) -> Any:
@@ -87,7 +125,9 @@ def _offered() -> dict[str, Any]:
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
 
 
-def _is_provider(value: object) -> bool:
-    from llm_sync.providers.base import LLMProvider
+def _dialect_of(value: object) -> type[Dialect] | None:
+    """The dialect that is, or belongs to, a class that may be registered; None for anything else."""
+    from llm_sync.providers.dialect import Dialect
 
-    return isinstance(value, type) and issubclass(value, LLMProvider)
+    kind = getattr(value, "dialect_class", value) if isinstance(value, type) else None
+    return kind if isinstance(kind, type) and issubclass(kind, Dialect) else None

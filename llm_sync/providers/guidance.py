@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from llm_sync import errors
 from llm_sync.models import fields
-from llm_sync.providers.error_mapping import ErrorClass, Fault
+from llm_sync.providers.error_mapping import ApiError, ErrorClass
 
 # A parameter as providers name it -> the setting of ours that sends it.
 _SETTINGS = {
@@ -29,7 +29,7 @@ _LIMITS = re.compile(r"\d[\d,]{2,}")
 
 
 @dataclass(frozen=True)
-class Place:
+class Target:
     """What guidance may name about a provider: its entry, dialect, URL, where its key comes from and its web pages."""
 
     provider: str
@@ -40,82 +40,86 @@ class Place:
     billing_page: str | None = None
 
 
-def guidance_for(kind: ErrorClass, fault: Fault, place: Place, retry_after: float | None) -> str:
+def guidance_for(kind: ErrorClass, error: ApiError, target: Target, retry_after: float | None) -> str:
     """The next step for an error of class ``kind``."""
     if issubclass(kind, errors.AuthenticationError):
-        return _authentication(place)
+        return _authentication(target)
     if issubclass(kind, errors.PermissionDeniedError):
-        return f"Check what the key ({place.key_source or 'none is configured'}) may use: model, region, project, moderation."
+        return f"Check what the key ({target.key_source or 'none is configured'}) may use: model, region, project, moderation."
     if issubclass(kind, errors.QuotaExceededError):
-        where = f" at {place.billing_page}" if place.billing_page else ""
+        where = f" at {target.billing_page}" if target.billing_page else ""
         return f"Add credit or raise the limit{where}, or wait for the quota's next period; retrying does not help."
     if issubclass(kind, errors.RateLimitError):
         wait = f"Wait {retry_after:.0f} s" if retry_after else "Wait"
-        return f"{wait}, and set requests_per_minute or a lower concurrency for provider {place.provider!r}."
+        return f"{wait}, and set requests_per_minute or a lower concurrency for provider {target.provider!r}."
     if issubclass(kind, errors.ModelNotFoundError):
-        return _model(fault, place)
+        return _model(error, target)
     if issubclass(kind, errors.ContextLengthExceededError):
-        numbers = " and ".join(dict.fromkeys(_LIMITS.findall(fault.message)))
+        numbers = " and ".join(dict.fromkeys(_LIMITS.findall(error.message)))
         told = f" (limit and length, as the provider gives them: {numbers} tokens)" if numbers else ""
         return f"Shorten the prompt, lower max_tokens or use a model with a longer context{told}."
     if issubclass(kind, errors.ContentBlockedError):
         return "Change the prompt or the provider's content settings; the same request is blocked again."
     if issubclass(kind, errors.RequestTimeoutError):
         return "The provider gave up waiting: ask for less (max_tokens), or try again."
-    if fault.status == 501:
-        return f"Check base_url of provider {place.provider!r} ({place.base_url}): another kind of server answers there."
-    if fault.unroutable:
+    if error.status == 501:
+        return f"Check base_url of provider {target.provider!r} ({target.base_url}): another kind of server answers there."
+    if error.unroutable:
         return "Ask for another model, or relax what provider_specific asks of the upstream: the same request fails again."
     if issubclass(kind, errors.ProviderUnavailableError):
         return "The provider is in trouble: try again later, or raise max_retries and deadline."
-    return _request(fault, place)
+    return _request(error, target)
 
 
-def guidance_for_no_listing(place: Place) -> str:
-    """The next step where no models are listed at the place they should be."""
-    return _missing_version(place) or (
-        f"Check base_url of provider {place.provider!r} ({place.base_url}): either it is wrong, or the server lists no models."
+def guidance_for_no_listing(target: Target) -> str:
+    """The next step where no models are listed at the target they should be."""
+    return _missing_version(target) or (
+        f"Check base_url of provider {target.provider!r} ({target.base_url}): either it is wrong, or the server lists no models."
     )
 
 
-def _authentication(place: Place) -> str:
-    made = f" Keys are made at {place.keys_page}." if place.keys_page else ""
-    if place.key_source is None:
-        return f"No key is configured: set api_key for provider {place.provider!r}.{made}"
-    return f"Check the key in {place.key_source}: {urlsplit(place.base_url).hostname} does not take it.{made}"
+def _authentication(target: Target) -> str:
+    made = f" Keys are made at {target.keys_page}." if target.keys_page else ""
+    if target.key_source is None:
+        return f"No key is configured: set api_key for provider {target.provider!r}.{made}"
+    return f"Check the key in {target.key_source}: {urlsplit(target.base_url).hostname} rejected it.{made}"
 
 
-def _other_api(fault: Fault, place: Place) -> str | None:
-    if _RESPONSES.search(fault.message):
-        other = "openai" if place.dialect == "openai-responses" else "openai-responses"
+def _other_api(error: ApiError, target: Target) -> str | None:
+    if _RESPONSES.search(error.message):
+        other = "openai" if target.dialect == "openai-responses" else "openai-responses"
         return f"The model is served by another API: use a provider of type {other} for it."
-    if _NO_CHAT.search(fault.message):
+    if _NO_CHAT.search(error.message):
         return "The model is served by another API, which llm-sync does not speak: choose a chat model."
     return None
 
 
-def _model(fault: Fault, place: Place) -> str:
-    elsewhere = _other_api(fault, place) or _missing_version(place)
-    return elsewhere or f"Check the name against 'llm-sync models'; the key must have access to it (provider {place.provider!r})."
+def _model(error: ApiError, target: Target) -> str:
+    elsewhere = _other_api(error, target) or _missing_version(target)
+    return (
+        elsewhere or f"Check the name against 'llm-sync models'; the key must have access to it (provider {target.provider!r})."
+    )
 
 
-def _request(fault: Fault, place: Place) -> str:
-    elsewhere = _other_api(fault, place)
+def _request(error: ApiError, target: Target) -> str:
+    elsewhere = _other_api(error, target)
     if elsewhere:
         return elsewhere
-    if _UNSUPPORTED.search(fault.message) or fault.has("unsupported_parameter", "unsupported_value", "unknown_parameter"):
-        setting = _setting(fault)
-        if setting == "max_tokens" and place.dialect == "openai":
-            return f"Set max_tokens_field (max_tokens or max_completion_tokens) for provider {place.provider!r}, or leave it out."
+    if _UNSUPPORTED.search(error.message) or error.has("unsupported_parameter", "unsupported_value", "unknown_parameter"):
+        setting = _setting(error)
+        if setting == "max_tokens" and target.dialect == "openai":
+            return (
+                f"Set max_tokens_field (max_tokens or max_completion_tokens) for provider {target.provider!r}, or leave it out."
+            )
         if setting:
             return f"Leave {setting} out for this model: remove it from the call and from the configuration's defaults."
-    if fault.status == 404 or "unexpected endpoint" in fault.message.lower():
-        return _missing_version(place) or f"Check base_url of provider {place.provider!r} ({place.base_url})."
+    if error.status == 404 or "unexpected endpoint" in error.message.lower():
+        return _missing_version(target) or f"Check base_url of provider {target.provider!r} ({target.base_url})."
     return "Change the request as the message says; the same request fails again."
 
 
-def _setting(fault: Fault) -> str | None:
-    names = [fault.param or "", *("".join(found) for found in _QUOTED.findall(fault.message))]
+def _setting(error: ApiError) -> str | None:
+    names = [error.param or "", *("".join(found) for found in _QUOTED.findall(error.message))]
     for name in names:
         setting = _SETTINGS.get(name.lower()) or _SETTINGS.get(name.lower().split(".")[-1])
         if setting:
@@ -123,13 +127,13 @@ def _setting(fault: Fault) -> str | None:
     return next((name for name in names if name), None)
 
 
-def _missing_version(place: Place) -> str | None:
-    url = place.base_url.rstrip("/")
+def _missing_version(target: Target) -> str | None:
+    url = target.base_url.rstrip("/")
     path = urlsplit(url).path
-    if place.dialect in ("openai", "openai-responses") and path == "":
+    if target.dialect in ("openai", "openai-responses") and path == "":
         return f"base_url {url} has no path: most servers of this dialect answer under /v1 ({url}/v1)."
-    if place.dialect == "gemini" and path == "":
+    if target.dialect == "gemini" and path == "":
         return f"base_url {url} has no path: Gemini answers under /v1beta ({url}/v1beta)."
-    if place.dialect == "anthropic" and path.endswith("/v1"):
+    if target.dialect == "anthropic" and path.endswith("/v1"):
         return f"base_url {url} ends in /v1: Anthropic's is the bare host."
     return None

@@ -45,3 +45,12 @@ def _whole(value: Any) -> Any:
     if isinstance(value, dict):
         return {_whole(key): _whole(item) for key, item in value.items()}
     return value
+
+
+def structure_of(body: Any, depth: int = 4) -> Any:
+    """The keys and types of ``body`` without its values, for logs: what a malformed answer looked like."""
+    if isinstance(body, dict):
+        return {str(key)[:40]: structure_of(value, depth - 1) for key, value in list(body.items())[:20]} if depth else "{…}"
+    if isinstance(body, list):
+        return [structure_of(body[0], depth - 1) if depth else "…", f"× {len(body)}"] if body else []
+    return type(body).__name__

@@ -1,65 +1,18 @@
-"""Building payloads: what was changed on the way, and what the caller adds by hand."""
+"""What the dialects share in building payloads: merging ``provider_specific``, reading tools, system texts and arguments."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import Adjustment, ModelRequest, ToolCall
-from llm_sync.models.fields import FIELDS, TEXT
-
-_SETTINGS = tuple(field.name for field in FIELDS if field.wire and field.kind != TEXT)  # system prompts are sent as messages, too
-_REASONING = re.compile(r"^(?:o\d|gpt-5)")
-
-
-class Changes:
-    """Collects what is sent differently from what was asked; under ``strict`` a loss is refused instead.
-
-    One per request, used by one thread.
-    """
-
-    def __init__(
-        self, made: Iterable[Adjustment] = (), *, strict: bool = False, tell: Callable[[Adjustment, bool], None] | None = None
-    ) -> None:
-        """``made``: adjustments from before. ``tell`` hears of each further one, and whether something is lost by it."""
-        self.made = list(made)
-        self._strict = strict
-        self._tell = tell
-
-    def note(self, parameter: str, asked: Any, sent: Any, reason: str) -> None:
-        """Something is sent in another form or is filled in; nothing asked for is lost."""
-        self._add(Adjustment(parameter, asked, sent, reason), lost=False)
-
-    def lose(self, parameter: str, asked: Any, sent: Any, reason: str) -> None:
-        """Something asked for cannot be had. Raises InvalidRequestError under strict."""
-        if self._strict:
-            raise InvalidRequestError(
-                f"{parameter}={asked!r} cannot be sent: {reason}",
-                guidance="Leave it out, choose another model, or drop strict to have it adjusted.",
-            )
-        self._add(Adjustment(parameter, asked, sent, reason), lost=True)
-
-    def lose_others(self, request: ModelRequest, sent: Iterable[str], reason: str) -> None:
-        """Lose every setting of ``request`` but those in ``sent``, images and tool calls of its messages too, as ``lose``."""
-        turns = request.conversation()
-        asked: dict[str, Any] = {name: getattr(request, name) for name in _SETTINGS}
-        asked["images"] = [image for turn in turns for image in turn.images]
-        asked["tool_calls"] = [call.name for turn in turns for call in turn.tool_calls]
-        for name in sorted(asked.keys() - set(sent)):
-            if asked[name] not in (None, (), []):
-                self.lose(name, asked[name], None, reason)
-
-    def _add(self, adjustment: Adjustment, *, lost: bool) -> None:
-        self.made.append(adjustment)
-        if self._tell:
-            self._tell(adjustment, lost)
+from llm_sync.models import ModelRequest, ToolCall
+from llm_sync.providers.adjustments import Adjustments
 
 
 def merge(
-    payload: dict[str, Any], extra: Mapping[str, Any], changes: Changes, forbidden: frozenset[str], where: str = ""
+    payload: dict[str, Any], extra: Mapping[str, Any], adjustments: Adjustments, forbidden: frozenset[str], where: str = ""
 ) -> None:
     """Merge ``provider_specific`` last into ``payload``, mappings key by key; a replaced field is an adjustment.
 
@@ -75,10 +28,10 @@ def merge(
         present = payload.get(key)
         if isinstance(present, Mapping) and isinstance(value, Mapping):
             payload[key] = dict(present)  # a copy: it may be the caller's own (a schema, a tool's parameters)
-            merge(payload[key], value, changes, forbidden, f"{name}.")
+            merge(payload[key], value, adjustments, forbidden, f"{name}.")
             continue
         if key in payload and present != value:
-            changes.note(name, present, value, "provider_specific replaces it")
+            adjustments.note(name, present, value, "provider_specific replaces it")
         payload[key] = value
 
 
@@ -123,13 +76,13 @@ def tool_choice(request: ModelRequest) -> tuple[str, str | None] | None:
     )
 
 
-def system_texts(request: ModelRequest, changes: Changes) -> list[str]:
+def system_texts(request: ModelRequest, adjustments: Adjustments) -> list[str]:
     """Every system text of a request, for APIs that take them in one place, before the conversation."""
     turns = request.conversation()
     roles = [message.role for message in turns]
     first = next((place for place, role in enumerate(roles) if role != "system"), len(roles))
     if "system" in roles[first:]:
-        changes.note(
+        adjustments.note(
             "messages", "a system message between turns", "a system prompt before them", "this API has one system prompt"
         )
     texts = [request.system_prompt, *(message.content for message in turns if message.role == "system")]
@@ -141,17 +94,17 @@ def arguments_text(call: ToolCall) -> str:
     return call.raw_arguments or json.dumps(call.arguments or {}, ensure_ascii=False)
 
 
-def call_arguments(call: ToolCall, changes: Changes) -> dict[str, Any]:
+def call_arguments(call: ToolCall, adjustments: Adjustments) -> dict[str, Any]:
     """A call's arguments for APIs that take objects only."""
     if call.arguments is None:
-        changes.lose("messages", call.raw_arguments, {}, f"the arguments of tool call {call.id!r} are not a JSON object")
+        adjustments.lose("messages", call.raw_arguments, {}, f"the arguments of tool call {call.id!r} are not a JSON object")
     return call.arguments or {}
 
 
-def lose_tool_keys(tool: str, rest: Iterable[str], changes: Changes) -> None:
+def lose_tool_keys(tool: str, rest: Iterable[str], adjustments: Adjustments) -> None:
     """Say that further keys of a tool (OpenAI's ``strict`` …) are not sent, if there are any."""
     for key in rest:
-        changes.lose(f"tools.{tool}.{key}", "set", None, "this API's tools have no such key")
+        adjustments.lose(f"tools.{tool}.{key}", "set", None, "this API's tools have no such key")
 
 
 def is_strict_schema(schema: Any) -> bool:
@@ -168,50 +121,3 @@ def is_strict_schema(schema: Any) -> bool:
         if schema.get("additionalProperties") is not False or not (complete or not properties):
             return False
     return all(is_strict_schema(value) for value in schema.values())
-
-
-def openai_model(model: str) -> str:
-    """The model's bare name: ``openai/gpt-5-mini`` is ``gpt-5-mini``, ``ft:o4-mini:me::id`` is ``o4-mini:me::id``."""
-    return model.rsplit("/", 1)[-1].lower().removeprefix("ft:")
-
-
-def is_reasoning_model(model: str) -> bool:
-    """Whether OpenAI serves the model with reasoning (o-series and GPT-5, but for its chat variant)."""
-    name = openai_model(model)
-    return bool(_REASONING.match(name)) and not name.startswith("gpt-5-chat")
-
-
-# OpenAI accepts sampling parameters only while reasoning is off. First matching prefix wins:
-# (prefix, reasons unless told otherwise, takes reasoning_effort "none"). Facts as of August 2026.
-_EFFORT: tuple[tuple[re.Pattern[str], bool, bool], ...] = tuple(
-    (re.compile(pattern), default, none)
-    for pattern, default, none in (
-        (r"gpt-5\.5-pro|gpt-5\.4-pro|gpt-5\.2-pro|gpt-5\.[123]-chat|gpt-5\.1-codex", True, False),
-        (r"gpt-5\.[56]", True, True),
-        (r"gpt-5\.[1234]", False, True),
-        (r"gpt-5-chat", False, False),
-        (r"gpt-5|o\d", True, False),
-    )
-)
-
-
-def takes_sampling(model: str, effort: Any) -> bool:
-    """Whether temperature and top_p may be sent to this OpenAI model at this reasoning effort (None: its default)."""
-    name = openai_model(model)
-    for pattern, reasons, takes_none in _EFFORT:
-        if pattern.match(name):
-            if effort is None:
-                return not reasons
-            return effort == "none" and takes_none
-    return True
-
-
-def sampling(request: ModelRequest, effort: Any, changes: Changes) -> dict[str, Any]:
-    """temperature and top_p for an OpenAI model at this reasoning effort; what it does not take is lost."""
-    model = request.model or ""
-    asked = {name: value for name in ("temperature", "top_p") if (value := getattr(request, name)) is not None}
-    if takes_sampling(model, effort):
-        return asked
-    for name, value in asked.items():
-        changes.lose(name, value, None, f"{model} takes no sampling parameters while it reasons")
-    return {}

@@ -8,79 +8,52 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llm_sync import errors, streaming
-from llm_sync.config.models import ProviderConfig
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import log_facts, logger
-from llm_sync.models import ModelRequest, ModelResponse, Reply, UnusableResponse
-from llm_sync.providers.answer import Answer, parsed_object, problem_with, skeleton
-from llm_sync.providers.credentials import Credential
-from llm_sync.providers.dialect import Dialect
-from llm_sync.providers.error_mapping import STREAM_ONLY, is_retryable, read_fault
-from llm_sync.providers.guidance import Place, guidance_for
-from llm_sync.providers.json_body import parse_body
-from llm_sync.providers.payload import Changes
-from llm_sync.providers.redaction import Scrubber, secrets_in
+from llm_sync.models import ModelResponse, PreparedRequest, Reply, UnusableResponse
+from llm_sync.providers.answer import Answer, Cut, parsed_object, problem_with
+from llm_sync.providers.credentials import ProviderCredential
+from llm_sync.providers.dialect import Dialect, Page
+from llm_sync.providers.error_mapping import STREAM_ONLY, is_retryable, read_api_error
+from llm_sync.providers.guidance import Target, guidance_for
+from llm_sync.providers.json_body import parse_body, structure_of
 from llm_sync.providers.retry_after import retry_hint
 from llm_sync.providers.unusable_answers import malformed, unreadable
+from llm_sync.providers.url_secrets import without_secrets
 from llm_sync.validation import ResponseValidator
 
 _log = logger("providers")
+_MAX_TEXT = 65_536  # characters of a page that an error keeps
+_UNREADABLE = object()
+_STREAM_GUIDANCE = "llm-sync never streams: use a model or an endpoint that answers in one piece."
 
 
-class ReplyReader(Dialect):
-    """The incoming half of a provider: reads, validates, judges. Pure but for its log."""
+class ReplyReader:
+    """Reads, validates and judges what one provider answers, in the dialect's words. Sends nothing; any thread may use it.
 
-    def __init__(self, config: ProviderConfig, *, strict: bool) -> None:
-        self.config = config
-        self.name = config.name
+    ``credential`` tells which keys a reply must not show, and where the key came from.
+    """
+
+    def __init__(self, dialect: Dialect, credential: ProviderCredential, *, strict: bool) -> None:
+        self.dialect = dialect
+        self._credential = credential
         self._strict = strict
-        self._credential: Credential | None = None
         self._validators: dict[int, tuple[Mapping[str, Any], ResponseValidator]] = {}  # by the schema's id
 
-    def _settle(self, reply: Reply, request: ModelRequest, number: int, changes: Changes) -> ModelResponse:
-        """The response a reply is, or the error it is."""
+    def response(self, prepared: PreparedRequest, reply: Reply, number: int) -> ModelResponse:
+        """The response to ``prepared`` that a reply to attempt ``number`` is. Raises the error that it is instead."""
+        dialect = self.dialect
         body = self._good_body(reply)
-        wrong = self._validator(self._schema_for(body)).check(body)
+        wrong = self._validator(dialect.schema_for(body)).check(body)
         if wrong:
-            _log.error("%s: malformed answer: %s", self.name, self._scrubber().text(str(skeleton(body))))
-            response = UnusableResponse(
-                text="",
-                model=request.model or "",
-                provider=self.name,
-                finish_reason="other",
-                usage=self._read_usage(body),
-                timestamp=datetime.now(timezone.utc),
-                latency_ms=round(reply.elapsed * 1000, 3),
-                attempts=number,
-                request_id=self._request_id(reply, body),
-                adjustments=tuple(changes.made),
-                cost_estimate=self._cost(Answer(usage=self._read_usage(body), cost=self._cost_in(body)), request.model or ""),
-                metadata={"raw": body},
-                id=request.id,
-            )
-            raise malformed(reply, wrong, self._place(), self._request_id(reply, body), response)
-        return self._parse_response(body, reply, request, number, changes)
-
-    def _parse_response(self, body: Any, reply: Reply, request: ModelRequest, number: int, changes: Changes) -> ModelResponse:
-        answer = self._read_answer(body)
-        parsed, misfits = parsed_object(answer, request)
+            _log.error("%s: malformed answer: %s", dialect.name, self._credential.scrubber().text(str(structure_of(body))))
+            came = Answer(usage=dialect.read_usage(body), cost=dialect.cost_in(body))
+            response = UnusableResponse(**self._facts(prepared, reply, number, body, came, {"raw": body}))
+            raise malformed(reply, wrong, self.target(), dialect.request_id(reply, body), response)
+        answer = dialect.read_answer(body)
+        parsed, misfits = parsed_object(answer, prepared.request)
         metadata = {"finish_reason_raw": answer.finish_reason_raw, "thinking": answer.thinking, "parsed": parsed, "raw": body}
-        facts: dict[str, Any] = {
-            "text": answer.text,
-            "model": answer.model or request.model or "",
-            "provider": self.name,
-            "finish_reason": answer.finish_reason,
-            "usage": answer.usage,
-            "timestamp": datetime.now(timezone.utc),
-            "latency_ms": round(reply.elapsed * 1000, 3),
-            "attempts": number,
-            "request_id": self._request_id(reply, body),
-            "tool_calls": answer.tool_calls,
-            "adjustments": tuple(changes.made),
-            "cost_estimate": self._cost(answer, request.model or ""),
-            "metadata": {key: value for key, value in metadata.items() if value is not None},
-            "id": request.id,
-        }
+        facts = self._facts(prepared, reply, number, body, answer, metadata)
         problem = problem_with(answer, strict=self._strict)
         if problem is None and misfits:
             problem = errors.ResponseValidationError(
@@ -94,21 +67,61 @@ class ReplyReader(Dialect):
             if isinstance(problem, errors.UnusableAnswerError):
                 problem.response = UnusableResponse(**facts)
             raise problem
-        if answer.finish_reason == "length":
-            _log.warning("%s/%s: %s cut the answer; raise max_tokens", self.name, request.model, answer.limit)
+        if isinstance(answer.outcome, Cut):
+            _log.warning("%s/%s: %s cut the answer; raise max_tokens", dialect.name, prepared.model, answer.outcome.limit)
         else:
-            log_facts(_log, "validation passed", provider=self.name, model=request.model)
+            log_facts(_log, "validation passed", provider=dialect.name, model=prepared.model)
         return ModelResponse(**facts)
 
-    def _settle_listing(self, reply: Reply) -> tuple[list[str], dict[str, str] | None]:
+    def listing(self, reply: Reply, number: int) -> Page:
+        """The page of a listing that a reply is. Raises the error that it is instead."""
+        dialect = self.dialect
         body = self._good_body(reply)
-        if isinstance(body, list) and "data" in self.listing_schema:
+        if isinstance(body, list) and "data" in dialect.listing_schema:
             body = {"data": body}  # Together lists so
-        wrong = self._validator(self._listing_schema_for(body)).check(body)
+        wrong = self._validator(dialect.listing_schema_for(body)).check(body)
         if wrong:
-            _log.error("%s: malformed listing: %s", self.name, self._scrubber().text(str(skeleton(body))))
-            raise malformed(reply, wrong, self._place(), self._request_id(reply, body), None)
-        return self._read_listing(body)
+            _log.error("%s: malformed listing: %s", dialect.name, self._credential.scrubber().text(str(structure_of(body))))
+            raise malformed(reply, wrong, self.target(), dialect.request_id(reply, body), None)
+        return dialect.read_listing(body)
+
+    def too_deep(self, reply: Reply) -> LLMConnectorError:
+        """The error of a body that could be parsed only just, as it is nested so deeply."""
+        return self._error(reply, None) if reply.status >= 300 else self._unreadable(reply)
+
+    def target(self) -> Target:
+        """What guidance may name about the provider."""
+        dialect = self.dialect
+        own = urlsplit(dialect.base_url()).hostname == urlsplit(dialect.default_base_url or "").hostname
+        return Target(
+            dialect.name,
+            dialect.type,
+            without_secrets(dialect.base_url()),
+            self._credential.source,
+            dialect.keys_page if own else None,
+            dialect.billing_page if own else None,
+        )
+
+    def _facts(
+        self, prepared: PreparedRequest, reply: Reply, number: int, body: Any, answer: Answer, metadata: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The fields of the response."""
+        return {
+            "text": answer.text,
+            "model": answer.model or prepared.model,
+            "provider": self.dialect.name,
+            "finish_reason": answer.finish_reason,
+            "usage": answer.usage,
+            "timestamp": datetime.now(timezone.utc),
+            "latency_ms": round(reply.elapsed * 1000, 3),
+            "attempts": number,
+            "request_id": self.dialect.request_id(reply, body),
+            "tool_calls": answer.tool_calls,
+            "adjustments": prepared.adjustments,
+            "cost_estimate": self._cost(answer, prepared.model),
+            "metadata": {key: value for key, value in metadata.items() if value is not None},
+            "id": prepared.request.id,
+        }
 
     def _good_body(self, reply: Reply) -> Any:
         """The parsed body of a good reply; anything else raises what it is."""
@@ -131,83 +144,48 @@ class ReplyReader(Dialect):
                 status=202,
                 guidance="Send the request without background or deferred mode: llm-sync waits for the whole answer.",
             )
-        body = self._unwrapped(body)
-        inner = self._error_in(body)
+        body = self.dialect.unwrap(body)
+        inner = self.dialect.error_in(body)
         if inner is not None:
             raise self._error(reply, inner, body)
         return body
 
     def _error(self, reply: Reply, body: Any, around: Any = None) -> LLMConnectorError:
         """The error a reply stands for; ``around``: the body of a 200 that holds it."""
-        fault = read_fault(reply.status, body)
-        if STREAM_ONLY.search(fault.message):
-            return errors.StreamingNotSupportedError(fault.message, status=fault.status, guidance=_STREAM_GUIDANCE)
-        kind = self._classify(fault, reply.headers)
+        found = read_api_error(reply.status, body)
+        if STREAM_ONLY.search(found.message):
+            return errors.StreamingNotSupportedError(found.message, status=found.status, guidance=_STREAM_GUIDANCE)
+        kind = self.dialect.classify(found, reply.headers)
         hint = retry_hint(reply.headers if reply.status >= 300 else {}, body)  # some send retry-after with every 200
-        retryable = is_retryable(kind, fault, reply.headers.get("x-should-retry"))
         error = kind(
-            fault.message,
-            status=fault.status,
-            request_id=self._request_id(reply, body),
-            retryable=retryable,
+            found.message,
+            status=found.status,
+            request_id=self.dialect.request_id(reply, body),
+            retryable=is_retryable(kind, found, reply.headers.get("x-should-retry")),
             retry_after=hint,
-            partial_text=self._partial_text(around) or None,
-            body=body[:_LONGEST_TEXT] if isinstance(body, str) else body,
-            guidance=guidance_for(kind, fault, self._place(), hint),
+            partial_text=self.dialect.partial_text(around) or None,
+            body=body[:_MAX_TEXT] if isinstance(body, str) else body,
+            guidance=guidance_for(kind, found, self.target(), hint),
         )
         if isinstance(error, errors.ContentBlockedError):
-            error.reason = next(iter(fault.words), None) or "content policy"
+            error.reason = next(iter(found.words), None) or "content policy"
         return error
 
     def _unreadable(self, reply: Reply) -> LLMConnectorError:
-        return unreadable(reply, self._place(), self._request_id(reply, None))
+        return unreadable(reply, self.target(), self.dialect.request_id(reply, None))
 
     def _validator(self, schema: Mapping[str, Any]) -> ResponseValidator:
-        found = self._validators.get(id(schema))
-        if found is None:  # the schema is kept beside its validator: no other one can get its id
-            found = self._validators[id(schema)] = (schema, ResponseValidator(dict(schema)))
-        return found[1]
-
-    def _request_id(self, reply: Reply, body: Any) -> str | None:
-        for name in self.request_id_headers:
-            value = reply.headers.get(name)
-            if value:
-                return value
-        found = body.get("request_id") if isinstance(body, dict) else None
-        return found if isinstance(found, str) else None
+        known = self._validators.get(id(schema))
+        if known is None:  # the schema is kept beside its validator: no other one can get its id
+            known = self._validators[id(schema)] = (schema, ResponseValidator(dict(schema)))
+        return known[1]
 
     def _cost(self, answer: Answer, model: str) -> float | None:
         """USD: the provider's own figure, else tokens times the configured price, else None."""
         if answer.cost is not None:
             return answer.cost
-        pricing = self.config.entry(model).pricing
+        pricing = self.dialect.config.entry(model).pricing
         usage = answer.usage
         if pricing is None or usage.input_tokens is None or usage.output_tokens is None:
             return None
         return (usage.input_tokens * pricing.input + usage.output_tokens * pricing.output) / 1_000_000
-
-    def _place(self) -> Place:
-        source = self._credential.source if self._credential else None
-        own = urlsplit(self._base_url()).hostname == urlsplit(self.default_base_url or "").hostname
-        return Place(
-            self.name,
-            self.type,
-            _without_secrets(self._base_url()),
-            source,
-            self.keys_page if own else None,
-            self.billing_page if own else None,
-        )
-
-    def _scrubber(self) -> Scrubber:
-        kept = self._credential.secrets() if self._credential else ()
-        return Scrubber([*kept, *secrets_in(self.config, self._base_url())])
-
-
-_LONGEST_TEXT = 65_536  # characters of a page that an error keeps
-_UNREADABLE = object()
-_STREAM_GUIDANCE = "llm-sync never streams: use a model or an endpoint that answers in one piece."
-
-
-def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

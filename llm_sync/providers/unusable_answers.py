@@ -5,10 +5,10 @@ from __future__ import annotations
 from llm_sync import errors
 from llm_sync.errors import FieldProblem, UnusableAnswerError
 from llm_sync.models import ModelResponse, Reply
-from llm_sync.providers.guidance import Place
+from llm_sync.providers.guidance import Target
 
 
-def unreadable(reply: Reply, place: Place, request_id: str | None) -> UnusableAnswerError:
+def unreadable(reply: Reply, target: Target, request_id: str | None) -> UnusableAnswerError:
     """The error of a good status whose body is no JSON: empty, cut off, a web page or other text."""
     text = reply.content.decode("utf-8", "replace").strip()
     if not text:
@@ -23,12 +23,12 @@ def unreadable(reply: Reply, place: Place, request_id: str | None) -> UnusableAn
         status=reply.status,
         request_id=request_id,
         retryable=cut,  # a connection that ended early: like a 502
-        guidance="Ask again." if cut else f"Check base_url ({place.base_url}) and what proxy stands in front of it.",
+        guidance="Ask again." if cut else f"Check base_url ({target.base_url}) and what proxy stands in front of it.",
     )
 
 
 def malformed(
-    reply: Reply, wrong: tuple[FieldProblem, ...], place: Place, request_id: str | None, response: ModelResponse | None
+    reply: Reply, wrong: tuple[FieldProblem, ...], target: Target, request_id: str | None, response: ModelResponse | None
 ) -> errors.ResponseValidationError:
     """The error of a body that breaks the dialect's schema; ``response`` is what could be read of it."""
     return errors.ResponseValidationError(
@@ -37,5 +37,5 @@ def malformed(
         status=reply.status,
         request_id=request_id,
         response=response,
-        guidance=f"Check type and base_url of provider {place.provider!r} ({place.dialect}, {place.base_url}).",
+        guidance=f"Check type and base_url of provider {target.provider!r} ({target.dialect}, {target.base_url}).",
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from llm_sync import LLMClient, LLMConnectorError, ModelResponse, Usage, batch
-from llm_sync.providers.base import LLMProvider
+from llm_sync.providers import Dialect, LLMProvider
 from llm_sync.simulator import RequestRecord, Response
 
 JSON = ("Content-Type", "application/json")
@@ -120,16 +120,31 @@ class LastRequests:
         return sum(map(is_billed, last))
 
 
-class Stub(LLMProvider):
-    """A dialect without a wire: answers ``echo PROMPT`` (its beginning) at once, or raises what is in ``faults`` for it."""
+class StubDialect(Dialect):
+    """A dialect without a wire."""
 
     type = "stub"
     default_base_url = "http://127.0.0.1:9"
+
+    def prepare_request(self, request: Any, adjustments: Any) -> dict[str, Any]:
+        """Nothing that anybody reads."""
+        return {}
+
+    def read_answer(self, body: Any) -> Any:
+        """There is never a body."""
+        raise NotImplementedError
+
+
+class Stub(LLMProvider):
+    """A provider without a wire: answers ``echo PROMPT`` (its beginning) at once, or raises what is in ``faults`` for it."""
+
+    dialect_class = StubDialect
     asked: ClassVar[list[str]] = []
     faults: ClassVar[dict[str, LLMConnectorError]] = {}
 
-    def generate_response(self, request: Any, options: Any = None, control: Any = None, adjustments: Any = ()) -> ModelResponse:
+    def send(self, prepared: Any, control: Any = None) -> ModelResponse:
         """The echo."""
+        request = prepared.request
         prompt = request.conversation()[-1].content
         self.asked.append(prompt)
         if prompt in self.faults:
@@ -138,12 +153,6 @@ class Stub(LLMProvider):
 
     def check(self) -> None:
         """It needs nothing."""
-
-    def _prepare_request(self, request: Any, changes: Any) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def _read_answer(self, body: Any) -> Any:
-        raise NotImplementedError
 
 
 STUB_TIME = datetime(2026, 1, 2, tzinfo=timezone.utc)

@@ -15,7 +15,7 @@ from batch_apparatus import Batch, Far, completion, failure
 
 from llm_sync import LLMClient, Message, ModelRequest, batch
 from llm_sync.errors import InvalidRequestError, LLMConnectorError
-from llm_sync.models import request_hash
+from llm_sync.models import PreparedRequest, request_hash
 
 
 def test_outcomes_stand_in_the_order_of_the_input(job: Batch, far: Far) -> None:
@@ -203,13 +203,13 @@ def test_requests_in_memory_are_bounded(job: Batch, far: Far) -> None:
 
     far.script("p0", first)
     job.lines(*(f"p{number}" for number in range(200)))
-    submitted = job.client._submit_around
+    submitted = job.client.dispatcher.submit
 
-    def counting(request: ModelRequest, *arguments: Any, **options: Any) -> Any:
+    def counting(prepared: PreparedRequest, **options: Any) -> Any:
         taken.append(1)
         if len(taken) == 6:
             held.set()
-        return submitted(request, *arguments, **options)
+        return submitted(prepared, **options)
 
     most = 0
 
@@ -217,7 +217,7 @@ def test_requests_in_memory_are_bounded(job: Batch, far: Far) -> None:
         nonlocal most
         most = max(most, len(taken) - snapshot.done)
 
-    job.client._submit_around = counting  # type: ignore[method-assign]
+    job.client.dispatcher.submit = counting  # type: ignore[method-assign]
     job.run(progress=watch)
     assert most <= 2 * 1 + 4
 
@@ -233,16 +233,16 @@ def test_progress_tells_what_is_done_and_what_is_left(job: Batch) -> None:
 
 def test_an_unexpected_error_is_one_requests_outcome(job: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistake in a dialect costs one answer, not the run."""
-    from llm_sync.providers.openai.chat_completions import OpenAIProvider
+    from llm_sync.providers.openai.chat_completions import OpenAIDialect
 
-    original = OpenAIProvider._read_answer
+    original = OpenAIDialect.read_answer
 
     def broken(self: Any, body: Any) -> Any:
         if body["choices"][0]["message"]["content"] == "echo q":
             raise KeyError("oops")
         return original(self, body)
 
-    monkeypatch.setattr(OpenAIProvider, "_read_answer", broken)
+    monkeypatch.setattr(OpenAIDialect, "read_answer", broken)
     job.lines("p", "q", "r")
     job.run()
     assert job.told() == ["echo p", "LLMConnectorError", "echo r"]

@@ -275,16 +275,17 @@ def test_a_configuration_that_is_not_there(llm: Run, tmp_path: Path, name: str) 
 
 def test_an_unexpected_error_of_a_dialect_spares_the_other_answers(ask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistake in a dialect is told as one, status 9 beside an answer; no traceback unless -vv asks for it."""
-    from llm_sync.providers.openai.chat_completions import OpenAIProvider
+    from llm_sync.models import PreparedRequest
+    from llm_sync.providers import LLMProvider
 
-    whole = OpenAIProvider.generate_response
+    whole = LLMProvider.send
 
-    def generate(self: OpenAIProvider, request: object, *rest: object) -> object:
-        if request.model == "n":  # type: ignore[attr-defined]
+    def send(self: LLMProvider, prepared: PreparedRequest, control: object = None) -> object:
+        if prepared.model == "n":
             raise ZeroDivisionError("a mistake")
-        return whole(self, request, *rest)  # type: ignore[arg-type]
+        return whole(self, prepared, control)
 
-    monkeypatch.setattr(OpenAIProvider, "generate_response", generate)
+    monkeypatch.setattr(LLMProvider, "send", send)
     ran = ask("-m", "first/n", "-m", "second/m", "hi")
     assert (ran.status, ran.out) == (9, "== second/m ==\nan answer\n")
     assert ran.err.startswith("llm-sync: first/n: an unexpected ZeroDivisionError: a mistake.")

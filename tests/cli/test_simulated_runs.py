@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from llm_sync import ProviderFactory
-from llm_sync.providers.openai.chat_completions import OpenAIProvider
+from llm_sync.providers.openai.chat_completions import OpenAIDialect
 from llm_sync.simulator import Simulator
 
 Run = Callable[..., Any]
@@ -97,7 +97,7 @@ def test_a_dialect_without_a_door_is_told(
 ) -> None:
     """By validate and show, and by the run that wants it, with the status of a wrong configuration."""
 
-    class Acme(OpenAIProvider):
+    class Acme(OpenAIDialect):
         default_base_url = "https://acme.example/v1"
 
     monkeypatch.setattr(ProviderFactory, "_classes", dict(ProviderFactory._classes))

@@ -18,7 +18,7 @@ import llm_sync
 from llm_sync import ConfigurationError, LLMClient, ProviderFactory
 from llm_sync.client import simulation
 from llm_sync.config import ConfigLoader
-from llm_sync.providers.openai.chat_completions import OpenAIProvider
+from llm_sync.providers.openai.chat_completions import OpenAIDialect
 from llm_sync.simulator import Simulator, command
 from llm_sync.simulator.server import routes
 
@@ -111,7 +111,7 @@ def opened(load: Callable[[str], str]) -> Iterator[Callable[..., LLMClient]]:
 def acme(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dialect of somebody else's, at an address of its own."""
 
-    class Acme(OpenAIProvider):
+    class Acme(OpenAIDialect):
         default_base_url = "https://acme.example/v1"
 
     monkeypatch.setattr(ProviderFactory, "_classes", dict(ProviderFactory._classes))
@@ -334,7 +334,7 @@ def test_a_dialect_that_cannot_be_made_without_a_network_is_refused(
 ) -> None:
     """Where it would go cannot be told, so it is not asked."""
 
-    class Eager(OpenAIProvider):
+    class Eager(ProviderFactory.provider_class("openai")):  # type: ignore[misc]
         def __init__(self, config: Any, http: Any, retry: Any, **options: Any) -> None:
             super().__init__(config, http, retry, **options)
             http.close()
@@ -360,8 +360,8 @@ def test_a_dialect_that_goes_by_an_address_of_its_own_is_stopped(
 ) -> None:
     """One that took a known type's name, say: the connection is what refuses."""
 
-    class Own(OpenAIProvider):
-        def _url(self, *arguments: Any) -> str:
+    class Own(OpenAIDialect):
+        def url_for(self, model: str) -> str:
             return "https://own.example/v1/chat/completions"
 
     monkeypatch.setattr(ProviderFactory, "_classes", dict(ProviderFactory._classes))

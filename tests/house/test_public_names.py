@@ -33,6 +33,7 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
     "LLMClient.list_all_models": (LLMClient.list_all_models, "(self, *, timeout=None)"),
     "LLMClient.status": (LLMClient.status, "(self)"),
     "LLMClient.add_listener": (LLMClient.add_listener, "(self, listener)"),
+    "LLMClient.add_middleware": (LLMClient.add_middleware, "(self, middleware)"),
     "LLMClient.check_providers": (LLMClient.check_providers, "(self, names)"),
     "LLMClient.close": (LLMClient.close, "(self, cancel_pending=False, *, grace=None)"),
     "ToolCall": (ToolCall, "(id, name, arguments, raw_arguments='')"),

@@ -136,15 +136,12 @@ def payload(provider: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.fixture
 def adjustments(provider: Callable[..., Any]) -> Callable[..., Any]:
-    """``adjustments(kind, request fields…)``: (parameter, sent) of each adjustment, as events tell them."""
+    """``adjustments(kind, request fields…)``: (parameter, sent) of each adjustment, as the response has them."""
 
     def build(kind: str, /, *, model: str = "some-model", config: Mapping[str, Any] | None = None, **fields: Any) -> Any:
-        from llm_sync.providers.payload import Changes
-
         made = provider(kind, make_reply(), **(config or {}))
-        changes = Changes()
         fields.setdefault("prompt", "ping")
-        made._wire_form(ModelRequest(model=model, **fields), changes)
-        return [(change.parameter, change.sent) for change in changes.made]
+        prepared = made.prepare(ModelRequest(model=model, **fields))
+        return [(adjustment.parameter, adjustment.sent) for adjustment in prepared.adjustments]
 
     return build

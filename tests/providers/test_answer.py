@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
 import pytest
 
 from llm_sync import errors
 from llm_sync.models import ModelRequest, ToolCall, Usage
-from llm_sync.providers.answer import CONTEXT_LIMIT, Answer, count, parsed_object, problem_with, skeleton, tool_call, total
+from llm_sync.providers.answer import (
+    CONTEXT_LIMIT,
+    Answer,
+    Blocked,
+    Completed,
+    Cut,
+    Deferred,
+    Failed,
+    count,
+    parsed_object,
+    problem_with,
+    tool_call,
+    total,
+)
+from llm_sync.providers.json_body import structure_of
 
 CALL = ToolCall("1", "f", {}, "{}")
 LENGTH = {"finish_reason": "length"}
@@ -25,14 +40,14 @@ ROWS: list[tuple[dict[str, Any], type[Exception] | None, type[Exception] | None]
     ({"text": "Hi", "tool_calls": (CALL,)}, None, None),
     ({"tool_calls": (CALL,), **LENGTH}, errors.TruncatedResponseError, errors.TruncatedResponseError),
     ({"text": "Hi", "tool_calls": (CALL,), **LENGTH}, None, errors.TruncatedResponseError),
-    ({"text": "Hi", "blocked": "no"}, errors.ContentBlockedError, errors.ContentBlockedError),
-    ({"blocked": "no", **LENGTH}, errors.ContentBlockedError, errors.ContentBlockedError),
-    ({"tool_calls": (CALL,), "blocked": "no"}, errors.ContentBlockedError, errors.ContentBlockedError),
+    ({"text": "Hi", "outcome": Blocked("no")}, errors.ContentBlockedError, errors.ContentBlockedError),
+    ({"outcome": Blocked("no"), **LENGTH}, errors.ContentBlockedError, errors.ContentBlockedError),
+    ({"tool_calls": (CALL,), "outcome": Blocked("no")}, errors.ContentBlockedError, errors.ContentBlockedError),
     ({"text": ""}, errors.EmptyResponseError, errors.EmptyResponseError),
     ({"text": "\t\u3000\n"}, errors.EmptyResponseError, errors.EmptyResponseError),
     ({"text": "", "thinking": "long thoughts"}, errors.EmptyResponseError, errors.EmptyResponseError),
-    ({"text": "Hi", "deferred": "queued"}, errors.StreamingNotSupportedError, errors.StreamingNotSupportedError),
-    ({"text": "Hi", "failed": "broke"}, errors.ProviderUnavailableError, errors.ProviderUnavailableError),
+    ({"text": "Hi", "outcome": Deferred("queued")}, errors.StreamingNotSupportedError, errors.StreamingNotSupportedError),
+    ({"text": "Hi", "outcome": Failed("broke")}, errors.ProviderUnavailableError, errors.ProviderUnavailableError),
     ({"text": "Hi", "tool_calls": (ToolCall("1", "", {}),)}, errors.ResponseValidationError, errors.ResponseValidationError),
 ]
 
@@ -70,9 +85,44 @@ def test_a_cut_says_what_cut_and_what_was_spent() -> None:
     problem = problem_with(Answer(finish_reason="length", usage=Usage(1, 9, None, 9)), strict=False)
     assert "9 tokens went into reasoning" in str(problem)
     assert "reasoning effort" in str(problem)
-    window = problem_with(Answer(finish_reason="length", limit=CONTEXT_LIMIT), strict=False)
+    window = problem_with(Answer(outcome=Cut(CONTEXT_LIMIT)), strict=False)
     assert "the context window cut the answer before any text" in str(window)
     assert "Shorten the prompt" in str(window)
+
+
+def test_an_answer_has_one_outcome() -> None:
+    """Without one it follows from the finish reason; a cut decides the finish reason; completed and cut cannot be mixed."""
+    assert Answer("Hi", "stop").outcome == Completed()
+    assert Answer("Hi", "length").outcome == Cut()
+    assert Answer("Hi", outcome=Cut(CONTEXT_LIMIT)).finish_reason == "length"
+    with pytest.raises(ValueError, match="Cut"):
+        Answer("Hi", "length", outcome=Completed())
+
+
+@pytest.mark.parametrize(
+    ("former", "outcome"),
+    [
+        ({"blocked": "no"}, Blocked("no")),
+        ({"blocked": ""}, Blocked("")),
+        ({"failed": "broke"}, Failed("broke")),
+        ({"deferred": "queued"}, Deferred("queued")),
+        ({"blocked": "no", "failed": "broke", "deferred": "queued"}, Deferred("queued")),
+        ({"limit": CONTEXT_LIMIT, "finish_reason": "length"}, Cut(CONTEXT_LIMIT)),
+        ({"limit": CONTEXT_LIMIT, "finish_reason": "stop"}, Completed()),
+    ],
+)
+def test_the_former_keywords_of_an_answer(former: Any, outcome: Any) -> None:
+    """They become the outcome they stood for, with a warning that names the new way at the line that gives them."""
+    with pytest.warns(DeprecationWarning, match="give outcome=") as warned:
+        assert Answer("Hi", **former).outcome == outcome
+    assert warned[0].filename == __file__
+
+
+def test_former_keywords_that_say_nothing_are_not_warned_of() -> None:
+    """A dialect of before passes blocked=None with every answer that is not blocked."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Answer("Hi", "stop", blocked=None, failed=None, deferred=None).outcome == Completed()
 
 
 # Structured output -------------------------------------------------------------------------------------------------------
@@ -230,10 +280,10 @@ def test_tool_arguments(arguments: Any, parsed: Any, raw: str) -> None:
     assert (call.arguments, call.raw_arguments) == (parsed, raw)
 
 
-def test_a_skeleton_shows_keys_and_types_only() -> None:
+def test_the_structure_of_a_body_shows_keys_and_types_only() -> None:
     """Logs of malformed answers hold no value."""
-    shown = str(skeleton({"a": "secret", "b": [{"c": 1.5}], "d": None, "e": {"f": {"g": {"h": {"i": "deep"}}}}}))
+    shown = str(structure_of({"a": "secret", "b": [{"c": 1.5}], "d": None, "e": {"f": {"g": {"h": {"i": "deep"}}}}}))
     assert "secret" not in shown
     assert "deep" not in shown
     assert "'c': 'float'" in shown
-    assert len(str(skeleton({str(n): n for n in range(10_000)}))) < 2000
+    assert len(str(structure_of({str(n): n for n in range(10_000)}))) < 2000

@@ -59,7 +59,7 @@ def test_the_example_in_the_documentation_is_short() -> None:
     """A dialect is written in under 40 lines."""
     text = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
     example = text.partition("```python\n")[2].partition("\n```")[0]
-    assert "class AcmeProvider(LLMProvider)" in example
+    assert "class AcmeDialect(Dialect)" in example
     assert len(example.splitlines()) < 40
 
 

@@ -98,10 +98,11 @@ def test_a_bad_answer_costs_too(
 
 def test_cached_and_reasoning_tokens_are_inside() -> None:
     """Anthropic's cached tokens are added to the input, xAI's and Gemini's thoughts to the output."""
+    from llm_sync.config.models import ProviderConfig
     from llm_sync.providers import ProviderFactory
 
-    def usage(kind: str, told: Any) -> Any:
-        read = ProviderFactory.provider_class(kind)._read_usage(None, told)  # type: ignore[arg-type]
+    def usage(kind: str, body: Any) -> Any:
+        read = ProviderFactory.dialect(ProviderConfig("p", kind)).read_usage(body)
         return read.input_tokens, read.output_tokens, read.cached_tokens, read.reasoning_tokens
 
     anthropic = {"input_tokens": 1, "cache_read_input_tokens": 10, "cache_creation_input_tokens": 100, "output_tokens": 5}

@@ -10,7 +10,7 @@ import pytest
 
 from llm_sync import errors
 from llm_sync.models import ModelRequest
-from llm_sync.providers.error_mapping import is_retryable, read_fault
+from llm_sync.providers.error_mapping import is_retryable, read_api_error
 
 MESSAGES: list[tuple[Any, str]] = [
     ({"error": {"message": "one"}}, "one"),
@@ -55,7 +55,7 @@ MESSAGES: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("body", "message"), MESSAGES, ids=range(len(MESSAGES)))
 def test_messages(body: Any, message: str) -> None:
     """The message is found wherever it stands, as one line that is not too long."""
-    assert read_fault(500, body).message == message
+    assert read_api_error(500, body).message == message
 
 
 @pytest.mark.parametrize(
@@ -63,15 +63,15 @@ def test_messages(body: Any, message: str) -> None:
 )
 def test_the_status_inside_a_200(code: Any, status: int) -> None:
     """A code that is a status counts as the status; with an error status, the status itself counts."""
-    assert read_fault(200, {"error": {"code": code, "message": "m"}}).status == status
-    assert read_fault(401, {"error": {"code": code, "message": "m"}}).status == 401
+    assert read_api_error(200, {"error": {"code": code, "message": "m"}}).status == status
+    assert read_api_error(401, {"error": {"code": code, "message": "m"}}).status == 401
 
 
 def test_hostile_pages_take_no_time() -> None:
     """A page of unclosed tags is no work."""
     for page in ("<script" * 3000, "<" * 20_000, "<style </style " * 1400, "<a " * 7000):
         started = time.process_time()
-        read_fault(502, page)
+        read_api_error(502, page)
         assert time.process_time() - started < 0.1
 
 
@@ -343,4 +343,4 @@ def test_strange_shapes(provider: Any, reply: Any, kind: str) -> None:
 
 def test_a_class_that_is_never_retried() -> None:
     """No header makes an authentication error worth another attempt."""
-    assert is_retryable(errors.AuthenticationError, read_fault(401, {}), "true") is False
+    assert is_retryable(errors.AuthenticationError, read_api_error(401, {}), "true") is False

@@ -159,7 +159,7 @@ def test_a_rate_limit_is_told(provider: Any, reply: Any) -> None:
 def test_a_dialect_without_a_host(provider: Any, reply: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says which setting is missing."""
     made = provider("acme", reply(), base_url=None)
-    monkeypatch.setattr(type(made), "default_base_url", None)
+    monkeypatch.setattr(type(made.dialect), "default_base_url", None)
     with pytest.raises(errors.ConfigurationError, match="has no base_url") as caught:
         made.check()
     assert "Set base_url" in caught.value.guidance

@@ -121,7 +121,8 @@ def test_a_renewed_key_is_another(provider: Callable[..., Any], tmp_path: Path) 
     before = made.identity()
     path.write_text(KEY + "2")
     assert made.identity() == before
-    assert made._key().renew(made._key().headers())
+    credential = made._credential.get()
+    assert credential.renew(credential.headers())
     after = made.identity()
     assert after != before
     assert after == hashlib.sha256("\0".join(["openai", HERE, Secret.literal(KEY + "2").identity()]).encode()).hexdigest()

@@ -217,7 +217,7 @@ def test_representations(provider: Any, reply: Any, kind: str) -> None:
         proxy=f"http://u:{MARKER}@h:1",
     )
     made.check()
-    for shown in (made, made.config, made.config.key, made._credential, made._scrubber()):
+    for shown in (made, made.config, made.config.key, made._credential.get(), made._credential.scrubber()):
         assert PIECE not in f"{shown!r} {shown!s}"
     with pytest.raises(errors.ConfigurationError) as caught:
         pickle.dumps(made.config)

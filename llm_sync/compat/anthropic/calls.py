@@ -106,9 +106,9 @@ def _wants_thoughts_back(thinking: Any, messages: Any) -> bool:
 
 def _speaks_messages(kind: str) -> bool:
     """Whether providers of this type accept Anthropic's Messages payload."""
-    from llm_sync.providers.anthropic.messages import AnthropicProvider
+    from llm_sync.providers.anthropic.messages import AnthropicDialect
 
-    return issubclass(ProviderFactory.provider_class(kind), AnthropicProvider)
+    return issubclass(ProviderFactory.dialect_class(kind), AnthropicDialect)
 
 
 def _tools(tools: Any, native: bool, adjustments: Adjustments) -> list[Any]:

@@ -120,9 +120,9 @@ def _is_own_host(settings: Settings, provider: ProviderConfig) -> bool:
 
     if provider.simulated or os.environ.get(URL_VARIABLE):  # the simulator takes a key of its own
         return False
-    default = ProviderFactory.provider_class(settings.type).default_base_url
+    default = ProviderFactory.dialect_class(settings.type).default_base_url
     meant = settings.base_url if settings.own_address else default
-    asked = provider.base_url or ProviderFactory.provider_class(provider.type).default_base_url
+    asked = provider.base_url or ProviderFactory.dialect_class(provider.type).default_base_url
     return _authority(meant) == _authority(asked) != ""
 
 

@@ -1,5 +1,16 @@
 """Anthropic's Messages API."""
 
-from llm_sync.providers.anthropic.messages import AnthropicProvider
+from typing import Any
 
-__all__ = ["AnthropicProvider"]
+from llm_sync.providers.anthropic.messages import AnthropicDialect
+
+__all__ = ["AnthropicDialect"]
+
+
+def __getattr__(name: str) -> Any:
+    """``AnthropicProvider``, which dialects of before are derived from."""
+    if name != "AnthropicProvider":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from llm_sync.providers.factory import ProviderFactory
+
+    return ProviderFactory.provider_class("anthropic")

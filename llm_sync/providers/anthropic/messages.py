@@ -9,12 +9,13 @@ from urllib.parse import quote
 
 from llm_sync import errors
 from llm_sync.models import ModelRequest, Usage
-from llm_sync.providers.answer import CONTEXT_LIMIT, OUTPUT_LIMIT, Answer, count, tool_call, total
+from llm_sync.providers.adjustments import Adjustments
+from llm_sync.providers.answer import CONTEXT_LIMIT, Answer, Blocked, Cut, Outcome, count, tool_call, total
 from llm_sync.providers.anthropic import request as anthropic_request
-from llm_sync.providers.base import LLMProvider
-from llm_sync.providers.error_mapping import ErrorClass, Fault, error_class
+from llm_sync.providers.dialect import Dialect
+from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
 from llm_sync.providers.google_cloud import base_url, on_google_cloud
-from llm_sync.providers.payload import Changes, system_texts, tool_choice
+from llm_sync.providers.payload import system_texts, tool_choice
 
 DEFAULT_MAX_TOKENS = 4096  # the API requires a number
 _TEXT = {"type": "string", "nullable": True}
@@ -30,7 +31,7 @@ _BLOCKED = frozenset({"refusal", "content_filter", "safety", "guardrail_interven
 _BILLING = re.compile(r"credit balance is too low|reached your specified .*usage limits", re.IGNORECASE)
 
 
-class AnthropicProvider(LLMProvider):
+class AnthropicDialect(Dialect):
     """``type: anthropic``: POST {base_url}/v1/messages; base_url is the bare host."""
 
     type = "anthropic"
@@ -86,36 +87,36 @@ class AnthropicProvider(LLMProvider):
 
     # Request -------------------------------------------------------------------------------------------------------
 
-    def _prepare_request(self, request: ModelRequest, changes: Changes) -> dict[str, Any]:
-        system = system_texts(request, changes)
+    def prepare_request(self, request: ModelRequest, adjustments: Adjustments) -> dict[str, Any]:
+        system = system_texts(request, adjustments)
         payload: dict[str, Any] = {
             "model": request.model,
-            "messages": anthropic_request.messages(request, changes),
+            "messages": anthropic_request.messages(request, adjustments),
             "stream": False,
         }
         if system:
             payload["system"] = "\n\n".join(system)
-        payload["max_tokens"] = self._max_tokens(request, changes)
-        self._add_sampling(payload, request, changes)
+        payload["max_tokens"] = self._max_tokens(request, adjustments)
+        self._add_sampling(payload, request, adjustments)
         if request.stop_sequences:
             payload["stop_sequences"] = list(request.stop_sequences)
         if request.seed is not None:
-            changes.lose("seed", request.seed, None, "Anthropic has no seed")
+            adjustments.lose("seed", request.seed, None, "Anthropic has no seed")
         if request.response_schema is not None:
             schema, refused = anthropic_request.accepted_schema(request.response_schema)
             payload["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
             if refused:
-                changes.note(
+                adjustments.note(
                     "response_schema",
                     sorted(refused),
                     "the schema without them",
                     "Anthropic refuses these keywords; the answer is held against them here",
                 )
         if request.tools:
-            payload["tools"] = [anthropic_request.tool(tool, changes) for tool in request.tools]
+            payload["tools"] = [anthropic_request.tool(tool, adjustments) for tool in request.tools]
         choice = tool_choice(request)
         if choice is not None and choice[0] in ("required", "named") and not anthropic_request.takes_forced_tools(request):
-            changes.lose("tool_choice", request.tool_choice, "auto", "no tool can be forced while the model thinks")
+            adjustments.lose("tool_choice", request.tool_choice, "auto", "no tool can be forced while the model thinks")
             choice = ("auto", None)
         if choice is not None:
             kind = {"required": "any", "named": "tool"}.get(choice[0], choice[0])
@@ -125,52 +126,51 @@ class AnthropicProvider(LLMProvider):
             payload["anthropic_version"] = "vertex-2023-10-16"
         return payload
 
-    def _max_tokens(self, request: ModelRequest, changes: Changes) -> int:
+    def _max_tokens(self, request: ModelRequest, adjustments: Adjustments) -> int:
         if request.max_tokens is not None:
             return request.max_tokens
         thinking = request.provider_specific.get("thinking")
         budget = count(thinking, "budget_tokens") or 0
         if "max_tokens" not in request.provider_specific:
-            changes.note("max_tokens", None, DEFAULT_MAX_TOKENS + budget, "Anthropic requires it and none was given")
+            adjustments.note("max_tokens", None, DEFAULT_MAX_TOKENS + budget, "Anthropic requires it and none was given")
         return DEFAULT_MAX_TOKENS + budget
 
-    def _add_sampling(self, payload: dict[str, Any], request: ModelRequest, changes: Changes) -> None:
+    def _add_sampling(self, payload: dict[str, Any], request: ModelRequest, adjustments: Adjustments) -> None:
         temperature, top_p, model = request.temperature, request.top_p, request.model or ""
         if not anthropic_request.takes_sampling(model):
             for name, value in (("temperature", temperature), ("top_p", top_p)):
                 if value is not None:
-                    changes.lose(name, value, None, f"{model} takes no sampling parameters")
+                    adjustments.lose(name, value, None, f"{model} takes no sampling parameters")
             return
         if temperature is not None:
             payload["temperature"] = min(temperature, 1.0) if temperature > 1 else temperature
             if temperature > 1:
-                changes.lose("temperature", temperature, 1.0, "Anthropic's range is 0 to 1")
+                adjustments.lose("temperature", temperature, 1.0, "Anthropic's range is 0 to 1")
         if top_p is not None and temperature is not None and anthropic_request.takes_only_one(model):
-            changes.lose("top_p", top_p, None, f"{model} takes temperature or top_p, not both")
+            adjustments.lose("top_p", top_p, None, f"{model} takes temperature or top_p, not both")
         elif top_p is not None:
             payload["top_p"] = top_p
 
-    def _base_url(self) -> str:
-        return base_url(self.config) if on_google_cloud(self.config) else super()._base_url()
+    def base_url(self) -> str:
+        return base_url(self.config) if on_google_cloud(self.config) else super().base_url()
 
-    def _path_for(self, model: str) -> str:
+    def path_for(self, model: str) -> str:
         if on_google_cloud(self.config):
             return f"/publishers/anthropic/models/{quote(model, safe='@')}:rawPredict"
         return self.path
 
-    def list_models(self, options: Any = None, control: Any = None) -> list[str]:
-        """As every provider's, but on Google Cloud, which has no listing: InvalidRequestError."""
+    def listing_url(self, query: Mapping[str, str]) -> str:
+        """As of every dialect; Google Cloud has no listing: InvalidRequestError."""
         if on_google_cloud(self.config):
             raise errors.InvalidRequestError(
                 "Google Cloud lists no Anthropic models",
-                provider=self.name,
                 guidance="See the model garden for their names and write them under models.",
             )
-        return super().list_models(options, control)
+        return super().listing_url(query)
 
     # Reply ---------------------------------------------------------------------------------------------------------
 
-    def _read_answer(self, body: Any) -> Answer:
+    def read_answer(self, body: Any) -> Answer:
         blocks = body["content"]
         word = body.get("stop_reason")
         finish = _FINISH.get(word or "", "other")
@@ -178,34 +178,38 @@ class AnthropicProvider(LLMProvider):
         if finish == "stop":  # calls of Anthropic's own code execution were answered within the turn
             uses = [b for b in uses if ((b.get("caller") or {}).get("type") or "direct") == "direct"]
         calls = tuple(tool_call(b.get("id"), b.get("name"), b.get("input") or {}) for b in uses)
+        outcome: Outcome | None = None
+        if word in _BLOCKED:
+            outcome = Blocked(_refusal(body))
+        elif word == "model_context_window_exceeded":
+            outcome = Cut(CONTEXT_LIMIT)
         return Answer(
             text="".join(b.get("text") or "" for b in blocks if b["type"] == "text"),
             finish_reason=finish,
             finish_reason_raw=word,
-            usage=self._read_usage(body),
+            usage=self.read_usage(body),
             model=body.get("model"),
             tool_calls=calls,
             thinking="".join(b.get("thinking") or "" for b in blocks if b["type"] == "thinking") or None,
-            limit=CONTEXT_LIMIT if word == "model_context_window_exceeded" else OUTPUT_LIMIT,
-            blocked=_refusal(body) if word in _BLOCKED else None,
+            outcome=outcome,
         )
 
-    def _read_usage(self, body: Any) -> Usage:
+    def read_usage(self, body: Any) -> Usage:
         usage = body.get("usage") if isinstance(body, dict) else None
         cached = count(usage, "cache_read_input_tokens")
         fresh = count(usage, "input_tokens")  # without what was read from or written to the cache
         sent = total(fresh, cached, count(usage, "cache_creation_input_tokens")) if fresh is not None else None
         return Usage(sent, count(usage, "output_tokens"), cached, count(usage, "output_tokens_details", "thinking_tokens"))
 
-    def _read_listing(self, body: Any) -> tuple[list[str], dict[str, str] | None]:
-        ids, _ = super()._read_listing(body)
+    def read_listing(self, body: Any) -> tuple[list[str], dict[str, str] | None]:
+        ids, _ = super().read_listing(body)
         last = body.get("last_id") or (ids[-1] if ids else None)
         return ids, {**self.listing_query, "after_id": last} if body.get("has_more") and last else None
 
-    def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
-        if fault.status == 400 and _BILLING.search(fault.message):
+    def classify(self, error: ApiError, headers: Mapping[str, str]) -> ErrorClass:
+        if error.status == 400 and _BILLING.search(error.message):
             return errors.QuotaExceededError  # told by the message only
-        return error_class(fault, self.error_words)
+        return error_class(error, self.error_words)
 
 
 def _refusal(body: Mapping[str, Any]) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from llm_sync.models import Message, ModelRequest
 from llm_sync.models.images import load_image
-from llm_sync.providers.payload import Changes, call_arguments, lose_tool_keys, tool_parts
+from llm_sync.providers.adjustments import Adjustments
+from llm_sync.providers.payload import call_arguments, lose_tool_keys, tool_parts
 
 _VERSION = re.compile(r"claude-(opus|sonnet|haiku|fable|mythos)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 _OLD_VERSION = re.compile(r"claude-(\d)(?:-(\d))?-(opus|sonnet|haiku)")
@@ -28,14 +29,14 @@ _REFUSED_KEYWORDS = frozenset(
 )
 
 
-def messages(request: ModelRequest, changes: Changes) -> list[dict[str, Any]]:
+def messages(request: ModelRequest, adjustments: Adjustments) -> list[dict[str, Any]]:
     """The turns of a conversation, without the system's."""
     out: list[dict[str, Any]] = []
     for message in request.conversation():
         if message.role == "system":
             continue
         role = "assistant" if message.role == "assistant" else "user"
-        content = _content(message, changes)
+        content = _content(message, adjustments)
         previous = out[-1] if out else None
         if message.role == "tool" and previous and _holds_results(previous["content"]):
             previous["content"] += content  # all results of one turn stand in one message
@@ -48,7 +49,7 @@ def _holds_results(content: Any) -> bool:
     return isinstance(content, list) and bool(content) and content[-1]["type"] == "tool_result"
 
 
-def _content(message: Message, changes: Changes) -> Any:
+def _content(message: Message, adjustments: Adjustments) -> Any:
     if message.role == "tool":
         return [{"type": "tool_result", "tool_use_id": message.tool_call_id, "content": message.content or ""}]
     if not message.images and not message.tool_calls:
@@ -57,7 +58,7 @@ def _content(message: Message, changes: Changes) -> Any:
     if message.content:
         blocks.append({"type": "text", "text": message.content})
     blocks += [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": call_arguments(call, changes)}
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": call_arguments(call, adjustments)}
         for call in message.tool_calls
     ]
     return blocks
@@ -70,12 +71,12 @@ def _image(source: Any) -> dict[str, Any]:
     return {"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": image.base64}}
 
 
-def tool(given: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
+def tool(given: Mapping[str, Any], adjustments: Adjustments) -> dict[str, Any]:
     """A tool as the API takes it."""
     if given.get("type", "function") not in ("function", "custom"):
         return dict(given)  # a tool of Anthropic's own (web_search_20250305 …)
     name, description, parameters, rest = tool_parts(given)
-    lose_tool_keys(name, rest.keys() & {"strict"}, changes)
+    lose_tool_keys(name, rest.keys() & {"strict"}, adjustments)
     rest = {key: value for key, value in rest.items() if key != "strict"}
     out: dict[str, Any] = {"name": name, "input_schema": parameters, **rest}
     return {**out, "description": description} if description else out

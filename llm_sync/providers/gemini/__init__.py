@@ -1,5 +1,16 @@
 """Google's generateContent."""
 
-from llm_sync.providers.gemini.generate_content import GeminiProvider
+from typing import Any
 
-__all__ = ["GeminiProvider"]
+from llm_sync.providers.gemini.generate_content import GeminiDialect
+
+__all__ = ["GeminiDialect"]
+
+
+def __getattr__(name: str) -> Any:
+    """``GeminiProvider``, which dialects of before are derived from."""
+    if name != "GeminiProvider":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from llm_sync.providers.factory import ProviderFactory
+
+    return ProviderFactory.provider_class("gemini")

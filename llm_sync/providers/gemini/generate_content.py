@@ -8,12 +8,13 @@ from urllib.parse import quote, urlsplit
 
 from llm_sync import errors
 from llm_sync.models import ModelRequest, ToolCall, Usage
-from llm_sync.providers.answer import Answer, count, tool_call, total
-from llm_sync.providers.base import LLMProvider
-from llm_sync.providers.error_mapping import ErrorClass, Fault, error_class
+from llm_sync.providers.adjustments import Adjustments
+from llm_sync.providers.answer import Answer, Blocked, count, tool_call, total
+from llm_sync.providers.dialect import Dialect
+from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
 from llm_sync.providers.gemini import request as gemini_request
 from llm_sync.providers.google_cloud import base_url, host, on_google_cloud
-from llm_sync.providers.payload import Changes, system_texts, tool_choice
+from llm_sync.providers.payload import system_texts, tool_choice
 
 _TEXT = {"type": "string", "nullable": True}
 _WORD = {"type": ["string", "integer"], "nullable": True}  # enums are numbers where $alt=json;enum-encoding=int is asked
@@ -26,10 +27,10 @@ _BLOCKED = frozenset(
     }
 )  # fmt: skip
 _UNBLOCKED = (None, "", 0, "BLOCK_REASON_UNSPECIFIED")
-_MOST_STOPS = 5
+_MAX_STOPS = 5
 
 
-class GeminiProvider(LLMProvider):
+class GeminiDialect(Dialect):
     """``type: gemini``: POST {base_url}/models/MODEL:generateContent; base_url ends in /v1beta."""
 
     type = "gemini"
@@ -40,7 +41,7 @@ class GeminiProvider(LLMProvider):
     key_prefix = ""
     keys_page = "https://aistudio.google.com/apikey"
     billing_page = "https://aistudio.google.com/usage"
-    forbidden = LLMProvider.forbidden | {"systemInstruction"}
+    forbidden = Dialect.forbidden | {"systemInstruction"}
     response_schema: ClassVar[Mapping[str, Any]] = {
         "candidates": {
             "type": "list",
@@ -117,10 +118,10 @@ class GeminiProvider(LLMProvider):
 
     # Request -------------------------------------------------------------------------------------------------------
 
-    def _prepare_request(self, request: ModelRequest, changes: Changes) -> dict[str, Any]:
+    def prepare_request(self, request: ModelRequest, adjustments: Adjustments) -> dict[str, Any]:
         turns = request.conversation()
-        system = system_texts(request, changes)
-        payload: dict[str, Any] = {"contents": gemini_request.contents(turns, request.model or "", changes)}
+        system = system_texts(request, adjustments)
+        payload: dict[str, Any] = {"contents": gemini_request.contents(turns, request.model or "", adjustments)}
         if system:
             payload["systemInstruction"] = {"parts": [{"text": text} for text in system]}
         settings: dict[str, Any] = {
@@ -131,11 +132,11 @@ class GeminiProvider(LLMProvider):
         }
         if request.seed is not None and not -(2**31) <= request.seed < 2**31:
             settings["seed"] = request.seed % 2**31
-            changes.lose("seed", request.seed, settings["seed"], "Gemini's seed has 32 bits")
+            adjustments.lose("seed", request.seed, settings["seed"], "Gemini's seed has 32 bits")
         if request.stop_sequences:
-            settings["stopSequences"] = list(request.stop_sequences[:_MOST_STOPS])
-            if len(request.stop_sequences) > _MOST_STOPS:
-                changes.lose(
+            settings["stopSequences"] = list(request.stop_sequences[:_MAX_STOPS])
+            if len(request.stop_sequences) > _MAX_STOPS:
+                adjustments.lose(
                     "stop_sequences", list(request.stop_sequences), settings["stopSequences"], "Gemini takes five at most"
                 )
         if request.response_schema is not None:
@@ -145,7 +146,7 @@ class GeminiProvider(LLMProvider):
         if settings:
             payload["generationConfig"] = settings
         if request.tools:
-            payload["tools"] = gemini_request.tools(request.tools, changes)
+            payload["tools"] = gemini_request.tools(request.tools, adjustments)
         choice = tool_choice(request)
         if choice is not None:
             calling: dict[str, Any] = {"mode": {"auto": "AUTO", "none": "NONE"}.get(choice[0], "ANY")}
@@ -154,7 +155,7 @@ class GeminiProvider(LLMProvider):
             payload["toolConfig"] = {"functionCallingConfig": calling}
         return payload
 
-    def _normalized_extras(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
+    def normalize_extras(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
         """The API takes snake_case too: in one spelling the same field cannot be set twice."""
         out = gemini_request.camels(extras)
         settings = out.get("generationConfig")
@@ -162,51 +163,53 @@ class GeminiProvider(LLMProvider):
             out["generationConfig"] = gemini_request.camels(settings)
         return out
 
-    def _base_url(self) -> str:
-        return base_url(self.config) if on_google_cloud(self.config) else super()._base_url()
+    def base_url(self) -> str:
+        return base_url(self.config) if on_google_cloud(self.config) else super().base_url()
 
-    def _path_for(self, model: str) -> str:
+    def path_for(self, model: str) -> str:
         name = quote(model.removeprefix("models/"), safe="/@")
         if on_google_cloud(self.config):
             return f"/publishers/google/models/{name}:generateContent"
         return f"/{name}:generateContent" if name.startswith("tunedModels/") else f"/models/{name}:generateContent"
 
-    def _url(self, path: str, model: str, query: Mapping[str, str]) -> str:
-        url = super()._url(path, model, query)
-        if path == self.listing_path and on_google_cloud(self.config):  # the listing knows no project
+    def listing_url(self, query: Mapping[str, str]) -> str:
+        """As of every dialect; on Google Cloud the listing knows no project."""
+        url = super().listing_url(query)
+        if on_google_cloud(self.config):
             origin = urlsplit(self.config.base_url or host(self.config.location or "global"))
             return urlsplit(url)._replace(netloc=origin.netloc, path="/v1beta1/publishers/google/models").geturl()
         return url
 
     # Reply ---------------------------------------------------------------------------------------------------------
 
-    def _schema_for(self, body: Any) -> Mapping[str, Any]:
+    def schema_for(self, body: Any) -> Mapping[str, Any]:
         feedback = body.get("promptFeedback") if isinstance(body, dict) else None
         blocked = isinstance(feedback, dict) and feedback.get("blockReason") not in _UNBLOCKED
         return self.response_schema if blocked else self.answering_schema  # a blocked prompt has no candidates
 
-    def _listing_schema_for(self, body: Any) -> Mapping[str, Any]:
+    def listing_schema_for(self, body: Any) -> Mapping[str, Any]:
         # an empty list is left out, so {} is a listing; anything else has at least one of its keys
         foreign = isinstance(body, dict) and body and not body.keys() & self.listing_schema.keys()
         return self.some_listing_schema if foreign else self.listing_schema
 
-    def _read_answer(self, body: Any) -> Answer:
+    def read_answer(self, body: Any) -> Answer:
         candidate = (body.get("candidates") or [{}])[0]
         parts = (candidate.get("content") or {}).get("parts") or []
         word = candidate.get("finishReason")
         calls = tuple(_call(part, number) for number, part in enumerate(parts) if part.get("functionCall"))
+        block = _block(body, candidate)
         return Answer(
             text="".join(part.get("text") or "" for part in parts if not part.get("thought")),
             finish_reason=_FINISH.get(word, "other"),
             finish_reason_raw=word,
-            usage=self._read_usage(body),
+            usage=self.read_usage(body),
             model=body.get("modelVersion"),
             tool_calls=calls,
             thinking="".join(part.get("text") or "" for part in parts if part.get("thought")) or None,
-            blocked=_block(body, candidate),
+            outcome=Blocked(block) if block is not None else None,
         )
 
-    def _read_usage(self, body: Any) -> Usage:
+    def read_usage(self, body: Any) -> Usage:
         usage = body.get("usageMetadata") if isinstance(body, dict) else None
         sent = count(usage, "promptTokenCount")
         thought = count(usage, "thoughtsTokenCount")
@@ -216,7 +219,7 @@ class GeminiProvider(LLMProvider):
         used = total(sent, count(usage, "toolUsePromptTokenCount")) if sent is not None else None
         return Usage(used, total(made, thought), count(usage, "cachedContentTokenCount"), thought)
 
-    def _read_listing(self, body: Any) -> tuple[list[str], dict[str, str] | None]:
+    def read_listing(self, body: Any) -> tuple[list[str], dict[str, str] | None]:
         models = body.get("models") or body.get("publisherModels") or []
         ids = [
             model["name"].rpartition("models/")[2]
@@ -226,16 +229,16 @@ class GeminiProvider(LLMProvider):
         token = body.get("nextPageToken")
         return ids, {**self.listing_query, "pageToken": token} if token else None
 
-    def _request_id(self, reply: Any, body: Any) -> str | None:
+    def request_id(self, reply: Any, body: Any) -> str | None:
         found = body.get("responseId") if isinstance(body, dict) else None
-        return found if isinstance(found, str) else super()._request_id(reply, body)
+        return found if isinstance(found, str) else super().request_id(reply, body)
 
-    def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
-        if fault.status == 429 and fault.per_day:
+    def classify(self, error: ApiError, headers: Mapping[str, str]) -> ErrorClass:
+        if error.status == 429 and error.per_day:
             return errors.QuotaExceededError
-        if fault.status == 403 and "unregistered callers" in fault.message:
+        if error.status == 403 and "unregistered callers" in error.message:
             return errors.AuthenticationError  # no key at all
-        return error_class(fault, self.error_words)
+        return error_class(error, self.error_words)
 
 
 def _call(part: Mapping[str, Any], number: int) -> ToolCall:
@@ -251,10 +254,10 @@ def _call(part: Mapping[str, Any], number: int) -> ToolCall:
 def _block(body: Mapping[str, Any], candidate: Mapping[str, Any]) -> str | None:
     feedback = body.get("promptFeedback") or {}
     if feedback.get("blockReason") not in _UNBLOCKED:
-        return _told(f"prompt: {feedback['blockReason']}", feedback.get("blockReasonMessage"))
+        return _with_message(f"prompt: {feedback['blockReason']}", feedback.get("blockReasonMessage"))
     word = candidate.get("finishReason")
-    return _told(str(word), candidate.get("finishMessage")) if word in _BLOCKED else None
+    return _with_message(str(word), candidate.get("finishMessage")) if word in _BLOCKED else None
 
 
-def _told(word: str, message: str | None) -> str:
+def _with_message(word: str, message: str | None) -> str:
     return f"{word}: {message}" if message else word

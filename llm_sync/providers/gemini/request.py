@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 from llm_sync import errors
 from llm_sync.models import Message
 from llm_sync.models.images import load_image
-from llm_sync.providers.payload import Changes, call_arguments, lose_tool_keys, tool_parts
+from llm_sync.providers.adjustments import Adjustments
+from llm_sync.providers.payload import call_arguments, lose_tool_keys, tool_parts
 
 SIGNED = "#signature="  # stands in a call's id before its signature
 _NO_CALL_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # Google's word for "this call has no signature"
 
 
-def contents(turns: tuple[Message, ...], model: str, changes: Changes) -> list[dict[str, Any]]:
+def contents(turns: tuple[Message, ...], model: str, adjustments: Adjustments) -> list[dict[str, Any]]:
     """The turns of a conversation, without the system's."""
     names: dict[str, str] = {}  # of the calls so far: ids may come again in a later turn
     out: list[dict[str, Any]] = []
@@ -27,7 +28,7 @@ def contents(turns: tuple[Message, ...], model: str, changes: Changes) -> list[d
             continue
         role = "model" if message.role == "assistant" else "user"
         names.update((call.id, call.name) for call in message.tool_calls)
-        parts = _parts(message, names, model, changes)
+        parts = _parts(message, names, model, adjustments)
         answers = message.role == "tool" and bool(out) and "functionResponse" in out[-1]["parts"][-1]
         if answers:
             out[-1]["parts"] += parts  # the results of one turn stand in one content
@@ -36,7 +37,7 @@ def contents(turns: tuple[Message, ...], model: str, changes: Changes) -> list[d
     return out
 
 
-def _parts(message: Message, names: Mapping[str, str], model: str, changes: Changes) -> list[dict[str, Any]]:
+def _parts(message: Message, names: Mapping[str, str], model: str, adjustments: Adjustments) -> list[dict[str, Any]]:
     if message.role == "tool":
         name = names.get(message.tool_call_id or "")
         if name is None:
@@ -52,7 +53,7 @@ def _parts(message: Message, names: Mapping[str, str], model: str, changes: Chan
     if signatures and not any(signatures) and model.removeprefix("models/").startswith("gemini-3"):
         signatures[0] = _NO_CALL_SIGNATURE  # of parallel calls the first one carries it
     for call, signature in zip(message.tool_calls, signatures, strict=True):
-        part: dict[str, Any] = {"functionCall": {"name": call.name, "args": call_arguments(call, changes)}}
+        part: dict[str, Any] = {"functionCall": {"name": call.name, "args": call_arguments(call, adjustments)}}
         if signature:
             part["thoughtSignature"] = signature
         parts.append(part)
@@ -75,14 +76,14 @@ def _image(source: Any) -> dict[str, Any]:
     return {"inlineData": {"mimeType": image.media_type, "data": image.base64}}
 
 
-def tools(given: Any, changes: Changes) -> list[dict[str, Any]]:
+def tools(given: Any, adjustments: Adjustments) -> list[dict[str, Any]]:
     """Functions declared together, beside the API's own tools."""
     own = [dict(tool) for tool in given if "name" not in tool and "function" not in tool]  # {"googleSearch": {}} …
     declared = []
     for tool in given:
         if "name" in tool or "function" in tool:
             name, description, parameters, rest = tool_parts(tool)
-            lose_tool_keys(name, rest, changes)
+            lose_tool_keys(name, rest, adjustments)
             declared.append({"name": name, "description": description or "", "parametersJsonSchema": parameters})
     return [*own, *([{"functionDeclarations": declared}] if declared else [])]
 

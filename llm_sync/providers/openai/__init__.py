@@ -1,5 +1,16 @@
 """OpenAI's chat completions and Responses API."""
 
-from llm_sync.providers.openai.chat_completions import OpenAIProvider
+from typing import Any
 
-__all__ = ["OpenAIProvider"]
+from llm_sync.providers.openai.chat_completions import OpenAIDialect
+
+__all__ = ["OpenAIDialect"]
+
+
+def __getattr__(name: str) -> Any:
+    """``OpenAIProvider``, which dialects of before are derived from."""
+    if name != "OpenAIProvider":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from llm_sync.providers.factory import ProviderFactory
+
+    return ProviderFactory.provider_class("openai")

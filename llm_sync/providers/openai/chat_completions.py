@@ -7,22 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from llm_sync import errors
 from llm_sync.models import ModelRequest, Usage
-from llm_sync.providers.answer import Answer, count
-from llm_sync.providers.base import LLMProvider
-from llm_sync.providers.error_mapping import ErrorClass, Fault, error_class
+from llm_sync.providers.adjustments import Adjustments
+from llm_sync.providers.answer import Answer, Blocked, Failed, Outcome, count
+from llm_sync.providers.dialect import Dialect
+from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
 from llm_sync.providers.openai import message as openai_message
-from llm_sync.providers.payload import (
-    Changes,
-    is_reasoning_model,
-    is_strict_schema,
-    openai_model,
-    sampling,
-    tool_choice,
-)
+from llm_sync.providers.openai.reasoning_models import is_reasoning_model, openai_model, sampling
+from llm_sync.providers.payload import is_strict_schema, tool_choice
 
 _FINISH = {
     "stop": "stop",
@@ -56,7 +50,7 @@ _MAX_FIELDS = ("max_tokens", "max_completion_tokens")
 _NEW_MAX_FIELD = ("openai.com", "openai.azure.com", "cognitiveservices.azure.com", "groq.com", "openrouter.ai")
 
 
-class OpenAIProvider(LLMProvider):
+class OpenAIDialect(Dialect):
     """``type: openai``: POST {base_url}/chat/completions; base_url ends in /v1, or in what the server uses instead."""
 
     type = "openai"
@@ -77,14 +71,6 @@ class OpenAIProvider(LLMProvider):
     )
     response_schema: ClassVar[Mapping[str, Any]] = openai_message.SCHEMA
     filtered_schema: ClassVar[Mapping[str, Any]] = openai_message.FILTERED_SCHEMA
-    listing_schema: ClassVar[Mapping[str, Any]] = {
-        "data": {
-            "type": "list",
-            "required": True,
-            "nullable": True,
-            "schema": {"type": "dict", "schema": {"id": {"type": "string", "required": True}}},
-        }
-    }
     error_words: ClassVar[Mapping[str, ErrorClass]] = {
         "credit_balance_exhausted": errors.QuotaExceededError,
         "organization_spend_limit_exceeded": errors.QuotaExceededError,
@@ -117,30 +103,30 @@ class OpenAIProvider(LLMProvider):
         "max_tokens_exceeded": errors.ContextLengthExceededError,
         "token_limit_exceeded": errors.ContextLengthExceededError,
         "refusal": errors.ContentBlockedError,
-        # Google's words, on its OpenAI-compatible door
+        # Google's words, on its OpenAI-compatible endpoint
         "API_KEY_INVALID": errors.AuthenticationError,
         "UNAUTHENTICATED": errors.AuthenticationError,
     }
 
     # Request -------------------------------------------------------------------------------------------------------
 
-    def _prepare_request(self, request: ModelRequest, changes: Changes) -> dict[str, Any]:
+    def prepare_request(self, request: ModelRequest, adjustments: Adjustments) -> dict[str, Any]:
         model = request.model or ""
-        payload: dict[str, Any] = {"model": model, "messages": self._messages(request, changes), "stream": False}
+        payload: dict[str, Any] = {"model": model, "messages": self._messages(request, adjustments), "stream": False}
         effort = request.provider_specific.get("reasoning_effort")
-        payload |= sampling(request, effort, changes)
+        payload |= sampling(request, effort, adjustments)
         by_hand = {name: request.provider_specific[name] for name in _MAX_FIELDS if name in request.provider_specific}
         if request.max_tokens is not None and by_hand:  # both names at once are refused
-            changes.note("max_tokens", request.max_tokens, by_hand, "provider_specific replaces it")
+            adjustments.note("max_tokens", request.max_tokens, by_hand, "provider_specific replaces it")
         elif request.max_tokens is not None:
-            self._add_max_tokens(payload, request.max_tokens, changes)
+            self._add_max_tokens(payload, request.max_tokens, adjustments)
         if request.stop_sequences:
             if is_reasoning_model(model) and not openai_model(model).startswith("o1"):
-                changes.lose("stop_sequences", list(request.stop_sequences), None, f"{model} takes no stop sequences")
+                adjustments.lose("stop_sequences", list(request.stop_sequences), None, f"{model} takes no stop sequences")
             else:
                 payload["stop"] = list(request.stop_sequences)
         if request.seed is not None:
-            payload["random_seed" if self._is_at("mistral.ai") else "seed"] = request.seed
+            payload["random_seed" if self.is_at("mistral.ai") else "seed"] = request.seed
         if request.response_schema is not None:
             schema = request.response_schema
             payload["response_format"] = {
@@ -154,13 +140,13 @@ class OpenAIProvider(LLMProvider):
             payload["tool_choice"] = {"type": "function", "function": {"name": choice[1]}} if choice[1] else choice[0]
         return payload
 
-    def _add_max_tokens(self, payload: dict[str, Any], most: int, changes: Changes) -> None:
+    def _add_max_tokens(self, payload: dict[str, Any], most: int, adjustments: Adjustments) -> None:
         field = self._max_tokens_field(payload["model"])
         payload[field] = most
         if field != "max_tokens":
-            changes.note("max_tokens", most, {field: most}, f"this endpoint calls it {field}")
+            adjustments.note("max_tokens", most, {field: most}, f"this endpoint calls it {field}")
 
-    def _messages(self, request: ModelRequest, changes: Changes) -> list[dict[str, Any]]:
+    def _messages(self, request: ModelRequest, adjustments: Adjustments) -> list[dict[str, Any]]:
         messages = [openai_message.message(message) for message in request.conversation()]
         if request.system_prompt is not None:
             messages.insert(0, {"role": "system", "content": request.system_prompt})
@@ -168,59 +154,59 @@ class OpenAIProvider(LLMProvider):
             for message in messages:
                 if message["role"] == "system":
                     message["role"] = "user"
-                    changes.note("system_prompt", message["content"], "a user message", f"{request.model} takes no system role")
+                    adjustments.note(
+                        "system_prompt", message["content"], "a user message", f"{request.model} takes no system role"
+                    )
         return messages
-
-    def _is_at(self, *domains: str) -> bool:
-        host = urlsplit(self._base_url()).hostname or ""
-        return f".{host}".endswith(tuple(f".{domain}" for domain in domains))
 
     def _max_tokens_field(self, model: str) -> str:
         """OpenAI renamed it for models that reason, most compatible servers know the old name only; never both."""
         if self.config.max_tokens_field:
             return self.config.max_tokens_field
-        new = self._is_at(*_NEW_MAX_FIELD) or is_reasoning_model(model)
+        new = self.is_at(*_NEW_MAX_FIELD) or is_reasoning_model(model)
         return "max_completion_tokens" if new else "max_tokens"
 
     # Reply ---------------------------------------------------------------------------------------------------------
 
-    def _unwrapped(self, body: Any) -> Any:
+    def unwrap(self, body: Any) -> Any:
         nested = body.get("provider") if isinstance(body, dict) else None
         return nested if isinstance(nested, dict) and "choices" in nested else body  # seen of OpenRouter, now and then
 
-    def _error_in(self, body: Any) -> Any:
+    def error_in(self, body: Any) -> Any:
         if not isinstance(body, dict) or body.get("error"):
-            return super()._error_in(body)
+            return super().error_in(body)
         if body.get("object") == "error":
             return body  # old vLLM's flat form
         choice = _first_choice(body)
         return choice if choice.get("error") else None
 
-    def _schema_for(self, body: Any) -> Mapping[str, Any]:
+    def schema_for(self, body: Any) -> Mapping[str, Any]:
         choice = _first_choice(body) if isinstance(body, dict) else {}
         blocked = _plain(choice.get("finish_reason")) in _BLOCKED and not choice.get("message")
         return self.filtered_schema if blocked else self.response_schema  # Azure: a filtered choice has no message
 
-    def _read_answer(self, body: Any) -> Answer:
+    def read_answer(self, body: Any) -> Answer:
         choice = body["choices"][0]
         message = choice.get("message") or {}
         text, thinking, parsed = openai_message.content(message.get("content"))
         word = choice.get("finish_reason") or (choice.get("finish_details") or {}).get("type") or self._upstream_word(choice)
         plain = _plain(word)
-        calls = openai_message.tool_calls(message)
         refusal = message.get("refusal") or openai_message.refusal(message.get("content"))
-        blocked = refusal or (f"finish reason {word}" if plain in _BLOCKED else None)
+        outcome: Outcome | None = None
+        if refusal or plain in _BLOCKED:
+            outcome = Blocked(refusal or f"finish reason {word}")
+        elif plain in _BROKEN:
+            outcome = Failed(f"finish reason {word}")
         return Answer(
             text=text,
             finish_reason=_FINISH.get(plain, "other"),
             finish_reason_raw=word,
-            usage=self._read_usage(body),
+            usage=self.read_usage(body),
             model=body.get("model"),
-            tool_calls=calls,
+            tool_calls=openai_message.tool_calls(message),
             thinking=openai_message.reasoning(message) or thinking,
-            blocked=blocked,
-            failed=f"finish reason {word}" if plain in _BROKEN else None,
-            cost=self._cost_in(body),
+            outcome=outcome,
+            cost=self.cost_in(body),
             parsed=parsed,
         )
 
@@ -228,12 +214,12 @@ class OpenAIProvider(LLMProvider):
         """The finish reason in the words of whoever answered behind the endpoint, where it has none of its own."""
         return None
 
-    def _request_id(self, reply: Any, body: Any) -> str | None:
+    def request_id(self, reply: Any, body: Any) -> str | None:
         groq = body.get("x_groq") if isinstance(body, dict) else None
         found = groq.get("id") if isinstance(groq, dict) else None
-        return super()._request_id(reply, body) or (found if isinstance(found, str) else None)
+        return super().request_id(reply, body) or (found if isinstance(found, str) else None)
 
-    def _read_usage(self, body: Any) -> Usage:
+    def read_usage(self, body: Any) -> Usage:
         usage = body.get("usage") if isinstance(body, dict) else None
         sent, made, all_of_it = count(usage, "prompt_tokens"), count(usage, "completion_tokens"), count(usage, "total_tokens")
         thought = count(usage, "completion_tokens_details", "reasoning_tokens")
@@ -244,25 +230,25 @@ class OpenAIProvider(LLMProvider):
             cached = count(usage, other) if cached is None else cached
         return Usage(sent, made, cached, thought)
 
-    def _partial_text(self, body: Any) -> str:
+    def partial_text(self, body: Any) -> str:
         message = _first_choice(body).get("message") if isinstance(body, dict) else None
         return openai_message.content(message.get("content"))[0] if isinstance(message, dict) else ""
 
-    def _classify(self, fault: Fault, headers: Mapping[str, str]) -> ErrorClass:
-        kind = error_class(fault, self.error_words)
-        if kind is errors.ProviderError and isinstance(fault.body, dict) and _plain(fault.body.get("finish_reason")) in _BROKEN:
+    def classify(self, error: ApiError, headers: Mapping[str, str]) -> ErrorClass:
+        kind = error_class(error, self.error_words)
+        if kind is errors.ProviderError and isinstance(error.body, dict) and _plain(error.body.get("finish_reason")) in _BROKEN:
             return errors.ProviderUnavailableError  # a choice that was broken off, by an error that does not say why
-        if fault.status == 402 and "weight_exceeds_budget" in fault.metadata.values():
+        if error.status == 402 and "weight_exceeds_budget" in error.metadata.values():
             return errors.QuotaExceededError  # OpenRouter: this one request costs more than there is
-        if fault.status == 402 and headers.get("retry-after"):
+        if error.status == 402 and headers.get("retry-after"):
             return errors.RateLimitError  # OpenRouter: credit is held by requests in flight
-        if fault.status == 403 and _moderated(fault):
+        if error.status == 403 and _moderated(error):
             return errors.ContentBlockedError
-        if fault.status == 403 and _over_budget(fault):
+        if error.status == 403 and _over_budget(error):
             return errors.QuotaExceededError
-        if kind is errors.RateLimitError and ("per-day" in fault.message or fault.per_day):
+        if kind is errors.RateLimitError and ("per-day" in error.message or error.per_day):
             return errors.QuotaExceededError
-        if fault.status == 400 and "not a valid model id" in fault.message.lower():
+        if error.status == 400 and "not a valid model id" in error.message.lower():
             return errors.ModelNotFoundError
         return kind
 
@@ -273,14 +259,14 @@ def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return first if isinstance(first, dict) else {}
 
 
-def _moderated(fault: Fault) -> bool:
-    return any(fault.metadata.get(name) for name in ("reasons", "flagged_input", "patterns"))
+def _moderated(error: ApiError) -> bool:
+    return any(error.metadata.get(name) for name in ("reasons", "flagged_input", "patterns"))
 
 
-def _over_budget(fault: Fault) -> bool:
+def _over_budget(error: ApiError) -> bool:
     """Whether the budget of a key or a workspace is spent, as OpenRouter says it."""
-    told = any(part.get(name) for part in (fault.metadata, fault.error) for name in ("limit_source", "resets_at"))
-    return told or "key limit exceeded" in fault.message.lower()
+    told = any(part.get(name) for part in (error.metadata, error.error) for name in ("limit_source", "resets_at"))
+    return told or "key limit exceeded" in error.message.lower()
 
 
 def _plain(word: Any) -> str:

@@ -1,4 +1,4 @@
-"""OpenAI's Responses API: the only door to some models (gpt-5-pro, codex, deep research)."""
+"""OpenAI's Responses API: the only way to some models (gpt-5-pro, codex, deep research)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from typing import Any, ClassVar
 
 from llm_sync.models import Message, ModelRequest, ToolCall, Usage
 from llm_sync.models.images import load_image
-from llm_sync.providers.answer import Answer, count, tool_call
-from llm_sync.providers.openai.chat_completions import OpenAIProvider
-from llm_sync.providers.payload import Changes, arguments_text, is_strict_schema, sampling, tool_choice, tool_parts
+from llm_sync.providers.adjustments import Adjustments
+from llm_sync.providers.answer import Answer, Blocked, Deferred, Failed, Outcome, count, tool_call
+from llm_sync.providers.openai.chat_completions import OpenAIDialect
+from llm_sync.providers.openai.reasoning_models import sampling
+from llm_sync.providers.payload import arguments_text, is_strict_schema, tool_choice, tool_parts
 
 _TEXT = {"type": "string", "nullable": True}
 _LEAST_OUTPUT = 16  # fewer is a 400 integer_below_min_value
 
 
-class OpenAIResponsesProvider(OpenAIProvider):
+class OpenAIResponsesDialect(OpenAIDialect):
     """``type: openai-responses``: POST {base_url}/responses; base_url ends in /v1."""
 
     type = "openai-responses"
     path = "/responses"
-    forbidden = OpenAIProvider.forbidden | {"previous_response_id", "conversation"}
+    forbidden = OpenAIDialect.forbidden | {"previous_response_id", "conversation"}
     response_schema: ClassVar[Mapping[str, Any]] = {
         "model": {"type": ["string", "integer"], "nullable": True},
         "status": _TEXT,
@@ -47,24 +49,24 @@ class OpenAIResponsesProvider(OpenAIProvider):
         "usage": {"type": "dict", "nullable": True},
     }
 
-    def _prepare_request(self, request: ModelRequest, changes: Changes) -> dict[str, Any]:
+    def prepare_request(self, request: ModelRequest, adjustments: Adjustments) -> dict[str, Any]:
         model = request.model or ""
         payload: dict[str, Any] = {"model": model, "input": _input(request), "store": False, "stream": False}
         if request.system_prompt is not None:
             payload["instructions"] = request.system_prompt
         reasoning = request.provider_specific.get("reasoning")
         effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
-        payload |= sampling(request, effort, changes)
+        payload |= sampling(request, effort, adjustments)
         if request.max_tokens is not None:
             payload["max_output_tokens"] = max(request.max_tokens, _LEAST_OUTPUT)
             if request.max_tokens < _LEAST_OUTPUT:
-                changes.lose(
+                adjustments.lose(
                     "max_tokens", request.max_tokens, _LEAST_OUTPUT, f"the Responses API takes no less than {_LEAST_OUTPUT}"
                 )
         if request.stop_sequences:
-            changes.lose("stop_sequences", list(request.stop_sequences), None, "the Responses API has no stop sequences")
+            adjustments.lose("stop_sequences", list(request.stop_sequences), None, "the Responses API has no stop sequences")
         if request.seed is not None:
-            changes.lose("seed", request.seed, None, "the Responses API has no seed")
+            adjustments.lose("seed", request.seed, None, "the Responses API has no seed")
         if request.response_schema is not None:
             schema = request.response_schema
             payload["text"] = {
@@ -77,18 +79,18 @@ class OpenAIResponsesProvider(OpenAIProvider):
             payload["tool_choice"] = {"type": "function", "name": choice[1]} if choice[1] else choice[0]
         return payload
 
-    def _unwrapped(self, body: Any) -> Any:
+    def unwrap(self, body: Any) -> Any:
         return body
 
-    def _schema_for(self, body: Any) -> Mapping[str, Any]:
+    def schema_for(self, body: Any) -> Mapping[str, Any]:
         return self.response_schema
 
-    def _partial_text(self, body: Any) -> str:
+    def partial_text(self, body: Any) -> str:
         items = body.get("output") if isinstance(body, dict) else None
         parts = [item.get("content") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
         return "".join(_piece(part) for found in parts if isinstance(found, list) for part in found)
 
-    def _read_answer(self, body: Any) -> Answer:
+    def read_answer(self, body: Any) -> Answer:
         texts, thoughts, calls, refusals = [], [], [], []
         for item in body["output"]:
             if item["type"] == "message":
@@ -103,20 +105,25 @@ class OpenAIResponsesProvider(OpenAIProvider):
         reason = (body.get("incomplete_details") or {}).get("reason")
         refusal = "".join(refusals) or ("content_filter" if reason == "content_filter" else None)
         cut = status == "incomplete" and reason != "content_filter"
+        outcome: Outcome | None = None
+        if status in ("queued", "in_progress"):
+            outcome = Deferred(status)
+        elif refusal:
+            outcome = Blocked(refusal)
+        elif status in ("failed", "cancelled", "expired"):
+            outcome = Failed(f"status {status}")
         return Answer(
             text="".join(texts),
             finish_reason="length" if cut else "stop" if status in ("completed", "complete") else "other",
             finish_reason_raw=reason or status,
-            usage=self._read_usage(body),
+            usage=self.read_usage(body),
             model=None if body.get("model") is None else str(body["model"]),
             tool_calls=tuple(calls),
             thinking="\n".join(piece for piece in thoughts if piece) or None,
-            blocked=refusal,
-            deferred=status if status in ("queued", "in_progress") else None,
-            failed=f"status {status}" if status in ("failed", "cancelled", "expired") else None,
+            outcome=outcome,
         )
 
-    def _read_usage(self, body: Any) -> Usage:
+    def read_usage(self, body: Any) -> Usage:
         usage = body.get("usage") if isinstance(body, dict) else None
         return Usage(
             count(usage, "input_tokens"),

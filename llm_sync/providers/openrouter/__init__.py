@@ -1,5 +1,16 @@
-"""OpenRouter's chat completions."""
+"""OpenRouter."""
 
-from llm_sync.providers.openrouter.chat_completions import OpenRouterProvider
+from typing import Any
 
-__all__ = ["OpenRouterProvider"]
+from llm_sync.providers.openrouter.chat_completions import OpenRouterDialect
+
+__all__ = ["OpenRouterDialect"]
+
+
+def __getattr__(name: str) -> Any:
+    """``OpenRouterProvider``, which dialects of before are derived from."""
+    if name != "OpenRouterProvider":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from llm_sync.providers.factory import ProviderFactory
+
+    return ProviderFactory.provider_class("openrouter")

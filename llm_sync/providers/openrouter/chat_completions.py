@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from llm_sync.providers.openai.chat_completions import OpenAIProvider
-from llm_sync.providers.payload import Changes
+from llm_sync.providers.adjustments import Adjustments
+from llm_sync.providers.openai.chat_completions import OpenAIDialect
 
 _LEAST_OUTPUT = 16
 
 
-class OpenRouterProvider(OpenAIProvider):
+class OpenRouterDialect(OpenAIDialect):
     """``type: openrouter``: base_url ends in /api/v1; models are named vendor/model."""
 
     type = "openrouter"
@@ -21,17 +21,17 @@ class OpenRouterProvider(OpenAIProvider):
     billing_page = "https://openrouter.ai/settings/credits"
     request_id_headers: ClassVar[tuple[str, ...]] = ("x-generation-id", "x-request-id", "cf-ray")
 
-    def _add_max_tokens(self, payload: dict[str, Any], most: int, changes: Changes) -> None:
+    def _add_max_tokens(self, payload: dict[str, Any], most: int, adjustments: Adjustments) -> None:
         if most < _LEAST_OUTPUT and not self.config.max_tokens_field:
-            changes.lose("max_tokens", most, _LEAST_OUTPUT, f"upstreams of OpenRouter refuse fewer than {_LEAST_OUTPUT}")
+            adjustments.lose("max_tokens", most, _LEAST_OUTPUT, f"upstreams of OpenRouter refuse fewer than {_LEAST_OUTPUT}")
             most = _LEAST_OUTPUT
-        super()._add_max_tokens(payload, most, changes)
+        super()._add_max_tokens(payload, most, adjustments)
 
     def _max_tokens_field(self, model: str) -> str:
         return self.config.max_tokens_field or "max_completion_tokens"
 
-    def _read_listing(self, body: Any) -> tuple[list[str], dict[str, str] | None]:
-        ids, _ = super()._read_listing(body)
+    def read_listing(self, body: Any) -> tuple[list[str], dict[str, str] | None]:
+        ids, _ = super().read_listing(body)
         links = body.get("links") if isinstance(body, dict) else None
         following = links.get("next") if isinstance(links, dict) else None
         return ids, dict(parse_qsl(urlsplit(following).query)) if isinstance(following, str) else None
@@ -40,11 +40,11 @@ class OpenRouterProvider(OpenAIProvider):
         word = choice.get("native_finish_reason")
         return word if isinstance(word, str) else None
 
-    def _request_id(self, reply: Any, body: Any) -> str | None:
+    def request_id(self, reply: Any, body: Any) -> str | None:
         found = body.get("id") if isinstance(body, dict) and "x-generation-id" not in reply.headers else None
-        return found if isinstance(found, str) and found.startswith("gen-") else super()._request_id(reply, body)
+        return found if isinstance(found, str) and found.startswith("gen-") else super().request_id(reply, body)
 
-    def _cost_in(self, body: Any) -> float | None:
+    def cost_in(self, body: Any) -> float | None:
         usage = body.get("usage") if isinstance(body, dict) else None
         cost = usage.get("cost") if isinstance(usage, dict) else None
         return float(cost) if isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < 1e9 else None

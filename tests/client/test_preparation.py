@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from llm_sync import InvalidRequestError, LLMClient, Message, ModelNotFoundError, ModelRequest, ProviderStatus, ToolCall
+from llm_sync import (
+    AuthenticationError,
+    InvalidRequestError,
+    LLMClient,
+    Message,
+    ModelNotFoundError,
+    ModelRequest,
+    ProviderStatus,
+    ToolCall,
+)
 from llm_sync.simulator import Simulator
 
 OpenClient = Callable[..., LLMClient]
@@ -39,6 +48,14 @@ WRONG: dict[str, tuple[ModelRequest, dict[str, Any], type[Exception], str]] = {
     "a generator": (ModelRequest("x", OPENAI, provider_specific={"a": iter(())}), {}, InvalidRequestError, "iterator"),
     "NaN within": (ModelRequest("x", OPENAI, provider_specific={"a": math.nan}), {}, InvalidRequestError, "holds nan"),
     "a surrogate within": (ModelRequest("x", OPENAI, tools=[{"name": "\ud800"}]), {}, InvalidRequestError, "U\\+D800"),
+    "a tool without a name": (ModelRequest("x", OPENAI, tools=[{"parameters": {}}]), {}, InvalidRequestError, "no name"),
+    "no such tool": (ModelRequest("x", ANTHROPIC, tool_choice="look"), {}, InvalidRequestError, "tool_choice 'look' is unknown"),
+    "a field of the request's own": (
+        ModelRequest("x", OPENAI, provider_specific={"messages": []}),
+        {},
+        InvalidRequestError,
+        "which the request itself carries",
+    ),
     "no JSON Schema": (ModelRequest("x", OPENAI, response_schema={"type": 5}), {}, InvalidRequestError, "not a JSON Schema"),
 }
 
@@ -53,6 +70,69 @@ def test_a_wrong_request_is_refused_before_anything_is_queued(
     with pytest.raises(error, match=message):
         getattr(client, ask)(request, **options)
     assert all(status == ProviderStatus() for status in client.status().values())
+    assert upstream.requests == []
+
+
+UNUSABLE: dict[str, tuple[str, type[Exception], str]] = {
+    "a header's variable is unset": ("headers: {X-Team: '${NOBODY_SETS_THIS}'}", AuthenticationError, "NOBODY_SETS_THIS"),
+    "the URL's variable is unset": ("base_url: 'https://${NOBODY_SETS_THIS}/v1'", AuthenticationError, "NOBODY_SETS_THIS"),
+    "the key's variable is unset": ("api_key: '${NOBODY_SETS_THIS}'", AuthenticationError, "NOBODY_SETS_THIS"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_provider_that_lacks_something_is_told_before_anything_is_queued(
+    open_client: OpenClient, upstream: Simulator, name: str
+) -> None:
+    """Neither the good requests before it nor those behind it are sent."""
+    setting, error, message = UNUSABLE[name]
+    key = "" if setting.startswith("api_key") else "api_key: k-0123456789, "
+    url = "" if setting.startswith("base_url") else ', base_url: "<openai>"'
+    client = open_client(
+        "providers:\n"
+        '  good: {type: openai, api_key: k-0123456789, base_url: "<openai>"}\n'
+        f"  bad: {{type: openai, {key}{setting}{url}}}"
+    )
+    with pytest.raises(error, match=message):
+        client.generate_responses_concurrent(
+            [ModelRequest("x", "good/m"), ModelRequest("x", "bad/m"), ModelRequest("x", "good/m")]
+        )
+    with pytest.raises(error, match=message):
+        client.submit(ModelRequest("x", "bad/m"))
+    assert upstream.requests == []
+    assert all(status == ProviderStatus() for status in client.status().values())
+
+
+@pytest.mark.parametrize("source", ["api_key_file: no-such-file", 'api_key_command: ["false"]'])
+def test_key_files_and_commands_are_read_by_the_worker(open_client: OpenClient, source: str) -> None:
+    """They take time, so the caller does not wait for them: submit takes the request, and the future carries the error."""
+    client = open_client(f'providers: {{p: {{type: openai, {source}, base_url: "<openai>"}}}}')
+    future = client.submit(ModelRequest("x", "p/m"))
+    assert isinstance(future.exception(PATIENCE_S), AuthenticationError)
+
+
+def test_a_mistake_in_a_payload_stops_a_list_before_its_first_request(client: LLMClient, upstream: Simulator) -> None:
+    """What only the dialect can see is seen before anything is queued, too."""
+    wrong = ModelRequest("x", ANTHROPIC, tools=[{"name": "look", "parameters": ["x"]}])
+    with pytest.raises(InvalidRequestError, match="not a mapping"):
+        client.generate_responses_concurrent([ModelRequest("x", OPENAI), wrong])
+    assert upstream.requests == []
+
+
+def test_a_mistake_in_a_payload_is_raised_at_its_place_in_a_map(client: LLMClient) -> None:
+    """The answers to what came before it are given first."""
+    wrong = ModelRequest("x", ANTHROPIC, tools=[{"name": "look", "parameters": ["x"]}])
+    answers = client.map([ModelRequest("first", OPENAI), wrong, ModelRequest("never", OPENAI)])
+    assert "first" in next(answers).text
+    with pytest.raises(InvalidRequestError, match="not a mapping"):
+        next(answers)
+
+
+def test_what_strict_refuses_is_refused_before_anything_is_queued(open_client: OpenClient, upstream: Simulator) -> None:
+    """A setting that the model does not take."""
+    client = open_client(strict=True)
+    with pytest.raises(InvalidRequestError, match="temperature=0.5 cannot be sent"):
+        client.submit(ModelRequest("x", "openai/o3", temperature=0.5))
     assert upstream.requests == []
 
 

@@ -1,0 +1,152 @@
+"""From a request to its provider's queue: prepared in the caller's thread, sent by a worker."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from datetime import datetime, timezone
+from typing import Any
+
+from llm_sync.client import request_defaults
+from llm_sync.client.calls import ProviderCall
+from llm_sync.client.endpoints import Endpoints
+from llm_sync.client.middleware import Middleware, Next
+from llm_sync.config.models import LLMConfig
+from llm_sync.config.routing import route
+from llm_sync.dispatch.manager import ConcurrentLLMManager
+from llm_sync.errors import ClientClosedError, LLMConnectorError
+from llm_sync.events import log_facts, logger
+from llm_sync.models import Adjustment, ModelRequest, ModelResponse, PreparedRequest
+from llm_sync.runtime.cancellation import CallControl
+
+_log = logger("client")
+
+
+class Dispatcher:
+    """The way of one client's requests, as ``client.dispatcher``. Every method may be called from any thread.
+
+    For code that does more with a request than ask it: check it without sending, keep it, send it later or through a
+    middleware of its own. ``client.generate`` and its like are made of the same parts. ``config`` is the configuration that
+    counts: the client's own, in a simulation with its providers at the simulator. ``strict`` is as the client's.
+    """
+
+    def __init__(
+        self, config: LLMConfig, manager: ConcurrentLLMManager, endpoints: Endpoints, *, strict: bool, strict_streaming: bool
+    ) -> None:
+        self.config = config
+        self.strict = strict
+        self._manager = manager
+        self._endpoints = endpoints
+        self._strict_streaming = strict_streaming
+        self._keys = itertools.count(1)
+        self._middleware: tuple[Middleware, ...] = ()  # replaced, never changed: workers read it without a lock
+
+    # Preparing ------------------------------------------------------------------------------------------------------
+
+    def prepare(self, request: ModelRequest, *, changed: Iterable[Adjustment] = (), **options: Any) -> PreparedRequest:
+        """Everything that can be done for a request without the network: routed, completed, checked, encoded.
+
+        ``options`` are those of ``client.generate_response`` but for ``wait_timeout``, and ``max_retry_after`` (seconds) and
+        ``retry_timeouts``: they replace fields of AttemptOptions. ``changed``: adjustments made before, for the response.
+        Nothing is sent or queued, no key file is read and no key command run.
+
+        Raises what is wrong with the request: TypeError for what is no ModelRequest, else LLMConnectorError, also for a
+        variable that is not set and a key of an impossible form; ClientClosedError once the client is closed.
+        """
+        if not isinstance(request, ModelRequest):
+            raise TypeError(f"a request is a ModelRequest, not {type(request).__name__}")
+        name, model = route(self.config, request.model)
+        log_facts(_log, "route", asked=request.model, provider=name, model=model)
+        entry = self.config.providers[name].entry(model)
+        adjustments = [
+            Adjustment(switch, asked, None, "the configuration asks for streaming, which llm-sync never does")
+            for switch, asked in entry.stripped.items()
+        ]
+        adjustments += changed
+        request, stripped = request_defaults.without_switches(request, name, strict=self._strict_streaming)
+        adjustments += stripped
+        request = request_defaults.filled(request, model, entry)
+        attempts = request_defaults.attempt_options(entry.attempts, options)
+        return self._endpoints[name].provider.prepare(request, attempts, adjustments)
+
+    def prepare_or_error(self, request: ModelRequest) -> PreparedRequest | LLMConnectorError:
+        """As ``prepare``; what is wrong with this request alone is returned."""
+        try:
+            return self.prepare(request)
+        except ClientClosedError:
+            raise
+        except LLMConnectorError as error:
+            return error
+
+    # Sending --------------------------------------------------------------------------------------------------------
+
+    def submit(
+        self, prepared: PreparedRequest, *, middleware: Middleware | None = None, block: bool = True, timeout: float | None = None
+    ) -> Future[ModelResponse]:
+        """Queue a prepared request; the future carries the answer or its error, and can be cancelled until it is sent.
+
+        ``middleware`` runs around this one call, outside of the client's own. The provider must be one of this client's.
+        Raises ClientClosedError, and QueueFullError when ``max_queue`` is reached and ``block`` is False, or no room has come
+        within ``timeout`` seconds.
+        """
+        return self._manager.submit(prepared.provider, self.call_for(prepared, middleware), block=block, timeout=timeout)
+
+    def ask(self, prepared: PreparedRequest, timeout: float | None = None) -> ModelResponse:
+        """Queue a prepared request and wait for its answer, at most ``timeout`` seconds; errors as of ``client.generate``."""
+        return self._manager.call(prepared.provider, self.call_for(prepared), timeout=timeout)  # type: ignore[no-any-return]
+
+    def run(self, prepared: Iterable[PreparedRequest], *, return_exceptions: bool) -> list[Any]:
+        """Send all and wait for all; see ConcurrentLLMManager.run."""
+        calls = ((each.provider, self.call_for(each)) for each in prepared)
+        return self._manager.run(calls, return_exceptions=return_exceptions)
+
+    def map(
+        self, prepared: Iterable[PreparedRequest | LLMConnectorError], *, window: int, return_exceptions: bool
+    ) -> Iterator[Any]:
+        """Send them as they come, lazily; see ConcurrentLLMManager.map."""
+        items = (each if isinstance(each, LLMConnectorError) else (each.provider, self.call_for(each)) for each in prepared)
+        return self._manager.map(items, window=window, return_exceptions=return_exceptions)
+
+    def add_middleware(self, middleware: Middleware) -> None:
+        """Let ``middleware`` run around every call that is queued from now on; the first one added is the outermost."""
+        self._middleware += (middleware,)
+
+    def call_for(self, prepared: PreparedRequest, middleware: Middleware | None = None) -> ProviderCall:
+        """What a worker runs to send a prepared request."""
+        around = self._middleware if middleware is None else (middleware, *self._middleware)
+        control = CallControl(next(self._keys))
+        if not around:
+            send = self._endpoints[prepared.provider].provider.send
+            return ProviderCall(send, (prepared, control), control, prepared.model)
+        return ProviderCall(Next(self._send, around, control), (prepared,), control, prepared.model)
+
+    def _send(self, prepared: PreparedRequest, control: CallControl) -> ModelResponse:
+        """Behind the middleware, which may have gone to another provider."""
+        return self._endpoints[prepared.provider].provider.send(prepared, control)
+
+    # Providers ------------------------------------------------------------------------------------------------------
+
+    def cooling_down(self, provider: str) -> float:
+        """Seconds for which a provider asked to be sent nothing; 0.0 where it did not, or they are over."""
+        until = self._endpoints[provider].gate.cooling_down_until
+        return 0.0 if until is None else max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
+
+    def check(self, provider: str) -> None:
+        """Raise what keeps a provider from being used. Sends nothing, but reads a key file and runs a key command."""
+        self._endpoints[provider].provider.check()
+
+    def list_models(self, providers: Iterable[str], timeout: float | None) -> dict[str, list[str] | BaseException]:
+        """What each provider lists, or the error that it has instead, all asked at once, each attempt within ``timeout``
+        seconds. Raises ClientClosedError, and RuntimeError on a worker thread of any of them."""
+        calls: dict[str, ProviderCall] = {}
+        outcomes: dict[str, list[str] | BaseException] = {}
+        for name in providers:
+            attempts = request_defaults.attempt_options(self.config.providers[name].attempts, {"timeout": timeout})
+            control = CallControl(next(self._keys))
+            try:
+                calls[name] = ProviderCall(self._endpoints[name].provider.list_models, (attempts, control), control)
+            except LLMConnectorError as error:  # one provider that cannot be set up stops no other
+                outcomes[name] = error
+        outcomes.update(zip(calls, self._manager.run(calls.items(), return_exceptions=True), strict=True))
+        return outcomes
