@@ -38,7 +38,7 @@ loading.join()
 USES = {
     "cerberus": "from llm_sync.validation import ResponseValidator as V; V({'a': {'type': 'string'}}).check({'a': 1})",
     "jsonschema": "from llm_sync.validation.json_schema import misfits; misfits(1, {'type': 'integer'})",
-    "google.auth": "from llm_sync.providers.credentials import _google_auth; _google_auth()",
+    "google.auth": "from llm_sync.providers.google_credential import _google_auth; _google_auth()",
 }
 
 
