@@ -36,10 +36,10 @@ class Hop(NamedTuple):
 
 
 HOPS = [
-    Hop("LLMClient.generate_response", "strips streaming switches, fills defaults, routes the model", 0),
+    Hop("Dispatcher.prepare", "routes, fills defaults, builds and checks the payload", 0),
     Hop("ProviderRequestQueue.submit", "refuses when closed, queues the request, gives a Future", 0),
     Hop("ProviderRequestQueue", "one worker takes one request after the other", 1),
-    Hop("LLMProvider.generate_response", "payload; a streaming switch left in it is an error", 1),
+    Hop("LLMProvider.send", "runs within the middleware; adds the credential", 1),
     Hop("RetryHandler.call", "enters the Gate: cool-down, pace; decides on another attempt", 1),
     Hop("HTTPClient.post", "a pooled Session, a deadline on every socket call: a Reply", 1),
     Hop("ResponseValidator", "the dialect's schema, then its reading: an answer, or an error", 1),

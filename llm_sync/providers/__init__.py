@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llm_sync.providers.adjustments import Adjustments
+    from llm_sync.providers.adjustments import Adjustments as Changes  # noqa: F401  (the former name)
     from llm_sync.providers.answer import (
-        CONTEXT_LIMIT,
-        OUTPUT_LIMIT,
         Answer,
         Blocked,
         Completed,
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from llm_sync.providers.base import LLMProvider
     from llm_sync.providers.dialect import Dialect
     from llm_sync.providers.error_mapping import ApiError, error_class
+    from llm_sync.providers.error_mapping import ApiError as Fault  # noqa: F401
     from llm_sync.providers.factory import ProviderFactory
 
 _HOME = {
@@ -29,14 +29,12 @@ _HOME = {
     "Answer": "answer",
     "ApiError": "error_mapping",
     "Blocked": "answer",
-    "CONTEXT_LIMIT": "answer",
     "Completed": "answer",
     "Cut": "answer",
     "Deferred": "answer",
     "Dialect": "dialect",
     "Failed": "answer",
     "LLMProvider": "base",
-    "OUTPUT_LIMIT": "answer",
     "ProviderFactory": "factory",
     "count": "answer",
     "error_class": "error_mapping",
@@ -44,8 +42,6 @@ _HOME = {
 }
 _FORMER = {"Changes": "Adjustments", "Fault": "ApiError"}
 __all__ = [
-    "CONTEXT_LIMIT",
-    "OUTPUT_LIMIT",
     "Adjustments",
     "Answer",
     "ApiError",

@@ -6,7 +6,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from llm_sync import errors
 from llm_sync.errors import FieldProblem
@@ -27,7 +27,10 @@ class Completed(Frozen):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Cut(Frozen):
-    """A limit cut the answer: ``OUTPUT_LIMIT`` or ``CONTEXT_LIMIT``."""
+    """A limit cut the answer: ``Cut.OUTPUT`` (tokens of the answer) or ``Cut.CONTEXT`` (tokens of the whole context)."""
+
+    OUTPUT: ClassVar[str] = OUTPUT_LIMIT
+    CONTEXT: ClassVar[str] = CONTEXT_LIMIT
 
     limit: str = OUTPUT_LIMIT
 

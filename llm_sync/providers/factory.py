@@ -33,18 +33,18 @@ class ProviderFactory:
     _provider_classes: ClassVar[dict[type[Dialect], type[LLMProvider]]] = {}
 
     @classmethod
-    def register(cls, name: str, dialect: type[Dialect | LLMProvider] | str) -> None:
-        """Make ``type: name`` mean ``dialect``: a Dialect, "module:Class", or an LLMProvider written the former way.
+    def register(cls, name: str, provider: type[Dialect | LLMProvider] | str) -> None:
+        """Make ``type: name`` mean ``provider``: a Dialect, "module:Class", or an LLMProvider written the former way.
 
         Raises ConfigurationError for anything else.
         """
-        if isinstance(dialect, str):
-            module, _, attribute = dialect.partition(":")
+        if isinstance(provider, str):
+            module, _, attribute = provider.partition(":")
             if not module or not attribute:
-                raise ConfigurationError(f"{dialect!r} names no dialect class", guidance='Write "package.module:Class".')
-        elif _dialect_of(dialect) is None:
-            raise ConfigurationError(f"{dialect!r} is not a Dialect", guidance="Subclass llm_sync.providers.Dialect.")
-        cls._classes[name] = dialect
+                raise ConfigurationError(f"{provider!r} names no dialect class", guidance='Write "package.module:Class".')
+        elif _dialect_of(provider) is None:
+            raise ConfigurationError(f"{provider!r} is not a Dialect", guidance="Subclass llm_sync.providers.Dialect.")
+        cls._classes[name] = provider
 
     @classmethod
     def types(cls) -> list[str]:
