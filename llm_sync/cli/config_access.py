@@ -50,6 +50,15 @@ def explain_choice(args: Namespace, name: str | None) -> Iterator[None]:
         raise
 
 
+def trust_error(args: Namespace, name: str | None) -> ConfigurationError | None:
+    """Why a valid configuration would be refused when it is used: it was found in the working folder and is not trusted."""
+    try:
+        config_loader(args).find_trusted(name)
+    except ConfigurationError as error:
+        return error
+    return None
+
+
 def offline_provider(config: ProviderConfig) -> LLMProvider:
     """A provider that can send nothing: it tells what its dialect makes of the configuration, without loading the network."""
     simulation.require_door(config)

@@ -20,6 +20,7 @@ COMMANDS = {
     "configs": "list the configurations found, with their providers and models",
     "show": "show the values that a configuration results in, and where each comes from",
     "validate": "check configurations and the keys they need",
+    "trust": "allow a configuration in the working folder to use commands, variables and other hosts",
     "init": "create a folder of example configurations to start from",
     "status": "show what the llm-sync processes on this machine are doing",
     "run-script": "run a script written for openai, anthropic or litellm on llm-sync",

@@ -6,7 +6,8 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from llm_sync.cli.input_files import read_json, read_text
+from llm_sync.cli.input_files import MAX_IMAGE_BYTES, read_file, read_json, read_text
+from llm_sync.cli.message_images import image_folders, load_message_image
 from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.cli.prompt_input import read_prompt
 from llm_sync.cli.set_option import provider_specific
@@ -30,7 +31,10 @@ def prompt_fields(args: argparse.Namespace) -> dict[str, Any]:
         raise UsageError(f"--messages {args.messages!r} is not a list: write [{{role: user, content: …}}] as JSON")
     try:
         turns = ModelRequest(messages=messages).messages or ()
-        return {"messages": [replace(turn, images=[load_image(image) for image in turn.images]) for turn in turns]}
+        folders = image_folders(args.messages, args.allow_files)
+        return {
+            "messages": [replace(turn, images=[load_message_image(image, folders) for image in turn.images]) for turn in turns]
+        }
     except InvalidRequestError as error:
         wrong = next((f", message {number}" for number, turn in enumerate(messages, 1) if not _is_valid_turn(turn)), "")
         raise UsageError(f"--messages {args.messages!r}{wrong}: {error}") from None
@@ -84,8 +88,11 @@ def _check_standard_input(args: argparse.Namespace) -> None:
 
 
 def _load_image(source: str) -> Any:
+    """The image, read once for all models."""
+    is_url = source.lower().startswith(("http://", "https://", "data:"))
+    content = source if is_url else read_file("--image", source, MAX_IMAGE_BYTES)
     try:
-        return load_image(source)  # once, for all models
+        return load_image(content)
     except InvalidRequestError as error:
         raise UsageError(f"--image {source[:80]!r}: {error}") from None
 

@@ -200,13 +200,17 @@ class LLMConfig(Frozen):
         return {name: value for name, value in self.__dict__.items() if name != "_listings"}
 
 
+_CREDENTIAL_NAMES = (
+    *("key", "sig", "code", "auth", "pwd", "pass", "pin", "otp", "jwt", "sas", "hmac"),
+    *("cookie", "authorization", "proxy-authorization"),
+)
+_CREDENTIAL_PARTS = ("apikey", "-key", "token", "secret", "passw", "credential", "signature", "bearer", "session", "-auth")
+
+
 def is_credential(name: str) -> bool:
     """Whether a header or query field of this name carries a key, by the names the field uses."""
     lowered = name.lower().replace("_", "-")
-    return lowered in ("key", "sig", "cookie", "authorization", "proxy-authorization") or any(
-        word in lowered
-        for word in ("apikey", "-key", "token", "secret", "passw", "credential", "signature", "bearer", "session", "-auth")
-    )
+    return lowered in _CREDENTIAL_NAMES or any(part in lowered for part in _CREDENTIAL_PARTS)
 
 
 def _by_reference(template: str | None) -> bool:

@@ -17,6 +17,7 @@ import yaml
 from llm_sync.validation.document import Document, FileFormat, Path, Unreadable, printable
 from llm_sync.validation.json_document import read_json
 from llm_sync.validation.messages import shown
+from llm_sync.validation.user_files import open_user_file
 from llm_sync.validation.yaml_scalars import plain_value
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's parser is six times as fast
@@ -53,7 +54,7 @@ def read_document(path: str | os.PathLike[str], form: FileFormat) -> Document:
     """Read a file. Raises nothing for a file that is missing or wrong: the document's ``problems`` say so."""
     document = Document(printable(path), path=path)
     try:
-        with open(path, "rb") as stream:
+        with open_user_file(path) as stream:
             content = stream.read(form.max_bytes + 1)
     except IsADirectoryError:
         document.problem_at(None, "is a folder, not a file", form.folder_hint)

@@ -48,7 +48,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name)
     monkeypatch.setenv("LISTING_KEY", "sk-env-marker")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     made = tmp_path / "config" / "llms"
     made.mkdir(parents=True)
@@ -95,6 +96,7 @@ def test_configs_lists_the_good_and_the_bad(llm: Run, folder: Path) -> None:
         "    openai: m, n",
         "    my provider (openai): any model",
         "    anthropic: any model",
+        "    warning: not trusted, see 'llm-sync validate default-llms'",
         "  streams",
         "    openai: m",
         f"    warning: {warning}",
@@ -190,6 +192,18 @@ def test_show_hides_what_is_secret(llm: Run, folder: Path) -> None:
         assert "proxy.example.com" in out
 
 
+@pytest.mark.parametrize("name", ["code", "sig", "Sig", "auth", "jwt", "sas", "pwd", "x-functions-key", "access_token"])
+@pytest.mark.parametrize("place", ["query", "headers", "provider_specific"])
+def test_show_hides_values_whose_names_are_those_of_credentials(llm: Run, tmp_path: Path, place: str, name: str) -> None:
+    """As the query keys of Azure functions and signed URLs; what is no credential is shown."""
+    text = f'providers: {{openai: {{{place}: {{{name}: "sk-plain-marker", api-version: "2024-10-21"}}}}}}\n'
+    (tmp_path / "x.yaml").write_text(text)
+    ran = llm("show", str(tmp_path / "x.yaml"))
+    assert (ran.status, "sk-plain-marker" in ran.out) == (0, False)
+    assert f'{place}.{name}: "***"' in ran.out
+    assert f'{place}.api-version: "2024-10-21"' in ran.out
+
+
 def test_show_tells_which_variables_are_set(llm: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Set, missing, or missing with a default, and what needs each; never the value."""
     told = [line for line in llm("show").out.splitlines() if line.startswith("#   ")]
@@ -252,7 +266,7 @@ def test_validate_tells_all_problems_of_all_files(llm: Run, folder: Path) -> Non
 
 def test_validate_without_the_environment(llm: Run, folder: Path) -> None:
     """--no-env: the files alone; a good one says so."""
-    ran = llm("validate", "--no-env", "default-llms")
+    ran = llm("validate", "--no-env", "config/llms/default-llms.yaml")
     assert ran == (0, "config/llms/default-llms.yaml: valid (3 providers, 2 models listed)\n", "")
     assert llm("validate", "--no-env", "default-llms", "config/llms/bad.yaml").status == 3
 

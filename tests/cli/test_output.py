@@ -261,6 +261,26 @@ def test_control_characters_are_shown_not_obeyed() -> None:
     assert terminal.escape_controls("rm\u202e fr- \u2066x\u2069 \u200fא") == "rm\\u202e fr- \\u2066x\\u2069 \u200fא"
 
 
+@pytest.mark.parametrize(
+    "character",
+    [*map(chr, (0x85, 0x2028, 0x2029)), *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x2070)), "\ufff9", "\ufffb"],
+    ids=lambda character: f"U+{ord(character):04X}",
+)
+def test_line_separators_and_direction_controls_are_shown(character: str) -> None:
+    """An answer cannot begin a line that looks like a message of ours, nor turn text round."""
+    shown = terminal.escape_controls(f"answer{character}llm-sync: all is well")
+    assert shown == f"answer{character.encode('unicode_escape').decode()}llm-sync: all is well"
+    assert len(shown.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "character", [*"\t\n ", "\xa0", "\u200d", "\u200e", "\u200f", "\u061c", "\u3000", "\ufeff", "é"], ids=ascii
+)
+def test_characters_of_texts_stay(character: str) -> None:
+    """What languages and emoji need is not touched."""
+    assert terminal.escape_controls(f"a{character}b") == f"a{character}b"
+
+
 def test_an_answers_escapes_in_an_error_are_shown_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

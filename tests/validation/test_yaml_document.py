@@ -221,15 +221,26 @@ def test_an_unreadable_file_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("builtins.open", refuse)
-    assert str(read_document("x.yaml", FORMAT).problems[0]) == "x.yaml: cannot be read: Permission denied"
+    (tmp_path / "x.yaml").write_bytes(b"")
+    monkeypatch.setattr("llm_sync.validation.yaml_document.open_user_file", refuse)
+    assert str(read_document(tmp_path / "x.yaml", FORMAT).problems[0]).endswith("x.yaml: cannot be read: Permission denied")
+
+
+def test_a_device_is_not_read() -> None:
+    """It might never end."""
+    if not Path("/dev/zero").exists():
+        pytest.skip("there is no /dev/zero")
+    assert str(read_document("/dev/zero", FORMAT).problems[0]) == (
+        "/dev/zero: cannot be read: it is a device, not a regular file"
+    )
 
 
 def test_an_endless_file_is_not_read_to_its_end() -> None:
     """At most a byte over the limit is read."""
-    if not Path("/dev/zero").exists():
-        pytest.skip("there is no /dev/zero")
-    assert "over 1 MiB" in str(read_document("/dev/zero", FORMAT).problems[0])
+    if not Path("/dev/fd").exists():
+        pytest.skip("there is no /dev/fd")
+    with open("/dev/zero", "rb") as zero:
+        assert "over 1 MiB" in str(read_document(f"/dev/fd/{zero.fileno()}", FORMAT).problems[0])
 
 
 def test_without_libyaml_files_read_alike(monkeypatch: pytest.MonkeyPatch) -> None:

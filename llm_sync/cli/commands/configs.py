@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 from argparse import Namespace
+from dataclasses import replace
 from typing import Any
 
 from llm_sync.cli import config_access, exit_codes
@@ -26,7 +27,7 @@ def run(args: Namespace) -> int:
     with open_output(None) as output:
         folder = None
         for found in search_path.available(args.config_dir):
-            result = _load(loader, found)
+            result = _load(args, found)
             default = found.path == chosen if chosen else found.name == search_path.DEFAULT_NAME
             if args.json:
                 output.write(json.dumps(_record(found, result, default=default), ensure_ascii=False))
@@ -46,11 +47,15 @@ def _chosen_file(loader: ConfigLoader) -> str | None:
         return None
 
 
-def _load(loader: ConfigLoader, found: Found) -> LLMConfig | ConfigurationError:
+def _load(args: Namespace, found: Found) -> LLMConfig | ConfigurationError:
     try:
-        return loader.load_config(found.path, warn=False)
+        config = config_access.config_loader(args).load_config(found.path, warn=False)
     except ConfigurationError as error:
         return error
+    if config_access.trust_error(args, found.name) is None:
+        return config
+    warning = f"not trusted, see 'llm-sync validate {shlex.quote(found.name)}'"
+    return replace(config, warnings=(*config.warnings, warning))
 
 
 def _record(found: Found, result: LLMConfig | ConfigurationError, *, default: bool) -> dict[str, Any]:

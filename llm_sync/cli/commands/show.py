@@ -29,7 +29,12 @@ def run(args: Namespace) -> int:
     with config_access.explain_choice(args, name):
         config, origins = config_access.config_loader(args).explain_config(name)
     simulated = simulation.rehearsal(config)
-    warnings = [*([simulated.told] if simulated.redirected else []), *map(str, simulated.refused.values())]
+    refusal = config_access.trust_error(args, name)
+    warnings = [
+        *([f"{refusal.message}. {refusal.guidance}"] if refusal else []),
+        *([simulated.told] if simulated.redirected else []),
+        *map(str, simulated.refused.values()),
+    ]
     config = dataclasses.replace(config, warnings=(*config.warnings, *warnings))
     with open_output(None) as output:
         view = _ConfigView(config, origins)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.cli import config_access, exit_codes
@@ -72,12 +72,18 @@ def run(args: Namespace) -> int:
 
 def _check(args: Namespace, name: str) -> _Report:
     try:
-        config = config_access.config_loader(args).load_config(name, warn=False, require_trust=args.online)
+        config = config_access.config_loader(args).load_config(name, warn=False, require_trust=False)
     except ConfigurationError as error:
         problems = error.problems or (Problem(error.message, hint=error.guidance),)
         return _Report(name, problems[0].file, problems)
     models = sum(len(provider.models) for provider in config.providers.values())
     report = _Report(name, config.file, (), config.warnings, len(config.providers), models)
+    if refusal := config_access.trust_error(args, name):
+        if args.online:  # nothing is sent by a configuration that is not trusted
+            report.problems = (*refusal.problems, Problem(refusal.message, hint=refusal.guidance))
+            return report
+        report.warnings += tuple(f"needs trust: {problem}" for problem in refusal.problems)
+        report.warnings += (f"{refusal.message}. {refusal.guidance}",)
     if not args.no_env:
         simulated = simulation.rehearsal(config)
         report.warnings += (simulated.told,) if simulated.redirected else ()
@@ -86,7 +92,12 @@ def _check(args: Namespace, name: str) -> _Report:
         report.problems = (*variables, *_unusable_providers(simulated.config))
         report.only_keys_missing = bool(report.problems)
         if args.online and not report.problems:
-            report.listings = _list_models(simulated.config, args.timeout)
+            without_commands, skipped = _without_key_commands(simulated.config)
+            report.warnings += tuple(
+                f"providers.{name}: not asked, because validate runs no api_key_command; 'llm-sync models' does"
+                for name in skipped
+            )
+            report.listings = _list_models(without_commands, args.timeout)
     return report
 
 
@@ -105,10 +116,19 @@ def _unusable_providers(config: LLMConfig) -> list[Problem]:
     return problems
 
 
+def _without_key_commands(config: LLMConfig) -> tuple[LLMConfig, list[str]]:
+    """The configuration without the providers whose keys come from commands, and the names of those."""
+    skipped = [name for name, provider in config.providers.items() if provider.key is not None and provider.key.kind == "command"]
+    kept = {name: provider for name, provider in config.providers.items() if name not in skipped}
+    return replace(config, providers=kept), skipped
+
+
 def _list_models(config: LLMConfig, timeout: float | None) -> Mapping[str, ModelListing]:
     from llm_sync.cli.console import progress  # the network is loaded for --online only
     from llm_sync.client.client import LLMClient
 
+    if not config.providers:  # all of them have key commands
+        return {}
     with LLMClient(config) as client, progress.show_progress(client):
         return client.list_all_models(timeout=timeout)
 

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 RED, YELLOW, BOLD, DIM = "31", "33", "1", "2"
 
-# C0 but tab and newline, DEL, C1, and the characters that change the direction of text.
+# C0 but tab and newline, DEL, C1, line and paragraph separators, and the characters that change the direction or the shape of
+# the text after them. The marks of right-to-left languages (U+200E, U+200F, U+061C) change nothing else, and stay.
 _VISIBLE: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if code not in (9, 10)}
 _VISIBLE[127] = 0x2421
 _VISIBLE.update({code: f"\\x{code:02x}" for code in range(0x80, 0xA0)})
-_VISIBLE.update({code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))})
+_VISIBLE.update({code: f"\\u{code:04x}" for code in (*range(0x2028, 0x202F), *range(0x2066, 0x2070), *range(0xFFF9, 0xFFFC))})
 
 
 def escape_controls(text: str) -> str:

@@ -49,6 +49,14 @@ def add(parser: Parser) -> None:
         help="continue the conversation in FILE, - for standard input: a JSON list of objects with role and content",
     )
     source.add_argument(
+        "--allow-files",
+        action="append",
+        default=[],
+        type=visible,
+        metavar="DIR",
+        help="let --messages name images below DIR too, beside those below the folder of its FILE; may be repeated",
+    )
+    source.add_argument(
         "--output", metavar="FILE", help="write the answers to FILE, which is created or replaced when all have arrived"
     )
     source.add_argument(
