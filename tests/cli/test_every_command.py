@@ -36,6 +36,7 @@ ROWS = {
     "configs": Row(["--config-dir", "FOLDER"], []),
     "show": Row(["CONFIG"], []),
     "validate": Row(["CONFIG"], []),
+    "trust": Row(["--revoke", "CONFIG"], []),
     "init": Row(["NEW"], []),
     "status": Row([]),
     "run-script": Row(["SCRIPT"]),
