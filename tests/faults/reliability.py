@@ -1,4 +1,4 @@
-"""Runs the whole table of faults and writes what came of it as docs/reliability.md (``make reliability``)."""
+"""Runs the whole fault table and writes the results to docs/reliability.md (``make reliability``)."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from typing import Any
 TOP = """\
 # Reliability
 
-What a caller of llm-sync gets when a provider misbehaves. Every fault below is an action of the [simulator](testing.md); a
-real client met it, in every dialect and in every kind of call for which it makes sense, with one retry allowed and no wait
-between attempts.
+This page shows what a caller of llm-sync gets when a provider misbehaves. Every fault below is an action of the
+[simulator](testing.md). A real client ran into it, in every dialect and every kind of call to which it applies, with one retry
+and no wait between attempts.
 
-For every cell, these were checked and are true:
+For every cell the following was checked:
 
-* the outcome is the one in the row, and the provider saw as many requests as it says (an attempt that finds nobody to
-  connect to counts as none);
-* the call ended within its timeouts ({short} s for each attempt if time is what goes wrong), and nothing hung;
+* the outcome is the one in the row, and the provider received the number of requests in the row (an attempt that could not
+  connect is not counted);
+* the call ended within its timeouts ({short} s per attempt for faults that delay the response), and nothing hung;
 * no request asked for a stream;
-* it is known what the simulator would have billed: a listing costs nothing, an unusable answer is paid for;
-* the same client's next, normal request was answered, over one open connection at most;
-* after closing the client, no connection, thread or file descriptor was left.
+* the simulator billed what it should: nothing for a listing, an unusable answer like any other;
+* the same client's next, normal request was answered, over at most one open connection;
+* after the client was closed, no connection, thread or file descriptor was left.
 
-"answered" is a response, "truncated" a response whose `truncated` is true; the rest are the error classes of
-`llm_sync.errors`. A batch does not repeat requests that timed out, because they might be billed twice. "after" is the slowest
-cell of the row, in seconds. A dialect is named if it differs.
+"answered" is a response, "truncated" a response whose `truncated` is true; the others are error classes of `llm_sync.errors`.
+A batch does not send a request again that timed out, because it might be billed twice. "seconds" is the time of the slowest
+cell of the row. A dialect is named where it differs.
 
 """
 BOTTOM = """
-{cells} cells, run by Python {python} on {system}; `make reliability` runs them and writes this page, `make soak` runs them as
-tests, and the default suite has each fault once.
+{cells} cells, run with Python {python} on {system}. `make reliability` runs them and writes this page; `make soak` runs them as
+tests; the default test suite runs each fault once.
 """
 
 
 def main() -> int:
-    """Writes the page; 1 when a cell did not come to what the table says."""
+    """Write the page; returns 1 if the result of a cell differs from the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", default="docs/reliability.md")
     path = parser.parse_args().output
@@ -65,7 +65,7 @@ def main() -> int:
 
 def _rows(table: Any, findings: Mapping[Any, Any]) -> str:
     doors = list(table.DOORS)
-    lines = ["| fault | " + " | ".join(f"{door} | requests" for door in doors) + " | after |"]
+    lines = ["| fault | " + " | ".join(f"{door} | requests" for door in doors) + " | seconds |"]
     lines.append("|---|" + "---|---:|" * len(doors) + "---:|")
     for fault in table.TABLE:
         columns = [f"`{fault.name}`" if ":" in fault.name or "_" in fault.name else fault.name]
@@ -73,32 +73,32 @@ def _rows(table: Any, findings: Mapping[Any, Any]) -> str:
         for door in doors:
             met = {dialect: found for (name, way, dialect), found in findings.items() if (name, way) == (fault.name, door)}
             taken += [found.took for found in met.values()]
-            columns += [_told(met, lambda found: found.ends.what), _told(met, lambda found: str(found.ends.sent))]
+            columns += [_summary(met, lambda found: found.ends.what), _summary(met, lambda found: str(found.ends.sent))]
         columns.append(f"{max(taken):.1f}")
         lines.append(f"| {' | '.join(columns)} |")
     return "\n".join(lines) + "\n"
 
 
-def _told(met: Mapping[str, Any], part: Callable[[Any], str]) -> str:
-    """What all dialects have in common, and which differ."""
+def _summary(met: Mapping[str, Any], part: Callable[[Any], str]) -> str:
+    """The result of most dialects, then those that differ."""
     if not met:
         return "–"
     words = {dialect: part(found) for dialect, found in met.items()}
-    usual = _most(words.values())
+    usual = _most_frequent(words.values())
     others = [f"{dialect}: {word}" for dialect, word in words.items() if word != usual]
     return f"{usual} ({', '.join(others)})" if others else usual
 
 
-def _most(words: Iterable[str]) -> str:
+def _most_frequent(words: Iterable[str]) -> str:
     found = list(words)
     return max(found, key=found.count)
 
 
 def _table() -> Any:
-    """table.py, which stands beside this file."""
+    """The module table.py in this folder."""
     spec = importlib.util.spec_from_file_location("faults_table", Path(__file__).with_name("table.py"))
     if spec is None or spec.loader is None:
-        raise SystemExit("table.py is not there")
+        raise SystemExit("table.py is missing")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
