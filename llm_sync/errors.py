@@ -71,7 +71,8 @@ class LLMConnectorError(Exception):
     """Root of every error of this library.
 
     ``message`` is what happened; ``str(error)`` puts the provider and model before it and the guidance behind it.
-    An unknown keyword attribute is a TypeError.
+    An unknown keyword attribute is a TypeError. ``possibly_billed``: how many attempts were sent in full without a complete
+    answer; the provider may bill them.
     """
 
     provider: str | None = None
@@ -81,6 +82,7 @@ class LLMConnectorError(Exception):
     retryable: bool | None = None
     retry_after: float | None = None
     attempts: int | None = None
+    possibly_billed: int = 0
     guidance: str | None = None
 
     def __init__(self, message: str = "", **attributes: Any) -> None:
@@ -214,9 +216,13 @@ class RequestTimeoutError(ProviderError):
 
 
 class ProviderConnectionError(ProviderError):
-    """No connection could be made, TLS failed, or the connection broke before the answer was complete."""
+    """No connection could be made, TLS failed, or the connection broke before the answer was complete.
+
+    ``stale_connection``: the provider had closed the idle connection before the request could reach it.
+    """
 
     retryable = True
+    stale_connection: bool = False
 
 
 class UnusableAnswerError(ProviderError):

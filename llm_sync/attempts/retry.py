@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from llm_sync.errors import (
     LLMConnectorError,
+    ProviderConnectionError,
     ProviderUnavailableError,
     RateLimitError,
     RequestTimeoutError,
 )
 from llm_sync.events import Event, Listener, Retrying, Waiting
+from llm_sync.runtime import pauses
 from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
@@ -99,27 +101,38 @@ class _Attempts(Generic[T]):
         self.failure: LLMConnectorError | None = None  # the error of the last attempt
         self.advice = ""  # why a retryable failure is final
         self.ends_at: float | None = None  # monotonic; set when the first attempt starts
+        self.pauses_counted_to = 0.0  # monotonic; pauses of the process up to here are added to ends_at
 
     def run_one(self) -> T:
         """Pass the gate and make one attempt."""
+        while True:
+            self._add_pauses()
+            with self.policy.gate.enter(
+                self.control, max_retry_after=self.options.max_retry_after, until=self.ends_at
+            ) as open_in_time:
+                paused = self._add_pauses()
+                if open_in_time or not paused:  # otherwise the process was stopped meanwhile: the gate had an old deadline
+                    return self._attempt(open_in_time)
+
+    def _attempt(self, open_in_time: bool) -> T:
         policy, options = self.policy, self.options
-        with policy.gate.enter(self.control, max_retry_after=options.max_retry_after, until=self.ends_at) as open_in_time:
-            started = policy.clock()
-            if self.ends_at is None:
-                self.ends_at = started + options.deadline
-            left = self.ends_at - started
-            if not open_in_time or not left > 0:
-                raise self._deadline_error()
-            self.made += 1
-            try:
-                return self.attempt(self.made, min(options.timeout, left))
-            except LLMConnectorError as error:
-                self.failure = error
-                self.elapsed += getattr(error, "elapsed", ()) or (policy.clock() - started,)
-                wait = _retry_after(error)
-                if wait and isinstance(error, (RateLimitError, ProviderUnavailableError)):
-                    policy.gate.cool_down(wait, error)
-                raise
+        started = policy.clock()
+        if self.ends_at is None:
+            self.ends_at, self.pauses_counted_to = started + options.deadline, started
+        left = self.ends_at - started
+        if not open_in_time or not left > 0:
+            raise self._deadline_error()
+        self.made += 1
+        try:
+            return self.attempt(self.made, min(options.timeout, left))
+        except LLMConnectorError as error:
+            self.failure = error
+            self.control.possibly_billed += error.possibly_billed
+            self.elapsed += getattr(error, "elapsed", ()) or (policy.clock() - started,)
+            wait = _retry_after(error)
+            if wait and isinstance(error, (RateLimitError, ProviderUnavailableError)):
+                policy.gate.cool_down(wait, error)
+            raise
 
     def run_more(self) -> T:
         """Pass the first failure to tenacity, which waits, makes further attempts, and raises the last failure."""
@@ -159,6 +172,7 @@ class _Attempts(Generic[T]):
     def annotate(self, error: LLMConnectorError) -> None:
         """Add the number and durations of all attempts, and the advice, to the error that ends the request."""
         error.attempts = self.made
+        error.possibly_billed = self.control.possibly_billed
         if self.elapsed and isinstance(error, RequestTimeoutError):
             error.elapsed = self.elapsed
         if self.advice:
@@ -167,7 +181,9 @@ class _Attempts(Generic[T]):
             error.__cause__ = self.failure
 
     def _wait(self, state: RetryCallState) -> float:
-        """Exponential back-off with full jitter, but at least what the provider asks for."""
+        """Exponential back-off with full jitter, but at least what the provider asks for; none for a stale connection."""
+        if isinstance(self.failure, ProviderConnectionError) and self.failure.stale_connection:
+            return 0.0
         options, random = self.options, self.policy.random
         ceiling = min(options.retry_cap, options.retry_base * 2.0 ** min(state.attempt_number - 1, 64))
         wait = _retry_after(self.failure)
@@ -176,6 +192,7 @@ class _Attempts(Generic[T]):
     def _stop(self, state: RetryCallState) -> bool:
         if state.attempt_number > self.options.max_retries:
             return True
+        self._add_pauses()
         if self.ends_at is not None and self.policy.clock() + state.upcoming_sleep >= self.ends_at:
             self.advice = self._deadline_advice()
             return True
@@ -189,6 +206,16 @@ class _Attempts(Generic[T]):
             self._notify(Retrying(provider, key, self.made, type(failure).__name__, failure.message, max_attempts, seconds))
             self._notify(Waiting(provider, key, seconds=seconds, reason="retry"))
         self.control.wait(seconds)  # if stopped, this returns at once and the gate raises
+
+    def _add_pauses(self) -> bool:
+        """Add the time in which the process was stopped to the deadline; True if there was such time."""
+        if self.ends_at is None:
+            return False
+        now = self.policy.clock()
+        paused = pauses.seconds_between(self.pauses_counted_to, now)
+        self.ends_at += paused
+        self.pauses_counted_to = now
+        return paused > 0
 
     def _deadline_error(self) -> LLMConnectorError:
         self.advice = self._deadline_advice()

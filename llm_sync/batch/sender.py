@@ -141,6 +141,8 @@ class Sender:
             if control.stopped or not self._is_cooling(identity, outcome):
                 break
             self._journal.add(line_of({"unsent": identity.key}))  # it was refused, so it is not billed while it waits
+        if isinstance(outcome, ModelResponse):  # an error counts them itself
+            identity = identity._replace(unsure=identity.unsure + control.possibly_billed)
         return self._record(slot, identity, with_attempts(outcome, attempts), attempts, time.monotonic() - began)
 
     def _wait_for_cool_down(self, identity: RequestIdentity, control: CallControl) -> None:

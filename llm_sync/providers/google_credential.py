@@ -9,10 +9,11 @@ from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.config.models import GOOGLE_CLOUD
-from llm_sync.errors import AuthenticationError, ConfigurationError, LLMConnectorError
+from llm_sync.errors import AuthenticationError, ConfigurationError, LLMConnectorError, ProviderConnectionError
 from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
+    from llm_sync.models import Reply
     from llm_sync.providers.ports import HTTP
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -117,12 +118,21 @@ class GoogleCredential:
         """google.auth.transport.Request's call, over our HTTP client."""
         content = body.encode() if isinstance(body, str) else body or b""
         seconds = float(timeout or 30)
-        try:
+
+        def send() -> Reply:
             if method == "POST":
-                reply = self._http.post(url, content, headers or {}, timeout=seconds)
-            else:
-                reply = self._http.get(url, headers or {}, timeout=seconds)
+                return self._http.post(url, content, headers or {}, timeout=seconds)
+            return self._http.get(url, headers or {}, timeout=seconds)
+
+        try:
+            try:
+                reply = send()
+            except ProviderConnectionError as error:
+                if not error.stale_connection:
+                    raise
+                reply = send()  # asking for a token twice costs nothing
         except LLMConnectorError as error:
+            error.possibly_billed = 0  # the request for a token was sent, not the one that costs
             self._troubles.append(error)
             # google-auth knows its own kind only: it goes on to the next place where credentials may be
             raise _google_auth().auth.exceptions.TransportError(error.message) from None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from time import monotonic
+
+from llm_sync.runtime import pauses
 
 
 class CallControl:
@@ -22,6 +25,7 @@ class CallControl:
         self._aborted = False
         self._shut: Callable[[], None] | None = None
         self._on_stop: Callable[[], object] | None = None
+        self.possibly_billed = 0  # attempts that were sent in full without a complete answer; set by the retry policy
 
     @property
     def stopped(self) -> bool:
@@ -40,7 +44,10 @@ class CallControl:
             event = self._event = self._event or new_event
             if self._stopped:
                 return True
-        return event.wait(seconds)
+        due = monotonic() + seconds
+        stopped = event.wait(seconds)
+        pauses.check(due)
+        return stopped
 
     def on_stop(self, callback: Callable[[], object] | None) -> None:
         """Call ``callback`` when the request is stopped, or now if it already is; None removes it. For waits on anything else.

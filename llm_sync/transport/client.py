@@ -16,7 +16,7 @@ import requests
 from requests.utils import select_proxy
 
 from llm_sync import __version__
-from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderError
+from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderConnectionError, ProviderError
 from llm_sync.events import log_facts, logger
 from llm_sync.models import Reply
 from llm_sync.runtime.cancellation import CallControl
@@ -86,7 +86,8 @@ class HTTPClient:
 
         Raises RequestTimeoutError, ProviderConnectionError, ProviderError (a redirect, a response over the size cap),
         ConfigurationError (an unusable URL, header, proxy or CA bundle), ClientClosedError (closed, or aborted by
-        ``control``). ``timeout`` does not bound the host name lookup: the system offers no way.
+        ``control``). ``timeout`` does not bound the host name lookup: the system offers no way. Nothing is sent twice here:
+        if the server had closed the idle connection, the error has ``stale_connection`` set and a retry needs no wait.
         """
         return self._call("POST", url, body, headers, timeout, control)
 
@@ -121,17 +122,21 @@ class HTTPClient:
             if not timeout > 0:  # NaN too
                 raise timeout_error(exchange, target.origin)
             result = self._attempt(session, target, body, headers, exchange)
-            if isinstance(result, Exception) and is_stale_connection(result, exchange):
-                exchange.restart()
-                result = self._attempt(session, target, body, headers, exchange)
+            is_stale = isinstance(result, Exception) and is_stale_connection(result, exchange)
+            if is_stale:  # then the other idle ones probably are, too
+                session.pool_for(target.template, target.settings).close_idle()
             if _log.isEnabledFor(logging.DEBUG):
                 log_facts(_log, "exchange", where=target.origin, reused=exchange.reused, elapsed=exchange.elapsed)
             if exchange.detach_socket():
                 result = aborted_error(target.origin)
             if isinstance(result, Reply):
                 return result
+            error = map_error(result, exchange, target.origin, target.proxy)
+            if isinstance(error, ProviderConnectionError):
+                error.stale_connection = is_stale
+                error.possibly_billed = int(exchange.sent_at is not None)
             # Raised here, not where it was caught: the exceptions it came from quote URLs and proxies and would be shown too.
-            raise map_error(result, exchange, target.origin, target.proxy)
+            raise error
 
     def _attempt(
         self, session: PooledSession, target: _Target, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
@@ -151,7 +156,7 @@ class HTTPClient:
     ) -> Reply | UnreadResponse | None:
         """None if the fast path cannot be used; then nothing was sent."""
         head = target.header_cache.get(headers)
-        if head is None or exchange.new_connection_only or not patch_detection.is_unpatched():
+        if head is None or not patch_detection.is_unpatched():
             return None
         pool = session.pool_for(target.template, target.settings)
         conn = pool.take_idle()

@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
+from time import monotonic
 
 import urllib3.exceptions
 from requests import exceptions as requests_errors
@@ -28,7 +29,7 @@ from llm_sync.transport.sockets import Exchange
 
 # How it shows that the server closed a keep-alive connection while a request was being sent.
 _CLOSED = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
-_ROUND_TRIP_S = 1.0  # a generous one
+MIN_ROUND_TRIP_S = 0.01  # on loopback a round trip takes less than it takes to wake the thread
 _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d{3})")
 _TIMEOUT_MESSAGES = {
     "connect": "no connection to {origin} within {timeout:g} s",
@@ -43,18 +44,16 @@ _TIMEOUT_GUIDANCE = {
 
 
 def is_stale_connection(error: BaseException, exchange: Exchange) -> bool:
-    """Whether the server had closed the idle connection, so that it never saw the request and it may be sent again.
+    """Whether the server had closed the idle connection before the request reached it.
 
-    That shows within a round trip. A server that closes later may have worked on the request; then the retry policy
-    decides.
+    That shows while the request is written, or within two of the connection's round trips. A server that closes later may
+    have worked on the request.
     """
-    return (
-        exchange.reused
-        and not exchange.response_started
-        and not exchange.expired
-        and exchange.elapsed < _ROUND_TRIP_S
-        and any(isinstance(cause, _CLOSED) for cause in _cause_chain(error))
-    )
+    if not exchange.reused or exchange.response_started or exchange.expired:
+        return False
+    limit = max(2 * exchange.round_trip, MIN_ROUND_TRIP_S)
+    in_time = exchange.sent_at is None or monotonic() - exchange.sent_at <= limit
+    return in_time and any(isinstance(cause, _CLOSED) for cause in _cause_chain(error))
 
 
 def map_error(error: Exception, exchange: Exchange, origin: str, proxy: str | None) -> Exception:
@@ -90,6 +89,7 @@ def timeout_error(exchange: Exchange, origin: str) -> RequestTimeoutError:
         _TIMEOUT_MESSAGES[exchange.phase].format(origin=origin, timeout=exchange.timeout),
         phase=exchange.phase,
         elapsed=(exchange.elapsed,),
+        possibly_billed=int(exchange.phase != "connect"),
         guidance=_TIMEOUT_GUIDANCE[exchange.phase],
     )
 

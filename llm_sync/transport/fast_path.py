@@ -15,6 +15,7 @@ import http.client
 import io
 import re
 from collections.abc import Iterator, Mapping
+from time import monotonic
 from typing import Any, NamedTuple
 
 from requests.structures import CaseInsensitiveDict
@@ -116,6 +117,7 @@ def _send(sock: Any, head: tuple[bytes, bytes], body: bytes | None, exchange: Ex
         sock.sendall(first)
         if body is not None:
             sock.sendall(body)
+        exchange.sent_at = monotonic()
     except OSError as error:
         if not isinstance(error, (BrokenPipeError, ConnectionResetError)) and error.errno != errno.EPROTOTYPE:
             raise

@@ -100,6 +100,7 @@ class DeadlineConnection(HTTPConnection):
 
     response_class = FinalResponse
     idle_since: float | None = None  # monotonic time at which its last exchange ended; None before the first
+    round_trip = 0.0  # seconds that opening the TCP connection took
 
     def connect(self) -> None:
         """Like HTTPConnection.connect; records the phase."""
@@ -118,14 +119,22 @@ class DeadlineConnection(HTTPConnection):
         super().request(*args, **kwargs)
 
     def send(self, data: Any) -> None:
-        """Like HTTPConnection.send; records the head, which http.client sends first."""
-        if active.exchange is not None and active.exchange.sent_head is None and isinstance(data, bytes):
-            active.exchange.sent_head = data
+        """Like HTTPConnection.send; records the head, which http.client sends first, and when the request was written."""
+        exchange = active.exchange
+        if exchange is None:
+            super().send(data)
+            return
+        if exchange.sent_head is None and isinstance(data, bytes):
+            exchange.sent_head = data
+        exchange.sent_at = None
         super().send(data)
+        if exchange.phase != "connect":  # not for CONNECT to a proxy
+            exchange.sent_at = monotonic()
 
     def begin_exchange(self, exchange: Exchange) -> Any:
         """Use this open connection for ``exchange`` from now on; returns its socket."""
         exchange.reused = self.idle_since is not None
+        exchange.round_trip = self.round_trip
         exchange.phase = "headers"
         exchange.attach_socket(getattr(self.sock, "socket", self.sock))  # urllib3's TLS inside TLS wraps the outer socket
         return self.sock
@@ -137,6 +146,9 @@ class DeadlineConnection(HTTPConnection):
             addresses = socket.getaddrinfo(host, self.port, allowed_gai_family(), socket.SOCK_STREAM)
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from error
+        finally:
+            if exchange is not None:
+                exchange.after_unbounded_wait()
         failure: OSError = OSError("the host name has no address")
         for position, (family, kind, protocol, _, address) in enumerate(addresses):
             sock = DeadlineSocket(family, kind, protocol)
@@ -147,7 +159,9 @@ class DeadlineConnection(HTTPConnection):
                     exchange.attach_socket(sock)
                     # An equal share each: one address that drops packets must not use up the time of the others.
                     sock.settimeout(exchange.remaining() / (len(addresses) - position))
+                started = monotonic()
                 sock.connect(address)
+                self.round_trip = monotonic() - started
                 if exchange is not None:
                     exchange.raise_if_aborted()
             except OSError as error:
@@ -199,20 +213,29 @@ class DeadlinePool(HTTPConnectionPool):
     def retire(self) -> None:
         """Close the idle connections now, and those in use when they are released."""
         self.retired = True
+        for conn in self._take_all_idle():
+            conn.close()
+
+    def close_idle(self) -> None:
+        """Close the idle connections: the next request opens a new one."""
+        for conn in self._take_all_idle():
+            conn.close()
+            self.release(None)  # keeps room in the pool for a new one
+
+    def _take_all_idle(self) -> list[Any]:
+        connections: list[Any] = []
         with contextlib.suppress(queue.Empty, AttributeError):  # AttributeError: already closed
             while True:
-                conn: Any = self.pool.get()  # type: ignore[union-attr]
-                if conn is not None:
-                    conn.close()
+                connections.append(self.pool.get())  # type: ignore[union-attr]
+        return [conn for conn in connections if conn is not None]
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         conn: Any = super()._get_conn(timeout)
         if conn.sock is not None and conn.idle_since is not None:
-            exchange = active.exchange
-            idle_too_long = monotonic() - conn.idle_since > IDLE_LIMIT_S
+            is_idle_too_long = monotonic() - conn.idle_since > IDLE_LIMIT_S
             # Surplus bytes, already decrypted and so invisible to poll, would be taken for the next response.
             leftover = isinstance(conn.sock, ssl.SSLSocket) and conn.sock.pending()
-            if idle_too_long or leftover or (exchange is not None and exchange.new_connection_only):
+            if is_idle_too_long or leftover:
                 conn.close()
         return conn
 

@@ -3,6 +3,9 @@
 A socket timeout bounds one read, so a server that sends a byte now and then never times out. Here every socket operation
 first sets the timeout to the time left for its thread's exchange. Name resolution is not bounded: getaddrinfo takes no
 timeout and cannot be interrupted.
+
+A stopped process (Ctrl-Z, ``docker pause``) cannot read what arrives. So the time of such a pause is added to the deadline,
+and at the deadline whatever has arrived is still read before the exchange counts as timed out.
 """
 
 from __future__ import annotations
@@ -12,16 +15,23 @@ import errno
 import socket
 import ssl
 import threading
-from collections.abc import MutableSet
+from collections.abc import Callable, MutableSet
 from time import monotonic
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from urllib3.util.wait import wait_for_read, wait_for_write
+
+from llm_sync.runtime import pauses
 
 if TYPE_CHECKING:
     from llm_sync.runtime.cancellation import CallControl
 
 MAX_TIMEOUT_S = 1e6  # poll() takes at most 2**31 ms
+MAX_WAIT_S = 1.0  # one wait; so a pause is noticed to within this time
+READ_GRACE_S = 0.5  # after the deadline, reads that need no wait go on for this long: what has arrived fits into it
+_USED_UP = "the time for this exchange is used up"
+
+T = TypeVar("T")
 
 
 @final
@@ -39,12 +49,16 @@ class Exchange:
         self.reused = False  # the connection served an earlier exchange
         self.response_started = False  # at least one byte of the response arrived
         self.truncated = False  # the connection ended within the headers: http.client takes that for the end of the headers
-        self.new_connection_only = False  # do not use a pooled connection
+        self.round_trip = 0.0  # seconds, measured when the connection was opened
+        self.sent_at: float | None = None  # when the whole request was written; None before, and if writing it failed
         self.reusable = True  # the connection may go back into the pool
         self.buffered_only = False  # reads return what is buffered and do not touch the network
         self.sent_head: bytes | None = None  # the first bytes that http.client sent: request line and headers
         self.aborted = False
         self.sock: socket.socket | None = None  # the one in use
+        self._operation_started = self.started
+        self._due = self.started  # when the current operation should have ended: if it ends much later, there was a pause
+        self._grace_ends: float | None = None
         self._control = control
         self._sockets = sockets
         self._outer: Exchange | None = None
@@ -65,19 +79,57 @@ class Exchange:
     @property
     def expired(self) -> bool:
         """Whether the deadline has passed, within the rounding of a poll."""
+        if monotonic() - self._due > pauses.MIN_PAUSE_S:
+            self._add_pause()
         return monotonic() >= self.ends - 0.001
 
-    def restart(self) -> None:
-        """Prepare to send again on a new connection, with the same deadline."""
-        self.phase, self.reused, self.truncated = "connect", False, False
-        self.new_connection_only = self.reusable = True
-
     def remaining(self) -> float:
-        """Seconds left, above 0. Raises TimeoutError when there are none."""
-        remaining = self.ends - monotonic()
+        """Seconds left, above 0, for an operation that begins now. Raises TimeoutError when there are none."""
+        now = monotonic()
+        if now - self._due > pauses.MIN_PAUSE_S:
+            self._add_pause()
+        self._operation_started = now
+        remaining = self.ends - now
         if remaining <= 0:
-            raise TimeoutError("the time for this exchange is used up")
+            raise TimeoutError(_USED_UP)
+        self._due = now + remaining
         return remaining
+
+    def write_timeout(self) -> float:
+        """Seconds that a write may wait now, at most MAX_WAIT_S; then ask again. Raises TimeoutError at the deadline."""
+        wait = min(self.remaining(), MAX_WAIT_S)
+        self._due = self._operation_started + wait
+        return wait
+
+    def read_timeout(self) -> float:
+        """Seconds that a read may wait now, at most MAX_WAIT_S; then ask again.
+
+        0 for READ_GRACE_S after the deadline: only what has arrived may be read. After that it raises TimeoutError.
+        """
+        now = monotonic()
+        if now - self._due > pauses.MIN_PAUSE_S:
+            self._add_pause()
+        self._operation_started = now
+        remaining = self.ends - now
+        if remaining > 0:
+            wait = min(remaining, MAX_WAIT_S)
+            self._due = now + wait
+            return wait
+        self._due = now
+        if self._grace_ends is None:
+            self._grace_ends = now + READ_GRACE_S
+        if now > self._grace_ends:
+            raise TimeoutError(_USED_UP)
+        return 0.0
+
+    def _add_pause(self) -> None:
+        """Add the operation in which the process was stopped to the deadline."""
+        self.ends += pauses.check(self._due, self._operation_started)
+        self._due = self._operation_started = monotonic()
+
+    def after_unbounded_wait(self) -> None:
+        """Call this after an operation without a time limit: it may have taken long without a pause."""
+        self._due = self._operation_started = monotonic()
 
     def attach_socket(self, sock: socket.socket) -> None:
         """From now on an abort shuts ``sock`` down. Raises ConnectionAbortedError if the abort came before."""
@@ -119,33 +171,51 @@ def _shut_down(sock: socket.socket) -> None:
 
 
 class _DeadlineBase(socket.socket):
-    """Before each operation, sets the timeout to the time left for the calling thread's exchange."""
+    """Every operation waits in short steps, within the time left for the calling thread's exchange."""
 
-    def _set_timeout(self) -> Exchange | None:
+    def _read(self, read: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """``read``, waiting in short steps until the deadline; what has arrived by then is still read."""
         exchange = active.exchange
-        if exchange is not None:
-            if exchange.buffered_only:
-                raise BlockingIOError(errno.EAGAIN, "this exchange reads nothing more from the network")
-            self.settimeout(exchange.remaining())
-        return exchange
+        if exchange is None:
+            return read(*args, **kwargs)
+        if exchange.buffered_only:
+            raise BlockingIOError(errno.EAGAIN, "this exchange reads nothing more from the network")
+        while True:
+            timeout = exchange.read_timeout()
+            self.settimeout(timeout)
+            try:
+                return read(*args, **kwargs)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):  # the timeout is 0, and nothing is there
+                raise TimeoutError(_USED_UP) from None
+            except TimeoutError as error:
+                if error.errno is not None:  # not the socket's timeout: the peer is dead (ETIMEDOUT)
+                    raise
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        exchange = self._set_timeout()
-        count = super().recv_into(*args, **kwargs)
-        if exchange is not None:
-            exchange.record_read(count)
+        count = self._read(super().recv_into, *args, **kwargs)
+        if active.exchange is not None:
+            active.exchange.record_read(count)
         return count
 
     def recv(self, *args: Any, **kwargs: Any) -> bytes:  # used by TLS inside TLS
-        exchange = self._set_timeout()
-        data = super().recv(*args, **kwargs)
-        if exchange is not None:
-            exchange.record_read(len(data))
+        data = self._read(super().recv, *args, **kwargs)
+        if active.exchange is not None:
+            active.exchange.record_read(len(data))
         return data
 
-    def sendall(self, *args: Any, **kwargs: Any) -> None:
-        self._set_timeout()
-        super().sendall(*args, **kwargs)
+    def sendall(self, data: Any, *args: Any) -> None:
+        exchange = active.exchange
+        if exchange is None:
+            super().sendall(data, *args)
+            return
+        rest = memoryview(data)
+        while rest:
+            self.settimeout(exchange.write_timeout())
+            try:
+                rest = rest[super().send(rest, *args) :]
+            except TimeoutError as error:  # with TLS, the same bytes must be written again, and are
+                if error.errno is not None:
+                    raise
 
     def _real_close(self, *args: Any, **kwargs: Any) -> None:
         # First wait for an abort in progress: it must not shut down another socket that gets this descriptor's number next.
@@ -174,12 +244,14 @@ class DeadlineSocket(_DeadlineBase):
         if exchange is None or exchange.buffered_only or self.gettimeout() != 0.0:
             return super().recv_into(*args, **kwargs)
         while True:
-            remaining = exchange.remaining()
+            timeout = exchange.read_timeout()
             with contextlib.suppress(BlockingIOError):
                 count = socket.socket.recv_into(self, *args, **kwargs)
                 exchange.record_read(count)
                 return count
-            wait_for_read(self, remaining)
+            if not timeout:
+                raise TimeoutError(_USED_UP)
+            wait_for_read(self, timeout)
 
     def sendall(self, data: Any, *args: Any) -> None:
         """Like socket.sendall, within the time left."""
@@ -189,12 +261,12 @@ class DeadlineSocket(_DeadlineBase):
             return
         rest = memoryview(data)
         while True:
-            remaining = exchange.remaining()
+            timeout = exchange.write_timeout()
             with contextlib.suppress(BlockingIOError):
                 rest = rest[self.send(rest, *args) :]
             if not rest:
                 return
-            wait_for_write(self, remaining)
+            wait_for_write(self, timeout)
 
 
 class DeadlineTLSSocket(_DeadlineBase, ssl.SSLSocket):
@@ -204,5 +276,4 @@ class DeadlineTLSSocket(_DeadlineBase, ssl.SSLSocket):
         """Like SSLSocket.do_handshake; from here on an abort shuts this socket down."""
         if active.exchange is not None:
             active.exchange.attach_socket(self)
-            self._set_timeout()
-        super().do_handshake(*args, **kwargs)
+        self._read(super().do_handshake, *args, **kwargs)

@@ -687,3 +687,104 @@ def test_no_wait_is_too_short_or_too_long(
     assert clock.now <= started[0] + options["deadline"] + 1e-6
     if pace is not None:
         assert all(later - earlier >= 60 / pace - 1e-6 for earlier, later in pairwise(started))
+
+
+# --- connections that the provider had closed ---
+
+
+def stale() -> ProviderConnectionError:
+    """The provider had closed the idle connection before the request reached it."""
+    return ProviderConnectionError("closed", stale_connection=True, possibly_billed=1)
+
+
+def test_a_stale_connection_is_retried_at_once() -> None:
+    """No back-off: the provider is up; the retry is counted and announced like any other."""
+    bench = Bench(stale(), "answer", random=1.0)
+    assert bench.call(retry_base=30) == "answer"
+    assert bench.control.waits == [0]
+    assert [event.number for event in bench.events if isinstance(event, Retrying)] == [1]
+
+
+def test_a_stale_connection_takes_a_retry() -> None:
+    """Without retries it is final; with one, what follows is."""
+    assert Bench(stale(), "never").fail(max_retries=0).attempts == 1
+    bench = Bench(stale(), down(), "never", random=1.0)
+    assert isinstance(bench.fail(max_retries=1), ProviderUnavailableError)
+    assert len(bench.attempts) == 2
+
+
+def test_possibly_billed_attempts_are_summed_up() -> None:
+    """On the error that ends the request, and on the control for a request that is answered in the end."""
+    broken = ProviderConnectionError("broken", possibly_billed=1)
+    assert Bench(stale(), down(), broken, "never").fail(max_retries=2).possibly_billed == 2
+    bench = Bench(stale(), down(), "answer")
+    bench.call()
+    assert bench.control.possibly_billed == 1
+
+
+# --- a process that was stopped ---
+
+
+@pytest.fixture
+def paused(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], None]:
+    """``paused(start, end)``: the process was stopped between these times of the test's clock."""
+    recorded: list[tuple[float, float]] = []
+    monkeypatch.setattr("llm_sync.runtime.pauses._pauses", recorded)
+    return lambda start, end: recorded.append((start, end))
+
+
+def test_a_pause_during_the_wait_does_not_use_up_the_deadline(paused: Callable[[float, float], None]) -> None:
+    """Stopped for an hour between two attempts: the second still goes, with the time that was left."""
+    bench = Bench(down(), "answer", random=1.0)
+
+    def stop() -> None:
+        paused(bench.clock.now, bench.clock.now + 3600)
+        bench.clock.now += 3600
+
+    bench.control.during = stop
+    assert bench.call(timeout=60, deadline=20, retry_base=5) == "answer"
+    assert bench.attempts[1] == (2, 15, 1000 + 3605)
+
+
+def test_a_pause_during_an_attempt_does_not_use_up_the_deadline(paused: Callable[[float, float], None]) -> None:
+    """The connection broke while the process was stopped: the retry has the rest of the deadline."""
+    bench = Bench()
+
+    def stopped(number: int, timeout: float) -> str:
+        if number == 2:
+            return f"{timeout:g} s left"
+        paused(bench.clock.now, bench.clock.now + 3600)
+        bench.clock.now += 3600 + 4
+        raise ProviderConnectionError("broken")
+
+    options = AttemptOptions(timeout=60, deadline=20)
+    assert bench.handler.call(stopped, options, bench.control) == "16 s left"
+
+
+def test_a_pause_while_the_gate_holds_a_retry_back_does_not_end_it(paused: Callable[[float, float], None]) -> None:
+    """The gate judged by the deadline of before: it is asked again."""
+    bench = Bench(down(), "answer")
+    enter = bench.gate.enter
+    asked: list[float | None] = []
+
+    @contextmanager
+    def late(control: Any, *, max_retry_after: float, until: float | None = None) -> Iterator[bool]:
+        asked.append(until)
+        if len(asked) == 2:
+            paused(bench.clock.now, bench.clock.now + 3600)
+            bench.clock.now += 3600
+            yield False
+            return
+        with enter(control, max_retry_after=max_retry_after, until=until) as open_in_time:
+            yield open_in_time
+
+    bench.gate.enter = late  # type: ignore[method-assign]
+    assert bench.call(deadline=20) == "answer"
+    assert asked == [None, 1020, 1020 + 3600]
+
+
+def test_a_pause_before_the_first_attempt_is_not_added(paused: Callable[[float, float], None]) -> None:
+    """The deadline begins with the first attempt."""
+    paused(0, 999)
+    bench = Bench(down(), "never", lasting=20)
+    assert "deadline of 20 s" in str(bench.fail(timeout=60, deadline=20).guidance)

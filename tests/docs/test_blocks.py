@@ -29,7 +29,7 @@ EXEMPT = {
     ("errors.md", "LLMConnectorError"),
     ("migrating.md", "$ llm keys set openai"),
     ("migrating.md", "$ curl https://api.openai.com/v1/chat/completions \\"),
-    ("performance.md", "$ make bench            # everything, some half an hour; writes benchmarks/results/"),
+    ("performance.md", "$ make bench            # everything, about half an hour; writes benchmarks/results/"),
     ("architecture.md", "cli            one file per command; parser.py makes help, man page and completions"),
 }
 

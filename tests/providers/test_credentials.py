@@ -397,6 +397,26 @@ def test_a_token_server_out_of_reach(google: Google, provider: Any) -> None:
     assert type(heard[0]).__name__ == "TransportError"
 
 
+def test_a_token_request_on_a_stale_connection_is_sent_again(google: Google, provider: Any) -> None:
+    """It costs nothing."""
+    stale = errors.ProviderConnectionError("closed", stale_connection=True, possibly_billed=1)
+    made = provider(
+        "gemini", stale, errors.ProviderConnectionError("no route"), key=None, base_url=None, auth=GOOGLE_CLOUD, project="proj"
+    )
+    with pytest.raises(errors.ProviderConnectionError, match="no route"):
+        made.generate_response(PING)
+    assert len(made.web.sent) == 2
+
+
+def test_a_failed_token_request_is_not_billed(google: Google, provider: Any) -> None:
+    """It was sent, but the request that costs was not."""
+    broken = errors.ProviderConnectionError("closed", possibly_billed=1)
+    made = provider("gemini", broken, key=None, base_url=None, auth=GOOGLE_CLOUD, project="proj")
+    with pytest.raises(errors.ProviderConnectionError) as caught:
+        made.generate_response(PING)
+    assert caught.value.possibly_billed == 0
+
+
 def test_without_google_auth(vertex: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The extra to install is named."""
     monkeypatch.setitem(sys.modules, "google.auth", None)

@@ -399,13 +399,55 @@ def _answers_once(how):
 
 @pytest.mark.parametrize("how", ["close", "reset"])
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_stale_connection_is_replaced_once(serve, open_client, authority, how, tls):
-    """A kept connection that the server ends without a byte of answer is replaced, and the request sent once more."""
+def test_a_kept_connection_that_closes_without_an_answer_is_an_error(serve, open_client, authority, how, tls):
+    """The server read the request: it is not sent again here, and the error says that it may be billed."""
     server = serve(_answers_once(lambda peer: peer.reset() if how == "reset" else None), authority.context() if tls else None)
     client = open_client(ca_bundle=authority.path)
     client.post(server.url, b"1", {}, timeout=5)
-    assert client.post(server.url, b"2", {}, timeout=5).content == b"2"
-    assert [received.body for received in server.requests] == [b"1", b"2", b"2"]
+    with pytest.raises(ProviderConnectionError, match="without an answer") as caught:
+        client.post(server.url, b"2", {}, timeout=5)
+    assert caught.value.retryable
+    assert caught.value.possibly_billed == 1
+    assert [received.body for received in server.requests] == [b"1", b"2"]
+    assert client.post(server.url, b"3", {}, timeout=5).content == b"3"
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_connection_closed_before_the_request_reached_it_is_stale(serve, open_client, authority, monkeypatch, how, tls):
+    """The server closes an idle connection while a request is written: the error says that a retry needs no wait."""
+    go, gone = threading.Event(), threading.Event()
+
+    def script(peer):
+        peer.reply(peer.request().body)
+        if peer.number:
+            return
+        go.wait(5)
+        if how == "reset":
+            peer.reset()
+        else:
+            peer.sock.shutdown(socket.SHUT_RDWR)
+            peer.sock.close()
+        gone.set()
+
+    server = serve(script, authority.context() if tls else None)
+    client = open_client(ca_bundle=authority.path)
+    client.post(server.url, b"1", {}, timeout=5)
+    kind = sockets.DeadlineTLSSocket if tls else sockets.DeadlineSocket
+    sendall = kind.sendall
+
+    def closed_first(sock, *arguments):
+        go.set()
+        assert gone.wait(5)
+        sendall(sock, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kind, "sendall", closed_first)
+        with pytest.raises(ProviderConnectionError) as caught:
+            client.post(server.url, b"2", {}, timeout=5)
+    assert caught.value.stale_connection
+    assert [received.body for received in server.requests] == [b"1"]
+    assert client.post(server.url, b"3", {}, timeout=5).content == b"3"
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["first", "after-another"])
@@ -427,24 +469,10 @@ def test_a_fresh_connection_that_fails_is_not_tried_again(serve, open_client, au
     assert [received.body for received in server.requests][-2:] == ([b"before", b"{}"] if before else [b"{}"])
 
 
-def test_a_stale_connection_is_replaced_only_once(serve, open_client):
-    """When the fresh one fails too, that is an error."""
-
-    def script(peer):
-        if peer.number == 0:
-            peer.reply(peer.request().body)
-        peer.request()
-
-    server, client = serve(script), open_client()
-    client.post(server.url, b"1", {}, timeout=5)
-    with pytest.raises(ProviderConnectionError):
-        client.post(server.url, b"2", {}, timeout=5)
-    assert [received.body for received in server.requests] == [b"1", b"2", b"2"]
-
-
-def test_the_replacement_is_a_fresh_connection(serve, open_client, monkeypatch):
-    """Other kept connections may be as stale: the second try uses none of them, though another thread put one on top."""
+def test_a_stale_connection_takes_the_other_idle_ones_with_it(serve, open_client, monkeypatch):
+    """They are as old: the next request opens a new connection, whichever idle one is on top."""
     both = threading.Barrier(2)
+    monkeypatch.setattr(error_mapping, "MIN_ROUND_TRIP_S", 5.0)
     put = ConnectionStack.put
     monkeypatch.setattr(ConnectionStack, "put", lambda stack, conn, **how: conn is None or put(stack, conn, **how))
 
@@ -464,8 +492,11 @@ def test_the_replacement_is_a_fresh_connection(serve, open_client, monkeypatch):
         thread.start()
     for thread in threads:
         thread.join()
-    assert client.post(server.url, b"1", {}, timeout=5).content == b"1"
-    assert [received.body for received in server.requests] == [b"0", b"0", b"1", b"1"]
+    with pytest.raises(ProviderConnectionError) as caught:
+        client.post(server.url, b"1", {}, timeout=5)
+    assert caught.value.stale_connection
+    assert client.post(server.url, b"2", {}, timeout=5).content == b"2"
+    assert [received.body for received in server.requests] == [b"0", b"0", b"1", b"2"]
 
 
 def test_a_reused_connection_that_answered_in_part_is_not_tried_again(serve, open_client, monkeypatch):
@@ -745,10 +776,37 @@ def test_the_idle_connections_are_kept_without_a_lock():
         stack.get(block=False)
 
 
-@pytest.mark.parametrize(("after", "again"), [(0.0, True), (0.9, True), (1.1, False), (30.0, False)])
-def test_a_connection_closed_late_is_not_taken_for_an_idle_one(after, again):
-    """Within a round trip the close was there before the request; later the server may have worked on it."""
+@pytest.mark.parametrize(
+    ("round_trip", "after", "stale"),
+    [(0.0, 0.0, True), (0.0, 0.05, False), (0.1, 0.15, True), (0.1, 0.25, False), (0.1, 30.0, False)],
+)
+def test_a_close_counts_as_stale_for_two_round_trips(round_trip, after, stale):
+    """Within that time the close was on its way before the request; later the server may have worked on it."""
     exchange = sockets.Exchange(60.0, None, set())
-    exchange.reused = True
-    exchange.started -= after
-    assert error_mapping.is_stale_connection(ConnectionResetError(), exchange) is again
+    exchange.reused, exchange.round_trip = True, round_trip
+    exchange.sent_at = exchange.started - after
+    assert error_mapping.is_stale_connection(ConnectionResetError(), exchange) is stale
+
+
+def test_the_round_trip_of_a_connection_is_measured(serve, open_client, monkeypatch):
+    """It is the time that opening the TCP connection took, for every exchange over it."""
+    seen = []
+    begin_exchange = pool.DeadlineConnection.begin_exchange
+    connect = sockets.DeadlineSocket.connect
+
+    def slow_connect(sock, address):
+        threading.Event().wait(0.05)
+        connect(sock, address)
+
+    def watched(conn, exchange):
+        sock = begin_exchange(conn, exchange)
+        seen.append(exchange.round_trip)
+        return sock
+
+    monkeypatch.setattr(sockets.DeadlineSocket, "connect", slow_connect)
+    monkeypatch.setattr(pool.DeadlineConnection, "begin_exchange", watched)
+    server, client = serve(), open_client()
+    for _ in range(3):
+        client.post(server.url, b"1", {}, timeout=5)
+    assert len(set(seen)) == 1
+    assert seen[0] >= 0.05

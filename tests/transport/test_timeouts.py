@@ -11,7 +11,6 @@ from time import monotonic
 import pytest
 
 from llm_sync.errors import RequestTimeoutError
-from llm_sync.transport.sockets import Exchange
 
 TIMEOUT = 0.3
 GRACE = 10.0  # a machine may be busy; what would be wrong lasts for ever
@@ -298,30 +297,3 @@ def test_no_time_at_all_is_a_timeout(serve, open_client, timeout):
 def test_a_boundless_timeout_is_fine(serve, open_client):
     """Infinity is longer than a system call can be told, and still works."""
     assert open_client().post(serve().url, b"1", {}, timeout=float("inf")).content == b"1"
-
-
-def test_the_fresh_try_gets_only_what_is_left(serve, open_client, monkeypatch, record_property):
-    """A stale connection is replaced within the same timeout: its end is where it was."""
-    ends = []
-    restart = Exchange.restart
-
-    def watched(exchange):
-        ends.append(exchange.ends)
-        restart(exchange)
-        ends.append(exchange.ends)
-
-    monkeypatch.setattr(Exchange, "restart", watched)
-
-    def script(peer):
-        if peer.number == 0:
-            peer.reply(peer.request().body)
-            peer.request()
-            return
-        silent(peer)
-
-    server, client = serve(script), open_client()
-    client.post(server.url, b"1", {}, timeout=5)
-    with times_out("headers", record_property):
-        client.post(server.url, b"2", {}, timeout=TIMEOUT)
-    assert len(set(ends)) == 1
-    assert len(server.requests) == 3

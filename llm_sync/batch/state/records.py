@@ -90,13 +90,14 @@ def head_of(identity: RequestIdentity, outcome: ModelResponse | LLMConnectorErro
     if isinstance(outcome, ModelResponse):
         kind, again, unsure = TRUNCATED if outcome.truncated else ANSWERED, False, 0
     else:
-        kind, unsure = type(outcome).__name__, int(_possibly_billed(outcome))
-        again = not unsure and (outcome.retryable is True or kind in _ACCOUNT)
+        kind, timed_out = type(outcome).__name__, _timed_out_after_sending(outcome)
+        unsure = max(outcome.possibly_billed, int(timed_out))
+        again = not timed_out and (outcome.retryable is True or kind in _ACCOUNT)
     cost = None if answer is None else answer.cost_estimate
     return Head(*identity.key, identity.line, identity.settings, kind, again, identity.unsure + unsure, *tokens, cost)
 
 
-def _possibly_billed(error: LLMConnectorError) -> bool:
+def _timed_out_after_sending(error: LLMConnectorError) -> bool:
     """Whether the whole request was sent and no answer came in time."""
     return isinstance(error, errors.RequestTimeoutError) and error.status is None and error.phase != "connect"
 
