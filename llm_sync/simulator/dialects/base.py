@@ -115,20 +115,20 @@ class Dialect(ABC):
         if call.find_replayed is None:
             return None
         turns = self.turns(call)
-        given = self._raise_error(call, call.find_replayed(call.model, turns))
-        return ParsedRequest(self.name, call.model, turns, None, canned=given) if given else None
+        canned = self._answer_or_raise(call, call.find_replayed(call.model, turns))
+        return ParsedRequest(self.name, call.model, turns, None, canned=canned) if canned else None
 
     def canned(self, call: Call) -> CannedAnswer | None:
         """The answer from an answers file, or None. Raises RequestRefused if it is an error."""
-        return self._raise_error(call, call.find_canned(call.model, self.turns(call))) if call.find_canned else None
+        return self._answer_or_raise(call, call.find_canned(call.model, self.turns(call))) if call.find_canned else None
 
-    def _raise_error(self, call: Call, given: CannedAnswer | None) -> CannedAnswer | None:
-        if given is None or given.error is None:
-            return given
+    def _answer_or_raise(self, call: Call, canned: CannedAnswer | None) -> CannedAnswer | None:
+        if canned is None or canned.error is None:
+            return canned
         name = self.type_of(call)
-        answered = answer_for_error(given.error, name)
+        answered = answer_for_error(canned.error, name)
         if answered is None:
-            raise RequestRefused(response_for_error(given.error, self, name, call.model))
+            raise RequestRefused(response_for_error(canned.error, self, name, call.model))
         return answered
 
 

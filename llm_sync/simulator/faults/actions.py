@@ -67,4 +67,4 @@ class ResponseAction(Action, ABC):
 
     @abstractmethod
     def apply(self, context: RequestContext, previous: Response | None) -> Response:
-        """The response, where ``given`` is what rules before this one have made of it."""
+        """The response. ``previous``: the response of earlier rules, None if there is none."""

@@ -46,7 +46,7 @@ _DEFAULT_DETAILS: Mapping[str, object] = {
     "key": "sk-simul****",
     "version": "v1beta",
     "window": 128_000,
-    "asked": 205_429,
+    "requested": 205_429,
 }
 
 
@@ -191,7 +191,7 @@ ERRORS: Mapping[str, ErrorKind] = {
         {
             "openai": _openai(
                 400,
-                "This model's maximum context length is {window} tokens. However, your messages resulted in {asked} tokens.",
+                "This model's maximum context length is {window} tokens. However, your messages resulted in {requested} tokens.",
                 param="messages",
                 code="context_length_exceeded",
             ),
@@ -201,15 +201,15 @@ ERRORS: Mapping[str, ErrorKind] = {
                 param="input",
                 code="context_length_exceeded",
             ),
-            "anthropic": _anthropic(400, "prompt is too long: {asked} tokens > {window} maximum")._replace(
+            "anthropic": _anthropic(400, "prompt is too long: {requested} tokens > {window} maximum")._replace(
                 phrase=_phrase(r"prompt is too long: \d+ tokens")
             ),
             "gemini": _gemini(
-                400, "The input token count ({asked}) exceeds the maximum number of tokens allowed ({window})."
+                400, "The input token count ({requested}) exceeds the maximum number of tokens allowed ({window})."
             )._replace(phrase=_phrase(r"input token count \(?\d+\)? exceeds")),
             "openrouter": _openrouter(
                 400,
-                "This endpoint's maximum context length is {window} tokens. However, you requested about {asked} tokens.",
+                "This endpoint's maximum context length is {window} tokens. However, you requested about {requested} tokens.",
                 "context_length_exceeded",
             ),
         },

@@ -23,8 +23,8 @@ class Rule:
         self.continues = bool(document.get("continue"))
         self.billed: bool | None = document.get("billed")
         when = document.get("when", {})
-        doors = (when["request"],) if "request" in when else self.action.request_kinds
-        self.request_kinds = frozenset(doors) & frozenset(self.action.request_kinds)
+        request_kinds = (when["request"],) if "request" in when else self.action.request_kinds
+        self.request_kinds = frozenset(request_kinds) & frozenset(self.action.request_kinds)
         self.dialects = frozenset.union(*(PROVIDERS[name] for name in _as_list(when.get("provider", list(PROVIDERS)))))
         self.models = tuple(_as_list(when["model"])) if "model" in when else None
         self.prompt = re.compile(when["prompt"]) if "prompt" in when else None
@@ -36,7 +36,7 @@ class Rule:
         self._count = 0
 
     @property
-    def counts_attempts(self) -> bool:
+    def needs_attempt(self) -> bool:
         """Whether the rule depends on the number of the attempt, or on chance."""
         return bool(self.probability or self.share or self.attempt or self.action.name == "latency")
 
@@ -47,11 +47,11 @@ class Rule:
 
     def covers(self, other: Rule) -> bool:
         """Whether ``other`` can never match if this rule comes before it."""
-        models = self.models is None or (other.models is not None and set(other.models) <= set(self.models))
+        covers_models = self.models is None or (other.models is not None and set(other.models) <= set(self.models))
         return (
             self.unconditional
             and not self.continues
-            and models
+            and covers_models
             and other.request_kinds <= self.request_kinds
             and other.dialects <= self.dialects
         )

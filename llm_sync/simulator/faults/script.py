@@ -40,7 +40,7 @@ class Script:
         self.rules = rules
         self.seed = seed
         self.description = description
-        self._attempts = AttemptCounter() if any(rule.counts_attempts for rule in rules) else None
+        self._attempts = AttemptCounter() if any(rule.needs_attempt for rule in rules) else None
 
     def respond(self, context: RequestContext, seed: int, wait: Callable[[float], object]) -> ScriptResult:
         """Applies the matching rules: the first one, and after rules with ``continue`` also later ones; else answers normally.

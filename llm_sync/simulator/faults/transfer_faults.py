@@ -68,8 +68,8 @@ class Whitespace(TransferFault):
         if "times" in self.setting:
             return response._replace(delivery=delivery.Padded(self.setting["times"], float(self.setting["every"])))
         blanks = self.setting["blanks"]
-        lots = blanks // len(delivery.WHITESPACE) + 1
-        return response._replace(body=(delivery.WHITESPACE * lots)[:blanks].encode() + response.content())
+        repeats = blanks // len(delivery.WHITESPACE) + 1
+        return response._replace(body=(delivery.WHITESPACE * repeats)[:blanks].encode() + response.content())
 
 
 class Gzip(TransferFault):

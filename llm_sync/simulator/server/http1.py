@@ -172,9 +172,9 @@ class Connection:
     def _read_exactly(self, count: int) -> bytes:
         while len(self._buffer) < count:
             self._receive()
-        taken = bytes(self._buffer[:count])
+        content = bytes(self._buffer[:count])
         del self._buffer[:count]
-        return taken
+        return content
 
     def _body_length(self, headers: dict[str, str]) -> int | None:
         """The length of the body in bytes; None if it is chunked."""

@@ -94,10 +94,10 @@ def check_numbers(payload: Mapping[str, Any], model: str, refuse: Refuse) -> Non
     top_k = payload.get("top_k")
     if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 0):
         refuse("top_k: Input should be a valid integer, 0 or more")
-    given = [name for name in ("temperature", "top_p", "top_k") if payload.get(name) is not None]
-    if given and NEWEST.match(model):
-        refuse(f"`{given[0]}` is deprecated for this model.")
-    if {"temperature", "top_p"} <= set(given) and _TEMPERATURE_OR_TOP_P.match(model):
+    sampling = [name for name in ("temperature", "top_p", "top_k") if payload.get(name) is not None]
+    if sampling and NEWEST.match(model):
+        refuse(f"`{sampling[0]}` is deprecated for this model.")
+    if {"temperature", "top_p"} <= set(sampling) and _TEMPERATURE_OR_TOP_P.match(model):
         refuse("`temperature` and `top_p` cannot both be specified for this model. Please use only one.")
     stops = payload.get("stop_sequences")
     if stops is not None and (not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops)):
@@ -246,15 +246,15 @@ def _check_effort(effort: object, model: str, refuse: Refuse) -> None:
         return
     if effort not in _EFFORTS:
         refuse(f"output_config.effort: Input should be {', '.join(repr(known) for known in _EFFORTS)}")
-    taken = next((efforts for prefix, efforts in _EFFORTS_OF if prefix.match(model)), ())
-    if model.startswith("claude-") and not taken:
+    supported = next((efforts for prefix, efforts in _EFFORTS_OF if prefix.match(model)), ())
+    if model.startswith("claude-") and not supported:
         refuse("This model does not support the effort parameter.")
-    if taken and effort not in taken:
-        refuse(f"This model does not support effort level '{effort}'. Supported levels: {', '.join(taken)}.")
+    if supported and effort not in supported:
+        refuse(f"This model does not support effort level '{effort}'. Supported levels: {', '.join(supported)}.")
 
 
-def _check_known_keys(given: Mapping[str, Any], known: Collection[str], location: str, refuse: Refuse) -> None:
-    for key in given:
+def _check_known_keys(mapping: Mapping[str, Any], known: Collection[str], location: str, refuse: Refuse) -> None:
+    for key in mapping:
         if key not in known:
             refuse(f"{location}.{key}: Extra inputs are not permitted")
 

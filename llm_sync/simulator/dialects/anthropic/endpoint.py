@@ -101,7 +101,7 @@ class Anthropic(Dialect):
         prompt += 7 + tokens + count_json_tokens(payload.get("tools")) + count_json_tokens(payload.get("output_config"))
         limits = model_limits("anthropic", call.model)
         if limits and prompt > limits.window:
-            raise ListedError("context", asked=prompt, window=limits.window)
+            raise ListedError("context", requested=prompt, window=limits.window)
         if parsed.reasoning_tokens:
             parsed.reasoning_tokens = count_tokens(thinking_text(parsed.must_call_tool)) + request_digest(parsed) % 40
         parsed.canned = self.canned(call)

@@ -137,7 +137,7 @@ class Gemini(Dialect):
         prompt += count_json_tokens(call.payload.get("tools"))
         limits = model_limits("gemini", call.model)
         if limits and prompt > limits.window:
-            raise ListedError("context", asked=prompt, window=limits.window)
+            raise ListedError("context", requested=prompt, window=limits.window)
         if checks.thinks(call.model, config.get("thinking_config") or {}):
             parsed.reasoning_tokens = 20 + request_digest(parsed) % 61
         parsed.canned = self.canned(call)

@@ -87,4 +87,4 @@ def read_whole(config: dict[str, Any], name: str, refuse: Refuse) -> None:
     config[name] = number
 
 
-_CAMEL_CASE = {name: re.sub(r"_(\w)", lambda found: found[1].upper(), name) for name in _SCHEMA.split()}
+_CAMEL_CASE = {name: re.sub(r"_(\w)", lambda match: match[1].upper(), name) for name in _SCHEMA.split()}

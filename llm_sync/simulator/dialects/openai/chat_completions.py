@@ -150,7 +150,7 @@ def check_window(model: str, prompt: int, limit: int | None) -> None:
     """Checks that prompt and requested output fit into the context window."""
     limits = model_limits("openai", model)
     if limits and prompt + (limit or 0) > limits.window:
-        raise ListedError("context", window=limits.window, asked=prompt + (limit or 0))
+        raise ListedError("context", window=limits.window, requested=prompt + (limit or 0))
 
 
 def _stops(payload: Mapping[str, Any], model: str, refuse: Refuse) -> tuple[str, ...]:

@@ -56,11 +56,11 @@ def check_effort(model: str, effort: object, param: str, refuse: Refuse) -> None
     if effort not in _EFFORTS:
         refuse(f"Invalid value: {effort!r}. Supported values are: {quoted_list(_EFFORTS)}.", param=param, code="invalid_value")
     known = next((efforts for prefix, efforts in _EFFORTS_OF if prefix.match(model)), _EFFORTS)
-    taken = [word for word in known if word != "none" or _reasoning_of(model)[1]]
-    if effort not in taken and OWN_MODELS.match(model):
+    supported = [word for word in known if word != "none" or _reasoning_of(model)[1]]
+    if effort not in supported and OWN_MODELS.match(model):
         refuse(
             f"Unsupported value: '{effort}' is not supported with the '{model}' model. "
-            f"Supported values are: {quoted_list(taken)}.",
+            f"Supported values are: {quoted_list(supported)}.",
             param=param,
             code="unsupported_value",
         )
@@ -103,7 +103,9 @@ def check_types(payload: Mapping[str, Any], types: Mapping[type, str], refuse: R
                 continue
             expected = {str: "a string", bool: "a boolean", list: "an array", dict: "an object"}[wanted]
             refuse(
-                f"Invalid type for '{name}': expected {expected}, but got {kind(value)} instead.", param=name, code="invalid_type"
+                f"Invalid type for '{name}': expected {expected}, but got {json_type(value)} instead.",
+                param=name,
+                code="invalid_type",
             )
 
 
@@ -119,7 +121,7 @@ def check_metadata(payload: Mapping[str, Any], refuse: Refuse) -> None:
     for name, value in metadata.items():
         if not isinstance(value, str) or len(value) > 512:
             refuse(
-                f"Invalid type for 'metadata.{name}': expected a string of at most 512 characters, but got {kind(value)}.",
+                f"Invalid type for 'metadata.{name}': expected a string of at most 512 characters, but got {json_type(value)}.",
                 param=f"metadata.{name}",
                 code="invalid_type",
             )
@@ -131,7 +133,11 @@ def check_decimal(payload: Mapping[str, Any], name: str, low: float, high: float
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        refuse(f"Invalid type for '{name}': expected a decimal, but got {kind(value)} instead.", param=name, code="invalid_type")
+        refuse(
+            f"Invalid type for '{name}': expected a decimal, but got {json_type(value)} instead.",
+            param=name,
+            code="invalid_type",
+        )
     if value < low:
         refuse(
             f"Invalid '{name}': decimal below minimum value. Expected a value >= {low}, but got {value} instead.",
@@ -152,7 +158,11 @@ def check_integer(payload: Mapping[str, Any], name: str, low: int | None, high: 
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int):
-        refuse(f"Invalid type for '{name}': expected an integer, but got {kind(value)} instead.", param=name, code="invalid_type")
+        refuse(
+            f"Invalid type for '{name}': expected an integer, but got {json_type(value)} instead.",
+            param=name,
+            code="invalid_type",
+        )
     if low is not None and value < low:
         refuse(
             f"Invalid '{name}': integer below minimum value. Expected a value >= {low}, but got {value} instead.",
@@ -204,7 +214,7 @@ def check_image_url(url: object, param: str, refuse: Refuse) -> None:
         )
 
 
-def kind(value: object) -> str:
+def json_type(value: object) -> str:
     """The type of a JSON value, as OpenAI's messages name it."""
     if value is None:
         return "null"

@@ -100,11 +100,11 @@ class OpenAI(Dialect):
 
     def _check_content_type(self, call: Call) -> None:
         """A Content-Type, if there is one, must be application/json."""
-        given = call.headers.get("content-type", "application/json")
-        if given.partition(";")[0].strip().lower() != "application/json":
+        content_type = call.headers.get("content-type", "application/json")
+        if content_type.partition(";")[0].strip().lower() != "application/json":
             self.refuse(
-                f"Unsupported content type: '{given}'. This API method only accepts 'application/json' requests, but you "
-                f"specified the header 'Content-Type: {given}'. Please try again with a supported content type.",
+                f"Unsupported content type: '{content_type}'. This API method only accepts 'application/json' requests, but you "
+                f"specified the header 'Content-Type: {content_type}'. Please try again with a supported content type.",
                 code="unsupported_content_type",
             )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from llm_sync.simulator.answers.tokens import count_tokens, image_placeholder
 from llm_sync.simulator.dialects.openai import checks
-from llm_sync.simulator.dialects.openai.checks import Refuse, kind
+from llm_sync.simulator.dialects.openai.checks import Refuse, json_type
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _NAME = re.compile(r"[^\s<|\\/>]+")
@@ -26,7 +26,7 @@ def read_messages(messages: Any, model: str, refuse: Refuse, *, lenient: bool = 
         refuse("Missing required parameter: 'messages'.", param="messages", code="missing_required_parameter")
     if not isinstance(messages, list):
         refuse(
-            f"Invalid type for 'messages': expected an array of objects, but got {kind(messages)} instead.",
+            f"Invalid type for 'messages': expected an array of objects, but got {json_type(messages)} instead.",
             param="messages",
             code="invalid_type",
         )
@@ -38,13 +38,13 @@ def read_messages(messages: Any, model: str, refuse: Refuse, *, lenient: bool = 
         location = f"messages[{index}]"
         role = _check_message(message, location, model, lenient, refuse)
         if role == "tool":
-            answered = message.get("tool_call_id")
-            if not isinstance(answered, str) or answered not in open_calls:
+            call_id = message.get("tool_call_id")
+            if not isinstance(call_id, str) or call_id not in open_calls:
                 refuse(
                     f"Invalid parameter: '{location}' with role 'tool' answers no preceding message with 'tool_calls'.",
                     param=location,
                 )
-            open_calls.discard(answered)
+            open_calls.discard(call_id)
         elif open_calls:
             refuse(
                 "An assistant message with 'tool_calls' has to be followed by tool messages for each 'tool_call_id'. "
@@ -66,7 +66,7 @@ def _check_message(message: Any, location: str, model: str, lenient: bool, refus
     """Checks role and name; returns the role."""
     if not isinstance(message, dict):
         refuse(
-            f"Invalid type for '{location}': expected an object, but got {kind(message)} instead.",
+            f"Invalid type for '{location}': expected an object, but got {json_type(message)} instead.",
             param=location,
             code="invalid_type",
         )
@@ -100,7 +100,7 @@ def _content(message: Mapping[str, Any], location: str, model: str, lenient: boo
     if (content is None and message["role"] in ("assistant", "function")) or (content == [] and calls):
         return "", 0
     if not isinstance(content, list) or not content:
-        what = kind(content) if not isinstance(content, list) else "an empty array"
+        what = json_type(content) if not isinstance(content, list) else "an empty array"
         refuse(f"Invalid value for 'content': expected a string, got {what}.", param=f"{location}.content", code="invalid_type")
     texts, images = [], 0
     for index, part in enumerate(content):
@@ -135,7 +135,9 @@ def _content(message: Mapping[str, Any], location: str, model: str, lenient: boo
 def _check_image(value: Any, param: str, lenient: bool, refuse: Refuse) -> None:
     if not isinstance(value, dict) and not lenient:
         refuse(
-            f"Invalid type for '{param}': expected an object, but got {kind(value)} instead.", param=param, code="invalid_type"
+            f"Invalid type for '{param}': expected an object, but got {json_type(value)} instead.",
+            param=param,
+            code="invalid_type",
         )
     image = value if isinstance(value, dict) else {"url": value}
     checks.check_image_url(image.get("url"), param, refuse)

@@ -9,7 +9,7 @@ from typing import Any
 
 from llm_sync.simulator.answers.tokens import count_tokens, image_placeholder
 from llm_sync.simulator.dialects.openai import checks
-from llm_sync.simulator.dialects.openai.checks import Refuse, kind
+from llm_sync.simulator.dialects.openai.checks import Refuse, json_type
 
 _ROLES = ("user", "assistant", "system", "developer")
 _PARTS = ("input_text", "output_text", "input_image", "input_file", "refusal", "summary_text")
@@ -37,8 +37,8 @@ def read_input(payload: Mapping[str, Any], refuse: Refuse) -> tuple[list[tuple[s
     images = 0
     open_calls: set[str] = set()
     for index, item in enumerate(items):
-        role, text, seen = _read_item(item, f"input[{index}]", open_calls, refuse)
-        images += seen
+        role, text, item_images = _read_item(item, f"input[{index}]", open_calls, refuse)
+        images += item_images
         turns.append((role, text))
     if open_calls:
         refuse(f"No tool output found for function call {sorted(open_calls)[0]}.", param="input")
@@ -48,7 +48,7 @@ def read_input(payload: Mapping[str, Any], refuse: Refuse) -> tuple[list[tuple[s
 def _read_item(item: Any, location: str, open_calls: set[str], refuse: Refuse) -> tuple[str, str, int]:
     if not isinstance(item, dict):
         refuse(
-            f"Invalid type for '{location}': expected an object, but got {kind(item)} instead.",
+            f"Invalid type for '{location}': expected an object, but got {json_type(item)} instead.",
             param=location,
             code="invalid_type",
         )
@@ -64,10 +64,10 @@ def _read_item(item: Any, location: str, open_calls: set[str], refuse: Refuse) -
         open_calls.add(item["call_id"])
         return "assistant", f"{item['name']} {item['arguments']}", 0
     if name == "function_call_output":
-        answered = item.get("call_id")
-        if not isinstance(answered, str) or answered not in open_calls:
-            refuse(f"No tool call found for function call output with call_id {answered}.", param="input")
-        open_calls.discard(answered)
+        call_id = item.get("call_id")
+        if not isinstance(call_id, str) or call_id not in open_calls:
+            refuse(f"No tool call found for function call output with call_id {call_id}.", param="input")
+        open_calls.discard(call_id)
         output = item.get("output")
         return "tool", output if isinstance(output, str) else json.dumps(output), 0
     if name in _OTHER_ITEMS or _HOSTED_TOOL_ITEMS.match(str(name)):

@@ -106,7 +106,7 @@ class OpenRouter(Dialect):
         prompt += 3 + count_json_tokens(payload.get("tools")) + count_json_tokens(payload.get("response_format"))
         limits = model_limits("openrouter", model)
         if limits and prompt + (parsed.max_tokens or 0) > limits.window:
-            raise ListedError("context", window=limits.window, asked=prompt + (parsed.max_tokens or 0))
+            raise ListedError("context", window=limits.window, requested=prompt + (parsed.max_tokens or 0))
         if self._reasons(call):
             parsed.reasoning_tokens = 24 * (1 + request_digest(parsed) % 3)
         parsed.canned = self.canned(call)
