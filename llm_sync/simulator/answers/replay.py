@@ -10,7 +10,8 @@ import re
 import threading
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, Any
+from io import BufferedReader
+from typing import IO, Any, cast
 
 from llm_sync.errors import ConfigurationError, Problem
 from llm_sync.models import request_hash
@@ -18,8 +19,10 @@ from llm_sync.simulator.answers.canned_answer import CannedAnswer, CannedError, 
 from llm_sync.simulator.answers.turns import Turn
 from llm_sync.validation import ResponseValidator, shown
 from llm_sync.validation.document import printable
+from llm_sync.validation.user_files import open_user_file
 
 MAX_PROBLEMS = 20
+MAX_LINE_BYTES = 64 * 2**20  # unpacked
 _TEXT = {"type": "string", "nullable": True}
 _COUNT = {"type": "integer", "nullable": True, "min": 0}
 _RECORD: Mapping[str, Any] = {
@@ -140,11 +143,15 @@ def _read_answers(path: str | os.PathLike[str], name: str) -> dict[str, list[Can
 
 
 def _read_lines(path: str | os.PathLike[str], name: str, problems: list[Problem]) -> Iterator[tuple[int, bytes]]:
-    """The file's lines with their numbers; adds a problem if the file cannot be read."""
+    """The file's lines with their numbers; adds a problem if the file cannot be read, and ends at a line without an end."""
     line = 0
     try:
         with _open(path) as stream:
-            for line, content in enumerate(stream, 1):
+            while content := stream.readline(MAX_LINE_BYTES + 1):
+                line += 1
+                if len(content) > MAX_LINE_BYTES:
+                    problems.append(Problem(f"the line is over {MAX_LINE_BYTES >> 20} MiB", file=name, line=line))
+                    return
                 yield line, content
     except FileNotFoundError:
         problems.append(Problem("there is no such file", file=name))
@@ -155,12 +162,11 @@ def _read_lines(path: str | os.PathLike[str], name: str, problems: list[Problem]
         problems.append(Problem(f"cannot be read: {reason}", file=name))
 
 
-def _open(path: str | os.PathLike[str]) -> Any:
+def _open(path: str | os.PathLike[str]) -> BufferedReader | gzip.GzipFile:
     """The open file; unpacks gzip, which is recognised by the first bytes."""
-    stream = open(path, "rb")  # noqa: SIM115  (the caller closes it)
+    stream = cast(BufferedReader, open_user_file(path))
     try:
-        packed = stream.read(2) == b"\x1f\x8b"
-        stream.seek(0)
+        packed = stream.peek(2)[:2] == b"\x1f\x8b"
     except BaseException:
         stream.close()
         raise

@@ -20,9 +20,11 @@ from llm_sync.simulator.server.http1 import HTTPRequest
 from llm_sync.simulator.server.response import Response
 from llm_sync.validation import ResponseValidator
 from llm_sync.validation.document import printable
+from llm_sync.validation.user_files import open_user_file
 
 PREFIX = "/recorded"
 MAX_PROBLEMS = 20
+MAX_BYTES = 64 * 2**20  # of one exchange
 _EXCHANGE: Mapping[str, Any] = {
     "dialect": {"type": "string", "required": True, "allowed": ["openai", "responses", "anthropic", "gemini", "models"]},
     "response": {
@@ -135,7 +137,11 @@ class Recording(Dialect):
 
 def _read_exchange(path: Path, validator: ResponseValidator) -> tuple[dict[str, Any], str | None]:
     try:
-        exchange = json.loads(path.read_bytes())
+        with open_user_file(path) as stream:
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            return {}, f"the file is over {MAX_BYTES >> 20} MiB"
+        exchange = json.loads(content)
     except (ValueError, RecursionError):
         return {}, "not JSON"
     except OSError as error:
