@@ -30,9 +30,9 @@ def load_config(args: Namespace, name: str | None, *, strict_streaming: bool = F
         require_any_config(args)
     with explain_choice(args, name):
         config = config_loader(args).load_config(name, strict_streaming=strict_streaming)
-    simulated = simulation.rehearsal(config)
+    simulated = simulation.simulated_config(config)
     if simulated.redirected:
-        print_warning(simulated.told)  # with --quiet too: nobody may take generated answers for real ones
+        print_warning(simulated.notice)  # with --quiet too: nobody may take generated answers for real ones
     return simulated.config
 
 
@@ -61,7 +61,7 @@ def trust_error(args: Namespace, name: str | None) -> ConfigurationError | None:
 
 def offline_provider(config: ProviderConfig) -> LLMProvider:
     """A provider that can send nothing: it tells what its dialect makes of the configuration, without loading the network."""
-    simulation.require_door(config)
+    simulation.require_support(config)
     nowhere: Any = None
     return ProviderFactory.provider_class(config.type)(config, nowhere, nowhere)
 

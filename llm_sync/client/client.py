@@ -34,7 +34,7 @@ class LLMClient:
     May be used from any thread, and after a fork in the child. Close it, or use it as a context manager: leaving the block
     normally waits for what is queued, leaving by an exception cancels it (after Ctrl-C, what is in flight gets 5 s). A
     client that is never closed still finishes its queued work before the interpreter exits. Clients pickle as
-    configuration, keys by reference. One that is made in a rehearsal (``llm-sync simulate -- …``) asks the simulator what it
+    configuration, keys by reference. One that is made in a simulation (``llm-sync simulate -- …``) asks the simulator what it
     would ask elsewhere, and logs a warning that says so.
 
     ``strict`` refuses what would otherwise be adjusted, and truncated answers, and checks every key now.
@@ -49,7 +49,7 @@ class LLMClient:
             raise TypeError(f"LLMClient takes an LLMConfig, not {type(config).__name__}: use LLMClient.from_config(name_or_path)")
         self._given = {"strict": strict, "strict_streaming": strict_streaming, "publish_status": publish_status}
         self.config = config
-        self._config = config = simulation.rehearsed(config)  # what it goes by
+        self._config = config = simulation.apply_simulation(config)  # what it goes by
         self._strict = strict or config.strict
         self._strict_streaming = strict_streaming or config.strict_streaming
         startup_checks.check_config(config, strict=self._strict, strict_streaming=self._strict_streaming)

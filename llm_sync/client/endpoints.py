@@ -53,7 +53,7 @@ class Endpoints(dict[str, Endpoint]):
             endpoint.gate.reset_after_fork()
 
     def _build(self, config: ProviderConfig) -> Endpoint:
-        simulation.require_door(config)
+        simulation.require_support(config)
         http = HTTPClient(
             pool_size=config.concurrency,
             proxy=config.proxy,

@@ -34,7 +34,7 @@ class SharedClients:
     def made(self, key: Hashable, make: Callable[[], LLMClient]) -> LLMClient:
         """The client kept under ``key``, made by ``make`` when there is none. Raises what ``make`` raises.
 
-        A rehearsal has others: nobody sees when these are made, and so whether one would ask the simulator.
+        A simulation has its own clients, because programs do not see when shared clients are created.
         """
         key = (key, os.environ.get(URL_VARIABLE))
         with self._lock:

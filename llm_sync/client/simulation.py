@@ -1,10 +1,10 @@
-"""Providers that a simulator answers, whatever their configuration says.
+"""Simulation: while a variable names a simulator, it answers instead of the configured providers.
 
-``llm-sync simulate -- COMMAND`` and the pytest fixture hand COMMAND a configuration of their own. Whoever names another one
-(``--config``, ``LLMClient.from_config("x.yaml")``, a script for another package) would ask the real provider with the real
-key, and pay for a rehearsal. So the variable that tells where the simulator is decides: while it is set, a client asks what it
-would ask elsewhere at the simulator's door for that type, and knows no key but the simulator's. What is on this machine
-already is left as it is. Decided when a client is made; calls do not ask again.
+``llm-sync simulate -- COMMAND`` and the pytest fixture give COMMAND a configuration for the simulator. If COMMAND names another
+one (``--config``, ``LLMClient.from_config("x.yaml")``, a script for another package), it would send its requests to the real
+provider with the real key, and be billed. So the variable URL_VARIABLE decides: while it is set, a client sends its requests to
+the simulator's endpoint for the provider's type, with the simulator's key. Providers on this machine are left unchanged. The
+variable is read when a client is created, not again by its calls.
 """
 
 from __future__ import annotations
@@ -30,34 +30,34 @@ URL_VARIABLE = "LLM_SYNC_SIMULATOR_URL"
 KEY_VARIABLE = "LLM_SYNC_SIMULATOR_KEY"
 CA_VARIABLE = "LLM_SYNC_SIMULATOR_CA"
 
-# What follows the simulator's address in the base_url of each type; the simulator, which shares no code with us, has it too.
-DOORS = {
+# The path after the simulator's address in the base_url of each type. The simulator has the same table; it shares no code.
+BASE_PATHS = {
     "openai": "/openai/v1",
     "openai-responses": "/openai/v1",
     "anthropic": "/anthropic",
     "gemini": "/gemini/v1beta",
     "openrouter": "/openrouter/api/v1",
 }
-# Likewise what else speaks one of the types: Google Cloud, Azure, and hosts whose OpenAI-compatible doors are played.
+# The same for other endpoints: Google Cloud, Azure, and the hosts with OpenAI-compatible endpoints that are simulated.
 VERTEX, AZURE, AZURE_CLASSIC = "/v1/projects/simulated/locations/global", "/azure/openai/v1", "/azure/openai/deployments/{model}"
 COMPATIBLE = {
     "generativelanguage.googleapis.com": "/gemini/v1beta/openai",
     "api.anthropic.com": "/anthropic/v1",
-    "openrouter.ai": DOORS["openrouter"],
+    "openrouter.ai": BASE_PATHS["openrouter"],
 }
-_ANY_KEY = "sk-simulated"  # for a simulator that was started by hand, and takes every key
-_VERSION = "api-version"  # without one in the query, Azure's classic door has no such path
-_PLAIN_HEADERS = ("anthropic-beta", "anthropic-version")  # they change what is answered, and are no credential under any name
-# What belongs to the real address. None of it goes to the simulator, as there may be keys in all of it.
+_ANY_KEY = "sk-simulated"  # for a simulator that was started by hand and accepts every key
+_VERSION = "api-version"  # Azure's classic API requires one in the query
+_KEPT_HEADERS = ("anthropic-beta", "anthropic-version")  # they affect the answer, and are never credentials
+# Settings that belong to the real address. None is sent to the simulator, because any of them may contain keys.
 _REPLACED = ("base_url", "headers", "query", "auth", "project", "location", "proxy", "ca_bundle")
 
 _log = logger("simulated")
-_said: set[str] = set()
+_printed: set[str] = set()
 
 
-class Rehearsal(NamedTuple):
-    """A configuration as its client is to go by it. ``redirected``: the providers whose requests go to ``url`` instead;
-    ``refused``: those that cannot be asked, as the simulator has no door for their type, each with the error that says so."""
+class SimulatedConfig(NamedTuple):
+    """The configuration for a client. ``redirected``: the providers whose requests go to ``url`` instead; ``refused``: the
+    providers whose type the simulator does not support, each with the error for its requests."""
 
     config: LLMConfig
     url: str | None = None
@@ -65,48 +65,48 @@ class Rehearsal(NamedTuple):
     refused: Mapping[str, ConfigurationError] = MappingProxyType({})
 
     @property
-    def told(self) -> str:
-        """Who is answered by whom, in words; "" where all is as configured."""
+    def notice(self) -> str:
+        """A sentence that names the redirected providers; "" if there are none."""
         if not self.redirected:
             return ""
         names = ", ".join(map(shown, self.redirected))
         return f"answered by the simulator at {self.url} ({URL_VARIABLE}), not as configured: {names}"
 
 
-def rehearsal(config: LLMConfig) -> Rehearsal:
-    """``config`` with every provider that would be asked elsewhere moved to the simulator; as it is where there is none.
+def simulated_config(config: LLMConfig) -> SimulatedConfig:
+    """``config`` with every provider that is not on this machine redirected to the simulator; unchanged without a simulator.
 
-    Reads no key, file or command. Raises ConfigurationError for a variable that names anything but this machine.
+    Reads no key and no file, and runs no command. Raises ConfigurationError if the variable names another machine.
     """
-    stage = _stage()
-    if stage is None:
-        return Rehearsal(config)
-    providers = {name: stage.set_for(provider) for name, provider in config.providers.items()}
+    simulator = _simulator_from_environment()
+    if simulator is None:
+        return SimulatedConfig(config)
+    providers = {name: simulator.redirect(provider) for name, provider in config.providers.items()}
     needed = {unset for provider in providers.values() for unset in provider.unset}
     dropped = {unset for provider in config.providers.values() for unset in provider.unset if unset not in needed}
-    unset = tuple(each for each in config.unset if each not in dropped)
+    unset = tuple(variable for variable in config.unset if variable not in dropped)
     redirected = [name for name, provider in providers.items() if provider.base_url != config.providers[name].base_url]
-    refused = {name: error for name, provider in providers.items() if (error := _without_door(provider)) is not None}
-    found = dataclasses.replace(config, providers=providers, unset=unset)
-    return Rehearsal(found, stage.url, tuple(name for name in redirected if name not in refused), refused)
+    refused = {name: error for name, provider in providers.items() if (error := _unsupported(provider)) is not None}
+    changed = dataclasses.replace(config, providers=providers, unset=unset)
+    return SimulatedConfig(changed, simulator.url, tuple(name for name in redirected if name not in refused), refused)
 
 
-def rehearsed(config: LLMConfig) -> LLMConfig:
-    """The configuration of ``rehearsal``. Where it moves anything, that is a warning, and, in a program that has set up no
-    logging, a line on standard error once for each configuration: nobody is to take such answers for the real ones."""
-    found = rehearsal(config)
-    if found.redirected:
-        if _is_heard():
-            _log.warning("%s", found.told)
-        elif found.told not in _said:
-            _said.add(found.told)
+def apply_simulation(config: LLMConfig) -> LLMConfig:
+    """The configuration of ``simulated_config``. If providers are redirected, logs a warning, so that nobody takes simulated
+    answers for real ones. In a program without logging, prints it to standard error instead, once per configuration."""
+    simulated = simulated_config(config)
+    if simulated.redirected:
+        if _is_logged():
+            _log.warning("%s", simulated.notice)
+        elif simulated.notice not in _printed:
+            _printed.add(simulated.notice)
             with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, full, or None under pythonw
-                sys.stderr.write(f"llm-sync: {found.told}\n")
-    return found.config
+                sys.stderr.write(f"llm-sync: {simulated.notice}\n")
+    return simulated.config
 
 
-def _is_heard() -> bool:
-    """Whether a handler takes what is logged. The package's own keeps Python's last resort from printing, and takes nothing."""
+def _is_logged() -> bool:
+    """Whether a handler other than the package's NullHandler gets the log messages."""
     logger: logging.Logger | None = _log
     while logger is not None:
         if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):
@@ -115,114 +115,114 @@ def _is_heard() -> bool:
     return False
 
 
-def require_door(provider: ProviderConfig) -> None:
-    """Raise ConfigurationError for a provider that the simulator should play, and cannot."""
-    error = _without_door(provider)
+def require_support(provider: ProviderConfig) -> None:
+    """Raise ConfigurationError for a provider that is simulated but whose type the simulator does not support."""
+    error = _unsupported(provider)
     if error is not None:
         raise error
 
 
-def _without_door(provider: ProviderConfig) -> ConfigurationError | None:
+def _unsupported(provider: ProviderConfig) -> ConfigurationError | None:
     if not provider.simulated or provider.base_url is not None:
         return None
     return ConfigurationError(
-        f"the simulator has no door for type {provider.type!r}, so it cannot play this provider",
+        f"the simulator does not support provider type {provider.type!r}",
         provider=provider.name,
-        guidance=f"Give it a base_url on this machine, or unset {URL_VARIABLE} to ask the real one.",
+        guidance=f"Give it a base_url on this machine, or unset {URL_VARIABLE} to use the real provider.",
     )
 
 
-class _Stage(NamedTuple):
-    """Where the simulator is, and what it takes."""
+class _Simulator(NamedTuple):
+    """The simulator's address, key and CA file."""
 
     url: str
     key: Secret
     ca_bundle: str | None
 
-    def set_for(self, provider: ProviderConfig) -> ProviderConfig:
-        """``provider`` as it is rehearsed."""
+    def redirect(self, provider: ProviderConfig) -> ProviderConfig:
+        """``provider`` as it is used in a simulation."""
         if provider.simulated:
-            return provider  # set before, as the command line does
-        return self._marked(provider) if _is_here(provider) else self._moved(provider)
+            return provider  # it was redirected before, by the command line
+        return self._marked_if_simulator(provider) if _is_on_this_machine(provider) else self._redirected(provider)
 
-    def _moved(self, provider: ProviderConfig) -> ProviderConfig:
-        """At the simulator's door for its type, or nowhere where there is none (see ``require_door``)."""
-        door = _door(provider)
-        gone = [field_path(("providers", provider.name, name)) for name in _REPLACED]
+    def _redirected(self, provider: ProviderConfig) -> ProviderConfig:
+        """``provider`` at the simulator's endpoint for its type; base_url is None if there is none (see ``require_support``)."""
+        base_path = _base_path(provider)
+        replaced = [field_path(("providers", provider.name, name)) for name in _REPLACED]
         return dataclasses.replace(
             provider,
-            base_url=None if door is None else self.url + door,
-            key=None if door is None else self.key,
+            base_url=None if base_path is None else self.url + base_path,
+            key=None if base_path is None else self.key,
             defaults=_without_keys(provider.defaults),
             models=tuple(dataclasses.replace(entry, defaults=_without_keys(entry.defaults)) for entry in provider.models),
-            headers={name: value for name, value in provider.headers.items() if _is_plain(provider, name)},
+            headers={name: value for name, value in provider.headers.items() if _keeps_header(provider, name)},
             query={_VERSION: "simulated"} if _VERSION in provider.query or f"{_VERSION}=" in (provider.base_url or "") else {},
-            # with a key its token is not fetched: the key is sent in its place
-            auth=GOOGLE_CLOUD if door == VERTEX else None,
+            # no token is fetched: the simulator's key is sent instead
+            auth=GOOGLE_CLOUD if base_path == VERTEX else None,
             project=None,
             location=None,
-            proxy="",  # none, whatever the environment says
+            proxy="",  # no proxy, not even one from the environment
             ca_bundle=self.ca_bundle,
             allow_insecure=False,
-            unset=tuple(unset for unset in provider.unset if not _is_dropped(unset, gone)),
+            unset=tuple(unset for unset in provider.unset if not _is_dropped(unset, replaced)),
             templates={},
             simulated=True,
         )
 
-    def _marked(self, provider: ProviderConfig) -> ProviderConfig:
-        """As it is: on this machine. Simulated too, where it is this simulator that the configuration names."""
+    def _marked_if_simulator(self, provider: ProviderConfig) -> ProviderConfig:
+        """A provider on this machine, unchanged, but marked as simulated if its base_url is this simulator."""
         host = (provider.base_url or "").partition("://")[2].partition("/")[0]
         same = host.endswith(f":{urlsplit(self.url).port}")
         return dataclasses.replace(provider, simulated=True) if same else provider
 
 
-def _stage() -> _Stage | None:
+def _simulator_from_environment() -> _Simulator | None:
     url = os.environ.get(URL_VARIABLE)
     if not url:
         return None
-    from llm_sync.transport.urls import is_loopback, origin_of, validate_url  # loads requests: for rehearsals alone
+    from llm_sync.transport.urls import is_loopback, origin_of, validate_url  # loads requests, so only in a simulation
 
     try:
         parts = validate_url(url)
     except ConfigurationError as error:
-        raise _unfit(f"cannot be used: {error.message}") from None
+        raise _bad_variable(f"cannot be used: {error.message}") from None
     if not is_loopback(parts.hostname):
-        # One that somebody else's environment left behind must not send prompts anywhere.
-        raise _unfit(f"names {origin_of(parts)}, which is not this machine")
+        # A variable left over from another environment must not send prompts to another machine.
+        raise _bad_variable(f"names {origin_of(parts)}, which is not this machine")
     if parts.path.strip("/") or parts.query:
-        raise _unfit("has something behind host and port")
-    # A literal: the variable may be gone, or another simulator's, by the time the first request reads it.
+        raise _bad_variable("has more than host and port")
+    # A literal, because the variable may have changed before the first request.
     key = Secret("literal", os.environ.get(KEY_VARIABLE) or _ANY_KEY, where=KEY_VARIABLE)
-    return _Stage(f"{parts.scheme}://{parts.netloc}", key, os.environ.get(CA_VARIABLE) or None)
+    return _Simulator(f"{parts.scheme}://{parts.netloc}", key, os.environ.get(CA_VARIABLE) or None)
 
 
-def _unfit(problem: str) -> ConfigurationError:
+def _bad_variable(problem: str) -> ConfigurationError:
     return ConfigurationError(
         f"{URL_VARIABLE} {problem}",
-        guidance="'llm-sync simulate' sets it for the command that it runs; unset it to ask the configured providers.",
+        guidance="'llm-sync simulate' sets it for the command that it runs; unset it to use the configured providers.",
     )
 
 
-def _is_here(provider: ProviderConfig) -> bool:
-    """Whether ``provider`` is asked on this machine as it is; what cannot be told is not."""
+def _is_on_this_machine(provider: ProviderConfig) -> bool:
+    """Whether the base_url of ``provider`` is on this machine; False if that is unknown."""
     from llm_sync.transport.urls import is_loopback, validate_proxy, validate_url
 
     try:
-        url = ProviderFactory.dialect(provider).base_url()  # a dialect of somebody else's may have an address of its own
+        url = ProviderFactory.dialect(provider).base_url()  # a third-party dialect may have an address of its own
         if not is_loopback(validate_url(url).hostname):
             return False
         proxy = validate_proxy(provider.proxy)
-    except Exception:  # noqa: BLE001  (whatever somebody else's dialect raises without a network: it is refused, not asked)
+    except Exception:  # noqa: BLE001  (a third-party dialect may raise anything: the provider is then refused)
         return False
-    return proxy is None or is_loopback(proxy.host)  # a proxy elsewhere has another idea of localhost
+    return proxy is None or is_loopback(proxy.host)  # to a proxy on another machine, localhost is that machine
 
 
-def _door(provider: ProviderConfig) -> str | None:
-    """What follows the simulator's address in place of a provider's own; None where nobody plays its type."""
-    usual = DOORS.get(provider.type)
+def _base_path(provider: ProviderConfig) -> str | None:
+    """The path of the simulator's endpoint for a provider; None if its type is not supported."""
+    usual = BASE_PATHS.get(provider.type)
     if usual is not None and provider.auth == GOOGLE_CLOUD:
         return VERTEX if provider.type in ("anthropic", "gemini") else usual
-    if usual != DOORS["openai"]:
+    if usual != BASE_PATHS["openai"]:
         return usual
     address, _, path = (provider.base_url or "").partition("://")[2].partition("/")
     host = address.partition(":")[0].lower()
@@ -231,12 +231,12 @@ def _door(provider: ProviderConfig) -> str | None:
     return COMPATIBLE.get(host, usual) if provider.type == "openai" else usual
 
 
-def _is_plain(provider: ProviderConfig, header: str) -> bool:
-    return header.lower() in _PLAIN_HEADERS and ("headers", header) not in provider.templates
+def _keeps_header(provider: ProviderConfig, header: str) -> bool:
+    return header.lower() in _KEPT_HEADERS and ("headers", header) not in provider.templates
 
 
 def _without_keys(defaults: RequestDefaults) -> RequestDefaults:
-    """``defaults`` with what a payload's own parameters hold of keys (of a search service, say) masked."""
+    """``defaults`` with keys in provider_specific (of a search service, for example) masked."""
     return dataclasses.replace(defaults, provider_specific=_masked("", dict(defaults.provider_specific)))
 
 

@@ -94,7 +94,7 @@ class ProviderConfig(Frozen):
     ``base_url`` is None for the dialect's own; it may contain ``{model}``. ``unset``: the unset variables that strings of this
     provider need, except the key's (a Secret reads them itself); see ``require_variables``. Headers, query and proxy may hold
     credentials: they are left out of ``repr``, and are pickled as the file has them, to be resolved again when unpickled.
-    ``simulated``, which no file says: a rehearsal, whose requests leave this machine by no mistake (client/simulation.py).
+    ``simulated`` cannot be set in a file: the simulator answers the provider's requests (client/simulation.py).
     """
 
     name: str

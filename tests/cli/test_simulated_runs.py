@@ -104,7 +104,7 @@ def test_a_dialect_without_a_door_is_told(
     ProviderFactory.register("acme", Acme)
     path = tmp_path / "acme.yaml"
     path.write_text(f"providers: {{openai: {{models: [m]}}, acme: {{api_key: {REAL}}}}}")
-    problem = "the simulator has no door for type 'acme', so it cannot play this provider"
+    problem = "the simulator does not support provider type 'acme'"
     checked = llm("validate", str(path))
     assert checked.status == 3
     assert f"{path}:1: providers.acme: {problem} (Give it a base_url on this machine" in checked.out

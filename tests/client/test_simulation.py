@@ -120,7 +120,7 @@ def acme(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_both_sides_know_the_same_doors_and_variables() -> None:
     """They share no code, so each has them."""
-    assert simulation.DOORS == routes.BASE_PATHS
+    assert simulation.BASE_PATHS == routes.BASE_PATHS
     further = {simulation.VERTEX, simulation.AZURE, simulation.AZURE_CLASSIC, *simulation.COMPATIBLE.values()}
     assert further == {*routes.FURTHER_BASES.values(), routes.BASE_PATHS["openrouter"]}
     for name in ("URL_VARIABLE", "KEY_VARIABLE", "CA_VARIABLE"):
@@ -273,8 +273,8 @@ def test_proxies_of_the_environment_see_nothing(
         ("127.0.0.1:8080", "does not begin with"),
         ("file:///etc/passwd", "does not begin with"),
         ("http://127.0.0.1:99999", "invalid host or port"),
-        ("http://127.0.0.1:80/elsewhere", "behind host and port"),
-        ("http://127.0.0.1:80?a=b", "behind host and port"),
+        ("http://127.0.0.1:80/elsewhere", "more than host and port"),
+        ("http://127.0.0.1:80?a=b", "more than host and port"),
         (" http://127.0.0.1:80", "a space"),
         ("1", "does not begin with"),
     ],
@@ -320,12 +320,12 @@ def test_a_dialect_without_a_door_is_refused(rehearsal: Simulator, opened: Calla
     """Its host is not asked; the other providers are rehearsed."""
     client = opened("providers: {openai: {}, other: {type: acme, api_key: k-0123456789}}")
     for ask in (lambda: client.generate("x", "other/m"), lambda: client.check_providers(["other"])):
-        with pytest.raises(ConfigurationError, match="no door for type 'acme'") as caught:
+        with pytest.raises(ConfigurationError, match="does not support provider type 'acme'") as caught:
             ask()
         assert caught.value.provider == "other"
     assert client.generate("x", "openai/gpt-4o-mini").text
     assert isinstance(client.list_all_models()["other"].error, ConfigurationError)
-    with pytest.raises(ConfigurationError, match="no door for type 'acme'"):
+    with pytest.raises(ConfigurationError, match="does not support provider type 'acme'"):
         opened("providers: {other: {type: acme, api_key: k-0123456789}}", strict=True)
 
 
@@ -342,7 +342,7 @@ def test_a_dialect_that_cannot_be_made_without_a_network_is_refused(
     monkeypatch.setattr(ProviderFactory, "_classes", dict(ProviderFactory._classes))
     ProviderFactory.register("eager", Eager)
     client = opened(f"providers: {{eager: {{api_key: {REAL}, base_url: 'http://localhost:1/v1'}}}}")
-    with pytest.raises(ConfigurationError, match="no door for type 'eager'"):
+    with pytest.raises(ConfigurationError, match="does not support provider type 'eager'"):
         client.generate("x", "eager/m")
 
 

@@ -28,11 +28,11 @@ def run(args: Namespace) -> int:
         config_access.require_any_config(args)
     with config_access.explain_choice(args, name):
         config, origins = config_access.config_loader(args).explain_config(name)
-    simulated = simulation.rehearsal(config)
+    simulated = simulation.simulated_config(config)
     refusal = config_access.trust_error(args, name)
     warnings = [
         *([f"{refusal.message}. {refusal.guidance}"] if refusal else []),
-        *([simulated.told] if simulated.redirected else []),
+        *([simulated.notice] if simulated.redirected else []),
         *map(str, simulated.refused.values()),
     ]
     config = dataclasses.replace(config, warnings=(*config.warnings, *warnings))

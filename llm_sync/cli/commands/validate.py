@@ -85,8 +85,8 @@ def _check(args: Namespace, name: str) -> _Report:
         report.warnings += tuple(f"needs trust: {problem}" for problem in refusal.problems)
         report.warnings += (f"{refusal.message}. {refusal.guidance}",)
     if not args.no_env:
-        simulated = simulation.rehearsal(config)
-        report.warnings += (simulated.told,) if simulated.redirected else ()
+        simulated = simulation.simulated_config(config)
+        report.warnings += (simulated.notice,) if simulated.redirected else ()
         validator = ConfigValidator(ProviderFactory.types_for(provider.type for provider in config.providers.values()))
         variables = validator.validate_environment_variables(simulated.config)
         report.problems = (*variables, *_unusable_providers(simulated.config))
