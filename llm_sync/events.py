@@ -10,8 +10,12 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from llm_sync.models.frozen import Frozen
+
+if TYPE_CHECKING:
+    from llm_sync.models.responses import Usage
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -85,11 +89,17 @@ class Adjusted(Event):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Finished(Event):
-    """The request ended: ``error`` is None, the error's class name, or "cancelled"."""
+    """The request ended after ``elapsed`` seconds: ``error`` is None, the error's class name, or "cancelled".
+
+    ``usage``: the tokens that were billed, and ``cost``: USD, as the response has them, or the answer that an error carries as
+    unusable. Both are None where nothing was billed, or nobody knows.
+    """
 
     error: str | None = None
     message: str = ""
     elapsed: float = 0.0
+    usage: Usage | None = None
+    cost: float | None = None
 
 
 Listener = Callable[[Event], None]
@@ -146,12 +156,19 @@ def log_event(event: Event) -> None:
 
 
 def facts(event: Event) -> dict[str, object]:
-    """What an event says, by name."""
-    return {name: value for name, value in vars(event).items() if name != "at" and value not in (None, "")}
+    """What an event says, by name; of a ``usage`` the known counts stand under their own names."""
+    said = {name: value for name, value in vars(event).items() if name != "at" and value not in (None, "")}
+    usage = said.pop("usage", None)
+    return said if usage is None else {**said, **{name: count for name, count in vars(usage).items() if count is not None}}
 
 
 def _pairs(named: Mapping[str, object]) -> str:
-    return " ".join(f"{name}={_shown(value)}" for name, value in named.items())
+    return " ".join(f"{name}={_usd(value) if name == 'cost' else _shown(value)}" for name, value in named.items())
+
+
+def _usd(value: object) -> str:
+    """US dollars with all digits that a price per million tokens can have."""
+    return f"{value:.8f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
 def _shown(value: object) -> str:

@@ -30,6 +30,7 @@ from llm_sync.events import (
     Waiting,
     log_event,
 )
+from llm_sync.models import Usage
 from llm_sync.simulator import Response, Simulator
 
 KINDS = (Queued, Started, AttemptStarted, AttemptEnded, Waiting, Retrying, Adjusted, Finished)
@@ -78,6 +79,11 @@ def test_no_kind_is_forgotten() -> None:
         (Adjusted("p", 1, "renamed", False), "INFO", "Adjusted provider=p key=1 text=renamed lost=False"),
         (Finished("p", 1, elapsed=2.0), "INFO", "Finished provider=p key=1 elapsed=2.000"),
         (Finished("p", 1, "E", "it broke", 2.0), "ERROR", "Finished provider=p key=1 error=E message='it broke' elapsed=2.000"),
+        (
+            Finished("p", 1, elapsed=2.0, usage=Usage(11, 7, None, 2), cost=0.0000123),
+            "INFO",
+            "Finished provider=p key=1 elapsed=2.000 cost=0.0000123 input_tokens=11 output_tokens=7 reasoning_tokens=2",
+        ),
         (Finished("p", 1, "cancelled"), "INFO", "Finished provider=p key=1 error=cancelled elapsed=0.000"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Event) else "",

@@ -107,13 +107,14 @@ class Sender:
     def _run(self, slot: int, identity: RequestIdentity, prepared: PreparedRequest, send: Next) -> Any:
         """Middleware, on the worker: the journal has a line before a request is sent, and its outcome before the next is sent.
 
-        Nobody asks the future for the outcome.
+        Nobody asks the future for the outcome. What is returned, an answer or the unusable one of an error, is what was billed.
         """
         end = RequestEnd(slot, str(identity.key.provider), None)
         try:
             self._enter(slot, send.control)
             with self._journal.writing():
-                end = self._send(slot, identity, partial(send, prepared), send.control)
+                end, outcome = self._send(slot, identity, partial(send, prepared), send.control)
+            return getattr(outcome, "response", outcome)
         except BaseException as error:
             end = end._replace(error=error)
             raise
@@ -128,7 +129,9 @@ class Sender:
                 raise ClientClosedError("the batch is stopped", attempts=0)
             self._in_flight[slot] = control
 
-    def _send(self, slot: int, identity: RequestIdentity, send: Any, control: CallControl) -> RequestEnd:
+    def _send(
+        self, slot: int, identity: RequestIdentity, send: Any, control: CallControl
+    ) -> tuple[RequestEnd, ModelResponse | LLMConnectorError]:
         began = time.monotonic()
         attempts = 0
         while True:
@@ -137,13 +140,14 @@ class Sender:
             outcome = _outcome(send)
             attempts += outcome.attempts or 0
             if isinstance(outcome, ClientClosedError):
-                return self._withdraw(slot, identity, outcome, control)
+                return self._withdraw(slot, identity, outcome, control), outcome
             if control.stopped or not self._is_cooling(identity, outcome):
                 break
             self._journal.add(line_of({"unsent": identity.key}))  # it was refused, so it is not billed while it waits
         if isinstance(outcome, ModelResponse):  # an error counts them itself
             identity = identity._replace(unsure=identity.unsure + control.possibly_billed)
-        return self._record(slot, identity, with_attempts(outcome, attempts), attempts, time.monotonic() - began)
+        end = self._record(slot, identity, with_attempts(outcome, attempts), attempts, time.monotonic() - began)
+        return end, outcome
 
     def _wait_for_cool_down(self, identity: RequestIdentity, control: CallControl) -> None:
         """Wait while the provider cools down. The request is not in flight meanwhile; its deadline begins afterwards."""

@@ -119,7 +119,9 @@ class Worker(threading.Thread):
     def _finish(self, future: RequestFuture, value: object, failure: BaseException | None) -> None:
         elapsed = self._source.finish_request(future)
         name, message = (None, "") if failure is None else (type(failure).__name__, _message_of(failure))
-        self._emit(Finished(self._source.name, future.key, error=name, message=message, elapsed=elapsed))
+        result = value if failure is None else getattr(failure, "response", None)  # an unusable answer is billed, too
+        usage, cost = getattr(result, "usage", None), getattr(result, "cost_estimate", None)
+        self._emit(Finished(self._source.name, future.key, name, message, elapsed, usage, cost))
         try:
             if failure is None:
                 future.set_result(value)
@@ -130,7 +132,7 @@ class Worker(threading.Thread):
         except BaseException as error:  # noqa: BLE001  (Future catches only Exception from callbacks)
             self._log_foreign_error("a done-callback", error)
         finally:
-            del future, failure
+            del future, value, failure, result
 
     def _emit(self, event: Event) -> None:
         try:

@@ -22,8 +22,8 @@ _TRY_AGAIN = re.compile(
 )
 _RESET = re.compile(r"^(?:x|anthropic)-ratelimit-(?:reset-(?P<after>[\w-]+)|(?P<before>[\w-]+)-reset)$")
 _RETRY_INFO = "google.rpc.RetryInfo"
-_LONGEST = 80  # characters of a time: recognizing one takes the square of its length
-_MESSAGE = 2000  # characters of a message that are looked through
+_MAX_TIME = 80  # characters of a time: recognizing one takes quadratic time
+_MAX_MESSAGE = 2000  # characters of a message that are looked through
 
 
 def retry_hint(headers: Mapping[str, str], body: Any, *, now: float | None = None) -> float | None:
@@ -35,9 +35,9 @@ def retry_hint(headers: Mapping[str, str], body: Any, *, now: float | None = Non
     now = time.time() if now is None else now
     lowered = {key.lower(): value for key, value in headers.items()}
     for source in (_direct(lowered, now), _in_body(body, now), _exhausted(lowered, now), _in_message(body)):
-        found = [seconds for seconds in source if seconds is not None and math.isfinite(seconds)]
-        if found:
-            return max(0.0, *found)
+        hints = [seconds for seconds in source if seconds is not None and math.isfinite(seconds)]
+        if hints:
+            return max(0.0, *hints)
     return None
 
 
@@ -46,7 +46,7 @@ def duration(text: Any) -> float | None:
     if isinstance(text, bool) or not isinstance(text, (str, int, float)):
         return None
     if isinstance(text, str):
-        text = text[:_LONGEST].strip()
+        text = text[:_MAX_TIME].strip()
         pieces = _DURATION.findall(text)
         if pieces and "".join(number + unit for number, unit in pieces) == text:
             return sum(float(number) * _UNIT[unit] for number, unit in pieces)
@@ -63,7 +63,7 @@ def _direct(headers: Mapping[str, str], now: float) -> Iterator[float | None]:
     after = headers.get("retry-after")
     if after is not None:
         at = _instant(after, now)
-        yield _date(after, now) if at is None and duration(after) is None else at
+        yield _until(after, _date_of(headers) or now) if at is None and duration(after) is None else at
 
 
 def _in_body(body: Any, now: float) -> Iterator[float | None]:
@@ -104,7 +104,7 @@ def _exhausted(headers: Mapping[str, str], now: float) -> Iterator[float | None]
 def _in_message(body: Any) -> Iterator[float | None]:
     for error in _errors(body):
         message = error.get("message")
-        match = _TRY_AGAIN.search(message[:_MESSAGE]) if isinstance(message, str) else None
+        match = _TRY_AGAIN.search(message[:_MAX_MESSAGE]) if isinstance(message, str) else None
         if match:
             yield duration(match[1] or match[2] + match[3][0].lower())
 
@@ -125,10 +125,22 @@ def _instant(text: str, now: float) -> float | None:
     return _not_negative(seconds)
 
 
-def _date(text: str, now: float) -> float | None:
+def _until(text: str, now: float) -> float | None:
+    """The seconds from ``now`` to an HTTP date."""
+    at = _timestamp(text)
+    return None if at is None else max(0.0, at - now)
+
+
+def _date_of(headers: Mapping[str, str]) -> float | None:
+    """When the reply was sent, by the provider's clock, which set its Retry-After date and may be hours off."""
+    return _timestamp(headers["date"]) if "date" in headers else None
+
+
+def _timestamp(text: str) -> float | None:
+    """The seconds since the epoch of an HTTP date, in any of its forms."""
     try:
-        at = parsedate_to_datetime(text[:_LONGEST])
-        return max(0.0, at.replace(tzinfo=at.tzinfo or timezone.utc).timestamp() - now)
+        at = parsedate_to_datetime(text[:_MAX_TIME])
+        return at.replace(tzinfo=at.tzinfo or timezone.utc).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 

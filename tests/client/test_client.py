@@ -31,7 +31,7 @@ from llm_sync import (
     TruncatedResponseError,
 )
 from llm_sync.config import ConfigLoader
-from llm_sync.events import Adjusted, Event
+from llm_sync.events import Adjusted, Event, Finished
 from llm_sync.simulator import Response, Simulator
 
 OpenClient = Callable[..., LLMClient]
@@ -243,6 +243,43 @@ def test_a_listener_hears_what_happens_and_its_errors_cost_no_answer(client: LLM
     assert [type(event).__name__ for event in heard if not isinstance(event, Adjusted)] == [
         *("Queued", "Started", "AttemptStarted", "AttemptEnded", "Finished")
     ]
+
+
+PRICED = """
+providers:
+  openai: {api_key: k-0123456789, base_url: "<openai>", models: [{name: gpt-4o-mini, pricing: {input: 2.0, output: 8.0}}]}
+"""
+
+
+def test_the_end_of_a_request_says_what_was_billed(open_client: OpenClient) -> None:
+    """Usage and cost of the answer; what costs nothing because it was never answered has neither."""
+    heard: list[Event] = []
+    client = open_client(PRICED)
+    client.add_listener(heard.append)
+    response = client.generate("Hi", OPENAI)
+    with pytest.raises(ModelNotFoundError):
+        client.generate("Hi", "openai/no-such-model")
+    client.close()
+    ends = [event for event in heard if isinstance(event, Finished)]
+    assert (ends[0].usage, ends[0].cost) == (response.usage, response.cost_estimate)
+    assert ends[0].cost is not None
+    assert (ends[1].error, ends[1].usage, ends[1].cost) == ("ModelNotFoundError", None, None)
+
+
+def test_the_end_of_an_unusable_answer_says_what_was_billed(open_client: OpenClient, upstream: Simulator) -> None:
+    """It is no answer, but it is paid for."""
+    heard: list[Event] = []
+    client = open_client(PRICED, strict=True)
+    client.add_listener(heard.append)
+    with pytest.raises(TruncatedResponseError) as caught:
+        client.generate("Say hello", OPENAI, max_tokens=1)
+    client.close()
+    (end,) = [event for event in heard if isinstance(event, Finished)]
+    assert end.error == "TruncatedResponseError"
+    assert caught.value.response is not None
+    assert (end.usage, end.cost) == (caught.value.response.usage, caught.value.response.cost_estimate)
+    assert end.usage is not None
+    assert end.usage.output_tokens == 1
 
 
 def test_status_counts_failures_by_class(client: LLMClient) -> None:

@@ -9,6 +9,7 @@ import traceback
 import weakref
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -710,6 +711,23 @@ def test_events_of_one_request(workshop):
     assert (mine[2].error, mine[2].message) == ("ValueError", "wrong")
     assert {event.provider for event in mine} == {"p"}
     assert len({event.key for event in workshop.events}) == 3
+
+
+def test_the_end_of_a_request_carries_what_its_result_says(workshop):
+    """Usage and cost are read from whatever the call returns, or the error holds as its response: the queue knows no models."""
+
+    class Billed(Exception):
+        response = SimpleNamespace(usage="tokens", cost_estimate=0.5)
+
+    def fail() -> None:
+        raise Billed
+
+    queue = workshop.queue()
+    ended(queue.submit(lambda: SimpleNamespace(usage="more tokens", cost_estimate=0.25)))
+    ended(queue.submit(fail))
+    ended(queue.submit(lambda: "anything else"))
+    ends = [event for event in workshop.events if isinstance(event, Finished)]
+    assert [(end.usage, end.cost) for end in ends] == [("more tokens", 0.25), ("tokens", 0.5), (None, None)]
 
 
 def test_events_of_a_cancelled_request(workshop):

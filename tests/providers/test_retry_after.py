@@ -54,6 +54,12 @@ HEADERS: list[tuple[dict[str, str], float | None]] = [
     ({"retry-after": "Thu, 09 Oct 2025 10:54:00 +0200"}, 40),
     ({"retry-after": "Thursday, 09-Oct-25 08:54:00 GMT"}, 40),
     ({"retry-after": "Thu, 09 Oct 2025 08:50:00 GMT"}, 0),  # past
+    # A provider's clock may be hours off: its date is read against its own Date
+    ({"retry-after": "Thu, 09 Oct 2025 14:00:30 GMT", "date": "Thu, 09 Oct 2025 14:00:00 GMT"}, 30),
+    ({"retry-after": "Thu, 09 Oct 2025 02:00:30 GMT", "Date": "Thu, 09 Oct 2025 02:00:00 GMT"}, 30),
+    ({"retry-after": "Thu, 09 Oct 2025 14:00:00 GMT", "date": "Thu, 09 Oct 2025 14:00:00 GMT"}, 0),
+    ({"retry-after": "Thu, 09 Oct 2025 08:54:00 GMT", "date": "today"}, 40),
+    ({"retry-after": "20", "date": "Thu, 09 Oct 2025 14:00:00 GMT"}, 20),
     ({"retry-after-ms": "1500"}, 1.5),
     ({"retry-after-ms": "0", "retry-after": "1"}, 1),  # Azure sends both: the longer one is safe
     ({"retry-after-ms": "soon", "retry-after": "2"}, 2),
