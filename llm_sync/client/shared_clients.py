@@ -23,7 +23,7 @@ class SharedClients:
     def __init__(self, most: int | None = None) -> None:
         self._most = most
         self._clients: dict[Hashable, LLMClient] = {}  # the one asked for last stands last
-        self._lock = threading.RLock()  # guards _clients; re-entrant: a signal handler may ask for a client
+        self._lock = threading.Lock()  # guards _clients
         fork.watch(self)
 
     def get(self, config: str | None) -> LLMClient:
@@ -37,9 +37,6 @@ class SharedClients:
         A simulation has its own clients, because programs do not see when shared clients are created.
         """
         key = (key, os.environ.get(URL_VARIABLE))
-        found = self._clients.get(key)
-        if found is not None and self._most is None:
-            return found
         with self._lock:
             found = self._clients.pop(key, None)
             if found is not None:
@@ -62,7 +59,7 @@ class SharedClients:
 
     def reset_after_fork(self) -> None:
         """In the child: keep the clients, which reset themselves, under a lock that nobody holds."""
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
 
 _shared = SharedClients()

@@ -7,8 +7,7 @@ later. Waits report that here, so that time limits need not count time in which 
 from __future__ import annotations
 
 from collections import deque
-
-from llm_sync.runtime.clock import now as monotonic
+from time import monotonic
 
 MIN_PAUSE_S = 0.5  # shorter delays are a busy machine
 _MAX_PAUSES = 1000  # remembered

@@ -128,7 +128,10 @@ WRONG = {
     "a prompt without an answer": ("answers:\n  Hi:\n", ["2: answers.Hi: expected a text or a mapping, found nothing"]),
     "an empty answer": ("answers:\n  Hi: {}\n", ["2: answers.Hi: the answer is empty"]),
     "an unknown part": ("answers:\n  Hi: {txt: x}\n", ["2: answers.Hi.txt: unknown key (did you mean text?"]),
-    "a bad pattern": ("patterns:\n  ok: x\n  '(a': x\n", ["3: patterns.(a: not a regular expression: missing ), unterminated"]),
+    "a bad pattern": (
+        "patterns:\n  ok: x\n  '(a': x\n",
+        ["3: patterns.(a: is not a regular expression: missing ), unterminated"],
+    ),
     "a prompt written twice": (
         "answers:\n  Hi: a\n  Ho: b\n  Hi: c\n",
         ["4: the key Hi is written twice, first in line 2"],
@@ -144,7 +147,7 @@ WRONG = {
     "an impossible status": ("answers:\n  Hi: {error: {type: RateLimitError, status: 42}}\n", ["status: expected"]),
     "several problems": (
         "answers:\n  Hi: [a]\npatterns:\n  '*': x\nfoo: 1\n",
-        ["answers.Hi", "patterns.*: not a regular", "foo: unknown key"],
+        ["answers.Hi", "patterns.*: is not a regular", "foo: unknown key"],
     ),
     "a model's section": ("models:\n  gpt-*:\n    prompts: {}\n", ["models.gpt-*.prompts: unknown key"]),
     "a model without a section": ("models:\n  gpt-*: hello\n", ["models.gpt-*: expected"]),

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm_sync.errors import ConfigurationError
-from llm_sync.simulator.answers.bounded_regex import RUNS_AWAY, runs_away
 from llm_sync.simulator.answers.canned_answer import CannedAnswer, CannedError, ToolCall
 from llm_sync.simulator.answers.turns import Turn, prompt_text
 from llm_sync.simulator.faults.error_responses import ERROR_CLASSES
 from llm_sync.validation import problems
 from llm_sync.validation.document import Document, FileFormat, Path
+from llm_sync.validation.linear_regex import LinearPattern, UnsupportedPattern, compile_pattern
 from llm_sync.validation.yaml_document import read_document
 from llm_sync.validation.yaml_scalars import plain_value
 
@@ -91,7 +91,7 @@ class AnswerFile:
     """Answers by whole prompt (``exact``) and by regular expression (``patterns``); ``models``: the same per model name."""
 
     exact: dict[str, CannedAnswer] = field(default_factory=dict)
-    patterns: list[tuple[re.Pattern[str], CannedAnswer]] = field(default_factory=list)
+    patterns: list[tuple[LinearPattern, CannedAnswer]] = field(default_factory=list)
     models: list[tuple[str, AnswerFile]] = field(default_factory=list)
 
     def find(self, model: str, turns: Sequence[Turn]) -> CannedAnswer | None:
@@ -107,7 +107,7 @@ class AnswerFile:
     def find_for_prompt(self, prompt: str) -> CannedAnswer | None:
         """The answer to a stripped prompt in this section, ``models`` left out; None if there is none."""
         answer = self.exact.get(prompt)
-        return answer or next((answer for pattern, answer in self.patterns if pattern.search(prompt)), None)
+        return answer or next((answer for pattern, answer in self.patterns if pattern.matches(prompt)), None)
 
 
 def load_answers(source: str | os.PathLike[str] | Mapping[Any, Any]) -> AnswerFile:
@@ -190,7 +190,7 @@ def _build_section(section: Mapping[str, Any], path: Path, document: Document) -
     for prompt, answer in (section.get("answers") or {}).items():
         answer_file.exact[str(prompt).strip()] = _canned_answer(answer, (*path, "answers", prompt), document)
     for pattern, answer in (section.get("patterns") or {}).items():
-        answer_file.patterns.append((re.compile(pattern), _canned_answer(answer, (*path, "patterns", pattern), document)))
+        answer_file.patterns.append((compile_pattern(pattern), _canned_answer(answer, (*path, "patterns", pattern), document)))
     for name, model_section in (section.get("models") or {}).items():
         answer_file.models.append((str(name), _build_section(model_section, (*path, "models", name), document)))
     return answer_file
@@ -203,11 +203,9 @@ def _check_patterns(value: Any, path: Path, document: Document) -> None:
     for pattern in patterns if isinstance(patterns, Mapping) else ():
         pattern_path = (*path, "patterns", pattern)
         try:
-            if runs_away(re.compile(pattern)):
-                document.problem(pattern_path, *RUNS_AWAY)
-        except (re.error, RecursionError, OverflowError) as error:
-            hint = "put texts to be taken literally under answers"
-            document.problem(pattern_path, f"not a regular expression: {error}", hint)
+            compile_pattern(pattern)
+        except UnsupportedPattern as error:
+            document.problem(pattern_path, str(error), "put texts to be taken literally under answers")
     for name, model_section in models.items() if isinstance(models, Mapping) else ():
         _check_patterns(model_section, (*path, "models", name), document)
 

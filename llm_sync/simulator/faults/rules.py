@@ -10,6 +10,7 @@ from typing import Any
 
 from llm_sync.simulator.faults.context import RequestContext
 from llm_sync.simulator.faults.script_schema import ACTIONS, PROVIDERS
+from llm_sync.validation.linear_regex import compile_pattern
 
 
 class Rule:
@@ -27,7 +28,7 @@ class Rule:
         self.request_kinds = frozenset(request_kinds) & frozenset(self.action.request_kinds)
         self.dialects = frozenset.union(*(PROVIDERS[name] for name in _as_list(when.get("provider", list(PROVIDERS)))))
         self.models = tuple(_as_list(when["model"])) if "model" in when else None
-        self.prompt = re.compile(when["prompt"]) if "prompt" in when else None
+        self.prompt = compile_pattern(when["prompt"]) if "prompt" in when else None
         self.nth, self.attempt = _Ordinals.from_setting(when.get("nth")), _Ordinals.from_setting(when.get("attempt"))
         self.probability: float | None = when.get("probability")
         self.share: float | None = when.get("share")
@@ -62,7 +63,7 @@ class Rule:
             return False
         if self._patterns and not any(pattern.match(context.call.model) for pattern in self._patterns):
             return False
-        if self.prompt is not None and not self.prompt.search(context.prompt):
+        if self.prompt is not None and not self.prompt.matches(context.prompt):
             return False
         if self.attempt is not None and not self.attempt.includes(context.attempt):
             return False

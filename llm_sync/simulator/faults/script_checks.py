@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from llm_sync.simulator.answers.bounded_regex import RUNS_AWAY, runs_away
 from llm_sync.simulator.faults.rules import Rule
 from llm_sync.simulator.faults.script_schema import ACTIONS, SCHEMA
 from llm_sync.simulator.faults.seeded_random import DISTRIBUTIONS
 from llm_sync.validation import SchemaProblem, closest, problems, shown
 from llm_sync.validation.document import Document, Path
+from llm_sync.validation.linear_regex import UnsupportedPattern, compile_pattern
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BODY_PATH = re.compile(r"[A-Za-z_]\w*(?:\[\d{1,4}\]|\.[A-Za-z_]\w*)*")
@@ -87,12 +87,9 @@ def _check_when(when: Mapping[str, Any], actions: list[str], path: Path, documen
     prompt = when.get("prompt")
     if isinstance(prompt, str):
         try:
-            if runs_away(re.compile(prompt)):
-                document.problem((*path, "prompt"), *RUNS_AWAY)
-        except (re.error, OverflowError, RecursionError) as error:
-            document.problem(
-                (*path, "prompt"), f"is not a regular expression: {error}", "in YAML, single quotes keep backslashes"
-            )
+            compile_pattern(prompt)
+        except UnsupportedPattern as error:
+            document.problem((*path, "prompt"), str(error), "in YAML, single quotes keep backslashes")
     for name in ("nth", "attempt"):
         ordinals = when.get(name)
         if isinstance(ordinals, Mapping):
