@@ -63,10 +63,14 @@ COMPLETIONS = {
     "fish": "share/fish/vendor_completions.d/llm-sync.fish",
 }
 # How the shells complete configurations (by their file names) and models (by `llm-sync configs`, without the network). A folder
-# that --config-dir names is not searched.
-AWK = r"""/^    / && !/^    warning: / {
+# that --config-dir names is not searched. Names with characters that a shell would interpret are not offered: they may come from
+# anybody's files in the working folder, and bash inserts them as they are.
+AWK = r"""function plain(text) { return text ~ /^[A-Za-z0-9._:@+\/-]+$/ }
+/^    / && !/^    warning: / {
   at = index($0, ": "); name = substr($0, 5, at - 5); sub(/ [(].*[)]$/, "", name); models = substr($0, at + 2)
-  if (models != "any model") { count = split(models, each, ", "); for (i = 1; i <= count; i++) print name "/" each[i] }
+  if (models == "any model") next
+  count = split(models, each, ", ")
+  for (i = 1; i <= count; i++) if (plain(name "/" each[i])) print name "/" each[i]
 }"""
 BASH = rf"""
 _llm_sync_configurations() {{
@@ -77,7 +81,7 @@ _llm_sync_configurations() {{
       [[ -f $file ]] || continue
       file=${{file##*/}}
       file=${{file%.*}}
-      [[ $file != "$1"* ]] || echo "$file"
+      [[ $file == "$1"* && $file =~ ^[A-Za-z0-9._@+-]+$ ]] && echo "$file"
     done
   done
   compgen -f -- "$1"

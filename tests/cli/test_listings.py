@@ -475,6 +475,17 @@ def test_shells_offer_configurations_and_models(
 
     assert "bad" in offered("show b", "_llm_sync_configurations")
     assert offered("generate -m openai/", "_llm_sync_models") >= {"openai/m", "openai/n"}
+    # What somebody else wrote must not become a command in the line that is completed.
+    (folder / "x;touch pwned;$(touch pwned).yaml").write_text(GOOD)
+    (folder / "traps.yaml").write_text(
+        "providers: {trap: {type: openai, models: ['$(touch pwned)', '`touch pwned`', 'a;b', good]}}"
+    )
+    models = offered("generate -m trap/", "_llm_sync_models")
+    assert "trap/good" in models
+    assert not any(character in name for name in models for character in "$`;()")
+    if shell == "bash":  # the other two quote what they insert
+        assert offered("show x", "_llm_sync_configurations") == set()
+    assert not list(tmp_path.rglob("pwned"))
 
 
 @pytest.fixture
