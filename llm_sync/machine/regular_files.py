@@ -26,7 +26,7 @@ def open_regular_file(path: str | os.PathLike[str], *, max_bytes: int, below: st
     Raises OSError, whose ``strerror`` says what is wrong. The file may grow afterwards: read no more than ``max_bytes``.
     """
     given = os.fspath(path)
-    real = _resolved(given)
+    real = resolve_links(given)
     folders = [below] if isinstance(below, str) else below
     if folders is not None and not any(_is_below(real, os.path.realpath(folder)) for folder in folders):
         raise OSError(errno.EPERM, f"it is not below {' or '.join(repr(os.path.abspath(folder)) for folder in folders)}", given)
@@ -74,7 +74,7 @@ def _is_below(path: str, folder: str) -> bool:
     return path.startswith(os.path.join(folder, ""))
 
 
-def _resolved(path: str) -> str:
+def resolve_links(path: str) -> str:
     """The path without links. Raises PermissionError for a link that belongs neither to this user nor to root."""
     if os.name != "posix":
         return os.path.realpath(path)

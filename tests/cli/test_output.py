@@ -159,6 +159,34 @@ def test_a_full_device_is_an_error(ask: Run) -> None:
     assert ran == (1, "an answer\n", said)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links have no owners here")
+@pytest.mark.parametrize("more", [[], ["--append"]], ids=["replace", "append"])
+@pytest.mark.parametrize("path", ["link", "folder/out.txt", "dangling"])
+def test_a_link_of_another_user_is_not_followed(
+    ask: Run, old: Path, provider: Simulator, monkeypatch: pytest.MonkeyPatch, path: str, more: list[str]
+) -> None:
+    """As in /tmp: it would lead the answers to a file that the other user chose. One's own links are followed."""
+    monkeypatch.chdir(old.parent)
+    os.symlink("out.txt", "link")
+    os.symlink(".", "folder")
+    os.symlink("new.txt", "dangling")
+    lstat = os.lstat
+
+    def of_another_user(name: str | os.PathLike[str]) -> os.stat_result:
+        fields = list(lstat(name))
+        if os.path.basename(name) in ("link", "folder", "dangling"):
+            fields[4] = 54321
+        return os.stat_result(fields)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "lstat", of_another_user)
+        ran = ask("-m", "first/m", "--output", path, *more, "hi")
+    assert (ran.status, ran.out, provider.requests, old.read_text()) == (2, "", [], "old")
+    assert "it is reached through a link of another user" in ran.err
+    assert not Path("new.txt").exists()
+    assert ask("-m", "first/m", "--output", path, *more, "hi").status == 0
+
+
 def test_a_device_is_written_to_not_replaced(ask: Run) -> None:
     """/dev/null stays what it is."""
     assert ask("-m", "first/m", "--output", "/dev/null", "hi") == (0, "", "")

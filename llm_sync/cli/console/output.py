@@ -150,6 +150,7 @@ def open_output(path: str | None, *, append: bool = False) -> Iterator[Output]:
     name = f"--output {path!r}"
     if not path:
         raise UsageError(f"{name} is empty: name a file")
+    output_files.check_links(path, name)
     if output_files.is_special(path):
         with output_files.open_special(path, name) as stream:
             yield Output(stream, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -9,6 +10,21 @@ from typing import BinaryIO
 
 from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.machine import append as machine_append
+from llm_sync.machine.regular_files import resolve_links
+
+
+def check_links(path: str, name: str) -> None:
+    """Raise UsageError, calling the file ``name``, if its path leads through a link of another user.
+
+    The answers would go to a file that the other user chose, or replace one.
+    """
+    try:
+        resolve_links(path)
+    except PermissionError as error:
+        if error.errno == errno.EPERM:
+            raise UsageError(f"{name} cannot be written: {error.strerror}") from None
+    except OSError:  # such as a file that does not exist yet
+        return
 
 
 def is_special(path: str) -> bool:
