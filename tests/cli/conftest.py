@@ -118,7 +118,7 @@ def ask(llm: Callable[..., Ran], config: str) -> Callable[..., Ran]:
 
 @pytest.fixture
 def key() -> str:
-    """The configured key, which nobody may see."""
+    """The configured key, which must not be shown."""
     return KEY
 
 

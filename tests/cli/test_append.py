@@ -42,7 +42,7 @@ def test_failures_add_nothing_in_words(ask: Run, out: Path, script: Any) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "wording"),
     [
         (["--append"], "--append needs a file to append to"),
         (["--append", "--output", "-"], "--append needs a file to append to"),
@@ -52,13 +52,13 @@ def test_failures_add_nothing_in_words(ask: Run, out: Path, script: Any) -> None
     ],
 )
 def test_what_cannot_be_appended_to(
-    ask: Run, provider: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+    ask: Run, provider: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], wording: str
 ) -> None:
     """Status 2 before anything is sent."""
     monkeypatch.chdir(tmp_path)
     ran = ask("-m", "first/m", *arguments, "hi")
     assert (ran.status, provider.requests) == (2, [])
-    assert said in ran.err
+    assert wording in ran.err
 
 
 def test_devices_are_written_to(ask: Run) -> None:

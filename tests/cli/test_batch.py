@@ -1,4 +1,4 @@
-"""``llm-sync batch``: what is asked, what is told of it, and the status it ends with."""
+"""``llm-sync batch``: what is sent, what is printed, and the exit status."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def records(name: str) -> list[dict[str, Any]]:
 
 
 def test_a_file_goes_in_and_a_file_comes_out(ask: Ask) -> None:
-    """What came of it is told in a few lines; again, nothing is sent and that is said."""
+    """The result is printed in a few lines. The same command again sends nothing, and says so."""
     write("in", {"prompt": "p", "model": "first/m"}, {"prompt": "q", "model": "second/m", "id": 7})
     ran = ask("in", "-o", "out")
     assert (ran.status, ran.err) == (0, "")
@@ -86,22 +86,27 @@ def test_the_summary_as_json(ask: Ask, script: Any) -> None:
     script.fail(400)
     write("in", {"prompt": "p"}, {"prompt": "q"})
     ran = ask("in", "-o", "out", "-m", "first/m", "--json")
-    told = json.loads(ran.out)
+    printed = json.loads(ran.out)
     assert ran.status == 9
-    assert (told["requests"], told["answered"], told["unanswered"], told["failed"]) == (2, 1, 1, {"InvalidRequestError": 1})
-    assert (told["output"], told["complete"], told["unfit"]) == ("out", True, None)
+    assert (printed["requests"], printed["answered"], printed["unanswered"], printed["failed"]) == (
+        2,
+        1,
+        1,
+        {"InvalidRequestError": 1},
+    )
+    assert (printed["output"], printed["complete"], printed["unfit"]) == ("out", True, None)
 
 
-def test_the_first_failure_of_each_kind_is_told_in_its_own_words(ask: Ask, script: Any) -> None:
+def test_the_message_of_the_first_failure_of_each_kind_is_printed(ask: Ask, script: Any) -> None:
     """Counts alone say nothing of what to do; what was kept from an earlier run stands in the output."""
     script.fail(400)
     script.fail(401)
     script.fail(400)
     write("in", {"prompt": "p"}, {"prompt": "q"}, {"prompt": "r"})
     ran = ask("in", "-o", "out", "-m", "first/m")
-    said = [line for line in ran.out.splitlines() if line.startswith("    ")]
-    assert [line.split(":")[0].strip() for line in said] == ["InvalidRequestError", "AuthenticationError"]
-    assert "Check the key" in said[1]
+    reasons = [line for line in ran.out.splitlines() if line.startswith("    ")]
+    assert [line.split(":")[0].strip() for line in reasons] == ["InvalidRequestError", "AuthenticationError"]
+    assert "Check the key" in reasons[1]
     assert not [line for line in ask("in", "-o", "out", "-m", "first/m").out.splitlines() if line.startswith("    ")]
     script.fail(401)
     again = ask("in", "-o", "out", "-m", "first/m", "--retry-failed", "--json")
@@ -145,7 +150,7 @@ def test_bad_lines_are_status_7_and_named(ask: Ask, provider: Simulator) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "printed"),
     [
         (["nowhere", "-o", "out"], "INPUT 'nowhere' cannot be read: No such file or directory"),
         (["in", "-o", "nowhere/out"], "--output 'nowhere/out' cannot be written: No such file or directory"),
@@ -166,23 +171,23 @@ def test_bad_lines_are_status_7_and_named(ask: Ask, provider: Simulator) -> None
     ],
 )
 def test_a_command_line_that_cannot_be_is_status_2(
-    ask: Ask, llm: Ask, provider: Simulator, arguments: list[str], told: str
+    ask: Ask, llm: Ask, provider: Simulator, arguments: list[str], printed: str
 ) -> None:
     """And says what is wrong."""
     write("in", {"prompt": "p", "model": "first/m"})
     ran = llm("batch", *arguments) if arguments[0] == "merge" else ask(*arguments)
     assert (ran.status, ran.out, provider.requests) == (2, "", [])
-    assert told in ran.err
+    assert printed in ran.err
 
 
-def test_a_rehearsal_sends_nothing(ask: Ask, provider: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_sends_nothing(ask: Ask, provider: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """It counts, and its status is that of the first thing that is wrong."""
     write("in", {"prompt": "p"}, {"prompt": "q"})
     ran = ask("in", "-o", "out", "-m", "first/m", "--dry-run")
     assert (ran.status, ran.out.splitlines()[0]) == (0, "2 requests, 2 to be sent")
     assert "the cost is unknown, as the configuration has no pricing: " in ran.out
-    told = json.loads(ask("in", "-o", "out", "-m", "first/m", "--dry-run", "--json").out)
-    assert (told["to_send"], told["cost_at_most"], told["problems"]) == (2, None, [])
+    printed = json.loads(ask("in", "-o", "out", "-m", "first/m", "--dry-run", "--json").out)
+    assert (printed["to_send"], printed["cost_at_most"], printed["problems"]) == (2, None, [])
     write("in", {"promt": "p"})
     ran = ask("in", "-o", "out", "-m", "first/m", "--dry-run")
     assert (ran.status, "line 1" in ran.err) == (7, True)
@@ -193,7 +198,7 @@ def test_a_rehearsal_sends_nothing(ask: Ask, provider: Simulator, monkeypatch: p
     assert not Path("out").exists()
 
 
-def test_shards_are_merged_and_what_is_missing_is_told(ask: Ask, llm: Ask) -> None:
+def test_shards_are_merged_and_missing_lines_are_reported(ask: Ask, llm: Ask) -> None:
     """Status 9 then; what there is is written."""
     write("in", *({"prompt": f"p{number}", "model": "first/m"} for number in range(5)))
     for part in (1, 2):
@@ -220,14 +225,14 @@ def test_single_requests_are_spoken_of_only_when_asked_for(ask: Ask, script: Any
     assert "trying again in" in ask("in", "-o", "out", "-m", "first/m", "-v").err
 
 
-def test_quiet_says_nothing_of_what_goes_well(ask: Ask) -> None:
+def test_quiet_prints_nothing_on_success(ask: Ask) -> None:
     """For cron."""
     write("in", {"prompt": "p"})
     ran = ask("in", "-o", "out", "-m", "first/m", "-q")
     assert (ran.status, ran.out, ran.err) == (0, "", "")
 
 
-def test_quiet_says_what_fails(ask: Ask, script: Any) -> None:
+def test_quiet_prints_failures(ask: Ask, script: Any) -> None:
     """In one line, which is the mail that cron sends."""
     script.fail(401)
     write("in", {"prompt": "p"}, {"prompt": "q"})
@@ -236,7 +241,7 @@ def test_quiet_says_what_fails(ask: Ask, script: Any) -> None:
     assert "1 of 2 requests not answered: AuthenticationError 1. The first error: first/m: " in ran.err
 
 
-def test_a_provider_that_is_given_up_is_told(ask: Ask, script: Any) -> None:
+def test_a_provider_that_gets_no_more_requests_is_reported(ask: Ask, script: Any) -> None:
     """With how many are not sent, and what to do; nothing of it is lost."""
     for _ in range(9):
         script.fail(401)
@@ -258,11 +263,11 @@ def test_failing_fast_sends_nothing_more(ask: Ask, script: Any, provider: Simula
 
 
 def test_progress_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every 30 s where nobody looks; with --quiet never."""
+    """Every 30 s without a terminal; with --quiet never."""
     lane = LaneView("first", 1500, 300, 2, 1, 4, 2.5, 60.0)
     tally = Tally(answered=298, input_tokens=1000, output_tokens=2000, cost=0.25)
     snapshot = Snapshot((lane, LaneView("second", 10, 10, 0, 0, 0, None, 1.0)), tally, 60.0)
-    times = iter([0.0, 1.0, 29.0, 31.0, 31.0, 45.0, 62.0, 62.0])  # a line is told of after a second look
+    times = iter([0.0, 1.0, 29.0, 31.0, 31.0, 45.0, 62.0, 62.0])  # the second line is due after 30 s
     monkeypatch.setattr(command.time, "monotonic", lambda: next(times))
     watch = command._ProgressWatcher("in.jsonl")
     assert watch.rows() == [("reading", "in.jsonl")]
@@ -276,18 +281,20 @@ def test_progress_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert watch.rows()[-1] == ("in all", line.partition(": ")[2].partition(";")[0])
 
 
-def test_a_table_that_is_too_wide_is_told_in_words() -> None:
-    """Broken rows of a table are read by nobody."""
+def test_a_table_that_is_too_wide_is_written_as_lines() -> None:
+    """Wrapped rows of a table would be unreadable."""
     cells = [("provider", "done", "failed"), ("first", "1,000", "2"), ("another", "7", "0")]
     assert table(cells, 40) == table(cells)
     assert table(cells)[1] == "  first     1,000       2"
     assert table(cells, 24) == ["  first: done 1,000, failed 2", "  another: done 7, failed 0"]
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(0, "0.0 s"), (9.94, "9.9 s"), (75, "75 s"), (150, "2 min"), (7200, "2 h 00 min")])
-def test_times_in_words(seconds: float, told: str) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "printed"), [(0, "0.0 s"), (9.94, "9.9 s"), (75, "75 s"), (150, "2 min"), (7200, "2 h 00 min")]
+)
+def test_times_in_words(seconds: float, printed: str) -> None:
     """No more exact than anyone cares for."""
-    assert duration(seconds) == told
+    assert duration(seconds) == printed
 
 
 @pytest.mark.parametrize(("argument", "share"), [("0", 0), ("0.25", 0.25), ("1", 1), ("2%", 0.02), ("100%", 1)])
@@ -343,10 +350,10 @@ def started(start: Ask, slow: Slow, tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_the_first_signal_drains_and_tells_how_to_go_on(
+def test_the_first_signal_drains_and_prints_how_to_resume(
     started: Ask, slow: Slow, tmp_path: Path, number: int, status: int
 ) -> None:
-    """What was in flight and came in time is in the journal; the command that is told goes on."""
+    """Answers in flight that arrive in time are in the journal; the printed command resumes."""
     process = started("--restart")
     assert slow.held.acquire(timeout=20)
     process.send_signal(number)
@@ -374,9 +381,9 @@ def test_the_second_signal_ends_at_once_and_leaves_a_journal(started: Ask, slow:
     slow.over.set()
     again = started("--json")
     out, _ = again.communicate(timeout=120)
-    told = json.loads(out)
-    assert (again.returncode, told["answered"], told["answered_earlier"], told["possibly_billed"]) == (0, 20, 5, 1)
-    assert told["possibly_billed_requests"][0]["index"] == 5
+    printed = json.loads(out)
+    assert (again.returncode, printed["answered"], printed["answered_earlier"], printed["possibly_billed"]) == (0, 20, 5, 1)
+    assert printed["possibly_billed_requests"][0]["index"] == 5
 
 
 def test_a_second_process_is_refused(started: Ask, slow: Slow) -> None:
@@ -393,7 +400,7 @@ def test_a_second_process_is_refused(started: Ask, slow: Slow) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
-def test_a_standard_output_that_cannot_be_written_is_told_before_anything_is_paid_for(
+def test_a_standard_output_that_cannot_be_written_is_reported_before_anything_is_paid_for(
     slow: Slow, started: Ask, start: Ask
 ) -> None:
     """As with every command."""

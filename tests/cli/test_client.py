@@ -55,7 +55,7 @@ def test_fail_fast_sends_nothing_more(ask: Run, script: Any, provider: Simulator
 
 
 def test_fail_fast_prints_what_was_in_flight(ask: Run, script: Any, provider: Simulator) -> None:
-    """It is paid for: it is waited for, and the status tells that some failed."""
+    """It is paid for, so it is waited for; the status says that some requests failed."""
     script.fail(400, "no good", model="n")
     with provider.hold(lambda record: record.model == "m") as asked, provider.hold(lambda record: record.model == "n") as failing:
         thread = threading.Thread(target=lambda: (asked.wait(), failing.wait(), failing.close(), asked.close()))

@@ -120,7 +120,7 @@ def test_a_full_disk_is_an_error(run: Callable[..., Any], name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_streams_that_are_closed(run: Callable[..., Any], name: str) -> None:
-    """``<&- 2>&-`` changes nothing but that nobody hears of anything; ``>&-`` is an error, a reader that went away none."""
+    """``<&- 2>&-`` only suppresses messages; ``>&-`` is an error, a reader that closed the pipe is none."""
 
     def close(*numbers: int) -> Callable[[], None]:
         def in_child() -> None:
@@ -149,6 +149,6 @@ def test_without_any_configuration(run: Callable[..., Any], tmp_path: Path, name
     (tmp_path / "empty").mkdir()
     status, out, err = run(name, *more, arguments=["--config-dir", str(tmp_path / "empty" / "none"), *ROWS[name].unconfigured])
     assert (status, out) == (3, b"")
-    told = json.loads(err)["error"]["guidance"] if more else err
-    assert f"llm-sync init {tmp_path}/empty/none" in told
+    printed = json.loads(err)["error"]["guidance"] if more else err
+    assert f"llm-sync init {tmp_path}/empty/none" in printed
     assert list((tmp_path / "empty").iterdir()) == []

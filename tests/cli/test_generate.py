@@ -99,8 +99,8 @@ def test_json_is_one_object_a_line_with_errors_in_place(ask: Run, script: Any) -
     assert ran.status == 9
 
 
-def test_a_failure_among_answers_is_told_in_words(ask: Run, script: Any) -> None:
-    """Without --json standard output has the answers that came; status 9 tells that not all did."""
+def test_a_failure_among_answers_is_reported_in_words(ask: Run, script: Any) -> None:
+    """Without --json standard output has the answers that arrived; status 9 says that some are missing."""
     script.fail(400, "no good", model="n")
     ran = ask("-m", "first/n", "-m", "second/m", "hi")
     assert (ran.status, ran.out) == (9, "== second/m ==\nan answer\n")
@@ -137,7 +137,7 @@ def test_statuses_of_failures(ask: Run, script: Any, response: Response, status:
 
 
 def test_no_connection_is_status_6(llm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
-    """Nobody listens: the network is to blame."""
+    """The server is not running: a network error."""
     with Simulator() as gone:
         url = gone.url("openai")
     monkeypatch.setenv("CLI_TEST_KEY", key)
@@ -146,7 +146,7 @@ def test_no_connection_is_status_6(llm: Run, tmp_path: Path, monkeypatch: pytest
     assert llm("generate", "--config", str(path), "hi").status == 6
 
 
-def test_a_retry_is_told_in_words(ask: Run, script: Any) -> None:
+def test_a_retry_is_reported_in_words(ask: Run, script: Any) -> None:
     """A warning a user understands: the provider, the attempt, the reason."""
     script.fail(503, "overloaded")
     script.answer()
@@ -176,7 +176,7 @@ def test_no_key_is_ever_shown(ask: Run, script: Any, key: str) -> None:
     assert "0123456789" not in ran.err + ran.out
 
 
-def test_an_unset_key_is_told_before_anything_is_sent(ask: Run, provider: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unset_key_is_reported_before_anything_is_sent(ask: Run, provider: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Status 4, naming the variable, once for each provider that wants it."""
     monkeypatch.delenv("CLI_TEST_KEY")
     ran = ask("-m", "first/m", "-m", "second/m", "-m", "first/n", "hi")
@@ -212,7 +212,7 @@ def test_every_model_is_checked_before_any_is_asked(ask: Run, provider: Simulato
     assert "first/m" in ran.err
 
 
-def test_a_broken_configuration_is_told_whole(llm: Run, tmp_path: Path) -> None:
+def test_all_problems_of_a_broken_configuration_are_reported(llm: Run, tmp_path: Path) -> None:
     """Every problem with file, line, field and hint on standard error, nothing on standard output, status 3."""
     path = tmp_path / "broken.yaml"
     path.write_text("defaults: {temperature: 3}\nproviders:\n  openai:\n    timeout: yes\n    modles: [gpt-4o]\n")
@@ -229,7 +229,7 @@ def test_a_broken_configuration_is_told_whole(llm: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "kind", "said"),
+    ("arguments", "status", "kind", "wording"),
     [
         (["--config", "BROKEN", "hi"], 3, "ConfigurationError", "broken.yaml:1: providers: "),
         (["--config", "nowhere", "hi"], 3, "ConfigurationError", "no configuration named 'nowhere'"),
@@ -239,7 +239,7 @@ def test_a_broken_configuration_is_told_whole(llm: Run, tmp_path: Path) -> None:
         (["--config", "GOOD", "-m", "first/m", "--output", ".", "hi"], 2, "UsageError", "is a folder"),
     ],
 )
-def test_what_fails_as_a_whole_is_a_record_too(
+def test_a_failure_of_the_whole_command_is_a_record_too(
     llm: Run,
     config: str,
     tmp_path: Path,
@@ -247,7 +247,7 @@ def test_what_fails_as_a_whole_is_a_record_too(
     arguments: list[str],
     status: int,
     kind: str,
-    said: str,
+    wording: str,
 ) -> None:
     """With --json: one line on standard error of the shape every failure has, without a place among the requests."""
     if status == 4:
@@ -262,7 +262,7 @@ def test_what_fails_as_a_whole_is_a_record_too(
     names = ["type", "message", "provider", "model", "status", "retryable", "retry_after", "guidance"]
     assert list(record["error"]) == names
     assert record["error"]["type"] == kind
-    assert said in record["error"]["message"]
+    assert wording in record["error"]["message"]
 
 
 @pytest.mark.parametrize("name", ["nowhere", "./nowhere.yaml", "."])
@@ -274,7 +274,7 @@ def test_a_configuration_that_is_not_there(llm: Run, tmp_path: Path, name: str) 
 
 
 def test_an_unexpected_error_of_a_dialect_spares_the_other_answers(ask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mistake in a dialect is told as one, status 9 beside an answer; no traceback unless -vv asks for it."""
+    """A bug in a dialect is reported as one, with status 9 beside an answer; the traceback needs -vv."""
     from llm_sync.models import PreparedRequest
     from llm_sync.providers import LLMProvider
 
@@ -295,7 +295,7 @@ def test_an_unexpected_error_of_a_dialect_spares_the_other_answers(ask: Run, mon
 
 @pytest.mark.parametrize(("options", "named"), [(["--json"], "error"), (["--log-json"], "message")])
 def test_a_wrong_command_line_is_json_too(llm: Run, options: list[str], named: str) -> None:
-    """Where the command line that is wrong asks for it: whoever reads standard error reads JSON."""
+    """If the wrong command line has --json, its error is JSON too."""
     ran = llm("generate", *options, "--bogus", "hi")
     assert (ran.status, ran.out) == (2, "")
     assert "unknown option --bogus" in str(json.loads(ran.err)[named])
@@ -326,7 +326,7 @@ def test_odd_prompts_arrive_whole(ask: Run, provider: Simulator, content: bytes,
 
 
 @pytest.mark.parametrize(
-    ("stdin", "said"),
+    ("stdin", "wording"),
     [
         (b"", "standard input contains no prompt"),
         (b" \r\n\t", "standard input contains no prompt"),
@@ -334,15 +334,15 @@ def test_odd_prompts_arrive_whole(ask: Run, provider: Simulator, content: bytes,
         ("hi".encode("utf-16"), "standard input is not UTF-8 (byte 1)"),
     ],
 )
-def test_input_that_is_no_prompt(ask: Run, provider: Simulator, stdin: bytes, said: str) -> None:
+def test_input_that_is_no_prompt(ask: Run, provider: Simulator, stdin: bytes, wording: str) -> None:
     """Nothing is sent; status 2."""
     ran = ask("-m", "first/m", stdin=stdin)
     assert (ran.status, ran.out, provider.requests) == (2, "", [])
-    assert ran.err.startswith(f"llm-sync: {said}")
+    assert ran.err.startswith(f"llm-sync: {wording}")
 
 
 def test_a_terminal_without_a_prompt_is_a_usage_error(ask: Run) -> None:
-    """Nobody sits before a silent program that waits for Ctrl-D."""
+    """The program does not wait silently for Ctrl-D."""
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -379,12 +379,12 @@ def test_an_input_that_cannot_be_read(ask: Run, path: str) -> None:
 
 
 def test_two_prompts_are_one_too_many(ask: Run) -> None:
-    """Which one is meant cannot be told."""
+    """It is unclear which one is meant."""
     assert ask("-m", "first/m", "--input", "-", "hi", stdin=b"x").status == 2
 
 
 def test_models_lists_by_provider(llm: Run, config: str, script: Any) -> None:
-    """Each provider's models under its name; configured ones that it does not list are pointed out; its error is told."""
+    """Each provider's models under its name; configured ones that it does not list are marked; its error is printed."""
     listing = Response(200, {"object": "list", "data": [{"id": "m", "object": "model"}, {"id": "x", "object": "model"}]})
     script.listings = [listing, listing]
     ran = llm("models", "--config", config)
@@ -395,7 +395,7 @@ def test_models_lists_by_provider(llm: Run, config: str, script: Any) -> None:
     assert [json.loads(line)["error"]["type"] for line in ran.out.splitlines()] == ["AuthenticationError"] * 2
 
 
-def test_the_error_of_one_listing_is_told_beside_the_others(llm: Run, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_one_listing_is_printed_beside_the_others(llm: Run, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some listed, some failed: status 9."""
     from llm_sync import LLMClient
     from llm_sync.models import ModelListing
@@ -414,18 +414,18 @@ def test_a_dash_among_the_words_is_what_standard_input_holds(ask: Run, provider:
 
 
 @pytest.mark.parametrize(
-    ("words", "stdin", "said"),
+    ("words", "stdin", "wording"),
     [
         (["a", "-", "b", "-"], b"x", "only one - can be replaced by standard input"),
         (["a", "-"], b"", "standard input is empty"),
         (["a", "-"], b"\xff", "standard input is not UTF-8"),
     ],
 )
-def test_a_dash_that_stands_for_nothing(ask: Run, provider: Simulator, words: list[str], stdin: bytes, said: str) -> None:
+def test_a_dash_that_stands_for_nothing(ask: Run, provider: Simulator, words: list[str], stdin: bytes, wording: str) -> None:
     """Nothing is sent; status 2."""
     ran = ask("-m", "first/m", *words, stdin=stdin)
     assert (ran.status, ran.out, provider.requests) == (2, "", [])
-    assert ran.err.startswith(f"llm-sync: {said}")
+    assert ran.err.startswith(f"llm-sync: {wording}")
 
 
 def test_an_id_is_in_every_record(ask: Run, script: Any) -> None:
@@ -439,7 +439,7 @@ def test_an_id_is_in_every_record(ask: Run, script: Any) -> None:
 
 
 def test_an_id_needs_a_record(ask: Run, provider: Simulator) -> None:
-    """Without --json nobody would see it."""
+    """Without --json it would appear nowhere."""
     ran = ask("-m", "first/m", "--id", "7", "hi")
     assert (ran.status, provider.requests) == (2, [])
     assert "add --json" in ran.err
@@ -465,7 +465,7 @@ def test_a_model_there_is_not_is_looked_up_in_this_configuration(ask: Run, scrip
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "wording"),
     [
         (["--system-file", "-"], "--system-file and the prompt"),
         (["--system-file", "-", "sum up", "-"], "--system-file and the prompt"),
@@ -473,9 +473,9 @@ def test_a_model_there_is_not_is_looked_up_in_this_configuration(ask: Run, scrip
         (["--system-file", "-", "--messages", "-"], "--system-file and --messages"),
     ],
 )
-def test_standard_input_is_read_once(ask: Run, provider: Simulator, options: list[str], said: str) -> None:
+def test_standard_input_is_read_once(ask: Run, provider: Simulator, options: list[str], wording: str) -> None:
     """The second to read it would find nothing, and be sent so."""
     ran = ask("-m", "first/m", *options, stdin=b'[{"role": "user", "content": "hi"}]')
     assert (ran.status, provider.requests) == (2, [])
-    assert f"{said} cannot both be read from standard input" in ran.err
+    assert f"{wording} cannot both be read from standard input" in ran.err
     assert ask("-m", "first/m", "--system-file", "-", "hi", stdin=b"be brief").status == 0

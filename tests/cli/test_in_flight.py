@@ -18,7 +18,7 @@ def requests(clock: list[float]) -> InFlightRequests:
     return InFlightRequests(max_ended=2, clock=lambda: clock[0])
 
 
-def said(requests: InFlightRequests) -> list[str]:
+def descriptions(requests: InFlightRequests) -> list[str]:
     """The words for each request."""
     return [requests.describe(request) for request in requests.requests()]
 
@@ -26,18 +26,18 @@ def said(requests: InFlightRequests) -> list[str]:
 def test_a_request_from_question_to_answer(requests: InFlightRequests, clock: list[float]) -> None:
     """What waits, what runs, how long, and why it is tried again."""
     requests(events.Queued("p", 1, "m", 1, at=90.0))
-    assert said(requests) == ["queued, 10 s"]
+    assert descriptions(requests) == ["queued, 10 s"]
     requests(events.Started("p", 1, 10.0, at=95.0))
     requests(events.AttemptStarted("p", 1, 1, at=95.0))
-    assert said(requests) == ["in flight, 5 s"]
+    assert descriptions(requests) == ["in flight, 5 s"]
     requests(events.AttemptEnded("p", 1, 1, 3.0, 503, at=98.0))
     requests(events.Retrying("p", 1, 1, "ProviderUnavailableError", "overloaded", at=98.0))
     requests(events.Waiting("p", 1, 4.0, "retry", at=98.0))
-    assert said(requests) == ["waiting for 2 s: overloaded"]
+    assert descriptions(requests) == ["waiting for 2 s: overloaded"]
     requests(events.AttemptStarted("p", 1, 2, at=99.0))
-    assert said(requests) == ["in flight, 5 s (attempt 2)"]
+    assert descriptions(requests) == ["in flight, 5 s (attempt 2)"]
     requests(events.Finished("p", 1, elapsed=105.0, at=200.0))
-    assert said(requests) == ["answered after 1 min 45 s"]
+    assert descriptions(requests) == ["answered after 1 min 45 s"]
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_waits_have_reasons(requests: InFlightRequests, reason: str, words: str)
     """Also those no retry caused, and those this program does not know."""
     requests(events.Queued("p", 1, "m", 1, at=100.0))
     requests(events.Waiting("p", 1, 30.0, reason, at=100.0))
-    assert said(requests) == [words]
+    assert descriptions(requests) == [words]
 
 
 def test_waiting_for_another_process_has_no_length(requests: InFlightRequests) -> None:
-    """Nobody knows how long it takes."""
+    """Its length is unknown."""
     requests(events.Queued("p", 1, "m", 1, at=100.0))
     requests(events.Waiting("p", 1, 0.0, "slot", at=100.0))
-    assert said(requests) == ["waiting: another process is using this provider"]
+    assert descriptions(requests) == ["waiting: another process is using this provider"]
 
 
 def test_failures_and_cancellations(requests: InFlightRequests) -> None:
@@ -68,7 +68,7 @@ def test_failures_and_cancellations(requests: InFlightRequests) -> None:
         requests(events.Queued("p", key, "m", 1, at=99.0))
     requests(events.Finished("p", 1, "RateLimitError", "p/m: slow down", at=100.0))
     requests(events.Finished("p", 2, "cancelled", at=100.0))
-    assert said(requests) == ["failed after 0 s: slow down", "cancelled"]
+    assert descriptions(requests) == ["failed after 0 s: slow down", "cancelled"]
     assert requests.providers() == {"p": ProviderCounts(failed=1, reason="p/m: slow down")}
 
 
@@ -100,4 +100,4 @@ def test_events_of_unknown_requests_change_nothing(requests: InFlightRequests) -
     """A listener that was added late hears of requests it has not seen begin."""
     requests(events.Started("p", 7))
     requests(events.Adjusted("p", 7, text="x"))
-    assert said(requests) == []
+    assert descriptions(requests) == []

@@ -60,7 +60,7 @@ def test_what_is_there_stays(llm: Run, tmp_path: Path, examples: dict[str, bytes
 
 
 def test_the_folder_that_is_used_is_completed(llm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without DIR, where one exists already: nobody needs to be asked."""
+    """Without DIR, if one exists already, no question is asked."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config" / "llms").mkdir(parents=True)
     assert llm("init").status == 0

@@ -1,4 +1,4 @@
-"""configs, show, validate, completion and the bare command: what can be said without asking a provider, and --online."""
+"""configs, show, validate, completion and the bare command: what needs no provider, and --online."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
-def test_a_folder_that_cannot_be_read_is_told(llm: Run, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_read_is_reported(llm: Run, tmp_path: Path) -> None:
     """It is not as if nothing were in it."""
     (tmp_path / "file").touch()
     ran = llm("--config-dir", str(tmp_path / "file"), "generate", "hi")
@@ -68,7 +68,7 @@ def test_a_folder_that_cannot_be_read_is_told(llm: Run, tmp_path: Path) -> None:
     assert ran.err.startswith(f"llm-sync: there is no configuration in {tmp_path}/file (which cannot be read: Not a directory). ")
 
 
-def test_a_configuration_that_nobody_named(llm: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configuration_that_the_command_line_does_not_name(llm: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says that the variable did, or which ones could be."""
     (folder / "default-llms.yaml").rename(folder / "mine.yaml")
     for command in (["generate", "hi"], ["show"], ["models"]):
@@ -146,7 +146,7 @@ def test_one_of_the_same_name_is_hidden(llm: Run, folder: Path, monkeypatch: pyt
 
 
 def test_control_characters_of_a_file_are_shown(llm: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """YAML can write an escape in a name, too; it is refused, and told without being obeyed."""
+    """YAML can put an escape into a name; it is refused, and made visible in the message."""
     (folder / "default-llms.yaml").write_text('providers: {openai: {models: ["a\\e[31mb"]}}')
     ran = llm("validate", "default-llms")
     assert ran.status == 3
@@ -157,7 +157,7 @@ def test_control_characters_of_a_file_are_shown(llm: Run, folder: Path, monkeypa
 # show --------------------------------------------------------------------------------------------------------------
 
 
-def test_show_tells_values_and_where_they_come_from(llm: Run, folder: Path) -> None:
+def test_show_prints_values_and_their_origins(llm: Run, folder: Path) -> None:
     """The file's line, the level it stands on, the default, the dialect; YAML all the same."""
     ran = llm("show")
     assert ran.status == 0
@@ -183,7 +183,7 @@ def test_show_tells_values_and_where_they_come_from(llm: Run, folder: Path) -> N
 
 
 def test_show_hides_what_is_secret(llm: Run, folder: Path) -> None:
-    """Keys, credentials in headers, a proxy's password, parameters whose name tells; references are shown as such."""
+    """Keys, credentials in headers, the password of a proxy, parameters named like credentials; references are shown as such."""
     for more in ([], ["--json"]):
         out = llm("show", *more).out
         assert [marker for marker in MARKERS if marker in out] == []
@@ -204,10 +204,10 @@ def test_show_hides_values_whose_names_are_those_of_credentials(llm: Run, tmp_pa
     assert f'{place}.api-version: "2024-10-21"' in ran.out
 
 
-def test_show_tells_which_variables_are_set(llm: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_show_lists_variables_and_whether_they_are_set(llm: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Set, missing, or missing with a default, and what needs each; never the value."""
-    told = [line for line in llm("show").out.splitlines() if line.startswith("#   ")]
-    assert told == [
+    printed = [line for line in llm("show").out.splitlines() if line.startswith("#   ")]
+    assert printed == [
         "#   LISTING_TOKEN: missing (providers.openai.headers.X-Api-Token)",
         "#   LISTING_URL: missing, its default is used (providers.my provider.base_url)",
         "#   LISTING_KEY: set (providers.openai.api_key)",
@@ -227,13 +227,13 @@ def test_show_as_json(llm: Run, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("bad", "2 problems"), ("streems", "Did you mean streams?"), ("./no.yaml", "no such file")]
+    ("name", "wording"), [("bad", "2 problems"), ("streems", "Did you mean streams?"), ("./no.yaml", "no such file")]
 )
-def test_show_of_what_cannot_be_shown(llm: Run, folder: Path, name: str, said: str) -> None:
+def test_show_of_what_cannot_be_shown(llm: Run, folder: Path, name: str, wording: str) -> None:
     """Status 3 and all that is wrong."""
     ran = llm("show", name)
     assert (ran.status, ran.out) == (3, "")
-    assert said in ran.err
+    assert wording in ran.err
 
 
 def test_every_example_can_be_shown(llm: Run, folder: Path) -> None:
@@ -249,7 +249,7 @@ def test_every_example_can_be_shown(llm: Run, folder: Path) -> None:
 # validate ----------------------------------------------------------------------------------------------------------
 
 
-def test_validate_tells_all_problems_of_all_files(llm: Run, folder: Path) -> None:
+def test_validate_reports_all_problems_of_all_files(llm: Run, folder: Path) -> None:
     """On standard output, one a line; status 3. Where keys lack in several, standard error says how to leave them out."""
     ran = llm("validate")
     assert ran.status == 3
@@ -316,7 +316,7 @@ def online(folder: Path, provider: Simulator, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_validate_online_asks_for_the_models(llm: Run, online: Path, script: Any) -> None:
-    """Unknown models are told before a paid run: status 7."""
+    """Unknown models are reported before a paid run: status 7."""
     script.listings = [
         Response(200, {"object": "list", "data": [{"id": "m", "object": "model"}, {"id": "x", "object": "model"}]})
     ]
@@ -329,7 +329,9 @@ def test_validate_online_asks_for_the_models(llm: Run, online: Path, script: Any
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, 4), (503, 6)])
-def test_validate_online_tells_keys_and_dead_servers(llm: Run, online: Path, script: Any, status: int, code: int) -> None:
+def test_validate_online_finds_rejected_keys_and_dead_servers(
+    llm: Run, online: Path, script: Any, status: int, code: int
+) -> None:
     """The provider's error, and its status."""
     script.listings = [Response(status, {"error": {"message": "it fails", "type": "error", "code": None}})]
     ran = llm("validate", "--online", "--json", "default-llms")
@@ -339,7 +341,7 @@ def test_validate_online_tells_keys_and_dead_servers(llm: Run, online: Path, scr
 
 
 def test_no_request_is_made_offline(llm: Run, online: Path, provider: Simulator) -> None:
-    """Without --online nobody is asked."""
+    """Without --online no provider is asked."""
     assert llm("validate", "default-llms").status == 0
     assert provider.requests == []
 
@@ -361,10 +363,10 @@ def test_models_grep(llm: Run, config: str, script: Any) -> None:
 # The bare command, completions and versions -------------------------------------------------------------------------
 
 
-def test_the_command_that_is_told_finds_what_was_found(llm: Run, folder: Path) -> None:
+def test_the_command_that_a_message_names_works(llm: Run, folder: Path) -> None:
     """Also where --config-dir says where to look."""
-    told = f"see 'llm-sync --config-dir {folder} validate bad'"
-    assert told in llm("--config-dir", str(folder), "configs").out
+    printed = f"see 'llm-sync --config-dir {folder} validate bad'"
+    assert printed in llm("--config-dir", str(folder), "configs").out
 
 
 def test_bare_without_a_configuration(llm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -389,7 +391,7 @@ def test_bare_with_a_configuration(llm: Run, folder: Path) -> None:
 def test_a_command_offers_a_configuration_to_a_terminal(
     llm: Run, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who says yes has one, and the command goes on with it."""
+    """After a yes it is created, and the command continues with it."""
     import io
 
     class Terminal(io.StringIO):
@@ -510,7 +512,7 @@ def test_versions_of_the_parts(llm: Run) -> None:
 
 @pytest.mark.parametrize("command", ["validate", "show"])
 def test_config_names_the_configuration_as_elsewhere(llm: Run, folder: Path, command: str) -> None:
-    """Whoever knows generate's --config may use it here."""
+    """As for generate."""
     named = ("--no-env",) if command == "validate" else ()
     assert llm(command, *named, "--config", "default-llms") == llm(command, *named, "default-llms")
     assert llm(command, "--config", "nowhere").status == 3

@@ -42,7 +42,7 @@ def test_events_in_words(event: events.Event, words: str) -> None:
 
 
 def test_warnings_are_words_by_default(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without -v a retry is told in a sentence, and what is not worth a warning not at all."""
+    """Without -v a retry is one sentence, and lower levels are not shown."""
     with logging_setup.log_to_stderr(0):
         events.log_event(events.Started("openai", 1))
         events.log_event(events.Retrying("openai", 1, number=1, message="slow down", most=4, seconds=2.0))
@@ -50,7 +50,7 @@ def test_warnings_are_words_by_default(logger: logging.Logger, capsys: pytest.Ca
 
 
 def test_final_failures_are_left_to_the_command(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
-    """By default nobody reads the same failure twice."""
+    """By default a failure is printed once."""
     with logging_setup.log_to_stderr(0):
         events.log_event(events.Finished("openai", 1, error="RateLimitError", message="slow down"))
     assert capsys.readouterr().err == ""
@@ -76,7 +76,7 @@ def test_verbose_twice_is_everything(logger: logging.Logger, capsys: pytest.Capt
     )
 
 
-def test_a_traceback_is_for_those_who_ask(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_traceback_needs_an_option(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
     """A listener that fails is a sentence by default, and a traceback with -vv."""
     for verbose in (0, 2):
         with logging_setup.log_to_stderr(verbose):

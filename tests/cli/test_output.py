@@ -45,7 +45,7 @@ def test_a_new_file_appears_with_the_usual_mode(ask: Run, tmp_path: Path) -> Non
 
 
 def test_an_old_file_is_replaced_and_keeps_its_mode(ask: Run, old: Path) -> None:
-    """Who could not read it before cannot read it now."""
+    """The mode of the former file is kept."""
     assert ask("-m", "first/m", "--output", str(old), "hi").status == 0
     assert (old.read_text(), stat.S_IMODE(old.stat().st_mode)) == ("an answer\n", 0o600)
     assert left(old.parent) == ["out.txt"]
@@ -126,7 +126,7 @@ def test_an_interrupt_leaves_the_old_file(ask: Run, old: Path, monkeypatch: pyte
         ("socket", "cannot be written: "),
     ],
 )
-def test_a_file_that_cannot_be_written_is_told_before_anything_is_sent(
+def test_a_file_that_cannot_be_written_is_reported_before_anything_is_sent(
     ask: Run, provider: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, why: str
 ) -> None:
     """An answer that can be put nowhere is not paid for; status 2."""
@@ -153,10 +153,10 @@ def test_a_file_that_may_not_be_written(ask: Run, old: Path, provider: Simulator
 def test_a_full_device_is_an_error(ask: Run) -> None:
     """What could not be written must not look like success; the message names the option."""
     ran = ask("-m", "first/m", "--output", "/dev/full", "hi")
-    said = (
+    wording = (
         "llm-sync: --output '/dev/full' cannot be written: No space left on device; the answers it lacks are on standard output\n"
     )
-    assert ran == (1, "an answer\n", said)
+    assert ran == (1, "an answer\n", wording)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links have no owners here")
@@ -194,7 +194,7 @@ def test_a_device_is_written_to_not_replaced(ask: Run) -> None:
 
 
 def test_a_failing_disk_leaves_the_old_file(ask: Run, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The new file is put in place only when it is safely on the disk; until then it lies beside it, and that is told."""
+    """The new file replaces the old one only when it is synced; if that fails it stays beside it, and the message says so."""
 
     def fail(number: int) -> None:
         raise OSError(5, "Input/output error")
@@ -227,7 +227,7 @@ def test_what_does_not_fit_is_on_standard_output(ask: Run, old: Path, script: An
 
 
 def test_a_file_that_may_not_grow(start: Run, config: str, tmp_path: Path, script: Any) -> None:
-    """By a real limit: the error is told once, with the file's name."""
+    """With a real limit: the error is printed once, with the name of the file."""
     import resource
 
     script.answer("x" * 100_000)

@@ -26,14 +26,14 @@ def fields(line: str) -> dict[str, str]:
     return dict(re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S+)', line))
 
 
-def test_debug_tells_every_step(ask: Run, script: Any) -> None:
+def test_debug_logs_every_step(ask: Run, script: Any) -> None:
     """Configuration, route, payload, queue depth, attempts, waits, retries, connections, validation: each with its facts."""
     script.fail(503, "overloaded")
     script.answer(ANSWER)
     ran = ask("-vv", "-m", "first/m", PROMPT)
     lines = [fields(line) for line in ran.err.splitlines()]
-    told = {line["message"].strip('"') for line in lines}
-    assert told >= {
+    printed = {line["message"].strip('"') for line in lines}
+    assert printed >= {
         "configuration read",
         "route",
         "payload",
@@ -66,7 +66,7 @@ def test_content_is_private(ask: Run, script: Any, key: str, verbose: str) -> No
 
 
 @pytest.mark.parametrize("more", [[], ["-vv"], ["--log-json"], ["-vv", "--log-json"]])
-def test_content_for_who_asks_for_it(ask: Run, script: Any, key: str, more: list[str]) -> None:
+def test_content_is_logged_on_request(ask: Run, script: Any, key: str, more: list[str]) -> None:
     """--log-content adds both, with or without -v; the key stays out, though a provider sends it back or a prompt has it."""
     script.fail(503, f"the key {key} is tired")
     script.answer(ANSWER)
@@ -122,8 +122,8 @@ def test_logs_as_json(ask: Run, script: Any) -> None:
     assert json.loads(usage)["message"].startswith("the prompt is empty")
 
 
-def test_quiet_says_only_what_fails(ask: Run, script: Any) -> None:
-    """No warning, no hint; a failure is told, and the answer printed."""
+def test_quiet_prints_failures_only(ask: Run, script: Any) -> None:
+    """No warning and no hint; a failure and an answer are printed."""
     script.fail(503, "overloaded")
     script.answer("half", "length")
     assert ask("--quiet", "-m", "first/m", "hi") == (0, "half\n", "")

@@ -53,14 +53,14 @@ def help_of(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 )
 def test_impossible_numbers_are_refused(option: str, value: str) -> None:
     """A number that no request can have is an error of the command line, which names the option, the value and the help."""
-    said = refusal("generate", f"{option}={value}", "x")
-    assert said.startswith(f"argument {option}: {value!r} is not a")
-    assert said.endswith("see 'llm-sync generate --help'")
+    wording = refusal("generate", f"{option}={value}", "x")
+    assert wording.startswith(f"argument {option}: {value!r} is not a")
+    assert wording.endswith("see 'llm-sync generate --help'")
 
 
 @pytest.mark.parametrize("value", ["-1", "65536", "http"])
 def test_impossible_ports_are_refused(value: str) -> None:
-    """A port the system does not have is told before anything starts."""
+    """A port that the system does not have is reported before anything starts."""
     assert f"{value!r} is not a whole number from 0 to 65535" in refusal("simulate", f"--port={value}")
 
 
@@ -88,8 +88,8 @@ def test_an_empty_choice_is_refused(option: str) -> None:
 )
 def test_arguments_that_are_no_utf8_are_refused(position: list[str]) -> None:
     """Bytes that are no UTF-8 reach Python as lone surrogates, which no provider could be sent, and --config-dir not name."""
-    said = refusal(*("a\udcffb" if word == "PROMPT" else word for word in position))
-    assert "'a\\udcffb' is not UTF-8" in said
+    wording = refusal(*("a\udcffb" if word == "PROMPT" else word for word in position))
+    assert "'a\\udcffb' is not UTF-8" in wording
 
 
 def test_arguments_are_utf8_whatever_the_locale(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,8 +112,8 @@ def test_verbose_counts_before_and_after_the_command(argv: list[str]) -> None:
 
 def test_an_unknown_option_names_its_like() -> None:
     """A misspelt option is refused with the one that was meant, and the command whose options are listed where."""
-    said = refusal("generate", "--temprature=1", "x")
-    assert said == "unknown option --temprature, did you mean --temperature?; see 'llm-sync generate --help'"
+    wording = refusal("generate", "--temprature=1", "x")
+    assert wording == "unknown option --temprature, did you mean --temperature?; see 'llm-sync generate --help'"
 
 
 def test_options_are_not_abbreviated() -> None:
@@ -128,7 +128,7 @@ def test_words_apart_are_refused() -> None:
 
 @pytest.mark.parametrize("argv", [[], ["-v"]])
 def test_no_command_is_for_the_guide(argv: list[str]) -> None:
-    """A bare call is told what to do next."""
+    """A bare call prints what to do next."""
     assert parse(argv).command is None
 
 
@@ -140,7 +140,7 @@ def test_an_unknown_option_before_the_command() -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "wording"),
     [
         (["genrate", "x"], "unknown command 'genrate', did you mean generate?; see 'llm-sync --help'"),
         (["-vv", "simulat"], "unknown command 'simulat', did you mean simulate?; see 'llm-sync --help'"),
@@ -150,13 +150,13 @@ def test_an_unknown_option_before_the_command() -> None:
         (["xyzzy"], f"unknown command 'xyzzy'; the commands are {', '.join(COMMANDS)}; see"),
     ],
 )
-def test_an_unknown_command_names_its_like(argv: list[str], said: str) -> None:
+def test_an_unknown_command_names_its_like(argv: list[str], wording: str) -> None:
     """Or all there are."""
-    assert refusal(*argv).startswith(said)
+    assert refusal(*argv).startswith(wording)
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "wording"),
     [
         (["--config", "x.yaml", "generate", "hi"], "unknown option --config before a command: "),
         (["-m", "a/b", "generate", "hi"], "unknown option -m before a command: "),
@@ -165,9 +165,9 @@ def test_an_unknown_command_names_its_like(argv: list[str], said: str) -> None:
         (["generate", "--version", "hi"], "--version is used without a command; "),
     ],
 )
-def test_an_option_in_the_wrong_place(argv: list[str], said: str) -> None:
-    """It is told where it belongs, rather than that there is none, or that its value is no command."""
-    assert refusal(*argv).startswith(said)
+def test_an_option_in_the_wrong_place(argv: list[str], wording: str) -> None:
+    """The error says where the option belongs, not that it is unknown, nor that its value is no command."""
+    assert refusal(*argv).startswith(wording)
 
 
 @pytest.mark.parametrize("argv", [["status", "more"], ["show", "one", "more"]])
@@ -176,7 +176,7 @@ def test_an_argument_too_many(argv: list[str]) -> None:
     assert refusal(*argv).startswith("unexpected argument 'more'; ")
 
 
-def test_only_what_is_missing_is_told() -> None:
+def test_only_what_is_missing_is_reported() -> None:
     """A script's own arguments may be none."""
     assert refusal("run-script").startswith("the following arguments are required: SCRIPT; ")
 
@@ -257,8 +257,8 @@ def include() -> str:
 
 def test_a_listing_that_is_refused_has_its_status(capsys: pytest.CaptureFixture[str]) -> None:
     """A server that lists no models, or a wrong base_url, ends models with 7."""
-    told = help_of(capsys, "models").partition("exit status:\n")[2]
-    statuses = re.findall(r"^  (\d+) ", told, flags=re.MULTILINE)
+    printed = help_of(capsys, "models").partition("exit status:\n")[2]
+    statuses = re.findall(r"^  (\d+) ", printed, flags=re.MULTILINE)
     assert "7" in statuses
     assert "10" not in statuses
 
@@ -274,7 +274,7 @@ def test_the_man_page_has_the_table_of_statuses(include: str) -> None:
 def test_the_man_pages_examples_are_command_lines_that_parse(
     include: str, monkeypatch: pytest.MonkeyPatch, check_example: Callable[[str], None]
 ) -> None:
-    """Nobody copies an example that is refused."""
+    """Every example can be copied and run."""
     examples = re.findall(r"^\.EX\n(.*?)^\.EE", include, re.MULTILINE | re.DOTALL)
     assert len(examples) >= 4
     for example in examples:
@@ -310,7 +310,7 @@ def check_example() -> Callable[[str], None]:
 
 
 @pytest.mark.parametrize("option", ["--stream", "--no-stream", "--streaming", "--stream=true"])
-def test_nobody_need_ask_for_streaming(option: str) -> None:
+def test_streaming_options_are_refused_with_a_reason(option: str) -> None:
     """Not the option that is spelled alike, but what to do."""
     name = option.partition("=")[0]
     assert refusal("generate", option, "hi").startswith(f"remove {name}: llm-sync never streams")

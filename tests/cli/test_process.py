@@ -75,7 +75,7 @@ def test_a_second_ctrl_c_ends_at_once(start: Start, silent: threading.Semaphore,
 
 
 def test_the_second_signal_runs_nothing_more(environment: Environment) -> None:
-    """Even what cannot be aborted, a name that is being looked up, keeps nobody waiting."""
+    """Even what cannot be aborted, such as a name lookup, does not delay the end."""
     code = (
         "import os, signal; from llm_sync.cli.signals import SignalHandlers\n"
         "with SignalHandlers():\n"
@@ -143,9 +143,9 @@ def test_answers_that_can_be_shown_nowhere_stay_beside_the_output(
         process.send_signal(signal.SIGHUP)
         assert b"waiting up to 5 s" in process.stderr.readline()
     assert process.wait(timeout=30) == 129
-    told = process.stderr.read().decode()
+    printed = process.stderr.read().decode()
     (beside,) = (path for path in tmp_path.iterdir() if path.name.startswith(".out."))
-    assert told == f"llm-sync: the answers are in {str(beside)!r}\nllm-sync: hung up\n"
+    assert printed == f"llm-sync: the answers are in {str(beside)!r}\nllm-sync: hung up\n"
     assert beside.read_text() == "== first/m ==\nan answer\n\n== first/n ==\nan answer\n"
 
 
@@ -188,7 +188,7 @@ def test_a_closed_pipe_ends_quietly(start: Start, config: str, provider: Simulat
 def test_a_full_disk_is_an_error(
     start: Start, environment: Environment, config: str, arguments: list[str], unbuffered: str
 ) -> None:
-    """``> /dev/full``: said in words, status 1, by whatever writes."""
+    """``> /dev/full``: a message and status 1, whatever is written."""
     if arguments[0] == "generate":
         arguments = [*arguments, "--config", config]
     with open("/dev/full", "wb") as full:
@@ -198,7 +198,7 @@ def test_a_full_disk_is_an_error(
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
 def test_a_full_standard_error_changes_no_status(start: Start, config: str, script: Any) -> None:
-    """``2> /dev/full``: what cannot be told is not told, and the status stays."""
+    """``2> /dev/full``: messages are lost, and the status stays."""
     script.fail(400)
     with open("/dev/full", "wb") as full:
         process = start("generate", "--config", config, "-m", "first/m", "hi", stderr=full)
@@ -230,7 +230,7 @@ def test_a_closed_standard_output_does_not_matter_beside_output(start: Start, co
 
 
 def test_a_closed_standard_error_changes_no_status(start: Start, config: str, script: Any) -> None:
-    """``2>&-``: what cannot be told is not told; it does not go to standard output instead."""
+    """``2>&-``: messages are lost; they do not go to standard output instead."""
     script.fail(400)
     process = start("generate", "--config", config, "-m", "first/m", "hi", preexec_fn=closing(0, 2))
     assert ended(process)[:2] == (7, b"")
@@ -304,7 +304,7 @@ def test_a_terminal_sees_headings_and_no_control_sequences(
     assert key not in shown
 
 
-def test_a_terminal_without_a_prompt_is_told_so(on_terminal: Callable[..., Any], config: str) -> None:
+def test_a_terminal_without_a_prompt_gets_a_usage_error(on_terminal: Callable[..., Any], config: str) -> None:
     """It does not sit and wait for Ctrl-D."""
     status, shown = on_terminal("generate", "--config", config, "-m", "first/m")
     assert status == 2

@@ -126,7 +126,7 @@ def test_a_second_interrupt_ends_on_a_line_of_its_own(on_terminal: Callable[...,
 
 
 @pytest.mark.parametrize(("more", "term"), [(["--quiet"], "xterm"), (["--log-json"], "xterm"), ([], "dumb")])
-def test_nothing_is_drawn_for_who_does_not_look(
+def test_no_progress_is_drawn_where_it_is_not_wanted(
     environment: Environment, config: str, provider: Simulator, more: list[str], term: str
 ) -> None:
     """--quiet, logs for a program, and terminals that cannot move their cursor."""
@@ -151,7 +151,7 @@ def test_pipes_see_nothing_and_load_nothing(
     assert (done.returncode, done.stdout, done.stderr) == (0, b"an answer\n", b"")
 
 
-def test_a_lock_left_held_hangs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_left_held_blocks_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Ctrl-C at the wrong moment may leave the display's lock with the main thread: others write all the same."""
     import threading
 

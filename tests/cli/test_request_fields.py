@@ -87,13 +87,13 @@ def test_the_later_setting_of_a_key_wins() -> None:
 
 @pytest.mark.parametrize("argument", ["a", "=1", ".a=1", "a..b=1", " =1", "a.=1"])
 def test_what_is_no_setting(argument: str) -> None:
-    """It is told when the command line is read."""
+    """It is reported when the command line is parsed."""
     with pytest.raises(UsageError, match=r"argument --set: .* is not KEY=VALUE"):
         parse(["generate", f"--set={argument}", "x"])
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "wording"),
     [
         (["--set", "model=x"], "--set model: llm-sync sets model and prompt itself"),
         (["--set", "messages={}"], "--set messages: llm-sync sets"),
@@ -106,9 +106,9 @@ def test_what_is_no_setting(argument: str) -> None:
         (["--set", "a=[.nan]"], "--set a=[.nan]: JSON has no such number"),
     ],
 )
-def test_settings_that_cannot_be(argv: list[str], said: str) -> None:
+def test_settings_that_cannot_be(argv: list[str], wording: str) -> None:
     """Each is a usage error that says which one."""
-    assert said in refusal(*argv)
+    assert wording in refusal(*argv)
 
 
 def test_the_system_prompt_may_stand_in_a_file(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_images_go_beside_the_prompt(ask: Run, provider: Simulator, tmp_path: Pa
 
 @pytest.mark.parametrize(("name", "content"), [("nowhere.png", None), ("text.png", b"text"), ("empty.png", b"")])
 def test_an_image_that_is_none(ask: Run, provider: Simulator, tmp_path: Path, name: str, content: bytes | None) -> None:
-    """It is told before anything is sent; status 2."""
+    """It is reported before anything is sent; status 2."""
     if content is not None:
         (tmp_path / name).write_bytes(content)
     ran = ask("-m", "first/m", "--image", str(tmp_path / name), "what?")
@@ -182,7 +182,7 @@ def test_an_answer_that_was_cut_is_no_object(ask: Run, script: Any, schema: str)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "wording"),
     [
         ("{", "is not JSON: line 1, column 2: "),
         ("[]", "is not a JSON Schema: it is not an object"),
@@ -193,14 +193,14 @@ def test_an_answer_that_was_cut_is_no_object(ask: Run, script: Any, schema: str)
         ("\xff", "is not UTF-8"),
     ],
 )
-def test_a_schema_that_is_none(tmp_path: Path, content: str, said: str) -> None:
+def test_a_schema_that_is_none(tmp_path: Path, content: str, wording: str) -> None:
     """The file is named, and what is wrong with it."""
     pytest.importorskip("jsonschema")
     path = tmp_path / "s.json"
     path.write_text(content, encoding="latin-1")
-    told = refusal("--schema", str(path))
-    assert told.startswith(f"--schema {str(path)!r}")
-    assert said in told
+    printed = refusal("--schema", str(path))
+    assert printed.startswith(f"--schema {str(path)!r}")
+    assert wording in printed
 
 
 def test_a_conversation_stands_in_a_file(ask: Run, provider: Simulator, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_a_conversation_stands_in_a_file(ask: Run, provider: Simulator, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "wording"),
     [
         ("{}", "is not a list"),
         ("[]", "holds no turn to answer"),
@@ -229,14 +229,14 @@ def test_a_conversation_stands_in_a_file(ask: Run, provider: Simulator, tmp_path
         ('[{"role": "user", "content": "x", "images": ["nowhere.png"]}]', "cannot be read: No such file"),
     ],
 )
-def test_a_conversation_that_is_none(ask: Run, provider: Simulator, tmp_path: Path, content: str, said: str) -> None:
+def test_a_conversation_that_is_none(ask: Run, provider: Simulator, tmp_path: Path, content: str, wording: str) -> None:
     """Status 2 before anything is sent, naming the option, the file and what is wrong."""
     path = tmp_path / "talk.json"
     path.write_text(content)
     ran = ask("-m", "first/m", "--messages", str(path))
     assert (ran.status, provider.requests) == (2, [])
     assert ran.err.startswith(f"llm-sync: --messages {str(path)!r}")
-    assert said in ran.err
+    assert wording in ran.err
 
 
 def test_the_message_at_fault_is_numbered(ask: Run, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_port_that_is_taken(llm: Run, taken: str, child: list[str]) -> None:
 
 
 def test_another_system_error_is_not_taken_for_the_ports(llm: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A temporary folder that cannot be made is told as that."""
+    """A temporary folder that cannot be created is reported as that."""
 
     def refuse(**options: object) -> str:
         raise PermissionError(13, "Permission denied", "/private")
@@ -68,7 +68,9 @@ def test_another_system_error_is_not_taken_for_the_ports(llm: Run, monkeypatch: 
 
 
 @pytest.mark.parametrize("keys", [[], ["--accept-key", "k"]])
-def test_alone_it_says_where_it_is_and_how_to_use_it(llm: Run, monkeypatch: pytest.MonkeyPatch, keys: list[str]) -> None:
+def test_without_a_command_it_prints_its_address_and_how_to_use_it(
+    llm: Run, monkeypatch: pytest.MonkeyPatch, keys: list[str]
+) -> None:
     """The address alone on standard output, for scripts; the base_url of every type on standard error; Ctrl-C ends it quietly."""
     from llm_sync.cli.commands import simulate
 
@@ -102,7 +104,7 @@ GENERATE = "import sys; from llm_sync.cli.main import main; sys.exit(main(['gene
 
 
 def test_answers_are_those_of_a_file(llm: Run, tmp_path: Path) -> None:
-    """--answers FILE: what is said to a prompt; another prompt is answered as otherwise."""
+    """--answers FILE answers its prompts; other prompts get generated answers."""
     file = tmp_path / "answers.yaml"
     file.write_text("answers: {Say hello: 'Hello from a file.'}")
     ran = llm("simulate", "--answers", str(file), "--", sys.executable, "-c", GENERATE, "Say hello")
@@ -123,7 +125,7 @@ def test_a_run_is_replayed(llm: Run, tmp_path: Path) -> None:
     assert (answered.status, "Say more" in answered.out) == (0, True)
 
 
-def test_recorded_exchanges_are_told_of(llm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_of_recorded_exchanges_is_printed(llm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """--recorded DIR: how many there are, and where."""
     folder = tmp_path / "acme"
     folder.mkdir()
@@ -149,7 +151,7 @@ def test_the_command_learns_where_the_simulator_is(llm: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "status", "said"),
+    ("options", "status", "wording"),
     [
         (["--answers", "none.yaml"], 3, "none.yaml: there is no such file"),
         (["--replay", "none.jsonl"], 3, "none.jsonl: there is no such file"),
@@ -159,8 +161,8 @@ def test_the_command_learns_where_the_simulator_is(llm: Run) -> None:
         (["--answers", ""], 2, "it is empty"),
     ],
 )
-def test_what_cannot_be_served_is_told(llm: Run, options: list[str], status: int, said: str) -> None:
+def test_what_cannot_be_served_is_reported(llm: Run, options: list[str], status: int, wording: str) -> None:
     """Nothing is started."""
     ran = llm("simulate", *options, "--", "true")
     assert (ran.status, ran.out) == (status, "")
-    assert said in ran.err
+    assert wording in ran.err

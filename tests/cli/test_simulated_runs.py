@@ -26,7 +26,7 @@ providers:
   claude: {{type: anthropic, api_key: "${{NOBODY_SETS_THIS}}", models: [claude-haiku-4-5]}}
   azure: {{type: openai, base_url: "https://${{NOR_THIS}}.openai.azure.com/openai/v1", api_key_command: [touch, ran]}}
 """
-TOLD = "answered by the simulator at {root} (LLM_SYNC_SIMULATOR_URL), not as configured: openai, claude, azure"
+NOTICE = "answered by the simulator at {root} (LLM_SYNC_SIMULATOR_URL), not as configured: openai, claude, azure"
 
 
 @pytest.fixture
@@ -38,62 +38,70 @@ def mine(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def told(rehearsal: Simulator) -> str:
-    """What a command says of who answers."""
-    return TOLD.format(root=rehearsal.root)
+def simulation(rehearsal: Simulator) -> Simulator:
+    """The simulator that the environment variables of ``llm-sync simulate`` name."""
+    return rehearsal
 
 
-@pytest.mark.parametrize("manner", [[], ["--quiet"]])
-def test_generate_says_once_who_answers(llm: Run, rehearsal: Simulator, mine: str, told: str, manner: list[str]) -> None:
-    """On standard error, even where little else is said; the answers are all that is on standard output."""
-    ran = llm(*manner, "generate", "--config", mine, "-m", "openai/gpt-4o-mini", "-m", "claude/claude-haiku-4-5", "Say hello")
-    assert (ran.status, ran.err) == (0, f"llm-sync: {told}\n")
+@pytest.fixture
+def notice(simulation: Simulator) -> str:
+    """What a command says about the simulation."""
+    return NOTICE.format(root=simulation.root)
+
+
+@pytest.mark.parametrize("options", [[], ["--quiet"]])
+def test_generate_says_once_that_answers_are_simulated(
+    llm: Run, simulation: Simulator, mine: str, notice: str, options: list[str]
+) -> None:
+    """On standard error, even with --quiet; standard output has the answers only."""
+    ran = llm(*options, "generate", "--config", mine, "-m", "openai/gpt-4o-mini", "-m", "claude/claude-haiku-4-5", "Say hello")
+    assert (ran.status, ran.err) == (0, f"llm-sync: {notice}\n")
     assert ran.out.count("Say hello") == 2
-    assert [record.provider for record in rehearsal.requests] in (["openai", "anthropic"], ["anthropic", "openai"])
-    assert REAL not in repr(rehearsal.requests)
+    assert [record.provider for record in simulation.requests] in (["openai", "anthropic"], ["anthropic", "openai"])
+    assert REAL not in repr(simulation.requests)
 
 
-def test_as_json_it_is_a_line_of_the_log(llm: Run, rehearsal: Simulator, mine: str, told: str) -> None:
+def test_as_json_it_is_a_line_of_the_log(llm: Run, simulation: Simulator, mine: str, notice: str) -> None:
     """For programs that read standard error."""
     ran = llm("--log-json", "generate", "--config", mine, "Say hello")
     (line,) = map(json.loads, ran.err.splitlines())
-    assert (line["level"], line["message"]) == ("warning", told)
+    assert (line["level"], line["message"]) == ("warning", notice)
 
 
-def test_models_are_the_simulators(llm: Run, rehearsal: Simulator, mine: str, told: str) -> None:
+def test_models_are_the_simulators(llm: Run, simulation: Simulator, mine: str, notice: str) -> None:
     """Of every provider."""
     ran = llm("models", "--config", mine)
-    assert (ran.status, ran.err) == (0, f"llm-sync: {told}\n")
+    assert (ran.status, ran.err) == (0, f"llm-sync: {notice}\n")
     assert {"openai:", "claude:", "azure:"} <= set(ran.out.splitlines())
 
 
-def test_show_says_it_beside_what_the_file_says(llm: Run, rehearsal: Simulator, mine: str, told: str) -> None:
+def test_show_reports_a_simulation_beside_the_values_of_the_file(llm: Run, simulation: Simulator, mine: str, notice: str) -> None:
     """In words and as JSON; every value is the file's."""
     ran = llm("show", mine)
-    assert f"# warning: {told}\n" in ran.out
+    assert f"# warning: {notice}\n" in ran.out
     assert 'base_url: "https://api.openai.com/v1"  # of type openai' in ran.out
-    assert json.loads(llm("show", "--json", mine).out)["warnings"] == [told]
+    assert json.loads(llm("show", "--json", mine).out)["warnings"] == [notice]
 
 
 @pytest.mark.parametrize("online", [[], ["--online"]])
-def test_validate_asks_for_no_keys(llm: Run, rehearsal: Simulator, mine: str, told: str, online: list[str]) -> None:
-    """None is sent; unset variables of addresses are none of the rehearsal's either."""
+def test_validate_asks_for_no_keys(llm: Run, simulation: Simulator, mine: str, notice: str, online: list[str]) -> None:
+    """No key is sent; unset variables in addresses do not matter in a simulation."""
     ran = llm("validate", *online, mine)
     assert (ran.status, ran.err) == (0, "")
-    assert ran.out.startswith(f"warning: {told}\n{mine}: valid (3 providers, 2 models listed)\n")
+    assert ran.out.startswith(f"warning: {notice}\n{mine}: valid (3 providers, 2 models listed)\n")
     assert ("azure: answers" in ran.out) is bool(online)
-    assert bool(rehearsal.requests) is bool(online)
-    assert json.loads(llm("validate", "--json", mine).out)["warnings"] == [told]
+    assert bool(simulation.requests) is bool(online)
+    assert json.loads(llm("validate", "--json", mine).out)["warnings"] == [notice]
     assert not Path(mine).with_name("ran").exists()
 
 
-def test_validate_of_the_files_alone_speaks_of_them_alone(llm: Run, rehearsal: Simulator, mine: str) -> None:
+def test_validate_of_the_files_alone_speaks_of_them_alone(llm: Run, simulation: Simulator, mine: str) -> None:
     """--no-env: what the environment says does not count."""
     assert llm("validate", "--no-env", mine) == (0, f"{mine}: valid (3 providers, 2 models listed)\n", "")
 
 
-def test_a_dialect_without_a_door_is_told(
-    llm: Run, rehearsal: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_dialect_that_the_simulator_does_not_support_is_reported(
+    llm: Run, simulation: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By validate and show, and by the run that wants it, with the status of a wrong configuration."""
 
@@ -112,7 +120,7 @@ def test_a_dialect_without_a_door_is_told(
     asked = llm("generate", "--config", str(path), "-m", "acme/m", "-m", "openai/m", "x")
     assert (asked.status, asked.out) == (3, "")
     assert problem in asked.err
-    assert rehearsal.requests == []
+    assert simulation.requests == []
 
 
 @pytest.mark.parametrize("command", [["generate", "x", "--config"], ["models", "--config"], ["show"], ["validate"]])
@@ -127,28 +135,28 @@ def test_a_variable_that_was_left_behind_sends_nothing_elsewhere(
     assert "unset it" in ran.err
 
 
-def test_a_batch_is_rehearsed_and_its_answers_are_no_runs(
-    llm: Run, rehearsal: Simulator, mine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_answers_of_a_simulated_batch_are_not_those_of_a_run(
+    llm: Run, simulation: Simulator, mine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A rehearsal goes on where it was; the run that follows does not take simulated answers for its own."""
+    """A simulated batch resumes; a real run after it does not take simulated answers for its own."""
     (tmp_path / "in.txt").write_text("one\ntwo\n")
     command = ("batch", "--text", str(tmp_path / "in.txt"), "-o", str(tmp_path / "out.jsonl"), "--config", mine)
     ran = llm(*command)
     assert (ran.status, ran.err.count("answered by the simulator")) == (0, 1)
     assert llm(*command).status == 0
-    assert len(rehearsal.requests) == 2
+    assert len(simulation.requests) == 2
     monkeypatch.delenv("LLM_SYNC_SIMULATOR_URL")
     real = llm(*command)
     assert real.status == 3
     assert "2 answers of the output that is there come from a simulator" in real.err
     assert "--allow-changed-settings" not in real.err
-    assert (llm(*command, "--allow-changed-settings").status, len(rehearsal.requests)) == (3, 2)
+    assert (llm(*command, "--allow-changed-settings").status, len(simulation.requests)) == (3, 2)
     lines = (tmp_path / "out.jsonl").read_text().splitlines()
     assert [json.loads(line)["settings"].partition("-")[0] for line in lines] == ["simulated"] * 2
-    assert len(rehearsal.requests) == 2
+    assert len(simulation.requests) == 2
 
 
-def test_status_tells_rehearsals_from_runs(llm: Run, rehearsal: Simulator, mine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_marks_simulated_commands(llm: Run, simulation: Simulator, mine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the name of the command."""
     names: list[str] = []
     monkeypatch.setattr("llm_sync.cli.client_access.set_process_name", names.append)
@@ -158,11 +166,11 @@ def test_status_tells_rehearsals_from_runs(llm: Run, rehearsal: Simulator, mine:
     assert names == ["llm-sync generate (simulated)", "llm-sync generate"]
 
 
-def test_a_dry_run_is_rehearsed(llm: Run, rehearsal: Simulator, mine: str, tmp_path: Path) -> None:
+def test_a_dry_run_can_be_simulated(llm: Run, simulation: Simulator, mine: str, tmp_path: Path) -> None:
     """It asks for no key, and sends nothing."""
     (tmp_path / "in.txt").write_text("one\n")
     ran = llm(*("batch", "--text", str(tmp_path / "in.txt"), "-o", str(tmp_path / "o"), "--config", mine, "--dry-run"))
-    assert (ran.status, ran.err.count("answered by the simulator"), rehearsal.requests) == (0, 1, [])
+    assert (ran.status, ran.err.count("answered by the simulator"), simulation.requests) == (0, 1, [])
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")

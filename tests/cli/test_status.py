@@ -55,7 +55,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, llm: Callable[..., Any]) -> Callable[
     return show
 
 
-def test_nobody_runs(llm: Callable[..., Any]) -> None:
+def test_no_process_is_running(llm: Callable[..., Any]) -> None:
     """It says what would be shown."""
     ran = llm("status")
     assert (ran.status, ran.err) == (0, "")
@@ -63,11 +63,11 @@ def test_nobody_runs(llm: Callable[..., Any]) -> None:
     assert "publish_status=True" in ran.out
 
 
-def test_nobody_runs_as_json(llm: Callable[..., Any]) -> None:
+def test_no_process_is_running_as_json(llm: Callable[..., Any]) -> None:
     """A program reads the same shape as ever."""
-    told = json.loads(llm("status", "--json").out)
-    assert told["processes"] == []
-    assert datetime.fromisoformat(told["at"]).tzinfo is not None
+    printed = json.loads(llm("status", "--json").out)
+    assert printed["processes"] == []
+    assert datetime.fromisoformat(printed["at"]).tzinfo is not None
 
 
 def test_a_process_in_words(shown: Callable[..., str]) -> None:
@@ -90,8 +90,8 @@ def test_a_process_in_words(shown: Callable[..., str]) -> None:
     )
 
 
-def test_who_holds_a_slot_is_told(shown: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Since when, and whether it is stopped, which holds all others up; also of a program that tells nothing of itself."""
+def test_the_holder_of_a_slot_is_shown(shown: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since when, and whether it is stopped, which blocks all others; also of a program that publishes no status."""
     for module in (status, status_text):
         monkeypatch.setattr(module, "is_stopped", lambda pid: pid == 4711)
     monkeypatch.setattr("llm_sync.machine.semaphore_holders.is_stopped", lambda pid: pid == 4711)
@@ -103,9 +103,9 @@ def test_who_holds_a_slot_is_told(shown: Callable[..., str], monkeypatch: pytest
         "  b  1 in flight, holds a slot for 40 s\n"
         "99  holds a slot of 'their\\x1bs' for 3 s\n"
     )
-    told = json.loads(shown(one, held=held, options=("--json",)))
-    assert told["processes"][0]["stopped"] is True
-    assert [(each["pid"], each["provider"], each["stopped"]) for each in told["slots"]] == [
+    printed = json.loads(shown(one, held=held, options=("--json",)))
+    assert printed["processes"][0]["stopped"] is True
+    assert [(each["pid"], each["provider"], each["stopped"]) for each in printed["slots"]] == [
         (4711, "b", True),
         (99, "their\x1bs", False),
     ]
@@ -119,14 +119,14 @@ def test_a_single_one_that_waits(shown: Callable[..., str]) -> None:
     assert "(waiting for rain)" in shown(process(p=RunningProvider(in_flight=1, waiting={"for rain": 1})))
 
 
-def test_a_cool_down_is_told_while_it_lasts(shown: Callable[..., str]) -> None:
+def test_a_cool_down_is_shown_while_it_lasts(shown: Callable[..., str]) -> None:
     """One that is over is not: a process that does nothing does not say so."""
     coming = RunningProvider(done=1, cooling_down_until=NOW + timedelta(seconds=100))
     assert "cooling down until " in shown(process(p=coming))
     past = RunningProvider(done=1, cooling_down_until=ago(1))
     assert "cooling down" not in shown(process(p=past))
-    (told,) = json.loads(shown(process(p=past), options=("--json",)))["processes"]
-    assert told["providers"]["p"]["cooling_down_until"] is None
+    (printed,) = json.loads(shown(process(p=past), options=("--json",)))["processes"]
+    assert printed["providers"]["p"]["cooling_down_until"] is None
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_folder_that_is_not_private_is_a_wrong_configuration(llm: Callable[...
 
 
 def test_a_command_goes_on_without_its_file(ask: Callable[..., Any], tmp_path: Path) -> None:
-    """Nobody asked for it, so nobody hears of it."""
+    """Without the option there is no output about it."""
     (tmp_path / "runtime").touch()
     ran = ask("-m", "first/m", "hi")
     assert (ran.status, ran.out, ran.err) == (0, "an answer\n", "")
@@ -261,7 +261,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_watching_in_a_pipe_prints_one_look_after_the_other(
     monkeypatch: pytest.MonkeyPatch, llm: Callable[..., Any], looks: list[int]
 ) -> None:
-    """Each dated, a blank line behind it; Ctrl-C is the usual end, of which nothing is said."""
+    """Each has a date and a blank line after it; Ctrl-C is the usual end and prints nothing."""
     found = iter([[process(openai=RunningProvider(done=count))] for count in (1, 2, 3)])
     monkeypatch.setattr(status, "running_processes", lambda: next(found))
     ran = llm("status", "--watch")
@@ -273,7 +273,7 @@ def test_watching_in_a_pipe_prints_one_look_after_the_other(
 
 
 def test_watching_as_json_prints_a_line_a_look(llm: Callable[..., Any], looks: list[int]) -> None:
-    """Also when nobody runs."""
+    """Also if no process is running."""
     ran = llm("status", "--watch", "--json")
     assert (ran.status, ran.err) == (130, "")
     assert [json.loads(line)["processes"] for line in ran.out.splitlines()] == [[], [], []]

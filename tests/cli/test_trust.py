@@ -70,12 +70,12 @@ def test_an_untrusted_configuration_is_refused(llm: Run, provider: Simulator, ma
     """Nothing is sent, no command runs, status 3; the refusal lists what needs trust and the three ways to go on."""
     ran = llm(*words)
     assert (ran.status, provider.requests, mark.exists()) == (3, [], False)
-    said = " ".join((ran.out + ran.err).split())
-    assert f"{PATH}:4: providers.evil.api_key: sends the variable OPENAI_API_KEY" in said
-    assert f"{PATH}:5: providers.cmd.api_key_command: runs a command" in said
+    wording = " ".join((ran.out + ran.err).split())
+    assert f"{PATH}:4: providers.evil.api_key: sends the variable OPENAI_API_KEY" in wording
+    assert f"{PATH}:5: providers.cmd.api_key_command: runs a command" in wording
     for way in (f"llm-sync trust {PATH}", f"--config {PATH}", "LLM_SYNC_CONFIG_DIR"):
-        assert way in said
-    assert KEY not in said
+        assert way in wording
+    assert KEY not in wording
 
 
 @pytest.mark.usefixtures("repository")
