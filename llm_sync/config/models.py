@@ -204,7 +204,19 @@ _CREDENTIAL_NAMES = (
     *("key", "sig", "code", "auth", "pwd", "pass", "pin", "otp", "jwt", "sas", "hmac"),
     *("cookie", "authorization", "proxy-authorization"),
 )
-_CREDENTIAL_PARTS = ("apikey", "-key", "token", "secret", "passw", "credential", "signature", "bearer", "session", "-auth")
+_CREDENTIAL_PARTS = (
+    "apikey",
+    "accesskey",
+    "-key",
+    "token",
+    "secret",
+    "passw",
+    "credential",
+    "signature",
+    "bearer",
+    "session",
+    "-auth",
+)
 
 
 def is_credential(name: str) -> bool:

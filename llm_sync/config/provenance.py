@@ -92,7 +92,10 @@ class _Tracer:
         for key in ("headers", "query"):
             for field in entry.get(key, {}):
                 here = (*path, key, field)
-                yield self._value(here, f"{key}.{field}", self._mask_value(here, field, entry[key][field]))
+                value = entry[key][field]
+                is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+                text = str(value) if is_number and is_credential(field) else value  # a key of digits needs no quotes in YAML
+                yield self._value(here, f"{key}.{field}", self._mask_value(here, field, text))
         for key in _SETTINGS:
             yield self._first([path], key, getattr(self._config.providers[name], key))
         yield from self._inherited([path, (*path, "default_params"), ("defaults",)])

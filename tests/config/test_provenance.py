@@ -109,6 +109,23 @@ providers:
     assert (found["headers.X-Team"], found["headers.X-Price"]) == ("${TEAM:-blue}", "$$5")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("code", "sig", "Sig", "signature", "X-Amz-Signature", "sas", "token", "sas_token", "access_token", "key", "apikey"),
+        *("api-key", "subscription-key", "AWSAccessKeyId", "auth", "jwt", "pwd", "password", "client_secret", "session"),
+    ],
+)
+@pytest.mark.parametrize(("written", "masked"), [("sk-marker", True), ("123456", True), ("true", False)])
+def test_query_fields_that_carry_a_key_are_masked(tmp_path: Path, name: str, written: str, masked: bool) -> None:
+    """By the names that functions, signed links and gateways use; a key of digits, which YAML reads as a number, too."""
+    path = tmp_path / "x.yaml"
+    path.write_text(f"providers: {{p: {{type: openai, query: {{{name}: {written}, api-version: 2024-10-21, n: 7}}}}}}")
+    values = {value.name: value.value for value in ConfigLoader().explain_config(path)[1].providers["p"]}
+    assert values[f"query.{name}"] == ("***" if masked else True)
+    assert (values["query.api-version"], values["query.n"]) == ("2024-10-21", 7)
+
+
 def test_of_a_command_only_the_program_is_shown(tmp_path: Path) -> None:
     """Its arguments may hold what nobody should see."""
     path = tmp_path / "x.yaml"
