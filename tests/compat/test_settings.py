@@ -271,7 +271,7 @@ def test_a_key_and_a_base_url_of_the_script_go_before_an_untrusted_file(
     """Whatever is in ./config/llms: the script's requests go where the script says; the notice tells how to change that."""
     in_folder(text.format(url="http://127.0.0.1:9/v1"))
     assert ask(openai.OpenAI(api_key=KEY, base_url=upstream.url())).choices
-    assert "is not trusted (llm-sync trust)" in capfd.readouterr().err
+    assert "was only found in the working folder" in capfd.readouterr().err
 
 
 def test_a_key_of_the_script_alone_goes_before_an_untrusted_file(in_folder: Callable[[str], Path]) -> None:

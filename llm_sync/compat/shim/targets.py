@@ -80,9 +80,11 @@ def follows_configuration(settings: Settings) -> bool:
     does not overrule a key of the script's own either. Otherwise the user has to say so: by $LLM_SYNC_ROUTE
     (``run-script --route``), or by a provider of the configuration with that base_url. Raises ConfigurationError.
     """
-    if not configuration().chosen and (settings.own_address or settings.own_key) and not routes().all:
+    mapped_by_user = routes().all or normalized(settings.base_url or "") in routes().providers
+    if not configuration().chosen and (settings.own_address or settings.own_key) and not mapped_by_user:
         notices.notify_once(
-            f"requests go to {_host(settings)}, as the script says: {configuration().file} is not trusted (llm-sync trust)"
+            f"requests go to {_host(settings)}, as the script says: {configuration().file} was only found in the working folder, "
+            "and nobody trusts it (run-script --route config changes that)"
         )
         return False
     file = found_configuration()
