@@ -109,6 +109,15 @@ def test_a_folder_that_cannot_be_made(llm: Run, tmp_path: Path, monkeypatch: pyt
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize(("place", "hint"), [("config/llms", True), ("elsewhere", False)])
+def test_in_the_working_folder_trust_is_mentioned(
+    llm: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, hint: bool
+) -> None:
+    """Configurations are found there by name, and those that somebody changes may need trust."""
+    monkeypatch.chdir(tmp_path)
+    assert ("llm-sync trust --help" in llm("init", place).err) is hint
+
+
 def test_the_slower_of_two_keeps_what_the_quicker_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: dict[str, bytes]
 ) -> None:

@@ -93,6 +93,19 @@ def test_looking_at_a_configuration_runs_nothing(
 
 
 @pytest.mark.usefixtures("repository")
+def test_validate_reads_no_key_file_without_trust(llm: Run, tmp_path: Path) -> None:
+    """Only the configuration itself is read; with trust a key file is checked, here one that others may read."""
+    (tmp_path / "private").write_text("sk-0123456789abcdef")
+    (tmp_path / "private").chmod(0o644)
+    PATH.write_text(f"providers: {{openai: {{api_key_file: {tmp_path / 'private'}}}}}\n")
+    ran = llm("validate")
+    assert (ran.status, "reads a file as the key" in ran.out, "chmod 600" in ran.out) == (0, True, False)
+    llm("trust")
+    ran = llm("validate")
+    assert (ran.status, "chmod 600" in ran.out) == (3, True)
+
+
+@pytest.mark.usefixtures("repository")
 def test_validate_online_runs_no_key_command(llm: Run, provider: Simulator, mark: Path) -> None:
     """A provider with a key command is left out and named; the others are asked."""
     llm("trust")

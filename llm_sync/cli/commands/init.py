@@ -33,7 +33,14 @@ def run(args: Namespace) -> int:
             output.write(str(folder))
     files = "1 file" if len(added) == 1 else f"{len(added)} files"
     print_note(f"{files} added: {', '.join(added)}" if added else "nothing to add: all examples exist already")
+    if _is_in_working_folder(folder):
+        print_note("what you change here may need your trust before it is used, see 'llm-sync trust --help'")
     return exit_codes.ANSWERED
+
+
+def _is_in_working_folder(folder: Path) -> bool:
+    """Whether configurations are found there because it is in the working folder, so that they may need trust."""
+    return any(each.of_project and each.path.absolute() == folder.absolute() for each in search_path.folders())
 
 
 def _user_folder(config_dir: str | None) -> Path:

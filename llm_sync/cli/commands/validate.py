@@ -84,6 +84,7 @@ def _check(args: Namespace, name: str) -> _Report:
             return report
         report.warnings += tuple(f"needs trust: {problem}" for problem in refusal.problems)
         report.warnings += (f"{refusal.message}. {refusal.guidance}",)
+        return report  # the keys are not checked: that would read a file for whoever wrote this configuration
     if not args.no_env:
         simulated = simulation.simulated_config(config)
         report.warnings += (simulated.notice,) if simulated.redirected else ()
