@@ -1,15 +1,17 @@
 """Makes instances of a JSON Schema (or of Gemini's OpenAPI subset), as a model does when asked for structured output.
 
 Supports what providers accept: types, enum, const, properties, items, bounds, formats, combiners, local references. For
-``pattern``, the sample texts below are tried; if none matches, the pattern is ignored.
+``pattern``, the sample texts below are tried; if none matches, the pattern is ignored. Patterns are
+searched in linear time, because they come from clients.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
+
+from llm_sync.validation.linear_regex import UnsupportedPattern, compile_pattern
 
 _SPARING_DEPTH = 6  # from this depth, or this number of values, only required parts are filled in
 _SPARING_VALUES = 300
@@ -182,10 +184,10 @@ class _Filler:
 
 def _matching(pattern: str, low: int, high: int, otherwise: str) -> str:
     try:
-        compiled = re.compile(pattern)
-    except re.error:
+        compiled = compile_pattern(pattern)
+    except UnsupportedPattern:
         return otherwise
-    return next((text for text in _SAMPLES if low <= len(text) <= high and compiled.search(text)), otherwise)
+    return next((text for text in _SAMPLES if low <= len(text) <= high and compiled.matches(text)), otherwise)
 
 
 def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
