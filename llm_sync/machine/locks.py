@@ -98,15 +98,12 @@ class FileLock:
 _registry = _Registry()
 
 
-def acquire(path: str, *, wait: bool) -> FileLock | None:
-    """Lock ``path`` exclusively, creating it if missing; None if it is locked and ``wait`` is False.
-
-    Waiting cannot be interrupted. Raises OSError.
-    """
+def acquire(path: str) -> FileLock | None:
+    """Lock ``path`` exclusively, creating it if missing; None if it is locked. Raises OSError."""
     while True:
         lock = FileLock(path, os.O_RDWR | os.O_CREAT)
         try:
-            if not lock.lock(wait=wait):
+            if not lock.lock(wait=False):
                 lock.release()
                 return None
             if lock.is_at_its_path():  # otherwise somebody removed it, and the next process would lock a new file
@@ -156,18 +153,6 @@ def is_locked(path: str) -> bool:
         return False
     try:
         return not lock.lock(shared=True, wait=False)
-    finally:
-        lock.release()
-
-
-def wait_until_released(path: str) -> None:
-    """Block until no process holds the lock on ``path``. Cannot be interrupted. Raises OSError."""
-    try:
-        lock = FileLock(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return
-    try:
-        lock.lock(shared=True)
     finally:
         lock.release()
 

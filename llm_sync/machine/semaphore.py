@@ -10,12 +10,13 @@ from typing import Protocol
 
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import logger
-from llm_sync.machine import locks
 from llm_sync.machine.folder import VARIABLE, SharedDirectory
 from llm_sync.machine.tickets import Ticket
 
-MAX_POLL_S = 0.02  # how often the first in the queue tries several slots, as one flock cannot wait for any of them …
-MIN_POLL_S = 0.001  # … beginning with this interval, which doubles
+MIN_POLL_S = 0.001  # the first pause between two polls
+POLL_FRACTION = 1 / 16  # later pauses, of the time waited so far
+MAX_POLL_S = 0.02  # the longest pause of the first in the queue; N times as long for the Nth …
+MAX_POLL_BEHIND_S = 1.0  # … up to this: so a thousand waiting processes poll hardly more often than a few
 REPORT_AFTER_S = 1.0  # seconds until the first report of whom a request waits for; the interval doubles …
 MAX_REPORT_INTERVAL_S = 30.0  # … up to this: a holder may be stopped later
 
@@ -53,7 +54,7 @@ class MachineSemaphore:
         try:
             try:
                 ticket = Ticket(self._directory.create(), self._count, self._provider)
-                held = ticket.advance(wait=False) is None or _wait(ticket, control, until, _WaitReporter(ticket, self._provider))
+                held = ticket.advance() or _wait(ticket, control, until, _WaitReporter(ticket, self._provider))
             except OSError as error:
                 raise self._file_error(error) from error
             yield held
@@ -98,60 +99,31 @@ class _WaitReporter:
                 )
 
 
-class _LockWaiter(threading.Thread):
-    """Blocks in flock, which cannot be interrupted, so that the request need not. Ends at the latest with those ahead."""
-
-    def __init__(self, ticket: Ticket, ended: Callable[[], object]) -> None:
-        super().__init__(name="llm-sync-slot", daemon=True)
-        self.error: Exception | None = None
-        self._ticket = ticket
-        self._ended = ended
-
-    def run(self) -> None:
-        """Wait for each lock that is in the way, one after the other."""
-        never, pause = threading.Event(), MIN_POLL_S
-        try:
-            while (blocking_path := self._ticket.advance(wait=True)) is not None:
-                if blocking_path:
-                    locks.wait_until_released(blocking_path)
-                else:
-                    never.wait(pause)
-                    pause = min(2 * pause, MAX_POLL_S)
-        except Exception as error:  # noqa: BLE001  (raised in the request's thread)
-            self.error = error
-        finally:
-            self._ended()
-
-
 def _wait(ticket: Ticket, control: Stoppable, until: float | None, reporter: _WaitReporter) -> bool:
-    """Wait until ``ticket`` holds a slot; False when stopped or late. Raises OSError."""
+    """Wait until ``ticket`` holds a slot; False when stopped or late. Raises OSError.
+
+    It polls: flock would block until the other process releases the lock, and nothing could interrupt it.
+    """
     wake = threading.Event()
     control.on_stop(wake.set)
     try:
-        waiter = _LockWaiter(ticket, wake.set)
-        try:
-            waiter.start()
-        except RuntimeError:  # no thread can be started, as at the end of the process
-            return _poll(ticket, control, until, wake)
-        pause = REPORT_AFTER_S
-        while not wake.wait(min(pause, _left(until))) and _left(until) > 0:
-            reporter.report()
-            pause = min(2 * pause, MAX_REPORT_INTERVAL_S)
-        if waiter.error is not None:
-            raise waiter.error
+        started = time.monotonic()
+        report_at, report_interval = started + REPORT_AFTER_S, REPORT_AFTER_S
+        while not ticket.advance():
+            now = time.monotonic()
+            if control.stopped or (until is not None and now >= until):
+                return False
+            if now >= report_at:
+                reporter.report()
+                report_interval = min(2 * report_interval, MAX_REPORT_INTERVAL_S)
+                report_at = now + report_interval
+            pause = _pause(now - started, ticket.position)
+            wake.wait(pause if until is None else min(pause, until - now))
         return ticket.held
     finally:
         control.on_stop(None)
 
 
-def _poll(ticket: Ticket, control: Stoppable, until: float | None, wake: threading.Event) -> bool:
-    """Like ``_wait``, by polling. Tickets keep the order all the same."""
-    while not control.stopped and (until is None or time.monotonic() < until):
-        if ticket.advance(wait=False) is None:
-            return ticket.held
-        wake.wait(MAX_POLL_S)
-    return False
-
-
-def _left(until: float | None) -> float:
-    return threading.TIMEOUT_MAX if until is None else min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX)
+def _pause(waited: float, position: int) -> float:
+    """Seconds until the next poll: a small part of the time waited, and longer for those further back in the queue."""
+    return min(max(waited * POLL_FRACTION, MIN_POLL_S), MAX_POLL_S * max(position, 1), MAX_POLL_BEHIND_S)

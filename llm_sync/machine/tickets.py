@@ -36,6 +36,7 @@ class Ticket:
         self._slot_paths = [os.path.join(folder, f"{SLOT}{number}") for number in range(slots)]
         self._lock = threading.Lock()  # guards _released, _ticket and _slot: what is acquired after release is given back
         self._number = 0
+        self.position = 0  # 1 for the first in the queue; 0 before its ticket is drawn
         self._ticket: FileLock | None = None
         self._slot: FileLock | None = None
         self._released = False
@@ -45,26 +46,24 @@ class Ticket:
         """Whether it holds a slot."""
         return self._slot is not None
 
-    def advance(self, *, wait: bool) -> str | None:
-        """Go on as far as possible without waiting for others; None once it holds a slot or was released.
+    def advance(self) -> bool:
+        """Go on as far as possible without waiting for others; True once it holds a slot or was released.
 
-        Otherwise the path of the file whose lock is in the way, or "" if it is any of several. ``wait``: whether to wait
-        for ``door``, which others lock for an instant only. Raises OSError.
+        Otherwise ``position`` is its place in the queue. Raises OSError.
         """
-        if not self._is_done() and self._ticket is None and not self._draw(wait):
-            return self._door
+        if not self._is_done() and self._ticket is None and not self._draw():
+            return False
         if self._is_done():
-            return None
-        ahead = self._ticket_ahead()
-        if ahead is not None:
-            return ahead
+            return True
+        if self._has_ticket_ahead():
+            return False
         for path in self._slot_paths:
-            slot = locks.acquire(path, wait=False)
+            slot = locks.acquire(path)
             if slot is not None:
                 slot.write_owner(semaphore_holders.owner_record(self._provider))
                 self._keep_slot(slot)
-                return None
-        return self._slot_paths[0] if len(self._slot_paths) == 1 else ""
+                return True
+        return False
 
     def holders_ahead(self) -> list[Holder]:
         """Whom it waits for: the holders of the slots, and the first in the queue before it. Raises OSError."""
@@ -87,9 +86,9 @@ class Ticket:
     def _is_done(self) -> bool:
         return self._released or self._slot is not None
 
-    def _draw(self, wait: bool) -> bool:
-        """Draw a ticket; False if another process is drawing one and ``wait`` is False."""
-        door = locks.acquire(self._door, wait=wait)
+    def _draw(self) -> bool:
+        """Draw a ticket; False if another process is drawing one at this instant."""
+        door = locks.acquire(self._door)
         if door is None:
             return False
         try:
@@ -106,12 +105,13 @@ class Ticket:
             ticket.release(remove=True)
         return True
 
-    def _ticket_ahead(self) -> str | None:
-        """The path of the last living ticket before this one; dead ones in between are removed."""
-        for number in sorted((number for number in self._ticket_numbers() if number < self._number), reverse=True):
-            if locks.owner_is_alive(path := self._ticket_path(number)):
-                return path
-        return None
+    def _has_ticket_ahead(self) -> bool:
+        """Whether there is a living ticket before this one; dead ones in between are removed. Sets ``position``."""
+        ahead = sorted(number for number in self._ticket_numbers() if number < self._number)
+        while ahead and not locks.owner_is_alive(self._ticket_path(ahead[-1])):
+            ahead.pop()
+        self.position = len(ahead) + 1
+        return bool(ahead)
 
     def _keep_slot(self, slot: FileLock) -> None:
         ticket: FileLock | None = None

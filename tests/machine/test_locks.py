@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 from pathlib import Path
 
 import pytest
@@ -18,31 +17,31 @@ BRIEF_S = 0.2
 def test_one_at_a_time(tmp_path: Path) -> None:
     """A second one gets it when the first has given it back, also within one process."""
     path = str(tmp_path / "lock")
-    first = locks.acquire(path, wait=False)
+    first = locks.acquire(path)
     assert first is not None
-    assert locks.acquire(path, wait=False) is None
+    assert locks.acquire(path) is None
     first.release()
-    second = locks.acquire(path, wait=False)
+    second = locks.acquire(path)
     assert second is not None
     second.release()
 
 
 def test_releasing_twice_harms_nobody(tmp_path: Path) -> None:
     """The descriptor's number may be another file's by then."""
-    first = locks.acquire(str(tmp_path / "lock"), wait=False)
+    first = locks.acquire(str(tmp_path / "lock"))
     assert first is not None
     first.release()
-    other = locks.acquire(str(tmp_path / "other"), wait=False)
+    other = locks.acquire(str(tmp_path / "other"))
     assert other is not None
     first.release()
-    assert locks.acquire(str(tmp_path / "other"), wait=False) is None
+    assert locks.acquire(str(tmp_path / "other")) is None
     other.release()
 
 
 def test_a_lock_file_is_private_and_stays(tmp_path: Path) -> None:
     """Mode 0600, and not deleted: whoever waits for it would wait for a file that nobody else finds."""
     path = tmp_path / "lock"
-    lock = locks.acquire(str(path), wait=False)
+    lock = locks.acquire(str(path))
     assert lock is not None
     lock.release()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -50,7 +49,7 @@ def test_a_lock_file_is_private_and_stays(tmp_path: Path) -> None:
 
 def test_programs_that_are_started_get_none(tmp_path: Path) -> None:
     """A child that outlives its parent would keep the lock."""
-    lock = locks.acquire(str(tmp_path / "lock"), wait=False)
+    lock = locks.acquire(str(tmp_path / "lock"))
     assert lock is not None
     assert lock.descriptor is not None
     assert not os.get_inheritable(lock.descriptor)
@@ -66,38 +65,34 @@ def test_what_is_no_file_is_refused(tmp_path: Path, what: str) -> None:
     else:
         path.mkdir()
     with pytest.raises(OSError, match="lock"):
-        locks.acquire(str(path), wait=False)
+        locks.acquire(str(path))
     assert not (tmp_path / "precious").exists()
 
 
 def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
     """Opening it would block until somebody writes."""
     os.mkfifo(tmp_path / "lock")
+    assert not locks.is_locked(str(tmp_path / "lock"))
     assert not locks.owner_is_alive(str(tmp_path / "lock"))
-    locks.wait_until_released(str(tmp_path / "lock"))
 
 
-def test_a_file_that_was_replaced_meanwhile_is_not_the_lock(tmp_path: Path) -> None:
-    """Somebody cleaned up while this one waited: what it waited for is no longer what the next one will find."""
+def test_a_file_that_was_replaced_meanwhile_is_not_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Removed between opening and locking it: the lock is on the file that other processes will find."""
     path = tmp_path / "lock"
-    first = locks.acquire(str(path), wait=False)
-    assert first is not None
-    found: list[locks.FileLock | None] = []
-    waiter = threading.Thread(target=lambda: found.append(locks.acquire(str(path), wait=True)), daemon=True)
-    waiter.start()
-    waiter.join(BRIEF_S)
-    assert waiter.is_alive()
-    path.unlink()
-    newcomer = locks.acquire(str(path), wait=False)
-    assert newcomer is not None
-    first.release()
-    waiter.join(BRIEF_S)
-    assert waiter.is_alive()  # it goes on waiting, now for the newcomer
-    newcomer.release()
-    waiter.join(PATIENCE_S)
-    assert found[0] is not None
-    assert found[0].is_at_its_path()
-    found[0].release()
+    lock_file = locks.FileLock.lock
+    removals: list[None] = []
+
+    def removed_first(lock: locks.FileLock, **how: bool) -> bool:
+        if not removals:
+            removals.append(path.unlink())
+        return lock_file(lock, **how)
+
+    monkeypatch.setattr(locks.FileLock, "lock", removed_first)
+    lock = locks.acquire(str(path))
+    assert lock is not None
+    assert lock.is_at_its_path()
+    assert locks.acquire(str(path)) is None
+    lock.release()
 
 
 def test_what_the_dead_left_is_removed(tmp_path: Path) -> None:
@@ -144,23 +139,20 @@ def test_a_full_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_killing_the_holder_frees_it(tmp_path: Path, program) -> None:
     """The system does."""
     path = str(tmp_path / "lock")
-    holder = program("lock = locks.acquire(sys.argv[1], wait=False); say('held'); sys.stdin.readline()", path)
+    holder = program("lock = locks.acquire(sys.argv[1]); say('held'); sys.stdin.readline()", path)
     holder.read_until("held")
     assert locks.owner_is_alive(path)
     holder.process.kill()
     holder.process.wait()
-    lock = locks.acquire(path, wait=False)
+    lock = locks.acquire(path)
     assert lock is not None
     lock.release()
 
 
 FORKED = """
 path = sys.argv[1]
-lock = locks.acquire(path, wait=False)
-waiting = threading.Thread(target=locks.wait_until_released, args=(path,), daemon=True)
-waiting.start()
-while len(locks._registry.locks) < 2:
-    time.sleep(0.001)
+lock = locks.acquire(path)
+other = locks.acquire(path + "-other")
 numbers = [each.descriptor for each in locks._registry.locks]
 child = os.fork()
 if child == 0:
@@ -172,11 +164,11 @@ if child == 0:
             return False
     say("child has", *(number for number in numbers if is_open(number)), lock.descriptor, len(locks._registry.locks))
     lock.release(remove=True)
-    own = locks.acquire(path + "-own", wait=False)
-    say("child takes", own is not None, locks.acquire(path, wait=False) is not None)
+    own = locks.acquire(path + "-own")
+    say("child takes", own is not None, locks.acquire(path) is not None)
     sys.stdin.readline()
     os._exit(0)
-say("parent holds", locks.acquire(path, wait=False) is None)
+say("parent holds", locks.acquire(path) is None)
 sys.stdin.readline()
 """
 
@@ -218,7 +210,7 @@ def slow_open(*args):
 
 os.open = slow_open
 os.register_at_fork(before=forking.set)   # hooks run in reverse: before the one that waits
-opener = threading.Thread(target=locks.acquire, args=(path,), kwargs={"wait": False})
+opener = threading.Thread(target=locks.acquire, args=(path,))
 opener.start()
 opened.wait()
 child = os.fork()

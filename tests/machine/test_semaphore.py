@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import threading
@@ -13,8 +14,9 @@ from typing import Any, ClassVar
 
 import pytest
 
+from llm_sync import LLMClient, ModelRequest
 from llm_sync.errors import AuthenticationError, ConfigurationError, LLMConnectorError
-from llm_sync.machine import locks
+from llm_sync.machine import locks, semaphore
 from llm_sync.machine.folder import SharedDirectory
 from llm_sync.machine.semaphore import MachineSemaphore
 from llm_sync.runtime.cancellation import CallControl
@@ -205,28 +207,26 @@ def test_a_control_hears_no_more_of_a_wait_that_is_over() -> None:
     first.release()
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_where_no_thread_can_be_started_it_looks_again_and_again(
-    monkeypatch: pytest.MonkeyPatch, in_line: Callable[[], int], soon: Callable[..., None], count: int
-) -> None:
-    """At the end of the process there is none (Python 3.12 and later), and queued requests are still sent."""
-    first = [Asking(slots(count)) for _ in range(count)]
-    assert all(each.answer() for each in first)
+def test_waiting_takes_no_thread(in_line: Callable[[], int], soon: Callable[..., None]) -> None:
+    """Neither at the end of the process, when none can be started (Python 3.12 and later), nor for those who give up."""
+    first = Asking(slots())
+    assert first.answer()
+    waiting = [Asking(slots()) for _ in range(5)]
+    soon(lambda: in_line() == 5)
+    threads = {thread for thread in threading.enumerate() if not isinstance(thread, Asking)}
+    assert not any(thread.name.startswith("llm-sync") for thread in threads)
+    for each in waiting:
+        each.control.stop_retrying()
+    first.release()
 
-    def no_thread(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("llm_sync.machine.semaphore._LockWaiter.start", no_thread)
-    late = Asking(slots(count))
-    soon(lambda: in_line() == 1)
-    stopped, expired = Asking(slots(count)), Asking(slots(count), until=time.monotonic() + 0.05)
-    assert expired.answer() is False
-    stopped.control.stop_retrying()
-    assert stopped.answer() is False
-    first[0].release()
-    assert late.answer()
-    for each in [late, *first]:
-        each.release()
+@pytest.mark.parametrize(
+    ("waited", "position", "pause"),
+    [(0, 1, 0.001), (0.16, 1, 0.01), (10, 1, 0.02), (10, 0, 0.02), (10, 5, 0.1), (0.16, 5, 0.01), (1000, 500, 1.0)],
+)
+def test_polls_become_rarer(waited: float, position: int, pause: float) -> None:
+    """The first in the queue loses little time, and a long queue takes little CPU."""
+    assert semaphore._pause(waited, position) == pytest.approx(pause)
 
 
 def test_no_key_no_slot() -> None:
@@ -257,7 +257,7 @@ def test_a_folder_that_was_removed_is_made_again(runtime: Path) -> None:
 def test_files_that_cannot_be_used_are_told(monkeypatch: pytest.MonkeyPatch, trouble: int) -> None:
     """The request is not sent, rather than sent against the rule; the error says what to do."""
 
-    def fail(path: str, *, wait: bool) -> None:
+    def fail(path: str) -> None:
         raise OSError(trouble, os.strerror(trouble), path)
 
     monkeypatch.setattr("llm_sync.machine.locks.acquire", fail)
@@ -275,7 +275,7 @@ def test_trouble_while_waiting_is_told(monkeypatch: pytest.MonkeyPatch, in_line:
     def fail(path: str) -> None:
         raise OSError(errno.EIO, "broken", path)
 
-    monkeypatch.setattr("llm_sync.machine.locks.wait_until_released", fail)
+    monkeypatch.setattr("llm_sync.machine.locks.create", fail)
     with pytest.raises(LLMConnectorError, match="broken"), slots()(CallControl(), None):
         pass
     assert in_line() == 0
@@ -402,14 +402,47 @@ def test_ctrl_c_ends_the_wait_for_a_slot(program, in_line, soon, shared_config: 
     assert len(upstream.requests) == 1
 
 
-def test_nothing_is_left_open(soon: Callable[..., None]) -> None:
-    """Not even by those who gave up: the threads that waited for them end with what they waited for."""
+def test_nothing_is_left_open_while_the_slot_is_held(in_line: Callable[[], int], soon: Callable[..., None]) -> None:
+    """Those who gave up leave no thread, descriptor or lock, though the holder goes on."""
     first = Asking(slots())
     assert first.answer()
-    stopped = [Asking(slots()) for _ in range(5)]
-    for each in stopped:
-        each.control.stop_retrying()
-        assert each.answer() is False
+    threads, descriptors, registered = set(threading.enumerate()), len(os.listdir("/dev/fd")), len(locks._registry.locks)
+    for _ in range(3):
+        waiting = [Asking(slots()) for _ in range(5)]
+        soon(lambda: in_line() == 5)
+        for each in waiting:
+            each.control.stop_retrying()
+            assert each.answer() is False
+            each.join(PATIENCE_S)
+        assert in_line() == 0
+    assert set(threading.enumerate()) <= threads
+    assert len(os.listdir("/dev/fd")) <= descriptors
+    assert len(locks._registry.locks) <= registered
     first.release()
-    soon(lambda: not any(thread.name == "llm-sync-slot" for thread in threading.enumerate()))
     assert not locks._registry.locks
+
+
+def test_closed_clients_leave_nothing_behind(
+    in_line: Callable[[], int], soon: Callable[..., None], shared_config: str, upstream: Any
+) -> None:
+    """Clients that are closed while they wait for the slot of another one, again and again."""
+    with upstream.hold() as hold:
+        holder = LLMClient.from_config(shared_config)
+        answer = holder.submit(ModelRequest("holds"))
+        hold.wait()
+        gc.collect()
+        threads, descriptors = set(threading.enumerate()), len(os.listdir("/dev/fd"))
+        for _ in range(5):
+            client = LLMClient.from_config(shared_config)
+            client.submit(ModelRequest("never sent"))
+            soon(lambda: in_line() == 1)
+            client.close(cancel_pending=True, grace=0)
+            soon(lambda: in_line() == 0)
+        del client
+        gc.collect()
+        soon(lambda: set(threading.enumerate()) <= threads)
+        soon(lambda: len(os.listdir("/dev/fd")) <= descriptors)
+        hold.release()
+        answer.result(PATIENCE_S)
+        holder.close()
+    assert len(upstream.requests) == 1

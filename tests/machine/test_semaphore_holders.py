@@ -25,7 +25,7 @@ def test_a_held_slot_says_whose_it_is(folder: str) -> None:
     """The process, the provider by its name there, and since when; nobody, once it is freed."""
     ticket = Ticket(folder, 1, "an é provider")
     assert semaphore_holders.slot_holders() == []
-    assert ticket.advance(wait=False) is None
+    assert ticket.advance()
     (holder,) = semaphore_holders.slot_holders()
     assert (holder.pid, holder.provider, holder.stopped) == (os.getpid(), "an é provider", False)
     assert holder.since.tzinfo is not None
@@ -37,7 +37,7 @@ def test_the_line_before_one(folder: str) -> None:
     """Who holds the slot, and who is the first in line; not those between, nor oneself, nor those behind."""
     tickets = [Ticket(folder, 1, name) for name in ("holds", "first", "between", "own", "behind")]
     for ticket in tickets:
-        ticket.advance(wait=False)
+        ticket.advance()
     assert [holder.provider for holder in tickets[3].holders_ahead()] == ["holds", "first"]
     assert [holder.provider for holder in tickets[1].holders_ahead()] == ["holds"]
     for ticket in tickets:
@@ -49,7 +49,7 @@ def test_the_line_before_one(folder: str) -> None:
 )
 def test_what_cannot_be_made_out_is_left_out(folder: str, content: bytes) -> None:
     """An older version's file, or one that is written just now."""
-    held = locks.acquire(os.path.join(folder, "slot-0"), wait=False)
+    held = locks.acquire(os.path.join(folder, "slot-0"))
     assert held is not None
     held.write_owner(content)
     assert semaphore_holders.slot_holders() == []
@@ -64,7 +64,7 @@ def test_a_disk_that_is_full_costs_no_slot(folder: str, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("os.pwrite", fail)
     ticket = Ticket(folder, 1, "p")
-    assert ticket.advance(wait=False) is None
+    assert ticket.advance()
     ticket.release()
 
 
