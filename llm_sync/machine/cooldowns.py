@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from llm_sync import errors
-from llm_sync.errors import LLMConnectorError, ProviderError, RateLimitError
+from llm_sync.errors import ConfigurationError, LLMConnectorError, ProviderError, RateLimitError
 from llm_sync.events import logger
 from llm_sync.machine.folder import SharedDirectory
 
@@ -49,10 +49,10 @@ class CoolDowns:
 
     def latest(self) -> tuple[float, LLMConnectorError] | None:
         """The seconds left of the longest one, and an error of the class that caused it; None if there is none."""
-        folder = self._directory.path()
         try:
+            folder = self._directory.path()
             names = os.listdir(folder)
-        except OSError:  # not created yet
+        except (OSError, ConfigurationError):  # not created yet, or there can be none now
             return None
         longest: tuple[float, str] | None = None
         for name in names:

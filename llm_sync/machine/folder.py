@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 
 from llm_sync.errors import ConfigurationError
+from llm_sync.events import logger
 
 VARIABLE = "LLM_SYNC_RUNTIME_DIR"
 PROVIDERS = "providers"  # the subfolder with one folder per shared provider
@@ -17,12 +18,16 @@ _LOGIN_SESSIONS = "/run/user"  # where systemd keeps the runtime folders of logg
 _TEMPORARY = "/tmp"  # noqa: S108  (a private folder is created in it)
 _GROUP_AND_OTHERS = 0o077  # the mode bits that give access to anybody else
 
+_log = logger("machine")
+_reported: set[str] = set()  # folders of other users that a warning has named
+
 
 def runtime_folder() -> str:
     """The folder's path; the folder is created if it is missing.
 
-    ``$LLM_SYNC_RUNTIME_DIR``, else ``llm-sync`` in the user's login session folder, else ``llm-sync-UID`` in ``/tmp``.
-    Raises ConfigurationError if it cannot be created, is a link, belongs to another user or is accessible to others.
+    ``$LLM_SYNC_RUNTIME_DIR``, else ``llm-sync`` in the user's login session folder, else ``llm-sync-UID`` in ``/tmp``, else,
+    if something of another user is there, ``llm-sync/runtime`` in the user's cache folder. Raises ConfigurationError if it
+    cannot be created, is a link, belongs to another user or is accessible to others.
     """
     if not hasattr(os, "geteuid"):
         raise ConfigurationError(
@@ -38,7 +43,14 @@ def runtime_folder() -> str:
     session = _session_folder()
     if session is not None:
         return private_folder(os.path.join(session, _NAME))
-    return private_folder(os.path.join(_temporary_folder(), f"{_NAME}-{os.geteuid()}"))
+    path = os.path.join(_temporary_folder(), f"{_NAME}-{os.geteuid()}")
+    if not _is_of_other_user(path):
+        return private_folder(path)
+    instead = private_folder(os.path.join(_cache_folder(), _NAME, "runtime"))
+    if path not in _reported:
+        _reported.add(path)
+        _log.warning("%s belongs to another user; %s is used instead", path, instead)
+    return instead
 
 
 def private_folder(path: str) -> str:
@@ -66,24 +78,32 @@ class SharedDirectory:
     """The folder shared by all processes that use one provider in the same way.
 
     ``identity`` returns a digest of dialect, address and key, independent of names in the configuration. It is called each
-    time, since keys change, and may raise LLMConnectorError. The constructor raises ConfigurationError if there can be no
-    private folder.
+    time, since keys change, and may raise LLMConnectorError. The runtime folder is looked for each time, too: the end of a
+    login session removes it, and processes that start later use another one. The constructor raises ConfigurationError if
+    there can be no private folder.
     """
 
     def __init__(self, identity: Callable[[], str]) -> None:
         self._identity = identity
-        self._runtime = runtime_folder()
+        runtime_folder()
 
     def path(self) -> str:
-        """Its path; the folder may not exist yet."""
-        return os.path.join(self._runtime, PROVIDERS, self._identity()[:32])
+        """Its path; the folder may not exist yet. Raises ConfigurationError if there can be no private folder now."""
+        return self._path(self._identity())
 
     def create(self) -> str:
-        """Its path; the folder is created if it is missing. Raises ConfigurationError."""
-        path = self.path()
-        private_folder(self._runtime)
-        private_folder(os.path.dirname(path))
-        return private_folder(path)
+        """Its path; the folder is created if it is missing. Raises ConfigurationError, which may pass (``retryable``)."""
+        identity = self._identity()
+        try:
+            path = self._path(identity)
+            private_folder(os.path.dirname(path))
+            return private_folder(path)
+        except ConfigurationError as error:
+            error.retryable = True  # it worked when the client was opened
+            raise
+
+    def _path(self, identity: str) -> str:
+        return os.path.join(runtime_folder(), PROVIDERS, identity[:32])
 
 
 def _session_folder() -> str | None:
@@ -107,6 +127,18 @@ def _session_folder() -> str | None:
 def _temporary_folder() -> str:
     # /tmp before $TMPDIR: the variable differs between processes, which must share one folder.
     return _TEMPORARY if os.access(_TEMPORARY, os.W_OK | os.X_OK) else tempfile.gettempdir()
+
+
+def _cache_folder() -> str:
+    configured = os.environ.get("XDG_CACHE_HOME", "")
+    return configured if os.path.isabs(configured) else os.path.expanduser("~/.cache")
+
+
+def _is_of_other_user(path: str) -> bool:
+    try:
+        return os.lstat(path).st_uid != os.geteuid()
+    except OSError:
+        return False
 
 
 def _folder_error(

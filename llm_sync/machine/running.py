@@ -11,8 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from llm_sync.events import logger
-from llm_sync.machine import locks
+from llm_sync.machine import locks, process_numbers
 from llm_sync.machine.folder import private_folder, runtime_folder
+from llm_sync.machine.process_numbers import foreign_namespace, parse_pid
+from llm_sync.machine.semaphore_holders import FILE_ERRORS
 from llm_sync.machine.status import FOLDER, SUFFIX
 
 MAX_FILE_BYTES = 2**20  # enough for a thousand providers
@@ -38,13 +40,22 @@ class RunningProvider:
 
 @dataclass(frozen=True)
 class RunningProcess:
-    """One command or client as of ``updated``; its file is rewritten only when something changes."""
+    """One command or client as of ``updated``; its file is rewritten only when something changes.
+
+    ``namespace``: the pid namespace of another container, to which its process number belongs; None for this one.
+    """
 
     pid: int
     command: str
     started: datetime
     updated: datetime
     providers: Mapping[str, RunningProvider]
+    namespace: str | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it is stopped (Ctrl-Z). False in another container."""
+        return self.namespace is None and process_numbers.is_stopped(self.pid)
 
 
 def running_processes() -> list[RunningProcess]:
@@ -68,7 +79,7 @@ def _read_file(path: str) -> RunningProcess | None:
             return _parse_process(json.loads(file.read(MAX_FILE_BYTES)))
     except FileNotFoundError:  # it has just ended
         return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+    except FILE_ERRORS as error:
         _log.debug("%s is not a status file: %s", path, error)
         return None
 
@@ -76,11 +87,12 @@ def _read_file(path: str) -> RunningProcess | None:
 def _parse_process(data: Any) -> RunningProcess:
     """Raises ValueError, TypeError, KeyError, AttributeError or OverflowError for anything else."""
     return RunningProcess(
-        pid=int(data["pid"]),
+        pid=parse_pid(data["pid"]),
         command=str(data["command"]),
         started=_parse_time(data["started"]),
         updated=_parse_time(data["updated"]),
         providers={str(name): _parse_provider(each) for name, each in data["providers"].items()},
+        namespace=foreign_namespace(data.get("pid_namespace")),
     )
 
 

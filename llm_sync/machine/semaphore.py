@@ -50,22 +50,35 @@ class MachineSemaphore:
     @contextmanager
     def __call__(self, control: Stoppable, until: float | None) -> Iterator[bool]:
         """Wait for a slot and hold it for the length of the block."""
-        ticket: Ticket | None = None
+        ticket = self._acquire(control, until)
         try:
-            try:
-                ticket = Ticket(self._directory.create(), self._count, self._provider)
-                held = ticket.advance() or _wait(ticket, control, until, _WaitReporter(ticket, self._provider))
-            except OSError as error:
-                raise self._file_error(error) from error
-            yield held
+            yield ticket.held
         finally:
-            if ticket is not None:
+            ticket.release()
+
+    def _acquire(self, control: Stoppable, until: float | None) -> Ticket:
+        while True:
+            ticket = Ticket(self._directory.create(), self._count, self._provider)
+            try:
+                if not ticket.advance():
+                    _wait(ticket, control, until, _WaitReporter(ticket, self._provider))
+            except OSError as error:
                 ticket.release()
+                # The folder was removed meanwhile, as at the end of a login session: start again in a new one.
+                is_removed = isinstance(error, (FileNotFoundError, NotADirectoryError))
+                if not is_removed or control.stopped or _left(until) <= 0:
+                    raise self._file_error(error) from error
+            except BaseException:
+                ticket.release()
+                raise
+            else:
+                return ticket
 
     def _file_error(self, error: OSError) -> LLMConnectorError:
         return LLMConnectorError(
             f"the slot that the processes on this machine share cannot be acquired ({error}), the request is not sent",
             provider=self._provider,
+            retryable=True,
             guidance=f"Free disk space or locks, set {VARIABLE} to a folder on a local disk, or leave machine_wide out.",
         )
 
@@ -87,7 +100,8 @@ class _WaitReporter:
             return
         if ahead and not self._reported:
             self._reported = True
-            _log.info("%s: waiting for a slot behind process %d", self._provider, ahead[0].pid)
+            where = " of another container" if ahead[0].namespace else ""
+            _log.info("%s: waiting for a slot behind process %d%s", self._provider, ahead[0].pid, where)
         for holder in ahead:
             if holder.pid not in self._reported_stopped and holder.stopped:
                 self._reported_stopped.add(holder.pid)
@@ -99,8 +113,8 @@ class _WaitReporter:
                 )
 
 
-def _wait(ticket: Ticket, control: Stoppable, until: float | None, reporter: _WaitReporter) -> bool:
-    """Wait until ``ticket`` holds a slot; False when stopped or late. Raises OSError.
+def _wait(ticket: Ticket, control: Stoppable, until: float | None, reporter: _WaitReporter) -> None:
+    """Wait until ``ticket`` holds a slot, the request is stopped, or it is late. Raises OSError.
 
     It polls: flock would block until the other process releases the lock, and nothing could interrupt it.
     """
@@ -111,15 +125,13 @@ def _wait(ticket: Ticket, control: Stoppable, until: float | None, reporter: _Wa
         report_at, report_interval = started + REPORT_AFTER_S, REPORT_AFTER_S
         while not ticket.advance():
             now = time.monotonic()
-            if control.stopped or (until is not None and now >= until):
-                return False
+            if control.stopped or _left(until) <= 0:
+                return
             if now >= report_at:
                 reporter.report()
                 report_interval = min(2 * report_interval, MAX_REPORT_INTERVAL_S)
                 report_at = now + report_interval
-            pause = _pause(now - started, ticket.position)
-            wake.wait(pause if until is None else min(pause, until - now))
-        return ticket.held
+            wake.wait(min(_pause(now - started, ticket.position), _left(until)))
     finally:
         control.on_stop(None)
 
@@ -127,3 +139,7 @@ def _wait(ticket: Ticket, control: Stoppable, until: float | None, reporter: _Wa
 def _pause(waited: float, position: int) -> float:
     """Seconds until the next poll: a small part of the time waited, and longer for those further back in the queue."""
     return min(max(waited * POLL_FRACTION, MIN_POLL_S), MAX_POLL_S * max(position, 1), MAX_POLL_BEHIND_S)
+
+
+def _left(until: float | None) -> float:
+    return threading.TIMEOUT_MAX if until is None else max(0.0, until - time.monotonic())

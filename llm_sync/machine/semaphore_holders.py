@@ -6,36 +6,42 @@ locks decide.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from llm_sync.machine import locks
+from llm_sync.machine import locks, process_numbers
 from llm_sync.machine.folder import PROVIDERS, private_folder, runtime_folder
+from llm_sync.machine.process_numbers import foreign_namespace, parse_pid, pid_namespace
 
 SLOT, TICKET = "slot-", "ticket-"  # prefixes of the file names
 MAX_FILE_BYTES = 4096
+# What reading a file raises that another program, or another version of this one, wrote; deep nesting is a RecursionError.
+FILE_ERRORS = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
 class Holder:
-    """A process that holds a slot or a ticket of ``provider`` (as its own configuration names it). ``since`` is aware UTC."""
+    """A process that holds a slot or a ticket of ``provider`` (as its own configuration names it). ``since`` is aware UTC.
+
+    ``namespace``: the pid namespace of another container, to which its process number belongs; None for this one.
+    """
 
     pid: int
     provider: str
     since: datetime
+    namespace: str | None = None
 
     @property
     def stopped(self) -> bool:
-        """Whether it is stopped (Ctrl-Z): it keeps what it holds until it is continued or ended."""
-        return is_stopped(self.pid)
+        """Whether it is stopped (Ctrl-Z): it keeps what it holds until continued or ended. False in another container."""
+        return self.namespace is None and process_numbers.is_stopped(self.pid)
 
 
 def owner_record(provider: str) -> bytes:
     """What this process writes into a file that it has locked."""
-    return json.dumps({"pid": os.getpid(), "provider": provider}).encode()
+    return json.dumps({"pid": os.getpid(), "provider": provider, "pid_namespace": pid_namespace()}).encode()
 
 
 def read_holder(path: str) -> Holder | None:
@@ -47,8 +53,9 @@ def read_holder(path: str) -> Holder | None:
         with open(descriptor, "rb") as file:
             record = json.loads(file.read(MAX_FILE_BYTES))
             since = datetime.fromtimestamp(os.fstat(descriptor).st_mtime, timezone.utc)
-        return Holder(int(record["pid"]), str(record["provider"]), since)
-    except (OSError, ValueError, TypeError, KeyError, OverflowError):  # just released, or not written by this program
+        namespace = foreign_namespace(record.get("pid_namespace"))
+        return Holder(parse_pid(record["pid"]), str(record["provider"]), since, namespace)
+    except FILE_ERRORS:  # just released, or not written by this program
         return None
 
 
@@ -70,10 +77,3 @@ def slot_holders() -> list[Holder]:
     except OSError:  # no slot was ever requested
         return []
     return [holder for provider in providers for holder in holders_in(os.path.join(folder, provider), SLOT)]
-
-
-def is_stopped(pid: int) -> bool:
-    """Whether a process is stopped; always False on systems without /proc."""
-    with contextlib.suppress(OSError, IndexError), open(f"/proc/{pid}/stat", "rb") as file:
-        return file.read(MAX_FILE_BYTES).rpartition(b")")[2].split()[0] in (b"T", b"t")
-    return False

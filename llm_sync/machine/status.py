@@ -22,6 +22,7 @@ from llm_sync.events import AttemptStarted, Event, Finished, Listener, Waiting, 
 from llm_sync.machine import locks
 from llm_sync.machine.folder import private_folder, runtime_folder
 from llm_sync.machine.locks import FileLock
+from llm_sync.machine.process_numbers import pid_namespace
 
 INTERVAL_S = 1.0  # at most one write per interval …
 SETTLE_S = 0.05  # … and this long after an event: of several in a row, the state after the last one is written
@@ -169,7 +170,14 @@ class StatusFile:
             with self._lock:
                 if not self._closed and self._process == os.getpid() and providers != self._last_written:
                     self._replace_file(
-                        {"pid": self._process, "command": _process_name(), "started": self._started, "updated": _now()}, providers
+                        {
+                            "pid": self._process,
+                            "pid_namespace": pid_namespace(),
+                            "command": _process_name(),
+                            "started": self._started,
+                            "updated": _now(),
+                        },
+                        providers,
                     )
                     self._last_written = providers
             return any(state["requests_per_minute"] for state in providers.values())

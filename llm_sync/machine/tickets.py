@@ -51,6 +51,8 @@ class Ticket:
 
         Otherwise ``position`` is its place in the queue. Raises OSError.
         """
+        if self._ticket is not None and not self._ticket.is_at_its_path():  # somebody removed the file or the folder
+            self._drop_ticket()
         if not self._is_done() and self._ticket is None and not self._draw():
             return False
         if self._is_done():
@@ -104,6 +106,12 @@ class Ticket:
         if not kept:
             ticket.release(remove=True)
         return True
+
+    def _drop_ticket(self) -> None:
+        with self._lock:
+            ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            ticket.release()
 
     def _has_ticket_ahead(self) -> bool:
         """Whether there is a living ticket before this one; dead ones in between are removed. Sets ``position``."""

@@ -10,10 +10,12 @@ import threading
 from collections.abc import Mapping, MutableSet
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import SplitResult
 from weakref import WeakSet
 
 import requests
 from requests.utils import select_proxy
+from urllib3.util import Url
 
 from llm_sync import __version__
 from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderConnectionError, ProviderError
@@ -26,7 +28,14 @@ from llm_sync.transport.error_mapping import aborted_error, is_stale_connection,
 from llm_sync.transport.fast_path import UnreadResponse
 from llm_sync.transport.header_cache import HeaderCache
 from llm_sync.transport.sockets import Exchange
-from llm_sync.transport.urls import is_loopback, may_use_plain_http, origin_of, validate_proxy, validate_url
+from llm_sync.transport.urls import (
+    is_loopback,
+    is_metadata_server,
+    may_use_plain_http,
+    origin_of,
+    validate_proxy,
+    validate_url,
+)
 
 _log = logger("transport")
 _CHUNK_BYTES = 64 * 1024  # read at once
@@ -217,12 +226,12 @@ class HTTPClient:
     def _add_target(self, session: PooledSession, method: str, url: str) -> _Target:
         """Check the URL and its proxy, and prepare what all requests to it share. Raises ConfigurationError."""
         parts = validate_url(url)
-        proxy = "" if may_use_plain_http(parts.hostname) and self._proxy is None else self._proxy
+        is_near = is_loopback(parts.hostname) or is_metadata_server(parts.hostname)
+        proxy = "" if is_near and self._proxy is None else self._proxy
         explicit = {} if proxy is None else {"http": proxy, "https": proxy}
         settings: dict[str, Any] = {**session.merge_environment_settings(url, explicit, True, self._ca_bundle, None)}
         chosen = validate_proxy(select_proxy(url, settings["proxies"]))
-        hops = [parts.hostname] if chosen is None else [parts.hostname, chosen.host]
-        self._check_allowed(parts.scheme, hops, origin_of(parts))
+        self._check_allowed(method, parts, chosen)
         request = requests.PreparedRequest()
         try:
             request.prepare(method=method, url=url, headers=_HEADERS)
@@ -236,14 +245,17 @@ class HTTPClient:
         self._targets[method, url] = target
         return target
 
-    def _check_allowed(self, scheme: str, hops: list[str | None], origin: str) -> None:
-        """``hops``: the hosts that a request would pass: the URL's and the proxy's."""
-        if self._local_only and not all(map(is_loopback, hops)):
+    def _check_allowed(self, method: str, parts: SplitResult, proxy: Url | None) -> None:
+        """Raise ConfigurationError if a request may not go there, or not through this proxy."""
+        origin = origin_of(parts)
+        proxy_is_local = proxy is None or is_loopback(proxy.host)
+        if self._local_only and not (is_loopback(parts.hostname) and proxy_is_local):
             raise ConfigurationError(
                 f"a simulation sends requests to this machine only, and this request would go to {origin}",
                 guidance="This dialect has an address of its own: use it without the simulation.",
             )
-        if scheme.lower() == "http" and not all(map(may_use_plain_http, hops)) and not self._allow_insecure:
+        stays_local = may_use_plain_http(method, parts) and proxy_is_local
+        if parts.scheme.lower() == "http" and not stays_local and not self._allow_insecure:
             raise ConfigurationError(
                 f"requests to {origin} would carry key and prompt unencrypted over the network",
                 guidance="Use https://, or set `allow_insecure: true` for this provider if the network is trusted.",

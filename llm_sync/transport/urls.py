@@ -57,12 +57,17 @@ def origin_of(url: str | SplitResult, base: str = "") -> str:
     return f"{parts.scheme.lower()}://{bracketed}{'' if port is None else f':{port}'}"
 
 
-def may_use_plain_http(host: str | None) -> bool:
-    """Whether plain http to ``host`` stays off the network: loopback, or the metadata server of a cloud virtual machine.
+def is_metadata_server(host: str | None) -> bool:
+    """Whether ``host`` is the metadata server of a cloud virtual machine. It speaks plain http only, and gives tokens."""
+    return _normalize(host) in _METADATA_SERVERS
 
-    The metadata server speaks plain http only, and no key is sent to it.
-    """
-    return _normalize(host) in _METADATA_SERVERS or is_loopback(host)
+
+def may_use_plain_http(method: str, parts: SplitResult) -> bool:
+    """Whether a request to an http URL carries no key or prompt over the network: to loopback, or for a metadata token."""
+    if is_loopback(parts.hostname):
+        return True
+    asks_metadata = parts.path in ("", "/") or parts.path.startswith("/computeMetadata/")
+    return method == "GET" and is_metadata_server(parts.hostname) and asks_metadata
 
 
 def is_loopback(host: str | None) -> bool:

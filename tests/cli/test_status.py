@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pty
@@ -92,9 +93,7 @@ def test_a_process_in_words(shown: Callable[..., str]) -> None:
 
 def test_the_holder_of_a_slot_is_shown(shown: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Since when, and whether it is stopped, which blocks all others; also of a program that publishes no status."""
-    for module in (status, status_text):
-        monkeypatch.setattr(module, "is_stopped", lambda pid: pid == 4711)
-    monkeypatch.setattr("llm_sync.machine.semaphore_holders.is_stopped", lambda pid: pid == 4711)
+    monkeypatch.setattr("llm_sync.machine.process_numbers.is_stopped", lambda pid: pid == 4711)
     held = [Holder(4711, "b", ago(40)), Holder(99, "their\x1bs", ago(3))]
     one = process(a=RunningProvider(done=1), b=RunningProvider(in_flight=1))
     assert shown(one, held=held) == (
@@ -110,6 +109,19 @@ def test_the_holder_of_a_slot_is_shown(shown: Callable[..., str], monkeypatch: p
         (99, "their\x1bs", False),
     ]
     assert "99  holds a slot" in shown(held=held)
+
+
+def test_processes_of_another_container_are_marked(shown: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their numbers mean nothing here, and may be those of processes here."""
+    monkeypatch.setattr("llm_sync.machine.process_numbers.is_stopped", lambda pid: True)
+    there = dataclasses.replace(process(b=RunningProvider(done=1)), namespace="pid:[1]")
+    held = [Holder(4711, "b", ago(40)), Holder(7, "b", ago(3), "pid:[1]")]
+    assert shown(there, held=held) == (
+        "4711  llm-sync generate, for 3 min, in another container\n"
+        "  b  1 done\n"
+        "4711  holds a slot of b for 40 s, stopped: fg or kill -CONT 4711 continues it\n"
+        "7  holds a slot of b for 3 s, in another container\n"
+    )
 
 
 def test_a_single_one_that_waits(shown: Callable[..., str]) -> None:

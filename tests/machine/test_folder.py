@@ -139,11 +139,43 @@ def test_one_that_is_open_to_others_is_refused(tmp_path: Path, bits: int) -> Non
 
 
 def test_another_user_s_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody may have been there first, in the common folder."""
+    """A folder that the variable names, and another user owns, is an error."""
     (tmp_path / "taken").mkdir(0o700)
     me = os.geteuid()
     monkeypatch.setattr("os.geteuid", lambda: me + 1)
     assert f"belongs to another user (uid {me})" in refusal(tmp_path / "taken")
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_another_user_s_folder_in_the_way_is_passed_by(
+    nothing_set: pytest.MonkeyPatch, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Anybody may create /tmp/llm-sync-UID first: then all processes use the user's cache folder, and say so once."""
+    me = os.geteuid()
+    nothing_set.setattr("llm_sync.machine.folder._LOGIN_SESSIONS", str(tmp_path / "no-sessions"))
+    nothing_set.setattr("llm_sync.machine.folder._TEMPORARY", str(tmp_path))
+    nothing_set.setattr("llm_sync.machine.folder._reported", set())
+    nothing_set.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    taken = tmp_path / f"llm-sync-{me}"
+    {"folder": taken.mkdir, "file": taken.touch, "link": lambda: taken.symlink_to(tmp_path)}[kind]()
+    lstat = os.lstat
+
+    def owned_by_another(path: str) -> os.stat_result:
+        found = lstat(path)
+        return os.stat_result((*found[:4], me + 1, *found[5:])) if str(path) == str(taken) else found
+
+    nothing_set.setattr("os.lstat", owned_by_another)
+    assert {runtime_folder(), runtime_folder()} == {str(tmp_path / "cache" / "llm-sync" / "runtime")}
+    assert mode(tmp_path / "cache" / "llm-sync" / "runtime") == 0o700
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert str(taken) in caplog.text
+
+
+def test_without_a_variable_the_cache_folder_is_in_the_home_folder(nothing_set: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A relative $XDG_CACHE_HOME is ignored: it would be another folder for each process."""
+    nothing_set.setenv("HOME", str(tmp_path))
+    nothing_set.setenv("XDG_CACHE_HOME", "relative")
+    assert folder._cache_folder() == str(tmp_path / ".cache")
 
 
 @pytest.mark.parametrize("path", ["/dev/null/x", "/proc/llm-sync", "/" + "x" * 300, "/nul\0byte"])
@@ -167,3 +199,32 @@ def test_equal_identities_meet(runtime: Path) -> None:
     assert one.path() != other.path()
     assert mode(one.path()) == 0o700
     assert Path(one.path()).parent == runtime / "providers"
+
+
+def test_the_end_of_a_session_moves_what_is_shared(nothing_set: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Logging out removes the session's folder: processes that go on use the one that later ones find."""
+    sessions = tmp_path / "user"
+    session = sessions / str(os.geteuid())
+    session.mkdir(parents=True, mode=0o700)
+    nothing_set.setattr("llm_sync.machine.folder._LOGIN_SESSIONS", str(sessions))
+    nothing_set.setattr("llm_sync.machine.folder._TEMPORARY", str(tmp_path))
+    shared = SharedDirectory(lambda: "one")
+    assert shared.create() == str(session / "llm-sync" / "providers" / "one")
+    session.rename(tmp_path / "away")
+    assert shared.create() == str(tmp_path / f"llm-sync-{os.geteuid()}" / "providers" / "one")
+    assert SharedDirectory(lambda: "one").path() == shared.path()
+    session.mkdir(mode=0o700)
+    assert shared.create() == str(session / "llm-sync" / "providers" / "one")
+
+
+def test_a_shared_folder_that_cannot_be_made_now_may_be_later(runtime: Path) -> None:
+    """The client worked when it was opened: a batch asks the line again."""
+    shared = SharedDirectory(lambda: "one")
+    runtime.rmdir()
+    runtime.touch()
+    with pytest.raises(ConfigurationError, match="File exists") as caught:
+        shared.create()
+    assert caught.value.retryable
+    with pytest.raises(ConfigurationError) as at_once:
+        SharedDirectory(lambda: "one")
+    assert not at_once.value.retryable

@@ -19,6 +19,7 @@ from llm_sync.errors import AuthenticationError, ConfigurationError, LLMConnecto
 from llm_sync.machine import locks, semaphore
 from llm_sync.machine.folder import SharedDirectory
 from llm_sync.machine.semaphore import MachineSemaphore
+from llm_sync.machine.tickets import Ticket
 from llm_sync.runtime.cancellation import CallControl
 
 PATIENCE_S = 10.0
@@ -175,7 +176,7 @@ def test_who_waits_is_told_whom_for(
     stopped = threading.Event()
     monkeypatch.setattr("llm_sync.machine.semaphore.REPORT_AFTER_S", 0.001)
     monkeypatch.setattr("llm_sync.machine.semaphore.MAX_REPORT_INTERVAL_S", 0.001)
-    monkeypatch.setattr("llm_sync.machine.semaphore_holders.is_stopped", lambda pid: stopped.is_set())
+    monkeypatch.setattr("llm_sync.machine.process_numbers.is_stopped", lambda pid: stopped.is_set())
     caplog.set_level(logging.INFO, "llm_sync.machine")
     first = Asking(slots())
     assert first.answer()
@@ -253,6 +254,77 @@ def test_a_folder_that_was_removed_is_made_again(runtime: Path) -> None:
     assert list(runtime.glob("providers/one/slot-0"))
 
 
+def test_a_folder_removed_while_requests_wait_holds_up_nobody(
+    runtime: Path, in_line: Callable[[], int], soon: Callable[..., None]
+) -> None:
+    """They start again in a new one, in whatever order; the old slot is nobody's any more."""
+    first = Asking(slots())
+    assert first.answer()
+    waiting = [Asking(slots()) for _ in range(3)]
+    soon(lambda: in_line() == 3)
+    runtime.rename(runtime.with_name("away"))
+    soon(lambda: [each for each in waiting if each.answered.is_set()])
+    for _ in range(3):
+        (holder,) = soon_holders(waiting, soon)
+        holder.release()
+        waiting.remove(holder)
+    first.release()
+
+
+def test_a_folder_that_another_process_has_made_again_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Removed when one process looked, there again when it looks why."""
+    draw, failures = Ticket._draw, [FileNotFoundError(), NotADirectoryError()]
+
+    def gone_first(ticket: Ticket) -> bool:
+        if failures:
+            raise failures.pop()
+        return draw(ticket)
+
+    monkeypatch.setattr(Ticket, "_draw", gone_first)
+    with slots()(CallControl(), None) as held:
+        assert held
+    assert not locks._registry.locks
+
+
+def soon_holders(asking: list[Asking], soon: Callable[..., None]) -> list[Asking]:
+    """Those that hold a slot, once there are any."""
+    soon(lambda: any(each.answered.is_set() for each in asking))
+    return [each for each in asking if each.answered.is_set()]
+
+
+def test_a_ticket_removed_while_it_waits_is_drawn_again(
+    runtime: Path, in_line: Callable[[], int], soon: Callable[..., None]
+) -> None:
+    """Jobs that clean temporary folders remove files."""
+    first = Asking(slots())
+    assert first.answer()
+    second = Asking(slots())
+    soon(lambda: in_line() == 1)
+    (ticket,) = runtime.glob("providers/*/ticket-*")
+    ticket.unlink()
+    soon(lambda: in_line() == 1)
+    first.release()
+    assert second.answer()
+    second.release()
+
+
+def test_a_folder_that_cannot_come_back_ends_the_wait(
+    runtime: Path, in_line: Callable[[], int], soon: Callable[..., None]
+) -> None:
+    """With an error that may pass: the next run asks again."""
+    first = Asking(slots())
+    assert first.answer()
+    second = Asking(slots(), until=time.monotonic() + PATIENCE_S)
+    soon(lambda: in_line() == 1)
+    runtime.rename(runtime.with_name("away"))
+    runtime.touch()
+    with pytest.raises(ConfigurationError) as caught:
+        second.answer()
+    assert caught.value.retryable
+    first.release()
+    second.release()
+
+
 @pytest.mark.parametrize("trouble", [errno.ENOSPC, errno.ENOLCK, errno.EMFILE])
 def test_files_that_cannot_be_used_are_told(monkeypatch: pytest.MonkeyPatch, trouble: int) -> None:
     """The request is not sent, rather than sent against the rule; the error says what to do."""
@@ -264,6 +336,7 @@ def test_files_that_cannot_be_used_are_told(monkeypatch: pytest.MonkeyPatch, tro
     with pytest.raises(LLMConnectorError, match=os.strerror(trouble)) as caught, slots()(CallControl(), None):
         pass
     assert caught.value.provider == "p"
+    assert caught.value.retryable
     assert "machine_wide" in str(caught.value.guidance)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import signal
 from collections.abc import Callable
@@ -10,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from llm_sync.machine import locks, semaphore_holders
+from llm_sync.machine import locks, process_numbers, semaphore_holders
 from llm_sync.machine.folder import SharedDirectory
+from llm_sync.machine.semaphore import _WaitReporter
 from llm_sync.machine.tickets import Ticket
 
 
@@ -45,7 +48,10 @@ def test_the_line_before_one(folder: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b'{"pid": "x", "provider": 1}', b'{"pid": 1e999, "provider": ""}', b"\xff"]
+    "content",
+    [b"", b"{", b"[]", b'{"pid": "x", "provider": 1}', b'{"pid": 1e999, "provider": ""}', b"\xff"]
+    + [b"[" * 4096, b'{"pid": ' * 400, b'{"pid": 1, "provider": ' + b"[" * 2000 + b"]" * 2000 + b"}"]
+    + [b'{"pid": %b, "provider": ""}' % pid for pid in (b"-1", b"0", b"99999999999", b"9" * 4000, b"null", b"NaN")],
 )
 def test_what_cannot_be_made_out_is_left_out(folder: str, content: bytes) -> None:
     """An older version's file, or one that is written just now."""
@@ -53,6 +59,37 @@ def test_what_cannot_be_made_out_is_left_out(folder: str, content: bytes) -> Non
     assert held is not None
     held.write_owner(content)
     assert semaphore_holders.slot_holders() == []
+    behind = Ticket(folder, 1, "p")
+    assert not behind.advance()
+    assert behind.holders_ahead() == []
+    behind.release()
+    held.release()
+
+
+def test_a_process_of_another_container_is_not_taken_for_one_here(
+    folder: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They share the folder, and its number is somebody else's here: nobody is told to continue or end that one."""
+    monkeypatch.setattr("llm_sync.machine.process_numbers.is_stopped", lambda pid: True)
+    caplog.set_level(logging.INFO, "llm_sync.machine")
+    held = locks.acquire(os.path.join(folder, "slot-0"))
+    assert held is not None
+    behind = Ticket(folder, 1, "p")
+    behind.advance()
+    told = []
+    for namespace in ("pid:[1]", process_numbers.pid_namespace(), None):
+        held.write_owner(json.dumps({"pid": 7, "provider": "p", "pid_namespace": namespace}).encode())
+        (holder,) = semaphore_holders.slot_holders()
+        told.append((holder.pid, holder.namespace, holder.stopped))
+        _WaitReporter(behind, "p").report()
+    assert told == [(7, "pid:[1]", False), (7, None, True), (7, None, True)]
+    messages = [record.getMessage() for record in caplog.records if record.levelname == "INFO"]
+    assert messages[:2] == [
+        "p: waiting for a slot behind process 7 of another container",
+        "p: waiting for a slot behind process 7",
+    ]
+    assert sum("kill" in record.getMessage() for record in caplog.records) == 2
+    behind.release()
     held.release()
 
 
@@ -84,4 +121,4 @@ def test_a_stopped_process_is_told(program: Callable[..., Any], soon: Callable[.
     soon(lambda: [each.stopped for each in semaphore_holders.slot_holders()] == [False])
     holder.go_on()
     assert holder.finish() == 0
-    assert not semaphore_holders.is_stopped(holder.process.pid)
+    assert not process_numbers.is_stopped(holder.process.pid)

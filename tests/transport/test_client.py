@@ -622,7 +622,12 @@ def test_impossible_urls_are_configuration_errors(open_client, url):
 
 
 @pytest.mark.parametrize(
-    "host", ["api.example", "10.0.0.1", "0", "127.0.0.1.example", "localhost.example", "[2001:db8::1]", "169.254.1.1"]
+    "host",
+    [
+        *("api.example", "10.0.0.1", "0", "0.0.0.0", "[::]", "127.1", "2130706433", "0x7f000001", "017700000001"),  # noqa: S104  (none is bound)
+        *("127.0.0.1.example", "localhost.example", "localhost%2eexample", "[2001:db8::1]", "169.254.1.1", "metadata"),
+        *("[::ffff:10.0.0.1]", "[fe80::1%25lo]", "\u2488.example", "\uff11\uff12\uff17.example"),
+    ],
 )
 def test_plain_http_is_for_loopback_only(open_client, host):
     """Key and prompt do not travel unencrypted; the error names the way out."""
@@ -630,16 +635,31 @@ def test_plain_http_is_for_loopback_only(open_client, host):
         open_client().post(f"http://{host}/v1", b"{}", {}, timeout=5)
 
 
-_THIS_MACHINE = ["localhost", "127.0.0.1", "127.8.8.8", "[::1]", "LOCALHOST", "[::ffff:127.0.0.1]"]
+_LOOPBACK = ["localhost", "127.0.0.1", "127.8.8.8", "[::1]", "LOCALHOST", "[::ffff:127.0.0.1]"]
 _METADATA_SERVER = ["169.254.169.254", "metadata.google.internal"]  # of a virtual machine: speaks plain http only
 
 
-@pytest.mark.parametrize("host", [*_THIS_MACHINE, *_METADATA_SERVER])
+@pytest.mark.parametrize("host", _LOOPBACK)
 def test_plain_http_to_loopback_is_let_through(open_client, host, monkeypatch):
-    """Every name of this machine and its host is fine: the call gets as far as connecting."""
+    """Every name of this machine is allowed: the call gets as far as connecting."""
     monkeypatch.setattr(socket, "getaddrinfo", _no_address)
     with pytest.raises(ProviderConnectionError, match="cannot be resolved"):
         open_client().post(f"http://{host}:1/v1", b"{}", {}, timeout=5)
+
+
+@pytest.mark.parametrize("host", _METADATA_SERVER)
+@pytest.mark.parametrize("path", ["", "/", "/computeMetadata/v1/instance/service-accounts/default/token"])
+def test_plain_http_to_a_metadata_server_is_for_tokens(open_client, host, path, monkeypatch):
+    """It is asked for tokens, without a key; nobody else's request goes there unencrypted."""
+    monkeypatch.setattr(socket, "getaddrinfo", _no_address)
+    with pytest.raises(ProviderConnectionError, match="cannot be resolved"):
+        open_client().get(f"http://{host}{path}", {}, timeout=5)
+    with pytest.raises(ConfigurationError, match="allow_insecure: true"):
+        open_client().post(f"http://{host}{path}", b"{}", {}, timeout=5)
+    with pytest.raises(ConfigurationError, match="allow_insecure: true"):
+        open_client().get(f"http://{host}/v1/models", {}, timeout=5)
+    with pytest.raises(ConfigurationError, match="allow_insecure: true"):
+        open_client(proxy="http://proxy.example:3128").get(f"http://{host}{path}", {}, timeout=5)
 
 
 def test_allow_insecure_lets_plain_http_out(open_client, monkeypatch):

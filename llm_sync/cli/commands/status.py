@@ -18,7 +18,7 @@ from llm_sync.cli.console.output import Output, open_output
 from llm_sync.cli.console.status_text import future_only, status_lines
 from llm_sync.cli.outcome import status_of
 from llm_sync.machine.running import RunningProcess, RunningProvider, running_processes
-from llm_sync.machine.semaphore_holders import Holder, is_stopped, slot_holders
+from llm_sync.machine.semaphore_holders import Holder, slot_holders
 
 INTERVAL_S = 1.0  # between two refreshes; processes publish no more often
 _CLEAR = "\x1b[H\x1b[J"  # cursor home, erase below
@@ -83,7 +83,7 @@ def _process_record(process: RunningProcess, now: datetime) -> dict[str, Any]:
         "command": process.command,
         "started": _iso(process.started),
         "updated": _iso(process.updated),
-        "stopped": is_stopped(process.pid),
+        "stopped": process.stopped,
         "providers": {name: _provider_record(provider, now) for name, provider in process.providers.items()},
     }
 

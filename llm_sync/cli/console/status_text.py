@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from llm_sync.machine.running import RunningProcess, RunningProvider
-from llm_sync.machine.semaphore_holders import Holder, is_stopped
+from llm_sync.machine.semaphore_holders import Holder
 
 _NOTHING = "Nothing is running: no llm-sync command, and no program whose client has publish_status=True."
 _WAIT_REASONS = {  # the reasons of a Waiting event
@@ -22,9 +22,9 @@ def status_lines(processes: Sequence[RunningProcess], holders: Sequence[Holder],
     """All lines, none longer than ``width`` columns (0: no limit)."""
     lines = [line for process in processes for line in _process(process, holders, now, width)]
     for holder in holders:  # programs without publish_status=True
-        if all(process.pid != holder.pid for process in processes):
+        if all(_key(process) != _key(holder) for process in processes):
             slot = _slot(holder, now, f" of {_printable(holder.provider)}")
-            lines += _wrap(f"{holder.pid}  {slot}{_stopped(holder.pid)}", width)
+            lines += _wrap(f"{holder.pid}  {slot}{_state(holder)}", width)
     return lines or _wrap(_NOTHING, width, "")
 
 
@@ -34,10 +34,10 @@ def future_only(moment: datetime | None, now: datetime) -> datetime | None:
 
 
 def _process(process: RunningProcess, holders: Sequence[Holder], now: datetime, width: int) -> list[str]:
-    lines = _wrap(f"{process.pid}  {process.command}, for {_duration(now, process.started)}{_stopped(process.pid)}", width)
+    lines = _wrap(f"{process.pid}  {process.command}, for {_duration(now, process.started)}{_state(process)}", width)
     longest = max((len(_printable(name)) for name in process.providers), default=0)
     for name, provider in process.providers.items():
-        own = [holder for holder in holders if (holder.pid, holder.provider) == (process.pid, name)]
+        own = [holder for holder in holders if _key(holder) == _key(process) and holder.provider == name]
         lines += _wrap(f"  {_printable(name):{longest}}  {_provider(provider, own, now)}", width)
     return lines
 
@@ -81,8 +81,14 @@ def _printable(provider: str) -> str:
     return provider if provider.isprintable() else repr(provider)
 
 
-def _stopped(pid: int) -> str:
-    return f", stopped: fg or kill -CONT {pid} continues it" if is_stopped(pid) else ""
+def _key(process: RunningProcess | Holder) -> tuple[str | None, int]:
+    return process.namespace, process.pid
+
+
+def _state(process: RunningProcess | Holder) -> str:
+    if process.namespace:
+        return ", in another container"
+    return f", stopped: fg or kill -CONT {process.pid} continues it" if process.stopped else ""
 
 
 def _wrap(line: str, width: int, indent: str = "      ") -> list[str]:
