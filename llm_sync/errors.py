@@ -116,8 +116,8 @@ class Problem:
     hint: str | None = None
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
-        text = ": ".join(part for part in (place, self.field, self.message) if part)
+        location = ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        text = ": ".join(part for part in (location, self.field, self.message) if part)
         return f"{text} ({self.hint})" if self.hint else text
 
 

@@ -157,9 +157,9 @@ def log_event(event: Event) -> None:
 
 def facts(event: Event) -> dict[str, object]:
     """What an event says, by name; of a ``usage`` the known counts stand under their own names."""
-    said = {name: value for name, value in vars(event).items() if name != "at" and value not in (None, "")}
-    usage = said.pop("usage", None)
-    return said if usage is None else {**said, **{name: count for name, count in vars(usage).items() if count is not None}}
+    named = {name: value for name, value in vars(event).items() if name != "at" and value not in (None, "")}
+    usage = named.pop("usage", None)
+    return named if usage is None else {**named, **{name: count for name, count in vars(usage).items() if count is not None}}
 
 
 def _pairs(named: Mapping[str, object]) -> str:
@@ -175,4 +175,4 @@ def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     text = str(value)
-    return text if text.isprintable() and " " not in text else repr(text)  # one line a fact, whatever a provider said
+    return text if text.isprintable() and " " not in text else repr(text)  # one line for each event, whatever a provider sent

@@ -96,10 +96,10 @@ def url_switches(url: str) -> list[str]:
 
 def refuse_switches(payload: Mapping[str, Any], url: str) -> None:
     """The last guard before the wire: raises StreamingNotSupportedError if payload or URL still asks for streaming."""
-    found = [*find_switches(payload), *_url_switches(url)]
-    if found:
+    switches = [*find_switches(payload), *_url_switches(url)]
+    if switches:
         raise StreamingNotSupportedError(
-            f"the request asks for streaming ({', '.join(found)})",
+            f"the request asks for streaming ({', '.join(switches)})",
             guidance="llm-sync answers in one piece: leave these out of the request and the configuration.",
         )
 
@@ -142,12 +142,12 @@ def _url_switches(url: str) -> tuple[str, ...]:
     try:
         parts = urlsplit(url)
         path, query = parts.path, parts.query
-    except ValueError:  # not a URL: whoever sends it will say so; a switch in it is named all the same
+    except ValueError:  # not a URL: sending it will fail; a switch in it is named nevertheless
         path, _, query = url.partition("?")
     segments = re.split("[/:]", unquote(path))
-    found = [segment for segment in segments if segment.lower() in PATHS]
+    switches = [segment for segment in segments if segment.lower() in PATHS]
     for name, value in parse_qsl(query, keep_blank_values=True):
         off = name in PARAMETERS and value.lower() in ("false", "null")  # in a URL everything is text
         if not off and _kind(name, value):
-            found.append(f"{name}={value[:24]}")
-    return tuple(found)
+            switches.append(f"{name}={value[:24]}")
+    return tuple(switches)

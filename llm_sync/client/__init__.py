@@ -1,4 +1,4 @@
-"""The front door of the library: ``LLMClient``, and what it needs to put requests into the queues of providers.
+"""The entry point of the library: ``LLMClient``, and what prepares requests and queues them for their providers.
 
 ``LLMClient`` is imported on first use: the command line imports single modules of this room without it.
 """

@@ -1,4 +1,4 @@
-"""What a queue's worker runs: one request, or one listing, that can be told to stop."""
+"""What a worker runs: one request, or one listing of models, that can be stopped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llm_sync.runtime.cancellation import CallControl
 
 
 class ProviderCall:
-    """One call on its way through a queue; ``run(*arguments)`` makes it. Dispatch runs it once, and may tell it to stop.
+    """One call on its way through a queue; ``run(*arguments)`` makes it. A worker runs it once; any thread may stop it.
 
     ``key`` tells it apart in events, ``model`` names what it asks.
     """

@@ -1,4 +1,4 @@
-"""LLMClient, the library's front door: what is asked here goes through endpoints into the queues of dispatch."""
+"""LLMClient, the entry point of the library: prepares requests, queues them for their providers, and waits for answers."""
 
 from __future__ import annotations
 
@@ -178,8 +178,8 @@ class LLMClient:
 
     def status(self) -> dict[str, ProviderStatus]:
         """How each provider's queue stands now; providers that were never asked are all zeros."""
-        found = self._manager.status()
-        return {name: self._cooled(name, found.get(name, ProviderStatus())) for name in self.config.providers}
+        used = self._manager.status()
+        return {name: self._cooled(name, used.get(name, ProviderStatus())) for name in self.config.providers}
 
     def _cooled(self, name: str, status: ProviderStatus) -> ProviderStatus:
         endpoint = self._endpoints.get(name)

@@ -52,9 +52,9 @@ def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest
     """
     defaults = entry.defaults
     values: dict[str, Any] = {"model": model}
-    told = any(message.role == "system" for message in request.messages or ())  # then the conversation has its own
+    has_system = any(message.role == "system" for message in request.messages or ())  # then the conversation has its own
     for name in fields.DEFAULTS:
-        if name == "system_prompt" and told:
+        if name == "system_prompt" and has_system:
             continue
         if getattr(request, name) is None and getattr(defaults, name) is not None:
             values[name] = getattr(defaults, name)

@@ -38,16 +38,16 @@ class SharedClients:
         """
         key = (key, os.environ.get(URL_VARIABLE))
         with self._lock:
-            found = self._clients.pop(key, None)
-            if found is not None:
-                self._clients[key] = found
-                return found
+            client = self._clients.pop(key, None)
+            if client is not None:
+                self._clients[key] = client
+                return client
         made = make()  # may read a file: not under the lock; it has no thread yet, so a second one is cheap
         with self._lock:
-            found = self._clients.setdefault(key, made)
+            client = self._clients.setdefault(key, made)
             while self._most is not None and len(self._clients) > self._most:
                 del self._clients[next(iter(self._clients))]
-        return found
+        return client
 
     def close(self, cancel_pending: bool = False) -> None:
         """Close all of them."""

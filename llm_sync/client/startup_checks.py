@@ -1,4 +1,4 @@
-"""Whether a client can be made of a configuration; told before anything is sent."""
+"""Checks of a configuration when a client is made, before anything is sent."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def check_config(config: LLMConfig, *, strict: bool, strict_streaming: bool) -> 
 
 def check_usual_keys(config: LLMConfig, endpoints: Endpoints) -> None:
     """Raise ConfigurationError with the providers that name no key, and whose dialect's usual variable has none."""
-    found = []
+    problems = []
     for name, entry in config.providers.items():
         try:
             if entry.key is None:
                 endpoints[name].provider.check()
-        except LLMConnectorError as error:  # noqa: PERF203  (all of them are told)
-            found.append(Problem(error.message, f"providers.{name}", config.file, entry.line, error.guidance))
-    _refuse(found)
+        except LLMConnectorError as error:  # noqa: PERF203  (all of them are reported)
+            problems.append(Problem(error.message, f"providers.{name}", config.file, entry.line, error.guidance))
+    _refuse(problems)
 
 
 def _refuse(problems: list[Problem]) -> None:
@@ -46,10 +46,10 @@ def _refuse(problems: list[Problem]) -> None:
 
 def _switches_in(config: LLMConfig) -> list[Problem]:
     """The streaming switches that were stripped from a configuration that was loaded without ``strict_streaming``."""
-    found = []
+    problems = []
     for name, provider in config.providers.items():
         switches = dict.fromkeys([*provider.stripped, *(switch for model in provider.models for switch in model.stripped)])
         if switches:
             message = f"asks for streaming ({', '.join(switches)})"
-            found.append(Problem(message, f"providers.{name}", config.file, provider.line, "leave it out"))
-    return found
+            problems.append(Problem(message, f"providers.{name}", config.file, provider.line, "leave it out"))
+    return problems

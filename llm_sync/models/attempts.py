@@ -1,4 +1,4 @@
-"""What an attempt is told, and what it brings back: HTTP without its library."""
+"""The options of an attempt, and the HTTP reply that it returns."""
 
 from __future__ import annotations
 

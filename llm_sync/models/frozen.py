@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Frozen:
-    """The base of ``@dataclass(frozen=True, repr=False, eq=False)``; which fields count is said with ``field`` as ever."""
+    """The base of ``@dataclass(frozen=True, repr=False, eq=False)``; ``field(repr=…, compare=…)`` works as usual."""
 
     @recursive_repr()
     def __repr__(self) -> str:
@@ -26,5 +26,5 @@ class Frozen:
         return hash(_compared(self))
 
 
-def _compared(found: Any) -> tuple[Any, ...]:
-    return tuple(getattr(found, field.name) for field in fields(found) if field.compare)
+def _compared(instance: Any) -> tuple[Any, ...]:
+    return tuple(getattr(instance, field.name) for field in fields(instance) if field.compare)

@@ -10,15 +10,15 @@ from llm_sync.models.route import Route
 
 
 def record(
-    index: int, place: Route, outcome: ModelResponse | LLMConnectorError, *, request_id: str | int | None = None
+    index: int, route: Route, outcome: ModelResponse | LLMConnectorError, *, request_id: str | int | None = None
 ) -> dict[str, Any]:
     """One request's outcome, JSON-ready: ``response`` or ``error`` is None."""
     answer = outcome if isinstance(outcome, ModelResponse) else None
     return {
         "id": request_id if answer is None else answer.id,
         "index": index,
-        "provider": place.provider,
-        "model": place.model,
+        "provider": route.provider,
+        "model": route.model,
         "response": None if answer is None else answer.to_dict(),
         "error": error_record(outcome) if isinstance(outcome, LLMConnectorError) else None,
     }

@@ -25,11 +25,11 @@ class Adjustments:
         self._strict = strict
 
     def note(self, parameter: str, asked: Any, sent: Any, reason: str) -> None:
-        """Something is sent in another form or is filled in; nothing asked for is lost."""
+        """Something is sent in another form, or a value is filled in. Nothing asked for is lost."""
         self._add(Adjustment(parameter, asked, sent, reason), lost=False)
 
     def lose(self, parameter: str, asked: Any, sent: Any, reason: str) -> None:
-        """Something asked for cannot be had; ``sent`` is what goes in its place, or None. Raises InvalidRequestError under
+        """Something asked for cannot be sent; ``sent`` is sent instead, or None. Raises InvalidRequestError under
         strict."""
         if self._strict:
             raise InvalidRequestError(

@@ -1,4 +1,4 @@
-"""What counts as an answer: the one place where what a dialect read is judged, case by case."""
+"""What counts as an answer. Dialects only read; whether the result is an answer or an error is decided here, for all of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_TOKENS = 2**53  # a larger count is not believed
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Completed(Frozen):
-    """The model ended its answer, or the provider gave no other word for it."""
+    """The model ended its answer, or the provider says nothing else."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -64,11 +64,11 @@ _COMPLETED, _CUT = Completed(), Cut()
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Answer(Frozen):
-    """What a dialect read out of a good-looking body, before anyone decides whether it is an answer.
+    """What a dialect read from a body that fits its schema. Whether it is an answer is not decided yet.
 
-    ``finish_reason`` is one of ours; what tool calls make of it is settled here, for all dialects. ``finish_reason_raw``:
-    the provider's word. ``outcome``: what the answer came to; without one, "length" is ``Cut()`` and everything else
-    ``Completed()``. ``cost``: USD, where the provider tells. ``parsed``: the object, where the provider gives one.
+    ``finish_reason``: stop, length, tool_calls or other; tool calls, or their absence, correct it here. ``finish_reason_raw``:
+    the provider's word. ``outcome``: without one, "length" is ``Cut()`` and everything else ``Completed()``. ``cost``: USD, if
+    the provider reports it. ``parsed``: the object, if the provider returns one.
 
     Raises ValueError for an answer that is completed and cut at once. ``limit``, ``blocked``, ``failed`` and ``deferred`` are
     the former way to say the outcome: deprecated, they still work.
@@ -226,6 +226,6 @@ def count(mapping: Any, *path: str) -> int | None:
 
 
 def total(*counts: int | None) -> int | None:
-    """The sum of the known counts; None when none is known."""
+    """The sum of the known counts; None if none is known."""
     known = [number for number in counts if number is not None]
     return sum(known) if known else None

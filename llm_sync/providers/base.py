@@ -202,7 +202,7 @@ class LLMProvider(FormerHooks):
         try:
             return exchange.read(reply, number)
         except LLMConnectorError as error:
-            self._credential.scrubber().error(error)  # the provider may have echoed the key
+            self._credential.redactor().error(error)  # the provider may have echoed the key
             raise
         except RecursionError:
             failure = self._reader.too_deep(reply)
@@ -281,7 +281,7 @@ class LLMProvider(FormerHooks):
             log_facts(_log, "payload", provider=self.name, key=key, model=prepared.model, **facts)
 
     def _log_content(self, what: str, key: int, content: bytes) -> None:
-        text = self._credential.scrubber().text(content.decode("utf-8", "replace"))
+        text = self._credential.redactor().text(content.decode("utf-8", "replace"))
         log_facts(_content, what, provider=self.name, key=key, content=text)
 
     def _describe(self, error: LLMConnectorError, model: str | None) -> None:

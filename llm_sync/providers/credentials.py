@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from llm_sync.config.models import GOOGLE_CLOUD, Auth
 from llm_sync.config.secrets import Secret
-from llm_sync.providers.redaction import Scrubber, secrets_in
+from llm_sync.providers.redaction import Redactor, secrets_in
 
 if TYPE_CHECKING:
     from llm_sync.providers.dialect import Dialect
@@ -169,10 +169,10 @@ class ProviderCredential:
         """Where the key that was used comes from, in words; None where none was used yet, or is."""
         return self._made.source if self._made else None
 
-    def scrubber(self) -> Scrubber:
+    def redactor(self) -> Redactor:
         """What takes the keys used so far, and the configuration's other secrets, out of texts and errors."""
         used = self._made.secrets() if self._made else ()
-        return Scrubber([*used, *secrets_in(self._dialect.config, self._dialect.base_url())])
+        return Redactor([*used, *secrets_in(self._dialect.config, self._dialect.base_url())])
 
     def reset_after_fork(self) -> None:
         """In the child: forget it, as a thread that is gone may hold its lock."""

@@ -158,5 +158,5 @@ class Dialect(ABC):
             value = reply.headers.get(name)
             if value:
                 return value
-        found = body.get("request_id") if isinstance(body, dict) else None
-        return found if isinstance(found, str) else None
+        in_body = body.get("request_id") if isinstance(body, dict) else None
+        return in_body if isinstance(in_body, str) else None

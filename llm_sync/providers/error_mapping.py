@@ -1,7 +1,7 @@
-"""An error as a provider put it, read into one shape, and the class of ours that it means.
+"""Error replies: read into one shape, and mapped to a class of llm_sync.errors.
 
-Decided by code and type first, by message text only where nothing else tells, by status last. A dialect adds its own
-words to the tables; the mechanism stands here once.
+Code and type decide first, the message's text only if they do not, the status last. A dialect adds its own words to the
+tables; the mechanism is the same for all.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ COMMON_WORDS: dict[str, ErrorClass] = {
     "content_policy_violation": errors.ContentBlockedError,
     "server_error": errors.ProviderUnavailableError,
 }
-# Words that say no more than a status of 400; told by them where there is no status, or as OpenRouter's error_type. An
+# Words that mean no more than a status of 400. They decide if there is no status, or as OpenRouter's error_type. An
 # "unknown_error" or an "invalid_response" is the server's own, and may be gone with the next attempt.
 _UNFIT = re.compile(
     r"(?:invalid|unsupported|unknown|missing|image|empty_image|failed_to_download)_(?!error$|response|server|upstream)|"
     r"(?:string_too_long|precondition_failed|payload_too_large|unprocessable)$"
 )
-# What only the message tells, over statuses that allow it (the texts of llama.cpp, OpenAI, vLLM, LM Studio, Perplexity …).
+# What only the message says, over statuses that allow it (the texts of llama.cpp, OpenAI, vLLM, LM Studio, Perplexity …).
 CONTEXT_PHRASES = re.compile(
     r"context size has been exceeded|maximum context length|exceeds? the available context size|"
     r"exceed(?:s|ed)? (?:(?:the|this model'?s?) )?(?:maximum )?context (?:window|length|limit)|"
@@ -102,9 +102,9 @@ class ApiError:
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """OpenRouter's remarks on the error."""
-        found = self.error.get("metadata")
-        return found if isinstance(found, dict) else {}
+        """OpenRouter's additions to the error."""
+        metadata = self.error.get("metadata")
+        return metadata if isinstance(metadata, dict) else {}
 
     @property
     def unroutable(self) -> bool:
@@ -122,15 +122,15 @@ def read_api_error(status: int, body: Any) -> ApiError:
     """Read ``body`` (parsed JSON, or text where it was none) of any of the shapes seen; never fails."""
     body = body[0] if isinstance(body, list) and body and isinstance(body[0], dict) else body
     if not isinstance(body, dict):
-        return ApiError(status, _plain(body), body=body)
-    found = body.get("error")
-    error: Mapping[str, Any] = found if isinstance(found, dict) else body
+        return ApiError(status, _text_of_page(body), body=body)
+    inner = body.get("error")
+    error: Mapping[str, Any] = inner if isinstance(inner, dict) else body
     upstream = _upstream(error)
     words = [*_words(error), *(_words(upstream) if upstream else ())]
-    message = _message(body, found)
+    message = _message(body, inner)
     if upstream:
-        inner = _message(upstream, upstream.get("error"))
-        message = f"{message}: {inner}" if inner and inner not in message else message
+        theirs = _message(upstream, upstream.get("error"))
+        message = f"{message}: {theirs}" if theirs and theirs not in message else message
     param = error.get("param") or (upstream and _inner(upstream).get("param"))
     return ApiError(
         status=_status_in(error, status) if status < 400 else status,
@@ -181,9 +181,9 @@ def is_retryable(kind: ErrorClass, error: ApiError, should_retry: str | None = N
     if not kind.retryable or _is_oversize(error) or error.unroutable:
         return False
     availability = error.error.get("availability")
-    told = availability.get("retryable") if isinstance(availability, dict) else None
-    if isinstance(told, bool):
-        return told
+    explicit = availability.get("retryable") if isinstance(availability, dict) else None
+    if isinstance(explicit, bool):
+        return explicit
     if should_retry in ("true", "false"):
         return should_retry == "true"
     return error.status in _RETRYABLE or error.status < 500  # below 500 only a telling word makes a class that can be retried
@@ -206,8 +206,8 @@ def _status_in(error: Mapping[str, Any], status: int) -> int:
 
 
 def _inner(error: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = error.get("error")
-    return found if isinstance(found, dict) else error
+    inner = error.get("error")
+    return inner if isinstance(inner, dict) else error
 
 
 def _words(error: Mapping[str, Any]) -> list[str]:
@@ -231,10 +231,10 @@ def _upstream(error: Mapping[str, Any]) -> Mapping[str, Any] | None:
     raw = metadata.get("raw") if isinstance(metadata, dict) else None
     if isinstance(raw, str):
         try:
-            found = parse_strictly(raw)
+            parsed = parse_strictly(raw)
         except ValueError:
-            found = None
-        raw = found if isinstance(found, (dict, list)) else {"message": raw}
+            parsed = None
+        raw = parsed if isinstance(parsed, (dict, list)) else {"message": raw}
     raw = raw[0] if isinstance(raw, list) and raw else raw
     return raw if isinstance(raw, dict) else None
 
@@ -242,24 +242,24 @@ def _upstream(error: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _message(body: Mapping[str, Any], error: Any) -> str:
     if isinstance(error, dict) and isinstance(error.get("message"), str):
         return _cut(error["message"])
-    return _cut(_told(error) or _told(body) or (json.dumps(error) if error else ""))
+    return _cut(_text_in(error) or _text_in(body) or (json.dumps(error) if error else ""))
 
 
-def _told(value: Any, depth: int = 4) -> str:
+def _text_in(value: Any, depth: int = 4) -> str:
     """The words of a message: a text, an object that has one, or a list of either."""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and depth:
-        return "; ".join(told for told in (_told(item, depth - 1) for item in value[:20]) if told)
+        return "; ".join(filter(None, (_text_in(item, depth - 1) for item in value[:20])))
     if isinstance(value, dict) and depth:
         for key in ("message", "Message", "detail", "msg", "error", "errors"):
-            told = _told(value.get(key), depth - 1)
-            if told:
-                return f"{_place(value.get('loc'))}{told}"
+            text = _text_in(value.get(key), depth - 1)
+            if text:
+                return f"{_location(value.get('loc'))}{text}"
     return ""
 
 
-def _place(loc: Any) -> str:
+def _location(loc: Any) -> str:
     parts = loc if isinstance(loc, list) else [loc] if loc else []
     return f"{'.'.join(map(str, parts))}: " if parts else ""
 
@@ -271,7 +271,7 @@ def _quotas(details: Iterable[Any]) -> Iterator[str]:
             yield str(violation.get("quotaId", "")) if isinstance(violation, dict) else ""
 
 
-def _plain(body: Any) -> str:
+def _text_of_page(body: Any) -> str:
     """An HTML page or a bare text, as one short line."""
     text = body if isinstance(body, str) else "" if body is None else json.dumps(body)
     return _cut(html.unescape(" ".join(_TAG.sub(" ", text[:20_000]).split()))) or "an empty body"

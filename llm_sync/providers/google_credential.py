@@ -30,8 +30,8 @@ class GoogleCredential:
         self._http = http
         self._credentials: Any = None
         self._used: tuple[str, ...] = ()  # tokens, the newest first; replaced whole, so it is read without the lock
-        self._troubles: list[LLMConnectorError] = []  # what kept google-auth from the answers it asked for
-        # Held by the one thread that fetches a token: the others have nothing to do but wait for it, so I/O may happen here.
+        self._errors: list[LLMConnectorError] = []  # the errors of the requests that google-auth made
+        # Held by the one thread that fetches a token. The others can only wait for it, so I/O under this lock is allowed.
         self._renewing = threading.Lock()
 
     def headers(self) -> dict[str, str]:
@@ -93,12 +93,12 @@ class GoogleCredential:
 
     def _refresh(self) -> None:
         google = _google_auth()
-        self._troubles.clear()
+        self._errors.clear()
         failure: LLMConnectorError | None = None
         try:
             self._credentials.refresh(self._request)
         except google.auth.exceptions.TransportError as error:
-            failure = self._troubles[-1] if self._troubles else _no_token(error)
+            failure = self._errors[-1] if self._errors else _no_token(error)
         except google.auth.exceptions.GoogleAuthError as error:
             failure = _no_token(error)
         if failure is None and not self._credentials.token:
@@ -133,8 +133,8 @@ class GoogleCredential:
                 reply = send()  # asking for a token twice costs nothing
         except LLMConnectorError as error:
             error.possibly_billed = 0  # the request for a token was sent, not the one that costs
-            self._troubles.append(error)
-            # google-auth knows its own kind only: it goes on to the next place where credentials may be
+            self._errors.append(error)
+            # google-auth catches only its own errors: then it tries the next source of credentials
             raise _google_auth().auth.exceptions.TransportError(error.message) from None
         return _TokenReply(reply.status, reply.headers, reply.content)
 

@@ -56,8 +56,8 @@ def guidance_for(kind: ErrorClass, error: ApiError, target: Target, retry_after:
         return _model(error, target)
     if issubclass(kind, errors.ContextLengthExceededError):
         numbers = " and ".join(dict.fromkeys(_LIMITS.findall(error.message)))
-        told = f" (limit and length, as the provider gives them: {numbers} tokens)" if numbers else ""
-        return f"Shorten the prompt, lower max_tokens or use a model with a longer context{told}."
+        limits = f" (limit and length, as the provider gives them: {numbers} tokens)" if numbers else ""
+        return f"Shorten the prompt, lower max_tokens or use a model with a longer context{limits}."
     if issubclass(kind, errors.ContentBlockedError):
         return "Change the prompt or the provider's content settings; the same request is blocked again."
     if issubclass(kind, errors.RequestTimeoutError):
@@ -119,7 +119,7 @@ def _request(error: ApiError, target: Target) -> str:
 
 
 def _setting(error: ApiError) -> str | None:
-    names = [error.param or "", *("".join(found) for found in _QUOTED.findall(error.message))]
+    names = [error.param or "", *("".join(groups) for groups in _QUOTED.findall(error.message))]
     for name in names:
         setting = _SETTINGS.get(name.lower()) or _SETTINGS.get(name.lower().split(".")[-1])
         if setting:

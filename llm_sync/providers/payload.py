@@ -77,10 +77,10 @@ def tool_choice(request: ModelRequest) -> tuple[str, str | None] | None:
 
 
 def system_texts(request: ModelRequest, adjustments: Adjustments) -> list[str]:
-    """Every system text of a request, for APIs that take them in one place, before the conversation."""
+    """Every system text of a request, for APIs that take them together, before the conversation."""
     turns = request.conversation()
     roles = [message.role for message in turns]
-    first = next((place for place, role in enumerate(roles) if role != "system"), len(roles))
+    first = next((index for index, role in enumerate(roles) if role != "system"), len(roles))
     if "system" in roles[first:]:
         adjustments.note(
             "messages", "a system message between turns", "a system prompt before them", "this API has one system prompt"

@@ -16,7 +16,7 @@ from llm_sync.config.models import ProviderConfig, is_credential
 from llm_sync.errors import LLMConnectorError
 
 SHOWN = "[key]"
-_SHORTEST = 8  # characters; what is shorter is a word that local servers want in a key's place ("none", "ollama")
+_MIN_LENGTH = 8  # characters; anything shorter is a placeholder that local servers accept as a key ("none", "ollama")
 _LONG = 12  # characters from which the beginning of a key tells the key
 _REST = r"[^\s\"'<>\\,;)]*"
 # As providers abbreviate keys: "sk-ab***wxyz"; escaped, where a gateway hands on another one's JSON as a text.
@@ -24,11 +24,11 @@ _MASK = re.compile(r"\*{2,}|\.{3,}|…|\\u2026|&hellip;|(?:•|\\u2022){2,}")
 _AROUND = 64  # characters looked at on either side of a mask
 
 
-class Scrubber:
+class Redactor:
     """Takes one provider's secrets out of texts and errors. Immutable."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        spellings = {form for secret in secrets if len(secret) >= _SHORTEST for form in _spellings(secret)}
+        spellings = {form for secret in secrets if len(secret) >= _MIN_LENGTH for form in _spellings(secret)}
         self._spellings = sorted(spellings, key=len, reverse=True)
         forms = [re.escape(form) for form in self._spellings]
         beginnings = [form[: max(6, min(12, len(form) // 4))] for form in self._spellings if len(form) >= _LONG]

@@ -46,7 +46,7 @@ class ReplyReader:
         body = self._good_body(reply)
         wrong = self._validator(dialect.schema_for(body)).check(body)
         if wrong:
-            _log.error("%s: malformed answer: %s", dialect.name, self._credential.scrubber().text(str(structure_of(body))))
+            _log.error("%s: malformed answer: %s", dialect.name, self._credential.redactor().text(str(structure_of(body))))
             came = Answer(usage=dialect.read_usage(body), cost=dialect.cost_in(body))
             response = UnusableResponse(**self._facts(prepared, reply, number, body, came, {"raw": body}))
             raise malformed(reply, wrong, self.target(), dialect.request_id(reply, body), response)
@@ -81,7 +81,7 @@ class ReplyReader:
             body = {"data": body}  # Together lists so
         wrong = self._validator(dialect.listing_schema_for(body)).check(body)
         if wrong:
-            _log.error("%s: malformed listing: %s", dialect.name, self._credential.scrubber().text(str(structure_of(body))))
+            _log.error("%s: malformed listing: %s", dialect.name, self._credential.redactor().text(str(structure_of(body))))
             raise malformed(reply, wrong, self.target(), dialect.request_id(reply, body), None)
         return dialect.read_listing(body)
 
@@ -152,23 +152,23 @@ class ReplyReader:
 
     def _error(self, reply: Reply, body: Any, around: Any = None) -> LLMConnectorError:
         """The error a reply stands for; ``around``: the body of a 200 that holds it."""
-        found = read_api_error(reply.status, body)
-        if STREAM_ONLY.search(found.message):
-            return errors.StreamingNotSupportedError(found.message, status=found.status, guidance=_STREAM_GUIDANCE)
-        kind = self.dialect.classify(found, reply.headers)
+        api_error = read_api_error(reply.status, body)
+        if STREAM_ONLY.search(api_error.message):
+            return errors.StreamingNotSupportedError(api_error.message, status=api_error.status, guidance=_STREAM_GUIDANCE)
+        kind = self.dialect.classify(api_error, reply.headers)
         hint = retry_hint(reply.headers if reply.status >= 300 else {}, body)  # some send retry-after with every 200
         error = kind(
-            found.message,
-            status=found.status,
+            api_error.message,
+            status=api_error.status,
             request_id=self.dialect.request_id(reply, body),
-            retryable=is_retryable(kind, found, reply.headers.get("x-should-retry")),
+            retryable=is_retryable(kind, api_error, reply.headers.get("x-should-retry")),
             retry_after=hint,
             partial_text=self.dialect.partial_text(around) or None,
             body=body[:_MAX_TEXT] if isinstance(body, str) else body,
-            guidance=guidance_for(kind, found, self.target(), hint),
+            guidance=guidance_for(kind, api_error, self.target(), hint),
         )
         if isinstance(error, errors.ContentBlockedError):
-            error.reason = next(iter(found.words), None) or "content policy"
+            error.reason = next(iter(api_error.words), None) or "content policy"
         return error
 
     def _unreadable(self, reply: Reply) -> LLMConnectorError:

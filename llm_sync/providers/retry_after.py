@@ -1,7 +1,7 @@
-"""When a provider says to come back, in seconds from now.
+"""The seconds after which a provider asks to try again.
 
 The units differ by provider and even by header (durations, seconds, milliseconds, dates, epochs); the forms are those
-providers were recorded sending. Read on error replies only: some providers send ``retry-after`` with every answer.
+providers were recorded to send. Read on error replies only: some providers send ``retry-after`` with every answer.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _in_message(body: Any) -> Iterator[float | None]:
 
 
 def _instant(text: str, now: float) -> float | None:
-    """A reset header: a duration, seconds, an epoch in seconds or milliseconds (told apart by size), or RFC 3339."""
+    """A reset header: a duration, seconds, an epoch in seconds or milliseconds (distinguished by size), or RFC 3339."""
     seconds = duration(text)
     if seconds is None:
         try:

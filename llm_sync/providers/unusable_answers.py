@@ -1,4 +1,4 @@
-"""The errors of replies that nobody can read: no JSON, or JSON of another shape."""
+"""The errors for replies that cannot be read: no JSON, or JSON of another shape."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def unreadable(reply: Reply, target: Target, request_id: str | None) -> Unusable
             "the answer has an empty body", status=reply.status, request_id=request_id, retryable=True, guidance="Ask again."
         )
     cut = text[0] in "{["
-    found = "JSON that breaks off or is malformed" if cut else "an HTML page" if text[0] == "<" else "other text"
+    actual = "JSON that breaks off or is malformed" if cut else "an HTML page" if text[0] == "<" else "other text"
     return errors.ResponseValidationError(
-        f"the answer is not JSON: {found}",
-        fields=(FieldProblem("$", "a JSON object", found),),
+        f"the answer is not JSON: {actual}",
+        fields=(FieldProblem("$", "a JSON object", actual),),
         status=reply.status,
         request_id=request_id,
         retryable=cut,  # a connection that ended early: like a 502

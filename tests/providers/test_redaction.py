@@ -20,7 +20,7 @@ from llm_sync.config.models import Auth
 from llm_sync.config.secrets import Secret
 from llm_sync.models import ModelRequest
 from llm_sync.models.record import error_record
-from llm_sync.providers.redaction import Scrubber
+from llm_sync.providers.redaction import Redactor
 
 MARKER = "sk-MaRkEr/0123456789+abcdefghijklmnopqrstuvwx=="
 PIECE = "MaRkEr"  # no text of ours holds it
@@ -217,7 +217,7 @@ def test_representations(provider: Any, reply: Any, kind: str) -> None:
         proxy=f"http://u:{MARKER}@h:1",
     )
     made.check()
-    for shown in (made, made.config, made.config.key, made._credential.get(), made._credential.scrubber()):
+    for shown in (made, made.config, made.config.key, made._credential.get(), made._credential.redactor()):
         assert PIECE not in f"{shown!r} {shown!s}"
     with pytest.raises(errors.ConfigurationError) as caught:
         pickle.dumps(made.config)
@@ -262,7 +262,7 @@ def test_long_texts_take_no_time() -> None:
     """Texts made to be costly are looked through at once."""
     import time
 
-    scrubber = Scrubber([MARKER])
+    scrubber = Redactor([MARKER])
     for text in ("*" * 10**5, "*a" * 10**4, "**a" * 10**4, "sk-MaR" * 10**4, "a" * 10**5, "." * 10**5, "sk**" * 10**4):
         started = time.process_time()
         scrubber.text(text)
@@ -274,5 +274,5 @@ def test_long_texts_take_no_time() -> None:
 )
 def test_other_texts_stay(text: str) -> None:
     """Stars and dots that hide nothing of the key are left alone."""
-    assert Scrubber([MARKER]).text(text) == text
-    assert Scrubber([]).text(text) == text
+    assert Redactor([MARKER]).text(text) == text
+    assert Redactor([]).text(text) == text

@@ -208,11 +208,11 @@ class AnthropicDialect(Dialect):
 
     def classify(self, error: ApiError, headers: Mapping[str, str]) -> ErrorClass:
         if error.status == 400 and _BILLING.search(error.message):
-            return errors.QuotaExceededError  # told by the message only
+            return errors.QuotaExceededError  # only the message says so
         return error_class(error, self.error_words)
 
 
 def _refusal(body: Mapping[str, Any]) -> str:
     details = body.get("stop_details") or {}
-    told = [details.get("category"), details.get("explanation")]
-    return ": ".join(part for part in told if part) or str(body.get("stop_reason"))
+    parts = [details.get("category"), details.get("explanation")]
+    return ": ".join(part for part in parts if part) or str(body.get("stop_reason"))

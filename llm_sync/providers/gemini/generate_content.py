@@ -230,8 +230,8 @@ class GeminiDialect(Dialect):
         return ids, {**self.listing_query, "pageToken": token} if token else None
 
     def request_id(self, reply: Any, body: Any) -> str | None:
-        found = body.get("responseId") if isinstance(body, dict) else None
-        return found if isinstance(found, str) else super().request_id(reply, body)
+        response_id = body.get("responseId") if isinstance(body, dict) else None
+        return response_id if isinstance(response_id, str) else super().request_id(reply, body)
 
     def classify(self, error: ApiError, headers: Mapping[str, str]) -> ErrorClass:
         if error.status == 429 and error.per_day:

@@ -182,7 +182,7 @@ class OpenAIDialect(Dialect):
 
     def schema_for(self, body: Any) -> Mapping[str, Any]:
         choice = _first_choice(body) if isinstance(body, dict) else {}
-        blocked = _plain(choice.get("finish_reason")) in _BLOCKED and not choice.get("message")
+        blocked = _normalized(choice.get("finish_reason")) in _BLOCKED and not choice.get("message")
         return self.filtered_schema if blocked else self.response_schema  # Azure: a filtered choice has no message
 
     def read_answer(self, body: Any) -> Answer:
@@ -190,16 +190,16 @@ class OpenAIDialect(Dialect):
         message = choice.get("message") or {}
         text, thinking, parsed = openai_message.content(message.get("content"))
         word = choice.get("finish_reason") or (choice.get("finish_details") or {}).get("type") or self._upstream_word(choice)
-        plain = _plain(word)
+        reason = _normalized(word)
         refusal = message.get("refusal") or openai_message.refusal(message.get("content"))
         outcome: Outcome | None = None
-        if refusal or plain in _BLOCKED:
+        if refusal or reason in _BLOCKED:
             outcome = Blocked(refusal or f"finish reason {word}")
-        elif plain in _BROKEN:
+        elif reason in _BROKEN:
             outcome = Failed(f"finish reason {word}")
         return Answer(
             text=text,
-            finish_reason=_FINISH.get(plain, "other"),
+            finish_reason=_FINISH.get(reason, "other"),
             finish_reason_raw=word,
             usage=self.read_usage(body),
             model=body.get("model"),
@@ -211,13 +211,13 @@ class OpenAIDialect(Dialect):
         )
 
     def _upstream_word(self, choice: Mapping[str, Any]) -> str | None:
-        """The finish reason in the words of whoever answered behind the endpoint, where it has none of its own."""
+        """The finish reason of the upstream behind the endpoint, if the endpoint has none of its own."""
         return None
 
     def request_id(self, reply: Any, body: Any) -> str | None:
         groq = body.get("x_groq") if isinstance(body, dict) else None
-        found = groq.get("id") if isinstance(groq, dict) else None
-        return super().request_id(reply, body) or (found if isinstance(found, str) else None)
+        groq_id = groq.get("id") if isinstance(groq, dict) else None
+        return super().request_id(reply, body) or (groq_id if isinstance(groq_id, str) else None)
 
     def read_usage(self, body: Any) -> Usage:
         usage = body.get("usage") if isinstance(body, dict) else None
@@ -236,7 +236,11 @@ class OpenAIDialect(Dialect):
 
     def classify(self, error: ApiError, headers: Mapping[str, str]) -> ErrorClass:
         kind = error_class(error, self.error_words)
-        if kind is errors.ProviderError and isinstance(error.body, dict) and _plain(error.body.get("finish_reason")) in _BROKEN:
+        if (
+            kind is errors.ProviderError
+            and isinstance(error.body, dict)
+            and _normalized(error.body.get("finish_reason")) in _BROKEN
+        ):
             return errors.ProviderUnavailableError  # a choice that was broken off, by an error that does not say why
         if error.status == 402 and "weight_exceeds_budget" in error.metadata.values():
             return errors.QuotaExceededError  # OpenRouter: this one request costs more than there is
@@ -265,10 +269,10 @@ def _moderated(error: ApiError) -> bool:
 
 def _over_budget(error: ApiError) -> bool:
     """Whether the budget of a key or a workspace is spent, as OpenRouter says it."""
-    told = any(part.get(name) for part in (error.metadata, error.error) for name in ("limit_source", "resets_at"))
-    return told or "key limit exceeded" in error.message.lower()
+    budget_named = any(part.get(name) for part in (error.metadata, error.error) for name in ("limit_source", "resets_at"))
+    return budget_named or "key limit exceeded" in error.message.lower()
 
 
-def _plain(word: Any) -> str:
+def _normalized(word: Any) -> str:
     """A finish reason in one spelling: gateways have their own."""
     return word.lower().replace("-", "_") if isinstance(word, str) else ""

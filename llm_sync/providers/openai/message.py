@@ -95,14 +95,14 @@ def tool(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def content(found: Any) -> tuple[str, str | None, Any]:
+def content(value: Any) -> tuple[str, str | None, Any]:
     """Text, thinking and object of a message's content: a string, a list of parts (Mistral), or an object (Cloudflare)."""
-    if isinstance(found, dict):
-        return json.dumps(found, ensure_ascii=False), None, found
-    if not isinstance(found, list):
-        return _string(found) or "", None, None
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False), None, value
+    if not isinstance(value, list):
+        return _string(value) or "", None, None
     texts, thoughts = [], []
-    for part in found:
+    for part in value:
         if isinstance(part, str):
             texts.append(part)
         elif isinstance(part, dict) and part.get("type") == "thinking":
@@ -119,9 +119,9 @@ def reasoning(answered: Mapping[str, Any]) -> str | None:
     return _string(answered.get("reasoning_content")) or _string(answered.get("reasoning"))
 
 
-def refusal(found: Any) -> str:
+def refusal(value: Any) -> str:
     """What parts of type ``refusal`` say."""
-    parts = [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
+    parts = [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
     return "".join(_string(part.get("refusal")) or "" for part in parts)
 
 

@@ -23,7 +23,7 @@ def is_reasoning_model(model: str) -> bool:
 
 
 # OpenAI accepts sampling parameters only while reasoning is off. First matching prefix wins:
-# (prefix, reasons unless told otherwise, takes reasoning_effort "none").
+# (prefix, reasons by default, takes reasoning_effort "none").
 _EFFORT: tuple[tuple[re.Pattern[str], bool, bool], ...] = tuple(
     (re.compile(pattern), default, none)
     for pattern, default, none in (

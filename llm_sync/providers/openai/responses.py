@@ -88,7 +88,7 @@ class OpenAIResponsesDialect(OpenAIDialect):
     def partial_text(self, body: Any) -> str:
         items = body.get("output") if isinstance(body, dict) else None
         parts = [item.get("content") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-        return "".join(_piece(part) for found in parts if isinstance(found, list) for part in found)
+        return "".join(_piece(part) for content in parts if isinstance(content, list) for part in content)
 
     def read_answer(self, body: Any) -> Answer:
         texts, thoughts, calls, refusals = [], [], [], []

@@ -1,4 +1,4 @@
-"""OpenRouter: OpenAI's chat completions with an upstream behind them. Only what differs is said here."""
+"""OpenRouter: OpenAI's chat completions with an upstream behind them. Only what differs is here."""
 
 from __future__ import annotations
 
@@ -41,8 +41,12 @@ class OpenRouterDialect(OpenAIDialect):
         return word if isinstance(word, str) else None
 
     def request_id(self, reply: Any, body: Any) -> str | None:
-        found = body.get("id") if isinstance(body, dict) and "x-generation-id" not in reply.headers else None
-        return found if isinstance(found, str) and found.startswith("gen-") else super().request_id(reply, body)
+        generation_id = body.get("id") if isinstance(body, dict) and "x-generation-id" not in reply.headers else None
+        return (
+            generation_id
+            if isinstance(generation_id, str) and generation_id.startswith("gen-")
+            else super().request_id(reply, body)
+        )
 
     def cost_in(self, body: Any) -> float | None:
         usage = body.get("usage") if isinstance(body, dict) else None
