@@ -1,4 +1,4 @@
-"""One stream of frozen facts about what requests go through; logs, status and progress are folds over it.
+"""Events: frozen facts about the progress of requests. Logs, status and progress displays are computed from them.
 
 A listener is called in the thread where the fact arose (usually a provider's worker) and must be quick and thread-safe.
 ``key`` tells the requests of one client apart; times are ``time.monotonic()`` seconds.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Event(Frozen):
-    """What all facts have."""
+    """What all events have."""
 
     provider: str
     key: int
@@ -29,7 +29,7 @@ class Event(Frozen):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Queued(Event):
-    """A request stands in its provider's queue; ``depth`` requests wait there, itself included."""
+    """A request was queued; ``depth`` requests are in the queue, this one included."""
 
     model: str = ""
     depth: int = 0
@@ -44,7 +44,7 @@ class Started(Event):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class AttemptStarted(Event):
-    """An HTTP exchange begins; it may take ``timeout`` seconds."""
+    """An HTTP exchange begins; it ends after at most ``timeout`` seconds."""
 
     number: int = 1
     timeout: float = 0.0
@@ -81,7 +81,7 @@ class Retrying(Event):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Adjusted(Event):
-    """Something is sent otherwise than asked; ``text`` is the adjustment in words, ``lost`` whether something asked for is."""
+    """Something is sent differently from what was asked: ``text`` says what; ``lost``: something asked for is not sent."""
 
     text: str = ""
     lost: bool = True
@@ -117,7 +117,7 @@ _LEVELS: dict[type[Event], int] = {
 
 
 def logger(name: str) -> logging.Logger:
-    """The logger ``llm_sync.name``. Silent until the program sets up logging: Python's last resort would print warnings."""
+    """The logger ``llm_sync.name``. Silent until the program configures logging; otherwise Python would print warnings."""
     root = logging.getLogger("llm_sync")
     if not any(isinstance(handler, logging.NullHandler) for handler in root.handlers):
         root.addHandler(logging.NullHandler())
@@ -145,7 +145,7 @@ _log = logger("requests")
 
 
 def log_event(event: Event) -> None:
-    """The fold that logs: ``llm_sync.requests``, one ``event key=value …`` line a fact, itself the record's ``event``."""
+    """Log an event to ``llm_sync.requests``: one line ``Event key=value …``; the record's ``event`` is the event itself."""
     level = _LEVELS.get(type(event), logging.DEBUG)
     if isinstance(event, Finished) and event.error not in (None, "cancelled"):
         level = logging.ERROR
@@ -156,7 +156,7 @@ def log_event(event: Event) -> None:
 
 
 def facts(event: Event) -> dict[str, object]:
-    """What an event says, by name; of a ``usage`` the known counts stand under their own names."""
+    """The fields of an event by name; instead of ``usage`` its known counts."""
     named = {name: value for name, value in vars(event).items() if name != "at" and value not in (None, "")}
     usage = named.pop("usage", None)
     return named if usage is None else {**named, **{name: count for name, count in vars(usage).items() if count is not None}}
@@ -167,7 +167,7 @@ def _pairs(named: Mapping[str, object]) -> str:
 
 
 def _usd(value: object) -> str:
-    """US dollars with all digits that a price per million tokens can have."""
+    """US dollars, with all digits that prices per million tokens produce."""
     return f"{value:.8f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 

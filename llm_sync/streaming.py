@@ -1,4 +1,4 @@
-"""The one list of streaming switches: find them, strip them, refuse them, and tell when a reply is a stream all the same.
+"""The list of streaming switches: finds, strips and refuses them; and recognizes a reply that is a stream nevertheless.
 
 A *switch* is a parameter, query field, header or piece of a URL's path that makes a provider answer in pieces, or later,
 instead of at once. Mappings (a payload, ``provider_specific``, query, headers) are looked at on their top level only:

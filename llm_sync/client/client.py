@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 
 class LLMClient:
-    """Blocking calls to every provider of one configuration.
+    """Blocking calls to all providers of one configuration.
 
-    May be used from any thread, and after a fork in the child. Close it, or use it as a context manager: leaving the block
-    normally waits for what is queued, leaving by an exception cancels it (after Ctrl-C, what is in flight gets 5 s). A
-    client that is never closed still finishes its queued work before the interpreter exits. Clients pickle as
-    configuration, keys by reference. One that is made in a simulation (``llm-sync simulate -- …``) asks the simulator what it
+    May be used from any thread, and in the child after a fork. Close it, or use it as a context manager: leaving the block
+    normally waits for queued requests, leaving it by an exception cancels them (after Ctrl-C, requests in flight get 5 s). A
+    client that is never closed still finishes its queued requests before the interpreter exits. A client pickles as its
+    configuration, with keys by reference. One that is made in a simulation (``llm-sync simulate -- …``) asks the simulator what it
     would ask elsewhere, and logs a warning that says so.
 
     ``strict`` refuses what would otherwise be adjusted, and truncated answers, and checks every key now.
@@ -49,7 +49,7 @@ class LLMClient:
             raise TypeError(f"LLMClient takes an LLMConfig, not {type(config).__name__}: use LLMClient.from_config(name_or_path)")
         self._given = {"strict": strict, "strict_streaming": strict_streaming, "publish_status": publish_status}
         self.config = config
-        self._config = config = simulation.apply_simulation(config)  # what it goes by
+        self._config = config = simulation.apply_simulation(config)  # the one that counts
         self._strict = strict or config.strict
         self._strict_streaming = strict_streaming or config.strict_streaming
         startup_checks.check_config(config, strict=self._strict, strict_streaming=self._strict_streaming)
@@ -78,7 +78,7 @@ class LLMClient:
         strict_streaming: bool = False,
         publish_status: bool = False,
     ) -> LLMClient:
-        """A client for a configuration file (docs/configuration.md says where it is looked for). Raises ConfigurationError."""
+        """A client for a configuration file. docs/configuration.md says where it is searched. Raises ConfigurationError."""
         loader = ConfigLoader(config_dir, known_types=ProviderFactory.types_for)
         config = loader.load_config(name_or_path, strict_streaming=strict_streaming)
         return cls(config, strict=strict, strict_streaming=strict_streaming, publish_status=publish_status)
@@ -99,9 +99,9 @@ class LLMClient:
         """Ask one model and wait for its answer.
 
         ``timeout``: seconds for one attempt; ``deadline``: seconds for the request from its first attempt on, retries and
-        waits included; ``wait_timeout``: seconds this call may take in all, queueing included. ``request_fields`` are
-        those of ModelRequest; an unknown one is a TypeError. Raises LLMConnectorError; RuntimeError when called on the
-        provider's own worker thread (from a done-callback), where it would wait for itself.
+        waits included; ``wait_timeout``: seconds for this call in all, time in the queue included. ``request_fields`` are
+        those of ModelRequest; an unknown one is a TypeError. Raises LLMConnectorError, and RuntimeError on the provider's own
+        worker thread (in a done-callback), where it would wait for itself.
         """
         fields = request_defaults.refuse_streaming(request_fields)
         request_defaults.refuse_unknown(fields)
@@ -134,22 +134,21 @@ class LLMClient:
         max_retries: int | None = None,
         wait_timeout: float | None = None,
     ) -> Future[ModelResponse]:
-        """Queue a request; the future carries the answer or its error, and can be cancelled until it is sent.
+        """Queue a request; the future gets the answer or its error, and can be cancelled until the request is sent.
 
-        Times and retries as for ``generate``. Raises at once what is wrong with the request or its model, ClientClosedError,
-        and QueueFullError when ``max_queue`` is reached and ``block`` is False, or no room has come within ``wait_timeout``
-        seconds.
+        Times and retries as for ``generate``. Raises at once what is wrong with the request, ClientClosedError, and
+        QueueFullError if ``max_queue`` requests are queued and ``block`` is False, or still so after ``wait_timeout`` seconds.
         """
         request_defaults.check_seconds("wait_timeout", wait_timeout)
         prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
         return self.dispatcher.submit(prepared, block=block, timeout=wait_timeout)
 
     def generate_responses_concurrent(self, requests: Iterable[ModelRequest], *, return_exceptions: bool = False) -> list[Any]:
-        """Ask all, each provider one at a time and all providers at once; results in input order.
+        """Send all requests, to all providers at once and to each one at a time; results in input order.
 
-        Every request is checked before any is sent; what is wrong with one is raised then. When some fail later, all are
-        waited for and a BatchError is raised whose ``.results`` is the list with exceptions in place. With
-        ``return_exceptions`` that list is returned, and requests that are wrong have their errors in it too.
+        All requests are checked before the first is sent; an error in one is raised then. If some fail later, this waits for
+        all and raises BatchError, whose ``.results`` is the list with exceptions in place of answers. With
+        ``return_exceptions`` that list is returned, with the errors of the checks in it, too.
         """
         prepare = self.dispatcher.prepare_or_error if return_exceptions else self.dispatcher.prepare
         prepared = [prepare(request) for request in requests]
@@ -160,24 +159,24 @@ class LLMClient:
     def map(self, requests: Iterable[ModelRequest], *, window: int = 256, return_exceptions: bool = False) -> Iterator[Any]:
         """The answers to an iterable of any length, lazily, in input order, with at most ``window`` requests in memory.
 
-        The first error, also of a request that is wrong, is raised in its place and ends the iteration, unless
-        ``return_exceptions``: then it stands there, and the iteration goes on. What ``requests`` itself raises comes after
-        the answers to what it gave before. ClientClosedError ends the iteration always.
+        The first error, also one of a check, is raised at its place and ends the iteration; with ``return_exceptions`` it is
+        yielded there, and the iteration continues. An exception of ``requests`` itself is raised after the answers to the
+        requests before it. ClientClosedError always ends the iteration.
         """
         prepare = self.dispatcher.prepare_or_error if return_exceptions else self.dispatcher.prepare
         return self.dispatcher.map(map(prepare, requests), window=window, return_exceptions=return_exceptions)
 
     def list_all_models(self, *, timeout: float | None = None) -> dict[str, ModelListing]:
-        """What every provider lists, all asked at once; a provider that fails has its error in its ModelListing.
+        """The models that each provider lists, all asked at once; if one fails, its ModelListing has the error.
 
-        ``timeout``: seconds for one attempt, where it shall differ from the configured one. Raises ClientClosedError, and
+        ``timeout``: seconds for one attempt; None: as configured. Raises ClientClosedError, and
         RuntimeError on a worker thread of any provider.
         """
         request_defaults.check_seconds("timeout", timeout)
         return model_listing.list_all_models(self._config, self.dispatcher, timeout)
 
     def status(self) -> dict[str, ProviderStatus]:
-        """How each provider's queue stands now; providers that were never asked are all zeros."""
+        """The state of each provider's queue; all zeros for providers that were not used yet."""
         used = self._manager.status()
         return {name: self._cooled(name, used.get(name, ProviderStatus())) for name in self.config.providers}
 
@@ -186,24 +185,24 @@ class LLMClient:
         return dataclasses.replace(status, cooling_down_until=endpoint.gate.cooling_down_until) if endpoint else status
 
     def add_listener(self, listener: Listener) -> None:
-        """Let ``listener`` hear of every event (llm_sync.events) from now on, for as long as the client lives.
+        """Call ``listener`` with every event (llm_sync.events) from now on, as long as the client lives.
 
-        It is called in the thread where the event arises, usually a worker's, and must be quick; what it raises is logged.
+        It is called in the thread where the event happens, usually a worker's, and must be quick; what it raises is logged.
         """
         self._listeners += (listener,)
 
     def add_middleware(self, middleware: Middleware) -> None:
-        """Let ``middleware`` run around every call that is queued from now on (llm_sync.client.middleware).
+        """Run ``middleware`` around every call that is queued from now on (llm_sync.client.middleware).
 
-        It is called in a worker's thread with the prepared request and what goes on with it; what it returns is the answer, what
-        it raises the error. The first one added is the outermost.
+        It is called on a worker thread with the prepared request and ``send``, which continues the call. What it returns is the
+        answer, what it raises is the error. The first one added is the outermost.
         """
         self.dispatcher.add_middleware(middleware)
 
     def check_providers(self, names: Iterable[str]) -> None:
-        """Raise what keeps the named providers from being used: an unset variable, an impossible key, no base_url.
+        """Raise an error if a named provider cannot be used: an unset variable, an invalid key, no base_url.
 
-        Sends nothing; run it before a long or costly job.
+        Sends nothing; call it before a long or expensive job. Reads key files and runs key commands.
         """
         for name in names:
             self.dispatcher.check(name)
@@ -211,9 +210,9 @@ class LLMClient:
     # Ending --------------------------------------------------------------------------------------------------------
 
     def close(self, cancel_pending: bool = False, *, grace: float | None = None) -> None:
-        """Take no more requests, wait for what is queued (or cancel it), end the workers, close the connections.
+        """Refuse new requests, wait for queued ones (or cancel them), end the workers, close the connections.
 
-        ``grace``: seconds after which what is still in flight is aborted, when pending work is cancelled (None: never).
+        ``grace``: if queued requests are cancelled, seconds until those in flight are aborted (None: never).
         """
         self._manager.close(cancel_pending, grace=grace)
         self._endpoints.close()

@@ -1,4 +1,4 @@
-"""Provider entries at work: each entry's dialect, HTTP client, retry policy and gate, made when first asked for."""
+"""The providers of a client: each with its HTTP client, retry policy and rate gate, made on first use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Endpoint(NamedTuple):
-    """One provider entry at work: what its requests share."""
+    """What all requests to one provider share."""
 
     provider: LLMProvider
     http: HTTPClient
@@ -25,9 +25,9 @@ class Endpoint(NamedTuple):
 
 
 class Endpoints(dict[str, Endpoint]):
-    """Those of one client by the provider's name; ``endpoints[name]`` makes what is not there yet, on whatever thread asks.
+    """The endpoints of one client by the provider's name; ``endpoints[name]`` makes a missing one, on any thread.
 
-    Making one opens no socket. It raises what is wrong with the entry, and ClientClosedError once ``manager`` is closed.
+    Making one opens no socket. Raises what is wrong with the provider's entry, and ClientClosedError if ``manager`` is closed.
     """
 
     def __init__(self, config: LLMConfig, manager: ConcurrentLLMManager, *, strict: bool) -> None:
@@ -46,7 +46,7 @@ class Endpoints(dict[str, Endpoint]):
             endpoint.http.close()
 
     def reset_after_fork(self) -> None:
-        """In the child: connections, locks and waits of its own, for all."""
+        """In a forked child: give all of them new connections, locks and waits."""
         for endpoint in list(self.values()):
             endpoint.provider.reset_after_fork()
             endpoint.http.reset_after_fork()
@@ -62,21 +62,21 @@ class Endpoints(dict[str, Endpoint]):
             allow_insecure=config.allow_insecure,
             local_only=config.simulated,
         )
-        emit = self._manager.queue(config.name).emit  # the queue counts every event before it passes it on
+        emit = self._manager.queue(config.name).emit  # the queue counts every event before it passes it to listeners
         gate = Gate(config.name, requests_per_minute=config.requests_per_minute, emit=emit, **self._shared_with_others(config))
         retry = RetryHandler(gate, provider=config.name, emit=emit)
         kind = ProviderFactory.provider_class(config.type)
         return Endpoint(kind(config, http, retry, strict=self._strict, emit=emit), http, gate)
 
     def _shared_with_others(self, config: ProviderConfig) -> dict[str, Any]:
-        """What the gate of a provider shares with other processes, where it does."""
+        """What the rate gate shares with other processes, if ``machine_wide`` is set."""
         if not config.machine_wide:
             return {}
         from llm_sync.machine.cooldowns import CoolDowns
         from llm_sync.machine.folder import SharedDirectory
         from llm_sync.machine.semaphore import MachineSemaphore
 
-        def identity() -> str:  # asked later: the provider is made after its gate
+        def identity() -> str:  # called later: the provider is made after its gate
             return self[config.name].provider.identity()
 
         directory = SharedDirectory(identity)

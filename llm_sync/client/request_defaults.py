@@ -1,4 +1,4 @@
-"""A request made ready to be queued: switches out, defaults in, images read, options checked."""
+"""Completes a request: strips streaming switches, fills in defaults, reads images, checks options."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from llm_sync.models.images import load_image
 from llm_sync.validation.json_schema import check_schema
 
 _log = logger("client")
-_YEAR = 31_536_000  # seconds; the configuration's limit too, and far below what clocks and sockets overflow at
+_YEAR = 31_536_000  # seconds; the configuration's limit, too, and far below the overflow of clocks and sockets
 _FIELDS = tuple(field.name for field in fields.FIELDS)
 _OPTIONS = ("timeout", "deadline", "max_retries", "wait_timeout", "config")
 
@@ -25,7 +25,7 @@ _OPTIONS = ("timeout", "deadline", "max_retries", "wait_timeout", "config")
 def without_switches(request: ModelRequest, provider: str, *, strict: bool) -> tuple[ModelRequest, list[Adjustment]]:
     """The request without streaming switches, and what was stripped.
 
-    Raises StreamingNotSupportedError under ``strict`` when there is something to strip.
+    Raises StreamingNotSupportedError under ``strict`` if there is something to strip.
     """
     clean, asked = streaming.strip_switches(request.provider_specific)
     if not asked:
@@ -46,9 +46,9 @@ def without_switches(request: ModelRequest, provider: str, *, strict: bool) -> t
 
 
 def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest:
-    """The request with its model's bare name, the defaults where it says nothing, and its images read.
+    """The request with its model's bare name, defaults for what it does not set, and its images read.
 
-    Raises InvalidRequestError for an image that cannot be read and for a response_schema that is none.
+    Raises InvalidRequestError for an image that cannot be read and for an invalid response_schema.
     """
     defaults = entry.defaults
     values: dict[str, Any] = {"model": model}
@@ -81,7 +81,7 @@ def _with_images(message: Message) -> Message:
 
 
 def attempt_options(configured: AttemptOptions, options: Mapping[str, Any]) -> AttemptOptions:
-    """The configured options with those the call names. Raises InvalidRequestError for impossible values."""
+    """The configured options, replaced by those of the call. Raises InvalidRequestError for invalid values."""
     asked = {name: value for name, value in options.items() if value is not None}
     check_seconds("timeout", asked.get("timeout"))
     check_seconds("deadline", asked.get("deadline"))
@@ -104,7 +104,7 @@ def _shown(value: Any) -> str:
 
 
 def refuse_unknown(fields: Mapping[str, Any]) -> None:
-    """Raise TypeError for an argument of ``generate`` that a request has no field for, with the one that may be meant."""
+    """Raise TypeError for an argument of ``generate`` that is not a field of a request, with a suggestion."""
     unknown = next((name for name in fields if name not in _FIELDS), None)
     if unknown is not None:
         near = difflib.get_close_matches(unknown, [*_FIELDS, *_OPTIONS], n=1)

@@ -1,4 +1,4 @@
-"""``llm_sync.generate``: one client per process and configuration, for scripts that want no client of their own."""
+"""``llm_sync.generate``: one shared client per process and configuration."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from llm_sync.runtime import fork
 
 
 class SharedClients:
-    """One client per configuration and process, made when first asked for. Any thread may use it.
+    """One client per configuration and process, made on first use. Any thread may use it.
 
-    With ``most``, the client that was asked for longest ago is forgotten when there are more: whoever still uses it keeps
-    it, and what it holds goes with the last one who does.
+    With more than ``most`` clients, the least recently used one is dropped; callers that still use it keep it alive.
     """
 
     def __init__(self, most: int | None = None) -> None:
         self._most = most
-        self._clients: dict[Hashable, LLMClient] = {}  # the one asked for last stands last
+        self._clients: dict[Hashable, LLMClient] = {}  # least recently used first
         self._lock = threading.Lock()  # guards _clients
         fork.watch(self)
 
@@ -32,7 +31,7 @@ class SharedClients:
         return self.made(name, lambda: LLMClient.from_config(name))
 
     def made(self, key: Hashable, make: Callable[[], LLMClient]) -> LLMClient:
-        """The client kept under ``key``, made by ``make`` when there is none. Raises what ``make`` raises.
+        """The client for ``key``, made by ``make`` if there is none. Raises what ``make`` raises.
 
         A simulation has its own clients, because programs do not see when shared clients are created.
         """
@@ -58,7 +57,7 @@ class SharedClients:
             client.close(cancel_pending)
 
     def reset_after_fork(self) -> None:
-        """In the child: keep the clients, which reset themselves, under a lock that nobody holds."""
+        """In a forked child: keep the clients, which reset themselves, with a new lock."""
         self._lock = threading.Lock()
 
 
@@ -66,13 +65,13 @@ _shared = SharedClients()
 
 
 def generate(prompt: str | None = None, model: str | None = None, *, config: str | None = None, **options: Any) -> ModelResponse:
-    """Ask with this process's shared client for ``config`` (a name or path; None: the default); else as LLMClient.generate.
+    """Like LLMClient.generate, with this process's shared client for ``config`` (a name or path; None: the default).
 
-    Any thread may call it. Raises ConfigurationError where no client can be made, before anything is sent.
+    Any thread may call it. Raises ConfigurationError if no client can be made, else as LLMClient.generate.
     """
     return _shared.get(config).generate(prompt, model, **options)
 
 
 def close(cancel_pending: bool = False) -> None:
-    """Close every shared client; a later ``generate`` makes new ones. Waits for what is queued, or cancels it; any thread may."""
+    """Close all shared clients; a later ``generate`` makes new ones. Waits for queued requests, or cancels them. Thread-safe."""
     _shared.close(cancel_pending)

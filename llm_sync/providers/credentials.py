@@ -1,4 +1,4 @@
-"""What proves to a provider who asks: a key in a header; Google Cloud's tokens stand in google_credential.py."""
+"""Credentials that a request carries: a key in a header, or none. Google Cloud's tokens: google_credential.py."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _REMEMBERED = 4  # keys: a late reply may still echo one that was renewed since
 
 
 class Credential(Protocol):
-    """``source`` says where it comes from, in words, without the secret."""
+    """What authenticates requests to a provider. ``source``: where it comes from, in words, without the secret."""
 
     source: str | None
 
     def headers(self) -> dict[str, str]:
-        """The headers that carry it. Raises AuthenticationError when it cannot be had."""
+        """The headers that carry it. Raises AuthenticationError if it is not available."""
 
     def check(self) -> None:
-        """Raise, without a network call, if it is clear that it cannot be had."""
+        """Raise AuthenticationError if it is certainly not available. Makes no network call."""
 
     def check_without_io(self) -> None:
-        """Raise, reading no file and running no command, if it is clear that it cannot be had: in the caller's thread."""
+        """Like ``check``, for the caller's thread: reads no file and runs no command."""
 
     def identity(self) -> str:
-        """What tells it from others, in any process, without giving it away. Raises AuthenticationError when it cannot be had."""
+        """A text that is equal for equal credentials, in any process, and does not reveal them. Raises AuthenticationError."""
 
     def secrets(self) -> tuple[str, ...]:
-        """What must never be shown."""
+        """The texts that must never be shown."""
 
     def renew(self, refused: Mapping[str, str]) -> bool:
         """After a 401 to a request that carried ``refused``: whether there is another one now, fetched if need be.
@@ -79,7 +79,7 @@ class KeyCredential:
         self._carry = carry
         self._used: tuple[str, ...] = ()  # keys, the newest first; replaced whole, so it is read without the lock
         self._known = ("", "")  # a key and its identity
-        # Held by the one thread that gets a key: the others have nothing to do but wait for it, so I/O may happen here.
+        # Held by the one thread that gets a key. The others can only wait for it, so I/O under this lock is allowed.
         self._renewing = threading.Lock()
 
     def headers(self) -> dict[str, str]:
@@ -121,7 +121,7 @@ class KeyCredential:
 
 
 def credential_for(dialect: Dialect, http: HTTP) -> Credential:
-    """The credential of a provider entry: what it configures, else the dialect's usual variable, on its own host only."""
+    """The credential of a provider: the configured key, else the dialect's usual variable, on the dialect's own host only."""
     config = dialect.config
     auth = config.auth
     if auth == GOOGLE_CLOUD:
@@ -150,7 +150,7 @@ def credential_for(dialect: Dialect, http: HTTP) -> Credential:
 
 
 class ProviderCredential:
-    """The credential of one provider, made when first needed: without a base_url there is none. Any thread may use it."""
+    """The credential of one provider, made on first use, because it needs the base_url. Any thread may use it."""
 
     def __init__(self, dialect: Dialect, http: HTTP) -> None:
         self._dialect = dialect
@@ -158,7 +158,7 @@ class ProviderCredential:
         self._made: Credential | None = None
 
     def get(self) -> Credential:
-        """The credential. Raises ConfigurationError where there can be none."""
+        """The credential. Raises ConfigurationError without a base_url."""
         made = self._made
         if made is None:
             made = self._made = credential_for(self._dialect, self._http)
@@ -166,14 +166,14 @@ class ProviderCredential:
 
     @property
     def source(self) -> str | None:
-        """Where the key that was used comes from, in words; None where none was used yet, or is."""
+        """Where the key comes from, in words; None before the first use, and if there is none."""
         return self._made.source if self._made else None
 
     def redactor(self) -> Redactor:
-        """What takes the keys used so far, and the configuration's other secrets, out of texts and errors."""
+        """A Redactor for the keys used so far and the other secrets of the configuration."""
         used = self._made.secrets() if self._made else ()
         return Redactor([*used, *secrets_in(self._dialect.config, self._dialect.base_url())])
 
     def reset_after_fork(self) -> None:
-        """In the child: forget it, as a thread that is gone may hold its lock."""
+        """In a forked child: drop it, because a thread of the parent may hold its lock."""
         self._made = None

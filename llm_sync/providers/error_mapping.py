@@ -87,7 +87,7 @@ _TEXT_LIMIT = 400
 
 @dataclass(frozen=True)
 class ApiError:
-    """An error reply in one shape. ``words``: its codes, types and statuses as strings, the most telling first."""
+    """An error reply in one shape. ``words``: its codes, types and statuses as strings, the most specific first."""
 
     status: int
     message: str
@@ -113,13 +113,13 @@ class ApiError:
 
     @property
     def per_day(self) -> bool:
-        """Whether Google names a daily quota as what is spent."""
+        """Whether Google says that a daily quota is used up."""
         details = self.error.get("details")
         return any("PerDay" in quota for quota in _quotas(details if isinstance(details, list) else ()))
 
 
 def read_api_error(status: int, body: Any) -> ApiError:
-    """Read ``body`` (parsed JSON, or text where it was none) of any of the shapes seen; never fails."""
+    """Read ``body`` (parsed JSON, or text if it was none), in any known form; never fails."""
     body = body[0] if isinstance(body, list) and body and isinstance(body[0], dict) else body
     if not isinstance(body, dict):
         return ApiError(status, _text_of_page(body), body=body)
@@ -143,7 +143,7 @@ def read_api_error(status: int, body: Any) -> ApiError:
 
 
 def error_class(error: ApiError, *tables: Mapping[str, ErrorClass]) -> ErrorClass:
-    """The class ``error`` means by, in this order: the dialect's words, the message, the common words, the status."""
+    """The class for ``error``, decided in this order: the dialect's words, the message, the common words, the status."""
     for table in tables:
         for word in error.words:
             if word in table:
@@ -160,7 +160,7 @@ def error_class(error: ApiError, *tables: Mapping[str, ErrorClass]) -> ErrorClas
     telling: tuple[str, ...] = ()
     if error.status < 400:
         telling = error.words
-    elif error.status == 400 or error.status >= 500:  # other statuses tell more: "missing_api_key" over a 401
+    elif error.status == 400 or error.status >= 500:  # other statuses are more specific: "missing_api_key" over a 401
         telling = (str(error.metadata.get("error_type") or error.error.get("error_type")),)
     if "not_found" in telling:
         return errors.ModelNotFoundError
@@ -186,7 +186,7 @@ def is_retryable(kind: ErrorClass, error: ApiError, should_retry: str | None = N
         return explicit
     if should_retry in ("true", "false"):
         return should_retry == "true"
-    return error.status in _RETRYABLE or error.status < 500  # below 500 only a telling word makes a class that can be retried
+    return error.status in _RETRYABLE or error.status < 500  # below 500 only a specific word leads to a retryable class
 
 
 def _is_oversize(error: ApiError) -> bool:
@@ -196,7 +196,7 @@ def _is_oversize(error: ApiError) -> bool:
 
 
 def _status_in(error: Mapping[str, Any], status: int) -> int:
-    """The HTTP status an error inside a 200 stands for, where it names one."""
+    """The HTTP status that an error inside a 200 names, if any."""
     for key in ("code", "http_status", "status", "status_code"):
         value = error.get(key)
         value = int(value) if isinstance(value, str) and value.isdigit() else value
@@ -226,7 +226,7 @@ def _words(error: Mapping[str, Any]) -> list[str]:
 
 
 def _upstream(error: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """OpenRouter hands on the upstream's body in ``metadata.raw``, as text or as an object."""
+    """The upstream's body, which OpenRouter passes on in ``metadata.raw``, as text or as an object."""
     metadata = error.get("metadata")
     raw = metadata.get("raw") if isinstance(metadata, dict) else None
     if isinstance(raw, str):
@@ -246,7 +246,7 @@ def _message(body: Mapping[str, Any], error: Any) -> str:
 
 
 def _text_in(value: Any, depth: int = 4) -> str:
-    """The words of a message: a text, an object that has one, or a list of either."""
+    """The text of a message: a string, an object that has one, or a list of both."""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and depth:

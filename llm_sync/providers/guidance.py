@@ -1,4 +1,4 @@
-"""What a person can do about an error: one sentence or two, naming the setting, the variable or the page."""
+"""What the user can do about an error: one or two sentences that name the setting, variable or page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from llm_sync import errors
 from llm_sync.models import fields
 from llm_sync.providers.error_mapping import ApiError, ErrorClass
 
-# A parameter as providers name it -> the setting of ours that sends it.
+# A provider's name of a parameter -> our setting that sends it.
 _SETTINGS = {
     **fields.own_names(),
     "max_completion_tokens": "max_tokens",
@@ -30,7 +30,7 @@ _LIMITS = re.compile(r"\d[\d,]{2,}")
 
 @dataclass(frozen=True)
 class Target:
-    """What guidance may name about a provider: its entry, dialect, URL, where its key comes from and its web pages."""
+    """What guidance can say about a provider: its name, dialect, URL, where its key comes from, its web pages."""
 
     provider: str
     dialect: str
@@ -72,7 +72,7 @@ def guidance_for(kind: ErrorClass, error: ApiError, target: Target, retry_after:
 
 
 def guidance_for_no_listing(target: Target) -> str:
-    """The next step where no models are listed at the target they should be."""
+    """The next step if the endpoint lists no models."""
     return _missing_version(target) or (
         f"Check base_url of provider {target.provider!r} ({target.base_url}): either it is wrong, or the server lists no models."
     )

@@ -1,4 +1,4 @@
-"""Bytes of a reply into JSON values that can be written down again."""
+"""JSON of replies: parsing it tolerantly or strictly, and its structure for logs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-# NaN and Infinity are no JSON, but some servers send them among log probabilities: they tell nothing.
+# NaN and Infinity are not JSON, but some servers send them as log probabilities, which nobody reads.
 _LENIENT = json.JSONDecoder(parse_constant=lambda _: None)
 _HALF = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -14,7 +14,7 @@ _HALF = re.compile(
 
 
 def parse_body(content: bytes) -> Any:
-    """The value of a JSON body in UTF-8, whatever its headers say of encodings. Raises ValueError, RecursionError.
+    """The value of a JSON body in UTF-8, whatever its headers say about encodings. Raises ValueError, RecursionError.
 
     Half of a surrogate pair, left where a token limit cut an emoji in two, becomes U+FFFD, as do bytes that are no UTF-8:
     an answer that was paid for is not lost for one character.
@@ -25,7 +25,7 @@ def parse_body(content: bytes) -> Any:
 
 
 def parse_strictly(text: str) -> Any:
-    """The value of a JSON text, which may hold no NaN or Infinity. Raises ValueError for whatever cannot be read."""
+    """The value of a JSON text, which may hold no NaN or Infinity. Raises ValueError for anything else."""
     try:
         return json.loads(text, parse_constant=_refused)
     except RecursionError:
@@ -48,7 +48,7 @@ def _whole(value: Any) -> Any:
 
 
 def structure_of(body: Any, depth: int = 4) -> Any:
-    """The keys and types of ``body`` without its values, for logs: what a malformed answer looked like."""
+    """The keys and types of ``body`` without its values, for logs: to show what a malformed answer looked like."""
     if isinstance(body, dict):
         return {str(key)[:40]: structure_of(value, depth - 1) for key, value in list(body.items())[:20]} if depth else "{…}"
     if isinstance(body, list):

@@ -52,7 +52,7 @@ def tool_parts(tool: Mapping[str, Any]) -> tuple[str, str | None, Mapping[str, A
 
 
 def tool_choice(request: ModelRequest) -> tuple[str, str | None] | None:
-    """The choice as ("auto" | "none" | "required" | "named", the tool's name), or None where none was made."""
+    """The choice as ("auto" | "none" | "required" | "named", the tool's name), or None without one."""
     choice = request.tool_choice
     if choice is None:
         return None
@@ -95,20 +95,20 @@ def arguments_text(call: ToolCall) -> str:
 
 
 def call_arguments(call: ToolCall, adjustments: Adjustments) -> dict[str, Any]:
-    """A call's arguments for APIs that take objects only."""
+    """A call's arguments for APIs that accept only objects."""
     if call.arguments is None:
         adjustments.lose("messages", call.raw_arguments, {}, f"the arguments of tool call {call.id!r} are not a JSON object")
     return call.arguments or {}
 
 
 def lose_tool_keys(tool: str, rest: Iterable[str], adjustments: Adjustments) -> None:
-    """Say that further keys of a tool (OpenAI's ``strict`` …) are not sent, if there are any."""
+    """Report further keys of a tool (OpenAI's ``strict`` …) as not sent."""
     for key in rest:
         adjustments.lose(f"tools.{tool}.{key}", "set", None, "this API's tools have no such key")
 
 
 def is_strict_schema(schema: Any) -> bool:
-    """Whether OpenAI's strict mode takes the schema: every object closed and every property of it required."""
+    """Whether OpenAI's strict mode accepts the schema: every object is closed and all its properties are required."""
     if isinstance(schema, list):
         return all(is_strict_schema(item) for item in schema)
     if not isinstance(schema, Mapping):

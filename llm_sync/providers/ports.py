@@ -1,4 +1,4 @@
-"""What a provider is handed: the HTTP client and the retry handler, as it sees them."""
+"""The interfaces of what a provider is given: the HTTP client and the retry handler."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from llm_sync.models import AttemptOptions, Reply
 
 
 class HTTP(Protocol):
-    """What a provider asks of the HTTP client."""
+    """The HTTP client."""
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float, control: Any = None) -> Reply: ...
     def get(self, url: str, headers: Mapping[str, str], *, timeout: float, control: Any = None) -> Reply: ...
 
 
 class Retry(Protocol):
-    """What a provider asks of the retry handler: call ``attempt(number, timeout)`` until it is settled."""
+    """The retry handler: calls ``attempt(number, timeout)`` until it succeeds or no retry is left."""
 
     def call(self, attempt: Callable[[int, float], Any], options: AttemptOptions, control: Any) -> Any: ...

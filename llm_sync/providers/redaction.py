@@ -1,4 +1,4 @@
-"""Keys that a provider echoes are taken out of an error before anyone sees it.
+"""Removes keys that a provider echoes from an error before anyone sees it.
 
 What an error means is decided on the reply as it came; only what the error shows is changed.
 """
@@ -17,15 +17,15 @@ from llm_sync.errors import LLMConnectorError
 
 SHOWN = "[key]"
 _MIN_LENGTH = 8  # characters; anything shorter is a placeholder that local servers accept as a key ("none", "ollama")
-_LONG = 12  # characters from which the beginning of a key tells the key
+_LONG = 12  # characters; the beginning of a key this long identifies it
 _REST = r"[^\s\"'<>\\,;)]*"
-# As providers abbreviate keys: "sk-ab***wxyz"; escaped, where a gateway hands on another one's JSON as a text.
+# How providers abbreviate keys: "sk-ab***wxyz"; escaped if a gateway passes on JSON as a text.
 _MASK = re.compile(r"\*{2,}|\.{3,}|…|\\u2026|&hellip;|(?:•|\\u2022){2,}")
 _AROUND = 64  # characters looked at on either side of a mask
 
 
 class Redactor:
-    """Takes one provider's secrets out of texts and errors. Immutable."""
+    """Replaces one provider's secrets in texts and errors. Immutable."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         spellings = {form for secret in secrets if len(secret) >= _MIN_LENGTH for form in _spellings(secret)}
@@ -62,7 +62,7 @@ class Redactor:
         try:
             return self._value(value)
         except RecursionError:
-            return None  # a body too deep to be looked through
+            return None  # too deeply nested to be searched
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -79,7 +79,7 @@ class Redactor:
 
 
 def secrets_in(config: ProviderConfig, base_url: str) -> list[str]:
-    """What of a provider's headers, query and URL is secret, by the names the field uses."""
+    """The secret values among a provider's headers, query and URL, by their names."""
     parts = urlsplit(base_url)
     named = [*config.headers.items(), *config.query.items(), *parse_qsl(parts.query)]
     by_variable = {name for field, name in config.templates if field in ("headers", "query")}
@@ -88,7 +88,7 @@ def secrets_in(config: ProviderConfig, base_url: str) -> list[str]:
 
 
 def _spellings(secret: str) -> set[str]:
-    """A secret as URLs, web pages and JSON write it."""
+    """A secret in the spellings of URLs, HTML and JSON."""
     quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret), html.escape(secret)}
     return {secret, secret.replace("/", "\\/"), *quoted}
 

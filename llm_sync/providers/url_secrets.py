@@ -1,4 +1,4 @@
-"""Credentials that stand in a URL: left out of a request that waits in a queue, put back when it is sent."""
+"""Credentials in URLs: removed from a request that is queued, added again when it is sent."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _MAX_URLS = 256
 
 
 def secret_names(config: ProviderConfig, field: str) -> frozenset[str]:
-    """The names in ``headers`` or ``query`` (``field``) whose values are credentials: by their name, or as they come from a
-    variable."""
+    """The names in ``headers`` or ``query`` (``field``) whose values are credentials: by the name, or because the value comes
+    from a variable."""
     by_variable = {name for where, name in config.templates if where == field}
     return frozenset(name for name in getattr(config, field) if is_credential(name) or name in by_variable)
 

@@ -8,7 +8,7 @@ __all__ = ["AnthropicDialect"]
 
 
 def __getattr__(name: str) -> Any:
-    """``AnthropicProvider``, which dialects of before are derived from."""
+    """``AnthropicProvider``, the former base class of other dialects."""
     if name != "AnthropicProvider":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from llm_sync.providers.factory import ProviderFactory

@@ -25,7 +25,7 @@ _FINISH = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "tool_use": "tool_calls",
-    "length": "length",  # a gateway that hands on another dialect's word
+    "length": "length",  # from a gateway that passes on another dialect's word
 }
 _BLOCKED = frozenset({"refusal", "content_filter", "safety", "guardrail_intervened"})
 _BILLING = re.compile(r"credit balance is too low|reached your specified .*usage limits", re.IGNORECASE)
@@ -122,7 +122,7 @@ class AnthropicDialect(Dialect):
             kind = {"required": "any", "named": "tool"}.get(choice[0], choice[0])
             payload["tool_choice"] = {"type": kind, "name": choice[1]} if choice[1] else {"type": kind}
         if on_google_cloud(self.config):
-            del payload["model"]  # it stands in the URL
+            del payload["model"]  # it is in the URL
             payload["anthropic_version"] = "vertex-2023-10-16"
         return payload
 
@@ -160,7 +160,7 @@ class AnthropicDialect(Dialect):
         return self.path
 
     def listing_url(self, query: Mapping[str, str]) -> str:
-        """As of every dialect; Google Cloud has no listing: InvalidRequestError."""
+        """As for every dialect, but Google Cloud has no listing: InvalidRequestError."""
         if on_google_cloud(self.config):
             raise errors.InvalidRequestError(
                 "Google Cloud lists no Anthropic models",

@@ -1,4 +1,4 @@
-"""What stands in a request to Anthropic: turns, tools, schemas, and what which model takes."""
+"""The parts of a request to Anthropic: messages, tools, schemas, and which model accepts which settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llm_sync.providers.payload import call_arguments, lose_tool_keys, tool_part
 
 _VERSION = re.compile(r"claude-(opus|sonnet|haiku|fable|mythos)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 _OLD_VERSION = re.compile(r"claude-(\d)(?:-(\d))?-(opus|sonnet|haiku)")
-# Limits of a JSON Schema that the API refuses; answers are held against the whole schema here.
+# Keywords of JSON Schema that the API refuses. Answers are checked against the whole schema here.
 _REFUSED_KEYWORDS = frozenset(
     {
         "minimum",
@@ -30,7 +30,7 @@ _REFUSED_KEYWORDS = frozenset(
 
 
 def messages(request: ModelRequest, adjustments: Adjustments) -> list[dict[str, Any]]:
-    """The turns of a conversation, without the system's."""
+    """The messages of a conversation, without system messages."""
     out: list[dict[str, Any]] = []
     for message in request.conversation():
         if message.role == "system":
@@ -39,7 +39,7 @@ def messages(request: ModelRequest, adjustments: Adjustments) -> list[dict[str, 
         content = _content(message, adjustments)
         previous = out[-1] if out else None
         if message.role == "tool" and previous and _holds_results(previous["content"]):
-            previous["content"] += content  # all results of one turn stand in one message
+            previous["content"] += content  # the API wants all results of one turn in one message
             continue
         out.append({"role": role, "content": content})
     return out
@@ -72,7 +72,7 @@ def _image(source: Any) -> dict[str, Any]:
 
 
 def tool(given: Mapping[str, Any], adjustments: Adjustments) -> dict[str, Any]:
-    """A tool as the API takes it."""
+    """A tool in the form of the API."""
     if given.get("type", "function") not in ("function", "custom"):
         return dict(given)  # a tool of Anthropic's own (web_search_20250305 …)
     name, description, parameters, rest = tool_parts(given)
@@ -83,7 +83,7 @@ def tool(given: Mapping[str, Any], adjustments: Adjustments) -> dict[str, Any]:
 
 
 def accepted_schema(schema: Any) -> tuple[Any, set[str]]:
-    """The schema without the keywords the API refuses, every object closed; and the keywords left out."""
+    """The schema without the keywords that the API refuses and with every object closed; and the keywords left out."""
     refused: set[str] = set()
 
     def accepted(node: Any, names: bool = False) -> Any:
@@ -116,7 +116,7 @@ def _version(model: str) -> tuple[str, int, int] | None:
 
 
 def takes_sampling(model: str) -> bool:
-    """Newer models take no temperature, top_p or top_k (facts as of August 2026)."""
+    """Newer models accept no temperature, top_p or top_k (facts as of August 2026)."""
     version = _version(model)
     if version is None:
         return True
@@ -135,7 +135,7 @@ def takes_only_one(model: str) -> bool:
 
 
 def takes_forced_tools(request: ModelRequest) -> bool:
-    """Not while it thinks; Fable 5 and Mythos 5 always do."""
+    """False while the model thinks, which Fable 5 and Mythos 5 always do."""
     version = _version(request.model or "")
     if version and version[0] in ("fable", "mythos"):
         return False

@@ -8,7 +8,7 @@ __all__ = ["GeminiDialect"]
 
 
 def __getattr__(name: str) -> Any:
-    """``GeminiProvider``, which dialects of before are derived from."""
+    """``GeminiProvider``, the former base class of other dialects."""
     if name != "GeminiProvider":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from llm_sync.providers.factory import ProviderFactory

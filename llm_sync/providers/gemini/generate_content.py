@@ -17,7 +17,7 @@ from llm_sync.providers.google_cloud import base_url, host, on_google_cloud
 from llm_sync.providers.payload import system_texts, tool_choice
 
 _TEXT = {"type": "string", "nullable": True}
-_WORD = {"type": ["string", "integer"], "nullable": True}  # enums are numbers where $alt=json;enum-encoding=int is asked
+_WORD = {"type": ["string", "integer"], "nullable": True}  # enums are numbers with $alt=json;enum-encoding=int
 _FINISH: dict[Any, str] = {"STOP": "stop", 1: "stop", "MAX_TOKENS": "length", 2: "length"}
 _BLOCKED = frozenset(
     {
@@ -37,7 +37,7 @@ class GeminiDialect(Dialect):
     default_base_url = "https://generativelanguage.googleapis.com/v1beta"
     listing_query: ClassVar[Mapping[str, str]] = {"pageSize": "1000"}
     key_variables = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
-    key_header = "x-goog-api-key"  # never ?key=: URLs end in logs
+    key_header = "x-goog-api-key"  # never ?key=: URLs are logged
     key_prefix = ""
     keys_page = "https://aistudio.google.com/apikey"
     billing_page = "https://aistudio.google.com/usage"
@@ -156,7 +156,7 @@ class GeminiDialect(Dialect):
         return payload
 
     def normalize_extras(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The API takes snake_case too: in one spelling the same field cannot be set twice."""
+        """camelCase throughout: the API also accepts snake_case, and the same field must not be sent twice."""
         out = gemini_request.camels(extras)
         settings = out.get("generationConfig")
         if isinstance(settings, Mapping):
@@ -173,7 +173,7 @@ class GeminiDialect(Dialect):
         return f"/{name}:generateContent" if name.startswith("tunedModels/") else f"/models/{name}:generateContent"
 
     def listing_url(self, query: Mapping[str, str]) -> str:
-        """As of every dialect; on Google Cloud the listing knows no project."""
+        """As for every dialect, but on Google Cloud the listing's URL has no project."""
         url = super().listing_url(query)
         if on_google_cloud(self.config):
             origin = urlsplit(self.config.base_url or host(self.config.location or "global"))
@@ -215,7 +215,7 @@ class GeminiDialect(Dialect):
         thought = count(usage, "thoughtsTokenCount")
         made = count(usage, "candidatesTokenCount")
         if made is None and sent is not None:
-            made = 0  # absent, not 0, where nothing was generated
+            made = 0  # absent, not 0, if nothing was generated
         used = total(sent, count(usage, "toolUsePromptTokenCount")) if sent is not None else None
         return Usage(used, total(made, thought), count(usage, "cachedContentTokenCount"), thought)
 
@@ -242,7 +242,7 @@ class GeminiDialect(Dialect):
 
 
 def _call(part: Mapping[str, Any], number: int) -> ToolCall:
-    """A call with an id of its own. Gemini 3 wants each call back with its signature, so the id, opaque, carries it."""
+    """A call with an id. Gemini 3 requires each call to be sent back with its signature, so the id contains it."""
     call = part["functionCall"]
     call_id = call.get("id") or f"call_{number}"
     signature = part.get("thoughtSignature")

@@ -1,4 +1,4 @@
-"""What stands in a request to Gemini: turns, calls with their signatures, tools, and the spelling of settings."""
+"""The parts of a request to Gemini: messages, calls with their signatures, tools, and the spelling of settings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from llm_sync.models.images import load_image
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.payload import call_arguments, lose_tool_keys, tool_parts
 
-SIGNED = "#signature="  # stands in a call's id before its signature
+SIGNED = "#signature="  # precedes the signature in a call's id
 _NO_CALL_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # Google's word for "this call has no signature"
 
 
 def contents(turns: tuple[Message, ...], model: str, adjustments: Adjustments) -> list[dict[str, Any]]:
-    """The turns of a conversation, without the system's."""
-    names: dict[str, str] = {}  # of the calls so far: ids may come again in a later turn
+    """The messages of a conversation, without system messages."""
+    names: dict[str, str] = {}  # of the calls so far, by id; a later message may use an id again
     out: list[dict[str, Any]] = []
     for message in turns:
         if message.role == "system":
@@ -31,7 +31,7 @@ def contents(turns: tuple[Message, ...], model: str, adjustments: Adjustments) -
         parts = _parts(message, names, model, adjustments)
         answers = message.role == "tool" and bool(out) and "functionResponse" in out[-1]["parts"][-1]
         if answers:
-            out[-1]["parts"] += parts  # the results of one turn stand in one content
+            out[-1]["parts"] += parts  # the API wants the results of one turn in one content
         else:
             out.append({"role": role, "parts": parts})
     return out
@@ -51,7 +51,7 @@ def _parts(message: Message, names: Mapping[str, str], model: str, adjustments: 
         parts.append({"text": message.content})
     signatures = [call.id.partition(SIGNED)[2] for call in message.tool_calls]
     if signatures and not any(signatures) and model.removeprefix("models/").startswith("gemini-3"):
-        signatures[0] = _NO_CALL_SIGNATURE  # of parallel calls the first one carries it
+        signatures[0] = _NO_CALL_SIGNATURE  # the API wants it on the first of parallel calls
     for call, signature in zip(message.tool_calls, signatures, strict=True):
         part: dict[str, Any] = {"functionCall": {"name": call.name, "args": call_arguments(call, adjustments)}}
         if signature:
@@ -77,7 +77,7 @@ def _image(source: Any) -> dict[str, Any]:
 
 
 def tools(given: Any, adjustments: Adjustments) -> list[dict[str, Any]]:
-    """Functions declared together, beside the API's own tools."""
+    """All functions in one declaration, next to the API's own tools."""
     own = [dict(tool) for tool in given if "name" not in tool and "function" not in tool]  # {"googleSearch": {}} …
     declared = []
     for tool in given:
@@ -89,7 +89,7 @@ def tools(given: Any, adjustments: Adjustments) -> list[dict[str, Any]]:
 
 
 def camels(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by their names in camelCase. Raises InvalidRequestError where one is there in both spellings."""
+    """Settings by their names in camelCase. Raises InvalidRequestError if one is given in both spellings."""
     out: dict[str, Any] = {}
     for key, value in settings.items():
         if _camel(key) in out:

@@ -8,7 +8,7 @@ __all__ = ["OpenAIDialect"]
 
 
 def __getattr__(name: str) -> Any:
-    """``OpenAIProvider``, which dialects of before are derived from."""
+    """``OpenAIProvider``, the former base class of other dialects."""
     if name != "OpenAIProvider":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from llm_sync.providers.factory import ProviderFactory

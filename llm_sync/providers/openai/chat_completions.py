@@ -1,4 +1,4 @@
-"""OpenAI's chat completions, and whatever speaks them: Azure, Groq, Mistral, DeepSeek, xAI, Ollama, vLLM and the rest.
+"""OpenAI's chat completions and compatible servers: Azure, Groq, Mistral, DeepSeek, xAI, Ollama, vLLM and others.
 
 The deviations read here were recorded from those servers; each is accepted from any of them, since gateways mix them.
 """
@@ -51,7 +51,7 @@ _NEW_MAX_FIELD = ("openai.com", "openai.azure.com", "cognitiveservices.azure.com
 
 
 class OpenAIDialect(Dialect):
-    """``type: openai``: POST {base_url}/chat/completions; base_url ends in /v1, or in what the server uses instead."""
+    """``type: openai``: POST {base_url}/chat/completions; base_url ends in /v1, or in the server's equivalent."""
 
     type = "openai"
     default_base_url = "https://api.openai.com/v1"
@@ -160,7 +160,7 @@ class OpenAIDialect(Dialect):
         return messages
 
     def _max_tokens_field(self, model: str) -> str:
-        """OpenAI renamed it for models that reason, most compatible servers know the old name only; never both."""
+        """OpenAI renamed the field for reasoning models; most compatible servers know only the old name. Never send both."""
         if self.config.max_tokens_field:
             return self.config.max_tokens_field
         new = self.is_at(*_NEW_MAX_FIELD) or is_reasoning_model(model)
@@ -170,7 +170,7 @@ class OpenAIDialect(Dialect):
 
     def unwrap(self, body: Any) -> Any:
         nested = body.get("provider") if isinstance(body, dict) else None
-        return nested if isinstance(nested, dict) and "choices" in nested else body  # seen of OpenRouter, now and then
+        return nested if isinstance(nested, dict) and "choices" in nested else body  # OpenRouter does this sometimes
 
     def error_in(self, body: Any) -> Any:
         if not isinstance(body, dict) or body.get("error"):
@@ -224,7 +224,7 @@ class OpenAIDialect(Dialect):
         sent, made, all_of_it = count(usage, "prompt_tokens"), count(usage, "completion_tokens"), count(usage, "total_tokens")
         thought = count(usage, "completion_tokens_details", "reasoning_tokens")
         if thought and sent is not None and made is not None and all_of_it == sent + made + thought:
-            made += thought  # xAI counts reasoning beside completion_tokens, everyone else within
+            made += thought  # xAI does not include reasoning in completion_tokens; all others do
         cached = count(usage, "prompt_tokens_details", "cached_tokens")
         for other in ("prompt_cache_hit_tokens", "cached_tokens"):  # DeepSeek, Moonshot
             cached = count(usage, other) if cached is None else cached
@@ -241,11 +241,11 @@ class OpenAIDialect(Dialect):
             and isinstance(error.body, dict)
             and _normalized(error.body.get("finish_reason")) in _BROKEN
         ):
-            return errors.ProviderUnavailableError  # a choice that was broken off, by an error that does not say why
+            return errors.ProviderUnavailableError  # a choice that was broken off by an error without a reason
         if error.status == 402 and "weight_exceeds_budget" in error.metadata.values():
-            return errors.QuotaExceededError  # OpenRouter: this one request costs more than there is
+            return errors.QuotaExceededError  # OpenRouter: this request costs more than the credit
         if error.status == 402 and headers.get("retry-after"):
-            return errors.RateLimitError  # OpenRouter: credit is held by requests in flight
+            return errors.RateLimitError  # OpenRouter: requests in flight hold the credit
         if error.status == 403 and _moderated(error):
             return errors.ContentBlockedError
         if error.status == 403 and _over_budget(error):
@@ -268,11 +268,11 @@ def _moderated(error: ApiError) -> bool:
 
 
 def _over_budget(error: ApiError) -> bool:
-    """Whether the budget of a key or a workspace is spent, as OpenRouter says it."""
+    """Whether OpenRouter says that the budget of a key or a workspace is used up."""
     budget_named = any(part.get(name) for part in (error.metadata, error.error) for name in ("limit_source", "resets_at"))
     return budget_named or "key limit exceeded" in error.message.lower()
 
 
 def _normalized(word: Any) -> str:
-    """A finish reason in one spelling: gateways have their own."""
+    """A finish reason in one spelling; gateways differ."""
     return word.lower().replace("-", "_") if isinstance(word, str) else ""

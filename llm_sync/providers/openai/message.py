@@ -1,4 +1,4 @@
-"""A message of chat completions: its shape, how a turn is written, and how an answer's parts are read."""
+"""Messages of chat completions: their schema, writing a message, reading the parts of an answer."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ FILTERED_SCHEMA = _completion({**_MESSAGE, "required": False, "nullable": True})
 
 
 def message(turn: Message) -> dict[str, Any]:
-    """A turn of the conversation."""
+    """A message of the conversation in the form of the API."""
     out: dict[str, Any] = {"role": turn.role}
     if turn.images:
         text = [{"type": "text", "text": turn.content}] if turn.content else []
@@ -115,18 +115,18 @@ def content(value: Any) -> tuple[str, str | None, Any]:
 
 
 def reasoning(answered: Mapping[str, Any]) -> str | None:
-    """The thinking that stands beside the content, under either of its names."""
+    """The thinking next to the content, under either of its names."""
     return _string(answered.get("reasoning_content")) or _string(answered.get("reasoning"))
 
 
 def refusal(value: Any) -> str:
-    """What parts of type ``refusal`` say."""
+    """The text of the parts of type ``refusal``."""
     parts = [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
     return "".join(_string(part.get("refusal")) or "" for part in parts)
 
 
 def tool_calls(answered: Mapping[str, Any]) -> tuple[ToolCall, ...]:
-    """The calls of an answer's message: of functions, of custom tools, or the one of old servers."""
+    """The calls in an answer's message: of functions, of custom tools, or the single one of old servers."""
     calls = []
     for call in answered.get("tool_calls") or ():
         function = call.get("function") or {}

@@ -1,4 +1,4 @@
-"""Which of OpenAI's models reason, and which settings they take while they do. Facts as of August 2026."""
+"""Which OpenAI models reason, and which settings they accept then. As of August 2026."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def takes_sampling(model: str, effort: Any) -> bool:
 
 
 def sampling(request: ModelRequest, effort: Any, adjustments: Adjustments) -> dict[str, Any]:
-    """temperature and top_p for an OpenAI model at this reasoning effort; what it does not take is lost."""
+    """temperature and top_p for an OpenAI model at this reasoning effort; what it does not accept is reported as lost."""
     model = request.model or ""
     asked = {name: value for name in ("temperature", "top_p") if (value := getattr(request, name)) is not None}
     if takes_sampling(model, effort):

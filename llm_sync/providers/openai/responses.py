@@ -1,4 +1,4 @@
-"""OpenAI's Responses API: the only way to some models (gpt-5-pro, codex, deep research)."""
+"""OpenAI's Responses API: the only API of some models (gpt-5-pro, codex, deep research)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from llm_sync.providers.openai.reasoning_models import sampling
 from llm_sync.providers.payload import arguments_text, is_strict_schema, tool_choice, tool_parts
 
 _TEXT = {"type": "string", "nullable": True}
-_LEAST_OUTPUT = 16  # fewer is a 400 integer_below_min_value
+_MIN_OUTPUT = 16  # tokens; fewer is a 400 integer_below_min_value
 
 
 class OpenAIResponsesDialect(OpenAIDialect):
@@ -58,10 +58,10 @@ class OpenAIResponsesDialect(OpenAIDialect):
         effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
         payload |= sampling(request, effort, adjustments)
         if request.max_tokens is not None:
-            payload["max_output_tokens"] = max(request.max_tokens, _LEAST_OUTPUT)
-            if request.max_tokens < _LEAST_OUTPUT:
+            payload["max_output_tokens"] = max(request.max_tokens, _MIN_OUTPUT)
+            if request.max_tokens < _MIN_OUTPUT:
                 adjustments.lose(
-                    "max_tokens", request.max_tokens, _LEAST_OUTPUT, f"the Responses API takes no less than {_LEAST_OUTPUT}"
+                    "max_tokens", request.max_tokens, _MIN_OUTPUT, f"the Responses API takes no less than {_MIN_OUTPUT}"
                 )
         if request.stop_sequences:
             adjustments.lose("stop_sequences", list(request.stop_sequences), None, "the Responses API has no stop sequences")

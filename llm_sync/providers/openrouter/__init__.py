@@ -1,4 +1,4 @@
-"""OpenRouter."""
+"""OpenRouter's chat completions."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ __all__ = ["OpenRouterDialect"]
 
 
 def __getattr__(name: str) -> Any:
-    """``OpenRouterProvider``, which dialects of before are derived from."""
+    """``OpenRouterProvider``, the former base class of other dialects."""
     if name != "OpenRouterProvider":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from llm_sync.providers.factory import ProviderFactory

@@ -1,4 +1,4 @@
-"""OpenRouter: OpenAI's chat completions with an upstream behind them. Only what differs is here."""
+"""OpenRouter: OpenAI's chat completions, answered by an upstream provider. Only the differences are here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.openai.chat_completions import OpenAIDialect
 
-_LEAST_OUTPUT = 16
+_MIN_OUTPUT = 16
 
 
 class OpenRouterDialect(OpenAIDialect):
@@ -22,9 +22,9 @@ class OpenRouterDialect(OpenAIDialect):
     request_id_headers: ClassVar[tuple[str, ...]] = ("x-generation-id", "x-request-id", "cf-ray")
 
     def _add_max_tokens(self, payload: dict[str, Any], most: int, adjustments: Adjustments) -> None:
-        if most < _LEAST_OUTPUT and not self.config.max_tokens_field:
-            adjustments.lose("max_tokens", most, _LEAST_OUTPUT, f"upstreams of OpenRouter refuse fewer than {_LEAST_OUTPUT}")
-            most = _LEAST_OUTPUT
+        if most < _MIN_OUTPUT and not self.config.max_tokens_field:
+            adjustments.lose("max_tokens", most, _MIN_OUTPUT, f"upstreams of OpenRouter refuse fewer than {_MIN_OUTPUT}")
+            most = _MIN_OUTPUT
         super()._add_max_tokens(payload, most, adjustments)
 
     def _max_tokens_field(self, model: str) -> str:
