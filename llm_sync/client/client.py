@@ -34,8 +34,8 @@ class LLMClient:
     May be used from any thread, and in the child after a fork. Close it, or use it as a context manager: leaving the block
     normally waits for queued requests, leaving it by an exception cancels them (after Ctrl-C, requests in flight get 5 s). A
     client that is never closed still finishes its queued requests before the interpreter exits. A client pickles as its
-    configuration, with keys by reference. One that is made in a simulation (``llm-sync simulate -- …``) asks the simulator what it
-    would ask elsewhere, and logs a warning that says so.
+    configuration, with keys by reference. In a simulation (``llm-sync simulate -- …``) a new client asks the simulator
+    instead of the providers, and logs a warning that says so.
 
     ``strict`` refuses what would otherwise be adjusted, and truncated answers, and checks every key now.
     ``strict_streaming`` refuses streaming switches in requests instead of stripping them. ``publish_status`` shows the
