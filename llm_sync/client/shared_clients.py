@@ -73,5 +73,8 @@ def generate(prompt: str | None = None, model: str | None = None, *, config: str
 
 
 def close(cancel_pending: bool = False) -> None:
-    """Close all shared clients; a later ``generate`` makes new ones. Waits for queued requests, or cancels them. Thread-safe."""
+    """Close all shared clients; a later ``generate`` makes new ones.
+
+    Waits for queued requests, or cancels them. Any thread may call it.
+    """
     _shared.close(cancel_pending)
