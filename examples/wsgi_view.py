@@ -49,7 +49,7 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
         except UnusableAnswerError:
             status, content = "422 Unprocessable Content", {"error": "the model gave no answer to that"}
         except LLMConnectorError:
-            status, content = "502 Bad Gateway", {"error": "the model cannot be reached"}  # details belong into the log
+            status, content = "502 Bad Gateway", {"error": "the model cannot be reached"}  # details belong in the log
     body = json.dumps(content).encode()
     start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers])
     return [body]
