@@ -114,7 +114,7 @@ def _request_parts(value: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str
 
 def _strip(mapping: Mapping[str, Any], path: Path, found: list[Switch]) -> dict[str, Any]:
     clean, asked = strip_switches(mapping)
-    # "no" and "off" are texts in YAML 1.2, but whoever writes "stream: no" does not ask for streaming.
+    # "no" and "off" are texts in YAML 1.2, but "stream: no" does not ask for streaming.
     found += [Switch(path, name, value) for name, value in asked.items() if str(value).lower() not in ("no", "off", "n", "false")]
     return clean
 

@@ -12,7 +12,7 @@ DEFAULT_NAME = "default-llms"
 SUFFIXES = (".yaml", ".yml")
 
 
-class Found(NamedTuple):
+class ConfigFile(NamedTuple):
     """A configuration file. ``name``: what ``load_config`` accepts for it: its path if another file of its name comes first."""
 
     name: str
@@ -20,7 +20,7 @@ class Found(NamedTuple):
 
 
 class Folder(NamedTuple):
-    """A folder of the search path. ``of_project``: it belongs to the working folder, whoever made that, and not to the user."""
+    """A folder of the search path. ``of_project``: it is in the working folder, whose content somebody else may have written."""
 
     path: Path
     of_project: bool = False
@@ -57,23 +57,23 @@ def new_folder(config_dir: str | os.PathLike[str] | None = None) -> Path:
     return next((folder for folder in folders if folder.is_absolute() or config_dir is not None), folders[0])
 
 
-def available(config_dir: str | os.PathLike[str] | None = None) -> list[Found]:
+def available(config_dir: str | os.PathLike[str] | None = None) -> list[ConfigFile]:
     """Every configuration that can be found, in the order of the search path, then by name."""
-    found: list[Found] = []
+    files: list[ConfigFile] = []
     names: set[str] = set()
     for folder in search_path(config_dir):
         try:
-            files = sorted(os.listdir(folder), key=lambda file: (os.path.splitext(file)[0], file))
+            entries = sorted(os.listdir(folder), key=lambda file: (os.path.splitext(file)[0], file))
         except OSError:
             continue
-        for file in files:
+        for file in entries:
             name, suffix = os.path.splitext(file)
             if suffix not in SUFFIXES or file.startswith(".") or not os.path.isfile(folder / file):
                 continue
             hidden = name in names or is_path(name)
-            found.append(Found(os.path.join(".", folder, file) if hidden else name, os.path.join(folder, file)))
+            files.append(ConfigFile(os.path.join(".", folder, file) if hidden else name, os.path.join(folder, file)))
             names.add(name)
-    return found
+    return files
 
 
 def is_path(text: str) -> bool:

@@ -170,7 +170,7 @@ class _Rules:
                 yield path, f"sends the variable {part.name}{place}"
                 return
         if any(isinstance(part, str) or part.default for part in parts) and not is_loopback(host):
-            yield path, "decides whose account is used"  # whoever has the account can read what is sent
+            yield path, "decides whose account is used"  # the owner of the account can read what is sent
 
     def _header(self, name: str, value: Any, path: Path) -> Iterator[Need]:
         if name.lower() in _FREE_HEADERS:

@@ -51,9 +51,9 @@ def load() -> Callable[..., LLMConfig]:
 def problems(load: Callable[..., LLMConfig]) -> Callable[..., list[str]]:
     """The problems of a text, as texts."""
 
-    def told(text: str, **options: bool) -> list[str]:
+    def reported(text: str, **options: bool) -> list[str]:
         with pytest.raises(ConfigurationError) as caught:
             load(text, **options)
         return [str(problem) for problem in caught.value.problems]
 
-    return told
+    return reported

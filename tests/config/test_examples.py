@@ -45,8 +45,8 @@ def test_an_example_needs_its_variables_only(example: Path, monkeypatch: pytest.
     variables = set(re.findall(r"\$\{(\w+)\}", example.read_text("utf-8")))
     for variable in variables:
         monkeypatch.delenv(variable, raising=False)
-    told = " ".join(map(str, validator.validate_environment_variables(config)))
-    assert all(variable in told for variable in variables)
+    reported = " ".join(map(str, validator.validate_environment_variables(config)))
+    assert all(variable in reported for variable in variables)
     for variable in variables:
         monkeypatch.setenv(variable, "sim-0123456789abcdef")
     assert validator.validate_environment_variables(config) == []

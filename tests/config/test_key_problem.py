@@ -59,10 +59,10 @@ MARKER = "sk-MARKER-0123456789"
 )
 def test_impossible_keys_are_refused_before_they_are_sent(key: str, reason: str) -> None:
     """And the reason does not repeat the key."""
-    told = key_problem(key)
-    assert told is not None
-    assert reason in told
-    assert "MARKER" not in told
+    reported = key_problem(key)
+    assert reported is not None
+    assert reason in reported
+    assert "MARKER" not in reported
 
 
 @pytest.mark.parametrize(

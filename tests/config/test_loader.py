@@ -103,7 +103,7 @@ def test_an_unknown_name_gets_the_nearest(write: Write) -> None:
         ConfigLoader().load_config("opnai")
 
 
-def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
+def test_a_folder_in_place_of_the_file_is_reported(tmp_path: Path) -> None:
     """As a path and as a name."""
     (tmp_path / "a.yaml").mkdir()
     for loader, name in ((ConfigLoader(), str(tmp_path / "a.yaml")), (ConfigLoader(tmp_path), "a")):
@@ -111,7 +111,7 @@ def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
             loader.load_config(name)
 
 
-def test_a_dangling_link_is_found_and_told(tmp_path: Path) -> None:
+def test_a_dangling_link_is_reported(tmp_path: Path) -> None:
     """Rather than falling through to a file of the same name elsewhere."""
     (tmp_path / "a.yaml").symlink_to(tmp_path / "gone")
     with pytest.raises(ConfigurationError, match="there is no such file"):
@@ -451,7 +451,7 @@ def test_the_models_load_without_yaml_and_cerberus() -> None:
     assert loaded_by("from llm_sync.config import LLMConfig, Secret", "yaml", "cerberus", *HEAVY) == "[]"
 
 
-def test_told_the_known_types_it_tells_everything_at_once(tmp_path):
+def test_with_the_known_types_everything_is_reported_at_once(tmp_path):
     """An unknown type, plain http and an unroutable default model stand beside the file's other problems, in its order."""
     path = tmp_path / "x.yaml"
     path.write_text(
@@ -468,8 +468,8 @@ def test_told_the_known_types_it_tells_everything_at_once(tmp_path):
     )
     with pytest.raises(ConfigurationError) as caught:
         ConfigLoader(known_types=lambda wanted: {"openai", *wanted} - {"opnai"}).load_config(str(path))
-    told = [(problem.line, problem.field) for problem in caught.value.problems]
-    assert told == [
+    reported = [(problem.line, problem.field) for problem in caught.value.problems]
+    assert reported == [
         (1, "defaults.timeout"),
         (1, "defaults.model"),
         (4, "providers.a.type"),

@@ -52,14 +52,14 @@ def test_each_level_gives_what_no_nearer_one_gives(explained: Provenance) -> Non
     assert found["type"] == ("openai", "providers.p.type", 7)
 
 
-def test_provider_specific_is_told_key_by_key(explained: Provenance) -> None:
+def test_provider_specific_is_listed_key_by_key(explained: Provenance) -> None:
     """As it is merged."""
     found = places(explained)
     assert found["provider_specific.a"] == (1, "defaults.provider_specific.a", 4)
     assert found["provider_specific.b"] == (2, "providers.p.provider_specific.b", 11)
 
 
-def test_what_its_name_tells_to_be_secret_is_masked(explained: Provenance) -> None:
+def test_values_with_the_name_of_a_secret_are_masked(explained: Provenance) -> None:
     """However deep it lies; numbers under such names are none."""
     assert places(explained)["provider_specific.nested"][0] == {"api_token": "***", "list": [{"secret": "***"}], "n": 1}
 
@@ -134,7 +134,7 @@ def test_of_a_command_only_the_program_is_shown(tmp_path: Path) -> None:
     assert found["api_key_command"] == "vault ***"
 
 
-def test_variables_are_told_with_their_fields(tmp_path: Path) -> None:
+def test_variables_are_listed_with_their_fields(tmp_path: Path) -> None:
     """Those of keys, commands and files too; with a default or without."""
     path = tmp_path / "x.yaml"
     path.write_text('providers: {p: {type: openai, base_url: "https://${HOST:-x}/${HOST}", api_key_command: [get, "${WHICH}"]}}')
@@ -145,7 +145,7 @@ def test_variables_are_told_with_their_fields(tmp_path: Path) -> None:
     )
 
 
-def test_every_key_of_a_provider_is_told(tmp_path: Path) -> None:
+def test_every_key_of_a_provider_is_listed(tmp_path: Path) -> None:
     """A key added to the schema has to be shown, too."""
     keys = SCHEMA["providers"]["valuesrules"]["schema"].keys()
     bundle = tmp_path / "ca.pem"
@@ -175,5 +175,5 @@ def test_every_key_of_a_provider_is_told(tmp_path: Path) -> None:
         json.dumps({"providers": {"p": given, "g": {"type": "gemini", "auth": "google-cloud", "project": "x", "location": "y"}}})
     )
     origins = ConfigLoader().explain_config(path)[1]
-    told = {value.name.partition(".")[0] for name in ("p", "g") for value in origins.providers[name]}
-    assert keys - told == {"api_key_file", "api_key_command", "models", "default_params"}
+    reported = {value.name.partition(".")[0] for name in ("p", "g") for value in origins.providers[name]}
+    assert keys - reported == {"api_key_file", "api_key_command", "models", "default_params"}

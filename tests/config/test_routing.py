@@ -84,7 +84,7 @@ def test_a_misspelt_name_gets_the_nearest(model: str, meant: str) -> None:
 
 
 def test_an_unlisted_name_beside_an_open_provider_says_how_to_ask_it() -> None:
-    """With several providers a bare unknown name goes nowhere, but the way to the open one is told."""
+    """With several providers, a bare unknown name is an error that names the provider that takes any model."""
     with pytest.raises(ModelNotFoundError, match="Write local/zzz to ask local for it all the same"):
         route(SEVERAL, "zzz")
 

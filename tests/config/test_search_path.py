@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from llm_sync.config import ConfigLoader, search_path
-from llm_sync.config.search_path import Found
+from llm_sync.config.search_path import ConfigFile
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +54,10 @@ def test_what_is_found(elsewhere: Path) -> None:
         path.write_text("")
     (folder / "folder.yaml").mkdir()
     assert search_path.available() == [
-        Found("a", "config/llms/a.yaml"),
-        Found("./config/llms/a.yml", "config/llms/a.yml"),
-        Found(f"{user}/a.yaml", f"{user}/a.yaml"),
-        Found("b", f"{user}/b.yml"),
+        ConfigFile("a", "config/llms/a.yaml"),
+        ConfigFile("./config/llms/a.yml", "config/llms/a.yml"),
+        ConfigFile(f"{user}/a.yaml", f"{user}/a.yaml"),
+        ConfigFile("b", f"{user}/b.yml"),
     ]
     assert ConfigLoader().list_available_configs() == [found.name for found in search_path.available()]
 

@@ -52,7 +52,7 @@ def test_messages_name_variable_and_line() -> None:
     assert str(refused(literal)).startswith("the key from api_key (llms.yaml:4) holds a blank")
 
 
-def test_a_malformed_reference_is_told() -> None:
+def test_a_malformed_reference_is_reported() -> None:
     """``${KEY`` without its brace fails when used, with the way to write it."""
     assert "holds an unreadable ${…}" in str(refused(Secret("template", f"${{{MARKER}", where="x.yaml:3")))
 

@@ -78,7 +78,7 @@ def test_a_file_that_is_found_by_its_name_is_refused_too(write: Write, monkeypat
 
 @pytest.mark.parametrize("way", ["path", "relative path", "Path", "config_dir", "LLM_SYNC_CONFIG_DIR", "LLM_SYNC_CONFIG"])
 def test_a_file_that_is_named_needs_no_trust(way: str, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever names the file or its folder has chosen it."""
+    """A file that the user names, or whose folder the user names, was chosen."""
     path = write(HOSTILE, NAME)
     loader, name = ConfigLoader(), None
     if way == "config_dir":
@@ -256,7 +256,7 @@ def test_what_is_no_file_cannot_be_trusted(name: str) -> None:
 
 
 def test_what_is_no_configuration_cannot_be_reviewed(write: Write) -> None:
-    """The problems of its form are told."""
+    """The problems of its form are reported."""
     with pytest.raises(ConfigurationError, match="is not a configuration"):
         trust.review(write("a: [", NAME))
 

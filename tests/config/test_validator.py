@@ -13,7 +13,7 @@ Load = Callable[..., LLMConfig]
 KNOWN = ("openai", "openai-responses", "anthropic", "gemini", "openrouter")
 
 
-def told(config: LLMConfig) -> list[str]:
+def problem_texts(config: LLMConfig) -> list[str]:
     """The problems as texts."""
     return [str(problem) for problem in ConfigValidator(KNOWN).validate_config(config)]
 
@@ -25,14 +25,14 @@ def environment(config: LLMConfig) -> list[str]:
 
 def test_a_good_configuration_has_no_problem(load: Load) -> None:
     """Types by name or by ``type:``."""
-    assert told(load("defaults: {model: openai/x}\nproviders: {openai: , mine: {type: openrouter}}")) == []
+    assert problem_texts(load("defaults: {model: openai/x}\nproviders: {openai: , mine: {type: openrouter}}")) == []
 
 
 def test_unknown_types_get_the_nearest_known(load: Load) -> None:
     """At the line of ``type:``, or of the entry whose name should have been one."""
     config = load("providers:\n  opnai:\n  mine:\n    type: antropic\n  other:\n    base_url: https://x/v1\n")
     known = "known are anthropic, gemini, openai, openai-responses, openrouter"
-    assert told(config) == [
+    assert problem_texts(config) == [
         f"x.yaml:2: providers.opnai: unknown provider type 'opnai' (did you mean openai? {known})",
         f"x.yaml:4: providers.mine.type: unknown provider type 'antropic' (did you mean anthropic? {known})",
         (
@@ -49,9 +49,9 @@ def test_no_type_is_judged_where_none_is_known(load: Load) -> None:
 
 
 def test_a_type_from_an_unset_variable_is_no_unknown_type(load: Load) -> None:
-    """It is an unset variable, told by the other check."""
+    """It is an unset variable, which the other check reports."""
     config = load("providers: {openai: {type: '${T}'}}")
-    assert told(config) == []
+    assert problem_texts(config) == []
     assert environment(config) == [
         "x.yaml:1: providers.openai.type: the environment variable T is not set (set it, or write a default: ${T:-…})"
     ]
@@ -75,12 +75,12 @@ def test_the_default_model_can_be_routed(load: Load, model: str, expected: str |
         f"defaults:\n  model: {model}\nproviders:\n  a: {{type: openai, models: [only-a, both]}}\n"
         "  b: {type: openai, models: [both, meta/llama]}\n"
     )
-    assert told(config) == ([] if expected is None else [f"x.yaml:2: defaults.model: {expected}"])
+    assert problem_texts(config) == ([] if expected is None else [f"x.yaml:2: defaults.model: {expected}"])
 
 
 def test_a_provider_without_models_takes_any_name(load: Load) -> None:
-    """So nothing can be said against a bare default model beside one."""
-    assert told(load("defaults: {model: any}\nproviders: {openai: , anthropic: {models: [x]}}")) == []
+    """So a bare default model is no problem if there is one."""
+    assert problem_texts(load("defaults: {model: any}\nproviders: {openai: , anthropic: {models: [x]}}")) == []
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_a_provider_without_models_takes_any_name(load: Load) -> None:
         ("base_url: http://LOCALHOST./v1", 0),
     ],
 )
-def test_plain_http_is_told_before_it_is_refused(load: Load, entry: str, count: int) -> None:
+def test_plain_http_is_reported_before_it_is_refused(load: Load, entry: str, count: int) -> None:
     """Anything but loopback, unless allowed."""
-    found = told(load(f"providers:\n  openai:\n    {entry}\n"))
+    found = problem_texts(load(f"providers:\n  openai:\n    {entry}\n"))
     assert len(found) == count
     assert all(problem.startswith("x.yaml:3: providers.openai.base_url: plain http://") for problem in found)
 

@@ -49,6 +49,6 @@ def test_what_cannot_be_read_is_malformed(text: str) -> None:
     ("text", "literal"),
     [("${A}", False), ("${A}${B}", False), ("${A:-}", False), ("${A:-x}", True), ("x${A}", True), ("x", True), ("$$", True)],
 )
-def test_literal_text_is_told_from_references(text: str, literal: bool) -> None:
+def test_literal_text_is_distinguished_from_references(text: str, literal: bool) -> None:
     """A default is text that stands in the file, too."""
     assert parse(text).has_literal is literal

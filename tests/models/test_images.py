@@ -98,7 +98,7 @@ def test_what_is_no_image_is_refused(source: Any, message: str) -> None:
 
 
 def test_a_folder_and_a_closed_file_are_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system's own reason is told."""
+    """The system's own reason is in the message."""
     with pytest.raises(InvalidRequestError, match="cannot be read: Is a directory"):
         load_image(tmp_path)
 

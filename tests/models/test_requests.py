@@ -251,7 +251,7 @@ def test_any_mapping_and_sequence_will_do() -> None:
 )
 @pytest.mark.parametrize("field", ["provider_specific", "response_schema", "tool_choice", "tools", "messages"])
 def test_a_detached_copy_refuses_what_json_cannot_hold(field: str, value: Any, message: str) -> None:
-    """It is told in the caller's thread, however deep it lies."""
+    """The error is raised in the caller's thread, however deep the value is nested."""
     deep: dict[str, Any] = {"a": [{"b": value}]}
     fields: dict[str, Any] = {"prompt": "x", field: deep}
     if field == "tools":
@@ -278,7 +278,7 @@ def test_a_detached_copy_refuses_lone_surrogates(deep: Any) -> None:
 
 
 def test_a_detached_copy_refuses_what_is_nested_too_deeply() -> None:
-    """A depth that no parser takes is told as such."""
+    """A depth that no parser accepts is an error of its own."""
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]

@@ -52,7 +52,7 @@ def response(**changes: Any) -> ModelResponse:
     ],
 )
 def test_a_response_is_never_built_wrong(changes: dict[str, Any], error: type[Exception], message: str) -> None:
-    """The last guard: whoever holds a response need not check it again."""
+    """The last check: code that gets a response need not check it again."""
     with pytest.raises(error, match=message):
         response(**changes)
 

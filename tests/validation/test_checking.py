@@ -42,21 +42,21 @@ CHAT: dict[str, Any] = {
 GOOD = {"id": "x", "extra": [1], "choices": [{"index": 0, "message": {"content": "hi", "refusal": None}}]}
 
 
-def told(body: object, schema: dict[str, Any] = CHAT) -> list[str]:
+def problem_texts(body: object, schema: dict[str, Any] = CHAT) -> list[str]:
     """The problems as texts."""
     return [str(problem) for problem in ResponseValidator(schema).check(body)]
 
 
 def test_a_good_answer_has_no_problem() -> None:
     """Unknown keys pass, and null stands for absent where the schema says so."""
-    assert told(GOOD) == []
-    assert told({**GOOD, "usage": None, "id": None}) == []
+    assert problem_texts(GOOD) == []
+    assert problem_texts({**GOOD, "usage": None, "id": None}) == []
 
 
 def test_every_wrong_field_is_named_with_its_path() -> None:
     """The form is ``choices[0].message.content: expected string or null, found list``."""
     body = {"choices": [{"message": {"content": ["SECRET"]}, "index": True}, {}], "usage": {"prompt_tokens": -3, "cost": "1"}}
-    assert sorted(told(body)) == [
+    assert sorted(problem_texts(body)) == [
         "choices[0].index: expected integer or null, found boolean",
         "choices[0].message.content: expected string or null, found list",
         "choices[1].message: expected object, found nothing",
@@ -84,7 +84,7 @@ def test_every_wrong_field_is_named_with_its_path() -> None:
 )
 def test_any_document_gets_problems_not_exceptions(body: object, problem: str) -> None:
     """Also what is no mapping at all, and never with a text of the answer in it."""
-    (text,) = told(body)
+    (text,) = problem_texts(body)
     assert text.endswith(problem)
     assert "SECRET" not in text
 
@@ -99,7 +99,7 @@ def test_other_rules_have_words_too() -> None:
         "e": {"anyof": [{"type": "string"}, {"type": "integer"}]},
         "f": {"schema": {"x": {"type": "string"}}},
     }
-    assert told({"a": "SECRET", "b": 3, "c": "", "d": "SECRET", "e": [], "f": {"x": 1}}, schema) == [
+    assert problem_texts({"a": "SECRET", "b": 3, "c": "", "d": "SECRET", "e": [], "f": {"x": 1}}, schema) == [
         "a: expected one of x, y, found string",
         "b: expected number of 2 or less, found 3",
         "c: expected non-empty string, found empty string",
@@ -110,9 +110,9 @@ def test_other_rules_have_words_too() -> None:
 
 
 @pytest.mark.parametrize("count", [21, 10_000])
-def test_at_most_twenty_problems_are_told(count: int) -> None:
+def test_at_most_twenty_problems_are_reported(count: int) -> None:
     """The first twenty, in the answer's order."""
-    found = told({"choices": [{"message": {"content": []}}] * count})
+    found = problem_texts({"choices": [{"message": {"content": []}}] * count})
     assert len(found) == 20
     assert found[19] == "choices[19].message.content: expected string or null, found list"
 
@@ -122,7 +122,7 @@ def test_the_one_bad_item_of_ten_thousand_is_found(where: int) -> None:
     """Long lists are thinned of surely good items before Cerberus looks, and keep their indexes."""
     items: list[Any] = [{"message": {"content": "x"}}] * 10_000
     items[where] = {"message": 5}
-    assert told({"choices": items}) == [f"choices[{where}].message: expected object, found integer"]
+    assert problem_texts({"choices": items}) == [f"choices[{where}].message: expected object, found integer"]
 
 
 def test_diagnosis_is_linear_in_bad_items() -> None:
@@ -156,8 +156,8 @@ def test_nothing_is_sorted_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_schema_with_alternatives_lists_no_failed_alternative_of_a_good_answer() -> None:
     """Where anyof is used, a leaf error is no verdict, so nothing is cut short."""
     schema = {"items": {"type": "list", "schema": {"anyof": [{"type": "string"}, {"type": "integer"}]}}}
-    assert told({"items": [1] * 500}, schema) == []
-    assert told({"items": [1] * 500 + [None]}, schema) != []
+    assert problem_texts({"items": [1] * 500}, schema) == []
+    assert problem_texts({"items": [1] * 500 + [None]}, schema) != []
 
 
 def test_threads_get_verdicts_of_their_own() -> None:

@@ -253,7 +253,7 @@ def test_a_schema_that_cannot_be_decided_is_accepted() -> None:
 
 
 def test_an_unchecked_schema_is_a_problem_of_the_answer_not_an_error() -> None:
-    """For whoever calls without checking first."""
+    """For callers that do not check it first."""
     (problem,) = misfits(1, {"pattern": "("})
     assert "a schema that can be applied" in str(problem)
 

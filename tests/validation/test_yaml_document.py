@@ -19,7 +19,7 @@ def parse(text: str | bytes) -> Document:
     return parse_document(text.encode() if isinstance(text, str) else text, "x.yaml", FORMAT)
 
 
-def told(text: str | bytes) -> list[str]:
+def problem_texts(text: str | bytes) -> list[str]:
     """The problems as texts."""
     return [str(problem) for problem in parse(text).problems]
 
@@ -155,9 +155,9 @@ def test_merge_keys_fill_in_what_is_not_written() -> None:
         ("%YAML 3.0\n---\na: 1", "x.yaml:1: not YAML"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(text: str | bytes, problem: str) -> None:
+def test_problems_are_reported_with_their_lines(text: str | bytes, problem: str) -> None:
     """One problem a mistake, never an exception."""
-    found = told(text)
+    found = problem_texts(text)
     assert found[0].startswith(problem)
 
 
@@ -169,7 +169,7 @@ def test_an_empty_file_has_no_value_and_no_problem(text: str) -> None:
 
 
 def test_problems_of_form_do_not_hide_each_other() -> None:
-    """Duplicates and tags are told all at once, and the rest of the file is still read."""
+    """Duplicates and tags are reported all at once, and the rest of the file is still read."""
     document = parse("a: 1\na: 2\nb: !x 1\nb: 3\nc: 4\n")
     assert [problem.line for problem in document.problems] == [2, 3, 4]
     assert document.value == {"a": 1, "b": "1", "c": 4}
@@ -179,21 +179,21 @@ def test_an_alias_bomb_is_bounded() -> None:
     """Nine levels of ten aliases would be a thousand million values."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)]
-    (problem,) = told("\n".join(lines))
+    (problem,) = problem_texts("\n".join(lines))
     assert problem == "x.yaml:5: the file says more than 50000 values (are aliases nested in aliases?)"
 
 
 def test_a_chain_of_aliases_cannot_outgrow_the_stack() -> None:
     """Depth counts what aliases stand for: recursion over the result is safe."""
     lines = ["a0: &a0 [x]", *(f"a{i}: &a{i} [*a{i - 1}]" for i in range(1, 2000))]
-    (problem,) = told("\n".join(lines))
+    (problem,) = problem_texts("\n".join(lines))
     assert problem == "x.yaml:40: the file is nested more than 40 deep (are aliases nested in aliases?)"
 
 
 def test_merged_mappings_count_too() -> None:
     """A bomb of merge keys is bounded like any other."""
     lines = ["a0: &a0 {k: 1}", *(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}], k{i}: 1}}" for i in range(1, 60))]
-    (problem,) = told("\n".join(lines))
+    (problem,) = problem_texts("\n".join(lines))
     assert "says more than 50000 values" in problem
 
 

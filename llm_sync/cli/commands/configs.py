@@ -15,7 +15,7 @@ from llm_sync.cli.console.output import Output, open_output
 from llm_sync.cli.console.quantities import count
 from llm_sync.cli.console.terminal import BOLD, RED
 from llm_sync.config import ConfigLoader, LLMConfig, search_path
-from llm_sync.config.search_path import Found
+from llm_sync.config.search_path import ConfigFile
 from llm_sync.errors import ConfigurationError
 
 
@@ -47,7 +47,7 @@ def _chosen_file(loader: ConfigLoader) -> str | None:
         return None
 
 
-def _load(args: Namespace, found: Found) -> LLMConfig | ConfigurationError:
+def _load(args: Namespace, found: ConfigFile) -> LLMConfig | ConfigurationError:
     try:
         config = config_access.config_loader(args).load_config(found.path, warn=False)
     except ConfigurationError as error:
@@ -58,7 +58,7 @@ def _load(args: Namespace, found: Found) -> LLMConfig | ConfigurationError:
     return replace(config, warnings=(*config.warnings, warning))
 
 
-def _record(found: Found, result: LLMConfig | ConfigurationError, *, default: bool) -> dict[str, Any]:
+def _record(found: ConfigFile, result: LLMConfig | ConfigurationError, *, default: bool) -> dict[str, Any]:
     config = result if isinstance(result, LLMConfig) else None
     return {
         "name": found.name,
@@ -75,7 +75,7 @@ def _record(found: Found, result: LLMConfig | ConfigurationError, *, default: bo
 
 
 def _print(
-    output: Output, found: Found, result: LLMConfig | ConfigurationError, *, default: bool, config_dir: str | None
+    output: Output, found: ConfigFile, result: LLMConfig | ConfigurationError, *, default: bool, config_dir: str | None
 ) -> None:
     file = os.path.basename(found.path)
     name = found.name if os.path.splitext(file)[0] == found.name else file
