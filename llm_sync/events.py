@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llm_sync.models.frozen import Frozen
+from llm_sync.runtime.guarded_logging import guard
+from llm_sync.runtime.interrupts import may_suppress
 
 if TYPE_CHECKING:
     from llm_sync.models.responses import Usage
@@ -117,11 +119,14 @@ _LEVELS: dict[type[Event], int] = {
 
 
 def logger(name: str) -> logging.Logger:
-    """The logger ``llm_sync.name``. Silent until the program configures logging; otherwise Python would print warnings."""
+    """The logger ``llm_sync.name``. Silent until the program configures logging; otherwise Python would print warnings.
+
+    No exception of a filter, handler or record factory comes out of it (except what ends the main thread).
+    """
     root = logging.getLogger("llm_sync")
     if not any(isinstance(handler, logging.NullHandler) for handler in root.handlers):
         root.addHandler(logging.NullHandler())
-    return logging.getLogger(f"llm_sync.{name}")
+    return guard(logging.getLogger(f"llm_sync.{name}"))
 
 
 CONTENT = "llm_sync.content"  # prompts and answers, word for word
@@ -142,6 +147,19 @@ def log_facts(log: logging.Logger, what: str, **facts: object) -> None:
 
 
 _log = logger("requests")
+_listener_log = logger("dispatch")
+
+
+def notify(listener: Listener, event: Event) -> None:
+    """Call ``listener`` with ``event``. Its exceptions are logged: a bug in it must not affect the request."""
+    try:
+        listener(event)
+    except BaseException as error:
+        if not may_suppress(error):
+            raise
+        _listener_log.exception(
+            "%s: a listener of events failed on %s; the request continues", event.provider, type(event).__name__
+        )
 
 
 def log_event(event: Event) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta, timezone
@@ -17,6 +16,7 @@ from typing import Protocol
 
 from llm_sync.errors import ClientClosedError, LLMConnectorError
 from llm_sync.events import Event, Listener, Waiting
+from llm_sync.runtime import clock
 
 JITTER = 0.1  # fraction added at random to a cool-down, so that the workers do not all start at the same instant
 CLOCK_TOLERANCE_S = 0.1  # seconds by which another process's cool-down must be longer to replace ours: clocks differ
@@ -26,6 +26,7 @@ class Control(Protocol):
     """What the gate needs from a CallControl."""
 
     key: int
+    waiting_for: str  # set while the request waits
 
     @property
     def stopped(self) -> bool:
@@ -70,7 +71,7 @@ class Gate:
         slot: Slot | None = None,
         cool_downs: CoolDowns | None = None,
         emit: Listener | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = clock.now,
         random: Callable[[], float] = random.random,
     ) -> None:
         self._provider = provider
@@ -105,12 +106,14 @@ class Gate:
                 if until is not None and self._clock() + seconds >= until:
                     yield False
                     return
+                control.waiting_for = reason
                 self._notify(Waiting(self._provider, control.key, seconds=seconds, reason=reason))
                 control.wait(min(seconds, threading.TIMEOUT_MAX))
                 continue
             if self._slot is None:
                 yield True
                 return
+            control.waiting_for = "slot"
             self._notify(Waiting(self._provider, control.key, reason="slot"))
             with self._slot(control, until) as held:
                 if control.stopped:

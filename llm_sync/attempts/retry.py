@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from llm_sync.errors import (
+    ClientClosedError,
     LLMConnectorError,
     ProviderConnectionError,
     ProviderUnavailableError,
@@ -16,7 +16,7 @@ from llm_sync.errors import (
     RequestTimeoutError,
 )
 from llm_sync.events import Event, Listener, Retrying, Waiting
-from llm_sync.runtime import pauses
+from llm_sync.runtime import clock, pauses
 from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class RetryHandler:
         *,
         provider: str,
         emit: Listener | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = clock.now,
         random: Callable[[], float] = random.random,
     ) -> None:
         self.gate = gate
@@ -122,6 +122,8 @@ class _Attempts(Generic[T]):
         left = self.ends_at - started
         if not open_in_time or not left > 0:
             raise self._deadline_error()
+        if not self.control.start_attempt():
+            raise ClientClosedError("the request was stopped before it was sent", provider=policy.provider, attempts=0)
         self.made += 1
         try:
             return self.attempt(self.made, min(options.timeout, left))
@@ -133,6 +135,8 @@ class _Attempts(Generic[T]):
             if wait and isinstance(error, (RateLimitError, ProviderUnavailableError)):
                 policy.gate.cool_down(wait, error)
             raise
+        finally:
+            self.control.end_attempt()
 
     def run_more(self) -> T:
         """Pass the first failure to tenacity, which waits, makes further attempts, and raises the last failure."""
@@ -205,6 +209,7 @@ class _Attempts(Generic[T]):
             max_attempts = self.options.max_retries + 1
             self._notify(Retrying(provider, key, self.made, type(failure).__name__, failure.message, max_attempts, seconds))
             self._notify(Waiting(provider, key, seconds=seconds, reason="retry"))
+        self.control.waiting_for = "retry"
         self.control.wait(seconds)  # if stopped, this returns at once and the gate raises
 
     def _add_pauses(self) -> bool:

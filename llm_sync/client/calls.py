@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llm_sync.runtime.cancellation import CallControl
+from llm_sync.runtime.cancellation import CallControl, Progress
 
 
 class ProviderCall:
@@ -32,3 +32,7 @@ class ProviderCall:
     def abort(self) -> None:
         """End the attempt under way too."""
         self._control.abort()
+
+    def give_up(self) -> Progress:
+        """Send nothing more, as nobody waits for the answer; return how far the request had come."""
+        return self._control.give_up()

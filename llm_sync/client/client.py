@@ -18,7 +18,7 @@ from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.dispatch.status import ProviderStatus
 from llm_sync.errors import LLMConnectorError
-from llm_sync.events import Event, Listener, log_event
+from llm_sync.events import Event, Listener, log_event, notify
 from llm_sync.models import ModelListing, ModelRequest, ModelResponse
 from llm_sync.providers.factory import ProviderFactory
 
@@ -250,7 +250,7 @@ class LLMClient:
     def _tell(self, event: Event) -> None:
         log_event(event)
         for listener in self._listeners:
-            listener(event)
+            notify(listener, event)
 
     def _renew_after_fork(self) -> None:
         self._endpoints.reset_after_fork()

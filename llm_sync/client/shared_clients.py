@@ -22,7 +22,7 @@ class SharedClients:
     def __init__(self, most: int | None = None) -> None:
         self._most = most
         self._clients: dict[Hashable, LLMClient] = {}  # least recently used first
-        self._lock = threading.Lock()  # guards _clients
+        self._lock = threading.RLock()  # guards _clients; re-entrant: a signal handler may ask for a client
         fork.watch(self)
 
     def get(self, config: str | None) -> LLMClient:
@@ -36,6 +36,9 @@ class SharedClients:
         A simulation has its own clients, because programs do not see when shared clients are created.
         """
         key = (key, os.environ.get(URL_VARIABLE))
+        client = self._clients.get(key)
+        if client is not None and self._most is None:
+            return client
         with self._lock:
             client = self._clients.pop(key, None)
             if client is not None:
@@ -58,7 +61,7 @@ class SharedClients:
 
     def reset_after_fork(self) -> None:
         """In a forked child: keep the clients, which reset themselves, with a new lock."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
 
 _shared = SharedClients()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llm_sync.dispatch import shutdown
 from llm_sync.errors import ClientClosedError, LLMConnectorError, QueueFullError, RequestTimeoutError
+from llm_sync.runtime.cancellation import Progress
 
 
 def closed(provider: str | None = None) -> ClientClosedError:
@@ -72,3 +73,23 @@ def wait_timed_out(limit: float | None, state: str, provider: str | None, model:
         model=model or None,
         guidance="Raise wait_timeout, or lower timeout and deadline, which end the attempt itself.",
     )
+
+
+_WAITS = {
+    "pace": "its turn (requests_per_minute)",
+    "cool-down": "the end of the provider's cool-down",
+    "slot": "a machine-wide slot",
+    "retry": "its next attempt",
+}
+
+
+def state_when_given_up(progress: Progress | None) -> str:
+    """What became of a request that a worker had taken when its caller's time was up."""
+    if progress is None:
+        return "the request is in flight and continues; its answer is discarded and may be billed"
+    if progress.in_flight:
+        return "the request is in flight; its answer is discarded and may be billed. There is no further attempt"
+    waited_for = _WAITS.get(progress.waiting_for, "its turn")
+    if not progress.attempts:
+        return f"the request was waiting for {waited_for}; it was withdrawn and nothing was sent"
+    return f"the request was waiting for {waited_for} after {progress.attempts} failed; it was withdrawn and is not sent again"

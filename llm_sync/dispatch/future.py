@@ -5,14 +5,21 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Protocol
 
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.events import logger
-from llm_sync.runtime import interrupts
+from llm_sync.runtime import clock, interrupts
+from llm_sync.runtime.cancellation import Progress
 
 Call = Callable[[], Any]
+
+LOCK_PATIENCE_S = 0.05  # how long a worker waits for the lock of a future; see RequestFuture.is_locked
+
+_CANCELLED = ("CANCELLED", "CANCELLED_AND_NOTIFIED")
+_DONE = (*_CANCELLED, "FINISHED")
 
 _log = logger("dispatch")
 _keys = itertools.count(1)  # for calls without a key of their own; next() is atomic
@@ -29,18 +36,25 @@ class Owner(Protocol):
     def accept(self, future: RequestFuture, *, block: bool = True, timeout: float | None = None) -> None:
         """Add ``future`` to the queue."""
 
+    def on_done(self, future: RequestFuture) -> None:
+        """``future`` is done: report that. Raises only what ends the calling thread's work: an interrupt."""
+
 
 class RequestFuture(Future[Any]):
     """What ``submit`` returns. Every method may be called from any thread.
 
     The call is released when the request ends, so that a stored future does not keep its prompt in memory. ``key`` and
     ``model`` are taken from the call's attributes, where it has them. ``queued_at`` and ``started_at`` are monotonic seconds;
-    ``started_at`` is None except while the request is in flight.
+    ``started_at`` is None except while the request is in flight. ``elapsed``: seconds it was in flight, set at its end.
+
+    Waiting takes no lock, so a thread interrupted while it waits does not block the worker that completes the future. The lock
+    of ``Future`` remains for ``cancel``, callbacks and the functions of concurrent.futures.
     """
 
     def __init__(self, owner: Owner, call: Call, now: float) -> None:
         super().__init__()
-        self._condition = interrupts.Condition()  # an interrupt of the waiting main thread must not block the worker
+        self._done_callbacks: list[Callable[[Future[Any]], object]] = []
+        self._condition = interrupts.Condition()  # an interrupt of the main thread must not leave it locked
         self.owner = owner
         self._call: Call | None = call
         key, model = getattr(call, "key", None), getattr(call, "model", None)
@@ -48,6 +62,36 @@ class RequestFuture(Future[Any]):
         self.model: str = model if isinstance(model, str) else ""
         self.queued_at = now
         self.started_at: float | None = None
+        self.elapsed: float | None = None
+        self.given_up = False  # its caller did not wait for it any longer
+        self.reported = interrupts.Flag()  # set when the future is done and its end was reported
+
+    # The outcome
+
+    def done(self) -> bool:
+        """Like ``Future.done``, without a lock."""
+        return self._state in _DONE
+
+    def cancelled(self) -> bool:
+        """Like ``Future.cancelled``, without a lock."""
+        return self._state in _CANCELLED
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait up to ``timeout`` seconds (None: no limit) and return whether the future is done.
+
+        The end is reported to listeners before this returns, but a listener that hangs delays it by one interval at most.
+        """
+        until = None if timeout is None else clock.now() + timeout
+        while not self.reported.is_set():
+            done = self.done()
+            left = None if until is None else max(0.0, until - clock.now())
+            if done and self.owner.on_worker():
+                return True  # a listener or callback of this future reads it
+            if self.reported.wait_once(interrupts.poll_interval() if done else left) or done:
+                return True
+            if left == 0:
+                return self.done()
+        return True
 
     def result(self, timeout: float | None = None) -> Any:
         """Like ``Future.result``, but raises RuntimeError on the provider's own worker, which would wait for itself.
@@ -60,23 +104,85 @@ class RequestFuture(Future[Any]):
             error = self.exception(timeout)
             if error is not None:
                 raise error
-            return super().result(0)
+            return self._result
         finally:
             # The exception's traceback refers to this frame. Clearing the names avoids a reference cycle.
             error = None
             self = None  # type: ignore[assignment]  # noqa: PLW0642
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds (None: no limit) and return whether the future is done."""
-        with self._condition:
-            if not self.done():
-                self._condition.wait(timeout)
-            return self.done()
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Like ``Future.exception``."""
+        if not self.wait(clamp_timeout(timeout)):
+            raise FutureTimeoutError
+        if self.cancelled():
+            raise CancelledError
+        return self._exception
+
+    @property
+    def value(self) -> Any:
+        """What the call of a future that is done returned, without waiting; None if it raised."""
+        return self._result
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The exception of a future that is done and not cancelled, without waiting."""
+        return self._exception
 
     def refuse_own_worker(self) -> None:
         """Raise RuntimeError if the calling thread is the worker that would have to complete this future."""
         if not self.done() and self.owner.on_worker():
             raise dispatch_errors.own_worker(self.owner.name)
+
+    # Callbacks and cancelling
+
+    def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
+        """Like ``Future.add_done_callback``, without a lock."""
+        self._done_callbacks.append(fn)
+        if self.done():
+            self._run_callbacks()
+
+    def _invoke_callbacks(self) -> None:
+        """Called by Future when the future is done. Unlike Future's, it does not swallow the exception of a signal handler."""
+        try:
+            self.owner.on_done(self)
+        finally:
+            self.reported.set()
+            self._run_callbacks()
+
+    def _run_callbacks(self) -> None:
+        """Run the callbacks, each once, even if others raise. SystemExit and the like are raised at the end."""
+        failure: BaseException | None = None
+        try:
+            while (callback := self._next_callback()) is not None:
+                try:
+                    callback(self)
+                except BaseException as error:  # noqa: BLE001, PERF203  (the other callbacks must still run)
+                    if not isinstance(error, Exception) or interrupts.raised_by_signal_handler(error):
+                        failure = error
+                    else:
+                        _log.exception("%s: a done-callback of a request failed", self.owner.name)
+            if failure is not None:
+                raise failure
+        finally:
+            failure = None  # its traceback refers to this frame
+
+    def _next_callback(self) -> Callable[[Future[Any]], object] | None:
+        try:
+            return self._done_callbacks.pop(0)
+        except IndexError:
+            return None
+
+    # For the worker
+
+    def is_locked(self) -> bool:
+        """Whether another thread keeps the future's lock: one that a signal handler interrupted, perhaps to wait for a request.
+
+        A worker must not wait for such a thread, which may be waiting for the worker.
+        """
+        if not self._condition.acquire(timeout=LOCK_PATIENCE_S):
+            return True
+        self._condition.release()
+        return False
 
     def run(self) -> Any:
         """Run the call. Only the worker does this, once."""
@@ -88,9 +194,11 @@ class RequestFuture(Future[Any]):
         finally:
             self = call = None  # type: ignore[assignment]  # noqa: PLW0642  (as in result)
 
-    def drop_call(self) -> None:
+    def release_call(self) -> None:
         """Release the call when the request has ended."""
         self._call = None
+
+    # Stopping the call
 
     def stop_retrying(self) -> None:
         """Ask a running call to make no further attempt. Calls without that method are not affected."""
@@ -100,10 +208,30 @@ class RequestFuture(Future[Any]):
         """Ask a running call to end at once. Calls without that method are not affected."""
         self._notify_call("abort")
 
+    def give_up(self) -> Progress | None:
+        """Ask a running call to send nothing more, as nobody waits for it; None for calls without that method."""
+        self.given_up = True
+        progress = self._notify_call("give_up")
+        return progress if isinstance(progress, Progress) else None
+
     def withdraw(self) -> None:
         """Give up the request: cancel it, or abort it if it is already running."""
         if not self.cancel():
             self.abort()
+
+    def _notify_call(self, method_name: str) -> object:
+        method = getattr(self._call, method_name, None)
+        if not callable(method):
+            return None
+        try:
+            return method()
+        except Exception as error:
+            if interrupts.raised_by_signal_handler(error):
+                raise
+            _log.exception("%s: %s() of a request failed; the request continues", self.owner.name, method_name)
+            return None
+
+    # Forking
 
     def settle_in_child(self) -> None:
         """End the future in a forked child, in its only thread: with ClientClosedError, because only the parent runs it.
@@ -112,7 +240,7 @@ class RequestFuture(Future[Any]):
         (``concurrent.futures.as_completed``), so these are replaced. Callbacks run in the parent only.
         """
         self._condition = interrupts.Condition()
-        self._done_callbacks: list[Callable[[Any], object]] = []
+        self._done_callbacks = []
         self._call = None
         for waiter in self._waiters:
             if hasattr(waiter, "lock"):
@@ -122,14 +250,7 @@ class RequestFuture(Future[Any]):
             self.set_running_or_notify_cancel()
         elif not self.done():
             self.set_exception(dispatch_errors.inherited(self.owner.name, self.model))
-
-    def _notify_call(self, method_name: str) -> None:
-        method = getattr(self._call, method_name, None)
-        if callable(method):
-            try:
-                method()
-            except Exception:  # noqa: BLE001  (foreign code; other requests must still be notified)
-                _log.exception("%s: %s() of a request failed; the request continues", self.owner.name, method_name)
+        self.reported.set()
 
 
 def _fresh_event(event: threading.Event) -> threading.Event:
@@ -140,15 +261,16 @@ def _fresh_event(event: threading.Event) -> threading.Event:
 
 
 def cancel_all(futures: Iterable[RequestFuture]) -> None:
-    """Cancel all ``futures``, even if callbacks raise. A KeyboardInterrupt meanwhile is raised at the end."""
-    interrupt: KeyboardInterrupt | None = None
+    """Cancel all ``futures``, even if callbacks raise. An exception of a signal handler meanwhile is raised at the end."""
+    interrupt: BaseException | None = None
     for future in futures:
         try:
             future.cancel()
-        except KeyboardInterrupt as error:  # noqa: PERF203  (the other futures must still be cancelled)
-            interrupt = error
-        except BaseException:  # noqa: BLE001  (Future catches only Exception from callbacks)
-            _log.exception("%s: a done-callback of a cancelled request failed", future.owner.name)
+        except BaseException as error:  # noqa: BLE001, PERF203  (the other futures must still be cancelled)
+            if isinstance(error, KeyboardInterrupt) or interrupts.raised_by_signal_handler(error):
+                interrupt = error
+            else:  # Future catches only Exception from callbacks
+                _log.exception("%s: a done-callback of a cancelled request failed", future.owner.name)
     if interrupt is not None:
         raise interrupt
 

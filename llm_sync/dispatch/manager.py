@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from concurrent.futures import Future
@@ -16,13 +14,14 @@ from llm_sync.dispatch.future import Call, RequestFuture, clamp_timeout
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.dispatch.status import ProviderStatus
 from llm_sync.errors import BatchError, ClientClosedError, LLMConnectorError, QueueFullError
-from llm_sync.runtime import fork
+from llm_sync.runtime import clock, fork
+from llm_sync.runtime.interrupts import raised_by_signal_handler
 
 Item = tuple[str, Call] | LLMConnectorError
 
 
 class ConcurrentLLMManager:
-    """Owns the queues. ``open_queue(provider)`` creates one on first use; it is called under a lock, so it must be quick.
+    """Owns the queues. ``open_queue(provider)`` creates one on first use; a queue that it creates may not be used.
 
     Providers never wait for each other. Every method may be called from any thread. Those that wait for results raise
     RuntimeError on a worker thread of a provider that they would wait for.
@@ -31,9 +30,7 @@ class ConcurrentLLMManager:
     def __init__(self, open_queue: Callable[[str], ProviderRequestQueue]) -> None:
         self._open_queue = open_queue
         self._process = os.getpid()
-        # Guards _queues and _closed from read to write: no queue is opened twice, or after closing. Re-entrant, because the
-        # garbage collector may run arbitrary code meanwhile.
-        self._lock = threading.RLock()
+        # No lock guards these, see ProviderRequestQueue: queue looks at _closed after it adds; close sets it before it looks.
         self._queues: dict[str, ProviderRequestQueue] = {}
         self._closed = False
         self._resets: list[Callable[[], None]] = []
@@ -42,13 +39,17 @@ class ConcurrentLLMManager:
     def queue(self, provider: str) -> ProviderRequestQueue:
         """The queue of ``provider``. Raises ClientClosedError when closed, and what ``open_queue`` raises."""
         self._check_process()
-        with self._lock:
-            if self._closed:
-                raise dispatch_errors.closed(provider)
-            queue = self._queues.get(provider)
-            if queue is None:
-                queue = self._queues[provider] = self._open_queue(provider)
+        queue = self._queues.get(provider)
+        if queue is not None and not self._closed:
             return queue
+        if self._closed:
+            raise dispatch_errors.closed(provider)
+        # Two threads may both open one; setdefault keeps the first, and the other one is never used.
+        queue = self._queues.setdefault(provider, self._open_queue(provider))
+        if self._closed:  # meanwhile, so close may not have seen it
+            queue.stop()
+            raise dispatch_errors.closed(provider)
+        return queue
 
     def submit(self, provider: str, call: Call, *, block: bool = True, timeout: float | None = None) -> RequestFuture:
         """Queue one call; see ProviderRequestQueue.submit."""
@@ -69,12 +70,12 @@ class ConcurrentLLMManager:
         """
         self._refuse_own_worker(provider)
         limit = clamp_timeout(timeout)
-        began = time.monotonic()
+        began = clock.now()
         future = self._prepare(provider, call)
         try:
             try:
                 future.owner.accept(future, timeout=limit)
-                outcome = wait.outcome_within(future, None if limit is None else limit - (time.monotonic() - began))
+                outcome = wait.outcome_within(future, None if limit is None else limit - (clock.now() - began))
             except QueueFullError as error:
                 state = f"{error.message}; nothing was sent"
                 raise dispatch_errors.wait_timed_out(limit, state, provider, future.model) from error
@@ -183,7 +184,9 @@ class ConcurrentLLMManager:
         while len(pending) < window and not (taken >= 2 and pending[0].done()):
             try:
                 item = next(calls)
-            except Exception as failure:  # noqa: BLE001  (of the input; raised after the results of the items before it)
+            except Exception as failure:  # (of the input; raised after the results of the items before it)
+                if raised_by_signal_handler(failure):
+                    raise
                 return failure
             taken += 1
             if isinstance(item, LLMConnectorError):
@@ -193,7 +196,9 @@ class ConcurrentLLMManager:
                 provider, call = item
                 self._refuse_own_worker(provider)
                 error = self._add(pending, provider, call)
-            except Exception as failure:  # noqa: BLE001  (likewise)
+            except Exception as failure:  # (likewise)
+                if raised_by_signal_handler(failure):
+                    raise
                 return failure
             if isinstance(error, ClientClosedError):
                 pending.pop()
@@ -232,16 +237,14 @@ class ConcurrentLLMManager:
         flight after ``grace`` seconds (None: no limit) are aborted. Does not wait on a worker thread.
         """
         self._check_process()
-        with self._lock:
-            self._closed = True
-            queues = list(self._queues.values())
+        self._closed = True
+        queues = list(self._queues.values())
         shutdown.drain(queues, cancel_pending=cancel_pending, grace=grace)
 
     def status(self) -> dict[str, ProviderStatus]:
         """The status of every provider used so far; ``cooling_down_until`` is left to the gate."""
         self._check_process()
-        with self._lock:
-            queues = dict(self._queues)
+        queues = dict(self._queues)
         return {provider: queue.status() for provider, queue in queues.items()}
 
     def after_fork(self, reset: Callable[[], None]) -> None:
@@ -252,10 +255,9 @@ class ConcurrentLLMManager:
         self._resets.append(reset)
 
     def reset_after_fork(self) -> None:
-        """In the child: replace the lock, reset every queue, and run the functions registered with ``after_fork``."""
+        """In the child: reset every queue and run the functions registered with ``after_fork``."""
         if self._process != os.getpid():
             self._process = os.getpid()
-            self._lock = threading.RLock()
             fork.run_all([*(queue.reset_after_fork for queue in self._queues.values()), *self._resets])
 
     def _check_process(self) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable
+from queue import SimpleQueue
 
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch import shutdown
 from llm_sync.dispatch.future import Call, RequestFuture, cancel_all, clamp_timeout
+from llm_sync.dispatch.outcome_event import finished_event
 from llm_sync.dispatch.status import ProviderStatus, StatusCounts
+from llm_sync.dispatch.waiting import WaitingRequests
 from llm_sync.dispatch.worker import Worker
 from llm_sync.dispatch.worker_pool import WorkerPool
-from llm_sync.events import Event, Finished, Listener, Queued, logger
-from llm_sync.runtime import fork
-from llm_sync.runtime.interrupts import Condition, SafeQueue, wait_slices
+from llm_sync.errors import LLMConnectorError
+from llm_sync.events import Event, Listener, Queued, logger, notify
+from llm_sync.runtime import clock, fork
 
 _log = logger("dispatch")
 
@@ -36,7 +38,7 @@ class ProviderRequestQueue:
         max_queue: int | None = None,
         idle_timeout: float = 60.0,
         emit: Listener | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = clock.now,
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"concurrency={concurrency} of provider {name!r}: give 1 or more")
@@ -57,16 +59,16 @@ class ProviderRequestQueue:
         shutdown.watch(self)
 
     def _reset(self) -> None:
+        # No lock guards these: a calling thread may be interrupted anywhere, by an exception or by a signal handler that itself
+        # uses the queue, or waits for one of its workers. Each step is atomic; where two threads could miss each other, each
+        # writes its own field before it reads the other's:
+        # - submit adds to _waiting and puts, then looks at _closing; stop sets _closing, and join cancels what is left waiting.
+        # - submit puts, then looks for workers; an idle worker deregisters, then looks into _inbox.
+        # - a worker sets its ``current`` and then reads _abandon; stop sets _abandon, then looks at what is in flight.
         self._process = os.getpid()
-        # Guards _closing, _abandon, _waiting, _pool and every put: a submit that has seen the queue open under the lock has
-        # put its request before a stop signal can be put. Never held while a future is completed or cancelled, an event
-        # emitted or a call run. Re-entrant: while it is held, the garbage collector may close an abandoned map(), which
-        # cancels requests.
-        self._lock = threading.RLock()
-        self._room = Condition(self._lock)  # notified when _waiting shrinks, and on closing
-        self._inbox: SafeQueue[RequestFuture | None] = SafeQueue()  # None: one worker must end
-        self._waiting: dict[RequestFuture, None] = {}  # accepted, not yet taken by a worker, not cancelled; oldest first
-        self._pool = WorkerPool(self.name, self._lock)
+        self._inbox: SimpleQueue[RequestFuture | None] = SimpleQueue()  # None wakes a worker, which then looks at _closing
+        self._waiting = WaitingRequests(self.name, self.max_queue)
+        self._pool = WorkerPool(self.name, self.concurrency)
         self._counts = StatusCounts(self._clock)
 
     # Submitting
@@ -90,9 +92,7 @@ class ProviderRequestQueue:
         if not callable(call):
             raise TypeError(f"a {type(call).__name__} cannot be called: give a function of no arguments")
         self._check_process()
-        future = RequestFuture(self, call, self._clock())
-        future.add_done_callback(self._on_done)  # type: ignore[arg-type]  # it is called with this future
-        return future
+        return RequestFuture(self, call, self._clock())
 
     def accept(self, future: RequestFuture, *, block: bool = True, timeout: float | None = None) -> None:
         """The second half of ``submit``: queue the future. If this raises, the future is withdrawn."""
@@ -102,46 +102,35 @@ class ProviderRequestQueue:
             self._enqueue(future)
         except BaseException:
             future.withdraw()
+            self._rescue_waiting()
             raise
 
     def _reserve(self, future: RequestFuture, block: bool, timeout: float | None) -> int:
         """Wait for room and add ``future`` to the waiting requests; return how many are waiting."""
-        with self._lock:
-            self._refuse_when_closed()
-            if not self._has_room():
-                if not block:
-                    raise dispatch_errors.full(self.name, self.max_queue)
-                if self.on_worker():
-                    raise dispatch_errors.own_worker(self.name)
-                self._wait_for_room(timeout)
-            self._waiting[future] = None
-            if future.done():  # withdrawn before it was added, so nothing else would remove it
-                del self._waiting[future]
-                raise dispatch_errors.cancelled(self.name, future.model)
-            return len(self._waiting)
-
-    def _has_room(self) -> bool:
-        return self.max_queue is None or len(self._waiting) < self.max_queue
-
-    def _wait_for_room(self, timeout: float | None) -> None:
-        try:
-            in_time = any(self._room.wait_for(lambda: self._closing or self._has_room(), part) for part in wait_slices(timeout))
-        except BaseException as error:
-            self._room.notify_all()  # the interrupted thread may be the one that was notified of the free place
-            if isinstance(error, KeyboardInterrupt):
-                shutdown.note_interrupt()
-            raise
         self._refuse_when_closed()
-        if not in_time:
-            raise dispatch_errors.full(self.name, self.max_queue, timeout)
+        if not self._waiting.add(future):
+            if not block:
+                raise dispatch_errors.full(self.name, self.max_queue)
+            if self.on_worker():
+                raise dispatch_errors.own_worker(self.name)
+            self._waiting.add_when_there_is_room(future, timeout, self._refuse_when_closed)
+        if future.done():  # withdrawn before it was added, so nothing else would remove it
+            self._waiting.remove(future)
+            raise dispatch_errors.cancelled(self.name, future.model)
+        return len(self._waiting)
 
     def _enqueue(self, future: RequestFuture) -> None:
-        with self._lock:
-            self._refuse_when_closed()
-            workers = len(self._pool)  # at full concurrency the rest of the condition is not evaluated
-            if workers < self.concurrency and workers < len(self._pool.in_flight()) + len(self._waiting):
-                self._pool.start_worker(self, self._start_thread)
-            self._put(future)
+        self._refuse_when_closed()
+        self._start_worker_if_needed()
+        self._put(future)
+        self._start_worker_if_needed()  # if an idle worker has ended meanwhile
+        if self._closing and (future.cancelled() or (not len(self._pool) and future.cancel())):
+            raise dispatch_errors.closed(self.name)  # closed meanwhile, and no worker is left that takes it
+
+    def _start_worker_if_needed(self) -> None:
+        workers = len(self._pool)  # at full concurrency the rest of the condition is not evaluated
+        if workers < self.concurrency and workers < len(self._pool.in_flight()) + len(self._waiting):
+            self._pool.start_worker(self, self._start_thread)
 
     def _put(self, future: RequestFuture | None) -> None:
         self._inbox.put(future)  # unbounded: it never blocks
@@ -150,24 +139,20 @@ class ProviderRequestQueue:
         if self._closing or shutdown.shutting_down():
             raise dispatch_errors.closed(self.name)
 
-    def _on_done(self, future: RequestFuture) -> None:
-        """The first done-callback: a request cancelled while queued makes room at once."""
-        future.drop_call()
-        if self._drop_waiting(future) and future.cancelled():
-            self.emit(Finished(self.name, future.key, error="cancelled"))
+    def _rescue_waiting(self) -> None:
+        """After a failed start of a worker: serve, or else cancel, the requests whose threads counted on that worker."""
+        if self._waiting and not len(self._pool) and not self._closing:
+            try:
+                self._start_worker_if_needed()
+            except LLMConnectorError:
+                cancel_all(self._waiting)
 
-    def _drop_waiting(self, future: RequestFuture) -> bool:
-        """Remove ``future`` from the waiting requests; return whether it was there."""
-        # Check without the lock first: usually a worker took the request long ago, and with many workers the lock is a
-        # bottleneck. If _reserve is adding the future at this moment, _reserve sees that it is done.
-        if future not in self._waiting:
-            return False
-        with self._lock:
-            if future not in self._waiting:
-                return False
-            del self._waiting[future]
-            self._room.notify()
-            return True
+    def on_done(self, future: RequestFuture) -> None:
+        """Make room if the request was cancelled while queued, and report its end. Called before the done-callbacks."""
+        future.release_call()
+        was_waiting = self._waiting.remove(future)
+        if future.elapsed is not None or (was_waiting and future.cancelled()):
+            self.report_end(future)
 
     # Used by Worker
 
@@ -175,49 +160,50 @@ class ProviderRequestQueue:
         worker.start()
 
     def may_work(self, worker: Worker) -> bool:
-        """Whether ``worker`` may take a request; not if its start failed, which submit decides under the lock."""
-        if self._pool.is_started(worker):
-            return True
-        with self._lock:
-            return worker in self._pool
+        """Whether ``worker`` may take a request."""
+        return worker in self._pool
 
     def take(self, worker: Worker) -> RequestFuture | None:  # noqa: ARG002  (any worker may take it)
-        """The next request, or None to end. Raises queue.Empty after ``idle_timeout``."""
-        return self._inbox.get(timeout=self.idle_timeout)
+        """The next request, or None to look again at ``may_work``. Raises queue.Empty after ``idle_timeout``, or if closed."""
+        return self._inbox.get(timeout=0 if self._closing else self.idle_timeout)
+
+    def put_back(self, future: RequestFuture) -> None:
+        """Queue a request again that could not be started now."""
+        self._put(future)
 
     def exit_if_idle(self, worker: Worker) -> bool:
         """Deregister an idle ``worker`` unless a request has arrived; return whether it must end."""
-        with self._lock:
-            if not self._inbox.empty():
-                return False
-            self._pool.remove(worker)
-            return True
+        self._pool.remove(worker)
+        return self._inbox.empty() or not self._pool.register(worker)
 
     def worker_exited(self, worker: Worker, error: BaseException | None) -> None:
         """``worker`` has ended. If it was the last one and ended with ``error``, cancel the waiting requests."""
-        with self._lock:
-            self._pool.remove(worker)
-            orphaned = list(self._waiting) if error is not None and not len(self._pool) else []
+        self._pool.remove(worker)
+        if self._closing and len(self._pool):
+            self._put(None)  # this worker may have taken the one meant for another
         if error is not None:
+            orphaned = [] if len(self._pool) else list(self._waiting)
             _log.error(
                 "%s: a worker ended unexpectedly; %d waiting requests are cancelled", self.name, len(orphaned), exc_info=error
             )
-        cancel_all(orphaned)
+            cancel_all(orphaned)
 
     def start_request(self, future: RequestFuture) -> float:
         """Mark ``future`` as in flight; return the seconds it was queued."""
-        with self._lock:
-            now = future.started_at = self._clock()
-            self._drop_waiting(future)
-            abandon = self._abandon
-        if abandon:
+        now = future.started_at = self._clock()
+        self._waiting.remove(future)
+        if self._abandon:
             future.stop_retrying()
         return now - future.queued_at
 
-    def finish_request(self, future: RequestFuture) -> float:
-        """Mark ``future`` as no longer in flight; return the seconds it was."""
+    def finish_request(self, future: RequestFuture) -> None:
+        """Mark ``future`` as no longer in flight."""
         since, future.started_at = future.started_at, None
-        return 0.0 if since is None else self._clock() - since
+        future.elapsed = 0.0 if since is None else self._clock() - since
+
+    def report_end(self, future: RequestFuture) -> None:
+        """Count and report the end of a request. Its future is done, whatever the code that hears of it does."""
+        self.emit(finished_event(self.name, future))
 
     # Closing
 
@@ -233,17 +219,15 @@ class ProviderRequestQueue:
     def stop(self, cancel_pending: bool = False) -> None:
         """The first half of ``close``: start closing and return at once."""
         self._check_process()
-        with self._lock:
-            self._closing = True
-            for _ in range(len(self._pool)):  # on every call: an interrupt may have cut an earlier one short
-                self._put(None)  # the last items in the queue: nothing is put after them
-            self._room.notify_all()
-            if not cancel_pending:
-                return
-            self._abandon = True
-            waiting, in_flight = list(self._waiting), self._pool.in_flight()
-        cancel_all(waiting)
-        for future in in_flight:
+        self._closing = True
+        for _ in range(len(self._pool)):  # on every call: an interrupt may have cut an earlier one short
+            self._put(None)
+        self._waiting.signal_room()
+        if not cancel_pending:
+            return
+        self._abandon = True
+        cancel_all(self._waiting)
+        for future in self._pool.in_flight():
             future.stop_retrying()
 
     def join(self, timeout: float | None = None) -> bool:
@@ -252,16 +236,12 @@ class ProviderRequestQueue:
             return True  # two workers that wait for each other would never end
         if not self._pool.join(timeout):
             return False
-        with self._lock:
-            orphaned = list(self._waiting)
-        cancel_all(orphaned)  # accepted by a submit that an interrupt or this close stopped half-way
+        cancel_all(self._waiting)  # accepted by a submit that an interrupt or this close stopped half-way
         return True
 
     def abort(self) -> None:
         """Abort the requests in flight whose calls have an ``abort`` method."""
-        with self._lock:
-            in_flight = self._pool.in_flight()
-        for future in in_flight:
+        for future in self._pool.in_flight():
             future.abort()
 
     # Events and status
@@ -274,17 +254,14 @@ class ProviderRequestQueue:
         """Count ``event`` for ``status``, then pass it to the listener. Events of attempts are emitted here too."""
         self._counts.add(event)
         if self._listener is not None:
-            try:
-                self._listener(event)
-            except Exception:  # noqa: BLE001  (foreign code; its bug must not lose an answer)
-                _log.exception("%s: a listener of events failed on %s; the request continues", self.name, type(event).__name__)
+            notify(self._listener, event)
 
     def status(self) -> ProviderStatus:
         """The current counts; ``cooling_down_until`` is left to the gate."""
         self._check_process()
-        with self._lock:
-            queued = len(self._waiting)
-            started = [since for future in self._pool.in_flight() if (since := future.started_at) is not None]
+        in_flight = self._pool.in_flight()
+        started = [since for future in in_flight if (since := future.started_at) is not None]
+        queued = len(self._waiting) - sum(future in self._waiting and future.started_at is not None for future in in_flight)
         oldest = self._clock() - min(started) if started else None
         return self._counts.status(queued=queued, in_flight=len(started), oldest_in_flight_s=oldest)
 
@@ -293,9 +270,13 @@ class ProviderRequestQueue:
     def reset_after_fork(self) -> None:
         """In the child: replace locks, queue and counts, drop threads and inherited requests. A closed queue stays closed."""
         if self._process != os.getpid():
-            inherited = dict.fromkeys([*self._waiting, *self._pool.in_flight(), *self._inbox.queue])  # cancelled ones included
+            inherited = dict.fromkeys([*self._waiting, *self._pool.in_flight()])
+            while not self._inbox.empty():  # cancelled ones too; no lock is needed while it is not empty
+                future = self._inbox.get_nowait()
+                if future is not None:
+                    inherited[future] = None
             self._reset()
-            fork.run_all(future.settle_in_child for future in inherited if future is not None)
+            fork.run_all(each.settle_in_child for each in inherited)
 
     def _check_process(self) -> None:
         if self._process != os.getpid():  # forked without hooks, or in a hook that runs before ours

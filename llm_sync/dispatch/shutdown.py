@@ -11,13 +11,12 @@ from __future__ import annotations
 import atexit
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Sequence
 from typing import Protocol
 
 from llm_sync.events import logger
-from llm_sync.runtime import fork
+from llm_sync.runtime import clock, fork
 
 GRACE_S = 5.0  # seconds that requests in flight get when Ctrl-C ends the process; then their sockets are shut down
 
@@ -41,15 +40,15 @@ class _ShutdownState:
     """The state of this process's shutdown."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()  # guards queues (nothing is added while the drain lists them), shutting_down and daemons
+        # No lock guards these: a signal handler may use the client anywhere. A queue is added before its first submit looks at
+        # shutting_down; the drain sets shutting_down before it lists the queues.
         self.queues: weakref.WeakSet[Drainable] = weakref.WeakSet()
         self.daemons: bool | None = None  # whether workers must be daemon threads; None: no drain is registered yet
         self.shutting_down = False
         self.interrupted = False
 
     def reset_after_fork(self) -> None:
-        """In the child: replace the lock and register a drain again (an inherited one may run too; it finds no work)."""
-        self.lock = threading.Lock()
+        """In the child: register a drain again (an inherited one may run too; it finds no work)."""
         self.queues = weakref.WeakSet(list(self.queues))
         self.daemons = None
         self.interrupted = False
@@ -61,21 +60,23 @@ _state = _ShutdownState()
 def watch(queue: Drainable) -> None:
     """Drain ``queue`` when the process ends, if it still exists then. Any thread may call this."""
     fork.watch(_state)
-    with _state.lock:
-        _state.queues.add(queue)
+    _state.queues.add(queue)
 
 
 def register_drain() -> bool:
-    """Register the drain once; return whether workers must be daemon threads. Raises RuntimeError during shutdown."""
-    with _state.lock:
-        if _state.daemons is None:
-            register = getattr(threading, "_register_atexit", None)
-            if register is None:
-                atexit.register(_drain_all)
-            else:
-                register(_drain_all)
-            _state.daemons = register is None
-        return _state.daemons
+    """Register the drain; return whether workers must be daemon threads. Raises RuntimeError during shutdown.
+
+    If two threads register it at the same moment, it runs twice, and the second time finds no work.
+    """
+    daemons = _state.daemons
+    if daemons is None:
+        register = getattr(threading, "_register_atexit", None)
+        if register is None:
+            atexit.register(_drain_all)
+        else:
+            register(_drain_all)
+        daemons = _state.daemons = register is None
+    return daemons
 
 
 def shutting_down() -> bool:
@@ -102,8 +103,8 @@ def drain(queues: Sequence[Drainable], *, cancel_pending: bool = False, grace: f
     """
     for queue in queues:
         queue.stop(cancel_pending)
-    until = None if grace is None else time.monotonic() + grace
-    late = [queue for queue in queues if not queue.join(None if until is None else max(0.0, until - time.monotonic()))]
+    until = None if grace is None else clock.now() + grace
+    late = [queue for queue in queues if not queue.join(None if until is None else max(0.0, until - clock.now()))]
     for queue in late:
         queue.abort()
     for queue in late:
@@ -113,9 +114,8 @@ def drain(queues: Sequence[Drainable], *, cancel_pending: bool = False, grace: f
 def _drain_all() -> None:
     queues: list[Drainable] = []
     try:
-        with _state.lock:
-            _state.shutting_down = True
-            queues = list(_state.queues)
+        _state.shutting_down = True
+        queues = _all_queues()
         if not _interrupted():
             try:
                 drain(queues)
@@ -128,6 +128,14 @@ def _drain_all() -> None:
         for queue in queues:
             queue.abort()
         raise
+
+
+def _all_queues() -> list[Drainable]:
+    while True:
+        try:
+            return list(_state.queues)
+        except RuntimeError:  # another thread added one meanwhile  # noqa: PERF203
+            continue
 
 
 def _interrupted() -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from datetime import datetime
 
 from llm_sync.events import AttemptStarted, Event, Finished, Retrying
 from llm_sync.models.frozen import Frozen
+from llm_sync.runtime import clock
 
 MAX_LATENCIES = 1024  # enough for a stable 95th percentile, few enough to sort for each status
 MINUTE_S = 60
@@ -45,10 +45,10 @@ class ProviderStatus(Frozen):
 class StatusCounts:
     """Counts the events of one provider, in any order and from any thread, in bounded memory."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = clock.now) -> None:
         self._clock = clock
-        # Guards all fields below. Re-entrant: while it is held, the garbage collector may close an abandoned map(), which
-        # cancels requests and so emits events.
+        # Guards all fields below while they are changed, which only workers do: the events of calling threads are not counted.
+        # Reading takes no lock: a signal handler could interrupt it and wait for a worker that waits for the lock.
         self._lock = threading.RLock()
         self._done = 0
         self._failed: Counter[str] = Counter()
@@ -59,6 +59,10 @@ class StatusCounts:
 
     def add(self, event: Event) -> None:
         """Count one event; other kinds of events are ignored."""
+        if not isinstance(event, (Finished, Retrying, AttemptStarted)) or (
+            isinstance(event, Finished) and event.error == "cancelled"
+        ):
+            return
         with self._lock:
             if isinstance(event, Finished):
                 self._add_finished(event)
@@ -74,27 +78,26 @@ class StatusCounts:
         if event.error is None:
             self._done += 1
             self._latencies.append(event.elapsed * 1000)
-        elif event.error != "cancelled":
+        else:
             self._failed[event.error] += 1
             self._last_error = _described(event.error, event.message)
 
     def status(self, *, queued: int, in_flight: int, oldest_in_flight_s: float | None) -> ProviderStatus:
         """The counts so far, combined with the figures that the queue provides."""
-        with self._lock:
-            since = self._clock() - MINUTE_S
-            ordered = sorted(self._latencies)
-            return ProviderStatus(
-                queued=queued,
-                in_flight=in_flight,
-                oldest_in_flight_s=oldest_in_flight_s,
-                done=self._done,
-                failed=dict(self._failed),
-                retries=self._retries,
-                last_error=self._last_error,
-                latency_p50_ms=_percentile(ordered, 0.50),
-                latency_p95_ms=_percentile(ordered, 0.95),
-                requests_per_minute=sum(count for second, count in self._attempts if second > since),
-            )
+        since = self._clock() - MINUTE_S
+        ordered = sorted(self._latencies.copy())
+        return ProviderStatus(
+            queued=queued,
+            in_flight=in_flight,
+            oldest_in_flight_s=oldest_in_flight_s,
+            done=self._done,
+            failed=dict(self._failed),
+            retries=self._retries,
+            last_error=self._last_error,
+            latency_p50_ms=_percentile(ordered, 0.50),
+            latency_p95_ms=_percentile(ordered, 0.95),
+            requests_per_minute=sum(count for second, count in self._attempts.copy() if second > since),
+        )
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float | None:

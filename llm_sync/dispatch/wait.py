@@ -10,7 +10,6 @@ from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch import shutdown
 from llm_sync.dispatch.future import RequestFuture
 from llm_sync.errors import LLMConnectorError
-from llm_sync.runtime import interrupts
 
 Outcome = tuple[Any, "BaseException | None"]
 """(value, None) of a call that returned, (None, exception) of one that raised."""
@@ -28,7 +27,7 @@ def outcome_within(future: Future[Any], timeout: float | None) -> Outcome | None
     try:
         if isinstance(future, RequestFuture):
             future.refuse_own_worker()
-            if not any(future.wait(part) for part in interrupts.wait_slices(timeout)):
+            if not future.wait(timeout):
                 return None
         error = future.exception()
     except CancelledError:
@@ -53,13 +52,18 @@ def result_of(future: Future[Any], outcome: Outcome | None, limit: float | None)
 
 
 def _give_up(future: Future[Any], limit: float | None) -> Outcome:
+    progress = None
     if future.cancel():
         state = "the request was still queued; it was cancelled and nothing was sent"
     elif (late := outcome_within(future, 0)) is not None:
         return late
     else:
-        state = "the request is in flight and continues; its answer is discarded and may be billed"
-    raise dispatch_errors.wait_timed_out(limit, state, *_provider_and_model(future))
+        progress = future.give_up() if isinstance(future, RequestFuture) else None
+        state = dispatch_errors.state_when_given_up(progress)
+    error = dispatch_errors.wait_timed_out(limit, state, *_provider_and_model(future))
+    if progress is not None:
+        error.attempts = progress.attempts
+    raise error
 
 
 def withdraw(futures: Iterable[Future[Any]]) -> None:

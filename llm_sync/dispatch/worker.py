@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import InvalidStateError
 from queue import Empty
-from typing import Any, Protocol
+from typing import Protocol
 
 from llm_sync.dispatch.future import RequestFuture
 from llm_sync.errors import LLMConnectorError
-from llm_sync.events import Event, Finished, Started, logger
-from llm_sync.runtime import interrupts
+from llm_sync.events import Event, Started, logger
+from llm_sync.runtime.interrupts import Flag
 
 _log = logger("dispatch")
 
@@ -24,7 +25,10 @@ class Source(Protocol):
         """Whether this worker may take a request."""
 
     def take(self, worker: Worker) -> RequestFuture | None:
-        """The next request, or None to end. Raises queue.Empty after the idle timeout."""
+        """The next request, or None to look again at ``may_work``. Raises queue.Empty after the idle timeout."""
+
+    def put_back(self, future: RequestFuture) -> None:
+        """Queue a request again that could not be started now."""
 
     def exit_if_idle(self, worker: Worker) -> bool:
         """Deregister the worker unless a request has arrived; return whether it must end."""
@@ -35,66 +39,93 @@ class Source(Protocol):
     def start_request(self, future: RequestFuture) -> float:
         """Mark the request as in flight; return the seconds it was queued."""
 
-    def finish_request(self, future: RequestFuture) -> float:
-        """Mark the request as no longer in flight; return the seconds it was."""
+    def finish_request(self, future: RequestFuture) -> None:
+        """Mark the request as no longer in flight."""
+
+    def report_end(self, future: RequestFuture) -> None:
+        """Report the end of a request whose future was completed by other code."""
 
     def emit(self, event: Event) -> None:
-        """Report an event."""
+        """Report an event; raises nothing on a worker."""
 
 
 class Worker(threading.Thread):
-    """``current`` is the future it processes, from taking it until its done-callbacks have run."""
+    """``current`` is the future it processes, from taking it until its done-callbacks have run.
+
+    A worker never waits for a lock that a calling thread may hold: a signal handler may have interrupted that thread, and may
+    wait for an answer of this worker.
+    """
 
     def __init__(self, source: Source, number: int, daemon: bool) -> None:
         super().__init__(name=f"llm-sync-{source.name}-{number}", daemon=daemon)
         self.number = number
         self.current: RequestFuture | None = None
         self._source = source
-        self._exit_condition = interrupts.Condition(threading.Lock())  # guards _exited
-        self._exited = False
-        started: Any = getattr(self, "_started", None)  # private; without it an interrupted start() is less safe
-        if hasattr(started, "_cond"):
-            started._cond = interrupts.Condition(threading.Lock())  # noqa: SLF001
+        self._fate: dict[str, str] = {}  # "start": "running" or "cancelled", decided once by setdefault
+        self._exited = Flag()
+        if hasattr(self, "_started"):  # private; an interrupt, or a handler that waits, could block threading's own event
+            self._started = Flag()
 
     def run(self) -> None:
         """Process requests until the queue ends this worker or the idle timeout passes."""
         error: BaseException | None = None
         try:
-            # Checked after each request: false in a child that the request or a callback forked.
-            while self._source.may_work(self):
-                try:
-                    future = self._source.take(self)
-                except Empty:
-                    if self._source.exit_if_idle(self):
-                        return
-                    continue
-                if future is None:
-                    return
-                self.current = future
-                self._process(future)
-                self.current = future = None  # an idle worker must not keep an answer in memory
+            if self._fate.setdefault("start", "running") == "running":
+                self._process_requests()
         except BaseException as caught:  # noqa: BLE001  (the queue cancels requests that no worker is left for)
             error = caught
         finally:
             try:
                 self._source.worker_exited(self, error)
             finally:
-                with self._exit_condition:
-                    self._exited = True
-                    self._exit_condition.notify_all()
+                self._exited.set()
 
-    def exited_within(self, timeout: float | None) -> bool:
+    def cancel_start(self) -> bool:
+        """After a failed ``start``: keep the thread from taking requests; return False if it already runs."""
+        if self._fate.setdefault("start", "cancelled") == "running":
+            return False
+        self._exited.set()
+        return True
+
+    def has_ended(self) -> bool:
+        """Whether the thread has ended, or was never started."""
+        lock = getattr(self, "_tstate_lock", None)
+        return self._exited.is_set() and not (lock is not None and lock.locked())
+
+    def ended_within(self, timeout: float | None) -> bool:
         """Wait up to ``timeout`` seconds (None: no limit) for the end of the thread; return whether it ended.
 
-        Does not use ``join`` alone: before Python 3.13, Ctrl-C in ``join`` marks a running thread as ended.
+        Does not use ``join`` before Python 3.13: Ctrl-C in it marks a running thread as ended, and a signal handler that calls
+        it while it is interrupted waits for a lock of ``threading`` for ever.
         """
-        with self._exit_condition:
-            if not self._exited:
-                self._exit_condition.wait(timeout)
-            if not self._exited:
-                return False
-        self.join()  # only its last steps are left
+        if not self._exited.wait(timeout):
+            return False
+        if not hasattr(self, "_tstate_lock"):
+            if self.ident is not None:
+                self.join()  # only its last steps are left
+            return True
+        while not self.has_ended():  # likewise
+            time.sleep(0.0001)
         return True
+
+    def _process_requests(self) -> None:
+        # Checked after each request: false in a child that the request or a callback forked.
+        while self._source.may_work(self):
+            try:
+                future = self._source.take(self)
+            except Empty:
+                if self._source.exit_if_idle(self):
+                    return
+                continue
+            if future is None:
+                continue
+            if future.is_locked():
+                if not future.done():
+                    self._source.put_back(future)
+                continue
+            self.current = future
+            self._process(future)
+            self.current = future = None  # an idle worker must not keep an answer in memory
 
     def _process(self, future: RequestFuture) -> None:
         value: object = None
@@ -103,7 +134,7 @@ class Worker(threading.Thread):
             if not future.set_running_or_notify_cancel():
                 return  # cancelled while it was queued: never sent
             waited = self._source.start_request(future)
-            self._emit(Started(self._source.name, future.key, waited=waited))
+            self._source.emit(Started(self._source.name, future.key, waited=waited))
             value = future.run()
         except LLMConnectorError as error:
             # Drop the traceback: its frames are all internal and of no use to the caller, and they would keep the prompt in
@@ -112,40 +143,34 @@ class Worker(threading.Thread):
         except BaseException as error:  # noqa: BLE001  (any exception goes to the future; the worker continues)
             failure = error
         try:
-            self._finish(future, value, failure)
+            self._source.finish_request(future)
+            if future.is_locked():
+                self._settle_later(future, value, failure)
+            else:
+                self._settle(future, value, failure)
         finally:
             del future, value, failure  # the failure's traceback refers to this frame: break the cycle
 
-    def _finish(self, future: RequestFuture, value: object, failure: BaseException | None) -> None:
-        elapsed = self._source.finish_request(future)
-        name, message = (None, "") if failure is None else (type(failure).__name__, _message_of(failure))
-        result = value if failure is None else getattr(failure, "response", None)  # an unusable answer is billed, too
-        usage, cost = getattr(result, "usage", None), getattr(result, "cost_estimate", None)
-        self._emit(Finished(self._source.name, future.key, name, message, elapsed, usage, cost))
+    def _settle(self, future: RequestFuture, value: object, failure: BaseException | None) -> None:
+        """Complete the future. Nothing that the program has written runs before that: no listener, no logging, no __str__."""
         try:
             if failure is None:
                 future.set_result(value)
             else:
                 future.set_exception(failure)
         except InvalidStateError:
-            pass  # completed by a fork that the call itself made: this is the child
+            self._source.report_end(future)  # completed by a fork that the call itself made (this is the child), or from outside
         except BaseException as error:  # noqa: BLE001  (Future catches only Exception from callbacks)
-            self._log_foreign_error("a done-callback", error)
+            name = type(error).__name__
+            _log.error("%s: a done-callback raised %s; the worker continues", self._source.name, name, exc_info=error)
         finally:
-            del future, value, failure, result
+            del future, value, failure
 
-    def _emit(self, event: Event) -> None:
+    def _settle_later(self, future: RequestFuture, value: object, failure: BaseException | None) -> None:
+        """Complete a locked future in another thread, so that this worker can serve the thread that keeps it locked."""
         try:
-            self._source.emit(event)
-        except BaseException as error:  # noqa: BLE001  (an exception of a listener must not affect the request)
-            self._log_foreign_error("a listener of events", error)
-
-    def _log_foreign_error(self, origin: str, error: BaseException) -> None:
-        _log.error("%s: %s raised %s; the worker continues", self._source.name, origin, type(error).__name__, exc_info=error)
-
-
-def _message_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except BaseException:  # noqa: BLE001  (a broken __str__ must not hide which error it was)
-        return "(its message cannot be read)"
+            threading.Thread(target=self._settle, args=(future, value, failure), name=f"{self.name}-late", daemon=True).start()
+        except RuntimeError:  # no thread could be started
+            self._settle(future, value, failure)
+        finally:
+            del future, value, failure

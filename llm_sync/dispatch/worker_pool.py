@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
+import contextlib
 from collections.abc import Callable
 
 from llm_sync.dispatch import errors as dispatch_errors
@@ -11,42 +10,51 @@ from llm_sync.dispatch import shutdown
 from llm_sync.dispatch.future import RequestFuture
 from llm_sync.dispatch.worker import Source, Worker
 from llm_sync.events import logger
-from llm_sync.runtime.interrupts import wait_slices
+from llm_sync.runtime import clock
+from llm_sync.runtime.interrupts import raised_by_signal_handler
 
 _log = logger("dispatch")
 
 
 class WorkerPool:
-    """``lock`` is the queue's. Hold it to start, remove or list workers, so that no put relies on a departing one."""
+    """At most ``size`` workers, numbered from 1. Without a lock: ``dict.setdefault`` decides which worker gets a number.
 
-    def __init__(self, name: str, lock: threading.RLock) -> None:
+    A registered worker takes requests until it is removed. Who puts a request into the queue does so before it looks for
+    registered workers; a worker that is idle removes itself before it looks for requests. So one of the two sees the other.
+    """
+
+    def __init__(self, name: str, size: int) -> None:
         self._name = name
-        self._lock = lock
-        self._workers: set[Worker] = set()  # those that will take more requests
-        self._started: set[Worker] = set()  # those workers whose start has succeeded
+        self._size = size
+        self._workers: dict[int, Worker] = {}  # registered, by number
         self._threads: list[Worker] = []  # those that may still be running
 
     def __len__(self) -> int:
         return len(self._workers)
 
     def __contains__(self, thread: object) -> bool:
-        return thread in self._workers
+        return isinstance(thread, Worker) and self._workers.get(thread.number) is thread
 
     def start_worker(self, source: Source, start: Callable[[Worker], None]) -> None:
-        """Start one more worker. If that fails, the existing workers continue; without any, this raises.
+        """Start one more worker unless there are ``size``. If that fails, the existing workers continue; without any, it raises.
 
-        Raises ClientClosedError when the process is ending, else LLMConnectorError.
+        Raises ClientClosedError when the process is ending, else LLMConnectorError; also what a signal handler raises meanwhile.
         """
-        used_numbers = {worker.number for worker in self._workers}
+        number = next((each for each in range(1, self._size + 1) if each not in self._workers), 0)
+        if not number:
+            return
         worker: Worker | None = None
         try:
-            worker = Worker(source, min(set(range(1, len(used_numbers) + 2)) - used_numbers), daemon=shutdown.register_drain())
-            self._workers.add(worker)
+            worker = Worker(source, number, daemon=shutdown.register_drain())
+            if not self.register(worker):
+                return
+            self._forget_ended()
+            self._threads.append(worker)
             start(worker)
         except BaseException as error:
-            if worker is not None:
-                self._workers.discard(worker)  # if it runs after all, it ends without taking a request
-            if not isinstance(error, Exception):
+            if worker is not None and worker.cancel_start():
+                self.remove(worker)
+            if not isinstance(error, (RuntimeError, MemoryError, OSError)) or raised_by_signal_handler(error):
                 raise
             if shutdown.shutting_down():
                 raise dispatch_errors.closed(self._name) from error
@@ -55,30 +63,29 @@ class WorkerPool:
             _log.warning(
                 "%s: another worker thread could not be started (%s); %d continue", self._name, error, len(self._workers)
             )
-        else:
-            self._started.add(worker)
-            self._threads = [*(thread for thread in self._threads if thread.is_alive()), worker]
+
+    def register(self, worker: Worker) -> bool:
+        """Let ``worker`` take requests, unless another one has its number."""
+        return self._workers.setdefault(worker.number, worker) is worker
 
     def remove(self, worker: Worker) -> None:
         """Deregister ``worker``: it takes no more requests."""
-        self._workers.discard(worker)
-        self._started.discard(worker)
+        if worker in self:
+            self._workers.pop(worker.number, None)  # only the worker itself, or who failed to start it, removes it
 
-    def is_started(self, worker: Worker) -> bool:
-        """Whether ``worker`` has started and is registered. Called by that worker itself, so it needs no lock."""
-        return worker in self._started
+    def _forget_ended(self) -> None:
+        for thread in list(self._threads):
+            if thread.has_ended():
+                with contextlib.suppress(ValueError):  # another thread did it
+                    self._threads.remove(thread)
 
     def in_flight(self) -> list[RequestFuture]:
         """The requests that the workers are processing."""
-        return [future for worker in self._workers if (future := worker.current) is not None]
+        return [future for worker in list(self._workers.values()) if (future := worker.current) is not None]
 
     def join(self, timeout: float | None) -> bool:
         """Wait up to ``timeout`` seconds (None: no limit) for all threads; return whether they ended."""
-        until = None if timeout is None else time.monotonic() + timeout
-        with self._lock:
-            threads = list(self._threads)
-        return all(_exited(thread, None if until is None else max(0.0, until - time.monotonic())) for thread in threads)
-
-
-def _exited(worker: Worker, timeout: float | None) -> bool:
-    return any(worker.exited_within(part) for part in wait_slices(timeout))
+        until = None if timeout is None else clock.now() + timeout
+        return all(
+            thread.ended_within(None if until is None else max(0.0, until - clock.now())) for thread in list(self._threads)
+        )

@@ -4,33 +4,52 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from time import monotonic
+from typing import NamedTuple
 
-from llm_sync.runtime import pauses
+from llm_sync.runtime import clock, pauses
+from llm_sync.runtime.interrupts import Flag
+
+RELEASE_S = 1.0  # how long a request waits for an abort of itself to finish
+
+
+class Progress(NamedTuple):
+    """How far a request had come when its caller gave it up."""
+
+    in_flight: bool  # an attempt was running
+    attempts: int  # attempts started, the running one included
+    waiting_for: str  # "pace", "cool-down", "slot" or "retry", else empty
 
 
 class CallControl:
     """Passed along with one request through retries and HTTP. Every method may be called from any thread.
 
     ``stop_retrying`` ends waits and forbids further attempts, but lets the current attempt finish; ``abort`` also shuts down
-    the socket of the current attempt. Both are final and may be repeated.
+    the socket of the current attempt. Both are final and may be repeated. Only the request's own thread calls
+    ``start_attempt``, ``end_attempt``, ``attach`` and ``detach``.
+
+    No lock is held but while a socket is shut down: the caller's thread may be interrupted anywhere by a signal handler that
+    waits for this request. What two threads decide is decided by ``dict.setdefault``, or by the order in which each writes
+    its own field before it reads the other's.
     """
 
     def __init__(self, key: int = 0) -> None:
         self.key = key
-        # Guards _stopped, _event, _on_stop, _aborted and _shut together: an abort never reaches a later request's socket.
-        self._lock = threading.Lock()
-        self._stopped = False
-        self._event: threading.Event | None = None  # set on stop; created by the first wait, since most requests never wait
+        self.waiting_for = ""  # see Progress; set by the request's own thread
+        self._stopped = Flag()
+        self._on_stop: Callable[[], object] | None = None
+        self._attempt = 0  # number of the running or next attempt
+        self._started: dict[int, bool] = {}  # by attempt: whether it was started; False: it was given up before
+        # Guards _shut while it is called, so that an abort never reaches a later request's socket. Re-entrant: a signal
+        # handler may abort the request that the interrupted code aborts.
+        self._lock = threading.RLock()
         self._aborted = False
         self._shut: Callable[[], None] | None = None
-        self._on_stop: Callable[[], object] | None = None
         self.possibly_billed = 0  # attempts that were sent in full without a complete answer; set by the retry policy
 
     @property
     def stopped(self) -> bool:
         """Whether no further attempt may start."""
-        return self._stopped
+        return self._stopped.is_set()
 
     @property
     def aborted(self) -> bool:
@@ -39,13 +58,8 @@ class CallControl:
 
     def wait(self, seconds: float) -> bool:
         """Sleep up to ``seconds``; return True as soon as the request is stopped."""
-        new_event = threading.Event()  # outside the lock: allocation may run the garbage collector, which may abort requests
-        with self._lock:
-            event = self._event = self._event or new_event
-            if self._stopped:
-                return True
-        due = monotonic() + seconds
-        stopped = event.wait(seconds)
+        due = clock.now() + seconds
+        stopped = self._stopped.wait(seconds)
         pauses.check(due)
         return stopped
 
@@ -54,39 +68,57 @@ class CallControl:
 
         ``callback`` may be called more than once, from any thread, and must be quick.
         """
-        with self._lock:
-            self._on_stop = callback
-            stopped = self._stopped
-        if callback is not None and stopped:
+        self._on_stop = callback
+        if callback is not None and self.stopped:
             callback()
 
     def stop_retrying(self) -> None:
         """Allow no further attempt and end the current wait."""
-        with self._lock:
-            self._stopped = True
-            event, callback = self._event, self._on_stop
-        if event is not None:
-            event.set()
+        self._stopped.set()
+        callback = self._on_stop
         if callback is not None:
             callback()
 
+    def start_attempt(self) -> bool:
+        """Start an attempt; return False if the request was stopped or given up before."""
+        return not self.stopped and self._started.setdefault(self._attempt, True)
+
+    def end_attempt(self) -> None:
+        """The attempt has ended; another one may follow."""
+        self._attempt += 1
+
+    def give_up(self) -> Progress:
+        """Stop the request because nobody waits for it any more, and say how far it had come.
+
+        Unless an attempt is running, nothing is sent from now on.
+        """
+        waiting_for = self.waiting_for
+        while True:
+            number = self._attempt
+            started = self._started.setdefault(number, False)
+            if not started or number == self._attempt:
+                break
+        self.stop_retrying()
+        return Progress(started, number + started, waiting_for)
+
     def abort(self) -> None:
         """Allow no further attempt, and shut down the socket in use, if any."""
+        self._aborted = True
         self.stop_retrying()
         with self._lock:
-            self._aborted = True
-            if self._shut is not None:
-                self._shut()  # socket.shutdown: does not block, so it may run under the lock
+            shut = self._shut
+            if shut is not None:
+                shut()  # socket.shutdown: does not block, so it may run under the lock
 
     def attach(self, shut: Callable[[], None]) -> None:
         """Let ``abort`` call ``shut``; call it now if the abort came before."""
-        with self._lock:
-            self._shut = shut
-            if self._aborted:
-                shut()
+        self._shut = shut
+        if self._aborted:
+            shut()
 
     def detach(self) -> bool:
-        """The request has released its socket; return True if it was aborted before that."""
-        with self._lock:
-            self._shut = None
-            return self._aborted
+        """The request releases its socket; return True if it was aborted, which makes the socket unusable."""
+        self._shut = None
+        if self._aborted and self._lock.acquire(timeout=RELEASE_S):  # the abort may be shutting the socket down
+            self._lock.release()
+        return self._aborted

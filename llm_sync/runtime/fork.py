@@ -7,7 +7,6 @@ still uses the resource behind it.
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -20,19 +19,17 @@ class Forkable(Protocol):
         """Replace inherited state. Called in the child, in its only thread, possibly more than once."""
 
 
-_lock = threading.Lock()  # guards _watched and _registered
-_watched: weakref.WeakSet[Forkable] = weakref.WeakSet()
+_watched: weakref.WeakSet[Forkable] = weakref.WeakSet()  # add is atomic; only a child, in its only thread, reads it
 _registered = False
 
 
 def watch(thing: Forkable) -> None:
     """Reset ``thing`` in every child forked from now on, while ``thing`` exists. Any thread may call this."""
-    global _registered  # noqa: PLW0603  (a hook of os.register_at_fork cannot be removed, so it is registered once)
-    with _lock:
-        _watched.add(thing)
-        if not _registered and hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_in_child)
-            _registered = True
+    global _registered  # noqa: PLW0603  (a hook of os.register_at_fork cannot be removed, so it is registered on first use)
+    _watched.add(thing)
+    if not _registered and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_in_child)  # by two threads at once, twice: the second run finds nothing to do
+        _registered = True
 
 
 def run_all(steps: Iterable[Callable[[], object]]) -> None:
@@ -48,8 +45,4 @@ def run_all(steps: Iterable[Callable[[], object]]) -> None:
 
 
 def _in_child() -> None:
-    global _lock, _watched  # noqa: PLW0603  (a thread that does not exist here may hold the lock or iterate over the set)
-    _lock = threading.Lock()
-    things = list(_watched)
-    _watched = weakref.WeakSet(things)
-    run_all(thing.reset_after_fork for thing in things)
+    run_all([thing.reset_after_fork for thing in list(_watched)])

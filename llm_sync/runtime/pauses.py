@@ -7,7 +7,8 @@ later. Waits report that here, so that time limits need not count time in which 
 from __future__ import annotations
 
 from collections import deque
-from time import monotonic
+
+from llm_sync.runtime.clock import now as monotonic
 
 MIN_PAUSE_S = 0.5  # shorter delays are a busy machine
 _MAX_PAUSES = 1000  # remembered

@@ -83,7 +83,7 @@ class HTTPClient:
         self._reset_connections()
 
     def _reset_connections(self) -> None:
-        self._lock = threading.Lock()  # guards _session and _closed: one session, and none after close
+        self._lock = threading.Lock()  # guards the creation of _session: only one is used
         self._session: PooledSession | None = None
         self._targets: dict[tuple[str, str], _Target] = {}
         self._sockets: MutableSet[socket.socket] = WeakSet()  # every open one, so that a forked child can close its copies
@@ -106,9 +106,9 @@ class HTTPClient:
 
     def close(self) -> None:
         """Close idle connections and refuse further calls; calls in flight finish. May be repeated."""
-        with self._lock:
-            self._closed = True
-            session, self._session = self._session, None
+        # Without the lock: a signal handler may interrupt this, close the client itself, or wait for a call that needs the lock.
+        self._closed = True
+        session, self._session = self._session, None
         if session is not None:
             session.close()
 
@@ -218,10 +218,13 @@ class HTTPClient:
             return session
         with self._lock:
             if self._closed:
-                raise ClientClosedError("the HTTP client is closed", guidance="Open a new client.")
-            if self._session is None:
-                self._session = PooledSession(self._pool_size)
-            return self._session
+                raise _closed_error()
+            session = self._session = self._session or PooledSession(self._pool_size)
+            if self._closed:  # meanwhile, so close may not have seen it
+                self._session = None
+                session.close()
+                raise _closed_error()
+            return session
 
     def _add_target(self, session: PooledSession, method: str, url: str) -> _Target:
         """Check the URL and its proxy, and prepare what all requests to it share. Raises ConfigurationError."""
@@ -260,6 +263,11 @@ class HTTPClient:
                 f"requests to {origin} would carry key and prompt unencrypted over the network",
                 guidance="Use https://, or set `allow_insecure: true` for this provider if the network is trusted.",
             )
+
+
+def _closed_error() -> ClientClosedError:
+    """The HTTP client takes no calls any more."""
+    return ClientClosedError("the HTTP client is closed", guidance="Open a new client.")
 
 
 def _check_head(status: int, headers: Mapping[str, str], exchange: Exchange, origin: str) -> None:

@@ -12,7 +12,6 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
-from time import monotonic
 
 import urllib3.exceptions
 from requests import exceptions as requests_errors
@@ -25,6 +24,7 @@ from llm_sync.errors import (
     ProviderError,
     RequestTimeoutError,
 )
+from llm_sync.runtime.clock import now as monotonic
 from llm_sync.transport.sockets import Exchange
 
 # How it shows that the server closed a keep-alive connection while a request was being sent.

@@ -15,13 +15,13 @@ import http.client
 import io
 import re
 from collections.abc import Iterator, Mapping
-from time import monotonic
 from typing import Any, NamedTuple
 
 from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from llm_sync.models import Reply
+from llm_sync.runtime.clock import now as monotonic
 from llm_sync.transport.header_cache import content_length_line
 from llm_sync.transport.pool import DeadlineConnection, DeadlinePool, FinalResponse
 from llm_sync.transport.sockets import DeadlineSocket, Exchange, active

@@ -11,7 +11,6 @@ import socket
 import ssl
 import sys
 from collections import deque
-from time import monotonic
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -19,6 +18,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
 
+from llm_sync.runtime.clock import now as monotonic
+from llm_sync.runtime.guarded_logging import guard
 from llm_sync.transport.sockets import DeadlineSocket, Exchange, active
 
 IDLE_LIMIT_S = 25.0  # many load balancers close after 30 or 60 s, and a request may collide with that close
@@ -42,7 +43,7 @@ class _StripQuery(logging.Filter):
 
 
 for _name in ("urllib3.connectionpool", "urllib3.connection"):
-    logging.getLogger(_name).addFilter(_StripQuery())
+    guard(logging.getLogger(_name), applies=lambda: active.exchange is not None).addFilter(_StripQuery())
 
 
 class FinalResponse(http.client.HTTPResponse):

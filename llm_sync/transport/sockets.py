@@ -16,12 +16,12 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, MutableSet
-from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from urllib3.util.wait import wait_for_read, wait_for_write
 
 from llm_sync.runtime import pauses
+from llm_sync.runtime.clock import now as monotonic
 
 if TYPE_CHECKING:
     from llm_sync.runtime.cancellation import CallControl

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from queue import Empty, Queue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import pytest
@@ -82,14 +82,17 @@ class Gates:
             assert self._open[name].wait(PATIENCE_S), f"{name} was never opened"
 
 
-class GatedInbox(Queue):  # type: ignore[type-arg]
+class GatedInbox:
     """Stops between the look for emptiness and what is made of it."""
 
-    gates: Gates
+    def __init__(self, gates: Gates) -> None:
+        self.gates = gates
+        self._queue: SimpleQueue[Any] = SimpleQueue()
+        self.put, self.get, self.get_nowait = self._queue.put, self._queue.get, self._queue.get_nowait
 
     def empty(self) -> bool:
         """Like Queue.empty, then pass the gate."""
-        is_empty = super().empty()
+        is_empty = self._queue.empty()
         self.gates.passing("retire")
         return is_empty
 
@@ -104,8 +107,7 @@ class GatedQueue(ProviderRequestQueue):
 
     def _reset(self) -> None:
         super()._reset()
-        self._inbox = GatedInbox()
-        self._inbox.gates = self.gates
+        self._inbox = GatedInbox(self.gates)
 
     def _enqueue(self, future: RequestFuture) -> None:
         self.futures.append(future)

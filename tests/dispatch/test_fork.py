@@ -51,7 +51,7 @@ parent = os.getpid()
 queue = manager.queue("a")
 waiter = _base._AsCompletedWaiter()
 in_flight._waiters.append(waiter)
-locks = [queue._lock, queue._inbox.mutex, queue._counts._lock, manager._lock, fork._lock, shutdown._state.lock, waiter.lock,
+locks = [queue._counts._lock, waiter.lock,
          waiter.event._cond, in_flight._condition, queued._condition, cancelled._condition]
 held, release = threading.Event(), threading.Event()
 def hold():
@@ -115,15 +115,18 @@ def stand(where):
     if where == gate and os.getpid() == parent and not at.is_set():
         at.set()
         go.wait()
-class SafeQueue(stdlib_queue.Queue):
+class Inbox:
+    def __init__(self):
+        self.inner = stdlib_queue.SimpleQueue()
+        self.put, self.get, self.get_nowait = self.inner.put, self.inner.get, self.inner.get_nowait
     def empty(self):
-        found = super().empty()
+        found = self.inner.empty()
         stand("retire")
         return found
 class Gated(ProviderRequestQueue):
     def _reset(self):
         super()._reset()
-        self._inbox = SafeQueue()
+        self._inbox = Inbox()
     def _enqueue(self, future):
         stand("checked")
         super()._enqueue(future)

@@ -1,6 +1,6 @@
 """Every order of submit against close, idle end and a failing start, forced by gates between the steps of a queue.
 
-In each of them the future runs or ends with ClientClosedError; it is never left pending.
+In each of them the future runs or ends with ClientClosedError; it is never left pending, and no step waits for another thread.
 """
 
 from __future__ import annotations
@@ -37,34 +37,53 @@ def test_closed_between_accepted_and_put(workshop, cancel_pending, with_worker):
     assert settled(queue)
 
 
-@pytest.mark.parametrize("gate", ["put", "start"])
-def test_closing_waits_for_a_put_under_way(workshop, gate):
-    """A submit that has seen the queue open puts before the stop signal: close drains it."""
+@pytest.mark.parametrize("cancel_pending", [False, True])
+def test_closed_before_a_put(workshop, cancel_pending):
+    """The queue closes while a submit that has seen it open stands before its put: that submit raises, nothing runs."""
     queue = workshop.gated()
-    queue.gates.shut(gate)
+    queue.gates.shut("put")
+    submitting = workshop.in_thread(lambda: queue.submit(lambda: pytest.fail("it is closed")))
+    queue.gates.wait_for("put")
+    workshop.in_thread(lambda: queue.close(cancel_pending)).outcome()
+    queue.gates.open("put")
+    with pytest.raises(ClientClosedError):
+        submitting.outcome()
+    assert settled(queue)
+
+
+def test_closed_before_a_put_while_a_worker_is_busy(workshop):
+    """A worker that is still there drains what is put after the stop signal."""
+    queue = workshop.gated()
+    first = workshop.occupy(queue)
+    queue.gates.shut("put")
     submitting = workshop.in_thread(lambda: queue.submit(lambda: "ran"))
-    queue.gates.wait_for(gate)
+    queue.gates.wait_for("put")
     closing = workshop.in_thread(queue.close)
     assert closing.hangs_for_now()
-    queue.gates.open(gate)
-    assert submitting.outcome().result(PATIENCE_S) == "ran"
+    queue.gates.open("put")
+    future = submitting.outcome()
+    first.released.set()
+    assert future.result(PATIENCE_S) == "ran"
     closing.outcome()
     assert settled(queue)
 
 
-@pytest.mark.parametrize("gate", ["put", "start"])
-def test_cancelling_close_against_a_put_under_way(workshop, gate):
-    """The same with cancel_pending: the future is cancelled or runs, and is not pending."""
+@pytest.mark.parametrize("cancel_pending", [False, True])
+def test_closing_waits_for_a_worker_that_starts(workshop, cancel_pending):
+    """The queue closes while a submit starts a worker: that worker ends before close returns; the request runs or is refused."""
     queue = workshop.gated()
-    queue.gates.shut(gate)
+    queue.gates.shut("start")
     submitting = workshop.in_thread(lambda: queue.submit(lambda: "ran"))
-    queue.gates.wait_for(gate)
-    closing = workshop.in_thread(lambda: queue.close(cancel_pending=True))
+    queue.gates.wait_for("start")
+    closing = workshop.in_thread(lambda: queue.close(cancel_pending))
     assert closing.hangs_for_now()
-    queue.gates.open(gate)
-    future = submitting.outcome()
+    queue.gates.open("start")
+    try:
+        future = submitting.outcome()
+    except ClientClosedError:
+        future = None
     closing.outcome()
-    assert future.cancelled() or future.result(0) == "ran"
+    assert future is None or future.cancelled() or future.result(0) == "ran"
     assert settled(queue)
 
 
@@ -80,19 +99,21 @@ def test_submit_after_a_worker_found_nothing(workshop):
 
 
 def test_submit_while_a_worker_retires(workshop):
-    """A worker that has looked and decided to end is deregistered before a submit can rely on it."""
+    """A worker that has looked and decided to end is deregistered by then: a submit starts another one."""
     queue = workshop.gated(idle_timeout=0.01)
     queue.gates.shut("retire")
     queue.submit(lambda: 0).result(PATIENCE_S)
     queue.gates.wait_for("retire")
-    submitting = workshop.in_thread(lambda: queue.submit(lambda: "ran"))
-    assert submitting.hangs_for_now()
+    retiring = queue._pool._threads[0]
+    assert queue.submit(threading.current_thread).result(PATIENCE_S) is not retiring
     queue.gates.open("retire")
-    assert submitting.outcome().result(PATIENCE_S) == "ran"
+    retiring.join(PATIENCE_S)
+    assert not retiring.is_alive()
+    assert queue.submit(lambda: "ran").result(PATIENCE_S) == "ran"
 
 
 def test_a_worker_retires_while_a_submit_puts(workshop):
-    """The other order: the submit has counted on the worker, which must not end before the put."""
+    """The other order: the submit has counted on the worker, which ends before the put: another one is started."""
     queue = workshop.gated(idle_timeout=0.01)
     queue.gates.shut("empty")
     queue.submit(lambda: 0).result(PATIENCE_S)
@@ -102,8 +123,8 @@ def test_a_worker_retires_while_a_submit_puts(workshop):
     queue.gates.wait_for("put")
     worker = queue._pool._threads[0]
     queue.gates.open("empty")
-    worker.join(0.2)
-    assert worker.is_alive()
+    worker.join(PATIENCE_S)
+    assert not worker.is_alive()
     queue.gates.open("put")
     assert submitting.outcome().result(PATIENCE_S) == "ran"
 

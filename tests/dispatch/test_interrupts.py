@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from llm_sync.dispatch import wait as dispatch_wait
-from llm_sync.dispatch.worker import Worker
-from llm_sync.runtime.interrupts import POLL_S, Condition, SafeQueue
+from llm_sync.runtime import interrupts
+from llm_sync.runtime.interrupts import POLL_OTHERS_S, POLL_S, Condition, Flag
 
 PATIENCE_S = 10.0
 
@@ -52,20 +52,12 @@ def free(lock: Any) -> bool:
     return got == [True]
 
 
-def test_a_condition_is_entered_and_left_in_c(workshop):
-    """No Python function runs between taking a future's, an inbox's or a starting thread's lock and the with-block."""
-    queue = workshop.queue()
-    future = queue.prepare(lambda: 1)
-    inbox: SafeQueue[int] = SafeQueue()
-    worker = Worker(queue, 1, daemon=True)
-    for what, lock in (
-        (future.done, future._condition._lock),
-        (future.cancel, future._condition._lock),
-        (lambda: inbox.put(1), inbox.mutex),
-        (lambda: worker._started.wait(0), worker._started._cond._lock),
-    ):
-        assert not interrupted_in({"__enter__", "__exit__"}, what)
-        assert free(lock)
+def test_a_future_is_locked_and_unlocked_in_c(workshop):
+    """No Python function runs between taking the lock of a future and the with-block."""
+    future = workshop.queue().prepare(lambda: 1)
+    for use in (future.cancel, lambda: future.add_done_callback(print)):
+        assert not interrupted_in({"__enter__", "__exit__"}, use)
+        assert free(future._condition._lock)
 
 
 def test_the_trace_of_these_tests_detects_a_locked_condition():
@@ -142,27 +134,69 @@ def test_interrupted_while_waking(workshop):
     assert second.outcome()
 
 
-def test_the_main_thread_waits_in_slices(workshop, monkeypatch):
-    """A signal that arrives just before the main thread blocks does not wake it, so only the main thread waits in slices."""
+def test_a_flag_wakes_all_who_wait(workshop):
+    """Several threads wait for one flag; setting it wakes each, and it stays set."""
+    flag = Flag()
+    waiting = [workshop.in_thread(lambda: flag.wait(PATIENCE_S)) for _ in range(3)]
+    while len(flag._sleepers) < 3:
+        pass
+    assert not any(thread.error for thread in waiting)
+    flag.set()
+    assert [thread.outcome() for thread in waiting] == [True] * 3
+    assert flag.wait(0)
+    assert flag._sleepers == []
+
+
+def test_a_flag_waits_no_longer_than_asked():
+    """With no time it returns at once, with a little time after that, unset."""
+    flag = Flag()
+    assert not flag.wait(0)
+    assert not flag.wait(0.001)
+    assert flag._sleepers == []
+
+
+def test_an_interrupt_while_a_flag_is_set(workshop):
+    """Cut off between two threads that wait: both are woken all the same."""
+
+    class Cut(list):  # type: ignore[type-arg]
+        cut = True
+
+        def __iter__(self) -> Any:
+            yield self[0]
+            if self.cut:
+                self.cut = False
+                raise KeyboardInterrupt
+            yield from self[1:]
+
+    flag = Flag()
+    flag._sleepers = Cut()
+    waiting = [workshop.in_thread(lambda: flag.wait(PATIENCE_S)) for _ in range(2)]
+    while len(flag._sleepers) < 2:
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        flag.set()
+    assert [thread.outcome() for thread in waiting] == [True] * 2
+
+
+def test_the_main_thread_waits_in_slices(workshop):
+    """A signal that arrives just before the main thread blocks does not wake it, so that waits in short slices."""
+    assert interrupts.poll_interval() == POLL_S <= 0.2
+    assert workshop.in_thread(interrupts.poll_interval).outcome() == POLL_OTHERS_S
     manager = workshop.manager()
     call = workshop.held("answer")
     future = manager.submit("a", call)
-    pieces: list[float | None] = []
+    timeouts: list[float | None] = []
 
-    def wait(timeout: float | None = None) -> bool:
-        pieces.append(timeout)
-        if len(pieces) == 5:
-            call.released.set()
-            assert future.exception(PATIENCE_S) is None
-        return len(pieces) >= 5
+    class Sliced(Flag):
+        def wait_once(self, timeout: float | None) -> bool:
+            timeouts.append(timeout)
+            if len(timeouts) == 3:
+                call.released.set()
+            return super().wait_once(timeout)
 
-    monkeypatch.setattr(future, "wait", wait)
+    future.reported = Sliced()
     assert manager.result(future) == "answer"
-    assert pieces == [POLL_S] * 5
-    assert POLL_S <= 0.2
-    pieces[:] = [0.0] * 4
-    assert workshop.in_thread(lambda: manager.result(future)).outcome() == "answer"
-    assert pieces[4:] == [None]
+    assert timeouts[:3] == [None] * 3
 
 
 def test_an_interrupt_right_after_the_submit(workshop, monkeypatch):

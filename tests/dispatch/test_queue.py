@@ -462,29 +462,31 @@ def test_closing_ends_the_wait_for_room(workshop, cancel_pending):
         submitting.outcome()
 
 
-def test_an_interrupted_wait_passes_its_signal_on(workshop):
-    """Ctrl-C that hits the one submit which was woken for the free place wakes the next one instead."""
+def test_an_interrupted_wait_leaves_the_room_to_others(workshop, monkeypatch):
+    """Ctrl-C that hits a submit which was woken for the free place: another one that waits gets the place."""
     queue = workshop.queue(max_queue=1)
     first = workshop.occupy(queue)
     queue.submit(lambda: 1)
-    woken = threading.Event()
-    plain_wait_for = queue._room.wait_for
+    unlucky = queue.prepare(lambda: pytest.fail("it was interrupted"))
+    plain_add, looks = queue._waiting.add, []
 
-    def interrupted(predicate: Any, timeout: float | None = None) -> bool:
-        queue._room.wait(timeout)
-        woken.set()
-        raise KeyboardInterrupt
+    def interrupted(future: Any) -> bool:
+        if future is unlucky:
+            looks.append(1)
+            if len(looks) > 2:  # the first time without waiting, the second before it waits, the third when there is room
+                raise KeyboardInterrupt
+        return plain_add(future)
 
-    queue._room.wait_for = interrupted  # type: ignore[method-assign]
-    interrupted_one = workshop.in_thread(lambda: queue.submit(lambda: 2))
-    assert interrupted_one.hangs_for_now()
-    queue._room.wait_for = plain_wait_for  # type: ignore[method-assign]
+    monkeypatch.setattr(queue._waiting, "add", interrupted)
+    interrupted_one = workshop.in_thread(lambda: queue.accept(unlucky))
     lucky = workshop.in_thread(lambda: queue.submit(lambda: 3))
     assert lucky.hangs_for_now()
+    assert interrupted_one.hangs_for_now()
     first.released.set()
     assert lucky.outcome().result(PATIENCE_S) == 3
     with pytest.raises(KeyboardInterrupt):
         interrupted_one.outcome()
+    assert unlucky.cancelled()
 
 
 def test_waiting_for_room_on_the_own_worker_is_refused(workshop):
@@ -567,21 +569,45 @@ def test_a_thread_that_cannot_start_because_the_program_ends(workshop, monkeypat
 
 
 def test_an_interrupt_while_a_thread_starts(workshop):
-    """Ctrl-C between the start and its notice: the thread ends without work, and nothing is pending."""
+    """Ctrl-C between the start and its notice: nothing is pending, and there is no second worker beside the one that runs."""
 
     class Interrupted(ProviderRequestQueue):
+        interrupted = True
+
         def _start_thread(self, worker: Any) -> None:
             super()._start_thread(worker)
-            started.append(worker)
-            raise KeyboardInterrupt
+            if self.interrupted:
+                raise KeyboardInterrupt
 
-    started: list[Any] = []
+    queue = workshop._kept(Interrupted("interrupted"))
+    with pytest.raises(KeyboardInterrupt):
+        queue.submit(lambda: pytest.fail("nobody waits for this"))
+    assert queue.status().queued == 0
+    Interrupted.interrupted = False
+    assert queue.submit(lambda: 2).result(PATIENCE_S) == 2
+    assert threads_of(queue) == ["llm-sync-interrupted-1"]
+    queue.close()
+    assert threads_of(queue) == []
+
+
+def test_an_interrupt_before_a_thread_starts(workshop):
+    """Ctrl-C before there is a thread: a request of another thread that counted on that worker is served all the same."""
+
+    class Interrupted(ProviderRequestQueue):
+        interrupted = True
+
+        def _start_thread(self, worker: Any) -> None:
+            if self.interrupted:
+                self.interrupted = False
+                others.append(self.submit(lambda: "other"))
+                raise KeyboardInterrupt
+            super()._start_thread(worker)
+
+    others: list[Any] = []
     queue = workshop._kept(Interrupted("p"))
     with pytest.raises(KeyboardInterrupt):
         queue.submit(lambda: pytest.fail("nobody waits for this"))
-    started[0].join(PATIENCE_S)
-    assert not started[0].is_alive()
-    assert queue.status().queued == 0
+    assert others[0].result(PATIENCE_S) == "other"
 
 
 # Closing

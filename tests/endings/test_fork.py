@@ -94,9 +94,6 @@ say("parent", *(outcome(lambda: future.result(timeout=15)) for future in (flying
 """
 
 KNOWN = [  # some that must be among those found, or the walk has lost its way
-    "_manager._lock",
-    "._inbox.",
-    "._pool._lock",
     "._counts._lock",
     "gate._lock",
     "http._lock",
@@ -105,8 +102,6 @@ KNOWN = [  # some that must be among those found, or the walk has lost its way
     "._control._lock",
     "_condition.",
     "_AsCompletedWaiter",
-    "ending.lock",
-    "fork[_lock]",
     "shared._lock",
 ]
 

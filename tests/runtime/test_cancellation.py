@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from llm_sync.runtime.cancellation import CallControl
+from llm_sync.runtime.interrupts import Flag
 
 
 @pytest.mark.parametrize("how", ["stop_retrying", "abort"])
@@ -37,33 +38,90 @@ def test_a_removed_callback_is_not_called() -> None:
     assert calls == []
 
 
-@pytest.mark.parametrize("moment", ["__enter__", "__exit__"])
-def test_a_telling_in_between_is_not_lost(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
-    """The stop comes just before or after the locked step of on_stop: one of the two calls the callback."""
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_stop_in_between_is_not_lost(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    """The stop comes just before or just after on_stop looks whether there was one: one of the two calls the callback."""
     control, calls = CallControl(), []
 
-    class Between:
-        """The lock, with another thread's stop_retrying at its edge."""
+    class Between(Flag):
+        """Another thread's stop_retrying at the edge of the look."""
 
-        def __init__(self, lock: Any) -> None:
-            self.lock = lock
-
-        def stop(self, name: str) -> None:
-            if name == moment:
-                monkeypatch.undo()
+        def is_set(self) -> bool:
+            if moment == "before":
+                self.set()
+            was_set = super().is_set()
+            if moment == "after" and not was_set:
                 control.stop_retrying()
+            return was_set
 
-        def __enter__(self) -> None:
-            self.stop("__enter__")
-            self.lock.acquire()
-
-        def __exit__(self, *_: object) -> None:
-            self.lock.release()
-            self.stop("__exit__")
-
-    monkeypatch.setattr(control, "_lock", Between(control._lock))
+    monkeypatch.setattr(control, "_stopped", Between())
     control.on_stop(lambda: calls.append("calls"))
     assert calls
+
+
+def test_given_up_before_an_attempt_it_is_not_started() -> None:
+    """What is given up while it waits is not sent; give_up says what it waited for."""
+    control = CallControl()
+    control.waiting_for = "pace"
+    assert control.give_up() == (False, 0, "pace")
+    assert not control.start_attempt()
+
+
+def test_given_up_during_an_attempt_it_has_no_further_one() -> None:
+    """The running attempt goes on, and give_up says that it runs."""
+    control = CallControl()
+    assert control.start_attempt()
+    assert control.give_up() == (True, 1, "")
+    control.end_attempt()
+    assert not control.start_attempt()
+
+
+def test_given_up_between_attempts() -> None:
+    """The attempts that were made are counted, and there is no other."""
+    control = CallControl()
+    assert control.start_attempt()
+    control.end_attempt()
+    control.waiting_for = "retry"
+    assert control.give_up() == (False, 1, "retry")
+    assert not control.start_attempt()
+
+
+def test_given_up_as_an_attempt_starts() -> None:
+    """The start that comes just before the decision of give_up wins: the request is in flight."""
+    control = CallControl()
+
+    class Late(dict):  # type: ignore[type-arg]
+        def setdefault(self, number: Any, decision: Any) -> Any:
+            if decision is False:
+                super().setdefault(number, True)  # the other thread's start_attempt
+            return super().setdefault(number, decision)
+
+    control._started = Late()
+    assert control.give_up().in_flight
+
+
+@pytest.mark.parametrize("aborted", [False, True])
+def test_releasing_a_socket_waits_for_an_abort_of_it(aborted: bool) -> None:
+    """detach returns only when a shutdown under way is over, and says that the socket is unusable."""
+    control, order = CallControl(), []
+    shutting, go = threading.Event(), threading.Event()
+
+    def shut() -> None:
+        shutting.set()
+        assert go.wait(5)
+        order.append("shut")
+
+    control.attach(shut)
+    aborting = threading.Thread(target=control.abort)
+    if aborted:
+        aborting.start()
+        assert shutting.wait(5)
+        threading.Timer(0.05, go.set).start()
+    assert control.detach() is aborted
+    order.append("detached")
+    assert order == (["shut", "detached"] if aborted else ["detached"])
+    if aborted:
+        aborting.join(5)
 
 
 def test_a_wait_ends_when_stopped() -> None:

@@ -41,7 +41,7 @@ def test_threads_that_notice_the_same_pause_count_it_once(now: list[float]) -> N
 
 def test_a_wait_of_a_request_reports_a_pause(monkeypatch: pytest.MonkeyPatch, now: list[float]) -> None:
     """Whatever it waits for: a retry, a cool-down, the pace."""
-    monkeypatch.setattr("llm_sync.runtime.cancellation.monotonic", lambda: now[0])
-    monkeypatch.setattr("threading.Event.wait", lambda event, seconds: now.__setitem__(0, now[0] + seconds + 50))
+    monkeypatch.setattr("llm_sync.runtime.clock.now", lambda: now[0])
+    monkeypatch.setattr("llm_sync.runtime.interrupts.Flag.wait", lambda flag, seconds: now.__setitem__(0, now[0] + seconds + 50))
     CallControl().wait(5)
     assert pauses.seconds_between(0, 1000) == 50

@@ -1,0 +1,16 @@
+"""The clock for time limits and waits.
+
+Libraries such as freezegun replace ``time.monotonic`` by a clock that stands still. A wait that measured itself with that
+clock would never end, so the system clock is read directly where Python offers that.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+
+now: Callable[[], float] = time.monotonic
+"""Seconds, comparable with ``time.monotonic()``: on Unix both read the same clock."""
+if hasattr(time, "clock_gettime"):
+    now = functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC)
