@@ -84,7 +84,7 @@ def _check(args: Namespace, name: str) -> _Report:
             return report
         report.warnings += tuple(f"needs trust: {problem}" for problem in refusal.problems)
         report.warnings += (f"{refusal.message}. {refusal.guidance}",)
-        return report  # the keys are not checked: that would read a file for whoever wrote this configuration
+        config = _without_keys_of(config, "file")[0]  # somebody else may have named a private file
     if not args.no_env:
         simulated = simulation.simulated_config(config)
         report.warnings += (simulated.notice,) if simulated.redirected else ()
@@ -93,7 +93,7 @@ def _check(args: Namespace, name: str) -> _Report:
         report.problems = (*variables, *_unusable_providers(simulated.config))
         report.only_keys_missing = bool(report.problems)
         if args.online and not report.problems:
-            without_commands, skipped = _without_key_commands(simulated.config)
+            without_commands, skipped = _without_keys_of(simulated.config, "command")
             report.warnings += tuple(
                 f"providers.{name}: not asked, because validate runs no api_key_command; 'llm-sync models' does"
                 for name in skipped
@@ -117,9 +117,9 @@ def _unusable_providers(config: LLMConfig) -> list[Problem]:
     return problems
 
 
-def _without_key_commands(config: LLMConfig) -> tuple[LLMConfig, list[str]]:
-    """The configuration without the providers whose keys come from commands, and the names of those."""
-    skipped = [name for name, provider in config.providers.items() if provider.key is not None and provider.key.kind == "command"]
+def _without_keys_of(config: LLMConfig, kind: str) -> tuple[LLMConfig, list[str]]:
+    """The configuration without the providers whose keys are of this kind ("file" or "command"), and the names of those."""
+    skipped = [name for name, provider in config.providers.items() if provider.key is not None and provider.key.kind == kind]
     kept = {name: provider for name, provider in config.providers.items() if name not in skipped}
     return replace(config, providers=kept), skipped
 
