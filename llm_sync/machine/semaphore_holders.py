@@ -1,6 +1,6 @@
 """Which processes hold or wait for the slots of a provider's semaphore: for log messages and ``llm-sync status``.
 
-A process that locks a slot or a ticket writes its number and the provider's name into the file. Only people read that; the
+A process that locks a slot or a ticket writes its process ID and the provider's name into the file. Only people read that; the
 locks decide.
 """
 

@@ -16,7 +16,7 @@ from llm_sync.providers.factory import ProviderFactory
 _PLAIN = tuple(on_wire(OPENAI))
 # Sent to providers that accept OpenAI's shape. For others they are left out with an adjustment: they do not change what an
 # answer is.
-_HINTS = frozenset(
+_OPTIONAL = frozenset(
     {
         "frequency_penalty",
         "logit_bias",
@@ -37,7 +37,7 @@ _HINTS = frozenset(
     }
 )
 # For other providers these would change the shape of the answer: refused.
-_SHAPING = frozenset({"audio", "logprobs", "modalities", "moderation", "web_search_options"})
+_CHANGES_FORM = frozenset({"audio", "logprobs", "modalities", "moderation", "web_search_options"})
 _STREAMING = frozenset({"stream", "stream_options"})  # the client strips or refuses streaming switches by its own rule
 _OURS = frozenset(
     {
@@ -55,7 +55,7 @@ _OURS = frozenset(
         *_PLAIN,
     }
 )
-PARAMETERS = _OURS | _HINTS | _SHAPING | _STREAMING
+PARAMETERS = _OURS | _OPTIONAL | _CHANGES_FORM | _STREAMING
 """Every parameter of a chat completion that is known here."""
 
 
@@ -102,7 +102,7 @@ def chat_request(
     fields: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
     fields["model"] = model if model is not None else given.get("model")
     fields["messages"] = Turns(reader.adjustments).read(given.get("messages"))
-    fields["max_tokens"] = _most_tokens(given)
+    fields["max_tokens"] = _token_limit(given)
     fields["stop_sequences"] = given.get("stop") or None
     fields["tools"], legacy_tools = reader.tools(given)
     fields["tool_choice"] = reader.choice(given)
@@ -129,18 +129,18 @@ class _Reader:
         """Handle a parameter that a ModelRequest does not have."""
         if self.native or name in _STREAMING:
             self.extras[name] = value
-        elif name in _HINTS:
-            self.adjustments.lose(name, value, "this provider does not know it")
-        elif name not in _SHAPING:
+        elif name in _OPTIONAL:
+            self.adjustments.lose(name, value, "this provider does not support it")
+        elif name not in _CHANGES_FORM:
             near = difflib.get_close_matches(name, PARAMETERS, n=1)
             raise InvalidRequestError(
                 f"the parameter {name!r} is unknown",
-                guidance=f"Did you mean {near[0]}?" if near else "Leave it out, or ask a provider that speaks OpenAI's shape.",
+                guidance=f"Did you mean {near[0]}?" if near else "Leave it out, or use a provider with an OpenAI-compatible API.",
             )
         elif value is not False and value != ["text"]:
             raise InvalidRequestError(
                 f"this provider cannot give what {name!r} asks for",
-                guidance="Leave it out, or ask a provider that speaks OpenAI's shape.",
+                guidance="Leave it out, or use a provider with an OpenAI-compatible API.",
             )
 
     def tools(self, given: Mapping[str, Any]) -> tuple[list[Any], bool]:
@@ -192,7 +192,7 @@ class _Reader:
         )
 
 
-def _most_tokens(given: Mapping[str, Any]) -> Any:
+def _token_limit(given: Mapping[str, Any]) -> Any:
     old, new = given.get("max_tokens"), given.get("max_completion_tokens")
     if old is not None and new is not None:
         raise InvalidRequestError(

@@ -39,7 +39,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _check_depth(value: Any, form: FileFormat) -> None:
-    """Level by level, without recursion."""
+    """Checks the depth level by level, without recursion."""
     level = _collections([value])
     depth = 0
     while level:

@@ -1,4 +1,4 @@
-"""``llm-sync show``: the values that a configuration results in, as YAML with the origin of each, or as JSON."""
+"""``llm-sync show``: the effective values of a configuration, as YAML with the origin of each, or as JSON."""
 
 from __future__ import annotations
 

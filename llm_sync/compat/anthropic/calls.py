@@ -89,7 +89,7 @@ def _request(given: Mapping[str, Any], target: Target, adjustments: Adjustments)
         elif native:
             extras[name] = value
         else:
-            adjustments.lose(name, value, "this provider does not know it")
+            adjustments.lose(name, value, "this provider does not support it")
     return ModelRequest(model=target.model, provider_specific=extras, **fields)
 
 
@@ -126,7 +126,7 @@ def _tools(tools: Any, native: bool, adjustments: Adjustments) -> list[Any]:
                 guidance="Give tools with name and input_schema, or ask a provider of type anthropic.",
             )
         for name in tool.keys() - {"name", "description", "input_schema", "type"}:
-            adjustments.lose(f"tools[{index}].{name}", tool[name], "this provider does not know it")
+            adjustments.lose(f"tools[{index}].{name}", tool[name], "this provider does not support it")
         out.append({name: tool[name] for name in ("name", "description", "input_schema") if name in tool})
     return out
 
@@ -139,7 +139,7 @@ def _choice(choice: Any, target: Target, native: bool, extras: dict[str, Any], a
     elif target.chat:
         extras["parallel_tool_calls"] = False
     else:
-        adjustments.lose("tool_choice.disable_parallel_tool_use", True, "this provider does not know it")
+        adjustments.lose("tool_choice.disable_parallel_tool_use", True, "this provider does not support it")
     return {name: value for name, value in choice.items() if name != "disable_parallel_tool_use"}
 
 
@@ -147,7 +147,7 @@ def _format(config: Any, adjustments: Adjustments) -> Any:
     """The JSON Schema for the answer."""
     form = config.get("format") if isinstance(config, Mapping) else None
     for name in (config.keys() if isinstance(config, Mapping) else set()) - {"format"}:
-        adjustments.lose(f"output_config.{name}", config[name], "this provider does not know it")
+        adjustments.lose(f"output_config.{name}", config[name], "this provider does not support it")
     if form is None:
         return None
     if not isinstance(form, Mapping) or not isinstance(form.get("schema"), Mapping):

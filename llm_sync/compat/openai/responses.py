@@ -74,7 +74,7 @@ def _request(given: Mapping[str, Any], target: Target, adjustments: Adjustments)
                 "reasoning", dict(value), {"reasoning_effort": value["effort"]}, "chat completions take the effort only"
             )
         else:
-            adjustments.lose(name, value, "this provider does not know it")
+            adjustments.lose(name, value, "this provider does not support it")
     return ModelRequest(model=target.model, provider_specific=extras, **fields)
 
 
@@ -157,7 +157,7 @@ def _format(text: Any, target: Target, extras: dict[str, Any], adjustments: Adju
     if text.get("verbosity") and target.chat:
         extras["verbosity"] = text["verbosity"]
     elif text.get("verbosity"):
-        adjustments.lose("text.verbosity", text["verbosity"], "this provider does not know it")
+        adjustments.lose("text.verbosity", text["verbosity"], "this provider does not support it")
     form = text.get("format")
     if form is None or (isinstance(form, Mapping) and form.get("type") == "text"):
         return None
