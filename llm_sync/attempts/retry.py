@@ -207,7 +207,8 @@ class _Attempts(Generic[T]):
         if failure is not None and not self.control.stopped:
             provider = self.policy.provider
             max_attempts = self.options.max_retries + 1
-            self._notify(Retrying(provider, key, self.made, type(failure).__name__, failure.message, max_attempts, seconds))
+            message = failure.message.strip().partition("\n")[0].rstrip()  # some servers put their traces into it
+            self._notify(Retrying(provider, key, self.made, type(failure).__name__, message, max_attempts, seconds))
             self._notify(Waiting(provider, key, seconds=seconds, reason="retry"))
         self.control.waiting_for = "retry"
         self.control.wait(seconds)  # if stopped, this returns at once and the gate raises

@@ -211,7 +211,14 @@ def tool_call(call_id: Any, name: Any, arguments: Any) -> ToolCall:
         parsed = parse_strictly(raw) if raw.strip() else {}
     except ValueError:
         parsed = None
+    if parsed is None and raw.strip() == "null":
+        parsed = {}  # no arguments
     return ToolCall(str(call_id or ""), str(name or ""), parsed if isinstance(parsed, dict) else None, raw)
+
+
+def label(value: Any) -> str | None:
+    """A name that may come as a number; None for anything else."""
+    return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
 
 
 def count(mapping: Any, *path: str) -> int | None:

@@ -161,7 +161,7 @@ class LLMProvider(FormerHooks):
                 query = following
             return list(models)
         except LLMConnectorError as error:
-            if isinstance(error, errors.ModelNotFoundError):
+            if error.status in (404, 405):
                 error.guidance = guidance_for_no_listing(self._reader.target())
             self._describe(error, None)
             raise

@@ -12,7 +12,7 @@ from llm_sync.config.models import ProviderConfig
 from llm_sync.models import ModelRequest, Reply, Usage
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.answer import Answer
-from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
+from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class, is_error_body
 
 Page = tuple[list[str], "dict[str, str] | None"]
 """The model ids of one page of a listing, and the query of the next page, or None."""
@@ -132,9 +132,9 @@ class Dialect(ABC):
         return body
 
     def error_in(self, body: Any) -> Any:
-        """The error body inside a 200, or None. Google's endpoints put it into a list."""
+        """The error body inside a 200, or None, in whatever words. Google's endpoints put it into a list."""
         first = body[0] if isinstance(body, list) and body else body
-        return body if isinstance(first, dict) and first.get("error") else None
+        return body if isinstance(first, dict) and (first.get("error") or is_error_body(first)) else None
 
     def schema_for(self, body: Any) -> Mapping[str, Any]:
         """The schema this body is held against."""
@@ -146,7 +146,7 @@ class Dialect(ABC):
 
     def classify(self, error: ApiError, headers: Mapping[str, str]) -> ErrorClass:
         """The class of ``llm_sync.errors`` that an error reply means."""
-        return error_class(error, self.error_words)
+        return error_class(error, self.error_words, dialect=self.type)
 
     def partial_text(self, body: Any) -> str:
         """Text that had come before an error inside a 200, from any body whatsoever."""

@@ -1,21 +1,30 @@
-"""Error replies: read into one shape, and mapped to a class of llm_sync.errors.
+"""The class of llm_sync.errors for an error reply, and whether the same request may succeed later.
 
-Code and type decide first, the message's text only if they do not, the status last. A dialect adds its own words to the
-tables; the mechanism is the same for all.
+Code and type decide first, the message's text only if they do not, the status last. The words are data (``error_words``); a
+dialect may add its own. The mechanism is the same for all.
 """
 
 from __future__ import annotations
 
-import html
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 from llm_sync import errors
 from llm_sync.errors import ProviderError
-from llm_sync.providers.json_body import parse_strictly
+from llm_sync.providers.error_shapes import ApiError, is_error_body, read_api_error
+
+__all__ = [
+    "STREAM_ONLY",
+    "ApiError",
+    "ErrorClass",
+    "error_class",
+    "is_error_body",
+    "is_oversize",
+    "is_retryable",
+    "is_wrong_path",
+    "read_api_error",
+]
 
 ErrorClass = type[ProviderError]
 
@@ -35,136 +44,60 @@ _STATUS: dict[int, ErrorClass] = {
 }
 _RETRYABLE = frozenset({408, 409, 425, 429, 498, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 
-# Words any server may use for itself, whatever its dialect; checked in the order code, then type.
-COMMON_WORDS: dict[str, ErrorClass] = {
-    "authentication_error": errors.AuthenticationError,
-    "invalid_api_key": errors.AuthenticationError,
-    "permission_error": errors.PermissionDeniedError,
-    "permission_denied": errors.PermissionDeniedError,
-    "insufficient_quota": errors.QuotaExceededError,
-    "billing_error": errors.QuotaExceededError,
-    "rate_limit_exceeded": errors.RateLimitError,
-    "rate_limit_error": errors.RateLimitError,
-    "overloaded_error": errors.ProviderUnavailableError,
-    "service_unavailable_error": errors.ProviderUnavailableError,
-    "server_is_overloaded": errors.ProviderUnavailableError,
-    "model_not_found": errors.ModelNotFoundError,
-    "not_found_error": errors.ModelNotFoundError,
-    "context_length_exceeded": errors.ContextLengthExceededError,
-    "content_filter": errors.ContentBlockedError,
-    "content_policy_violation": errors.ContentBlockedError,
-    "server_error": errors.ProviderUnavailableError,
-}
 # Words that mean no more than a status of 400. They decide if there is no status, or as OpenRouter's error_type. An
 # "unknown_error" or an "invalid_response" is the server's own, and may be gone with the next attempt.
 _UNFIT = re.compile(
     r"(?:invalid|unsupported|unknown|missing|image|empty_image|failed_to_download)_(?!error$|response|server|upstream)|"
     r"(?:string_too_long|precondition_failed|payload_too_large|unprocessable)$"
 )
-# What only the message says, over statuses that allow it (the texts of llama.cpp, OpenAI, vLLM, LM Studio, Perplexity …).
-CONTEXT_PHRASES = re.compile(
-    r"context size has been exceeded|maximum context length|exceeds? the available context size|"
-    r"exceed(?:s|ed)? (?:(?:the|this model'?s?) )?(?:maximum )?context (?:window|length|limit)|"
-    r"(?:prompt|input) is too long|input tokens exceed the configured limit|"
-    r"input token count(?: \(?\d+\)?)? exceeds|input token count is \d+ but|maximum prompt length is \d|"
-    r"prompt exceeds max length|reduce the length of the messages|max_new_tokens`? must be <=|"
-    r"(?:greater than the|loaded with) context length",
-    re.IGNORECASE,
-)
-_KEY_PHRASES = re.compile(r"(?:incorrect|invalid) api key|api key (?:not valid|expired)", re.IGNORECASE)  # xAI, Gemini
-_BILLING_PHRASES = re.compile(  # z.ai, xAI, Gemini: statuses and codes as of a rate limit, or none
-    r"insufficient (?:balance|credits?|funds)|used all (?:available|its) credits|spending (?:limit|cap)\b", re.IGNORECASE
-)
-_NO_ROUTE = re.compile(r"meets? your routing requirements", re.IGNORECASE)  # OpenRouter, with a 503
 STREAM_ONLY = re.compile(
     r"only supports? stream|only support(?:s|ed)? (?:in )?stream|must be streamed|stream(?:ing)? (?:must be|is required)",
     re.IGNORECASE,
 )
-_OVERSIZE = re.compile(r"request too large .*?limit (\d+).*?requested (\d+)", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL)
-_TEXT_LIMIT = 400
+_SIZES = re.compile(r"request too large .*?limit (\d+).*?requested (\d+)", re.IGNORECASE | re.DOTALL)
+_TOO_LARGE = re.compile(r"request (?:is )?too large\b", re.IGNORECASE)
+# What servers and gateways say of a path that they do not have: such a 404 is about base_url, not about the model.
+_WRONG_PATH = re.compile(
+    r"\s*(?:(?:error:? )?404:? )?(?:the )?(?:requested )?(?:page|resource|route|url|file|endpoint|path)? ?(?:was |is )?not found"
+    r"(?::? /\S*)?[.!\s]*$|"
+    r"\s*cannot (?:post|get) /|.{0,80}\b(?:invalid|unknown|unrecognized) (?:request )?url\b|.{0,40}\bno (?:matching )?route\b|"
+    r".{0,40}\bunexpected endpoint or method|.{0,40}\bno handler found|.{0,40}\bno (?:static )?resource \S*/|"
+    r".{0,60}\bthe requested (?:url|resource|path|endpoint)\b.{0,80}\b(?:not found|does not exist|not exist)|"
+    r".{0,40}\bmethod not (?:allowed|found)\b|.{0,60}\bisn'?t supported on this route\b|.{0,20}\burl\.not_found\b|"
+    r".{0,40}\bunsupported (?:endpoint|url|path)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_PATH_WORDS = ("unknown_url", "api_not_supported", "url.not_found", "endpoint_not_found", "invalid_url", "route_not_found")
 
 
-@dataclass(frozen=True)
-class ApiError:
-    """An error reply in one shape. ``words``: its codes, types and statuses as strings, the most specific first."""
+def error_class(error: ApiError, *tables: Mapping[str, ErrorClass], dialect: str | None = None) -> ErrorClass:
+    """The class for ``error``, decided in this order: ``tables``, its codes, its message, its vague codes, its status.
 
-    status: int
-    message: str
-    words: tuple[str, ...] = ()
-    param: str | None = None
-    error: Mapping[str, Any] = field(default_factory=dict)
-    body: Any = None
+    ``tables``: the words of a dialect. ``dialect``: the type whose entries in the common tables apply, too.
+    """
+    from llm_sync.providers.error_words.lookup import kind_by_phrases, kind_by_words
 
-    def has(self, *words: str) -> bool:
-        """Whether the error carries one of these words as its code, type or status."""
-        return any(word in self.words for word in words)
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """OpenRouter's additions to the error."""
-        metadata = self.error.get("metadata")
-        return metadata if isinstance(metadata, dict) else {}
-
-    @property
-    def unroutable(self) -> bool:
-        """Whether OpenRouter has no upstream for this request, however often it is sent."""
-        return _NO_ROUTE.search(self.message) is not None
-
-    @property
-    def per_day(self) -> bool:
-        """Whether Google says that a daily quota is used up."""
-        details = self.error.get("details")
-        return any("PerDay" in quota for quota in _quotas(details if isinstance(details, list) else ()))
-
-
-def read_api_error(status: int, body: Any) -> ApiError:
-    """Read ``body`` (parsed JSON, or text if it was none), in any known form; never fails."""
-    body = body[0] if isinstance(body, list) and body and isinstance(body[0], dict) else body
-    if not isinstance(body, dict):
-        return ApiError(status, _text_of_page(body), body=body)
-    inner = body.get("error")
-    error: Mapping[str, Any] = inner if isinstance(inner, dict) else body
-    upstream = _upstream(error)
-    words = [*_words(error), *(_words(upstream) if upstream else ())]
-    message = _message(body, inner)
-    if upstream:
-        theirs = _message(upstream, upstream.get("error"))
-        message = f"{message}: {theirs}" if theirs and theirs not in message else message
-    param = error.get("param") or (upstream and _inner(upstream).get("param"))
-    return ApiError(
-        status=_status_in(error, status) if status < 400 else status,
-        message=message or f"HTTP status {status} without a message",
-        words=tuple(words),
-        param=param if isinstance(param, str) else None,
-        error=error,
-        body=body,
-    )
-
-
-def error_class(error: ApiError, *tables: Mapping[str, ErrorClass]) -> ErrorClass:
-    """The class for ``error``, decided in this order: the dialect's words, the message, the common words, the status."""
     for table in tables:
         for word in error.words:
             if word in table:
                 return table[word]
-    if CONTEXT_PHRASES.search(error.message):
-        return errors.ContextLengthExceededError  # llama.cpp calls it server_error, most call it invalid_request_error
-    if error.status <= 400 and _KEY_PHRASES.search(error.message):
-        return errors.AuthenticationError
-    if error.status in (400, 403, 429) and _BILLING_PHRASES.search(error.message):
-        return errors.QuotaExceededError
-    for word in error.words:
-        if word in COMMON_WORDS:
-            return COMMON_WORDS[word]
-    telling: tuple[str, ...] = ()
+    kind = kind_by_words(error, dialect, vague=False) or kind_by_phrases(error, dialect)
+    if kind is None and _is_validation_problem(error):
+        kind = errors.InvalidRequestError
+    if kind is None and is_wrong_path(error):
+        kind = errors.InvalidRequestError
+    return kind or kind_by_words(error, dialect, vague=True) or _kind_by_status(error)
+
+
+def _kind_by_status(error: ApiError) -> ErrorClass:
+    specific: tuple[str, ...] = ()
     if error.status < 400:
-        telling = error.words
+        specific = error.words
     elif error.status == 400 or error.status >= 500:  # other statuses are more specific: "missing_api_key" over a 401
-        telling = (str(error.metadata.get("error_type") or error.error.get("error_type")),)
-    if "not_found" in telling:
+        specific = (str(error.metadata.get("error_type") or error.error.get("error_type")),)
+    if "not_found" in specific:
         return errors.ModelNotFoundError
-    if any(_UNFIT.match(word) for word in telling):
+    if any(_UNFIT.match(word) for word in specific):
         return errors.InvalidRequestError
     if error.status in _STATUS:
         return _STATUS[error.status]
@@ -178,7 +111,7 @@ def is_retryable(kind: ErrorClass, error: ApiError, should_retry: str | None = N
 
     ``should_retry``: the ``x-should-retry`` header, which beats the status, as OpenRouter's ``availability.retryable`` does.
     """
-    if not kind.retryable or _is_oversize(error) or error.unroutable:
+    if not kind.retryable or is_oversize(error) or error.unroutable:
         return False
     availability = error.error.get("availability")
     explicit = availability.get("retryable") if isinstance(availability, dict) else None
@@ -189,93 +122,35 @@ def is_retryable(kind: ErrorClass, error: ApiError, should_retry: str | None = N
     return error.status in _RETRYABLE or error.status < 500  # below 500 only a specific word leads to a retryable class
 
 
-def _is_oversize(error: ApiError) -> bool:
-    """One request larger than the limit per minute: a 429 that never succeeds."""
-    sizes = _OVERSIZE.search(error.message.replace(",", ""))
-    return bool(sizes and int(sizes[2]) > int(sizes[1]))
+def is_oversize(error: ApiError) -> bool:
+    """Whether this one request is larger than the limit per minute: it never succeeds."""
+    text = (error.text or error.message).replace(",", "")
+    sizes = _SIZES.search(text)
+    if sizes:
+        return int(sizes[2]) > int(sizes[1])
+    return error.status in (413, 429) and _TOO_LARGE.search(text) is not None
 
 
-def _status_in(error: Mapping[str, Any], status: int) -> int:
-    """The HTTP status that an error inside a 200 names, if any."""
-    for key in ("code", "http_status", "status", "status_code"):
-        value = error.get(key)
-        value = int(value) if isinstance(value, str) and value.isdigit() else value
-        if isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599:
-            return value
-    return status
+def is_wrong_path(error: ApiError) -> bool:
+    """Whether the server does not know the path, so that ``base_url`` is wrong and not the model."""
+    if error.status not in (404, 405) and error.status >= 400:
+        return False
+    if error.has(*_PATH_WORDS) or "unexpected endpoint" in error.message.lower():
+        return True
+    if error.status < 400:
+        return False
+    if not isinstance(error.body, dict):  # no API: a web server, a proxy, nothing at all
+        return not error.text or _WRONG_PATH.match(error.text) is not None or _is_page(error.body)
+    return _WRONG_PATH.match(error.text) is not None
 
 
-def _inner(error: Mapping[str, Any]) -> Mapping[str, Any]:
-    inner = error.get("error")
-    return inner if isinstance(inner, dict) else error
+def _is_page(body: Any) -> bool:
+    return isinstance(body, str) and body.lstrip()[:1] == "<"
 
 
-def _words(error: Mapping[str, Any]) -> list[str]:
-    error = _inner(error)
-    words = [error.get("code"), error.get("error_type"), error.get("type"), error.get("status")]
-    metadata, details, inner = error.get("metadata"), error.get("details"), error.get("innererror")
-    if isinstance(metadata, dict):
-        words = [metadata.get("limit_source"), metadata.get("error_type"), metadata.get("provider_code"), *words]
-    if isinstance(details, dict):
-        words = [details.get("error_code"), *words]
-    if isinstance(details, list):
-        words = [*(item.get("reason") for item in details if isinstance(item, dict)), *words]
-    if isinstance(inner, dict):
-        words.append(inner.get("code"))
-    return [word for word in words if isinstance(word, str)]
-
-
-def _upstream(error: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The upstream's body, which OpenRouter passes on in ``metadata.raw``, as text or as an object."""
-    metadata = error.get("metadata")
-    raw = metadata.get("raw") if isinstance(metadata, dict) else None
-    if isinstance(raw, str):
-        try:
-            parsed = parse_strictly(raw)
-        except ValueError:
-            parsed = None
-        raw = parsed if isinstance(parsed, (dict, list)) else {"message": raw}
-    raw = raw[0] if isinstance(raw, list) and raw else raw
-    return raw if isinstance(raw, dict) else None
-
-
-def _message(body: Mapping[str, Any], error: Any) -> str:
-    if isinstance(error, dict) and isinstance(error.get("message"), str):
-        return _cut(error["message"])
-    return _cut(_text_in(error) or _text_in(body) or (json.dumps(error) if error else ""))
-
-
-def _text_in(value: Any, depth: int = 4) -> str:
-    """The text of a message: a string, an object that has one, or a list of both."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list) and depth:
-        return "; ".join(filter(None, (_text_in(item, depth - 1) for item in value[:20])))
-    if isinstance(value, dict) and depth:
-        for key in ("message", "Message", "detail", "msg", "error", "errors"):
-            text = _text_in(value.get(key), depth - 1)
-            if text:
-                return f"{_location(value.get('loc'))}{text}"
-    return ""
-
-
-def _location(loc: Any) -> str:
-    parts = loc if isinstance(loc, list) else [loc] if loc else []
-    return f"{'.'.join(map(str, parts))}: " if parts else ""
-
-
-def _quotas(details: Iterable[Any]) -> Iterator[str]:
-    for detail in details:
-        violations = detail.get("violations") if isinstance(detail, dict) else None
-        for violation in violations if isinstance(violations, list) else ():
-            yield str(violation.get("quotaId", "")) if isinstance(violation, dict) else ""
-
-
-def _text_of_page(body: Any) -> str:
-    """An HTML page or a bare text, as one short line."""
-    text = body if isinstance(body, str) else "" if body is None else json.dumps(body)
-    return _cut(html.unescape(" ".join(_TAG.sub(" ", text[:20_000]).split()))) or "an empty body"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + " …"
+def _is_validation_problem(error: ApiError) -> bool:
+    """Whether it is FastAPI's list of what is wrong with the request, under a status that means something else."""
+    detail = error.body.get("detail") if isinstance(error.body, dict) else None
+    first = detail[0] if isinstance(detail, list) and detail else None
+    is_problem = isinstance(first, dict) and "loc" in first and "msg" in first
+    return is_problem and (error.status < 400 or error.status >= 500)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from llm_sync import errors
 from llm_sync.models import fields
-from llm_sync.providers.error_mapping import ApiError, ErrorClass
+from llm_sync.providers.error_mapping import ApiError, ErrorClass, is_oversize, is_wrong_path
 
 # A provider's name of a parameter -> our setting that sends it.
 _SETTINGS = {
@@ -23,6 +23,7 @@ _UNSUPPORTED = re.compile(
     re.I,
 )
 _QUOTED = re.compile(r"[`'\"]([A-Za-z][\w.\[\]]*)[`'\"]|\bparameter:? (\w+)|^([\w.]+): Extra inputs", re.I)
+_INDISPENSABLE = re.compile(r"(?:model|messages|input|contents|prompt)s?\b", re.I)  # no request goes without them
 _RESPONSES = re.compile(r"v1/responses|responses api", re.I)
 _NO_CHAT = re.compile(r"not a chat model", re.I)
 _LIMITS = re.compile(r"\d[\d,]{2,}")
@@ -48,8 +49,10 @@ def guidance_for(kind: ErrorClass, error: ApiError, target: Target, retry_after:
         return f"Check what the key ({target.key_source or 'none is configured'}) may use: model, region, project, moderation."
     if issubclass(kind, errors.QuotaExceededError):
         where = f" at {target.billing_page}" if target.billing_page else ""
-        return f"Add credit or raise the limit{where}, or wait for the quota's next period; retrying does not help."
+        return f"Add credit or raise the limit{where}: until then, or until the quota's next period, requests fail."
     if issubclass(kind, errors.RateLimitError):
+        if is_oversize(error):
+            return "This one request is larger than the limit per minute: shorten it, lower max_tokens, or have the limit raised."
         wait = f"Wait {retry_after:.0f} s" if retry_after else "Wait"
         return f"{wait}, and set requests_per_minute or a lower concurrency for provider {target.provider!r}."
     if issubclass(kind, errors.ModelNotFoundError):
@@ -66,6 +69,8 @@ def guidance_for(kind: ErrorClass, error: ApiError, target: Target, retry_after:
         return f"Check base_url of provider {target.provider!r} ({target.base_url}): another kind of server answers there."
     if error.unroutable:
         return "Ask for another model, or relax what provider_specific asks of the upstream: the same request fails again."
+    if issubclass(kind, errors.ProviderUnavailableError) and error.status in range(400, 500):
+        return "It may pass: ask again. If it stays, look into the server, its model and its memory."
     if issubclass(kind, errors.ProviderUnavailableError):
         return "The provider is in trouble: try again later, or raise max_retries and deadline."
     return _request(error, target)
@@ -113,7 +118,7 @@ def _request(error: ApiError, target: Target) -> str:
             )
         if setting:
             return f"Leave {setting} out for this model: remove it from the call and from the configuration's defaults."
-    if error.status == 404 or "unexpected endpoint" in error.message.lower():
+    if is_wrong_path(error):
         return _missing_version(target) or f"Check base_url of provider {target.provider!r} ({target.base_url})."
     return "Change the request as the message says; the same request fails again."
 
@@ -124,7 +129,8 @@ def _setting(error: ApiError) -> str | None:
         setting = _SETTINGS.get(name.lower()) or _SETTINGS.get(name.lower().split(".")[-1])
         if setting:
             return setting
-    return next((name for name in names if name), None)
+    first = next((name for name in names if name), None)
+    return None if first is None or _INDISPENSABLE.match(first) else first
 
 
 def _missing_version(target: Target) -> str | None:

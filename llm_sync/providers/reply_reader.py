@@ -126,14 +126,15 @@ class ReplyReader:
     def _good_body(self, reply: Reply) -> Any:
         """The parsed body of a good reply; anything else raises what it is."""
         content_type = reply.headers.get("content-type", "")
-        if reply.status < 300 and streaming.is_stream(content_type, reply.content):
-            raise errors.StreamingNotSupportedError(
-                "the server answered with an event stream", status=reply.status, guidance=_STREAM_GUIDANCE
-            )
         try:
             body = parse_body(reply.content)
         except (ValueError, RecursionError):
             body = _UNREADABLE  # raised outside the except: the parser's error holds the whole body
+        # A whole answer is one, whatever its content type says: gateways mislabel it.
+        if body is _UNREADABLE and reply.status < 300 and streaming.is_stream(content_type, reply.content):
+            raise errors.StreamingNotSupportedError(
+                "the server answered with an event stream", status=reply.status, guidance=_STREAM_GUIDANCE
+            )
         if reply.status >= 300:
             raise self._error(reply, reply.content.decode("utf-8", "replace") if body is _UNREADABLE else body)
         if body is _UNREADABLE:
@@ -152,7 +153,7 @@ class ReplyReader:
 
     def _error(self, reply: Reply, body: Any, around: Any = None) -> LLMConnectorError:
         """The error a reply stands for; ``around``: the body of a 200 that holds it."""
-        api_error = read_api_error(reply.status, body)
+        api_error = read_api_error(reply.status, body, reply.headers)
         if STREAM_ONLY.search(api_error.message):
             return errors.StreamingNotSupportedError(api_error.message, status=api_error.status, guidance=_STREAM_GUIDANCE)
         kind = self.dialect.classify(api_error, reply.headers)

@@ -10,16 +10,58 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_TRY_AGAIN = re.compile(
-    r"(?:try again|retry) (?:in|after) (?:((?:\d+(?:\.\d+)?(?:ms|h|m|s))+)(?![\w.]*\d)|(\d+(?:\.\d+)?) (second|minute)s?\b)",
+_UNITS = {
+    "ms": 0.001,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+    "毫": 0.001,
+    "秒": 1.0,
+    "分": 60.0,
+    "小": 3600.0,
+    "天": 86400.0,
+}
+_SPAN = re.compile(
+    r"(\d+(?:\.\d+)?) ?(?:(ms|milli)(?:seconds?)?|(s|m|h|d)(?:ecs?|econds?|ins?|inutes?|rs?|ours?|ays?)?|"
+    r"(毫|秒|分|小|天)[秒钟时]?)(?![A-Za-z])",
     re.IGNORECASE,
 )
+_SPANS = rf"((?:{_SPAN.pattern}(?: ?(?:,|and) ?| )?){{1,5}})"
+_TRY_AGAIN = re.compile(
+    r"(?:try(?:ing)? again|retry(?:ing)?|available(?: again)?|resets?|wait)(?: (?:in|after|for))?(?: (?:about|at least))? "
+    rf"{_SPANS}|{_SPANS}(?:之|以)?后|等待 ?{_SPANS}",
+    re.IGNORECASE,
+)
+_BARE_SECONDS = re.compile(r"retry[-_ ]after['\"]?[:=] ?(\d+(?:\.\d+)?)(?![\w.])", re.IGNORECASE)
+_DATE = r"(\d{4}-\d\d-\d\d)(?: at |[T ])(\d\d:\d\d(?::\d\d)?)(?:\.\d+)? ?(Z|UTC|GMT|[+-]\d\d:\d\d)?"
+_COMES_BACK = re.compile(
+    rf"(?:resets?|regain access|try again|available)\b[^\d\n]{{0,24}}{_DATE}|{_DATE}[^\d\n]{{0,4}}重置", re.IGNORECASE
+)
+_BEIJING = timezone(timedelta(hours=8))  # z.ai names no zone
+# Fields of bodies that name a wait, and the seconds of their unit; and those that name an instant.
+_WAIT_FIELDS = {
+    "retry_after": 1.0,
+    "retryafter": 1.0,
+    "retry_after_seconds": 1.0,
+    "retryafterseconds": 1.0,
+    "retry_after_ms": 0.001,
+    "retryafterms": 0.001,
+    "resets_in_seconds": 1.0,
+    "reset_after": 1.0,
+    "estimated_time": 1.0,  # Hugging Face, of a model that is being loaded
+}
+_RESET_FIELDS = ("resets_at", "reset_at", "resetsat", "resetat", "reset_time")
+_TEXT_FIELDS = frozenset(
+    {"message", "msg", "detail", "details", "error", "errors", "error_msg", "error_message", "errormessage", "error_description",
+     "status_msg", "description", "title", "raw", "faultstring", "fault", "base_resp", "metadata", "response"}
+)  # fmt: skip
 _RESET = re.compile(r"^(?:x|anthropic)-ratelimit-(?:reset-(?P<after>[\w-]+)|(?P<before>[\w-]+)-reset)$")
 _RETRY_INFO = "google.rpc.RetryInfo"
 _MAX_TIME = 80  # characters of a time: recognizing one takes quadratic time
@@ -29,12 +71,12 @@ _MAX_MESSAGE = 2000  # characters of a message that are looked through
 def retry_hint(headers: Mapping[str, str], body: Any, *, now: float | None = None) -> float | None:
     """The provider's hint in seconds, or None; never negative, never NaN or infinite.
 
-    The longest of what the dedicated headers say, else what the body says, else when an exhausted limit resets, else the
-    wait named in the message. ``now`` is the wall clock (``time.time()``).
+    The longest of what the dedicated headers say, else what fields of the body say, else when an exhausted limit resets, else
+    the wait or the date that its text names. ``now`` is the wall clock (``time.time()``).
     """
     now = time.time() if now is None else now
     lowered = {key.lower(): value for key, value in headers.items()}
-    for source in (_direct(lowered, now), _in_body(body, now), _exhausted(lowered, now), _in_message(body)):
+    for source in (_direct(lowered, now), _in_body(body, now), _exhausted(lowered, now), _in_text(body), _named_date(body, now)):
         hints = [seconds for seconds in source if seconds is not None and math.isfinite(seconds)]
         if hints:
             return max(0.0, *hints)
@@ -57,9 +99,10 @@ def duration(text: Any) -> float | None:
 
 
 def _direct(headers: Mapping[str, str], now: float) -> Iterator[float | None]:
-    milliseconds = duration(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        yield _not_negative(milliseconds / 1000)
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        milliseconds = duration(headers.get(name))
+        if milliseconds is not None:
+            yield _not_negative(milliseconds / 1000)
     after = headers.get("retry-after")
     if after is not None:
         at = _instant(after, now)
@@ -67,17 +110,19 @@ def _direct(headers: Mapping[str, str], now: float) -> Iterator[float | None]:
 
 
 def _in_body(body: Any, now: float) -> Iterator[float | None]:
-    for error in _errors(body):
-        details = error.get("details")
-        for detail in details if isinstance(details, list) else ():
-            if isinstance(detail, dict) and str(detail.get("@type", "")).endswith(_RETRY_INFO):
-                seconds = duration(detail.get("retryDelay"))
-                if seconds is not None:
-                    yield seconds + 1  # Google rounds it down: "17s" stands beside "retry in 17.156209832s"
-        availability = error.get("availability")
-        if isinstance(availability, dict):
-            yield _not_negative(duration(availability.get("retry_after")))
-        metadata = error.get("metadata")
+    for item in _objects(body):
+        for name, value in item.items():
+            field = name.lower() if isinstance(name, str) else ""
+            if field in _WAIT_FIELDS:
+                seconds = duration(value)
+                yield None if seconds is None else _not_negative(seconds * _WAIT_FIELDS[field])
+            elif field in _RESET_FIELDS and isinstance(value, (str, int, float)):
+                yield _instant(str(value)[:_MAX_TIME], now)
+        if str(item.get("@type", "")).endswith(_RETRY_INFO):
+            seconds = duration(item.get("retryDelay"))
+            if seconds is not None:
+                yield seconds + 1  # Google rounds it down: "17s" stands beside "retry in 17.156209832s"
+        metadata = item.get("metadata")
         inner = metadata.get("headers") if isinstance(metadata, dict) else None
         if isinstance(inner, dict):
             yield from _exhausted({str(key).lower(): str(value) for key, value in inner.items()}, now)
@@ -101,12 +146,32 @@ def _exhausted(headers: Mapping[str, str], now: float) -> Iterator[float | None]
             yield _instant(value, now)
 
 
-def _in_message(body: Any) -> Iterator[float | None]:
-    for error in _errors(body):
-        message = error.get("message")
-        match = _TRY_AGAIN.search(message[:_MAX_MESSAGE]) if isinstance(message, str) else None
+def _in_text(body: Any) -> Iterator[float | None]:
+    for text in _texts(body):
+        match = _TRY_AGAIN.search(text)
         if match:
-            yield duration(match[1] or match[2] + match[3][0].lower())
+            yield sum(_seconds(span) for span in _SPAN.finditer(match[0]))
+        bare = _BARE_SECONDS.search(text)
+        if bare:
+            yield float(bare[1])
+
+
+def _seconds(span: re.Match[str]) -> float:
+    unit = (span[2] or span[3] or span[4]).lower()
+    return float(span[1]) * _UNITS["ms" if unit == "milli" else unit]
+
+
+def _named_date(body: Any, now: float) -> Iterator[float | None]:
+    for text in _texts(body):
+        match = _COMES_BACK.search(text)
+        if match:
+            day, clock, zone = (match[place] or match[place + 3] for place in (1, 2, 3))
+            try:
+                at = datetime.fromisoformat(f"{day}T{clock}{'' if zone in (None, 'Z', 'UTC', 'GMT') else zone}")
+            except ValueError:
+                continue
+            at = at.replace(tzinfo=at.tzinfo or (timezone.utc if zone else _BEIJING))
+            yield max(0.0, at.timestamp() - now)
 
 
 def _instant(text: str, now: float) -> float | None:
@@ -149,8 +214,21 @@ def _not_negative(seconds: float | None) -> float | None:
     return seconds if seconds is not None and seconds >= 0 else None
 
 
-def _errors(body: Any) -> Iterator[dict[str, Any]]:
-    for item in body if isinstance(body, list) else (body,):
-        error = item.get("error") if isinstance(item, dict) else None
-        if isinstance(error, dict):
-            yield error
+def _objects(value: Any, depth: int = 5) -> Iterator[dict[Any, Any]]:
+    """The objects of a body, from the outside in."""
+    if isinstance(value, dict):
+        yield value
+    items = value.values() if isinstance(value, dict) else value[:20] if isinstance(value, list) else ()
+    for item in items if depth else ():
+        yield from _objects(item, depth - 1)
+
+
+def _texts(value: Any, depth: int = 5) -> Iterator[str]:
+    """What a body says in words, cut; other fields may repeat the prompt."""
+    if isinstance(value, str):
+        yield value[:_MAX_MESSAGE]
+    items = value[:20] if isinstance(value, list) else ()
+    if isinstance(value, dict):
+        items = [item for name, item in value.items() if isinstance(name, str) and name.lower() in _TEXT_FIELDS]
+    for item in items if depth else ():
+        yield from _texts(item, depth - 1)

@@ -190,7 +190,25 @@ def test_a_misspelt_model_names_its_like(guidance: Any) -> None:
 def test_a_listing_that_is_not_there(provider: Any, reply: Any) -> None:
     """The advice is not to look the name up in the listing."""
     for base_url, advice in (("http://localhost:9", "/v1"), ("http://localhost:9/v1", "lists no models")):
-        with pytest.raises(errors.ModelNotFoundError) as caught:
+        with pytest.raises(errors.InvalidRequestError) as caught:
             provider("openai", reply(b"", 404), base_url=base_url).list_models()
         assert advice in caught.value.guidance
         assert "llm-sync models" not in caught.value.guidance
+
+
+@pytest.mark.parametrize(
+    ("message", "param"),
+    [
+        ("Model is unsupported here", "model"),
+        ("Unsupported value: 'messages[0].role' does not support 'developer' with this model.", "messages[0].role"),
+        ("'input' is not supported", None),
+    ],
+)
+def test_what_no_request_goes_without(guidance: Any, message: str, param: str | None) -> None:
+    """Nobody is told to leave out the model or the prompt."""
+    assert "Leave" not in guidance("openai", error(message, param=param, code="unsupported_value"))
+
+
+def test_spent_money_is_not_waited_for(guidance: Any) -> None:
+    """The advice is about credit and limits, not about time."""
+    assert "wait" not in guidance("openai", error("Insufficient Balance"), 402).lower()

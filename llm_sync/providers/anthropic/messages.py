@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -10,7 +9,7 @@ from urllib.parse import quote
 from llm_sync import errors
 from llm_sync.models import ModelRequest, Usage
 from llm_sync.providers.adjustments import Adjustments
-from llm_sync.providers.answer import CONTEXT_LIMIT, Answer, Blocked, Cut, Outcome, count, tool_call, total
+from llm_sync.providers.answer import CONTEXT_LIMIT, Answer, Blocked, Cut, Outcome, count, label, tool_call, total
 from llm_sync.providers.anthropic import request as anthropic_request
 from llm_sync.providers.dialect import Dialect
 from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
@@ -19,6 +18,7 @@ from llm_sync.providers.payload import system_texts, tool_choice
 
 DEFAULT_MAX_TOKENS = 4096  # the API requires a number
 _TEXT = {"type": "string", "nullable": True}
+_ANYTHING = {"nullable": True}
 _FINISH = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -28,7 +28,6 @@ _FINISH = {
     "length": "length",  # from a gateway that passes on another dialect's word
 }
 _BLOCKED = frozenset({"refusal", "content_filter", "safety", "guardrail_intervened"})
-_BILLING = re.compile(r"credit balance is too low|reached your specified .*usage limits", re.IGNORECASE)
 
 
 class AnthropicDialect(Dialect):
@@ -47,8 +46,8 @@ class AnthropicDialect(Dialect):
     billing_page = "https://console.anthropic.com/settings/billing"
     request_id_headers = ("request-id", "x-request-id")
     response_schema: ClassVar[Mapping[str, Any]] = {
-        "model": _TEXT,
-        "stop_reason": _TEXT,
+        "model": _ANYTHING,
+        "stop_reason": {"type": ["string", "number"], "nullable": True},
         "content": {
             "type": "list",
             "required": True,
@@ -58,7 +57,7 @@ class AnthropicDialect(Dialect):
                     "type": {"type": "string", "required": True},
                     "text": _TEXT,
                     "thinking": _TEXT,
-                    "id": _TEXT,
+                    "id": _ANYTHING,
                     "name": _TEXT,
                     "input": {"type": "dict", "nullable": True},
                     "caller": {"type": "dict", "nullable": True},
@@ -66,7 +65,7 @@ class AnthropicDialect(Dialect):
             },
         },
         "stop_details": {"type": "dict", "nullable": True, "schema": {"category": _TEXT, "explanation": _TEXT}},
-        "usage": {"type": "dict", "nullable": True},
+        "usage": _ANYTHING,
     }
     listing_schema: ClassVar[Mapping[str, Any]] = {
         "data": {
@@ -76,13 +75,6 @@ class AnthropicDialect(Dialect):
         },
         "has_more": {"type": "boolean", "nullable": True},
         "last_id": _TEXT,
-    }
-    error_words: ClassVar[Mapping[str, ErrorClass]] = {
-        "enforced_spend_limit_reached": errors.QuotaExceededError,
-        "request_too_large": errors.InvalidRequestError,
-        "conflict_error": errors.ProviderUnavailableError,
-        "timeout_error": errors.RequestTimeoutError,
-        "api_error": errors.ProviderUnavailableError,
     }
 
     # Request -------------------------------------------------------------------------------------------------------
@@ -172,7 +164,7 @@ class AnthropicDialect(Dialect):
 
     def read_answer(self, body: Any) -> Answer:
         blocks = body["content"]
-        word = body.get("stop_reason")
+        word = label(body.get("stop_reason"))
         finish = _FINISH.get(word or "", "other")
         uses = [b for b in blocks if b["type"] == "tool_use"]
         if finish == "stop":  # calls of Anthropic's own code execution were answered within the turn
@@ -188,7 +180,7 @@ class AnthropicDialect(Dialect):
             finish_reason=finish,
             finish_reason_raw=word,
             usage=self.read_usage(body),
-            model=body.get("model"),
+            model=label(body.get("model")),
             tool_calls=calls,
             thinking="".join(b.get("thinking") or "" for b in blocks if b["type"] == "thinking") or None,
             outcome=outcome,
@@ -207,9 +199,7 @@ class AnthropicDialect(Dialect):
         return ids, {**self.listing_query, "after_id": last} if body.get("has_more") and last else None
 
     def classify(self, error: ApiError, headers: Mapping[str, str]) -> ErrorClass:
-        if error.status == 400 and _BILLING.search(error.message):
-            return errors.QuotaExceededError  # only the message says so
-        return error_class(error, self.error_words)
+        return error_class(error, self.error_words, dialect="anthropic")
 
 
 def _refusal(body: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 from llm_sync import errors
 from llm_sync.models import ModelRequest, ToolCall, Usage
 from llm_sync.providers.adjustments import Adjustments
-from llm_sync.providers.answer import Answer, Blocked, count, tool_call, total
+from llm_sync.providers.answer import Answer, Blocked, count, label, tool_call, total
 from llm_sync.providers.dialect import Dialect
 from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
 from llm_sync.providers.gemini import request as gemini_request
@@ -65,7 +65,11 @@ class GeminiDialect(Dialect):
                                         "functionCall": {
                                             "type": "dict",
                                             "nullable": True,
-                                            "schema": {"name": _TEXT, "id": _TEXT, "args": {"type": "dict", "nullable": True}},
+                                            "schema": {
+                                                "name": _TEXT,
+                                                "id": {"nullable": True},
+                                                "args": {"type": "dict", "nullable": True},
+                                            },
                                         },
                                     },
                                 },
@@ -78,8 +82,8 @@ class GeminiDialect(Dialect):
             },
         },
         "promptFeedback": {"type": "dict", "nullable": True, "schema": {"blockReason": _WORD, "blockReasonMessage": _TEXT}},
-        "modelVersion": _TEXT,
-        "usageMetadata": {"type": "dict", "nullable": True},
+        "modelVersion": {"nullable": True},
+        "usageMetadata": {"nullable": True},
     }
     answering_schema: ClassVar[Mapping[str, Any]] = {
         **response_schema,
@@ -107,13 +111,6 @@ class GeminiDialect(Dialect):
     some_listing_schema: ClassVar[Mapping[str, Any]] = {
         **listing_schema,
         "models": {**listing_schema["models"], "required": True},
-    }
-    error_words: ClassVar[Mapping[str, ErrorClass]] = {
-        "API_KEY_INVALID": errors.AuthenticationError,
-        "UNAUTHENTICATED": errors.AuthenticationError,
-        "FAILED_PRECONDITION": errors.PermissionDeniedError,  # region, or billing off
-        "UNAVAILABLE": errors.ProviderUnavailableError,
-        "DEADLINE_EXCEEDED": errors.RequestTimeoutError,
     }
 
     # Request -------------------------------------------------------------------------------------------------------
@@ -203,7 +200,7 @@ class GeminiDialect(Dialect):
             finish_reason=_FINISH.get(word, "other"),
             finish_reason_raw=word,
             usage=self.read_usage(body),
-            model=body.get("modelVersion"),
+            model=label(body.get("modelVersion")),
             tool_calls=calls,
             thinking="".join(part.get("text") or "" for part in parts if part.get("thought")) or None,
             outcome=Blocked(block) if block is not None else None,
@@ -236,9 +233,7 @@ class GeminiDialect(Dialect):
     def classify(self, error: ApiError, headers: Mapping[str, str]) -> ErrorClass:
         if error.status == 429 and error.per_day:
             return errors.QuotaExceededError
-        if error.status == 403 and "unregistered callers" in error.message:
-            return errors.AuthenticationError  # no key at all
-        return error_class(error, self.error_words)
+        return error_class(error, self.error_words, dialect="gemini")
 
 
 def _call(part: Mapping[str, Any], number: int) -> ToolCall:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from llm_sync import errors
 from llm_sync.models import ModelRequest, Usage
 from llm_sync.providers.adjustments import Adjustments
-from llm_sync.providers.answer import Answer, Blocked, Failed, Outcome, count
+from llm_sync.providers.answer import Answer, Blocked, Failed, Outcome, count, label
 from llm_sync.providers.dialect import Dialect
 from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
 from llm_sync.providers.openai import message as openai_message
@@ -71,42 +71,6 @@ class OpenAIDialect(Dialect):
     )
     response_schema: ClassVar[Mapping[str, Any]] = openai_message.SCHEMA
     filtered_schema: ClassVar[Mapping[str, Any]] = openai_message.FILTERED_SCHEMA
-    error_words: ClassVar[Mapping[str, ErrorClass]] = {
-        "credit_balance_exhausted": errors.QuotaExceededError,
-        "organization_spend_limit_exceeded": errors.QuotaExceededError,
-        "project_spend_limit_exceeded": errors.QuotaExceededError,
-        "organization_usage_limit_exceeded": errors.QuotaExceededError,
-        "insufficient_balance": errors.QuotaExceededError,
-        "billing_hard_limit_reached": errors.QuotaExceededError,
-        "billing_not_active": errors.QuotaExceededError,
-        "exceeded_current_quota_error": errors.QuotaExceededError,  # Moonshot
-        "slow_down": errors.RateLimitError,
-        "RateLimitReached": errors.RateLimitError,
-        "model_decommissioned": errors.ModelNotFoundError,
-        "DeploymentNotFound": errors.ModelNotFoundError,
-        "unsupported_country_region_territory": errors.PermissionDeniedError,
-        "ResponsibleAIPolicyViolation": errors.ContentBlockedError,
-        "invalid_prompt": errors.ContentBlockedError,
-        "bio_policy": errors.ContentBlockedError,
-        "image_content_policy_violation": errors.ContentBlockedError,
-        "moderation_blocked": errors.ContentBlockedError,
-        "exceed_context_size_error": errors.ContextLengthExceededError,
-        "too_many_prompt_tokens": errors.ContextLengthExceededError,
-        # OpenRouter, whether it is configured as itself or as one more compatible server
-        "openrouter_in_flight_budget": errors.RateLimitError,
-        "authentication": errors.AuthenticationError,
-        "payment_required": errors.QuotaExceededError,
-        "provider_overloaded": errors.ProviderUnavailableError,
-        "provider_unavailable": errors.ProviderUnavailableError,
-        "server": errors.ProviderUnavailableError,
-        "timeout": errors.RequestTimeoutError,
-        "max_tokens_exceeded": errors.ContextLengthExceededError,
-        "token_limit_exceeded": errors.ContextLengthExceededError,
-        "refusal": errors.ContentBlockedError,
-        # Google's words, on its OpenAI-compatible endpoint
-        "API_KEY_INVALID": errors.AuthenticationError,
-        "UNAUTHENTICATED": errors.AuthenticationError,
-    }
 
     # Request -------------------------------------------------------------------------------------------------------
 
@@ -173,8 +137,9 @@ class OpenAIDialect(Dialect):
         return nested if isinstance(nested, dict) and "choices" in nested else body  # OpenRouter does this sometimes
 
     def error_in(self, body: Any) -> Any:
-        if not isinstance(body, dict) or body.get("error"):
-            return super().error_in(body)
+        found = super().error_in(body)
+        if found is not None or not isinstance(body, dict):
+            return found
         if body.get("object") == "error":
             return body  # old vLLM's flat form
         choice = _first_choice(body)
@@ -189,7 +154,9 @@ class OpenAIDialect(Dialect):
         choice = body["choices"][0]
         message = choice.get("message") or {}
         text, thinking, parsed = openai_message.content(message.get("content"))
-        word = choice.get("finish_reason") or (choice.get("finish_details") or {}).get("type") or self._upstream_word(choice)
+        word = (
+            label(choice.get("finish_reason")) or (choice.get("finish_details") or {}).get("type") or self._upstream_word(choice)
+        )
         reason = _normalized(word)
         refusal = message.get("refusal") or openai_message.refusal(message.get("content"))
         outcome: Outcome | None = None
@@ -202,7 +169,7 @@ class OpenAIDialect(Dialect):
             finish_reason=_FINISH.get(reason, "other"),
             finish_reason_raw=word,
             usage=self.read_usage(body),
-            model=body.get("model"),
+            model=label(body.get("model")),
             tool_calls=openai_message.tool_calls(message),
             thinking=openai_message.reasoning(message) or thinking,
             outcome=outcome,
@@ -235,7 +202,7 @@ class OpenAIDialect(Dialect):
         return openai_message.content(message.get("content"))[0] if isinstance(message, dict) else ""
 
     def classify(self, error: ApiError, headers: Mapping[str, str]) -> ErrorClass:
-        kind = error_class(error, self.error_words)
+        kind = error_class(error, self.error_words, dialect="openai")
         if (
             kind is errors.ProviderError
             and isinstance(error.body, dict)
@@ -250,10 +217,8 @@ class OpenAIDialect(Dialect):
             return errors.ContentBlockedError
         if error.status == 403 and _over_budget(error):
             return errors.QuotaExceededError
-        if kind is errors.RateLimitError and ("per-day" in error.message or error.per_day):
-            return errors.QuotaExceededError
-        if error.status == 400 and "not a valid model id" in error.message.lower():
-            return errors.ModelNotFoundError
+        if kind is errors.RateLimitError and error.per_day:
+            return errors.QuotaExceededError  # Google's endpoint for OpenAI's clients
         return kind
 
 

@@ -12,6 +12,7 @@ from llm_sync.providers.answer import tool_call
 from llm_sync.providers.payload import arguments_text, tool_parts
 
 _TEXT = {"type": "string", "nullable": True}
+_ANYTHING = {"nullable": True}  # what says nothing of the answer, in whatever form it comes
 _MESSAGE: dict[str, Any] = {
     "type": "dict",
     "required": True,
@@ -24,7 +25,7 @@ _MESSAGE: dict[str, Any] = {
             "schema": {
                 "type": "dict",
                 "schema": {
-                    "id": _TEXT,
+                    "id": _ANYTHING,
                     "function": {
                         "type": "dict",
                         "nullable": True,
@@ -46,7 +47,7 @@ del _MESSAGE["schema"]["content"]["schema"]
 
 def _completion(message: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "model": _TEXT,
+        "model": _ANYTHING,
         "choices": {
             "type": "list",
             "required": True,
@@ -55,12 +56,12 @@ def _completion(message: Mapping[str, Any]) -> dict[str, Any]:
                 "type": "dict",
                 "schema": {
                     "message": message,
-                    "finish_reason": _TEXT,
+                    "finish_reason": {"type": ["string", "number"], "nullable": True},
                     "finish_details": {"type": "dict", "nullable": True, "schema": {"type": _TEXT}},
                 },
             },
         },
-        "usage": {"type": "dict", "nullable": True},
+        "usage": _ANYTHING,
     }
 
 
@@ -132,7 +133,7 @@ def tool_calls(answered: Mapping[str, Any]) -> tuple[ToolCall, ...]:
         function = call.get("function") or {}
         custom = call.get("custom") or {}
         if custom.get("name"):
-            calls.append(ToolCall(call.get("id") or "", custom["name"], None, custom.get("input") or ""))
+            calls.append(ToolCall(str(call.get("id") or ""), custom["name"], None, custom.get("input") or ""))
         else:
             calls.append(tool_call(call.get("id"), function.get("name"), function.get("arguments")))
     legacy = answered.get("function_call") or {}

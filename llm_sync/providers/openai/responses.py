@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 from llm_sync.models import Message, ModelRequest, ToolCall, Usage
 from llm_sync.models.images import load_image
 from llm_sync.providers.adjustments import Adjustments
-from llm_sync.providers.answer import Answer, Blocked, Deferred, Failed, Outcome, count, tool_call
+from llm_sync.providers.answer import Answer, Blocked, Deferred, Failed, Outcome, count, label, tool_call
 from llm_sync.providers.openai.chat_completions import OpenAIDialect
 from llm_sync.providers.openai.reasoning_models import sampling
 from llm_sync.providers.payload import arguments_text, is_strict_schema, tool_choice, tool_parts
 
 _TEXT = {"type": "string", "nullable": True}
+_ANYTHING = {"nullable": True}
 _MIN_OUTPUT = 16  # tokens; fewer is a 400 integer_below_min_value
 
 
@@ -24,7 +25,7 @@ class OpenAIResponsesDialect(OpenAIDialect):
     path = "/responses"
     forbidden = OpenAIDialect.forbidden | {"previous_response_id", "conversation"}
     response_schema: ClassVar[Mapping[str, Any]] = {
-        "model": {"type": ["string", "integer"], "nullable": True},
+        "model": _ANYTHING,
         "status": _TEXT,
         "output": {
             "type": "list",
@@ -35,7 +36,7 @@ class OpenAIResponsesDialect(OpenAIDialect):
                     "type": {"type": "string", "required": True},
                     "name": _TEXT,
                     "arguments": {"type": ["string", "dict"], "nullable": True},
-                    "call_id": _TEXT,
+                    "call_id": _ANYTHING,
                     "content": {
                         "type": "list",
                         "nullable": True,
@@ -46,7 +47,7 @@ class OpenAIResponsesDialect(OpenAIDialect):
             },
         },
         "incomplete_details": {"type": "dict", "nullable": True, "schema": {"reason": _TEXT}},
-        "usage": {"type": "dict", "nullable": True},
+        "usage": _ANYTHING,
     }
 
     def prepare_request(self, request: ModelRequest, adjustments: Adjustments) -> dict[str, Any]:
@@ -117,7 +118,7 @@ class OpenAIResponsesDialect(OpenAIDialect):
             finish_reason="length" if cut else "stop" if status in ("completed", "complete") else "other",
             finish_reason_raw=reason or status,
             usage=self.read_usage(body),
-            model=None if body.get("model") is None else str(body["model"]),
+            model=label(body.get("model")),
             tool_calls=tuple(calls),
             thinking="\n".join(piece for piece in thoughts if piece) or None,
             outcome=outcome,
