@@ -75,8 +75,9 @@ def run(
     configuration says). ``allow_changed_settings``: keep answers given under other settings. ``timeout``, ``deadline``
     (seconds) and ``max_retries`` as for LLMClient's calls; the deadline starts again after a cool-down. ``max_cool_down``: the
     longest pause in seconds that a provider may ask for; the run waits for shorter ones. ``give_up_after``: after so many
-    failures in a row over its key, permission or credit, a provider gets no more requests (0: never). ``fail_fast``: send
-    nothing more after the first failure. ``progress`` is called with a Snapshot a few times a second, in the calling thread.
+    failures in a row over its key, permission or credit, a provider gets no more requests, and likewise a model that does not
+    exist (0: never). ``fail_fast``: send nothing more after the first failure. ``progress`` is called with a Snapshot a few
+    times a second, in the calling thread.
 
     Call it once per output at a time. Other threads may use the client meanwhile; it is not closed. Ctrl-C (or any exception in
     the calling thread) stops sending, gives requests in flight 5 s to finish, and is raised; the journal has every answer.

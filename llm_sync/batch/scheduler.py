@@ -12,6 +12,7 @@ from queue import Empty
 from typing import Any
 
 from llm_sync.batch.context import BatchContext
+from llm_sync.batch.missing_models import MissingModels
 from llm_sync.batch.plan import Plan
 from llm_sync.batch.sender import RequestEnd, Sender
 from llm_sync.batch.state.index import IN_JOURNAL, Entry
@@ -48,6 +49,7 @@ class Lane:
         self.sent = 0
         self.retries = 0
         self.hopeless = 0  # such failures in a row
+        self.missing = MissingModels()
         self.paused: str | None = None
         self.reasons: dict[str, str] = {}  # the message of the first failure of each class
         self.began: float | None = None
@@ -157,12 +159,17 @@ class Scheduler:
         for lane in self.lanes.values():
             while lane.paused is None and len(lane.in_flight) < lane.room and self._send_next(lane):
                 pass
+            if lane.missing.skipped and lane.next is None and not lane.in_flight:
+                lane.paused = lane.paused or lane.missing.reason
             busy = busy or bool(lane.in_flight) or (lane.next is not None and lane.paused is None)
         return busy
 
     def _send_next(self, lane: Lane) -> bool:
         """Queue the lane's next request. Returns False if there is none, or no room for it."""
         lane.next = lane.next or next(lane.entries, None)
+        while lane.next is not None and self._is_given_up(lane, lane.next[1]):
+            lane.missing.skipped += 1
+            lane.next = next(lane.entries, None)
         if lane.next is None:
             return False
         slot, entry = lane.next
@@ -181,6 +188,9 @@ class Scheduler:
             lane.in_flight[slot] = sent
         return True
 
+    def _is_given_up(self, lane: Lane, entry: Entry) -> bool:
+        return lane.missing.is_given_up(self._context.routes.named(entry.route)[1])
+
     def _process_ends(self) -> None:
         """Wait briefly for a request to end, and process all that have ended."""
         try:
@@ -197,6 +207,8 @@ class Scheduler:
         lane = self.lanes[end.provider]
         lane.in_flight.pop(end.slot, None)
         lane.count(end, self._context.options.give_up_after)
+        if end.head is not None and lane.missing.count(end.head, self._context.options.give_up_after):
+            self._withdraw_missing(lane)
         if end.head is not None and end.head.unsure:
             self._unsure[end.head.key] = end.head.unsure
         if self._context.options.fail_fast and end.head is not None and not end.head.answered:
@@ -205,6 +217,13 @@ class Scheduler:
         for each in self.lanes.values():
             if each.paused is not None:
                 each.withdraw()
+
+    def _withdraw_missing(self, lane: Lane) -> None:
+        """Cancel the queued requests to models that are given up."""
+        for slot, future in reversed(list(lane.in_flight.items())):
+            if self._is_given_up(lane, self._context.index.get(slot)) and future.cancel():
+                lane.missing.skipped += 1
+                del lane.in_flight[slot]
 
     def _note_outcome(self, end: RequestEnd) -> None:
         """Put the outcome into the index. Raises an error if the run cannot continue."""

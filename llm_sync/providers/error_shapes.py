@@ -34,6 +34,7 @@ _CODES = (
 )  # fmt: skip
 _SUCCESS = (None, "", 0, 200, "0", "200", "ok", "success", "succeeded")
 _ANSWERS = ("choices", "content", "candidates", "output", "data", "models", "publisherModels", "result")
+_EMPTY_ANSWERS = ("content", "candidates", "output", "data", "models", "publisherModels")  # even an empty list is of its shape
 _Z_AI = re.compile(r"\[(\d{4})\]\[")  # "[1308][Usage limit reached …][…]": the code within the message of another dialect
 _MINIMAX = re.compile(r"\((\d{4})\)\s*$")  # "insufficient balance (1008)"
 
@@ -120,9 +121,9 @@ def is_error_body(body: Any) -> bool:
     response = body.get("Response")
     if isinstance(response, dict) and response.get("Error"):
         return True  # Tencent
-    if any(body.get(name) not in (None, []) for name in _ANSWERS):
+    if any(body.get(name) not in (None, []) for name in _ANSWERS) or any(body.get(name) == [] for name in _EMPTY_ANSWERS):
         return False
-    if body.get("success") is False or str(body.get("status")).lower() in ("failure", "failed", "error"):
+    if body.get("success") is False:
         return True
     codes = [body.get(name) for name in ("code", "error_code", "errorCode", "errcode", "status_code")]
     told = any(isinstance(body.get(name), (str, list)) and body[name] for name in (*_TEXTS, "title", "html-message"))

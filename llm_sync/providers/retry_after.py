@@ -29,7 +29,7 @@ _UNITS = {
     "天": 86400.0,
 }
 _SPAN = re.compile(
-    r"(\d+(?:\.\d+)?) ?(?:(ms|milli)(?:seconds?)?|(s|m|h|d)(?:ecs?|econds?|ins?|inutes?|rs?|ours?|ays?)?|"
+    r"(?<![\d.])(\d{1,9}(?:\.\d{1,20})?) ?(?:(ms|milli)(?:seconds?)?|(s|m|h|d)(?:ecs?|econds?|ins?|inutes?|rs?|ours?|ays?)?|"
     r"(毫|秒|分|小|天)[秒钟时]?)(?![A-Za-z])",
     re.IGNORECASE,
 )

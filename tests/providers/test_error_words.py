@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from llm_sync import errors
 from llm_sync.models import ModelRequest
+from llm_sync.providers.error_mapping import error_class, read_api_error
 from llm_sync.providers.error_words.entry import normalized
 from llm_sync.providers.error_words.lookup import MEANINGS
+from llm_sync.providers.retry_after import retry_hint
 
 QUOTA, CONTEXT, BLOCKED = errors.QuotaExceededError, errors.ContextLengthExceededError, errors.ContentBlockedError
 MODEL, KEY, DENIED = errors.ModelNotFoundError, errors.AuthenticationError, errors.PermissionDeniedError
@@ -82,7 +85,10 @@ SPENT: list[Case] = [
     ),
     (401, {"type": "error", "error": {"type": "CreditsError", "message": "No payment method. Add one."}}, QUOTA),
     (400, {"__type": "ServiceQuotaExceededException", "message": "limit"}, QUOTA),
+    (403, err("Key limit exceeded (total limit). Manage it using https://openrouter.ai/settings/keys", code=403), QUOTA),
+    (429, err("You have exhausted your capacity.", details=[{"reason": "QUOTA_EXHAUSTED"}], status="RESOURCE_EXHAUSTED"), QUOTA),
     # limits of a day
+    (429, {"message": "You are using a Trial key, which is limited to 1000 API calls / month."}, QUOTA),
     (
         429,
         err(
@@ -202,6 +208,8 @@ NO_MODEL: list[Case] = [
     (400, err("模型不存在，请检查模型代码。", code="1211"), MODEL),
     (400, err("Unknown model: x", code="unknown_model"), MODEL),
     (404, {"code": 404, "reason": "MODEL_NOT_FOUND", "message": "model not found", "metadata": {}}, MODEL),
+    (404, err("Unable to access model x. Please visit the list of supported models", code="model_not_available"), MODEL),
+    (503, err("The model is unavailable. Try again later."), DOWN),
     # a request that mentions a model in passing
     (400, err("Unsupported value: 'temperature' does not support 0.5 with this model.", type="invalid_request_error"), WRONG),
     (400, err("'tools' is not supported by the model x", type="invalid_request_error"), WRONG),
@@ -223,8 +231,11 @@ KEYS: list[Case] = [
     (400, {"code": "Client specified an invalid argument", "error": "Incorrect API key provided: xx."}, KEY),
     (400, err("Authentication Error - Expired Key. Key Expiry time x", type="expired_key", code="400"), KEY),
     (401, err("无效的令牌", type="new_api_error"), KEY),
+    (403, err("Your API key was reported as leaked. Please use another API key.", status="PERMISSION_DENIED"), KEY),
     # neighbours
     (401, err("key not allowed to access model. This key can only access models=['a']", type="key_model_access_denied"), DENIED),
+    (403, err("Permission denied: Consumer 'api_key:x' has been suspended.", status="PERMISSION_DENIED"), DENIED),
+    (400, err("This organization has been disabled.", type="invalid_request_error"), DENIED),
     (400, err("Unexpected token < in JSON at position 0"), WRONG),
     (400, err("invalid token count in logit_bias"), WRONG),
 ]
@@ -431,6 +442,7 @@ def test_an_aws_error_is_named_by_its_header(provider: Any, reply: Any) -> None:
         {"code": 200, "msg": "success", "data": None},
         {"model": "m", "message": {"role": "assistant", "content": "hi"}, "done": True},
         {"id": "x", "status": "completed", "steps": []},
+        {"object": "list", "data": [], "message": "ok"},
         {"message": "ok", "success": True},
     ],
 )
@@ -462,3 +474,31 @@ def test_every_word_is_in_the_spelling_of_the_tables() -> None:
     names = [name for meaning in MEANINGS for entry in meaning.words for name in entry.names.split()]
     assert [name for name in names if normalized(name) != name] == []
     assert all(entry.source for meaning in MEANINGS for entry in (*meaning.words, *meaning.phrases))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model is a ",
+        "violate ",
+        "model ",
+        "1",
+        "1s ",
+        "quota ",
+        "balance has been ",
+        " ",
+        "a/",
+        '{"',
+        '{"a":',
+        "not found ",
+        "敏",
+    ],
+)
+def test_hostile_messages_take_no_time(text: str) -> None:
+    """No message is much work, however long it is and whatever it repeats."""
+    for status in (200, 400, 404, 429, 500):
+        body = {"error": {"message": text * 4000, "code": text * 4000}}
+        started = time.process_time()
+        error_class(read_api_error(status, body), dialect="openai")
+        retry_hint({}, body)
+        assert time.process_time() - started < 0.5

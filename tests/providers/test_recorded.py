@@ -10,8 +10,8 @@ import pytest
 
 from llm_sync.models import ModelRequest
 
-FOLDER = Path(__file__).parents[3] / "shared" / "wire" / "recorded"
-CASES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("*/*.json"))
+FOLDER = Path(__file__).parents[3] / "shared" / "wire"
+CASES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("recorded*/*/*.json"))
 BASE_URLS = {"anthropic": "http://127.0.0.1:1", "gemini": "http://127.0.0.1:1/v1beta"}
 
 pytestmark = pytest.mark.skipif(not CASES, reason="no recorded exchanges beside the repository")
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not CASES, reason="no recorded exchanges beside 
 
 def dialect_of(name: str, dialect: str) -> str:
     """The ``type`` that speaks to whoever was recorded."""
-    folder = name.partition("/")[0]
+    folder = name.split("/")[1]
     if dialect == "models":
         return folder if folder in ("anthropic", "gemini", "openrouter") else "openai"
     return {"responses": "openai-responses", "openai": "openrouter" if folder == "openrouter" else "openai"}.get(dialect, dialect)
@@ -52,7 +52,7 @@ def disagreement(provider: Any, reply: Any, name: str) -> str | None:
     return f"{wrong}" if wrong or "ok" not in expected else None
 
 
-@pytest.mark.parametrize("folder", sorted({name.partition("/")[0] for name in CASES}) or ["none"])
+@pytest.mark.parametrize("folder", sorted({name.rpartition("/")[0] for name in CASES}) or ["none"])
 def test_recorded(provider: Any, reply: Any, folder: str) -> None:
     """What came over the wire is made of it what a correct client must."""
     ours = {name: disagreement(provider, reply, name) for name in CASES if name.startswith(f"{folder}/")}

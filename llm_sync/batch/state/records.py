@@ -23,7 +23,7 @@ ANSWERED, TRUNCATED = "answered", "truncated"
 
 _BILLED = ("input_tokens", "output_tokens", "cost_estimate")
 _CHECKSUM, _SPLIT = b', "crc32": ', b', "record": '  # neither can occur within a JSON string
-_ACCOUNT = ("AuthenticationError", "PermissionDeniedError", "QuotaExceededError")  # can be fixed outside: asked again
+_MENDED = ("AuthenticationError", "PermissionDeniedError", "QuotaExceededError", "ModelNotFoundError")  # outside, by now
 
 
 class Key(NamedTuple):
@@ -92,7 +92,7 @@ def head_of(identity: RequestIdentity, outcome: ModelResponse | LLMConnectorErro
     else:
         kind, timed_out = type(outcome).__name__, _timed_out_after_sending(outcome)
         unsure = max(outcome.possibly_billed, int(timed_out))
-        again = not timed_out and (outcome.retryable is True or kind in _ACCOUNT)
+        again = not timed_out and (outcome.retryable is True or kind in _MENDED)
     cost = None if answer is None else answer.cost_estimate
     return Head(*identity.key, identity.line, identity.settings, kind, again, identity.unsure + unsure, *tokens, cost)
 
@@ -213,7 +213,7 @@ def _head(values: dict[str, Any]) -> Head:
     if response is None:
         kind = error["type"]
         timed_out = kind == "RequestTimeoutError" and error["status"] is None and common["unsure"] > 0
-        again = kind in _ACCOUNT or (error["retryable"] is True and not timed_out)
+        again = kind in _MENDED or (error["retryable"] is True and not timed_out)
         return Head(**common, outcome=kind, again=again, **_billed(values))
     usage, kind = response["usage"], TRUNCATED if response["truncated"] else ANSWERED
     tokens = {name: usage[name] for name in ("input_tokens", "output_tokens")}

@@ -112,7 +112,8 @@ def _add_run_options(parser: Parser) -> None:
         type=COUNT,
         default=10,
         metavar="N",
-        help="stop sending to a provider after N failures in a row about its key, permission or credit (10; 0: never)",
+        help="stop sending to a provider after N failures in a row about its key, permission or credit, and to a model after N "
+        "that say it does not exist (10; 0: never)",
     )
     group.add_argument("--json", action="store_true", help="print the summary as one JSON object")
 

@@ -27,7 +27,7 @@ MODEL = Meaning(
         Phrases(
             (
                 rf"\bmodels? {_NAME}(?:does not|doesn'?t|not) exists?\b",
-                rf"\bmodels? {_NAME}(?:is |was |are )?(?:not found|not available|unavailable)\b",
+                rf"\bmodels? {_NAME}(?:is |was |are )?not found\b",
                 rf"\bmodel {_NAME}(?:cannot|could not|can't) be found",
                 rf"model or endpoint {_NAME}does not exist|(?:not found|find) the model\b",
                 rf"\bmodel {_NAME}(?:has been|is|was) (?:deprecated|decommissioned|retired|removed|no longer)",
@@ -41,6 +41,14 @@ MODEL = Meaning(
             ),
             "OpenAI, DeepSeek, Ollama, Kimi, Ark, Copilot, Fireworks, Bedrock, Google, Cloudflare, LiteLLM, new-api",
             _REFUSED,
+        ),
+        Phrases(
+            (
+                rf"\bmodels? {_NAME}(?:is |was |are )?(?:not available|unavailable)\b|unable to access model",
+                r"llm provider not provided",
+            ),
+            "Together, GitHub Models, LiteLLM; a server that is down says so with a 5xx, too",
+            (GOOD, (400, 400), (403, 404), (422, 422)),
         ),
         Phrases(
             (

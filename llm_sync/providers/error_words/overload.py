@@ -18,7 +18,7 @@ OVERLOAD = Meaning(
         Words("modelnotreadyexception modelerrorexception serviceunavailableexception internalserverexception", "AWS Bedrock"),
         Words("1120 1230 1234 1305 1312", "Zhipu, z.ai"),
         Words("base_resp:1000 base_resp:1013 base_resp:1024 base_resp:1033", "MiniMax"),
-        Words("error_code:1 error_code:2 error_code:15 error_code:336000 error_code:336100", "Baidu Qianfan"),
+        Words("error_code:1 error_code:2 error_code:15 error_code:336000 error_code:336100", "Baidu Qianfan", (GOOD,)),
         Words("service_unavailable service_unavailable_error", "OpenAI, Novita, llama.cpp", vague=True),
         Words("service_not_available unavailable_error", "OpenAI, Novita, llama.cpp", vague=True),
         Words("server_error internal_server_error internal_error", "many", SERVER, vague=True),
@@ -44,7 +44,7 @@ OVERLOAD = Meaning(
         ),
         Phrases(
             (
-                rf"{_BUSY} (?:is|are|may be|was) (?:\w+ )*?(?:overloaded|busy|at capacity|unavailable|under heavy load)",
+                rf"{_BUSY} (?:is|are|may be|was) (?:\w+ ){0, 4}?(?:overloaded|busy|at capacity|unavailable|under heavy load)",
                 r"\bis overloaded\b",
                 r"temporarily (?:overloaded|unavailable)|系统.{0,4}繁忙|服务.{0,4}繁忙|服务器繁忙",
                 r"过载|负载.{0,4}(?:过高|饱和|较高)",

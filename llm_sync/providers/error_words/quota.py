@@ -86,8 +86,8 @@ QUOTA = Meaning(
         ),
         Phrases(
             (
-                r"\bper[- ]day\b|\b(?:TPD|RPD)\b|perday|\bper 86400s|by_?day\b|ModelByDay",
-                r"\bdaily (?:\w+ )?(?:\w+ )?(?:limit|quota|cap)\b|\bper[- ]month\b",
+                r"(?:\bper[- ]|/ ?)day\b|\b(?:TPD|RPD)\b|perday|\bper 86400s|by_?day\b|ModelByDay",
+                r"\bdaily (?:\w+ )?(?:\w+ )?(?:limit|quota|cap|allocation)\b|(?:\bper[- ]|/ ?)month\b",
                 r"monthly (?:\w+ )?(?:limit|quota)",
             ),
             "limits of a day: Groq, Moonshot, GitHub Models, OpenRouter, Bedrock, Cerebras, SiliconFlow",

@@ -12,8 +12,8 @@ REQUEST = Meaning(
         Words("exception_validation validationexception", "AWS", SERVER, vague=True),
         Words("base_resp:1042 base_resp:2013 base_resp:20132", "MiniMax", vague=True),
         Words("1210 1212 1213 1214 1215 1221 1222", "Zhipu, z.ai", vague=True),
-        Words("error_code:3 error_code:336001 error_code:336002", "Baidu Qianfan", vague=True),
-        Words("error_code:336003 error_code:336006", "Baidu Qianfan", vague=True),
+        Words("error_code:3 error_code:336001 error_code:336002", "Baidu Qianfan", (GOOD,), vague=True),
+        Words("error_code:336003 error_code:336006", "Baidu Qianfan", (GOOD,), vague=True),
         Words("invalid_request_error", "many", (GOOD,), vague=True),
     ),
     phrases=(
