@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import Any
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
@@ -218,7 +219,7 @@ def _objects(value: Any, depth: int = 5) -> Iterator[dict[Any, Any]]:
     """The objects of a body, from the outside in."""
     if isinstance(value, dict):
         yield value
-    items = value.values() if isinstance(value, dict) else value[:20] if isinstance(value, list) else ()
+    items = islice(value.values() if isinstance(value, dict) else value if isinstance(value, list) else (), 50)
     for item in items if depth else ():
         yield from _objects(item, depth - 1)
 
