@@ -1,4 +1,4 @@
-"""Which models of one provider a run gives up: the provider said of them, several times in a row, that they do not exist."""
+"""The models of one provider that a run gives up, because the provider said several times in a row that they do not exist."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ class MissingModels:
 
     @property
     def reason(self) -> str:
-        """Why requests were left."""
+        """Why requests have no outcome."""
         models = ", ".join(f"{count} requests in a row to {model}" for model, count in self._given_up.items())
         return f"{models} failed with {MISSING}"

@@ -1,4 +1,4 @@
-"""An error reply in one shape, whatever the shape it came in: read only, nothing is decided here.
+"""Error replies, read into one shape, whatever the shape they came in. Nothing is decided here.
 
 The shapes were collected from providers, gateways and local servers: ``error`` as an object, a text or a list, and flat
 bodies with ``message``, ``detail``, ``msg``, ``error_msg``, ``errorMessage``, ``error_description``, ``title``, ``fault`` or
@@ -41,10 +41,10 @@ _MINIMAX = re.compile(r"\((\d{4})\)\s*$")  # "insufficient balance (1008)"
 
 @dataclass(frozen=True)
 class ApiError:
-    """An error reply in one shape. ``words``: its codes, types and statuses as strings, the most telling first.
+    """An error reply in one shape. ``words``: its codes, types and statuses as strings, the most specific first.
 
-    ``message`` is cut for people; ``text`` is what there is to look through. Codes that are numbers bear the name of their
-    field: ``base_resp:1008``, ``code:20012``, ``error_code:336501``.
+    Codes that are numbers have the name of their field: ``base_resp:1008``, ``code:20012``, ``error_code:336501``. ``message``
+    is cut for people to read; ``text`` is what the tables of words are matched against.
     """
 
     status: int
@@ -61,9 +61,9 @@ class ApiError:
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """OpenRouter's remarks on the error."""
-        found = self.error.get("metadata")
-        return found if isinstance(found, dict) else {}
+        """OpenRouter's additions to the error."""
+        metadata = self.error.get("metadata")
+        return metadata if isinstance(metadata, dict) else {}
 
     @property
     def unroutable(self) -> bool:
@@ -72,13 +72,13 @@ class ApiError:
 
     @property
     def per_day(self) -> bool:
-        """Whether Google names a daily quota as what is spent."""
+        """Whether Google says that a daily quota is used up."""
         details = self.error.get("details")
         return any("PerDay" in quota for quota in _quotas(details if isinstance(details, list) else ()))
 
 
 def read_api_error(status: int, body: Any, headers: Mapping[str, str] | None = None) -> ApiError:
-    """Read ``body`` (parsed JSON, or text where it was none) of any of the shapes seen; never fails.
+    """Read ``body`` (parsed JSON, or text if it was none), in any known form; never fails.
 
     ``headers``: some of AWS's servers name the error there only.
     """
@@ -86,7 +86,7 @@ def read_api_error(status: int, body: Any, headers: Mapping[str, str] | None = N
     first = [named] if named else []
     body = body[0] if isinstance(body, list) and body and isinstance(body[0], dict) else body
     if not isinstance(body, dict):
-        text = _plain(body)
+        text = _text_of_page(body)
         return ApiError(status, _cut(text) or "an empty body", tuple(first), body=body, text=text[:_SEARCHED])
     levels = _levels(body)
     error = _innermost_error(body)
@@ -112,7 +112,7 @@ def read_api_error(status: int, body: Any, headers: Mapping[str, str] | None = N
 
 
 def is_error_body(body: Any) -> bool:
-    """Whether the body of a good status says that the request failed, in other words than ``error``, and answers nothing."""
+    """Whether the body of a good status has no answer and says that the request failed, in another field than ``error``."""
     if not isinstance(body, dict):
         return False
     base = body.get("base_resp")
@@ -126,10 +126,10 @@ def is_error_body(body: Any) -> bool:
     if body.get("success") is False:
         return True
     codes = [body.get(name) for name in ("code", "error_code", "errorCode", "errcode", "status_code")]
-    told = any(isinstance(body.get(name), (str, list)) and body[name] for name in (*_TEXTS, "title", "html-message"))
+    has_text = any(isinstance(body.get(name), (str, list)) and body[name] for name in (*_TEXTS, "title", "html-message"))
     failed = any(_is_code(code) and code not in _SUCCESS for code in codes)
     succeeded = any(_is_code(code) and code in _SUCCESS[2:] for code in codes) or body.get("success") is True
-    return isinstance(body.get("fault"), dict) or (told and (failed or not succeeded))
+    return isinstance(body.get("fault"), dict) or (has_text and (failed or not succeeded))
 
 
 def _is_code(value: Any) -> bool:
@@ -163,7 +163,7 @@ def _innermost_error(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _status_in(levels: list[Mapping[str, Any]], status: int) -> int:
-    """The HTTP status an error inside a 200 stands for, where it names one."""
+    """The HTTP status that an error inside a 200 names, if any."""
     for level in reversed(levels):
         for key in ("code", "http_status", "status", "status_code", "statusCode"):
             value = level.get(key)
@@ -192,7 +192,7 @@ def _words(error: Mapping[str, Any], *, outermost: bool) -> list[str]:
 
 
 def _code(name: str, value: Any, *, flat: bool) -> Any:
-    """A code as a word. Numbers that are no HTTP status bear the name of a flat body's field: each has its own numbering."""
+    """A code as a word. Numbers of a flat body that are no HTTP status get the name of their field: numberings differ."""
     if name == "__type" and isinstance(value, str):
         return value.rpartition("#")[2]
     if not isinstance(value, int) or isinstance(value, bool) or 100 <= value <= 599:
@@ -206,7 +206,7 @@ def _codes_in(text: str) -> list[str]:
 
 
 def _upstream(error: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """OpenRouter hands on the upstream's body in ``metadata.raw``, as text or as an object."""
+    """The upstream's body, which OpenRouter passes on in ``metadata.raw``, as text or as an object."""
     metadata = error.get("metadata")
     raw = metadata.get("raw") if isinstance(metadata, dict) else None
     if isinstance(raw, str):
@@ -220,7 +220,7 @@ def _upstream(error: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _quoted_json(text: str) -> Mapping[str, Any] | None:
-    """The upstream's body where a gateway quotes it within its own message."""
+    """The upstream's body, if a gateway quotes it in its own message."""
     at = text.find('{"', 0, _SEARCHED)
     if at < 0:
         return None
@@ -235,34 +235,34 @@ def _message(body: Mapping[str, Any]) -> str:
     error = body.get("error")
     if isinstance(error, dict) and isinstance(error.get("message"), str) and error["message"]:
         return str(error["message"])
-    return _told(body) or (_json(error) if error and error is not True and error != {"message": ""} else "")
+    return _text_in(body) or (_json(error) if error and error is not True and error != {"message": ""} else "")
 
 
-def _told(value: Any, depth: int = _DEPTH) -> str:
-    """The words of a message: a text, an object that has one, or a list of either."""
+def _text_in(value: Any, depth: int = _DEPTH) -> str:
+    """The text of a message: a string, an object that has one, or a list of both."""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and depth:
-        return "; ".join(told for told in (_told(item, depth - 1) for item in value[:20]) if told)
+        return "; ".join(text for text in (_text_in(item, depth - 1) for item in value[:20]) if text)
     if not isinstance(value, dict) or not depth:
         return ""
-    told = _first_told(value, _TEXTS, depth)
+    text = _first_text(value, _TEXTS, depth)
     for head in (value.get("error"), value.get("title")):
-        if told and isinstance(head, str) and head.lower() not in told.lower():
-            told = f"{head}: {told}"
-    told = told or _first_told(value, _LAST_TEXTS, depth)
-    return f"{_place(value.get('loc'))}{told}" if told else ""
+        if text and isinstance(head, str) and head.lower() not in text.lower():
+            text = f"{head}: {text}"
+    text = text or _first_text(value, _LAST_TEXTS, depth)
+    return f"{_location(value.get('loc'))}{text}" if text else ""
 
 
-def _first_told(value: Mapping[str, Any], names: Iterable[str], depth: int) -> str:
+def _first_text(value: Mapping[str, Any], names: Iterable[str], depth: int) -> str:
     for name in names:
-        told = _told(value.get(name), depth - 1)
-        if told:
-            return told
+        text = _text_in(value.get(name), depth - 1)
+        if text:
+            return text
     return ""
 
 
-def _place(loc: Any) -> str:
+def _location(loc: Any) -> str:
     parts = loc if isinstance(loc, list) else [loc] if loc else []
     return f"{'.'.join(map(str, parts))}: " if parts else ""
 
@@ -274,7 +274,7 @@ def _quotas(details: Iterable[Any]) -> Iterator[str]:
             yield str(violation.get("quotaId", "")) if isinstance(violation, dict) else ""
 
 
-def _plain(body: Any) -> str:
+def _text_of_page(body: Any) -> str:
     """An HTML page or a bare text, as one line."""
     text = body if isinstance(body, str) else "" if body is None else _json(body)
     return html.unescape(" ".join(_TAG.sub(" ", text[:20_000]).split()))

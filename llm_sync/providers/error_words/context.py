@@ -3,7 +3,7 @@
 from llm_sync.errors import ContextLengthExceededError
 from llm_sync.providers.error_words.entry import GOOD, Meaning, Phrases, Words
 
-_NO_PACE = (GOOD, (400, 428), (430, 599))  # a 429 that counts tokens speaks of the pace
+_NO_PACE = (GOOD, (400, 428), (430, 599))  # a 429 about tokens means the rate
 
 CONTEXT = Meaning(
     ContextLengthExceededError,

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from llm_sync.providers.error_shapes import ApiError
 
 Statuses = tuple[tuple[int, int], ...]
-"""HTTP statuses as pairs of first and last. An error inside a good reply that names no status of its own has the reply's."""
+"""HTTP statuses as pairs of first and last. An error in a good reply that names no status has the reply's."""
 
 GOOD = (0, 399)
 ANY: Statuses = ((0, 999),)
 CLIENT: Statuses = (GOOD, (400, 499))
 SERVER: Statuses = (GOOD, (500, 599))
 REFUSED: Statuses = (GOOD, (400, 400), (403, 403), (422, 422))
-"""The statuses that say no more than that the request is refused."""
+"""The statuses that only say that the request is refused."""
 
 
 def normalized(word: str) -> str:
@@ -28,7 +28,7 @@ class Words:
     """Codes, types or reasons (``names``, between blanks, in normalized spelling) that decide over some statuses.
 
     ``dialects``: valid in these only, by type; None: in any. ``vague``: as wide as a status ("rate_limit_error" beside a text
-    that speaks of a budget), so the message goes first. ``source``: who sends them.
+    about a budget), so the message decides before it. ``source``: who sends them.
     """
 
     names: str
@@ -44,7 +44,10 @@ class Words:
 
 @dataclass(frozen=True)
 class Phrases:
-    """Regular expressions on the message that decide over some statuses, where no code does. ``unless``: what rules it out."""
+    """Regular expressions that decide by the message, over some statuses, if no code does.
+
+    ``unless``: a pattern that rules the entry out. The other fields are as in Words.
+    """
 
     patterns: tuple[str, ...]
     source: str

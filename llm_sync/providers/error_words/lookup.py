@@ -18,11 +18,11 @@ from llm_sync.providers.error_words.rate import RATE
 from llm_sync.providers.error_words.request import REQUEST
 
 MEANINGS = (CONTEXT, POLICY, QUOTA, KEY, MODEL, PERMISSION, OVERLOAD, RATE, TIMEOUT, REQUEST)
-"""In the order in which messages are held against them."""
+"""In the order in which messages are matched against them."""
 
 
 def kind_by_words(error: ApiError, dialect: str | None, *, vague: bool) -> type[ProviderError] | None:
-    """What the codes of ``error`` say, the most telling code first; None where no table has one of them."""
+    """What the codes of ``error`` say, the most specific code first; None where no table has one of them."""
     index = _index()
     for word in error.words:
         name = normalized(word)

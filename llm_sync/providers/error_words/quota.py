@@ -3,7 +3,7 @@
 from llm_sync.errors import QuotaExceededError
 from llm_sync.providers.error_words.entry import GOOD, Meaning, Phrases, Words
 
-_REFUSED = (GOOD, (400, 500))  # "insufficient balance" behind a 502 or 503 is of an upstream's balance of load
+_REFUSED = (GOOD, (400, 500))  # "insufficient balance" under a 502 or 503 may be about load
 
 QUOTA = Meaning(
     QuotaExceededError,
@@ -52,7 +52,7 @@ QUOTA = Meaning(
                 r"used all (?:available|its|your) credits",
                 r"\b(?:no|any|0) credits\b|requires more credits|purchase (?:more )?credits",
                 r"free allocated quota exceeded",
-                r"exceeded your current quota.{0,200}platform\.openai\.com",  # Google says the first half of its pace, too
+                r"exceeded your current quota.{0,200}platform\.openai\.com",  # Google says the first half of its rate limits, too
             ),
             "DeepSeek, Anthropic, SiliconFlow, xAI, OpenRouter, DashScope, Google and many more",
             _REFUSED,
@@ -70,7 +70,7 @@ QUOTA = Meaning(
                 r"exceeded (?:your|the|its) (?:monthly|weekly|daily) (?:included )?(?:credits|quota|usage|allowance)",
                 r"key limit exceeded",
                 r"extra usage is required",  # Anthropic: long contexts on a plan without them
-                r"limit: 0\b",  # Google: a quota of nothing never fills again
+                r"limit: 0\b",  # Google: a quota of zero never passes
             ),
             "DashScope, Ark, Fireworks, LiteLLM, OpenAI, Google, xAI, Hugging Face, Anthropic",
             _REFUSED,

@@ -31,7 +31,7 @@ RATE = Meaning(
                 r"throttl(?:ed|ing)",
                 r"频率|频繁|并发|限流|速率限制|请求.{0,6}过(?:多|快)",
             ),
-            "statuses that say nothing of a pace: MiniMax, Qianfan, gateways; in Chinese",
+            "under statuses that do not mean a rate limit: MiniMax, Qianfan, gateways; in Chinese",
             (GOOD, (400, 400), (403, 403), (500, 500)),
         ),
     ),

@@ -1,4 +1,4 @@
-"""The request is wrong and stays wrong, though the status speaks of the server, or of success: InvalidRequestError."""
+"""The request is wrong and stays wrong, although the status means a server error, or success: InvalidRequestError."""
 
 from llm_sync.errors import InvalidRequestError
 from llm_sync.providers.error_words.entry import GOOD, SERVER, Meaning, Phrases, Words
