@@ -50,10 +50,13 @@ def explain_choice(args: Namespace, name: str | None) -> Iterator[None]:
         raise
 
 
-def trust_error(args: Namespace, name: str | None) -> ConfigurationError | None:
-    """Why a valid configuration would be refused when it is used: it was found in the working folder and is not trusted."""
+def trust_error(args: Namespace, name: str | None, *, listed: bool = False) -> ConfigurationError | None:
+    """Why a valid configuration would be refused when it is used: it was found in the working folder and is not trusted.
+
+    ``listed``: the user did not give the name.
+    """
     try:
-        config_loader(args).find_trusted(name)
+        config_loader(args).find_trusted(name, listed=listed)
     except ConfigurationError as error:
         return error
     return None

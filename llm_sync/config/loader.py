@@ -56,12 +56,17 @@ class ConfigLoader:
         """
         return self.locate(name_or_path).path
 
-    def find_trusted(self, name_or_path: str | os.PathLike[str] | None = None) -> Path:
-        """As ``find``; also raises ConfigurationError for a file that ``load_config`` would refuse because it needs trust."""
-        location = self.locate(name_or_path)
-        if location.of_project:
-            self._load(location.path, of_project=True)
-        return location.path
+    def find_trusted(self, name_or_path: str | os.PathLike[str] | None = None, *, listed: bool = False) -> Path:
+        """As ``find``; also raises ConfigurationError for a file that ``load_config`` would refuse because it needs trust.
+
+        ``listed``: the name comes from ``list_available_configs``, not from the user; then a path in ``./config/llms`` needs
+        trust, too.
+        """
+        path, of_project = self.locate(name_or_path)
+        is_listed_path = listed and isinstance(name_or_path, str) and search_path.is_path(name_or_path)
+        if of_project or (is_listed_path and self.config_dir is None and search_path.is_of_project(path)):
+            self._load(path, of_project=True)
+        return path
 
     def locate(self, name_or_path: str | os.PathLike[str] | None = None) -> Location:
         """As ``find``, with where the file was found."""

@@ -10,6 +10,7 @@ CONFIG_VARIABLE = "LLM_SYNC_CONFIG"
 FOLDER_VARIABLE = "LLM_SYNC_CONFIG_DIR"
 DEFAULT_NAME = "default-llms"
 SUFFIXES = (".yaml", ".yml")
+_PROJECT_FOLDER = Path("config", "llms")
 
 
 class ConfigFile(NamedTuple):
@@ -32,7 +33,12 @@ def folders(config_dir: str | os.PathLike[str] | None = None) -> list[Folder]:
         return [Folder(Path(config_dir).expanduser())]
     named = os.environ.get(FOLDER_VARIABLE)
     own = [Folder(Path(named).expanduser())] if named else []
-    return [*own, Folder(Path("config", "llms"), of_project=True), *map(Folder, user_folder())]
+    return [*own, Folder(_PROJECT_FOLDER, of_project=True), *map(Folder, user_folder())]
+
+
+def is_of_project(path: Path) -> bool:
+    """Whether a file is in the folder of the search path that belongs to the working folder."""
+    return os.path.realpath(path.parent) == os.path.realpath(_PROJECT_FOLDER)
 
 
 def search_path(config_dir: str | os.PathLike[str] | None = None) -> list[Path]:

@@ -129,6 +129,19 @@ def test_find_trusted_refuses_what_load_config_refuses(write: Write) -> None:
     assert ConfigLoader().find_trusted(str(path)) == path
 
 
+def test_a_listed_path_in_the_working_folder_needs_trust(write: Write, tmp_path: Path) -> None:
+    """A second file of a name is listed by its path, which the user did not give; a path from elsewhere needs none."""
+    write(HARMLESS, NAME)
+    write(HOSTILE, NAME.replace(".yaml", ".yml"))
+    own = write(HOSTILE, str(ConfigLoader().search_path()[-1] / "default-llms.yaml"))
+    assert ConfigLoader().list_available_configs() == ["default-llms", f"./{NAME}".replace(".yaml", ".yml"), str(own)]
+    listed = f"./{NAME}".replace(".yaml", ".yml")
+    with pytest.raises(ConfigurationError, match="is not trusted"):
+        ConfigLoader().find_trusted(listed, listed=True)
+    assert ConfigLoader().find_trusted(listed) == Path(listed)
+    assert ConfigLoader().find_trusted(str(own), listed=True) == own
+
+
 # Recording ------------------------------------------------------------------------------------------------------------
 
 

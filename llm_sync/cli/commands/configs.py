@@ -52,7 +52,7 @@ def _load(args: Namespace, found: ConfigFile) -> LLMConfig | ConfigurationError:
         config = config_access.config_loader(args).load_config(found.path, warn=False)
     except ConfigurationError as error:
         return error
-    if config_access.trust_error(args, found.name) is None:
+    if config_access.trust_error(args, found.name, listed=True) is None:
         return config
     warning = f"not trusted, see 'llm-sync validate {shlex.quote(found.name)}'"
     return replace(config, warnings=(*config.warnings, warning))

@@ -55,7 +55,7 @@ def run(args: Namespace) -> int:
     status, without_keys = exit_codes.ANSWERED, 0
     with open_output(None) as output:
         for name in names:
-            report = _check(args, name)
+            report = _check(args, name, listed=not given)
             status = status or report.status()
             without_keys += report.only_keys_missing
             if args.json:
@@ -70,7 +70,7 @@ def run(args: Namespace) -> int:
     return status
 
 
-def _check(args: Namespace, name: str) -> _Report:
+def _check(args: Namespace, name: str, *, listed: bool) -> _Report:
     try:
         config = config_access.config_loader(args).load_config(name, warn=False, require_trust=False)
     except ConfigurationError as error:
@@ -78,7 +78,7 @@ def _check(args: Namespace, name: str) -> _Report:
         return _Report(name, problems[0].file, problems)
     models = sum(len(provider.models) for provider in config.providers.values())
     report = _Report(name, config.file, (), config.warnings, len(config.providers), models)
-    if refusal := config_access.trust_error(args, name):
+    if refusal := config_access.trust_error(args, name, listed=listed):
         if args.online:  # nothing is sent by a configuration that is not trusted
             report.problems = (*refusal.problems, Problem(refusal.message, hint=refusal.guidance))
             return report
