@@ -10,9 +10,13 @@ _MAX_REMEMBERED = 1000  # lines remembered
 
 
 def notify(text: str) -> None:
-    """Write one line to standard error; a closed or broken standard error is ignored."""
+    """Write one line to standard error; a closed or broken standard error is ignored.
+
+    Control characters are escaped: the text may quote a provider, which must not control a terminal or forge a line.
+    """
     if quiet:
         return
+    text = text if text.isprintable() else repr(text)[1:-1]
     try:
         sys.stderr.write(f"llm-sync: {text}\n")
         sys.stderr.flush()
