@@ -47,8 +47,7 @@ class RequestFuture(Future[Any]):
     ``model`` are taken from the call's attributes, where it has them. ``queued_at`` and ``started_at`` are monotonic seconds;
     ``started_at`` is None except while the request is in flight. ``elapsed``: seconds it was in flight, set at its end.
 
-    Waiting takes no lock, so a thread interrupted while it waits does not block the worker that completes the future. The lock
-    of ``Future`` remains for ``cancel``, callbacks and the functions of concurrent.futures.
+    Waiting takes no lock. The lock of ``Future`` remains for ``cancel`` and the functions of concurrent.futures.
     """
 
     def __init__(self, owner: Owner, call: Call, now: float) -> None:
@@ -63,6 +62,7 @@ class RequestFuture(Future[Any]):
         self.queued_at = now
         self.started_at: float | None = None
         self.elapsed: float | None = None
+        self._fate: dict[str, str] = {}  # "start": "running" or "cancelled", decided once by setdefault
         self.given_up = False  # its caller did not wait for it any longer
         self.reported = interrupts.Flag()  # set when the future is done and its end was reported
 
@@ -75,6 +75,10 @@ class RequestFuture(Future[Any]):
     def cancelled(self) -> bool:
         """Like ``Future.cancelled``, without a lock."""
         return self._state in _CANCELLED
+
+    def running(self) -> bool:
+        """Like ``Future.running``, without a lock."""
+        return self._state == "RUNNING"
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds (None: no limit) and return whether the future is done.
@@ -112,7 +116,7 @@ class RequestFuture(Future[Any]):
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Like ``Future.exception``."""
-        if not self.wait(clamp_timeout(timeout)):
+        if not self.wait(clock.clamp_timeout(timeout)):
             raise FutureTimeoutError
         if self.cancelled():
             raise CancelledError
@@ -140,6 +144,17 @@ class RequestFuture(Future[Any]):
         self._done_callbacks.append(fn)
         if self.done():
             self._run_callbacks()
+
+    def cancel(self) -> bool:
+        """Like ``Future.cancel``. No worker waits for the lock of a future that is being cancelled."""
+        try:
+            if self._fate.setdefault("start", "cancelled") != "cancelled" or self._state == "FINISHED":
+                return False
+            return super().cancel()
+        except BaseException:
+            if self._fate.get("start") == "cancelled":
+                super().cancel()  # interrupted: it must not stay pending
+            raise
 
     def _invoke_callbacks(self) -> None:
         """Called by Future when the future is done. Unlike Future's, it does not swallow the exception of a signal handler."""
@@ -173,6 +188,21 @@ class RequestFuture(Future[Any]):
             return None
 
     # For the worker
+
+    def start(self) -> bool:
+        """Take the request: from now on it cannot be cancelled. False if it was cancelled, or completed by other code."""
+        if self.done() or self._fate.setdefault("start", "running") != "running":
+            return False
+        self._state = "RUNNING"
+        return True
+
+    def notify_cancelled(self) -> None:
+        """Tell the functions of concurrent.futures that the future was cancelled. Waits until it is."""
+        if not self.cancelled():
+            self.reported.wait()
+        with self._condition:
+            if self._state == "CANCELLED":
+                self.set_running_or_notify_cancel()
 
     def is_locked(self) -> bool:
         """Whether another thread keeps the future's lock: one that a signal handler interrupted, perhaps to wait for a request.
@@ -245,19 +275,14 @@ class RequestFuture(Future[Any]):
         for waiter in self._waiters:
             if hasattr(waiter, "lock"):
                 waiter.lock = threading.Lock()
-            waiter.event = _fresh_event(waiter.event)
+            is_set, waiter.event = waiter.event.is_set(), threading.Event()  # is_set takes no lock
+            if is_set:
+                waiter.event.set()
         if self._state == "CANCELLED":
             self.set_running_or_notify_cancel()
         elif not self.done():
             self.set_exception(dispatch_errors.inherited(self.owner.name, self.model))
         self.reported.set()
-
-
-def _fresh_event(event: threading.Event) -> threading.Event:
-    new_event = threading.Event()
-    if event.is_set():  # reads a flag, takes no lock
-        new_event.set()
-    return new_event
 
 
 def cancel_all(futures: Iterable[RequestFuture]) -> None:
@@ -273,12 +298,3 @@ def cancel_all(futures: Iterable[RequestFuture]) -> None:
                 _log.exception("%s: a done-callback of a cancelled request failed", future.owner.name)
     if interrupt is not None:
         raise interrupt
-
-
-def clamp_timeout(timeout: float | None) -> float | None:
-    """Limit ``timeout`` (seconds) to what threading accepts. Raises ValueError for NaN."""
-    if timeout is None:
-        return None
-    if timeout != timeout:  # noqa: PLR0124  (only NaN)
-        raise ValueError("timeout is not a number: give seconds, or None for no limit")
-    return min(max(0.0, timeout), threading.TIMEOUT_MAX)

@@ -10,7 +10,7 @@ from typing import Any
 
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch import shutdown, wait
-from llm_sync.dispatch.future import Call, RequestFuture, clamp_timeout
+from llm_sync.dispatch.future import Call, RequestFuture
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.dispatch.status import ProviderStatus
 from llm_sync.errors import BatchError, ClientClosedError, LLMConnectorError, QueueFullError
@@ -69,7 +69,7 @@ class ConcurrentLLMManager:
         Ctrl-C at any moment also withdraws the request; between separate ``submit`` and ``result`` calls it could not.
         """
         self._refuse_own_worker(provider)
-        limit = clamp_timeout(timeout)
+        limit = clock.clamp_timeout(timeout)
         began = clock.now()
         future = self._prepare(provider, call)
         try:
@@ -96,7 +96,7 @@ class ConcurrentLLMManager:
         """
         try:
             try:
-                outcome = wait.outcome_within(future, clamp_timeout(timeout))
+                outcome = wait.outcome_within(future, clock.clamp_timeout(timeout))
             except BaseException:
                 wait.withdraw([future])
                 raise

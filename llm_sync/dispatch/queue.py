@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch import shutdown
-from llm_sync.dispatch.future import Call, RequestFuture, cancel_all, clamp_timeout
+from llm_sync.dispatch.future import Call, RequestFuture, cancel_all
 from llm_sync.dispatch.outcome_event import finished_event
 from llm_sync.dispatch.status import ProviderStatus, StatusCounts
 from llm_sync.dispatch.waiting import WaitingRequests
@@ -97,7 +97,7 @@ class ProviderRequestQueue:
     def accept(self, future: RequestFuture, *, block: bool = True, timeout: float | None = None) -> None:
         """The second half of ``submit``: queue the future. If this raises, the future is withdrawn."""
         try:
-            depth = self._reserve(future, block, clamp_timeout(timeout))
+            depth = self._reserve(future, block, clock.clamp_timeout(timeout))
             self.emit(Queued(self.name, future.key, model=future.model, depth=depth))
             self._enqueue(future)
         except BaseException:
@@ -128,6 +128,7 @@ class ProviderRequestQueue:
             raise dispatch_errors.closed(self.name)  # closed meanwhile, and no worker is left that takes it
 
     def _start_worker_if_needed(self) -> None:
+        self._pool.cancel_interrupted_start()
         workers = len(self._pool)  # at full concurrency the rest of the condition is not evaluated
         if workers < self.concurrency and workers < len(self._pool.in_flight()) + len(self._waiting):
             self._pool.start_worker(self, self._start_thread)
@@ -167,10 +168,6 @@ class ProviderRequestQueue:
         """The next request, or None to look again at ``may_work``. Raises queue.Empty after ``idle_timeout``, or if closed."""
         return self._inbox.get(timeout=0 if self._closing else self.idle_timeout)
 
-    def put_back(self, future: RequestFuture) -> None:
-        """Queue a request again that could not be started now."""
-        self._put(future)
-
     def exit_if_idle(self, worker: Worker) -> bool:
         """Deregister an idle ``worker`` unless a request has arrived; return whether it must end."""
         self._pool.remove(worker)
@@ -187,6 +184,10 @@ class ProviderRequestQueue:
                 "%s: a worker ended unexpectedly; %d waiting requests are cancelled", self.name, len(orphaned), exc_info=error
             )
             cancel_all(orphaned)
+
+    def discard(self, future: RequestFuture) -> None:
+        """Forget a request that is not started. Its cancelling did this already, unless it was interrupted."""
+        self._waiting.remove(future)
 
     def start_request(self, future: RequestFuture) -> float:
         """Mark ``future`` as in flight; return the seconds it was queued."""
@@ -220,6 +221,7 @@ class ProviderRequestQueue:
         """The first half of ``close``: start closing and return at once."""
         self._check_process()
         self._closing = True
+        self._pool.cancel_interrupted_start()
         for _ in range(len(self._pool)):  # on every call: an interrupt may have cut an earlier one short
             self._put(None)
         self._waiting.signal_room()

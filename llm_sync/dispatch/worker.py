@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import InvalidStateError
 from queue import Empty
 from typing import Protocol
@@ -27,14 +29,14 @@ class Source(Protocol):
     def take(self, worker: Worker) -> RequestFuture | None:
         """The next request, or None to look again at ``may_work``. Raises queue.Empty after the idle timeout."""
 
-    def put_back(self, future: RequestFuture) -> None:
-        """Queue a request again that could not be started now."""
-
     def exit_if_idle(self, worker: Worker) -> bool:
         """Deregister the worker unless a request has arrived; return whether it must end."""
 
     def worker_exited(self, worker: Worker, error: BaseException | None) -> None:
         """The worker has ended, unexpectedly if ``error`` is given."""
+
+    def discard(self, future: RequestFuture) -> None:
+        """The request will not be started: its place in the queue is free."""
 
     def start_request(self, future: RequestFuture) -> float:
         """Mark the request as in flight; return the seconds it was queued."""
@@ -119,10 +121,6 @@ class Worker(threading.Thread):
                 continue
             if future is None:
                 continue
-            if future.is_locked():
-                if not future.done():
-                    self._source.put_back(future)
-                continue
             self.current = future
             self._process(future)
             self.current = future = None  # an idle worker must not keep an answer in memory
@@ -131,8 +129,13 @@ class Worker(threading.Thread):
         value: object = None
         failure: BaseException | None = None
         try:
-            if not future.set_running_or_notify_cancel():
-                return  # cancelled while it was queued: never sent
+            if not future.start():  # cancelled while it was queued: never sent
+                self._source.discard(future)
+                if future.cancelled() and not future.is_locked():
+                    future.notify_cancelled()
+                elif not future.done() or future.cancelled():
+                    self._run_later(future.notify_cancelled)
+                return
             waited = self._source.start_request(future)
             self._source.emit(Started(self._source.name, future.key, waited=waited))
             value = future.run()
@@ -145,7 +148,7 @@ class Worker(threading.Thread):
         try:
             self._source.finish_request(future)
             if future.is_locked():
-                self._settle_later(future, value, failure)
+                self._run_later(functools.partial(self._settle, future, value, failure))
             else:
                 self._settle(future, value, failure)
         finally:
@@ -166,11 +169,9 @@ class Worker(threading.Thread):
         finally:
             del future, value, failure
 
-    def _settle_later(self, future: RequestFuture, value: object, failure: BaseException | None) -> None:
-        """Complete a locked future in another thread, so that this worker can serve the thread that keeps it locked."""
+    def _run_later(self, step: Callable[[], object]) -> None:
+        """Run a step that needs a locked future in another thread: this worker may have to serve the thread that locked it."""
         try:
-            threading.Thread(target=self._settle, args=(future, value, failure), name=f"{self.name}-late", daemon=True).start()
+            threading.Thread(target=step, name=f"{self.name}-late", daemon=True).start()
         except RuntimeError:  # no thread could be started
-            self._settle(future, value, failure)
-        finally:
-            del future, value, failure
+            step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 
 from llm_sync.dispatch import errors as dispatch_errors
@@ -28,6 +29,7 @@ class WorkerPool:
         self._size = size
         self._workers: dict[int, Worker] = {}  # registered, by number
         self._threads: list[Worker] = []  # those that may still be running
+        self._starting: dict[int, Worker] = {}  # by the identifier of the thread that starts it
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -46,6 +48,7 @@ class WorkerPool:
         worker: Worker | None = None
         try:
             worker = Worker(source, number, daemon=shutdown.register_drain())
+            self._starting[threading.get_ident()] = worker
             if not self.register(worker):
                 return
             self._forget_ended()
@@ -63,6 +66,18 @@ class WorkerPool:
             _log.warning(
                 "%s: another worker thread could not be started (%s); %d continue", self._name, error, len(self._workers)
             )
+        finally:
+            self._starting.pop(threading.get_ident(), None)
+
+    def cancel_interrupted_start(self) -> None:
+        """Call this before relying on workers: one that the calling thread is about to start will not run.
+
+        Then a signal handler has interrupted ``start_worker``, which goes on only after the handler. Once it goes on, its worker
+        ends at once.
+        """
+        worker = self._starting.get(threading.get_ident()) if self._starting else None
+        if worker is not None and worker.cancel_start():
+            self.remove(worker)
 
     def register(self, worker: Worker) -> bool:
         """Let ``worker`` take requests, unless another one has its number."""
