@@ -13,6 +13,7 @@ from typing import Any
 from llm_sync import errors
 from llm_sync.errors import ProviderError
 from llm_sync.providers.error_shapes import ApiError, is_error_body, read_api_error
+from llm_sync.runtime.import_lock import import_lock
 
 __all__ = [
     "STREAM_ONLY",
@@ -75,7 +76,8 @@ def error_class(error: ApiError, *tables: Mapping[str, ErrorClass], dialect: str
 
     ``tables``: the words of a dialect. ``dialect``: the type whose entries in the common tables apply, too.
     """
-    from llm_sync.providers.error_words.lookup import kind_by_phrases, kind_by_words
+    with import_lock:  # the tables are imported on the first error
+        from llm_sync.providers.error_words.lookup import kind_by_phrases, kind_by_words
 
     for table in tables:
         for word in error.words:

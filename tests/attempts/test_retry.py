@@ -547,6 +547,15 @@ def test_each_retry_emits_events() -> None:
     assert calls == [2, 4]
 
 
+def test_a_retry_shows_the_first_line_of_a_trace() -> None:
+    """Some servers put a whole trace into the message; the error keeps it."""
+    bench = Bench(ProviderUnavailableError("\nInternal error\n  File x.py, line 1\n", retryable=True), "answer")
+    bench.call()
+    retrying = bench.events[0]
+    assert isinstance(retrying, Retrying)
+    assert retrying.message == "Internal error"
+
+
 def test_tenacity_is_loaded_by_the_first_retry_only() -> None:
     """Neither a success nor a final error pays for the import."""
     script = """

@@ -87,6 +87,8 @@ SPENT: list[Case] = [
     (400, {"__type": "ServiceQuotaExceededException", "message": "limit"}, QUOTA),
     (403, err("Key limit exceeded (total limit). Manage it using https://openrouter.ai/settings/keys", code=403), QUOTA),
     (429, err("You have exhausted your capacity.", details=[{"reason": "QUOTA_EXHAUSTED"}], status="RESOURCE_EXHAUSTED"), QUOTA),
+    (412, {"status": "failure", "message": "Portkey Error: Budget limit exceeded"}, QUOTA),
+    (403, err("This model requires a paid plan. Please add credits to your account"), QUOTA),
     # limits of a day
     (429, {"message": "You are using a Trial key, which is limited to 1000 API calls / month."}, QUOTA),
     (
@@ -210,6 +212,10 @@ NO_MODEL: list[Case] = [
     (404, {"code": 404, "reason": "MODEL_NOT_FOUND", "message": "model not found", "metadata": {}}, MODEL),
     (404, err("Unable to access model x. Please visit the list of supported models", code="model_not_available"), MODEL),
     (503, err("The model is unavailable. Try again later."), DOWN),
+    (400, {"message": "Invocation of model ID x with on-demand throughput isn't supported."}, MODEL),
+    # something else that is not there
+    (404, err("Previous response with id 'resp_1' not found.", code="previous_response_not_found"), WRONG),
+    (404, err("Item with id 'rs_1' not found.", type="invalid_request_error"), WRONG),
     # a request that mentions a model in passing
     (400, err("Unsupported value: 'temperature' does not support 0.5 with this model.", type="invalid_request_error"), WRONG),
     (400, err("'tools' is not supported by the model x", type="invalid_request_error"), WRONG),
@@ -232,6 +238,7 @@ KEYS: list[Case] = [
     (400, err("Authentication Error - Expired Key. Key Expiry time x", type="expired_key", code="400"), KEY),
     (401, err("无效的令牌", type="new_api_error"), KEY),
     (403, err("Your API key was reported as leaked. Please use another API key.", status="PERMISSION_DENIED"), KEY),
+    (403, {"message": "The security token included in the request is expired"}, KEY),
     # neighbours
     (401, err("key not allowed to access model. This key can only access models=['a']", type="key_model_access_denied"), DENIED),
     (403, err("Permission denied: Consumer 'api_key:x' has been suspended.", status="PERMISSION_DENIED"), DENIED),
@@ -245,6 +252,7 @@ PACE: list[Case] = [
     (429, {"message": "Request was rejected due to rate limiting. Details: TPM limit reached.", "data": None}, RATE),
     (429, err("Requests rate limit exceeded, please try again later.", code="limit_requests"), RATE),
     (429, {"code": "Throttling.AllocationQuota", "message": "Allocated quota exceeded, please increase your quota limit."}, RATE),
+    (429, err("当前API请求过多，请稍后重试。", code="1305"), RATE),
     (429, err("您的账户已达到速率限制，请您控制请求频率", code="1302"), RATE),
     (429, err("The RPM limit of the endpoint has been exceeded.", code="RateLimitExceeded.EndpointRPMExceeded"), RATE),
     (
@@ -277,6 +285,7 @@ PASSING: list[Case] = [
     (400, err('Failed to load model "x". Error: Operation canceled.'), DOWN),
     (400, err("Failed to generate JSON. Please adjust your prompt.", code="json_validate_failed", failed_generation="{"), DOWN),
     (200, {"detail": "Model is loading"}, DOWN),
+    (200, {"success": False, "message": "Model service overloaded"}, DOWN),
     (503, {"error": "Model x is currently loading", "estimated_time": 20.0}, DOWN),
     (429, {"error": "Model is overloaded", "error_type": "overloaded"}, DOWN),
     (429, err("The engine is currently overloaded, please try again later", type="engine_overloaded_error"), DOWN),

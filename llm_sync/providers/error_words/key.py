@@ -41,7 +41,7 @@ KEY = Meaning(
                 r"\b(?:invalid|expired) (?:access |auth(?:\w+)? |bearer |api )?(?:token|credentials?|signature)\b",
                 r"\btoken (?:is )?(?:expired|invalid|revoked)|token has expired",
                 r"(?:not|un)[- ]?authenticated|authentication (?:failed|required|error)",
-                r"\bunauthorized\b|invalid authentication",
+                r"security token.{0,40}(?:expired|invalid)|\bunauthorized\b|invalid authentication",
                 r"令牌.{0,6}(?:无效|过期|失败)|无效的令牌|密钥.{0,6}(?:无效|错误|过期|不存在)|(?:鉴权|认证|身份验证).{0,4}失败|未授权",
                 r"(?:api ?key|token).{0,6}(?:无效|过期|失效|错误)",
             ),

@@ -33,7 +33,7 @@ MODEL = Meaning(
                 rf"\bmodel {_NAME}(?:has been|is|was) (?:deprecated|decommissioned|retired|removed|no longer)",
                 rf"\bmodel {_NAME}(?:has been|is|was) (?:discontinued|shut ?down)",
                 rf"(?:^|[:.] ?)(?:the |this )?(?:requested |selected )?model {_NAME}is not supported\b",
-                r"no such model|unknown model\b|unavailable model\b|model identifier is invalid",
+                r"on-demand throughput|no such model|unknown model\b|unavailable model\b|model identifier is invalid",
                 r"model not exist|not a valid model\b",
                 r"invalid model(?: name| id| identifier)?(?:[:'\"` ]+(?!parameter|config|param|kwargs|output|response)\S|$)",
                 r"models/\S+ is not found|publisher model \S+ (?:was )?not found",

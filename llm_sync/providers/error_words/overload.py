@@ -16,7 +16,7 @@ OVERLOAD = Meaning(
         Words("conflict_error", "Anthropic", dialects=("anthropic",)),
         Words("json_validate_failed", "Groq: the model broke the JSON it was asked for; another attempt may not"),
         Words("modelnotreadyexception modelerrorexception serviceunavailableexception internalserverexception", "AWS Bedrock"),
-        Words("1120 1230 1234 1305 1312", "Zhipu, z.ai"),
+        Words("1120 1230 1234 1312", "Zhipu, z.ai"),
         Words("base_resp:1000 base_resp:1013 base_resp:1024 base_resp:1033", "MiniMax"),
         Words("error_code:1 error_code:2 error_code:15 error_code:336000 error_code:336100", "Baidu Qianfan", (GOOD,)),
         Words("service_unavailable service_unavailable_error", "OpenAI, Novita, llama.cpp", vague=True),
@@ -45,7 +45,7 @@ OVERLOAD = Meaning(
         Phrases(
             (
                 rf"{_BUSY} (?:is|are|may be|was) (?:\w+ ){0, 4}?(?:overloaded|busy|at capacity|unavailable|under heavy load)",
-                r"\bis overloaded\b",
+                r"\bis overloaded\b|\b(?:engine|model|server|service|system) overload",
                 r"temporarily (?:overloaded|unavailable)|系统.{0,4}繁忙|服务.{0,4}繁忙|服务器繁忙",
                 r"过载|负载.{0,4}(?:过高|饱和|较高)",
             ),

@@ -62,7 +62,7 @@ QUOTA = Meaning(
                 r"overdue (?:balance|payment|bill)|\barrears?\b|account is in good standing",
                 r"(?:outstanding|unpaid|past) (?:invoice|balance|bill)",
                 r"spend(?:ing)?[- ](?:limit|cap)\b|billing hard limit|credit limit (?:exceeded|reached)",
-                r"budget (?:has been |is )?(?:exceeded|exhausted|spent)",
+                r"budget (?:limit )?(?:has been |is )?(?:exceeded|exhausted|spent)",
                 r"exceed(?:s|ed)? (?:the |your |its )?(?:monthly |daily )?budget|over budget",
                 r"payment required|(?:no|valid|enter a|without a) payment method",
                 r"billing (?:is )?(?:not active|not enabled|disabled)|enable billing",
@@ -75,6 +75,7 @@ QUOTA = Meaning(
             "DashScope, Ark, Fireworks, LiteLLM, OpenAI, Google, xAI, Hugging Face, Anthropic",
             _REFUSED,
         ),
+        Phrases((r"please add (?:more )?credits",), "gateways", (GOOD, (402, 403))),
         Phrases(
             (
                 r"usage limit (?:reached|exceeded|has been reached)",

@@ -20,7 +20,7 @@ RATE = Meaning(
         Words("limit_requests limitrequests limit_burst_rate", "DashScope, AWS", vague=True),
         Words("rpm_rate_limit_exceeded tpm_rate_limit_exceeded", "Qianfan, Tencent", vague=True),
         Words("requestlimitexceeded limitexceeded", "Qianfan, Tencent", vague=True),
-        Words("1302 1303", "Zhipu, z.ai", vague=True),
+        Words("1302 1303 1305", "Zhipu, z.ai", vague=True),
     ),
     phrases=(
         Phrases(

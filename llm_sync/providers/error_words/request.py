@@ -9,6 +9,7 @@ REQUEST = Meaning(
         Words("unsupported_parameter unsupported_value unknown_parameter missing_required_parameter", "OpenAI", SERVER),
         Words("invalid_parameter_error invalidparameter missingparameter badrequest.toolarge", "DashScope, Ark", SERVER),
         Words("request_too_large", "Anthropic"),
+        Words("previous_response_not_found", "OpenAI"),
         Words("exception_validation validationexception", "AWS", SERVER, vague=True),
         Words("base_resp:1042 base_resp:2013 base_resp:20132", "MiniMax", vague=True),
         Words("1210 1212 1213 1214 1215 1221 1222", "Zhipu, z.ai", vague=True),
@@ -17,6 +18,11 @@ REQUEST = Meaning(
         Words("invalid_request_error", "many", (GOOD,), vague=True),
     ),
     phrases=(
+        Phrases(
+            (r"\b(?:response|item|file|conversation|thread|batch|container|vector store|tool_call_id)\b.{0,60}\bnot found\b",),
+            "OpenAI: a 404 of something else than the model",
+            ((404, 404),),
+        ),
         Phrases(
             (
                 r"\b(?:image|audio|video|file|vision|tool|function)s?(?: inputs?| calls?| calling)? (?:is|are) not supported",
