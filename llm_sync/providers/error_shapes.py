@@ -87,18 +87,18 @@ def read_api_error(status: int, body: Any, headers: Mapping[str, str] | None = N
     body = body[0] if isinstance(body, list) and body and isinstance(body[0], dict) else body
     if not isinstance(body, dict):
         text = _text_of_page(body)
-        return ApiError(status, _cut(text) or "an empty body", tuple(first), body=body, text=text[:_SEARCHED])
+        words = [*first, *_all_words(_quoted_json(body) if isinstance(body, str) else None)]  # also of an event in a stream
+        return ApiError(status, _cut(text) or "an empty body", tuple(words), body=body, text=text[:_SEARCHED])
     levels = _levels(body)
     error = _innermost_error(body)
     text, upstream = _message(body), _upstream(error)
-    words = [*first, *(word for level in reversed(levels) for word in _words(level, outermost=level is body))]
+    words = [*first, *_all_words(body)]
     if upstream:
         inner = _message(upstream)
         text = f"{text}: {inner}" if inner and inner not in text else text
     else:
         upstream = _quoted_json(text)
-    if upstream:
-        words += [word for level in reversed(_levels(upstream)) for word in _words(level, outermost=level is upstream)]
+    words += _all_words(upstream)
     param = error.get("param") or next((level["param"] for level in _levels(upstream or {}) if level.get("param")), None)
     return ApiError(
         status=_status_in(levels, status) if status < 400 else status,
@@ -171,6 +171,12 @@ def _status_in(levels: list[Mapping[str, Any]], status: int) -> int:
             if isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599:
                 return value
     return status
+
+
+def _all_words(body: Mapping[str, Any] | None) -> list[str]:
+    """The words of a body, of its innermost object first."""
+    levels = reversed(_levels(body)) if body else ()
+    return [word for level in levels for word in _words(level, outermost=level is body)]
 
 
 def _words(error: Mapping[str, Any], *, outermost: bool) -> list[str]:

@@ -226,6 +226,8 @@ NO_MODEL: list[Case] = [
     (400, err("The quota field of the model settings must be a number", type="invalid_request_error"), WRONG),
 ]
 KEYS: list[Case] = [
+    (400, 'event: error\ndata: {"error": {"message": "m", "code": "invalid_api_key"}}\n\n', KEY),
+    (400, {"error": '{"error": {"message": "m", "code": "invalid_api_key"}}'}, KEY),
     (200, {"code": 1001, "msg": "token expired or invalid", "data": None}, KEY),
     (200, {"choices": None, "base_resp": {"status_code": 1004, "status_msg": "login fail: no API secret key"}}, KEY),
     (200, {"error_code": 110, "error_msg": "Access token invalid or no longer valid"}, KEY),
