@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -13,8 +14,9 @@ from llm_sync.batch.input.formats import JSONLines, LineFormat, Table, TextLines
 from llm_sync.batch.input.requests import BatchRequest, RequestBuilder, settings_hash
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.input.source import Source
+from llm_sync.batch.state.finished_output import FinishedOutput
 from llm_sync.batch.state.index import Index, NumberFile, RouteTable
-from llm_sync.batch.state.previous_runs import RecordReader
+from llm_sync.batch.state.record_store import RecordStore
 from llm_sync.batch.state.records import Key, RequestIdentity
 from llm_sync.client.client import LLMClient
 from llm_sync.client.middleware import Middleware
@@ -47,6 +49,7 @@ class Options:
     max_cool_down: float = DAY_S
     give_up_after: int = 10
     fail_fast: bool = False
+    allow_files: Sequence[str | os.PathLike[str]] = ()
 
     def line_format(self) -> LineFormat:
         """The format of the input. Raises InvalidRequestError for an invalid template."""
@@ -63,9 +66,9 @@ class Options:
 
 @dataclass
 class BatchContext:
-    """The parts of one run. ``hashes``: the line hashes of previous outcomes, by slot. ``lines``: the number of lines read.
+    """The parts of one run. ``hashes``: the hash of each request's line, by slot. ``lines``: the number of lines read.
 
-    One thread at a time uses it, except ``client`` and ``builder``.
+    One thread at a time uses it, except ``client``, ``builder`` and ``store``.
     """
 
     options: Options
@@ -77,13 +80,16 @@ class BatchContext:
     index: Index
     hashes: NumberFile
     routes: RouteTable
-    records: RecordReader
+    store: RecordStore
+    finished: FinishedOutput
     lines: int = 0
     _hashes: dict[Route, str] = field(default_factory=dict)
 
     def settings_of(self, target: Route) -> str:
-        """The hash of a model's settings."""
+        """The hash of a model's settings; empty for a provider that is no longer configured."""
         digest = self._hashes.get(target)
+        if digest is None and target.provider not in self.client.config.providers:
+            return ""
         if digest is None:
             digest = self._hashes[target] = settings_hash(self.settings_for(target))
         return digest

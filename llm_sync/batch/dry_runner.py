@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -14,6 +15,7 @@ from llm_sync.batch.input.requests import BatchRequest
 from llm_sync.batch.input.source import Input
 from llm_sync.batch.planner import Planner
 from llm_sync.batch.setup import BadLines, checked_output, opened, read_previous, refuse
+from llm_sync.batch.state.record_store import RecordStore
 from llm_sync.client.client import LLMClient
 from llm_sync.errors import LLMConnectorError
 
@@ -73,7 +75,11 @@ def dry_run(requests: Input, output: str | os.PathLike[str] | None, client: LLMC
     path = os.path.join(tempfile.gettempdir(), "llm-sync-nowhere") if output is None else checked_output(output, requests)
     result = DryRun()
     shares: dict[tuple[str, str], Share] = {}
-    with opened(run_options, client, requests, path, folder=tempfile.gettempdir()) as context:
+    folder = tempfile.gettempdir()
+    with (
+        contextlib.closing(RecordStore(folder)) as store,
+        opened(run_options, client, requests, path, store, folder=folder) as context,
+    ):
 
         def check(batch_request: BatchRequest) -> None:
             context.check(batch_request)

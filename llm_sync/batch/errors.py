@@ -134,3 +134,42 @@ def lost(part: str, rescued: str) -> LLMConnectorError:
         f"{part!r} was moved or deleted while the batch ran. Nothing more was sent; all of it is in {rescued!r}",
         guidance=f"Move that to {part} and run the same command again.",
     )
+
+
+def changed_journal(part: str, unusable: int, unreadable: int) -> LLMConnectorError:
+    """Another program has added to the journal what the output would not have."""
+    parts = []
+    if unusable:
+        parts.append(f"{_answers(unusable)} that belong to no request of this run, or were given under other settings")
+    if unreadable:
+        parts.append("one line" if unreadable == 1 else f"{unreadable} lines")
+        parts[-1] += " that cannot be read"
+    return LLMConnectorError(
+        f"another program added to {part!r} while the batch ran: {' and '.join(parts)}. "
+        "Everything is still there, with all answers of this run",
+        guidance="Run the same command again to use what can be used.",
+    )
+
+
+def changed_output(output: str) -> LLMConnectorError:
+    """Another program has written the output."""
+    return LLMConnectorError(
+        f"another program changed {output!r} while the batch ran, so it is not replaced. All answers are in '{output}.part'",
+        guidance="Move that output away, and run the same command again.",
+    )
+
+
+def damaged_output(path: str, part: str) -> LLMConnectorError:
+    """Another program has written the new output before it was complete."""
+    return LLMConnectorError(
+        f"another program changed {path!r} while it was written. All answers are in {part!r}",
+        guidance="Run the same command again.",
+    )
+
+
+def misplaced_record(number: int, part: str) -> LLMConnectorError:
+    """The record that was found for a request is another one's."""
+    return LLMConnectorError(
+        f"the record found for request {number} is another one's, so no output is written. All answers are in {part!r}",
+        guidance="Run the same command again; if this happens again, please report it.",
+    )

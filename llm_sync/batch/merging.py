@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from llm_sync.batch.output import replacing
+from llm_sync.batch.replacing import replacing
 from llm_sync.batch.state import records as state_records
 from llm_sync.batch.state.records import Head
 from llm_sync.errors import InvalidRequestError

@@ -1,25 +1,25 @@
-"""Writes the ordered output from the journal and the previous output, one record at a time, and then replaces the file."""
+"""Writes the ordered output from the store, one record at a time, each verified, and then replaces the file."""
 
 from __future__ import annotations
 
-import contextlib
-import gzip
 import os
 import stat
-import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import IO
 
+from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import line_digest
+from llm_sync.batch.replacing import replacing, sync
 from llm_sync.batch.state import records
-from llm_sync.batch.state.index import TO_SEND, Entry
-from llm_sync.batch.state.journal import OutputChecksum
+from llm_sync.batch.state.finished_output import OutputChecksum
+from llm_sync.batch.state.index import JOURNAL_LINE, TO_SEND, Entry
 from llm_sync.errors import LLMConnectorError
 
-_GZIP_LEVEL = 6
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT
+for _name in ("O_CLOEXEC", "O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"):
+    _APPENDING |= getattr(os, _name, 0)
 
 
 def finish(
@@ -33,21 +33,19 @@ def finish(
     """Write every slot's record to a new file, call ``written`` with its checksum, and replace ``output`` by it.
 
     ``replaced``: answers whose lines are gone; they are appended to ``output``.replaced first. ``moved``: whether records may
-    hold another position than they have now. Raises OSError; LLMConnectorError if a record is missing.
+    hold another position than they have now. Raises OSError; LLMConnectorError if a record is missing, damaged or another's,
+    or if another program has changed the new file.
     """
     if replaced:
         _keep(context, replaced, f"{output}.replaced")
     size = crc = 0
-    with replacing(output, f"{output}.part.new") as file:  # overwrites what a killed run left
+    with replacing(output, f"{output}.part.new") as file:
         expected = 0
         for slot, entry in context.index.walk():
             if slot != expected or entry.state == TO_SEND:
                 break
             expected += 1
-            content = context.records.content(entry)
-            if moved and context.records.head(entry).position != context.selection.position(slot):
-                content = records.reindexed(content, context.selection.position(slot))
-            line = content + b"\n"
+            line = _record(context, output, slot, entry, moved=moved) + b"\n"
             size, crc = size + len(line), zlib.crc32(line, crc)
             file.write(line)
         if expected != context.index.count:
@@ -55,71 +53,45 @@ def finish(
         written((size, crc))
 
 
+def _record(context: BatchContext, output: str, slot: int, entry: Entry, *, moved: bool) -> bytes:
+    """The record of a slot, verified to be its own."""
+    line = context.store.read(entry.offset)
+    position = context.selection.position(slot)
+    if entry.state == JOURNAL_LINE:
+        head, content = records.read_head(line), records.content_of(line)
+    elif not moved:
+        return line.rstrip(b"\r\n")  # it was read from an output, and verified by the store
+    else:
+        head, content = records.head_of_record(line), line.rstrip(b"\r\n")
+    if (
+        head is None
+        or head[1:3] != context.routes.named(entry.route)
+        or records.line_number(head) != context.hashes.at(slot)
+        or (head.position != position and not moved)
+    ):
+        raise batch_errors.misplaced_record(slot, f"{output}.part")
+    return content if head.position == position else records.reindexed(content, position)
+
+
 def _keep(context: BatchContext, replaced: list[Entry], path: str) -> None:
     """Append records to a file, except those that a previous, killed run has already appended."""
-    with open(path, "a+b") as file:
-        file.seek(0)
-        present, last = set(), b"\n"
-        for last in file:
-            present.add(line_digest(last))
-        if not last.endswith(b"\n"):  # a partial record, which that run left
-            file.write(b"\n")
+    with os.fdopen(os.open(path, _APPENDING, 0o666), "a+b") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(0, "it is not a regular file", path)
+        present = _hashes(file)
         for entry in replaced:
-            content = context.records.content(entry)
+            content = context.store.content(entry)
             if line_digest(content) not in present:
                 file.write(content + b"\n")
-        _sync(file)
+        sync(file)
 
 
-@contextlib.contextmanager
-def replacing(output: str, beside: str | None = None) -> Iterator[IO[bytes]]:
-    """A new file to write to (gzip if ``output`` ends in .gz), which replaces ``output`` if the block succeeds. Raises OSError.
-
-    ``beside``: its path until then, used by no one else; None for a new temporary one.
-    """
-    folder = os.path.dirname(output)
-    if beside is None:
-        descriptor, beside = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(output)[:100]}.")
-    else:
-        descriptor = os.open(beside, _NEW, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb", buffering=1 << 18) as file:
-            os.chmod(beside, _mode(output))
-            if output.endswith(".gz"):
-                # Without name and time in the header, the same answers make the same file.
-                with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as zipped:
-                    yield zipped  # type: ignore[misc]  # GzipFile has all methods of IO[bytes] that are used
-            else:
-                yield file
-            _sync(file)
-        os.replace(beside, output)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
-        raise
-    _sync_folder(folder)
-
-
-def _sync(file: IO[bytes]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _sync_folder(folder: str) -> None:
-    """Make the rename survive a power cut, before the journal is removed."""
-    if os.name == "posix":
-        descriptor = os.open(folder or ".", os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _mode(output: str) -> int:
-    """The permissions of the file that is replaced, otherwise those of a new file."""
-    try:
-        return stat.S_IMODE(os.stat(output).st_mode)
-    except OSError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
+def _hashes(file: IO[bytes]) -> set[bytes]:
+    """The hashes of a file's lines. Ends a partial line."""
+    file.seek(0)
+    present, last = set(), b"\n"
+    for last in file:
+        present.add(line_digest(last))
+    if not last.endswith(b"\n"):
+        file.write(b"\n")
+    return present

@@ -12,6 +12,7 @@ from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import BatchRequest, line_digest
 from llm_sync.batch.input.source import Line
 from llm_sync.batch.plan import LINE_ERRORS, BadLine, Plan
+from llm_sync.batch.state import records
 from llm_sync.batch.state.index import NOTHING, TO_SEND, Entry
 from llm_sync.batch.state.previous_runs import PreviousRuns
 from llm_sync.batch.state.records import Head
@@ -75,11 +76,12 @@ class Planner:
         taken = len(range(selection.part, context.lines, selection.parts)) * selection.width
         for slot, entry in context.index.walk() if taken < self._known else ():
             if slot >= taken:
-                head = context.records.head(entry)
+                head = context.store.head(entry)
                 if not entry.review:
                     plan.kept[head.provider].add(head, -1)
                 self._displace(head, entry)
         context.index.truncate(taken)
+        context.hashes.truncate(taken)
         if self._forgot and self._displaced:
             self._search_again()
         plan.requests = taken
@@ -128,14 +130,14 @@ class Planner:
                 self._ask(slot, line, digest.hex())
             elif (
                 entry.review
-                or self._previous.hashes.at(slot) != int.from_bytes(digest, "big")
+                or self._context.hashes.at(slot) != int.from_bytes(digest, "big")
                 or not self._has_route(slot, line, entry.route)
             ):
                 self._review(slot, line, digest.hex(), entry)
 
     def _review(self, slot: int, line: Line, content: str, entry: Entry) -> None:
         """Decide about an outcome in the line's slot that cannot simply be kept."""
-        head = self._context.records.head(entry)
+        head = self._context.store.head(entry)
         if not entry.review:
             self._plan.kept[head.provider].add(head, -1)
         target = self._target(slot, line)
@@ -194,6 +196,7 @@ class Planner:
                 head, entry = outcome
                 plan.kept[head.provider].add(head)
                 context.index.set(slot, entry)
+                context.hashes.put(slot, int(content, 16))
             return
         target = batch_request.route
         context.settings_of(target)
@@ -204,6 +207,7 @@ class Planner:
             self._assign(slot, answer)
             return
         context.index.set(slot, Entry(TO_SEND, key[1], line.offset))
+        context.hashes.put(slot, int(content, 16))  # the line is compared with it before it is sent
         plan.to_send[target.provider] += 1
         if self._known:
             self._want(key, slot)
@@ -251,8 +255,10 @@ class Planner:
     def _assign(self, slot: int, entry: Entry) -> None:
         """Give a displaced answer to this slot."""
         self._plan.moved += 1
-        self._keep(self._context.records.head(entry))
+        head = self._context.store.head(entry)
+        self._keep(head)
         self._context.index.set(slot, entry)
+        self._context.hashes.put(slot, records.line_number(head))
 
 
 def _id_in(values: Mapping[str, Any]) -> str | int | None:

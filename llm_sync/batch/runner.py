@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,9 +19,13 @@ from llm_sync.batch.plan import Plan
 from llm_sync.batch.planner import Planner
 from llm_sync.batch.scheduler import Scheduler
 from llm_sync.batch.setup import BadLines, checked_output, opened, read_previous, refuse
-from llm_sync.batch.state.journal import Journal, OutputChecksum
+from llm_sync.batch.state.finished_output import OutputChecksum
+from llm_sync.batch.state.index import OUTPUT_LINE
+from llm_sync.batch.state.journal import Journal
+from llm_sync.batch.state.records import journal_line
 from llm_sync.batch.summary import Snapshot, Summary
 from llm_sync.client.client import LLMClient
+from llm_sync.errors import LLMConnectorError
 from llm_sync.events import logger
 
 _MAX_LISTED = 1000  # possibly billed requests that the summary names
@@ -53,6 +58,7 @@ def run(
     max_cool_down: float = DAY_S,
     give_up_after: int = 10,
     fail_fast: bool = False,
+    allow_files: Sequence[str | os.PathLike[str]] = (),
     progress: Progress | None = None,
 ) -> Summary:
     """Send every request of an input, to all providers at once, and write the outcomes in the input's order to ``output``.
@@ -76,8 +82,9 @@ def run(
     (seconds) and ``max_retries`` as for LLMClient's calls; the deadline starts again after a cool-down. ``max_cool_down``: the
     longest pause in seconds that a provider may ask for; the run waits for shorter ones. ``give_up_after``: after so many
     failures in a row over its key, permission or credit, a provider gets no more requests, and likewise a model that does not
-    exist (0: never). ``fail_fast``: send nothing more after the first failure. ``progress`` is called with a Snapshot a few
-    times a second, in the calling thread.
+    exist (0: never). ``fail_fast``: send nothing more after the first failure. ``allow_files``: folders whose images the lines
+    of an input file may name, beside those below its own folder. ``progress`` is called with a Snapshot a few times a second,
+    in the calling thread.
 
     Call it once per output at a time. Other threads may use the client meanwhile; it is not closed. Ctrl-C (or any exception in
     the calling thread) stops sending, gives requests in flight 5 s to finish, and is raised; the journal has every answer.
@@ -104,6 +111,7 @@ def run(
         max_cool_down=max_cool_down,
         give_up_after=give_up_after,
         fail_fast=fail_fast,
+        allow_files=tuple(allow_files),
     )
     path = checked_output(output, requests)
     with _journal(f"{path}.part", restart) as journal:
@@ -122,11 +130,12 @@ class _Run:
         self._name = name
         self._journal = journal
         self._progress = progress
+        self._removed = False  # the journal, as the output has everything
         self._began = time.monotonic()
 
     def go(self, requests: Input) -> Summary:
         """Plan, send, and write the output."""
-        with opened(self._options, self._client, requests, self._output) as context:
+        with opened(self._options, self._client, requests, self._output, self._journal.store) as context:
             previous = read_previous(context, self._output)
             bad = BadLines(context, self._journal)
             plan = Planner(context, previous, context.check, bad.add).make()
@@ -135,17 +144,13 @@ class _Run:
             if plan.renamed:
                 _log.info("%d lines name a model of their own; the run's models are asked instead", plan.renamed)
             scheduler = Scheduler(context, self._journal, plan, self._progress)
-            try:
+            with self._losing_nothing(context, plan):
                 if plan.to_send.total():
                     self._send(context, scheduler)
                 complete = not any(lane.left for lane in scheduler.lanes.values())
-                if complete and (self._journal.holds_lines or plan.moved or plan.replaced or not os.path.exists(self._output)):
-                    self._finish(context, plan)
-            except OSError as error:
-                raise self._rescued(error) from error
-            finally:
-                if self._journal.unwritten:
-                    _log.error("%s", self._rescued(self._journal.failure or OSError()))
+                is_new = plan.moved or plan.replaced or not os.path.exists(self._output)
+                if complete and (is_new or not self._journal.is_empty()):
+                    self._finish(context, plan, scheduler)
             return _summary(self._name, plan, scheduler, complete, bad.count, time.monotonic() - self._began)
 
     def _send(self, context: BatchContext, scheduler: Scheduler) -> None:
@@ -155,10 +160,59 @@ class _Run:
             self._journal.note({"settings": name, "of": settings})
         scheduler.run()
 
-    def _finish(self, context: BatchContext, plan: Plan) -> None:
-        self._journal.sync(now=True)
-        finish(context, self._output, plan.replaced, self._note_finished, moved=bool(plan.moved))
+    def _finish(self, context: BatchContext, plan: Plan, scheduler: Scheduler) -> None:
+        """Write the output, and remove the journal if the output has everything in it."""
+        changed = True
+        while changed:  # an answer that came meanwhile replaces a failure
+            scheduler.take_late_records()
+            scheduler.late.refuse(self._journal.path)
+            self._journal.sync(now=True)
+            if not context.finished.may_be_replaced():
+                raise batch_errors.changed_output(self._output)
+            finish(context, self._output, plan.replaced, self._note_finished, moved=bool(plan.moved))
+            context.finished.note_state()
+            changed = scheduler.take_late_records()
+        try:
+            scheduler.late.refuse(self._journal.path)
+        except LLMConnectorError:
+            self._journal.note({"reopened": True})  # the next run reads what was added before the output was finished
+            raise
         self._journal.remove()
+        self._removed = True
+
+    @contextlib.contextmanager
+    def _losing_nothing(self, context: BatchContext, plan: Plan) -> Iterator[None]:
+        """However the block ends, all answers are in the journal, in an output, or where the exception says."""
+        try:
+            yield
+        except OSError as error:
+            self._keep_everything(context, plan)
+            raise self._rescued(error) from error
+        except BaseException:
+            self._keep_everything(context, plan)
+            if self._must_rescue():
+                _log.error("%s", self._rescued(self._journal.failure or OSError()))
+            raise
+        self._keep_everything(context, plan)
+        if self._must_rescue():
+            raise self._rescued(self._journal.failure or OSError())
+
+    def _must_rescue(self) -> bool:
+        """Whether the journal's path does not lead to all answers."""
+        return not self._removed and (bool(self._journal.unwritten) or not self._journal.is_at_its_path())
+
+    def _keep_everything(self, context: BatchContext, plan: Plan) -> None:
+        """Have all answers in the journal, also those that were read from the output, unless that is as it was."""
+        if self._removed:
+            return
+        with contextlib.suppress(OSError):  # a full disk: what could not be written is rescued
+            self._journal.make_whole()
+        if context.finished.is_unchanged():
+            return
+        for entry in itertools.chain((entry for _, entry in context.index.walk()), plan.replaced):
+            if entry.state == OUTPUT_LINE:
+                record = json.loads(context.store.content(entry))
+                self._journal.add(journal_line(context.store.head(entry), record))
 
     def _note_finished(self, checksum: OutputChecksum) -> None:
         """Note that the output is written and is about to replace the previous one."""
@@ -189,15 +243,15 @@ def _journal(part: str, restart: bool) -> Iterator[Journal]:
     journal = Journal(part)
     former = None
     try:
-        if restart and journal.holds_lines:
+        if restart and not journal.is_empty():
             former = f"{part}.old"
             os.replace(part, former)
             journal.close()
             journal = Journal(part)
         yield journal
     finally:
-        if not journal.holds_lines and journal.is_at_its_path():
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if journal.is_empty() and journal.is_at_its_path() and not journal.lost:
                 if former is None:
                     journal.remove()
                 else:
@@ -225,6 +279,6 @@ def _summary(output: str, plan: Plan, scheduler: Scheduler, complete: bool, skip
         possibly_billed=tuple(itertools.islice(((key, count) for key, count in plan.unsure.items() if count), _MAX_LISTED)),
         unsure=plan.unsure.total() + plan.gone,
         unsure_gone=plan.gone,
-        held={lane.provider: lane.paused for lane in scheduler.lanes.values() if lane.paused and lane.left},
+        held={lane.provider: lane.why_left for lane in scheduler.lanes.values() if lane.left and lane.why_left},
         reasons={lane.provider: dict(lane.reasons) for lane in scheduler.lanes.values() if lane.reasons},
     )

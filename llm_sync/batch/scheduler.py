@@ -5,104 +5,25 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from queue import Empty
-from typing import Any
 
 from llm_sync.batch.context import BatchContext
-from llm_sync.batch.missing_models import MissingModels
+from llm_sync.batch.lane import Lane
+from llm_sync.batch.late_records import Change, LateRecords
 from llm_sync.batch.plan import Plan
 from llm_sync.batch.sender import RequestEnd, Sender
-from llm_sync.batch.state.index import IN_JOURNAL, Entry
+from llm_sync.batch.state.index import JOURNAL_LINE, TO_SEND, Entry
 from llm_sync.batch.state.journal import Journal
 from llm_sync.batch.state.records import Key
-from llm_sync.batch.summary import LaneView, Snapshot, Tally
+from llm_sync.batch.summary import Snapshot, Tally
 from llm_sync.dispatch.shutdown import GRACE_S
 from llm_sync.errors import ClientClosedError, QueueFullError
 from llm_sync.events import logger
 
-QUEUED_AHEAD = 4  # requests in a provider's queue beside those in flight, so that no worker waits for the next
 TICK_S = 0.2
-RECENT_S = 60
-# Failures of the account: the next request would fail, too.
-HOPELESS = frozenset({"AuthenticationError", "PermissionDeniedError", "QuotaExceededError"})
 
 _log = logger("batch")
-
-
-class Lane:
-    """The requests of one provider. ``paused``: why it gets no more requests in this run."""
-
-    def __init__(self, provider: str, context: BatchContext, kept: Tally, to_send: int) -> None:
-        config = context.client.config.providers[provider]
-        self.provider = provider
-        self.entries = context.index.to_send(context.routes.of(provider))
-        room = 2 * config.concurrency + QUEUED_AHEAD
-        self.room = room if config.max_queue is None else min(room, config.concurrency + config.max_queue)
-        self.next: tuple[int, Entry] | None = None  # read from the index, but not queued yet
-        self.in_flight: dict[int, Future[Any]] = {}
-        self.tally = Tally()
-        self.tally.include(kept)
-        self.total = kept.outcomes + to_send
-        self.sent = 0
-        self.retries = 0
-        self.hopeless = 0  # such failures in a row
-        self.missing = MissingModels()
-        self.paused: str | None = None
-        self.reasons: dict[str, str] = {}  # the message of the first failure of each class
-        self.began: float | None = None
-        self.ended = 0.0
-        self._recent: deque[tuple[int, int]] = deque(maxlen=RECENT_S)  # (second, requests ended in it)
-
-    def count(self, end: RequestEnd, give_up_after: int) -> None:
-        """Count a request's end, and pause the lane after too many hopeless failures in a row."""
-        self.ended = time.monotonic()
-        if end.head is None:
-            return
-        self.sent += end.attempts > 0
-        self.retries += max(0, end.attempts - 1)
-        self.tally.add(end.head)
-        if end.reason:
-            self.reasons.setdefault(end.head.outcome, end.reason)
-        second = int(self.ended)
-        count = self._recent.pop()[1] if self._recent and self._recent[-1][0] == second else 0
-        self._recent.append((second, count + 1))
-        # During a cool-down longer than max_cool_down, the rate gate refuses every request without sending it.
-        hopeless = end.head.outcome in HOPELESS or (end.attempts == 0 and end.head.outcome == "RateLimitError")
-        self.hopeless = self.hopeless + 1 if hopeless else 0
-        if give_up_after and self.hopeless >= give_up_after and self.paused is None:
-            self.paused = f"{self.hopeless} requests in a row failed with {end.head.outcome}"
-
-    @property
-    def left(self) -> int:
-        """The number of requests without an outcome."""
-        return self.total - self.tally.outcomes
-
-    def withdraw(self) -> None:
-        """Cancel the queued requests."""
-        for slot, future in reversed(list(self.in_flight.items())):  # last first, so that no worker takes one meanwhile
-            if future.cancel():
-                del self.in_flight[slot]
-
-    def view(self, now: float, status: Any) -> LaneView:
-        """The current state."""
-        since = now - RECENT_S
-        recent = sum(count for second, count in self._recent if second > since)
-        span = min(RECENT_S, now - self.began) if self.began is not None else 0.0
-        return LaneView(
-            self.provider,
-            self.total,
-            self.tally.outcomes,
-            self.tally.failed.total(),
-            status.in_flight,
-            self.retries,
-            recent / span if recent and span > 0 else None,
-            (now if self.in_flight else self.ended) - self.began if self.began is not None else 0.0,
-            status.cooling_down_until,
-            self.paused,
-        )
 
 
 class Scheduler:
@@ -116,6 +37,8 @@ class Scheduler:
         self._unsure = plan.unsure
         self._progress = progress
         self._sender = Sender(context, journal)
+        self.late = LateRecords(context, self._is_in_flight)
+        self._is_read_ahead = False  # whether entries may have got an outcome after they were read from the index
         self._began = time.monotonic()
         self._looked_after_at = 0.0
         self.lanes = {
@@ -166,12 +89,10 @@ class Scheduler:
 
     def _send_next(self, lane: Lane) -> bool:
         """Queue the lane's next request. Returns False if there is none, or no room for it."""
-        lane.next = lane.next or next(lane.entries, None)
-        while lane.next is not None and self._is_given_up(lane, lane.next[1]):
-            lane.missing.skipped += 1
+        while lane.next is None or self._is_skipped(lane, *lane.next):
             lane.next = next(lane.entries, None)
-        if lane.next is None:
-            return False
+            if lane.next is None:
+                return False
         slot, entry = lane.next
         key = Key(self._context.selection.position(slot), *self._context.routes.named(entry.route))
         if lane.began is None:
@@ -183,10 +104,18 @@ class Scheduler:
         lane.next = None
         if isinstance(sent, RequestEnd):
             self._count(sent)
-            self._note_outcome(sent)
+            if not sent.changed:
+                self._note_outcome(sent)
         else:
             lane.in_flight[slot] = sent
         return True
+
+    def _is_skipped(self, lane: Lane, slot: int, entry: Entry) -> bool:
+        """Whether an entry read from the index is not to be sent: its model is given up, or it has got an outcome since."""
+        if self._is_given_up(lane, entry):
+            lane.missing.skipped += 1
+            return True
+        return self._is_read_ahead and self._context.index.get(slot).state != TO_SEND
 
     def _is_given_up(self, lane: Lane, entry: Entry) -> bool:
         return lane.missing.is_given_up(self._context.routes.named(entry.route)[1])
@@ -232,7 +161,29 @@ class Scheduler:
         if end.head is None:
             raise end.error or ClientClosedError("the client was closed while the batch ran", guidance="Run it again.")
         route = self._context.routes.number(end.head.provider, end.head.model)
-        self._context.index.set(end.slot, Entry(IN_JOURNAL, route, end.offset))
+        self._context.index.set(end.slot, Entry(JOURNAL_LINE, route, end.offset))
+        instead = self.late.take_instead(end.head, end.slot)
+        if instead is not None:
+            self._replace(instead)
+
+    def take_late_records(self) -> bool:
+        """Take records over that other programs have added to the journal, and return whether any outcome changed.
+
+        Raises OSError; LLMConnectorError if another run has taken the journal over.
+        """
+        changed = False
+        while (chunk := self._journal.examine()) or self._journal.is_behind:
+            for change in self.late.take(chunk):
+                changed = True
+                self._replace(change)
+        return changed
+
+    def _replace(self, change: Change) -> None:
+        self._is_read_ahead = True
+        self.lanes[str(change.head.provider)].replace(change)
+
+    def _is_in_flight(self, slot: int) -> bool:
+        return any(slot in lane.in_flight for lane in self.lanes.values())
 
     def _look_after(self, *, last: bool = False) -> None:
         """A few times a second: check and sync the journal, and report progress."""
@@ -242,6 +193,7 @@ class Scheduler:
         self._looked_after_at = now
         if not self._journal.is_at_its_path():
             raise FileNotFoundError(errno.ENOENT, "it was moved or deleted", self._journal.path)
+        self.take_late_records()
         self._journal.sync(now=last)
         if self._progress is not None:
             self._progress(self.snapshot())

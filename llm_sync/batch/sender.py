@@ -13,14 +13,16 @@ from typing import Any, NamedTuple
 from llm_sync.attempts.rate_gate import JITTER
 from llm_sync.attempts.retry import MAX_RETRY_AFTER_S
 from llm_sync.batch.context import BatchContext
-from llm_sync.batch.input.requests import line_hash
+from llm_sync.batch.input.requests import line_digest
+from llm_sync.batch.local_trouble import is_local_trouble
+from llm_sync.batch.plan import LINE_ERRORS
 from llm_sync.batch.state.index import Entry
-from llm_sync.batch.state.journal import Journal, line_of
+from llm_sync.batch.state.journal import Journal
+from llm_sync.batch.state.journal_format import line_of
 from llm_sync.batch.state.records import Head, RequestIdentity, head_of, journal_line, record_of, with_attempts
 from llm_sync.client.middleware import Next
 from llm_sync.errors import (
     ClientClosedError,
-    InvalidRequestError,
     LLMConnectorError,
     ProviderConnectionError,
     ProviderUnavailableError,
@@ -38,6 +40,8 @@ _log = logger("batch")
 class RequestEnd(NamedTuple):
     """How a request ended. ``head``: None if it was not sent. ``offset``: of its record in the journal; -1: not written.
     ``elapsed``: seconds. ``error``: what went wrong on the worker outside of the call. ``reason``: the failure's message.
+    ``local_trouble``: whether the failure is no fault of the request. ``changed``: why it was not sent, if its line, or an
+    image that the line names, is no longer as it was checked.
     """
 
     slot: int
@@ -48,6 +52,8 @@ class RequestEnd(NamedTuple):
     elapsed: float = 0.0
     error: BaseException | None = None
     reason: str = ""
+    local_trouble: bool = False
+    changed: str = ""
 
 
 class Sender:
@@ -65,22 +71,25 @@ class Sender:
         self._in_flight: dict[int, CallControl] = {}
 
     def submit(self, slot: int, entry: Entry, unsure: int) -> Future[Any] | RequestEnd:
-        """Queue the request of a slot, or return its end if its line can no longer be sent (an image file is gone).
+        """Queue the request of a slot, or return its end if its line cannot be sent: it has changed, or an image file is gone.
 
         Raises QueueFullError, ClientClosedError, OSError.
         """
         context = self._context
         content = context.line_format.at(context.source, entry.offset)
         target = context.routes.named(entry.route)
-        identity = context.identity(slot, line_hash(content), target, unsure=unsure)
+        digest = line_digest(content)
+        if int.from_bytes(digest, "big") != context.hashes.at(slot):
+            return RequestEnd(slot, str(target[0]), None, changed="the line changed while the batch ran")
+        identity = context.identity(slot, digest.hex(), target, unsure=unsure)
         try:
             batch_request = context.builder.build(context.line_format.read(content), context.model(slot))
-            if batch_request.route != target:
-                raise InvalidRequestError("the line has changed while the batch ran", guidance="Run it again.")
             identity = identity._replace(request=context.builder.hash(batch_request), id=batch_request.request.id)
             return context.send(batch_request, partial(self._run, slot, identity))
         except (QueueFullError, ClientClosedError):
             raise
+        except LINE_ERRORS as error:  # it was without error when it was planned: an image file has gone since
+            return RequestEnd(slot, str(target[0]), None, changed=str(error))
         except LLMConnectorError as error:
             return self._record(slot, identity, error, 0, 0.0)
 
@@ -185,8 +194,10 @@ class Sender:
             failure = LLMConnectorError(f"the outcome cannot be written ({error!r}): {outcome!r}")
             head = head_of(identity, failure)
             line = journal_line(head, record_of(identity, failure, head))
-        reason = str(outcome) if isinstance(outcome, LLMConnectorError) else ""
-        return RequestEnd(slot, str(identity.key.provider), head, self._journal.add(line), attempts, elapsed, reason=reason)
+        end = RequestEnd(slot, str(identity.key.provider), head, self._journal.add(line), attempts, elapsed)
+        if isinstance(outcome, LLMConnectorError):
+            end = end._replace(reason=str(outcome), local_trouble=is_local_trouble(outcome))
+        return end
 
 
 def _outcome(send: Any) -> ModelResponse | LLMConnectorError:
@@ -198,7 +209,9 @@ def _outcome(send: Any) -> ModelResponse | LLMConnectorError:
         return error
     except Exception as error:  # noqa: BLE001  (a bug in a dialect costs this request only)
         _log.debug("an unexpected error", exc_info=error)
-        return LLMConnectorError(
+        failure = LLMConnectorError(
             f"an unexpected {type(error).__name__}: {error}",
             guidance="This is a bug in llm-sync or in an added dialect; 'llm-sync -vv' shows where.",
         )
+        failure.__cause__ = error
+        return failure

@@ -11,15 +11,19 @@ from collections.abc import Iterator
 from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext, Options
 from llm_sync.batch.input.formats import NOT_AN_OBJECT
+from llm_sync.batch.input.image_files import ImageFiles, image_folders
 from llm_sync.batch.input.requests import RequestBuilder
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.input.source import Input, open_source
 from llm_sync.batch.plan import BadLine, Plan
 from llm_sync.batch.planner import needs_review
 from llm_sync.batch.state import records
-from llm_sync.batch.state.index import IN_JOURNAL, Entry, Index, NumberFile, RouteTable
-from llm_sync.batch.state.journal import Journal, unfinished_part
-from llm_sync.batch.state.previous_runs import PreviousRuns, RecordReader
+from llm_sync.batch.state.finished_output import FinishedOutput
+from llm_sync.batch.state.index import JOURNAL_LINE, Entry, Index, NumberFile, RouteTable
+from llm_sync.batch.state.journal import Journal
+from llm_sync.batch.state.journal_format import unfinished_part
+from llm_sync.batch.state.previous_runs import PreviousRuns
+from llm_sync.batch.state.record_store import RecordStore
 from llm_sync.batch.state.records import Head
 from llm_sync.client.client import LLMClient
 from llm_sync.config.routing import route
@@ -60,7 +64,7 @@ class BadLines:
             offset = self._journal.add(records.journal_line(head, records.record_of(identity, line.error, head)))
             if offset < 0:
                 raise self._journal.failure or OSError()
-        return head, Entry(IN_JOURNAL, self._context.routes.number(*target), offset)
+        return head, Entry(JOURNAL_LINE, self._context.routes.number(*target), offset)
 
     def refuse(self, plan: Plan) -> None:
         """Raise InvalidRequestError if there are bad lines, unless they may be skipped."""
@@ -110,7 +114,7 @@ def checked_output(output: str | os.PathLike[str], requests: Input) -> str:
 
 @contextlib.contextmanager
 def opened(
-    options: Options, client: LLMClient, requests: Input, output: str, *, folder: str | None = None
+    options: Options, client: LLMClient, requests: Input, output: str, store: RecordStore, *, folder: str | None = None
 ) -> Iterator[BatchContext]:
     """The parts of a run. ``folder``: for unnamed temporary files; by default the output's.
 
@@ -123,30 +127,30 @@ def opened(
     selection = Selection.of(options.shard, options.limit, models)
     line_format = options.line_format()
     # The client's own configuration: in a simulation it differs from the one that the caller gave.
-    builder = RequestBuilder(client.dispatcher.config, options.fields, strict=client.dispatcher.strict)
+    files = ImageFiles(image_folders(requests, options.allow_files))
+    builder = RequestBuilder(client.dispatcher.config, options.fields, files, strict=client.dispatcher.strict)
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(open_source(requests, folder)))
         line_format.begin(source)
         index = stack.enter_context(contextlib.closing(Index(folder)))
-        finished = output if not options.restart else None
-        reader = stack.enter_context(contextlib.closing(RecordReader(finished, f"{output}.part", folder)))
+        finished = stack.enter_context(contextlib.closing(FinishedOutput(output, folder)))
         hashes = stack.enter_context(contextlib.closing(NumberFile(folder)))
-        yield BatchContext(options, client, source, line_format, builder, selection, index, hashes, RouteTable(), reader)
+        yield BatchContext(options, client, source, line_format, builder, selection, index, hashes, RouteTable(), store, finished)
 
 
 def read_previous(context: BatchContext, output: str) -> PreviousRuns:
     """Read what previous runs left. Raises OSError, LLMConnectorError."""
     previous = PreviousRuns(
-        context.selection, context.index, context.hashes, context.routes, context.records, needs_review(context)
+        context.selection, context.index, context.hashes, context.routes, context.store, needs_review(context)
     )
     if context.options.restart:
         return previous
     part = f"{output}.part"
     has_journal = os.path.exists(part)
-    since, anew = unfinished_part(part, context.records.output_checksum) if has_journal and os.path.exists(output) else (0, False)
+    since, anew = unfinished_part(part, context.finished.checksum) if has_journal and context.finished.exists else (0, False)
     # A run that began anew ignores the output that it is to replace, and so does the run that resumes it.
     if not anew:
-        previous.read_output(output)
+        previous.read_output(output, context.finished)
     if has_journal:
         previous.read_journal(part, since)
     return previous

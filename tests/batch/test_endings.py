@@ -227,7 +227,7 @@ def test_a_worker_that_ends_late_still_finds_the_journal(tmp_path: Path) -> None
         journal.close()
         with pytest.raises(LLMConnectorError, match="is being written"):
             Journal(path)
-        assert journal.add(b'{"late": 1}\n') > 0
+        assert journal.add(b'{"late": 1}\n') == 0
     Journal(path).close()
     assert Path(path).read_bytes().endswith(b'{"late": 1}\n')
 
@@ -247,8 +247,8 @@ def test_an_outcome_that_cannot_be_written_is_kept_in_words(job: Batch, far: Far
     assert "echo q" in job.records()[1]["error"]["message"]
 
 
-def test_a_line_that_changes_under_a_run_is_not_sent_to_anyone_else(job: Batch, far: Far) -> None:
-    """It was checked as another; the next run asks it as what it is."""
+def test_a_line_that_changes_during_a_run_is_left_for_the_next_one(job: Batch, far: Far) -> None:
+    """It was checked as another one, and another request may follow on it: the summary says so, and the journal stays."""
     filler = "x" * 9000  # so that not all of it is read at once
     job.lines(*({"system_prompt": filler, "prompt": f"p{number}", "model": "a/m"} for number in range(20)))
     content = job.input.read_bytes()
@@ -259,9 +259,34 @@ def test_a_line_that_changes_under_a_run_is_not_sent_to_anyone_else(job: Batch, 
 
     far.script("p0", edit)
     summary = job.run()
-    assert (summary.tally.answered, job.told()[19]) == (19, "InvalidRequestError")
+    assert (summary.complete, summary.tally.answered, summary.held) == (
+        False,
+        19,
+        {"a": "one line cannot be sent as planned: the line changed while the batch ran"},
+    )
+    assert (job.output.exists(), far.asked.count("p19"), far.asked.count("p1")) == (False, 0, 1)
     summary = job.run()
     assert (summary.sent, job.records()[19]["model"], far.asked.count("p19")) == (1, "m2", 0)
+
+
+def test_lines_that_move_during_a_run_are_not_sent_as_others(job: Batch, far: Far) -> None:
+    """A file that is saved again with one more line at its top: no prompt is sent that it never held."""
+    filler = "x" * 9000
+    objects = [{"system_prompt": filler, "prompt": f"p{number}", "model": "a/m"} for number in range(40)]
+    job.lines(*objects)
+
+    def edit() -> Any:
+        job.lines({"prompt": "new", "model": "a/m"}, *objects)
+        return completion("echo p0")
+
+    far.script("p0", edit)
+    summary = job.run()
+    assert not summary.complete
+    assert set(far.asked) <= {f"p{number}" for number in range(40)}
+    asked = len(far.asked)
+    assert job.run().sent == 41 - asked
+    assert job.told() == ["echo new", *(f"echo p{number}" for number in range(40))]
+    assert len(far.asked) == 41
 
 
 def test_failures_between_answers_close_no_door(job: Batch, far: Far) -> None:

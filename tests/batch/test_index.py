@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.state import index as module
-from llm_sync.batch.state.index import IN_JOURNAL, NOTHING, TO_SEND, Entry, Index, RouteTable
+from llm_sync.batch.state.index import JOURNAL_LINE, NOTHING, TO_SEND, Entry, Index, RouteTable
 from llm_sync.errors import InvalidRequestError
 
 ENTRIES = st.builds(Entry, st.integers(1, 3), st.integers(0, 2**16 - 1), st.integers(0, 2**45 - 1), st.booleans())
@@ -53,7 +53,7 @@ def test_a_walk_goes_on_while_entries_change(tmp_path: Path) -> None:
     seen = []
     for slot, entry in index.to_send([1]):
         seen.append(slot)
-        index.set(slot, Entry(IN_JOURNAL, entry.route, 7))
+        index.set(slot, Entry(JOURNAL_LINE, entry.route, 7))
     assert seen == list(range(0, 10_000, 2))
     assert [slot for slot, _ in index.to_send([1, 2])] == list(range(1, 10_000, 2))
     index.close()

@@ -18,11 +18,12 @@ import pytest
 from batch_apparatus import Batch, Far, Stub, completion, failure
 
 from llm_sync.batch.input.selection import Selection
-from llm_sync.batch.state import journal as journals
+from llm_sync.batch.state import journal_file, journal_format, journal_lock
 from llm_sync.batch.state import records as state_records
 from llm_sync.batch.state.index import Index, NumberFile, RouteTable
 from llm_sync.batch.state.journal import Journal
-from llm_sync.batch.state.previous_runs import PreviousRuns, RecordReader
+from llm_sync.batch.state.previous_runs import PreviousRuns
+from llm_sync.batch.state.record_store import RecordStore
 from llm_sync.batch.state.records import Key, RequestIdentity
 from llm_sync.errors import InvalidRequestError, LLMConnectorError, RequestTimeoutError
 
@@ -89,10 +90,10 @@ def read(path: Path, index: Index) -> tuple[dict[int, int], set[int]]:
     """What a journal says: the positions of the outcomes in their slots, and those that may have been billed for nothing."""
     index.truncate(0)
     folder = str(path.parent)
-    with contextlib.closing(RecordReader(None, str(path), folder)) as records, contextlib.closing(NumberFile(folder)) as hashes:
-        earlier = PreviousRuns(Selection(), index, hashes, RouteTable(), records)
+    with contextlib.closing(RecordStore(folder)) as store, contextlib.closing(NumberFile(folder)) as hashes:
+        earlier = PreviousRuns(Selection(), index, hashes, RouteTable(), store)
         earlier.read_journal(str(path))
-        return {slot: records.head(entry).position for slot, entry in index.walk()}, {key.position for key, _ in earlier.unsure}
+        return {slot: store.head(entry).position for slot, entry in index.walk()}, {key.position for key, _ in earlier.unsure}
 
 
 def test_a_journal_cut_off_anywhere_says_what_its_whole_lines_say(stub: Batch) -> None:
@@ -133,7 +134,7 @@ def test_a_run_goes_on_from_a_journal_that_is_cut_off(stub: Batch, every: bool) 
 def test_a_journal_may_be_cut_off_anywhere_in_its_beginning(stub: Batch, length: int) -> None:
     """A process that is killed when it has only just begun leaves nothing that stands in the way."""
     stub.lines("p")
-    header = journals._HEADER.format(123).encode() + b'{"run": {}}\n'
+    header = journal_format.header_of(journal_format.Owner(123)) + b'{"run": {}}\n'
     stub.part.write_bytes(header[:length])
     stub.run()
     assert stub.told() == ["echo p"]
@@ -171,11 +172,10 @@ def test_a_torn_line_is_ended_by_the_next(tmp_path: Path) -> None:
     with open(path, "ab") as file:
         file.write(b'{"done": [0, ')
     again = Journal(path)
-    place = again.add(b'{"b": 2}\n')
+    again.add(b'{"b": 2}\n')
     again.close()
-    content = Path(path).read_bytes()
-    assert content[place:] == b'{"b": 2}\n'
-    assert [line for _, line in journals.lines_of(path)] == [b'{"a": 1}\n', b'{"done": [0, \n', b'{"b": 2}\n']
+    assert Path(path).read_bytes().endswith(b'\n{"b": 2}\n')
+    assert [line for _, line in journal_format.lines_of(path)] == [b'{"a": 1}\n', b'{"done": [0, \n', b'{"b": 2}\n']
 
 
 @pytest.mark.parametrize("written", [0, 1, 40])
@@ -188,9 +188,9 @@ def test_a_write_that_fails_half_way_leaves_whole_lines(
     journal = Journal(path)
     journal.note({"a": 1})
     write, full = os.write, True
-    monkeypatch.setattr(journals.os, "write", lambda fd, data: _short(write, fd, data, written) if full else write(fd, data))
+    monkeypatch.setattr(journal_file.os, "write", lambda fd, data: _short(write, fd, data, written) if full else write(fd, data))
     if not truncates:
-        monkeypatch.setattr(journals.os, "ftruncate", _refuse)
+        monkeypatch.setattr(journal_file.os, "ftruncate", _refuse)
     line = b'{"done": "%s"}\n' % (b"x" * 80)
     assert journal.add(line) == -1
     with pytest.raises(OSError, match="No space"):
@@ -200,7 +200,7 @@ def test_a_write_that_fails_half_way_leaves_whole_lines(
     assert journal.unwritten == []
     assert journal.failure is not None
     journal.close()
-    kept = [each for _, each in journals.lines_of(path)]
+    kept = [each for _, each in journal_format.lines_of(path)]
     assert kept[0] == b'{"a": 1}\n'
     assert kept[-1] == line
     assert len(kept) == (3 if written and not truncates else 2)
@@ -235,26 +235,26 @@ def test_a_disk_that_takes_nothing_at_all_is_told_with_the_file(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_lines_of_many_threads_are_whole_and_where_they_are_said_to_be(tmp_path: Path) -> None:
-    """The place that ``add`` gives is the line's, however many write."""
+def test_lines_of_many_threads_are_whole_in_the_journal_and_in_the_store(tmp_path: Path) -> None:
+    """The offset that ``add`` gives is the line's, however many threads write."""
     path = str(tmp_path / "j")
     journal = Journal(path)
-    places: dict[bytes, int] = {}
+    offsets: dict[bytes, int] = {}
 
     def write(name: int) -> None:
         for number in range(200):
             line = json.dumps({"x": f"{name}-{number}", "y": "z" * (number % 50)}).encode() + b"\n"
-            places[line] = journal.add(line)
+            offsets[line] = journal.add(line)
 
     threads = [threading.Thread(target=write, args=(name,)) for name in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert len(offsets) == 1600
+    assert all(journal.store.read(offset) == line for line, offset in offsets.items())
     journal.close()
-    content = Path(path).read_bytes()
-    assert len(places) == 1600
-    assert all(content[place : place + len(line)] == line for line, place in places.items())
+    assert sorted(line for _, line in journal_format.lines_of(path)) == sorted(offsets)
 
 
 def test_two_journals_on_one_file_are_refused_with_the_holders_pid(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_a_journal_removed_by_its_holder_is_not_taken_for_ones_own(tmp_path: Pat
     """Between opening and locking, the other one may finish: then the file that is locked is nobody's any more."""
     path = str(tmp_path / "j")
     first = Journal(path)
-    lock = journals.FileLock.lock
+    lock = journal_lock.FileLock.lock
 
     def finishing(self: Any, **options: Any) -> bool:
         if first is not None and not first_done:
@@ -302,7 +302,7 @@ def test_a_journal_removed_by_its_holder_is_not_taken_for_ones_own(tmp_path: Pat
         return bool(lock(self, **options))
 
     first_done: list[bool] = []
-    monkeypatch.setattr(journals.FileLock, "lock", finishing)
+    monkeypatch.setattr(journal_lock.FileLock, "lock", finishing)
     second = Journal(path)
     assert second.is_at_its_path()
     second.close()

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from llm_sync.batch.input.formats import bare, is_openai
+from llm_sync.batch.input.image_files import ImageFiles
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.routing import route
 from llm_sync.errors import InvalidRequestError
@@ -33,17 +34,20 @@ class BatchRequest(NamedTuple):
 
 
 class RequestBuilder:
-    """Makes requests of lines. ``fields``: values for lines without their own. ``strict`` as for the client.
+    """Makes requests of lines. ``fields``: values for lines without their own. ``files`` reads images. ``strict``: the client's.
 
     Any thread may use it.
     """
 
-    def __init__(self, config: LLMConfig, fields: Mapping[str, Any], *, strict: bool = False) -> None:
+    def __init__(
+        self, config: LLMConfig, fields: Mapping[str, Any], files: ImageFiles | None = None, *, strict: bool = False
+    ) -> None:
         unknown = fields.keys() - set(_FIELDS) | fields.keys() & {"prompt", "messages", "model", "id"}
         if unknown:
             raise TypeError(f"a batch has no request field {min(unknown)!r}")
         self._config = config
         self._fields = {name: value for name, value in fields.items() if value is not None}
+        self._files = files or ImageFiles(None)
         self._strict = strict
 
     def build(self, line: Mapping[str, Any], model: str | None) -> BatchRequest:
@@ -63,7 +67,7 @@ class RequestBuilder:
         given = {name: value for name, value in line.items() if value is not None}
         target = self._target(given.get("model") if model is None else model)
         request = ModelRequest(**{**given, "model": f"{target.provider}/{target.model}"})
-        return BatchRequest(self._completed(request), target)
+        return BatchRequest(self._completed(self._files.load(request)), target)
 
     def _openai(self, line: Mapping[str, Any], model: str | None) -> BatchRequest:
         custom_id, body = line["custom_id"], line["body"]
@@ -83,7 +87,7 @@ class RequestBuilder:
             raise InvalidRequestError(
                 f"n={chat.choices} asks for several answers", guidance="Repeat the line instead, each with its own custom_id."
             )
-        return BatchRequest(self._completed(chat.request), target, chat.adjustments, custom_id)
+        return BatchRequest(self._completed(self._files.load(chat.request)), target, chat.adjustments, custom_id)
 
     def _target(self, model: Any) -> Route:
         if model is not None and not isinstance(model, str):

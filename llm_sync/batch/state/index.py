@@ -1,8 +1,8 @@
 """The index of a batch: eight bytes for each request, in an unnamed temporary file, so that memory does not grow with the input.
 
 Each request has one entry; the entry's number is the request's slot. The entry of a request to be sent holds the offset of its
-line in the input; the entry of one with an outcome holds the offset of its record in the journal or in the output of a previous
-run. Planner, scheduler and output all read it. Routes are numbered by a RouteTable, so that an entry can hold one.
+line in the input; the entry of one with an outcome holds the offset of its record in the RecordStore. Planner, scheduler and
+output all read it. Routes are numbered by a RouteTable, so that an entry can hold one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from llm_sync.errors import InvalidRequestError
 
-NOTHING, TO_SEND, IN_JOURNAL, IN_OUTPUT = range(4)
+NOTHING, TO_SEND, JOURNAL_LINE, OUTPUT_LINE = range(4)
+"""States of an entry. The last two have an outcome, stored as a line of a journal or as one of an output."""
 
 _OFFSET_BITS = 45  # 35 TB
 _ROUTE_BITS = 16

@@ -1,45 +1,45 @@
 """The journal of a batch, OUTPUT.part: workers append a line before and after each request, each in one write.
 
-Lines are JSON objects. The first one names the process that owns the journal. ``{"run": …}`` begins a run; ``{"settings": …}``
-stores settings by their hash; ``{"started": […]}`` is written before a request is sent, ``{"unsent": […]}`` takes that back, and
-``{"done": […], …}`` holds its outcome. ``{"finished": […]}`` identifies the output made from all lines before it, so that no
-answer counts twice if both files exist. The next write ends a partial line that a killed process left.
+Lines are JSON objects. The first one, the header, names the process that owns the journal. ``{"run": …}`` begins a run;
+``{"settings": …}`` stores settings by their hash; ``{"started": […]}`` is written before a request is sent, ``{"unsent": […]}``
+takes that back, and ``{"done": […], …}`` holds its outcome. ``{"finished": […]}`` identifies the output made from all lines
+before it, so that no answer counts twice if both files exist. The next write ends a partial line that a killed process left.
+
+Other programs may change the file while a run writes it. So ``examine`` compares its size, its header and the last line several
+times a second, returns what was added, and writes again what is missing: the RecordStore has all outcomes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
-import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from typing import Any
 
-from llm_sync.errors import ConfigurationError, LLMConnectorError
+from llm_sync.batch.state.journal_file import JournalFile
+from llm_sync.batch.state.journal_format import line_of, pieces_of
+from llm_sync.batch.state.journal_lock import owned
+from llm_sync.batch.state.record_store import RecordStore
 from llm_sync.events import logger
-from llm_sync.machine.locks import FileLock
 
 _SYNC_EVERY_S = 1.0  # a power cut may cost what was answered since
-_HEADER = '{{"llm-sync batch": 1, "pid": {:10}}}\n'
-_HEADER_SIZE = len(_HEADER.format(0))
-_PID = slice(_HEADER_SIZE - 12, _HEADER_SIZE - 2)
-_APPENDING = os.O_RDWR | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_CHUNK = 1 << 24  # bytes of other programs that are read at once
+_MAX_RECENT = 10_000
 
 _log = logger("batch")
 
-OutputChecksum = tuple[int, int]
-"""The size of an output in bytes, uncompressed, and its CRC-32."""
-
 
 class Journal:
-    """An open, locked journal.
+    """An open, locked journal, and the store that has a copy of its outcomes.
 
     ``writing``, ``add`` and ``note`` may be called from any thread, the rest from one. ``unwritten`` are the lines that could
-    not be written. After the first of them, ``failure`` says why, and nothing more should be sent.
+    not be written. After the first of them, ``failure`` says why, and nothing more should be sent. ``lost``: whether another
+    run has taken the journal over.
     """
 
     def __init__(self, path: str) -> None:
@@ -47,53 +47,27 @@ class Journal:
         self.path = path
         self.failure: OSError | None = None
         self.unwritten: list[bytes] = []
-        self._lock_file = _locked(path)
-        try:
-            self._descriptor = _opened(path)
-        except BaseException:
-            self._lock_file.release()
-            raise
-        # Guards all state below, failure, unwritten, and the order of writes: a line's offset is known only if no other line is
-        # written at the same time. So it is held during a write, which only goes to the page cache.
+        self.lost = False
+        # Guards all state below, failure, unwritten, and the order of writes. Held during a write, which only goes to the page
+        # cache.
         self._lock = threading.Lock()
-        self._torn = False  # the last line lacks its line end
+        self._last = b""  # the last line written
+        self._recent: set[int] | None = set()  # hashes of outcomes written since the last look at the file; None: too many
         self._writers = 0
         self._closing = self._closed = False
         self._synced_at = time.monotonic()
         try:
-            self._size = self._begun()
+            self._file = JournalFile(path)
         except OSError as error:
-            with contextlib.suppress(OSError):  # the disk is full: leave no empty file behind
-                if not os.fstat(self._descriptor).st_size:
-                    os.unlink(path)
-            self.close()
             raise OSError(error.errno, error.strerror, path) from None
+        self._examined = self._file.size  # up to here, the file was compared or read
+        self._examined_crc = self._file.crc  # of all before that
+        self._behind = False  # there is more to be read
+        try:
+            self.store = RecordStore(os.path.dirname(path) or ".")
         except BaseException:
-            self.close()
+            self._file.close()
             raise
-
-    def _begun(self) -> int:
-        """Write this process into the header, or begin a new journal. Returns the size."""
-        size = os.fstat(self._descriptor).st_size
-        with open(self.path, "r+b") as file:
-            header = file.read(_HEADER_SIZE)
-            ours = _HEADER.format(0).encode()
-            if len(header) < _HEADER_SIZE and ours.startswith(header[: _PID.start]):  # new, or its first run was killed at once
-                file.truncate(0)
-                size = 0
-            elif header[: _PID.start] != ours[: _PID.start]:
-                raise _not_a_journal(self.path)
-            else:
-                file.seek(-1, os.SEEK_END)
-                self._torn = file.read(1) != b"\n"
-            file.seek(0)
-            file.write(_HEADER.format(os.getpid()).encode())
-        return size or _HEADER_SIZE
-
-    @property
-    def holds_lines(self) -> bool:
-        """Whether anything follows the header."""
-        return self._size > _HEADER_SIZE
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -110,13 +84,22 @@ class Journal:
                 self._close_when_unused()
 
     def add(self, line: bytes) -> int:
-        """Append a whole line with its line end, and return its offset. If it cannot be written, keep it and return -1."""
+        """Append an outcome's line, and return its offset in the store. If it cannot be written, keep it and return -1."""
         with self._lock:
             try:
-                return self._write(line)
+                self._write(line)
             except OSError as error:
                 self.failure = self.failure or error
                 self.unwritten.append(line)
+                return -1
+            if self._recent is not None:
+                self._recent.add(hash(line))
+                if len(self._recent) > _MAX_RECENT:
+                    self._recent = None
+            try:
+                return self.store.append(line)
+            except (OSError, ValueError) as error:  # a full disk, or closed as the run is over: the journal has the line
+                self.failure = self.failure or OSError(*error.args)
                 return -1
 
     def note(self, entry: dict[str, Any]) -> None:
@@ -130,23 +113,9 @@ class Journal:
             if self.failure is not None:
                 raise OSError(self.failure.errno, self.failure.strerror, self.path)
 
-    def _write(self, line: bytes) -> int:
-        """Append in one piece, or leave the file unchanged."""
-        offset = self._size + self._torn
-        rest = memoryview(b"\n" + line if self._torn else line)
-        try:
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self._size)
-            size = os.fstat(self._descriptor).st_size
-            self._torn = self._torn or size != self._size
-            self._size = size
-            raise
-        self._torn = False
-        self._size = offset + len(line)
-        return offset
+    def _write(self, line: bytes) -> None:
+        self._file.write(line)
+        self._last = line
 
     def write_again(self) -> bool:
         """Try once more to write the unwritten lines, and return whether all are written."""
@@ -162,12 +131,84 @@ class Journal:
     def sync(self, *, now: bool = False) -> None:
         """Flush to the disk, once a second or ``now``. Raises OSError."""
         if now or time.monotonic() - self._synced_at >= _SYNC_EVERY_S:
-            os.fsync(self._descriptor)
+            self._file.sync()
             self._synced_at = time.monotonic()
 
     def is_at_its_path(self) -> bool:
         """Whether the open file is still the one at ``path``: it, or its folder, may have been moved or deleted."""
-        return self._lock_file.is_at_its_path()
+        return self._file.is_at_its_path()
+
+    def examine(self) -> bytes:
+        """Up to 16 MiB that other programs may have added; outcomes that the file has lost are written again.
+
+        Lines of this run may be among them, and parts of lines. Empty: there is nothing more. Raises OSError; LLMConnectorError
+        if another run has taken the journal over.
+        """
+        with self._lock:
+            header, size = self._file.header_state(), self._file.actual_size()
+            if header.owner is not None and not header.ours:
+                self.lost = True
+                raise owned(self.path, header.owner, lock_failed=True)
+            damaged = not header.ours or size < self._file.size
+            if not damaged and not self._behind and size == self._file.size and self._has(size, self._last):
+                self._examined, self._examined_crc = size, self._file.crc
+                self._recent = set()
+                return b""
+            if damaged or not (self._behind or self._file.actual_crc(self._examined) == self._examined_crc):
+                self._restore()
+            return self._next_chunk()
+
+    def make_whole(self) -> None:
+        """Write everything again if any byte is not as it was written; for the end of a run that leaves the journal."""
+        with self._lock:
+            header = self._file.header_state()
+            self.lost = self.lost or (header.owner is not None and not header.ours)
+            if not self.lost and not self._closed:
+                as_written = self._file.actual_size() == self._file.size and self._file.actual_crc() == self._file.crc
+                if not (as_written and header.ours):
+                    self._restore()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is more to be read, although ``examine`` may just have returned nothing."""
+        return self._behind
+
+    def _has(self, end: int, content: bytes) -> bool:
+        """Whether this stands before an offset."""
+        return self._file.read(end - len(content), len(content)) == content
+
+    def _next_chunk(self) -> bytes:
+        """Read on, and look for the outcomes that were written meanwhile."""
+        size = self._file.actual_size()
+        chunk = self._file.read(self._examined, min(_CHUNK, size - self._examined)) if size > self._examined else b""
+        if self._examined + len(chunk) < size:
+            chunk = chunk[: chunk.rfind(b"\n") + 1] or chunk
+        self._examined += len(chunk)
+        self._examined_crc = zlib.crc32(chunk, self._examined_crc)
+        self._behind = self._examined < size
+        self._file.size, self._last = size, b""
+        if self._recent is not None:
+            self._recent -= {hash(piece) for line in chunk.splitlines(keepends=True) for piece in pieces_of(line)}
+        if not self._behind:
+            if not chunk.endswith(b"\n"):
+                self._file.end_line()
+            if self._recent is None or self._recent:
+                self._restore()
+            else:
+                self._file.crc = self._examined_crc
+            self._recent = set()
+        return chunk
+
+    def _restore(self) -> None:
+        """Write the header and all outcomes again, because another program has removed or damaged some; then read it all."""
+        _log.warning("another program has changed %r: its answers are written to it again", self.path)
+        self._file.repair_header()
+        self._file.size, self._file.crc = self._file.actual_size(), self._file.actual_crc()
+        self._file.end_line()
+        for line in self.store.lines():
+            if line.startswith(b'{"done"'):
+                self._file.write(line)
+        self._recent, self._examined, self._examined_crc, self._behind = set(), self._file.header_size, 0, True
 
     def rescue(self) -> str:
         """Save lines to a new file in the temporary folder, and return its path. Raises OSError.
@@ -177,18 +218,22 @@ class Journal:
         descriptor, path = tempfile.mkstemp(prefix="llm-sync-rescued-", suffix=".part")
         with os.fdopen(descriptor, "wb") as file:
             if not self.is_at_its_path():
-                with open(os.dup(self._descriptor), "rb") as moved:
+                with open(self._file.duplicate(), "rb") as moved:
                     moved.seek(0)
                     while chunk := moved.read(1 << 20):
                         file.write(chunk)
-                if self._torn:
-                    file.write(b"\n")
+                file.write(b"\n")
+                file.writelines(line for line in self.store.lines() if line.startswith(b'{"done"'))  # if it was damaged, too
             file.writelines(self.unwritten)
             file.flush()
             with contextlib.suppress(OSError):
                 os.fsync(file.fileno())
         self.unwritten.clear()
         return path
+
+    def is_empty(self) -> bool:
+        """Whether the file has no lines, of this run or of other programs. Raises OSError."""
+        return self._file.actual_size() <= self._file.header_size
 
     def remove(self) -> None:
         """Delete the file. Raises OSError."""
@@ -203,84 +248,5 @@ class Journal:
     def _close_when_unused(self) -> None:
         if self._closing and not self._writers and not self._closed:
             self._closed = True
-            os.close(self._descriptor)
-            self._lock_file.release()
-
-
-def lines_of(path: str, since: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Every line of a journal after the header, from an offset on, with its offset. The last may be partial. Raises OSError."""
-    with open(path, "rb") as file:
-        offset = max(since, len(file.readline()))
-        file.seek(offset)
-        for line in file:
-            yield offset, line
-            offset += len(line)
-
-
-def unfinished_part(path: str, output_checksum: Callable[[], OutputChecksum]) -> tuple[int, bool]:
-    """From which offset on the output does not hold the journal's lines, and whether a run after it began anew (``--restart``).
-
-    ``output_checksum`` is called if a run wrote its output, but did not remove the journal. Raises OSError.
-    """
-    since, anew, checksum = 0, False, None
-    for offset, line in lines_of(path):
-        if line.startswith(b'{"run"'):
-            anew = anew or b'"anew": true' in line
-        elif line.startswith(b'{"finished"'):
-            checksum = checksum or output_checksum()
-            if line == line_of({"finished": checksum}):
-                since, anew = offset + len(line), False
-    return since, anew
-
-
-def line_of(entry: dict[str, Any]) -> bytes:
-    """An entry as a line of the journal."""
-    return json.dumps(entry, ensure_ascii=False, default=repr).encode("utf-8", "backslashreplace") + b"\n"
-
-
-def _locked(path: str) -> FileLock:
-    while True:
-        try:
-            lock = FileLock(path, os.O_RDWR | os.O_CREAT)
-        except OSError as error:
-            if error.errno in (errno.EISDIR, errno.ELOOP):  # a folder, or a link, which is not followed
-                raise _not_a_journal(path) from None
-            raise
-        try:
-            free = lock.lock(wait=False)
-            if free and lock.is_at_its_path():  # otherwise the other process has just finished, and removed the file
-                return lock
-        except ConfigurationError:  # no file locks on this system
-            _log.warning("%r cannot be locked, because this system has no file locks: start no other run on it", path)
-            return lock
-        except BaseException:
-            lock.release()
-            raise
-        lock.release()
-        if not free:
-            raise _owned(path)
-
-
-def _opened(path: str) -> int:
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise _not_a_journal(path)
-    return os.open(path, _APPENDING)
-
-
-def _not_a_journal(path: str) -> LLMConnectorError:
-    return LLMConnectorError(
-        f"{path!r} exists, but is not the journal of a batch",
-        guidance="Move it away, or name another output: the run needs this path for its journal.",
-    )
-
-
-def _owned(path: str) -> LLMConnectorError:
-    try:
-        with open(path, "rb") as file:
-            owner = file.read(_HEADER_SIZE)[_PID].decode("ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        owner = ""
-    return LLMConnectorError(
-        f"{path!r} is being written by process {owner or 'of another batch'}",
-        guidance="Wait until that has ended, or name another output.",
-    )
+            self._file.close()
+            self.store.close()

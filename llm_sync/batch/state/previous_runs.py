@@ -4,86 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from typing import IO, Any
+from collections.abc import Callable
+from typing import Any
 
 from llm_sync.batch.input.selection import Selection
-from llm_sync.batch.input.source import unzipped
-from llm_sync.batch.state import journal, records
-from llm_sync.batch.state.index import IN_JOURNAL, IN_OUTPUT, NOTHING, Entry, Index, NumberFile, RouteTable
+from llm_sync.batch.state import journal_format, records
+from llm_sync.batch.state.finished_output import FinishedOutput
+from llm_sync.batch.state.index import JOURNAL_LINE, NOTHING, OUTPUT_LINE, Entry, Index, NumberFile, RouteTable
+from llm_sync.batch.state.record_store import RecordStore
 from llm_sync.batch.state.records import Head, Key
 from llm_sync.batch.summary import Tally
 from llm_sync.errors import LLMConnectorError
 
-_MAX_HASH = 2**64 - 1
-
-
-class RecordReader:
-    """Reads outcomes by their index entries, from the journal or from the finished output. One thread at a time."""
-
-    def __init__(self, output: str | None, part: str, folder: str) -> None:
-        """``output``: None to ignore it. ``part``: the journal. ``folder``: for the unpacked copy of gzip. Raises OSError."""
-        self._part = part
-        self._journal: IO[bytes] | None = None
-        self._output: IO[bytes] | None = None
-        if output is not None and os.path.exists(output):
-            self._output = unzipped(output, folder) if output.endswith(".gz") else open(output, "rb")  # noqa: SIM115
-
-    def output_lines(self) -> Iterator[tuple[int, bytes]]:
-        """Every line of the finished output, with its offset."""
-        if self._output is not None:
-            offset = 0
-            while True:
-                self._output.seek(offset)  # others may read between two lines
-                line = self._output.readline()
-                if not line:
-                    return
-                yield offset, line
-                offset += len(line)
-
-    def output_checksum(self) -> journal.OutputChecksum:
-        """The size and checksum of the finished output."""
-        size = crc = 0
-        for offset, line in self.output_lines():
-            size, crc = offset + len(line), zlib.crc32(line, crc)
-        return size, crc
-
-    def head(self, entry: Entry) -> Head:
-        """The head of an outcome. Raises LLMConnectorError if its record has changed."""
-        line = self._line(entry)
-        head = records.read_head(line) if entry.state == IN_JOURNAL else records.head_of_record(line)
-        if head is None:
-            raise LLMConnectorError("a record of the batch has changed", guidance="Let one program at a time use it.")
-        return head
-
-    def content(self, entry: Entry) -> bytes:
-        """The record, without the line end."""
-        line = self._line(entry)
-        return records.content_of(line) if entry.state == IN_JOURNAL else line.rstrip(b"\r\n")
-
-    def close(self) -> None:
-        """Close both files."""
-        for file in (self._journal, self._output):
-            if file is not None:
-                file.close()
-
-    def _line(self, entry: Entry) -> bytes:
-        file = self._output
-        if entry.state == IN_JOURNAL:
-            if self._journal is None:
-                self._journal = open(self._part, "rb")  # noqa: SIM115  (closed by close)
-            file = self._journal
-        if file is None:
-            return b""
-        file.seek(entry.offset)
-        return file.readline()
-
 
 class PreviousRuns:
-    """Reads the outcomes of previous runs into ``index``, and their lines' hashes into ``hashes``, by slot.
+    """Reads the outcomes of previous runs into ``store`` and ``index``, and their lines' hashes into ``hashes``, by slot.
 
     ``needs_review`` decides whether an outcome must be read again before it is kept; ``kept`` counts the others, by provider.
     ``displaced``: outcomes whose slot another outcome has taken since. ``elsewhere``: the number of answers to requests that
@@ -97,13 +33,13 @@ class PreviousRuns:
         index: Index,
         hashes: NumberFile,
         routes: RouteTable,
-        reader: RecordReader,
+        store: RecordStore,
         needs_review: Callable[[Head], bool] = lambda head: False,  # noqa: ARG005
     ) -> None:
         self._selection = selection
         self._index = index
         self._routes = routes
-        self._reader = reader
+        self._store = store
         self._needs_review = needs_review
         # Started and not known to have ended: the count, and the last "started" line, by the key's bytes in the journal.
         self._open: Counter[bytes] = Counter()
@@ -115,9 +51,9 @@ class PreviousRuns:
         self.unsure: Counter[tuple[Key, str]] = Counter()  # the line's hash goes with the key, because lines move
         self.settings: dict[str, dict[str, Any]] = {}
 
-    def read_output(self, path: str) -> None:
+    def read_output(self, path: str, output: FinishedOutput) -> None:
         """Read a finished output. Raises LLMConnectorError if the file is not one."""
-        for number, (offset, line) in enumerate(self._reader.output_lines(), 1):
+        for number, line in enumerate(output.lines(), 1):
             if line.strip():
                 head = records.head_of_record(line)
                 if head is None:
@@ -130,21 +66,27 @@ class PreviousRuns:
                         f"{path!r} {what}",
                         guidance="Name another output; --restart (restart=True) would replace the file.",
                     )
-                self._take(head, IN_OUTPUT, offset)
+                self._take(head, OUTPUT_LINE, line)
 
     def read_journal(self, path: str, since: int = 0) -> None:
-        """Read a journal from an offset on. Torn and damaged lines are skipped."""
-        for offset, line in journal.lines_of(path, since):
-            if line.startswith(b'{"started": [') and line.endswith(b'"}\n'):
-                self._start(line)
-                continue
-            head = records.read_head(line)
-            if head is not None:
-                self._end(records.key_of(line))
-                self._take(head, IN_JOURNAL, offset)
-            else:
-                self._read_note(line)
+        """Read a journal from an offset on. Damaged lines are skipped; of a torn or glued line the readable part is taken."""
+        for _, line in journal_format.lines_of(path, since):
+            if not self._read_line(line):
+                for piece in journal_format.pieces_of(line):
+                    self._read_line(piece)
         self._end_run()
+
+    def _read_line(self, line: bytes) -> bool:
+        """Read a line, and return whether that was possible."""
+        if line.startswith(b'{"started": [') and line.endswith(b'"}\n'):
+            self._start(line)
+            return True
+        head = records.read_head(line)
+        if head is None:
+            return self._read_note(line)
+        self._end(records.key_of(line))
+        self._take(head, JOURNAL_LINE, line)
+        return True
 
     def _start(self, line: bytes) -> None:
         key = records.key_of(line)
@@ -158,7 +100,7 @@ class PreviousRuns:
             del self._open[key]
             self._started.pop(key, None)
 
-    def _read_note(self, line: bytes) -> None:
+    def _read_note(self, line: bytes) -> bool:
         try:
             (name, value), *more = json.loads(line).items()
             if name == "started":  # the last line of the file, without its line end
@@ -169,8 +111,9 @@ class PreviousRuns:
                 self.settings[value] = dict(more)["of"]
             elif name == "run":
                 self._end_run()
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return  # torn or damaged
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return False  # torn or damaged
+        return True
 
     def _end_run(self) -> None:
         """Requests still open when a run ended have an unknown outcome."""
@@ -181,7 +124,7 @@ class PreviousRuns:
         self._open.clear()
         self._started.clear()
 
-    def _take(self, head: Head, state: int, offset: int) -> None:
+    def _take(self, head: Head, state: int, line: bytes) -> None:
         if head.unsure:
             self.unsure[head.key, head.line] = head.unsure
         slot = self._selection.slot(head)
@@ -190,7 +133,7 @@ class PreviousRuns:
             return
         former = self._index.get(slot)
         if former.state != NOTHING:
-            before = self._reader.head(former)
+            before = self._store.head(former)
             if not former.review:
                 self.kept[before.provider].add(before, -1)
             if (before.line, before.settings, before[1:3]) != (head.line, head.settings, head[1:3]):
@@ -198,6 +141,6 @@ class PreviousRuns:
         review = self._needs_review(head)
         if not review:
             self.kept[head.provider].add(head)
-        self._index.set(slot, Entry(state, self._routes.number(head.provider, head.model), offset, review))
-        with contextlib.suppress(ValueError, OverflowError):  # edited by hand: 0 equals no line's hash, so it is reviewed
-            self.hashes.put(slot, int(head.line, 16) & _MAX_HASH)
+        route = self._routes.number(head.provider, head.model)
+        self._index.set(slot, Entry(state, route, self._store.append(line), review))
+        self.hashes.put(slot, records.line_number(head))

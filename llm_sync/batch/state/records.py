@@ -12,6 +12,7 @@ import zlib
 from typing import Any, NamedTuple
 
 from llm_sync import errors
+from llm_sync.batch.local_trouble import is_local_trouble
 from llm_sync.errors import LLMConnectorError
 from llm_sync.models import ModelResponse
 from llm_sync.models.record import record
@@ -23,6 +24,7 @@ ANSWERED, TRUNCATED = "answered", "truncated"
 
 _BILLED = ("input_tokens", "output_tokens", "cost_estimate")
 _CHECKSUM, _SPLIT = b', "crc32": ', b', "record": '  # neither can occur within a JSON string
+_MAX_HASH = 2**64 - 1
 _MENDED = ("AuthenticationError", "PermissionDeniedError", "QuotaExceededError", "ModelNotFoundError")  # outside, by now
 
 
@@ -83,6 +85,14 @@ class Head(NamedTuple):
         return self.outcome in (ANSWERED, TRUNCATED)
 
 
+def line_number(head: Head) -> int:
+    """The hash of an outcome's line as a number of 64 bits; 0, which equals no line's, if it was edited by hand."""
+    try:
+        return int(head.line, 16) & _MAX_HASH
+    except ValueError:
+        return 0
+
+
 def head_of(identity: RequestIdentity, outcome: ModelResponse | LLMConnectorError) -> Head:
     """The head of an outcome."""
     answer = outcome if isinstance(outcome, ModelResponse) else getattr(outcome, "response", None)
@@ -92,7 +102,7 @@ def head_of(identity: RequestIdentity, outcome: ModelResponse | LLMConnectorErro
     else:
         kind, timed_out = type(outcome).__name__, _timed_out_after_sending(outcome)
         unsure = max(outcome.possibly_billed, int(timed_out))
-        again = not timed_out and (outcome.retryable is True or kind in _MENDED)
+        again = not timed_out and (outcome.retryable is True or kind in _MENDED or is_local_trouble(outcome))
     cost = None if answer is None else answer.cost_estimate
     return Head(*identity.key, identity.line, identity.settings, kind, again, identity.unsure + unsure, *tokens, cost)
 
@@ -109,6 +119,8 @@ def record_of(identity: RequestIdentity, outcome: ModelResponse | LLMConnectorEr
         extra["possibly_billed"] = head.unsure
     if not head.answered and head[-3:] != (None, None, None):
         extra["billed"] = dict(zip(_BILLED, head[-3:], strict=True))  # an unusable answer costs, too
+    if isinstance(outcome, LLMConnectorError) and is_local_trouble(outcome):
+        extra["again"] = head.again
     if identity.shard is not None:
         extra.update(shard=identity.shard, lines=identity.lines)
     if identity.openai:
@@ -123,7 +135,7 @@ def _openai_record(
 ) -> dict[str, Any]:
     index, provider, model = identity.key
     ours: dict[str, Any] = {"index": index, "provider": provider, "model": model}
-    ours.update(outcome=head.outcome, again=head.again, **extra)
+    ours.update({**extra, "outcome": head.outcome, "again": head.again})
     response = failure = None
     if isinstance(outcome, ModelResponse):
         response = {"status_code": 200, "request_id": outcome.request_id or "", "body": completion(outcome)}
@@ -213,7 +225,7 @@ def _head(values: dict[str, Any]) -> Head:
     if response is None:
         kind = error["type"]
         timed_out = kind == "RequestTimeoutError" and error["status"] is None and common["unsure"] > 0
-        again = kind in _MENDED or (error["retryable"] is True and not timed_out)
+        again = values.get("again") is True or kind in _MENDED or (error["retryable"] is True and not timed_out)
         return Head(**common, outcome=kind, again=again, **_billed(values))
     usage, kind = response["usage"], TRUNCATED if response["truncated"] else ANSWERED
     tokens = {name: usage[name] for name in ("input_tokens", "output_tokens")}

@@ -60,7 +60,7 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     """The options as the library takes them."""
     is_tsv = args.input[0].removesuffix(".gz").endswith(".tsv")
     names = ("text", "template", "limit", "shard", "restart", "skip_bad_lines", "retry_failed", "allow_changed_settings")
-    options = {name: getattr(args, name) for name in (*names, "give_up_after", "fail_fast")}
+    options = {name: getattr(args, name) for name in (*names, "give_up_after", "fail_fast", "allow_files")}
     options.update(request_fields.attempt_options(args), models=args.model, fields=request_fields.request_fields(args))
     options["delimiter"] = args.delimiter or ("\t" if is_tsv else ",")
     options["retry_timeouts"] = args.retry_timeouts or None

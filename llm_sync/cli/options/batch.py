@@ -71,6 +71,14 @@ def _add_input_options(parser: Parser) -> None:
         action="store_true",
         help="count invalid lines as failures and send the others; without this option nothing is sent",
     )
+    group.add_argument(
+        "--allow-files",
+        action="append",
+        default=[],
+        type=nonempty,
+        metavar="DIR",
+        help="let lines name image files below DIR, too, not only below the folder of INPUT; repeat it for several folders",
+    )
 
 
 def _add_resume_options(parser: Parser) -> None:
