@@ -140,12 +140,14 @@ COMPLETED = {  # by metavar
 
 def completion(shell: str) -> str:
     """The completions for a shell."""
-    from llm_sync.cli.parser import build_parser
+    from llm_sync.cli.parser import COMMANDS, build_parser
 
     parser = build_parser()
     for action in parser.all_actions():
         if action.metavar in COMPLETED:
             action.complete = COMPLETED[str(action.metavar)]  # type: ignore[attr-defined]
+        if action.dest == "about":
+            action.choices = tuple(COMMANDS)  # not in the parser, whose error for an unknown command says more
     script = str(shtab.complete(parser, shell))
     instructions = "# To install them, see: llm-sync completion --help\n"  # shtab's own instructions name other folders
     return re.sub(r"^# Usage:\n(?:#.*\n)+", instructions, script, count=1, flags=re.MULTILINE)

@@ -26,8 +26,9 @@ COMMANDS = {
     "run-script": "run a script written for openai, anthropic or litellm on llm-sync",
     "simulate": "run simulated providers on this machine, for tests and dry runs",
     "completion": "print the completion script for a shell",
+    "help": "explain a command, like --help after it",
 }
-"""Every command, in the order of the help. Its options are in options/, its code is in commands/."""
+"""Every command, in the order of the help. Its options are in options/, its code is in commands/ (that of help is here)."""
 
 _DESCRIPTION = (
     "Ask any LLM provider from a script, a pipe or a terminal: OpenAI, Anthropic, Gemini, OpenRouter and every "
@@ -38,7 +39,7 @@ _EPILOG = (
     "To begin: create example configurations with 'llm-sync init', then ask: llm-sync generate \"Say hello\". Without a key: "
     'llm-sync simulate -- llm-sync generate "Say hello".\n\n'
     "The options above may also follow the command. Answers go to standard output, everything else to standard error. "
-    "Run 'llm-sync COMMAND --help' for the options and exit statuses of a command."
+    "Run 'llm-sync help COMMAND' for the options and exit statuses of a command."
 )
 
 
@@ -82,6 +83,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         if args.command is not None:
             parser.error("--list-llm-configs is used without a command")
         return parse(["configs" if word == "--list-llm-configs" else word for word in argv])
+    if args.command == "help" and not unknown:
+        return parse([args.about, "--help"] if args.about else ["--help"])
     args.verbose += args.verbose_too
     if args.debug:
         args.verbose = max(args.verbose, 2)

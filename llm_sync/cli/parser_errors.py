@@ -15,7 +15,7 @@ def unknown_command(parser: Parser, words: list[str], word: str, commands: Itera
     option = next((each for each in before if each[:1] == "-" and not _is_known(parser, each)), None)
     if option is not None:  # its value stands where the command should be
         return f"unknown option {option} before a command: a command's own options follow it, as in: llm-sync COMMAND {option}"
-    near = "--help" if word == "help" else _nearest(word, commands)
+    near = _nearest(word, commands)
     if near:
         return f"unknown command {word!r}, did you mean {near}?"
     rest = words[len(before) :]

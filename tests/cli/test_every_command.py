@@ -42,6 +42,7 @@ ROWS = {
     "run-script": Row(["SCRIPT"]),
     "simulate": Row(["--", sys.executable, "-c", ""], prints=False),
     "completion": Row(["bash"]),
+    "help": Row(["batch"]),
 }
 JSON = [
     name

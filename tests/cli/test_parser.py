@@ -146,7 +146,7 @@ def test_an_unknown_option_before_the_command() -> None:
         (["-vv", "simulat"], "unknown command 'simulat', did you mean simulate?; see 'llm-sync --help'"),
         (["Say hello"], "'Say hello' is not a command; to send a prompt: llm-sync generate 'Say hello'; see"),
         (["-v", "Say", "it's me"], "'Say' is not a command; to send a prompt: llm-sync generate 'Say it'\"'\"'s me'; see"),
-        (["help"], "unknown command 'help', did you mean --help?; see"),
+        (["help", "genrate"], "unknown command 'genrate', did you mean generate?; see 'llm-sync --help'"),
         (["xyzzy"], f"unknown command 'xyzzy'; the commands are {', '.join(COMMANDS)}; see"),
     ],
 )
@@ -194,6 +194,54 @@ def test_only_what_is_missing_is_reported() -> None:
 def test_a_simulated_commands_arguments_stay_its_own(argv: list[str], child: list[str]) -> None:
     """Every Python's argparse hands them on whole; simulate.py takes the first -- away."""
     assert parse(["simulate", *argv]).child == child
+
+
+@pytest.mark.parametrize(
+    ("typed", "alike"),
+    [
+        (["generate", "-s", "Be brief", "x"], ["generate", "--system", "Be brief", "x"]),
+        (["batch", "-s", "Be brief", "in", "-o", "out"], ["batch", "--system", "Be brief", "in", "--output", "out"]),
+        (["generate", "-o", "answer.txt", "x"], ["generate", "--output", "answer.txt", "x"]),
+    ],
+)
+def test_short_options_mean_the_same_as_the_long_ones(typed: list[str], alike: list[str]) -> None:
+    """-s and -o are what people type for a system prompt and an output file."""
+    short, long = vars(parse(typed)), vars(parse(alike))
+    assert {name: value for name, value in short.items() if name != "parser"} == {
+        name: value for name, value in long.items() if name != "parser"
+    }
+
+
+def test_a_system_prompt_is_given_in_one_way() -> None:
+    """-s does not hide that --system-file is given, too."""
+    assert "not allowed with argument -s/--system" in refusal("generate", "-s", "a", "--system-file", "b", "x")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_prints_what_its_help_option_prints(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """``llm-sync help batch`` is ``llm-sync batch --help``, also with options before it."""
+    expected = help_of(capsys, name)
+    for argv in (["help", name], ["-q", "help", name]):
+        with pytest.raises(SystemExit) as stop:
+            parse(argv)
+        assert not stop.value.code
+        assert capsys.readouterr().out == expected
+
+
+def test_help_alone_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    """Like --help without a command."""
+    expected = help_of(capsys)
+    with pytest.raises(SystemExit):
+        parse(["help"])
+    assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize(
+    ("argv", "wording"), [(["batch", "merge"], "unexpected argument 'merge'"), (["--json"], "unknown option --json")]
+)
+def test_help_explains_one_command(argv: list[str], wording: str) -> None:
+    """More words, or an option it does not have, are errors rather than ignored."""
+    assert refusal("help", *argv).startswith(wording)
 
 
 @pytest.mark.parametrize("width", [80, 40])

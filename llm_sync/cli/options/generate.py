@@ -15,7 +15,7 @@ file keeps its lines), unless one of the words is a -, which its text replaces.
 examples:
   llm-sync generate "Say hello"
   cat report.txt | llm-sync generate \\
-    --system "Summarise this"
+    -s "Summarise this"
   git diff | llm-sync generate \\
     "Review this:" -
   llm-sync generate "Why?" \\
@@ -57,7 +57,7 @@ def add(parser: Parser) -> None:
         help="let --messages name images below DIR too, beside those below the folder of its FILE; may be repeated",
     )
     source.add_argument(
-        "--output", metavar="FILE", help="write the answers to FILE, which is created or replaced when all have arrived"
+        "-o", "--output", metavar="FILE", help="write the answers to FILE, which is created or replaced when all have arrived"
     )
     source.add_argument(
         "--append",

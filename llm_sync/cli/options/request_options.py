@@ -26,7 +26,7 @@ def _add_field_options(parser: Parser) -> None:
     """What a request carries beside its prompt."""
     group = parser.add_argument_group("request")
     system = group.add_mutually_exclusive_group()
-    system.add_argument("--system", type=text, metavar="TEXT", help="the system prompt")
+    system.add_argument("-s", "--system", type=text, metavar="TEXT", help="the system prompt")
     system.add_argument("--system-file", metavar="FILE", help="read the system prompt from FILE")
     group.add_argument(
         "--image",
