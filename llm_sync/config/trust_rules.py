@@ -54,10 +54,10 @@ _FREE = frozenset(
 )
 # Headers in which an application names itself.
 _FREE_HEADERS = ("http-referer", "x-title", "x-openrouter-title")
-# Parameters of providers that bring in tools, instructions or earlier conversations, under any of their names.
+# Parameters of providers that bring in tools, instructions or earlier conversations, or decide who else gets the prompts.
 _GUARDED_PARAMETERS = re.compile(
     r"tool|plugin|mcp|server|connector|search|retriev|ground|instruct|system|prompt|input|content|message|container|conversation"
-    r"|previous|webhook|callback|url|uri|metadata|cache|user",
+    r"|previous|webhook|callback|url|uri|metadata|cache|user|data.?collection|^zdr$|^only$|^order$",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,32}")

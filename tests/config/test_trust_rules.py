@@ -114,6 +114,8 @@ def test_what_needs_no_trust(settings: str) -> None:
         ),
         ("provider_specific: {mcp_servers: [1]}", "provider_specific.mcp_servers[0]: is a parameter"),
         ("provider_specific: {extra: {web_search: true}}", "provider_specific.extra.web_search: is a parameter"),
+        ("provider_specific: {provider: {data_collection: allow}}", "provider_specific.provider.data_collection: is a parameter"),
+        ("provider_specific: {provider: {order: [theirs]}}", "provider_specific.provider.order[0]: is a parameter"),
         ("provider_specific: {x: two words}", "provider_specific.x: is a parameter"),
         ("provider_specific: {x: 'https://evil.example.com/$$'}", "provider_specific.x: is a parameter"),
         ("provider_specific: {x: '${SECRET}'}", "provider_specific.x: "),
