@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llm_sync.providers.adjustments import Adjustments
-    from llm_sync.providers.adjustments import Adjustments as Changes  # noqa: F401  (the former name)
     from llm_sync.providers.answer import (
         Answer,
         Blocked,
@@ -21,8 +20,11 @@ if TYPE_CHECKING:
     from llm_sync.providers.base import LLMProvider
     from llm_sync.providers.dialect import Dialect
     from llm_sync.providers.error_mapping import ApiError, error_class
-    from llm_sync.providers.error_mapping import ApiError as Fault  # noqa: F401
     from llm_sync.providers.factory import ProviderFactory
+
+    # Former names; type checkers take an assignment, not an import under another name, for part of a package.
+    Changes = Adjustments
+    Fault = ApiError
 
 _HOME = {
     "Adjustments": "adjustments",
