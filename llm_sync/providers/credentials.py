@@ -94,6 +94,8 @@ class KeyCredential:
 
     def check_without_io(self) -> None:
         if not self._used and self._secret.kind in ("template", "literal"):
+            # Without the lock: this runs in the caller's thread, and a signal handler that interrupts it may come here too.
+            self._used = (self._secret.reveal(),)
             self.headers()
 
     def identity(self) -> str:
