@@ -27,10 +27,11 @@ WHEEL = $$(echo $(DIST)/*.whl)
 # The build requirements as pyproject.toml lists them, quoted for the shell
 BUILD_REQUIRES := $(shell sed -n 's/^requires = \[\(.*\)\]$$/\1/p' pyproject.toml | tr -d ',')
 # Folders are listed too: their times change when a file goes away
-SOURCES := man/llm-sync.1.include $(shell find llm_sync config -name __pycache__ -prune -o -print)
+SOURCES := man/llm-sync.1.include man/pages.py $(shell find llm_sync config -name __pycache__ -prune -o -print)
 METADATA := setup.py requirements.txt pyproject.toml MANIFEST.in README.md LICENSE
 DEMO_MODELS := -m openai/gpt-4o-mini -m anthropic/claude-haiku-4-5 -m gemini/gemini-2.5-flash -m openrouter/openai/gpt-4o-mini
 PAGE := $(VENV)/share/man/man1/llm-sync.1
+PAGES := $(VENV)/share/man/man1/llm-sync*.1
 
 # Builds are reproducible: dates in them are those of the last commit, where there is one.
 ifndef SOURCE_DATE_EPOCH
@@ -122,11 +123,11 @@ format: $(VENV)/.for-checks ## format the code and fix what lint can fix
 	$(PY) -m ruff check --fix-only .
 	$(PY) -m ruff format .
 
-man-check: $(VENV)/.installed ## the man page by groff's and mandoc's rules, where they are at hand
+man-check: $(VENV)/.installed ## the man pages by groff's and mandoc's rules, where they are at hand
 	@if command -v groff >/dev/null; then echo "groff -ww"; \
-		said=$$(groff -ww -man -Tutf8 -z $(PAGE) 2>&1) && [ -z "$$said" ] || { echo "$$said"; exit 1; }; \
+		said=$$(groff -ww -man -Tutf8 -z $(PAGES) 2>&1) && [ -z "$$said" ] || { echo "$$said"; exit 1; }; \
 	else echo "groff is not installed: skipped"; fi
-	@if command -v mandoc >/dev/null; then echo "mandoc -Tlint"; mandoc -Tlint -Wwarning $(PAGE); \
+	@if command -v mandoc >/dev/null; then echo "mandoc -Tlint"; mandoc -Tlint -Wstyle $(PAGES); \
 	else echo "mandoc is not installed: skipped"; fi
 
 ##@ Documentation
@@ -140,7 +141,7 @@ docs: $(VENV)/.installed $(VENV)/.for-tests ## write what is made from the code:
 timelines: $(VENV)/.installed ## measure and draw docs/pictures/ anew; look at them afterwards
 	$(PY) docs/pictures/timelines.py
 
-man: $(VENV)/.installed ## build the man page and show it
+man: $(VENV)/.installed ## build the man pages and show the first
 	man $(PAGE)
 
 ##@ Benchmarks

@@ -1,7 +1,7 @@
 """The one place for the package's metadata; pyproject.toml holds the build requirements and the tools' settings.
 
 The version is read as text from llm_sync/__init__.py (importing it would need the dependencies), the run-time
-dependencies from requirements.txt. Building also generates the man page and the shells' completions from the command line's own
+dependencies from requirements.txt. Building also generates the man pages and the shells' completions from the command line's own
 parser; the end of this file says where each is installed.
 """
 
@@ -35,8 +35,11 @@ def requirements() -> list[str]:
     return [line for line in lines if line]
 
 
-class BuildManPage(build_manpages):  # type: ignore[misc]  # argparse-manpage ships no types
-    """The page that [tool.build_manpages] in pyproject.toml defines, independent of the terminal it is built on."""
+class BuildManPages(build_manpages):  # type: ignore[misc]  # argparse-manpage ships no types
+    """The page that [tool.build_manpages] in pyproject.toml defines, and one for each command (man/pages.py).
+
+    They do not depend on the terminal they are built on.
+    """
 
     def finalize_options(self) -> None:
         """Take the NAME line from the summary below."""
@@ -48,12 +51,28 @@ class BuildManPage(build_manpages):  # type: ignore[misc]  # argparse-manpage sh
         """Build without wrapped lines: roff drops a line that happens to begin with a dot or a quote."""
         os.environ["COLUMNS"] = "100000"
         os.environ["NO_COLOR"] = "1"  # argparse of Python 3.14 uses colours on a terminal
-        super().run()
-        for page in map(Path, self.manpages_data):
-            title, newline, rest = page.read_text("utf-8").partition("\n")
-            page.write_text(
-                title.replace("\\-", "-") + newline + rest, "utf-8"
-            )  # mandoc cannot parse a date that contains escapes
+        from llm_sync.cli.parser import COMMANDS, build_parser
+        from man.pages import command_page, main_page
+
+        ((path, data),) = self.manpages_data.items()
+        parser = build_parser()
+        parsers = parser.commands()
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        for name, summary in COMMANDS.items():
+            Path(manual_of(name)).write_text(command_page(name, parsers[name], summary, data), "utf-8")
+        Path(path).write_text(main_page(parser, COMMANDS, data), "utf-8")
+
+
+def manual_of(command: str) -> str:
+    """Where the page of a command is built."""
+    return f"build/man/llm-sync-{command}.1"
+
+
+def command_names() -> list[str]:
+    """The names of the commands, as the command line lists them."""
+    from llm_sync.cli.parser import COMMANDS
+
+    return list(COMMANDS)
 
 
 # `llm-sync completion` prints the packaged copies; shells look for the shared ones.
@@ -235,10 +254,13 @@ setup(
         "pytest11": ["llm_sync = llm_sync.simulator.pytest_plugin"],
     },
     cmdclass={
-        "build_manpages": BuildManPage,
+        "build_manpages": BuildManPages,
         "build_py": get_build_py_cmd(BuildPackage),
         "install": get_install_cmd(),
     },
-    data_files=[(os.path.dirname(path), [f"build/{path}"]) for path in COMPLETIONS.values()],
+    data_files=[
+        *((os.path.dirname(path), [f"build/{path}"]) for path in COMPLETIONS.values()),
+        ("share/man/man1", [manual_of(command) for command in command_names()]),
+    ],
     zip_safe=False,
 )

@@ -38,7 +38,7 @@ _DESCRIPTION = (
 _EPILOG = (
     "To begin: create example configurations with 'llm-sync init', then ask: llm-sync generate \"Say hello\". Without a key: "
     'llm-sync simulate -- llm-sync generate "Say hello".\n\n'
-    "The options above may also follow the command. Answers go to standard output, everything else to standard error. "
+    "These options may also follow the command. Answers go to standard output, everything else to standard error. "
     "Run 'llm-sync help COMMAND' for the options and exit statuses of a command."
 )
 
@@ -55,6 +55,10 @@ class _MainParser(Parser):
             self.error(unknown_command(self, list(self.words), value, COMMANDS))
         super()._check_value(action, value)
 
+    def commands(self) -> dict[str, Parser]:
+        """The parser of each command."""
+        return next(action.choices for action in self._actions if isinstance(action.choices, dict))
+
 
 class _CommandParser(Parser):
     """A command's parser, which adds its options when they are needed: most runs need those of one command only."""
@@ -66,12 +70,12 @@ class _CommandParser(Parser):
         self.complete()
         return super().parse_known_args(args, namespace)
 
-    def complete(self, *, repeat: bool = True) -> None:
-        """Add the options, once. ``repeat``: show the global options in the command's help too."""
+    def complete(self) -> None:
+        """Add the options, once."""
         if self.name:
             name, self.name = self.name, ""
             import_module(f"llm_sync.cli.options.{name.replace('-', '_')}").add(self)
-            add_global_options(self, after=True, shown=repeat)
+            add_global_options(self, after=True)
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -99,7 +103,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return args
 
 
-def build_parser(*, complete: bool = True, repeat: bool = True) -> _MainParser:
+def build_parser(*, complete: bool = True) -> _MainParser:
     """The whole command line. Unless ``complete``, a command's options are added when that command is parsed."""
     parser = _MainParser(prog="llm-sync", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument(
@@ -114,10 +118,5 @@ def build_parser(*, complete: bool = True, repeat: bool = True) -> _MainParser:
         command.name = name
         command.set_defaults(parser=command)
         if complete:
-            command.complete(repeat=repeat)
+            command.complete()
     return parser
-
-
-def build_manual() -> _MainParser:
-    """The same for the man page, which shows the global options once."""
-    return build_parser(repeat=False)

@@ -73,6 +73,16 @@ def sdist(dist: Path) -> Path:
 @pytest.fixture(scope="session")
 def page(wheel: Path) -> str:
     """The man page in the wheel."""
+    return _man_pages(wheel)["llm-sync"]
+
+
+@pytest.fixture(scope="session")
+def pages(wheel: Path) -> dict[str, str]:
+    """The page of each command in the wheel, by the command's name."""
+    return {name.removeprefix("llm-sync-"): text for name, text in _man_pages(wheel).items() if name != "llm-sync"}
+
+
+def _man_pages(wheel: Path) -> dict[str, str]:
     with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith("/share/man/man1/llm-sync.1"))
-        return archive.read(name).decode()
+        names = [name for name in archive.namelist() if "/share/man/man1/" in name and name.endswith(".1")]
+        return {Path(name).stem: archive.read(name).decode() for name in names}

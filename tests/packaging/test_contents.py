@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import llm_sync
+from llm_sync.cli.parser import COMMANDS
 
 
 def files(root: Path, *folders: str) -> Iterator[str]:
@@ -37,6 +38,7 @@ def test_the_wheel_holds_the_package_the_examples_the_man_page_and_the_completio
         *files(root, "llm_sync"),
         *(f"llm_sync/{name}" for name in files(root, "config/llms")),
         f"{stem}.data/data/share/man/man1/llm-sync.1",
+        *(f"{stem}.data/data/share/man/man1/llm-sync-{name}.1" for name in COMMANDS),
         f"{stem}.data/data/share/bash-completion/completions/llm-sync",
         f"{stem}.data/data/share/zsh/site-functions/_llm-sync",
         f"{stem}.data/data/share/fish/vendor_completions.d/llm-sync.fish",
@@ -69,7 +71,7 @@ def test_the_sdist_holds_what_building_and_testing_need(root: Path, sdist: Path)
         *tops,
         *("PKG-INFO", "setup.cfg"),  # written by setuptools
         *(f"llm_sync.egg-info/{name}" for name in informed),
-        "man/llm-sync.1.include",
+        *("man/llm-sync.1.include", "man/pages.py"),
         *files(root, "llm_sync", "config/llms", "tests", "benchmarks", "docs", "examples"),
     }
     with tarfile.open(sdist) as archive:

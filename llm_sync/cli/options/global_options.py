@@ -12,17 +12,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def add_global_options(parser: Parser, *, after: bool = False, shown: bool = True) -> None:
+def add_global_options(parser: Parser, *, after: bool = False) -> None:
     """Add the global options to the main parser, or, with ``after``, to a command's.
 
     ``after``: absent options change nothing that was given before the command, and a second ``-v`` adds to the first.
-    ``shown``: list them in the help.
     """
     group = parser.add_argument_group("global options") if after else parser
 
     def add(*names: str, default: Any = None, **more: Any) -> None:
         action = group.add_argument(*names, default=argparse.SUPPRESS if after else default, **more)
-        action.help = action.help if shown else argparse.SUPPRESS
         action.repeated = after  # type: ignore[attr-defined]  # the usage line leaves repeated options out
 
     add(

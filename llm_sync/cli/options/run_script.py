@@ -11,14 +11,17 @@ _EXAMPLES = """\
 In SCRIPT, 'import openai', 'import anthropic' and 'import litellm' import llm-sync's replacements, whether or not the real \
 packages are installed. Requests go where the configuration says; without one, where the usual environment variables say. A \
 base_url that the script itself gives is used, unless --route or a provider with that base_url maps it to the configuration; \
-a key that the script gives is sent only to the host it is meant for. The exit status is the script's, or 2 if the script \
-cannot be read. A truncated, blocked or empty answer causes a warning on standard error; with LLM_SYNC_STRICT=1 it raises an \
-exception.
+a key that the script gives is sent only to the host it is meant for. A truncated, \
+blocked or empty answer causes a warning on standard error; with LLM_SYNC_STRICT=1 it raises an exception.
 
 examples:
   llm-sync run-script report.py --month may
   llm-sync run-script --only openai report.py
   llm-sync run-script --route config report.py
+
+exit status:
+  N    the script's own
+  2    the command line is wrong, or the script cannot be read
 """
 
 

@@ -10,8 +10,7 @@ from llm_sync.cli.options.argument_types import WHOLE, between, visible
 _EXAMPLES = """\
 Without COMMAND the simulator prints its address and serves until Ctrl-C. COMMAND gets a configuration for the simulator, so \
 that 'llm-sync generate' works in it without another one. If COMMAND names a configuration itself, the simulator answers \
-instead of its providers, except those on this machine, and none of their keys is read. The exit status is COMMAND's: 128 plus \
-the signal's number if a signal ended it, 126 if it cannot be run, 127 if there is no such command. A key that contains \
+instead of its providers, except those on this machine, and none of their keys is read. A key that contains \
 "wrong" or "invalid" is always refused.
 
 Answers are generated from model, messages and seed, unless --answers or --replay provides them. Recorded exchanges are served \
@@ -29,6 +28,14 @@ examples:
   llm-sync simulate --replay last-night.jsonl -- \\
     python report.py
   llm-sync simulate --port 8080
+
+exit status:
+  N    COMMAND's own; 128 plus the signal's number if a signal ended it
+  2    the command line, or a file that it names, is wrong
+  126  COMMAND cannot be run
+  127  there is no such COMMAND
+  130  interrupted (Ctrl-C)
+  143  terminated (SIGTERM)
 """
 
 
