@@ -104,7 +104,8 @@ class Planner:
                 content = line_digest(line.content).hex()
                 for slot in self._context.selection.slots(position):
                     entry = index.get(slot)
-                    answer = self._take_displaced((content, entry.route)) if entry.state == TO_SEND else None
+                    same = entry.state == TO_SEND and self._context.hashes.at(slot) == int(content, 16)  # it may have changed
+                    answer = self._take_displaced((content, entry.route)) if same else None
                     if answer is not None:
                         self._plan.to_send[str(self._context.routes.named(entry.route)[0])] -= 1
                         self._assign(slot, answer)

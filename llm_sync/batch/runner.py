@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import os
@@ -92,27 +93,8 @@ def run(
     for changed settings; AuthenticationError for a missing key; LLMConnectorError if another process owns the journal, or if it
     cannot be written (the message says where the answers are); OSError for files that cannot be opened.
     """
-    options = Options(
-        models=tuple(models),
-        fields=dict(fields or {}),
-        text=text,
-        template=template,
-        delimiter=delimiter,
-        limit=limit,
-        shard=shard,
-        restart=restart,
-        skip_bad_lines=skip_bad_lines,
-        retry_failed=retry_failed,
-        retry_timeouts=retry_timeouts,
-        allow_changed_settings=allow_changed_settings,
-        timeout=timeout,
-        deadline=deadline,
-        max_retries=max_retries,
-        max_cool_down=max_cool_down,
-        give_up_after=give_up_after,
-        fail_fast=fail_fast,
-        allow_files=tuple(allow_files),
-    )
+    given = locals() | {"models": tuple(models), "fields": dict(fields or {}), "allow_files": tuple(allow_files)}
+    options = Options(**{field.name: given[field.name] for field in dataclasses.fields(Options)})
     path = checked_output(output, requests)
     with _journal(f"{path}.part", restart) as journal:
         return _Run(options, client, path, os.fspath(output), journal, progress).go(requests)

@@ -34,6 +34,8 @@ from llm_sync.events import logger
 from llm_sync.models import ModelResponse, PreparedRequest
 from llm_sync.runtime.cancellation import CallControl
 
+_BUG = "This is a bug in llm-sync or in an added dialect; 'llm-sync -vv' shows where."
+
 _log = logger("batch")
 
 
@@ -209,9 +211,10 @@ def _outcome(send: Any) -> ModelResponse | LLMConnectorError:
         return error
     except Exception as error:  # noqa: BLE001  (a bug in a dialect costs this request only)
         _log.debug("an unexpected error", exc_info=error)
+        is_bug = not isinstance(error, OSError)
         failure = LLMConnectorError(
             f"an unexpected {type(error).__name__}: {error}",
-            guidance="This is a bug in llm-sync or in an added dialect; 'llm-sync -vv' shows where.",
+            guidance=_BUG if is_bug else "Check this machine: it may have run out of file descriptors, memory or disk space.",
         )
         failure.__cause__ = error
         return failure

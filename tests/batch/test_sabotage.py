@@ -192,7 +192,7 @@ class Run:
                 file.write(content)
         if self.sabotage.output.exists() and ("not replaced" in errors or "output of a batch" in errors or "damaged" in errors):
             self.sabotage.output.unlink()
-        self.done.append(errors.strip().splitlines()[-1][-300:])
+        self.done.append((errors.strip().splitlines() or ["(nothing)"])[-1][-300:])
         return False
 
     def check_output(self) -> None:
