@@ -45,7 +45,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-all cover soak reliability check lint types imports format man-check docs timelines man \
-	bench bench-peers bench-call bench-start bench-fleet bench-scale bench-batch bench-figures \
+	bench bench-peers bench-call bench-start bench-frames bench-fleet bench-scale bench-batch bench-figures \
 	interop interop-sdks interop-shims dist dist-check release-check release-notes clean
 
 # help lists each theme (a line that begins with ##@) with its targets (those that have a ## comment).
@@ -154,6 +154,9 @@ bench-call: $(VENV)/.installed $(VENV)/.for-tests ## what a blocking call costs,
 	$(BENCH)
 
 bench-start: $(VENV)/.installed $(VENV)/.for-tests ## what starting costs
+	$(BENCH)
+
+bench-frames: $(VENV)/.installed $(VENV)/.for-tests ## how many own frames and calls lie between generate and the socket
 	$(BENCH)
 
 bench-fleet: $(VENV)/.installed $(VENV)/.for-tests ## how long many requests to several providers take

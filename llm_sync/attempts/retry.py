@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from llm_sync.errors import (
     ClientClosedError,
@@ -71,14 +71,15 @@ class RetryHandler:
         RequestTimeoutError also with ``elapsed`` of every attempt. A request stopped while it waits raises ClientClosedError
         with its last error as the cause. Other exceptions pass through unchanged.
         """
-        attempts = _Attempts(self, attempt, options, control)
+        attempts = _Attempts(self, options, control)
         try:
             try:
-                return attempts.run_one()
+                with attempts.turn() as timeout:
+                    return attempt(attempts.made, timeout)
             except LLMConnectorError as error:
                 if not attempts.may_retry(error):
                     raise
-            return attempts.run_more()
+            return attempts.run_more(attempt)
         except LLMConnectorError as error:
             attempts.annotate(error)
             raise
@@ -86,14 +87,11 @@ class RetryHandler:
             attempts.failure = None  # its traceback refers to frames that refer to it
 
 
-class _Attempts(Generic[T]):
+class _Attempts:
     """The attempts of one request: how many, how long, with which error, and why there is no further one."""
 
-    def __init__(
-        self, policy: RetryHandler, attempt: Callable[[int, float], T], options: AttemptOptions, control: CallControl
-    ) -> None:
+    def __init__(self, policy: RetryHandler, options: AttemptOptions, control: CallControl) -> None:
         self.policy = policy
-        self.attempt = attempt
         self.options = options
         self.control = control
         self.made = 0
@@ -103,42 +101,47 @@ class _Attempts(Generic[T]):
         self.ends_at: float | None = None  # monotonic; set when the first attempt starts
         self.pauses_counted_to = 0.0  # monotonic; pauses of the process up to here are added to ends_at
 
-    def run_one(self) -> T:
-        """Pass the gate and make one attempt."""
+    @contextmanager
+    def turn(self) -> Iterator[float]:
+        """Pass the gate for one attempt, which is made in the ``with`` block: yields its timeout in seconds, notes its error."""
+        policy, options = self.policy, self.options
         while True:
             self._add_pauses()
-            with self.policy.gate.enter(
-                self.control, max_retry_after=self.options.max_retry_after, until=self.ends_at
-            ) as open_in_time:
-                paused = self._add_pauses()
-                if open_in_time or not paused:  # otherwise the process was stopped meanwhile: the gate had an old deadline
-                    return self._attempt(open_in_time)
+            with policy.gate.enter(self.control, max_retry_after=options.max_retry_after, until=self.ends_at) as open_in_time:
+                if self._add_pauses() and not open_in_time:
+                    continue  # the process was stopped meanwhile: the gate had an old deadline
+                started = policy.clock()
+                timeout = min(options.timeout, self._time_left(started, open_in_time))
+                if not self.control.start_attempt():
+                    raise ClientClosedError("the request was stopped before it was sent", provider=policy.provider, attempts=0)
+                self.made += 1
+                try:
+                    yield timeout
+                except LLMConnectorError as error:
+                    self._note_failure(error, policy.clock() - started)
+                    raise
+                finally:
+                    self.control.end_attempt()
+                return
 
-    def _attempt(self, open_in_time: bool) -> T:
-        policy, options = self.policy, self.options
-        started = policy.clock()
+    def _time_left(self, now: float, open_in_time: bool) -> float:
+        """Seconds until the deadline, which the first attempt starts. Raises what the request ends with if there are none."""
         if self.ends_at is None:
-            self.ends_at, self.pauses_counted_to = started + options.deadline, started
-        left = self.ends_at - started
+            self.ends_at, self.pauses_counted_to = now + self.options.deadline, now
+        left = self.ends_at - now
         if not open_in_time or not left > 0:
             raise self._deadline_error()
-        if not self.control.start_attempt():
-            raise ClientClosedError("the request was stopped before it was sent", provider=policy.provider, attempts=0)
-        self.made += 1
-        try:
-            return self.attempt(self.made, min(options.timeout, left))
-        except LLMConnectorError as error:
-            self.failure = error
-            self.control.possibly_billed += error.possibly_billed
-            self.elapsed += getattr(error, "elapsed", ()) or (policy.clock() - started,)
-            wait = _retry_after(error)
-            if wait and isinstance(error, (RateLimitError, ProviderUnavailableError)):
-                policy.gate.cool_down(wait, error)
-            raise
-        finally:
-            self.control.end_attempt()
+        return left
 
-    def run_more(self) -> T:
+    def _note_failure(self, error: LLMConnectorError, elapsed: float) -> None:
+        self.failure = error
+        self.control.possibly_billed += error.possibly_billed
+        self.elapsed += getattr(error, "elapsed", ()) or (elapsed,)
+        wait = _retry_after(error)
+        if wait and isinstance(error, (RateLimitError, ProviderUnavailableError)):
+            self.policy.gate.cool_down(wait, error)
+
+    def run_more(self, attempt: Callable[[int, float], T]) -> T:
         """Pass the first failure to tenacity, which waits, makes further attempts, and raises the last failure."""
         with import_lock:
             from tenacity import Retrying as Tenacity  # slow to import, so imported on the first failure
@@ -149,7 +152,8 @@ class _Attempts(Generic[T]):
         def replay_then_attempt() -> T:
             if first and (failure := first.pop()) is not None:
                 raise failure
-            return self.run_one()
+            with self.turn() as timeout:
+                return attempt(self.made, timeout)
 
         retrying = Tenacity(
             retry=retry_if_exception(self.may_retry), wait=self._wait, stop=self._stop, sleep=self._sleep, reraise=True

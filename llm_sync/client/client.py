@@ -108,7 +108,7 @@ class LLMClient:
         request_defaults.check_seconds("wait_timeout", wait_timeout)
         request = ModelRequest(prompt, model, **fields)
         prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
-        return self.dispatcher.ask(prepared, wait_timeout)
+        return self._manager.call(prepared.provider, self.dispatcher.call_for(prepared), timeout=wait_timeout)  # type: ignore[no-any-return]
 
     def generate_response(
         self,
@@ -122,7 +122,7 @@ class LLMClient:
         """Ask with a ModelRequest and wait; options, errors and threads as for ``generate``."""
         request_defaults.check_seconds("wait_timeout", wait_timeout)
         prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
-        return self.dispatcher.ask(prepared, wait_timeout)
+        return self._manager.call(prepared.provider, self.dispatcher.call_for(prepared), timeout=wait_timeout)  # type: ignore[no-any-return]
 
     def submit(
         self,

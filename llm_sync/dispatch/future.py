@@ -214,15 +214,13 @@ class RequestFuture(Future[Any]):
         self._condition.release()
         return False
 
-    def run(self) -> Any:
-        """Run the call. Only the worker does this, once."""
+    @property
+    def call(self) -> Call:
+        """The call that the worker runs, once. Raises RuntimeError if the future was completed before that."""
         call = self._call
         if call is None:
             raise RuntimeError(f"the future of a request to {self.owner.name!r} was completed by other code before it was sent")
-        try:
-            return call()
-        finally:
-            self = call = None  # type: ignore[assignment]  # noqa: PLW0642  (as in result)
+        return call
 
     def release_call(self) -> None:
         """Release the call when the request has ended."""

@@ -75,11 +75,14 @@ class ConcurrentLLMManager:
         try:
             try:
                 future.owner.accept(future, timeout=limit)
-                outcome = wait.outcome_within(future, None if limit is None else limit - (clock.now() - began))
+                done = future.wait(None if limit is None else limit - (clock.now() - began))
+                outcome = wait.outcome_of(future) if done else None
             except QueueFullError as error:
                 state = f"{error.message}; nothing was sent"
                 raise dispatch_errors.wait_timed_out(limit, state, provider, future.model) from error
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    shutdown.note_interrupt()
                 future.withdraw()
                 raise
             return wait.result_of(future, outcome, limit)

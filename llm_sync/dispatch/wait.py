@@ -29,12 +29,18 @@ def outcome_within(future: Future[Any], timeout: float | None) -> Outcome | None
             future.refuse_own_worker()
             if not future.wait(timeout):
                 return None
-        error = future.exception()
-    except CancelledError:
-        return None, dispatch_errors.cancelled(*_provider_and_model(future))
+        return outcome_of(future)
     except KeyboardInterrupt:
         shutdown.note_interrupt()
         raise
+
+
+def outcome_of(future: Future[Any]) -> Outcome:
+    """The outcome of a future that is done."""
+    try:
+        error = future.exception()
+    except CancelledError:
+        return None, dispatch_errors.cancelled(*_provider_and_model(future))
     return (future.result(), None) if error is None else (None, error)
 
 

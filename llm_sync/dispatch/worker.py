@@ -72,8 +72,20 @@ class Worker(threading.Thread):
         """Process requests until the queue ends this worker or the idle timeout passes."""
         error: BaseException | None = None
         try:
-            if self._fate.setdefault("start", "running") == "running":
-                self._process_requests()
+            started = self._fate.setdefault("start", "running") == "running"
+            # Checked after each request: false in a child that the request or a callback forked.
+            while started and self._source.may_work(self):
+                try:
+                    future = self._source.take(self)
+                except Empty:
+                    if self._source.exit_if_idle(self):
+                        break
+                    continue
+                if future is None:
+                    continue
+                self.current = future
+                self._process(future)
+                self.current = future = None  # an idle worker must not keep an answer in memory
         except BaseException as caught:  # noqa: BLE001  (the queue cancels requests that no worker is left for)
             error = caught
         finally:
@@ -110,21 +122,6 @@ class Worker(threading.Thread):
             time.sleep(0.0001)
         return True
 
-    def _process_requests(self) -> None:
-        # Checked after each request: false in a child that the request or a callback forked.
-        while self._source.may_work(self):
-            try:
-                future = self._source.take(self)
-            except Empty:
-                if self._source.exit_if_idle(self):
-                    return
-                continue
-            if future is None:
-                continue
-            self.current = future
-            self._process(future)
-            self.current = future = None  # an idle worker must not keep an answer in memory
-
     def _process(self, future: RequestFuture) -> None:
         value: object = None
         failure: BaseException | None = None
@@ -138,7 +135,7 @@ class Worker(threading.Thread):
                 return
             waited = self._source.start_request(future)
             self._source.emit(Started(self._source.name, future.key, waited=waited))
-            value = future.run()
+            value = future.call()
         except LLMConnectorError as error:
             # Drop the traceback: its frames are all internal and of no use to the caller, and they would keep the prompt in
             # memory as long as the error.

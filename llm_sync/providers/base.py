@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
-from llm_sync import errors, streaming
+from llm_sync import streaming
 from llm_sync.config.models import ProviderConfig, is_credential
 from llm_sync.errors import LLMConnectorError, ModelNotFoundError, ProviderError
 from llm_sync.events import Adjusted, AttemptEnded, AttemptStarted, Event, content_logger, log_facts, logger
@@ -27,21 +27,21 @@ from llm_sync.providers.dialect import Dialect, Page
 from llm_sync.providers.former_hooks import FormerHooks
 from llm_sync.providers.guidance import guidance_for_no_listing
 from llm_sync.providers.json_body import structure_of
-from llm_sync.providers.payload import merge
+from llm_sync.providers.payload import encoded, merge
 from llm_sync.providers.ports import HTTP, Retry
 from llm_sync.providers.reply_reader import ReplyReader
 from llm_sync.providers.url_secrets import URLSecrets, secret_names
 
 _log = logger("providers")
 _content = content_logger()
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _MAX_URLS = 256
 _MAX_PAGES = 200  # of a model listing: a server that never ends it is not followed for ever
 
 
 class _Exchange(NamedTuple):
-    """What every attempt of one request sends, and what reads the reply: ``read(reply, number)``. Without a body it is a GET."""
+    """What every attempt of one request sends, and what reads the reply: ``read(reply, number)``."""
 
+    method: str
     url: str
     body: bytes | None
     headers: Mapping[str, str]
@@ -77,6 +77,7 @@ class LLMProvider(FormerHooks):
         self._strict = strict
         self._emit = emit
         self._urls: dict[str, str] = {}  # without secrets, by model
+        self._wire_urls: dict[str, str] = {}  # with secrets, by the URL without
         self._url_secrets: URLSecrets | None = None
         self._queued_headers: Mapping[str, str] | None = None
 
@@ -96,11 +97,11 @@ class LLMProvider(FormerHooks):
         try:
             payload = dialect.prepare_request(request, made)
             merge(payload, dialect.normalize_extras(extras), made, dialect.forbidden)
-            body = _encoded(payload)
+            body = encoded(payload)
             self.config.require_variables()
             url = self._urls.get(model) or self._remember_url(model)
-            streaming.refuse_switches({**extras, **payload}, self._wire_url(url))
-            self._credential.get().check_without_io()
+            streaming.refuse_switches({**extras, **payload}, self._wire_urls.get(url) or self._remember_wire_url(url))
+            (self._credential.made or self._credential.get()).check_without_io()
         except LLMConnectorError as error:
             self._describe(error, request.model)
             raise
@@ -126,7 +127,8 @@ class LLMProvider(FormerHooks):
         if prepared.notices or _log.isEnabledFor(logging.DEBUG):
             self._announce(prepared, getattr(control, "key", 0))
         read = partial(self._reader.response, prepared)
-        exchange = _Exchange(self._wire_url(prepared.url), prepared.body, prepared.headers, control, read)
+        url = self._wire_urls.get(prepared.url) or self._remember_wire_url(prepared.url)
+        exchange = _Exchange(prepared.method, url, prepared.body, prepared.headers, control, read)
         try:
             response: ModelResponse = self._retry.call(partial(self._attempt, exchange), prepared.options, control)
             return response
@@ -152,7 +154,7 @@ class LLMProvider(FormerHooks):
         headers = self._queued_headers or self._remember_headers()
         try:
             for _ in range(_MAX_PAGES):
-                exchange = _Exchange(self.dialect.listing_url(query), None, headers, control, self._reader.listing)
+                exchange = _Exchange("GET", self.dialect.listing_url(query), None, headers, control, self._reader.listing)
                 page: Page = self._retry.call(partial(self._attempt, exchange), options, control)
                 ids, following = page
                 models.update(dict.fromkeys(ids))
@@ -174,23 +176,17 @@ class LLMProvider(FormerHooks):
             self._emit(AttemptStarted(self.name, key, number, timeout))
         started = time.monotonic()
         try:
-            credential = self._credential.get()
+            credential = self._credential.made or self._credential.get()
             proof = credential.headers()
             if exchange.body and number == 1 and _content.isEnabledFor(logging.DEBUG):
                 self._log_content("payload", key, exchange.body)  # the key is known by now: a prompt may hold it
-            url, body, control = exchange.url, exchange.body, exchange.control
+            method, url, body, control = exchange.method, exchange.url, exchange.body, exchange.control
             headers = {**exchange.headers, **proof, **self.config.headers}
-            if body is None:
-                reply = self._http.get(url, headers, timeout=timeout, control=control)
-            else:
-                reply = self._http.post(url, body, headers, timeout=timeout, control=control)
+            reply = self._http.request(method, url, body, headers, timeout=timeout, control=control)
             if reply.status == 401 and credential.renew(proof):
                 headers = {**exchange.headers, **credential.headers(), **self.config.headers}
                 left = max(0.001, ends - time.monotonic())
-                if body is None:
-                    reply = self._http.get(url, headers, timeout=left, control=control)
-                else:
-                    reply = self._http.post(url, body, headers, timeout=left, control=control)
+                reply = self._http.request(method, url, body, headers, timeout=left, control=control)
         except BaseException as error:
             if self._emit:
                 self._emit(AttemptEnded(self.name, key, number, time.monotonic() - started, error=type(error).__name__))
@@ -255,10 +251,14 @@ class LLMProvider(FormerHooks):
         url = self._urls[model] = self._url_secrets.removed(self.dialect.url_for(model))
         return url
 
-    def _wire_url(self, url: str) -> str:
+    def _remember_wire_url(self, url: str) -> str:
+        """``url`` with its secrets, as it is sent."""
         if self._url_secrets is None:
             self._url_secrets = URLSecrets(self.config, self.dialect.base_url())
-        return self._url_secrets.added(url)
+        if len(self._wire_urls) >= _MAX_URLS:
+            self._wire_urls.clear()
+        wire = self._wire_urls[url] = self._url_secrets.added(url)
+        return wire
 
     def _remember_headers(self) -> Mapping[str, str]:
         """The headers of every request, but for credentials: those are added when it is sent."""
@@ -293,13 +293,3 @@ class LLMProvider(FormerHooks):
             error.guidance = " ".join(filter(None, (f"Did you mean {self.name}/{near[0]}?" if near else "", error.guidance)))
         if isinstance(error, ProviderError) and error.guidance is None and error.status is None:
             error.guidance = f"Check base_url of provider {self.name!r} and the network, or raise timeout."
-
-
-def _encoded(payload: Mapping[str, Any]) -> bytes:
-    try:
-        return _ENCODER.encode(payload).encode("utf-8")
-    except (TypeError, ValueError, RecursionError) as error:
-        raise errors.InvalidRequestError(
-            f"the request cannot be written as JSON: {error}",
-            guidance="Use strings, finite numbers, lists and mappings only.",
-        ) from None

@@ -157,25 +157,25 @@ class ProviderCredential:
     def __init__(self, dialect: Dialect, http: HTTP) -> None:
         self._dialect = dialect
         self._http = http
-        self._made: Credential | None = None
+        self.made: Credential | None = None  # by the first get()
 
     def get(self) -> Credential:
         """The credential. Raises ConfigurationError without a base_url."""
-        made = self._made
+        made = self.made
         if made is None:
-            made = self._made = credential_for(self._dialect, self._http)
+            made = self.made = credential_for(self._dialect, self._http)
         return made
 
     @property
     def source(self) -> str | None:
         """Where the key comes from, in words; None before the first use, and if there is none."""
-        return self._made.source if self._made else None
+        return self.made.source if self.made else None
 
     def redactor(self) -> Redactor:
         """A Redactor for the keys used so far and the other secrets of the configuration."""
-        used = self._made.secrets() if self._made else ()
+        used = self.made.secrets() if self.made else ()
         return Redactor([*used, *secrets_in(self._dialect.config, self._dialect.base_url())])
 
     def reset_after_fork(self) -> None:
         """In a forked child: drop it, because a thread of the parent may hold its lock."""
-        self._made = None
+        self.made = None

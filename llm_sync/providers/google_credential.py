@@ -120,9 +120,7 @@ class GoogleCredential:
         seconds = float(timeout or 30)
 
         def send() -> Reply:
-            if method == "POST":
-                return self._http.post(url, content, headers or {}, timeout=seconds)
-            return self._http.get(url, headers or {}, timeout=seconds)
+            return self._http.request(method, url, content or None, headers or {}, timeout=seconds)
 
         try:
             try:

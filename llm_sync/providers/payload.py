@@ -10,6 +10,8 @@ from llm_sync.errors import InvalidRequestError
 from llm_sync.models import ModelRequest, ToolCall
 from llm_sync.providers.adjustments import Adjustments
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 
 def merge(
     payload: dict[str, Any], extra: Mapping[str, Any], adjustments: Adjustments, forbidden: frozenset[str], where: str = ""
@@ -33,6 +35,17 @@ def merge(
         if key in payload and present != value:
             adjustments.note(name, present, value, "provider_specific replaces it")
         payload[key] = value
+
+
+def encoded(payload: Mapping[str, Any]) -> bytes:
+    """The payload as JSON in UTF-8. Raises InvalidRequestError for what JSON cannot hold."""
+    try:
+        return _ENCODER.encode(payload).encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequestError(
+            f"the request cannot be written as JSON: {error}",
+            guidance="Use strings, finite numbers, lists and mappings only.",
+        ) from None
 
 
 def tool_parts(tool: Mapping[str, Any]) -> tuple[str, str | None, Mapping[str, Any], Mapping[str, Any]]:

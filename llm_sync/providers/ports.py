@@ -11,8 +11,9 @@ from llm_sync.models import AttemptOptions, Reply
 class HTTP(Protocol):
     """The HTTP client."""
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float, control: Any = None) -> Reply: ...
-    def get(self, url: str, headers: Mapping[str, str], *, timeout: float, control: Any = None) -> Reply: ...
+    def request(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], *, timeout: float, control: Any = None
+    ) -> Reply: ...
 
 
 class Retry(Protocol):

@@ -6,8 +6,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from llm_sync.config.models import ProviderConfig, is_credential
 
-_MAX_URLS = 256
-
 
 def secret_names(config: ProviderConfig, field: str) -> frozenset[str]:
     """The names in ``headers`` or ``query`` (``field``) whose values are credentials: by the name, or because the value comes
@@ -32,7 +30,6 @@ class URLSecrets:
         configured = {**dict(parse_qsl(parts.query, keep_blank_values=True)), **config.query}
         self._fields = {name: value for name, value in configured.items() if name in names or is_credential(name)}
         self._any = bool(at or self._fields)
-        self._complete: dict[str, str] = {}  # by the URL without them
 
     def removed(self, url: str) -> str:
         """``url`` without the credentials."""
@@ -46,12 +43,7 @@ class URLSecrets:
         """``url``, as ``removed`` left it, with the credentials."""
         if not self._any:
             return url
-        complete = self._complete.get(url)
-        if complete is None:
-            parts = urlsplit(url)
-            netloc = f"{self._userinfo}@{parts.netloc}" if self._userinfo else parts.netloc
-            query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), *self._fields.items()])
-            if len(self._complete) >= _MAX_URLS:
-                self._complete.clear()
-            complete = self._complete[url] = parts._replace(netloc=netloc, query=query).geturl()
-        return complete
+        parts = urlsplit(url)
+        netloc = f"{self._userinfo}@{parts.netloc}" if self._userinfo else parts.netloc
+        query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), *self._fields.items()])
+        return parts._replace(netloc=netloc, query=query).geturl()

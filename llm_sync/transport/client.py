@@ -27,6 +27,7 @@ from llm_sync.transport.adapter import PooledSession
 from llm_sync.transport.error_mapping import aborted_error, is_stale_connection, map_error, timeout_error, truncated_error
 from llm_sync.transport.fast_path import UnreadResponse
 from llm_sync.transport.header_cache import HeaderCache
+from llm_sync.transport.pool import DeadlineConnection, DeadlinePool
 from llm_sync.transport.sockets import Exchange
 from llm_sync.transport.urls import (
     is_loopback,
@@ -88,8 +89,23 @@ class HTTPClient:
         self._targets: dict[tuple[str, str], _Target] = {}
         self._sockets: MutableSet[socket.socket] = WeakSet()  # every open one, so that a forked child can close its copies
 
-    def post(
-        self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float, control: CallControl | None = None
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], **options: Any) -> Reply:
+        """``request`` with POST."""
+        return self.request("POST", url, body, headers, **options)
+
+    def get(self, url: str, headers: Mapping[str, str], **options: Any) -> Reply:
+        """``request`` with GET."""
+        return self.request("GET", url, None, headers, **options)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        timeout: float,
+        control: CallControl | None = None,
     ) -> Reply:
         """Send ``body`` and return any 1xx, 2xx, 4xx or 5xx response that is complete within ``timeout`` wall-clock seconds.
 
@@ -98,11 +114,43 @@ class HTTPClient:
         ``control``). ``timeout`` does not bound the host name lookup: the system offers no way. Nothing is sent twice here:
         if the server had closed the idle connection, the error has ``stale_connection`` set and a retry needs no wait.
         """
-        return self._call("POST", url, body, headers, timeout, control)
-
-    def get(self, url: str, headers: Mapping[str, str], *, timeout: float, control: CallControl | None = None) -> Reply:
-        """Like ``post``, without a body."""
-        return self._call("GET", url, None, headers, timeout, control)
+        session = self._open_session()
+        target = self._targets.get((method, url)) or self._add_target(session, method, url)
+        with Exchange(timeout, control, self._sockets) as exchange:
+            if not timeout > 0:  # NaN too
+                raise timeout_error(exchange, target.origin)
+            result: Reply | UnreadResponse | Exception
+            try:
+                exchange.raise_if_aborted()
+                idle = self._take_idle(session, target, headers)
+                if idle is None:
+                    prepared = _prepared(target, body, headers)
+                    own_headers = dict(prepared.headers)  # before another layer adds its own
+                    response = session.send(prepared, allow_redirects=False, timeout=exchange.remaining(), **target.settings)
+                    if target.proxy is None:
+                        target.header_cache.store(headers, own_headers, exchange.sent_head, body)
+                    result = UnreadResponse(response.raw, response.headers)
+                else:
+                    result = fast_path.send_and_receive(*idle, body, exchange, self._max_response_bytes)
+                if isinstance(result, UnreadResponse):
+                    result = self._read_reply(result, exchange, target.origin)
+            except Exception as error:  # noqa: BLE001  (mapped below; its traceback refers to this frame)
+                result = error.with_traceback(None)
+            is_stale = isinstance(result, Exception) and is_stale_connection(result, exchange)
+            if is_stale:  # then the other idle ones probably are, too
+                session.pool_for(target.template, target.settings).close_idle()
+            if _log.isEnabledFor(logging.DEBUG):
+                log_facts(_log, "exchange", where=target.origin, reused=exchange.reused, elapsed=exchange.elapsed)
+            if exchange.detach_socket():
+                result = aborted_error(target.origin)
+            if isinstance(result, Reply):
+                return result
+            mapped = map_error(result, exchange, target.origin, target.proxy)
+            if isinstance(mapped, ProviderConnectionError):
+                mapped.stale_connection = is_stale
+                mapped.possibly_billed = int(exchange.sent_at is not None)
+            # Raised here, not where it was caught: the exceptions it came from quote URLs and proxies and would be shown too.
+            raise mapped
 
     def close(self) -> None:
         """Close idle connections and refuse further calls; calls in flight finish. May be repeated."""
@@ -122,72 +170,19 @@ class HTTPClient:
                 os.close(descriptor)
         self._reset_connections()  # what this drops has no socket left to close and, with ConnectionStack, no lock to wait for
 
-    def _call(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout: float, control: CallControl | None
-    ) -> Reply:
-        session = self._open_session()
-        target = self._targets.get((method, url)) or self._add_target(session, method, url)
-        with Exchange(timeout, control, self._sockets) as exchange:
-            if not timeout > 0:  # NaN too
-                raise timeout_error(exchange, target.origin)
-            result = self._attempt(session, target, body, headers, exchange)
-            is_stale = isinstance(result, Exception) and is_stale_connection(result, exchange)
-            if is_stale:  # then the other idle ones probably are, too
-                session.pool_for(target.template, target.settings).close_idle()
-            if _log.isEnabledFor(logging.DEBUG):
-                log_facts(_log, "exchange", where=target.origin, reused=exchange.reused, elapsed=exchange.elapsed)
-            if exchange.detach_socket():
-                result = aborted_error(target.origin)
-            if isinstance(result, Reply):
-                return result
-            error = map_error(result, exchange, target.origin, target.proxy)
-            if isinstance(error, ProviderConnectionError):
-                error.stale_connection = is_stale
-                error.possibly_billed = int(exchange.sent_at is not None)
-            # Raised here, not where it was caught: the exceptions it came from quote URLs and proxies and would be shown too.
-            raise error
-
-    def _attempt(
-        self, session: PooledSession, target: _Target, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
-    ) -> Reply | Exception:
-        try:
-            exchange.raise_if_aborted()
-            result = self._try_fast_path(session, target, body, headers, exchange)
-            if isinstance(result, Reply):
-                return result
-            response, response_headers = result or self._send_with_requests(session, target, body, headers, exchange)
-            return self._read_reply(response, response_headers, exchange, target.origin)
-        except Exception as error:  # noqa: BLE001  (returned, then mapped and raised by _call)
-            return error
-
-    def _try_fast_path(
-        self, session: PooledSession, target: _Target, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
-    ) -> Reply | UnreadResponse | None:
-        """None if the fast path cannot be used; then nothing was sent."""
+    def _take_idle(
+        self, session: PooledSession, target: _Target, headers: Mapping[str, str]
+    ) -> tuple[DeadlinePool, DeadlineConnection, tuple[bytes, bytes]] | None:
+        """An idle connection for the fast path, with its pool and the request's head; None if the fast path cannot be used."""
         head = target.header_cache.get(headers)
         if head is None or not patch_detection.is_unpatched():
             return None
         pool = session.pool_for(target.template, target.settings)
         conn = pool.take_idle()
-        return None if conn is None else fast_path.send_and_receive(pool, conn, head, body, exchange, self._max_response_bytes)
+        return None if conn is None else (pool, conn, head)
 
-    def _send_with_requests(
-        self, session: PooledSession, target: _Target, body: bytes | None, headers: Mapping[str, str], exchange: Exchange
-    ) -> tuple[Any, Mapping[str, str]]:
-        """The urllib3 response, or what a test tool returns instead, and its headers."""
-        _check_headers(headers)
-        request = target.template.copy()
-        request.headers.update(headers)
-        if body is not None:
-            request.body = body
-            request.headers["Content-Length"] = str(len(body))
-        requested = dict(request.headers)  # before another layer adds its own
-        response = session.send(request, allow_redirects=False, timeout=exchange.remaining(), **target.settings)
-        if target.proxy is None:
-            target.header_cache.store(headers, requested, exchange.sent_head, body)
-        return response.raw, response.headers
-
-    def _read_reply(self, response: Any, headers: Mapping[str, str], exchange: Exchange, origin: str) -> Reply:
+    def _read_reply(self, unread: UnreadResponse, exchange: Exchange, origin: str) -> Reply:
+        response, headers = unread
         try:
             exchange.phase = "body"
             _check_head(response.status, headers, exchange, origin)
@@ -268,6 +263,17 @@ class HTTPClient:
 def _closed_error() -> ClientClosedError:
     """The HTTP client takes no calls any more."""
     return ClientClosedError("the HTTP client is closed", guidance="Open a new client.")
+
+
+def _prepared(target: _Target, body: bytes | None, headers: Mapping[str, str]) -> requests.PreparedRequest:
+    """The request for ``Session.send``, which test tools replace."""
+    _check_headers(headers)
+    request = target.template.copy()
+    request.headers.update(headers)
+    if body is not None:
+        request.body = body
+        request.headers["Content-Length"] = str(len(body))
+    return request
 
 
 def _check_head(status: int, headers: Mapping[str, str], exchange: Exchange, origin: str) -> None:

@@ -81,7 +81,19 @@ def send_and_receive(
         sock = conn.begin_exchange(exchange)
         if isinstance(sock, DeadlineSocket):
             sock.make_nonblocking()
-        _send(sock, head, body, exchange)
+        first = content_length_line(body).join(head)
+        if body is not None and len(body) <= MAX_JOINED_BODY_BYTES:
+            first, body = first + body, None
+        try:
+            sock.sendall(first)
+            if body is not None:
+                sock.sendall(body)
+            exchange.sent_at = monotonic()
+        except OSError as error:
+            if not isinstance(error, (BrokenPipeError, ConnectionResetError)) and error.errno != errno.EPROTOTYPE:
+                raise
+            # A response may have arrived nevertheless; urllib3 does the same. EPROTOTYPE is macOS's EPIPE.
+            exchange.reusable = False
         return _receive(pool, conn, sock, exchange, cap)
     except BaseException:
         conn.close()
@@ -107,22 +119,6 @@ def _receive(pool: DeadlinePool, conn: DeadlineConnection, sock: Any, exchange: 
     reply = Reply(int(head[1]), Headers(fields), content, exchange.elapsed)
     pool.release(conn)
     return reply
-
-
-def _send(sock: Any, head: tuple[bytes, bytes], body: bytes | None, exchange: Exchange) -> None:
-    first = content_length_line(body).join(head)
-    if body is not None and len(body) <= MAX_JOINED_BODY_BYTES:
-        first, body = first + body, None
-    try:
-        sock.sendall(first)
-        if body is not None:
-            sock.sendall(body)
-        exchange.sent_at = monotonic()
-    except OSError as error:
-        if not isinstance(error, (BrokenPipeError, ConnectionResetError)) and error.errno != errno.EPROTOTYPE:
-            raise
-        # A response may have arrived nevertheless; urllib3 does the same. EPROTOTYPE is macOS's EPIPE.
-        exchange.reusable = False
 
 
 def _parse_headers(lines: bytes) -> dict[str, str] | None:

@@ -113,11 +113,11 @@ class DeadlineConnection(HTTPConnection):
         if exchange is not None:
             exchange.phase = "headers"
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        """Like HTTPConnection.request."""
+    def putrequest(self, *args: Any, **kwargs: Any) -> None:
+        """Like HTTPConnection.putrequest, with which each request begins."""
         if active.exchange is not None and self.sock is not None:
             self.begin_exchange(active.exchange)
-        super().request(*args, **kwargs)
+        super().putrequest(*args, **kwargs)
 
     def send(self, data: Any) -> None:
         """Like HTTPConnection.send; records the head, which http.client sends first, and when the request was written."""

@@ -204,15 +204,21 @@ class _DeadlineBase(socket.socket):
         return data
 
     def sendall(self, data: Any, *args: Any) -> None:
+        """Like socket.sendall, within the time left; non-blocking, it writes before it waits."""
         exchange = active.exchange
         if exchange is None:
             super().sendall(data, *args)
             return
+        nonblocking = self.gettimeout() == 0.0
         rest = memoryview(data)
         while rest:
-            self.settimeout(exchange.write_timeout())
+            timeout = exchange.write_timeout()
+            if not nonblocking:
+                self.settimeout(timeout)
             try:
                 rest = rest[super().send(rest, *args) :]
+            except BlockingIOError:
+                wait_for_write(self, timeout)
             except TimeoutError as error:  # with TLS, the same bytes must be written again, and are
                 if error.errno is not None:
                     raise
@@ -252,21 +258,6 @@ class DeadlineSocket(_DeadlineBase):
             if not timeout:
                 raise TimeoutError(_USED_UP)
             wait_for_read(self, timeout)
-
-    def sendall(self, data: Any, *args: Any) -> None:
-        """Like socket.sendall, within the time left."""
-        exchange = active.exchange
-        if exchange is None or self.gettimeout() != 0.0:
-            super().sendall(data, *args)
-            return
-        rest = memoryview(data)
-        while True:
-            timeout = exchange.write_timeout()
-            with contextlib.suppress(BlockingIOError):
-                rest = rest[self.send(rest, *args) :]
-            if not rest:
-                return
-            wait_for_write(self, timeout)
 
 
 class DeadlineTLSSocket(_DeadlineBase, ssl.SSLSocket):

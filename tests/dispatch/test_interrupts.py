@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from llm_sync.dispatch import wait as dispatch_wait
+from llm_sync.dispatch.future import RequestFuture
 from llm_sync.runtime import interrupts
 from llm_sync.runtime.interrupts import POLL_OTHERS_S, POLL_S, Condition, Flag
 
@@ -208,7 +208,7 @@ def test_an_interrupt_right_after_the_submit(workshop, monkeypatch):
         assert call.entered.wait(PATIENCE_S)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dispatch_wait, "outcome_within", cut_off)
+    monkeypatch.setattr(RequestFuture, "wait", cut_off)
     with pytest.raises(KeyboardInterrupt):
         manager.call("a", call)
     assert call.notified == ["abort"]

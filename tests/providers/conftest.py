@@ -55,11 +55,11 @@ class Web:
         self.replies = list(replies)
         self.sent: list[Sent] = []
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float, control: Any = None) -> Reply:
-        return self._answer(Sent("POST", url, dict(headers), json.loads(body) if body[:1] == b"{" else body, timeout))
-
-    def get(self, url: str, headers: Mapping[str, str], *, timeout: float, control: Any = None) -> Reply:
-        return self._answer(Sent("GET", url, dict(headers), None, timeout))
+    def request(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], *, timeout: float, control: Any = None
+    ) -> Reply:
+        """The next reply."""
+        return self._answer(Sent(method, url, dict(headers), json.loads(body) if body and body[:1] == b"{" else body, timeout))
 
     def _answer(self, sent: Sent) -> Reply:
         self.sent.append(sent)
