@@ -1,1 +1,1 @@
-"""What threads need from the process: cancellation of calls, forking, imports under a lock, conditions safe under Ctrl-C."""
+"""What threads need from the process: cancellation, forking, imports under a lock, waits that signals may interrupt, a clock."""
