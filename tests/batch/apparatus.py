@@ -1,4 +1,4 @@
-"""A scripted far end, and a batch with its input and output, for the tests of batches."""
+"""A scripted server, and a batch with its input and output, for the tests of batches."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def failure(status: int, message: str = "it fails", *headers: tuple[str, str], *
 
 
 class Far:
-    """The far end: answers each prompt with ``echo PROMPT``, after the replies that are scripted for it.
+    """The server: answers each prompt with ``echo PROMPT``, after the replies that are scripted for it.
 
     ``asked`` are the prompts in the order of arrival; ``answered`` counts those that were answered, and so billed; ``billed``
     are the indexes of their requests. ``last`` accounts for what a kill catches in flight.
@@ -50,7 +50,7 @@ class Far:
         self.billed: set[int] = set()
         self.last = LastRequests()
         self._lock = threading.Lock()  # guards all of them
-        self.arrived = threading.Condition(self._lock)  # told of each request, and of a new ``most``
+        self.arrived = threading.Condition(self._lock)  # notified of each request, and of a new ``most``
         self.most: int | None = None  # answer so many requests in all; hold the others back
 
     def allow(self, most: int | None) -> None:
@@ -185,6 +185,6 @@ class Batch:
         """The output."""
         return [json.loads(line) for line in (path or self.output).read_text("utf-8").splitlines()]
 
-    def told(self) -> list[Any]:
-        """What each record says, in short: the answer's text or the error's class."""
+    def texts(self) -> list[Any]:
+        """Each record in short: the answer's text or the error's class."""
         return [each["response"]["text"] if each["response"] else each["error"]["type"] for each in self.records()]

@@ -1,4 +1,4 @@
-"""Batches against a scripted far end: inputs, outputs, and what it saw of them."""
+"""Batches against a scripted server: inputs, outputs, and what it saw of them."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_an_answer_that_is_added_during_a_run_is_not_asked_for(job: Batch, far: 
     during(job, far, lambda: (append(job, outcome_line(job, 38, "rescued")), time.sleep(0.5)))
     summary = job.run()
     assert (summary.complete, summary.sent, summary.tally.answered) == (True, 39, 40)
-    assert job.told() == [*echoes(38), "rescued", "echo p39"]
+    assert job.texts() == [*echoes(38), "rescued", "echo p39"]
     assert "p38" not in far.asked
 
 
@@ -85,7 +85,7 @@ def test_an_answer_that_is_added_in_two_pieces_is_understood(job: Batch, far: Fa
     during(job, far, add)
     far.script("p25", add_the_rest)
     job.run()
-    assert job.told() == [*echoes(38), "rescued", "echo p39"]
+    assert job.texts() == [*echoes(38), "rescued", "echo p39"]
     assert "p38" not in far.asked
 
 
@@ -96,7 +96,7 @@ def test_an_answer_that_is_added_counts_instead_of_a_failure(job: Batch, far: Fa
     during(job, far, lambda: append(job, outcome_line(job, 3, "rescued") + outcome_line(job, 39, "rescued")))
     summary = job.run()
     assert (summary.failed, summary.tally.answered) == (0, 40)
-    assert (job.told()[3], job.told()[39]) == ("rescued", "rescued")
+    assert (job.texts()[3], job.texts()[39]) == ("rescued", "rescued")
 
 
 def test_an_answer_to_another_line_keeps_the_journal(job: Batch, far: Far) -> None:
@@ -107,7 +107,7 @@ def test_an_answer_to_another_line_keeps_the_journal(job: Batch, far: Far) -> No
     assert str(job.part) in str(caught.value)
     assert b"strange" in job.part.read_bytes()
     summary = job.run()
-    assert (summary.sent, summary.replaced, job.told()) == (0, 1, echoes())
+    assert (summary.sent, summary.replaced, job.texts()) == (0, 1, echoes())
     assert "strange" in job.output.with_name("out.jsonl.replaced").read_text()
 
 
@@ -117,7 +117,7 @@ def test_what_cannot_be_read_keeps_the_journal(job: Batch, far: Far) -> None:
     with pytest.raises(LLMConnectorError, match="one line that cannot be read"):
         job.run()
     assert not job.output.exists()
-    assert (job.run().sent, job.told(), len(far.asked)) == (0, echoes(), 40)
+    assert (job.run().sent, job.texts(), len(far.asked)) == (0, echoes(), 40)
 
 
 @pytest.mark.parametrize("size", [0, 5, 100, 700])
@@ -127,7 +127,7 @@ def test_a_journal_that_is_cut_off_during_a_run_is_written_again(job: Batch, far
     with contextlib.suppress(LLMConnectorError):  # where half a line is left of it
         job.run()
     job.run()
-    assert (job.told(), len(far.asked)) == (echoes(), 40)
+    assert (job.texts(), len(far.asked)) == (echoes(), 40)
 
 
 @pytest.mark.parametrize("kind", ["cut", "inserted", "header"])
@@ -145,7 +145,7 @@ def test_a_journal_that_is_edited_during_a_run_is_written_again(job: Batch, far:
     during(job, far, edit)
     with pytest.raises(LLMConnectorError, match="cannot be read"):
         job.run()
-    assert (job.run().sent, job.told(), len(far.asked)) == (0, echoes(), 40)
+    assert (job.run().sent, job.texts(), len(far.asked)) == (0, echoes(), 40)
 
 
 def test_a_line_that_is_glued_to_garbage_is_read_by_the_next_run(job: Batch, far: Far) -> None:
@@ -154,7 +154,7 @@ def test_a_line_that_is_glued_to_garbage_is_read_by_the_next_run(job: Batch, far
     job.lines("p0", "p1")
     job.part.write_bytes(header_of(Owner(0)) + outcome_line(job, 0, "first") + b"x" + line)
     summary = job.run()
-    assert (summary.sent, job.told(), far.asked) == (0, ["first", "glued"], [])
+    assert (summary.sent, job.texts(), far.asked) == (0, ["first", "glued"], [])
 
 
 def test_pieces_of_a_line_begin_where_lines_begin() -> None:
@@ -191,7 +191,7 @@ def test_another_run_that_takes_the_journal_over_stops_this_one(job: Batch, far:
     assert job.part.read_bytes().startswith(other)
     assert job.part.read_bytes().count(b'{"done"') == len(far.asked) < 40
     monkeypatch.setattr(journal_lock, "WATCH_S", 0.2)
-    assert (job.run().complete, job.told(), len(far.asked)) == (True, echoes(), 40)
+    assert (job.run().complete, job.texts(), len(far.asked)) == (True, echoes(), 40)
 
 
 def test_a_run_does_not_take_over_a_journal_that_is_being_written(tmp_path: Path, monkeypatch: Any) -> None:
@@ -245,7 +245,7 @@ def test_an_output_that_another_program_makes_is_not_replaced(job: Batch, far: F
         job.run()
     assert job.output.read_text() == "my thesis\n"
     job.output.unlink()
-    assert (job.run().sent, job.told(), len(far.asked)) == (0, echoes(), 40)
+    assert (job.run().sent, job.texts(), len(far.asked)) == (0, echoes(), 40)
 
 
 @pytest.mark.parametrize("act", [lambda path: path.write_text("other\n"), lambda path: path.unlink()])
@@ -271,7 +271,7 @@ def test_answers_of_an_output_that_is_changed_are_not_lost(job: Batch, far: Far,
     if job.output.exists() and job.output.read_text() == "other\n":
         job.output.unlink()
     job.run()
-    assert (job.told(), sorted(far.asked)) == (echoes(), sorted(f"p{number}" for number in range(40)))
+    assert (job.texts(), sorted(far.asked)) == (echoes(), sorted(f"p{number}" for number in range(40)))
 
 
 def test_a_new_output_that_is_changed_is_not_put_in_place(job: Batch, far: Far, monkeypatch: Any) -> None:
@@ -292,7 +292,7 @@ def test_a_new_output_that_is_changed_is_not_put_in_place(job: Batch, far: Far, 
         job.run()
     assert not job.output.exists()
     monkeypatch.setattr("os.fsync", fsync)
-    assert (job.run().sent, job.told()) == (0, echoes(2))
+    assert (job.run().sent, job.texts()) == (0, echoes(2))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
@@ -313,7 +313,7 @@ def test_a_link_or_a_pipe_is_not_written_to(job: Batch, far: Far, make: Any, nam
         assert job.part.exists()
     else:
         job.run()
-        assert job.told() == ["echo p0", "echo p2"]
+        assert job.texts() == ["echo p0", "echo p2"]
     assert other.read_text() == "private\n"
 
 
@@ -332,7 +332,7 @@ def test_a_record_that_is_not_the_requests_own_is_never_written(job: Batch, far:
         job.run()
     assert not job.output.exists()
     monkeypatch.undo()
-    assert (job.run().sent, job.told()) == (0, echoes(2))
+    assert (job.run().sent, job.texts()) == (0, echoes(2))
 
 
 def test_a_damaged_temporary_file_is_noticed(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_such_a_line_can_be_skipped(job: Batch, far: Far) -> None:
     """It is a bad line like any other."""
     job.lines("p", NAMELESS, "r")
     job.run(skip_bad_lines=True)
-    assert job.told() == ["echo p", "InvalidRequestError", "echo r"]
+    assert job.texts() == ["echo p", "InvalidRequestError", "echo r"]
     assert sorted(far.asked) == ["p", "r"]
 
 

@@ -1,4 +1,4 @@
-"""A rehearsal counts, checks and prices all that a run would send, and touches nothing."""
+"""A dry run counts, checks and prices all that a run would send, and changes nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_it_works_without_an_output(job: Batch) -> None:
     assert (found.to_send, found.problems) == (1, [])
 
 
-def test_it_tells_all_that_is_wrong_at_once(job: Batch, open_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_reports_all_that_is_wrong_at_once(job: Batch, open_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bad lines, missing keys; a run would stop at the first."""
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     client = open_client(
@@ -48,7 +48,7 @@ def test_it_tells_all_that_is_wrong_at_once(job: Batch, open_client: Any, monkey
     assert found.to_dict()["problems"][1]["type"] == "AuthenticationError"
 
 
-def test_it_tells_what_a_run_would_refuse(job: Batch) -> None:
+def test_it_reports_what_a_run_would_refuse(job: Batch) -> None:
     """Changed settings, and answers that would be lost."""
     job.lines("p", "q")
     job.run()
@@ -77,8 +77,8 @@ def test_the_cost_is_bounded_where_prices_and_limits_are_known(job: Batch, far: 
         ({"prompt": "p", "model": "c/claude"}, None),
     ],
 )
-def test_where_it_is_not_known_that_is_told(job: Batch, open_client: Any, line: dict[str, Any], why: str | None) -> None:
-    """A bound that is none would be worse than none."""
+def test_an_unknown_cost_is_reported_as_unknown(job: Batch, open_client: Any, line: dict[str, Any], why: str | None) -> None:
+    """A wrong bound would be worse than none."""
     client = open_client(
         'providers: {a: {type: openai, api_key: k, base_url: "<openai>", models: '
         "[m, {name: q, pricing: {input: 1, output: 1}}]}, "
@@ -98,7 +98,7 @@ def test_skipped_lines_are_counted(job: Batch) -> None:
     assert not job.part.exists()
 
 
-def test_a_restart_is_rehearsed_as_one(job: Batch, far: Far) -> None:
+def test_a_dry_run_of_a_restart_counts_everything(job: Batch, far: Far) -> None:
     """What a stopped run has counts for nothing then: all of it would be paid for."""
     job.lines(*(f"p{number}" for number in range(30)))
 

@@ -1,4 +1,4 @@
-"""Lines that look like others, and edits that are larger than what is remembered: every answer finds its own line."""
+"""Lines that look alike, and large edits: every answer is assigned to its own line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ providers:
 
 @pytest.mark.parametrize("options", [{"text": True}, {"template": "{model} {x}"}])
 def test_a_prompt_that_looks_like_a_request_names_no_model(job: Batch, far: Far, open_client: Any, options: Any) -> None:
-    """Only lines of JSON have a place for one; run again, the answers are still those of the line."""
+    """Only JSON lines can name a model; a second run keeps the answers."""
     job.input.write_text('model,x\n{"model": "b/m2"},1\n' if "template" in options else '{"model": "b/m2", "prompt": "x"}\nq\n')
     client = open_client(DEFAULT)
     first = job.run(client=client, **options)
@@ -47,7 +47,7 @@ def test_a_prompt_that_looks_like_a_request_names_no_model(job: Batch, far: Far,
 def test_a_line_is_known_again_however_its_model_is_written(
     job: Batch, far: Far, open_client: Any, line: str, place: str
 ) -> None:
-    """What the second run takes for its model is what the first one asked."""
+    """The second run finds the same model as the first one."""
     job.input.write_text(line + "\n")
     client = open_client(DEFAULT)
     job.run(client=client)
@@ -57,7 +57,7 @@ def test_a_line_is_known_again_however_its_model_is_written(
 
 
 def test_many_lines_deleted_at_the_top_cost_nothing(stub: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More than are remembered on the way: their answers are found in a second pass."""
+    """With more lines than are remembered, the answers are found in a second pass."""
     monkeypatch.setattr(planner, "_MAX_WANTED", 5)
     prompts = [f"p{number}" for number in range(40)]
     stub.lines(*prompts)
@@ -65,7 +65,7 @@ def test_many_lines_deleted_at_the_top_cost_nothing(stub: Batch, monkeypatch: py
     stub.lines("new", *prompts[20:], *prompts[:3])
     summary = stub.run()
     assert (summary.sent, summary.moved, summary.replaced) == (1, 23, 17)
-    assert stub.told() == [f"echo {prompt}" for prompt in ["new", *prompts[20:], *prompts[:3]]]
+    assert stub.texts() == [f"echo {prompt}" for prompt in ["new", *prompts[20:], *prompts[:3]]]
     assert stub.run().sent == 0
 
 
@@ -77,7 +77,7 @@ def test_a_line_inserted_at_the_top_of_any_number_is_an_edit(stub: Batch, monkey
     stub.run()
     stub.lines("new", *prompts)
     assert stub.run().sent == 1
-    assert stub.told() == ["echo new", *(f"echo {prompt}" for prompt in prompts)]
+    assert stub.texts() == ["echo new", *(f"echo {prompt}" for prompt in prompts)]
     stub.lines(*(f"q{number}" for number in range(9)), *prompts)
     before = stub.output.read_bytes()
     with pytest.raises(InvalidRequestError, match="more than 3 answers of the output are to lines that this input has elsewhere"):
@@ -109,18 +109,18 @@ def test_an_answer_in_the_output_and_in_the_journal_is_one_answer(job: Batch, fa
     job.lines("x", "y", "p", "q", "q", "p")
     summary = job.run()
     assert (summary.sent, summary.replaced) == (2, 0)
-    assert job.told() == ["echo x", "echo y", "echo p", "echo q", "echo q", "echo p"]
+    assert job.texts() == ["echo x", "echo y", "echo p", "echo q", "echo q", "echo p"]
     assert sorted(far.asked) == ["p", "p", "q", "q", "x", "y"]
 
 
 def test_a_journal_counts_until_its_output_is_there(job: Batch, far: Far) -> None:
-    """What stands in it as finished is so only where the output is the one that it tells."""
+    """A "finished" note counts only if the output has the checksum in it."""
     job.lines("p", "q")
     job.run()
     job.lines("p", "q", "r")
     ending(job, "replace")
     assert len(job.records()) == 2
-    assert (job.run().sent, job.told()) == (0, ["echo p", "echo q", "echo r"])
+    assert (job.run().sent, job.texts()) == (0, ["echo p", "echo q", "echo r"])
 
 
 def test_a_restart_that_was_killed_at_its_very_end_is_over(job: Batch, far: Far) -> None:
@@ -136,7 +136,7 @@ def test_a_restart_that_was_killed_at_its_very_end_is_over(job: Batch, far: Far)
 
 
 def test_an_answer_that_is_replaced_is_kept_once(job: Batch, far: Far) -> None:
-    """However often the run that replaces it does not come to its end."""
+    """However often the run that replaces it fails before its end."""
     job.lines("p", "q")
     job.run()
     job.lines("p", "r")
@@ -147,7 +147,7 @@ def test_an_answer_that_is_replaced_is_kept_once(job: Batch, far: Far) -> None:
 
 
 def test_an_answer_that_is_replaced_is_not_glued_to_half_a_record(job: Batch, far: Far) -> None:
-    """Which a run that was killed meanwhile, or a full disk, left there."""
+    """A killed run or a full disk may have left a partial line."""
     job.lines("p", "q")
     job.run()
     job.lines("p", "r")
@@ -171,7 +171,7 @@ def test_models_of_openai_lines_are_their_bodies(job: Batch, far: Far, open_clie
 
 
 def test_results_that_moved_share_their_id_with_no_other(stub: Batch) -> None:
-    """OpenAI's are told apart by it; here it goes by the place, which another equal line may have later."""
+    """The id contains the position, which another equal line may have later."""
 
     def lines(prompts: str) -> None:
         bodies = [{"model": "a/m", "messages": [{"role": "user", "content": prompt}]} for prompt in prompts]
@@ -185,7 +185,7 @@ def test_results_that_moved_share_their_id_with_no_other(stub: Batch) -> None:
 
 
 def test_what_was_in_flight_at_a_kill_is_listed_where_its_line_is_now(job: Batch, far: Far) -> None:
-    """Not with the line that stands in its old place; and if it is nowhere, with none."""
+    """Not at the old position; and if the line is gone, it is only counted."""
     job.lines("p", "q", "r")
     job.run()
     hashes = [record["line_hash"] for record in job.records()]

@@ -1,4 +1,4 @@
-"""How a run ends before its time: interrupted, its folder gone, its provider closed to it, its provider cooling down."""
+"""How a run ends before its time: interrupted, its folder removed, its key refused, its provider cooling down."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_an_interrupt_lets_what_is_in_flight_end(job: Batch, far: Far) -> None:
     assert far.asked == ["p0", "p1"]
     summary = job.run()
     assert (summary.earlier, summary.sent, summary.unsure) == (2, 6, 0)
-    assert job.told()[1] == "late"
+    assert job.texts()[1] == "late"
 
 
 def test_what_does_not_end_in_time_is_cut_off_and_listed(
@@ -77,7 +77,7 @@ def test_what_does_not_end_in_time_is_cut_off_and_listed(
         job.client.close(cancel_pending=True, grace=0)  # the worker has ended, and with it the last who writes
         summary = job.run(client=open_client())
         assert (summary.unsure, [key.position for key, _ in summary.possibly_billed]) == (1, [0])
-        assert job.told() == ["echo p", "echo q"]
+        assert job.texts() == ["echo p", "echo q"]
         assert job.records()[0]["possibly_billed"] == 1
         assert job.run(client=open_client()).unsure == 1
     finally:
@@ -96,11 +96,11 @@ def test_a_request_that_waits_to_be_tried_again_is_taken_back(job: Batch, far: F
     with pytest.raises(KeyboardInterrupt):
         job.run(progress=watch)
     summary = job.run(client=open_client())
-    assert (summary.unsure, far.asked, job.told()) == (0, ["p", "p"], ["echo p"])
+    assert (summary.unsure, far.asked, job.texts()) == (0, ["p", "p"], ["echo p"])
 
 
 def test_a_folder_that_goes_away_costs_no_answer(job: Batch, far: Far, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run stops; what it has is saved elsewhere, and put back it is as good as ever."""
+    """The run stops; what it has is saved elsewhere, and once it is put back, the run resumes."""
     rescue = tmp_path / "rescue"
     rescue.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(rescue))
@@ -125,12 +125,12 @@ def test_a_folder_that_goes_away_costs_no_answer(job: Batch, far: Far, tmp_path:
     shutil.move(saved, job.part)
     asked = len(far.asked)
     assert job.run().sent == 300 - asked
-    assert job.told() == [f"echo p{number}" for number in range(300)]
+    assert job.texts() == [f"echo p{number}" for number in range(300)]
     assert sorted(far.asked) == sorted(f"p{number}" for number in range(300))
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_is_read_only_is_told_at_once(job: Batch, far: Far, tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported_at_once(job: Batch, far: Far, tmp_path: Path) -> None:
     """Before anything is sent."""
     folder = tmp_path / "folder"
     folder.mkdir(mode=0o500)
@@ -156,7 +156,7 @@ def test_an_output_that_is_write_protected_is_not_replaced(job: Batch, far: Far)
 def test_a_full_disk_elsewhere_too_leaves_the_answers_in_the_log(
     job: Batch, far: Far, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The last place there is: what was paid for is never just gone."""
+    """The log is the last resort: no paid answer is lost."""
     write = os.write
 
     def full(descriptor: int, data: Any) -> int:
@@ -180,7 +180,7 @@ def test_a_full_disk_elsewhere_too_leaves_the_answers_in_the_log(
     assert (job.run().sent, far.asked) == (1, ["p", "q"])
 
 
-def test_a_provider_whose_door_is_closed_is_given_up(job: Batch, far: Far) -> None:
+def test_a_provider_that_refuses_the_key_is_given_up(job: Batch, far: Far) -> None:
     """A wrong key is not tried ten thousand times; the other provider goes on, and the next run begins where it stopped."""
     prompts = [f"p{number}" for number in range(40)]
     for prompt in prompts:
@@ -198,17 +198,17 @@ def test_a_provider_whose_door_is_closed_is_given_up(job: Batch, far: Far) -> No
     assert (summary.complete, summary.tally.answered) == (True, 60)
 
 
-def test_a_door_that_closes_with_the_last_request_leaves_nothing_undone(job: Batch, far: Far) -> None:
+def test_a_refusal_of_the_last_requests_still_finishes_the_run(job: Batch, far: Far) -> None:
     """Every request has its outcome: the output is made."""
     for number in range(3):
         far.script(f"p{number}", failure(401))
     job.lines("p0", "p1", "p2")
     summary = job.run(give_up_after=3)
-    assert (summary.complete, summary.held, job.told()) == (True, {}, ["AuthenticationError"] * 3)
+    assert (summary.complete, summary.held, job.texts()) == (True, {}, ["AuthenticationError"] * 3)
 
 
 def test_a_client_closed_under_a_batch_ends_it(job: Batch, far: Far, open_client: Any) -> None:
-    """By another thread, say; the journal stays, and nothing is taken for done."""
+    """For example by another thread; the journal stays, and nothing unanswered counts as done."""
     client = open_client()
     far.script("p1", lambda: (client.close(cancel_pending=True, grace=0), completion("late"))[1])
     job.lines("p0", "p1", "p2")
@@ -216,11 +216,11 @@ def test_a_client_closed_under_a_batch_ends_it(job: Batch, far: Far, open_client
         job.run(client=client)
     assert not job.output.exists()
     summary = job.run()
-    assert (summary.sent, job.told()) == (2, ["echo p0", "echo p1", "echo p2"])
+    assert (summary.sent, job.texts()) == (2, ["echo p0", "echo p1", "echo p2"])
 
 
 def test_a_worker_that_ends_late_still_finds_the_journal(tmp_path: Path) -> None:
-    """Longer than anyone waits for it: what it brings is written, and only then may others have the file."""
+    """Its answer is written although the run is over; only then is the file unlocked."""
     path = str(tmp_path / "j")
     journal = Journal(path)
     with journal.writing():
@@ -243,12 +243,12 @@ def test_an_outcome_that_cannot_be_written_is_kept_in_words(job: Batch, far: Far
     monkeypatch.setattr(records.ModelResponse, "to_dict", broken)
     job.lines("p", "q")
     job.run()
-    assert job.told() == ["echo p", "LLMConnectorError"]
+    assert job.texts() == ["echo p", "LLMConnectorError"]
     assert "echo q" in job.records()[1]["error"]["message"]
 
 
 def test_a_line_that_changes_during_a_run_is_left_for_the_next_one(job: Batch, far: Far) -> None:
-    """It was checked as another one, and another request may follow on it: the summary says so, and the journal stays."""
+    """It was checked with another content. The summary says so, and the journal stays."""
     filler = "x" * 9000  # so that not all of it is read at once
     job.lines(*({"system_prompt": filler, "prompt": f"p{number}", "model": "a/m"} for number in range(20)))
     content = job.input.read_bytes()
@@ -270,7 +270,7 @@ def test_a_line_that_changes_during_a_run_is_left_for_the_next_one(job: Batch, f
 
 
 def test_lines_that_move_during_a_run_are_not_sent_as_others(job: Batch, far: Far) -> None:
-    """A file that is saved again with one more line at its top: no prompt is sent that it never held."""
+    """If a file is saved again with one more line at its top, only prompts of one of the two versions are sent."""
     filler = "x" * 9000
     objects = [{"system_prompt": filler, "prompt": f"p{number}", "model": "a/m"} for number in range(40)]
     job.lines(*objects)
@@ -285,12 +285,12 @@ def test_lines_that_move_during_a_run_are_not_sent_as_others(job: Batch, far: Fa
     assert set(far.asked) <= {f"p{number}" for number in range(40)}
     asked = len(far.asked)
     assert job.run().sent == 41 - asked
-    assert job.told() == ["echo new", *(f"echo p{number}" for number in range(40))]
+    assert job.texts() == ["echo new", *(f"echo p{number}" for number in range(40))]
     assert len(far.asked) == 41
 
 
-def test_failures_between_answers_close_no_door(job: Batch, far: Far) -> None:
-    """Only one after the other they do; and only if they are to."""
+def test_failures_between_answers_do_not_give_a_provider_up(job: Batch, far: Far) -> None:
+    """Only failures in a row do, and only if that is not switched off."""
     for number in range(0, 12, 2):
         far.script(f"p{number}", failure(403))
     job.lines(*(f"p{number}" for number in range(12)))
@@ -313,14 +313,14 @@ def test_a_long_cool_down_parks_its_provider_and_fails_nothing(
     far.script("p1", *[failure(429, "later", ("Retry-After", "0.3"))] * 3)
     job.lines("p0", "p1", "p2", {"prompt": "q", "model": "b/m2"})
     summary = job.run(client=client)
-    assert job.told() == ["echo p0", "echo p1", "echo p2", "echo q"]
+    assert job.texts() == ["echo p0", "echo p1", "echo p2", "echo q"]
     assert far.asked.count("p1") == 4
     assert (job.records()[1]["response"]["attempts"], summary.retries) == (4, 3)
     assert summary.lanes["a"].seconds > 0.9
 
 
 def test_a_request_caught_in_anothers_pause_does_not_fail(job: Batch, far: Far, open_client: Any) -> None:
-    """Its own trouble would have passed long before; the pause is not its fault."""
+    """Its own failure would pass sooner than the pause that another request got."""
     client = open_client(
         "defaults: {retry_base: 0.15, retry_cap: 0.15, deadline: 0.4}\n"
         'providers: {a: {type: openai, api_key: k, base_url: "<openai>", models: [m], concurrency: 2}}'
@@ -339,7 +339,7 @@ def test_a_request_caught_in_anothers_pause_does_not_fail(job: Batch, far: Far, 
     far.script("q", later)
     job.lines("p", "q")
     job.run(client=client)
-    assert job.told() == ["echo p", "echo q"]
+    assert job.texts() == ["echo p", "echo q"]
 
 
 def test_what_is_parked_is_not_under_way(job: Batch, far: Far, open_client: Any) -> None:
@@ -365,7 +365,7 @@ def test_what_is_parked_is_not_under_way(job: Batch, far: Far, open_client: Any)
 
 
 def test_a_pause_longer_than_is_to_be_sat_out_fails_and_is_tried_next_time(job: Batch, far: Far, open_client: Any) -> None:
-    """And does not fail ten thousand requests unsent: the provider is given up."""
+    """Its requests do not all fail unsent: the provider is given up."""
     far.script("p0", failure(429, "tomorrow", ("Retry-After", "1000")))
     job.lines(*(f"p{number}" for number in range(30)))
     summary = job.run(max_cool_down=500, give_up_after=4)
@@ -376,18 +376,18 @@ def test_a_pause_longer_than_is_to_be_sat_out_fails_and_is_tried_next_time(job: 
 
 
 def test_a_short_pause_longer_than_is_to_be_sat_out_fails_at_once(job: Batch, far: Far, open_client: Any) -> None:
-    """Though a request by itself would wait so long; and it fails once, not thousands of times while the pause lasts."""
+    """Although a single request would wait that long; and one request fails, not thousands of them."""
     client = open_client('providers: {a: {type: openai, api_key: k, base_url: "<openai>", models: [m]}}')
     far.script("p0", failure(429, "in a while", ("Retry-After", "30")))
     job.lines("p0", "p1")
     sizes: list[int] = []
     summary = job.run(client=client, max_cool_down=2, progress=lambda _: sizes.append(job.part.stat().st_size))
-    assert (job.told(), far.asked, summary.complete) == (["RateLimitError"] * 2, ["p0"], True)
+    assert (job.texts(), far.asked, summary.complete) == (["RateLimitError"] * 2, ["p0"], True)
     assert max(sizes) < 10_000
 
 
 def test_what_cannot_be_meant_as_a_pause_is_not_waited_for(job: Batch, far: Far) -> None:
-    """A date taken for seconds: nothing cools down by it, so nothing may be asked again and again because of it."""
+    """A date that was read as seconds starts no cool-down, so no request may be repeated because of it."""
     far.script("p", *[failure(429, "later", ("Retry-After", "9000000"))] * 9)
     job.lines("p")
     assert job.run(max_cool_down=1e9).failed == 1
@@ -395,7 +395,7 @@ def test_what_cannot_be_meant_as_a_pause_is_not_waited_for(job: Batch, far: Far)
 
 
 def test_retries_are_the_configurations(job: Batch, far: Far) -> None:
-    """Short hints do not park: what stays busy fails, and is asked again by the next run."""
+    """Short pauses are waited for in the retries; after these the request fails, and the next run asks again."""
     far.script("p", *[failure(429, "later", ("Retry-After", "0"))] * 3)
     job.lines("p")
     assert job.run().failed == 1
@@ -404,7 +404,7 @@ def test_retries_are_the_configurations(job: Batch, far: Far) -> None:
 
 
 def test_a_job_that_ends_the_worker_ends_the_run(job: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A SystemExit in a dialect: told, and the request is listed, not lost."""
+    """A SystemExit in a dialect is raised, and the request is listed as possibly billed."""
     send = sender._outcome
 
     def leave(call: Any) -> Any:
@@ -419,4 +419,4 @@ def test_a_job_that_ends_the_worker_ends_the_run(job: Batch, monkeypatch: pytest
         job.run()
     monkeypatch.undo()
     summary = job.run()
-    assert (job.told(), summary.unsure) == (["echo p", "echo q", "echo r"], 1)
+    assert (job.texts(), summary.unsure) == (["echo p", "echo q", "echo r"], 1)

@@ -31,7 +31,7 @@ def test_text_lines_are_prompts(stub: Batch) -> None:
     """Whatever is in them; blank ones are none."""
     stub.input.write_bytes('one\n\n  two  \r\n{"prompt": 3}\ndrei €\n'.encode())
     stub.run(text=True, models=["a/m"])
-    assert stub.told() == ["echo one", "echo   two  ", 'echo {"prompt": 3}', "echo drei €"]
+    assert stub.texts() == ["echo one", "echo   two  ", 'echo {"prompt": 3}', "echo drei €"]
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
@@ -51,7 +51,7 @@ def test_a_template_makes_prompts_of_a_table(stub: Batch) -> None:
     """Values over several lines, separators and quotation marks in them, braces in the template; a column id is the id."""
     stub.input.write_text('id,text,to who\n7,"a, ""b""\nc",Eva\n,x,\n', "utf-8", newline="")
     stub.run(template="{{Translate}} for {to who}: {text}", models=["a/m"])
-    assert stub.told() == ['echo {Translate} for Eva: a, "b"\nc', "echo {Translate} for : x"]
+    assert stub.texts() == ['echo {Translate} for Eva: a, "b"\nc', "echo {Translate} for : x"]
     assert [record["id"] for record in stub.records()] == ["7", None]
     assert stub.run(template="{{Translate}} for {to who}: {text}", models=["a/m"]).sent == 0
 
@@ -60,7 +60,7 @@ def test_a_table_may_have_another_separator(stub: Batch) -> None:
     """As spreadsheets of many countries write it."""
     stub.input.write_text("a;b\n1;2,5\n", "utf-8")
     stub.run(template="{a}-{b}", delimiter=";", models=["a/m"])
-    assert stub.told() == ["echo 1-2,5"]
+    assert stub.texts() == ["echo 1-2,5"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_template_that_fits_no_column_is_refused(stub: Batch, template: str, t
         ('1,"x\n2,y\n', "cannot be read"),
     ],
 )
-def test_rows_that_do_not_fit_are_told_by_number(stub: Batch, row: str, told: str) -> None:
+def test_rows_that_do_not_fit_are_reported_by_number(stub: Batch, row: str, told: str) -> None:
     """The number of the line they begin on."""
     stub.input.write_text(f'id,text\n0,"a\nb"\n{row}')
     with pytest.raises(InvalidRequestError, match=f"line 4: .*{told}"):
@@ -114,7 +114,7 @@ def test_two_columns_of_one_name_are_refused_where_it_matters(stub: Batch) -> No
     with pytest.raises(InvalidRequestError, match="two columns 'x'"):
         stub.run(template="{x}", models=["a/m"])
     stub.run(template="{y}", models=["a/m"])
-    assert stub.told() == ["echo 3"]
+    assert stub.texts() == ["echo 3"]
 
 
 def test_text_and_template_exclude_each_other(stub: Batch) -> None:
@@ -146,7 +146,7 @@ def test_one_cell_of_30_mb_is_a_cell(stub: Batch) -> None:
     [gzip.compress(b'{"prompt": "p", "model": "a/m"}\n', mtime=0)[:-9], b"no gzip at all", b""],
     ids=["cut off", "no gzip", "empty"],
 )
-def test_a_damaged_gzip_file_is_told(stub: Batch, content: bytes) -> None:
+def test_a_damaged_gzip_file_is_reported(stub: Batch, content: bytes) -> None:
     """Before anything is sent of it."""
     stub.input = stub.input.with_name("in.gz")
     stub.input.write_bytes(content)
@@ -158,7 +158,7 @@ def test_a_damaged_gzip_file_is_told(stub: Batch, content: bytes) -> None:
     assert Stub.asked == []
 
 
-def test_an_input_that_is_not_there_is_told(stub: Batch) -> None:
+def test_a_missing_input_is_reported(stub: Batch) -> None:
     """By the system's own words and its name."""
     with pytest.raises(FileNotFoundError):
         stub.run()
@@ -183,7 +183,7 @@ def test_records_are_found_again_by_their_place(tmp_path: Path) -> None:
         lines.close()
 
 
-def test_a_line_is_told_from_another_by_its_bytes_alone() -> None:
+def test_lines_are_distinguished_by_their_bytes_alone() -> None:
     """Not by its end."""
     assert line_hash(b"a\r\n") == line_hash(b"a\n") == line_hash(b"a")
     assert len({line_hash(text) for text in (b"a", b"b", b"a ", b"", b" a", b"a\r\r")}) == 6
@@ -199,7 +199,7 @@ FIELDS = st.sampled_from([*(field.name for field in dataclasses.fields(ModelRequ
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.dictionaries(FIELDS, VALUES, max_size=4) | VALUES, min_size=1, max_size=6), st.binary(max_size=30))
-def test_any_lines_are_outcomes_or_told(stub: Batch, lines: list[Any], noise: bytes) -> None:
+def test_any_lines_become_outcomes_or_errors(stub: Batch, lines: list[Any], noise: bytes) -> None:
     """Whatever a file holds: every line that can be sent is, every other is a failure in its place, and none is lost."""
     content = b"".join(json.dumps(line).encode() + b"\n" for line in lines) + noise + b"\n"
     stub.input.write_bytes(content)

@@ -59,7 +59,7 @@ def test_a_walk_goes_on_while_entries_change(tmp_path: Path) -> None:
     index.close()
 
 
-def test_a_place_beyond_its_bits_is_told(tmp_path: Path) -> None:
+def test_an_offset_that_is_too_large_is_an_error(tmp_path: Path) -> None:
     """Not wrapped around."""
     index = Index(str(tmp_path))
     with pytest.raises(OverflowError):

@@ -1,4 +1,4 @@
-"""The journal: whole lines or none, whatever is cut off; one process at a time; nothing in hand is lost."""
+"""The journal has whole lines only, one owner at a time, and loses no answer."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def test_a_run_that_ends_before_its_output_is_put_in_place_only_needs_that(job: 
     fill(job, far)
     assert not job.output.exists()
     summary = job.run()
-    assert (summary.sent, job.told()) == (0, ["echo p", "echo q", "half", "InvalidRequestError", "echo r"])
+    assert (summary.sent, job.texts()) == (0, ["echo p", "echo q", "half", "InvalidRequestError", "echo r"])
     assert not job.part.exists()
 
 
 def test_a_journal_without_sums_is_read(job: Batch, far: Far) -> None:
-    """An older version wrote it: its answers are paid for as well. A sum that is there, and damaged, counts for none."""
+    """An older version wrote it, and its answers count. A checksum that is present must be right."""
     whole = fill(job, far)
     asked = len(far.asked)
     job.part.write_bytes(re.sub(rb', "crc32": \d+', b"", whole))
@@ -125,7 +125,7 @@ def test_a_run_goes_on_from_a_journal_that_is_cut_off(stub: Batch, every: bool) 
         Stub.asked.clear()
         summary = stub.run()
         started, done = whole_lines(whole[:cut])
-        assert stub.told() == ["echo p", "echo q", "InvalidRequestError", "echo r"], cut
+        assert stub.texts() == ["echo p", "echo q", "InvalidRequestError", "echo r"], cut
         assert len(Stub.asked) == 4 - len(done), cut
         assert {key.position for key, _ in summary.possibly_billed} == started - done, cut
 
@@ -137,7 +137,7 @@ def test_a_journal_may_be_cut_off_anywhere_in_its_beginning(stub: Batch, length:
     header = journal_format.header_of(journal_format.Owner(123)) + b'{"run": {}}\n'
     stub.part.write_bytes(header[:length])
     stub.run()
-    assert stub.told() == ["echo p"]
+    assert stub.texts() == ["echo p"]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_journal_may_be_cut_off_anywhere_in_its_beginning(stub: Batch, length:
     ],
 )
 def test_garbage_in_a_journal_is_passed_over(job: Batch, far: Far, garbage: bytes) -> None:
-    """A disk that lies costs the lines it lied about, not the others."""
+    """Damage costs the damaged lines only."""
     whole = fill(job, far)
     lines = whole.splitlines(keepends=True)
     job.part.write_bytes(b"".join(lines[:-3]) + garbage + b"".join(lines[-3:]))
@@ -183,7 +183,7 @@ def test_a_torn_line_is_ended_by_the_next(tmp_path: Path) -> None:
 def test_a_write_that_fails_half_way_leaves_whole_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int, truncates: bool
 ) -> None:
-    """The line is taken out again, or ended by the next; it is kept in hand, and can be written later."""
+    """The partial line is removed, or ended by the next one; the line is kept, and can be written later."""
     path = str(tmp_path / "j")
     journal = Journal(path)
     journal.note({"a": 1})
@@ -216,8 +216,8 @@ def _refuse(*_: Any) -> None:
     raise OSError(errno.EIO, "Input/output error")
 
 
-def test_a_disk_that_takes_nothing_at_all_is_told_with_the_file(tmp_path: Path) -> None:
-    """And nothing is left there: as full as it is, the file could not even say whose it is."""
+def test_a_full_disk_is_reported_with_the_file(tmp_path: Path) -> None:
+    """No empty file is left behind."""
     resource = pytest.importorskip("resource")
     path = str(tmp_path / "j")
     code = (
@@ -285,11 +285,11 @@ def test_a_second_run_on_the_same_output_is_refused(job: Batch, far: Far) -> Non
     job.lines("p", "q")
     job.run()
     assert f"process {os.getpid()}" in told[0]
-    assert (job.told(), far.asked) == (["echo p", "echo q"], ["p", "q"])
+    assert (job.texts(), far.asked) == (["echo p", "echo q"], ["p", "q"])
 
 
 def test_a_journal_removed_by_its_holder_is_not_taken_for_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between opening and locking, the other one may finish: then the file that is locked is nobody's any more."""
+    """If the owner finishes between opening and locking, the locked file is no longer at its path, and a new one is made."""
     path = str(tmp_path / "j")
     first = Journal(path)
     lock = journal_lock.FileLock.lock
@@ -320,7 +320,7 @@ def asked(position: int = 0, **more: Any) -> RequestIdentity:
 
 
 def test_a_torn_record_is_never_taken_for_a_whole_one() -> None:
-    """Cut anywhere and ended like a line, its length gives it away, even where it ends in the right brackets."""
+    """Its length shows it, even if it is cut where the brackets match."""
     error = RequestTimeoutError("late", phase="body")
     told = state_records.head_of(asked(), error)
     line = state_records.journal_line(told, {"a": {"b": {"c": {}}}, "d": {}})
@@ -335,7 +335,7 @@ def test_a_torn_record_is_never_taken_for_a_whole_one() -> None:
 
 
 def test_a_damaged_record_is_never_taken_for_what_was_written() -> None:
-    """Whichever byte of it a disk has changed, in its head or in the answer, its length as it was."""
+    """Its checksum shows any changed byte, in the head or in the record."""
     told = state_records.head_of(asked(), RequestTimeoutError("late", phase="body"))
     line = state_records.journal_line(told, {"text": "for some money", "id": "ü"})
     for place in range(len(line) - 1):
@@ -350,7 +350,7 @@ def test_what_a_disk_has_damaged_is_asked_again_and_listed(job: Batch, far: Far)
     at = whole.index(b"echo q")
     job.part.write_bytes(whole[:at] + b"\0" * 6 + whole[at + 6 :])
     summary = job.run()
-    assert job.told() == ["echo p", "echo q", "half", "InvalidRequestError", "echo r"]
+    assert job.texts() == ["echo p", "echo q", "half", "InvalidRequestError", "echo r"]
     assert (summary.sent, far.asked.count("q")) == (1, 2)
     assert [(key.position, times) for key, times in summary.possibly_billed] == [(1, 1)]
 
@@ -366,7 +366,7 @@ def test_a_damaged_line_of_an_output_is_named(job: Batch, far: Far) -> None:
     assert (job.output.read_bytes(), len(far.asked)) == (content, 2)
 
 
-def test_a_record_tells_what_its_head_told() -> None:
+def test_a_record_gives_back_its_head() -> None:
     """A finished output is as good as a journal for the next run."""
     for openai in (False, True):
         for error in (RequestTimeoutError("late", phase="headers"), LLMConnectorError("x"), failing()):

@@ -49,7 +49,7 @@ def test_a_provider_is_paused_after_a_few_in_a_row(job: Batch, far: Far, kind: s
     assert summary.tally.failed.total() <= 5 + 6
     assert len(far.asked) <= 11 + 5 + 6
     far.scripted.clear()
-    assert (job.run().tally.answered, job.told()[:60]) == (61, [f"echo {prompt}" for prompt in prompts])
+    assert (job.run().tally.answered, job.texts()[:60]) == (61, [f"echo {prompt}" for prompt in prompts])
 
 
 @pytest.mark.parametrize("kind", TROUBLE)
@@ -59,7 +59,7 @@ def test_a_single_one_is_asked_again_from_the_output(job: Batch, far: Far, kind:
     job.lines("p", "q", "r")
     assert (job.run(max_retries=0).complete, job.records()[1].get("again")) == (True, True)
     summary = job.run()
-    assert (summary.again, job.told(), job.records()[1].get("again")) == (1, ["echo p", "echo q", "echo r"], None)
+    assert (summary.again, job.texts(), job.records()[1].get("again")) == (1, ["echo p", "echo q", "echo r"], None)
 
 
 def test_the_same_holds_for_openais_results(job: Batch, far: Far) -> None:
@@ -124,7 +124,7 @@ def test_a_machine_without_descriptors_or_ports_is_trouble(number: int, wrapped:
         (errors.LLMConnectorError("an unexpected KeyError"), False),
     ],
 )
-def test_errors_are_told_apart(error: errors.LLMConnectorError, expected: bool) -> None:
+def test_errors_are_classified(error: errors.LLMConnectorError, expected: bool) -> None:
     """By class, status and body."""
     assert is_local_trouble(error) is expected
 

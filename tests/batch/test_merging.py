@@ -1,4 +1,4 @@
-"""Shards put together: in order, each request once, and what is missing said."""
+"""Merged shards: in order, each request once, and what is missing is reported."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_shards_together_are_the_whole(stub: Batch, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("left_out", "missing"), [(0, [(0, 0), (3, 3), (6, 6), (9, 9)]), (1, [(1, 1), (4, 4), (7, 7)]), (2, [(2, 2), (5, 5), (8, 8)])]
 )
-def test_a_missing_shard_is_told(stub: Batch, tmp_path: Path, left_out: int, missing: list[tuple[int, int]]) -> None:
+def test_a_missing_shard_is_reported(stub: Batch, tmp_path: Path, left_out: int, missing: list[tuple[int, int]]) -> None:
     """Line by line, those behind the last one too: each shard knows how many lines there are."""
     outputs = shards(stub, 3)
     del outputs[left_out]
@@ -129,7 +129,7 @@ def test_a_shard_resumes_as_itself_only(stub: Batch) -> None:
     assert stub.run(shard=(1, 2)).sent == 0
     with pytest.raises(InvalidRequestError, match="would be lost"):
         stub.run(shard=(2, 2))
-    assert (stub.run().sent, stub.told()) == (1, ["echo p", "echo q", "echo r"])
+    assert (stub.run().sent, stub.texts()) == (1, ["echo p", "echo q", "echo r"])
 
 
 def test_nothing_merged_is_nothing(tmp_path: Path) -> None:

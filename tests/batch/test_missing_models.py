@@ -51,4 +51,4 @@ def test_a_model_that_fails_with_the_last_request_leaves_nothing(job: Batch, far
     missing(far, "p0", "p1", "p2")
     job.lines("p0", "p1", "p2")
     summary = job.run(give_up_after=3)
-    assert (summary.complete, summary.held, job.told()) == (True, {}, ["ModelNotFoundError"] * 3)
+    assert (summary.complete, summary.held, job.texts()) == (True, {}, ["ModelNotFoundError"] * 3)

@@ -41,7 +41,7 @@ def as_a_script_for_openai_reads(text: str) -> dict[str, str]:
 
 
 def test_a_file_made_for_openai_runs_against_anthropic(job: Batch, simulator: Any) -> None:
-    """With one option, the model; what the other API does not know is told beside the result."""
+    """With one option, the model; what the other API does not know is listed beside the result."""
     job.input.write_text(FILE, "utf-8")
     summary = job.run(models=["c/claude-haiku-4-5"])
     answers = as_a_script_for_openai_reads(job.output.read_text("utf-8"))
@@ -106,7 +106,7 @@ def test_a_body_of_openais_own_is_kept_whole(job: Batch, far: Far) -> None:
         ({"body": {"model": "nobody/m", "messages": [{"role": "user", "content": "p"}]}}, "no provider lists"),
     ],
 )
-def test_lines_that_cannot_be_carried_are_told(job: Batch, change: dict[str, Any], told: str) -> None:
+def test_lines_that_cannot_be_converted_are_reported(job: Batch, change: dict[str, Any], told: str) -> None:
     """With what to do."""
     job.lines(line(0), {**line(1), **change})
     with pytest.raises(InvalidRequestError, match=told):
@@ -125,7 +125,7 @@ def test_one_file_has_one_form(job: Batch) -> None:
         job.run()
 
 
-def test_streaming_in_a_body_is_stripped_and_told(job: Batch, simulator: Any) -> None:
+def test_streaming_in_a_body_is_stripped_and_reported(job: Batch, simulator: Any) -> None:
     """As everywhere."""
     job.lines(line(0, stream=True))
     job.run()

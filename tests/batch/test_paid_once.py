@@ -97,7 +97,7 @@ def in_a_child(run: Callable[[], object]) -> int:
         try:
             run()
             status = 0
-        except BaseException:  # told to the parent by the status
+        except BaseException:  # the status reports it to the parent
             traceback.print_exc()
         finally:
             os._exit(status)
@@ -132,7 +132,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
         job = Batch(folder, client)
         lines(job)
         job.run()
-        assert job.told() == EXPECTED
+        assert job.texts() == EXPECTED
         return told(job.output)
 
 
@@ -263,7 +263,7 @@ def killed_again_and_again(job: Batch, far: Far, simulator: Simulator, run: Call
         in_flight += far.last.closed(lambda record: record.index in far.billed)
     assert not job.output.exists()
     summary = job.run()
-    assert job.told() == [f"echo {prompt}" for prompt in prompts]
+    assert job.texts() == [f"echo {prompt}" for prompt in prompts]
     listed = {prompts[key.position]: times for key, times in summary.possibly_billed}
     assert all(listed.get(prompt, 0) >= count - 1 for prompt, count in far.answered.items())
     return far.answered.total() - len(prompts), in_flight

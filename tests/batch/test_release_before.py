@@ -27,7 +27,7 @@ def test_a_killed_run_is_resumed(old: Batch, far: Far) -> None:
     assert (summary.earlier, summary.sent, summary.again) == (4, 3, 1)
     assert sorted(far.asked) == ["busy", "r", "s"]
     assert [(key.position, times) for key, times in summary.possibly_billed] == [(6, 1)]
-    assert old.told() == TEXTS
+    assert old.texts() == TEXTS
     assert not old.part.exists()
 
 
@@ -42,7 +42,7 @@ def test_a_journal_is_as_good_for_a_run_that_is_stopped_again(old: Batch, far: F
         old.run(progress=stop)
     assert old.part.read_bytes().startswith(b'{"llm-sync batch": 1, "pid":          0}\n{"run"')
     old.run()
-    assert (old.told(), sorted(far.asked)) == (TEXTS, ["busy", "r", "s"])
+    assert (old.texts(), sorted(far.asked)) == (TEXTS, ["busy", "r", "s"])
 
 
 def test_a_finished_output_is_kept(old: Batch, far: Far) -> None:

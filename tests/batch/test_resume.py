@@ -1,4 +1,4 @@
-"""Running the same command again: what is done is not sent again, what may pass is tried again, what changed is noticed."""
+"""Running the same command again: answers are kept, failures that may pass are asked again, changes are noticed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def interrupted(job: Batch, after: int, **options: Any) -> None:
 
 
 def hold(far: Far, prompt: str) -> None:
-    """Never answer this prompt the first time: it is refused, for now."""
+    """Let this prompt fail in the first run."""
     far.script(prompt, *[failure(503)] * 3)
 
 
@@ -55,13 +55,13 @@ def test_a_stopped_run_goes_on_where_it_was(job: Batch, far: Far) -> None:
     done = len(far.asked)
     summary = job.run()
     assert (summary.sent, summary.earlier, summary.unsure) == (60 - done, done, 0)
-    assert job.told() == [f"echo {prompt}" for prompt in prompts]
+    assert job.texts() == [f"echo {prompt}" for prompt in prompts]
     assert sorted(far.asked) == sorted(prompts)
     assert not job.part.exists()
 
 
 def test_failures_that_may_pass_are_asked_again(job: Batch, far: Far) -> None:
-    """Those that will stay are not, unless that is asked for."""
+    """Permanent ones are not, unless retry_failed is given."""
     far.script("busy", *[failure(503)] * 3)
     far.script("bad", failure(400), failure(400))
     far.script("key", failure(401))
@@ -69,10 +69,10 @@ def test_failures_that_may_pass_are_asked_again(job: Batch, far: Far) -> None:
     assert job.run().tally.answered == 1
     summary = job.run()
     assert (summary.again, summary.tally.answered) == (2, 3)
-    assert job.told() == ["echo busy", "InvalidRequestError", "echo key", "echo good"]
+    assert job.texts() == ["echo busy", "InvalidRequestError", "echo key", "echo good"]
     assert far.asked.count("good") == far.asked.count("bad") == 1
     assert job.run(retry_failed=True).again == 1
-    assert job.told()[1] == "InvalidRequestError"
+    assert job.texts()[1] == "InvalidRequestError"
     assert job.run(retry_failed=True).tally.answered == 4
 
 
@@ -91,20 +91,20 @@ def test_what_timed_out_is_not_asked_again_unasked(job: Batch, far: Far, open_cl
     try:
         summary = job.run(timeout=0.3)
         assert (far.asked.count("slow"), summary.unsure) == (1, 1)
-        assert job.told() == ["RequestTimeoutError", "echo good"]
+        assert job.texts() == ["RequestTimeoutError", "echo good"]
         assert job.records()[0]["possibly_billed"] == 1
         again = job.run()
         assert (again.sent, again.unsure) == (0, 1)
         assert [(key.position, times) for key, times in again.possibly_billed] == [(0, 1)]
         asked = job.run(retry_timeouts=True)
-        assert (asked.sent, asked.unsure, job.told()) == (1, 1, ["echo slow", "echo good"])
+        assert (asked.sent, asked.unsure, job.texts()) == (1, 1, ["echo slow", "echo good"])
         assert job.records()[0]["possibly_billed"] == 1
     finally:
         over.set()
 
 
 def test_time_outs_are_retried_where_the_configuration_says_so_itself(job: Batch, far: Far, open_client: Any) -> None:
-    """The library's default, on, is not asking for it."""
+    """The library's default does not count."""
     import threading
 
     over = threading.Event()
@@ -118,20 +118,20 @@ def test_time_outs_are_retried_where_the_configuration_says_so_itself(job: Batch
         far.script("slow", late)
         job.lines("slow")
         job.run(client=open_client(text % ", retry_timeouts: true"), timeout=0.3)
-        assert (far.asked, job.told()) == (["slow", "slow"], ["echo slow"])
+        assert (far.asked, job.texts()) == (["slow", "slow"], ["echo slow"])
         assert job.records()[0]["possibly_billed"] == 1  # the first attempt may be billed, although the second was answered
     finally:
         over.set()
 
 
 def test_a_changed_line_is_asked_anew(job: Batch, far: Far) -> None:
-    """It is said; the answer that it had is kept beside the output."""
+    """The summary says so; its previous answer is kept beside the output."""
     job.lines("p", "q", "r")
     job.run()
     job.lines("p", "other", "r")
     summary = job.run()
     assert (summary.changed, summary.sent, summary.replaced) == (1, 1, 1)
-    assert job.told() == ["echo p", "echo other", "echo r"]
+    assert job.texts() == ["echo p", "echo other", "echo r"]
     assert far.asked == ["p", "q", "r", "other"]
     (kept,) = job.records(job.output.with_name("out.jsonl.replaced"))
     assert kept["response"]["text"] == "echo q"
@@ -161,7 +161,7 @@ def test_lines_that_only_moved_keep_their_answers(job: Batch, far: Far, before: 
     new = len(after) - sum(min(before.count(letter), after.count(letter)) for letter in set(after))
     summary = job.run()
     assert summary.sent == new
-    assert job.told() == [f"echo {letter}" for letter in after]
+    assert job.texts() == [f"echo {letter}" for letter in after]
     assert [record["index"] for record in job.records()] == list(range(len(after)))
     assert len(far.asked) == len(before) + new
     assert job.run().sent == 0
@@ -184,7 +184,7 @@ def make_unfinished(job: Batch) -> None:
 
 
 def test_a_moved_answer_survives_a_kill_after_its_place_was_taken(job: Batch, far: Far) -> None:
-    """The journal then holds two outcomes for one place, of different lines; neither is asked for again."""
+    """The journal then has two outcomes for one position, of different lines; neither is asked again."""
     job.lines(*"pqrs")
     job.run()
     make_unfinished(job)
@@ -194,12 +194,12 @@ def test_a_moved_answer_survives_a_kill_after_its_place_was_taken(job: Batch, fa
     make_unfinished(job)
     job.lines(*"xpqrsy")
     job.run()
-    assert (job.told(), sorted(set(far.asked))) == ([f"echo {letter}" for letter in "xpqrsy"], sorted("xpqrsy"))
+    assert (job.texts(), sorted(set(far.asked))) == ([f"echo {letter}" for letter in "xpqrsy"], sorted("xpqrsy"))
     assert all(far.asked.count(letter) == 1 for letter in "xpqrs")
 
 
 def test_another_input_is_refused(job: Batch, far: Far) -> None:
-    """Not one line of it was answered here: it is more likely the wrong output than an edit of all."""
+    """None of its lines was answered here, so it is probably the wrong output."""
     job.lines(*(f"p{number}" for number in range(12)))
     job.run()
     job.lines(*(f"q{number}" for number in range(12)))
@@ -210,7 +210,7 @@ def test_another_input_is_refused(job: Batch, far: Far) -> None:
 
 
 def test_a_file_that_is_no_output_is_not_touched(job: Batch, far: Far) -> None:
-    """Whoever mistypes -o keeps the file."""
+    """A mistyped -o costs no file."""
     job.lines("p")
     job.output.write_text("my thesis\n")
     with pytest.raises(LLMConnectorError, match="is not the output of a batch"):
@@ -226,7 +226,7 @@ def test_a_file_that_is_no_output_is_not_touched(job: Batch, far: Far) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a named pipe")
 @pytest.mark.parametrize("make", [os.mkdir, getattr(os, "mkfifo", None), lambda path: os.symlink("elsewhere", path)])
 def test_what_is_no_file_is_no_journal(job: Batch, far: Far, make: Any) -> None:
-    """A folder, a pipe, a link in its place: said at once, and left alone."""
+    """A folder, a pipe or a link in its place is reported at once, and not touched."""
     job.lines("p")
     make(job.part)
     with pytest.raises(LLMConnectorError, match="is not the journal of a batch"):
@@ -236,7 +236,7 @@ def test_what_is_no_file_is_no_journal(job: Batch, far: Far, make: Any) -> None:
 
 @pytest.mark.parametrize("name", ["-", "n" * 250, ""])
 def test_a_name_under_which_no_batch_can_end_is_refused_before_it_begins(job: Batch, far: Far, name: str) -> None:
-    """The journal's would have fitted, the finished output's would not, and all would have been paid for by then."""
+    """A name that fits the journal but not the finished output would fail only after everything is paid for."""
     job.lines("p")
     job.output = job.output.parent / name if len(name) > 1 else name  # type: ignore[assignment]
     with pytest.raises(OSError, match="too long|not a file name"):
@@ -245,7 +245,7 @@ def test_a_name_under_which_no_batch_can_end_is_refused_before_it_begins(job: Ba
 
 
 def test_a_pipe_is_no_output(job: Batch, far: Far) -> None:
-    """Nothing could be put in its place at the end, whatever path it goes by."""
+    """It could not be replaced at the end."""
     job.lines("p")
     reading, writing = os.pipe()
     with open(reading, "rb"), open(writing, "wb"):
@@ -258,7 +258,7 @@ def test_a_pipe_is_no_output(job: Batch, far: Far) -> None:
 
 
 def test_changed_settings_are_noticed(job: Batch, far: Far) -> None:
-    """Answers of two temperatures are not mixed unless that is asked for; what changed is said."""
+    """Answers of two temperatures are not mixed unless that is asked for; the error names what changed."""
     job.lines("p", "q")
     hold(far, "q")
     job.run(fields={"temperature": 0.2})
@@ -267,11 +267,11 @@ def test_changed_settings_are_noticed(job: Batch, far: Far) -> None:
         job.run(fields={"temperature": 0.9})
     assert far.asked.count("p") == 1
     summary = job.run(fields={"temperature": 0.9}, allow_changed_settings=True)
-    assert (summary.sent, job.told()) == (1, ["echo p", "echo q"])
+    assert (summary.sent, job.texts()) == (1, ["echo p", "echo q"])
 
 
 def test_the_settings_that_changed_are_named(job: Batch, far: Far, open_client: Any) -> None:
-    """The journal knows what they were; the configuration's count like the run's."""
+    """The journal has the former values; those of the configuration count, too."""
     text = 'providers: {a: {type: openai, api_key: k, base_url: "<openai>", models: [m], temperature: %s}}'
     job.lines(*(f"p{number}" for number in range(40)))
     interrupted(job, after=1, client=open_client(text % 0.2), fields={"seed": 7})
@@ -303,7 +303,7 @@ def test_answers_of_other_models_are_not_thrown_away(job: Batch, far: Far) -> No
 
 
 def test_the_models_of_a_run_may_grow(job: Batch, far: Far) -> None:
-    """What is there is kept, whatever its place among the models."""
+    """Existing answers are kept, whatever the order of the models."""
     job.lines("p", "q")
     job.run(models=["a/m"])
     summary = job.run(models=["b/m2", "a/m"])
@@ -312,7 +312,7 @@ def test_the_models_of_a_run_may_grow(job: Batch, far: Far) -> None:
 
 
 def test_restarting_asks_all_anew_and_keeps_the_old_journal(job: Batch, far: Far) -> None:
-    """Even then nothing that was paid for is deleted before its successor is there."""
+    """The old journal is renamed, not deleted."""
     job.lines(*(f"p{number}" for number in range(30)))
     interrupted(job, after=1)
     done = len(far.asked)
@@ -323,7 +323,7 @@ def test_restarting_asks_all_anew_and_keeps_the_old_journal(job: Batch, far: Far
 
 
 def test_a_restart_that_is_refused_leaves_the_journal_where_it_was(job: Batch, far: Far) -> None:
-    """Nothing was sent: the command without --restart goes on as if that had not been asked for."""
+    """Nothing was sent, so the same command without --restart resumes the old run."""
     prompts = [f"p{number}" for number in range(30)]
     job.lines(*prompts)
     interrupted(job, after=1)
@@ -338,7 +338,7 @@ def test_a_restart_that_is_refused_leaves_the_journal_where_it_was(job: Batch, f
 
 
 def test_going_on_with_a_restart_does_not_fall_back_on_the_old_output(job: Batch, far: Far) -> None:
-    """The output that is to be replaced stays until it is; it answers nothing any more."""
+    """The old output stays until it is replaced, but its answers no longer count."""
     prompts = [f"p{number}" for number in range(30)]
     job.lines(*prompts)
     job.run()
@@ -363,7 +363,7 @@ def test_other_names_above_the_same_rows_are_other_prompts(job: Batch, far: Far)
     assert far.asked == ["x into y"]
 
 
-def test_bad_lines_are_told_by_number_and_nothing_is_sent(job: Batch, far: Far) -> None:
+def test_bad_lines_are_reported_by_number_and_nothing_is_sent(job: Batch, far: Far) -> None:
     """All of them at once, in the input's own numbers."""
     job.input.write_bytes(
         b'{"prompt": "p", "model": "a/m"}\n\n{"prompt": \n{"prompt": "p", "model": "nobody/x"}\n{"promt": "p"}\n'
@@ -383,8 +383,8 @@ def test_bad_lines_are_told_by_number_and_nothing_is_sent(job: Batch, far: Far) 
     assert not job.part.exists()
 
 
-def test_a_file_of_plain_prompts_is_told_as_such(job: Batch, far: Far) -> None:
-    """Not line by line: --text is forgotten. With one good line, or another mistake, the lines are told."""
+def test_a_file_of_plain_prompts_is_recognized(job: Batch, far: Far) -> None:
+    """Not line by line: --text is forgotten. With one good line, or another mistake, the lines are listed."""
     job.input.write_text("".join(f"{number}\nSay {number}\n" for number in range(30)))
     with pytest.raises(InvalidRequestError) as caught:
         job.run()
@@ -399,22 +399,22 @@ def test_a_file_of_plain_prompts_is_told_as_such(job: Batch, far: Far) -> None:
 
 
 def test_skipped_lines_are_failures_in_their_place(job: Batch, far: Far, caplog: Any) -> None:
-    """Each is told; a later run leaves them, until they are mended."""
+    """Each is reported; a later run leaves them until they are corrected."""
     job.lines("p", {"promt": "q", "id": "x"}, "r")
     with caplog.at_level(logging.WARNING, "llm_sync"):
         summary = job.run(skip_bad_lines=True)
     assert "line 2 of" in caplog.text
     assert (summary.skipped, summary.sent, summary.failed) == (1, 2, 1)
-    assert job.told() == ["echo p", "InvalidRequestError", "echo r"]
+    assert job.texts() == ["echo p", "InvalidRequestError", "echo r"]
     assert [(record["index"], record["id"], record["provider"]) for record in job.records()][1] == (1, "x", None)
     assert job.run().sent == 0
     job.lines("p", "q", "r")
     assert job.run().sent == 1
-    assert (job.told(), far.asked) == (["echo p", "echo q", "echo r"], ["p", "r", "q"])
+    assert (job.texts(), far.asked) == (["echo p", "echo q", "echo r"], ["p", "r", "q"])
 
 
 def test_more_than_twenty_bad_lines_are_counted(job: Batch) -> None:
-    """A file of the wrong kind does not fill the screen, nor the memory."""
+    """A file of the wrong kind fills neither the screen nor the memory."""
     job.lines(*[{"x": 1}] * 50)
     with pytest.raises(InvalidRequestError, match=r"50 lines of [^:]+ cannot be sent(.|\n)*and 30 more"):
         job.run()

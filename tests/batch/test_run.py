@@ -1,4 +1,4 @@
-"""A run from its input to its output: order, shape, several models, and what an undisturbed one leaves."""
+"""A run from its input to its output: order, records, several models, and the files that it leaves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_outcomes_stand_in_the_order_of_the_input(job: Batch, far: Far) -> None:
     records = job.records()
     assert [record["index"] for record in records] == list(range(20))
     assert [record["id"] for record in records] == list(range(20))
-    assert job.told() == [f"echo p{number}" for number in range(20)]
+    assert job.texts() == [f"echo p{number}" for number in range(20)]
     assert (summary.requests, summary.sent, summary.tally.answered, summary.complete) == (20, 20, 20, True)
     assert sorted(far.asked) == sorted(f"p{number}" for number in range(20))
     assert sorted(path.name for path in job.output.parent.iterdir()) == ["in.jsonl", "out.jsonl"]
@@ -51,7 +51,7 @@ def test_the_request_hash_is_of_what_is_sent(job: Batch, open_client: Any) -> No
 
 
 def test_each_line_goes_to_each_of_several_models(job: Batch, far: Far) -> None:
-    """Whatever it says itself; the records of one line stand together, in the order the models were named."""
+    """Whichever model it names; the records of one line follow each other, in the order of the models."""
     job.lines("p", {"prompt": "q"})
     summary = job.run(models=["b/m2", "a/n"])
     assert [(record["index"], record["model"]) for record in job.records()] == [(0, "m2"), (0, "n"), (1, "m2"), (1, "n")]
@@ -61,7 +61,7 @@ def test_each_line_goes_to_each_of_several_models(job: Batch, far: Far) -> None:
 
 
 def test_lines_whose_model_is_replaced_are_counted(job: Batch, caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever asks for -v learns that their own models were not asked."""
+    """With -v, a message says that their own models were not asked."""
     job.lines("p", {"prompt": "q"})
     with caplog.at_level(logging.INFO, "llm_sync.batch"):
         job.run(models=["b/m2"])
@@ -76,7 +76,7 @@ def test_a_model_named_twice_is_refused(job: Batch) -> None:
 
 
 def test_values_of_the_run_are_for_lines_that_say_nothing(job: Batch, simulator: Any) -> None:
-    """The line's own come first; parameters of the provider's own are put together."""
+    """The line's own values come first; provider_specific is merged."""
     job.lines(
         {"prompt": "p", "model": "a/m"}, {"prompt": "q", "model": "a/m", "temperature": 1, "provider_specific": {"user": "u"}}
     )
@@ -96,7 +96,7 @@ def test_failures_stand_in_their_place(job: Batch, far: Far) -> None:
     far.script("slow", failure(503), failure(503))
     job.lines("bad", "good", "blocked", "cut", "slow")
     summary = job.run()
-    assert job.told() == ["InvalidRequestError", "echo good", "ContentBlockedError", "half an", "echo slow"]
+    assert job.texts() == ["InvalidRequestError", "echo good", "ContentBlockedError", "half an", "echo slow"]
     assert (summary.tally.answered, summary.tally.truncated, summary.failed, summary.retries) == (3, 1, 2, 2)
     assert summary.to_dict()["blocked"] == 1
     assert summary.to_dict()["failed"] == {"ContentBlockedError": 1, "InvalidRequestError": 1}
@@ -105,7 +105,7 @@ def test_failures_stand_in_their_place(job: Batch, far: Far) -> None:
 
 
 def test_a_slow_provider_holds_up_no_other(job: Batch, far: Far) -> None:
-    """All of one provider's lines are done while another's first still waits, however many stand before them."""
+    """All lines of one provider finish while the first one of another provider still waits."""
     everything = threading.Event()
     count = 40
 
@@ -122,8 +122,8 @@ def test_a_slow_provider_holds_up_no_other(job: Batch, far: Far) -> None:
     slow_lines = [{"prompt": f"slow {number}", "model": "b/m2"} for number in range(count)]
     job.lines(*slow_lines, *(f"fast {number}" for number in range(count)))
     job.run()
-    assert job.told()[0] == "late"
-    assert job.told()[-1] == "last"
+    assert job.texts()[0] == "late"
+    assert job.texts()[-1] == "last"
 
 
 def test_any_input_will_do(job: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,18 +141,18 @@ def test_any_input_will_do(job: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
         for given in (str(job.input), zipped, binary, text, "-", requests, (each for each in requests)):
             job.output.unlink(missing_ok=True)
             job.run(requests=given)
-            assert job.told() == ["echo p", "echo q"], given
+            assert job.texts() == ["echo p", "echo q"], given
     assert sorted(path.name for path in job.output.parent.iterdir()) == ["in.gz", "in.jsonl", "out.jsonl"]
 
 
 def test_prompts_alone_go_to_the_one_model_there_is(job: Batch) -> None:
     """The shortest way to use it."""
     job.run(requests=["p", "q"], models=["a/m"])
-    assert job.told() == ["echo p", "echo q"]
+    assert job.texts() == ["echo p", "echo q"]
 
 
 def test_images_of_requests_in_memory_travel_along(job: Batch, simulator: Any) -> None:
-    """Bytes have no place in a line of JSON but as a data URL."""
+    """In JSON, bytes become a data URL."""
     picture = b"\x89PNG\r\n\x1a\n0123"
     job.run(requests=[ModelRequest("p", "a/m", images=[picture])])
     (record,) = simulator.requests
@@ -184,16 +184,16 @@ def test_an_input_of_no_lines_makes_an_output_of_none(job: Batch) -> None:
 
 
 def test_a_limit_takes_the_first_lines(job: Batch, far: Far) -> None:
-    """A look at the beginning; the rest is asked when the limit goes."""
+    """Without the limit, the next run asks the rest."""
     job.lines("p", "q", "r")
     assert job.run(limit=2).requests == 2
-    assert job.told() == ["echo p", "echo q"]
+    assert job.texts() == ["echo p", "echo q"]
     assert job.run().sent == 1
-    assert (job.told(), far.asked) == (["echo p", "echo q", "echo r"], ["p", "q", "r"])
+    assert (job.texts(), far.asked) == (["echo p", "echo q", "echo r"], ["p", "q", "r"])
 
 
 def test_requests_in_memory_are_bounded(job: Batch, far: Far) -> None:
-    """Never more than a handful is taken from the input before an answer is there."""
+    """Only a few requests are taken from the input before the first answer."""
     taken: list[int] = []
     held = threading.Event()
 
@@ -223,7 +223,7 @@ def test_requests_in_memory_are_bounded(job: Batch, far: Far) -> None:
 
 
 def test_progress_tells_what_is_done_and_what_is_left(job: Batch) -> None:
-    """The last look shows all of it."""
+    """The last snapshot has everything."""
     seen: list[batch.Snapshot] = []
     job.lines("p", {"prompt": "q", "model": "b/m2"})
     job.run(progress=seen.append)
@@ -245,12 +245,12 @@ def test_an_unexpected_error_is_one_requests_outcome(job: Batch, monkeypatch: py
     monkeypatch.setattr(OpenAIDialect, "read_answer", broken)
     job.lines("p", "q", "r")
     job.run()
-    assert job.told() == ["echo p", "LLMConnectorError", "echo r"]
+    assert job.texts() == ["echo p", "LLMConnectorError", "echo r"]
     assert "KeyError" in job.records()[1]["error"]["message"]
 
 
 def test_the_adjustments_of_a_request_stand_in_its_record(job: Batch) -> None:
-    """Nothing is changed in silence."""
+    """Adjustments are in the record."""
     job.lines({"prompt": "p", "model": "a/m", "provider_specific": {"stream": True}})
     job.run()
     (adjustment,) = job.records()[0]["response"]["adjustments"]
@@ -287,7 +287,7 @@ def test_a_queue_of_one_is_enough(job: Batch, open_client: Any) -> None:
 
 
 @pytest.mark.parametrize("output", ["", "folder/", "folder", "nowhere/out.jsonl"])
-def test_an_output_that_cannot_be_is_told_at_once(job: Batch, far: Far, output: str, tmp_path: Path) -> None:
+def test_an_impossible_output_is_reported_at_once(job: Batch, far: Far, output: str, tmp_path: Path) -> None:
     """Before anything is sent."""
     (tmp_path / "folder").mkdir()
     job.lines("p")

@@ -147,7 +147,7 @@ class Sabotage:
 
 
 class Run:
-    """``llm-sync batch`` on one folder, with the far end that it asks."""
+    """``llm-sync batch`` on one folder, with the server that it asks."""
 
     def __init__(self, folder: Path, simulator: Simulator, far: Far, seed: int) -> None:
         self.folder = folder
@@ -223,7 +223,7 @@ class Run:
 
 
 def slow(far: Far) -> Callable[[Any], Response | None]:
-    """The far end, taking a few milliseconds."""
+    """The server, taking a few milliseconds."""
 
     def reply(record: Any) -> Response | None:
         time.sleep(0.004)
