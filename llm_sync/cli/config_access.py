@@ -26,14 +26,29 @@ def config_loader(args: Namespace) -> ConfigLoader:
 
 def load_config(args: Namespace, name: str | None, *, strict_streaming: bool = False) -> LLMConfig:
     """The configuration of a name or path, or the default one; redirected under the simulator. Raises ConfigurationError."""
-    if name is None:
-        require_any_config(args)
-    with explain_choice(args, name):
-        config = config_loader(args).load_config(name, strict_streaming=strict_streaming)
+    config = _built_in_config(args, strict_streaming=strict_streaming) if name is None else None
+    if config is None:
+        with explain_choice(args, name):
+            config = config_loader(args).load_config(name, strict_streaming=strict_streaming)
     simulated = simulation.simulated_config(config)
     if simulated.redirected:
         print_warning(simulated.notice)  # with --quiet too: nobody may take generated answers for real ones
     return simulated.config
+
+
+def _built_in_config(args: Namespace, *, strict_streaming: bool) -> LLMConfig | None:
+    """The built-in defaults of a user without a configuration who has set a key; None if there is a configuration.
+
+    Raises ConfigurationError with the first steps if there is neither.
+    """
+    if _is_any_config(args):
+        return None
+    from llm_sync.client import built_in
+
+    config = built_in.built_in_config(strict_streaming=strict_streaming) if built_in.is_wanted(args.config_dir) else None
+    if config is None:
+        require_any_config(args)
+    return config
 
 
 @contextmanager
@@ -71,7 +86,7 @@ def offline_provider(config: ProviderConfig) -> LLMProvider:
 
 def require_any_config(args: Namespace) -> None:
     """Raise ConfigurationError, with the first steps, if there is no configuration; a terminal user is offered examples."""
-    if os.environ.get(search_path.CONFIG_VARIABLE) or search_path.available(args.config_dir):
+    if _is_any_config(args):
         return
     from llm_sync.cli import example_configs  # most users have a configuration
     from llm_sync.cli.console import getting_started
@@ -81,6 +96,10 @@ def require_any_config(args: Namespace) -> None:
     folders = ", ".join(map(_describe_folder, search_path.search_path(args.config_dir)))
     steps = getting_started.first_steps(args.config_dir)
     raise ConfigurationError(f"there is no configuration in {folders}", guidance=f"{steps[0].upper()}{steps[1:]}")
+
+
+def _is_any_config(args: Namespace) -> bool:
+    return bool(os.environ.get(search_path.CONFIG_VARIABLE) or search_path.available(args.config_dir))
 
 
 def _describe_folder(folder: Path) -> str:

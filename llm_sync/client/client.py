@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.client import model_listing, request_defaults, simulation, startup_checks
+from llm_sync.client.built_in import load_or_built_in
 from llm_sync.client.dispatcher import Dispatcher
 from llm_sync.client.endpoints import Endpoints
 from llm_sync.client.middleware import Middleware
@@ -78,9 +79,12 @@ class LLMClient:
         strict_streaming: bool = False,
         publish_status: bool = False,
     ) -> LLMClient:
-        """A client for a configuration file. docs/configuration.md says where it is searched. Raises ConfigurationError."""
+        """A client for a configuration file. docs/configuration.md says where it is searched. Raises ConfigurationError.
+
+        Without a name and without any file, the providers whose usual key variables are set are used with built-in defaults.
+        """
         loader = ConfigLoader(config_dir, known_types=ProviderFactory.types_for)
-        config = loader.load_config(name_or_path, strict_streaming=strict_streaming)
+        config = load_or_built_in(loader, name_or_path, strict_streaming=strict_streaming)
         return cls(config, strict=strict, strict_streaming=strict_streaming, publish_status=publish_status)
 
     # Asking --------------------------------------------------------------------------------------------------------

@@ -173,7 +173,10 @@ class ProviderConfig(Frozen):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class LLMConfig(Frozen):
-    """One configuration file. ``warnings``: what was left out, as texts; ``lines``: field path -> line of the file."""
+    """One configuration file. ``warnings``: what was left out, as texts; ``lines``: field path -> line of the file.
+
+    ``keyless``: for built-in defaults instead of a file: the usual providers without a key -> the variable that would set it.
+    """
 
     providers: Mapping[str, ProviderConfig]
     default_model: str | None = None
@@ -183,6 +186,7 @@ class LLMConfig(Frozen):
     warnings: tuple[str, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
     unset: tuple[Unset, ...] = ()
+    keyless: Mapping[str, str] = field(default_factory=dict)
 
     def listing(self, model: str) -> tuple[str, ...]:
         """The names of the providers that list ``model``, in the order of the file."""

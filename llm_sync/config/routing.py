@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from llm_sync.config.models import LLMConfig
-from llm_sync.errors import InvalidRequestError, ModelNotFoundError
+from llm_sync.errors import AuthenticationError, InvalidRequestError, ModelNotFoundError
 from llm_sync.models.route import Route
 
 _MAX_CANDIDATES = 12  # that an error lists; the others are counted
@@ -24,7 +24,8 @@ def route(config: LLMConfig, model: str | None) -> Route:
 
     ``provider/model`` always works; it is split at the first slash if the first part is a provider. A bare name works if
     exactly one provider lists it. None means the configuration's default model, else the only listed one. Raises
-    InvalidRequestError if no model is named and there is no default, ModelNotFoundError if no provider fits.
+    InvalidRequestError if no model is named and there is no default, ModelNotFoundError if no provider fits, and, with built-in
+    defaults, AuthenticationError for a usual provider without a key.
     """
     if model is None or not model.strip():
         return _default_route(config)
@@ -33,6 +34,12 @@ def route(config: LLMConfig, model: str | None) -> Route:
         if not rest:
             raise ModelNotFoundError(f"{model!r} names a provider but no model", guidance=_candidates(config, head))
         return Route(head, rest)
+    if slash and head in config.keyless and list(config.providers) != ["openrouter"]:  # whose models have such names
+        raise AuthenticationError(
+            f"there is neither a configuration nor a key for {head}",
+            provider=head,
+            guidance=f"Set {config.keyless[head]}, as in: export {config.keyless[head]}=…",
+        )
     serving = config.listing(model)
     if len(serving) == 1:
         return Route(serving[0], model)

@@ -370,16 +370,48 @@ def test_the_command_that_a_message_names_works(llm: Run, folder: Path) -> None:
 
 
 def test_bare_without_a_configuration(llm: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Three things to do next; the first makes a configuration."""
+    """Three things to do next: a key is enough, a configuration can follow."""
     shutil.rmtree(folder)
     ran = llm()
     assert (ran.status, ran.out) == (2, "")
     steps = [line for line in ran.err.splitlines() if line.startswith(("  1. ", "  2. ", "  3. "))]
     assert steps == [
-        f"  1. llm-sync init {tmp_path}/home/.config/llm-sync",
-        "  2. export OPENAI_API_KEY=…",
-        '  3. llm-sync generate "Say hello"',
+        "  1. export OPENAI_API_KEY=…",
+        '  2. llm-sync generate -m openai/gpt-4o-mini "Say hello"',
+        f"  3. llm-sync init {tmp_path}/home/.config/llm-sync",
     ]
+    assert 'without a key: llm-sync simulate -- llm-sync generate "Say hello"' in ran.err
+
+
+def test_a_key_is_enough_to_ask(llm: Run, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Without any configuration, the usual variables make one; -v says so. (The simulator answers for the real host.)"""
+    shutil.rmtree(folder)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-env-marker")
+    with Simulator() as simulator:
+        monkeypatch.setenv("LLM_SYNC_SIMULATOR_URL", simulator.root)
+        quiet, verbose = (llm("generate", *more, "-m", "openai/gpt-4o-mini", "Say hello") for more in ([], ["-v"]))
+        assert [request.model for request in simulator.requests] == ["gpt-4o-mini"] * 2
+    assert (quiet.status, verbose.status) == (0, 0)
+    words = "no configuration file found: built-in defaults for openai ($OPENAI_API_KEY)"
+    assert words in verbose.err
+    assert words not in quiet.err
+
+
+def test_without_key_and_configuration_the_error_says_what_to_do(llm: Run, folder: Path) -> None:
+    """How to get a key in, how to get a configuration, and how to try without either."""
+    shutil.rmtree(folder)
+    ran = llm("generate", "-m", "openai/gpt-4o-mini", "hi")
+    assert ran.status == 3
+    assert all(words in ran.err for words in ("OPENAI_API_KEY", "llm-sync init", "llm-sync simulate -- "))
+
+
+def test_a_provider_without_a_key_is_not_asked_elsewhere(llm: Run, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """The error names the variable that is missing; status 4, as for every missing key."""
+    shutil.rmtree(folder)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-env-marker")
+    ran = llm("generate", "-m", "anthropic/claude-haiku-4-5", "hi")
+    assert (ran.status, ran.out) == (4, "")
+    assert "Set ANTHROPIC_API_KEY" in ran.err
 
 
 def test_bare_with_a_configuration(llm: Run, folder: Path) -> None:

@@ -115,7 +115,7 @@ def test_the_system_prompt_may_stand_in_a_file(tmp_path: Path) -> None:
     """Without the line end editors leave; beside --system it is one too many."""
     (tmp_path / "s").write_text("be brief\n")
     assert fields("--system-file", str(tmp_path / "s")) == {"system_prompt": "be brief"}
-    assert "not allowed with argument --system" in refusal("--system", "x", "--system-file", "y")
+    assert "not allowed with argument -s/--system" in refusal("--system", "x", "--system-file", "y")
     assert refusal("--system-file", "nowhere").startswith("--system-file 'nowhere' cannot be read: ")
 
 

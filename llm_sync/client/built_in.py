@@ -1,0 +1,75 @@
+"""Built-in defaults: a configuration from the usual key variables, for a user who has no configuration file.
+
+One provider for each variable that is set, at the provider's own host, with default settings and without a list of models.
+"""
+
+from __future__ import annotations
+
+import os
+
+from llm_sync.config import search_path
+from llm_sync.config.loader import ConfigLoader
+from llm_sync.config.models import LLMConfig, ProviderConfig
+from llm_sync.errors import ConfigurationError
+from llm_sync.events import logger
+
+KEY_VARIABLES = {
+    "openai": ("OPENAI_API_KEY",),
+    "anthropic": ("ANTHROPIC_API_KEY",),
+    "gemini": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    "openrouter": ("OPENROUTER_API_KEY",),
+}
+"""Provider, which is also its type -> the variables of its key. A copy of the dialects' own, which need not be imported then."""
+
+_log = logger("config")
+
+
+def is_wanted(config_dir: str | os.PathLike[str] | None) -> bool:
+    """Whether the user has no configuration at all and names neither one nor a folder of them."""
+    named = config_dir is not None or os.environ.get(search_path.CONFIG_VARIABLE) or os.environ.get(search_path.FOLDER_VARIABLE)
+    return not named and not search_path.available()
+
+
+def built_in_config(*, strict_streaming: bool = False) -> LLMConfig | None:
+    """The configuration from the usual variables, which a log message names; None if none of them is set."""
+    used = {name: variable for name, names in KEY_VARIABLES.items() if (variable := _first_set(names))}
+    if not used:
+        return None
+    _log.info("no configuration file found: built-in defaults for %s", ", ".join(f"{n} (${v})" for n, v in used.items()))
+    return LLMConfig(
+        providers={name: ProviderConfig(name, name) for name in used},
+        strict_streaming=strict_streaming,
+        keyless={name: names[-1] for name, names in KEY_VARIABLES.items() if name not in used},
+    )
+
+
+def load_or_built_in(
+    loader: ConfigLoader, name_or_path: str | os.PathLike[str] | None, *, strict_streaming: bool = False
+) -> LLMConfig:
+    """As ``ConfigLoader.load_config``; without a name and without any configuration, ``built_in_config``.
+
+    Raises ConfigurationError, which names the ways to get an answer if there is neither a file nor a key.
+    """
+    try:
+        return loader.load_config(name_or_path, strict_streaming=strict_streaming)
+    except ConfigurationError as error:
+        if name_or_path is not None or not is_wanted(loader.config_dir):
+            raise
+        config = built_in_config(strict_streaming=strict_streaming)
+        if config is None:
+            error.guidance = ways_to_an_answer()
+            raise
+        return config
+
+
+def ways_to_an_answer() -> str:
+    """What a user with neither a configuration nor a key can do."""
+    variables = ", ".join(names[-1] for names in KEY_VARIABLES.values())
+    return (
+        f"Set the key of a provider ({variables}), or create a configuration: llm-sync init. "
+        "Without a key: llm-sync simulate -- COMMAND."
+    )
+
+
+def _first_set(names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if os.environ.get(name)), None)
