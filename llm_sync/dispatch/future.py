@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.events import logger
-from llm_sync.runtime import clock, interrupts
+from llm_sync.runtime import clock, interrupts, pauses
 from llm_sync.runtime.cancellation import Progress
 
 Call = Callable[[], Any]
@@ -83,12 +83,19 @@ class RequestFuture(Future[Any]):
     def wait(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds (None: no limit) and return whether the future is done.
 
+        Time in which the process was stopped does not count.
+
         The end is reported to listeners before this returns, but a listener that hangs delays it by one interval at most.
         """
-        until = None if timeout is None else clock.now() + timeout
+        checked = clock.now()
+        until = None if timeout is None else checked + timeout
         while not self.reported.is_set():
             done = self.done()
-            left = None if until is None else max(0.0, until - clock.now())
+            now = clock.now()
+            if until is not None:
+                until += pauses.seconds_between(checked, now)
+            checked = now
+            left = None if until is None else pauses.slice_of(max(0.0, until - now))
             if done and self.owner.on_worker():
                 return True  # a listener or callback of this future reads it
             if self.reported.wait_once(interrupts.poll_interval() if done else left) or done:

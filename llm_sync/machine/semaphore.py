@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -12,6 +11,7 @@ from llm_sync.errors import LLMConnectorError
 from llm_sync.events import logger
 from llm_sync.machine.folder import VARIABLE, SharedDirectory
 from llm_sync.machine.tickets import Ticket
+from llm_sync.runtime import clock
 
 MIN_POLL_S = 0.001  # the first pause between two polls
 POLL_FRACTION = 1 / 16  # later pauses, of the time waited so far
@@ -121,10 +121,10 @@ def _wait(ticket: Ticket, control: Stoppable, until: float | None, reporter: _Wa
     wake = threading.Event()
     control.on_stop(wake.set)
     try:
-        started = time.monotonic()
+        started = clock.now()
         report_at, report_interval = started + REPORT_AFTER_S, REPORT_AFTER_S
         while not ticket.advance():
-            now = time.monotonic()
+            now = clock.now()
             if control.stopped or _left(until) <= 0:
                 return
             if now >= report_at:
@@ -142,4 +142,4 @@ def _pause(waited: float, position: int) -> float:
 
 
 def _left(until: float | None) -> float:
-    return threading.TIMEOUT_MAX if until is None else max(0.0, until - time.monotonic())
+    return threading.TIMEOUT_MAX if until is None else max(0.0, until - clock.now())

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from llm_sync.runtime import clock, pauses
 from llm_sync.runtime.interrupts import Flag
 
 RELEASE_S = 1.0  # how long a request waits for an abort of itself to finish
@@ -58,10 +57,7 @@ class CallControl:
 
     def wait(self, seconds: float) -> bool:
         """Sleep up to ``seconds``; return True as soon as the request is stopped."""
-        due = clock.now() + seconds
-        stopped = self._stopped.wait(seconds)
-        pauses.check(due)
-        return stopped
+        return self._stopped.wait(seconds)
 
     def on_stop(self, callback: Callable[[], object] | None) -> None:
         """Call ``callback`` when the request is stopped, or now if it already is; None removes it. For waits on anything else.

@@ -12,7 +12,7 @@ import operator
 import threading
 from typing import Any
 
-from llm_sync.runtime import clock
+from llm_sync.runtime import clock, pauses
 
 POLL_S = 0.2  # seconds; the longest single wait in the main thread …
 POLL_OTHERS_S = 1.0  # … and in other threads
@@ -59,15 +59,19 @@ class Flag:
         returns. Without slices, a single Ctrl-C could go unnoticed until the whole wait ends.
         """
         slice_s = poll_interval()
+        wait_s = slice_s if timeout is None else max(0.0, min(timeout, slice_s))
+        due = clock.now() + wait_s
         sleeper = threading.Lock()
         sleeper.acquire()
         self._sleepers.append(sleeper)
         try:
             if not self._set:
-                sleeper.acquire(timeout=slice_s if timeout is None else max(0.0, min(timeout, slice_s)))
+                sleeper.acquire(timeout=wait_s)
         finally:
             if sleeper in self._sleepers:
                 self._sleepers.remove(sleeper)
+        if clock.now() - due > pauses.MIN_PAUSE_S:
+            pauses.check(due)
         return self._set
 
     def _wake(self) -> None:

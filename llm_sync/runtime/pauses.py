@@ -11,22 +11,27 @@ from collections import deque
 from llm_sync.runtime.clock import now as monotonic
 
 MIN_PAUSE_S = 0.5  # shorter delays are a busy machine
+MIN_SLICE_S, MAX_SLICE_S = 0.05, 1.0  # of a wait that is split up
 _MAX_PAUSES = 1000  # remembered
 
 _pauses: deque[tuple[float, float]] = deque(maxlen=_MAX_PAUSES)  # start and end, monotonic; append is atomic: no lock
 
 
-def check(due: float, started: float | None = None) -> float:
+def check(due: float) -> float:
     """Call this when a wait ends that was due to end at monotonic ``due``; returns the seconds of a pause, or 0.
 
-    When in the wait the pause began is unknown: it counts from ``started`` if given, else from ``due``.
+    They count from ``due``, because it is unknown when in the wait the pause began. So short waits notice more of it.
     """
     now = monotonic()
     if now - due <= MIN_PAUSE_S:
         return 0.0
-    start = due if started is None else started
-    _pauses.append((start, now))
-    return now - start
+    _pauses.append((due, now))
+    return now - due
+
+
+def slice_of(left: float) -> float:
+    """The next slice of a wait of ``left`` seconds: short enough to lose little of it to a pause that happens in it."""
+    return min(left, max(left / 8, MIN_SLICE_S), MAX_SLICE_S)
 
 
 def seconds_between(start: float, end: float) -> float:

@@ -22,6 +22,7 @@ from llm_sync.runtime.clock import now as monotonic
 from llm_sync.runtime.guarded_logging import guard
 from llm_sync.transport.sockets import DeadlineSocket, Exchange, active
 
+MAX_ROUND_TRIP_S = 1.0  # a longer one was measured while the process was stopped, or was a retransmission
 IDLE_LIMIT_S = 25.0  # many load balancers close after 30 or 60 s, and a request may collide with that close
 
 # TCP keepalive detects a dead peer and keeps NAT entries alive while a model computes for minutes. macOS lacks TCP_KEEPIDLE.
@@ -149,7 +150,7 @@ class DeadlineConnection(HTTPConnection):
             raise NameResolutionError(self.host, self, error) from error
         finally:
             if exchange is not None:
-                exchange.after_unbounded_wait()
+                exchange.end_operation(bounded=False)
         failure: OSError = OSError("the host name has no address")
         for position, (family, kind, protocol, _, address) in enumerate(addresses):
             sock = DeadlineSocket(family, kind, protocol)
@@ -158,12 +159,13 @@ class DeadlineConnection(HTTPConnection):
                     sock.setsockopt(*option)
                 if exchange is not None:
                     exchange.attach_socket(sock)
-                    # An equal share each: one address that drops packets must not use up the time of the others.
-                    sock.settimeout(exchange.remaining() / (len(addresses) - position))
+                    # A share each: one address that drops packets must not use up the time of the others.
+                    sock.settimeout(exchange.connect_timeout(len(addresses) - position))
                 started = monotonic()
                 sock.connect(address)
-                self.round_trip = monotonic() - started
+                self.round_trip = min(monotonic() - started, MAX_ROUND_TRIP_S)
                 if exchange is not None:
+                    exchange.end_operation()
                     exchange.raise_if_aborted()
             except OSError as error:
                 failure = error

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from llm_sync.runtime.cancellation import CallControl
 
 MAX_TIMEOUT_S = 1e6  # poll() takes at most 2**31 ms
-MAX_WAIT_S = 1.0  # one wait; so a pause is noticed to within this time
 READ_GRACE_S = 0.5  # after the deadline, reads that need no wait go on for this long: what has arrived fits into it
 _USED_UP = "the time for this exchange is used up"
 
@@ -56,7 +55,6 @@ class Exchange:
         self.sent_head: bytes | None = None  # the first bytes that http.client sent: request line and headers
         self.aborted = False
         self.sock: socket.socket | None = None  # the one in use
-        self._operation_started = self.started
         self._due = self.started  # when the current operation should have ended: if it ends much later, there was a pause
         self._grace_ends: float | None = None
         self._control = control
@@ -84,35 +82,39 @@ class Exchange:
         return monotonic() >= self.ends - 0.001
 
     def remaining(self) -> float:
-        """Seconds left, above 0, for an operation that begins now. Raises TimeoutError when there are none."""
+        """Seconds left, above 0. Raises TimeoutError when there are none."""
         now = monotonic()
         if now - self._due > pauses.MIN_PAUSE_S:
             self._add_pause()
-        self._operation_started = now
+        self._due = now
         remaining = self.ends - now
         if remaining <= 0:
             raise TimeoutError(_USED_UP)
-        self._due = now + remaining
         return remaining
 
+    def connect_timeout(self, addresses: int) -> float:
+        """Seconds that connecting to one of ``addresses`` may take from now: an equal share. Raises TimeoutError."""
+        wait = self.remaining() / addresses
+        self._due += wait
+        return wait
+
     def write_timeout(self) -> float:
-        """Seconds that a write may wait now, at most MAX_WAIT_S; then ask again. Raises TimeoutError at the deadline."""
-        wait = min(self.remaining(), MAX_WAIT_S)
-        self._due = self._operation_started + wait
+        """Seconds that a write may wait now, a slice of those left; then ask again. Raises TimeoutError at the deadline."""
+        wait = pauses.slice_of(self.remaining())
+        self._due += wait
         return wait
 
     def read_timeout(self) -> float:
-        """Seconds that a read may wait now, at most MAX_WAIT_S; then ask again.
+        """Seconds that a read may wait now, a slice of those left; then ask again.
 
         0 for READ_GRACE_S after the deadline: only what has arrived may be read. After that it raises TimeoutError.
         """
         now = monotonic()
         if now - self._due > pauses.MIN_PAUSE_S:
             self._add_pause()
-        self._operation_started = now
         remaining = self.ends - now
         if remaining > 0:
-            wait = min(remaining, MAX_WAIT_S)
+            wait = pauses.slice_of(remaining)
             self._due = now + wait
             return wait
         self._due = now
@@ -123,13 +125,15 @@ class Exchange:
         return 0.0
 
     def _add_pause(self) -> None:
-        """Add the operation in which the process was stopped to the deadline."""
-        self.ends += pauses.check(self._due, self._operation_started)
-        self._due = self._operation_started = monotonic()
+        """Add the time since the last operation was due to end, in which the process was stopped, to the deadline."""
+        self.ends += pauses.check(self._due)
+        self._due = monotonic()
 
-    def after_unbounded_wait(self) -> None:
-        """Call this after an operation without a time limit: it may have taken long without a pause."""
-        self._due = self._operation_started = monotonic()
+    def end_operation(self, *, bounded: bool = True) -> None:
+        """Call this after connecting, or, ``bounded`` False, after an operation that has no time limit."""
+        if bounded and monotonic() - self._due > pauses.MIN_PAUSE_S:
+            self._add_pause()
+        self._due = monotonic()
 
     def attach_socket(self, sock: socket.socket) -> None:
         """From now on an abort shuts ``sock`` down. Raises ConnectionAbortedError if the abort came before."""
@@ -145,7 +149,9 @@ class Exchange:
             raise ConnectionAbortedError("the request was aborted")
 
     def record_read(self, count: int) -> None:
-        """Note that a read returned ``count`` bytes; 0 means the end of the connection."""
+        """Note that a read returned ``count`` bytes; 0 means the end of the connection. Raises TimeoutError if it is too late."""
+        if monotonic() > self.ends:
+            self.read_timeout()
         if self.phase == "headers":
             self.response_started = self.response_started or count > 0
             self.truncated = count == 0
@@ -209,16 +215,15 @@ class _DeadlineBase(socket.socket):
         if exchange is None:
             super().sendall(data, *args)
             return
-        nonblocking = self.gettimeout() == 0.0
+        nonblocking = self.gettimeout() == 0.0 and not isinstance(self, ssl.SSLSocket)
         rest = memoryview(data)
         while rest:
-            timeout = exchange.write_timeout()
             if not nonblocking:
-                self.settimeout(timeout)
+                self.settimeout(exchange.write_timeout())
             try:
                 rest = rest[super().send(rest, *args) :]
             except BlockingIOError:
-                wait_for_write(self, timeout)
+                wait_for_write(self, exchange.write_timeout())
             except TimeoutError as error:  # with TLS, the same bytes must be written again, and are
                 if error.errno is not None:
                     raise
@@ -250,11 +255,11 @@ class DeadlineSocket(_DeadlineBase):
         if exchange is None or exchange.buffered_only or self.gettimeout() != 0.0:
             return super().recv_into(*args, **kwargs)
         while True:
-            timeout = exchange.read_timeout()
             with contextlib.suppress(BlockingIOError):
                 count = socket.socket.recv_into(self, *args, **kwargs)
                 exchange.record_read(count)
                 return count
+            timeout = exchange.read_timeout()
             if not timeout:
                 raise TimeoutError(_USED_UP)
             wait_for_read(self, timeout)

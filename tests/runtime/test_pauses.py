@@ -7,7 +7,7 @@ from collections import deque
 import pytest
 
 from llm_sync.runtime import pauses
-from llm_sync.runtime.cancellation import CallControl
+from llm_sync.runtime.interrupts import Flag
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +39,28 @@ def test_threads_that_notice_the_same_pause_count_it_once(now: list[float]) -> N
     assert pauses.seconds_between(85, 1000) == 25
 
 
-def test_a_wait_of_a_request_reports_a_pause(monkeypatch: pytest.MonkeyPatch, now: list[float]) -> None:
-    """Whatever it waits for: a retry, a cool-down, the pace."""
+@pytest.mark.parametrize("stopped", [0.0, 50.0])
+def test_a_wait_reports_a_pause(monkeypatch: pytest.MonkeyPatch, now: list[float], stopped: float) -> None:
+    """Whatever a request or its caller waits for: a retry, a cool-down, the pace, an answer."""
     monkeypatch.setattr("llm_sync.runtime.clock.now", lambda: now[0])
-    monkeypatch.setattr("llm_sync.runtime.interrupts.Flag.wait", lambda flag, seconds: now.__setitem__(0, now[0] + seconds + 50))
-    CallControl().wait(5)
-    assert pauses.seconds_between(0, 1000) == 50
+
+    class Lock:
+        """A lock on which a wait takes its time, the first one longer."""
+
+        def acquire(self, timeout: float | None = None) -> bool:
+            """Let the time pass."""
+            now[0] += 0.0 if timeout is None else timeout + (stopped if now[0] == 100 else 0)
+            return False
+
+        def release(self) -> None:
+            """Nothing."""
+
+    monkeypatch.setattr("llm_sync.runtime.interrupts.threading.Lock", Lock)
+    Flag().wait(5)
+    assert pauses.seconds_between(0, 1000) == pytest.approx(stopped)
+
+
+@pytest.mark.parametrize(("left", "part"), [(0.0, 0.0), (0.01, 0.01), (0.2, 0.05), (1.0, 0.125), (6.0, 0.75), (600.0, 1.0)])
+def test_slices_are_a_small_part_of_what_is_left(left: float, part: float) -> None:
+    """So a pause is noticed nearly whole, however short the time limit is."""
+    assert pauses.slice_of(left) == part

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -151,11 +153,11 @@ def test_an_answer_larger_than_the_buffers_is_read_to_its_end(serve, ask, author
     """Only its beginning can arrive while the process is stopped; the rest has the time that was left."""
     size = 16 * 2**20
     script = Answer(plain(size))
-    asking = ask(serve(script, authority.context() if tls else None), connection)
+    asking = ask(serve(script, authority.context() if tls else None), connection, timeout=3.0)
     assert script.asked.wait(PATIENCE)
     asking.stop()
     script.go.set()
-    asking.go_on(after=LONG)
+    asking.go_on(after=4.0)
     assert asking.output() == f"200 {size}"
 
 
@@ -188,6 +190,44 @@ def test_an_answer_that_does_not_come_is_still_a_timeout(serve, ask, connection)
         script.go.set()
 
 
+CALLER = """
+import json, sys
+from llm_sync import LLMClient
+from llm_sync.config import ConfigLoader
+url = sys.argv[1].removesuffix("/chat")
+entry = {"type": "openai", "api_key": "made-up", "base_url": url, "models": ["m"], "max_retries": 0, "deadline": 1.0}
+client = LLMClient(ConfigLoader().load_text(json.dumps({"providers": {"p": entry}})))
+print(client.generate("asked", "p/m", wait_timeout=1.0).text, flush=True)
+"""
+
+
+def test_a_caller_with_a_wait_timeout_gets_it_too(serve, tmp_path):
+    """The time that the caller may wait, and the deadline, go on where they were, like the timeout of the attempt."""
+    asked, go, written = threading.Event(), threading.Event(), threading.Event()
+    message = {"role": "assistant", "content": "fine"}
+    answer = {"id": "x", "object": "chat.completion", "created": 1, "model": "m"}
+    answer |= {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+
+    def script(peer):
+        peer.request()
+        asked.set()
+        assert go.wait(PATIENCE)
+        peer.reply(json.dumps(answer).encode())
+        written.set()
+
+    command = [sys.executable, "-c", CALLER, serve(script).url]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert asked.wait(PATIENCE)
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        go.set()
+        assert written.wait(PATIENCE)
+        threading.Event().wait(LONG)
+        process.send_signal(signal.SIGCONT)
+        out, error = process.communicate(timeout=PATIENCE)
+    assert out.strip() == "fine", error
+
+
 @pytest.mark.parametrize("where", ["handshake", "connection"])
 def test_a_stop_before_the_request_is_sent_does_not_end_it(serve, ask, authority, where):
     """Stopped in a TLS handshake that nobody answers yet, or while the connection is made."""
@@ -198,12 +238,12 @@ def test_a_stop_before_the_request_is_sent_does_not_end_it(serve, ask, authority
             peer.reply(b"0123456789")
 
     server = serve(script, _Gated(authority.context(), came, go) if where == "handshake" else None)
-    asking = ask(server)
+    asking = ask(server, timeout=6.0)
     if where == "handshake":
         assert came.wait(PATIENCE)
     asking.stop()
     go.set()
-    asking.go_on(after=LONG)
+    asking.go_on(after=7.0)
     assert asking.output() == "200 10"
 
 
@@ -233,3 +273,14 @@ def test_a_server_that_never_stops_sending_does_not_outlast_the_timeout(serve, o
         open_client().post(serve(script).url, b"{}", {}, timeout=0.5)
     assert caught.value.phase == "headers"
     assert monotonic() - began < 5
+
+
+def test_a_tls_connection_read_after_the_deadline_can_be_used_again(serve, open_client, authority):
+    """Its socket is non-blocking then: an upload larger than the buffers must not fail on the next request."""
+    server, client = serve(tls=authority.context()), open_client(ca_bundle=authority.path)
+    client.post(server.url, b"1", {}, timeout=5)
+    (sock,) = (each for each in client._sockets if isinstance(each, ssl.SSLSocket))
+    sock.settimeout(0.0)
+    body = b"x" * (8 * 2**20)
+    assert client.post(server.url, body, {}, timeout=20).content == body
+    assert server.connections == 1

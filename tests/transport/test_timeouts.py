@@ -11,6 +11,8 @@ from time import monotonic
 import pytest
 
 from llm_sync.errors import RequestTimeoutError
+from llm_sync.runtime import pauses
+from llm_sync.transport import sockets
 
 TIMEOUT = 0.3
 GRACE = 10.0  # a machine may be busy; what would be wrong lasts for ever
@@ -297,3 +299,21 @@ def test_no_time_at_all_is_a_timeout(serve, open_client, timeout):
 def test_a_boundless_timeout_is_fine(serve, open_client):
     """Infinity is longer than a system call can be told, and still works."""
     assert open_client().post(serve().url, b"1", {}, timeout=float("inf")).content == b"1"
+
+
+def test_on_a_machine_that_is_always_late_the_timeout_still_ends(monkeypatch):
+    """Every slice of the wait looks like a pause of the process: only the delay is added, the slices count."""
+    now = [1000.0]
+    monkeypatch.setattr(sockets, "monotonic", lambda: now[0])
+    monkeypatch.setattr(pauses, "monotonic", lambda: now[0])
+    monkeypatch.setattr(pauses, "_pauses", [])
+    exchange = sockets.Exchange(2.0, None, set())
+    waited = 0.0
+    with pytest.raises(TimeoutError):  # noqa: PT012  (it ends when it ends)
+        while wait := exchange.read_timeout():
+            now[0] += wait + 0.6
+            waited += wait
+        now[0] += 1.0
+        exchange.read_timeout()
+        exchange.read_timeout()
+    assert waited == pytest.approx(2.0)
