@@ -10,10 +10,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm_sync.batch.input.formats import JSONLines, LineFormat, Table, TextLines
+from llm_sync.batch.input.formats import JSONLines, LineFormat, TextLines
 from llm_sync.batch.input.requests import BatchRequest, RequestBuilder, settings_hash
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.input.source import Source
+from llm_sync.batch.input.table import Table
 from llm_sync.batch.state.finished_output import FinishedOutput
 from llm_sync.batch.state.index import Index, NumberFile, RouteTable
 from llm_sync.batch.state.record_store import RecordStore
@@ -35,7 +36,9 @@ class Options:
     fields: Mapping[str, Any] = field(default_factory=dict)
     text: bool = False
     template: str | None = None
-    delimiter: str = ","
+    delimiter: str | None = None
+    id_column: str | None = None
+    skip_blank: Sequence[str] = ()
     limit: int | None = None
     shard: tuple[int, int] | None = None
     restart: bool = False
@@ -55,9 +58,13 @@ class Options:
         """The format of the input. Raises InvalidRequestError for an invalid template."""
         if self.text and self.template is not None:
             raise InvalidRequestError("text and template exclude each other", guidance="A template is for CSV.")
+        if self.template is None and (self.id_column is not None or self.skip_blank):
+            raise InvalidRequestError("id_column and skip_blank are for CSV", guidance="Give a template, too.")
         if self.text:
             return TextLines()
-        return JSONLines() if self.template is None else Table(self.template, self.delimiter)
+        if self.template is None:
+            return JSONLines()
+        return Table(self.template, self.delimiter, id_column=self.id_column, skip_blank=self.skip_blank)
 
     def attempts(self) -> dict[str, Any]:
         """The attempt options for every request."""

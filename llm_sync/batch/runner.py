@@ -45,7 +45,9 @@ def run(
     fields: Mapping[str, Any] | None = None,
     text: bool = False,
     template: str | None = None,
-    delimiter: str = ",",
+    delimiter: str | None = None,
+    id_column: str | None = None,
+    skip_blank: Sequence[str] = (),
     limit: int | None = None,
     shard: tuple[int, int] | None = None,
     restart: bool = False,
@@ -67,8 +69,9 @@ def run(
     ``requests``: a path (gzip if it ends in .gz; "-": standard input), an open file, or an iterable of ModelRequests, mappings
     of their fields, or prompts. The lines of a file are JSON objects of those fields, or OpenAI batch requests (then the output
     has the form of OpenAI's results); with ``text`` each line is a prompt; with ``template`` the file is CSV, and ``{column}``
-    in the template is replaced by a row's value. ``output``: a path (gzip if it ends in .gz); docs/batch.md describes the
-    records.
+    in the template is replaced by a row's value (``delimiter``: the separator, guessed if None; ``id_column``: the column of
+    ids, by default ``id``; ``skip_blank``: columns without whose value a row is left out).
+    ``output``: a path (gzip if it ends in .gz); docs/batch.md describes the records.
 
     While the batch runs, ``output``.part is its journal; while it exists, a second run on this output is refused. If the run is
     killed or stopped, the same call resumes it: answered requests are not sent again. The output is written when every request
@@ -93,7 +96,8 @@ def run(
     for changed settings; AuthenticationError for a missing key; LLMConnectorError if another process owns the journal, or if it
     cannot be written (the message says where the answers are); OSError for files that cannot be opened.
     """
-    given = locals() | {"models": tuple(models), "fields": dict(fields or {}), "allow_files": tuple(allow_files)}
+    given = locals() | {"models": tuple(models), "fields": dict(fields or {})}
+    given |= {"allow_files": tuple(allow_files), "skip_blank": tuple(skip_blank)}
     options = Options(**{field.name: given[field.name] for field in dataclasses.fields(Options)})
     path = checked_output(output, requests)
     with _journal(f"{path}.part", restart) as journal:

@@ -131,6 +131,7 @@ def opened(
     builder = RequestBuilder(client.dispatcher.config, options.fields, files, strict=client.dispatcher.strict)
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(open_source(requests, folder)))
+        source.refuse_workbook()
         line_format.begin(source)
         index = stack.enter_context(contextlib.closing(Index(folder)))
         finished = stack.enter_context(contextlib.closing(FinishedOutput(output, folder)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import re
@@ -249,7 +250,8 @@ def _is_program(name: str, folder: str) -> bool:
 
 def _without_line_end(content: bytes) -> str:
     """The text of a key file or a command's output, without the line end that editors and echo leave."""
-    return content.decode("utf-8", "replace").rstrip("\r\n")
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"  # Windows tools
+    return content.decode(encoding, "replace").rstrip("\r\n")
 
 
 def key_problem(key: str) -> str | None:

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm_sync import ModelRequest
-from llm_sync.batch.input.formats import JSONLines, Table, TextLines
+from llm_sync.batch.input.formats import JSONLines, TextLines
 from llm_sync.batch.input.requests import line_hash
 from llm_sync.batch.input.source import Source
+from llm_sync.batch.input.table import Table
 from llm_sync.errors import InvalidRequestError
 
 
@@ -66,7 +67,11 @@ def test_a_table_may_have_another_separator(stub: Batch) -> None:
 @pytest.mark.parametrize(
     ("template", "told"),
     [
-        ("{txt}", "names a column 'txt'. The columns are: id, text."),
+        ("{txt}", "names a column 'txt'. Did you mean 'text'\\? The columns are: id, text."),
+        ("{nothing}", "names a column 'nothing'. The columns are: id, text."),
+        ("{ text }", "Write {text}, without blanks"),
+        ("{{ text }}", "Write {text} in single braces"),
+        ("{{text}}", "Write {text} in single braces"),
         ("{text.upper}", "names a column 'text.upper'"),
         ("{text[0]}", r"names a column 'text\[0\]'"),
         ("{text!r}", "names a column 'text!r'"),

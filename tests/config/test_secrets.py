@@ -155,7 +155,7 @@ def test_a_key_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> None
 @posix
 def test_impossible_key_files_say_why(tmp_path: Path) -> None:
     """Missing, a folder, a FIFO, binary, empty, a NUL in the name."""
-    (tmp_path / "bin").write_bytes(b"\xff\xfe")
+    (tmp_path / "bin").write_bytes(b"\xff\xfa")
     (tmp_path / "empty").write_bytes(b"\n")
     os.mkfifo(tmp_path / "fifo", 0o600)
     for name in ("bin", "empty"):
@@ -342,3 +342,11 @@ def test_variables_are_listed() -> None:
     assert Secret("template", "${A}${B}${A}").variables == ("A", "B")
     assert Secret("command", ("x", "${C}")).variables == ("C",)
     assert Secret.literal("${A}").is_literal
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_key_files_of_windows_tools_are_read(tmp_path: Path, encoding: str) -> None:
+    """With their byte-order mark and line end; PowerShell writes UTF-16."""
+    (tmp_path / "key").write_bytes("sk-1234\r\n".encode(encoding))
+    (tmp_path / "key").chmod(0o600)
+    assert Secret("file", str(tmp_path / "key")).reveal() == "sk-1234"

@@ -36,7 +36,7 @@ WORDS = {
     "a key read from a variable, a file or a command": "secrets",
     "`${VAR}` replaced in a configuration": "variables",
     "the list of folders searched for a configuration": "search_path",
-    "a CSV row read": "formats",
+    "a CSV row read": "table",
     "an answer written to a batch's journal": "journal",
     "the cost of a batch estimated by a dry run": "dry_run",
     "the JSON record of an answer made": "record",

@@ -1,11 +1,9 @@
-"""The formats of an input's lines: JSON objects, OpenAI batch requests, plain text, or rows of a table with a template."""
+"""The formats of an input's lines: JSON objects, OpenAI batch requests, or plain text; table.py has rows of CSV."""
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-import string
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, Protocol
 
@@ -78,7 +76,7 @@ class TextLines(_Lines):
 
     def read(self, content: bytes) -> Mapping[str, Any]:
         """The prompt."""
-        return {"prompt": _decoded(bare(content))}
+        return {"prompt": decoded(bare(content))}
 
 
 class JSONLines(_Lines):
@@ -121,93 +119,6 @@ class JSONLines(_Lines):
         return model if isinstance(model, str) else None
 
 
-class Table:
-    """Rows of CSV, inserted into a template: ``{column}`` stands for a value, ``{{`` and ``}}`` for braces.
-
-    The first row names the columns; a column ``id`` gives the requests' ids.
-    """
-
-    openai = False
-
-    def __init__(self, template: str, delimiter: str = ",") -> None:
-        self._delimiter = delimiter
-        self._pieces = _pieces(template)
-        self._columns: list[str] = []
-        self.settings: Mapping[str, Any] = {"template": template, "delimiter": delimiter}
-
-    def begin(self, source: Source) -> None:
-        """Read the column names, and check that the template uses only these."""
-        header = next(self._rows(source.lines()), None)
-        if header is None:
-            return
-        self._columns = self._cells(header.content)
-        self.settings = {**self.settings, "columns": self._columns}  # other names for the same rows make other prompts
-        listed = ", ".join(self._columns)
-        for _, column in self._pieces:
-            if column is not None and column not in self._columns:
-                raise InvalidRequestError(f"the template names a column {column!r}", guidance=f"The columns are: {listed}.")
-            if column is not None and self._columns.count(column) > 1:
-                raise InvalidRequestError(f"there are two columns {column!r}", guidance="Give each column a name of its own.")
-
-    def records(self, source: Source) -> Iterator[Line]:
-        """The rows after the first."""
-        rows = self._rows(source.lines())
-        next(rows, None)
-        return rows
-
-    def at(self, source: Source, offset: int) -> bytes:
-        """The row at ``offset``."""
-        lines = (Line(0, 0, content) for content in source.from_line(offset))
-        return next(self._rows(lines), Line(0, 0, b"")).content
-
-    def read(self, content: bytes) -> Mapping[str, Any]:
-        """The row's prompt, and its id if there is one."""
-        cells = self._cells(content)
-        if len(cells) != len(self._columns):
-            raise InvalidRequestError(
-                f"the row has {len(cells)} values for {len(self._columns)} columns",
-                guidance='Put values that hold the separator into quotation marks: "a, b".',
-            )
-        row = dict(zip(self._columns, cells, strict=True))
-        prompt = "".join(text + (row[column] if column is not None else "") for text, column in self._pieces)
-        return {"prompt": prompt, "id": row["id"]} if row.get("id") else {"prompt": prompt}
-
-    def model(self, content: bytes) -> str | None:  # noqa: ARG002  (a column may have any name)
-        """None: the format has no field for it."""
-        return None
-
-    def _rows(self, lines: Iterator[Line]) -> Iterator[Line]:
-        """The lines of each row together: a value in quotation marks may contain line ends."""
-        taken: list[Line] = []
-
-        def texts() -> Iterator[str]:
-            for line in lines:
-                taken.append(line)
-                yield line.content.decode("utf-8", "surrogateescape")
-
-        reader = self._reader(texts())
-        while True:
-            try:
-                blank = not next(reader)
-            except StopIteration:
-                return
-            except csv.Error:  # reported when the row is read
-                blank = False
-            if not blank and taken:
-                yield Line(taken[0].offset, taken[0].number, b"".join(line.content for line in taken))
-            taken.clear()
-
-    def _cells(self, content: bytes) -> list[str]:
-        try:
-            return next(self._reader(iter([_decoded(content)])), [])
-        except csv.Error as error:
-            raise InvalidRequestError(f"the row cannot be read: {error}", guidance="Check its quotation marks.") from None
-
-    def _reader(self, lines: Iterator[str]) -> Iterator[list[str]]:
-        csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))  # the default is 128 KiB; it applies to the whole process
-        return csv.reader(lines, delimiter=self._delimiter, strict=True)
-
-
 def is_openai(line: Mapping[str, Any]) -> bool:
     """Whether an object is an OpenAI batch request."""
     return line.keys() >= _OPENAI_KEYS
@@ -218,7 +129,8 @@ def bare(content: bytes) -> bytes:
     return content.removesuffix(b"\n").removesuffix(b"\r")
 
 
-def _decoded(content: bytes) -> str:
+def decoded(content: bytes) -> str:
+    """The text of a line. Raises InvalidRequestError if it is not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -228,7 +140,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _object(content: bytes) -> dict[str, Any]:
-    text = _decoded(bare(content))
+    text = decoded(bare(content))
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
@@ -242,22 +154,3 @@ def _object(content: bytes) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
-
-
-def _pieces(template: str) -> list[tuple[str, str | None]]:
-    """The template as pairs (text, column that follows it or None)."""
-    try:
-        parsed = list(string.Formatter().parse(template))
-    except ValueError as error:
-        raise InvalidRequestError(
-            f"the template {template!r} cannot be read: {error}", guidance="Write {column}; a brace itself is {{ or }}."
-        ) from None
-    pieces = [(text, None if name is None else _column(name, form, convert)) for text, name, form, convert in parsed]
-    if not any(column for _, column in pieces):
-        raise InvalidRequestError(f"the template {template!r} names no column", guidance="Write {column} where its value goes.")
-    return pieces
-
-
-def _column(name: str, form: str | None, convert: str | None) -> str:
-    """The whole text between the braces: a column's name may contain ``!`` and ``:``, which Python's formatter splits off."""
-    return name + (f"!{convert}" if convert else "") + (f":{form}" if form else "")

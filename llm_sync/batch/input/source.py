@@ -21,6 +21,7 @@ from llm_sync.models.images import Image, load_image
 _CHUNK = 1 << 20
 _BUFFER = 1 << 16  # bytes read at once: the providers mostly read lines near each other
 _BOM = b"\xef\xbb\xbf"
+_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # .xlsx and .ods; .xls
 
 Input = str | os.PathLike[str] | IO[bytes] | IO[str] | Iterable[Any]
 
@@ -58,6 +59,16 @@ class Source:
         while content := self._file.readline():
             yield content if offset else content.removeprefix(_BOM)
             offset = -1
+
+    def refuse_workbook(self) -> None:
+        """Raise InvalidRequestError if the file is no text but a spreadsheet program's own."""
+        self._file.seek(0)
+        beginning = self._file.read(4)
+        if beginning in (_ZIP, _OLE):
+            is_excel = beginning == _OLE or self.name.casefold().rstrip("'\"").endswith((".xlsx", ".xlsm"))
+            what = "an Excel workbook" if is_excel else "a zip file or a workbook"
+            guidance = "Save it as CSV UTF-8, and give a --template (template=…)."
+            raise InvalidRequestError(f"{self.name} is {what}", guidance=guidance)
 
     def close(self) -> None:
         """Close the file."""

@@ -28,6 +28,12 @@ from llm_sync.errors import LLMConnectorError
 
 PROGRESS_INTERVAL_S = 30.0  # between two lines of progress when standard error is no terminal
 
+# Options of the command line that are the library's by the same name
+_SAME_NAMES = (
+    *("text", "template", "id_column", "skip_blank", "limit", "shard", "restart", "skip_bad_lines", "retry_failed"),
+    *("allow_changed_settings", "give_up_after", "fail_fast", "allow_files"),
+)
+
 # The summary counts what these loggers warn of: a line for each of a million requests would hide everything else.
 _PER_REQUEST_LOGGERS = ("llm_sync.requests", "llm_sync.providers", "llm_sync.client.client")
 
@@ -38,8 +44,9 @@ def run(args: argparse.Namespace) -> int:
         return _merge(args, args.input[1:])
     if len(args.input) > 1:
         raise UsageError(f"unexpected argument {args.input[1]!r}: batch reads one INPUT, 'batch merge' combines finished outputs")
-    if args.delimiter is not None and args.template is None:
-        raise UsageError("--delimiter is for CSV, which needs a --template")
+    for name in ("delimiter", "id_column", "skip_blank"):
+        if getattr(args, name) and args.template is None:
+            raise UsageError(f"--{name.replace('_', '-')} is for CSV, which needs a --template")
     options = _options(args)
     with open_output(None) as output, open_client(args) as client, _without_request_warnings(args):
         try:
@@ -59,10 +66,9 @@ def run(args: argparse.Namespace) -> int:
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     """The options as the library takes them."""
     is_tsv = args.input[0].removesuffix(".gz").endswith(".tsv")
-    names = ("text", "template", "limit", "shard", "restart", "skip_bad_lines", "retry_failed", "allow_changed_settings")
-    options = {name: getattr(args, name) for name in (*names, "give_up_after", "fail_fast", "allow_files")}
+    options = {name: getattr(args, name) for name in _SAME_NAMES}
     options.update(request_fields.attempt_options(args), models=args.model, fields=request_fields.request_fields(args))
-    options["delimiter"] = args.delimiter or ("\t" if is_tsv else ",")
+    options["delimiter"] = args.delimiter or ("\t" if is_tsv else None)
     options["retry_timeouts"] = args.retry_timeouts or None
     if args.max_cool_down is not None:
         options["max_cool_down"] = args.max_cool_down

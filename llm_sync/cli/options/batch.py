@@ -62,7 +62,16 @@ def _add_input_options(parser: Parser) -> None:
         "--delimiter",
         type=_delimiter,
         metavar="CHARACTER",
-        help="the character that separates CSV values (a comma; in .tsv files a tab)",
+        help="the character that separates CSV values (in .tsv files a tab; else a comma, semicolon, tab or |, whichever fits)",
+    )
+    group.add_argument("--id-column", type=nonempty, metavar="COLUMN", help="the CSV column of the requests' ids (id)")
+    group.add_argument(
+        "--skip-blank",
+        action="append",
+        default=[],
+        type=nonempty,
+        metavar="COLUMN",
+        help="leave out CSV rows whose value in this column is blank; repeat it for several columns",
     )
     group.add_argument("--limit", type=COUNT, metavar="N", help="use only the first N lines")
     group.add_argument("--shard", type=_shard, metavar="I/N", help="use every Nth line, starting with line I")
