@@ -27,7 +27,7 @@ from llm_sync.providers.dialect import Dialect, Page
 from llm_sync.providers.former_hooks import FormerHooks
 from llm_sync.providers.guidance import guidance_for_no_listing
 from llm_sync.providers.json_body import structure_of
-from llm_sync.providers.payload import encoded, merge
+from llm_sync.providers.payload import encoded, merge, refuse_further_choices
 from llm_sync.providers.ports import HTTP, Retry
 from llm_sync.providers.reply_reader import ReplyReader
 from llm_sync.providers.url_secrets import URLSecrets, secret_names
@@ -97,6 +97,7 @@ class LLMProvider(FormerHooks):
         try:
             payload = dialect.prepare_request(request, made)
             merge(payload, dialect.normalize_extras(extras), made, dialect.forbidden)
+            refuse_further_choices(payload, dialect.choice_counts)
             body = encoded(payload)
             self.config.require_variables()
             url = self._urls.get(model) or self._remember_url(model)

@@ -47,6 +47,7 @@ class Dialect(ABC):
     }
     error_words: ClassVar[Mapping[str, ErrorClass]] = {}
     forbidden: ClassVar[frozenset[str]] = frozenset({"model", "messages", "prompt", "input", "contents"})
+    choice_counts: ClassVar[tuple[str, ...]] = ("n",)  # fields of the payload that ask for several answers: 1 at most is sent
     keys_page: ClassVar[str | None] = None
     billing_page: ClassVar[str | None] = None
 

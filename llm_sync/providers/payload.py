@@ -8,6 +8,7 @@ from typing import Any
 
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import ModelRequest, ToolCall
+from llm_sync.models.field_checks import number_shown
 from llm_sync.providers.adjustments import Adjustments
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -46,6 +47,27 @@ def encoded(payload: Mapping[str, Any]) -> bytes:
             f"the request cannot be written as JSON: {error}",
             guidance="Use strings, finite numbers, lists and mappings only.",
         ) from None
+
+
+def refuse_further_choices(payload: Mapping[str, Any], fields: Iterable[str]) -> None:
+    """Raise InvalidRequestError if one of ``fields`` (dotted names) asks for more than one answer: only the first is read."""
+    for field in fields:
+        value: Any = payload
+        for key in field.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if _exceeds_one(value):
+            raise InvalidRequestError(
+                f"{field}={repr(value) if isinstance(value, str) else number_shown(value)} asks for several answers to one request; all would be billed and only the first read",
+                guidance="Leave it out and send the request as many times as you need answers.",
+            )
+
+
+def _exceeds_one(value: Any) -> bool:
+    """Whether a server could read more than 1 from ``value``; some take a number in quotes."""
+    try:
+        return isinstance(value, (int, float, str)) and float(value) > 1
+    except (ValueError, OverflowError):
+        return isinstance(value, int)
 
 
 def tool_parts(tool: Mapping[str, Any]) -> tuple[str, str | None, Mapping[str, Any], Mapping[str, Any]]:

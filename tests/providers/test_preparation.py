@@ -123,3 +123,32 @@ def test_a_dialect_is_asked_for_its_url_without_a_network(kind: str) -> None:
     assert dialect.url_for("m").startswith("https://api.test/v1/")
     assert dialect.listing_url({}).startswith("https://api.test/v1/")
     assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize(
+    ("kind", "extras", "field"),
+    [
+        ("openai", {"n": 2}, "n=2"),
+        ("openai", {"n": "3"}, "n='3'"),
+        ("openai", {"n": 2.0}, "n=2.0"),
+        ("openai", {"n": 10**400}, "n="),
+        ("openrouter", {"n": 4}, "n=4"),
+        ("gemini", {"generationConfig": {"candidateCount": 2}}, "generationConfig.candidateCount=2"),
+        ("gemini", {"generation_config": {"candidate_count": 2}}, "generationConfig.candidateCount=2"),
+    ],
+)
+def test_further_choices_are_refused(provider: Any, reply: Any, kind: str, extras: Any, field: str) -> None:
+    """Several answers to one request are all billed and only one is read, so nothing is sent; the error says what to do."""
+    made = provider(kind, reply(ANSWER))
+    with pytest.raises(errors.InvalidRequestError, match=field) as caught:
+        made.generate_response(ModelRequest("x", "m", provider_specific=extras))
+    assert "as many times as you need answers" in str(caught.value)
+    assert made.web.sent == []
+
+
+@pytest.mark.parametrize("extras", [{"n": 1}, {"n": None}, {"n": 1.0}, {"n": True}, {"n": "many"}, {"n": [2]}, {}])
+def test_one_choice_is_sent_as_given(provider: Any, reply: Any, extras: Any) -> None:
+    """A count of one is no further choice, and values that are no counts are the provider's to judge."""
+    made = provider("openai", reply(ANSWER))
+    assert made.generate_response(ModelRequest("x", "m", provider_specific=extras)).text == "Hi"
+    assert {key: made.web.sent[0].body[key] for key in extras} == extras

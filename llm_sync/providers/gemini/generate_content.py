@@ -42,6 +42,7 @@ class GeminiDialect(Dialect):
     keys_page = "https://aistudio.google.com/apikey"
     billing_page = "https://aistudio.google.com/usage"
     forbidden = Dialect.forbidden | {"systemInstruction"}
+    choice_counts = ("generationConfig.candidateCount",)
     response_schema: ClassVar[Mapping[str, Any]] = {
         "candidates": {
             "type": "list",
