@@ -19,7 +19,7 @@ from llm_sync.cli.console.output_settings import settings
 from llm_sync.cli.console.stdout import Unwritable, report_unwritable
 from llm_sync.cli.console.terminal import BOLD
 from llm_sync.dispatch import wait
-from llm_sync.errors import ClientClosedError, LLMConnectorError, TruncatedResponseError
+from llm_sync.errors import ClientClosedError, InvalidRequestError, LLMConnectorError, TruncatedResponseError
 from llm_sync.models import ModelRequest, ModelResponse
 from llm_sync.models.record import record
 from llm_sync.models.route import Route
@@ -61,7 +61,7 @@ class GenerateRun:
         """
         try:
             for request in requests:  # one by one, so that an interrupt finds those sent in self._futures
-                self._futures.append(self._client.submit(request, **request_fields.attempt_options(self._args)))
+                self._futures.append(self._submit(request))
                 self._futures[-1].add_done_callback(self._on_done)
                 if self._stopped:
                     self._futures[-1].cancel()
@@ -76,6 +76,13 @@ class GenerateRun:
         if self._output_failure is not None:
             raise self._output_failure
         return self._printed
+
+    def _submit(self, request: ModelRequest) -> Future[ModelResponse]:
+        """Queue a request. One that cannot be sent as it is fails in its place: others may be under way and paid for."""
+        try:
+            return self._client.submit(request, **request_fields.attempt_options(self._args))
+        except InvalidRequestError as error:
+            return wait.failed_future(error)
 
     def _on_done(self, future: Future[ModelResponse]) -> None:
         """Called on the worker, before it takes the next request."""

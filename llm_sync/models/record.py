@@ -42,6 +42,13 @@ def _whole(error: LLMConnectorError) -> str:
 
 
 def error_record(error: LLMConnectorError) -> dict[str, Any]:
-    """An error, JSON-ready."""
+    """An error, JSON-ready. ``text``: what the model had written, which was billed; None where nothing came."""
     names = ("message", "provider", "model", "status", "retryable", "retry_after", "guidance")
-    return {"type": type(error).__name__, **{name: getattr(error, name) for name in names}}
+    return {"type": type(error).__name__, **{name: getattr(error, name) for name in names}, "text": billed_text(error)}
+
+
+def billed_text(error: LLMConnectorError) -> str | None:
+    """The text of the answer that ``error`` stands for, as far as it came; None without any."""
+    response = getattr(error, "response", None)
+    text = response.text if isinstance(response, ModelResponse) else None
+    return text or getattr(error, "partial_text", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field
 from typing import Any, ClassVar
 
@@ -214,6 +214,12 @@ def tool_call(call_id: Any, name: Any, arguments: Any) -> ToolCall:
     if parsed is None and raw.strip() == "null":
         parsed = {}  # no arguments
     return ToolCall(str(call_id or ""), str(name or ""), parsed if isinstance(parsed, dict) else None, raw)
+
+
+def texts_of(parts: Any, wanted: Callable[[Mapping[str, Any]], bool]) -> str:
+    """The ``text`` of the mappings in a list that are ``wanted``, as far as each has one; "" for anything but a list."""
+    found = [part for part in parts if isinstance(part, Mapping) and wanted(part)] if isinstance(parts, list) else []
+    return "".join(part["text"] for part in found if isinstance(part.get("text"), str))
 
 
 def label(value: Any) -> str | None:

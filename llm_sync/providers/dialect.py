@@ -150,7 +150,7 @@ class Dialect(ABC):
         return error_class(error, self.error_words, dialect=self.type)
 
     def partial_text(self, body: Any) -> str:
-        """Text that had come before an error inside a 200, from any body whatsoever."""
+        """The answer's text as far as it came, from any body whatsoever: one that holds an error, or breaks the schema."""
         return ""
 
     def request_id(self, reply: Reply, body: Any) -> str | None:

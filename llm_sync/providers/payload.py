@@ -56,8 +56,9 @@ def refuse_further_choices(payload: Mapping[str, Any], fields: Iterable[str]) ->
         for key in field.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
         if _exceeds_one(value):
+            shown = repr(value) if isinstance(value, str) else number_shown(value)
             raise InvalidRequestError(
-                f"{field}={repr(value) if isinstance(value, str) else number_shown(value)} asks for several answers to one request; all would be billed and only the first read",
+                f"{field}={shown} asks for several answers to one request; all would be billed and only the first read",
                 guidance="Leave it out and send the request as many times as you need answers.",
             )
 

@@ -47,7 +47,7 @@ class ReplyReader:
         wrong = self._validator(dialect.schema_for(body)).check(body)
         if wrong:
             _log.error("%s: malformed answer: %s", dialect.name, self._credential.redactor().text(str(structure_of(body))))
-            came = Answer(usage=dialect.read_usage(body), cost=dialect.cost_in(body))
+            came = Answer(dialect.partial_text(body), usage=dialect.read_usage(body), cost=dialect.cost_in(body))
             response = UnusableResponse(**self._facts(prepared, reply, number, body, came, {"raw": body}))
             raise malformed(reply, wrong, self.target(), dialect.request_id(reply, body), response)
         answer = dialect.read_answer(body)
@@ -59,6 +59,7 @@ class ReplyReader:
             problem = errors.ResponseValidationError(
                 "the answer does not fit the response_schema: " + "; ".join(str(field) for field in misfits),
                 fields=misfits,
+                partial_text=answer.text or None,
                 guidance="Ask again, simplify the schema, or use a model with structured output.",
             )
         if problem is not None:

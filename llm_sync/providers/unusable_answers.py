@@ -37,5 +37,6 @@ def malformed(
         status=reply.status,
         request_id=request_id,
         response=response,
+        partial_text=response.text or None if response else None,
         guidance=f"Check type and base_url of provider {target.provider!r} ({target.dialect}, {target.base_url}).",
     )

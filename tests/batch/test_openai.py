@@ -66,7 +66,7 @@ def line(number: int, **body: Any) -> dict[str, Any]:
 def test_failures_are_results_as_openai_writes_them(job: Batch, far: Far) -> None:
     """An HTTP error with its status and body; what no answer came of, or an unusable one, as an error."""
     far.script("p0", failure(400, "no"))
-    far.script("p1", completion("", "content_filter"))
+    far.script("p1", completion("so far", "content_filter"))
     far.script("p2", completion("half", "length"))
     far.script("p3", *[failure(503)] * 3)
     job.lines(*(line(number) for number in range(5)))
@@ -75,6 +75,8 @@ def test_failures_are_results_as_openai_writes_them(job: Batch, far: Far) -> Non
     assert records[0]["response"]["status_code"] == 400
     assert records[0]["response"]["body"]["error"]["message"].startswith("a/m: no")
     assert (records[1]["response"], records[1]["error"]["code"]) == (None, "content_filter")
+    assert records[1]["error"]["text"] == "so far"
+    assert "text" not in records[0]["response"]["body"]["error"]
     assert records[2]["response"]["body"]["choices"][0]["finish_reason"] == "length"
     assert records[3]["response"]["status_code"] == 503
     assert [record["id"] for record in records] == [f"batch_req_{n}-{r['llm_sync']['line_hash']}" for n, r in enumerate(records)]

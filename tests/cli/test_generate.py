@@ -99,6 +99,22 @@ def test_json_is_one_object_a_line_with_errors_in_place(ask: Run, script: Any) -
     assert ran.status == 9
 
 
+def test_a_request_that_cannot_be_sent_fails_in_its_place(ask: Run, provider: Simulator) -> None:
+    """The other models are asked all the same, and their answers, which are paid for, are printed."""
+    ran = ask("--json", "-m", "first/m", "-m", "second/m", "--set", "n=2", "hi")
+    assert [json.loads(line)["error"]["type"] for line in ran.out.splitlines()] == ["InvalidRequestError"] * 2
+    assert (ran.status, ran.err, provider.requests) == (7, ran.out, [])
+
+
+@pytest.mark.parametrize(("finish", "options"), [("length", ("--strict",)), ("content_filter", ())])
+def test_the_text_of_an_unusable_answer_is_printed_with_its_error(ask: Run, script: Any, finish: str, options: Any) -> None:
+    """It is paid for: with --json it stands in the error."""
+    script.answer("half of 41972", finish)
+    ran = ask("--json", "-m", "first/m", *options, "hi")
+    (record,) = map(json.loads, ran.out.splitlines())
+    assert (ran.status, record["response"], record["error"]["text"]) == (8, None, "half of 41972")
+
+
 def test_a_failure_among_answers_is_reported_in_words(ask: Run, script: Any) -> None:
     """Without --json standard output has the answers that arrived; status 9 says that some are missing."""
     script.fail(400, "no good", model="n")
@@ -259,7 +275,7 @@ def test_a_failure_of_the_whole_command_is_a_record_too(
     (record,) = map(json.loads, ran.err.splitlines())
     assert list(record) == ["id", "index", "provider", "model", "response", "error"]
     assert (record["index"], record["response"]) == (None, None)
-    names = ["type", "message", "provider", "model", "status", "retryable", "retry_after", "guidance"]
+    names = ["type", "message", "provider", "model", "status", "retryable", "retry_after", "guidance", "text"]
     assert list(record["error"]) == names
     assert record["error"]["type"] == kind
     assert wording in record["error"]["message"]

@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 from datetime import datetime, timezone
 
-from llm_sync.errors import LLMConnectorError, RateLimitError, TruncatedResponseError
+from llm_sync.errors import (
+    EmptyResponseError,
+    LLMConnectorError,
+    ProviderUnavailableError,
+    RateLimitError,
+    TruncatedResponseError,
+)
 from llm_sync.models import Adjustment, ModelResponse, ToolCall, UnusableResponse, Usage
-from llm_sync.models.record import record
+from llm_sync.models.record import error_record, record
 from llm_sync.models.route import Route
 
 PLACE = Route("openai", "gpt-4o")
@@ -52,6 +58,7 @@ def test_an_error_is_a_record_of_the_same_keys() -> None:
         "retryable": True,
         "retry_after": 2.5,
         "guidance": "Wait.",
+        "text": None,
     }
     assert json.loads(json.dumps(made)) == made
 
@@ -63,8 +70,15 @@ def test_an_error_that_knows_nothing_has_all_keys_too() -> None:
 
 
 def test_a_billed_bad_answer_is_an_error() -> None:
-    """What came is on the exception; the record never shows it where an answer would stand."""
+    """Its text is kept with the error, as it is paid for; it never stands where an answer would."""
     came = UnusableResponse("half", "m", "openai", "length", Usage(1, 2), AT, 1.0)
     made = record(0, PLACE, TruncatedResponseError("cut", response=came))
     assert made["response"] is None
-    assert made["error"]["type"] == "TruncatedResponseError"
+    assert (made["error"]["type"], made["error"]["text"]) == ("TruncatedResponseError", "half")
+
+
+def test_a_text_that_broke_off_is_kept() -> None:
+    """Also by errors that carry no response: what came before the provider failed is billed, too."""
+    assert error_record(ProviderUnavailableError("broke", partial_text="half"))["text"] == "half"
+    empty = UnusableResponse("", "m", "openai", "other", Usage(1, 0), AT, 1.0)
+    assert error_record(EmptyResponseError("nothing", response=empty))["text"] is None

@@ -287,3 +287,43 @@ def test_the_structure_of_a_body_shows_keys_and_types_only() -> None:
     assert "deep" not in shown
     assert "'c': 'float'" in shown
     assert len(str(structure_of({str(n): n for n in range(10_000)}))) < 2000
+
+
+# What was paid for is kept -----------------------------------------------------------------------------------------------
+
+BROKEN_BODIES = [
+    ("openai", {"choices": [{"message": {"content": "paid for", "tool_calls": "none"}, "finish_reason": "stop"}]}),
+    ("openai-responses", {"output": [{"type": "message", "content": [{"type": "output_text", "text": "paid for"}], "name": 5}]}),
+    ("anthropic", {"content": [{"type": "text", "text": "paid "}, 5, {"type": "text", "text": "for"}]}),
+    ("gemini", {"candidates": [{"content": {"parts": [{"text": "hm", "thought": True}, {"text": "paid for"}, 5]}}]}),
+]
+
+
+@pytest.mark.parametrize(("kind", "body"), BROKEN_BODIES)
+def test_a_malformed_answer_keeps_its_text(provider: Any, reply: Any, kind: str, body: Any) -> None:
+    """What can be read of it is on the error, for it is billed."""
+    with pytest.raises(errors.ResponseValidationError) as caught:
+        provider(kind, reply(body)).generate_response(ModelRequest("x", "m"))
+    assert (caught.value.partial_text, caught.value.response.text) == ("paid for", "paid for")
+
+
+@pytest.mark.parametrize("kind", ["openai", "openai-responses", "anthropic", "gemini"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"content": 5, "output": 5, "candidates": 5, "choices": 5},
+        {"content": [{"type": "text", "text": 5}], "output": [{"content": [5]}], "candidates": [5], "choices": [5]},
+        {"candidates": [{"content": {"parts": {"text": "x"}}}], "choices": [{"message": 5}], "output": {}, "content": {}},
+        [],
+    ],
+)
+def test_any_body_has_a_partial_text(provider: Any, kind: str, body: Any) -> None:
+    """It is asked of bodies that break the schema, so it takes every shape."""
+    assert provider(kind, None).dialect.partial_text(body) == ""
+
+
+def test_a_misfit_keeps_its_text(ask: Any) -> None:
+    """It may be all but right: a program can repair it."""
+    with pytest.raises(errors.ResponseValidationError) as caught:
+        ask('{"n": "3"}')
+    assert caught.value.partial_text == '{"n": "3"}'

@@ -15,7 +15,7 @@ from llm_sync import errors
 from llm_sync.batch.local_trouble import is_local_trouble
 from llm_sync.errors import LLMConnectorError
 from llm_sync.models import ModelResponse
-from llm_sync.models.record import record
+from llm_sync.models.record import billed_text, record
 from llm_sync.models.route import Route
 from llm_sync.openai_shape import completion, error_body, error_status
 
@@ -148,6 +148,9 @@ def _openai_record(
             response = {"status_code": status, "request_id": outcome.request_id or "", "body": body}
         else:
             failure = {"code": body["error"]["code"] or body["error"]["type"], "message": body["error"]["message"]}
+        text = billed_text(outcome)
+        if text:
+            (failure or body["error"])["text"] = text  # OpenAI's form has no such key, but the text is paid for
         ours["attempts"] = outcome.attempts
     result_id = _result_id(identity.key.position, identity.line)
     return {"id": result_id, "custom_id": identity.id, "response": response, "error": failure, "llm_sync": ours}

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from llm_sync import errors
 from llm_sync.models import ModelRequest, Usage
 from llm_sync.providers.adjustments import Adjustments
-from llm_sync.providers.answer import CONTEXT_LIMIT, Answer, Blocked, Cut, Outcome, count, label, tool_call, total
+from llm_sync.providers.answer import CONTEXT_LIMIT, Answer, Blocked, Cut, Outcome, count, label, texts_of, tool_call, total
 from llm_sync.providers.anthropic import request as anthropic_request
 from llm_sync.providers.dialect import Dialect
 from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
@@ -192,6 +192,10 @@ class AnthropicDialect(Dialect):
         fresh = count(usage, "input_tokens")  # without what was read from or written to the cache
         sent = total(fresh, cached, count(usage, "cache_creation_input_tokens")) if fresh is not None else None
         return Usage(sent, count(usage, "output_tokens"), cached, count(usage, "output_tokens_details", "thinking_tokens"))
+
+    def partial_text(self, body: Any) -> str:
+        blocks = body.get("content") if isinstance(body, dict) else None
+        return texts_of(blocks, lambda block: block.get("type") == "text")
 
     def read_listing(self, body: Any) -> tuple[list[str], dict[str, str] | None]:
         ids, _ = super().read_listing(body)

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 from llm_sync import errors
 from llm_sync.models import ModelRequest, ToolCall, Usage
 from llm_sync.providers.adjustments import Adjustments
-from llm_sync.providers.answer import Answer, Blocked, count, label, tool_call, total
+from llm_sync.providers.answer import Answer, Blocked, count, label, texts_of, tool_call, total
 from llm_sync.providers.dialect import Dialect
 from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
 from llm_sync.providers.gemini import request as gemini_request
@@ -216,6 +216,13 @@ class GeminiDialect(Dialect):
             made = 0  # absent, not 0, if nothing was generated
         used = total(sent, count(usage, "toolUsePromptTokenCount")) if sent is not None else None
         return Usage(used, total(made, thought), count(usage, "cachedContentTokenCount"), thought)
+
+    def partial_text(self, body: Any) -> str:
+        candidates = body.get("candidates") if isinstance(body, dict) else None
+        first = candidates[0] if isinstance(candidates, list) and candidates else None
+        content = first.get("content") if isinstance(first, dict) else None
+        parts = content.get("parts") if isinstance(content, dict) else None
+        return texts_of(parts, lambda part: not part.get("thought"))
 
     def read_listing(self, body: Any) -> tuple[list[str], dict[str, str] | None]:
         models = body.get("models") or body.get("publisherModels") or []
