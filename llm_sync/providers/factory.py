@@ -77,8 +77,9 @@ class ProviderFactory:
     @classmethod
     def provider_class(cls, name: str) -> type[LLMProvider]:
         """The class of providers of a type; make one with ``(config, http, retry)``. Raises ConfigurationError as above."""
-        from llm_sync.providers.base import LLMProvider
-        from llm_sync.providers.former_hooks import ATTRIBUTES
+        with import_lock:  # a child that is forked in the middle of the import could not finish it
+            from llm_sync.providers.base import LLMProvider
+            from llm_sync.providers.former_hooks import ATTRIBUTES
 
         registered: Any = cls._registered(name)
         if issubclass(registered, LLMProvider):
