@@ -212,12 +212,12 @@ class Run:
 
     def disturbed(self) -> subprocess.Popen[str]:
         """A run, with one to three changes when it is somewhere in its middle."""
-        asked = len(self.far.asked)
+        at = len(self.far.asked) + self.chance.randrange(1, LINES // 2)
+        self.far.allow(at + 8)  # it goes on meanwhile, but not to its end
         process = self.start()
-        at = asked + self.chance.randrange(1, LINES * 3 // 5)
-        while len(self.far.asked) < at and process.poll() is None:
-            time.sleep(0.001)
+        assert self.far.wait(at), (self.done, process.communicate())
         self.done += [self.sabotage.act() for _ in range(self.chance.choice([1, 1, 2, 3]))]
+        self.far.allow(None)
         self.stopped(process)
         return process
 
