@@ -18,7 +18,7 @@ def test_rows_of_separators_are_no_rows(stub: Batch, end: str) -> None:
     rows = [",", "text,note", "", "hello,", " , ", "bye,x", ",", '"",""', ""]
     stub.input.write_text(end.join(rows), "utf-8", newline="")
     stub.run(**TO_A)
-    assert stub.told() == ["echo hello", "echo bye"]
+    assert stub.texts() == ["echo hello", "echo bye"]
     assert [record["index"] for record in stub.records()] == [0, 1]
     assert stub.run(**TO_A).sent == 0
 
@@ -36,7 +36,7 @@ def test_rows_without_a_value_can_be_left_out(stub: Batch) -> None:
     """Where the option names the column; a row that does not fit the columns is reported all the same."""
     stub.input.write_text("text,note\nhello,a\n ,b\n,c\nbye,\n")
     stub.run(skip_blank=["text"], **TO_A)
-    assert stub.told() == ["echo hello", "echo bye"]
+    assert stub.texts() == ["echo hello", "echo bye"]
     with pytest.raises(InvalidRequestError, match="--skip-blank names a column 'txt'"):
         stub.run(skip_blank=["txt"], **TO_A)
     stub.input.write_text("text,note\nhello\n")
@@ -59,7 +59,7 @@ def test_the_separator_is_guessed(stub: Batch, caplog: pytest.LogCaptureFixture,
     stub.input.write_text(f"\n{separator}\n{header}\n{row}\n", "utf-8")
     with caplog.at_level(logging.WARNING, "llm_sync"):
         stub.run(**TO_A)
-    assert stub.told() == ["echo hello"]
+    assert stub.texts() == ["echo hello"]
     assert [f"separated by {name}" in text for text in caplog.messages] == ([True] if name else [])
 
 
@@ -74,7 +74,7 @@ def test_double_braces_around_a_columns_name_are_reported(stub: Batch, caplog: p
     """They are Jinja's form, and are sent as text here."""
     stub.input.write_text("text,word\nhello,x\n")
     stub.run(template="{{ word }} in {text}", models=["a/m"])
-    assert stub.told() == ["echo { word } in hello"]
+    assert stub.texts() == ["echo { word } in hello"]
     assert "for the value of the column write {word}" in caplog.text
 
 
