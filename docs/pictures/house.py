@@ -61,8 +61,8 @@ def house() -> Canvas:
     """The rooms, floor by floor."""
     levels = floors()
     height = 60 + len(levels) * (FLOOR + GAP) + 34
-    told = "From the front door down: " + "; ".join(", ".join(rooms) for rooms in levels) + "."
-    canvas = Canvas(WIDTH, height, "The rooms of llm_sync", told)
+    description = "From the front door down: " + "; ".join(", ".join(rooms) for rooms in levels) + "."
+    canvas = Canvas(WIDTH, height, "The rooms of llm_sync", description)
     canvas.text(MARGIN, 28, "llm_sync: who may import whom", "title")
     left, right = MARGIN + 20, WIDTH - MARGIN
     canvas.arrow(MARGIN + 4, 50, MARGIN + 4, height - 50)
@@ -81,19 +81,19 @@ def house() -> Canvas:
         "Imports go down, or to a neighbour on the same floor. Some rooms must not know each other:",
         "small faint",
     )
-    told = (
+    description = (
         "providers import neither dispatch nor transport, the simulator only validation, models and errors, nothing imports cli."
     )
-    canvas.text(left, height - 10, told, "small faint")
+    canvas.text(left, height - 10, description, "small faint")
     return canvas
 
 
 def path() -> Canvas:
     """One request, hop by hop, through two threads."""
-    told = " ".join(f"{number}. {hop.name}: {hop.does}." for number, hop in enumerate(HOPS, 1))
+    description = " ".join(f"{number}. {hop.name}: {hop.does}." for number, hop in enumerate(HOPS, 1))
     box, step, width = 46, 66, 400
     height = 46 + step * len(HOPS)
-    canvas = Canvas(WIDTH, height, "One request's way", told)
+    canvas = Canvas(WIDTH, height, "One request's way", description)
     columns = (MARGIN, WIDTH - MARGIN - width)
     for x, name in zip(columns, ("the caller's thread", "the provider's worker thread"), strict=True):
         canvas.text(x + width / 2, 28, name, "title", anchor="middle")

@@ -177,8 +177,8 @@ def sequential_and_concurrent(pace: float = 1.0) -> Canvas:
         measure("A loop, one after the other", everyone, 3, one_after_the_other, Stage(pace)),
         measure("All at once, each provider one at a time", everyone, 3, at_once, Stage(pace)),
     ]
-    told = f"Twelve questions to four providers took {runs[0].seconds:.2f} s in a loop, {runs[1].seconds:.2f} s at once."
-    return draw("Sequential against concurrent", told, runs, everyone)
+    description = f"Twelve questions to four providers took {runs[0].seconds:.2f} s in a loop, {runs[1].seconds:.2f} s at once."
+    return draw("Sequential against concurrent", description, runs, everyone)
 
 
 def more_for_one(pace: float = 1.0) -> Canvas:
@@ -188,18 +188,20 @@ def more_for_one(pace: float = 1.0) -> Canvas:
         measure("concurrency: 1 for both (the default)", pair, 6, at_once, Stage(pace)),
         measure("concurrency: 3 for anthropic", pair, 6, at_once, Stage(pace), {"anthropic": 3}),
     ]
-    told = (
+    description = (
         f"Six questions to each of two providers took {runs[0].seconds:.2f} s, and {runs[1].seconds:.2f} s with three at a time."
     )
-    return draw("What concurrency changes", told, runs, pair)
+    return draw("What concurrency changes", description, runs, pair)
 
 
 def retries_while_others_go_on(pace: float = 1.0) -> Canvas:
     """A provider that says "too fast" waits; the others do not notice."""
     trio = ["openai", "anthropic", "gemini"]
     run = measure("anthropic refuses the second of four", trio, 4, at_once, Stage(pace, faults={("anthropic", 2): 1}))
-    told = "Anthropic answers its second request with 429 and Retry-After: 1; it is sent again after a second, in its place."
-    return draw("Retries while others go on", told, [run], trio)
+    description = (
+        "Anthropic answers its second request with 429 and Retry-After: 1; it is sent again after a second, in its place."
+    )
+    return draw("Retries while others go on", description, [run], trio)
 
 
 PICTURES = {

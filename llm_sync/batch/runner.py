@@ -73,9 +73,8 @@ def run(
     ids, by default ``id``; ``skip_blank``: columns without whose value a row is left out).
     ``output``: a path (gzip if it ends in .gz); docs/batch.md describes the records.
 
-    While the batch runs, ``output``.part is its journal; while it exists, a second run on this output is refused. If the run is
-    killed or stopped, the same call resumes it: answered requests are not sent again. The output is written when every request
-    has an outcome.
+    While the batch runs, ``output``.part is its journal, and a second run on this output is refused. After a kill or a stop, the
+    same call resumes it: answered requests are not sent again. The output is written when every request has an outcome.
 
     ``models``: send each line to each of these, whichever it names. ``fields``: fields of ModelRequest for lines without them.
     ``limit``: use only the first lines. ``shard``: (I, N) uses every N-th line from the I-th on. ``restart``: start over; the
@@ -90,11 +89,10 @@ def run(
     of an input file may name, beside those below its own folder. ``progress`` is called with a Snapshot a few times a second,
     in the calling thread.
 
-    Call it once per output at a time. Other threads may use the client meanwhile; it is not closed. Ctrl-C (or any exception in
-    the calling thread) stops sending, gives requests in flight 5 s to finish, and is raised; the journal has every answer.
-    Raises InvalidRequestError for an invalid input, line or option, and if previous answers would be lost; ConfigurationError
-    for changed settings; AuthenticationError for a missing key; LLMConnectorError if another process owns the journal, or if it
-    cannot be written (the message says where the answers are); OSError for files that cannot be opened.
+    Other threads may use the client meanwhile; it is not closed. Ctrl-C (or any exception in the calling thread) stops sending,
+    gives requests in flight 5 s to finish, and is raised; the journal has every answer. Raises InvalidRequestError for a bad
+    input, line or option, and if previous answers would be lost; ConfigurationError for changed settings; AuthenticationError for
+    a missing key; LLMConnectorError if another process owns the journal, or if it cannot be written; OSError for bad files.
     """
     given = locals() | {"models": tuple(models), "fields": dict(fields or {})}
     given |= {"allow_files": tuple(allow_files), "skip_blank": tuple(skip_blank)}

@@ -1,6 +1,6 @@
 """Tickets: the queue of those who wait for a slot, over all processes, first come, first served.
 
-Each semaphore has a folder. Whoever wants a slot draws a ticket: a locked file ``ticket-N`` with the next number; the lock
+Each semaphore has a folder. A process that wants a slot takes a ticket: a locked file ``ticket-N`` with the next number; the lock
 on the file ``door`` makes drawing exclusive. The holder of the lowest living ticket takes a slot (a lock on ``slot-0``,
 ``slot-1`` …) and then removes its ticket. Locks alone would not be fair: the system may give a free lock to a newcomer
 instead of the process that waits longest, and no process can wait for several locks. With tickets only the first in the

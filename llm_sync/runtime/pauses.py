@@ -1,6 +1,6 @@
 """Pauses of the whole process: Ctrl-Z, ``docker pause``, a frozen virtual machine.
 
-A process is not told that it was stopped. It can notice afterwards: a wait that was due to end at a certain time ends much
+A stopped process gets no notice of it. It can find out afterwards: a wait that was due to end at a certain time ends much
 later. Waits report that here, so that time limits need not count time in which nothing could be read or sent.
 """
 

@@ -141,8 +141,8 @@ def _made(error: LLMConnectorError) -> AnthropicError:
     kind, status = classify(error)
     if kind == STATUS and status is not None:
         body = _body(error, status)
-        told = f"Error code: {status} - {body}" if error.status else str(error)
-        return class_for(status, APIStatusError)(told, response=ErrorResponse.of(error, status, ID_HEADER), body=body)
+        text = f"Error code: {status} - {body}" if error.status else str(error)
+        return class_for(status, APIStatusError)(text, response=ErrorResponse.of(error, status, ID_HEADER), body=body)
     if kind == TIMEOUT:
         return APITimeoutError()
     if kind == CONNECTION:

@@ -143,18 +143,18 @@ def _made(error: LLMConnectorError) -> OpenAIError:
     kind, status = classify(error)
     message, inner = provider_message(error)
     provider = error.provider or ""
-    told = f"{_title(provider)}Exception - {message}" if error.status else str(error)
+    text = f"{_title(provider)}Exception - {message}" if error.status else str(error)
     rest: dict[str, Any] = {"llm_provider": provider, "model": error.model or "", "body": inner}
     closer = next((found for ours, found in _CLOSER if isinstance(error, ours)), None)
     if closer is not None:
-        return closer(told, **rest)
+        return closer(text, **rest)
     if kind == STATUS and status is not None:
         found = LitellmError.by_status.get(status) or (InternalServerError if status >= 500 else APIError)
-        return found(told, response=ErrorResponse.of(error, status, ID_HEADER), status_code=status, **rest)
+        return found(text, response=ErrorResponse.of(error, status, ID_HEADER), status_code=status, **rest)
     if kind == TIMEOUT:
-        return Timeout(told, **rest)
+        return Timeout(text, **rest)
     if kind == CONNECTION:
-        return APIConnectionError(told, **rest)
+        return APIConnectionError(text, **rest)
     if kind == UNUSABLE:
         return APIResponseValidationError(str(error), **rest)
     return openai.OpenAIError(str(error))

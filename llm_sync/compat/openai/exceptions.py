@@ -119,8 +119,8 @@ def _made(error: LLMConnectorError) -> OpenAIError:
     kind, status = classify(error)
     message, inner = provider_message(error)
     if kind == STATUS and status is not None:
-        told = f"Error code: {status} - {message}" if error.status else str(error)
-        return class_for(status, APIStatusError)(told, response=ErrorResponse.of(error, status, ID_HEADER), body=inner)
+        text = f"Error code: {status} - {message}" if error.status else str(error)
+        return class_for(status, APIStatusError)(text, response=ErrorResponse.of(error, status, ID_HEADER), body=inner)
     if kind == TIMEOUT:
         return APITimeoutError()
     if kind == CONNECTION:

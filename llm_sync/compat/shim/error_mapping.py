@@ -61,8 +61,8 @@ def provider_message(error: LLMConnectorError) -> tuple[str, dict[str, Any] | No
     if isinstance(inner, str):
         inner = {"message": inner}
     if isinstance(inner, dict):
-        told = inner.get("message")
-        return (told if isinstance(told, str) else error.message), inner
+        message = inner.get("message")
+        return (message if isinstance(message, str) else error.message), inner
     return error.message, None
 
 

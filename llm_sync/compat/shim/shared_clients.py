@@ -18,7 +18,9 @@ atexit.register(_clients.close)
 
 def by_settings(endpoint: Settings, strict: bool) -> LLMClient:
     """The client for an endpoint that the script describes. Any thread may call this, also in a forked child."""
-    endpoint = dataclasses.replace(endpoint, own_address=False, own_key=False)  # the same client, whoever names it
+    endpoint = dataclasses.replace(
+        endpoint, own_address=False, own_key=False
+    )  # one client, whether script or environment names it
     return _clients.made((endpoint, strict), lambda: LLMClient(endpoint.config(), strict=strict))
 
 
