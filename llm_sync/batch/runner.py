@@ -169,17 +169,33 @@ class _Run:
         """However the block ends, all answers are in the journal, in an output, or where the exception says."""
         try:
             yield
-        except OSError as error:
-            self._keep_everything(context, plan)
-            raise self._rescued(error) from error
-        except BaseException:
-            self._keep_everything(context, plan)
-            if self._must_rescue():
-                _log.error("%s", self._rescued(self._journal.failure or OSError()))
+        except BaseException as error:
+            rescued = self._secure(context, plan, error)
+            if rescued is None:
+                raise
+            if isinstance(error, OSError):
+                raise rescued from error
+            _log.error("%s", rescued)
             raise
+        rescued = self._secure(context, plan, None)
+        if rescued is not None:
+            raise rescued
+
+    def _secure(self, context: BatchContext, plan: Plan, error: BaseException | None) -> Exception | None:
+        """Keep everything, and return what the user must be told. Ctrl-C meanwhile is raised when that is done."""
+        try:
+            return self._secured(context, plan, error)
+        except KeyboardInterrupt:
+            rescued = self._secured(context, plan, error)
+            if rescued is not None:
+                _log.error("%s", rescued)
+            raise
+
+    def _secured(self, context: BatchContext, plan: Plan, error: BaseException | None) -> Exception | None:
         self._keep_everything(context, plan)
-        if self._must_rescue():
-            raise self._rescued(self._journal.failure or OSError())
+        if isinstance(error, OSError):
+            return self._rescued(error)
+        return self._rescued(self._journal.failure or OSError()) if self._must_rescue() else None
 
     def _must_rescue(self) -> bool:
         """Whether the journal's path does not lead to all answers."""

@@ -349,3 +349,30 @@ def test_a_damaged_temporary_file_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(LLMConnectorError, match="damaged"):
         store.read(10_000)
     store.close()
+
+
+def test_an_interrupt_while_answers_are_rescued_costs_none(job: Batch, far: Far, tmp_path: Path, monkeypatch: Any) -> None:
+    """Ctrl-C just when a run has noticed that its journal was replaced: they are saved all the same, and then it is raised."""
+    rescue = tmp_path / "rescue"
+    rescue.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(rescue))
+    whole = Journal.make_whole
+    interrupts = [KeyboardInterrupt]
+
+    def interrupted(self: Journal) -> None:
+        if interrupts:
+            raise interrupts.pop()
+        whole(self)
+
+    def replace() -> None:
+        job.part.with_name("copy").write_bytes(job.part.read_bytes())
+        os.replace(job.part.with_name("copy"), job.part)
+
+    monkeypatch.setattr(Journal, "make_whole", interrupted)
+    during(job, far, replace)
+    with pytest.raises(KeyboardInterrupt):
+        job.run()
+    (saved,) = rescue.iterdir()
+    os.replace(saved, job.part)
+    asked = len(far.asked)
+    assert (job.run().sent, job.texts(), len(far.asked)) == (40 - asked, echoes(), 40)
