@@ -122,10 +122,14 @@ class Problem:
 
 
 class ConfigurationError(LLMConnectorError):
-    """A configuration cannot be found, read or used. ``problems`` holds every problem found, in file order."""
+    """A configuration cannot be found, read or used. ``problems`` holds every problem found, in file order.
+
+    ``warnings``: what a file with problems also asks for and would not get, as in ``LLMConfig.warnings``.
+    """
 
     retryable = False
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join([super().__str__(), *(f"  {problem}" for problem in self.problems)])

@@ -162,9 +162,9 @@ def _load(document: Document, strict_streaming: bool, known_types: KnownTypes | 
     if strict_streaming:
         for switch in normalized.switches:
             document.problem((*switch.path, switch.name), "asks for streaming", "strict_streaming is on: leave it out")
+    warnings = () if strict_streaming else _warnings(document, normalized)
     if document.problems:
-        raise _failure(document)
-    warnings = _warnings(document, normalized)
+        raise _failure(document, warnings)
     return build(document, normalized, strict_streaming=strict_streaming, warnings=warnings), normalized
 
 
@@ -187,10 +187,10 @@ def _warnings(document: Document, normalized: Normalized) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _failure(document: Document) -> ConfigurationError:
+def _failure(document: Document, warnings: tuple[str, ...] = ()) -> ConfigurationError:
     problems: tuple[Problem, ...] = in_file_order(document.problems)
     count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return ConfigurationError(f"{count} with {document.file}", problems=problems)
+    return ConfigurationError(f"{count} with {document.file}", problems=problems, warnings=warnings)
 
 
 def _enumerated(names: list[str]) -> str:

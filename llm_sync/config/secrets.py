@@ -24,6 +24,7 @@ _PLACEHOLDER = re.compile(
     | change[-_]?(?:me|this|it) | placeholder | todo | fixme | redacted
     """
 )
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_API_(?:KEY|TOKEN)(?:_[A-Z0-9]+)?")  # as OPENAI_API_KEY
 _MAX_PLACEHOLDER = 80  # characters; matching takes time in the square of their number
 
 
@@ -97,9 +98,17 @@ class Secret:
                 self._fail(f"{self._named()} holds an unreadable ${{…}}", "Write ${NAME} or ${NAME:-default}, and $$ for $.")
             key = self._resolved(template)
         trouble = key_problem(key)
+        if self._is_a_variables_name(key):
+            self._fail(f"{self._named()} is the name of a variable", f"Did you mean api_key: ${{{key}}}?")
         if trouble:
             self._fail(f"the key from {self.source} {trouble}", "Set it to the key as the provider gave it.")
         return key
+
+    def _is_a_variables_name(self, key: str) -> bool:
+        """Whether a text in the configuration is a variable's name where its value is meant. No key looks like that."""
+        if self._kind != "template" or self.variables:
+            return False
+        return _VARIABLE.fullmatch(key) is not None or (key.isupper() and key.isidentifier() and "_" in key and key in os.environ)
 
     def check_command(self) -> None:
         """Raise AuthenticationError where a command's program is missing, or a variable it needs. Runs nothing."""

@@ -259,7 +259,7 @@ def test_validate_reports_all_problems_of_all_files(llm: Run, folder: Path) -> N
     assert lines[0].startswith("config/llms/bad.yaml:1: defaults.temperature: ")
     assert lines[1].startswith("config/llms/bad.yaml:3: providers.openai.modles: unknown key (did you mean models?")
     assert any("LISTING_TOKEN is not set" in line for line in lines)
-    assert any(": providers.anthropic: the environment variable ANTHROPIC_API_KEY is not set" in line for line in lines)
+    assert "note: config/llms/default-llms.yaml: anthropic cannot be used: ANTHROPIC_API_KEY is not set" in lines
     assert "warning: config/llms/streams.yml:3: providers.openai: stream: left out, llm-sync never streams" in lines
     assert [marker for marker in MARKERS if marker in ran.out] == []
 
@@ -269,6 +269,68 @@ def test_validate_without_the_environment(llm: Run, folder: Path) -> None:
     ran = llm("validate", "--no-env", "config/llms/default-llms.yaml")
     assert ran == (0, "config/llms/default-llms.yaml: valid (3 providers, 2 models listed)\n", "")
     assert llm("validate", "--no-env", "default-llms", "config/llms/bad.yaml").status == 3
+
+
+@pytest.fixture
+def unused(folder: Path) -> Path:
+    """A configuration that needs one key, which is set, and could use two providers whose keys are not."""
+    path = folder / "unused.yaml"
+    path.write_text(
+        "defaults: {model: openai/m}\n"
+        "providers:\n"
+        "  openai: {api_key: '${LISTING_KEY}'}\n"
+        "  anthropic: {}\n"
+        "  gemini: {api_key: '${NOT_SET}', headers: {X-Team: '${TEAM_NOT_SET}'}}\n"
+    )
+    return path
+
+
+def test_providers_that_nothing_needs_may_have_no_key(llm: Run, unused: Path) -> None:
+    """Each gets a note with its variables; the file is valid."""
+    ran = llm("validate", "./config/llms/unused.yaml")
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.splitlines() == [
+        "note: config/llms/unused.yaml: gemini cannot be used: TEAM_NOT_SET and NOT_SET are not set",
+        "note: config/llms/unused.yaml: anthropic cannot be used: ANTHROPIC_API_KEY is not set",
+        "config/llms/unused.yaml: valid (3 providers, 0 models listed)",
+    ]
+    record = json.loads(llm("validate", "--json", "./config/llms/unused.yaml").out)
+    assert (record["valid"], record["problems"], len(record["notes"])) == (True, [], 2)
+
+
+@pytest.mark.parametrize("demand", ["--keys", "strict", "default"])
+def test_keys_that_are_demanded_must_be_there(llm: Run, unused: Path, demand: str) -> None:
+    """By --keys, by a strict configuration, and by the default model."""
+    text = unused.read_text()
+    if demand == "strict":
+        unused.write_text(text.replace("{model:", "{strict: true, model:"))
+    if demand == "default":
+        unused.write_text(text.replace("openai/m", "anthropic/m"))
+    ran = llm("validate", *(["--keys"] if demand == "--keys" else []), "./config/llms/unused.yaml")
+    assert ran.status == 3
+    assert "providers.anthropic: the environment variable ANTHROPIC_API_KEY is not set" in ran.out
+    assert ("NOT_SET is not set (" in ran.out) is (demand != "default")
+
+
+def test_a_key_that_cannot_be_one_is_a_problem_of_every_provider(llm: Run, unused: Path) -> None:
+    """Only a key that is not there may be left for later."""
+    unused.write_text(unused.read_text().replace("anthropic: {}", "anthropic: {api_key: sk-xxxx}"))
+    ran = llm("validate", "./config/llms/unused.yaml")
+    assert ran.status == 3
+    assert "providers.anthropic.api_key: the key from api_key" in ran.out
+
+
+def test_a_structural_mistake_hides_no_streaming_switch(llm: Run, folder: Path) -> None:
+    """Both are reported by one run."""
+    (folder / "both.yaml").write_text("providers:\n  openai: {stream: true, models: 5}\n  claude: 7\n")
+    ran = llm("validate", "both")
+    assert ran.status == 3
+    assert [line.split(": ")[1] for line in ran.out.splitlines()] == [
+        "providers.openai.models",
+        "providers.claude",
+        "config/llms/both.yaml:2",
+    ]
+    assert ran.out.splitlines()[-1].endswith("stream: left out, llm-sync never streams")
 
 
 def test_validate_as_json(llm: Run, folder: Path) -> None:

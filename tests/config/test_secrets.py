@@ -350,3 +350,26 @@ def test_key_files_of_windows_tools_are_read(tmp_path: Path, encoding: str) -> N
     (tmp_path / "key").write_bytes("sk-1234\r\n".encode(encoding))
     (tmp_path / "key").chmod(0o600)
     assert Secret("file", str(tmp_path / "key")).reveal() == "sk-1234"
+
+
+@pytest.mark.parametrize("text", ["OPENAI_API_KEY", "MY_TEAM_API_KEY_2", "HF_API_TOKEN"])
+def test_a_variables_name_is_not_taken_for_a_key(text: str) -> None:
+    """Somebody forgot the braces: the error writes them."""
+    with pytest.raises(AuthenticationError, match="is the name of a variable") as caught:
+        Secret("template", text, provider="openai", where="llms.yaml:4").reveal()
+    assert caught.value.guidance == f"Did you mean api_key: ${{{text}}}?"
+
+
+def test_the_name_of_a_variable_that_is_set_is_not_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is called; without such a variable, the text is a key as any other."""
+    assert Secret("template", "TEAM_LLM").reveal() == "TEAM_LLM"
+    monkeypatch.setenv("TEAM_LLM", "sk-inner")
+    with pytest.raises(AuthenticationError, match="is the name of a variable") as caught:
+        Secret("template", "TEAM_LLM").reveal()
+    assert "sk-inner" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["EMPTY", "none", "sk-0123456789", "ABCDEF0123456789"])
+def test_keys_of_other_forms_stay_keys(text: str) -> None:
+    """Local servers want words like EMPTY, and keys may be upper case."""
+    assert Secret("template", text).reveal() == text

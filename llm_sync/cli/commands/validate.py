@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,11 +17,16 @@ from llm_sync.cli.console.quantities import count
 from llm_sync.cli.outcome import status_of
 from llm_sync.client import simulation
 from llm_sync.config import ConfigValidator, LLMConfig, search_path
+from llm_sync.config.routing import route
 from llm_sync.errors import ConfigurationError, LLMConnectorError, Problem
 from llm_sync.providers.factory import ProviderFactory
+from llm_sync.validation import shown
 
 if TYPE_CHECKING:
     from llm_sync.models import ModelListing
+
+
+_UNSET = re.compile(r"environment variable (\w+(?: and \w+)*).* is not set")
 
 
 @dataclass
@@ -31,6 +37,7 @@ class _Report:
     file: str | None = None
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     providers: int = 0
     models: int = 0
     only_keys_missing: bool = False  # whether all problems are about the environment
@@ -75,9 +82,9 @@ def _check(args: Namespace, name: str, *, listed: bool) -> _Report:
         config = config_access.config_loader(args).load_config(name, warn=False, require_trust=False)
     except ConfigurationError as error:
         problems = error.problems or (Problem(error.message, hint=error.guidance),)
-        return _Report(name, problems[0].file, problems)
+        return _Report(name, problems[0].file, problems, error.warnings)
     models = sum(len(provider.models) for provider in config.providers.values())
-    report = _Report(name, config.file, (), config.warnings, len(config.providers), models)
+    report = _Report(name, config.file, (), config.warnings, (), len(config.providers), models)
     if refusal := config_access.trust_error(args, name, listed=listed):
         if args.online:  # nothing is sent by a configuration that is not trusted
             report.problems = (*refusal.problems, Problem(refusal.message, hint=refusal.guidance))
@@ -91,6 +98,8 @@ def _check(args: Namespace, name: str, *, listed: bool) -> _Report:
         validator = ConfigValidator(ProviderFactory.types_for(provider.type for provider in config.providers.values()))
         variables = validator.validate_environment_variables(simulated.config)
         report.problems = (*variables, *_unusable_providers(simulated.config))
+        if not (args.keys or args.online or config.strict):
+            report.problems, report.notes = _set_unused_aside(simulated.config, report.problems)
         report.only_keys_missing = bool(report.problems)
         if args.online and not report.problems:
             without_commands, skipped = _without_keys_of(simulated.config, "command")
@@ -115,6 +124,42 @@ def _unusable_providers(config: LLMConfig) -> list[Problem]:
             if not provider.unset:  # unset variables are reported already
                 problems.append(Problem(error.message, f"providers.{name}", config.file, provider.line, error.guidance))
     return problems
+
+
+def _set_unused_aside(config: LLMConfig, problems: tuple[Problem, ...]) -> tuple[tuple[Problem, ...], tuple[str, ...]]:
+    """The problems without those of providers whose key or variable is merely not set, and a note for each of these.
+
+    A run stops for a missing key only if it needs that provider; the provider of the default model is always needed.
+    """
+    used = _default_provider(config)
+    aside: dict[str, list[str]] = {}
+    kept = []
+    for problem in problems:
+        provider = next((name for name in config.providers if _is_of(problem.field or "", name)), None)
+        variable = _UNSET.search(problem.message)
+        if provider is None or provider == used or variable is None:
+            kept.append(problem)
+        else:
+            aside.setdefault(provider, []).append(variable[1])
+    return tuple(kept), tuple(_note(name, list(dict.fromkeys(names))) for name, names in aside.items())
+
+
+def _note(provider: str, variables: list[str]) -> str:
+    names = " and ".join(variables)
+    return f"{provider} cannot be used: {names} {'are' if ' and ' in names else 'is'} not set"
+
+
+def _default_provider(config: LLMConfig) -> str | None:
+    """The provider of the default model; None if there is none."""
+    try:
+        return route(config, None).provider
+    except LLMConnectorError:
+        return None
+
+
+def _is_of(field: str, provider: str) -> bool:
+    path = f"providers.{shown(provider)}"
+    return field == path or field.startswith((f"{path}.", f"{path}["))
 
 
 def _without_keys_of(config: LLMConfig, kind: str) -> tuple[LLMConfig, list[str]]:
@@ -147,6 +192,7 @@ def _record(report: _Report) -> dict[str, Any]:
         "valid": not report.problems,
         "problems": [problem_record(problem) for problem in report.problems],
         "warnings": list(report.warnings),
+        "notes": list(report.notes),
         "online": online or None,
     }
 
@@ -156,6 +202,8 @@ def _print(output: Output, report: _Report, *, online: bool) -> None:
         output.write_line(str(problem))
     for warning in report.warnings:
         output.write_line(f"warning: {warning}")
+    for note in report.notes:
+        output.write_line(f"note: {report.file}: {note}")
     if report.problems:
         return
     output.write_line(f"{report.file}: valid ({count(report.providers, 'provider')}, {count(report.models, 'model')} listed)")

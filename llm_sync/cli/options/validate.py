@@ -7,9 +7,9 @@ from llm_sync.cli.options.argument_types import SECONDS, visible
 from llm_sync.cli.options.exit_statuses import exit_statuses
 
 _EXAMPLES = """\
-Without a name, all configurations found are checked; add --no-env unless you have the keys for all of them. Problems are \
-printed on standard output, one per line: file:line: field: message (hint). Any problem means status 3, including a missing \
-key, for which generate and batch end with 4.
+Without a name, all configurations found are checked. Problems are printed on standard output, one per line: file:line: \
+field: message (hint). Any problem means status 3. A provider whose key is not set gets a note; that is a problem only for the \
+default model's provider, with --keys or --online, and under strict: true.
 
 examples:
   llm-sync validate
@@ -38,6 +38,7 @@ def add(parser: Parser) -> None:
     )
     keys = parser.add_mutually_exclusive_group()
     keys.add_argument("--no-env", action="store_true", help="check the files only, not the variables and keys they need")
+    keys.add_argument("--keys", action="store_true", help="demand the keys of all providers, also of those that no default needs")
     keys.add_argument(
         "--online",
         action="store_true",
