@@ -10,6 +10,7 @@ from llm_sync.client import simulation
 from llm_sync.config.models import LLMConfig, ProviderConfig
 from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.providers.factory import ProviderFactory
+from llm_sync.runtime.import_lock import import_lock
 from llm_sync.transport.client import HTTPClient
 
 if TYPE_CHECKING:
@@ -72,9 +73,10 @@ class Endpoints(dict[str, Endpoint]):
         """What the rate gate shares with other processes, if ``machine_wide`` is set."""
         if not config.machine_wide:
             return {}
-        from llm_sync.machine.cooldowns import CoolDowns
-        from llm_sync.machine.folder import SharedDirectory
-        from llm_sync.machine.semaphore import MachineSemaphore
+        with import_lock:
+            from llm_sync.machine.cooldowns import CoolDowns
+            from llm_sync.machine.folder import SharedDirectory
+            from llm_sync.machine.semaphore import MachineSemaphore
 
         def identity() -> str:  # called later: the provider is made after its gate
             return self[config.name].provider.identity()

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from llm_sync.config.models import GOOGLE_CLOUD, Auth
 from llm_sync.config.secrets import Secret
 from llm_sync.providers.redaction import Redactor, secrets_in
+from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
     from llm_sync.providers.dialect import Dialect
@@ -128,7 +129,8 @@ def credential_for(dialect: Dialect, http: HTTP) -> Credential:
     auth = config.auth
     if auth == GOOGLE_CLOUD:
         if config.key is None:
-            from llm_sync.providers.google_credential import GoogleCredential  # few need it
+            with import_lock:  # few need it
+                from llm_sync.providers.google_credential import GoogleCredential
 
             return GoogleCredential(http)
         auth = Auth("Authorization", "Bearer")
