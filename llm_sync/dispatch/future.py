@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Protocol
@@ -288,18 +288,3 @@ class RequestFuture(Future[Any]):
         elif not self.done():
             self.set_exception(dispatch_errors.inherited(self.owner.name, self.model))
         self.reported.set()
-
-
-def cancel_all(futures: Iterable[RequestFuture]) -> None:
-    """Cancel all ``futures``, even if callbacks raise. An exception of a signal handler meanwhile is raised at the end."""
-    interrupt: BaseException | None = None
-    for future in futures:
-        try:
-            future.cancel()
-        except BaseException as error:  # noqa: BLE001, PERF203  (the other futures must still be cancelled)
-            if isinstance(error, KeyboardInterrupt) or interrupts.raised_by_signal_handler(error):
-                interrupt = error
-            else:  # Future catches only Exception from callbacks
-                _log.exception("%s: a done-callback of a cancelled request failed", future.owner.name)
-    if interrupt is not None:
-        raise interrupt

@@ -9,10 +9,10 @@ from queue import SimpleQueue
 
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch import shutdown
-from llm_sync.dispatch.future import Call, RequestFuture, cancel_all
+from llm_sync.dispatch.future import Call, RequestFuture
 from llm_sync.dispatch.outcome_event import finished_event
 from llm_sync.dispatch.status import ProviderStatus, StatusCounts
-from llm_sync.dispatch.waiting import WaitingRequests
+from llm_sync.dispatch.waiting import WaitingRequests, cancel_all
 from llm_sync.dispatch.worker import Worker
 from llm_sync.dispatch.worker_pool import WorkerPool
 from llm_sync.errors import LLMConnectorError

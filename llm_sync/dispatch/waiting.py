@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch import shutdown
 from llm_sync.dispatch.future import RequestFuture
-from llm_sync.runtime import clock
+from llm_sync.events import logger
+from llm_sync.runtime import clock, interrupts
 from llm_sync.runtime.interrupts import Flag
+
+_log = logger("dispatch")
 
 
 class WaitingRequests:
@@ -79,3 +82,18 @@ class WaitingRequests:
         """Let the threads that wait for room look again: there is some, or the queue is closed."""
         for signal in list(self._signals):
             signal.set()
+
+
+def cancel_all(futures: Iterable[RequestFuture]) -> None:
+    """Cancel all ``futures``, even if callbacks raise. An exception of a signal handler meanwhile is raised at the end."""
+    interrupt: BaseException | None = None
+    for future in futures:
+        try:
+            future.cancel()
+        except BaseException as error:  # noqa: BLE001, PERF203  (the other futures must still be cancelled)
+            if isinstance(error, KeyboardInterrupt) or interrupts.raised_by_signal_handler(error):
+                interrupt = error
+            else:  # Future catches only Exception from callbacks
+                _log.exception("%s: a done-callback of a cancelled request failed", future.owner.name)
+    if interrupt is not None:
+        raise interrupt
