@@ -7,6 +7,7 @@ from shlex import quote
 from typing import Any
 
 from llm_sync.batch.input.requests import SIMULATED, settings_hash
+from llm_sync.batch.input.source import Source
 from llm_sync.batch.plan import BadLine, Plan
 from llm_sync.errors import ConfigurationError, InvalidRequestError, LLMConnectorError
 from llm_sync.models.route import Route
@@ -16,18 +17,20 @@ _FIX_LINES = "Fix them, or count them as failures"
 _MAX_SHOWN = 60  # characters shown of a setting
 
 
-def bad_lines(lines: Sequence[BadLine], count: int, source: str, *, no_objects: bool = False) -> InvalidRequestError:
+def bad_lines(lines: Sequence[BadLine], count: int, source: Source, *, no_objects: bool = False) -> InvalidRequestError:
     """Lines that cannot be sent; ``lines`` are the first of ``count``. ``no_objects``: no line is a JSON object."""
     if no_objects:
         return InvalidRequestError(
-            f"no line of {source} is a JSON object, so nothing is sent",
+            f"no line of {source.name} is a JSON object, so nothing is sent",
             guidance="Are they plain prompts? Add --text (text=True). Is it CSV? Add --template (template=…).",
         )
-    listed = "\n".join(f"  line {line.number}: {line.error}" for line in lines[:MAX_LISTED_LINES])
+    listed = "\n".join(f"  {source.unit} {line.number}: {line.error}" for line in lines[:MAX_LISTED_LINES])
     more = f"\n  and {count - MAX_LISTED_LINES} more" if count > MAX_LISTED_LINES else ""
-    what, fix = ("one line", "Fix it, or count it as a failure") if count == 1 else (f"{count} lines", _FIX_LINES)
+    what, fix = (
+        (f"one {source.unit}", "Fix it, or count it as a failure") if count == 1 else (f"{count} {source.unit}s", _FIX_LINES)
+    )
     return InvalidRequestError(
-        f"{what} of {source} cannot be sent, so nothing is. {fix} with --skip-bad-lines (skip_bad_lines=True):\n{listed}{more}"
+        f"{what} of {source.name} cannot be sent, so nothing is. {fix} with --skip-bad-lines (skip_bad_lines=True):\n{listed}{more}"
     )
 
 

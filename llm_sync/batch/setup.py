@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext, Options
-from llm_sync.batch.input.formats import NOT_AN_OBJECT
+from llm_sync.batch.input.formats import NOT_AN_OBJECT, JSONLines
 from llm_sync.batch.input.image_files import ImageFiles, image_folders
+from llm_sync.batch.input.json_document import as_json_lines
 from llm_sync.batch.input.requests import RequestBuilder
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.input.source import Input, open_source
@@ -54,7 +55,8 @@ class BadLines:
                 self._first.append(line)
         if not self._context.options.skip_bad_lines:
             return None
-        _log.warning("line %d of %s is skipped: %s", line.number, self._context.source.name, line.error)
+        source = self._context.source
+        _log.warning("%s %d of %s is skipped: %s", source.unit, line.number, source.name, line.error)
         models = self._context.selection.models
         target = (None, None) if models is None else models[line.slot % len(models)]
         identity = self._context.identity(line.slot, line.line, target, id=line.id)
@@ -70,7 +72,7 @@ class BadLines:
         """Raise InvalidRequestError if there are bad lines, unless they may be skipped."""
         if self.count and not self._context.options.skip_bad_lines:
             no_objects = self._not_objects == self.count and not plan.to_send and not plan.kept
-            raise batch_errors.bad_lines(self._first, self.count, self._context.source.name, no_objects=no_objects)
+            raise batch_errors.bad_lines(self._first, self.count, self._context.source, no_objects=no_objects)
 
 
 def refuse(context: BatchContext, plan: Plan, previous: PreviousRuns, *, check_providers: bool = True) -> None:
@@ -130,8 +132,11 @@ def opened(
     files = ImageFiles(image_folders(requests, options.allow_files))
     builder = RequestBuilder(client.dispatcher.config, options.fields, files, strict=client.dispatcher.strict)
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(contextlib.closing(open_source(requests, folder)))
+        source = open_source(requests, folder)
+        stack.callback(lambda: source.close())
         source.refuse_workbook()
+        if isinstance(line_format, JSONLines):
+            source = as_json_lines(source, folder)
         line_format.begin(source)
         index = stack.enter_context(contextlib.closing(Index(folder)))
         finished = stack.enter_context(contextlib.closing(FinishedOutput(output, folder)))

@@ -19,6 +19,9 @@ NOT_AN_OBJECT = "Give one JSON object a line; plain prompts need --text (text=Tr
 """The guidance for a line that is not an object. If no line is one, they are probably plain prompts."""
 
 
+_ONE_OBJECT = "Give one JSON object a line."
+
+
 class LineFormat(Protocol):
     """Splits one input into records and reads them. ``openai``: results take the form of OpenAI's, too.
 
@@ -146,7 +149,8 @@ def _object(content: bytes) -> dict[str, Any]:
     except RecursionError:
         raise InvalidRequestError("the JSON is nested too deeply", guidance="Give a plain request object.") from None
     except ValueError as error:
-        raise InvalidRequestError(f"it is not JSON: {error}", guidance=NOT_AN_OBJECT) from None
+        guidance = _ONE_OBJECT if text.lstrip().startswith(("{", "[")) else NOT_AN_OBJECT
+        raise InvalidRequestError(f"it is not JSON: {error}", guidance=guidance) from None
     if not isinstance(value, dict):
         raise InvalidRequestError(f"it is a {kind(value)}, not an object", guidance=NOT_AN_OBJECT)
     return value

@@ -7,6 +7,7 @@ import dataclasses
 import gzip
 import io
 import json
+import numbers
 import os
 import sys
 import tempfile
@@ -37,12 +38,13 @@ class Line(NamedTuple):
 class Source:
     """The lines of one input. An input that cannot be read twice (a pipe, gzip, an iterable) is first copied to an unnamed file.
 
-    ``name`` is used in messages. One thread at a time. Raises OSError if the file cannot be read.
+    ``name`` and ``unit``, the word for a line, are used in messages. One thread at a time. Raises OSError if the file cannot be read.
     """
 
-    def __init__(self, file: IO[bytes], name: str) -> None:
+    def __init__(self, file: IO[bytes], name: str, *, unit: str = "line") -> None:
         self._file = file
         self.name = name
+        self.unit = unit
 
     def lines(self) -> Iterator[Line]:
         """Every line, blank ones included, without the byte-order mark that some editors write."""
@@ -84,16 +86,16 @@ def open_source(given: Input, folder: str) -> Source:
     if isinstance(given, (str, os.PathLike)):
         path = os.fspath(given)
         if path == "-":
-            return Source(_copied(_standard_input(), folder), "standard input")
+            return Source(unnamed_copy(_standard_input(), folder), "standard input")
         return _file_source(path, folder)
     if isinstance(given, io.TextIOBase) or hasattr(given, "read"):
         name = getattr(given, "name", None)
-        return Source(_copied(_byte_chunks(given), folder), repr(name) if isinstance(name, str) else "the input")
+        return Source(unnamed_copy(_byte_chunks(given), folder), repr(name) if isinstance(name, str) else "the input")
     if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
         raise InvalidRequestError(
             f"a batch's input is a {type(given).__name__}", guidance="Give a path, an open file, or an iterable of requests."
         )
-    return Source(_copied((_as_line(index, item) for index, item in enumerate(given)), folder), "the input")
+    return Source(unnamed_copy((_as_line(index, item) for index, item in enumerate(given)), folder), "the input")
 
 
 def _file_source(path: str, folder: str) -> Source:
@@ -101,10 +103,10 @@ def _file_source(path: str, folder: str) -> Source:
     try:
         if path.endswith(".gz"):
             with file:
-                return Source(_copied(_unzipped(file, path), folder), repr(path))
+                return Source(unnamed_copy(_unzipped(file, path), folder), repr(path))
         if not file.seekable():  # a named pipe, a process substitution
             with file:
-                return Source(_copied(iter(lambda: file.read(_CHUNK), b""), folder), repr(path))
+                return Source(unnamed_copy(iter(lambda: file.read(_CHUNK), b""), folder), repr(path))
     except BaseException:
         file.close()
         raise
@@ -114,7 +116,7 @@ def _file_source(path: str, folder: str) -> Source:
 def unzipped(path: str, folder: str) -> IO[bytes]:
     """An unnamed file with the content of a gzip file. Raises OSError if that is not gzip, or damaged."""
     with open(path, "rb") as file:
-        return _copied(_unzipped(file, path), folder)
+        return unnamed_copy(_unzipped(file, path), folder)
 
 
 def _unzipped(file: IO[bytes], path: str) -> Iterator[bytes]:
@@ -137,7 +139,7 @@ def _byte_chunks(file: Any) -> Iterator[bytes]:
         yield chunk.encode("utf-8", "surrogatepass") if isinstance(chunk, str) else chunk
 
 
-def _copied(chunks: Iterable[bytes], folder: str) -> IO[bytes]:
+def unnamed_copy(chunks: Iterable[bytes], folder: str) -> IO[bytes]:
     """An unnamed file with this content, at its beginning. The system deletes it even if the process is killed."""
     # In the output's folder, which needs room for the answers, too.
     copy: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=_BUFFER)  # noqa: SIM115  (the source closes it)
@@ -184,6 +186,10 @@ def _json_value(value: Any) -> Any:
         return dict(vars(value))
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, numbers.Integral):  # numpy's and pandas' are no int and no float
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
     if isinstance(value, (bytes, Image)):
         return load_image(value).data_url
     with contextlib.suppress(TypeError):
