@@ -26,11 +26,11 @@ def bad_lines(lines: Sequence[BadLine], count: int, source: Source, *, no_object
         )
     listed = "\n".join(f"  {source.unit} {line.number}: {line.error}" for line in lines[:MAX_LISTED_LINES])
     more = f"\n  and {count - MAX_LISTED_LINES} more" if count > MAX_LISTED_LINES else ""
-    what, fix = (
-        (f"one {source.unit}", "Fix it, or count it as a failure") if count == 1 else (f"{count} {source.unit}s", _FIX_LINES)
-    )
+    what, fix = f"one {source.unit} of {source.name}", "Fix it, or count it as a failure"
+    if count > 1:
+        what, fix = f"{count} {source.unit}s of {source.name}", _FIX_LINES
     return InvalidRequestError(
-        f"{what} of {source.name} cannot be sent, so nothing is. {fix} with --skip-bad-lines (skip_bad_lines=True):\n{listed}{more}"
+        f"{what} cannot be sent, so nothing is. {fix} with --skip-bad-lines (skip_bad_lines=True):\n{listed}{more}"
     )
 
 

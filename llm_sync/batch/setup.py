@@ -132,11 +132,10 @@ def opened(
     files = ImageFiles(image_folders(requests, options.allow_files))
     builder = RequestBuilder(client.dispatcher.config, options.fields, files, strict=client.dispatcher.strict)
     with contextlib.ExitStack() as stack:
-        source = open_source(requests, folder)
-        stack.callback(lambda: source.close())
+        source = stack.enter_context(contextlib.closing(open_source(requests, folder)))
         source.refuse_workbook()
         if isinstance(line_format, JSONLines):
-            source = as_json_lines(source, folder)
+            source = stack.enter_context(contextlib.closing(as_json_lines(source, folder)))
         line_format.begin(source)
         index = stack.enter_context(contextlib.closing(Index(folder)))
         finished = stack.enter_context(contextlib.closing(FinishedOutput(output, folder)))

@@ -15,15 +15,13 @@ _NEAR_END = 16  # characters that a token cut off by the end of a chunk may have
 
 
 def as_json_lines(source: Source, folder: str) -> Source:
-    """The source itself; if it is a JSON document, one with a line for each of its values, which closes the given one.
+    """The source itself; if it is a JSON document, another one with a line for each of its values.
 
     A document is an array, or begins with an object over several lines. Raises InvalidRequestError if an array is damaged.
     """
     if not _is_document(source):
         return source
-    with_lines = Source(unnamed_copy(_lines(source), folder), source.name, unit="request")
-    source.close()
-    return with_lines
+    return Source(unnamed_copy(_lines(source), folder), source.name, unit="request")
 
 
 def _is_document(source: Source) -> bool:
@@ -101,7 +99,7 @@ class _Reader:
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
-            except RecursionError:
+            except RecursionError:  # noqa: PERF203  (few pieces have no whole value)
                 raise self.damaged("it is nested too deeply") from None
             except ValueError as error:
                 position, reason = getattr(error, "pos", self._at), getattr(error, "msg", str(error))
@@ -144,7 +142,7 @@ def _decoded(source: Source) -> Iterator[str]:
     for line in source.lines():
         try:
             yield decoder.decode(line.content)
-        except UnicodeDecodeError:
+        except UnicodeDecodeError:  # noqa: PERF203  (a document is read once)
             raise InvalidRequestError(
                 f"line {line.number} of {source.name} is not UTF-8", guidance="Convert the file: iconv -t UTF-8"
             ) from None

@@ -38,7 +38,8 @@ class Line(NamedTuple):
 class Source:
     """The lines of one input. An input that cannot be read twice (a pipe, gzip, an iterable) is first copied to an unnamed file.
 
-    ``name`` and ``unit``, the word for a line, are used in messages. One thread at a time. Raises OSError if the file cannot be read.
+    ``name`` and ``unit``, the word for a line, are used in messages. One thread at a time. Raises OSError if the file
+    cannot be read.
     """
 
     def __init__(self, file: IO[bytes], name: str, *, unit: str = "line") -> None:
