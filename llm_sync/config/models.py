@@ -110,6 +110,7 @@ class ProviderConfig(Frozen):
     project: str | None = None
     location: str | None = None
     max_tokens_field: str | None = None
+    reasoning_field: str | None = None
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
     allow_insecure: bool = False

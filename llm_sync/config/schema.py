@@ -128,6 +128,11 @@ _PROVIDER: Rules = {
     "project": _text("a Google Cloud project", "put it in quotes"),
     "location": _text("a Google Cloud location"),
     "max_tokens_field": _text("the name of a payload field", "as in: max_tokens_field: max_completion_tokens"),
+    "reasoning_field": _text(
+        "the name under which the server takes reasoning back, or none",
+        "one of reasoning_content, reasoning, reasoning_details and none",
+        allowed=["reasoning_content", "reasoning", "reasoning_details", "none"],
+    ),
     "proxy": _text("a proxy's URL"),
     "ca_bundle": _text("the path of a PEM file"),
     "allow_insecure": _SWITCH,

@@ -11,15 +11,17 @@ TYPE_CHECKING = False  # what type checkers take for True; typing itself costs a
 if TYPE_CHECKING:
     from llm_sync.models.attempts import AttemptOptions, Reply
     from llm_sync.models.listing import ModelListing
+    from llm_sync.models.messages import ROLES, Message
     from llm_sync.models.prepared import AdjustmentNotice, PreparedRequest
-    from llm_sync.models.requests import ROLES, Message, ModelRequest, request_hash
+    from llm_sync.models.requests import ModelRequest, request_hash
     from llm_sync.models.responses import FINISH_REASONS, Adjustment, ModelResponse, ToolCall, UnusableResponse, Usage
 
 _MODULES = {
     "attempts": ("AttemptOptions", "Reply"),
     "listing": ("ModelListing",),
     "prepared": ("AdjustmentNotice", "PreparedRequest"),
-    "requests": ("ROLES", "Message", "ModelRequest", "request_hash"),
+    "messages": ("ROLES", "Message"),
+    "requests": ("ModelRequest", "request_hash"),
     "responses": ("FINISH_REASONS", "Adjustment", "ModelResponse", "ToolCall", "UnusableResponse", "Usage"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

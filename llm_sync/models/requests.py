@@ -1,10 +1,9 @@
-"""Requests: ModelRequest, and the messages and tool calls in it."""
+"""Requests: ModelRequest, and what identifies its texts."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -13,42 +12,8 @@ from typing import Any
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import field_checks, fields
 from llm_sync.models.frozen import Frozen
-from llm_sync.models.responses import ToolCall
-
-ROLES = ("user", "assistant", "system", "tool")
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class Message(Frozen):
-    """One message of a conversation. ``role``: user, assistant, system or tool (``tool_call_id`` is the call that it answers).
-
-    ``images``: paths, bytes or URLs, in user messages. Raises InvalidRequestError for an invalid role or content.
-    """
-
-    role: str
-    content: str | None
-    images: Sequence[Any] = ()
-    tool_calls: Sequence[ToolCall] = ()
-    tool_call_id: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.role not in ROLES:
-            raise InvalidRequestError(f"message role {self.role!r} is unknown", guidance=f"Use one of {', '.join(ROLES)}.")
-        if self.content is not None:
-            field_checks.check_text("message content", self.content)
-        if self.images != ():
-            _set(self, "images", field_checks.images("images", self.images))
-        if self.tool_calls != ():
-            _set(self, "tool_calls", tuple(_tool_call(call) for call in field_checks.listed("tool_calls", self.tool_calls)))
-        if self.tool_call_id is not None:
-            field_checks.check_text("tool_call_id", self.tool_call_id)
-        for name, role in (("images", "user"), ("tool_calls", "assistant"), ("tool_call_id", "tool")):
-            if getattr(self, name) and self.role != role:
-                raise InvalidRequestError(f"a {self.role} message has {name}", guidance=f"Only {role} messages carry {name}.")
-        if self.role == "tool" and not self.tool_call_id:
-            raise InvalidRequestError("a tool message has no tool_call_id", guidance="Give the id of the ToolCall it answers.")
-        if not (self.content and self.content.strip()) and not self.images and not self.tool_calls and self.role != "tool":
-            raise InvalidRequestError(f"a {self.role} message is empty", guidance="Give it text, an image or tool calls.")
+from llm_sync.models.messages import Message, detached_message, read_messages
+from llm_sync.models.tool_results import in_call_order
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -58,11 +23,11 @@ class ModelRequest(Frozen):
     Exactly one of ``prompt`` and ``messages`` is given; ``images`` (paths, bytes, URLs) only with a prompt. None means "not
     given": the configuration's default is sent, or nothing. Ranges and meanings of the settings are in docs/configuration.md:
     ``max_tokens`` counts tokens, ``stop_sequences`` is a string or a list of strings. ``messages`` are Message objects or
-    dicts of their fields (``help(Message)``). ``response_schema`` is a JSON Schema (needs ``pip install
-    'llm-sync[schema]'``); the parsed answer is in the response's ``metadata["parsed"]``. ``tools`` are mappings with
-    ``name``, ``description`` and ``parameters`` (JSON Schema), or OpenAI's ``{"type": "function", …}``; ``tool_choice`` is
-    "auto", "none", "required" or the name of a tool. ``provider_specific`` is merged into the payload last. ``id`` is copied
-    to the response.
+    dicts of their fields (``help(Message)``); when they are sent, results of tools have to match their calls.
+    ``response_schema`` is a JSON Schema (needs ``pip install 'llm-sync[schema]'``); the parsed answer is in the response's
+    ``metadata["parsed"]``. ``tools`` are mappings with ``name``, ``description`` and ``parameters`` (JSON Schema), or OpenAI's
+    ``{"type": "function", …}``; ``tool_choice`` is "auto", "none", "required" or the name of a tool. ``provider_specific`` is
+    merged into the payload last. ``id`` is copied to the response.
 
     Raises TypeError for an unknown field and InvalidRequestError for an invalid value, before anything is sent.
     """
@@ -94,7 +59,7 @@ class ModelRequest(Frozen):
             if not self.prompt.strip() and not self.images:
                 raise InvalidRequestError("the prompt is empty", guidance="Give it at least one visible character.")
         else:
-            _set(self, "messages", _messages(self.messages))
+            _set(self, "messages", read_messages(self.messages))
             if self.images:
                 raise InvalidRequestError(
                     "images go only with a prompt", guidance="Put them on the messages: Message(role, content, images=[…])."
@@ -133,14 +98,17 @@ class ModelRequest(Frozen):
                 values[name] = field_checks.plain(name, values[name])
         if values["tools"]:
             values["tools"] = tuple(field_checks.plain("tools", tool) for tool in values["tools"])
-        if values["messages"] and any(message.tool_calls for message in values["messages"]):
-            values["messages"] = tuple(_detached(message) for message in values["messages"])
+        if values["messages"] and any(message.tool_calls or message.state for message in values["messages"]):
+            values["messages"] = tuple(detached_message(message) for message in values["messages"])
         return fresh
 
     def conversation(self) -> tuple[Message, ...]:
-        """The messages, or the prompt as one message; without the system prompt."""
+        """The messages, or the prompt as one message; without the system prompt. Results are in the order of their calls.
+
+        Raises InvalidRequestError for a result without a call, a call without a result, and two results of one call.
+        """
         if self.messages is not None:
-            return tuple(self.messages)
+            return in_call_order(tuple(self.messages))
         return (Message("user", self.prompt, images=self.images),)
 
 
@@ -159,40 +127,5 @@ def request_hash(model: str, turns: Iterable[tuple[str, str | None]]) -> str:
     return sha256(json.dumps([model, joined]).encode()).hexdigest()[:32]  # ASCII: lone surrogates are escaped
 
 
-def _detached(message: Message) -> Message:
-    calls = tuple(
-        dataclasses.replace(call, arguments=field_checks.plain("tool_calls", call.arguments)) for call in message.tool_calls
-    )
-    return dataclasses.replace(message, tool_calls=calls) if calls else message
-
-
 def _set(instance: object, name: str, value: object) -> None:
     object.__setattr__(instance, name, value)
-
-
-def _build(name: str, kind: Callable[..., Any], value: Mapping[str, Any]) -> Any:
-    try:
-        return kind(**value)
-    except TypeError as error:
-        raise InvalidRequestError(f"{name}: {str(error).replace('.__init__()', '')}") from None
-
-
-def _tool_call(value: object) -> ToolCall:
-    call: ToolCall = (
-        value if isinstance(value, ToolCall) else _build("tool_calls", ToolCall, field_checks.mapping("tool_calls", value))
-    )
-    for name in ("id", "name", "raw_arguments"):
-        field_checks.check_text(f"tool_calls.{name}", getattr(call, name))
-    if call.arguments is not None:
-        field_checks.mapping("tool_calls.arguments", call.arguments)
-    return call
-
-
-def _messages(value: object) -> tuple[Message, ...]:
-    items = tuple(
-        item if isinstance(item, Message) else _build("messages", Message, field_checks.mapping("messages", item))
-        for item in field_checks.listed("messages", value)
-    )
-    if not any(item.role != "system" for item in items):
-        raise InvalidRequestError("messages holds no turn to answer", guidance="Give at least one user message.")
-    return items

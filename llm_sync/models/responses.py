@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -52,13 +53,19 @@ class Adjustment(Frozen):
 class ToolCall(Frozen):
     """A call of a tool that the model asks for. ``arguments`` is a dict, or None if ``raw_arguments`` is not a JSON object.
 
-    In a request, one of the two is enough.
+    In a request, one of the two is enough. ``state``: what the provider wants back with the call (a signature …), as in
+    ``Message.state``; hand it back unchanged.
     """
 
     id: str
     name: str
     arguments: dict[str, Any] | None
     raw_arguments: str = ""
+    state: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: the fields by name, without a ``state`` that is None."""
+        return {name: value for name, value in vars(self).items() if name != "state" or value is not None}
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -68,7 +75,8 @@ class ModelResponse(Frozen):
     ``model``: as the provider answered. ``finish_reason``: stop, length, tool_calls or other (the provider's own word in
     ``metadata["finish_reason_raw"]``). ``timestamp``: aware UTC, when the answer was complete. ``latency_ms``: milliseconds of
     the last attempt. ``attempts``: HTTP exchanges made. ``cost_estimate``: USD, or None where no price is known. ``id``: the
-    request's. ``metadata``: ``finish_reason_raw``, ``thinking``, ``parsed``, ``raw`` (the body), where there is such.
+    request's. ``metadata``: ``finish_reason_raw``, ``thinking``, ``parsed``, ``raw`` (the body) and
+    ``state`` (what the provider wants back with this turn; ``message`` carries it), where there is such.
 
     Raises ValueError or TypeError when built with an impossible value: a response never has empty text unless it has tool calls.
     """
@@ -103,6 +111,17 @@ class ModelResponse(Frozen):
         return False
 
     @property
+    def message(self) -> Any:
+        """The assistant's turn, a Message to be appended to ``messages``: text, tool calls, and what the provider wants back.
+
+        Raises InvalidRequestError where nothing came (an UnusableResponse without text).
+        """
+        from importlib import import_module  # by name: messages raise errors, and errors hold responses
+
+        kind = import_module("llm_sync.models.messages").Message
+        return kind("assistant", self.text or None, tool_calls=self.tool_calls, state=self.metadata.get("state"))
+
+    @property
     def token_count(self) -> int | None:
         """Input and output tokens together, or None where either is unknown."""
         if self.usage.input_tokens is None or self.usage.output_tokens is None:
@@ -117,14 +136,17 @@ class ModelResponse(Frozen):
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: the fields by name, ``timestamp`` in ISO 8601, ``token_count`` and ``truncated`` beside them.
 
-        ``metadata["raw"]``, the whole body, stays out: it would double the size of every record.
+        ``message`` is among them where it holds state: the turn can be handed back from a record. ``metadata["raw"]``, the
+        whole body, stays out: it would double the size of every record.
         """
         out = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         out["usage"] = dataclasses.asdict(self.usage)
         out["timestamp"] = self.timestamp.isoformat()
-        out["tool_calls"] = [dict(vars(call)) for call in self.tool_calls]
+        out["tool_calls"] = [_without_state(call) for call in self.tool_calls]
         out["adjustments"] = [dict(vars(adjustment)) for adjustment in self.adjustments]
-        out["metadata"] = {key: value for key, value in self.metadata.items() if key != "raw"}
+        out["metadata"] = {key: value for key, value in self.metadata.items() if key not in ("raw", "state")}
+        if (self.tool_calls or self.text.strip()) and (self.metadata.get("state") or any(call.state for call in self.tool_calls)):
+            out["message"] = self.message.to_dict()
         return {**out, "token_count": self.token_count, "truncated": self.truncated}
 
 
@@ -137,3 +159,7 @@ class UnusableResponse(ModelResponse):
 
 
 _RESPONSE_TYPES = (("text", str), ("model", str), ("provider", str), ("usage", Usage), ("timestamp", datetime))
+
+
+def _without_state(call: ToolCall) -> dict[str, Any]:
+    return {name: value for name, value in vars(call).items() if name != "state"}

@@ -9,6 +9,7 @@ from typing import Any
 
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, Message, ToolCall, field_checks
+from llm_sync.openai_shape.turn_state import call_state, take_state
 
 
 class Adjustments:
@@ -53,7 +54,8 @@ class Turns:
             raise InvalidRequestError(f"{place} is a {field_checks.kind(item)}", guidance="Give an object with role and content.")
         given = {name: value for name, value in item.items() if value not in (None, [], {})}
         role = given.pop("role", None)
-        text, images = self._content(given.pop("content", None), place)
+        content = given.pop("content", None)
+        text, images = self._content(content, place)
         calls = [
             _call(call, f"{place}.tool_calls")
             for call in field_checks.listed(f"{place}.tool_calls", given.pop("tool_calls", None))
@@ -67,6 +69,7 @@ class Turns:
         if legacy is not None:
             calls.append(_called(_call_id(_name_in(legacy)), legacy, f"{place}.function_call"))
         refusal = given.pop("refusal", None)
+        state = take_state(given, content, calls) if role == "assistant" else None
         if role in ("system", "assistant") and not given and not (calls or answers or images or (text or refusal or "").strip()):
             self._adjustments.note(place, f"an empty {role} message", None, "nothing stands in it")
             return None
@@ -74,7 +77,8 @@ class Turns:
             if name == "audio":
                 raise InvalidRequestError(f"{place} holds audio", guidance="Give its text: llm-sync sends text and images.")
             self._adjustments.lose(f"{place}.{name}", value, "messages have no such field")
-        return Message(role, text or refusal or "" if role == "tool" else text or refusal, images, calls, answers)
+        text = text or refusal or ("" if role == "tool" else None)
+        return Message(role, text, images, calls, answers, state)
 
     def _content(self, content: Any, place: str) -> tuple[str | None, list[str]]:
         """A message's text and its images."""
@@ -103,7 +107,7 @@ class Turns:
                 if detail not in (None, "auto"):
                     self._adjustments.lose(f"{place}.content[{index}].image_url.detail", detail, "images have no such field")
                 images.append(url)
-            else:
+            elif kind != "thinking":  # Mistral's; it is in the turn's state
                 raise InvalidRequestError(
                     f"{place}.content[{index}] is {f'of type {kind!r}' if kind else what(part)}, which cannot be sent",
                     guidance="Parts are text (with text) and image_url (with a URL).",
@@ -119,7 +123,9 @@ def _call(call: Any, place: str) -> ToolCall:
             f"{place} holds something that is not a function call",
             guidance='Give {"id": …, "type": "function", "function": {…}}.',
         )
-    return _called(call["id"], call.get("function"), place)
+    read = _called(call["id"], call.get("function"), place)
+    state = call_state(call)
+    return dataclasses.replace(read, state=state) if state else read
 
 
 def _called(call_id: str, function: Any, place: str) -> ToolCall:

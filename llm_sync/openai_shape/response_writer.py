@@ -9,6 +9,7 @@ from typing import Any
 from llm_sync import errors
 from llm_sync.errors import LLMConnectorError, UnusableAnswerError
 from llm_sync.models import ModelResponse, ToolCall, Usage
+from llm_sync.openai_shape.turn_state import write_state
 
 _FINISH = {"stop": "stop", "length": "length", "tool_calls": "tool_calls"}
 # (our class, HTTP status if the error has none, OpenAI's type, OpenAI's code); the first match counts.
@@ -99,6 +100,7 @@ def _choice(outcome: ModelResponse | UnusableAnswerError, legacy: bool) -> tuple
         finish = "function_call" if finish == "tool_calls" else finish
     elif calls:
         message["tool_calls"] = calls
+    write_state(message, answer)
     return message, "content_filter" if blocked else finish
 
 

@@ -68,7 +68,8 @@ class Answer(Frozen):
 
     ``finish_reason``: stop, length, tool_calls or other; tool calls, or their absence, correct it here. ``finish_reason_raw``:
     the provider's word. ``outcome``: without one, "length" is ``Cut()`` and everything else ``Completed()``. ``cost``: USD, if
-    the provider reports it. ``parsed``: the object, if the provider returns one.
+    the provider reports it. ``parsed``: the object, if the provider returns one. ``state``: what the provider wants back with
+    this turn, of JSON's types; also on each ToolCall. It comes back in the messages of a later request (``own_state``).
 
     Raises ValueError for an answer that is completed and cut at once. ``limit``, ``blocked``, ``failed`` and ``deferred`` are
     the former way to say the outcome: deprecated, they still work.
@@ -84,6 +85,7 @@ class Answer(Frozen):
     outcome: Outcome | None = None  # given as None only: it is one of them in every Answer
     cost: float | None = None
     parsed: Any = None
+    state: Any = None
     limit: InitVar[str | None] = None
     blocked: InitVar[str | None] = None
     failed: InitVar[str | None] = None

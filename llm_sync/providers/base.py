@@ -96,7 +96,7 @@ class LLMProvider(FormerHooks):
         made = Adjustments(adjustments, strict=self._strict)
         try:
             payload = dialect.prepare_request(request, made)
-            merge(payload, dialect.normalize_extras(extras), made, dialect.forbidden)
+            merge(payload, dialect.extras_for(request, made), made, dialect.forbidden)
             refuse_further_choices(payload, dialect.choice_counts)
             body = encoded(payload)
             self.config.require_variables()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -9,10 +10,11 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from llm_sync import errors
 from llm_sync.config.models import ProviderConfig
-from llm_sync.models import ModelRequest, Reply, Usage
+from llm_sync.models import Message, ModelRequest, Reply, Usage
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.answer import Answer
 from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class, is_error_body
+from llm_sync.providers.turns import Origin, with_accepted_ids
 
 Page = tuple[list[str], "dict[str, str] | None"]
 """The model ids of one page of a listing, and the query of the next page, or None."""
@@ -48,6 +50,7 @@ class Dialect(ABC):
     error_words: ClassVar[Mapping[str, ErrorClass]] = {}
     forbidden: ClassVar[frozenset[str]] = frozenset({"model", "messages", "prompt", "input", "contents"})
     choice_counts: ClassVar[tuple[str, ...]] = ("n",)  # fields of the payload that ask for several answers: 1 at most is sent
+    tool_call_ids: ClassVar[re.Pattern[str]] = re.compile(r".{1,64}", re.DOTALL)  # those that the API accepts
     keys_page: ClassVar[str | None] = None
     billing_page: ClassVar[str | None] = None
 
@@ -68,6 +71,25 @@ class Dialect(ABC):
     def normalize_extras(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
         """provider_specific in the spelling of the payload."""
         return extras
+
+    def extras_for(self, request: ModelRequest, adjustments: Adjustments) -> Mapping[str, Any]:
+        """provider_specific as it is merged into the payload; report to ``adjustments`` what the conversation rules out."""
+        return self.normalize_extras(request.provider_specific)
+
+    def turns(self, request: ModelRequest) -> tuple[Message, ...]:
+        """The conversation, with the results of tools in the order of their calls and ids that the API accepts.
+
+        Raises InvalidRequestError for results and calls that do not match.
+        """
+        return with_accepted_ids(request.conversation(), self.accepted_ids(request.model or ""))
+
+    def accepted_ids(self, model: str) -> re.Pattern[str]:
+        """What ids of tool calls look like that ``model`` accepts."""
+        return self.tool_call_ids
+
+    def origin(self, model: str) -> Origin:
+        """What the state of a turn with ``model`` is bound to."""
+        return Origin(self.type, urlsplit(self.base_url()).netloc.rpartition("@")[2].lower(), model)
 
     def base_url(self) -> str:
         """Where requests go, ``{model}`` not filled in. Raises ConfigurationError where nothing says so."""

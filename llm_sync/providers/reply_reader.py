@@ -18,6 +18,7 @@ from llm_sync.providers.error_mapping import STREAM_ONLY, is_retryable, read_api
 from llm_sync.providers.guidance import Target, guidance_for
 from llm_sync.providers.json_body import parse_body, structure_of
 from llm_sync.providers.retry_after import retry_hint
+from llm_sync.providers.turns import tagged, tagged_calls
 from llm_sync.providers.unusable_answers import malformed, unreadable
 from llm_sync.providers.url_secrets import without_secrets
 from llm_sync.validation import ResponseValidator
@@ -107,6 +108,10 @@ class ReplyReader:
         self, prepared: PreparedRequest, reply: Reply, number: int, body: Any, answer: Answer, metadata: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The fields of the response."""
+        stateful = answer.state is not None or any(call.state for call in answer.tool_calls)
+        origin = self.dialect.origin(prepared.model) if stateful else None
+        if origin is not None:
+            metadata = {**metadata, "state": tagged(answer.state, origin)}
         return {
             "text": answer.text,
             "model": answer.model or prepared.model,
@@ -117,7 +122,7 @@ class ReplyReader:
             "latency_ms": round(reply.elapsed * 1000, 3),
             "attempts": number,
             "request_id": self.dialect.request_id(reply, body),
-            "tool_calls": answer.tool_calls,
+            "tool_calls": answer.tool_calls if origin is None else tagged_calls(answer.tool_calls, origin),
             "adjustments": prepared.adjustments,
             "cost_estimate": self._cost(answer, prepared.model),
             "metadata": {key: value for key, value in metadata.items() if value is not None},

@@ -157,6 +157,7 @@ def test_every_key_of_a_provider_is_listed(tmp_path: Path) -> None:
         "query": {"a": "1"},
         "auth": {"header": "X-Key"},
         "max_tokens_field": "max_completion_tokens",
+        "reasoning_field": "none",
         "proxy": "http://proxy:1",
         "ca_bundle": str(bundle),
         "temperature": 1,

@@ -339,7 +339,11 @@ def test_a_message_refuses_impossible_values(fields: dict[str, Any], message: st
 )
 def test_a_message_may_be_without_text_where_something_else_speaks(message: Message) -> None:
     """Tool calls, images and tool results need no words."""
-    assert ModelRequest(messages=[Message("user", "x"), message]).conversation()[1] == message
+    talk = [Message("user", "x"), message]
+    if message.tool_call_id:
+        talk.insert(1, Message("assistant", None, tool_calls=[ToolCall("c", "f", {})]))
+    talk += [Message("tool", "", tool_call_id=call.id) for call in message.tool_calls]
+    assert message in ModelRequest(messages=talk).conversation()
 
 
 # The hash of a question

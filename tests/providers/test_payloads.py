@@ -130,15 +130,15 @@ def test_a_conversation_as_contents(payload: Any) -> None:
             "role": "model",
             "parts": [
                 {"text": "Ho"},
-                {"functionCall": {"name": "get_weather", "args": {"city": "Bern"}}},
-                {"functionCall": {"name": "get_time", "args": {}}},
+                {"functionCall": {"id": "call_1", "name": "get_weather", "args": {"city": "Bern"}}},
+                {"functionCall": {"id": "call_2", "name": "get_time", "args": {}}},
             ],
         },
         {
             "role": "user",
             "parts": [
-                {"functionResponse": {"name": "get_weather", "response": {"result": "rain"}}},
-                {"functionResponse": {"name": "get_time", "response": {"hour": 3}}},
+                {"functionResponse": {"id": "call_1", "name": "get_weather", "response": {"result": "rain"}}},
+                {"functionResponse": {"id": "call_2", "name": "get_time", "response": {"hour": 3}}},
             ],
         },
     ]
@@ -169,8 +169,8 @@ def test_gemini_refuses_a_result_without_its_call(payload: Any, provider: Any, r
 def test_gemini_thought_signatures_travel_with_their_calls(provider: Any, reply: Any, payload: Any, model: str) -> None:
     """A call comes back with the signature it came with; only a call of Gemini 3 without one says that it has none."""
     parts = [
-        {"functionCall": {"name": "a", "args": {"x": 1}}, "thoughtSignature": "c2ln"},
-        {"functionCall": {"name": "b", "args": {}}},
+        {"functionCall": {"id": "fc_a", "name": "a", "args": {"x": 1}}, "thoughtSignature": "c2ln"},
+        {"functionCall": {"id": "fc_b", "name": "b", "args": {}}},
     ]
     body = {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]}
     response = provider("gemini", reply(body)).generate_response(ModelRequest("go", model))
@@ -183,6 +183,7 @@ def test_gemini_thought_signatures_travel_with_their_calls(provider: Any, reply:
     assert sent[1]["parts"] == parts
     assert [part["functionResponse"]["name"] for part in sent[2]["parts"]] == ["a", "b"]
     unsigned = [Message("user", "go"), Message("assistant", None, tool_calls=[BERN, ToolCall("2", "b", {})])]
+    unsigned += [Message("tool", "x", tool_call_id=call_id) for call_id in ("2", BERN.id)]
     first, second = payload("gemini", messages=unsigned, model=model)["contents"][1]["parts"]
     assert ("thoughtSignature" in first) == ("gemini-3" in model)
     assert "thoughtSignature" not in second
@@ -194,6 +195,8 @@ def test_arguments_from_either_field(payload: Any, kind: str) -> None:
     talk = [
         Message("user", "x"),
         Message("assistant", None, tool_calls=[ToolCall("1", "f", {"a": "ü"}), ToolCall("2", "g", None, "{bad")]),
+        Message("tool", "x", tool_call_id="1"),
+        Message("tool", "x", tool_call_id="2"),
     ]
     sent = str(payload(kind, messages=talk))
     assert '{"a": "ü"}' in sent
@@ -204,6 +207,7 @@ def test_arguments_from_either_field(payload: Any, kind: str) -> None:
 def test_arguments_that_are_no_object_are_told(adjustments: Any, kind: str) -> None:
     """APIs that take objects only get an empty one, and the caller hears of it."""
     talk = [Message("user", "x"), Message("assistant", None, tool_calls=[ToolCall("2", "g", None, "{bad")])]
+    talk.append(Message("tool", "x", tool_call_id="2"))
     assert ("messages", {}) in adjustments(kind, messages=talk, prompt=None)
 
 

@@ -109,7 +109,8 @@ class RequestBuilder:
     def hash(self, batch_request: BatchRequest) -> str:
         """The hash of the model and the turns as sent, including the configuration's system prompt."""
         target = batch_request.route
-        turns = [(turn.role, turn.content) for turn in batch_request.request.conversation()]
+        request = batch_request.request
+        turns = [("user", request.prompt)] if request.messages is None else [(m.role, m.content) for m in request.messages]
         system = batch_request.request.system_prompt
         if system is None and not any(role == "system" for role, _ in turns):
             system = self._config.providers[target.provider].entry(target.model).defaults.system_prompt

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_sync import errors
-from llm_sync.compat.anthropic.request_messages import read_messages, read_system
+from llm_sync.compat.anthropic.request_messages import STATE, read_messages, read_system
 from llm_sync.compat.anthropic.response_objects import Message
-from llm_sync.compat.shim import notices, sending
+from llm_sync.compat.shim import sending
 from llm_sync.compat.shim.calls import CallContext
 from llm_sync.compat.shim.error_mapping import translate_errors
 from llm_sync.compat.shim.parameters import Table, shown
 from llm_sync.compat.shim.targets import Target, resolve_target
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import ModelRequest, ModelResponse, Usage
+from llm_sync.models import ModelRequest, ModelResponse, ToolCall, Usage
 from llm_sync.models.fields import ANTHROPIC, NUMBER, TEXTS, WHOLE, on_wire
 from llm_sync.openai_shape.messages import Adjustments
 from llm_sync.providers.factory import ProviderFactory
@@ -24,7 +24,6 @@ _PLAIN = tuple(on_wire(ANTHROPIC, (NUMBER, WHOLE, TEXTS)))
 _SHORT = {*_PLAIN, "messages", "system"}
 _READ = (*_PLAIN, "messages", "system", "tools", "tool_choice", "output_config")
 _STOP = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
-_THOUGHTS = "Anthropic wants the thoughts before the last calls of tools back, which our turns do not keep"
 _AS_HEADERS = {"user_profile_id": "anthropic-user-profile-id", "workspace_id": "anthropic-workspace-id"}
 
 
@@ -83,25 +82,11 @@ def _request(given: Mapping[str, Any], target: Target, adjustments: Adjustments)
     for name, value in given.items():
         if name in _READ:
             continue
-        if name == "thinking" and native and _wants_thoughts_back(value, given["messages"]):
-            adjustments.lose(name, value, _THOUGHTS)
-            notices.notify_once(f"messages.create: thinking is not sent with results of tools: {_THOUGHTS}")
-        elif native:
+        if native:
             extras[name] = value
         else:
             adjustments.lose(name, value, "this provider does not support it")
     return ModelRequest(model=target.model, provider_specific=extras, **fields)
-
-
-def _wants_thoughts_back(thinking: Any, messages: Any) -> bool:
-    """Whether Anthropic would reject the turns because the thinking blocks before the last tool calls are missing."""
-    if not isinstance(thinking, Mapping) or thinking.get("type") != "enabled":
-        return False
-    last = next((turn for turn in reversed(messages) if isinstance(turn, Mapping) and turn.get("role") == "assistant"), {})
-    blocks = last.get("content")
-    return isinstance(blocks, (list, tuple)) and any(
-        isinstance(each, Mapping) and each.get("type") == "tool_use" for each in blocks
-    )
 
 
 def _speaks_messages(kind: str) -> bool:
@@ -164,14 +149,12 @@ def _body(outcome: sending.Outcome) -> dict[str, Any]:
         return raw
     blocked = isinstance(outcome, errors.ContentBlockedError)
     content: list[dict[str, Any]] = []
-    if answer.metadata.get("thinking"):
-        content.append({"type": "thinking", "thinking": answer.metadata["thinking"], "signature": ""})
+    if answer.metadata.get("thinking") or answer.metadata.get("state"):
+        thought: dict[str, Any] = {"type": "thinking", "thinking": answer.metadata.get("thinking") or "", "signature": ""}
+        content.append({**thought, STATE: answer.metadata["state"]} if answer.metadata.get("state") else thought)
     if answer.text:
         content.append({"type": "text", "text": answer.text})
-    content += [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": _arguments(call.arguments, call.raw_arguments)}
-        for call in answer.tool_calls
-    ]
+    content += [_tool_use(call) for call in answer.tool_calls]
     return {
         "id": f"msg_{answer.request_id or int(answer.timestamp.timestamp() * 1e6)}",
         "type": "message",
@@ -182,6 +165,11 @@ def _body(outcome: sending.Outcome) -> dict[str, Any]:
         "stop_sequence": None,
         "usage": _usage(answer.usage),
     }
+
+
+def _tool_use(call: ToolCall) -> dict[str, Any]:
+    block = {"type": "tool_use", "id": call.id, "name": call.name, "input": _arguments(call.arguments, call.raw_arguments)}
+    return block if call.state is None else {**block, STATE: dict(call.state)}
 
 
 def _arguments(arguments: dict[str, Any] | None, raw: str) -> Any:

@@ -11,9 +11,10 @@ from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Message, ToolCall, field_checks
 from llm_sync.openai_shape.messages import Adjustments
 
+STATE = "llm_sync"  # the key of a block that holds what another provider than Anthropic wants back
 _THOUGHTS = ("thinking", "redacted_thinking")
 # Fields of blocks that our turns do not have; empty ones are ignored.
-_SPOKEN = frozenset({"type", "text", "source", "id", "name", "input", "tool_use_id", "content"})
+_SPOKEN = frozenset({"type", "text", "source", "id", "name", "input", "tool_use_id", "content", "caller", STATE})
 
 
 def read_messages(found: Any, adjustments: Adjustments) -> list[Message]:
@@ -53,6 +54,7 @@ class _Turn:
             return [Message(str(role), content)]
         if not isinstance(content, (list, tuple)):
             raise InvalidRequestError(f"{self._where}.content is {shown(content)}", guidance="Give a text or a list of blocks.")
+        state = _state(content) if role == "assistant" else None
         for index, block in enumerate(content):
             self._block(block, f"{self._where}.content[{index}]")
         if self._images and self._texts and not self._images_first(content):
@@ -61,7 +63,8 @@ class _Turn:
             )
         if self._results and not (self._texts or self._images or self._calls):
             return self._results
-        return [*self._results, Message(str(role), "\n".join(self._texts), self._images, self._calls)]
+        text = ("\n" if state is None else "").join(self._texts)
+        return [*self._results, Message(str(role), text, self._images, self._calls, state=state)]
 
     def text(self, block: Any, where: str) -> str:
         """The text of a text block."""
@@ -77,8 +80,7 @@ class _Turn:
             self._texts.append(self.text(block, where))
             return
         if kind in _THOUGHTS:
-            self._adjustments.lose(where, kind, "what the model thought before is not sent")
-            return
+            return  # they are in the turn's state
         if kind == "image":
             self._images.append(_image(block.get("source"), where))
         elif kind == "tool_use":
@@ -87,7 +89,8 @@ class _Turn:
                 raise InvalidRequestError(f"{where}.input is {shown(arguments)}", guidance="Give the object as it came.")
             found = field_checks.plain(f"{where}.input", arguments)
             raw = json.dumps(found, ensure_ascii=False)
-            self._calls.append(ToolCall(str(block.get("id") or ""), str(block.get("name") or ""), found, raw))
+            name = str(block.get("name") or "")
+            self._calls.append(ToolCall(str(block.get("id") or ""), name, found, raw, _own_state(block)))
         elif kind == "tool_result":
             self._results.append(Message("tool", _result(block.get("content"), where), tool_call_id=block.get("tool_use_id")))
         else:
@@ -108,6 +111,24 @@ class _Turn:
     def _images_first(content: Any) -> bool:
         kinds = [block.get("type") if isinstance(block, Mapping) else "text" for block in content]
         return "image" not in kinds[kinds.index("text") :]
+
+
+def _state(content: Any) -> dict[str, Any] | None:
+    """What is to go back with an assistant's turn: the blocks of another provider's answer, or Anthropic's own as they are."""
+    thoughts = [block for block in content if isinstance(block, Mapping) and block.get("type") in _THOUGHTS]
+    for block in thoughts:
+        own = _own_state(block)
+        if own is not None:
+            return own
+    if not thoughts or not all(block.get("signature") or block.get("data") for block in thoughts):
+        return None  # nothing was thought, or by a model whose thoughts have no signature
+    blocks = [{"type": "text", "text": block} if isinstance(block, str) else block for block in content]
+    return {"dialect": "anthropic", "host": None, "model": None, "data": blocks}
+
+
+def _own_state(block: Mapping[str, Any]) -> dict[str, Any] | None:
+    state = block.get(STATE)
+    return dict(state) if isinstance(state, Mapping) else None
 
 
 def _image(source: Any, where: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from llm_sync import errors
+from llm_sync.compat.openai.reasoned_turns import reasoned_turns
 from llm_sync.compat.openai.response_objects import Response
 from llm_sync.compat.shim import sending
 from llm_sync.compat.shim.calls import CallContext
@@ -57,7 +58,7 @@ def _request(given: Mapping[str, Any], target: Target, adjustments: Adjustments)
     if isinstance(asked, str):
         fields["prompt"] = asked
     else:
-        fields["messages"] = Turns(adjustments).read(_messages(asked, adjustments))
+        fields["messages"] = Turns(adjustments).read(_messages(asked, adjustments, native=target.type == _NATIVE))
     extras: dict[str, Any] = {}
     fields["tools"] = _tools(given.get("tools"), target.type)
     fields["tool_choice"] = given.get("tool_choice")
@@ -78,12 +79,20 @@ def _request(given: Mapping[str, Any], target: Target, adjustments: Adjustments)
     return ModelRequest(model=target.model, provider_specific=extras, **fields)
 
 
-def _messages(items: Any, adjustments: Adjustments) -> list[dict[str, Any]]:
-    """Converts input items to chat messages; consecutive calls become one turn."""
+def _messages(items: Any, adjustments: Adjustments, *, native: bool) -> list[dict[str, Any]]:
+    """Converts input items to chat messages; consecutive calls become one turn.
+
+    ``native``: the provider speaks the Responses API, and takes reasoning back with the items that follow it.
+    """
     if not isinstance(items, (list, tuple)):
         raise InvalidRequestError(f"input is {shown(items)}", guidance="Give a text or a list of items.")
     out: list[dict[str, Any]] = []
+    kept = reasoned_turns(items) if native else {}
     for index, item in enumerate(items):
+        if index in kept:
+            if kept[index] is not None:
+                out.append(kept[index])
+            continue
         if not isinstance(item, Mapping):
             raise InvalidRequestError(f"input[{index}] is {shown(item)}", guidance="Give an object.")
         kind = item.get("type") or "message"

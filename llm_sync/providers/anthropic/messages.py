@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from llm_sync.providers.dialect import Dialect
 from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
 from llm_sync.providers.google_cloud import base_url, on_google_cloud
 from llm_sync.providers.payload import system_texts, tool_choice
+from llm_sync.providers.turns import with_unique_ids
 
 DEFAULT_MAX_TOKENS = 4096  # the API requires a number
 _TEXT = {"type": "string", "nullable": True}
@@ -44,6 +46,7 @@ class AnthropicDialect(Dialect):
     listing_query: ClassVar[Mapping[str, str]] = {"limit": "1000"}
     keys_page = "https://console.anthropic.com/settings/keys"
     billing_page = "https://console.anthropic.com/settings/billing"
+    tool_call_ids = re.compile(r"[a-zA-Z0-9_-]{1,64}")
     request_id_headers = ("request-id", "x-request-id")
     response_schema: ClassVar[Mapping[str, Any]] = {
         "model": _ANYTHING,
@@ -83,7 +86,7 @@ class AnthropicDialect(Dialect):
         system = system_texts(request, adjustments)
         payload: dict[str, Any] = {
             "model": request.model,
-            "messages": anthropic_request.messages(request, adjustments),
+            "messages": anthropic_request.messages(self.turns(request), self.origin(request.model or ""), adjustments),
             "stream": False,
         }
         if system:
@@ -117,6 +120,17 @@ class AnthropicDialect(Dialect):
             del payload["model"]  # it is in the URL
             payload["anthropic_version"] = "vertex-2023-10-16"
         return payload
+
+    def extras_for(self, request: ModelRequest, adjustments: Adjustments) -> Mapping[str, Any]:
+        """As for every dialect. ``thinking`` is not sent with results of calls that were made without it, or elsewhere."""
+        extras = self.normalize_extras(request.provider_specific)
+        thinking = extras.get("thinking")
+        if not isinstance(thinking, Mapping) or thinking.get("type") != "enabled":
+            return extras
+        if anthropic_request.thinks_on(self.turns(request), self.origin(request.model or "")):
+            return extras
+        adjustments.lose("thinking", dict(thinking), None, "the turn that calls the tools has no thinking blocks of this model")
+        return {name: value for name, value in extras.items() if name != "thinking"}
 
     def _max_tokens(self, request: ModelRequest, adjustments: Adjustments) -> int:
         if request.max_tokens is not None:
@@ -169,7 +183,7 @@ class AnthropicDialect(Dialect):
         uses = [b for b in blocks if b["type"] == "tool_use"]
         if finish == "stop":  # calls of Anthropic's own code execution were answered within the turn
             uses = [b for b in uses if ((b.get("caller") or {}).get("type") or "direct") == "direct"]
-        calls = tuple(tool_call(b.get("id"), b.get("name"), b.get("input") or {}) for b in uses)
+        calls = with_unique_ids(tuple(tool_call(b.get("id"), b.get("name"), b.get("input") or {}) for b in uses))
         outcome: Outcome | None = None
         if word in _BLOCKED:
             outcome = Blocked(_refusal(body))
@@ -184,6 +198,7 @@ class AnthropicDialect(Dialect):
             tool_calls=calls,
             thinking="".join(b.get("thinking") or "" for b in blocks if b["type"] == "thinking") or None,
             outcome=outcome,
+            state=anthropic_request.state_of(blocks),
         )
 
     def read_usage(self, body: Any) -> Usage:

@@ -10,7 +10,9 @@ from llm_sync.models import Message, ModelRequest
 from llm_sync.models.images import load_image
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.payload import call_arguments, lose_tool_keys, tool_parts
+from llm_sync.providers.turns import Origin, own_state
 
+THOUGHTS = ("thinking", "redacted_thinking")
 _VERSION = re.compile(r"claude-(opus|sonnet|haiku|fable|mythos)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 _OLD_VERSION = re.compile(r"claude-(\d)(?:-(\d))?-(opus|sonnet|haiku)")
 # Keywords of JSON Schema that the API refuses. Answers are checked against the whole schema here.
@@ -29,14 +31,14 @@ _REFUSED_KEYWORDS = frozenset(
 )
 
 
-def messages(request: ModelRequest, adjustments: Adjustments) -> list[dict[str, Any]]:
+def messages(turns: tuple[Message, ...], origin: Origin, adjustments: Adjustments) -> list[dict[str, Any]]:
     """The messages of a conversation, without system messages."""
     out: list[dict[str, Any]] = []
-    for message in request.conversation():
+    for message in turns:
         if message.role == "system":
             continue
         role = "assistant" if message.role == "assistant" else "user"
-        content = _content(message, adjustments)
+        content = _content(message, origin, adjustments)
         previous = out[-1] if out else None
         if message.role == "tool" and previous and _holds_results(previous["content"]):
             previous["content"] += content  # the API wants all results of one turn in one message
@@ -49,9 +51,12 @@ def _holds_results(content: Any) -> bool:
     return isinstance(content, list) and bool(content) and content[-1]["type"] == "tool_result"
 
 
-def _content(message: Message, adjustments: Adjustments) -> Any:
+def _content(message: Message, origin: Origin, adjustments: Adjustments) -> Any:
     if message.role == "tool":
         return [{"type": "tool_result", "tool_use_id": message.tool_call_id, "content": message.content or ""}]
+    kept = _kept_blocks(message, own_state(message.state, origin))
+    if kept is not None:
+        return kept
     if not message.images and not message.tool_calls:
         return message.content
     blocks: list[dict[str, Any]] = [_image(image) for image in message.images]
@@ -62,6 +67,38 @@ def _content(message: Message, adjustments: Adjustments) -> Any:
         for call in message.tool_calls
     ]
     return blocks
+
+
+def _kept_blocks(message: Message, blocks: Any) -> list[dict[str, Any]] | None:
+    """The blocks of a turn as they came; None without them, or if the turn's text or calls were changed since.
+
+    Signatures hold for the turn as it was: it goes back whole and in order, or without them.
+    """
+    if not isinstance(blocks, list):
+        return None
+    out = [dict(block) for block in blocks if block.get("type") != "text" or block.get("text")]
+    uses = [block for block in out if block.get("type") == "tool_use"]
+    text = "".join(block.get("text") or "" for block in out if block.get("type") == "text")
+    same = [(block.get("name"), block.get("input") or {}) for block in uses]
+    if text != (message.content or "") or same != [(call.name, call.arguments or {}) for call in message.tool_calls]:
+        return None
+    for block, call in zip(uses, message.tool_calls, strict=True):
+        block["id"] = call.id
+    return out
+
+
+def thinks_on(turns: tuple[Message, ...], origin: Origin) -> bool:
+    """Whether the API accepts ``thinking`` of type enabled: the turn whose calls are being answered has its thinking blocks."""
+    if turns[-1].role != "tool":
+        return True
+    last = next((turn for turn in reversed(turns) if turn.role == "assistant"), None)
+    kept = None if last is None else _kept_blocks(last, own_state(last.state, origin))
+    return kept is not None and any(block.get("type") in THOUGHTS for block in kept)
+
+
+def state_of(blocks: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """The blocks of an answer if the API wants any of them back that a Message does not hold."""
+    return blocks if any(block["type"] not in ("text", "tool_use") for block in blocks) else None
 
 
 def _image(source: Any) -> dict[str, Any]:

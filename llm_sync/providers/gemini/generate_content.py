@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
@@ -15,6 +16,7 @@ from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
 from llm_sync.providers.gemini import request as gemini_request
 from llm_sync.providers.google_cloud import base_url, host, on_google_cloud
 from llm_sync.providers.payload import system_texts, tool_choice
+from llm_sync.providers.turns import with_accepted_ids, with_unique_ids
 
 _TEXT = {"type": "string", "nullable": True}
 _WORD = {"type": ["string", "integer"], "nullable": True}  # enums are numbers with $alt=json;enum-encoding=int
@@ -117,9 +119,8 @@ class GeminiDialect(Dialect):
     # Request -------------------------------------------------------------------------------------------------------
 
     def prepare_request(self, request: ModelRequest, adjustments: Adjustments) -> dict[str, Any]:
-        turns = request.conversation()
         system = system_texts(request, adjustments)
-        payload: dict[str, Any] = {"contents": gemini_request.contents(turns, request.model or "", adjustments)}
+        payload: dict[str, Any] = {"contents": self._contents(request, adjustments)}
         if system:
             payload["systemInstruction"] = {"parts": [{"text": text} for text in system]}
         settings: dict[str, Any] = {
@@ -152,6 +153,12 @@ class GeminiDialect(Dialect):
                 calling["allowedFunctionNames"] = [choice[1]]
             payload["toolConfig"] = {"functionCallingConfig": calling}
         return payload
+
+    def _contents(self, request: ModelRequest, adjustments: Adjustments) -> list[dict[str, Any]]:
+        origin = self.origin(request.model or "")
+        turns = with_accepted_ids(gemini_request.with_former_signatures(request.conversation(), origin), self.tool_call_ids)
+        ids = not on_google_cloud(self.config)  # there the order tells which result belongs to which call
+        return gemini_request.Conversation(origin, adjustments, ids=ids).contents(turns)
 
     def normalize_extras(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
         """camelCase throughout: the API also accepts snake_case, and the same field must not be sent twice."""
@@ -194,7 +201,7 @@ class GeminiDialect(Dialect):
         candidate = (body.get("candidates") or [{}])[0]
         parts = (candidate.get("content") or {}).get("parts") or []
         word = candidate.get("finishReason")
-        calls = tuple(_call(part, number) for number, part in enumerate(parts) if part.get("functionCall"))
+        calls = with_unique_ids(tuple(_call(part, number) for number, part in enumerate(parts) if part.get("functionCall")))
         block = _block(body, candidate)
         return Answer(
             text="".join(part.get("text") or "" for part in parts if not part.get("thought")),
@@ -205,6 +212,7 @@ class GeminiDialect(Dialect):
             tool_calls=calls,
             thinking="".join(part.get("text") or "" for part in parts if part.get("thought")) or None,
             outcome=Blocked(block) if block is not None else None,
+            state=gemini_request.state_of(parts),
         )
 
     def read_usage(self, body: Any) -> Usage:
@@ -245,13 +253,11 @@ class GeminiDialect(Dialect):
 
 
 def _call(part: Mapping[str, Any], number: int) -> ToolCall:
-    """A call with an id. Gemini 3 requires each call to be sent back with its signature, so the id contains it."""
+    """A call with an id. Gemini 3 requires each call to be sent back with its signature."""
     call = part["functionCall"]
-    call_id = call.get("id") or f"call_{number}"
     signature = part.get("thoughtSignature")
-    return tool_call(
-        f"{call_id}{gemini_request.SIGNED}{signature}" if signature else call_id, call.get("name"), call.get("args") or {}
-    )
+    made = tool_call(call.get("id") or f"call_{number}", call.get("name"), call.get("args") or {})
+    return dataclasses.replace(made, state={"thoughtSignature": signature}) if signature else made
 
 
 def _block(body: Mapping[str, Any], candidate: Mapping[str, Any]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import mimetypes
 import re
@@ -10,54 +11,110 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llm_sync import errors
-from llm_sync.models import Message
+from llm_sync.models import Message, ToolCall
 from llm_sync.models.images import load_image
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.payload import call_arguments, lose_tool_keys, tool_parts
+from llm_sync.providers.turns import FORMER_SIGNATURE, Origin, own_state, tagged
 
-SIGNED = "#signature="  # precedes the signature in a call's id
 _NO_CALL_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # Google's word for "this call has no signature"
 
 
-def contents(turns: tuple[Message, ...], model: str, adjustments: Adjustments) -> list[dict[str, Any]]:
-    """The messages of a conversation, without system messages."""
-    names: dict[str, str] = {}  # of the calls so far, by id; a later message may use an id again
-    out: list[dict[str, Any]] = []
-    for message in turns:
-        if message.role == "system":
-            continue
-        role = "model" if message.role == "assistant" else "user"
-        names.update((call.id, call.name) for call in message.tool_calls)
-        parts = _parts(message, names, model, adjustments)
-        answers = message.role == "tool" and bool(out) and "functionResponse" in out[-1]["parts"][-1]
-        if answers:
-            out[-1]["parts"] += parts  # the API wants the results of one turn in one content
-        else:
-            out.append({"role": role, "parts": parts})
+class Conversation:
+    """Writes the messages of a conversation, without system messages. ``ids``: whether the API takes ids of calls."""
+
+    def __init__(self, origin: Origin, adjustments: Adjustments, *, ids: bool) -> None:
+        self._origin = origin
+        self._adjustments = adjustments
+        self._ids = ids
+        self._names: dict[str, str] = {}  # of the calls so far, by id; a later message may use an id again
+
+    def contents(self, turns: tuple[Message, ...]) -> list[dict[str, Any]]:
+        """The messages."""
+        out: list[dict[str, Any]] = []
+        for message in turns:
+            if message.role == "system":
+                continue
+            self._names.update((call.id, call.name) for call in message.tool_calls)
+            if message.role == "tool" and out and "functionResponse" in out[-1]["parts"][-1]:
+                out[-1]["parts"].append(self._response(message))  # the API wants the results of one turn in one content
+            else:
+                out.append({"role": "model" if message.role == "assistant" else "user", "parts": self._parts(message)})
+        return out
+
+    def _parts(self, message: Message) -> list[dict[str, Any]]:
+        if message.role == "tool":
+            return [self._response(message)]
+        signatures = self._signatures(message)
+        kept = _kept_parts(message, own_state(message.state, self._origin))
+        if kept is not None:
+            return kept
+        parts: list[dict[str, Any]] = [_image(image) for image in message.images]
+        if message.content:
+            parts.append({"text": message.content})
+        for call, signature in zip(message.tool_calls, signatures, strict=True):
+            made: dict[str, Any] = {"name": call.name, "args": call_arguments(call, self._adjustments)}
+            part: dict[str, Any] = {"functionCall": {"id": call.id, **made} if self._ids else made}
+            if signature:
+                part["thoughtSignature"] = signature
+            parts.append(part)
+        return parts
+
+    def _signatures(self, message: Message) -> list[str]:
+        signatures = [self._signature(call) for call in message.tool_calls]
+        if signatures and not any(signatures) and self._origin.model.removeprefix("models/").startswith("gemini-3"):
+            signatures[0] = _NO_CALL_SIGNATURE  # the API wants it on the first of parallel calls
+        return signatures
+
+    def _signature(self, call: ToolCall) -> str:
+        data = own_state(call.state, self._origin)
+        signature = data.get("thoughtSignature") if isinstance(data, Mapping) else None
+        return signature if isinstance(signature, str) else ""
+
+    def _response(self, message: Message) -> dict[str, Any]:
+        call_id = message.tool_call_id or ""
+        answer: dict[str, Any] = {"name": self._names[call_id], "response": _result(message.content or "")}
+        return {"functionResponse": {"id": call_id, **answer} if self._ids else answer}
+
+
+def with_former_signatures(turns: tuple[Message, ...], origin: Origin) -> tuple[Message, ...]:
+    """The turns of a conversation that was kept before calls had a state: the signature stood in the id."""
+    if not any(FORMER_SIGNATURE in call.id for turn in turns for call in turn.tool_calls):
+        return turns
+    out = []
+    for turn in turns:
+        calls = [_former_call(call, origin) for call in turn.tool_calls]
+        call_id = turn.tool_call_id and turn.tool_call_id.partition(FORMER_SIGNATURE)[0]
+        out.append(dataclasses.replace(turn, tool_calls=calls, tool_call_id=call_id))
+    return tuple(out)
+
+
+def _former_call(call: ToolCall, origin: Origin) -> ToolCall:
+    call_id, _, signature = call.id.partition(FORMER_SIGNATURE)
+    return dataclasses.replace(call, id=call_id, state=tagged({"thoughtSignature": signature}, origin)) if signature else call
+
+
+def _kept_parts(message: Message, parts: Any) -> list[dict[str, Any]] | None:
+    """The parts of a turn as they came; None without them, or if the turn's text or calls were changed since."""
+    if not isinstance(parts, list):
+        return None
+    out = [dict(part) for part in parts]
+    calls = [part for part in out if part.get("functionCall")]
+    text = "".join(part.get("text") or "" for part in out)
+    same = [(part["functionCall"].get("name"), part["functionCall"].get("args") or {}) for part in calls]
+    if text != (message.content or "") or same != [(call.name, call.arguments or {}) for call in message.tool_calls]:
+        return None
+    for part, call in zip(calls, message.tool_calls, strict=True):
+        if "id" in part["functionCall"]:
+            part["functionCall"] = {**part["functionCall"], "id": call.id}
     return out
 
 
-def _parts(message: Message, names: Mapping[str, str], model: str, adjustments: Adjustments) -> list[dict[str, Any]]:
-    if message.role == "tool":
-        name = names.get(message.tool_call_id or "")
-        if name is None:
-            raise errors.InvalidRequestError(
-                f"no tool call of the conversation has the id {message.tool_call_id!r}",
-                guidance="Put the assistant message with its tool_calls before the tool message.",
-            )
-        return [{"functionResponse": {"name": name, "response": _result(message.content or "")}}]
-    parts: list[dict[str, Any]] = [_image(image) for image in message.images]
-    if message.content:
-        parts.append({"text": message.content})
-    signatures = [call.id.partition(SIGNED)[2] for call in message.tool_calls]
-    if signatures and not any(signatures) and model.removeprefix("models/").startswith("gemini-3"):
-        signatures[0] = _NO_CALL_SIGNATURE  # the API wants it on the first of parallel calls
-    for call, signature in zip(message.tool_calls, signatures, strict=True):
-        part: dict[str, Any] = {"functionCall": {"name": call.name, "args": call_arguments(call, adjustments)}}
-        if signature:
-            part["thoughtSignature"] = signature
-        parts.append(part)
-    return parts
+def state_of(parts: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """The parts of an answer, without thoughts, if one of them is to go back that neither the text nor the calls hold."""
+    kept = [part for part in parts if not part.get("thought")]
+    plain = all(part.get("functionCall") or part.keys() <= {"text"} for part in kept)
+    return None if plain else kept
 
 
 def _result(content: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ The deviations read here were recorded from those servers; each is accepted from
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from llm_sync.providers.answer import Answer, Blocked, Failed, Outcome, count, l
 from llm_sync.providers.dialect import Dialect
 from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
 from llm_sync.providers.openai import message as openai_message
+from llm_sync.providers.openai import reasoning_state
 from llm_sync.providers.openai.reasoning_models import is_reasoning_model, openai_model, sampling
 from llm_sync.providers.payload import is_strict_schema, tool_choice
 
@@ -47,6 +49,8 @@ _BLOCKED = frozenset(
 )
 _BROKEN = frozenset({"error", "network_error", "insufficient_system_resource", "abort", "cancelled", "timeout"})
 _MAX_FIELDS = ("max_tokens", "max_completion_tokens")
+_MISTRAL = re.compile(r"mistral|ministral|mixtral|magistral|codestral|devstral|pixtral|voxtral", re.IGNORECASE)
+_NINE, _WORDS = re.compile(r"[a-zA-Z0-9]{9}"), re.compile(r"[a-zA-Z0-9_-]{1,64}")  # ids of tool calls
 _NEW_MAX_FIELD = ("openai.com", "openai.azure.com", "cognitiveservices.azure.com", "groq.com", "openrouter.ai")
 
 
@@ -111,10 +115,16 @@ class OpenAIDialect(Dialect):
             adjustments.note("max_tokens", most, {field: most}, f"this endpoint calls it {field}")
 
     def _messages(self, request: ModelRequest, adjustments: Adjustments) -> list[dict[str, Any]]:
-        messages = [openai_message.message(message) for message in request.conversation()]
+        model = request.model or ""
+        messages = []
+        for turn in self.turns(request):
+            written = openai_message.message(turn)
+            if turn.role == "assistant":
+                reasoning_state.add_state(written, turn, self, model)
+            messages.append(written)
         if request.system_prompt is not None:
             messages.insert(0, {"role": "system", "content": request.system_prompt})
-        if openai_model(request.model or "").startswith(("o1-mini", "o1-preview")):
+        if openai_model(model).startswith(("o1-mini", "o1-preview")):
             for message in messages:
                 if message["role"] == "system":
                     message["role"] = "user"
@@ -122,6 +132,12 @@ class OpenAIDialect(Dialect):
                         "system_prompt", message["content"], "a user message", f"{request.model} takes no system role"
                     )
         return messages
+
+    def accepted_ids(self, model: str) -> re.Pattern[str]:
+        """Compatible servers pass ids on to models whose own APIs are stricter than OpenAI's."""
+        if self.is_at("mistral.ai") or _MISTRAL.search(model):
+            return _NINE
+        return _WORDS if self.is_at("anthropic.com") or "claude" in model else self.tool_call_ids
 
     def _max_tokens_field(self, model: str) -> str:
         """OpenAI renamed the field for reasoning models; most compatible servers know only the old name. Never send both."""
@@ -154,6 +170,7 @@ class OpenAIDialect(Dialect):
         choice = body["choices"][0]
         message = choice.get("message") or {}
         text, thinking, parsed = openai_message.content(message.get("content"))
+        calls = openai_message.tool_calls(message)
         word = (
             label(choice.get("finish_reason")) or (choice.get("finish_details") or {}).get("type") or self._upstream_word(choice)
         )
@@ -170,11 +187,12 @@ class OpenAIDialect(Dialect):
             finish_reason_raw=word,
             usage=self.read_usage(body),
             model=label(body.get("model")),
-            tool_calls=openai_message.tool_calls(message),
+            tool_calls=calls,
             thinking=openai_message.reasoning(message) or thinking,
             outcome=outcome,
             cost=self.cost_in(body),
             parsed=parsed,
+            state=reasoning_state.read_state(message, self, has_calls=bool(calls)),
         )
 
     def _upstream_word(self, choice: Mapping[str, Any]) -> str | None:

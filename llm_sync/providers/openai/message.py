@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 from llm_sync.models import Message, ToolCall
 from llm_sync.models.images import load_image
 from llm_sync.providers.answer import tool_call
+from llm_sync.providers.openai.reasoning_state import call_state
 from llm_sync.providers.payload import arguments_text, tool_parts
+from llm_sync.providers.turns import with_unique_ids
 
 _TEXT = {"type": "string", "nullable": True}
 _ANYTHING = {"nullable": True}  # what says nothing of the answer, in whatever form it comes
@@ -135,11 +138,13 @@ def tool_calls(answered: Mapping[str, Any]) -> tuple[ToolCall, ...]:
         if custom.get("name"):
             calls.append(ToolCall(str(call.get("id") or ""), custom["name"], None, custom.get("input") or ""))
         else:
-            calls.append(tool_call(call.get("id"), function.get("name"), function.get("arguments")))
+            read = tool_call(call.get("id"), function.get("name"), function.get("arguments"))
+            state = call_state(call, answered, len(calls))
+            calls.append(dataclasses.replace(read, state=state) if state else read)
     legacy = answered.get("function_call") or {}
     if not calls and legacy.get("name"):
         calls.append(tool_call("", legacy["name"], legacy.get("arguments")))
-    return tuple(calls)
+    return with_unique_ids(tuple(calls))
 
 
 def _string(value: Any) -> str | None:

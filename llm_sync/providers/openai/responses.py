@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -10,8 +11,10 @@ from llm_sync.models.images import load_image
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.answer import Answer, Blocked, Deferred, Failed, Outcome, count, label, tool_call
 from llm_sync.providers.openai.chat_completions import OpenAIDialect
-from llm_sync.providers.openai.reasoning_models import sampling
+from llm_sync.providers.openai.output_items import kept_items, state_of
+from llm_sync.providers.openai.reasoning_models import is_reasoning_model, sampling
 from llm_sync.providers.payload import arguments_text, is_strict_schema, tool_choice, tool_parts
+from llm_sync.providers.turns import own_state, with_unique_ids
 
 _TEXT = {"type": "string", "nullable": True}
 _ANYTHING = {"nullable": True}
@@ -52,7 +55,9 @@ class OpenAIResponsesDialect(OpenAIDialect):
 
     def prepare_request(self, request: ModelRequest, adjustments: Adjustments) -> dict[str, Any]:
         model = request.model or ""
-        payload: dict[str, Any] = {"model": model, "input": _input(request), "store": False, "stream": False}
+        payload: dict[str, Any] = {"model": model, "input": self._input(request), "store": False, "stream": False}
+        if (is_reasoning_model(model) or model.startswith("grok-4")) and "include" not in request.provider_specific:
+            payload["include"] = ["reasoning.encrypted_content"]  # what a later turn of a tool loop hands back
         if request.system_prompt is not None:
             payload["instructions"] = request.system_prompt
         reasoning = request.provider_specific.get("reasoning")
@@ -79,6 +84,19 @@ class OpenAIResponsesDialect(OpenAIDialect):
         if choice is not None:
             payload["tool_choice"] = {"type": "function", "name": choice[1]} if choice[1] else choice[0]
         return payload
+
+    def _input(self, request: ModelRequest) -> Any:
+        if request.prompt is not None and not request.images:
+            return request.prompt
+        origin = self.origin(request.model or "")
+        items: list[dict[str, Any]] = []
+        for message in self.turns(request):
+            items += kept_items(message, own_state(message.state, origin)) or _items(message)
+        return items
+
+    def accepted_ids(self, model: str) -> re.Pattern[str]:
+        """1 to 64 characters, whatever the model."""
+        return self.tool_call_ids
 
     def unwrap(self, body: Any) -> Any:
         return body
@@ -119,9 +137,10 @@ class OpenAIResponsesDialect(OpenAIDialect):
             finish_reason_raw=reason or status,
             usage=self.read_usage(body),
             model=label(body.get("model")),
-            tool_calls=tuple(calls),
+            tool_calls=with_unique_ids(tuple(calls)),
             thinking="\n".join(piece for piece in thoughts if piece) or None,
             outcome=outcome,
+            state=state_of(body),
         )
 
     def read_usage(self, body: Any) -> Usage:
@@ -132,15 +151,6 @@ class OpenAIResponsesDialect(OpenAIDialect):
             count(usage, "input_tokens_details", "cached_tokens"),
             count(usage, "output_tokens_details", "reasoning_tokens"),
         )
-
-
-def _input(request: ModelRequest) -> Any:
-    if request.prompt is not None and not request.images:
-        return request.prompt
-    items: list[dict[str, Any]] = []
-    for message in request.conversation():
-        items += _items(message)
-    return items
 
 
 def _items(message: Message) -> list[dict[str, Any]]:

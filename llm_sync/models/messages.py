@@ -1,0 +1,130 @@
+"""The messages of a conversation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from llm_sync.errors import InvalidRequestError
+from llm_sync.models import field_checks
+from llm_sync.models.frozen import Frozen
+from llm_sync.models.responses import ToolCall
+
+ROLES = ("user", "assistant", "system", "tool")
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Message(Frozen):
+    """One message of a conversation. ``role``: user, assistant, system or tool (``tool_call_id`` is the call that it answers).
+
+    ``images``: paths, bytes or URLs, in user messages. ``state``, in assistant messages: what the provider wants back with the
+    turn (reasoning with its signature …), a mapping of JSON's types with ``dialect``, ``host``, ``model`` and ``data``. It
+    comes in ``ModelResponse.message``; hand it back unchanged. It is sent to the endpoint and the model that made it, and to
+    no other. Raises InvalidRequestError for an invalid role or content.
+    """
+
+    role: str
+    content: str | None
+    images: Sequence[Any] = ()
+    tool_calls: Sequence[ToolCall] = ()
+    tool_call_id: str | None = None
+    state: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise InvalidRequestError(f"message role {self.role!r} is unknown", guidance=f"Use one of {', '.join(ROLES)}.")
+        if self.content is not None:
+            field_checks.check_text("message content", self.content)
+        if self.images != ():
+            _set(self, "images", field_checks.images("images", self.images))
+        if self.tool_calls != ():
+            _set(self, "tool_calls", tuple(_tool_call(call) for call in field_checks.listed("tool_calls", self.tool_calls)))
+        if self.tool_call_id is not None:
+            field_checks.check_text("tool_call_id", self.tool_call_id)
+        if self.state is not None:
+            check_state("state", self.state)
+        for name, role in (("images", "user"), ("tool_calls", "assistant"), ("tool_call_id", "tool"), ("state", "assistant")):
+            if getattr(self, name) and self.role != role:
+                raise InvalidRequestError(f"a {self.role} message has {name}", guidance=f"Only {role} messages carry {name}.")
+        if self.role == "tool" and not self.tool_call_id:
+            raise InvalidRequestError("a tool message has no tool_call_id", guidance="Give the id of the ToolCall it answers.")
+        if not (self.content and self.content.strip()) and not self.images and not self.tool_calls and self.role != "tool":
+            raise InvalidRequestError(f"a {self.role} message is empty", guidance="Give it text, an image or tool calls.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: the fields that are set, by name; ``Message(**message.to_dict())`` gives an equal message.
+
+        Images that were given as bytes or as paths stay what they are.
+        """
+        out: dict[str, Any] = {"role": self.role, "content": self.content}
+        if self.images:
+            out["images"] = list(self.images)
+        if self.tool_calls:
+            out["tool_calls"] = [call.to_dict() for call in self.tool_calls]
+        for name in ("tool_call_id", "state"):
+            if getattr(self, name) is not None:
+                out[name] = getattr(self, name)
+        return out
+
+
+def check_state(name: str, state: object) -> None:
+    """Raise InvalidRequestError unless ``state`` is of the form that responses have it in."""
+    given = field_checks.mapping(name, state)
+    for key in ("dialect", "host", "model"):
+        if not isinstance(given.get(key), (str, type(None))) or "data" not in given:
+            raise InvalidRequestError(
+                f"{name} is not one that a response had",
+                guidance="Hand ModelResponse.message back as it came, or leave state out.",
+            )
+
+
+def read_messages(value: object) -> tuple[Message, ...]:
+    """The messages of a request: Message objects, or mappings of their fields. Raises InvalidRequestError."""
+    items = tuple(
+        item if isinstance(item, Message) else _build("messages", Message, field_checks.mapping("messages", item))
+        for item in field_checks.listed("messages", value)
+    )
+    if not any(item.role != "system" for item in items):
+        raise InvalidRequestError("messages holds no turn to answer", guidance="Give at least one user message.")
+    return items
+
+
+def detached_message(message: Message) -> Message:
+    """The message without mutable parts of the caller's. Raises InvalidRequestError for a part that JSON cannot represent."""
+    if not message.tool_calls and message.state is None:
+        return message
+    calls = tuple(
+        dataclasses.replace(
+            call,
+            arguments=field_checks.plain("tool_calls", call.arguments),
+            state=field_checks.plain("tool_calls.state", call.state),
+        )
+        for call in message.tool_calls
+    )
+    return dataclasses.replace(message, tool_calls=calls, state=field_checks.plain("state", message.state))
+
+
+def _set(instance: object, name: str, value: object) -> None:
+    object.__setattr__(instance, name, value)
+
+
+def _build(name: str, kind: Callable[..., Any], value: Mapping[str, Any]) -> Any:
+    try:
+        return kind(**value)
+    except TypeError as error:
+        raise InvalidRequestError(f"{name}: {str(error).replace('.__init__()', '')}") from None
+
+
+def _tool_call(value: object) -> ToolCall:
+    call: ToolCall = (
+        value if isinstance(value, ToolCall) else _build("tool_calls", ToolCall, field_checks.mapping("tool_calls", value))
+    )
+    for name in ("id", "name", "raw_arguments"):
+        field_checks.check_text(f"tool_calls.{name}", getattr(call, name))
+    if call.arguments is not None:
+        field_checks.mapping("tool_calls.arguments", call.arguments)
+    if call.state is not None:
+        check_state("tool_calls.state", call.state)
+    return call
