@@ -88,12 +88,12 @@ def _kept_blocks(message: Message, blocks: Any) -> list[dict[str, Any]] | None:
 
 
 def thinks_on(turns: tuple[Message, ...], origin: Origin) -> bool:
-    """Whether the API accepts ``thinking`` of type enabled: the turn whose calls are being answered has its thinking blocks."""
-    if turns[-1].role != "tool":
-        return True
+    """Whether the API accepts ``thinking`` of type enabled: the last turn, if it calls tools, begins with a thinking block."""
     last = next((turn for turn in reversed(turns) if turn.role == "assistant"), None)
-    kept = None if last is None else _kept_blocks(last, own_state(last.state, origin))
-    return kept is not None and any(block.get("type") in THOUGHTS for block in kept)
+    if last is None or not last.tool_calls:
+        return True
+    kept = _kept_blocks(last, own_state(last.state, origin))
+    return kept is not None and kept[0].get("type") in THOUGHTS
 
 
 def state_of(blocks: list[dict[str, Any]]) -> list[dict[str, Any]] | None:

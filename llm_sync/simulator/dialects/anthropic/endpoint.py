@@ -14,6 +14,7 @@ from llm_sync.simulator.answers.turns import Turn, anthropic_turns
 from llm_sync.simulator.dialects.anthropic import checks
 from llm_sync.simulator.dialects.anthropic.messages import read_messages, read_system
 from llm_sync.simulator.dialects.anthropic.reply import headers, message, thinking_text
+from llm_sync.simulator.dialects.anthropic.tool_turns import check_tool_turns
 from llm_sync.simulator.dialects.base import Call, Dialect, random_id
 from llm_sync.simulator.dialects.model_catalogue import is_unknown_model, model_limits
 from llm_sync.simulator.faults.error_table import ANTHROPIC_TYPES
@@ -97,6 +98,7 @@ class Anthropic(Dialect):
         parsed.stop_sequences = tuple(payload.get("stop_sequences") or ())
         checks.read_tools(payload, parsed, self.refuse)
         checks.read_thinking(payload, parsed, self.refuse)
+        check_tool_turns(payload, call.model, self.refuse)
         checks.read_output(payload, parsed, self.refuse)
         prompt += 7 + tokens + count_json_tokens(payload.get("tools")) + count_json_tokens(payload.get("output_config"))
         limits = model_limits("anthropic", call.model)

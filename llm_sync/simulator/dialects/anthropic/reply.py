@@ -11,6 +11,7 @@ from llm_sync.simulator.answers.generated import Answer
 from llm_sync.simulator.dialects.anthropic.messages import NEWEST
 from llm_sync.simulator.dialects.base import random_id
 from llm_sync.simulator.dialects.model_catalogue import DATED_NAMES
+from llm_sync.simulator.dialects.signatures import sign
 
 FINISH_WORDS = frozenset(
     {
@@ -107,7 +108,7 @@ def _content(payload: Mapping[str, Any], model: str, answer: Answer) -> list[dic
     if answer.thinking or (wants_thinking and answer.reasoning_tokens):
         display = (thinking or {}).get("display") or ("omitted" if NEWEST.match(model) else "summarized")
         text = answer.thinking or ("" if display == "omitted" else thinking_text(bool(answer.tool_calls)))
-        content.append({"type": "thinking", "thinking": text, "signature": f"Eq{answer.digest:016x}Simulated=="})
+        content.append({"type": "thinking", "thinking": text, "signature": sign(model, answer.digest)})
     if answer.text:
         content.append({"type": "text", "text": answer.text})
     for call in answer.tool_calls:

@@ -12,6 +12,7 @@ from llm_sync.simulator.dialects.base import Call, Dialect
 from llm_sync.simulator.dialects.gemini import checks
 from llm_sync.simulator.dialects.gemini.contents import read_contents
 from llm_sync.simulator.dialects.gemini.reply import content
+from llm_sync.simulator.dialects.gemini.tool_turns import check_tool_turns
 from llm_sync.simulator.dialects.model_catalogue import ModelLimits, is_unknown_model, model_limits
 from llm_sync.simulator.faults.error_table import GEMINI_STATUSES
 from llm_sync.simulator.server.response import ListedError, RequestRefused, Response
@@ -127,6 +128,7 @@ class Gemini(Dialect):
             raise ListedError("not_found", version=self._version)
         request = checks.read_request(call.payload, call.model, self.refuse)
         turns, prompt = read_contents(request, self.refuse)
+        check_tool_turns(call.payload, call.model, self.refuse)
         config = request["generation_config"]
         parsed = ParsedRequest(
             "gemini", call.model, turns, (call.seed, config.get("seed")), max_tokens=config.get("max_output_tokens")

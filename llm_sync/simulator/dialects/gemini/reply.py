@@ -10,6 +10,7 @@ from typing import Any
 
 from llm_sync.simulator.answers.generated import Answer
 from llm_sync.simulator.dialects.model_catalogue import DATED_NAMES
+from llm_sync.simulator.dialects.signatures import sign
 
 # In the order of the proto's enum, because clients may ask for enums as integers.
 FINISH_WORDS = (
@@ -104,7 +105,7 @@ def _parts(model: str, answer: Answer, show_thoughts: bool) -> list[dict[str, An
             continue
         part: dict[str, Any] = {"functionCall": {"name": call.name, "args": call.arguments}}
         if signed:  # only the first of several calls has a signature
-            part["thoughtSignature"] = base64.b64encode(answer.digest.to_bytes(8, "big") * 4).decode()
+            part["thoughtSignature"] = sign(model, answer.digest)
             signed = False
         parts.append(part)
     return parts

@@ -14,6 +14,7 @@ from llm_sync.simulator.dialects.openai import checks
 from llm_sync.simulator.dialects.openai.checks import Refuse
 from llm_sync.simulator.dialects.openai.completion_body import SHOWS_REASONING, TIERS
 from llm_sync.simulator.dialects.openai.messages import read_messages
+from llm_sync.simulator.dialects.openai.tool_turns import check_tool_turns
 from llm_sync.simulator.dialects.openai.tools import read_functions, read_schema, read_tools
 from llm_sync.simulator.server.response import ListedError
 
@@ -49,6 +50,7 @@ def read(call: Call, refuse: Refuse) -> tuple[ParsedRequest, int]:
     _check_model(call, refuse)
     checks.check_types(payload, _TYPES, refuse)
     turns, prompt_tokens = read_messages(payload.get("messages"), call.model, refuse)
+    check_tool_turns(payload["messages"], call.model, refuse)
     effort = payload.get("reasoning_effort")
     checks.check_effort(call.model, effort, "reasoning_effort", refuse)
     reasoning = checks.reasons(call.model, effort)

@@ -15,6 +15,7 @@ from llm_sync.simulator.dialects.openai.chat_completions import NOT_CHAT, check_
 from llm_sync.simulator.dialects.openai.checks import Refuse
 from llm_sync.simulator.dialects.openai.completion_body import TIERS
 from llm_sync.simulator.dialects.openai.responses_input import read_input
+from llm_sync.simulator.dialects.openai.tool_turns import check_items
 from llm_sync.simulator.dialects.openai.tools import check_function, choose_tool, read_schema
 from llm_sync.simulator.server.response import ListedError
 
@@ -58,6 +59,7 @@ def read(call: Call, refuse: Refuse) -> tuple[ParsedRequest, int]:
     _check_keys(call, refuse)
     checks.check_types(payload, _TYPES, refuse)
     turns, prompt_tokens = read_input(payload, refuse)
+    check_items(payload.get("input"), call.model, refuse)
     settings = payload.get("reasoning") or {}
     for key in settings:
         if key not in _REASONING_KEYS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import time
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from llm_sync.simulator.answers.generated import Answer
 from llm_sync.simulator.dialects.base import random_id
 from llm_sync.simulator.dialects.model_catalogue import DATED_NAMES
 from llm_sync.simulator.dialects.openai import checks
+from llm_sync.simulator.dialects.signatures import sign
 
 _PHASED = re.compile(r"gpt-5\.[4-9]")  # newer models mark each message as commentary or final answer
 _SUMMARY = "The user wants an answer; a short one that names the prompt will do."
@@ -94,7 +94,7 @@ def _items(
     status = "incomplete" if answer.truncated else "completed"
     items: list[dict[str, Any]] = []
     if reasons or answer.thinking:
-        items.append(_reasoning(payload, answer, settings))
+        items.append(_reasoning(payload, model, answer, settings))
     if answer.text or answer.refusal is not None:
         part: dict[str, Any] = {"type": "output_text", "annotations": [], "logprobs": [], "text": answer.text}
         if answer.refusal is not None:
@@ -109,7 +109,7 @@ def _items(
     return items
 
 
-def _reasoning(payload: Mapping[str, Any], answer: Answer, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _reasoning(payload: Mapping[str, Any], model: str, answer: Answer, settings: Mapping[str, Any]) -> dict[str, Any]:
     """A reasoning item, with a summary or encrypted content if the request asks for them."""
     wanted = settings.get("summary") or settings.get("generate_summary")
     summary = answer.thinking or (_SUMMARY if wanted and answer.reasoning_tokens else "")
@@ -117,7 +117,7 @@ def _reasoning(payload: Mapping[str, Any], answer: Answer, settings: Mapping[str
     if summary:
         item["summary"] = [{"type": "summary_text", "text": summary}]
     if "reasoning.encrypted_content" in (payload.get("include") or ()):
-        item["encrypted_content"] = base64.urlsafe_b64encode(answer.digest.to_bytes(8, "big") * 9).decode()
+        item["encrypted_content"] = sign(model, answer.digest)
     return item
 
 

@@ -14,6 +14,7 @@ from llm_sync.simulator.dialects.base import Call, Dialect, random_id
 from llm_sync.simulator.dialects.model_catalogue import ModelLimits, is_unknown_model, model_limits
 from llm_sync.simulator.dialects.openai import checks
 from llm_sync.simulator.dialects.openai.messages import read_messages
+from llm_sync.simulator.dialects.openai.tool_turns import check_tool_turns
 from llm_sync.simulator.dialects.openai.tools import read_schema, read_tools
 from llm_sync.simulator.dialects.openrouter.reply import PRICES, completion, upstream_of, with_leading_whitespace
 from llm_sync.simulator.server.response import ListedError, RequestRefused, Response
@@ -90,6 +91,7 @@ class OpenRouter(Dialect):
             checks.check_integer(payload, name, 1, None, self.refuse)
         checks.check_integer(payload, "seed", None, None, self.refuse)
         turns, prompt = read_messages(payload.get("messages"), "", self.refuse, lenient=True)
+        check_tool_turns(payload["messages"], call.model, self.refuse)
         parsed = ParsedRequest("openrouter", model, turns, (call.seed, payload.get("seed")))
         parsed.max_tokens = payload.get("max_completion_tokens") or payload.get("max_tokens")
         if parsed.max_tokens is not None and parsed.max_tokens < _MIN_OUTPUT and model.startswith("openai/"):
