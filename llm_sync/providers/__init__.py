@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Cut,
         Deferred,
         Failed,
+        Malformed,
         count,
         tool_call,
     )
@@ -37,6 +38,7 @@ _HOME = {
     "Dialect": "dialect",
     "Failed": "answer",
     "LLMProvider": "base",
+    "Malformed": "answer",
     "ProviderFactory": "factory",
     "count": "answer",
     "error_class": "error_mapping",
@@ -54,6 +56,7 @@ __all__ = [
     "Dialect",
     "Failed",
     "LLMProvider",
+    "Malformed",
     "ProviderFactory",
     "count",
     "error_class",

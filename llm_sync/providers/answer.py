@@ -17,6 +17,7 @@ from llm_sync.validation.json_schema import misfits
 
 OUTPUT_LIMIT = "the output token limit"
 CONTEXT_LIMIT = "the context window"
+PAUSE = "a pause of the turn, which is not finished,"
 _MAX_TOKENS = 2**53  # a larger count is not believed
 
 
@@ -27,10 +28,12 @@ class Completed(Frozen):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Cut(Frozen):
-    """A limit cut the answer: ``Cut.OUTPUT`` (tokens of the answer) or ``Cut.CONTEXT`` (tokens of the whole context)."""
+    """The answer is not finished. ``limit``: what cut it: ``Cut.OUTPUT`` (tokens of the answer), ``Cut.CONTEXT`` (tokens of the
+    whole context), ``Cut.PAUSE`` (the provider paused a long turn), or other words before "cut the answer"."""
 
     OUTPUT: ClassVar[str] = OUTPUT_LIMIT
     CONTEXT: ClassVar[str] = CONTEXT_LIMIT
+    PAUSE: ClassVar[str] = PAUSE
 
     limit: str = OUTPUT_LIMIT
 
@@ -50,13 +53,21 @@ class Failed(Frozen):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
+class Malformed(Frozen):
+    """The model wrote something that the provider cannot read, as a rule a tool call; ``reason``: the provider's word for it.
+    Tool calls that came all the same count."""
+
+    reason: str
+
+
+@dataclass(frozen=True, repr=False, eq=False)
 class Deferred(Frozen):
     """The answer is not there yet: a job in ``state`` was made instead."""
 
     state: str
 
 
-Outcome = Completed | Cut | Blocked | Failed | Deferred
+Outcome = Completed | Cut | Blocked | Failed | Malformed | Deferred
 """What an answer came to: exactly one of these."""
 
 _COMPLETED, _CUT = Completed(), Cut()
@@ -127,7 +138,13 @@ def _former_outcome(finish: str, given: Mapping[str, str | None]) -> Outcome:
 def problem_with(answer: Answer, *, strict: bool) -> errors.LLMConnectorError | None:
     """The error that ``answer`` is instead of an answer; None when it is one."""
     outcome = answer.outcome
-    if outcome is None or isinstance(outcome, Completed):
+    if isinstance(outcome, Malformed) and not answer.tool_calls:
+        return errors.ResponseValidationError(
+            f"the model wrote something that the provider could not read (finish reason {outcome.reason})",
+            partial_text=answer.text or None,
+            guidance="Ask again; simpler tools and fewer of them make it less likely.",
+        )
+    if outcome is None or isinstance(outcome, (Completed, Malformed)):
         return (_nameless_call(answer) if answer.tool_calls else None) or _empty(answer)
     if isinstance(outcome, Cut):
         return _nameless_call(answer) or _truncated(answer, outcome, strict=strict)
@@ -182,11 +199,20 @@ def _truncated(answer: Answer, cut: Cut, *, strict: bool) -> errors.LLMConnector
     reasoning = answer.usage.reasoning_tokens
     spent = f"; {reasoning} tokens went into reasoning" if reasoning else ""
     what = "cut the answer before any text" if empty else "cut the answer"
+    return errors.TruncatedResponseError(
+        f"{cut.limit} {what}{spent}", partial_text=answer.text or None, guidance=way_out_of(cut, reasoning)
+    )
+
+
+def way_out_of(cut: Cut, reasoning: int | None = None) -> str:
+    """What to do about an answer that was cut; ``reasoning``: how many tokens went into it."""
     if cut.limit == CONTEXT_LIMIT:
-        way_out = "Shorten the prompt or use a model with a longer context."
-    else:
-        way_out = "Raise max_tokens" + (", or lower the reasoning effort." if reasoning else ".")
-    return errors.TruncatedResponseError(f"{cut.limit} {what}{spent}", partial_text=answer.text or None, guidance=way_out)
+        return "Shorten the prompt or use a model with a longer context."
+    if cut.limit == OUTPUT_LIMIT:
+        return "Raise max_tokens" + (", or lower the reasoning effort." if reasoning else ".")
+    if cut.limit == PAUSE:
+        return "Ask for less at once, or allow the provider's own tools fewer uses (max_uses)."
+    return "Ask again, or otherwise."
 
 
 def parsed_object(answer: Answer, request: ModelRequest) -> tuple[Any, tuple[FieldProblem, ...]]:

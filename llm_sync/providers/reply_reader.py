@@ -11,12 +11,13 @@ from llm_sync import errors, streaming
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import log_facts, logger
 from llm_sync.models import ModelResponse, PreparedRequest, Reply, UnusableResponse
-from llm_sync.providers.answer import Answer, Cut, parsed_object, problem_with
+from llm_sync.providers.answer import Answer, Cut, parsed_object, problem_with, way_out_of
 from llm_sync.providers.credentials import ProviderCredential
 from llm_sync.providers.dialect import Dialect, Page
 from llm_sync.providers.error_mapping import STREAM_ONLY, is_retryable, read_api_error
 from llm_sync.providers.guidance import Target, guidance_for
 from llm_sync.providers.json_body import parse_body, structure_of
+from llm_sync.providers.required_calls import ignored_choice, ignored_choice_error
 from llm_sync.providers.retry_after import retry_hint
 from llm_sync.providers.turns import tagged, tagged_calls
 from llm_sync.providers.unusable_answers import malformed, unreadable
@@ -63,6 +64,13 @@ class ReplyReader:
                 partial_text=answer.text or None,
                 guidance="Ask again, simplify the schema, or use a model with structured output.",
             )
+        ignored = ignored_choice(answer, prepared)
+        if problem is None and ignored is not None:
+            facts["adjustments"] = (*prepared.adjustments, ignored)
+            if self._strict:
+                problem = ignored_choice_error(ignored, answer.text)
+            else:
+                _log.warning("%s/%s: tool_choice was sent, but %s", dialect.name, prepared.model, ignored.reason)
         if problem is not None:
             problem.status = reply.status
             problem.request_id = facts["request_id"]
@@ -70,7 +78,8 @@ class ReplyReader:
                 problem.response = UnusableResponse(**facts)
             raise problem
         if isinstance(answer.outcome, Cut):
-            _log.warning("%s/%s: %s cut the answer; raise max_tokens", dialect.name, prepared.model, answer.outcome.limit)
+            cut = answer.outcome
+            _log.warning("%s/%s: %s cut the answer. %s", dialect.name, prepared.model, cut.limit, way_out_of(cut))
         else:
             log_facts(_log, "validation passed", provider=dialect.name, model=prepared.model)
         return ModelResponse(**facts)

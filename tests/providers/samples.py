@@ -339,7 +339,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
             gemini(),
             gemini({"text": ""}),
             gemini({"text": "hmm", "thought": True}),
-            gemini(finish="MALFORMED_FUNCTION_CALL"),
+            gemini(finish="STOP"),
         ],
         "blank": gemini({"text": " \n "}),
         "blocked": [

@@ -134,7 +134,7 @@ def test_keys_are_checked_all_the_same(tmp_path, connect, shapes):
 def test_answers_are_replayed_in_another_dialect(tmp_path, client_of):
     """Answers of one provider are replayed in another dialect for the same model."""
     usage = {"input_tokens": 100, "output_tokens": 50, "cached_tokens": 20, "reasoning_tokens": 30}
-    metadata = {"finish_reason_raw": "pause_turn", "thinking": "Hm."}
+    metadata = {"finish_reason_raw": "word_of_tomorrow", "thinking": "Hm."}
     answer = {"text": "So it is", "model": "m-2", "finish_reason": "other", "usage": usage, "metadata": metadata}
     path = write(tmp_path, [entry(key=request_hash("m", [("user", "Hi")]), response=answer)])
     with Simulator(replay=path) as simulator:

@@ -10,10 +10,11 @@ from urllib.parse import quote
 from llm_sync import errors
 from llm_sync.models import ModelRequest, Usage
 from llm_sync.providers.adjustments import Adjustments
-from llm_sync.providers.answer import CONTEXT_LIMIT, Answer, Blocked, Cut, Outcome, count, label, texts_of, tool_call, total
+from llm_sync.providers.answer import Answer, Blocked, count, label, texts_of, tool_call, total
 from llm_sync.providers.anthropic import request as anthropic_request
 from llm_sync.providers.dialect import Dialect
 from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
+from llm_sync.providers.finish_words import interruption
 from llm_sync.providers.google_cloud import base_url, on_google_cloud
 from llm_sync.providers.payload import system_texts, tool_choice
 from llm_sync.providers.turns import with_unique_ids
@@ -29,7 +30,6 @@ _FINISH = {
     "tool_use": "tool_calls",
     "length": "length",  # from a gateway that passes on another dialect's word
 }
-_BLOCKED = frozenset({"refusal", "content_filter", "safety", "guardrail_intervened"})
 
 
 class AnthropicDialect(Dialect):
@@ -184,11 +184,9 @@ class AnthropicDialect(Dialect):
         if finish == "stop":  # calls of Anthropic's own code execution were answered within the turn
             uses = [b for b in uses if ((b.get("caller") or {}).get("type") or "direct") == "direct"]
         calls = with_unique_ids(tuple(tool_call(b.get("id"), b.get("name"), b.get("input") or {}) for b in uses))
-        outcome: Outcome | None = None
-        if word in _BLOCKED:
+        outcome = interruption(word)
+        if isinstance(outcome, Blocked):
             outcome = Blocked(_refusal(body))
-        elif word == "model_context_window_exceeded":
-            outcome = Cut(CONTEXT_LIMIT)
         return Answer(
             text="".join(b.get("text") or "" for b in blocks if b["type"] == "text"),
             finish_reason=finish,

@@ -10,9 +10,10 @@ from urllib.parse import quote, urlsplit
 from llm_sync import errors
 from llm_sync.models import ModelRequest, ToolCall, Usage
 from llm_sync.providers.adjustments import Adjustments
-from llm_sync.providers.answer import Answer, Blocked, count, label, texts_of, tool_call, total
+from llm_sync.providers.answer import Answer, Blocked, Cut, Malformed, Outcome, count, label, texts_of, tool_call, total
 from llm_sync.providers.dialect import Dialect
 from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
+from llm_sync.providers.finish_words import interruption
 from llm_sync.providers.gemini import request as gemini_request
 from llm_sync.providers.google_cloud import base_url, host, on_google_cloud
 from llm_sync.providers.payload import system_texts, tool_choice
@@ -21,13 +22,14 @@ from llm_sync.providers.turns import with_accepted_ids, with_unique_ids
 _TEXT = {"type": "string", "nullable": True}
 _WORD = {"type": ["string", "integer"], "nullable": True}  # enums are numbers with $alt=json;enum-encoding=int
 _FINISH: dict[Any, str] = {"STOP": "stop", 1: "stop", "MAX_TOKENS": "length", 2: "length"}
-_BLOCKED = frozenset(
-    {
-        "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "JAILBREAK",
-        "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION",
-        3, 4, 7, 8, 11,  # blocks on both of Google's APIs, whose numbers differ
-    }
-)  # fmt: skip
+_UNNAMED = Cut("the provider, for a reason that it does not name,")
+# Words of its own, and their numbers on its two APIs, which differ from 6 on.
+_OUTCOMES: dict[Any, Outcome] = {
+    "OTHER": _UNNAMED,
+    5: _UNNAMED,
+    **{number: Blocked(str(number)) for number in (3, 4, 6, 7, 8, 11)},
+    **{number: Malformed(str(number)) for number in (9, 10, 12)},  # or blocked for personal data, or by Model Armor
+}
 _UNBLOCKED = (None, "", 0, "BLOCK_REASON_UNSPECIFIED")
 _MAX_STOPS = 5
 
@@ -211,7 +213,7 @@ class GeminiDialect(Dialect):
             model=label(body.get("modelVersion")),
             tool_calls=calls,
             thinking="".join(part.get("text") or "" for part in parts if part.get("thought")) or None,
-            outcome=Blocked(block) if block is not None else None,
+            outcome=Blocked(block) if block is not None else _OUTCOMES.get(word) or interruption(word),
             state=gemini_request.state_of(parts),
         )
 
@@ -265,7 +267,8 @@ def _block(body: Mapping[str, Any], candidate: Mapping[str, Any]) -> str | None:
     if feedback.get("blockReason") not in _UNBLOCKED:
         return _with_message(f"prompt: {feedback['blockReason']}", feedback.get("blockReasonMessage"))
     word = candidate.get("finishReason")
-    return _with_message(str(word), candidate.get("finishMessage")) if word in _BLOCKED else None
+    blocked = isinstance(_OUTCOMES.get(word) or interruption(word), Blocked)
+    return _with_message(str(word), candidate.get("finishMessage")) if blocked else None
 
 
 def _with_message(word: str, message: str | None) -> str:

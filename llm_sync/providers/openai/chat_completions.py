@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 from llm_sync import errors
 from llm_sync.models import ModelRequest, Usage
 from llm_sync.providers.adjustments import Adjustments
-from llm_sync.providers.answer import Answer, Blocked, Failed, Outcome, count, label
+from llm_sync.providers.answer import Answer, Blocked, Failed, count, label
 from llm_sync.providers.dialect import Dialect
 from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
+from llm_sync.providers.finish_words import interruption, normalized
 from llm_sync.providers.openai import message as openai_message
 from llm_sync.providers.openai import reasoning_state
 from llm_sync.providers.openai.reasoning_models import is_reasoning_model, openai_model, sampling
@@ -34,20 +35,6 @@ _FINISH = {
     "tool_use": "tool_calls",
     "function_call": "tool_calls",
 }
-_BLOCKED = frozenset(
-    {
-        "content_filter",
-        "sensitive",
-        "safety",
-        "refusal",
-        "recitation",
-        "blocklist",
-        "prohibited_content",
-        "spii",
-        "guardrail_intervened",
-    }
-)
-_BROKEN = frozenset({"error", "network_error", "insufficient_system_resource", "abort", "cancelled", "timeout"})
 _MAX_FIELDS = ("max_tokens", "max_completion_tokens")
 _MISTRAL = re.compile(r"mistral|ministral|mixtral|magistral|codestral|devstral|pixtral|voxtral", re.IGNORECASE)
 _NINE, _WORDS = re.compile(r"[a-zA-Z0-9]{9}"), re.compile(r"[a-zA-Z0-9_-]{1,64}")  # ids of tool calls
@@ -163,7 +150,7 @@ class OpenAIDialect(Dialect):
 
     def schema_for(self, body: Any) -> Mapping[str, Any]:
         choice = _first_choice(body) if isinstance(body, dict) else {}
-        blocked = _normalized(choice.get("finish_reason")) in _BLOCKED and not choice.get("message")
+        blocked = isinstance(interruption(choice.get("finish_reason")), Blocked) and not choice.get("message")
         return self.filtered_schema if blocked else self.response_schema  # Azure: a filtered choice has no message
 
     def read_answer(self, body: Any) -> Answer:
@@ -174,16 +161,13 @@ class OpenAIDialect(Dialect):
         word = (
             label(choice.get("finish_reason")) or (choice.get("finish_details") or {}).get("type") or self._upstream_word(choice)
         )
-        reason = _normalized(word)
         refusal = message.get("refusal") or openai_message.refusal(message.get("content"))
-        outcome: Outcome | None = None
-        if refusal or reason in _BLOCKED:
-            outcome = Blocked(refusal or f"finish reason {word}")
-        elif reason in _BROKEN:
-            outcome = Failed(f"finish reason {word}")
+        outcome = Blocked(refusal) if refusal else interruption(word)
+        if isinstance(outcome, Blocked) and not refusal:
+            outcome = Blocked(f"finish reason {word}")
         return Answer(
             text=text,
-            finish_reason=_FINISH.get(reason, "other"),
+            finish_reason=_FINISH.get(normalized(word), "other"),
             finish_reason_raw=word,
             usage=self.read_usage(body),
             model=label(body.get("model")),
@@ -224,7 +208,7 @@ class OpenAIDialect(Dialect):
         if (
             kind is errors.ProviderError
             and isinstance(error.body, dict)
-            and _normalized(error.body.get("finish_reason")) in _BROKEN
+            and isinstance(interruption(error.body.get("finish_reason")), Failed)
         ):
             return errors.ProviderUnavailableError  # a choice that was broken off by an error without a reason
         if error.status == 402 and "weight_exceeds_budget" in error.metadata.values():
@@ -254,8 +238,3 @@ def _over_budget(error: ApiError) -> bool:
     """Whether OpenRouter says that the budget of a key or a workspace is used up."""
     budget_named = any(part.get(name) for part in (error.metadata, error.error) for name in ("limit_source", "resets_at"))
     return budget_named or "key limit exceeded" in error.message.lower()
-
-
-def _normalized(word: Any) -> str:
-    """A finish reason in one spelling; gateways differ."""
-    return word.lower().replace("-", "_") if isinstance(word, str) else ""

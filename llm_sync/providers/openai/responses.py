@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from llm_sync.models import Message, ModelRequest, ToolCall, Usage
 from llm_sync.models.images import load_image
 from llm_sync.providers.adjustments import Adjustments
-from llm_sync.providers.answer import Answer, Blocked, Deferred, Failed, Outcome, count, label, tool_call
+from llm_sync.providers.answer import Answer, Blocked, Cut, Deferred, Failed, Outcome, count, label, tool_call
+from llm_sync.providers.finish_words import interruption
 from llm_sync.providers.openai.chat_completions import OpenAIDialect
 from llm_sync.providers.openai.output_items import kept_items, state_of
 from llm_sync.providers.openai.reasoning_models import is_reasoning_model, sampling
@@ -131,6 +132,8 @@ class OpenAIResponsesDialect(OpenAIDialect):
             outcome = Blocked(refusal)
         elif status in ("failed", "cancelled", "expired"):
             outcome = Failed(f"status {status}")
+        elif cut:
+            outcome = interruption(reason) or Cut()
         return Answer(
             text="".join(texts),
             finish_reason="length" if cut else "stop" if status in ("completed", "complete") else "other",

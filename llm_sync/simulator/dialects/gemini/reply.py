@@ -39,7 +39,13 @@ FINISH_WORDS = (
     "CONTINUATION",
     "MODEL_ARMOR",
 )
-_WORDS = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY", "other": "OTHER"}
+_WORDS = {
+    "stop": "STOP",
+    "length": "MAX_TOKENS",
+    "tool_calls": "STOP",
+    "content_filter": "SAFETY",
+    "other": "FINISH_REASON_UNSPECIFIED",
+}
 # A refusal may begin with "prompt: " and with a reason of Gemini: "prompt: PROHIBITED_CONTENT", "RECITATION: as in …".
 _BLOCK = re.compile(r"(prompt: )?(?:([A-Z][A-Z_]{3,})(?:: |$))?(.*)", re.DOTALL)
 _THOUGHT = "A short answer that names the prompt will do."
