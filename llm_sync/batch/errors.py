@@ -10,6 +10,7 @@ from llm_sync.batch.input.requests import SIMULATED, settings_hash
 from llm_sync.batch.input.source import Source
 from llm_sync.batch.plan import BadLine, Plan
 from llm_sync.errors import ConfigurationError, InvalidRequestError, LLMConnectorError
+from llm_sync.models.grammar import counted
 from llm_sync.models.route import Route
 
 MAX_LISTED_LINES = 20  # bad lines listed in a message
@@ -37,7 +38,7 @@ def bad_lines(lines: Sequence[BadLine], count: int, source: Source, *, no_object
 def another_input(answers: int) -> InvalidRequestError:
     """None of the ``answers`` in the output is to a line of this input."""
     return InvalidRequestError(
-        f"the output holds {answers} answers, and none of them is to a line of this input",
+        f"the output holds {counted(answers, 'answer')}, and none of them is to a line of this input",
         guidance="Name another output, or start over with --restart (restart=True).",
     )
 

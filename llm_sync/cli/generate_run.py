@@ -157,7 +157,7 @@ class GenerateRun:
         route, future = self._routes[index], self._futures[index]
         answer, error = wait.outcome(future)
         if error is None:
-            return self._check_complete(answer)
+            return self._check_complete(route, answer)
         if future.cancelled() and self._args.fail_fast:
             message = "it was not sent, because another request failed (--fail-fast)"
             return UnsentError(message, provider=route.provider, model=route.model)
@@ -171,14 +171,14 @@ class GenerateRun:
             guidance="This is a bug in llm-sync or in an added dialect; 'llm-sync -vv' shows the traceback.",
         )
 
-    def _check_complete(self, answer: ModelResponse) -> Outcome:
+    def _check_complete(self, route: Route, answer: ModelResponse) -> Outcome:
         """The answer; an error if it was truncated and a schema asked for an object: half an object is not JSON."""
         if self._args.schema is None or not answer.truncated or "parsed" in answer.metadata:
             return answer
         return TruncatedResponseError(
             "the answer was truncated before its JSON was complete",
             provider=answer.provider,
-            model=answer.model,
+            model=route.model,
             request_id=answer.request_id,
             retryable=False,
             attempts=answer.attempts,

@@ -11,7 +11,7 @@ from llm_sync import streaming
 from llm_sync.config.models import ModelEntry
 from llm_sync.errors import InvalidRequestError, StreamingNotSupportedError
 from llm_sync.events import logger
-from llm_sync.models import Adjustment, AttemptOptions, Message, ModelRequest, fields
+from llm_sync.models import Adjustment, AttemptOptions, Message, ModelRequest, fields, grammar
 from llm_sync.models.field_checks import number_shown, plain
 from llm_sync.models.images import load_image
 from llm_sync.validation.json_schema import check_schema
@@ -100,7 +100,7 @@ def check_seconds(name: str, value: Any) -> None:
 
 
 def _shown(value: Any) -> str:
-    return number_shown(value) if isinstance(value, (int, float)) else f"a {type(value).__name__}"
+    return number_shown(value) if isinstance(value, (int, float)) else grammar.type_name(value)
 
 
 def refuse_unknown(fields: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llm_sync.dispatch import shutdown
 from llm_sync.errors import ClientClosedError, LLMConnectorError, QueueFullError, RequestTimeoutError
+from llm_sync.models.grammar import counted
 from llm_sync.runtime.cancellation import Progress
 
 
@@ -22,7 +23,7 @@ def full(provider: str, max_queue: int | None, waited: float | None = None) -> Q
     """The queue has no room, after ``waited`` seconds if the caller waited for it."""
     still = "" if waited is None else f", still after {waited:.3g} s"
     return QueueFullError(
-        f"the queue is full: {max_queue} requests (max_queue){still}",
+        f"the queue is full: {counted(max_queue or 0, 'request')} (max_queue){still}",
         provider=provider,
         guidance="Submit it later, or raise max_queue or concurrency.",
     )

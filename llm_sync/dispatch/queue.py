@@ -17,6 +17,7 @@ from llm_sync.dispatch.worker import Worker
 from llm_sync.dispatch.worker_pool import WorkerPool
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import Event, Listener, Queued, logger, notify
+from llm_sync.models import grammar
 from llm_sync.runtime import clock, fork
 
 _log = logger("dispatch")
@@ -90,7 +91,7 @@ class ProviderRequestQueue:
     def prepare(self, call: Call) -> RequestFuture:
         """The first half of ``submit``: create the future, so that the caller can withdraw it if Ctrl-C interrupts ``accept``."""
         if not callable(call):
-            raise TypeError(f"a {type(call).__name__} cannot be called: give a function of no arguments")
+            raise TypeError(f"{grammar.type_name(call)} cannot be called: give a function of no arguments")
         self._check_process()
         return RequestFuture(self, call, self._clock())
 

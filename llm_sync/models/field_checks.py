@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import fields
+from llm_sync.models import fields, grammar
 from llm_sync.models.fields import RequestField
 
 
@@ -34,7 +34,7 @@ def _plain(name: str, value: Any) -> Any:
         return [_plain(name, item) for item in value]
     if isinstance(value, Mapping):
         return {_plain_key(name, key): _plain(name, item) for key, item in value.items()}
-    what = str(value) if isinstance(value, float) else f"a {kind(value)}"
+    what = str(value) if isinstance(value, float) else grammar.type_name(value)
     raise InvalidRequestError(
         f"{name} holds {what}, which JSON cannot", guidance="Use strings, finite numbers, lists and mappings only."
     )
@@ -42,7 +42,7 @@ def _plain(name: str, value: Any) -> Any:
 
 def _plain_key(name: str, key: Any) -> Any:
     if not isinstance(key, (str, int)):  # whole numbers become strings in JSON (OpenAI's logit_bias is written so)
-        raise InvalidRequestError(f"{name} has a {kind(key)} for a key", guidance="Keys are strings.")
+        raise InvalidRequestError(f"{name} has {grammar.type_name(key)} for a key", guidance="Keys are strings.")
     return _plain(name, key)
 
 
@@ -54,7 +54,7 @@ def kind(value: object) -> str:
 def check_text(name: str, value: object) -> None:
     """A string that can be encoded."""
     if not isinstance(value, str):
-        raise InvalidRequestError(f"{name} is a {kind(value)}", guidance="Give a string.")
+        raise InvalidRequestError(f"{name} is {grammar.type_name(value)}", guidance="Give a string.")
     if value.isascii():
         return
     try:
@@ -85,7 +85,7 @@ def check_field(row: RequestField, value: Any) -> Any:
 def check_number(name: str, value: object, low: float, high: float) -> None:
     """A number from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidRequestError(f"{name} is a {kind(value)}", guidance=f"Give a number from {low} to {high}.")
+        raise InvalidRequestError(f"{name} is {grammar.type_name(value)}", guidance=f"Give a number from {low} to {high}.")
     if not low <= value <= high:  # NaN is in no range
         shown = number_shown(value)
         raise InvalidRequestError(f"{name}={shown} is out of range", guidance=f"Give a number from {low} to {high}.")
@@ -94,7 +94,7 @@ def check_number(name: str, value: object, low: float, high: float) -> None:
 def check_integer(name: str, value: object, low: int | None) -> None:
     """A whole number of at least ``low``."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidRequestError(f"{name} is a {kind(value)}", guidance="Give a whole number.")
+        raise InvalidRequestError(f"{name} is {grammar.type_name(value)}", guidance="Give a whole number.")
     if low is not None and value < low:
         raise InvalidRequestError(f"{name}={number_shown(value)} is too small", guidance=f"Give {low} or more.")
 
@@ -104,7 +104,7 @@ def listed(name: str, value: object) -> tuple[Any, ...]:
     if value is None:
         return ()
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise InvalidRequestError(f"{name} is a {kind(value)}", guidance="Give a list.")
+        raise InvalidRequestError(f"{name} is {grammar.type_name(value)}", guidance="Give a list.")
     return tuple(value)
 
 
@@ -113,14 +113,14 @@ def images(name: str, value: object) -> tuple[Any, ...]:
     items = listed(name, value)
     for item in items:
         if not isinstance(item, (str, bytes)) and not hasattr(item, "__fspath__") and not hasattr(item, "media_type"):
-            raise InvalidRequestError(f"{name} holds a {kind(item)}", guidance="Give paths, bytes or URLs.")
+            raise InvalidRequestError(f"{name} holds {grammar.type_name(item)}", guidance="Give paths, bytes or URLs.")
     return items
 
 
 def mapping(name: str, value: object) -> Mapping[str, Any]:
     """A mapping with string keys."""
     if not isinstance(value, Mapping):
-        raise InvalidRequestError(f"{name} holds a {kind(value)}", guidance="Give a mapping (a dict).")
+        raise InvalidRequestError(f"{name} holds {grammar.type_name(value)}", guidance="Give a mapping (a dict).")
     for key in value:
         if not isinstance(key, str):
             raise InvalidRequestError(f"{name} has the key {key!r}", guidance="Keys are strings.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm_sync.errors import InvalidRequestError
+from llm_sync.models import grammar
 
 # First bytes of the four formats that every vision model accepts (RFC 2083, ITU-T T.81, GIF89a, RIFF/WebP).
 _SIGNATURES = (
@@ -58,7 +59,7 @@ def load_image(source: Any) -> Image:
         path = os.fspath(source)
     except TypeError:
         raise InvalidRequestError(
-            f"an image is a {type(source).__name__}", guidance="Give a path, bytes, or an https or data URL."
+            f"an image is {grammar.type_name(source)}", guidance="Give a path, bytes, or an https or data URL."
         ) from None
     try:
         with open(path, "rb") as file:

@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import field_checks, fields
+from llm_sync.models import field_checks, fields, grammar
 from llm_sync.models.frozen import Frozen
 from llm_sync.models.messages import Message, detached_message, read_messages
 from llm_sync.models.tool_results import in_call_order
@@ -78,10 +78,10 @@ class ModelRequest(Frozen):
             _set(self, "tools", tuple(field_checks.mapping("tools", tool) for tool in field_checks.listed("tools", self.tools)))
         if self.tool_choice is not None and not isinstance(self.tool_choice, (str, Mapping)):
             raise InvalidRequestError(
-                f"tool_choice is a {field_checks.kind(self.tool_choice)}", guidance="Give a string or a mapping."
+                f"tool_choice is {grammar.type_name(self.tool_choice)}", guidance="Give a string or a mapping."
             )
         if self.id is not None and (isinstance(self.id, bool) or not isinstance(self.id, (str, int))):
-            raise InvalidRequestError(f"id is a {field_checks.kind(self.id)}", guidance="Give a string or a whole number.")
+            raise InvalidRequestError(f"id is {grammar.type_name(self.id)}", guidance="Give a string or a whole number.")
 
     def detached(self, **changes: Any) -> ModelRequest:
         """A copy with ``changes`` that shares no mutable part with the caller's objects; mappings become dicts.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from llm_sync.models import grammar
 from llm_sync.models.frozen import Frozen
 
 FINISH_REASONS = ("stop", "length", "tool_calls", "other")
@@ -99,7 +100,9 @@ class ModelResponse(Frozen):
     def __post_init__(self) -> None:
         for name, kind in _RESPONSE_TYPES:
             if not isinstance(getattr(self, name), kind):
-                raise TypeError(f"{name} of a response is a {type(getattr(self, name)).__name__}, not a {kind.__name__}")
+                raise TypeError(
+                    f"{name} of a response is {grammar.type_name(getattr(self, name))}, not {grammar.with_article(kind.__name__)}"
+                )
         if self.timestamp.utcoffset() is None:
             raise ValueError("the timestamp of a response has no time zone: make it with datetime.now(timezone.utc)")
         if self.finish_reason not in FINISH_REASONS:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import Adjustment, Message, ToolCall, field_checks
+from llm_sync.models import Adjustment, Message, ToolCall, field_checks, grammar
 from llm_sync.openai_shape.turn_state import call_state, take_state
 
 
@@ -51,7 +51,7 @@ class Turns:
     def _message(self, item: Any, place: str) -> Message | None:
         """The turn; None for an empty one, which is not sent."""
         if not isinstance(item, Mapping):
-            raise InvalidRequestError(f"{place} is a {field_checks.kind(item)}", guidance="Give an object with role and content.")
+            raise InvalidRequestError(f"{place} is {grammar.type_name(item)}", guidance="Give an object with role and content.")
         given = {name: value for name, value in item.items() if value not in (None, [], {})}
         role = given.pop("role", None)
         content = given.pop("content", None)
@@ -86,7 +86,7 @@ class Turns:
             return content, []
         if not isinstance(content, (list, tuple)):
             raise InvalidRequestError(
-                f"{place}.content is a {field_checks.kind(content)}", guidance="Give a string or a list of parts."
+                f"{place}.content is {grammar.type_name(content)}", guidance="Give a string or a list of parts."
             )
         texts: list[str] = []
         images: list[str] = []
@@ -155,4 +155,4 @@ def what(value: Any) -> str:
     """Describes an unexpected value for an error message."""
     if value is None:
         return "missing"
-    return f"an empty {field_checks.kind(value)}" if value in ([], {}, "") else f"a {field_checks.kind(value)}"
+    return f"an empty {field_checks.kind(value)}" if value in ([], {}, "") else grammar.type_name(value)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import Adjustment, ModelRequest, field_checks
+from llm_sync.models import Adjustment, ModelRequest, grammar
 from llm_sync.models.fields import OPENAI, on_wire
 from llm_sync.openai_shape.messages import Adjustments, Turns, what
 from llm_sync.providers.factory import ProviderFactory
@@ -96,7 +96,7 @@ def chat_request(
     Raises InvalidRequestError, which names the parameter, for what can be neither sent nor recorded as an adjustment.
     """
     if not isinstance(body, Mapping):
-        raise InvalidRequestError(f"the body is a {field_checks.kind(body)}", guidance="Give an object with model and messages.")
+        raise InvalidRequestError(f"the body is {grammar.type_name(body)}", guidance="Give an object with model and messages.")
     reader = _Reader(native, strict)
     given = {name: value for name, value in body.items() if value is not None}
     fields: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
@@ -150,10 +150,10 @@ class _Reader:
             raise InvalidRequestError("tools and functions are both given", guidance="Keep tools; functions is its old name.")
         for name, offered in (("tools", tools), ("functions", functions)):
             if not isinstance(offered, (list, tuple)):
-                raise InvalidRequestError(f"{name} is a {field_checks.kind(offered)}", guidance="Give a list.")
+                raise InvalidRequestError(f"{name} is {grammar.type_name(offered)}", guidance="Give a list.")
         for index, tool in enumerate(tools):
             if not isinstance(tool, Mapping) or tool.get("type", "function") != "function":
-                kind = f"of type {tool.get('type')!r}" if isinstance(tool, Mapping) else f"a {field_checks.kind(tool)}"
+                kind = f"of type {tool.get('type')!r}" if isinstance(tool, Mapping) else grammar.type_name(tool)
                 raise InvalidRequestError(f"tools[{index}] is {kind}, which cannot be sent", guidance="Give functions only.")
         if functions:
             self.adjustments.note("functions", len(functions), "tools", "functions is the old name of tools")

@@ -204,4 +204,5 @@ class ReplyReader:
         usage = answer.usage
         if pricing is None or usage.input_tokens is None or usage.output_tokens is None:
             return None
-        return (usage.input_tokens * pricing.input + usage.output_tokens * pricing.output) / 1_000_000
+        dollars = (usage.input_tokens * pricing.input + usage.output_tokens * pricing.output) / 1_000_000
+        return round(dollars, 12)  # without the noise of binary fractions

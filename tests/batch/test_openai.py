@@ -101,10 +101,10 @@ def test_a_body_of_openais_own_is_kept_whole(job: Batch, far: Far) -> None:
     [
         ({"url": "/v1/embeddings"}, "POST /v1/embeddings"),
         ({"method": "GET"}, "GET /v1/chat/completions"),
-        ({"custom_id": 7}, "custom_id is a int"),
+        ({"custom_id": 7}, "custom_id is an int"),
         ({"body": "x"}, "the body is a str"),
         ({"body": {"model": "a/m", "messages": [{"role": "user", "content": "p"}], "n": 2}}, "n=2 asks for several"),
-        ({"body": {"model": 7, "messages": []}}, "model is a int"),
+        ({"body": {"model": 7, "messages": []}}, "model is an int"),
         ({"body": {"model": "nobody/m", "messages": [{"role": "user", "content": "p"}]}}, "no provider lists"),
     ],
 )

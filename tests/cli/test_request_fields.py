@@ -181,6 +181,13 @@ def test_an_answer_that_was_cut_is_no_object(ask: Run, script: Any, schema: str)
     assert (ran.status, json.loads(ran.out)["error"]["type"]) == (8, "TruncatedResponseError")
 
 
+def test_an_answer_that_was_cut_names_the_model_that_was_asked(ask: Run, script: Any, schema: str) -> None:
+    """Not the dated name that the provider gave in its reply, which is m here."""
+    script.answer('{"city', "length", model="m-latest")
+    ran = ask("-m", "first/m-latest", "--schema", schema, "where?")
+    assert "llm-sync: first/m-latest: the answer was truncated" in ran.err
+
+
 @pytest.mark.parametrize(
     ("content", "wording"),
     [
@@ -221,7 +228,7 @@ def test_a_conversation_stands_in_a_file(ask: Run, provider: Simulator, tmp_path
     [
         ("{}", "is not a list"),
         ("[]", "holds no turn to answer"),
-        ("[1]", "messages holds a int"),
+        ("[1]", "messages holds an int"),
         ('[{"role": "robot", "content": "x"}]', "'robot' is unknown"),
         ('[{"role": "user", "text": "x"}]', "text"),
         ('[{"role": "user", "content": ""}]', "is empty"),

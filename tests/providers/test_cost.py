@@ -35,6 +35,14 @@ def test_price_times_tokens(cost: Any) -> None:
     assert cost("openai", USAGE, "free") == 0.0
 
 
+def test_an_estimate_has_no_noise_of_binary_fractions(provider: Any, reply: Any) -> None:
+    """0.1 and 0.2 make 0.3, not 0.30000000000000004."""
+    models = (ModelEntry("m", pricing=Pricing(0.1, 0.2)),)
+    usage = {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000}
+    answer = provider("openai", reply(body(usage)), models=models).generate_response(ModelRequest("x", "m"))
+    assert answer.cost_estimate == 0.3
+
+
 @pytest.mark.parametrize("model", ["unpriced", "never-heard-of"])
 def test_an_unknown_price_is_none(cost: Any, model: str) -> None:
     """Not 0."""

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Protocol
 
 from llm_sync.batch.input.source import Line, Source
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models.field_checks import kind
+from llm_sync.models import grammar
 
 _OPENAI_KEYS = frozenset({"custom_id", "method", "url", "body"})
 _MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]*)"')
@@ -152,7 +152,7 @@ def _object(content: bytes) -> dict[str, Any]:
         guidance = _ONE_OBJECT if text.lstrip().startswith(("{", "[")) else NOT_AN_OBJECT
         raise InvalidRequestError(f"it is not JSON: {error}", guidance=guidance) from None
     if not isinstance(value, dict):
-        raise InvalidRequestError(f"it is a {kind(value)}, not an object", guidance=NOT_AN_OBJECT)
+        raise InvalidRequestError(f"it is {grammar.type_name(value)}, not an object", guidance=NOT_AN_OBJECT)
     return value
 
 

@@ -14,7 +14,7 @@ from llm_sync.batch.input.image_files import ImageFiles
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.routing import route
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import Adjustment, ModelRequest, request_hash
+from llm_sync.models import Adjustment, ModelRequest, grammar, request_hash
 from llm_sync.models.images import Image, load_image
 from llm_sync.models.route import Route
 from llm_sync.openai_shape import chat_request, speaks_chat
@@ -72,9 +72,9 @@ class RequestBuilder:
     def _openai(self, line: Mapping[str, Any], model: str | None) -> BatchRequest:
         custom_id, body = line["custom_id"], line["body"]
         if not isinstance(custom_id, str):
-            raise InvalidRequestError(f"custom_id is a {type(custom_id).__name__}", guidance="Give a string.")
+            raise InvalidRequestError(f"custom_id is {grammar.type_name(custom_id)}", guidance="Give a string.")
         if not isinstance(body, Mapping):
-            raise InvalidRequestError(f"the body is a {type(body).__name__}", guidance="Give an object.")
+            raise InvalidRequestError(f"the body is {grammar.type_name(body)}", guidance="Give an object.")
         if line["method"] != "POST" or line["url"] != _URL:
             raise InvalidRequestError(
                 f"the line asks for {line['method']} {line['url']}", guidance=f"Only POST {_URL} can be sent to any provider."
@@ -91,7 +91,7 @@ class RequestBuilder:
 
     def _target(self, model: Any) -> Route:
         if model is not None and not isinstance(model, str):
-            raise InvalidRequestError(f"model is a {type(model).__name__}", guidance="Give a string.")
+            raise InvalidRequestError(f"model is {grammar.type_name(model)}", guidance="Give a string.")
         return route(self._config, model)
 
     def _completed(self, request: ModelRequest) -> ModelRequest:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import Message, ModelRequest
+from llm_sync.models import Message, ModelRequest, grammar
 from llm_sync.models.images import Image, load_image
 
 _CHUNK = 1 << 20
@@ -94,7 +94,7 @@ def open_source(given: Input, folder: str) -> Source:
         return Source(unnamed_copy(_byte_chunks(given), folder), repr(name) if isinstance(name, str) else "the input")
     if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
         raise InvalidRequestError(
-            f"a batch's input is a {type(given).__name__}", guidance="Give a path, an open file, or an iterable of requests."
+            f"a batch's input is {grammar.type_name(given)}", guidance="Give a path, an open file, or an iterable of requests."
         )
     return Source(unnamed_copy((_as_line(index, item) for index, item in enumerate(given)), folder), "the input")
 
@@ -162,7 +162,7 @@ def _as_line(index: int, item: Any) -> bytes:
         item = _fields(item)
     if not isinstance(item, Mapping):
         raise InvalidRequestError(
-            f"request {index} is a {type(item).__name__}", guidance="Give ModelRequests, mappings of their fields, or prompts."
+            f"request {index} is {grammar.type_name(item)}", guidance="Give ModelRequests, mappings of their fields, or prompts."
         )
     try:
         return json.dumps(item, ensure_ascii=False, default=_json_value).encode("utf-8", "surrogatepass") + b"\n"
@@ -195,4 +195,4 @@ def _json_value(value: Any) -> Any:
         return load_image(value).data_url
     with contextlib.suppress(TypeError):
         return os.fspath(value)
-    raise TypeError(f"a {type(value).__name__} is not JSON")
+    raise TypeError(f"{grammar.type_name(value)} is not JSON")

@@ -38,7 +38,7 @@ def _lane(lane: LaneView) -> str:
     if lane.failed:
         parts.append(f"{lane.failed:,} failed")
     if lane.retries:
-        parts.append(f"{lane.retries:,} retries")
+        parts.append(quantities.count(lane.retries, "retry", "retries"))
     if lane.held is not None:
         parts.append(f"stopped: {lane.held}")
     elif lane.cooling_down_until is not None:

@@ -57,7 +57,7 @@ def _reasons(summary: Summary) -> list[str]:
     messages = dict.fromkeys(f"{name}: {text}" for texts in summary.reasons.values() for name, text in texts.items())
     more = len(messages) - _MAX_REASONS
     lines = [f"    {text if len(text) <= _MAX_REASON_LENGTH else text[:_MAX_REASON_LENGTH] + '…'}" for text in messages]
-    return lines[:_MAX_REASONS] + ([f"    and {more} more kinds"] if more > 0 else [])
+    return lines[:_MAX_REASONS] + ([f"    and {count(more, 'more kind')}"] if more > 0 else [])
 
 
 def _sent(summary: Summary) -> str:

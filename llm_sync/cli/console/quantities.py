@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from llm_sync.models.grammar import counted as count
 
-def count(number: int, noun: str) -> str:
-    """``1,000 lines``, ``1 line``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+__all__ = ["cost", "count", "duration", "tokens"]
 
 
 def cost(dollars: float) -> str:

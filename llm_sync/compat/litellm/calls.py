@@ -19,7 +19,7 @@ from llm_sync.compat.shim.parameters import Table, shown
 from llm_sync.compat.shim.settings import Settings, configuration
 from llm_sync.compat.shim.targets import Target, follows_configuration, resolve_target
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import Adjustment, ModelRequest
+from llm_sync.models import Adjustment, ModelRequest, grammar
 from llm_sync.openai_shape import PARAMETERS
 
 _OWN = {"api_key", "api_base", "base_url", "api_version", "organization", "custom_llm_provider", "drop_params", "headers"}
@@ -194,7 +194,7 @@ def _headers(*given: Any) -> dict[str, Any]:
     """The headers of the module, the call and ``extra_headers``; the last one wins."""
     for headers in given:
         if headers and not isinstance(headers, Mapping):
-            raise InvalidRequestError(f"the headers are a {type(headers).__name__}", guidance="Give a dict of names and texts.")
+            raise InvalidRequestError(f"the headers are {grammar.type_name(headers)}", guidance="Give a dict of names and texts.")
     return {name: value for headers in given if headers for name, value in headers.items()}
 
 

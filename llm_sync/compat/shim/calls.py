@@ -12,6 +12,7 @@ from llm_sync.compat.shim.parameters import NOT_GIVEN, ParsedArguments, Table, i
 from llm_sync.compat.shim.settings import Settings, pairs
 from llm_sync.compat.shim.targets import follows_configuration
 from llm_sync.errors import InvalidRequestError, LLMConnectorError
+from llm_sync.models import grammar
 
 _CONTEXT_ARGUMENTS = frozenset({"timeout", "extra_headers", "extra_query", "extra_body"})
 _NO_HEADERS = "the configuration decides which headers and query a provider gets"
@@ -63,7 +64,7 @@ def extended(settings: Settings, headers: Any, query: Any) -> Settings:
     """The settings with additional headers and query fields, which replace those of the same name. Raises InvalidRequestError."""
     for name, given in (("headers", headers), ("query", query)):
         if given is not None and not isinstance(given, Mapping):
-            raise InvalidRequestError(f"the {name} are a {type(given).__name__}", guidance="Give a dict of names and texts.")
+            raise InvalidRequestError(f"the {name} are {grammar.type_name(given)}", guidance="Give a dict of names and texts.")
     return dataclasses.replace(
         settings,
         headers=pairs({**dict(settings.headers), **(headers or {})}),

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from llm_sync.models import grammar
+
 SUPPORT_LEVELS = SUPPORTED, ADJUSTED, REFUSED = "supported", "adjusted", "refused"
 
 
@@ -132,4 +134,4 @@ def shown(value: Any) -> str:
         return repr(value)
     if isinstance(value, str) and len(value) <= 24 and value.isprintable():
         return repr(value)
-    return f"a {type(value).__name__}"
+    return grammar.type_name(value)

@@ -14,6 +14,7 @@ from llm_sync.compat.shim import notices
 from llm_sync.compat.shim import settings as script_settings
 from llm_sync.compat.shim.settings import Settings, configuration, found_configuration, normalized, routes, strict
 from llm_sync.errors import ConfigurationError, InvalidRequestError, ModelNotFoundError
+from llm_sync.models import grammar
 
 if TYPE_CHECKING:
     from llm_sync.client.client import LLMClient
@@ -41,7 +42,7 @@ def resolve_target(settings: Settings, model: str | None) -> Target:
     """The target of a request for ``model``. Raises LLMConnectorError: no such model, or an invalid configuration."""
     if model is not None and type(model) is not str:
         if not isinstance(model, str):
-            raise InvalidRequestError(f"model is a {type(model).__name__}", guidance="Give the model's name.")
+            raise InvalidRequestError(f"model is {grammar.type_name(model)}", guidance="Give the model's name.")
         model = str.__str__(model)  # some scripts have their models in an enum
     found = _targets.get((settings, model))
     if found is None:

@@ -145,7 +145,7 @@ def _document_of(source: Mapping[Any, Any]) -> Document:
         elif isinstance(prompt, str):
             value["answers"][prompt] = normalize(answer)
         else:
-            document.problem((), f"a prompt is a {type(prompt).__name__}", "give a text or a compiled pattern of text")
+            document.problem((), f"a prompt is of type {type(prompt).__name__}", "give a text or a compiled pattern of text")
     return document
 
 
