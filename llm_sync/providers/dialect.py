@@ -73,7 +73,10 @@ class Dialect(ABC):
         return extras
 
     def extras_for(self, request: ModelRequest, adjustments: Adjustments) -> Mapping[str, Any]:
-        """provider_specific as it is merged into the payload; report to ``adjustments`` what the conversation rules out."""
+        """provider_specific as it is merged into the payload; report to ``adjustments`` what the conversation rules out.
+
+        Raises InvalidRequestError for results and calls that do not match.
+        """
         return self.normalize_extras(request.provider_specific)
 
     def turns(self, request: ModelRequest) -> tuple[Message, ...]:
@@ -88,7 +91,7 @@ class Dialect(ABC):
         return self.tool_call_ids
 
     def origin(self, model: str) -> Origin:
-        """What the state of a turn with ``model`` is bound to."""
+        """What the state of a turn with ``model`` is bound to. Raises ConfigurationError as ``base_url``."""
         return Origin(self.type, urlsplit(self.base_url()).netloc.rpartition("@")[2].lower(), model)
 
     def base_url(self) -> str:
