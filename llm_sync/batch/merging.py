@@ -138,7 +138,8 @@ def _chosen(position: int, groups: list[_Group], merged: Merged) -> list[_Record
     first, path = groups[0][2][0], groups[0][1]
     for _, other, records in groups:
         for record in records:
-            if record.head.line != first.head.line:
+            same_content = record.head.content and record.head.content == first.head.content
+            if record.head.line != first.head.line and not same_content:
                 raise InvalidRequestError(
                     f"line {position} is another one in {path!r} than in {other!r}", guidance="Merge outputs of one input only."
                 )

@@ -9,11 +9,11 @@ from typing import Any
 
 from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext
-from llm_sync.batch.input.requests import BatchRequest, line_digest
+from llm_sync.batch.input.requests import BatchRequest, content_hash, line_digest
 from llm_sync.batch.input.source import Line
 from llm_sync.batch.plan import LINE_ERRORS, BadLine, Plan
 from llm_sync.batch.state import records
-from llm_sync.batch.state.index import NOTHING, TO_SEND, Entry
+from llm_sync.batch.state.index import NOTHING, OUTPUT_LINE, TO_SEND, Entry
 from llm_sync.batch.state.previous_runs import PreviousRuns
 from llm_sync.batch.state.records import Head
 from llm_sync.config.routing import route
@@ -142,7 +142,8 @@ class Planner:
         if not entry.review:
             self._plan.kept[head.provider].add(head, -1)
         target = self._target(slot, line)
-        same = head.line == content
+        line_id = self._id_if_edited(slot, line, head) if head.line != content else None
+        same = head.line == content or line_id is not None
         if same and head.provider is not None and target != (head.provider, head.model):
             self._plan.stray_models += head.answered
             same = False
@@ -150,16 +151,40 @@ class Planner:
             self._plan.changed += head.answered
             self._displace(head, entry)
             self._ask(slot, line, content)
-        elif head.answered:
+        elif head.answered or not entry.review:
             self._keep(head)
+            if line_id is not None:
+                self._keep_edited(slot, head, entry, content, *line_id)
         else:
             self._plan.again += 1
             self._ask(slot, line, content)
 
+    def _id_if_edited(self, slot: int, line: Line, head: Head) -> tuple[str | int | None] | None:
+        """The line's id, in a tuple, if what is sent of the line is what the outcome is of; else None."""
+        if not head.content:
+            return None
+        try:
+            values = self._context.line_format.read(line.content)
+            if content_hash(values) != head.content:
+                return None
+            return (self._context.builder.build(values, self._context.model(slot)).request.id,)
+        except LINE_ERRORS:  # reported when it is planned
+            return None
+
+    def _keep_edited(self, slot: int, head: Head, entry: Entry, content: str, line_id: str | int | None) -> None:
+        """Give the outcome of an edited line the line's new hash and id."""
+        record = records.edited(self._context.store.content(entry), content, line_id)
+        offset = self._context.store.append(record + b"\n")
+        self._context.index.set(slot, Entry(OUTPUT_LINE, entry.route, offset))
+        self._context.hashes.put(slot, int(content, 16))
+        self._plan.edited += 1
+        if head.unsure:
+            self._unsure_positions.setdefault(head.line, []).append(head.position)
+
     def _keep(self, head: Head) -> None:
-        """Keep an answer, and count it if it was given under other settings."""
+        """Keep an outcome, and count an answer that was given under other settings."""
         target = Route(str(head.provider), str(head.model))
-        if head.settings != self._context.settings_of(target):
+        if head.answered and head.settings != self._context.settings_of(target):
             self._plan.stray_settings[head.settings, target] += 1
         self._plan.kept[head.provider].add(head)
 

@@ -132,7 +132,7 @@ class _Run:
                 if plan.to_send.total():
                     self._send(context, scheduler)
                 complete = not any(lane.left for lane in scheduler.lanes.values())
-                is_new = plan.moved or plan.replaced or not os.path.exists(self._output)
+                is_new = plan.moved or plan.replaced or plan.edited or not os.path.exists(self._output)
                 if complete and (is_new or not self._journal.is_empty()):
                     self._finish(context, plan, scheduler)
             return _summary(self._name, plan, scheduler, complete, bad.count, time.monotonic() - self._began)

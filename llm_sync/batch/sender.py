@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from llm_sync.attempts.rate_gate import JITTER
 from llm_sync.attempts.retry import MAX_RETRY_AFTER_S
 from llm_sync.batch.context import BatchContext
-from llm_sync.batch.input.requests import line_digest
+from llm_sync.batch.input.requests import content_hash, line_digest
 from llm_sync.batch.local_trouble import is_local_trouble
 from llm_sync.batch.plan import LINE_ERRORS
 from llm_sync.batch.state.index import Entry
@@ -85,8 +85,10 @@ class Sender:
             return RequestEnd(slot, str(target[0]), None, changed="the line changed while the batch ran")
         identity = context.identity(slot, digest.hex(), target, unsure=unsure)
         try:
-            batch_request = context.builder.build(context.line_format.read(content), context.model(slot))
-            identity = identity._replace(request=context.builder.hash(batch_request), id=batch_request.request.id)
+            values = context.line_format.read(content)
+            batch_request = context.builder.build(values, context.model(slot))
+            request = context.builder.hash(batch_request)
+            identity = identity._replace(request=request, id=batch_request.request.id, content=content_hash(values))
             return context.send(batch_request, partial(self._run, slot, identity))
         except (QueueFullError, ClientClosedError):
             raise

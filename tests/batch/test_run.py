@@ -36,7 +36,8 @@ def test_a_record_has_the_shape_of_every_other_output(job: Batch) -> None:
     job.lines({"prompt": "p", "model": "a/m", "system_prompt": "s", "id": "x"})
     job.run()
     (record,) = job.records()
-    assert list(record) == ["id", "index", "provider", "model", "response", "error", "request_hash", "line_hash", "settings"]
+    assert list(record)[:6] == ["id", "index", "provider", "model", "response", "error"]
+    assert list(record)[6:] == ["request_hash", "line_hash", "settings", "content_hash"]
     assert (record["id"], record["provider"], record["model"], record["error"]) == ("x", "a", "m", None)
     assert record["response"]["text"] == "echo p"
     assert record["request_hash"] == request_hash("m", [("system", "s"), ("user", "p")])

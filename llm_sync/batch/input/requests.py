@@ -21,6 +21,7 @@ from llm_sync.openai_shape import chat_request, speaks_chat
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(ModelRequest))
 _URL = "/v1/chat/completions"
+_NOT_SENT = ("id", "custom_id", "model")
 SIMULATED = "simulated-"
 
 
@@ -135,6 +136,28 @@ def line_digest(content: bytes) -> bytes:
 def line_hash(content: bytes) -> str:
     """The same as 16 hexadecimal digits, as in records."""
     return line_digest(content).hex()
+
+
+def content_hash(line: Mapping[str, Any]) -> str:
+    """The hash of what is sent of a line's fields: of all but its id, and its model, which its route has.
+
+    The order of the fields, of a request and of each of its messages, makes no difference; within a schema it may.
+    """
+    content = {name: value for name, value in line.items() if name not in _NOT_SENT}
+    body = content.get("body")
+    if is_openai(line) and isinstance(body, Mapping):
+        content["body"] = _sorted_fields({name: value for name, value in body.items() if name != "model"})
+    text = json.dumps(_sorted_fields(content), separators=(",", ":"))
+    return blake2b(text.encode("ascii"), digest_size=8).hexdigest()
+
+
+def _sorted_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are set, in the order of their names; those of messages, too."""
+    in_order = {name: fields[name] for name in sorted(fields) if fields[name] is not None}
+    messages = in_order.get("messages")
+    if isinstance(messages, list):
+        in_order["messages"] = [dict(sorted(each.items())) if isinstance(each, dict) else each for each in messages]
+    return in_order
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:

@@ -37,8 +37,8 @@ class Key(NamedTuple):
 
 
 class RequestIdentity(NamedTuple):
-    """What a record says about its request. ``line``, ``settings`` and ``request`` are hashes. ``id``: the line's own, or its
-    custom_id if it is an OpenAI batch request (``openai``).
+    """What a record says about its request. ``line``, ``settings``, ``request`` and ``content`` are hashes. ``id``: the line's
+    own, or its custom_id if it is an OpenAI batch request (``openai``).
 
     ``unsure``: how often it was sent before with an unknown outcome. ``shard`` ("1/4") and ``lines``, the number of lines of
     the whole input, are set for a shard only.
@@ -53,13 +53,15 @@ class RequestIdentity(NamedTuple):
     unsure: int = 0
     shard: str | None = None
     lines: int | None = None
+    content: str | None = None
 
 
 class Head(NamedTuple):
     """What must be known of an outcome without reading its record.
 
     ``again``: whether a later run asks again by itself. ``unsure``: how many sendings may have been billed without an answer.
-    Tokens and ``cost`` (USD) are None where unknown; an unusable answer has them, too.
+    Tokens and ``cost`` (USD) are None where unknown; an unusable answer has them, too. ``content``: the hash of what was sent
+    of the line; empty in records of release 0.1, and for lines that could not be sent.
     """
 
     position: int
@@ -73,6 +75,7 @@ class Head(NamedTuple):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost: float | None = None
+    content: str = ""
 
     @property
     def key(self) -> Key:
@@ -104,7 +107,8 @@ def head_of(identity: RequestIdentity, outcome: ModelResponse | LLMConnectorErro
         unsure = max(outcome.possibly_billed, int(timed_out))
         again = not timed_out and (outcome.retryable is True or kind in _MENDED or is_local_trouble(outcome))
     cost = None if answer is None else answer.cost_estimate
-    return Head(*identity.key, identity.line, identity.settings, kind, again, identity.unsure + unsure, *tokens, cost)
+    what = (*identity.key, identity.line, identity.settings)
+    return Head(*what, kind, again, identity.unsure + unsure, *tokens, cost, identity.content or "")
 
 
 def _timed_out_after_sending(error: LLMConnectorError) -> bool:
@@ -115,10 +119,13 @@ def _timed_out_after_sending(error: LLMConnectorError) -> bool:
 def record_of(identity: RequestIdentity, outcome: ModelResponse | LLMConnectorError, head: Head) -> dict[str, Any]:
     """The record of an outcome."""
     extra: dict[str, Any] = {"request_hash": identity.request, "line_hash": identity.line, "settings": identity.settings}
+    if identity.content is not None:
+        extra["content_hash"] = identity.content
     if head.unsure:
         extra["possibly_billed"] = head.unsure
-    if not head.answered and head[-3:] != (None, None, None):
-        extra["billed"] = dict(zip(_BILLED, head[-3:], strict=True))  # an unusable answer costs, too
+    billed = (head.input_tokens, head.output_tokens, head.cost)
+    if not head.answered and billed != (None, None, None):
+        extra["billed"] = dict(zip(_BILLED, billed, strict=True))  # an unusable answer costs, too
     if isinstance(outcome, LLMConnectorError) and is_local_trouble(outcome):
         extra["again"] = head.again
     if identity.shard is not None:
@@ -212,6 +219,17 @@ def reindexed(content: bytes, index: int) -> bytes:
     return json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
+def edited(content: bytes, line: str, line_id: str | int | None) -> bytes:
+    """A record whose line was edited without a change of what is sent. ``line``: the hash of the line as it is now."""
+    values = json.loads(content)
+    ours = values.get("llm_sync", values)
+    ours["line_hash"] = line
+    if ours is not values:
+        values["id"] = _result_id(ours["index"], line)
+    values["id" if ours is values else "custom_id"] = line_id
+    return json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
 def head_of_record(content: bytes) -> Head | None:
     """The head of a record in a finished output; None for a line that is not a record of a batch."""
     try:
@@ -253,6 +271,7 @@ def _common(ours: dict[str, Any]) -> dict[str, Any]:
         "line": ours["line_hash"],
         "settings": ours["settings"],
         "unsure": ours.get("possibly_billed", 0),
+        "content": ours.get("content_hash", ""),
     }
 
 
