@@ -102,7 +102,6 @@ def _load_schema(path: str) -> dict[str, Any]:
     if not isinstance(schema, dict):
         raise UsageError(f"--schema {path!r} is not a JSON Schema: it is not an object")
     try:
-        check_schema(schema)
+        return dict(check_schema(schema))
     except InvalidRequestError as error:
         raise UsageError(f"--schema {path!r}: {error}") from None
-    return schema

@@ -66,7 +66,7 @@ def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest
         values["messages"] = tuple(_with_images(message) for message in request.messages)
     fresh = request.detached(**values)
     if fresh.response_schema is not None:
-        check_schema(fresh.response_schema)
+        object.__setattr__(fresh, "response_schema", check_schema(fresh.response_schema))  # nobody else has it yet
     return fresh
 
 

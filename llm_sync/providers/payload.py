@@ -141,19 +141,3 @@ def lose_tool_keys(tool: str, rest: Iterable[str], adjustments: Adjustments) -> 
     """Report further keys of a tool (OpenAI's ``strict`` …) as not sent."""
     for key in rest:
         adjustments.lose(f"tools.{tool}.{key}", "set", None, "this API's tools have no such key")
-
-
-def is_strict_schema(schema: Any) -> bool:
-    """Whether OpenAI's strict mode accepts the schema: every object is closed and all its properties are required."""
-    if isinstance(schema, list):
-        return all(is_strict_schema(item) for item in schema)
-    if not isinstance(schema, Mapping):
-        return True
-    kinds = schema.get("type")
-    if kinds == "object" or (isinstance(kinds, list) and "object" in kinds) or "properties" in schema:
-        properties = schema.get("properties", {})
-        required = schema.get("required")
-        complete = isinstance(required, list) and all(name in required for name in properties)
-        if schema.get("additionalProperties") is not False or not (complete or not properties):
-            return False
-    return all(is_strict_schema(value) for value in schema.values())

@@ -23,20 +23,87 @@ MAX_DEPTH = 60  # of containers in containers; providers accept ten levels of ob
 MAX_VALUES = 50_000
 _MAX_PROBLEMS = 20  # reported for one answer
 _DATA = ("enum", "const", "default", "examples")
+# A mapping without any of these is no schema, or one that allows everything.
+_KEYWORDS = frozenset(
+    [
+        "$ref",
+        "$dynamicRef",
+        "$recursiveRef",
+        "type",
+        "enum",
+        "const",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "if",
+        "properties",
+        "patternProperties",
+        "additionalProperties",
+        "propertyNames",
+        "unevaluatedProperties",
+        "required",
+        "dependentRequired",
+        "dependentSchemas",
+        "dependencies",
+        "minProperties",
+        "maxProperties",
+        "items",
+        "prefixItems",
+        "additionalItems",
+        "contains",
+        "minContains",
+        "maxContains",
+        "unevaluatedItems",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "format",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+    ]
+)
 _NOTHING_SENT = "Correct the schema; nothing was sent."
 
 
-def check_schema(schema: Mapping[str, Any]) -> None:
-    """Raise InvalidRequestError for a schema that cannot be applied or that no answer can fit.
+def check_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema, out of OpenAI's wrapping if it is in it. Raises InvalidRequestError for one that cannot be applied, that says
+    nothing of the answer, or that no answer can fit.
 
     Raises ConfigurationError without jsonschema. A schema that was checked before costs little.
     """
+    schema = unwrapped(schema)
     _check_size(schema)
+    if schema and not schema.keys() & _KEYWORDS:
+        names = ", ".join(map(str, list(schema)[:5]))
+        raise InvalidRequestError(
+            f"response_schema has no keyword of JSON Schema (only {names}), so every answer would fit it",
+            guidance="Give {'type': 'object', 'properties': {…}, 'required': […]}, or leave it out.",
+        )
     try:
         text = json.dumps(schema)
     except (TypeError, ValueError):
         raise InvalidRequestError("response_schema is not JSON", guidance=_NOTHING_SENT) from None
     _checked(text)
+    return schema
+
+
+def unwrapped(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema in OpenAI's wrapping, ``{name, schema, strict}`` or all of ``response_format``; any other as it is."""
+    inner = schema.get("json_schema")
+    if schema.get("type") == "json_schema" and isinstance(inner, Mapping) and schema.keys() <= {"type", "json_schema"}:
+        return unwrapped(inner)
+    inner = schema.get("schema")
+    wrapped = isinstance(inner, Mapping) and schema.get("type", "json_schema") == "json_schema"
+    if wrapped and schema.keys() <= {"name", "schema", "strict", "description", "type"}:
+        return inner  # type: ignore[return-value]
+    return schema
 
 
 def misfits(document: Any, schema: Mapping[str, Any]) -> tuple[FieldProblem, ...]:

@@ -631,11 +631,30 @@ def test_response_schemas(payload: Any) -> None:
         ({**CITY, "required": None}, False),
         ({**CITY, "required": [["city"]]}, False),
         ({"type": "object", "properties": {}, "additionalProperties": False}, True),
-        ({"type": "string"}, True),
+        ({"type": "string"}, False),
+        ({**CITY, "anyOf": [CITY]}, False),
+        ({**CITY, "properties": {"city": {"$ref": "#/$defs/c"}}, "$defs": {"c": {"type": "string"}}}, True),
+        ({**CITY, "properties": {"city": {"$ref": "#/$defs/c", "description": "d"}}, "$defs": {"c": {"type": "string"}}}, False),
+        ({**CITY, "properties": {"city": {"allOf": [{"type": "string"}]}}}, False),
+        ({**CITY, "properties": {"city": {"oneOf": [{"type": "string"}, {"type": "null"}]}}}, False),
+        ({**CITY, "properties": {"city": {"anyOf": [{"type": "string"}, {"type": "null"}]}}}, True),
+        ({**CITY, "properties": {"city": {"not": {"type": "null"}}}}, False),
+        ({**CITY, "properties": {"city": {"description": "anything"}}}, False),
+        ({**CITY, "properties": {"city": True}}, False),
+        ({**CITY, "properties": {"city": {"type": "array"}}}, False),
+        ({**CITY, "properties": {"city": {"type": ["array", "null"]}}}, False),
+        ({**CITY, "properties": {"city": {"type": "array", "items": {}}}}, False),
+        ({**CITY, "properties": {"city": {"type": "array", "items": {"type": "string"}, "maxItems": 3}}}, True),
+        ({**CITY, "properties": {"city": {"type": "string", "format": "uri"}}}, False),
+        ({**CITY, "properties": {"city": {"type": "string", "default": "Bern"}}}, False),
+        ({**CITY, "properties": {"city": {"type": "string", "enum": ["oneOf", "not"]}}}, True),
+        ({**CITY, "properties": {"oneOf": {"type": "string"}}, "required": ["oneOf"]}, True),
+        ({**CITY, "required": ["city", "land"]}, False),
+        ({**CITY, "patternProperties": {"^x": {"type": "string"}}}, False),
     ],
 )
 def test_which_schemas_are_strict(payload: Any, schema: Any, strict: bool) -> None:
-    """OpenAI's strict mode needs every object closed and every property required."""
+    """OpenAI's strict mode needs closed objects, all properties required, a type everywhere, and no keyword beyond its own."""
     assert payload("openai", response_schema=schema)["response_format"]["json_schema"]["strict"] is strict
 
 

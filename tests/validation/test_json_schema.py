@@ -267,3 +267,45 @@ def test_references_that_lead_nowhere_are_refused(reference: str) -> None:
 def test_an_anchor_is_found() -> None:
     """Under $defs, as anywhere."""
     assert wrong(1, {"$ref": "#x", "$defs": {"y": {"$anchor": "x", "type": "string"}}}) != []
+
+
+# Wrappings ---------------------------------------------------------------------------------------------------------------
+
+BARE = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        {"name": "city", "schema": BARE, "strict": True},
+        {"name": "city", "schema": BARE, "description": "A city."},
+        {"schema": BARE},
+        {"type": "json_schema", "name": "city", "schema": BARE},
+        {"type": "json_schema", "json_schema": {"name": "city", "schema": BARE, "strict": True}},
+    ],
+)
+def test_openais_wrapping_is_taken_off(wrapped: Any) -> None:
+    """The answer is held against the schema in it; the wrapping itself would allow everything."""
+    assert check_schema(wrapped) == BARE
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        BARE,
+        {"type": "object", "properties": {"schema": BARE, "name": {"type": "string"}}},
+        {"anyOf": [BARE], "name": "extra"},
+        {"type": "object", "schema": {"type": "string"}},
+        {},
+    ],
+)
+def test_what_is_no_wrapping_stays(schema: Any) -> None:
+    """A property may be called schema, and unknown keywords are allowed beside known ones; {} is any JSON, on purpose."""
+    assert check_schema(schema) is schema
+
+
+@pytest.mark.parametrize("schema", [{"city": "string"}, {"name": "city", "strict": True}, {"title": "City", "description": "d"}])
+def test_a_mapping_without_keywords_is_refused(schema: Any) -> None:
+    """Every answer would fit it, so it was meant to be something else."""
+    with pytest.raises(InvalidRequestError, match="no keyword of JSON Schema"):
+        check_schema(schema)

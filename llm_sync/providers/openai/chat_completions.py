@@ -19,7 +19,8 @@ from llm_sync.providers.finish_words import interruption, normalized
 from llm_sync.providers.openai import message as openai_message
 from llm_sync.providers.openai import reasoning_state
 from llm_sync.providers.openai.reasoning_models import is_reasoning_model, openai_model, sampling
-from llm_sync.providers.payload import is_strict_schema, tool_choice
+from llm_sync.providers.openai.strict_schema import is_strict_schema
+from llm_sync.providers.payload import tool_choice
 
 _FINISH = {
     "stop": "stop",

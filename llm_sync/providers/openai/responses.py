@@ -14,7 +14,8 @@ from llm_sync.providers.finish_words import interruption
 from llm_sync.providers.openai.chat_completions import OpenAIDialect
 from llm_sync.providers.openai.output_items import kept_items, state_of
 from llm_sync.providers.openai.reasoning_models import is_reasoning_model, sampling
-from llm_sync.providers.payload import arguments_text, is_strict_schema, tool_choice, tool_parts
+from llm_sync.providers.openai.strict_schema import is_strict_schema
+from llm_sync.providers.payload import arguments_text, tool_choice, tool_parts
 from llm_sync.providers.turns import own_state, with_unique_ids
 
 _TEXT = {"type": "string", "nullable": True}
