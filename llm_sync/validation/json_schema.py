@@ -18,57 +18,12 @@ from llm_sync.runtime.import_lock import import_lock
 from llm_sync.validation.automaton import TextTooLong
 from llm_sync.validation.linear_regex import LinearPattern, UnsupportedPattern, compile_pattern
 from llm_sync.validation.satisfiable import unsatisfiable
+from llm_sync.validation.schema_wrapping import check_keywords, unwrapped
 
 MAX_DEPTH = 60  # of containers in containers; providers accept ten levels of objects, which are some thirty
 MAX_VALUES = 50_000
 _MAX_PROBLEMS = 20  # reported for one answer
 _DATA = ("enum", "const", "default", "examples")
-# A mapping without any of these is no schema, or one that allows everything.
-_KEYWORDS = frozenset(
-    [
-        "$ref",
-        "$dynamicRef",
-        "$recursiveRef",
-        "type",
-        "enum",
-        "const",
-        "allOf",
-        "anyOf",
-        "oneOf",
-        "not",
-        "if",
-        "properties",
-        "patternProperties",
-        "additionalProperties",
-        "propertyNames",
-        "unevaluatedProperties",
-        "required",
-        "dependentRequired",
-        "dependentSchemas",
-        "dependencies",
-        "minProperties",
-        "maxProperties",
-        "items",
-        "prefixItems",
-        "additionalItems",
-        "contains",
-        "minContains",
-        "maxContains",
-        "unevaluatedItems",
-        "minItems",
-        "maxItems",
-        "uniqueItems",
-        "minLength",
-        "maxLength",
-        "pattern",
-        "format",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-    ]
-)
 _NOTHING_SENT = "Correct the schema; nothing was sent."
 
 
@@ -80,29 +35,12 @@ def check_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     schema = unwrapped(schema)
     _check_size(schema)
-    if schema and not schema.keys() & _KEYWORDS:
-        names = ", ".join(map(str, list(schema)[:5]))
-        raise InvalidRequestError(
-            f"response_schema has no keyword of JSON Schema (only {names}), so every answer would fit it",
-            guidance="Give {'type': 'object', 'properties': {…}, 'required': […]}, or leave it out.",
-        )
+    check_keywords(schema)
     try:
         text = json.dumps(schema)
     except (TypeError, ValueError):
         raise InvalidRequestError("response_schema is not JSON", guidance=_NOTHING_SENT) from None
     _checked(text)
-    return schema
-
-
-def unwrapped(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema in OpenAI's wrapping, ``{name, schema, strict}`` or all of ``response_format``; any other as it is."""
-    inner = schema.get("json_schema")
-    if schema.get("type") == "json_schema" and isinstance(inner, Mapping) and schema.keys() <= {"type", "json_schema"}:
-        return unwrapped(inner)
-    inner = schema.get("schema")
-    wrapped = isinstance(inner, Mapping) and schema.get("type", "json_schema") == "json_schema"
-    if wrapped and schema.keys() <= {"name", "schema", "strict", "description", "type"}:
-        return inner  # type: ignore[return-value]
     return schema
 
 
