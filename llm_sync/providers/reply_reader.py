@@ -15,6 +15,7 @@ from llm_sync.providers.answer import Answer, Cut, parsed_object, problem_with, 
 from llm_sync.providers.credentials import ProviderCredential
 from llm_sync.providers.dialect import Dialect, Page
 from llm_sync.providers.error_mapping import STREAM_ONLY, is_retryable, read_api_error
+from llm_sync.providers.fenced_json import without_fence
 from llm_sync.providers.guidance import Target, guidance_for
 from llm_sync.providers.json_body import parse_body, structure_of
 from llm_sync.providers.required_calls import ignored_choice, ignored_choice_error
@@ -53,6 +54,7 @@ class ReplyReader:
             response = UnusableResponse(**self._facts(prepared, reply, number, body, came, {"raw": body}))
             raise malformed(reply, wrong, self.target(), dialect.request_id(reply, body), response)
         answer = dialect.read_answer(body)
+        answer, unfenced = without_fence(answer, prepared.request)
         parsed, misfits = parsed_object(answer, prepared.request)
         metadata = {"finish_reason_raw": answer.finish_reason_raw, "thinking": answer.thinking, "parsed": parsed, "raw": body}
         facts = self._facts(prepared, reply, number, body, answer, metadata)
@@ -64,9 +66,11 @@ class ReplyReader:
                 partial_text=answer.text or None,
                 guidance="Ask again, simplify the schema, or use a model with structured output.",
             )
+        if unfenced is not None:
+            facts["adjustments"] = (*facts["adjustments"], unfenced)
         ignored = ignored_choice(answer, prepared)
         if problem is None and ignored is not None:
-            facts["adjustments"] = (*prepared.adjustments, ignored)
+            facts["adjustments"] = (*facts["adjustments"], ignored)
             if self._strict:
                 problem = ignored_choice_error(ignored, answer.text)
             else:

@@ -153,6 +153,32 @@ def test_the_parsed_object(ask: Any) -> None:
     assert response.to_dict()["metadata"]["parsed"] == {"n": 3, "tags": []}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '```json\n{"n": 3}\n```',
+        '```\n{"n": 3}\n```',
+        '```JSON\r\n{"n": 3}```',
+        '\ufeff```json\n{"n": 3}\n```\n',
+        ' \n```json \n\n{"n": 3}\n\n``` \n',
+        '\ufeff{"n": 3}',
+        '\n\ufeff {"n": 3}',
+    ],
+)
+def test_a_lone_code_fence_is_taken_off(ask: Any, text: str) -> None:
+    """JSON that fits is the answer, whatever mark or fence is around it; an adjustment says that it was."""
+    response = ask(text)
+    assert (response.text, response.metadata["parsed"]) == ('{"n": 3}', {"n": 3})
+    assert [made.parameter for made in response.adjustments] == ["response_schema"]
+    assert ask(text, schema=None).text == text
+
+
+def test_a_fence_within_a_value_stays(ask: Any) -> None:
+    """Only what is around the JSON is taken off."""
+    inner = '{"n": 3, "tags": ["```json\\n{}\\n```"]}'
+    assert ask(f"```json\n{inner}\n```").metadata["parsed"]["tags"] == ["```json\n{}\n```"]
+
+
 def test_an_object_for_content(ask: Any) -> None:
     """Cloudflare sends the object itself: text is its JSON, and it is held against the schema too."""
     assert ask({"n": 3}).metadata["parsed"] == {"n": 3}
@@ -169,7 +195,14 @@ def test_an_object_for_content(ask: Any) -> None:
         ("{}", "$", "required", "{}"),
         ('{"n": 1, "tags": ["a", 5]}', "$.tags[1]", "string", "5"),
         ("[]", "$", "object", "[]"),
-        ('```json\n{"n": 1}\n```', "$", "JSON of the response_schema", "other text"),
+        ('```json\n{"n": 0}\n```', "$", "JSON of the response_schema", "other text"),
+        ('Here:\n```json\n{"n": 1}\n```', "$", "JSON of the response_schema", "other text"),
+        ('```json\n{"n": 1}\n```\nThat is it.', "$", "JSON of the response_schema", "other text"),
+        ('```json\n{"n": 1}\n```\n```json\n{"n": 2}\n```', "$", "JSON of the response_schema", "other text"),
+        ('```json\n{"n": 1}', "$", "JSON of the response_schema", "other text"),
+        ('```python\n{"n": 1}\n```', "$", "JSON of the response_schema", "other text"),
+        ("```", "$", "JSON of the response_schema", "other text"),
+        ("``````", "$", "JSON of the response_schema", "other text"),
         ("I think so", "$", "JSON of the response_schema", "other text"),
         ('{"n": NaN}', "$", "JSON of the response_schema", "other text"),
         ('{"n": 1', "$", "JSON of the response_schema", "other text"),
