@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm_sync.batch.input.formats import JSONLines, LineFormat, TextLines
+from llm_sync.batch.input.line_ids import LineIds
 from llm_sync.batch.input.requests import BatchRequest, RequestBuilder, settings_hash
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.input.source import Source
@@ -89,6 +90,7 @@ class BatchContext:
     routes: RouteTable
     store: RecordStore
     finished: FinishedOutput
+    ids: LineIds
     lines: int = 0
     _hashes: dict[Route, str] = field(default_factory=dict)
 

@@ -216,6 +216,7 @@ class Planner:
             values = context.line_format.read(line.content)
             batch_request = context.builder.build(values, context.model(slot))
             self._check(batch_request)
+            context.ids.add(batch_request.request.id, line.number)
         except LINE_ERRORS as error:
             outcome = self._add_bad_line(BadLine(line.number, slot, content, error, _id_in(values)))
             if outcome is not None:

@@ -13,6 +13,7 @@ from llm_sync.batch.context import BatchContext, Options
 from llm_sync.batch.input.formats import NOT_AN_OBJECT, JSONLines
 from llm_sync.batch.input.image_files import ImageFiles, image_folders
 from llm_sync.batch.input.json_document import as_json_lines
+from llm_sync.batch.input.line_ids import LineIds
 from llm_sync.batch.input.requests import RequestBuilder
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.input.source import Input, open_source
@@ -77,6 +78,7 @@ class BadLines:
 
 def refuse(context: BatchContext, plan: Plan, previous: PreviousRuns, *, check_providers: bool = True) -> None:
     """Raise an error if the run must not send anything."""
+    context.ids.report(context.source, refuse=context.line_format.openai)
     stray = batch_errors.strays(previous.elsewhere, plan)
     if stray is not None:
         raise stray
@@ -140,7 +142,10 @@ def opened(
         index = stack.enter_context(contextlib.closing(Index(folder)))
         finished = stack.enter_context(contextlib.closing(FinishedOutput(output, folder)))
         hashes = stack.enter_context(contextlib.closing(NumberFile(folder)))
-        yield BatchContext(options, client, source, line_format, builder, selection, index, hashes, RouteTable(), store, finished)
+        ids = stack.enter_context(contextlib.closing(LineIds(folder)))
+        yield BatchContext(
+            options, client, source, line_format, builder, selection, index, hashes, RouteTable(), store, finished, ids
+        )
 
 
 def read_previous(context: BatchContext, output: str) -> PreviousRuns:

@@ -175,7 +175,8 @@ def test_results_that_moved_share_their_id_with_no_other(stub: Batch) -> None:
 
     def lines(prompts: str) -> None:
         bodies = [{"model": "a/m", "messages": [{"role": "user", "content": prompt}]} for prompt in prompts]
-        stub.lines(*({"custom_id": "x", "method": "POST", "url": "/v1/chat/completions", "body": body} for body in bodies))
+        line = {"method": "POST", "url": "/v1/chat/completions"}
+        stub.lines(*({**line, "custom_id": body["messages"][0]["content"], "body": body} for body in bodies))
 
     for prompts in ("p", "xp", "pp"):
         lines(prompts)

@@ -65,7 +65,8 @@ def test_a_single_one_is_asked_again_from_the_output(job: Batch, far: Far, kind:
 def test_the_same_holds_for_openais_results(job: Batch, far: Far) -> None:
     """Which have it among the other keys of their own."""
     bodies = [{"model": "a/m", "messages": [{"role": "user", "content": prompt}]} for prompt in "pq"]
-    job.lines(*({"custom_id": "x", "method": "POST", "url": "/v1/chat/completions", "body": body} for body in bodies))
+    line = {"method": "POST", "url": "/v1/chat/completions"}
+    job.lines(*({**line, "custom_id": body["messages"][0]["content"], "body": body} for body in bodies))
     far.script("q", TROUBLE["a redirect"])
     job.run()
     assert job.records()[1]["llm_sync"]["again"] is True
