@@ -28,6 +28,7 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, str):
         check_text(name, value)
         return value
+    value = plain_number(value)
     if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, (list, tuple)):
@@ -70,8 +71,10 @@ def check_text(name: str, value: object) -> None:
 def check_field(row: RequestField, value: Any) -> Any:
     """The value of a request's field in its final form, as its row of the table says. Raises InvalidRequestError."""
     if row.kind == fields.NUMBER:
+        value = plain_number(value)
         check_number(row.name, value, row.low or 0, math.inf if row.high is None else row.high)
     elif row.kind == fields.WHOLE:
+        value = whole_number(value)
         check_integer(row.name, value, row.low)
     elif row.kind == fields.TEXT:
         check_text(row.name, value)
@@ -80,6 +83,23 @@ def check_field(row: RequestField, value: Any) -> Any:
     elif row.kind == fields.TEXTS:
         return texts(row.name, value)
     return value
+
+
+def plain_number(value: Any) -> Any:
+    """A number of another library (numpy, pandas) as Python's own; everything else, booleans too, as it is."""
+    if isinstance(value, (int, float, str, list, tuple, Mapping)) or value is None:
+        return value
+    import numbers  # costs every start of Python, and hardly a request needs it
+
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    return float(value) if isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational) else value
+
+
+def whole_number(value: Any) -> Any:
+    """A whole number, also one written as a float (10.0, as pandas writes it), as an int; everything else as it is."""
+    value = plain_number(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def check_number(name: str, value: object, low: float, high: float) -> None:

@@ -80,6 +80,8 @@ class ModelRequest(Frozen):
             raise InvalidRequestError(
                 f"tool_choice is {grammar.type_name(self.tool_choice)}", guidance="Give a string or a mapping."
             )
+        if self.id is not None and not isinstance(self.id, (str, int)):
+            _set(self, "id", field_checks.whole_number(self.id))
         if self.id is not None and (isinstance(self.id, bool) or not isinstance(self.id, (str, int))):
             raise InvalidRequestError(f"id is {grammar.type_name(self.id)}", guidance="Give a string or a whole number.")
 

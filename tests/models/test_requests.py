@@ -7,8 +7,10 @@ import dataclasses
 import enum
 import json
 import math
+import numbers
 import pathlib
 from datetime import datetime, timezone
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Any
 
@@ -74,8 +76,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "max_tokens 0": ({"prompt": "x", "max_tokens": 0}, "max_tokens=0 is too small"),
     "max_tokens far below": ({"prompt": "x", "max_tokens": -(10**5000)}, "max_tokens=.* is too small"),
     "max_tokens no": ({"prompt": "x", "max_tokens": False}, "max_tokens is a boolean"),
-    "half a token": ({"prompt": "x", "max_tokens": 10.0}, "max_tokens is a float"),
-    "seed of a float": ({"prompt": "x", "seed": 1.0}, "seed is a float"),
+    "half a token": ({"prompt": "x", "max_tokens": 10.5}, "max_tokens is a float"),
+    "no number of tokens": ({"prompt": "x", "max_tokens": NAN}, "max_tokens is a float"),
+    "endless tokens": ({"prompt": "x", "max_tokens": math.inf}, "max_tokens is a float"),
+    "a fraction of tokens": ({"prompt": "x", "max_tokens": Fraction(10)}, "max_tokens is a Fraction"),
+    "seed of a float": ({"prompt": "x", "seed": 1.5}, "seed is a float"),
     "seed yes": ({"prompt": "x", "seed": True}, "seed is a boolean"),
     "an empty stop": ({"prompt": "x", "stop_sequences": ["a", ""]}, "stop_sequences holds an empty string"),
     "a stop of bytes": ({"prompt": "x", "stop_sequences": b"END"}, "stop_sequences is a bytes"),
@@ -365,3 +370,48 @@ def test_another_model_text_or_role_is_another_question(model: str, turns: list[
 def test_a_question_with_a_lone_surrogate_has_a_hash() -> None:
     """UTF-8 could not write it."""
     assert request_hash("m", [("user", "\ud800")]) != request_hash("m", [("user", "\ud801")])
+
+
+# Numbers of other libraries
+
+
+class Int64:
+    """Like numpy's int64: no int, but registered as Integral."""
+
+    def __int__(self) -> int:
+        return 10
+
+
+class Float32:
+    """Like numpy's float32: no float, but registered as Real."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __float__(self) -> float:
+        return self.value
+
+
+numbers.Integral.register(Int64)
+numbers.Real.register(Float32)
+
+
+@pytest.mark.parametrize("value", [10, 10.0, Int64(), Float32(10.0)])
+@pytest.mark.parametrize("name", ["max_tokens", "seed", "id"])
+def test_a_whole_number_is_one_whatever_wrote_it(name: str, value: Any) -> None:
+    """10.0 in JSON, as pandas writes it, and numpy's numbers become ints, which JSON can hold."""
+    kept = getattr(ModelRequest("x", **{name: value}), name)
+    assert (type(kept), kept) == (int, 10)
+
+
+def test_other_numbers_become_pythons_own() -> None:
+    """In settings and in provider_specific: JSON could not hold them otherwise."""
+    request = ModelRequest("x", temperature=Float32(0.5), top_p=1, provider_specific={"top_k": Int64(), "deep": [Float32(0.25)]})
+    assert (type(request.temperature), request.temperature, type(request.top_p)) == (float, 0.5, int)
+    assert json.dumps(request.detached().provider_specific) == '{"top_k": 10, "deep": [0.25]}'
+
+
+def test_a_number_that_is_not_whole_is_not_rounded() -> None:
+    """Half a token is a mistake."""
+    with pytest.raises(InvalidRequestError, match="max_tokens is a float"):
+        ModelRequest("x", max_tokens=Float32(10.5))  # type: ignore[arg-type]
