@@ -146,7 +146,10 @@ def log_facts(log: logging.Logger, what: str, **facts: object) -> None:
         log.debug("%s %s", what, _pairs(facts), extra={"what": what, "facts": facts})
 
 
-_log = logger("requests")
+_log = requests_log = logger("requests")
+
+HIGHEST_LEVELS: Mapping[type[Event], int] = {**_LEVELS, Finished: logging.ERROR}
+"""The highest level that events of a kind are logged at: below it, ``log_event`` would do nothing."""
 _listener_log = logger("dispatch")
 
 
@@ -154,12 +157,15 @@ def notify(listener: Listener, event: Event) -> None:
     """Call ``listener`` with ``event``. Its exceptions are logged: a bug in it must not affect the request."""
     try:
         listener(event)
-    except BaseException as error:
-        if not may_suppress(error):
-            raise
-        _listener_log.exception(
-            "%s: a listener of events failed on %s; the request continues", event.provider, type(event).__name__
-        )
+    except BaseException as error:  # noqa: BLE001
+        report_failed_listener(event, error)
+
+
+def report_failed_listener(event: Event, error: BaseException) -> None:
+    """Log the exception of a listener, from its ``except`` block; raise again what must not be suppressed."""
+    if not may_suppress(error):
+        raise error
+    _listener_log.exception("%s: a listener of events failed on %s; the request continues", event.provider, type(event).__name__)
 
 
 def log_event(event: Event) -> None:

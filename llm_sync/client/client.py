@@ -19,7 +19,7 @@ from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.dispatch.status import ProviderStatus
 from llm_sync.errors import LLMConnectorError
-from llm_sync.events import Event, Listener, log_event, notify
+from llm_sync.events import HIGHEST_LEVELS, Event, Listener, log_event, notify, requests_log
 from llm_sync.models import ModelListing, ModelRequest, ModelResponse
 from llm_sync.providers.factory import ProviderFactory
 
@@ -109,7 +109,8 @@ class LLMClient:
         """
         fields = request_defaults.refuse_streaming(request_fields)
         request_defaults.refuse_unknown(fields)
-        request_defaults.check_seconds("wait_timeout", wait_timeout)
+        if wait_timeout is not None:
+            request_defaults.check_seconds("wait_timeout", wait_timeout)
         request = ModelRequest(prompt, model, **fields)
         prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
         return self._manager.call(prepared.provider, self.dispatcher.call_for(prepared), timeout=wait_timeout)  # type: ignore[no-any-return]
@@ -124,7 +125,8 @@ class LLMClient:
         wait_timeout: float | None = None,
     ) -> ModelResponse:
         """Ask with a ModelRequest and wait; options, errors and threads as for ``generate``."""
-        request_defaults.check_seconds("wait_timeout", wait_timeout)
+        if wait_timeout is not None:
+            request_defaults.check_seconds("wait_timeout", wait_timeout)
         prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
         return self._manager.call(prepared.provider, self.dispatcher.call_for(prepared), timeout=wait_timeout)  # type: ignore[no-any-return]
 
@@ -143,7 +145,8 @@ class LLMClient:
         Times and retries as for ``generate``. Raises at once what is wrong with the request, ClientClosedError, and
         QueueFullError if ``max_queue`` requests are queued and ``block`` is False, or still so after ``wait_timeout`` seconds.
         """
-        request_defaults.check_seconds("wait_timeout", wait_timeout)
+        if wait_timeout is not None:
+            request_defaults.check_seconds("wait_timeout", wait_timeout)
         prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
         return self.dispatcher.submit(prepared, block=block, timeout=wait_timeout)
 
@@ -252,7 +255,8 @@ class LLMClient:
         )
 
     def _tell(self, event: Event) -> None:
-        log_event(event)
+        if requests_log.isEnabledFor(HIGHEST_LEVELS.get(type(event), 0)):  # every request has five, and most are not logged
+            log_event(event)
         for listener in self._listeners:
             notify(listener, event)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from datetime import datetime, timezone
@@ -57,7 +58,8 @@ class Dispatcher:
         if not isinstance(request, ModelRequest):
             raise TypeError(f"a request is a ModelRequest, not {type(request).__name__}")
         name, model = route(self.config, request.model)
-        log_facts(_log, "route", asked=request.model, provider=name, model=model)
+        if _log.isEnabledFor(logging.DEBUG):
+            log_facts(_log, "route", asked=request.model, provider=name, model=model)
         entry = self.config.providers[name].entry(model)
         adjustments = [
             Adjustment(switch, asked, None, "the configuration asks for streaming, which llm-sync never does")

@@ -83,8 +83,9 @@ def _with_images(message: Message) -> Message:
 def attempt_options(configured: AttemptOptions, options: Mapping[str, Any]) -> AttemptOptions:
     """The configured options, replaced by those of the call. Raises InvalidRequestError for invalid values."""
     asked = {name: value for name, value in options.items() if value is not None}
-    check_seconds("timeout", asked.get("timeout"))
-    check_seconds("deadline", asked.get("deadline"))
+    for name in ("timeout", "deadline"):
+        if name in asked:
+            check_seconds(name, asked[name])
     retries = asked.get("max_retries")
     if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int) or retries < 0):
         raise InvalidRequestError(f"max_retries={_shown(retries)} is not a count", guidance="Give 0 or a whole number above it.")

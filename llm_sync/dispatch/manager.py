@@ -69,7 +69,7 @@ class ConcurrentLLMManager:
         Ctrl-C at any moment also withdraws the request; between separate ``submit`` and ``result`` calls it could not.
         """
         self._refuse_own_worker(provider)
-        limit = clock.clamp_timeout(timeout)
+        limit = None if timeout is None else clock.clamp_timeout(timeout)
         began = clock.now()
         future = self._prepare(provider, call)
         try:

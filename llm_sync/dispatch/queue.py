@@ -16,7 +16,7 @@ from llm_sync.dispatch.waiting import WaitingRequests, cancel_all
 from llm_sync.dispatch.worker import Worker
 from llm_sync.dispatch.worker_pool import WorkerPool
 from llm_sync.errors import LLMConnectorError
-from llm_sync.events import Event, Listener, Queued, logger, notify
+from llm_sync.events import Event, Listener, Queued, logger, report_failed_listener
 from llm_sync.models import grammar
 from llm_sync.runtime import clock, fork
 
@@ -98,7 +98,7 @@ class ProviderRequestQueue:
     def accept(self, future: RequestFuture, *, block: bool = True, timeout: float | None = None) -> None:
         """The second half of ``submit``: queue the future. If this raises, the future is withdrawn."""
         try:
-            depth = self._reserve(future, block, clock.clamp_timeout(timeout))
+            depth = self._reserve(future, block, None if timeout is None else clock.clamp_timeout(timeout))
             self.emit(Queued(self.name, future.key, model=future.model, depth=depth))
             self._enqueue(future)
         except BaseException:
@@ -257,7 +257,10 @@ class ProviderRequestQueue:
         """Count ``event`` for ``status``, then pass it to the listener. Events of attempts are emitted here too."""
         self._counts.add(event)
         if self._listener is not None:
-            notify(self._listener, event)
+            try:
+                self._listener(event)
+            except BaseException as error:  # noqa: BLE001  (a bug of the listener must not affect the request)
+                report_failed_listener(event, error)
 
     def status(self) -> ProviderStatus:
         """The current counts; ``cooling_down_until`` is left to the gate."""

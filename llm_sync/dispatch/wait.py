@@ -37,6 +37,9 @@ def outcome_within(future: Future[Any], timeout: float | None) -> Outcome | None
 
 def outcome_of(future: Future[Any]) -> Outcome:
     """The outcome of a future that is done."""
+    if isinstance(future, RequestFuture) and not future.cancelled():
+        error = future.failure
+        return (future.value, None) if error is None else (None, error)
     try:
         error = future.exception()
     except CancelledError:

@@ -58,6 +58,7 @@ class Dialect(ABC):
         """``config``: the provider's entry in the configuration."""
         self.config = config
         self.name = config.name
+        self._known_hosts: dict[tuple[str, ...], bool] = {}  # the answers of is_at, which every request asks for
 
     # Request -------------------------------------------------------------------------------------------------------
 
@@ -129,6 +130,12 @@ class Dialect(ABC):
 
     def is_at(self, *domains: str) -> bool:
         """Whether requests go to a host of one of ``domains``."""
+        known = self._known_hosts.get(domains)
+        if known is None:
+            known = self._known_hosts[domains] = self._goes_to(domains)
+        return known
+
+    def _goes_to(self, domains: tuple[str, ...]) -> bool:
         try:
             host = urlsplit(self.base_url()).hostname or ""
         except ValueError:  # a variable in it is unset

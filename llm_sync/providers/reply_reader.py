@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -84,7 +85,7 @@ class ReplyReader:
         if isinstance(answer.outcome, Cut):
             cut = answer.outcome
             _log.warning("%s/%s: %s cut the answer. %s", dialect.name, prepared.model, cut.limit, way_out_of(cut))
-        else:
+        elif _log.isEnabledFor(logging.DEBUG):
             log_facts(_log, "validation passed", provider=dialect.name, model=prepared.model)
         return ModelResponse(**facts)
 

@@ -20,6 +20,7 @@ _BY_HOST: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("cerebras.ai",), ("reasoning",)),
     (("openrouter.ai",), ("reasoning_details", "reasoning")),
 )
+_STATELESS = frozenset({"role", "content", "refusal", "annotations", "tool_calls", "function_call", "audio", "name"})
 _UNKNOWN_HOST = ("reasoning_content", "reasoning_details")  # who writes these reads them
 _REQUIRING = ("deepseek.com", "moonshot.ai", "moonshot.cn", "kimi.com")  # on every assistant message with tool calls
 
@@ -31,11 +32,16 @@ def reasoning_fields(dialect: Dialect) -> tuple[str, ...]:
         return () if option == "none" else (option,)
     if dialect.type == "openrouter":
         return ("reasoning_details", "reasoning")
-    return next((fields for hosts, fields in _BY_HOST if dialect.is_at(*hosts)), _UNKNOWN_HOST)
+    for hosts, fields in _BY_HOST:
+        if dialect.is_at(*hosts):
+            return fields
+    return _UNKNOWN_HOST
 
 
 def read_state(message: Mapping[str, Any], dialect: Dialect, *, has_calls: bool) -> dict[str, Any] | None:
     """What an answer's message holds that is to be handed back with it."""
+    if message.keys() <= _STATELESS and not isinstance(message.get("content"), list):
+        return None  # the usual message, without a look at the host
     out: dict[str, Any] = {}
     for field in reasoning_fields(dialect):
         value = message.get(field)
