@@ -107,11 +107,12 @@ class LLMClient:
         those of ModelRequest; an unknown one is a TypeError. Raises LLMConnectorError, and RuntimeError on the provider's own
         worker thread (in a done-callback), where it would wait for itself.
         """
-        fields = request_defaults.refuse_streaming(request_fields)
-        request_defaults.refuse_unknown(fields)
+        if request_fields:
+            request_fields = request_defaults.refuse_streaming(request_fields)
+            request_defaults.refuse_unknown(request_fields)
         if wait_timeout is not None:
             request_defaults.check_seconds("wait_timeout", wait_timeout)
-        request = ModelRequest(prompt, model, **fields)
+        request = ModelRequest(prompt, model, **request_fields)
         prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
         return self._manager.call(prepared.provider, self.dispatcher.call_for(prepared), timeout=wait_timeout)  # type: ignore[no-any-return]
 

@@ -61,11 +61,9 @@ class Dispatcher:
         if _log.isEnabledFor(logging.DEBUG):
             log_facts(_log, "route", asked=request.model, provider=name, model=model)
         entry = self.config.providers[name].entry(model)
-        adjustments = [
-            Adjustment(switch, asked, None, "the configuration asks for streaming, which llm-sync never does")
-            for switch, asked in entry.stripped.items()
-        ]
-        adjustments += changed
+        adjustments = list(changed)
+        for switch, asked in entry.stripped.items():
+            adjustments.append(Adjustment(switch, asked, None, "the configuration asks for streaming, which llm-sync never does"))
         request, stripped = request_defaults.without_switches(request, name, strict=self._strict_streaming)
         adjustments += stripped
         request = request_defaults.filled(request, model, entry)

@@ -52,7 +52,8 @@ def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest
     """
     defaults = entry.defaults
     values: dict[str, Any] = {"model": model}
-    has_system = any(message.role == "system" for message in request.messages or ())  # then the conversation has its own
+    # A system message in the conversation replaces the configured one.
+    has_system = request.messages is not None and any(message.role == "system" for message in request.messages)
     for name in fields.DEFAULTS:
         if name == "system_prompt" and has_system:
             continue

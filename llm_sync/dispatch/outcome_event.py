@@ -27,7 +27,12 @@ def finished_event(provider: str, future: RequestFuture) -> Finished:
 
 
 def _billed(result: object) -> tuple[Any, Any]:
-    return _attribute(result, "usage"), _attribute(result, "cost_estimate")
+    try:
+        return getattr(result, "usage", None), getattr(result, "cost_estimate", None)
+    except BaseException as error:
+        if not may_suppress(error):
+            raise
+        return None, None
 
 
 def _attribute(thing: object, name: str) -> Any:

@@ -85,7 +85,10 @@ class Dialect(ABC):
 
         Raises InvalidRequestError for results and calls that do not match.
         """
-        return with_accepted_ids(request.conversation(), self.accepted_ids(request.model or ""))
+        turns = request.conversation()
+        if len(turns) == 1 and turns[0].role == "user":
+            return turns  # the usual request: no call, no result
+        return with_accepted_ids(turns, self.accepted_ids(request.model or ""))
 
     def accepted_ids(self, model: str) -> re.Pattern[str]:
         """What ids of tool calls look like that ``model`` accepts."""

@@ -113,7 +113,7 @@ def read_api_error(status: int, body: Any, headers: Mapping[str, str] | None = N
 
 def is_error_body(body: Any) -> bool:
     """Whether the body of a good status has no answer and says that the request failed, in another field than ``error``."""
-    if not isinstance(body, dict):
+    if not isinstance(body, dict) or (body.get("choices") and "base_resp" not in body and "Response" not in body):
         return False
     base = body.get("base_resp")
     if isinstance(base, dict) and base.get("status_code") not in _SUCCESS:

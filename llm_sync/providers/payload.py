@@ -55,7 +55,7 @@ def refuse_further_choices(payload: Mapping[str, Any], fields: Iterable[str]) ->
         value: Any = payload
         for key in field.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
-        if _exceeds_one(value):
+        if value is not None and _exceeds_one(value):
             shown = repr(value) if isinstance(value, str) else number_shown(value)
             raise InvalidRequestError(
                 f"{field}={shown} asks for several answers to one request; all would be billed and only the first read",

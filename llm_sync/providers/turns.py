@@ -88,6 +88,8 @@ def _short_id(index: int, position: int, issued: str) -> str:
 
 def with_unique_ids(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
     """The calls of an answer, each with an id of its own: some servers give none, or one for all."""
+    if not calls:
+        return calls
     if len(calls) == len({call.id for call in calls} - {""}):
         return calls
     out: list[ToolCall] = []
