@@ -13,8 +13,11 @@ import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from types import FrameType
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))  # python -I leaves it out
 
 import measuring
 import ways

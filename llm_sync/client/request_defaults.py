@@ -27,6 +27,8 @@ def without_switches(request: ModelRequest, provider: str, *, strict: bool) -> t
 
     Raises StreamingNotSupportedError under ``strict`` if there is something to strip.
     """
+    if not request.provider_specific:
+        return request, []
     clean, asked = streaming.strip_switches(request.provider_specific)
     if not asked:
         unchanged = len(clean) == len(request.provider_specific)
@@ -83,10 +85,12 @@ def _with_images(message: Message) -> Message:
 
 def attempt_options(configured: AttemptOptions, options: Mapping[str, Any]) -> AttemptOptions:
     """The configured options, replaced by those of the call. Raises InvalidRequestError for invalid values."""
-    asked = {name: value for name, value in options.items() if value is not None}
-    for name in ("timeout", "deadline"):
-        if name in asked:
-            check_seconds(name, asked[name])
+    asked = dict(options)
+    for name, value in options.items():
+        if value is None:
+            del asked[name]
+        elif name in ("timeout", "deadline"):
+            check_seconds(name, value)
     retries = asked.get("max_retries")
     if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int) or retries < 0):
         raise InvalidRequestError(f"max_retries={_shown(retries)} is not a count", guidance="Give 0 or a whole number above it.")

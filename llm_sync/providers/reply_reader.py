@@ -69,7 +69,7 @@ class ReplyReader:
             )
         if unfenced is not None:
             facts["adjustments"] = (*facts["adjustments"], unfenced)
-        ignored = ignored_choice(answer, prepared)
+        ignored = None if prepared.request.tool_choice is None else ignored_choice(answer, prepared)
         if problem is None and ignored is not None:
             facts["adjustments"] = (*facts["adjustments"], ignored)
             if self._strict:
@@ -122,7 +122,7 @@ class ReplyReader:
         self, prepared: PreparedRequest, reply: Reply, number: int, body: Any, answer: Answer, metadata: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The fields of the response."""
-        stateful = answer.state is not None or any(call.state for call in answer.tool_calls)
+        stateful = answer.state is not None or (answer.tool_calls and any(call.state for call in answer.tool_calls))
         origin = self.dialect.origin(prepared.model) if stateful else None
         if origin is not None:
             metadata = {**metadata, "state": tagged(answer.state, origin)}
