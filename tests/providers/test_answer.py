@@ -360,3 +360,11 @@ def test_a_misfit_keeps_its_text(ask: Any) -> None:
     with pytest.raises(errors.ResponseValidationError) as caught:
         ask('{"n": "3"}')
     assert caught.value.partial_text == '{"n": "3"}'
+
+
+def test_the_transcript_of_a_spoken_answer_is_its_text(provider: Any, reply: Any) -> None:
+    """gpt-audio sends no content beside the sound; an empty audio object, as some servers send, says nothing."""
+    spoken = {"content": None, "audio": {"id": "a", "data": "UklGRg==", "transcript": "Good morning."}}
+    for message, text in ((spoken, "Good morning."), ({"content": "Hi", "audio": {"transcript": "", "id": ""}}, "Hi")):
+        body = {"choices": [{"message": message, "finish_reason": "stop"}]}
+        assert provider("openai", reply(body)).generate_response(ModelRequest("x", "m")).text == text

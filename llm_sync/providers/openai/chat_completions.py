@@ -167,7 +167,7 @@ class OpenAIDialect(Dialect):
         if isinstance(outcome, Blocked) and not refusal:
             outcome = Blocked(f"finish reason {word}")
         return Answer(
-            text=text,
+            text=text or openai_message.transcript(message),
             finish_reason=_FINISH.get(normalized(word), "other"),
             finish_reason_raw=word,
             usage=self.read_usage(body),

@@ -123,6 +123,12 @@ def reasoning(answered: Mapping[str, Any]) -> str | None:
     return _string(answered.get("reasoning_content")) or _string(answered.get("reasoning"))
 
 
+def transcript(answered: Mapping[str, Any]) -> str:
+    """The words of a spoken answer (gpt-audio), whose content is null."""
+    audio = answered.get("audio")
+    return (_string(audio.get("transcript")) if isinstance(audio, dict) else None) or ""
+
+
 def refusal(value: Any) -> str:
     """The text of the parts of type ``refusal``."""
     parts = [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
