@@ -119,13 +119,16 @@ class ReplyReader:
         )
 
     def _facts(
-        self, prepared: PreparedRequest, reply: Reply, number: int, body: Any, answer: Answer, metadata: Mapping[str, Any]
+        self, prepared: PreparedRequest, reply: Reply, number: int, body: Any, answer: Answer, metadata: dict[str, Any]
     ) -> dict[str, Any]:
-        """The fields of the response."""
+        """The fields of the response; what ``metadata`` holds no value for is taken out of it."""
         stateful = answer.state is not None or (answer.tool_calls and any(call.state for call in answer.tool_calls))
         origin = self.dialect.origin(prepared.model) if stateful else None
         if origin is not None:
-            metadata = {**metadata, "state": tagged(answer.state, origin)}
+            metadata["state"] = tagged(answer.state, origin)
+        for key in ("finish_reason_raw", "thinking", "parsed", "state"):
+            if metadata.get(key, ...) is None:
+                del metadata[key]
         return {
             "text": answer.text,
             "model": answer.model or prepared.model,
@@ -139,7 +142,7 @@ class ReplyReader:
             "tool_calls": answer.tool_calls if origin is None else tagged_calls(answer.tool_calls, origin),
             "adjustments": prepared.adjustments,
             "cost_estimate": self._cost(answer, prepared.model),
-            "metadata": {key: value for key, value in metadata.items() if value is not None},
+            "metadata": metadata,
             "id": prepared.request.id,
         }
 
