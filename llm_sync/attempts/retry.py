@@ -106,9 +106,10 @@ class _Attempts:
         """Pass the gate for one attempt, which is made in the ``with`` block: yields its timeout in seconds, notes its error."""
         policy, options = self.policy, self.options
         while True:
-            self._add_pauses()
+            if self.ends_at is not None:
+                self._add_pauses()
             with policy.gate.enter(self.control, max_retry_after=options.max_retry_after, until=self.ends_at) as open_in_time:
-                if self._add_pauses() and not open_in_time:
+                if self.ends_at is not None and self._add_pauses() and not open_in_time:
                     continue  # the process was stopped meanwhile: the gate had an old deadline
                 started = policy.clock()
                 timeout = min(options.timeout, self._time_left(started, open_in_time))

@@ -1,4 +1,4 @@
-"""A private folder for each test, programs in processes of their own (those of ``endings``), and waiting for what comes."""
+"""Fixtures: a runtime folder for each test, programs in separate processes (those of ``endings``), and waiting."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder where this test's processes meet; not there yet."""
+    """The runtime folder of this test's processes; it does not exist yet."""
     folder = tmp_path / "runtime"
     monkeypatch.setenv("LLM_SYNC_RUNTIME_DIR", str(folder))
     monkeypatch.setenv("MACHINE_TEST_KEY", "test-key")
@@ -59,7 +59,7 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def program() -> Iterator[Callable[..., Program]]:
-    """Starts a program that knows ``slots``; it does not outlive the test."""
+    """``program(body, *arguments)`` starts a program that can use ``slots``; it does not outlive the test."""
     started: list[Program] = []
 
     def start(body: str, *arguments: str) -> Program:
@@ -73,7 +73,7 @@ def program() -> Iterator[Callable[..., Program]]:
 
 @pytest.fixture
 def shared_config(upstream: Simulator, tmp_path: Path) -> str:
-    """The path of a configuration whose one provider is machine-wide."""
+    """The path of a configuration with one provider, which is machine-wide."""
     path = tmp_path / "shared.yaml"
     path.write_text(SHARED.replace("<openai>", upstream.url("openai")))
     return str(path)
@@ -81,7 +81,7 @@ def shared_config(upstream: Simulator, tmp_path: Path) -> str:
 
 @pytest.fixture
 def soon() -> Callable[[Callable[[], object]], None]:
-    """Waits for what another process or thread is about to bring about, and tells of it in no other way."""
+    """``soon(condition)`` waits until a condition holds that another process or thread brings about."""
 
     def wait(condition: Callable[[], object]) -> None:
         until = time.monotonic() + PATIENCE_S
@@ -95,5 +95,5 @@ def soon() -> Callable[[Callable[[], object]], None]:
 
 @pytest.fixture
 def in_line(runtime: Path) -> Callable[[], int]:
-    """How many stand in the one line that there is."""
+    """``in_line()`` is the number of tickets in the only queue."""
     return lambda: len(list(runtime.glob("providers/*/ticket-*")))

@@ -1,3 +1,5 @@
+"""Appending lines to a file that several processes write to."""
+
 from __future__ import annotations
 
 import errno
@@ -13,31 +15,31 @@ from llm_sync.machine import append
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
-    """Where nothing is yet."""
+    """A path at which there is no file."""
     return str(tmp_path / "lines")
 
 
 def content(path: str) -> bytes:
-    """What the file holds."""
+    """The file's content."""
     return Path(path).read_bytes()
 
 
 def test_lines_are_added(path: str) -> None:
-    """The file is made, and keeps what it has."""
+    """The file is created by the first append, and the next ones add to it."""
     append.append(path, b"one\n")
     append.append(path, b"two\nthree\n")
     assert content(path) == b"one\ntwo\nthree\n"
 
 
-def test_a_torn_line_is_ended_first(path: str) -> None:
-    """What a killed process left behind does not swallow the next line."""
+def test_a_partial_line_is_ended_first(path: str) -> None:
+    """A partial line of a killed process is ended before the next line is written."""
     Path(path).write_bytes(b"whole\ntor")
     append.append(path, b"next\n")
     assert content(path) == b"whole\ntor\nnext\n"
 
 
-def test_who_appends_waits_for_the_one_who_does(path: str) -> None:
-    """A line is added only when the lock is free."""
+def test_an_append_waits_for_another(path: str) -> None:
+    """An append waits until no other process holds the lock."""
     Path(path).touch()
     began, ended = threading.Event(), threading.Event()
 
@@ -59,7 +61,7 @@ def test_who_appends_waits_for_the_one_who_does(path: str) -> None:
 
 
 def test_a_rotated_file_is_not_written_to(path: str) -> None:
-    """Renamed away while a line waited for its lock: the line goes to the new file."""
+    """If the file is renamed while an append waits for the lock, the line goes to the new file."""
     Path(path).touch()
     with open(path, "ab") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
@@ -81,8 +83,8 @@ def test_a_rotated_file_is_not_written_to(path: str) -> None:
     assert (content(path), content(path + ".1")) == (b"new\n", b"")
 
 
-def test_what_cannot_be_written_whole_is_taken_back(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk leaves no half line, and its error reaches the caller."""
+def test_an_incomplete_append_is_undone(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk raises OSError and leaves no partial line."""
     Path(path).write_bytes(b"old\n")
     write = os.write
 
@@ -98,8 +100,8 @@ def test_what_cannot_be_written_whole_is_taken_back(path: str, monkeypatch: pyte
     assert content(path) == b"old\n"
 
 
-def test_a_short_write_goes_on(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system may take less than it is given."""
+def test_a_short_write_is_continued(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short write is continued."""
     write = os.write
     monkeypatch.setattr(os, "write", lambda number, part: write(number, part[:2]))
     append.append(path, b"12345\n")
@@ -107,8 +109,8 @@ def test_a_short_write_goes_on(path: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert content(path) == b"12345\n"
 
 
-def test_what_cannot_be_appended_to_is_told_before(tmp_path: Path) -> None:
-    """A folder, a missing folder; an absent file is made."""
+def test_a_path_can_be_checked_beforehand(tmp_path: Path) -> None:
+    """A folder or a missing folder is an error; a missing file is created."""
     with pytest.raises(IsADirectoryError):
         append.check_appendable(str(tmp_path))
     with pytest.raises(FileNotFoundError):
@@ -117,8 +119,8 @@ def test_what_cannot_be_appended_to_is_told_before(tmp_path: Path) -> None:
     assert content(str(tmp_path / "new")) == b""
 
 
-def test_without_flock_it_is_said(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows has none."""
+def test_a_system_without_flock_is_an_error(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without flock, as on Windows, NotImplementedError is raised."""
     monkeypatch.setitem(__import__("sys").modules, "fcntl", None)
     with pytest.raises(NotImplementedError, match="file locks"):
         append.append(path, b"x\n")

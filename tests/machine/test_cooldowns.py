@@ -1,4 +1,4 @@
-"""Cool-downs told from process to process: the longest counts, and no file, clock or name can do harm."""
+"""Cool-downs shared between processes: the longest one counts, and no file, name or clock change does harm."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOW = 1_800_000_000.0
 
 
 class Clock:
-    """Seconds since 1970 that pass only when told."""
+    """Seconds since 1970 that pass only when the test advances them."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -28,35 +28,35 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """The machine's."""
+    """The machine's clock."""
     return Clock()
 
 
 @pytest.fixture
 def folder(runtime: Path) -> Path:
-    """Where they lie."""
+    """The folder with the cool-downs."""
     return Path(SharedDirectory(lambda: "one").create())
 
 
 def process(clock: Clock, identity: str = "one") -> CoolDowns:
-    """Those that one process sees."""
+    """The cool-downs as one process sees them."""
     return CoolDowns(SharedDirectory(lambda: identity), clock)
 
 
 def left(one: CoolDowns) -> float | None:
-    """The seconds left, to the millisecond."""
+    """The seconds left, rounded to milliseconds."""
     found = one.latest()
     return None if found is None else round(found[0], 3)
 
 
-def test_nobody_was_told_anything(clock: Clock) -> None:
-    """The folder is not even there."""
+def test_without_a_folder_there_is_none(clock: Clock) -> None:
+    """Without a folder there is no cool-down."""
     assert process(clock).latest() is None
 
 
 @pytest.mark.parametrize("kind", [RateLimitError, ProviderUnavailableError])
-def test_what_one_is_told_the_others_know(clock: Clock, folder: Path, kind: type[LLMConnectorError]) -> None:
-    """How long, and what kind of trouble; nothing of the message, which is the provider's."""
+def test_other_processes_learn_of_it(clock: Clock, folder: Path, kind: type[LLMConnectorError]) -> None:
+    """Other processes learn the length and the error class, but not the provider's message."""
     process(clock).announce(30, kind("limit of org-17 reached", status=429))
     clock.now += 10
     found = process(clock).latest()
@@ -66,21 +66,21 @@ def test_what_one_is_told_the_others_know(clock: Clock, folder: Path, kind: type
     assert "org-17" not in found[1].message + "".join(os.listdir(folder))
 
 
-def test_it_is_told_in_private(clock: Clock, folder: Path) -> None:
-    """Mode 0600."""
+def test_the_file_is_private(clock: Clock, folder: Path) -> None:
+    """The file has mode 0600."""
     process(clock).announce(30, RateLimitError("x"))
     (path,) = folder.iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_other_keys_are_not_held_back(clock: Clock) -> None:
-    """Limits are a key's."""
+    """Requests with another key are not held back."""
     process(clock).announce(30, RateLimitError("x"))
     assert process(clock, "other").latest() is None
 
 
 def test_the_longest_counts(clock: Clock) -> None:
-    """Whatever comes later, in whichever process."""
+    """The longest cool-down counts, whichever process announced it, and when."""
     process(clock).announce(5, RateLimitError("x"))
     process(clock).announce(30, ProviderUnavailableError("x"))
     process(clock).announce(10, RateLimitError("x"))
@@ -90,15 +90,15 @@ def test_the_longest_counts(clock: Clock) -> None:
     assert type(found[1]) is ProviderUnavailableError
 
 
-def test_what_adds_nothing_makes_no_file(clock: Clock, folder: Path) -> None:
-    """Twenty processes that are told the same leave a file or few, not one each for as long as it lasts."""
+def test_a_shorter_one_creates_no_file(clock: Clock, folder: Path) -> None:
+    """A cool-down that is not longer than the current one creates no file."""
     for _ in range(20):
         process(clock).announce(30, RateLimitError("x"))
     assert len(list(folder.iterdir())) == 1
 
 
-def test_one_that_is_over_is_removed(clock: Clock, folder: Path) -> None:
-    """By whoever finds it."""
+def test_an_expired_one_is_removed(clock: Clock, folder: Path) -> None:
+    """An expired cool-down is removed by the process that finds it."""
     process(clock).announce(30, RateLimitError("x"))
     clock.now += 30
     assert process(clock).latest() is None
@@ -106,7 +106,7 @@ def test_one_that_is_over_is_removed(clock: Clock, folder: Path) -> None:
 
 
 def test_a_clock_set_back_does_not_prolong_it(clock: Clock) -> None:
-    """A little: at most its whole length is left. Much: it is not believed."""
+    """After a small change of the clock at most its length is left; after a large one it is ignored."""
     process(clock).announce(30, RateLimitError("x"))
     clock.now -= 20
     assert left(process(clock)) == 30
@@ -115,15 +115,15 @@ def test_a_clock_set_back_does_not_prolong_it(clock: Clock) -> None:
 
 
 def test_a_clock_set_forward_ends_it(clock: Clock) -> None:
-    """The provider will say so again if it was too early."""
+    """A clock that is set forward ends a cool-down."""
     process(clock).announce(30, RateLimitError("x"))
     clock.now += 86_400
     assert process(clock).latest() is None
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 1e30, 8 * 86_400])
-def test_what_is_no_cool_down_is_not_told(clock: Clock, seconds: float) -> None:
-    """None, or one that nobody means."""
+def test_an_implausible_one_is_not_announced(clock: Clock, seconds: float) -> None:
+    """Implausible lengths are not announced."""
     process(clock).announce(seconds, RateLimitError("x"))
     assert process(clock).latest() is None
 
@@ -146,7 +146,7 @@ def test_what_is_no_cool_down_is_not_told(clock: Clock, seconds: float) -> None:
     ],
 )
 def test_a_hostile_name_is_ignored(clock: Clock, folder: Path, name: str) -> None:
-    """Whoever put it there."""
+    """A file name that is not a valid cool-down is ignored."""
     (folder / name).touch()
     assert process(clock).latest() is None
     process(clock).announce(10, RateLimitError("x"))
@@ -154,8 +154,8 @@ def test_a_hostile_name_is_ignored(clock: Clock, folder: Path, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["KeyboardInterrupt", "LLMConnectorError", "Problem", "annotations", "NoSuchError"])
-def test_an_unknown_kind_of_trouble_is_a_rate_limit(clock: Clock, folder: Path, name: str) -> None:
-    """Another version may know more kinds; only errors of providers are made."""
+def test_an_unknown_error_class_is_a_rate_limit(clock: Clock, folder: Path, name: str) -> None:
+    """An unknown error class, of another version, becomes a RateLimitError; only provider errors are created."""
     (folder / f"cool-down.{NOW:.0f}000.30000.{name}").touch()
     found = process(clock).latest()
     assert found is not None
@@ -163,22 +163,22 @@ def test_an_unknown_kind_of_trouble_is_a_rate_limit(clock: Clock, folder: Path, 
 
 
 def test_a_folder_under_such_a_name_does_no_harm(clock: Clock, folder: Path) -> None:
-    """It cannot be removed as a file is."""
+    """A folder with a valid name does no harm, although it cannot be removed like a file."""
     (folder / f"cool-down.{NOW - 100:.0f}000.30000.RateLimitError").mkdir()
     assert process(clock).latest() is None
 
 
-def test_what_is_in_the_file_does_not_matter(clock: Clock, folder: Path) -> None:
-    """It is not read; a link is not followed."""
+def test_the_content_of_the_file_is_ignored(clock: Clock, folder: Path) -> None:
+    """The file's content is not read, and a link is not followed."""
     (folder / f"cool-down.{NOW:.0f}000.30000.RateLimitError").symlink_to("/dev/zero")
     assert left(process(clock)) == 30
 
 
 @pytest.mark.parametrize("trouble", ["full", "gone"])
-def test_what_cannot_be_told_costs_nothing(
+def test_a_failure_to_write_it_is_ignored(
     clock: Clock, folder: Path, monkeypatch: pytest.MonkeyPatch, trouble: str, runtime: Path
 ) -> None:
-    """A full disk, or no folder to be had: the process that was told keeps to it all the same."""
+    """A cool-down that cannot be written raises nothing."""
     one = process(clock)
     if trouble == "full":
 

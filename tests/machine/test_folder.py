@@ -1,4 +1,4 @@
-"""The private folder: where it is, and that it is private."""
+"""The runtime folder: where it is, and that it is private."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from llm_sync.machine.folder import SharedDirectory, private_folder, runtime_fol
 
 @pytest.fixture
 def nothing_set(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """No variable names a folder."""
+    """An environment in which no variable names a folder."""
     monkeypatch.delenv("LLM_SYNC_RUNTIME_DIR")
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     return monkeypatch
 
 
 def mode(path: str | Path) -> int:
-    """The mode bits."""
+    """The permission bits of a path."""
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
 def refusal(path: str | Path) -> str:
-    """Why it is refused, and what to do."""
+    """The message with which a path is refused."""
     with pytest.raises(ConfigurationError) as caught:
         private_folder(str(path))
     assert "LLM_SYNC_RUNTIME_DIR" in str(caught.value.guidance)
@@ -35,20 +35,20 @@ def refusal(path: str | Path) -> str:
 
 
 def test_the_variable_names_it(runtime: Path) -> None:
-    """It is made, for this user alone."""
+    """$LLM_SYNC_RUNTIME_DIR names it; it is created with mode 0700."""
     assert runtime_folder() == str(runtime)
     assert mode(runtime) == 0o700
 
 
 def test_a_tilde_is_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As everywhere."""
+    """A tilde in the variable is the home folder."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("LLM_SYNC_RUNTIME_DIR", "~/run")
     assert runtime_folder() == str(tmp_path / "run")
 
 
 def test_a_relative_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would be another one for each process."""
+    """A relative path is refused: it would be another folder for each process."""
     monkeypatch.setenv("LLM_SYNC_RUNTIME_DIR", "run")
     with pytest.raises(ConfigurationError, match="'run' is not an absolute path"):
         runtime_folder()
@@ -56,7 +56,7 @@ def test_a_relative_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_session_s_folder_comes_next(nothing_set: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """$XDG_RUNTIME_DIR, where it is private and this user's."""
+    """Without the variable it is in $XDG_RUNTIME_DIR, if that is private and this user's."""
     session = tmp_path / "session"
     session.mkdir(0o700)
     nothing_set.setenv("XDG_RUNTIME_DIR", str(session))
@@ -65,10 +65,8 @@ def test_the_session_s_folder_comes_next(nothing_set: pytest.MonkeyPatch, tmp_pa
 
 
 @pytest.mark.parametrize("trouble", ["accessible to others", "another user's", "missing", "relative", "a NUL"])
-def test_a_session_s_folder_that_is_not_private_is_passed_over(
-    nothing_set: pytest.MonkeyPatch, tmp_path: Path, trouble: str
-) -> None:
-    """sudo and cron bring along what is not theirs, or nothing: then it is a folder of this user in the common one."""
+def test_a_session_folder_that_is_not_private_is_not_used(nothing_set: pytest.MonkeyPatch, tmp_path: Path, trouble: str) -> None:
+    """A session folder that is not private or belongs to another user, as under sudo, is not used."""
     session = tmp_path / "session"
     session.mkdir(0o755 if trouble == "accessible to others" else 0o700)
     given = {"missing": f"{session}/none", "relative": "session"}.get(trouble, str(session))
@@ -82,15 +80,15 @@ def test_a_session_s_folder_that_is_not_private_is_passed_over(
 
 
 def test_cron_finds_the_session_s_folder(nothing_set: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without a variable it is looked for where systemd has it: jobs and terminals of one user meet."""
+    """Without $XDG_RUNTIME_DIR, as under cron, systemd's session folder is used, like in a terminal."""
     sessions = tmp_path / "user"
     (sessions / str(os.geteuid())).mkdir(parents=True, mode=0o700)
     nothing_set.setattr("llm_sync.machine.folder._LOGIN_SESSIONS", str(sessions))
     assert runtime_folder() == str(sessions / str(os.geteuid()) / "llm-sync")
 
 
-def test_without_a_session_it_is_in_the_common_folder(nothing_set: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Under a name of this user's, whatever $TMPDIR says: it differs from process to process."""
+def test_without_a_session_it_is_in_tmp(nothing_set: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a session it is llm-sync-UID in /tmp, whatever $TMPDIR says, which differs between processes."""
     nothing_set.setattr("llm_sync.machine.folder._LOGIN_SESSIONS", str(tmp_path / "no-sessions"))
     nothing_set.setattr("llm_sync.machine.folder._TEMPORARY", str(tmp_path))
     nothing_set.setenv("TMPDIR", str(tmp_path / "elsewhere"))
@@ -99,14 +97,14 @@ def test_without_a_session_it_is_in_the_common_folder(nothing_set: pytest.Monkey
 
 
 def test_a_link_is_refused(tmp_path: Path) -> None:
-    """Whoever made it could lead us anywhere."""
+    """A link is refused: it could lead anywhere."""
     (tmp_path / "real").mkdir(0o700)
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert "is a link" in refusal(tmp_path / "link")
 
 
 def test_a_link_does_not_hide_behind_a_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``dir/`` is what the link leads to, for most of the system."""
+    """A link is refused also if the variable ends in a slash, which would hide it."""
     (tmp_path / "real").mkdir(0o700)
     (tmp_path / "link").symlink_to(tmp_path / "real")
     monkeypatch.setenv("LLM_SYNC_RUNTIME_DIR", f"{tmp_path}/link/")
@@ -115,14 +113,14 @@ def test_a_link_does_not_hide_behind_a_slash(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_link_to_nowhere_is_refused(tmp_path: Path) -> None:
-    """It is not made into a folder elsewhere."""
+    """A link to a missing folder is refused, and the folder is not created."""
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     refusal(tmp_path / "link")
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_a_file_is_refused(tmp_path: Path) -> None:
-    """In its place, or above it."""
+    """A file at its path or above it is refused."""
     (tmp_path / "file").touch()
     assert "File exists" in refusal(tmp_path / "file")
     assert "Not a directory" in refusal(tmp_path / "file" / "below")
@@ -130,7 +128,7 @@ def test_a_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bits", [0o755, 0o770, 0o701, 0o702])
 def test_one_that_is_open_to_others_is_refused(tmp_path: Path, bits: int) -> None:
-    """Who may write there may lock us out, who may read sees what runs. It is not closed in silence: it may be meant so."""
+    """A folder that others can access is refused, and its mode is not changed."""
     path = tmp_path / "open"
     path.mkdir()
     path.chmod(bits)
@@ -139,7 +137,7 @@ def test_one_that_is_open_to_others_is_refused(tmp_path: Path, bits: int) -> Non
 
 
 def test_another_user_s_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that the variable names, and another user owns, is an error."""
+    """A folder that the variable names, but another user owns, is refused."""
     (tmp_path / "taken").mkdir(0o700)
     me = os.geteuid()
     monkeypatch.setattr("os.geteuid", lambda: me + 1)
@@ -150,7 +148,7 @@ def test_another_user_s_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_another_user_s_folder_in_the_way_is_passed_by(
     nothing_set: pytest.MonkeyPatch, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Anybody may create /tmp/llm-sync-UID first: then all processes use the user's cache folder, and say so once."""
+    """If another user created /tmp/llm-sync-UID, the user's cache folder is used, with one warning per process."""
     me = os.geteuid()
     nothing_set.setattr("llm_sync.machine.folder._LOGIN_SESSIONS", str(tmp_path / "no-sessions"))
     nothing_set.setattr("llm_sync.machine.folder._TEMPORARY", str(tmp_path))
@@ -179,21 +177,21 @@ def test_without_a_variable_the_cache_folder_is_in_the_home_folder(nothing_set: 
 
 
 @pytest.mark.parametrize("path", ["/dev/null/x", "/proc/llm-sync", "/" + "x" * 300, "/nul\0byte"])
-def test_one_that_cannot_be_is_refused(path: str) -> None:
-    """Each with the system's reason."""
+def test_an_impossible_path_is_refused(path: str) -> None:
+    """An impossible path is refused with the system's reason."""
     refusal(path)
 
 
-def test_a_system_without_users_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As Windows."""
+def test_a_system_without_users_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system without users, like Windows, is an error that says so."""
     monkeypatch.delattr("os.geteuid")
     with pytest.raises(ConfigurationError, match="flock") as caught:
         runtime_folder()
     assert "Linux or macOS" in str(caught.value.guidance)
 
 
-def test_equal_identities_meet(runtime: Path) -> None:
-    """What the identity is, nobody can read from the folder's name but by knowing it."""
+def test_equal_identities_share_a_folder(runtime: Path) -> None:
+    """Equal identities share a folder below ``providers``, others do not."""
     one, same, other = (SharedDirectory(lambda told=told: told) for told in ("a" * 64, "a" * 64, "b" * 64))  # type: ignore[misc]
     assert one.path() == same.create()
     assert one.path() != other.path()
@@ -201,8 +199,8 @@ def test_equal_identities_meet(runtime: Path) -> None:
     assert Path(one.path()).parent == runtime / "providers"
 
 
-def test_the_end_of_a_session_moves_what_is_shared(nothing_set: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Logging out removes the session's folder: processes that go on use the one that later ones find."""
+def test_the_end_of_a_session_changes_the_folder(nothing_set: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """When logout removes the session folder, running processes use the folder that later ones find."""
     sessions = tmp_path / "user"
     session = sessions / str(os.geteuid())
     session.mkdir(parents=True, mode=0o700)
@@ -217,8 +215,8 @@ def test_the_end_of_a_session_moves_what_is_shared(nothing_set: pytest.MonkeyPat
     assert shared.create() == str(session / "llm-sync" / "providers" / "one")
 
 
-def test_a_shared_folder_that_cannot_be_made_now_may_be_later(runtime: Path) -> None:
-    """The client worked when it was opened: a batch asks the line again."""
+def test_a_folder_that_cannot_be_created_later_is_a_retryable_error(runtime: Path) -> None:
+    """If the folder cannot be created after the client was opened, the error is retryable."""
     shared = SharedDirectory(lambda: "one")
     runtime.rmdir()
     runtime.touch()

@@ -1,4 +1,4 @@
-"""Locks on files: exclusive, freed by every end, passed on by no fork."""
+"""File locks: exclusive, released whenever their holder ends, not inherited by forked children."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BRIEF_S = 0.2
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
-    """A second one gets it when the first has given it back, also within one process."""
+    """A lock is exclusive also within one process, until it is released."""
     path = str(tmp_path / "lock")
     first = locks.acquire(path)
     assert first is not None
@@ -26,8 +26,8 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     second.release()
 
 
-def test_releasing_twice_harms_nobody(tmp_path: Path) -> None:
-    """The descriptor's number may be another file's by then."""
+def test_release_may_be_repeated(tmp_path: Path) -> None:
+    """Releasing twice closes no other file that got the descriptor's number."""
     first = locks.acquire(str(tmp_path / "lock"))
     assert first is not None
     first.release()
@@ -39,7 +39,7 @@ def test_releasing_twice_harms_nobody(tmp_path: Path) -> None:
 
 
 def test_a_lock_file_is_private_and_stays(tmp_path: Path) -> None:
-    """Mode 0600, and not deleted: whoever waits for it would wait for a file that nobody else finds."""
+    """A lock file has mode 0600 and is not deleted by its release."""
     path = tmp_path / "lock"
     lock = locks.acquire(str(path))
     assert lock is not None
@@ -47,8 +47,8 @@ def test_a_lock_file_is_private_and_stays(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_programs_that_are_started_get_none(tmp_path: Path) -> None:
-    """A child that outlives its parent would keep the lock."""
+def test_started_programs_do_not_inherit_it(tmp_path: Path) -> None:
+    """Programs that are started do not inherit the descriptor."""
     lock = locks.acquire(str(tmp_path / "lock"))
     assert lock is not None
     assert lock.descriptor is not None
@@ -57,8 +57,8 @@ def test_programs_that_are_started_get_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["link", "folder"])
-def test_what_is_no_file_is_refused(tmp_path: Path, what: str) -> None:
-    """A link could lead to a file of other worth."""
+def test_a_link_or_folder_is_refused(tmp_path: Path, what: str) -> None:
+    """A link or a folder at the path is refused."""
     path = tmp_path / "lock"
     if what == "link":
         path.symlink_to(tmp_path / "precious")
@@ -69,15 +69,15 @@ def test_what_is_no_file_is_refused(tmp_path: Path, what: str) -> None:
     assert not (tmp_path / "precious").exists()
 
 
-def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
-    """Opening it would block until somebody writes."""
+def test_a_pipe_in_its_place_does_not_block(tmp_path: Path) -> None:
+    """A named pipe at the path does not block."""
     os.mkfifo(tmp_path / "lock")
     assert not locks.is_locked(str(tmp_path / "lock"))
     assert not locks.owner_is_alive(str(tmp_path / "lock"))
 
 
 def test_a_file_that_was_replaced_meanwhile_is_not_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Removed between opening and locking it: the lock is on the file that other processes will find."""
+    """If the file is removed between opening and locking, the lock is taken on the file that replaces it."""
     path = tmp_path / "lock"
     lock_file = locks.FileLock.lock
     removals: list[None] = []
@@ -95,8 +95,8 @@ def test_a_file_that_was_replaced_meanwhile_is_not_the_lock(tmp_path: Path, monk
     lock.release()
 
 
-def test_what_the_dead_left_is_removed(tmp_path: Path) -> None:
-    """And what the living hold is not."""
+def test_a_file_of_a_dead_process_is_removed(tmp_path: Path) -> None:
+    """A file of a dead process is removed, one of a living process is not."""
     (tmp_path / "dead").touch()
     living = locks.create(str(tmp_path / "living"))
     assert not locks.owner_is_alive(str(tmp_path / "dead"))
@@ -107,8 +107,8 @@ def test_what_the_dead_left_is_removed(tmp_path: Path) -> None:
     assert not (tmp_path / "living").exists()
 
 
-def test_a_file_put_in_the_place_of_one_that_is_looked_at_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its owner wrote a new one between the looker's opening and its try of the lock."""
+def test_a_file_replaced_during_the_check_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that its owner replaces during the check counts as that of a living process."""
     path = str(tmp_path / "file")
     former = locks.create(path)
     new: list[locks.FileLock] = []
@@ -128,7 +128,7 @@ def test_a_file_put_in_the_place_of_one_that_is_looked_at_lives(tmp_path: Path, 
 
 
 def test_a_full_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of a file is none."""
+    """A short write raises OSError."""
     made = locks.create(str(tmp_path / "file"))
     monkeypatch.setattr("os.write", lambda number, content: len(content) - 1)
     with pytest.raises(OSError, match="No space left"):
@@ -136,8 +136,8 @@ def test_a_full_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     made.release()
 
 
-def test_killing_the_holder_frees_it(tmp_path: Path, program) -> None:
-    """The system does."""
+def test_a_killed_holder_releases_it(tmp_path: Path, program) -> None:
+    """When the holder is killed, the lock is free."""
     path = str(tmp_path / "lock")
     holder = program("lock = locks.acquire(sys.argv[1]); say('held'); sys.stdin.readline()", path)
     holder.read_until("held")
@@ -174,7 +174,7 @@ sys.stdin.readline()
 
 
 def test_a_child_inherits_no_lock(tmp_path: Path, program) -> None:
-    """It closes every descriptor, held and waited with, unlocks none, removes none, and can lock for itself."""
+    """A forked child closes all inherited descriptors without unlocking, and can take locks of its own."""
     path = str(tmp_path / "lock")
     forked = program(FORKED, path)
     said = sorted(forked.next_line() for _ in range(3))
@@ -183,7 +183,7 @@ def test_a_child_inherits_no_lock(tmp_path: Path, program) -> None:
 
 
 def test_a_child_does_not_keep_its_dead_parent_s_lock(tmp_path: Path, program) -> None:
-    """It would hold up everybody, and nobody would know why."""
+    """A forked child does not keep the lock of its dead parent."""
     path = str(tmp_path / "lock")
     forked = program(FORKED, path)
     for _ in range(3):
@@ -226,8 +226,8 @@ opener.join()
 """
 
 
-def test_a_fork_waits_until_what_is_opened_is_listed(tmp_path: Path, program) -> None:
-    """A descriptor that the child does not know of would stay open in it."""
+def test_a_fork_waits_until_a_descriptor_is_registered(tmp_path: Path, program) -> None:
+    """A fork waits until a descriptor that is being opened is registered."""
     forked = program(OPENING, str(tmp_path / "lock"))
     assert forked.next_line() == "closed"
     assert forked.finish() == 0

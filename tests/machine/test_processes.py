@@ -1,4 +1,4 @@
-"""Many processes and one provider: the server is the witness that they keep the rule, and what becomes of the killed."""
+"""Many processes and one provider: the server checks the limit, and killed processes leave nothing behind."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ client.close()
 
 
 def prompts(upstream: Simulator) -> list[str]:
-    """What was asked, in order of arrival."""
+    """The prompts in order of arrival."""
     return [record.payload["messages"][-1]["content"] for record in upstream.requests]
 
 
 def commands(config: str, output: Path, count: int, at_once: int) -> subprocess.Popen[bytes]:
-    """``seq COUNT | xargs -P AT_ONCE llm-sync generate``, all answers appended to one file."""
+    """Run ``seq COUNT | xargs -P AT_ONCE llm-sync generate`` with all answers appended to one file."""
     words = [sys.executable, "-m", "llm_sync", "generate", "--json", "--config", config, "--append", "--output", str(output)]
     line = f"seq {count} | xargs -P{at_once} -I{{}} sh -c '\"$@\" || exit 0' sh {shlex.join(words)} 'the prompt {{}}'"
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -46,14 +46,14 @@ def commands(config: str, output: Path, count: int, at_once: int) -> subprocess.
 
 
 def answered(output: Path) -> list[int]:
-    """The numbers of the prompts whose answers are there, each in a whole line."""
+    """The numbers of the prompts that were answered, each in a complete line."""
     answers = [json.loads(line)["response"]["text"] for line in output.read_text().splitlines()]
     return sorted(int(answer.partition("the prompt ")[2].partition('"')[0]) for answer in answers)
 
 
 @pytest.fixture
 def upstream() -> Iterator[Simulator]:
-    """It takes its time, so that it would see two at once if there were."""
+    """A simulator that answers slowly enough to see two requests at once if they were sent."""
     with Simulator(latency=0.03) as started:
         yield started
         assert started.faults == []
@@ -62,7 +62,7 @@ def upstream() -> Iterator[Simulator]:
 @needs_xargs
 @pytest.mark.timeout(180)  # forty starts of Python, on a machine that may be busy
 def test_forty_commands_eight_at_a_time(shared_config: str, tmp_path: Path, upstream: Simulator) -> None:
-    """Each is answered once; the server never sees two at once."""
+    """Forty commands are answered once each, and the server never sees two requests at once."""
     output = tmp_path / "answers.jsonl"
     assert commands(shared_config, output, 40, 8).wait(timeout=170) == 0
     assert answered(output) == list(range(1, 41))
@@ -71,8 +71,8 @@ def test_forty_commands_eight_at_a_time(shared_config: str, tmp_path: Path, upst
     assert running_processes() == []
 
 
-def test_the_server_sees_them_in_the_order_of_asking(program, in_line, soon, shared_config: str, upstream: Simulator) -> None:
-    """They ask while the slot is held, one after the other, and not in the order in which they were started."""
+def test_requests_arrive_in_the_order_of_asking(program, in_line, soon, shared_config: str, upstream: Simulator) -> None:
+    """Requests arrive in the order in which they were made, not in the order in which the programs started."""
     with upstream.hold() as hold:
         started = {name: program(ASK, shared_config, name) for name in ("a", "b", "c", "d", "e", "f")}
         order = ["d", "a", "f", "c", "b", "e"]
@@ -90,8 +90,8 @@ def test_the_server_sees_them_in_the_order_of_asking(program, in_line, soon, sha
     assert upstream.summary()["max_concurrency"] == 1
 
 
-def test_killing_some_stops_none_of_the_others(program, in_line, soon, shared_config: str, upstream: Simulator) -> None:
-    """One that holds the slot, and one in the middle of the line."""
+def test_killed_processes_stop_none_of_the_others(program, in_line, soon, shared_config: str, upstream: Simulator) -> None:
+    """Killing the holder of the slot and a waiting process stops none of the others."""
     with upstream.hold(lambda record: record.payload["messages"][-1]["content"] == "holds") as hold:
         holder, killed, last = (program(ASK, shared_config, name) for name in ("holds", "killed", "last"))
         holder.go_on()
@@ -114,10 +114,10 @@ say("ending")
 """
 
 
-def test_what_is_queued_at_the_end_waits_for_its_slot_too(
+def test_requests_queued_at_the_end_wait_for_their_slot(
     program, in_line, soon, open_client: Callable[..., LLMClient], shared_config: str, upstream: Simulator
 ) -> None:
-    """From Python 3.12 on no thread can be started any more by then."""
+    """Requests that are queued at the end of the program wait for their slot."""
     with upstream.hold() as hold:
         ending = program(ENDING, shared_config)
         ending.read_until("ending")
@@ -138,10 +138,10 @@ def test_what_is_queued_at_the_end_waits_for_its_slot_too(
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
-def test_as_many_at_once_as_the_provider_allows(
+def test_several_slots_are_shared_by_all_clients(
     open_client: Callable[..., LLMClient], upstream: Simulator, concurrency: int
 ) -> None:
-    """Over all clients, whatever their configurations call the provider."""
+    """Several slots are shared by all clients, whatever their configurations name the provider."""
     text = "providers: {NAME: {type: openai, api_key: k, base_url: '<openai>', machine_wide: true, concurrency: COUNT}}"
     clients = [open_client(text.replace("NAME", f"name{number}").replace("COUNT", str(concurrency))) for number in range(4)]
     futures = [
@@ -159,8 +159,10 @@ def test_as_many_at_once_as_the_provider_allows(
     assert upstream.summary()["max_concurrency"] == concurrency
 
 
-def test_others_keys_and_providers_without_the_option_go_on(open_client: Callable[..., LLMClient], upstream: Simulator) -> None:
-    """The line is that of one key, and of those who keep to it."""
+def test_other_keys_and_providers_without_the_option_do_not_wait(
+    open_client: Callable[..., LLMClient], upstream: Simulator
+) -> None:
+    """Other keys, and providers without the option, do not wait."""
     text = "providers: {p: {type: openai, api_key: KEY, base_url: '<openai>', machine_wide: true}}"
     with upstream.hold() as hold:
         clients = [
@@ -178,14 +180,14 @@ def test_others_keys_and_providers_without_the_option_go_on(open_client: Callabl
 
 
 class Limited:
-    """Refuses the first request for ``seconds``."""
+    """A handler that answers the first request with 429 and a Retry-After of ``seconds``."""
 
     def __init__(self) -> None:
         self.seconds = "3600"
         self.refused = False
 
     def __call__(self, record: RequestRecord) -> Response | None:
-        """The refusal, once."""
+        """Return the 429 once."""
         if self.refused or record.method == "GET":
             return None
         self.refused = True
@@ -197,20 +199,20 @@ class Limited:
 
 @pytest.fixture
 def limited() -> Limited:
-    """What the server below does."""
+    """The handler of the server below."""
     return Limited()
 
 
 @pytest.fixture
 def server(limited: Limited) -> Iterator[Simulator]:
-    """Refuses the first."""
+    """A server that rejects the first request."""
     with Simulator(on_request=limited) as started:
         yield started
 
 
 @pytest.fixture
 def config(server: Simulator, shared_config: str, upstream: Simulator) -> str:
-    """Of that server."""
+    """A configuration for that server."""
     path = Path(shared_config)
     path.write_text(path.read_text().replace(upstream.url("openai"), server.url("openai")))
     return str(path)
@@ -226,8 +228,8 @@ except LLMConnectorError as error:
 """
 
 
-def test_what_one_process_is_told_fails_the_others_unsent(program, config: str, server: Simulator) -> None:
-    """When it is longer than they may wait: with the same class, at once."""
+def test_a_long_cool_down_fails_other_processes_unsent(program, config: str, server: Simulator) -> None:
+    """A cool-down that is longer than max_retry_after fails other processes at once, with the same class."""
     with LLMClient.from_config(config) as client, pytest.raises(RateLimitError):
         client.generate("first")
     other = program(REFUSED, config)
@@ -236,8 +238,8 @@ def test_what_one_process_is_told_fails_the_others_unsent(program, config: str, 
     assert prompts(server) == ["first"]
 
 
-def test_what_one_process_is_told_the_others_wait_out(program, config: str, server: Simulator, limited: Limited) -> None:
-    """When it is not: the server sees nobody before it is over."""
+def test_a_short_cool_down_is_waited_for_by_other_processes(program, config: str, server: Simulator, limited: Limited) -> None:
+    """A shorter cool-down is waited for by other processes."""
     limited.seconds = "1"
     with LLMClient.from_config(config) as client, pytest.raises(RateLimitError):
         client.generate("first")
@@ -249,8 +251,8 @@ def test_what_one_process_is_told_the_others_wait_out(program, config: str, serv
     assert again.arrived - first.ended > 0.99
 
 
-def test_without_the_option_nobody_else_is_held_back(program, config: str, server: Simulator) -> None:
-    """And no file tells."""
+def test_without_the_option_no_other_process_is_held_back(program, config: str, server: Simulator) -> None:
+    """Without the option, other processes are not held back, and no file is written."""
     path = Path(config)
     path.write_text(path.read_text().replace(", machine_wide: true", ""))
     with LLMClient.from_config(config) as client, pytest.raises(RateLimitError):
@@ -267,7 +269,7 @@ def test_without_the_option_nobody_else_is_held_back(program, config: str, serve
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_two_hundred_commands_twenty_at_a_time(shared_config: str, tmp_path: Path, upstream: Simulator) -> None:
-    """As in the suite."""
+    """Two hundred commands are answered once each, and the server never sees two requests at once."""
     output = tmp_path / "answers.jsonl"
     began = time.monotonic()
     assert commands(shared_config, output, 200, 20).wait(timeout=500) == 0
@@ -281,7 +283,7 @@ def test_two_hundred_commands_twenty_at_a_time(shared_config: str, tmp_path: Pat
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_ten_of_two_hundred_are_killed(shared_config: str, tmp_path: Path, upstream: Simulator) -> None:
-    """Whatever they are at; all others are answered, and the dead leave nothing that stays."""
+    """Ten of two hundred are killed at any point: all others are answered, and nothing of the killed stays."""
     output = tmp_path / "answers.jsonl"
     started = commands(shared_config, output, 200, 20)
     killed: set[int] = set()

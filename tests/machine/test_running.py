@@ -1,4 +1,4 @@
-"""Reading status files: what is not one does no harm, and what is somebody's half-done work is left alone."""
+"""Reading status files: other files do no harm, and files that are being written are left alone."""
 
 from __future__ import annotations
 
@@ -36,40 +36,40 @@ GOOD = {
 
 @pytest.fixture
 def folder(runtime: Path) -> Path:
-    """Where the files are."""
+    """The folder with the status files."""
     private_folder(str(runtime))
     return Path(private_folder(str(runtime / "running")))
 
 
 class Living:
-    """Makes files whose process lives."""
+    """Creates files whose process is alive."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.made: list[locks.FileLock] = []
 
     def __call__(self, content: object, name: str = "1-a.json") -> None:
-        """One with such content."""
+        """Create one with this content."""
         self.made.append(locks.create(str(self.folder / name)))
         self.made[-1].write(content if isinstance(content, bytes) else json.dumps(content).encode())
 
 
 @pytest.fixture
 def living(folder: Path):
-    """See Living."""
+    """A Living, whose files are released after the test."""
     made = Living(folder)
     yield made
     for each in made.made:
         each.release()
 
 
-def test_nobody_runs() -> None:
-    """There is no folder yet."""
+def test_no_process_is_running() -> None:
+    """Without a folder no process is running."""
     assert running_processes() == []
 
 
-def test_all_that_run_oldest_first(living: Living) -> None:
-    """With all that they tell."""
+def test_running_processes_are_listed_oldest_first(living: Living) -> None:
+    """All running processes are listed, oldest first, with all their data."""
     living({**GOOD, "pid": 2, "started": "2026-01-02T03:04:07+00:00"}, "2-b.json")
     living(GOOD)
     first, second = running_processes()
@@ -81,8 +81,8 @@ def test_all_that_run_oldest_first(living: Living) -> None:
     assert (provider.waiting, provider.failed) == ({"slot": 1}, {"RateLimitError": 4})
 
 
-def test_a_living_process_s_number_does_not_make_a_file_live(folder: Path) -> None:
-    """It may be another process's by now, here it is our own: the lock is gone, so the file's process is."""
+def test_the_lock_decides_not_the_process_number(folder: Path) -> None:
+    """A file without a lock is that of a dead process, even if a process has its number."""
     path = folder / f"{os.getpid()}-a.json"
     path.write_text(json.dumps({**GOOD, "pid": os.getpid()}))
     assert running_processes() == []
@@ -114,23 +114,23 @@ def test_a_living_process_s_number_does_not_make_a_file_live(folder: Path) -> No
     ],
     ids=lambda content: content[:20].decode("ascii", "replace"),
 )
-def test_what_is_no_status_is_passed_over(living: Living, content: bytes) -> None:
-    """The others are shown all the same; it is not removed while its process lives."""
+def test_an_unreadable_file_is_skipped(living: Living, content: bytes) -> None:
+    """An unreadable file is skipped, the others are shown; it is not removed while its process is alive."""
     living(GOOD)
     living(content, "2-b.json")
     assert [found.pid for found in running_processes()] == [4711]
     assert (living.folder / "2-b.json").exists()
 
 
-def test_what_another_version_tells_more_is_passed_over(living: Living) -> None:
-    """Unknown keys are."""
+def test_unknown_keys_are_ignored(living: Living) -> None:
+    """Unknown keys of another version are ignored."""
     living({**GOOD, "mood": "good", "providers": {"openai": {**PROVIDER, "mood": "bad"}}})
     assert len(running_processes()) == 1
 
 
 @pytest.mark.parametrize("what", ["link", "folder", "pipe", "other"])
-def test_what_is_no_file_of_ours_does_no_harm(folder: Path, tmp_path: Path, what: str) -> None:
-    """No link is followed, no pipe waited for."""
+def test_links_and_pipes_do_no_harm(folder: Path, tmp_path: Path, what: str) -> None:
+    """Links are not followed, and pipes do not block."""
     precious = tmp_path / "precious"
     precious.write_text(json.dumps(GOOD))
     path = folder / ("notes.txt" if what == "other" else "1-a.json")
@@ -147,15 +147,15 @@ def test_what_is_no_file_of_ours_does_no_harm(folder: Path, tmp_path: Path, what
     assert path.exists() == (what != "pipe") or path.is_symlink()
 
 
-def test_what_is_being_written_is_left_alone(folder: Path) -> None:
-    """Its lock comes an instant after the file."""
+def test_a_file_that_is_being_written_is_left_alone(folder: Path) -> None:
+    """A file that is being written is left alone: its lock follows a moment later."""
     (folder / ".1-a.json").touch()
     assert running_processes() == []
     assert (folder / ".1-a.json").exists()
 
 
-def test_what_was_never_finished_is_removed_in_time(folder: Path) -> None:
-    """Its writer was killed."""
+def test_an_unfinished_file_is_removed_after_a_while(folder: Path) -> None:
+    """An unfinished file of a killed process is removed after a while."""
     path = folder / ".1-a.json"
     path.touch()
     os.utime(path, (time.time() - 120,) * 2)
@@ -164,7 +164,7 @@ def test_what_was_never_finished_is_removed_in_time(folder: Path) -> None:
 
 
 def test_a_folder_that_is_not_private_is_an_error(runtime: Path) -> None:
-    """What it says could be anybody's."""
+    """A folder that others can access is an error."""
     runtime.mkdir()
     runtime.chmod(0o755)
     with pytest.raises(ConfigurationError, match="accessible to others"):

@@ -1,4 +1,4 @@
-"""Slots: held for as long as a block lasts, waited for as long as the request wants to, by threads and by processes."""
+"""The semaphore: a slot is held for the length of a block, and waited for until the request is stopped or late."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ BRIEF_S = 0.2
 
 
 def slots(count: int = 1, identity: str = "one") -> MachineSemaphore:
-    """Each stands for a process of its own."""
+    """A semaphore; each call stands for another process."""
     return MachineSemaphore(SharedDirectory(lambda: identity), count, "p")
 
 
 class Asking(threading.Thread):
-    """Asks at once, and keeps what it gets until released."""
+    """A thread that asks for a slot and keeps it until released."""
 
     all: ClassVar[list[Asking]] = []
 
@@ -47,7 +47,7 @@ class Asking(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Ask, and hold."""
+        """Ask for the slot, and hold it."""
         try:
             with self._shared(self.control, self._until) as self.held:
                 self.answered.set()
@@ -58,37 +58,37 @@ class Asking(threading.Thread):
         self.answered.set()
 
     def answer(self) -> bool | None:
-        """What it got."""
+        """Whether it got a slot; raises its error."""
         assert self.answered.wait(PATIENCE_S)
         if self.error is not None:
             raise self.error
         return self.held
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the slot."""
         self._release.set()
         self.join(PATIENCE_S)
         assert not self.is_alive()
 
 
 @pytest.fixture(autouse=True)
-def _let_go() -> Iterator[None]:
-    """A test that failed holds up no other."""
+def _release_all() -> Iterator[None]:
+    """Release all slots of the test, even if it failed."""
     yield
     while Asking.all:
         Asking.all.pop().release()
 
 
 def test_a_free_slot_is_taken_without_a_thread() -> None:
-    """The usual case costs a few system calls."""
+    """A free slot is taken without starting a thread."""
     before = set(threading.enumerate())
     with slots()(CallControl(), None) as held:
         assert held
         assert set(threading.enumerate()) <= before
 
 
-def test_another_one_waits_and_follows() -> None:
-    """Across what stands for processes."""
+def test_a_second_request_waits() -> None:
+    """A second request waits until the first one releases the slot."""
     first = Asking(slots())
     assert first.answer()
     second = Asking(slots())
@@ -99,8 +99,8 @@ def test_another_one_waits_and_follows() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_as_many_as_there_are(count: int) -> None:
-    """And no more, in the order of asking."""
+def test_several_slots(count: int) -> None:
+    """As many requests as there are slots hold one; the next waits."""
     first = [Asking(slots(count)) for _ in range(count)]
     assert all(each.answer() for each in first)
     late = Asking(slots(count))
@@ -112,7 +112,7 @@ def test_as_many_as_there_are(count: int) -> None:
 
 
 def test_other_keys_do_not_wait() -> None:
-    """Each provider, address and key has a line of its own."""
+    """Another provider, address or key has a semaphore of its own."""
     first, other = Asking(slots(identity="one")), Asking(slots(identity="other"))
     assert first.answer()
     assert other.answer()
@@ -121,7 +121,7 @@ def test_other_keys_do_not_wait() -> None:
 
 
 def test_an_error_in_the_block_frees_the_slot() -> None:
-    """And is raised as it is, an OSError too: it is not the slot's."""
+    """An error in the block releases the slot and is raised unchanged, also an OSError."""
     with pytest.raises(OSError, match="the block's own"), slots()(CallControl(), None):
         raise OSError("the block's own")
     with slots()(CallControl(), None) as held:
@@ -129,8 +129,8 @@ def test_an_error_in_the_block_frees_the_slot() -> None:
 
 
 @pytest.mark.parametrize("how", ["stop_retrying", "abort"])
-def test_who_is_told_to_stop_waits_no_longer(how: str, in_line: Callable[[], int], soon: Callable[..., None]) -> None:
-    """It gets False, and leaves the line: who asked later is next."""
+def test_a_stopped_request_leaves_the_queue(how: str, in_line: Callable[[], int], soon: Callable[..., None]) -> None:
+    """A request that is stopped while it waits gets False and leaves the queue."""
     first = Asking(slots())
     assert first.answer()
     second, third = Asking(slots()), None
@@ -146,8 +146,8 @@ def test_who_is_told_to_stop_waits_no_longer(how: str, in_line: Callable[[], int
     third.release()
 
 
-def test_who_was_told_before_does_not_wait_at_all() -> None:
-    """The telling came before the asking."""
+def test_a_request_stopped_before_does_not_wait() -> None:
+    """A request that was stopped before does not wait."""
     first = Asking(slots())
     assert first.answer()
     control = CallControl()
@@ -157,8 +157,8 @@ def test_who_was_told_before_does_not_wait_at_all() -> None:
     first.release()
 
 
-def test_it_does_not_come_later_than_it_may(in_line: Callable[[], int]) -> None:
-    """At monotonic ``until`` the line is left."""
+def test_the_wait_ends_in_time(in_line: Callable[[], int]) -> None:
+    """The wait ends at ``until``."""
     first = Asking(slots())
     assert first.answer()
     began = time.monotonic()
@@ -169,10 +169,10 @@ def test_it_does_not_come_later_than_it_may(in_line: Callable[[], int]) -> None:
     first.release()
 
 
-def test_who_waits_is_told_whom_for(
+def test_the_process_waited_for_is_logged(
     soon: Callable[..., None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Once; and once more, as a warning, when that process is stopped, by Ctrl-Z for instance."""
+    """A waiting request logs once for which process it waits, and warns once if that process is stopped."""
     stopped = threading.Event()
     monkeypatch.setattr("llm_sync.machine.semaphore.REPORT_AFTER_S", 0.001)
     monkeypatch.setattr("llm_sync.machine.semaphore.MAX_REPORT_INTERVAL_S", 0.001)
@@ -198,8 +198,8 @@ def test_who_waits_is_told_whom_for(
     ]
 
 
-def test_a_control_hears_no_more_of_a_wait_that_is_over() -> None:
-    """The next one who waits on the same request is told instead."""
+def test_the_callback_is_removed_after_the_wait() -> None:
+    """After the wait, the control has no callback of it any more."""
     control = CallControl()
     first = Asking(slots())
     assert first.answer()
@@ -209,7 +209,7 @@ def test_a_control_hears_no_more_of_a_wait_that_is_over() -> None:
 
 
 def test_waiting_takes_no_thread(in_line: Callable[[], int], soon: Callable[..., None]) -> None:
-    """Neither at the end of the process, when none can be started (Python 3.12 and later), nor for those who give up."""
+    """Waiting takes no thread: at the end of a process none can be started (Python 3.12 and later)."""
     first = Asking(slots())
     assert first.answer()
     waiting = [Asking(slots()) for _ in range(5)]
@@ -226,12 +226,12 @@ def test_waiting_takes_no_thread(in_line: Callable[[], int], soon: Callable[...,
     [(0, 1, 0.001), (0.16, 1, 0.01), (10, 1, 0.02), (10, 0, 0.02), (10, 5, 0.1), (0.16, 5, 0.01), (1000, 500, 1.0)],
 )
 def test_polls_become_rarer(waited: float, position: int, pause: float) -> None:
-    """The first in the queue loses little time, and a long queue takes little CPU."""
+    """The pauses between polls grow with the time waited and with the position in the queue."""
     assert semaphore._pause(waited, position) == pytest.approx(pause)
 
 
-def test_no_key_no_slot() -> None:
-    """Whose line it is, only the key tells: its absence is told as ever."""
+def test_a_missing_key_is_raised() -> None:
+    """A missing key is raised as an AuthenticationError: the semaphore depends on the key."""
 
     def identity() -> str:
         raise AuthenticationError("the variable is not set")
@@ -244,7 +244,7 @@ def test_no_key_no_slot() -> None:
 
 
 def test_a_folder_that_was_removed_is_made_again(runtime: Path) -> None:
-    """At the end of a login session, for instance."""
+    """A folder that was removed is created again."""
     shared = slots()
     with shared(CallControl(), None):
         pass
@@ -254,10 +254,10 @@ def test_a_folder_that_was_removed_is_made_again(runtime: Path) -> None:
     assert list(runtime.glob("providers/one/slot-0"))
 
 
-def test_a_folder_removed_while_requests_wait_holds_up_nobody(
+def test_a_folder_removed_while_requests_wait_is_replaced(
     runtime: Path, in_line: Callable[[], int], soon: Callable[..., None]
 ) -> None:
-    """They start again in a new one, in whatever order; the old slot is nobody's any more."""
+    """If the folder is removed while requests wait, they start again in a new one."""
     first = Asking(slots())
     assert first.answer()
     waiting = [Asking(slots()) for _ in range(3)]
@@ -265,14 +265,14 @@ def test_a_folder_removed_while_requests_wait_holds_up_nobody(
     runtime.rename(runtime.with_name("away"))
     soon(lambda: [each for each in waiting if each.answered.is_set()])
     for _ in range(3):
-        (holder,) = soon_holders(waiting, soon)
+        (holder,) = wait_for_holders(waiting, soon)
         holder.release()
         waiting.remove(holder)
     first.release()
 
 
 def test_a_folder_that_another_process_has_made_again_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Removed when one process looked, there again when it looks why."""
+    """If the folder is missing for a moment and another process creates it again, it is used."""
     draw, failures = Ticket._draw, [FileNotFoundError(), NotADirectoryError()]
 
     def gone_first(ticket: Ticket) -> bool:
@@ -286,8 +286,8 @@ def test_a_folder_that_another_process_has_made_again_is_used(monkeypatch: pytes
     assert not locks._registry.locks
 
 
-def soon_holders(asking: list[Asking], soon: Callable[..., None]) -> list[Asking]:
-    """Those that hold a slot, once there are any."""
+def wait_for_holders(asking: list[Asking], soon: Callable[..., None]) -> list[Asking]:
+    """Those that hold a slot, as soon as there are any."""
     soon(lambda: any(each.answered.is_set() for each in asking))
     return [each for each in asking if each.answered.is_set()]
 
@@ -295,7 +295,7 @@ def soon_holders(asking: list[Asking], soon: Callable[..., None]) -> list[Asking
 def test_a_ticket_removed_while_it_waits_is_drawn_again(
     runtime: Path, in_line: Callable[[], int], soon: Callable[..., None]
 ) -> None:
-    """Jobs that clean temporary folders remove files."""
+    """A ticket that a cleanup job removed is drawn again."""
     first = Asking(slots())
     assert first.answer()
     second = Asking(slots())
@@ -311,7 +311,7 @@ def test_a_ticket_removed_while_it_waits_is_drawn_again(
 def test_a_folder_that_cannot_come_back_ends_the_wait(
     runtime: Path, in_line: Callable[[], int], soon: Callable[..., None]
 ) -> None:
-    """With an error that may pass: the next run asks again."""
+    """If the folder cannot be created again, the wait ends with a retryable error."""
     first = Asking(slots())
     assert first.answer()
     second = Asking(slots(), until=time.monotonic() + PATIENCE_S)
@@ -326,8 +326,8 @@ def test_a_folder_that_cannot_come_back_ends_the_wait(
 
 
 @pytest.mark.parametrize("trouble", [errno.ENOSPC, errno.ENOLCK, errno.EMFILE])
-def test_files_that_cannot_be_used_are_told(monkeypatch: pytest.MonkeyPatch, trouble: int) -> None:
-    """The request is not sent, rather than sent against the rule; the error says what to do."""
+def test_unusable_files_are_an_error(monkeypatch: pytest.MonkeyPatch, trouble: int) -> None:
+    """Unusable files are a retryable error that says what to do; the request is not sent."""
 
     def fail(path: str) -> None:
         raise OSError(trouble, os.strerror(trouble), path)
@@ -340,8 +340,8 @@ def test_files_that_cannot_be_used_are_told(monkeypatch: pytest.MonkeyPatch, tro
     assert "machine_wide" in str(caught.value.guidance)
 
 
-def test_trouble_while_waiting_is_told(monkeypatch: pytest.MonkeyPatch, in_line: Callable[[], int]) -> None:
-    """It arises in the thread that waits, and is raised where the request does."""
+def test_an_error_while_waiting_is_raised(monkeypatch: pytest.MonkeyPatch, in_line: Callable[[], int]) -> None:
+    """An error while waiting is raised in the request's thread."""
     first = Asking(slots())
     assert first.answer()
 
@@ -356,8 +356,8 @@ def test_trouble_while_waiting_is_told(monkeypatch: pytest.MonkeyPatch, in_line:
 
 
 @pytest.mark.parametrize("how", ["a link", "open"])
-def test_a_line_that_is_not_private_is_refused(runtime: Path, tmp_path: Path, how: str) -> None:
-    """Also when it became so later."""
+def test_a_folder_that_is_not_private_is_refused(runtime: Path, tmp_path: Path, how: str) -> None:
+    """A provider's folder that is a link or open to others is refused."""
     shared = slots()
     folder = runtime / "providers" / "one"
     folder.parent.mkdir(mode=0o700)
@@ -370,8 +370,8 @@ def test_a_line_that_is_not_private_is_refused(runtime: Path, tmp_path: Path, ho
         pass
 
 
-def test_a_hostile_file_in_the_line_is_told(runtime: Path, tmp_path: Path) -> None:
-    """A link in the place of a lock is not followed."""
+def test_a_link_in_place_of_a_lock_is_refused(runtime: Path, tmp_path: Path) -> None:
+    """A link in place of a lock file is not followed."""
     folder = Path(SharedDirectory(lambda: "one").create())
     (folder / "slot-0").symlink_to(tmp_path / "precious")
     with pytest.raises(LLMConnectorError, match="slot-0"), slots()(CallControl(), None):
@@ -390,13 +390,13 @@ say("freed")
 
 
 def asked(one: Any, in_line: Callable[[], int], soon: Callable[..., None], count: int) -> None:
-    """Let a program ask; it stands in the line, as the ``count``-th."""
+    """Let a program ask, and wait until ``count`` tickets are drawn."""
     one.go_on()
     soon(lambda: in_line() == count)
 
 
 def test_processes_are_served_in_the_order_of_asking(program, in_line, soon) -> None:
-    """Also past one that was killed while it waited, and one that was killed while it held."""
+    """Processes are served in the order of asking, also after one that waits and one that holds are killed."""
     first, second, third, fourth, fifth = (program(ASK) for _ in range(5))
     first.go_on()
     first.read_until("held")
@@ -435,7 +435,7 @@ os.waitpid(child, 0)
 
 
 def test_a_child_forked_with_a_slot_held_does_not_have_it(program, in_line, soon) -> None:
-    """Leaving the block in the child frees nothing; the child asks as anybody does, and follows."""
+    """A child that is forked while a slot is held does not hold it, and cannot release it."""
     forked = program(FORKED)
     assert sorted(forked.next_line() for _ in range(2)) == ["child asks", "parent holds"]
     soon(lambda: in_line() == 1)
@@ -458,7 +458,7 @@ say("closed")
 
 
 def test_ctrl_c_ends_the_wait_for_a_slot(program, in_line, soon, shared_config: str, upstream) -> None:
-    """At once; nothing was sent, and nobody in the line is left behind."""
+    """Ctrl-C ends the wait at once; nothing was sent, and no ticket stays."""
     with upstream.hold() as hold:
         holder = program("LLMClient.from_config(CONFIG).generate('holds'); say('answered')", shared_config)
         hold.wait()
@@ -476,7 +476,7 @@ def test_ctrl_c_ends_the_wait_for_a_slot(program, in_line, soon, shared_config: 
 
 
 def test_nothing_is_left_open_while_the_slot_is_held(in_line: Callable[[], int], soon: Callable[..., None]) -> None:
-    """Those who gave up leave no thread, descriptor or lock, though the holder goes on."""
+    """Requests that gave up leave no thread, descriptor or lock, although the holder still holds the slot."""
     first = Asking(slots())
     assert first.answer()
     threads, descriptors, registered = set(threading.enumerate()), len(os.listdir("/dev/fd")), len(locks._registry.locks)
@@ -498,7 +498,7 @@ def test_nothing_is_left_open_while_the_slot_is_held(in_line: Callable[[], int],
 def test_closed_clients_leave_nothing_behind(
     in_line: Callable[[], int], soon: Callable[..., None], shared_config: str, upstream: Any
 ) -> None:
-    """Clients that are closed while they wait for the slot of another one, again and again."""
+    """Clients that are closed while they wait for a slot leave no thread, descriptor or ticket."""
     with upstream.hold() as hold:
         holder = LLMClient.from_config(shared_config)
         answer = holder.submit(ModelRequest("holds"))

@@ -1,4 +1,4 @@
-"""Who holds a slot: read by those who wait and by ``llm-sync status``; the lock alone decides whether anybody does."""
+"""Which process holds a slot: for log messages and ``llm-sync status``; the lock alone decides."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from llm_sync.machine.tickets import Ticket
 
 @pytest.fixture
 def folder(runtime: Path) -> str:
-    """That of one line."""
+    """The folder of one semaphore."""
     return SharedDirectory(lambda: "one").create()
 
 
-def test_a_held_slot_says_whose_it_is(folder: str) -> None:
-    """The process, the provider by its name there, and since when; nobody, once it is freed."""
+def test_a_held_slot_has_a_holder(folder: str) -> None:
+    """A held slot has process, provider and time; a released one has no holder."""
     ticket = Ticket(folder, 1, "an é provider")
     assert semaphore_holders.slot_holders() == []
     assert ticket.advance()
@@ -36,8 +36,8 @@ def test_a_held_slot_says_whose_it_is(folder: str) -> None:
     assert semaphore_holders.slot_holders() == []
 
 
-def test_the_line_before_one(folder: str) -> None:
-    """Who holds the slot, and who is the first in line; not those between, nor oneself, nor those behind."""
+def test_holders_ahead_of_a_ticket(folder: str) -> None:
+    """A ticket waits for the holder of the slot and the first in the queue; others are not listed."""
     tickets = [Ticket(folder, 1, name) for name in ("holds", "first", "between", "own", "behind")]
     for ticket in tickets:
         ticket.advance()
@@ -53,8 +53,8 @@ def test_the_line_before_one(folder: str) -> None:
     + [b"[" * 4096, b'{"pid": ' * 400, b'{"pid": 1, "provider": ' + b"[" * 2000 + b"]" * 2000 + b"}"]
     + [b'{"pid": %b, "provider": ""}' % pid for pid in (b"-1", b"0", b"99999999999", b"9" * 4000, b"null", b"NaN")],
 )
-def test_what_cannot_be_made_out_is_left_out(folder: str, content: bytes) -> None:
-    """An older version's file, or one that is written just now."""
+def test_an_unreadable_file_is_skipped(folder: str, content: bytes) -> None:
+    """An unreadable file (incomplete, of another version, hostile) is skipped, and harms no waiting request."""
     held = locks.acquire(os.path.join(folder, "slot-0"))
     assert held is not None
     held.write_owner(content)
@@ -69,7 +69,7 @@ def test_what_cannot_be_made_out_is_left_out(folder: str, content: bytes) -> Non
 def test_a_process_of_another_container_is_not_taken_for_one_here(
     folder: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They share the folder, and its number is somebody else's here: nobody is told to continue or end that one."""
+    """A process number of another container is marked, and nobody is told to continue or end that process."""
     monkeypatch.setattr("llm_sync.machine.process_numbers.is_stopped", lambda pid: True)
     caplog.set_level(logging.INFO, "llm_sync.machine")
     held = locks.acquire(os.path.join(folder, "slot-0"))
@@ -93,8 +93,8 @@ def test_a_process_of_another_container_is_not_taken_for_one_here(
     held.release()
 
 
-def test_a_disk_that_is_full_costs_no_slot(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is only for people."""
+def test_a_full_disk_does_not_prevent_taking_a_slot(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk does not prevent taking a slot: the record is only for people."""
 
     def fail(*_: object) -> int:
         raise OSError(28, "No space left on device")
@@ -105,14 +105,14 @@ def test_a_disk_that_is_full_costs_no_slot(folder: str, monkeypatch: pytest.Monk
     ticket.release()
 
 
-def test_nobody_has_asked_yet(runtime: Path) -> None:
-    """There may be no folder at all."""
+def test_without_a_folder_there_is_no_holder(runtime: Path) -> None:
+    """Without a folder there is no holder."""
     assert semaphore_holders.slot_holders() == []
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="the system does not tell who is stopped")
-def test_a_stopped_process_is_told(program: Callable[..., Any], soon: Callable[..., None]) -> None:
-    """Until it is continued; one that is gone is not stopped."""
+def test_a_stopped_holder_is_shown(program: Callable[..., Any], soon: Callable[..., None]) -> None:
+    """A holder is shown as stopped until it is continued."""
     holder = program("with slots()(CallControl(), None):\n    say('held')\n    sys.stdin.readline()")
     assert holder.next_line() == "held"
     os.kill(holder.process.pid, signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""Status files: there while a process lives, told of at most once a second, and never at a request's cost."""
+"""Status files: they exist while the process lives, are written once a second at most, and never delay a request."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ providers:
 
 @pytest.fixture
 def make(open_client: Callable[..., LLMClient]) -> Callable[..., LLMClient]:
-    """Clients of two providers that publish their status."""
+    """Makes clients of two providers that publish their status."""
     return lambda **options: open_client(CONFIG, **{"publish_status": True, **options})
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What happens is told at once."""
+    """Write status files without delay."""
     monkeypatch.setattr(status, "INTERVAL_S", 0.001)
     monkeypatch.setattr(status, "SETTLE_S", 0.001)
 
 
 @pytest.fixture
 def files(runtime: Path) -> Callable[[], list[Path]]:
-    """All status files, those half-written too."""
+    """All status files, unfinished ones included."""
     return lambda: sorted((runtime / "running").iterdir()) if (runtime / "running").exists() else []
 
 
 @pytest.fixture
 def writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The providers told of, one entry a write."""
+    """The providers of each write."""
     found: list[str] = []
     write = locks.FileLock.write
 
@@ -67,15 +67,15 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def only() -> RunningProcess:
-    """The one that runs."""
+    """The only running process."""
     (found,) = running_processes()
     return found
 
 
-def test_a_client_is_shown_from_the_start_on(
+def test_a_new_client_is_listed(
     make: Callable[..., LLMClient], files: Callable[[], list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With its process's number and its program's name; it has no thread for it yet."""
+    """A new client is listed with process number and program name, without a thread so far."""
     monkeypatch.setattr("sys.argv", ["/opt/bin/nightly", "arg"])
     threads = set(threading.enumerate())
     make()
@@ -88,15 +88,15 @@ def test_a_client_is_shown_from_the_start_on(
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_a_client_that_does_not_ask_for_it_is_not_shown(open_client: Callable[..., LLMClient], runtime: Path) -> None:
-    """Nothing is made anywhere."""
+def test_without_the_option_there_is_no_file(open_client: Callable[..., LLMClient], runtime: Path) -> None:
+    """Without publish_status no file is created."""
     open_client(CONFIG).generate("hi")
     assert not runtime.exists()
 
 
 @pytest.mark.usefixtures("quick")
-def test_what_happens_is_told(make: Callable[..., LLMClient], upstream: Simulator, soon: Callable[..., None]) -> None:
-    """Providers that were asked, with what waits, what runs and since when, what was answered."""
+def test_requests_are_counted(make: Callable[..., LLMClient], upstream: Simulator, soon: Callable[..., None]) -> None:
+    """The file contains each used provider with queued, running and answered requests."""
     client = make()
     with upstream.hold() as hold:
         futures = [client.submit(request) for request in requests(3)]
@@ -115,7 +115,7 @@ def test_what_happens_is_told(make: Callable[..., LLMClient], upstream: Simulato
 
 
 def requests(count: int) -> list[Any]:
-    """To the first provider."""
+    """The number of requests to the first provider."""
     from llm_sync import ModelRequest
 
     return [ModelRequest(f"the prompt {number}", "openai/m") for number in range(count)]
@@ -123,7 +123,7 @@ def requests(count: int) -> list[Any]:
 
 @pytest.fixture
 def failing() -> Iterator[Simulator]:
-    """Every request comes too early, by an hour."""
+    """A simulator that rejects every request with a Retry-After of an hour."""
     with Simulator(
         on_request=lambda _: Response(
             429, {"error": {"message": "slow down"}}, (("content-type", "application/json"), ("retry-after", "3600"))
@@ -133,8 +133,8 @@ def failing() -> Iterator[Simulator]:
 
 
 @pytest.mark.usefixtures("quick")
-def test_failures_and_cool_downs_are_told(failing: Simulator, soon: Callable[..., None]) -> None:
-    """By class, and until when."""
+def test_failures_and_cool_downs_are_written(failing: Simulator, soon: Callable[..., None]) -> None:
+    """Failures are counted by class, and cool-downs have an end."""
     with LLMClient(
         ConfigLoader().load_text(
             CONFIG.replace("<openai>", failing.url("openai")).replace("<anthropic>", failing.url("anthropic"))
@@ -153,10 +153,10 @@ def test_failures_and_cool_downs_are_told(failing: Simulator, soon: Callable[...
 
 
 @pytest.mark.usefixtures("quick")
-def test_what_waits_for_a_slot_is_told_apart(
+def test_waiting_for_a_slot_is_counted(
     make: Callable[..., LLMClient], open_client: Callable[..., LLMClient], soon: Callable[..., None], upstream: Simulator
 ) -> None:
-    """It is with a worker, but nobody has it yet."""
+    """A request that waits for a slot is counted as waiting."""
     text = CONFIG.replace("models: [m]", "models: [m], machine_wide: true")
     with upstream.hold() as hold:
         first = open_client(text).submit(requests(1)[0])
@@ -171,7 +171,7 @@ def test_what_waits_for_a_slot_is_told_apart(
 
 
 def test_at_most_one_write_a_second(make: Callable[..., LLMClient], writes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much happens in it (here it lasts for ever): the first state, and the first that was worth telling."""
+    """Within one interval (here endless) the file is written twice at most: at the start and after the first event."""
     monkeypatch.setattr(status, "INTERVAL_S", 3600)
     client = make()
     for _ in range(30):
@@ -183,7 +183,7 @@ def test_at_most_one_write_a_second(make: Callable[..., LLMClient], writes: list
 def test_no_write_while_nothing_changes(
     make: Callable[..., LLMClient], writes: list[str], soon: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Looking is not writing."""
+    """The file is not written while nothing changes."""
     looks: list[int] = []
     client = make()
     client.generate("hi")
@@ -199,10 +199,10 @@ def test_no_write_while_nothing_changes(
     assert len(writes) == before
 
 
-def test_requests_per_minute_fade_though_nothing_happens(
+def test_requests_per_minute_fall_without_events(
     make: Callable[..., LLMClient], soon: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else an idle process would look busy for ever."""
+    """Requests per minute fall in the file without further events."""
     monkeypatch.setattr(status, "INTERVAL_S", 0.001)
     monkeypatch.setattr(status, "RATE_REFRESH_S", 0.001)
     client = make()
@@ -213,7 +213,7 @@ def test_requests_per_minute_fade_though_nothing_happens(
 
 
 def test_closing_removes_it(make: Callable[..., LLMClient], files: Callable[[], list[Path]], soon: Callable[..., None]) -> None:
-    """And ends its thread; closing again does no harm."""
+    """Closing removes the file and ends the thread; it may be repeated."""
     client = make()
     client.generate("hi")
     soon(writers)
@@ -226,14 +226,14 @@ def test_closing_removes_it(make: Callable[..., LLMClient], files: Callable[[], 
 
 
 def writers() -> list[threading.Thread]:
-    """The threads that keep status files."""
+    """The threads that write status files."""
     return [thread for thread in threading.enumerate() if thread.name == "llm-sync-status"]
 
 
-def test_a_client_that_nobody_has_any_more_is_not_shown(
+def test_the_file_does_not_keep_its_client_alive(
     make: Callable[..., LLMClient], files: Callable[[], list[Path]], write_config: Callable[[str], str], soon: Callable[..., None]
 ) -> None:
-    """The file does not keep it alive."""
+    """The status file does not keep its client alive."""
     client = LLMClient(ConfigLoader().load_text(write_config(CONFIG)), publish_status=True)
     client.generate("hi")
     soon(writers)
@@ -247,7 +247,7 @@ def test_a_client_that_nobody_has_any_more_is_not_shown(
 
 
 def test_two_clients_have_two_files(make: Callable[..., LLMClient]) -> None:
-    """Of one process."""
+    """Two clients of one process have two files."""
     make(), make()
     assert [found.pid for found in running_processes()] == [os.getpid()] * 2
 
@@ -255,7 +255,7 @@ def test_two_clients_have_two_files(make: Callable[..., LLMClient]) -> None:
 def test_pickling_keeps_it(
     make: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch, write_config: Callable[[str], str]
 ) -> None:
-    """The copy is shown beside the first one."""
+    """A pickled copy publishes its status, too."""
     monkeypatch.setenv("MACHINE_TEST_KEY", "x")
     text = CONFIG.replace("sk-secret-0123456789", "${MACHINE_TEST_KEY}")
     with (
@@ -267,10 +267,10 @@ def test_pickling_keeps_it(
 
 
 @pytest.mark.usefixtures("quick")
-def test_no_secret_and_no_prompt_is_told(
+def test_the_file_contains_no_secret_and_no_prompt(
     make: Callable[..., LLMClient], files: Callable[[], list[Path]], soon: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither of the configuration nor of the command line."""
+    """The file contains neither secrets nor prompts, from the configuration or the command line."""
     monkeypatch.setattr("sys.argv", ["/opt/bin/report", "--api-key", "sk-secret-0123456789", "the prompt"])
     client = make()
     client.generate("the prompt")
@@ -296,14 +296,14 @@ def test_no_secret_and_no_prompt_is_told(
         (["/x/" + "y" * 300], "y" * 100),
     ],
 )
-def test_a_process_is_called_by_its_program(monkeypatch: pytest.MonkeyPatch, argv: list[str], name: str) -> None:
-    """In one line of bounded length."""
+def test_a_process_is_named_after_its_program(monkeypatch: pytest.MonkeyPatch, argv: list[str], name: str) -> None:
+    """A process is named after its program, in one line of limited length."""
     monkeypatch.setattr("sys.argv", argv)
     assert status._process_name() == name
 
 
-def test_a_process_may_call_itself(make: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch) -> None:
-    """As commands do."""
+def test_a_process_may_set_its_name(make: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process may set its name, as commands do."""
     monkeypatch.setattr(status, "_command", [])
     status.set_process_name("llm-sync generate")
     make()
@@ -314,22 +314,22 @@ def test_a_process_may_call_itself(make: Callable[..., LLMClient], monkeypatch: 
 
 
 class Gate:
-    """Whoever comes first stops here until the test lets it go."""
+    """The first caller waits here until the test releases it."""
 
     def __init__(self) -> None:
         self.reached, self.go = threading.Event(), threading.Event()
 
     def pass_through(self) -> None:
-        """Called by who passes."""
+        """Called in place of the patched function."""
         if not self.reached.is_set():
             self.reached.set()
             assert self.go.wait(PATIENCE_S)
 
 
-def test_an_end_while_the_file_is_written_waits_for_it(
+def test_close_waits_for_a_write_in_progress(
     make: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch, files: Callable[[], list[Path]], soon: Callable[..., None]
 ) -> None:
-    """Else the file would appear after it was to be removed, and stay."""
+    """close waits for a write in progress: otherwise the file would appear after it."""
     gate, write = Gate(), locks.FileLock.write
     client = make()
     monkeypatch.setattr(locks.FileLock, "write", lambda self, content: (gate.pass_through(), write(self, content))[1])
@@ -345,8 +345,8 @@ def test_an_end_while_the_file_is_written_waits_for_it(
     assert not locks._registry.locks
 
 
-def test_two_workers_that_begin_at_once_start_one_thread(make: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two would write in turns."""
+def test_two_workers_start_one_thread(make: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workers that start at the same time start one thread."""
     gate, made = Gate(), []
 
     class Slow(threading.Thread):
@@ -375,10 +375,10 @@ def test_two_workers_that_begin_at_once_start_one_thread(make: Callable[..., LLM
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("trouble", ["full disk", "no folder", "open folder", "no thread", "a bug"])
-def test_trouble_costs_no_request_and_is_told_once(
+def test_a_failure_to_write_is_logged_once(
     make: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: str, runtime: Path
 ) -> None:
-    """Whatever keeps the file from being written."""
+    """A failure to write the file fails no request, and is logged once."""
     if trouble == "full disk":
         monkeypatch.setattr(locks.FileLock, "write", fail(OSError(28, "No space left on device")))
     elif trouble == "no folder":
@@ -406,7 +406,7 @@ def test_trouble_costs_no_request_and_is_told_once(
 
 
 def fail(error: Exception) -> Callable[..., Any]:
-    """Raises it."""
+    """Raise the error."""
 
     def raising(*_: Any, **__: Any) -> Any:
         raise error
@@ -414,10 +414,10 @@ def fail(error: Exception) -> Callable[..., Any]:
     return raising
 
 
-def test_a_command_does_not_complain(
+def test_a_command_logs_the_failure_for_debugging_only(
     make: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody asked it for the file: cron mail about it would be noise."""
+    """A command logs the failure at debug level only."""
     monkeypatch.setattr(status, "_command", ["llm-sync generate"])
     monkeypatch.setenv("LLM_SYNC_RUNTIME_DIR", "/dev/null/llm-sync")
     caplog.set_level(logging.DEBUG, "llm_sync.machine")
@@ -425,10 +425,10 @@ def test_a_command_does_not_complain(
     assert [record.levelname for record in caplog.records if record.name == "llm_sync.machine"] == ["DEBUG"]
 
 
-def test_a_failed_write_leaves_no_half_a_file(
+def test_a_failed_write_leaves_nothing_behind(
     make: Callable[..., LLMClient], monkeypatch: pytest.MonkeyPatch, files: Callable[[], list[Path]]
 ) -> None:
-    """Nor the lock on it."""
+    """A failed write leaves neither a file nor a lock."""
     monkeypatch.setattr(locks.FileLock, "write", fail(OSError(28, "No space left on device")))
     make()
     assert files() == []
@@ -445,8 +445,8 @@ sys.stdin.readline()
 """
 
 
-def test_a_killed_process_is_not_shown(program, shared_config: str, files: Callable[[], list[Path]]) -> None:
-    """Nobody tidied up after it; the next one who looks does."""
+def test_a_killed_process_is_not_listed(program, shared_config: str, files: Callable[[], list[Path]]) -> None:
+    """The file of a killed process is removed by the next reader."""
     started = program(PUBLISHING, shared_config)
     started.read_until("ready")
     assert only().pid == started.process.pid
@@ -457,8 +457,8 @@ def test_a_killed_process_is_not_shown(program, shared_config: str, files: Calla
     assert files() == []
 
 
-def test_a_process_that_never_closes_tidies_up(program, shared_config: str, files: Callable[[], list[Path]]) -> None:
-    """At its end, which the file does not put off."""
+def test_a_process_that_never_closes_removes_its_file(program, shared_config: str, files: Callable[[], list[Path]]) -> None:
+    """A process that never closes its client removes the file at its end, without delay."""
     started = program(PUBLISHING, shared_config)
     started.read_until("ready")
     assert len(files()) == 1
@@ -485,7 +485,7 @@ sys.exit(wait_for(child))
 def test_a_forked_child_has_its_own(
     program, shared_config: str, files: Callable[[], list[Path]], soon: Callable[..., None]
 ) -> None:
-    """From its first request on, with its own counts; its end leaves the parent's alone."""
+    """A forked child has a file of its own from its first request on, and leaves the parent's alone."""
     started = program(FORKING, shared_config)
     pids = dict(started.next_line().split() for _ in range(2))
     soon(lambda: {str(found.pid) for found in running_processes()} == set(pids.values()))
@@ -507,8 +507,8 @@ sys.stdin.readline()
 """
 
 
-def test_a_child_that_asks_nothing_has_none_and_removes_none(program, shared_config: str) -> None:
-    """It inherits what its parent would do at its end."""
+def test_a_child_without_requests_has_no_file(program, shared_config: str) -> None:
+    """A forked child without requests creates no file and removes none."""
     started = program(UNUSED, shared_config)
     started.read_until("child 0")
     assert [found.pid for found in running_processes()] == [started.process.pid]
@@ -535,7 +535,7 @@ go.set()
 
 
 def test_a_fork_while_the_file_is_written(program, shared_config: str) -> None:
-    """Another thread holds its lock: the child has one of its own."""
+    """A child that is forked during a write has a lock of its own."""
     started = program(LOCKED_FORK, shared_config)
     assert started.finish() == 0
     assert started.lines[-1] == "child 0"
@@ -548,8 +548,8 @@ say([name for name in sys.modules if name.startswith("llm_sync.machine")])
 """
 
 
-def test_who_does_not_ask_for_it_does_not_pay_for_it(tmp_path: Path, write_config: Callable[[str], str]) -> None:
-    """Not even the import."""
+def test_without_the_option_nothing_is_imported(tmp_path: Path, write_config: Callable[[str], str]) -> None:
+    """Without publish_status the module is not imported."""
     path = tmp_path / "plain.yaml"
     path.write_text(write_config(CONFIG))
     plain = Program(OFF, str(path))

@@ -1,4 +1,4 @@
-"""A scripted server on loopback: each connection runs a function that says byte for byte what happens on it."""
+"""A scripted loopback server: for each connection it runs a function that decides byte by byte what is sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from llm_sync.transport.client import HTTPClient
 
 @dataclass
 class Received:
-    """One request as it came in."""
+    """One request as the server received it."""
 
     line: str
     headers: dict[str, str]
@@ -40,7 +40,7 @@ class Peer:
         return bool(data)
 
     def head(self) -> Received | None:
-        """The next request without its body, None when the client has closed."""
+        """The next request without its body; None if the client has closed."""
         while b"\r\n\r\n" not in self._buffer:
             if not self._more():
                 return None
@@ -50,7 +50,7 @@ class Peer:
         return Received(line, headers, b"")
 
     def request(self) -> Received | None:
-        """The next request, None when the client has closed."""
+        """The next request; None if the client has closed."""
         received = self.head()
         if received is not None:
             length = int(received.headers.get("content-length", "0"))
@@ -66,25 +66,25 @@ class Peer:
         return received
 
     def send(self, data: bytes) -> None:
-        """These bytes, just so."""
+        """Send these bytes unchanged."""
         self.sock.sendall(data)
 
     def reply(self, body: bytes = b"{}", status: str = "200 OK", headers: Iterable[str] = ()) -> None:
-        """A whole answer."""
+        """Send a complete response."""
         lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
         self.send("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
 
     def drip(self, piece: bytes, every: float = 0.02) -> None:
-        """The piece again and again until the client has had enough or the test is over."""
+        """Send ``piece`` repeatedly until the client closes or the test is over."""
         while not self.server.over.wait(every):
             self.send(piece)
 
     def hold(self) -> None:
-        """Say nothing until the test is over."""
+        """Send nothing until the test is over."""
         self.server.over.wait()
 
     def until_closed(self) -> None:
-        """Wait until the client closes, dropping what it sends."""
+        """Wait until the client closes; what it sends is dropped."""
         while self._more():
             self._buffer = b""
 
@@ -98,14 +98,14 @@ Script = Callable[[Peer], None]
 
 
 def answering(peer: Peer) -> None:
-    """Echo the body of every request in a JSON string, as long as the client likes."""
+    """Echo the body of every request until the client closes."""
     while (received := peer.request()) is not None:
         peer.reply(received.body or b"{}")
 
 
 @dataclass
 class Loopback:
-    """The server; ``requests`` is what it got in full, ``connections`` how often somebody connected."""
+    """The server. ``requests``: those received completely; ``connections``: the number of connections accepted."""
 
     script: Script
     tls: ssl.SSLContext | None = None
@@ -132,7 +132,7 @@ class Loopback:
 
     @property
     def url(self) -> str:
-        """Where to send to."""
+        """The URL to send to."""
         return f"{'http' if self.tls is None else 'https'}://127.0.0.1:{self.port}/v1/chat"
 
     def _accept(self) -> None:
@@ -161,13 +161,13 @@ class Loopback:
 
 @dataclass
 class Authority:
-    """A certificate authority: ``path`` is what a client is to trust, ``context(host)`` what a server shows."""
+    """A certificate authority. ``path``: its certificate, for clients; ``context(host)``: a TLS context for servers."""
 
     ca: trustme.CA
     path: str
 
     def context(self, *hosts: str) -> ssl.SSLContext:
-        """A server's context with a certificate for these hosts."""
+        """A server's TLS context with a certificate for these hosts."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.ca.issue_cert(*(hosts or ("127.0.0.1", "localhost"))).configure_cert(context)
         return context
@@ -175,7 +175,7 @@ class Authority:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """The authority the tests' servers have their certificates from."""
+    """The authority that issues the certificates of the tests' servers."""
     path = tmp_path_factory.mktemp("ca") / "ca.pem"
     ca = trustme.CA()
     ca.cert_pem.write_to_path(path)
@@ -184,14 +184,14 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Loopback]]:
-    """``serve(script, tls=None)`` starts a Loopback that ends with the test; without a script it echoes."""
+    """``serve(script, tls=None)`` starts a Loopback that is stopped after the test; the default script echoes."""
     with contextlib.ExitStack() as stack:
         yield lambda script=answering, tls=None: stack.enter_context(Loopback(script, tls))
 
 
 @pytest.fixture
 def open_client() -> Iterator[Callable[..., HTTPClient]]:
-    """``open_client(**options)`` makes an HTTPClient that is closed with the test."""
+    """``open_client(**options)`` makes an HTTPClient that is closed after the test."""
     with contextlib.ExitStack() as stack:
 
         def open_(**options: object) -> HTTPClient:
@@ -202,7 +202,7 @@ def open_client() -> Iterator[Callable[..., HTTPClient]]:
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy, CA bundle or netrc of the machine the tests run on."""
+    """Ignore proxies, CA bundles and netrc of the machine that runs the tests."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

@@ -1,4 +1,4 @@
-"""An abort ends the exchange of its own request at once, and never reaches another one's."""
+"""An abort ends the exchange of its request at once, and never affects another request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from llm_sync.transport import pool, sockets
 
 
 class Call(threading.Thread):
-    """A post on a thread of its own, with its control and its outcome."""
+    """A POST in a thread of its own, with its control and its outcome."""
 
     def __init__(self, client, url, body=b"{}", timeout=20.0):
         super().__init__()
@@ -32,7 +32,7 @@ class Call(threading.Thread):
             self.error = error
 
     def end(self):
-        """Wait for the outcome; raises what was raised."""
+        """Wait for the outcome; raises the error of the call."""
         self.join(10)
         assert not self.is_alive()
         if self.error is not None:
@@ -41,24 +41,24 @@ class Call(threading.Thread):
 
 
 def in_headers(peer):
-    """Taken, not answered."""
+    """Read the request, and do not answer."""
     peer.request()
 
 
 def in_a_header(peer):
-    """Half the headers: their end must not pass for an empty answer."""
+    """Send half of the headers: an abort must not make them an empty answer."""
     peer.request()
     peer.send(b"HTTP/1.1 200 OK\r\nX-Half: ")
 
 
 def in_body(peer):
-    """Half an answer of known length."""
+    """Send half of a body of known length."""
     peer.request()
     peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
 
 
 def in_open_body(peer):
-    """A body that ends with the connection: an abort must not pass for its end."""
+    """Send a body that ends with the connection: an abort must not pass for its end."""
     peer.request()
     peer.send(b"HTTP/1.1 200 OK\r\n\r\n{}")
 
@@ -66,7 +66,7 @@ def in_open_body(peer):
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("script", [in_headers, in_a_header, in_body, in_open_body])
 def test_an_abort_ends_the_exchange_and_drops_the_connection(serve, open_client, authority, script, tls, monkeypatch):
-    """At whatever point, the call ends at once with ClientClosedError, nothing is sent twice, and the next call is fresh."""
+    """At any point, the call raises ClientClosedError at once, nothing is sent twice, and the next call connects anew."""
     reached = threading.Event()
 
     def first_so_then_well(peer):
@@ -91,7 +91,7 @@ def test_an_abort_ends_the_exchange_and_drops_the_connection(serve, open_client,
 
 
 def test_an_abort_on_a_reused_connection_is_no_stale_connection(serve, open_client):
-    """The connection ends without a byte of answer, by the client's own hand: the request is not sent again."""
+    """An aborted exchange on a reused connection does not count as a stale connection."""
     reached = threading.Event()
 
     def script(peer):
@@ -113,7 +113,7 @@ def test_an_abort_on_a_reused_connection_is_no_stale_connection(serve, open_clie
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_an_abort_ends_an_upload(serve, open_client, authority, tls):
-    """A request that nobody reads is ended too."""
+    """An abort ends an upload that the server does not read."""
     reached = threading.Event()
 
     def script(peer):
@@ -130,7 +130,7 @@ def test_an_abort_ends_an_upload(serve, open_client, authority, tls):
 
 
 def test_an_abort_ends_a_tls_handshake(serve, open_client, authority):
-    """The plain socket has become a TLS socket by then: that one is shut."""
+    """An abort during the TLS handshake shuts down the TLS socket that replaced the plain one."""
     reached = threading.Event()
 
     def script(peer):
@@ -147,7 +147,7 @@ def test_an_abort_ends_a_tls_handshake(serve, open_client, authority):
 
 
 def test_an_abort_ends_a_wait_for_the_proxy(serve, open_client):
-    """CONNECT without an answer."""
+    """An abort ends a CONNECT that the proxy does not answer."""
     reached = threading.Event()
 
     def script(peer):
@@ -163,7 +163,7 @@ def test_an_abort_ends_a_wait_for_the_proxy(serve, open_client):
 
 
 def test_an_abort_before_the_call_sends_nothing(serve, open_client, monkeypatch):
-    """Abandoned while it waited its turn: no host name is looked up, which nothing could end, and no connection made."""
+    """After an abort no host name is looked up, which nothing could interrupt, and no connection is opened."""
     server, control, lookups = serve(), CallControl(), []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args: lookups.append(args) or [])
     control.abort()
@@ -174,7 +174,7 @@ def test_an_abort_before_the_call_sends_nothing(serve, open_client, monkeypatch)
 
 
 def test_an_abort_just_before_connecting_is_not_lost(serve, open_client, monkeypatch):
-    """It comes when the socket is there but not connected yet: the call still ends, and the request is not sent."""
+    """An abort between creating and connecting the socket ends the call, and nothing is sent."""
     server, control = serve(), CallControl()
     connect = sockets.DeadlineSocket.connect
 
@@ -189,7 +189,7 @@ def test_an_abort_just_before_connecting_is_not_lost(serve, open_client, monkeyp
 
 
 def test_an_abort_that_cannot_shut_a_connecting_socket_is_not_lost(serve, open_client, monkeypatch):
-    """Some systems do not shut a socket that connects: once connected, nothing is sent on it."""
+    """If the system cannot shut down a connecting socket, nothing is sent once it is connected."""
     server, control = serve(), CallControl()
     connect = sockets.DeadlineSocket.connect
 
@@ -205,7 +205,7 @@ def test_an_abort_that_cannot_shut_a_connecting_socket_is_not_lost(serve, open_c
 
 
 def test_an_abort_while_connecting_ends_the_search_for_an_address(serve, open_client, monkeypatch):
-    """The host has more addresses: they are not tried any more."""
+    """After an abort, further addresses of the host are not tried."""
     server, control, tried = serve(), CallControl(), []
     connect = sockets.DeadlineSocket.connect
 
@@ -223,7 +223,7 @@ def test_an_abort_while_connecting_ends_the_search_for_an_address(serve, open_cl
 
 
 def test_an_abort_between_plain_and_tls_socket_is_not_lost(serve, open_client, authority, monkeypatch):
-    """It comes when the plain socket has been taken over and the TLS socket is not known yet."""
+    """An abort between the plain socket and its TLS socket ends the call."""
     server, control = serve(tls=authority.context()), CallControl()
     handshake = sockets.DeadlineTLSSocket.do_handshake
 
@@ -237,8 +237,8 @@ def test_an_abort_between_plain_and_tls_socket_is_not_lost(serve, open_client, a
     assert not server.requests
 
 
-def test_an_abort_after_the_call_reaches_nobody(serve, open_client):
-    """The connection belongs to the next request by then, which is answered on it."""
+def test_an_abort_after_the_call_has_no_effect(serve, open_client):
+    """An abort after the call does not affect the next request on the same connection."""
     reached, go = threading.Event(), threading.Event()
 
     def script(peer):
@@ -259,8 +259,8 @@ def test_an_abort_after_the_call_reaches_nobody(serve, open_client):
     assert (server.connections, len(server.requests)) == (1, 2)
 
 
-def test_an_abort_as_the_connection_goes_back_reaches_nobody(serve, open_client, monkeypatch):
-    """Forced: it comes after the connection is in the pool and before the call has returned; the next request has it."""
+def test_an_abort_as_the_connection_is_released_has_no_effect(serve, open_client, monkeypatch):
+    """An abort between the connection's return to the pool and the call's return does not affect the next request."""
     server, client, control = serve(), open_client(), CallControl()
     pooled, go = threading.Event(), threading.Event()
     put = pool.ConnectionStack.put
@@ -289,8 +289,8 @@ def _swallow(client, url, control):
         client.post(url, b"1", {}, timeout=5, control=control)
 
 
-def test_an_abort_under_way_ends_before_its_descriptor_is_closed(serve, open_client, monkeypatch):
-    """Closing waits for it: the descriptor's number may be another socket's right after."""
+def test_an_abort_in_progress_ends_before_its_descriptor_is_closed(serve, open_client, monkeypatch):
+    """Closing a socket waits for an abort in progress: the descriptor's number may be reused at once."""
     reached, shutting, go, order = threading.Event(), threading.Event(), threading.Event(), []
 
     def script(peer):
@@ -317,8 +317,8 @@ def test_an_abort_under_way_ends_before_its_descriptor_is_closed(serve, open_cli
     assert order == [("shut", True), ("aborted", True)]
 
 
-def test_closing_some_other_socket_does_not_ward_off_an_abort(serve, open_client, monkeypatch):
-    """The garbage collector may close an old connection on the thread of a request under way: its abort still works."""
+def test_closing_another_socket_does_not_disable_an_abort(serve, open_client, monkeypatch):
+    """If the garbage collector closes another socket in the request's thread, the request's abort still works."""
     reached = threading.Event()
     recv_into = sockets.DeadlineSocket.recv_into
 
@@ -336,7 +336,7 @@ def test_closing_some_other_socket_does_not_ward_off_an_abort(serve, open_client
 
 
 def test_nothing_is_written_in_clear_after_an_abort(serve, open_client, authority):
-    """Shutting a TLS socket from outside leaves its TLS in place: what its owner still writes is not plain text."""
+    """Shutting down a TLS socket from another thread keeps its TLS: its owner never writes plain text."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client_side = socket.create_connection(listener.getsockname())
         server_side, _ = listener.accept()

@@ -1,4 +1,4 @@
-"""HTTPClient: one exchange, its request and its reply, reuse of connections, what is refused."""
+"""HTTPClient: requests and replies, reuse of connections, and what it rejects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from llm_sync.transport.pool import ConnectionStack
 
 
 def test_a_reply_is_status_headers_and_bytes(serve, open_client):
-    """Status, headers in any case, the body's bytes and the seconds it took come back."""
+    """A reply has the status, headers looked up in any case, the body's bytes and the elapsed seconds."""
 
     def script(peer):
         peer.request()
@@ -31,7 +31,7 @@ def test_a_reply_is_status_headers_and_bytes(serve, open_client):
 
 @pytest.mark.parametrize("status", ["204 No Content", "400 Bad Request", "401 No", "429 Slow", "500 Oops", "599 What"])
 def test_every_status_but_a_redirect_is_a_reply(serve, open_client, status):
-    """What a status means is for the dialect to say."""
+    """Any status except a redirect is returned as a reply: the dialect interprets it."""
 
     def script(peer):
         while peer.request():
@@ -41,7 +41,7 @@ def test_every_status_but_a_redirect_is_a_reply(serve, open_client, status):
 
 
 def test_post_sends_body_and_headers(serve, open_client):
-    """The body goes out as it is, with its length, the caller's headers and nothing of the environment's."""
+    """A POST sends the body unchanged, its length and the caller's headers, and nothing from the environment."""
     server = serve()
     open_client().post(server.url, b'{"a":1}', {"Authorization": "Bearer k", "accept": "x/y"}, timeout=5)
     (received,) = server.requests
@@ -59,7 +59,7 @@ def test_post_sends_body_and_headers(serve, open_client):
 
 
 def test_get_sends_no_body(serve, open_client):
-    """A listing is a GET with the query as given."""
+    """A GET sends no body, and the query as given."""
     server = serve()
     assert open_client().get(server.url + "?page=2", {}, timeout=5).status == 200
     assert server.requests[0].line == "GET /v1/chat?page=2 HTTP/1.1"
@@ -67,7 +67,7 @@ def test_get_sends_no_body(serve, open_client):
 
 
 def test_calls_do_not_see_each_others_headers(serve, open_client):
-    """What one call sends is not left behind for the next."""
+    """The headers of one call are not sent with the next."""
     server, client = serve(), open_client()
     client.post(server.url, b"1", {"X-First": "1"}, timeout=5)
     client.post(server.url, b"22", {}, timeout=5)
@@ -76,7 +76,7 @@ def test_calls_do_not_see_each_others_headers(serve, open_client):
 
 
 def test_a_connection_is_kept_for_the_next_call(serve, open_client):
-    """Ten calls take one connection."""
+    """Ten calls in a row use one connection."""
     server, client = serve(), open_client()
     for number in range(10):
         assert client.post(server.url, b"%d" % number, {}, timeout=5).content == b"%d" % number
@@ -84,7 +84,7 @@ def test_a_connection_is_kept_for_the_next_call(serve, open_client):
 
 
 def test_threads_get_their_own_answers(serve, open_client):
-    """Eight threads share a client and a pool of two: no answer goes to another."""
+    """Eight threads share a client with a pool of two, and each gets its own answers."""
     server, client, wrong = serve(), open_client(pool_size=2), []
 
     def work(name):
@@ -102,7 +102,7 @@ def test_threads_get_their_own_answers(serve, open_client):
 
 
 def test_tcp_keepalive_is_set(serve, open_client):
-    """A dead peer is found, and NAT entries live, while a model thinks."""
+    """TCP keepalive is on, so that a dead peer is detected and NAT entries survive while a model computes."""
     client = open_client()
     client.post(serve().url, b"{}", {}, timeout=5)
     (sock,) = client._sockets
@@ -113,7 +113,7 @@ def test_tcp_keepalive_is_set(serve, open_client):
 
 
 def test_cookies_are_not_kept(serve, open_client):
-    """What a server sets is neither sent back nor stored."""
+    """A cookie that a server sets is neither sent back nor stored."""
 
     def script(peer):
         while peer.request():
@@ -144,7 +144,7 @@ def test_netrc_is_not_consulted(serve, open_client, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "x-gzip"])
 def test_compressed_answers_are_decoded(serve, open_client, coding):
-    """gzip and deflate are taken off, however small the pieces they come in."""
+    """gzip and deflate are decoded, however small the chunks."""
     text = b"answer " * 1000
     packed = zlib.compress(text) if coding == "deflate" else gzip.compress(text)
 
@@ -160,7 +160,7 @@ def test_compressed_answers_are_decoded(serve, open_client, coding):
 
 
 def test_an_answer_of_exactly_the_cap_passes(serve, open_client):
-    """The cap is the largest size allowed."""
+    """A response of exactly the size cap is accepted, one byte more is not."""
 
     def script(peer):
         while peer.request():
@@ -176,7 +176,7 @@ def test_an_answer_of_exactly_the_cap_passes(serve, open_client):
 
 
 def test_a_gzip_bomb_is_held_at_the_cap(serve, open_client):
-    """100 KB that unpack to 100 MB take a few megabytes, and the connection is dropped."""
+    """100 KB that decompress to 100 MB take a few megabytes of memory, and the connection is closed."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(packer.compress(bytes(2**20)) for _ in range(100)) + packer.flush()
 
@@ -199,7 +199,7 @@ def test_a_gzip_bomb_is_held_at_the_cap(serve, open_client):
 
 
 def test_an_endless_answer_ends_at_the_cap(serve, open_client):
-    """A body without an end is cut off at the cap, not at the timeout."""
+    """An endless body ends at the size cap, not at the timeout."""
 
     def script(peer):
         peer.request()
@@ -212,7 +212,7 @@ def test_an_endless_answer_ends_at_the_cap(serve, open_client):
 
 
 def test_damaged_compression_is_a_connection_error(serve, open_client):
-    """What says gzip and is none cannot be read; another try may do better."""
+    """A body that is declared as gzip but is not is a retryable error."""
 
     def script(peer):
         peer.request()
@@ -241,7 +241,7 @@ def test_damaged_compression_is_a_connection_error(serve, open_client):
     ],
 )
 def test_redirects_are_refused(serve, open_client, status, location, named):
-    """A redirect is an error that names scheme and host of its target and no more; nothing is sent there."""
+    """A redirect is an error that names only scheme and host of its target; nothing is sent there."""
 
     def script(peer):
         while peer.request():
@@ -259,7 +259,7 @@ def test_redirects_are_refused(serve, open_client, status, location, named):
 
 
 def test_a_redirect_s_body_is_not_read(serve, open_client):
-    """Its body may be endless; the answer is known from its headers."""
+    """The body of a redirect is not read: it may be endless."""
 
     def script(peer):
         peer.request()
@@ -286,7 +286,7 @@ def test_a_redirect_s_body_is_not_read(serve, open_client):
 )
 @pytest.mark.parametrize("reset", [False, True])
 def test_an_answer_that_breaks_off_is_an_error(serve, open_client, answer, reset):
-    """Half an answer, or headers that just end, are never an (empty) answer; the error may be retried."""
+    """A truncated response is a retryable error, never an (empty) answer."""
 
     def script(peer):
         peer.request()
@@ -305,8 +305,8 @@ def test_an_answer_that_breaks_off_is_an_error(serve, open_client, answer, reset
     "answer",
     [b"220 mail.example ESMTP\r\n", b"\x15\x03\x01\x00\x02\x02\x16" * 3, b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n"],
 )
-def test_what_is_not_http_is_said_so(serve, open_client, answer):
-    """Another protocol on the port is an error about the address."""
+def test_another_protocol_is_an_error_about_the_address(serve, open_client, answer):
+    """Another protocol on the port is an error that says to check base_url."""
 
     def script(peer):
         peer.request()
@@ -318,7 +318,7 @@ def test_what_is_not_http_is_said_so(serve, open_client, answer):
 
 
 def test_contradicting_lengths_are_an_error(serve, open_client):
-    """Two lengths leave open where the answer ends."""
+    """Contradictory Content-Length headers are an error: they leave unclear where the response ends."""
 
     def script(peer):
         peer.request()
@@ -329,7 +329,7 @@ def test_contradicting_lengths_are_an_error(serve, open_client):
 
 
 def test_bytes_after_an_answer_are_not_the_next_one(serve, open_client, authority):
-    """A server that sends more than it announced does not get the rest taken for the next answer; TLS hides it from poll."""
+    """Surplus bytes after a response are not taken for the next one; with TLS, poll does not show them."""
 
     def script(peer):
         peer.request()
@@ -347,7 +347,7 @@ def test_bytes_after_an_answer_are_not_the_next_one(serve, open_client, authorit
 
 @pytest.mark.parametrize("interim", [b"102 Processing", b"103 Early Hints"])
 def test_the_answer_after_interim_ones_is_the_answer(serve, open_client, interim):
-    """They are read over, headers and all, on the same connection."""
+    """Interim responses are skipped, with their headers; the connection is reused."""
 
     def script(peer):
         peer.request()
@@ -364,7 +364,7 @@ def test_the_answer_after_interim_ones_is_the_answer(serve, open_client, interim
 
 
 def test_the_answer_after_a_switch_of_protocols_is_not_the_next_request_s(serve, open_client):
-    """A 101 comes back as a Reply; its connection, which speaks something else now, is dropped."""
+    """A 101 is returned as a Reply, and its connection, which speaks another protocol now, is closed."""
 
     def script(peer):
         if peer.number == 0:
@@ -382,7 +382,7 @@ def test_the_answer_after_a_switch_of_protocols_is_not_the_next_request_s(serve,
 
 
 def _answers_once(how):
-    """A script whose first connection answers one request, takes the second and ends as told; later ones echo."""
+    """A script: the first connection answers one request, reads the second and calls ``how``; later ones echo."""
 
     def script(peer):
         received = peer.request()
@@ -452,8 +452,8 @@ def test_a_connection_closed_before_the_request_reached_it_is_stale(serve, open_
 
 @pytest.mark.parametrize("before", [False, True], ids=["first", "after-another"])
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_a_fresh_connection_that_fails_is_not_tried_again(serve, open_client, authority, tls, before):
-    """Only a reused connection may be stale: on a new one, be it a former one's successor, the request may be taken."""
+def test_a_new_connection_that_fails_is_an_error(serve, open_client, authority, tls, before):
+    """A failure on a new connection is an error: only a reused connection can be stale."""
 
     def script(peer):
         received = peer.request()
@@ -470,7 +470,7 @@ def test_a_fresh_connection_that_fails_is_not_tried_again(serve, open_client, au
 
 
 def test_a_stale_connection_takes_the_other_idle_ones_with_it(serve, open_client, monkeypatch):
-    """They are as old: the next request opens a new connection, whichever idle one is on top."""
+    """A stale connection closes all idle ones, which are as old; the next request opens a new connection."""
     both = threading.Barrier(2)
     monkeypatch.setattr(error_mapping, "MIN_ROUND_TRIP_S", 5.0)
     put = ConnectionStack.put
@@ -499,8 +499,8 @@ def test_a_stale_connection_takes_the_other_idle_ones_with_it(serve, open_client
     assert [received.body for received in server.requests] == [b"0", b"0", b"1", b"2"]
 
 
-def test_a_reused_connection_that_answered_in_part_is_not_tried_again(serve, open_client, monkeypatch):
-    """One byte of answer shows that the request was taken, even when a reset follows."""
+def test_a_reused_connection_that_answered_in_part_is_not_stale(serve, open_client, monkeypatch):
+    """After one byte of a response, a reset is an error, and not a stale connection."""
     arrived = threading.Event()
     recv_into = sockets.DeadlineSocket.recv_into
 
@@ -523,8 +523,8 @@ def test_a_reused_connection_that_answered_in_part_is_not_tried_again(serve, ope
     assert [received.body for received in server.requests] == [b"1", b"2"]
 
 
-def test_a_reused_connection_that_is_late_is_not_tried_again(serve, open_client):
-    """A timeout is no closed connection: the request is being worked on."""
+def test_a_timeout_on_a_reused_connection_is_an_error(serve, open_client):
+    """A timeout on a reused connection is an error: the server may be working on the request."""
     server = serve(_answers_once(lambda peer: peer.hold()))
     client = open_client()
     client.post(server.url, b"1", {}, timeout=5)
@@ -533,8 +533,8 @@ def test_a_reused_connection_that_is_late_is_not_tried_again(serve, open_client)
     assert [received.body for received in server.requests] == [b"1", b"2"]
 
 
-def test_a_reused_connection_that_goes_dead_is_not_tried_again(serve, open_client, monkeypatch):
-    """What TCP keepalive finds dead was not closed by the server: the request may be worked on."""
+def test_a_dead_peer_on_a_reused_connection_is_an_error(serve, open_client, monkeypatch):
+    """A connection that TCP keepalive finds dead was not closed by the server: it may be working on the request."""
     server, client = serve(), open_client()
     client.post(server.url, b"1", {}, timeout=5)
 
@@ -549,7 +549,7 @@ def test_a_reused_connection_that_goes_dead_is_not_tried_again(serve, open_clien
 
 
 def test_a_stale_connection_found_too_late_is_a_timeout(serve, open_client, monkeypatch):
-    """With no time left there is no fresh try, and the error tells that the request had gone out."""
+    """If the time is used up, a closed connection is a timeout in the phase ``headers``."""
     server, client = serve(_answers_once(lambda peer: None)), open_client()
     client.post(server.url, b"1", {}, timeout=5)
     monkeypatch.setattr(sockets.Exchange, "expired", True)
@@ -559,8 +559,8 @@ def test_a_stale_connection_found_too_late_is_a_timeout(serve, open_client, monk
     assert [received.body for received in server.requests] == [b"1", b"2"]
 
 
-def test_what_is_remembered_per_url_is_bounded(serve, open_client):
-    """A client that calls ever new URLs for months does not grow."""
+def test_the_caches_by_url_are_bounded(serve, open_client):
+    """A client that calls new URLs all the time keeps a bounded number of them."""
     server, client = serve(), open_client()
     for number in range(300):
         client.get(f"{server.url}/{number}", {}, timeout=5)
@@ -570,7 +570,7 @@ def test_what_is_remembered_per_url_is_bounded(serve, open_client):
 
 
 def test_connections_idle_too_long_are_dropped(serve, open_client, monkeypatch):
-    """Past the limit a kept connection is replaced before use; below it is used."""
+    """A connection that was idle for longer than the limit is replaced before use."""
     server, client = serve(), open_client()
     now = [1000.0]
     monkeypatch.setattr(pool, "monotonic", lambda: now[0])
@@ -613,7 +613,7 @@ def test_connections_idle_too_long_are_dropped(serve, open_client, monkeypatch):
     ],
 )
 def test_impossible_urls_are_configuration_errors(open_client, url):
-    """Each says what is wrong and how a base_url looks, quoting nothing that could be a secret."""
+    """The error says what is wrong and shows an example, without quoting anything that could be a secret."""
     with pytest.raises(ConfigurationError) as caught:
         open_client().post(url, b"{}", {}, timeout=5)
     assert caught.value.guidance
@@ -630,7 +630,7 @@ def test_impossible_urls_are_configuration_errors(open_client, url):
     ],
 )
 def test_plain_http_is_for_loopback_only(open_client, host):
-    """Key and prompt do not travel unencrypted; the error names the way out."""
+    """Plain http to other machines is refused, and the error names ``allow_insecure``."""
     with pytest.raises(ConfigurationError, match="allow_insecure: true"):
         open_client().post(f"http://{host}/v1", b"{}", {}, timeout=5)
 
@@ -641,7 +641,7 @@ _METADATA_SERVER = ["169.254.169.254", "metadata.google.internal"]  # of a virtu
 
 @pytest.mark.parametrize("host", _LOOPBACK)
 def test_plain_http_to_loopback_is_let_through(open_client, host, monkeypatch):
-    """Every name of this machine is allowed: the call gets as far as connecting."""
+    """Every name of this machine is allowed: the call gets as far as the name lookup."""
     monkeypatch.setattr(socket, "getaddrinfo", _no_address)
     with pytest.raises(ProviderConnectionError, match="cannot be resolved"):
         open_client().post(f"http://{host}:1/v1", b"{}", {}, timeout=5)
@@ -650,7 +650,7 @@ def test_plain_http_to_loopback_is_let_through(open_client, host, monkeypatch):
 @pytest.mark.parametrize("host", _METADATA_SERVER)
 @pytest.mark.parametrize("path", ["", "/", "/computeMetadata/v1/instance/service-accounts/default/token"])
 def test_plain_http_to_a_metadata_server_is_for_tokens(open_client, host, path, monkeypatch):
-    """It is asked for tokens, without a key; nobody else's request goes there unencrypted."""
+    """Plain http to a metadata server is allowed for requests of tokens, which carry no key."""
     monkeypatch.setattr(socket, "getaddrinfo", _no_address)
     with pytest.raises(ProviderConnectionError, match="cannot be resolved"):
         open_client().get(f"http://{host}{path}", {}, timeout=5)
@@ -663,7 +663,7 @@ def test_plain_http_to_a_metadata_server_is_for_tokens(open_client, host, path, 
 
 
 def test_allow_insecure_lets_plain_http_out(open_client, monkeypatch):
-    """Asked for, plain http is used."""
+    """With ``allow_insecure``, plain http to other machines is used."""
     monkeypatch.setattr(socket, "getaddrinfo", _no_address)
     with pytest.raises(ProviderConnectionError, match="cannot be resolved"):
         open_client(allow_insecure=True).post("http://api.example/v1", b"{}", {}, timeout=5)
@@ -673,14 +673,14 @@ def test_allow_insecure_lets_plain_http_out(open_client, monkeypatch):
     "url", ["https://api.example/v1", "http://api.example/v1", *(f"http://{host}/v1" for host in _METADATA_SERVER)]
 )
 def test_a_simulation_sends_nothing_to_other_machines(open_client, url, monkeypatch):
-    """Whatever else is allowed; no name is looked up."""
+    """A simulation refuses other machines, whatever else is allowed, before any name is looked up."""
     monkeypatch.setattr(socket, "getaddrinfo", None)
     with pytest.raises(ConfigurationError, match="sends requests to this machine only"):
         open_client(local_only=True, allow_insecure=True).post(url, b"{}", {}, timeout=5)
 
 
 def test_a_simulation_uses_no_proxy_elsewhere(open_client, serve, monkeypatch):
-    """It would not find this machine behind its own localhost."""
+    """A simulation refuses a proxy on another machine, whose localhost is not this one."""
     with pytest.raises(ConfigurationError, match="this machine only"):
         open_client(local_only=True, proxy="http://proxy.example:3128").post("http://127.0.0.1:1/v1", b"{}", {}, timeout=5)
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")  # never asked for what is here
@@ -709,7 +709,7 @@ def test_an_unknown_host_says_what_to_check(open_client, monkeypatch):
 
 
 def test_a_refused_connection_says_what_to_check(open_client):
-    """Nobody listens: is the server running?"""
+    """A refused connection asks whether the server is running."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(ProviderConnectionError, match=f"http://127.0.0.1:{port} refuses connections") as caught:
@@ -720,7 +720,7 @@ def test_a_refused_connection_says_what_to_check(open_client):
 
 @pytest.mark.parametrize("value", ["Bearer a\nb", "Bearer \u20ac", "a\r\nX-Evil: 1"])
 def test_an_impossible_header_is_named_without_its_value(serve, open_client, value):
-    """The error names the header, shows nothing of what is in it, and leaves nothing on the wire."""
+    """The error names the header without its value, and nothing is sent."""
     server = serve()
     with pytest.raises(ConfigurationError, match="'Authorization'") as caught:
         open_client().post(server.url, b"{}", {"Authorization": value}, timeout=5)
@@ -730,7 +730,7 @@ def test_an_impossible_header_is_named_without_its_value(serve, open_client, val
 
 
 def test_the_query_is_kept_out_of_logs(serve, open_client, caplog):
-    """urllib3's debug log shows the path of a request, not its query."""
+    """urllib3's debug log shows the path of a request, but not its query."""
     with caplog.at_level(logging.DEBUG):
         open_client().get(serve().url + "?key=secret", {"Authorization": "secret"}, timeout=5)
     assert "/v1/chat" in caplog.text
@@ -741,7 +741,7 @@ def test_the_query_is_kept_out_of_logs(serve, open_client, caplog):
 
 
 def test_a_closed_client_refuses_calls(serve, open_client):
-    """After close nothing is sent and no connection is left; closing again is fine."""
+    """After close, calls raise ClientClosedError and no connection is left; close may be repeated."""
     server, client = serve(), open_client()
     client.post(server.url, b"{}", {}, timeout=5)
     (sock,) = client._sockets
@@ -753,8 +753,8 @@ def test_a_closed_client_refuses_calls(serve, open_client):
     assert len(server.requests) == 1
 
 
-def test_closing_waits_for_no_garbage_collection(serve, open_client):
-    """A failure's traceback, kept by whoever caught it, refers to the pool; its connections are closed all the same."""
+def test_close_does_not_depend_on_garbage_collection(serve, open_client):
+    """close closes the connections even if a traceback still refers to the pool."""
     server, client = serve(), open_client()
     client.post(server.url, b"{}", {}, timeout=5)
     kept, (sock,) = client._session, client._sockets
@@ -763,8 +763,8 @@ def test_closing_waits_for_no_garbage_collection(serve, open_client):
     assert kept is not None
 
 
-def test_a_call_under_way_finishes_while_the_client_closes(serve, open_client):
-    """close() ends idle connections; the one in use ends with its answer."""
+def test_a_call_in_flight_finishes_after_close(serve, open_client):
+    """A call in flight finishes after close, and its connection is closed then."""
     taken, go = threading.Event(), threading.Event()
 
     def script(peer):
@@ -784,8 +784,8 @@ def test_a_call_under_way_finishes_while_the_client_closes(serve, open_client):
     assert all(sock.fileno() == -1 for sock in client._sockets)
 
 
-def test_the_idle_connections_are_kept_without_a_lock():
-    """Its own stack of connections: last in first out, bounded, without a lock that a fork could find held."""
+def test_the_stack_of_idle_connections_is_bounded():
+    """The stack of idle connections is last in, first out, and bounded."""
     stack = ConnectionStack(2)
     stack.put("a")
     stack.put("b")

@@ -1,4 +1,4 @@
-"""A request over a kept connection, which goes the short way, ends as it would over a new one, which goes the libraries'."""
+"""The fast path (over a kept connection) gives the same results as requests and urllib3 (over a new connection)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ ENDLESS = ("until the end", "HTTP/1.0", "a negative length", "a signed length", 
 
 
 def outcome(client, server, body, headers):
-    """A reply or an error, in parts that can be compared."""
+    """The parts of a reply or an error that must be equal."""
     try:
         reply = client.post(server.url, body, headers, timeout=5)
     except Exception as error:
@@ -95,7 +95,7 @@ def _wait_for_close(client):
 
 
 def outcomes(serve, open_client, answer, *, warm, closes, tls=None, ca=None):
-    """What becomes of a request with this answer, and of the next one: over a connection that is ``warm``, or a new one."""
+    """The outcomes of a request with this response and of the next: on a kept connection (``warm``) or a new one."""
 
     def script(peer):
         while (received := peer.request()) is not None:
@@ -123,7 +123,7 @@ def outcomes(serve, open_client, answer, *, warm, closes, tls=None, ca=None):
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_the_last_answer_of_a_connection_comes_out_as_over_a_new_one(serve, open_client, name):
-    """Whatever a server sends before it closes: the same reply or error, the next request is answered, the same is sent."""
+    """Whatever a server sends before it closes, reply or error, the next outcome and the bytes sent are the same."""
     warm = outcomes(serve, open_client, ANSWERS[name], warm=True, closes=True)
     cold = outcomes(serve, open_client, ANSWERS[name], warm=False, closes=True)
     assert warm == cold
@@ -131,7 +131,7 @@ def test_the_last_answer_of_a_connection_comes_out_as_over_a_new_one(serve, open
 
 @pytest.mark.parametrize("name", sorted(ANSWERS.keys() - set(ENDLESS)))
 def test_an_answer_that_has_an_end_comes_out_as_over_a_new_one(serve, open_client, name):
-    """Where the connection stays, it serves the next request, or does not, as one that went the other way."""
+    """If the server keeps the connection open, both paths reuse it, or both do not."""
     warm = outcomes(serve, open_client, ANSWERS[name], warm=True, closes=False)
     cold = outcomes(serve, open_client, ANSWERS[name], warm=False, closes=False)
     assert warm == cold
@@ -141,7 +141,7 @@ def test_an_answer_that_has_an_end_comes_out_as_over_a_new_one(serve, open_clien
 @pytest.mark.parametrize("warm", [False, True])
 @pytest.mark.parametrize("name", ["plain", "chunks", "gzip", "gzip in chunks", "empty", "no content", "continue first"])
 def test_the_next_request_does_not_meet_what_was_sent_unasked(serve, open_client, authority, name, warm, secure):
-    """The beginning of it is read with the answer: the rest would pass for the next one, or spoil it."""
+    """Surplus bytes that were partly read with a response do not reach the next one."""
     forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
 
     def script(peer):
@@ -164,8 +164,8 @@ def test_the_next_request_does_not_meet_what_was_sent_unasked(serve, open_client
 
 
 @pytest.mark.parametrize("name", ["plain", "chunks", "gzip", "repeated headers"])
-def test_tls_makes_no_difference(serve, open_client, authority, name):
-    """The same over TLS."""
+def test_both_paths_agree_over_tls(serve, open_client, authority, name):
+    """Both paths give the same results over TLS."""
     warm, cold = (
         outcomes(serve, open_client, ANSWERS[name], warm=warm, closes=False, tls=authority.context(), ca=authority.path)
         for warm in (True, False)
@@ -175,7 +175,7 @@ def test_tls_makes_no_difference(serve, open_client, authority, name):
 
 @pytest.mark.parametrize("cut", range(0, len(PLAIN), 3))
 def test_an_answer_that_breaks_off_anywhere_is_an_error(serve, open_client, cut):
-    """Never a reply, and the same error as over a new connection."""
+    """A response truncated at any byte is the same error on both paths."""
     if cut == 0:
         return
     warm = outcomes(serve, open_client, PLAIN[:cut], warm=True, closes=True)
@@ -186,7 +186,7 @@ def test_an_answer_that_breaks_off_anywhere_is_an_error(serve, open_client, cut)
 @pytest.mark.parametrize("piece_size", [1, 2, 7, 90])
 @pytest.mark.parametrize("name", ["plain", "chunks", "gzip", "as much as allowed", "continue first"])
 def test_an_answer_may_come_in_pieces_of_any_size(serve, open_client, monkeypatch, name, piece_size):
-    """However little a read gives, the reply is the same."""
+    """The reply is the same, however few bytes each read returns."""
     whole = outcomes(serve, open_client, ANSWERS[name], warm=True, closes=False)
     recv_into = sockets.DeadlineSocket.recv_into
 
@@ -199,7 +199,7 @@ def test_an_answer_may_come_in_pieces_of_any_size(serve, open_client, monkeypatc
 
 @pytest.mark.parametrize("size", [2**20, 2**20 + 1, 3 * 2**20])
 def test_large_answers_come_whole(serve, open_client, size):
-    """Those that are read by hand, and those for which no room is made beforehand."""
+    """Bodies below and above the limit for preallocated buffers are complete."""
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"xy" * (size // 2) + b"z" * (size % 2)
 
     def script(peer):
@@ -215,7 +215,7 @@ def test_large_answers_come_whole(serve, open_client, size):
 
 @pytest.mark.parametrize("size", [0, 1, 65536, 65537, 2_000_000])
 def test_bodies_of_any_size_go_out_whole(serve, open_client, size):
-    """Small ones with their head, large ones after it."""
+    """Request bodies of any size arrive complete: small ones are sent with the head, large ones after it."""
     server, client = serve(), open_client()
     for body in (b"first", b"x" * size, b"last"):
         client.post(server.url, body, {}, timeout=5)
@@ -223,8 +223,8 @@ def test_bodies_of_any_size_go_out_whole(serve, open_client, size):
     assert server.connections == 1
 
 
-def test_plain_answers_go_the_short_way(serve, open_client, monkeypatch):
-    """The second request makes no use of requests' Session, and a GET neither."""
+def test_simple_responses_use_the_fast_path(serve, open_client, monkeypatch):
+    """The second request does not use requests' Session, nor does a second GET."""
     server, client = serve(), open_client()
     client.post(server.url, b"1", {}, timeout=5)
     client.get(server.url, {}, timeout=5)
@@ -249,8 +249,8 @@ UNFIT = [
 
 
 @pytest.mark.parametrize(("name", "value"), UNFIT)
-def test_new_headers_go_the_libraries_way_first(serve, open_client, name, value):
-    """What nobody has checked yet is not sent: a header that HTTP cannot carry is refused on a kept connection too."""
+def test_new_headers_are_checked_before_they_are_cached(serve, open_client, name, value):
+    """New headers are checked on a kept connection too: one that HTTP does not allow is refused."""
     server, client = serve(), open_client()
     client.post(server.url, b"{}", {"Authorization": "Bearer a"}, timeout=5)
     with pytest.raises(ConfigurationError) as raised:
@@ -263,7 +263,7 @@ def test_new_headers_go_the_libraries_way_first(serve, open_client, name, value)
 
 
 def test_a_header_that_looks_like_the_length_confuses_nothing(serve, open_client):
-    """A head in which the length of the body cannot be told is not sent again."""
+    """A head in which the Content-Length cannot be located is not cached."""
     server, client = serve(), open_client()
     odd = {"X-A": "1", "content-length": "7"}
     for body in (b"1234567", b"12", b"1234567"):
@@ -271,8 +271,8 @@ def test_a_header_that_looks_like_the_length_confuses_nothing(serve, open_client
     assert [received.body for received in server.requests] == [b"1234567", b"12", b"1234567"]
 
 
-def test_remembered_heads_are_bounded(serve, open_client):
-    """Keys that change every hour do not add up."""
+def test_cached_heads_are_bounded(serve, open_client):
+    """The number of cached heads is bounded, though keys change every hour."""
     server, client = serve(), open_client()
     for number in range(40):
         client.post(server.url, b"{}", {"Authorization": f"Bearer {number}"}, timeout=5)
@@ -280,7 +280,7 @@ def test_remembered_heads_are_bounded(serve, open_client):
 
 
 def test_what_another_layer_puts_into_a_request_is_for_that_request(serve, open_client, monkeypatch):
-    """The id of a trace is not sent again with the next one, also where it is put in no longer."""
+    """A header that another layer adds to one request, like a trace id, is not sent with the next."""
     server, client = serve(), open_client()
     original, traces = requests.Session.send, iter("abc")
 
@@ -296,8 +296,8 @@ def test_what_another_layer_puts_into_a_request_is_for_that_request(serve, open_
     assert [received.headers.get("traceparent") for received in server.requests] == ["a", "b", "c", None]
 
 
-def test_requests_through_a_proxy_go_the_libraries_way(serve, open_client):
-    """Their heads are written for the proxy each time."""
+def test_requests_through_a_proxy_do_not_use_the_fast_path(serve, open_client):
+    """Requests through a proxy do not use the fast path."""
     proxy = serve()
     client = open_client(proxy=f"http://127.0.0.1:{proxy.port}", allow_insecure=True)
     for _ in range(2):
@@ -312,7 +312,7 @@ def test_requests_through_a_proxy_go_the_libraries_way(serve, open_client):
     ids=["silence", "a byte", "half a head", "half a body"],
 )
 def test_the_timeout_holds(serve, open_client, authority, tls, piece, phase):
-    """Wherever the server falls silent, the call ends on time, and the connection is not used again."""
+    """Wherever the server stops sending, the call ends on time, and the connection is closed."""
 
     def script(peer):
         while (received := peer.request()) is not None:
@@ -335,7 +335,7 @@ def test_the_timeout_holds(serve, open_client, authority, tls, piece, phase):
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_an_upload_nobody_reads_times_out(serve, open_client, authority, tls):
-    """A second request larger than the buffers on the way; and one that the server reads after a while goes out whole."""
+    """An upload that the server does not read times out; one that it reads later arrives complete."""
     read = threading.Event()
 
     def script(peer):
@@ -357,7 +357,7 @@ def test_an_upload_nobody_reads_times_out(serve, open_client, authority, tls):
 
 @pytest.mark.parametrize("piece", [b"", b"HTTP/1.1 200 OK\r\nX: ", PLAIN[:-5]], ids=["silence", "half a head", "half a body"])
 def test_an_abort_ends_it_at_once(serve, open_client, piece):
-    """The connection is shut under it, and is not used again."""
+    """An abort ends the call at once, and its connection is not used again."""
     reached = threading.Event()
     control, ended = CallControl(), []
 
@@ -387,8 +387,8 @@ def test_an_abort_ends_it_at_once(serve, open_client, piece):
     assert server.connections == 2
 
 
-def test_an_answer_that_came_before_the_request_was_through_counts(serve, open_client, monkeypatch):
-    """A server may refuse an upload half-way and close: its answer is told, not that it closed."""
+def test_a_response_to_half_an_upload_is_returned(serve, open_client, monkeypatch):
+    """If a server rejects an upload half-way and closes, its response is returned."""
     server, client = serve(), open_client()
     client.post(server.url, b"warm", {}, timeout=5)
     sendall = sockets.DeadlineSocket.sendall
@@ -404,8 +404,8 @@ def test_an_answer_that_came_before_the_request_was_through_counts(serve, open_c
     assert (server.connections, len(server.requests)) == (2, 3)
 
 
-def test_a_parsed_head_says_what_http_client_says():
-    """Names in lower case, looked up in any; repeated ones joined; absent ones None."""
+def test_headers_are_looked_up_in_any_case():
+    """Header names are lower-case and looked up in any case; repeated ones are joined, missing ones None."""
     headers = fast_path.Headers({"x-a": "1", "x-b": "2, 3"})
     assert (headers["X-A"], headers.get("X-b"), headers.get("x-c"), headers.get("x-c", "")) == ("1", "2, 3", None, "")
     assert "X-A" in headers

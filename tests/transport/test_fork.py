@@ -1,4 +1,4 @@
-"""After a fork the child makes its own connections and waits for none of the parent's locks; the parent is undisturbed."""
+"""After a fork the child opens its own connections without waiting for a lock, and the parent is not affected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doe
 
 
 def in_child(work):
-    """Run ``work`` in a forked child with 10 s to live; what it returns is its exit status."""
+    """Run ``work`` in a forked child for at most 10 s, and return its exit status, which is what ``work`` returns."""
     pid = os.fork()
     if pid == 0:
         status = 99
@@ -33,7 +33,7 @@ def in_child(work):
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 def test_child_and_parent_use_connections_of_their_own(serve, open_client, authority, secure):
-    """The child gets its answer on a new connection; the parent goes on with the one it had."""
+    """The child uses a new connection, the parent the one that it had."""
     server, client = serve(tls=authority.context() if secure else None), open_client(ca_bundle=authority.path)
     client.post(server.url, b"1", {}, timeout=5)
 
@@ -48,7 +48,7 @@ def test_child_and_parent_use_connections_of_their_own(serve, open_client, autho
 
 
 def test_a_lock_held_at_the_fork_does_not_hold_up_the_child(serve, open_client):
-    """Another thread has the client's lock at the moment of the fork; the child calls, closes, and drops what it inherited."""
+    """The child can call and close although another thread held the client's lock during the fork."""
     server, client = serve(), open_client()
     client.post(server.url, b"1", {}, timeout=5)
     held, done = threading.Event(), threading.Event()
@@ -77,7 +77,7 @@ def test_a_lock_held_at_the_fork_does_not_hold_up_the_child(serve, open_client):
 
 
 def test_the_child_gives_up_its_copies_of_the_parents_descriptors(serve, open_client):
-    """When the parent closes a connection, the server sees it, though a child lives on; idle or in use at the fork."""
+    """If the parent closes a connection, the server sees that although the child lives on."""
     taken, closed = threading.Semaphore(0), threading.Event()
 
     def script(peer):
@@ -116,7 +116,7 @@ def test_the_child_gives_up_its_copies_of_the_parents_descriptors(serve, open_cl
 
 
 def test_the_child_makes_a_tls_context_of_its_own(serve, open_client, authority):
-    """OpenSSL's locks inside the parent's may be held by threads that the child does not have."""
+    """The child creates its own TLS context: threads that it does not have may hold locks inside the parent's."""
     server, client = serve(tls=authority.context()), open_client(ca_bundle=authority.path)
     client.post(server.url, b"1", {}, timeout=5)
     inherited = tls.shared_context(authority.path)
@@ -130,7 +130,7 @@ def test_the_child_makes_a_tls_context_of_its_own(serve, open_client, authority)
 
 
 def test_a_closed_client_stays_closed_in_the_child(serve, open_client):
-    """Forking does not open it again."""
+    """A client that was closed before the fork stays closed in the child."""
     client = open_client()
     client.close()
 

@@ -1,4 +1,4 @@
-"""Tools that mock, record or trace requests see every one of them, though a connection is kept."""
+"""Tools that mock, record or trace HTTP see every request, also on a kept connection."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import urllib3.connection
 from llm_sync.transport import patch_detection
 
 
-def test_a_mock_that_comes_later_is_heeded(serve, open_client):
-    """Test tools replace HTTPAdapter.send: nothing goes past them, though a connection is kept."""
+def test_a_mock_that_starts_later_is_used(serve, open_client):
+    """A test tool that replaces HTTPAdapter.send after the first request gets the following ones."""
     server, client = serve(), open_client()
     for _ in range(2):
         client.post(server.url, b"{}", {}, timeout=5)
@@ -27,7 +27,7 @@ def test_a_mock_that_comes_later_is_heeded(serve, open_client):
     assert len(server.requests) == 3
 
 
-SEAMS = [
+PATCHABLE = [
     *((requests.Session, name) for name in ("send", "get_adapter")),
     (requests.adapters.HTTPAdapter, "send"),
     (urllib3.HTTPConnectionPool, "urlopen"),
@@ -36,25 +36,27 @@ SEAMS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "name"), SEAMS, ids=[f"{kind.__module__}.{kind.__name__}.{name}" for kind, name in SEAMS])
-def test_a_tool_that_steps_in_is_passed_by_nowhere(serve, open_client, monkeypatch, kind, name):
-    """Whatever mocks, records or traces requests, and wherever: it sees those over a kept connection too."""
+@pytest.mark.parametrize(
+    ("kind", "name"), PATCHABLE, ids=[f"{kind.__module__}.{kind.__name__}.{name}" for kind, name in PATCHABLE]
+)
+def test_a_patched_function_disables_the_fast_path(serve, open_client, monkeypatch, kind, name):
+    """A tool that patches any of these functions sees requests on a kept connection too."""
     server, client = serve(), open_client()
     client.post(server.url, b"1", {}, timeout=5)
     original, seen = getattr(kind, name), []
 
-    def stepped_in(*arguments, **options):
+    def patched_function(*arguments, **options):
         seen.append(name)
         return original(*arguments, **options)
 
-    monkeypatch.setattr(kind, name, stepped_in)
+    monkeypatch.setattr(kind, name, patched_function)
     client.post(server.url, b"2", {}, timeout=5)
     assert seen
     assert server.connections == 1
 
 
-def test_who_was_there_before_is_noticed():
-    """A tool that is set up before llm-sync is loaded, and one that says it is what it wraps."""
+def test_a_patch_before_the_import_is_detected():
+    """A patch is detected if it was applied before the import, also one made with functools.wraps."""
     program = """
 import functools, requests
 original = requests.Session.send

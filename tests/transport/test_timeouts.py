@@ -1,4 +1,4 @@
-"""``timeout`` is wall-clock time from the start of connecting to the last byte, whatever the other side does."""
+"""``timeout`` bounds the wall-clock time from connecting to the last byte, whatever the server does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GRACE = 10.0  # a machine may be busy; what would be wrong lasts for ever
 
 @contextlib.contextmanager
 def times_out(phase, record_property, timeout=TIMEOUT, grace=GRACE):
-    """The block raises RequestTimeoutError in this phase, not before ``timeout`` and within ``grace`` after it."""
+    """Expect a RequestTimeoutError in this phase, not before ``timeout`` and at most ``grace`` after it."""
     started = monotonic()
     with pytest.raises(RequestTimeoutError, match=f"{timeout:g} s") as caught:
         yield
@@ -37,68 +37,68 @@ def times_out(phase, record_property, timeout=TIMEOUT, grace=GRACE):
 
 
 def silent(peer):
-    """Take the request and say nothing."""
+    """Read the request and send nothing."""
     peer.request()
     peer.hold()
 
 
 def dripping_headers(peer):
-    """A byte of a header's value now and then."""
+    """Send a header's value byte by byte."""
     peer.request()
     peer.send(b"HTTP/1.1 200 OK\r\nX-Slow: ")
     peer.drip(b"x")
 
 
 def dripping_status(peer):
-    """Interim answers for ever."""
+    """Send interim responses without end."""
     peer.request()
     peer.drip(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 def many_headers_then_silence(peer):
-    """Whole header lines, and then nothing."""
+    """Send complete header lines, then nothing."""
     peer.request()
     peer.send(b"HTTP/1.1 200 OK\r\nX-One: 1\r\n")
     peer.hold()
 
 
 def dripping_body(peer):
-    """A byte of the body now and then."""
+    """Send the body byte by byte."""
     peer.request()
     peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
     peer.drip(b"{")
 
 
 def whitespace(peer):
-    """White space for ever, as gateways send it to keep a connection open."""
+    """Send white space without end, as gateways do to keep a connection open."""
     peer.request()
     peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     peer.drip(b"b\r\n\n         \n\r\n")
 
 
 def dripping_chunk_size(peer):
-    """The size of a chunk, without an end."""
+    """Send the size of a chunk without its end."""
     peer.request()
     peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
     peer.drip(b"0")
 
 
 def dripping_trailers(peer):
-    """Trailers for ever."""
+    """Send trailers without end."""
     peer.request()
     peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")
     peer.drip(b"X: y\r\n")
 
 
 def gzip_of_nothing(peer):
-    """Compressed bytes that never become any."""
+    """Send compressed bytes that decompress to nothing."""
     peer.request()
     peer.send(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"")[:10])
     peer.drip(b"\x00\x00\x00\xff\xff" * 100, every=0.001)
 
 
 def body_then_silence(peer):
-    """All of the body but the end of it."""
+    """Send all of the body except its end."""
     peer.request()
     peer.send(b"HTTP/1.1 200 OK\r\n\r\n{}")
     peer.hold()
@@ -121,7 +121,7 @@ SCRIPTS = [
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize(("script", "phase"), SCRIPTS, ids=lambda value: getattr(value, "__name__", ""))
 def test_the_timeout_holds_and_the_connection_is_dropped(serve, open_client, authority, script, phase, tls, record_property):
-    """Silence and drips in headers and body end on time, name their phase, and leave no connection to be used again."""
+    """Slow and silent servers time out in time; the error names the phase, and the connection is closed."""
 
     def first_so_then_well(peer):
         if peer.number == 0:
@@ -139,7 +139,7 @@ def test_the_timeout_holds_and_the_connection_is_dropped(serve, open_client, aut
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_the_timeout_holds_on_a_reused_connection(serve, open_client, authority, tls, record_property):
-    """The time starts anew with each call, also on a connection from before."""
+    """Each call on a reused connection has its own timeout."""
 
     def script(peer):
         peer.reply(peer.request().body)
@@ -154,7 +154,7 @@ def test_the_timeout_holds_on_a_reused_connection(serve, open_client, authority,
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_an_upload_nobody_reads_times_out(serve, open_client, authority, tls, record_property):
-    """A request larger than the buffers on the way, and a server that never reads it."""
+    """An upload larger than the buffers times out if the server never reads it."""
     server = serve(lambda peer: peer.hold(), authority.context() if tls else None)
     client = open_client(ca_bundle=authority.path)
     with times_out("headers", record_property):
@@ -162,7 +162,7 @@ def test_an_upload_nobody_reads_times_out(serve, open_client, authority, tls, re
 
 
 def test_an_upload_read_slowly_times_out(serve, open_client, authority, record_property):
-    """Every send makes some progress, and still the time is over."""
+    """An upload times out although every send makes progress."""
 
     def script(peer):
         peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -175,14 +175,14 @@ def test_an_upload_read_slowly_times_out(serve, open_client, authority, record_p
 
 
 def test_a_tls_handshake_without_an_answer_times_out(serve, open_client, authority, record_property):
-    """Something listens and does not speak TLS, nor anything else."""
+    """A TLS handshake that the server never answers times out."""
     server = serve(lambda peer: peer.hold())
     with times_out("connect", record_property):
         open_client(ca_bundle=authority.path).post(server.url.replace("http:", "https:"), b"{}", {}, timeout=TIMEOUT)
 
 
 def test_a_dripping_tls_handshake_times_out(serve, open_client, authority, record_property):
-    """The handshake's bytes come one by one."""
+    """A TLS handshake that the server sends byte by byte times out."""
 
     def script(peer):
         peer.send(b"\x16\x03\x03\x40\x00")  # a handshake record of 16 KB
@@ -195,7 +195,7 @@ def test_a_dripping_tls_handshake_times_out(serve, open_client, authority, recor
 
 @pytest.mark.parametrize("say", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["silent", "drip", "then"])
 def test_a_proxy_that_does_not_connect_times_out(serve, open_client, say, record_property):
-    """CONNECT is answered never, slowly, or well and then followed by silence."""
+    """CONNECT times out, whether the proxy never answers, answers slowly, or is silent afterwards."""
 
     def script(peer):
         peer.head()
@@ -210,7 +210,7 @@ def test_a_proxy_that_does_not_connect_times_out(serve, open_client, say, record
 
 
 def test_handshake_and_connect_share_the_time(serve, open_client, record_property):
-    """A proxy takes most of the time for CONNECT: the handshake behind it gets the rest, not the whole again."""
+    """After a slow CONNECT, the TLS handshake gets only the time that is left."""
 
     def script(peer):
         peer.head()
@@ -223,7 +223,7 @@ def test_handshake_and_connect_share_the_time(serve, open_client, record_propert
 
 
 def test_handshake_and_upload_share_the_time(serve, open_client, authority, record_property):
-    """A proxy takes most of the time for CONNECT: an upload that nobody reads gets the rest, not the whole again."""
+    """After a slow CONNECT, an upload that is not read gets only the time that is left."""
 
     def script(peer):
         peer.head()
@@ -251,7 +251,7 @@ def _pump(source, sink):
 
 @pytest.fixture
 def black_hole():
-    """The port of a listener whose queue is full: connecting to it gets no answer."""
+    """The port of a listener whose backlog is full: connecting to it gets no answer."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(64):
@@ -272,14 +272,14 @@ def _resolves_to(monkeypatch, *ports):
 
 
 def test_several_addresses_share_the_time(open_client, black_hole, monkeypatch, record_property):
-    """Three addresses that swallow packets take no longer than one."""
+    """Three addresses that drop packets take no longer than one."""
     _resolves_to(monkeypatch, black_hole, black_hole, black_hole)
     with times_out("connect", record_property):
         open_client().post("https://api.example/v1", b"{}", {}, timeout=TIMEOUT)
 
 
 def test_one_dead_address_leaves_time_for_the_next(serve, open_client, black_hole, monkeypatch):
-    """The first address swallows packets: the second still answers within the timeout."""
+    """If the first address drops packets, the second one still answers within the timeout."""
     server = serve()
     _resolves_to(monkeypatch, black_hole, server.port)
     reply = open_client(allow_insecure=True).post("http://api.example/v1", b"1", {}, timeout=2)
@@ -288,7 +288,7 @@ def test_one_dead_address_leaves_time_for_the_next(serve, open_client, black_hol
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
 def test_no_time_at_all_is_a_timeout(serve, open_client, timeout):
-    """Where a deadline has left nothing, nothing is sent."""
+    """With a timeout of zero or less, nothing is sent."""
     server = serve()
     with pytest.raises(RequestTimeoutError) as caught:
         open_client().post(server.url, b"{}", {}, timeout=timeout)
@@ -296,8 +296,8 @@ def test_no_time_at_all_is_a_timeout(serve, open_client, timeout):
     assert server.connections == 0
 
 
-def test_a_boundless_timeout_is_fine(serve, open_client):
-    """Infinity is longer than a system call can be told, and still works."""
+def test_an_infinite_timeout_works(serve, open_client):
+    """An infinite timeout works, although no system call accepts it."""
     assert open_client().post(serve().url, b"1", {}, timeout=float("inf")).content == b"1"
 
 

@@ -1,4 +1,4 @@
-"""Certificates are verified with one shared context; proxies and CA bundles come from the options or the environment."""
+"""TLS certificates are verified with one shared context; proxies and CA bundles come from options or the environment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _no_contexts_from_before(monkeypatch):
 
 
 def test_a_trusted_certificate_is_accepted(serve, open_client, authority):
-    """With the CA in ca_bundle the call goes through, and again on the same connection."""
+    """A certificate of the CA in ca_bundle is accepted, and the connection is reused."""
     server, client = serve(tls=authority.context()), open_client(ca_bundle=authority.path)
     for _ in range(2):
         assert client.post(server.url, b"1", {}, timeout=5).content == b"1"
@@ -30,7 +30,7 @@ def test_a_trusted_certificate_is_accepted(serve, open_client, authority):
 
 @pytest.mark.parametrize("bundle", ["certifi", "another"])
 def test_a_certificate_of_an_unknown_authority_is_refused(serve, open_client, authority, bundle, tmp_path):
-    """Neither the public CAs nor another private one vouch for the server; the error names ca_bundle; nothing is sent."""
+    """A certificate of an unknown CA is refused, the error names ca_bundle, and nothing is sent."""
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(other)
     server = serve(tls=authority.context())
@@ -42,7 +42,7 @@ def test_a_certificate_of_an_unknown_authority_is_refused(serve, open_client, au
 
 
 def test_a_certificate_for_another_host_is_refused(serve, open_client, authority):
-    """A trusted CA's certificate for another name is refused; the error says to check the host."""
+    """A trusted CA's certificate for another host is refused, and the error says to check the host."""
     server = serve(tls=authority.context("other.example"))
     with pytest.raises(ProviderConnectionError, match="certificate") as caught:
         open_client(ca_bundle=authority.path).post(server.url, b"{}", {}, timeout=5)
@@ -52,7 +52,7 @@ def test_a_certificate_for_another_host_is_refused(serve, open_client, authority
 
 
 def test_the_common_name_does_not_count(serve, open_client, authority):
-    """A host in the subject's common name alone proves nothing, even where the certificate names no other host."""
+    """A host that is only in the certificate's common name is not accepted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.ca.issue_cert("192.0.2.1", common_name="localhost").configure_cert(context)
     server = serve(tls=context)
@@ -61,7 +61,7 @@ def test_the_common_name_does_not_count(serve, open_client, authority):
 
 
 def test_an_untrusted_client_is_refused_beside_a_trusted_one(serve, open_client, authority):
-    """Sharing contexts does not share trust: each client trusts its own bundle."""
+    """Each client trusts its own CA bundle, although contexts are shared."""
     server = serve(tls=authority.context())
     assert open_client(ca_bundle=authority.path).post(server.url, b"1", {}, timeout=5).status == 200
     with pytest.raises(ProviderConnectionError, match="certificate"):
@@ -69,7 +69,7 @@ def test_an_untrusted_client_is_refused_beside_a_trusted_one(serve, open_client,
 
 
 def test_the_ca_file_is_loaded_once(serve, open_client, authority, monkeypatch):
-    """Five connections of two clients take one loading of the CA file."""
+    """Five connections of two clients load the CA file once."""
     loaded = []
     load = ssl.SSLContext.load_verify_locations
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *a, **k: (loaded.append(a), load(*a, **k))[1])
@@ -86,7 +86,7 @@ def test_the_ca_file_is_loaded_once(serve, open_client, authority, monkeypatch):
 
 
 def test_the_shared_context_is_left_alone_by_connections(authority):
-    """urllib3 sets the protocols of a context for every connection; a shared one keeps its own."""
+    """urllib3 sets the protocols of a context for every connection; a shared context ignores that."""
     context = tls.shared_context(authority.path)
     assert tls.shared_context(authority.path) is context
     context.set_alpn_protocols(["h2"])
@@ -105,13 +105,13 @@ def test_the_shared_context_is_left_alone_by_connections(authority):
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_a_ca_bundle_comes_from_the_environment(serve, open_client, authority, monkeypatch, variable):
-    """Both of the variables requests knows are honoured."""
+    """REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE are honoured."""
     monkeypatch.setenv(variable, authority.path)
     assert open_client().post(serve(tls=authority.context()).url, b"1", {}, timeout=5).status == 200
 
 
 def test_ca_bundle_wins_over_the_environment(serve, open_client, authority, monkeypatch, tmp_path):
-    """What is configured for this provider comes before what is set for all programs."""
+    """The provider's ca_bundle takes precedence over the environment."""
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(other)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
@@ -119,8 +119,8 @@ def test_ca_bundle_wins_over_the_environment(serve, open_client, authority, monk
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "garbage"])
-def test_a_ca_bundle_that_cannot_be_used_is_said_so(serve, open_client, authority, tmp_path, kind):
-    """The error names the file and the settings, and nothing is sent."""
+def test_an_unusable_ca_bundle_is_an_error(serve, open_client, authority, tmp_path, kind):
+    """An unusable CA bundle is an error that names the file and the settings; nothing is sent."""
     path = tmp_path / "ca.pem"
     if kind != "missing":
         path.write_text("" if kind == "empty" else "not a certificate")
@@ -131,8 +131,8 @@ def test_a_ca_bundle_that_cannot_be_used_is_said_so(serve, open_client, authorit
     assert server.connections == 0
 
 
-def test_plain_http_behind_https_is_said_so(serve, open_client, authority):
-    """The server speaks plain http: the error says to check scheme and port, and a retry is not worth it."""
+def test_a_server_without_tls_is_an_error(serve, open_client, authority):
+    """If the server speaks plain http, the error says to check scheme and port, and is not retryable."""
     server = serve(lambda peer: peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     with pytest.raises(ProviderConnectionError, match="TLS") as caught:
         open_client(ca_bundle=authority.path).post(server.url.replace("http:", "https:"), b"{}", {}, timeout=5)
@@ -144,7 +144,7 @@ def test_plain_http_behind_https_is_said_so(serve, open_client, authority):
 
 
 def tunnel_to(port, seen):
-    """A CONNECT proxy that leads everything to one port of this machine."""
+    """A CONNECT proxy that tunnels everything to one port of this machine."""
 
     def script(peer):
         seen.append(peer.head())
@@ -169,7 +169,7 @@ def _pump(source, sink):
 
 @pytest.mark.parametrize("how", ["option", "environment"])
 def test_https_goes_through_a_tunnel(serve, open_client, authority, monkeypatch, how):
-    """CONNECT names the host, carries the proxy's password, and sees neither key nor prompt; the tunnel is kept."""
+    """A CONNECT request carries the proxy's password, but neither key nor prompt; the tunnel is reused."""
     seen = []
     server = serve(tls=authority.context("api.example"))
     proxy = f"http://me:p%40ss@127.0.0.1:{serve(tunnel_to(server.port, seen)).port}"
@@ -185,8 +185,8 @@ def test_https_goes_through_a_tunnel(serve, open_client, authority, monkeypatch,
     assert "proxy-authorization" not in server.requests[0].headers
 
 
-def test_a_tunnel_ends_at_the_right_host(serve, open_client, authority):
-    """Behind a proxy too, a certificate for another host is refused, and the error is not about the proxy."""
+def test_a_tunnel_verifies_the_host(serve, open_client, authority):
+    """Through a proxy, a certificate for another host is refused, and the error does not blame the proxy."""
     server = serve(tls=authority.context("other.example"))
     proxy = serve(tunnel_to(server.port, []))
     with pytest.raises(ProviderConnectionError, match="certificate of https://api.example is refused"):
@@ -194,7 +194,7 @@ def test_a_tunnel_ends_at_the_right_host(serve, open_client, authority):
 
 
 def test_a_proxy_reached_by_tls(serve, open_client, authority):
-    """TLS to the proxy and TLS through it, both verified, both under the deadline's sockets."""
+    """TLS to the proxy and TLS through it are both verified."""
     seen = []
     server = serve(tls=authority.context("api.example"))
     proxy = serve(tunnel_to(server.port, seen), authority.context())
@@ -209,7 +209,7 @@ def test_a_proxy_reached_by_tls(serve, open_client, authority):
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 def test_plain_http_is_forwarded(serve, open_client, monkeypatch, variable):
-    """Plain http, where allowed, is forwarded by the environment's proxy with the whole URL."""
+    """Plain http, if allowed, is sent to the environment's proxy with the whole URL."""
     proxy = serve()
     monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
     reply = open_client(allow_insecure=True).post("http://api.example/v1?q=1", b"1", {}, timeout=5)
@@ -218,7 +218,7 @@ def test_plain_http_is_forwarded(serve, open_client, monkeypatch, variable):
 
 
 def test_proxy_wins_over_the_environment(serve, open_client, monkeypatch):
-    """The configured proxy is used, the environment's and its exceptions are not."""
+    """A configured proxy takes precedence over the environment's proxy and NO_PROXY."""
     proxy, other = serve(), serve()
     monkeypatch.setenv("HTTP_PROXY", other.url)
     monkeypatch.setenv("NO_PROXY", "api.example")
@@ -240,7 +240,7 @@ def test_no_proxy_is_honoured(serve, open_client, monkeypatch, how):
 
 
 def test_loopback_is_not_sent_through_the_environments_proxy(serve, open_client, monkeypatch):
-    """What is meant for this machine does not leave it, key and all, because a proxy is set for the rest."""
+    """Requests to loopback are not sent through the environment's proxy."""
     server, proxy = serve(), serve()
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     open_client().post(server.url, b"1", {}, timeout=5)
@@ -248,7 +248,7 @@ def test_loopback_is_not_sent_through_the_environments_proxy(serve, open_client,
 
 
 def test_plain_http_does_not_leave_by_a_proxy(open_client):
-    """Loopback's leave to speak plain http ends where an explicit proxy would carry it over the network."""
+    """Plain http to loopback is refused if a configured proxy would carry it over the network."""
     with pytest.raises(ConfigurationError, match="allow_insecure"):
         open_client(proxy="http://proxy.example:3128").post("http://localhost:8000/v1", b"{}", {}, timeout=5)
 
@@ -261,8 +261,8 @@ def test_plain_http_does_not_leave_by_a_proxy(open_client):
         ("503 Down", "(503)", True),
     ],
 )
-def test_a_proxy_that_refuses_is_said_so(serve, open_client, status, said, retryable):
-    """The error is about the proxy, names the setting, and shows no password."""
+def test_a_proxy_that_refuses_is_named(serve, open_client, status, said, retryable):
+    """The error names the proxy and the setting, and shows no password."""
 
     def script(peer):
         peer.head()
@@ -280,8 +280,8 @@ def test_a_proxy_that_refuses_is_said_so(serve, open_client, status, said, retry
 
 
 @pytest.mark.parametrize("target", ["https://api.example/v1", "http://api.example/v1"])
-def test_a_proxy_that_is_not_there_is_said_so(open_client, target):
-    """The proxy refuses connections: the error does not blame the provider."""
+def test_a_proxy_that_is_down_is_named(open_client, target):
+    """If the proxy refuses connections, the error does not blame the provider."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     client = open_client(proxy=f"http://me:secret@127.0.0.1:{port}", allow_insecure=True)
@@ -296,7 +296,7 @@ def test_a_proxy_that_is_not_there_is_said_so(open_client, target):
     ["socks5://me:secret@127.0.0.1:1080", "http://me:secret@", "http://me:secret@[::1", "http://secret@h:port", "ftp://secret"],
 )
 def test_an_impossible_proxy_is_a_configuration_error(open_client, proxy):
-    """It names the setting and quotes nothing."""
+    """An invalid proxy URL is an error that names the setting and quotes nothing."""
     with pytest.raises(ConfigurationError, match="prox") as caught:
         open_client(proxy=proxy).post("https://api.example/v1", b"{}", {}, timeout=5)
     assert "secret" not in str(caught.value)
@@ -307,7 +307,7 @@ def test_an_impossible_proxy_is_a_configuration_error(open_client, proxy):
 
 
 def test_responses_still_works(open_client):
-    """The mocking library that replaces HTTPAdapter.send serves whole answers and errors to this client."""
+    """The mocking library ``responses``, which replaces HTTPAdapter.send, works with this client."""
     with responses.RequestsMock() as mock:
         mock.post("https://api.example/v1", json={"ok": True}, status=202, headers={"X-Id": "1"})
         mock.get("https://api.example/v1", status=302, headers={"Location": "https://other.example"})
