@@ -1,4 +1,4 @@
-"""The table of faults, which these tests, the soak and reliability.py share."""
+"""Loads the table of faults, which these tests, the soak and reliability.py share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-# The tests are no package; the table goes by a name of its own.
+# The tests are not a package, so the table is loaded under a name of its own.
 for _name in ("table",):
     if f"faults_{_name}" not in sys.modules:
         _spec = importlib.util.spec_from_file_location(f"faults_{_name}", Path(__file__).with_name(f"{_name}.py"))
@@ -21,7 +21,7 @@ for _name in ("table",):
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy and no CA bundle of the machine the tests run on."""
+    """Ignore proxies and CA bundles of the machine that runs the tests."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -31,5 +31,5 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _without_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """Thousands of requests fail here as they should: a soak's report has room for its figures only."""
+    """No log: thousands of requests fail here as expected, and would fill the soak's report."""
     caplog.set_level(logging.CRITICAL + 1, "llm_sync")

@@ -47,10 +47,10 @@ def main() -> int:
     findings: dict[Any, Any] = {}
     wrong = []
     for cell in table.cells():
-        found = table.meet(cell)
-        findings[cell.fault.name, cell.door, cell.dialect] = found
-        if not table.held(cell, found):
-            wrong.append(f"{cell.title}: {found}")
+        result = table.run_cell(cell)
+        findings[cell.fault.name, cell.call_kind, cell.dialect] = result
+        if not table.is_as_expected(cell, result):
+            wrong.append(f"{cell.title}: {result}")
             print(wrong[-1], file=sys.stderr)
     if wrong:
         return 1
@@ -59,21 +59,21 @@ def main() -> int:
     page = TOP.format(short=table.SHORT_S) + _rows(table, findings)
     page += BOTTOM.format(cells=count, python=platform.python_version(), system=system)
     Path(path).write_text(page, "utf-8")
-    print(f"{count} cells held; {path} is written")
+    print(f"{count} cells is_as_expected; {path} is written")
     return 0
 
 
 def _rows(table: Any, findings: Mapping[Any, Any]) -> str:
-    doors = list(table.DOORS)
-    lines = ["| fault | " + " | ".join(f"{door} | requests" for door in doors) + " | seconds |"]
-    lines.append("|---|" + "---|---:|" * len(doors) + "---:|")
+    call_kinds = list(table.CALL_KINDS)
+    lines = ["| fault | " + " | ".join(f"{call_kind} | requests" for call_kind in call_kinds) + " | seconds |"]
+    lines.append("|---|" + "---|---:|" * len(call_kinds) + "---:|")
     for fault in table.TABLE:
         columns = [f"`{fault.name}`" if ":" in fault.name or "_" in fault.name else fault.name]
         taken = [0.0]
-        for door in doors:
-            met = {dialect: found for (name, way, dialect), found in findings.items() if (name, way) == (fault.name, door)}
+        for call_kind in call_kinds:
+            met = {dialect: found for (name, way, dialect), found in findings.items() if (name, way) == (fault.name, call_kind)}
             taken += [found.took for found in met.values()]
-            columns += [_summary(met, lambda found: found.ends.what), _summary(met, lambda found: str(found.ends.sent))]
+            columns += [_summary(met, lambda found: found.outcome.what), _summary(met, lambda found: str(found.outcome.sent))]
         columns.append(f"{max(taken):.1f}")
         lines.append(f"| {' | '.join(columns)} |")
     return "\n".join(lines) + "\n"

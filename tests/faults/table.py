@@ -1,7 +1,7 @@
-"""Everything that can go wrong at a provider, and what a caller of llm-sync gets then: one row for each fault.
+"""The table of faults: what can go wrong at a provider, and what a caller of llm-sync gets; one row for each fault.
 
-``meet`` lets a client run into one cell of the table (fault, dialect, door) and tells what came of it. The tests hold that
-against the row; reliability.py writes the page docs/reliability.md from it.
+``run_cell`` lets a client run into one cell of the table (fault, dialect, kind of call) and returns the result. The tests
+compare it with the row; reliability.py writes docs/reliability.md from it.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ DIALECTS = {
 }
 ALL, NONE = frozenset(DIALECTS), frozenset[str]()
 RETRIES = 1
-SHORT_S = 0.4  # the timeout where time is what goes wrong
-LONG_S = 20.0  # where it is not: nothing that works takes so long
-PATIENCE_S = 20.0  # over the bound of a call, before it counts as hanging: machines are busy
+SHORT_S = 0.4  # the timeout for faults that delay the response
+LONG_S = 20.0  # for other faults: long enough for everything that works
+PATIENCE_S = 20.0  # added to the time limit of a call before it counts as hanging: the machine may be busy
 
 
-class Ends(NamedTuple):
-    """What the caller gets (``answered``, ``truncated``, ``nothing listed`` or the name of an error class), and the requests
-    the provider saw for it."""
+class Outcome(NamedTuple):
+    """What the caller gets (``answered``, ``truncated``, ``nothing listed`` or the name of an error class), and the number of
+    requests that the provider received."""
 
     what: str
     sent: int
@@ -47,29 +47,29 @@ class Ends(NamedTuple):
 
 @dataclass(frozen=True)
 class Fault:
-    """One row. ``does``: a rule's action; ``ends``: what a generation comes to, ``lists`` what a listing (None: no sense);
-    ``but``: where a dialect's generation differs; ``billed``: the dialects in which a generation is paid for, with every attempt.
+    """One row. ``action``: a rule's action; ``outcome``: that of a generation, ``listing``: that of a listing (None: does not
+    apply); ``exceptions``: dialects whose outcome differs; ``billed``: the dialects in which each attempt is billed.
     """
 
     name: str
-    does: Mapping[str, Any]
-    ends: Ends
-    lists: Ends | None
-    but: Mapping[str, Ends] = field(default_factory=dict)
+    action: Mapping[str, Any]
+    outcome: Outcome
+    listing: Outcome | None
+    exceptions: Mapping[str, Outcome] = field(default_factory=dict)
     timeout: float = LONG_S
     billed: frozenset[str] = NONE
 
-    def expected(self, dialect: str, door: Door) -> Ends | None:
-        """What a cell should come to."""
-        if door.kind == "models":
-            return self.lists
-        ends = self.but.get(dialect, self.ends)
-        return ends if door.resends or self.timeout == LONG_S else ends._replace(sent=1)
+    def expected(self, dialect: str, call_kind: CallKind) -> Outcome | None:
+        """The expected outcome of a cell; None where it does not apply."""
+        if call_kind.kind == "models":
+            return self.listing
+        outcome = self.exceptions.get(dialect, self.outcome)
+        return outcome if call_kind.resends or self.timeout == LONG_S else outcome._replace(sent=1)
 
 
-class Door(NamedTuple):
-    """A way in: how a client goes through, the kind of request it makes, and whether it sends again what timed out (a batch
-    does not: it might be billed twice)."""
+class CallKind(NamedTuple):
+    """A kind of call: the request it makes, the function that makes it, and whether a timeout is retried (not in a batch,
+    because it might be billed twice)."""
 
     kind: str
     ask: Callable[[LLMClient, str], str]
@@ -77,25 +77,24 @@ class Door(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """One fault met in one dialect through one door."""
+    """One fault in one dialect and one kind of call."""
 
     fault: Fault
     dialect: str
-    door: str
+    call_kind: str
 
     @property
     def title(self) -> str:
-        return f"{self.fault.name}, {self.dialect}, {self.door}"
+        return f"{self.fault.name}, {self.dialect}, {self.call_kind}"
 
 
-class Finding(NamedTuple):
-    """What a cell came to. ``bound``: the seconds it may take by its timeouts, ``took`` those it took. ``after``: what the
-    same client's next request, a good one, came to. ``connections``: open ones after that. ``threads`` and ``descriptors``:
-    those that are there when all is closed and were not before. ``trouble``: what failed inside the simulator, and requests
-    it never ended.
+class Result(NamedTuple):
+    """The result of a cell. ``bound``: the seconds that its timeouts allow; ``took``: those it took. ``after``: the outcome of
+    the same client's next, normal request. ``connections``: those open after that. ``threads`` and ``descriptors``: those
+    left after everything was closed. ``trouble``: failures inside the simulator, and requests that it never finished.
     """
 
-    ends: Ends
+    outcome: Outcome
     took: float
     bound: float
     billed: int
@@ -107,7 +106,7 @@ class Finding(NamedTuple):
     trouble: list[object]
 
 
-def _told(outcome: object) -> str:
+def _name(outcome: object) -> str:
     return type(outcome).__name__ if isinstance(outcome, BaseException) else str(outcome)
 
 
@@ -116,8 +115,8 @@ def _generate(client: LLMClient, prompt: str) -> str:
     try:
         response = client.generate(prompt, f"p/{model}")
     except LLMConnectorError as error:
-        return _told(error)
-    return "truncated" if response.truncated else "answered" if response.text else "silence taken for an answer"
+        return _name(error)
+    return "truncated" if response.truncated else "answered" if response.text else "an empty answer"
 
 
 def _batch(client: LLMClient, prompt: str) -> str:
@@ -133,41 +132,41 @@ def _batch(client: LLMClient, prompt: str) -> str:
 
 def _list(client: LLMClient, _prompt: str) -> str:
     listing = client.list_all_models()["p"]
-    return _told(listing.error) if listing.error else "answered" if listing.models else "nothing listed"
+    return _name(listing.error) if listing.error else "answered" if listing.models else "nothing listed"
 
 
-DOORS = {
-    "generate": Door("generate", _generate),
-    "batch": Door("generate", _batch, resends=False),
-    "models": Door("models", _list),
+CALL_KINDS = {
+    "generate": CallKind("generate", _generate),
+    "batch": CallKind("generate", _batch, resends=False),
+    "models": CallKind("models", _list),
 }
 
 
-def _error(word: str, ends: str, sent: int, *, lists: bool = True, billed: frozenset[str] = NONE, **settings: Any) -> Fault:
-    told = Ends(ends, sent)
+def _error(word: str, outcome: str, sent: int, *, lists: bool = True, billed: frozenset[str] = NONE, **settings: Any) -> Fault:
+    expected = Outcome(outcome, sent)
     action = {"kind": word, **settings} if settings else word
-    return Fault(f"error: {word}", {"error": action}, told, told if lists else None, billed=billed)
+    return Fault(f"error: {word}", {"error": action}, expected, expected if lists else None, billed=billed)
 
 
-def _same(name: str, does: Mapping[str, Any], ends: str, sent: int, **more: Any) -> Fault:
-    return Fault(name, does, Ends(ends, sent), Ends(ends, sent), **more)
+def _same(name: str, action: Mapping[str, Any], outcome: str, sent: int, **more: Any) -> Fault:
+    return Fault(name, action, Outcome(outcome, sent), Outcome(outcome, sent), **more)
 
 
 _DOWN, _CUT, _LATE = "ProviderUnavailableError", "ProviderConnectionError", "RequestTimeoutError"
 _WRONG, _STREAM = "ResponseValidationError", "StreamingNotSupportedError"
 _ONCE, _TWICE = 1, 1 + RETRIES
-_ANSWERED = Ends("answered", _ONCE)
+_ANSWERED = Outcome("answered", _ONCE)
 
 TABLE = (
     Fault("latency", {"latency": {"uniform": [0.01, 0.05]}}, _ANSWERED, _ANSWERED, billed=ALL),
     Fault("rate_limit", {"rate_limit": {"requests_per_minute": 6000, "burst": 1}}, _ANSWERED, _ANSWERED, billed=ALL),
-    # larger than the limit: OpenAI says that it never passes, the others leave that open
+    # a request larger than the limit: OpenAI says that it will never pass, the others do not
     Fault(
         "rate_limit, too small",
         {"rate_limit": {"tokens_per_minute": 1}},
-        Ends("RateLimitError", _TWICE),
+        Outcome("RateLimitError", _TWICE),
         _ANSWERED,
-        but=dict.fromkeys(("openai", "openai-responses"), Ends("RateLimitError", _ONCE)),
+        exceptions=dict.fromkeys(("openai", "openai-responses"), Outcome("RateLimitError", _ONCE)),
     ),
     _error("bad_request", "InvalidRequestError", _ONCE),
     _error("auth", "AuthenticationError", _ONCE),
@@ -177,7 +176,7 @@ TABLE = (
     _error("not_found", "ModelNotFoundError", _ONCE),
     _error("context", "ContextLengthExceededError", _ONCE, lists=False),
     _error("too_large", "InvalidRequestError", _ONCE),
-    # where no status says it, it is said in a 200
+    # dialects without a status for it say it in a 200
     _error("content_policy", "ContentBlockedError", _ONCE, lists=False, billed=frozenset({"anthropic", "gemini"})),
     _error("conflict", _DOWN, _TWICE),
     _error("stream_only", _STREAM, _ONCE, lists=False),
@@ -190,11 +189,11 @@ TABLE = (
     _same("status with a JSON list", {"status": {"code": 429, "body": [{"error": {"message": "x"}}]}}, "RateLimitError", _TWICE),
     _same("error_in_200: overloaded", {"error_in_200": "overloaded"}, _DOWN, _TWICE),
     _same("error_in_200: rate_limit", {"error_in_200": "rate_limit"}, "RateLimitError", _TWICE),
-    Fault("truncated: 0", {"truncated": 0}, Ends("TruncatedResponseError", _ONCE), None, billed=ALL),
-    Fault("truncated: 3", {"truncated": 3}, Ends("truncated", _ONCE), None, billed=ALL),
-    Fault("empty", {"empty": True}, Ends("EmptyResponseError", _ONCE), Ends("nothing listed", _ONCE), billed=ALL),
-    Fault("refusal", {"refusal": True}, Ends("ContentBlockedError", _ONCE), None, billed=ALL),
-    Fault("safety_block", {"safety_block": True}, Ends("ContentBlockedError", _ONCE), None, billed=ALL),
+    Fault("truncated: 0", {"truncated": 0}, Outcome("TruncatedResponseError", _ONCE), None, billed=ALL),
+    Fault("truncated: 3", {"truncated": 3}, Outcome("truncated", _ONCE), None, billed=ALL),
+    Fault("empty", {"empty": True}, Outcome("EmptyResponseError", _ONCE), Outcome("nothing listed", _ONCE), billed=ALL),
+    Fault("refusal", {"refusal": True}, Outcome("ContentBlockedError", _ONCE), None, billed=ALL),
+    Fault("safety_block", {"safety_block": True}, Outcome("ContentBlockedError", _ONCE), None, billed=ALL),
     _same("wrong_type", {"wrong_type": True}, _WRONG, _ONCE, billed=ALL),
     _same("html: 502", {"html": 502}, _DOWN, _TWICE),
     _same("html: 200", {"html": 200}, _WRONG, _ONCE),
@@ -224,32 +223,32 @@ TABLE = (
     _same("reset: before_status", {"reset": "before_status"}, _CUT, _TWICE),
     _same("reset: mid_headers", {"reset": "mid_headers"}, _CUT, _TWICE, billed=ALL),
     _same("reset: mid_body", {"reset": "mid_body"}, _CUT, _TWICE, billed=ALL),
-    # the second attempt finds nobody to connect to: no request
+    # the second attempt cannot connect: no request
     _same("connection_refused", {"connection_refused": 0.2}, _CUT, _ONCE),
     _same("expired_keep_alive", {"expired_keep_alive": True}, "answered", _ONCE, billed=ALL),
 )  # fmt: skip
 
 
 def cells() -> Iterator[Cell]:
-    """Every cell that makes sense."""
+    """Every cell that applies."""
     for fault in TABLE:
-        for door, entrance in DOORS.items():
+        for call_kind, kind_of_call in CALL_KINDS.items():
             for dialect in DIALECTS:
-                if fault.expected(dialect, entrance) is not None:
-                    yield Cell(fault, dialect, door)
+                if fault.expected(dialect, kind_of_call) is not None:
+                    yield Cell(fault, dialect, call_kind)
 
 
-def meet(cell: Cell) -> Finding:
-    """Runs one cell: a simulator with the fault, a client that meets it, a good request after it, and all closed again."""
+def run_cell(cell: Cell) -> Result:
+    """Run one cell: a simulator with the fault, a client that runs into it, a normal request after it, and close everything."""
     gc.collect()
     threads, descriptors = _threads(), _descriptors()
-    fault, entrance = cell.fault, DOORS[cell.door]
-    when = {"request": "models"} if entrance.kind == "models" else {"prompt": "fault"}
-    with Simulator(script={"rules": [{"when": when, **fault.does}]}) as simulator:
+    fault, kind_of_call = cell.fault, CALL_KINDS[cell.call_kind]
+    when = {"request": "models"} if kind_of_call.kind == "models" else {"prompt": "fault"}
+    with Simulator(script={"rules": [{"when": when, **fault.action}]}) as simulator:
         with LLMClient(ConfigLoader().load_text(_configuration(simulator, cell.dialect, fault.timeout))) as client:
-            begun = time.monotonic()
-            what = entrance.ask(client, "fault")
-            took = time.monotonic() - begun
+            started = time.monotonic()
+            what = kind_of_call.ask(client, "fault")
+            took = time.monotonic() - started
             sent = len(simulator.requests)
             after = _next(client, simulator, fault)
             simulator.wait_for_connections(at_most=1, timeout=PATIENCE_S)
@@ -259,8 +258,8 @@ def meet(cell: Cell) -> Finding:
         trouble = simulator.faults
         streams = simulator.stream_attempts
     gc.collect()
-    return Finding(
-        ends=Ends(what, sent),
+    return Result(
+        outcome=Outcome(what, sent),
         took=took,
         bound=fault.timeout * (1 + RETRIES),
         billed=sum(1 for record in records[:sent] if record.billed),
@@ -273,14 +272,14 @@ def meet(cell: Cell) -> Finding:
     )
 
 
-def held(cell: Cell, found: Finding) -> bool:
-    """Whether a cell came to what its row says, in its time, and left nothing behind."""
-    door = DOORS[cell.door]
-    paid = door.kind == "generate" and cell.dialect in cell.fault.billed  # listings cost nothing
+def is_as_expected(cell: Cell, found: Result) -> bool:
+    """Whether a cell has the outcome of its row, ended in time, and left nothing behind."""
+    call_kind = CALL_KINDS[cell.call_kind]
+    paid = call_kind.kind == "generate" and cell.dialect in cell.fault.billed  # listings cost nothing
     return (
         found.trouble == []
-        and found.ends == cell.fault.expected(cell.dialect, door)
-        and found.billed == (found.ends.sent if paid else 0)
+        and found.outcome == cell.fault.expected(cell.dialect, call_kind)
+        and found.billed == (found.outcome.sent if paid else 0)
         and found.took <= found.bound + PATIENCE_S
         and found.after == "answered"
         and found.streams == 0
@@ -290,12 +289,12 @@ def held(cell: Cell, found: Finding) -> bool:
 
 
 def _next(client: LLMClient, simulator: Simulator, fault: Fault) -> str:
-    """A good request; after a refused connection, when the port is open again."""
+    """Make a normal request; after a refused connection, once the port is open again."""
     patience = threading.Event()
     for _ in range(200):
-        told = _generate(client, "good")
-        if told == "answered" or "connection_refused" not in fault.does:
-            return told
+        outcome = _generate(client, "good")
+        if outcome == "answered" or "connection_refused" not in fault.action:
+            return outcome
         patience.wait(0.05)
     return f"port {simulator.port} stays closed"
 
@@ -309,16 +308,18 @@ providers:
 
 
 def _threads() -> set[threading.Thread]:
-    """Those that run. They are compared, not counted: one that an earlier test left may end in between."""
+    """The running threads. They are compared, not counted: one that an earlier test left may end meanwhile."""
     return set(threading.enumerate())
 
 
 def _descriptors() -> Counter[str]:
-    """What is open, by what it leads to where the system tells, else by number; empty where it does not list them."""
+    """The open descriptors, by target if the system shows it, else by number; empty if it does not list them."""
     if not os.path.isdir("/proc/self/fd"):
         return Counter(os.listdir("/dev/fd") if os.path.isdir("/dev/fd") else ())
     found = Counter[str]()
     for name in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(FileNotFoundError):  # the one that listed them, and what another thread has just closed
+        with contextlib.suppress(
+            FileNotFoundError
+        ):  # the descriptor that listed them, and one that another thread has just closed
             found[os.readlink(f"/proc/self/fd/{name}")] += 1
     return found

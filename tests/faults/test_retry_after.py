@@ -1,4 +1,4 @@
-"""Every form in which a provider says when to come back, read by a whole client from a real answer."""
+"""Every form in which a provider says how long to wait, read from a real response."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ READ = {
 }
 
 
-def hint_read(dialect: str, **settings: object) -> float | None:
-    """The client's reading of a rate limit's hint."""
+def retry_after_read(dialect: str, **settings: object) -> float | None:
+    """The ``retry_after`` that a client reads from a rate limit error."""
     with Simulator(script={"rules": [{"error": {"kind": "rate_limit", "retry_after": 20.25, **settings}}]}) as simulator:
         text = f"providers: {{p: {{type: {dialect}, api_key: k, base_url: '{simulator.url(dialect)}', models: [m]}}}}"
         with LLMClient(ConfigLoader().load_text(text)) as client, pytest.raises(RateLimitError) as caught:
@@ -40,9 +40,9 @@ def hint_read(dialect: str, **settings: object) -> float | None:
 
 @pytest.mark.parametrize("form", RETRY_AFTER_FORMS)
 def test_each_form(form: str) -> None:
-    """In one dialect after the other."""
+    """Each form is read correctly, with alternating dialects."""
     dialect = list(DIALECTS)[list(RETRY_AFTER_FORMS).index(form) % len(DIALECTS)]
-    found, wanted = hint_read(dialect, hint=form), READ[form]
+    found, wanted = retry_after_read(dialect, hint=form), READ[form]
     if wanted is None:
         assert found is None
     else:
@@ -51,13 +51,13 @@ def test_each_form(form: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", DEFAULT_FORMS)
-def test_what_a_dialect_usually_sends(dialect: str) -> None:
-    """Is read right, whichever of its forms says most."""
-    found = hint_read(dialect)
+def test_the_usual_forms_of_each_dialect(dialect: str) -> None:
+    """The usual forms of each dialect are read correctly."""
+    found = retry_after_read(dialect)
     assert found is not None
     assert 15 <= found <= 22
 
 
 def test_the_longest_of_several_counts() -> None:
-    """Azure sends milliseconds of 0 beside seconds."""
-    assert hint_read("openai", hint=["milliseconds", "date"]) >= 20.25
+    """Of several values the longest counts: Azure sends milliseconds of 0 beside seconds."""
+    assert retry_after_read("openai", hint=["milliseconds", "date"]) >= 20.25

@@ -1,4 +1,4 @@
-"""The long tests (``make soak``): what the suite's ``endings`` show in little, with their fixtures."""
+"""The long tests (``make soak``), with the fixtures of ``endings``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches over hours, in minutes: fifty kills, a million lines, and no lane waiting for another."""
+"""Long batches: fifty kills, a million lines, and providers that do not wait for each other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UNBILLED = {"overloaded", "rate_limit", "error_in_200", "reset"}
 
 
 def benchmark(name: str) -> Any:
-    """A script of benchmarks/, as a module."""
+    """A script of benchmarks/ as a module."""
     folder = str(ROOT / "benchmarks")
     sys.path.insert(0, folder)
     try:
@@ -51,7 +51,7 @@ def benchmark(name: str) -> Any:
 
 @pytest.fixture
 def last() -> LastRequests:
-    """What a kill catches in flight."""
+    """The requests in flight at a kill."""
     return LastRequests()
 
 
@@ -64,7 +64,7 @@ def far(last: LastRequests) -> Iterator[Simulator]:
 
 
 def configure(folder: Path, far: Simulator) -> None:
-    """A configuration and an input in ``folder``."""
+    """Write a configuration and an input into ``folder``."""
     providers = "\n".join(
         f"  {kind}: {{api_key: k, base_url: '{far.url(kind)}'}}" for kind in ("openai", "anthropic", "gemini", "openrouter")
     )
@@ -86,14 +86,14 @@ runpy.run_module("llm_sync", run_name="__main__")
 
 
 def begin(folder: Path, output: str, *program: str) -> subprocess.Popen[bytes]:
-    """``llm-sync batch`` in ``folder``, or another Python ``program`` with its arguments."""
+    """Start ``llm-sync batch`` in ``folder``, or another Python ``program`` with its arguments."""
     program = program or ("-m", "llm_sync")
     command = [sys.executable, *program, "batch", "--config", "./llms.yaml", "in.jsonl", "-o", output, "--json"]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def end(process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """Its summary."""
+    """The summary of a run, when it has ended."""
     out, err = process.communicate(timeout=600)
     assert process.returncode in (0, 9), err.decode()
     told: dict[str, Any] = json.loads(out)
@@ -101,7 +101,7 @@ def end(process: subprocess.Popen[bytes]) -> dict[str, Any]:
 
 
 def told(path: Path) -> list[Any]:
-    """What does not differ between two runs of the same."""
+    """The parts of a record that are equal in two runs of the same batch."""
     found = []
     for line in path.read_text("utf-8").splitlines():
         record = json.loads(line)
@@ -114,7 +114,7 @@ def told(path: Path) -> list[Any]:
 
 
 def killed(folder: Path, far: Simulator, last: LastRequests, kills: int, *program: str) -> int:
-    """Kill a run at random moments and start it again; how many requests that are billed were in flight at the kills."""
+    """Kill a run at random moments and start it again; returns how many billed requests were in flight at the kills."""
     chance = random.Random(2026)  # noqa: S311  (not a secret)
     in_flight = 0
     for _ in range(kills):
@@ -130,7 +130,7 @@ def killed(folder: Path, far: Simulator, last: LastRequests, kills: int, *progra
 
 
 def more_than_lines(far: Simulator) -> int:
-    """Requests that were billed, beyond one for each line."""
+    """The number of billed requests beyond one for each line."""
     return sum(record.outcome not in UNBILLED for record in far.requests) - LINES
 
 
@@ -169,7 +169,7 @@ def test_fifty_kills(far: Simulator, last: LastRequests, tmp_path: Path) -> None
 
 
 def test_the_count_of_kills_would_tell_of_lost_answers(far: Simulator, last: LastRequests, tmp_path: Path) -> None:
-    """With a journal that loses every third outcome, more is paid for twice than was in flight: the bound can be missed."""
+    """With a journal that loses every third outcome, more is billed twice than was in flight: the check can fail."""
     configure(tmp_path, far)
     in_flight = killed(tmp_path, far, last, 12, "-c", FORGETFUL)
     end(begin(tmp_path, "out.jsonl"))
@@ -179,7 +179,7 @@ def test_the_count_of_kills_would_tell_of_lost_answers(far: Simulator, last: Las
 
 
 def test_a_million_lines() -> None:
-    """Memory does not grow with the input, and a run that is nine tenths done is at work again within a minute."""
+    """Memory does not grow with the input, and a run that is 90 % done resumes within a minute."""
     script = benchmark("batch_scale")
     found = script.measured((100_000, 1_000_000), 100_000, 20_000)
     script.show(found)
@@ -188,7 +188,7 @@ def test_a_million_lines() -> None:
 
 
 def test_the_slowest_lane_is_the_batch() -> None:
-    """Four providers of 5 to 40 ms take as long as the slowest one alone."""
+    """Four providers of 5 to 40 ms take as long together as the slowest one alone."""
     found = benchmark("batch_lanes").measured(5)
     print(f"\nthe batch over the slowest lane alone: {found}")
     assert found["ratio"]["median"] <= 1.10

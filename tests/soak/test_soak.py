@@ -1,4 +1,4 @@
-"""A hundred thousand requests, ten thousand aborts, 240 forks, and how promptly clocks and Ctrl-C are heard."""
+"""A hundred thousand requests, ten thousand aborts, 240 forks, and the delays of timeouts and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from llm_sync import ClientClosedError, ModelRequest
 
 
 def load(name):
-    """A test module of the suite, for its scripts."""
+    """A test module of the suite, for its functions."""
     import importlib.util
     from pathlib import Path
 
@@ -28,7 +28,7 @@ def load(name):
 
 
 def test_a_hundred_thousand_requests(tmp_path):
-    """5 % of faults: all end rightly, the counts add up; threads and files are flat, and memory after the first ten thousand."""
+    """With 5 % faults all end as expected; threads, files and (after ten thousand requests) memory do not grow."""
     found = live_a_day(tmp_path, 100_000, 10_000)
     samples = found["samples"]
     assert max(sample["threads"] for sample in samples) <= 1 + 2 * 4
@@ -40,7 +40,7 @@ def test_a_hundred_thousand_requests(tmp_path):
 
 @pytest.mark.parametrize("concurrency", [1, 2])
 def test_ten_thousand_aborts(serve, open_client, concurrency):
-    """Every second request is aborted as its answer comes in; each other one is answered, and none is sent twice."""
+    """Every second request is aborted while its answer arrives; the others are answered, and none is sent twice."""
     sent = threading.Semaphore(0)
     upstream = serve()
     chance = random.Random(7)  # noqa: S311  (not a secret)
@@ -67,14 +67,14 @@ def test_ten_thousand_aborts(serve, open_client, concurrency):
         doomed = client.submit(ModelRequest(f"abort {number}", "a/m"))
         kept = client.submit(ModelRequest(f"keep {number}", "a/m"))
         assert sent.acquire(timeout=PATIENCE_S)
-        for _ in range(chance.randrange(400)):  # some microseconds: over the whole way from the first byte to the next request
+        for _ in range(chance.randrange(400)):  # some microseconds, to hit any moment between the first byte and the next request
             busy.is_set()
         doomed.abort()
         assert kept.result(PATIENCE_S).text == f"echo keep {number}"
         try:
             ends["answered"] += doomed.result(PATIENCE_S).text == f"echo abort {number}"
         except ClientClosedError:
-            ends["abandoned"] += 1
+            ends["aborted"] += 1
     print(
         f"\n10,000 aborts with {concurrency} workers in {time.monotonic() - began:.1f} s: {dict(ends)}, "
         f"{upstream.connections} connections"
@@ -82,19 +82,19 @@ def test_ten_thousand_aborts(serve, open_client, concurrency):
     counted = Counter(upstream.texts())
     assert set(counted.values()) == {1}
     assert len(counted) == 20_000
-    assert ends["answered"] + ends["abandoned"] == 10_000
-    assert min(ends["answered"], ends["abandoned"]) > 100  # it fell on both sides of the end
+    assert ends["answered"] + ends["aborted"] == 10_000
+    assert min(ends["answered"], ends["aborted"]) > 100  # aborts came before and after the end
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 def test_a_hundred_and_twenty_forks(serve, program, authority, secure):
-    """As in the suite."""
+    """Forks under load, as in the suite, 120 times."""
     upstream = serve(tls=authority.context() if secure else None)
     load("test_fork").forks_under_load(upstream, program, 120, **({"ca_bundle": authority.path} if secure else {}))
 
 
-def test_how_soon_ctrl_c_is_heard(serve, program):
-    """20 times: 0.2 s at the median."""
+def test_the_delay_of_ctrl_c(serve, program):
+    """Ctrl-C is caught within 0.2 s at the median of 20 runs."""
     caught, following = load("test_interrupt").interrupted(serve, program, 20)
     print(
         f"\nCtrl-C: caught after {statistics.median(caught) * 1000:.0f} ms at the median, {min(caught) * 1000:.0f} to "
@@ -106,8 +106,8 @@ def test_how_soon_ctrl_c_is_heard(serve, program):
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-def test_how_late_timeouts_are(serve, open_client, authority, secure):
-    """Ten times each way of being slow: never early, and never a second late."""
+def test_the_delay_of_timeouts(serve, open_client, authority, secure):
+    """Timeouts are never early, and how late they are is printed, for each kind of slow server."""
     module = load("test_timeouts")
     for how, phase in module.SLOW:
         upstream = serve(
