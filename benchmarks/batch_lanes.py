@@ -28,7 +28,7 @@ MOST = 1.10
 
 
 def measured(rounds: int, lines: int = LINES) -> dict[str, Any]:
-    """The ratios of all rounds, and the slowest lane's own time, in seconds."""
+    """The ratios of all rounds, and the time in seconds that the slowest provider needs alone."""
     with contextlib.ExitStack() as stack:
         places = [stack.enter_context(measuring.far_end())["plain"] for _ in LATENCIES]
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -61,7 +61,7 @@ def measured(rounds: int, lines: int = LINES) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, print the table, write the file."""
+    """Measure, print the table, write the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7, help="how often both are timed (7)")
     options = parser.parse_args()

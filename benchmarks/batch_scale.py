@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a batch costs by its length: memory, time a request beside bare Session.post calls, and how soon it resumes.
+"""The cost of a batch by its length: memory, time per request compared with bare Session.post calls, time to resume.
 
 Lines are 1 KB. Against the far end each request is really sent; 100,000 and 1,000,000 are also run with a provider that
 answers at once without a wire, which shows the batch alone. Each run is a process of its own, so that its peak of memory is.
@@ -27,7 +27,7 @@ ANSWER = 1024  # bytes of an answer over the wire
 
 
 def write_input(path: Path, lines: int) -> None:
-    """So many lines, no two alike."""
+    """``count`` different lines."""
     filler = "x" * (LINE - 60)
     with path.open("w", encoding="utf-8") as file:
         for number in range(lines):
@@ -35,7 +35,7 @@ def write_input(path: Path, lines: int) -> None:
 
 
 def batch(folder: str, root: str | None, stop_at: int | None) -> dict[str, Any]:
-    """Run the batch in ``folder``; ``root``: the far end's (None: no wire). ``stop_at``: be interrupted at so many outcomes."""
+    """Run the batch in ``folder``. ``root``: the server (None: no network); ``stop_at``: interrupt it after so many outcomes."""
     from datetime import datetime, timezone
 
     from llm_sync import LLMClient, ModelResponse, ProviderFactory, Usage
@@ -46,10 +46,10 @@ def batch(folder: str, root: str | None, stop_at: int | None) -> dict[str, Any]:
     when = datetime.now(timezone.utc)
 
     class Stub(ProviderFactory.provider_class("openai")):  # type: ignore[misc]
-        """Answers at once."""
+        """An HTTP client that answers at once, without a network."""
 
         def send(self, prepared: Any, _: Any = None) -> Any:
-            """The same to everyone."""
+            """The same response to every request."""
             if not first:
                 first.append(time.perf_counter())
             return ModelResponse("an answer", "m", self.name, "stop", Usage(200, 50), when, 1.0, id=prepared.request.id)
@@ -77,7 +77,7 @@ def batch(folder: str, root: str | None, stop_at: int | None) -> dict[str, Any]:
 
 
 def posts(root: str, calls: int) -> dict[str, Any]:
-    """The same bodies by bare ``Session.post(json=…).json()``, one after the other."""
+    """Send the same bodies with ``Session.post(json=…).json()``, one after the other."""
     import requests
 
     filler = "x" * (LINE - 60)
@@ -90,7 +90,7 @@ def posts(root: str, calls: int) -> dict[str, Any]:
 
 
 def child(**question: Any) -> dict[str, Any]:
-    """One measurement in a process of its own."""
+    """Make one measurement in a separate process."""
     command = [sys.executable, __file__, "--child", json.dumps(question)]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     if found.returncode:
@@ -100,13 +100,13 @@ def child(**question: Any) -> dict[str, Any]:
 
 
 def measured(sizes: tuple[int, int], wire: int, calls: int) -> dict[str, Any]:
-    """All of it. ``sizes``: lines without a wire; ``wire``: lines over it; ``calls``: bare posts to compare with."""
+    """Make all measurements. ``sizes``: lines without a network; ``wire``: lines over it; ``calls``: posts to compare with."""
     rows: list[dict[str, Any]] = []
     resume: dict[str, Any] = {}
     with measuring.far_end() as places, tempfile.TemporaryDirectory() as folder:
         root = places["plain"]
         write_input(Path(folder, "in.jsonl"), wire)
-        halves = [child(do="posts", root=root, calls=calls)]  # before and after: others use the machine, too
+        halves = [child(do="posts", root=root, calls=calls)]  # before and after, because other processes use the machine, too
         found = child(do="batch", folder=folder, root=root)
         halves.append(child(do="posts", root=root, calls=calls))
         for what in ("wall", "cpu"):
@@ -115,7 +115,7 @@ def measured(sizes: tuple[int, int], wire: int, calls: int) -> dict[str, Any]:
         Path(folder, "out.jsonl").unlink()
         for lines in sizes:
             write_input(Path(folder, "in.jsonl"), lines)
-            if lines == max(sizes):  # interrupted at nine tenths, and resumed
+            if lines == max(sizes):  # interrupted after 90 %, and resumed
                 child(do="batch", folder=folder, stop_at=lines * 9 // 10)
                 resume = {"lines": lines, **child(do="batch", folder=folder)}
                 Path(folder, "out.jsonl").unlink()
@@ -125,7 +125,7 @@ def measured(sizes: tuple[int, int], wire: int, calls: int) -> dict[str, Any]:
 
 
 def bounds(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """What must hold, and whether it does."""
+    """The limits, and whether they are met."""
     bare = [row for row in found["rows"] if not row["wire"]]
     peaks = [row["peak_mb"] for row in found["rows"]] + [found["resume"]["peak_mb"]]
     return [

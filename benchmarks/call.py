@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What one blocking call costs the client: CPU and wall time beside other ways to make it, and where llm-sync spends it.
+"""The cost of one blocking call for the client: CPU and wall time compared with other clients, and where it is spent.
 
 All ways ask the same far end on loopback, in turn, block by block. CPU is user and system time of the calling process. A
 ratio is taken in each round and its median told, with the quartiles in brackets.
@@ -33,7 +33,7 @@ PACKAGE = {ONE_LANE: OURS, **dict.fromkeys((*PARTS, *STAND_INS), OURS)}
 
 
 class Scenario(NamedTuple):
-    """What is called, and by how many threads."""
+    """A scenario: which responses, over which connection, by how many threads."""
 
     name: str
     ways: tuple[str, ...]
@@ -55,13 +55,13 @@ SCENARIOS = (
     Scenario("the parts of llm-sync", (FLOOR, *PARTS, OURS)),
     Scenario("the stand-ins for other packages", (FLOOR, *STAND_INS, OURS)),
 )
-# Of CPU a call, as a multiple of another way's; with TLS 15 % more.
-STAND_IN_BOUND = 1.15  # of the CPU of the same call by client.generate
+# CPU per call, as a multiple of another client's; with TLS 15 % more.
+STAND_IN_BOUND = 1.15  # times the CPU of the same call with client.generate
 BOUNDS = ((FLOOR, 4.0), (REQUESTS, 0.8), ("openai", 0.45), ("litellm", 0.12))
 
 
 def started(ways: set[str]) -> Iterator[tuple[str, Child | None]]:
-    """A calling process for each way, None for those whose package is absent."""
+    """A calling process for each client; None if its package is not installed."""
     for way in ways:
         python = measuring.python_of(PACKAGE.get(way, way))
         yield way, None if python is None else Child([python, str(measuring.HERE / "caller.py"), way])
@@ -108,7 +108,7 @@ def show(result: Mapping[str, Any]) -> None:
 
 
 def bounds(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What must hold, and whether it does."""
+    """The limits, and whether they are met."""
     found: dict[str, dict[str, Any]] = {result["name"]: {row["way"]: row for row in result["rows"]} for result in results}
     checks: list[dict[str, Any]] = []
     for name, factor in (("1 KB, 1 thread", 1.0), ("1 KB, 1 thread, TLS", 1.15)):

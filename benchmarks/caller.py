@@ -1,4 +1,4 @@
-"""A process that makes calls one way, block by block, and tells what each block cost.
+"""A process that makes calls with one client, block by block, and reports the cost of each block.
 
 Runs in the environment of the way's package. Reads JSON from standard input, a line each: where to call (``root``, ``ca``,
 ``threads``), or how many ``calls`` to make, by all its threads together. Answers each with a line of JSON; a block's says
@@ -26,7 +26,7 @@ _LATEST = 120  # seconds
 
 
 class Callers:
-    """Threads that stand ready and share out the calls of a block; with one, the main thread itself calls."""
+    """Threads that share the calls of a block; with one, the main thread itself calls."""
 
     def __init__(self, call: Callable[[], object], threads: int) -> None:
         self._call = call
@@ -66,7 +66,7 @@ class Callers:
 
 
 def answer(way: str, question: dict[str, Any], callers: Callers | None) -> tuple[dict[str, Any], Callers | None]:
-    """What one line asks for."""
+    """Do what one line asks for."""
     if "calls" in question:
         assert callers is not None  # noqa: S101
         return callers.block(question["calls"]), callers
@@ -87,7 +87,7 @@ def main() -> int:
     for line in sys.stdin:
         try:
             said, callers = answer(way, json.loads(line), callers)
-        except Exception as error:  # noqa: BLE001  (told; the table says that this way fails)
+        except Exception as error:  # noqa: BLE001  (reported; the table shows the failure)
             said = {"failed": f"{type(error).__name__}: {error}"[:500]}
         print(json.dumps(said), flush=True)
     return 0

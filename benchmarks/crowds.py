@@ -1,4 +1,4 @@
-"""A process that asks several providers for many answers in one of several ways, and tells how long all of it took.
+"""A process that makes many requests to several providers with one client, and reports how long that took.
 
 Runs in the environment of the way's package. Reads JSON from standard input, a line each: ``roots`` (where each provider is),
 ``each`` (how many requests it gets) and ``concurrency`` (how many of them at once). Each way is what its package offers for
@@ -20,11 +20,11 @@ sys.path.insert(0, str(Path(__file__).parent))  # python -I leaves it out
 
 import ways
 
-Run = Callable[[int], int]  # asks every provider so many times and gives how many answers came
+Run = Callable[[int], int]  # makes so many requests to every provider and returns the number of answers
 
 
 def http_client(roots: list[str], concurrency: int) -> Run:  # noqa: ARG001  (one root, one request at a time)
-    """A provider's own time: asked alone, one request after another, by http.client."""
+    """The time that a provider needs alone: one request after the other with http.client."""
     call = ways.http_client(ways.Place(roots[0], None, 1))
     return lambda each: sum(bool(call()) for _ in range(each))
 
@@ -117,7 +117,7 @@ def main() -> int:
         key = (tuple(question["roots"]), question["concurrency"])
         if key not in known:
             known[key] = CROWDS[way](question["roots"], question["concurrency"])
-            known[key](question["concurrency"])  # connects, and starts the threads
+            known[key](question["concurrency"])  # opens connections and starts threads
         wall, cpu = time.perf_counter(), time.process_time()
         answers = known[key](question["each"])
         cost = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "calls": answers}

@@ -1,4 +1,4 @@
-"""The far end of every measurement: a server on loopback that answers at once, in each dialect, with bodies made beforehand.
+"""The server of every measurement: it answers at once on loopback, in each dialect, with prepared bodies.
 
 Standard library only, one thread for each connection. The path of a request begins with the size of the answer and the
 milliseconds it takes, the rest is the dialect's own: ``/1024/0/v1/chat/completions``. ``1024z`` is an answer of that size
@@ -74,7 +74,7 @@ _SHAPES: dict[bytes, Callable[[str], dict[str, Any]]] = {
 
 @functools.lru_cache(maxsize=256)
 def answer(path: bytes) -> tuple[float, bytes]:
-    """Seconds to wait and the whole answer for a path."""
+    """The seconds to wait and the complete response for a path."""
     _, size, milliseconds, *_ = path.split(b"?")[0].split(b"/")
     shape = next((shape for end, shape in _SHAPES.items() if path.split(b"?")[0].endswith(end)), chat)
     room = max(1, int(size.rstrip(b"z")) - len(json.dumps(shape(""))))
@@ -115,11 +115,11 @@ def serve(connection: socket.socket, context: ssl.SSLContext | None) -> None:
                     time.sleep(wait)
                 stream.sendall(reply)
     except OSError:
-        return  # the client went away
+        return  # the client has closed
 
 
 def listen(context: ssl.SSLContext | None) -> int:
-    """Serve on a free port of loopback, in threads of their own; the port."""
+    """Serve on a free loopback port in new threads; returns the port."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
 
     def accept() -> None:

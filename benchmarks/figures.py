@@ -45,7 +45,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that count, and no exponent."""
+    """Three significant digits, without an exponent."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
@@ -60,7 +60,7 @@ def spread(figures: Mapping[str, float]) -> str:
 
 
 def comparison() -> str:
-    """README's table: one call, one import, and what was made of recorded answers that are none."""
+    """README's table: one call, one import, and how recorded unusable answers are treated."""
     told = kept("call")
     call = next(part for part in told["scenarios"] if part["name"] == "1 KB, 1 thread")
     calls = {row["way"]: row for row in call["rows"] if "failed" not in row}
@@ -84,7 +84,7 @@ def comparison() -> str:
 
 
 def call_tables(figures: Part) -> str:
-    """Every scenario but the parts."""
+    """Every scenario except the parts."""
     out = []
     for part in figures["scenarios"]:
         if any(row["way"] == "llm-sync: transport" for row in part["rows"]):
@@ -103,7 +103,7 @@ def call_tables(figures: Part) -> str:
 
 
 def parts(figures: Part) -> str:
-    """Where a call's time goes: each part alone, and the whole."""
+    """The parts of a call, each measured alone, and the whole."""
     part = next(part for part in figures["scenarios"] if part["name"] == "the parts of llm-sync")
     cost = {row["way"]: row["cpu_ratio"]["median"] for row in part["rows"]}
     whole, transport, provider, queue = (
@@ -168,7 +168,7 @@ def scale_tables(figures: Part) -> str:
 
 
 def bounds() -> str:
-    """What is held to, of all four."""
+    """The limits of all four benchmarks."""
     rows = [
         [check["what"], number(check["measured"]), number(check["at_most"]), "yes" if check["met"] else "**no**"]
         for name in ("call", "start", "fleet", "scale")
@@ -178,7 +178,7 @@ def bounds() -> str:
 
 
 def facts() -> str:
-    """Where and when."""
+    """Where and when it was measured."""
     lines = []
     for name in ("call", "start", "fleet", "scale"):
         told = kept(name)
@@ -202,7 +202,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 
 def rewritten(text: str) -> str:
-    """A page with its figures."""
+    """A page with its figures filled in."""
 
     def block(found: re.Match[str]) -> str:
         return f"{found[1]}\n{BLOCKS[found[2]]()}\n{found[3]}"

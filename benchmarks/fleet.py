@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How long many requests to several providers take: makespan over the slowest provider's own time, and CPU a request.
+"""Many requests to several providers: makespan divided by the slowest provider's own time, and CPU per request.
 
 A provider's own time is what it takes when it is asked alone, by http.client in a loop; where it serves several requests at
 once, that loop makes its share of them. It is measured in each round anew.
@@ -28,7 +28,7 @@ CALLED = {
 
 
 class Scenario(NamedTuple):
-    """Providers by their latencies in ms, requests of each at once, and how many times that number each gets."""
+    """The providers' latencies in ms, requests in flight per provider, and how many times that number each gets."""
 
     latencies: tuple[int, ...]
     concurrency: int
@@ -36,7 +36,7 @@ class Scenario(NamedTuple):
 
     @property
     def name(self) -> str:
-        """In words."""
+        """The scenario in words."""
         kinds = sorted(set(self.latencies))
         latency = f"{kinds[0]} ms" if len(kinds) == 1 else f"{', '.join(map(str, kinds))} ms"
         return f"{len(self.latencies)} × {self.concurrency * self.turns}, {self.concurrency} at once, {latency}"
@@ -94,7 +94,7 @@ def show(result: dict[str, Any]) -> None:
 
 
 def bounds(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What must hold, and whether it does: one request at a time, which is what llm-sync does unless told otherwise."""
+    """The limits, and whether they are met: one request at a time, the default of llm-sync."""
     return [
         measuring.bound(f"{result['name']}: makespan over own time", row["makespan"]["median"], 1.05)
         for result in results

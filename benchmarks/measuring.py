@@ -1,4 +1,4 @@
-"""What the benchmarks share: the far end, the callers, the interleaving, the statistics, the table, the JSON.
+"""What the benchmarks share: server, calling processes, interleaving, statistics, tables, JSON.
 
 Why not pyperf: it measures wall time, one benchmark after another. Here everything is a ratio of CPU times, and of two
 things measured minutes apart the ratio says mostly what else the machine did meanwhile. So every case makes a short block
@@ -28,7 +28,7 @@ PEERS = ("openai", "anthropic", "google-genai", "aisuite", "langchain-openai", "
 
 
 def python_of(package: str) -> str | None:
-    """The Python in whose environment ``package`` is installed: this one, or the peer's own; None when it is absent."""
+    """The Python in whose environment ``package`` is installed: this one, or the package's own; None if there is none."""
     if package not in PEERS:
         return sys.executable
     python = ENVIRONMENTS / f"peer-{package}" / "bin" / "python"
@@ -36,7 +36,7 @@ def python_of(package: str) -> str | None:
 
 
 class Child:
-    """A process that is asked for one thing at a time, by a line of JSON, and answers with one."""
+    """A process that answers requests, one line of JSON each."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
@@ -46,7 +46,7 @@ class Child:
         self.first: dict[str, Any] = self._answer()
 
     def ask(self, **question: object) -> dict[str, Any]:
-        """One line, and the answer to it."""
+        """Send one line and return the answer."""
         assert self._process.stdin  # noqa: S101
         self._process.stdin.write(f"{json.dumps(question)}\n")
         self._process.stdin.flush()
@@ -75,7 +75,7 @@ class Child:
 
 @contextlib.contextmanager
 def far_end(*, tls: bool = False) -> Iterator[dict[str, str]]:
-    """Where the far end serves: ``plain``, and with ``tls`` also ``tls`` and the file ``ca`` that its certificate is from."""
+    """The server's URLs: ``plain``, and with ``tls`` also ``tls`` and the file ``ca`` that its certificate is from."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(HERE / "far_end.py")]
         places = {}
@@ -95,15 +95,15 @@ def far_end(*, tls: bool = False) -> Iterator[dict[str, str]]:
 
 
 def interleaved(callers: Mapping[str, Child], *, rounds: int, block_s: float) -> dict[str, list[dict[str, float]]]:
-    """Each caller's blocks, one a round; a block has as many calls as take about ``block_s`` seconds of its CPU."""
+    """The blocks of each caller, one per round; the calls of a block take about ``block_s`` seconds of CPU."""
     sizes = {}
     for name, child in callers.items():
-        child.ask(calls=32)  # warms caches up
+        child.ask(calls=32)  # warms up caches
         first = child.ask(calls=64)
         sizes[name] = max(16, int(block_s / max(first["cpu"] / first["calls"], 1e-6)))
     blocks: dict[str, list[dict[str, float]]] = {name: [] for name in callers}
     for number in range(rounds):
-        order = list(callers)[:: -1 if number % 2 else 1]  # nobody always follows the same one
+        order = list(callers)[:: -1 if number % 2 else 1]  # so that none always follows the same one
         for name in order:
             blocks[name].append(callers[name].ask(calls=sizes[name]))
     return blocks
@@ -118,17 +118,17 @@ def summary(values: Sequence[float]) -> dict[str, float]:
 
 
 def rounded(figures: Mapping[str, float], digits: int = 4) -> dict[str, float]:
-    """The same with so many significant digits."""
+    """The figures rounded to so many significant digits."""
     return {name: float(f"{value:.{digits}g}") for name, value in figures.items()}
 
 
 def ratios(blocks: Sequence[Mapping[str, float]], base: Sequence[Mapping[str, float]], what: str = "cpu") -> dict[str, float]:
-    """The cost of a call as a multiple of the base's, taken round by round."""
+    """The cost of a call as a multiple of the base's, computed within each round."""
     return rounded(summary([(b[what] / b["calls"]) / (a[what] / a["calls"]) for b, a in zip(blocks, base, strict=True)]))
 
 
 def per_call(blocks: Sequence[Mapping[str, float]], what: str) -> dict[str, float]:
-    """Microseconds a call."""
+    """Microseconds per call."""
     return rounded(summary([block[what] / block["calls"] * 1e6 for block in blocks]))
 
 
@@ -154,19 +154,19 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def bound(what: str, measured: float, most: float) -> dict[str, Any]:
-    """Whether a figure keeps to its bound."""
+    """Whether a figure is within its limit."""
     return {"what": what, "measured": float(f"{measured:.4g}"), "at_most": most, "met": measured <= most}
 
 
 def show_bounds(checks: Sequence[Mapping[str, Any]]) -> None:
-    """The table of them."""
+    """Print the table of limits."""
     if checks:
         rows = [[c["what"], f"{c['measured']:.3g}", f"{c['at_most']:g}", "met" if c["met"] else "MISSED"] for c in checks]
         table(["what must hold", "measured", "at most", ""], rows)
 
 
 def peak_mb() -> float:
-    """The most memory this process has held.
+    """The maximum memory that this process has used.
 
     Linux hands the figure of getrusage on to children, across the exec: one that a large process started would tell of that.
     """

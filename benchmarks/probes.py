@@ -1,4 +1,4 @@
-"""One point of a curve: what something costs at one size, in a process of its own that says it in a line of JSON."""
+"""One point of a curve: the cost of something at one size, measured in its own process and printed as a line of JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REPEATS = 7
 
 
 def _least(work: Callable[[], object], calls: int) -> float:
-    """CPU microseconds of one of ``calls`` calls: the least of several blocks, the one that was disturbed least."""
+    """CPU microseconds per call: the minimum over several blocks of ``calls`` calls, the least disturbed one."""
     work()
     blocks = []
     for _ in range(_REPEATS):
@@ -37,14 +37,14 @@ def _least(work: Callable[[], object], calls: int) -> float:
 
 
 def _holding(root: str) -> LLMClient:
-    """A client whose one worker waits for an answer that does not come: whatever is submitted stays queued."""
+    """A client whose only worker waits for an answer that never comes, so that all submitted requests stay queued."""
     client: LLMClient = ways.llm_sync_client(ways.llm_sync_config({"loopback": f"{root}/1024/600000"}))
     client.submit(ModelRequest("hold"))
     return client
 
 
 def queued(root: str, size: int) -> Point:
-    """Requests that wait: CPU to submit and to cancel one, and bytes each takes (its prompt not counted)."""
+    """Queued requests: CPU to submit and to cancel one, and bytes per request without its prompt."""
     prompts = [f"{number} {ways.PROMPT}" for number in range(size)]
     client = _holding(root)
     futures: list[Any] = [None] * size
@@ -69,12 +69,12 @@ def queued(root: str, size: int) -> Point:
 
 
 def providers(root: str, size: int) -> Point:
-    """Providers in a configuration: CPU to load one, and to make a call to the last of them."""
+    """Providers in a configuration: CPU to load one, and of a call to the last one."""
     return _configured(ways.llm_sync_config({f"p{number}": f"{root}/1024/0" for number in range(size)}), size, f"p{size - 1}/m")
 
 
 def models(root: str, size: int) -> Point:
-    """Models of a provider: likewise, with a call to the last by its bare name."""
+    """Models of a provider: the same, with a call to the last one by its bare name."""
     config = json.loads(ways.llm_sync_config({"loopback": f"{root}/1024/0"}))
     config["providers"]["loopback"]["models"] = [{"name": f"model-{number}", "max_tokens": 100} for number in range(size)]
     return _configured(json.dumps(config), size, f"model-{size - 1}")
@@ -98,7 +98,7 @@ def answer(root: str, size: int) -> Point:
 
 
 def batch(root: str, size: int) -> Point:
-    """Lines of a batch: CPU and wall time of each, and the most memory the process took, in MB."""
+    """Lines of a batch: CPU and wall time per line, and the maximum memory in MB."""
     from llm_sync import batch as batches
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How cost grows with size: requests that wait, lines of a batch, providers, models, bytes of an answer.
+"""How the cost grows with the size: queued requests, lines of a batch, providers, models, bytes of a response.
 
 Each point is measured in processes of its own, in rounds over all points; its median is told. ``growth`` is the power of the
 size with which the whole cost grows from one size to the next: 0 is flat, 1 is linear, 2 would be quadratic.
@@ -27,7 +27,7 @@ MOST_BYTES = 3072  # for each request that waits
 
 
 class Curve(NamedTuple):
-    """``figures``: the probe's, with their titles; ``each``: those that are told for one of the things counted."""
+    """``figures``: the probe's, with their titles; ``each``: those that are per item."""
 
     probe: str
     title: str
@@ -73,7 +73,7 @@ def point(probe: str, size: int, root: str) -> dict[str, float]:
 
 
 def growth(curve: Curve, name: str, rows: list[dict[str, Any]]) -> list[float | None]:
-    """The power with which the whole cost grows up to each size; None for the first."""
+    """The exponent with which the total cost grows up to each size; None for the first."""
     whole = [row[name] * (row["size"] if name in curve.each else 1) for row in rows]
     sizes = [row["size"] for row in rows]
     powers: list[float | None] = [None]
@@ -120,7 +120,7 @@ def show(result: dict[str, Any]) -> None:
 
 
 def bounds(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What must hold, and whether it does."""
+    """The limits, and whether they are met."""
     checks = []
     for result in results:
         if "failed" in result:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What starting costs: commands, imports and one answer from a cold start, as multiples of `python -c pass`.
+"""The cost of starting: commands, imports and one answer from a cold start, as multiples of `python -c pass`.
 
 Each case runs in a process of its own, in turn with the others. CPU is user and system time of the process and its
 children. A ratio is taken in each round and its median told, with the quartiles in brackets.
@@ -28,7 +28,7 @@ GENERATE = "llm-sync generate"
 
 
 class Case(NamedTuple):
-    """A command, and for which package it stands; ``code`` runs in that package's Python instead."""
+    """A command and its package; ``code`` runs in that package's Python instead."""
 
     name: str
     package: str | None
@@ -37,7 +37,7 @@ class Case(NamedTuple):
 
 
 def cases(root: str, config: str) -> list[Case]:
-    """What is started; what others are compared with comes first."""
+    """The commands; the base of the comparison comes first."""
     url, key, prompt, messages = f"{root}/v1/chat/completions", ways.KEY, ways.PROMPT, ways.MESSAGES
     bare = (
         "import requests, yaml\n"
@@ -75,7 +75,7 @@ def cases(root: str, config: str) -> list[Case]:
 
 
 def command_of(case: Case) -> list[str] | None:
-    """The command line; None where the package is absent."""
+    """The command line; None if the package is not installed."""
     python = sys.executable if case.package is None else measuring.python_of(case.package)
     if python is None:
         return None
@@ -87,7 +87,7 @@ def command_of(case: Case) -> list[str] | None:
 
 
 def cpu_seconds(command: list[str]) -> float:
-    """CPU seconds of one run, away from the checkout, whose llm_sync is not the installed one."""
+    """CPU seconds of one run, outside the checkout, whose llm_sync is not the installed one."""
     environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LLM_USER_PATH": tempfile.gettempdir()}
     with subprocess.Popen(
         command, cwd=sys.prefix, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -101,9 +101,9 @@ def cpu_seconds(command: list[str]) -> float:
 
 
 def measure(commands: dict[str, list[str]], runs: Callable[[str], int]) -> dict[str, list[tuple[float, float]]]:
-    """For every case the CPU seconds of its runs, each beside those of the base in the same round."""
+    """The CPU seconds of the runs of every case, and of the base in the same round."""
     for command in commands.values():
-        cpu_seconds(command)  # warms the system's caches
+        cpu_seconds(command)  # warms up the system's caches
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for number in range(max(map(runs, commands))):
         base = cpu_seconds(commands[BASE])
@@ -114,7 +114,7 @@ def measure(commands: dict[str, list[str]], runs: Callable[[str], int]) -> dict[
 
 
 def bounds(times: dict[str, list[tuple[float, float]]]) -> list[dict[str, Any]]:
-    """What must hold, and whether it does."""
+    """The limits, and whether they are met."""
     ratio = {name: measuring.summary([own / base for own, base in pairs])["median"] for name, pairs in times.items()}
     checks = [
         measuring.bound(f"{name} over {BASE}", ratio[name], most)

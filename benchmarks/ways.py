@@ -1,4 +1,4 @@
-"""The ways to make one blocking call: each takes where to call and gives a function that makes the call and returns its text.
+"""The clients: each function takes a server and returns a function that makes one blocking call and returns its text.
 
 The file runs in the environment of the way's own package, so it imports nothing but the standard library at its top.
 Each function is what the package's documentation shows for plain use, retries and logging as they come, with one client
@@ -30,7 +30,7 @@ HEADERS = {"Content-Type": "application/json", "Accept": "application/json", "Au
 
 @dataclass(frozen=True)
 class Place:
-    """Where to call: ``root`` is what stands before the dialect's own path; ``ca``: a PEM file for TLS; ``threads`` call."""
+    """A server. ``root``: the URL before the dialect's path; ``ca``: a PEM file for TLS; ``threads``: the number of callers."""
 
     root: str
     ca: str | None
@@ -38,7 +38,7 @@ class Place:
 
 
 def http_client(place: Place) -> Call:
-    """The floor: http.client and json, and gzip where the answer is compressed."""
+    """The baseline: http.client and json, and gzip if the response is compressed."""
     import gzip
     import http.client
 
@@ -127,7 +127,7 @@ def llm_sync_client(config: str) -> Any:
 
 
 def llm_sync(place: Place) -> Call:
-    """``client.generate`` of one client, as many requests in flight as threads call."""
+    """``client.generate`` of one client with one request in flight per calling thread."""
     client = llm_sync_client(llm_sync_config({"loopback": place.root}, place.threads, place.ca))
 
     def call() -> str:
@@ -138,7 +138,7 @@ def llm_sync(place: Place) -> Call:
 
 
 def llm_sync_one_lane(place: Place) -> Call:
-    """``client.generate`` of one client with one request in flight at a time, as it comes."""
+    """``client.generate`` of one client with one request in flight at a time, the default."""
     return llm_sync(Place(place.root, place.ca, 1))
 
 
@@ -149,7 +149,7 @@ def _llm_sync_http(place: Place) -> Any:
 
 
 def llm_sync_transport(place: Place) -> Call:
-    """A part of llm-sync alone: its HTTPClient, with json as in the floor."""
+    """A part of llm-sync alone: its HTTPClient, with json as in the baseline."""
     http = _llm_sync_http(place)
     url = f"{place.root}/v1/chat/completions"
 
@@ -162,7 +162,7 @@ def llm_sync_transport(place: Place) -> Call:
 
 
 def llm_sync_provider(place: Place) -> Call:
-    """A part of llm-sync alone: one provider's request from payload to checked answer, retry policy and gate included."""
+    """A part of llm-sync alone: one provider's request from payload to validated response, with retry policy and gate."""
     from llm_sync import ModelRequest
     from llm_sync.attempts.rate_gate import Gate
     from llm_sync.attempts.retry import RetryHandler
@@ -187,7 +187,7 @@ def llm_sync_provider(place: Place) -> Call:
 
 
 def llm_sync_queue(place: Place) -> Call:  # noqa: ARG001  (nothing is sent)
-    """A part of llm-sync alone: a call that does nothing, through a provider's queue and its worker thread, and back."""
+    """A part of llm-sync alone: an empty call through a provider's queue and worker thread, and back."""
     from llm_sync.dispatch.manager import ConcurrentLLMManager
     from llm_sync.dispatch.queue import ProviderRequestQueue
     from llm_sync.events import log_event
@@ -323,7 +323,7 @@ def aisuite(place: Place) -> Call:
 
 def litellm(place: Place) -> Call:
     """``litellm.completion``."""
-    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or its import asks the network for prices
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # otherwise its import loads prices over the network
     _trust(place)
     import litellm
 
@@ -390,11 +390,11 @@ WAYS: dict[str, Callable[[Place], Call]] = {
     "llm-sync as anthropic": stand_in_for_anthropic,
     "llm-sync as litellm": stand_in_for_litellm,
 }
-OWN_CLIENT_EACH = ("http.client", "requests")  # their clients are not made for several threads
+OWN_CLIENT_EACH = ("http.client", "requests")  # their clients are not thread-safe
 
 
 def per_thread(name: str, place: Place) -> Call:
-    """The way as any thread may call it."""
+    """The client's call as any thread may make it."""
     if name not in OWN_CLIENT_EACH:
         return WAYS[name](place)
     local = threading.local()
@@ -409,7 +409,7 @@ def per_thread(name: str, place: Place) -> Call:
 
 
 def version(name: str) -> str:
-    """The version of a way's package, or Python's."""
+    """The version of a client's package, or of Python."""
     if name == "http.client":
         return platform.python_version()
     from importlib.metadata import version
