@@ -45,7 +45,9 @@ def at_line(number: int, what: Callable[[], object], handler: Callable[[], objec
     before = sys.gettrace()
     sys.settrace(lambda frame, *_: local if frame.f_code.co_filename.startswith(OURS) else None)
     try:
-        what()
+        # In a generator: an exception thrown at the end of an except block leaves the handled one behind (CPython does not pop
+        # it), in the generator's state instead of this thread's, where every later exception would have it as its context.
+        next(what() for _ in range(1))
     finally:
         sys.settrace(before)
     return came
