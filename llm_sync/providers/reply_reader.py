@@ -55,7 +55,9 @@ class ReplyReader:
             response = UnusableResponse(**self._facts(prepared, reply, number, body, came, {"raw": body}))
             raise malformed(reply, wrong, self.target(), dialect.request_id(reply, body), response)
         answer = dialect.read_answer(body)
-        answer, unfenced = without_fence(answer, prepared.request)
+        request, unfenced = prepared.request, None
+        if request.response_schema is not None:
+            answer, unfenced = without_fence(answer, request)
         parsed, misfits = parsed_object(answer, prepared.request)
         metadata = {"finish_reason_raw": answer.finish_reason_raw, "thinking": answer.thinking, "parsed": parsed, "raw": body}
         facts = self._facts(prepared, reply, number, body, answer, metadata)

@@ -151,7 +151,7 @@ class OpenAIDialect(Dialect):
 
     def schema_for(self, body: Any) -> Mapping[str, Any]:
         choice = _first_choice(body) if isinstance(body, dict) else {}
-        blocked = isinstance(interruption(choice.get("finish_reason")), Blocked) and not choice.get("message")
+        blocked = not choice.get("message") and isinstance(interruption(choice.get("finish_reason")), Blocked)
         return self.filtered_schema if blocked else self.response_schema  # Azure: a filtered choice has no message
 
     def read_answer(self, body: Any) -> Answer:
