@@ -152,7 +152,7 @@ class LLMClient:
         return self.dispatcher.submit(prepared, block=block, timeout=wait_timeout)
 
     def generate_responses_concurrent(self, requests: Iterable[ModelRequest], *, return_exceptions: bool = False) -> list[Any]:
-        """Send all requests, to all providers at once and to each one at a time; results in input order.
+        """Send all requests, to all providers in parallel, each at its own ``concurrency``; results in input order.
 
         All requests are checked before the first is sent; an error in one is raised then. If some fail later, this waits for
         all and raises BatchError, whose ``.results`` is the list with exceptions in place of answers. With

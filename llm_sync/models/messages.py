@@ -56,7 +56,7 @@ class Message(Frozen):
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: the fields that are set, by name; ``Message(**message.to_dict())`` gives an equal message.
 
-        Images that were given as bytes or as paths stay what they are.
+        Images given as bytes or as path objects are left as they are: JSON cannot represent those.
         """
         out: dict[str, Any] = {"role": self.role, "content": self.content}
         if self.images:

@@ -1,4 +1,4 @@
-"""Requests: ModelRequest, and what identifies its texts."""
+"""ModelRequest, and the hash that identifies the texts of a request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ModelRequest(Frozen):
     Exactly one of ``prompt`` and ``messages`` is given; ``images`` (paths, bytes, URLs) only with a prompt. None means "not
     given": the configuration's default is sent, or nothing. Ranges and meanings of the settings are in docs/configuration.md:
     ``max_tokens`` counts tokens, ``stop_sequences`` is a string or a list of strings. ``messages`` are Message objects or
-    dicts of their fields (``help(Message)``); when they are sent, results of tools have to match their calls.
+    dicts of their fields (``help(Message)``); when they are sent, tool results have to match their calls.
     ``response_schema`` is a JSON Schema (needs ``pip install 'llm-sync[schema]'``); the parsed answer is in the response's
     ``metadata["parsed"]``. ``tools`` are mappings with ``name``, ``description`` and ``parameters`` (JSON Schema), or OpenAI's
     ``{"type": "function", …}``; ``tool_choice`` is "auto", "none", "required" or the name of a tool. ``provider_specific`` is

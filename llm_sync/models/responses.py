@@ -18,8 +18,8 @@ FINISH_REASONS = ("stop", "length", "tool_calls", "other")
 class Usage(Frozen):
     """Tokens as billed; None is unknown.
 
-    ``input_tokens`` includes ``cached_tokens``, ``output_tokens`` includes ``reasoning_tokens``, whatever the provider's own
-    arithmetic.
+    ``input_tokens`` includes ``cached_tokens``, ``output_tokens`` includes ``reasoning_tokens``, however the provider itself
+    counts.
     """
 
     input_tokens: int | None = None
@@ -73,11 +73,11 @@ class ToolCall(Frozen):
 class ModelResponse(Frozen):
     """One answer.
 
-    ``model``: as the provider answered. ``finish_reason``: stop, length, tool_calls or other (the provider's own word in
-    ``metadata["finish_reason_raw"]``). ``timestamp``: aware UTC, when the answer was complete. ``latency_ms``: milliseconds of
-    the last attempt. ``attempts``: HTTP exchanges made. ``cost_estimate``: USD, or None where no price is known. ``id``: the
-    request's. ``metadata``: ``finish_reason_raw``, ``thinking``, ``parsed``, ``raw`` (the body) and
-    ``state`` (what the provider wants back with this turn; ``message`` carries it), where there is such.
+    ``model``: the name in the provider's answer. ``finish_reason``: stop, length, tool_calls or other (the provider's own word
+    in ``metadata["finish_reason_raw"]``). ``timestamp``: aware UTC, when the answer was complete. ``latency_ms``: milliseconds
+    of the last attempt. ``attempts``: HTTP exchanges made. ``cost_estimate``: USD, or None where no price is known. ``id``: the
+    request's. ``metadata``: ``finish_reason_raw``, ``thinking``, ``parsed``, ``raw`` (the body) and ``state`` (what the
+    provider wants back with this turn; ``message`` carries it), where there is such.
 
     Raises ValueError or TypeError when built with an impossible value: a response never has empty text unless it has tool calls.
     """

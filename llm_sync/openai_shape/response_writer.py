@@ -37,20 +37,18 @@ def completion(*outcomes: ModelResponse | UnusableAnswerError, legacy: bool = Fa
     """A chat-completion body with one choice for each outcome: a response, or an unusable answer that was billed.
 
     A single response whose ``metadata["raw"]`` is such a body is returned as the provider wrote it. ``legacy``: a tool call
-    goes to ``function_call``. Raises ValueError without outcomes and for an error without a response.
+    goes to ``function_call``. Raises ValueError if there is no outcome, or if an error has no response.
     """
     answers = [outcome if isinstance(outcome, ModelResponse) else outcome.response for outcome in outcomes]
     first = answers[0] if answers else None
     if first is None or None in answers:
-        raise ValueError("a completion is made of answers")
+        raise ValueError("a completion needs at least one outcome, and each must have a response")
     raw = first.metadata.get("raw")
     if len(answers) == 1 and not legacy and _is_completion(raw):
         return json.loads(json.dumps(raw))  # type: ignore[no-any-return]  # a copy: the caller may change it
-    adjustments = raw.get("id") if isinstance(raw, Mapping) else None
+    raw_id = raw.get("id") if isinstance(raw, Mapping) else None
     return {
-        "id": adjustments
-        if isinstance(adjustments, str)
-        else f"chatcmpl-{first.request_id or int(first.timestamp.timestamp() * 1e6)}",
+        "id": raw_id if isinstance(raw_id, str) else f"chatcmpl-{first.request_id or int(first.timestamp.timestamp() * 1e6)}",
         "object": "chat.completion",
         "created": int(first.timestamp.timestamp()),
         "model": first.model,
@@ -108,15 +106,15 @@ def _arguments(call: ToolCall) -> str:
     return call.raw_arguments or json.dumps(call.arguments or {}, ensure_ascii=False)
 
 
-def _usage(adjustments: Sequence[Usage]) -> dict[str, Any] | None:
+def _usage(usages: Sequence[Usage]) -> dict[str, Any] | None:
     """The token counts of all choices: each was a separate request whose prompt was billed."""
-    if len(adjustments) == 1:  # the usual case
-        totals: dict[str, Any] = vars(adjustments[0])
+    if len(usages) == 1:  # the usual case
+        totals: dict[str, Any] = vars(usages[0])
     else:
         totals = {}
         for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"):
-            counts = [count for usage in adjustments if (count := getattr(usage, name)) is not None]
-            totals[name] = sum(counts) if len(counts) == len(adjustments) else None
+            counts = [count for usage in usages if (count := getattr(usage, name)) is not None]
+            totals[name] = sum(counts) if len(counts) == len(usages) else None
     sent, made = totals["input_tokens"], totals["output_tokens"]
     if sent is None or made is None:
         return None

@@ -18,7 +18,7 @@ ENTRY_POINTS = "llm_sync.providers"
 
 
 class ProviderFactory:
-    """The known dialects: the built-in ones, those registered here, and those installed packages offer.
+    """The known dialects: the built-in ones, those registered here, and those that installed packages offer.
 
     Registering is meant for import time or program start; looking up may happen in any thread.
     """
@@ -53,7 +53,7 @@ class ProviderFactory:
 
     @classmethod
     def types_for(cls, wanted: Iterable[str]) -> list[str]:
-        """As ``types``, without looking through the installed packages when all of ``wanted`` are known without."""
+        """As ``types``, but looks through the installed packages only if a type in ``wanted`` is not known otherwise."""
         return sorted(cls._classes) if set(wanted) <= set(cls._classes) else cls.types()
 
     @classmethod

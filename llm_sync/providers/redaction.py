@@ -1,4 +1,4 @@
-"""Removes keys that a provider echoes from an error before anyone sees it.
+"""Removes from an error the keys that the provider echoed, before anyone sees it.
 
 What an error means is decided on the reply as it came; only what the error shows is changed.
 """

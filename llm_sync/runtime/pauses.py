@@ -10,8 +10,8 @@ from collections import deque
 
 from llm_sync.runtime.clock import now as monotonic
 
-MIN_PAUSE_S = 0.5  # shorter delays are a busy machine
-MIN_SLICE_S, MAX_SLICE_S = 0.05, 1.0  # of a wait that is split up
+MIN_PAUSE_S = 0.5  # seconds; a shorter delay only means a busy machine
+MIN_SLICE_S, MAX_SLICE_S = 0.05, 1.0  # limits of one slice of a wait, in seconds
 _MAX_PAUSES = 1000  # remembered
 
 _pauses: deque[tuple[float, float]] = deque(maxlen=_MAX_PAUSES)  # start and end, monotonic; append is atomic: no lock

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 MAX_TEXT = 1_000_000  # characters that are searched
-MAX_WORK = 5_000_000  # steps of single states: some seconds
+MAX_WORK = 5_000_000  # visits of single states; this many take some seconds
 _MAX_CACHE = 20_000  # remembered sets of states
 _AT_ENDS = ("begin", "end", "end_string")  # conditions that no position within a text fulfils
 _NOT_AT_EMPTY = re.search(r"\B", "") is None  # changed in Python 3.14
@@ -59,7 +59,10 @@ class Condition(NamedTuple):
 
 
 class _Node:
-    """A set of states under the conditions of a position. ``steps``: kind of character -> the states after it."""
+    """What can be reached from a set of states under the conditions at a position.
+
+    ``steps``: kind of character -> the states after it.
+    """
 
     __slots__ = ("accepts", "edges", "steps")
 

@@ -1,7 +1,7 @@
 """Unquoted scalars by the rules of YAML 1.2.
 
-``yes``, ``on``, ``12:30`` and dates are text, and ``1e3`` is a number. PyYAML's own constructor follows YAML 1.1: to it they
-are a boolean, a boolean, 750, dates and a text.
+``yes``, ``on``, ``12:30`` and dates are text, and ``1e3`` is a number. PyYAML's own constructor follows YAML 1.1 and reads
+``yes`` and ``on`` as booleans, ``12:30`` as 750, dates as dates, and ``1e3`` as text.
 """
 
 from __future__ import annotations

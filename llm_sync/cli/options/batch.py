@@ -64,7 +64,7 @@ def _add_input_options(parser: Parser) -> None:
         metavar="CHARACTER",
         help="the character that separates CSV values (in .tsv files a tab; else a comma, semicolon, tab or |, whichever fits)",
     )
-    group.add_argument("--id-column", type=nonempty, metavar="COLUMN", help="the CSV column of the requests' ids (id)")
+    group.add_argument("--id-column", type=nonempty, metavar="COLUMN", help="the CSV column that holds the requests' ids (id)")
     group.add_argument(
         "--skip-blank",
         action="append",
@@ -115,7 +115,7 @@ def _add_run_options(parser: Parser) -> None:
         "--max-error-rate",
         type=_share,
         metavar="R",
-        help="end with status 10 if more than this share of the requests has no answer, such as 0.02 or 2%%",
+        help="end with status 10 if more than this share of the requests (such as 0.02 or 2%%) has no answer",
     )
     group.add_argument("--fail-on-truncated", action="store_true", help="end with status 10 if an answer is truncated")
     group.add_argument(

@@ -184,8 +184,8 @@ def _request(call: _Call, body: Mapping[str, Any]) -> tuple[ModelRequest, int, l
 
 def _overruled(own: Mapping[str, Any], module: Any) -> tuple[str, ...]:
     """The settings of the script that a configuration overrules, as the notice names them."""
-    adjustments = tuple(f"{name}=" for name in ("api_key", "api_base", "base_url", "api_version") if own.get(name))
-    return adjustments + tuple(
+    options = tuple(f"{name}=" for name in ("api_key", "api_base", "base_url", "api_version") if own.get(name))
+    return options + tuple(
         f"litellm.{name}" for name in ("api_key", "openai_key", "anthropic_key", "api_base") if getattr(module, name)
     )
 

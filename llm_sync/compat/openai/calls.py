@@ -70,8 +70,8 @@ def read_chat(given: Mapping[str, Any], target: Target, *, strict: bool | None =
         plain = _plain(given, asked, target.model)
         if plain is not None:
             return ChatRequest(plain, 1, (), False)
-    adjustments = target.strict if strict is None else strict
-    return chat_request(given, native=target.chat, strict=adjustments, model=target.model)
+    is_strict = target.strict if strict is None else strict
+    return chat_request(given, native=target.chat, strict=is_strict, model=target.model)
 
 
 def _plain(given: Mapping[str, Any], asked: list[Any], model: str | None) -> ModelRequest | None:

@@ -211,11 +211,11 @@ def _output(outcome: sending.Outcome, answer: ModelResponse) -> Sequence[dict[st
         parts.append({"type": "output_text", "text": answer.text, "annotations": []})
     if blocked:
         parts.append({"type": "refusal", "refusal": str(getattr(outcome, "reason", None) or "the answer is blocked")})
-    adjustments = answer.request_id or "0"
+    request_id = answer.request_id or "0"
     status = "incomplete" if answer.truncated else "completed"
     out: list[dict[str, Any]] = []
     if parts:
-        out.append({"id": f"msg_{adjustments}", "type": "message", "role": "assistant", "status": status, "content": parts})
+        out.append({"id": f"msg_{request_id}", "type": "message", "role": "assistant", "status": status, "content": parts})
     out += [
         {
             "id": f"fc_{call.id}",

@@ -1,4 +1,4 @@
-"""Money, a budget or a quota that waiting does not refill within minutes is spent: QuotaExceededError."""
+"""The money, budget or quota is used up, and waiting some minutes does not refill it: QuotaExceededError."""
 
 from llm_sync.errors import QuotaExceededError
 from llm_sync.providers.error_words.entry import GOOD, Meaning, Phrases, Words
@@ -52,7 +52,7 @@ QUOTA = Meaning(
                 r"used all (?:available|its|your) credits",
                 r"\b(?:no|any|0) credits\b|requires more credits|purchase (?:more )?credits",
                 r"free allocated quota exceeded",
-                r"exceeded your current quota.{0,200}platform\.openai\.com",  # Google says the first half of its rate limits, too
+                r"exceeded your current quota.{0,200}platform\.openai\.com",  # Google's rate limits begin alike
             ),
             "DeepSeek, Anthropic, SiliconFlow, xAI, OpenRouter, DashScope, Google and many more",
             _REFUSED,

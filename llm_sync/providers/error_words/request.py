@@ -20,7 +20,7 @@ REQUEST = Meaning(
     phrases=(
         Phrases(
             (r"\b(?:response|item|file|conversation|thread|batch|container|vector store|tool_call_id)\b.{0,60}\bnot found\b",),
-            "OpenAI: a 404 of something else than the model",
+            "OpenAI: a 404 for something other than the model",
             ((404, 404),),
         ),
         Phrases(
