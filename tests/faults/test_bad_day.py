@@ -48,7 +48,8 @@ def run_day(count: int, concurrency: int, seed: int = 1) -> Day:
             for name, model in DIALECTS.items()
         )
         # Timeouts are rare, and long enough that no answer is late because the machine is busy.
-        defaults = "{max_retries: 3, retry_base: 0.01, retry_cap: 0.1, timeout: 3}"
+        # One retry more than the script takes: an attempt on a connection that has just been closed counts, too.
+        defaults = "{max_retries: 4, retry_base: 0.01, retry_cap: 0.1, timeout: 3}"
         started = time.monotonic()
         with LLMClient(ConfigLoader().load_text(f"defaults: {defaults}\nproviders:\n{providers}\n")) as client:
             names = [f"{name}/{model}" for name, model in DIALECTS.items()]
@@ -121,6 +122,20 @@ def rules_by_request(day: Day) -> list[list[tuple[str, ...]]]:
     return [[record.rules for record in day.seen[f"request {number}."] if record.rules] for number in range(len(day.ends))]
 
 
+def assert_same_rules(one: Day, other: Day) -> None:
+    """Assert that the same rules applied to each request of both days, attempt by attempt.
+
+    An attempt on a connection that had just been closed meets no rule, and counts as one of those that a request has. So a
+    request that fails to the end may have met a rule less often for each such attempt.
+    """
+    for number, rules in enumerate(zip(rules_by_request(one), rules_by_request(other), strict=True)):
+        (shorter, _), (longer, _) = sorted(zip(rules, (one, other), strict=True), key=lambda each: len(each[0]))
+        assert longer[: len(shorter)] == shorter, (number, rules)
+        day = one if len(rules[0]) < len(rules[1]) else other
+        unmet = day.ends[number].attempts - len(shorter)
+        assert len(longer) - len(shorter) <= unmet, (number, rules)
+
+
 def test_five_hundred_requests_of_a_bad_day() -> None:
     """One at a time and eight at a time, every request has the same outcome; another seed has others."""
     orderly, crowded = run_day(500, 1), run_day(500, 8)
@@ -128,7 +143,7 @@ def test_five_hundred_requests_of_a_bad_day() -> None:
     assert_counts_agree(crowded)
     assert orderly.outcomes == crowded.outcomes
     assert len(set(orderly.outcomes)) > 3  # it is a bad day
-    assert rules_by_request(orderly) == rules_by_request(crowded)
+    assert_same_rules(orderly, crowded)
     other = rules_by_request(run_day(100, 8, seed=2))
     assert other != rules_by_request(orderly)[:100]
 
@@ -141,6 +156,6 @@ def test_twenty_thousand_requests_of_a_bad_day() -> None:
     assert_counts_agree(some)
     assert_counts_agree(many)
     assert some.outcomes == many.outcomes
-    assert rules_by_request(some) == rules_by_request(many)
+    assert_same_rules(some, many)
     assert set(rule_counts(some)) == {*LASTING, *UNNOTICED, *PASSING}
     print(dict(rule_counts(some).most_common()))
