@@ -85,9 +85,9 @@ def changed_settings(
 
 
 def _simulated_and_real(count: int, *, now_simulated: bool) -> ConfigurationError:
-    what = "are real, but this run asks a simulator" if now_simulated else "come from a simulator, but this run asks providers"
+    what = "from providers, but this run asks a simulator" if now_simulated else "from a simulator, but this run asks providers"
     return ConfigurationError(
-        f"{_answers(count)} of the output that is there {what}",
+        f"the output that is there holds {_answers(count)} {what}",
         guidance="Name another output, or start over with --restart (restart=True).",
     )
 
@@ -144,7 +144,7 @@ def changed_journal(part: str, unusable: int, unreadable: int) -> LLMConnectorEr
     """Another program has added to the journal what the output would not have."""
     parts = []
     if unusable:
-        parts.append(f"{_answers(unusable)} that belong to no request of this run, or were given under other settings")
+        parts.append(f"{_answers(unusable)} to no request of this run, or given under other settings")
     if unreadable:
         parts.append("one line" if unreadable == 1 else f"{unreadable} lines")
         parts[-1] += " that cannot be read"

@@ -102,7 +102,7 @@ class Snapshot:
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated time until the last provider has finished; None if that is not known."""
+        """Estimated time until the last provider that is not held has finished; None if that is not known."""
         left = [lane.seconds_left for lane in self.lanes if lane.held is None]
         return None if None in left else max(left, default=0.0)  # type: ignore[type-var]
 

@@ -48,7 +48,7 @@ class Variable(NamedTuple):
 class Provenance:
     """``general``: values of the file as a whole; the others are by provider and by model. Credentials are masked.
 
-    A model has the values of its own entry only; it inherits the others from its provider.
+    A model lists only the values of its own entry, without those that it inherits from its provider.
     """
 
     general: tuple[Value, ...]

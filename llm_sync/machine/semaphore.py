@@ -76,7 +76,7 @@ class MachineSemaphore:
 
     def _file_error(self, error: OSError) -> LLMConnectorError:
         return LLMConnectorError(
-            f"the slot that the processes on this machine share cannot be acquired ({error}), the request is not sent",
+            f"the slot that the processes on this machine share cannot be acquired ({error}); the request is not sent",
             provider=self._provider,
             retryable=True,
             guidance=f"Free disk space or locks, set {VARIABLE} to a folder on a local disk, or leave machine_wide out.",
@@ -84,7 +84,7 @@ class MachineSemaphore:
 
 
 class _WaitReporter:
-    """Logs whom a request waits for: once the process, and once each process that is stopped, which may take forever."""
+    """Logs whom a request waits for: the first process once, and each suspended (SIGSTOP) one once: that may take forever."""
 
     def __init__(self, ticket: Ticket, provider: str) -> None:
         self._ticket = ticket
@@ -114,7 +114,7 @@ class _WaitReporter:
 
 
 def _wait(ticket: Ticket, control: Stoppable, until: float | None, reporter: _WaitReporter) -> None:
-    """Wait until ``ticket`` holds a slot, the request is stopped, or it is late. Raises OSError.
+    """Wait until ``ticket`` holds a slot, the request is stopped, or the time ``until`` is reached. Raises OSError.
 
     It polls: flock would block until the other process releases the lock, and nothing could interrupt it.
     """

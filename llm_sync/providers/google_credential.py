@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llm_sync.providers.ports import HTTP
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-_RENEW_BEFORE = 300.0  # seconds; Google's tokens live an hour
+_RENEW_BEFORE = 300.0  # seconds before a token expires; Google's tokens live an hour
 _REMEMBERED = 4  # tokens: a late reply may still echo one that was renewed since
 
 

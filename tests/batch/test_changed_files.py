@@ -102,7 +102,7 @@ def test_an_answer_that_is_added_counts_instead_of_a_failure(job: Batch, far: Fa
 def test_an_answer_to_another_line_keeps_the_journal(job: Batch, far: Far) -> None:
     """It would be lost with it; the next run decides what becomes of it."""
     during(job, far, lambda: append(job, outcome_line(job, 3, "strange", line_hash="0123456789abcdef")))
-    with pytest.raises(LLMConnectorError, match="1 answer that belong to no request") as caught:
+    with pytest.raises(LLMConnectorError, match="1 answer to no request") as caught:
         job.run()
     assert str(job.part) in str(caught.value)
     assert b"strange" in job.part.read_bytes()

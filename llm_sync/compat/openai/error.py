@@ -15,7 +15,7 @@ from llm_sync.errors import LLMConnectorError
 
 
 class LegacyError(StatusErrorTree, OpenAIError):
-    """Attributes of these exceptions: ``http_status``, ``http_body``, ``json_body``, ``headers``, ``code``, ``request_id``."""
+    """Attributes: ``http_status``, ``http_body``, ``json_body``, ``headers``, ``code``, ``request_id``, ``organization``."""
 
     by_status: ClassVar[dict[int, type[Any]]] = {}
 

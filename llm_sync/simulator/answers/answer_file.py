@@ -88,7 +88,7 @@ _FORMAT = FileFormat("an answers file", 16 * 2**20, max_values=100_000, max_dept
 
 @dataclass
 class AnswerFile:
-    """Answers by whole prompt (``exact``) and by regular expression (``patterns``); ``models``: the same per model name."""
+    """Answers by whole prompt (``exact``) and by regular expression (``patterns``); ``models``: the same by name or wildcard."""
 
     exact: dict[str, CannedAnswer] = field(default_factory=dict)
     patterns: list[tuple[LinearPattern, CannedAnswer]] = field(default_factory=list)
@@ -247,7 +247,7 @@ def as_values(value: Any) -> Any:
 
 
 def normalize(value: Any, depth: int = 0) -> Any:
-    """A value from code in the form a file gives: lists for tuples, None below the greatest depth."""
+    """A value from code in the form a file gives: lists for tuples, None for what is nested deeper than a file may be."""
     if depth > _FORMAT.max_depth:
         return None
     if isinstance(value, Mapping):
