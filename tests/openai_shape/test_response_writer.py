@@ -97,7 +97,7 @@ def test_what_came_instead_of_an_answer_is_a_completion_too() -> None:
     (choice,) = completion(cut)["choices"]
     assert (choice["finish_reason"], choice["message"]["content"]) == ("length", "")
     for nothing in ((), (errors.EmptyResponseError("nothing"),)):
-        with pytest.raises(ValueError, match="made of answers"):
+        with pytest.raises(ValueError, match="needs at least one outcome"):
             completion(*nothing)
 
 
