@@ -15,7 +15,6 @@ from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Message, ModelRequest
 from llm_sync.models.fields import OPTIONS
 from llm_sync.models.images import load_image
-from llm_sync.validation.json_schema import check_schema
 
 
 def prompt_fields(args: argparse.Namespace) -> dict[str, Any]:
@@ -102,6 +101,8 @@ def _load_schema(path: str) -> dict[str, Any]:
     if not isinstance(schema, dict):
         raise UsageError(f"--schema {path!r} is not a JSON Schema: it is not an object")
     try:
+        from llm_sync.validation.json_schema import check_schema
+
         return dict(check_schema(schema))
     except InvalidRequestError as error:
         raise UsageError(f"--schema {path!r}: {error}") from None

@@ -14,7 +14,7 @@ from llm_sync.events import logger
 from llm_sync.models import Adjustment, AttemptOptions, Message, ModelRequest, fields, grammar
 from llm_sync.models.field_checks import number_shown, plain
 from llm_sync.models.images import load_image
-from llm_sync.validation.json_schema import check_schema
+from llm_sync.runtime.import_lock import import_lock
 
 _log = logger("client")
 _YEAR = 31_536_000  # seconds; the configuration's limit, too, and far below the overflow of clocks and sockets
@@ -69,6 +69,9 @@ def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest
         values["messages"] = tuple(_with_images(message) for message in request.messages)
     fresh = request.detached(**values)
     if fresh.response_schema is not None:
+        with import_lock:
+            from llm_sync.validation.json_schema import check_schema
+
         object.__setattr__(fresh, "response_schema", check_schema(fresh.response_schema))  # nobody else has it yet
     return fresh
 

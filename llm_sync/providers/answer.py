@@ -13,7 +13,7 @@ from llm_sync.errors import FieldProblem
 from llm_sync.models import ModelRequest, ToolCall, Usage
 from llm_sync.models.frozen import Frozen
 from llm_sync.providers.json_body import parse_strictly
-from llm_sync.validation.json_schema import misfits
+from llm_sync.runtime.import_lock import import_lock
 
 OUTPUT_LIMIT = "the output token limit"
 CONTEXT_LIMIT = "the context window"
@@ -227,6 +227,9 @@ def parsed_object(answer: Answer, request: ModelRequest) -> tuple[Any, tuple[Fie
         document = parse_strictly(answer.text)
     except ValueError as error:
         return None, (FieldProblem("$", f"JSON of the response_schema ({error})", "other text"),)
+    with import_lock:  # few answers have a schema
+        from llm_sync.validation.json_schema import misfits
+
     return document, misfits(document, schema)
 
 

@@ -8,7 +8,7 @@ import re
 from llm_sync.models import Adjustment, ModelRequest
 from llm_sync.providers.answer import Answer, Completed
 from llm_sync.providers.json_body import parse_strictly
-from llm_sync.validation.json_schema import misfits
+from llm_sync.runtime.import_lock import import_lock
 
 _MARK = "\ufeff"  # a byte-order mark
 _OPENING = re.compile(r"```[ \t]*(?:json[c5]?)?[ \t]*\r?\n", re.IGNORECASE)
@@ -35,6 +35,9 @@ def without_fence(answer: Answer, request: ModelRequest) -> tuple[Answer, Adjust
         document = parse_strictly(inner)
     except ValueError:
         return answer, None
+    with import_lock:  # few answers have a schema
+        from llm_sync.validation.json_schema import misfits
+
     if misfits(document, schema):
         return answer, None
     note = Adjustment("response_schema", "JSON alone", f"JSON with {around}", "the model wrote it so; text has the JSON alone")

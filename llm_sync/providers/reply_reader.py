@@ -20,10 +20,10 @@ from llm_sync.providers.fenced_json import without_fence
 from llm_sync.providers.guidance import Target, guidance_for
 from llm_sync.providers.json_body import parse_body, structure_of
 from llm_sync.providers.required_calls import ignored_choice, ignored_choice_error
-from llm_sync.providers.retry_after import retry_hint
 from llm_sync.providers.turns import tagged, tagged_calls
 from llm_sync.providers.unusable_answers import malformed, unreadable
 from llm_sync.providers.url_secrets import without_secrets
+from llm_sync.runtime.import_lock import import_lock
 from llm_sync.validation import ResponseValidator
 
 _log = logger("providers")
@@ -182,6 +182,9 @@ class ReplyReader:
         if STREAM_ONLY.search(api_error.message):
             return errors.StreamingNotSupportedError(api_error.message, status=api_error.status, guidance=_STREAM_GUIDANCE)
         kind = self.dialect.classify(api_error, reply.headers)
+        with import_lock:  # imported on the first failure
+            from llm_sync.providers.retry_after import retry_hint
+
         hint = retry_hint(reply.headers if reply.status >= 300 else {}, body)  # some send retry-after with every 200
         error = kind(
             api_error.message,
