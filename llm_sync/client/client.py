@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from llm_sync.client import model_listing, request_defaults, simulation, startup_checks
+from llm_sync.client import request_defaults, simulation, startup_checks
 from llm_sync.client.built_in import load_or_built_in
 from llm_sync.client.dispatcher import Dispatcher
 from llm_sync.client.endpoints import Endpoints
-from llm_sync.client.middleware import Middleware
 from llm_sync.config.loader import ConfigLoader
 from llm_sync.config.models import LLMConfig
 from llm_sync.dispatch import shutdown
@@ -26,6 +25,7 @@ from llm_sync.providers.factory import ProviderFactory
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from llm_sync.client.middleware import Middleware
     from llm_sync.machine.status import StatusFile
 
 
@@ -181,6 +181,8 @@ class LLMClient:
         RuntimeError on a worker thread of any provider.
         """
         request_defaults.check_seconds("timeout", timeout)
+        from llm_sync.client import model_listing
+
         return model_listing.list_all_models(self._config, self.dispatcher, timeout)
 
     def status(self) -> dict[str, ProviderStatus]:

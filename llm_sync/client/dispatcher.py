@@ -7,12 +7,11 @@ import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_sync.client import request_defaults
 from llm_sync.client.calls import ProviderCall
 from llm_sync.client.endpoints import Endpoints
-from llm_sync.client.middleware import Middleware, Next
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.routing import route
 from llm_sync.dispatch.manager import ConcurrentLLMManager
@@ -20,6 +19,10 @@ from llm_sync.errors import ClientClosedError, LLMConnectorError
 from llm_sync.events import log_facts, logger
 from llm_sync.models import Adjustment, ModelRequest, ModelResponse, PreparedRequest
 from llm_sync.runtime.cancellation import CallControl
+from llm_sync.runtime.import_lock import import_lock
+
+if TYPE_CHECKING:
+    from llm_sync.client.middleware import Middleware
 
 _log = logger("client")
 
@@ -119,6 +122,9 @@ class Dispatcher:
         if not around:
             send = self._endpoints[prepared.provider].provider.send
             return ProviderCall(send, (prepared, control), control, prepared.model)
+        with import_lock:  # few programs have one
+            from llm_sync.client.middleware import Next
+
         return ProviderCall(Next(self._send, around, control), (prepared,), control, prepared.model)
 
     def _send(self, prepared: PreparedRequest, control: CallControl) -> ModelResponse:

@@ -25,12 +25,12 @@ from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.credentials import ProviderCredential
 from llm_sync.providers.dialect import Dialect, Page
 from llm_sync.providers.former_hooks import FormerHooks
-from llm_sync.providers.guidance import guidance_for_no_listing
 from llm_sync.providers.json_body import structure_of
 from llm_sync.providers.payload import encoded, merge, refuse_further_choices
 from llm_sync.providers.ports import HTTP, Retry
 from llm_sync.providers.reply_reader import ReplyReader
 from llm_sync.providers.url_secrets import URLSecrets, secret_names
+from llm_sync.runtime.import_lock import import_lock
 
 _log = logger("providers")
 _content = content_logger()
@@ -165,6 +165,9 @@ class LLMProvider(FormerHooks):
             return list(models)
         except LLMConnectorError as error:
             if error.status in (404, 405):
+                with import_lock:
+                    from llm_sync.providers.guidance import guidance_for_no_listing
+
                 error.guidance = guidance_for_no_listing(self._reader.target())
             self._describe(error, None)
             raise

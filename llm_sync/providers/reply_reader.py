@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llm_sync import errors, streaming
@@ -17,7 +17,6 @@ from llm_sync.providers.credentials import ProviderCredential
 from llm_sync.providers.dialect import Dialect, Page
 from llm_sync.providers.error_mapping import STREAM_ONLY, is_retryable, read_api_error
 from llm_sync.providers.fenced_json import without_fence
-from llm_sync.providers.guidance import Target, guidance_for
 from llm_sync.providers.json_body import parse_body, structure_of
 from llm_sync.providers.required_calls import ignored_choice, ignored_choice_error
 from llm_sync.providers.turns import tagged, tagged_calls
@@ -25,6 +24,9 @@ from llm_sync.providers.unusable_answers import malformed, unreadable
 from llm_sync.providers.url_secrets import without_secrets
 from llm_sync.runtime.import_lock import import_lock
 from llm_sync.validation import ResponseValidator
+
+if TYPE_CHECKING:
+    from llm_sync.providers.guidance import Target
 
 _log = logger("providers")
 _MAX_TEXT = 65_536  # characters of a page that an error keeps
@@ -111,6 +113,9 @@ class ReplyReader:
         """What guidance may name about the provider."""
         dialect = self.dialect
         own = urlsplit(dialect.base_url()).hostname == urlsplit(dialect.default_base_url or "").hostname
+        with import_lock:
+            from llm_sync.providers.guidance import Target
+
         return Target(
             dialect.name,
             dialect.type,
@@ -183,6 +188,7 @@ class ReplyReader:
             return errors.StreamingNotSupportedError(api_error.message, status=api_error.status, guidance=_STREAM_GUIDANCE)
         kind = self.dialect.classify(api_error, reply.headers)
         with import_lock:  # imported on the first failure
+            from llm_sync.providers.guidance import guidance_for
             from llm_sync.providers.retry_after import retry_hint
 
         hint = retry_hint(reply.headers if reply.status >= 300 else {}, body)  # some send retry-after with every 200

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from llm_sync import errors
 from llm_sync.errors import FieldProblem, UnusableAnswerError
 from llm_sync.models import ModelResponse, Reply
-from llm_sync.providers.guidance import Target
+
+if TYPE_CHECKING:
+    from llm_sync.providers.guidance import Target
 
 
 def unreadable(reply: Reply, target: Target, request_id: str | None) -> UnusableAnswerError:
