@@ -36,6 +36,13 @@ _log = logger("batch")
 Progress = Callable[[Snapshot], object]
 
 
+def _options(given: Mapping[str, Any]) -> Options:
+    """The options among the arguments of ``run``, as values that nobody else holds."""
+    own: dict[str, Any] = {name: tuple(given[name]) for name in ("models", "allow_files", "skip_blank")}
+    own["fields"] = dict(given["fields"] or {})
+    return Options(**{field.name: {**given, **own}[field.name] for field in dataclasses.fields(Options)})
+
+
 def run(
     requests: Input,
     output: str | os.PathLike[str],
@@ -70,8 +77,7 @@ def run(
     of their fields, or prompts. The lines of a file are JSON objects of those fields, or OpenAI batch requests (then the output
     has the form of OpenAI's results); with ``text`` each line is a prompt; with ``template`` the file is CSV, and ``{column}``
     in the template is replaced by a row's value (``delimiter``: the separator, guessed if None; ``id_column``: the column of
-    ids, by default ``id``; ``skip_blank``: columns without whose value a row is left out).
-    ``output``: a path (gzip if it ends in .gz); docs/batch.md describes the records.
+    ids, by default ``id``; ``skip_blank``: columns without whose value a row is left out). ``output``: a path (gzip if .gz).
 
     While the batch runs, ``output``.part is its journal, and a second run on this output is refused. After a kill or a stop, the
     same call resumes it: answered requests are not sent again. The output is written when every request has an outcome.
@@ -83,20 +89,17 @@ def run(
     succeed now. ``retry_timeouts``: send requests that timed out again, although they may be billed twice (None: as the
     configuration says). ``allow_changed_settings``: keep answers given under other settings. ``timeout``, ``deadline``
     (seconds) and ``max_retries`` as for LLMClient's calls; the deadline starts again after a cool-down. ``max_cool_down``: the
-    longest pause in seconds that a provider may ask for; the run waits for shorter ones. ``give_up_after``: after so many
-    failures in a row over its key, permission or credit, a provider gets no more requests, and likewise a model that does not
-    exist (0: never). ``fail_fast``: send nothing more after the first failure. ``allow_files``: folders whose images the lines
-    of an input file may name, beside those below its own folder. ``progress`` is called with a Snapshot a few times a second,
-    in the calling thread.
+    longest pause in seconds that a provider may ask for. ``give_up_after``: after so many failures in a row over its key,
+    permission or credit, a provider gets no more requests, likewise a model that does not exist (0: never). ``fail_fast``: send
+    nothing more after the first failure. ``allow_files``: folders whose images the lines of an input file may name, beside
+    those below its own. ``progress``: called with a Snapshot, in the calling thread.
 
     Other threads may use the client meanwhile; it is not closed. Ctrl-C (or any exception in the calling thread) stops sending,
-    gives requests in flight 5 s to finish, and is raised; the journal has every answer. Raises InvalidRequestError for a bad
-    input, line or option, and if previous answers would be lost; ConfigurationError for changed settings; AuthenticationError for
-    a missing key; LLMConnectorError if another process owns the journal, or if it cannot be written; OSError for bad files.
+    gives requests in flight 5 s, and is raised; the journal has every answer. Raises InvalidRequestError for a bad input, line
+    or option, and if previous answers would be lost; ConfigurationError for changed settings; AuthenticationError for a missing
+    key; LLMConnectorError if another process owns the journal; OSError for bad files.
     """
-    given = locals() | {"models": tuple(models), "fields": dict(fields or {})}
-    given |= {"allow_files": tuple(allow_files), "skip_blank": tuple(skip_blank)}
-    options = Options(**{field.name: given[field.name] for field in dataclasses.fields(Options)})
+    options = _options(locals())
     path = checked_output(output, requests)
     with _journal(f"{path}.part", restart) as journal:
         return _Run(options, client, path, os.fspath(output), journal, progress).go(requests)
