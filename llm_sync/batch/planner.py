@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -11,34 +10,16 @@ from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import BatchRequest, content_hash, line_digest
 from llm_sync.batch.input.source import Line
+from llm_sync.batch.line_targets import LineTargets
+from llm_sync.batch.moved_answers import MovedAnswers
 from llm_sync.batch.plan import LINE_ERRORS, BadLine, Plan
 from llm_sync.batch.state import records
 from llm_sync.batch.state.index import NOTHING, OUTPUT_LINE, TO_SEND, Entry
 from llm_sync.batch.state.previous_runs import PreviousRuns
 from llm_sync.batch.state.records import Head
-from llm_sync.config.routing import route
-from llm_sync.errors import InvalidRequestError
 from llm_sync.models.route import Route
 
-_MAX_DISPLACED = 200_000  # answers whose lines are searched for: with more, it is another input
-_MAX_WANTED = 10_000  # unanswered lines remembered, because their answer may follow at a later position
 _UNRELATED = 10  # if there are so many answers, and none belongs to any line, it is another input
-
-_LineAndRoute = tuple[str, int]  # a line's hash, and the number of its route
-
-
-def needs_review(context: BatchContext) -> Callable[[Head], bool]:
-    """A test for outcomes that cannot simply be kept: answers under other settings, and failures to be asked again."""
-    options = context.options
-
-    def review(head: Head) -> bool:
-        other = head.provider is not None and head.settings != context.settings_of(Route(head.provider, str(head.model)))
-        if head.answered:
-            return other
-        timed_out = head.outcome == "RequestTimeoutError" and options.retry_timeouts is True
-        return other or head.again or timed_out or options.retry_failed
-
-    return review
 
 
 class Planner:
@@ -57,12 +38,9 @@ class Planner:
         self._add_bad_line = add_bad_line
         self._known = context.index.count  # no slot from here on has an outcome
         self._plan = Plan(kept=previous.kept)
-        self._displaced: dict[_LineAndRoute, list[Entry]] = {}  # answers whose line is at another position, or gone
-        self._wanted: dict[_LineAndRoute, deque[int]] = {}  # slots that have no answer
-        self._wanted_order: deque[tuple[_LineAndRoute, int]] = deque()  # the contents of _wanted, oldest first
-        self._forgot = False  # whether any were dropped from _wanted
+        self._moved = MovedAnswers()
         self._unsure_positions: dict[str, list[int]] = {line: [] for _, line in previous.unsure}  # by the line's hash
-        self._targets: dict[str | None, Route | None] = {}  # by model name
+        self._targets = LineTargets(context)
 
     def make(self) -> Plan:
         """Read the input once and return the plan. Raises LLMConnectorError if previous answers do not fit this input."""
@@ -82,10 +60,10 @@ class Planner:
                 self._displace(head, entry)
         context.index.truncate(taken)
         context.hashes.truncate(taken)
-        if self._forgot and self._displaced:
+        if self._moved.forgot_lines:
             self._search_again()
         plan.requests = taken
-        plan.replaced = [entry for entries in self._displaced.values() for entry in entries]
+        plan.replaced = self._moved.left()
         plan.changed = max(0, plan.changed - plan.moved)
         self._attribute_unsure()
         if len(plan.replaced) >= _UNRELATED and not any(tally.answered for tally in plan.kept.values()):
@@ -97,7 +75,7 @@ class Planner:
         return itertools.islice(enumerate(self._context.line_format.records(self._context.source)), self._context.selection.limit)
 
     def _search_again(self) -> None:
-        """Read the input a second time, for answers whose lines were dropped from _wanted in the first pass."""
+        """Read the input a second time, for answers whose lines were forgotten in the first pass."""
         index = self._context.index
         for position, line in self._lines():
             if self._context.selection.takes(position):
@@ -105,7 +83,7 @@ class Planner:
                 for slot in self._context.selection.slots(position):
                     entry = index.get(slot)
                     same = entry.state == TO_SEND and self._context.hashes.at(slot) == int(content, 16)  # it may have changed
-                    answer = self._take_displaced((content, entry.route)) if same else None
+                    answer = self._moved.take((content, entry.route)) if same else None
                     if answer is not None:
                         self._plan.to_send[str(self._context.routes.named(entry.route)[0])] -= 1
                         self._assign(slot, answer)
@@ -132,7 +110,7 @@ class Planner:
             elif (
                 entry.review
                 or self._context.hashes.at(slot) != int.from_bytes(digest, "big")
-                or not self._has_route(slot, line, entry.route)
+                or not self._targets.has_route(slot, line, entry.route)
             ):
                 self._review(slot, line, digest.hex(), entry)
 
@@ -141,7 +119,7 @@ class Planner:
         head = self._context.store.head(entry)
         if not entry.review:
             self._plan.kept[head.provider].add(head, -1)
-        target = self._target(slot, line)
+        target = self._targets.target(slot, line)
         line_id = self._id_if_edited(slot, line, head) if head.line != content else None
         same = head.line == content or line_id is not None
         if same and head.provider is not None and target != (head.provider, head.model):
@@ -188,26 +166,6 @@ class Planner:
             self._plan.stray_settings[head.settings, target] += 1
         self._plan.kept[head.provider].add(head)
 
-    def _has_route(self, slot: int, line: Line, number: int) -> bool:
-        """Whether a line's target is the route of its outcome."""
-        named = self._context.routes.named(number)
-        return named[0] is None or self._target(slot, line) == named
-
-    def _target(self, slot: int, line: Line) -> Route | None:
-        """The route of a line, found without parsing it; None if that fails."""
-        models = self._context.selection.models
-        if models is not None:
-            return models[slot % len(models)]
-        return self._routed(self._context.line_format.model(line.content))
-
-    def _routed(self, model: str | None) -> Route | None:
-        if model not in self._targets:
-            try:
-                self._targets[model] = route(self._context.client.config, model)
-            except LINE_ERRORS:
-                self._targets[model] = None
-        return self._targets[model]
-
     def _ask(self, slot: int, line: Line, content: str) -> None:
         """Plan to send the slot's request, unless it is bad, or an answer to this line turns up elsewhere."""
         context, plan = self._context, self._plan
@@ -229,7 +187,7 @@ class Planner:
         context.settings_of(target)
         plan.renamed += context.selection.models is not None and values.get("model", values.get("body")) is not None
         key = (content, context.routes.number(*target))
-        answer = self._take_displaced(key)
+        answer = self._moved.take(key)
         if answer is not None:
             self._assign(slot, answer)
             return
@@ -237,47 +195,17 @@ class Planner:
         context.hashes.put(slot, int(content, 16))  # the line is compared with it before it is sent
         plan.to_send[target.provider] += 1
         if self._known:
-            self._want(key, slot)
-
-    def _want(self, key: _LineAndRoute, slot: int) -> None:
-        """Remember that the slot has no answer; drop the oldest one if there are too many."""
-        self._wanted.setdefault(key, deque()).append(slot)
-        self._wanted_order.append((key, slot))
-        if len(self._wanted_order) > _MAX_WANTED:
-            oldest_key, oldest = self._wanted_order.popleft()
-            slots = self._wanted.get(oldest_key)
-            if slots and slots[0] == oldest:
-                slots.popleft()
-                self._forgot = True
-            if not slots:
-                self._wanted.pop(oldest_key, None)
+            self._moved.want(key, slot)
 
     def _displace(self, head: Head, entry: Entry) -> None:
         """Look for the line of an answer elsewhere. A failure is dropped."""
         if not head.answered:
             return
         key = (head.line, self._context.routes.number(head.provider, head.model))
-        slots = self._wanted.get(key)
-        if slots:
+        slot = self._moved.add(key, entry)
+        if slot is not None:
             self._plan.to_send[str(head.provider)] -= 1
-            self._assign(slots.popleft(), entry)
-            return
-        self._displaced.setdefault(key, []).append(entry)
-        if len(self._displaced) > _MAX_DISPLACED:
-            raise InvalidRequestError(
-                f"more than {_MAX_DISPLACED:,} answers of the output are to lines that this input has elsewhere, or not at all",
-                guidance="Name another output, or start over with --restart (restart=True).",
-            )
-
-    def _take_displaced(self, key: _LineAndRoute) -> Entry | None:
-        """Remove and return a displaced answer to such a line."""
-        entries = self._displaced.get(key)
-        if entries is None:
-            return None
-        entry = entries.pop()
-        if not entries:
-            del self._displaced[key]
-        return entry
+            self._assign(slot, entry)
 
     def _assign(self, slot: int, entry: Entry) -> None:
         """Give a displaced answer to this slot."""

@@ -18,7 +18,7 @@ from llm_sync.batch.input.requests import RequestBuilder
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.input.source import Input, open_source
 from llm_sync.batch.plan import BadLine, Plan
-from llm_sync.batch.planner import needs_review
+from llm_sync.batch.review import needs_review
 from llm_sync.batch.state import records
 from llm_sync.batch.state.finished_output import FinishedOutput
 from llm_sync.batch.state.index import JOURNAL_LINE, Entry, Index, NumberFile, RouteTable

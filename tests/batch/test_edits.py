@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from batch_apparatus import Batch, Far
 
-from llm_sync.batch import planner
+from llm_sync.batch import moved_answers
 from llm_sync.batch.state.journal import Journal
 from llm_sync.errors import InvalidRequestError, LLMConnectorError
 
@@ -58,7 +58,7 @@ def test_a_line_is_known_again_however_its_model_is_written(
 
 def test_many_lines_deleted_at_the_top_cost_nothing(stub: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """With more lines than are remembered, the answers are found in a second pass."""
-    monkeypatch.setattr(planner, "_MAX_WANTED", 5)
+    monkeypatch.setattr(moved_answers, "_MAX_LINES", 5)
     prompts = [f"p{number}" for number in range(40)]
     stub.lines(*prompts)
     stub.run()
@@ -71,7 +71,7 @@ def test_many_lines_deleted_at_the_top_cost_nothing(stub: Batch, monkeypatch: py
 
 def test_a_line_inserted_at_the_top_of_any_number_is_an_edit(stub: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers that have found their line are not counted among those that have none."""
-    monkeypatch.setattr(planner, "_MAX_DISPLACED", 3)
+    monkeypatch.setattr(moved_answers, "_MAX_ANSWERS", 3)
     prompts = [f"p{number}" for number in range(20)]
     stub.lines(*prompts)
     stub.run()
