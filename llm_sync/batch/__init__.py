@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from llm_sync.batch.dry_runner import DryRun, dry_run
 from llm_sync.batch.merging import Merged, merge
+from llm_sync.batch.options import Options
 from llm_sync.batch.runner import run
 from llm_sync.batch.summary import LaneView, Snapshot, Summary
 
-__all__ = ["DryRun", "LaneView", "Merged", "Snapshot", "Summary", "dry_run", "merge", "run"]
+__all__ = ["DryRun", "LaneView", "Merged", "Options", "Snapshot", "Summary", "dry_run", "merge", "run"]
 
 _RENAMED: dict[str, Any] = {"Rehearsal": DryRun, "rehearse": dry_run}
 

@@ -1,75 +1,28 @@
-"""The options of a run, and the parts that its steps share."""
+"""The parts of a run that its steps share."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm_sync.batch.input.formats import JSONLines, LineFormat, TextLines
+from llm_sync.batch.input.formats import LineFormat
 from llm_sync.batch.input.line_ids import LineIds
 from llm_sync.batch.input.requests import BatchRequest, RequestBuilder, settings_hash
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.input.source import Source
-from llm_sync.batch.input.table import Table
+from llm_sync.batch.options import Options
 from llm_sync.batch.state.finished_output import FinishedOutput
 from llm_sync.batch.state.index import Index, NumberFile, RouteTable
 from llm_sync.batch.state.record_store import RecordStore
 from llm_sync.batch.state.records import Key, RequestIdentity
 from llm_sync.client.client import LLMClient
 from llm_sync.client.middleware import Middleware
-from llm_sync.errors import AuthenticationError, ConfigurationError, InvalidRequestError
+from llm_sync.errors import AuthenticationError, ConfigurationError
 from llm_sync.models import AttemptOptions
 from llm_sync.models.route import Route
-
-DAY_S = 86400.0
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of ``llm_sync.batch.run``, which documents them."""
-
-    models: Sequence[str] = ()
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    text: bool = False
-    template: str | None = None
-    delimiter: str | None = None
-    id_column: str | None = None
-    skip_blank: Sequence[str] = ()
-    limit: int | None = None
-    shard: tuple[int, int] | None = None
-    restart: bool = False
-    skip_bad_lines: bool = False
-    retry_failed: bool = False
-    retry_timeouts: bool | None = None
-    allow_changed_settings: bool = False
-    timeout: float | None = None
-    deadline: float | None = None
-    max_retries: int | None = None
-    max_cool_down: float = DAY_S
-    give_up_after: int = 10
-    fail_fast: bool = False
-    allow_files: Sequence[str | os.PathLike[str]] = ()
-
-    def line_format(self) -> LineFormat:
-        """The format of the input. Raises InvalidRequestError for an invalid template."""
-        if self.text and self.template is not None:
-            raise InvalidRequestError("text and template exclude each other", guidance="A template is for CSV.")
-        if self.template is None and (self.id_column is not None or self.skip_blank):
-            raise InvalidRequestError("id_column and skip_blank are for CSV", guidance="Give a template, too.")
-        if self.text:
-            return TextLines()
-        if self.template is None:
-            return JSONLines()
-        return Table(self.template, self.delimiter, id_column=self.id_column, skip_blank=self.skip_blank)
-
-    def attempts(self) -> dict[str, Any]:
-        """The attempt options for every request."""
-        return {"timeout": self.timeout, "deadline": self.deadline, "max_retries": self.max_retries}
 
 
 @dataclass

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from llm_sync.batch.context import BatchContext, Options
+from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import BatchRequest
 from llm_sync.batch.input.source import Input
+from llm_sync.batch.options import Options
 from llm_sync.batch.planner import Planner
 from llm_sync.batch.setup import BadLines, checked_output, opened, read_previous, refuse
 from llm_sync.batch.state.record_store import RecordStore

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,17 +12,17 @@ from datetime import datetime, timezone
 from typing import Any
 
 from llm_sync.batch import errors as batch_errors
-from llm_sync.batch.context import DAY_S, BatchContext, Options
+from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.source import Input
+from llm_sync.batch.options import DAY_S, Options
 from llm_sync.batch.output import finish
 from llm_sync.batch.plan import Plan
 from llm_sync.batch.planner import Planner
+from llm_sync.batch.safekeeping import Safekeeping
 from llm_sync.batch.scheduler import Scheduler
 from llm_sync.batch.setup import BadLines, checked_output, opened, read_previous, refuse
 from llm_sync.batch.state.finished_output import OutputChecksum
-from llm_sync.batch.state.index import OUTPUT_LINE
 from llm_sync.batch.state.journal import Journal
-from llm_sync.batch.state.records import journal_line
 from llm_sync.batch.summary import Snapshot, Summary
 from llm_sync.client.client import LLMClient
 from llm_sync.errors import LLMConnectorError
@@ -75,24 +74,12 @@ def run(
 
     ``requests``: a path (gzip if it ends in .gz; "-": standard input), an open file, or an iterable of ModelRequests, mappings
     of their fields, or prompts. The lines of a file are JSON objects of those fields, or OpenAI batch requests (then the output
-    has the form of OpenAI's results); with ``text`` each line is a prompt; with ``template`` the file is CSV, and ``{column}``
-    in the template is replaced by a row's value (``delimiter``: the separator, guessed if None; ``id_column``: the column of
-    ids, by default ``id``; ``skip_blank``: columns without whose value a row is left out). ``output``: a path (gzip if .gz).
+    has the form of OpenAI's results); ``text`` and ``template`` are for other files. ``output``: a path (gzip if .gz).
 
     While the batch runs, ``output``.part is its journal, and a second run on this output is refused. After a kill or a stop, the
     same call resumes it: answered requests are not sent again. The output is written when every request has an outcome.
 
-    ``models``: send each line to each of these, whichever it names. ``fields``: fields of ModelRequest for lines without them.
-    ``limit``: use only the first lines. ``shard``: (I, N) uses every N-th line from the I-th on. ``restart``: start over; the
-    old journal is kept as ``output``.part.old. ``skip_bad_lines``: count lines that cannot be sent as failures; otherwise they
-    are an error, and nothing is sent. ``retry_failed``: ask all failures of previous runs again, not only those that may
-    succeed now. ``retry_timeouts``: send requests that timed out again, although they may be billed twice (None: as the
-    configuration says). ``allow_changed_settings``: keep answers given under other settings. ``timeout``, ``deadline``
-    (seconds) and ``max_retries`` as for LLMClient's calls; the deadline starts again after a cool-down. ``max_cool_down``: the
-    longest pause in seconds that a provider may ask for. ``give_up_after``: after so many failures in a row over its key,
-    permission or credit, a provider gets no more requests, likewise a model that does not exist (0: never). ``fail_fast``: send
-    nothing more after the first failure. ``allow_files``: folders whose images the lines of an input file may name, beside
-    those below its own. ``progress``: called with a Snapshot, in the calling thread.
+    The options are described by ``help(llm_sync.batch.Options)``. ``progress``: called with a Snapshot, in the calling thread.
 
     Other threads may use the client meanwhile; it is not closed. Ctrl-C (or any exception in the calling thread) stops sending,
     gives requests in flight 5 s, and is raised; the journal has every answer. Raises InvalidRequestError for a bad input, line
@@ -117,7 +104,7 @@ class _Run:
         self._name = name
         self._journal = journal
         self._progress = progress
-        self._removed = False  # the journal, as the output has everything
+        self._safekeeping = Safekeeping(output, journal)
         self._began = time.monotonic()
 
     def go(self, requests: Input) -> Summary:
@@ -131,7 +118,7 @@ class _Run:
             if plan.renamed:
                 _log.info("%d lines name a model of their own; the run's models are asked instead", plan.renamed)
             scheduler = Scheduler(context, self._journal, plan, self._progress)
-            with self._losing_nothing(context, plan):
+            with self._safekeeping.losing_nothing(context, plan):
                 if plan.to_send.total():
                     self._send(context, scheduler)
                 complete = not any(lane.left for lane in scheduler.lanes.values())
@@ -165,79 +152,12 @@ class _Run:
             self._journal.note({"reopened": True})  # the next run reads what was added before the output was finished
             raise
         self._journal.remove()
-        self._removed = True
-
-    @contextlib.contextmanager
-    def _losing_nothing(self, context: BatchContext, plan: Plan) -> Iterator[None]:
-        """However the block ends, all answers are in the journal, in an output, or where the exception says."""
-        try:
-            yield
-        except BaseException as error:
-            rescued = self._secure(context, plan, error)
-            if rescued is None:
-                raise
-            if isinstance(error, OSError):
-                raise rescued from error
-            _log.error("%s", rescued)
-            raise
-        rescued = self._secure(context, plan, None)
-        if rescued is not None:
-            raise rescued
-
-    def _secure(self, context: BatchContext, plan: Plan, error: BaseException | None) -> Exception | None:
-        """Keep everything, and return what the user must be told. Ctrl-C meanwhile is raised when that is done."""
-        try:
-            return self._secured(context, plan, error)
-        except KeyboardInterrupt:
-            rescued = self._secured(context, plan, error)
-            if rescued is not None:
-                _log.error("%s", rescued)
-            raise
-
-    def _secured(self, context: BatchContext, plan: Plan, error: BaseException | None) -> Exception | None:
-        self._keep_everything(context, plan)
-        if isinstance(error, OSError):
-            return self._rescued(error)
-        return self._rescued(self._journal.failure or OSError()) if self._must_rescue() else None
-
-    def _must_rescue(self) -> bool:
-        """Whether the journal's path does not lead to all answers."""
-        return not self._removed and (bool(self._journal.unwritten) or not self._journal.is_at_its_path())
-
-    def _keep_everything(self, context: BatchContext, plan: Plan) -> None:
-        """Have all answers in the journal, also those that were read from the output, unless that is as it was."""
-        if self._removed:
-            return
-        with contextlib.suppress(OSError):  # a full disk: what could not be written is rescued
-            self._journal.make_whole()
-        if context.finished.is_unchanged():
-            return
-        for entry in itertools.chain((entry for _, entry in context.index.walk()), plan.replaced):
-            if entry.state == OUTPUT_LINE:
-                record = json.loads(context.store.content(entry))
-                self._journal.add(journal_line(context.store.head(entry), record))
+        self._safekeeping.is_over = True
 
     def _note_finished(self, checksum: OutputChecksum) -> None:
         """Note that the output is written and is about to replace the previous one."""
         self._journal.note({"finished": checksum})
         self._journal.sync(now=True)
-
-    def _rescued(self, error: OSError) -> Exception:
-        """Save unwritten lines after an I/O error, and return the exception to raise."""
-        journal = self._journal
-        in_place = journal.is_at_its_path()
-        if in_place and journal.failure is None:
-            return batch_errors.unfinished(self._output, error)
-        if in_place and journal.write_again():
-            return batch_errors.unwritable(journal.path, journal.failure or error)
-        try:
-            rescued = journal.rescue()
-        except OSError as failure:
-            for line in journal.unwritten:  # no file can be written: the log is the last resort
-                _log.error("not saved: %s", line.decode("utf-8").rstrip())
-            journal.unwritten.clear()
-            return batch_errors.unwritable(journal.path, failure, logged=True)
-        return batch_errors.unwritable(journal.path, error, rescued) if in_place else batch_errors.lost(journal.path, rescued)
 
 
 @contextlib.contextmanager

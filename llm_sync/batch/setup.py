@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 
 from llm_sync.batch import errors as batch_errors
-from llm_sync.batch.context import BatchContext, Options
+from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.formats import NOT_AN_OBJECT, JSONLines
 from llm_sync.batch.input.image_files import ImageFiles, image_folders
 from llm_sync.batch.input.json_document import as_json_lines
@@ -17,6 +17,7 @@ from llm_sync.batch.input.line_ids import LineIds
 from llm_sync.batch.input.requests import RequestBuilder
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.input.source import Input, open_source
+from llm_sync.batch.options import Options
 from llm_sync.batch.plan import BadLine, Plan
 from llm_sync.batch.review import needs_review
 from llm_sync.batch.state import records

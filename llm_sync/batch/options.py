@@ -1,0 +1,77 @@
+"""The options of a run, and the format of the input that they describe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from llm_sync.batch.input.formats import JSONLines, LineFormat, TextLines
+from llm_sync.batch.input.table import Table
+from llm_sync.errors import InvalidRequestError
+
+DAY_S = 86400.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of ``llm_sync.batch.run``; ``docs/batch.md`` describes them at length.
+
+    What is asked. ``models``: send each line to each of these, whichever it names. ``fields``: fields of ModelRequest for lines
+    without them. ``limit``: use only the first lines. ``shard``: (I, N) uses every N-th line from the I-th on.
+
+    The input's format. ``text``: each line is a prompt. ``template``: the file is CSV, and ``{column}`` in the template is
+    replaced by a row's value; ``delimiter``: the separator, guessed if None; ``id_column``: the column of ids, by default
+    ``id``; ``skip_blank``: columns without whose value a row is left out. ``allow_files``: folders whose images the lines of an
+    input file may name, beside those below its own. ``skip_bad_lines``: count lines that cannot be sent as failures; otherwise
+    they are an error, and nothing is sent.
+
+    Running again. ``restart``: start over; the old journal is kept as ``output``.part.old. ``retry_failed``: ask all failures
+    of previous runs again, not only those that may succeed now. ``retry_timeouts``: send requests that timed out again,
+    although they may be billed twice (None: as the configuration says). ``allow_changed_settings``: keep answers given under
+    other settings.
+
+    Limits. ``timeout``, ``deadline`` (seconds) and ``max_retries`` as for LLMClient's calls; the deadline starts again after a
+    cool-down. ``max_cool_down``: the longest pause in seconds that a provider may ask for. ``give_up_after``: after so many
+    failures in a row over its key, permission or credit, a provider gets no more requests, likewise a model that does not exist
+    (0: never). ``fail_fast``: send nothing more after the first failure.
+    """
+
+    models: Sequence[str] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    text: bool = False
+    template: str | None = None
+    delimiter: str | None = None
+    id_column: str | None = None
+    skip_blank: Sequence[str] = ()
+    limit: int | None = None
+    shard: tuple[int, int] | None = None
+    restart: bool = False
+    skip_bad_lines: bool = False
+    retry_failed: bool = False
+    retry_timeouts: bool | None = None
+    allow_changed_settings: bool = False
+    timeout: float | None = None
+    deadline: float | None = None
+    max_retries: int | None = None
+    max_cool_down: float = DAY_S
+    give_up_after: int = 10
+    fail_fast: bool = False
+    allow_files: Sequence[str | os.PathLike[str]] = ()
+
+    def line_format(self) -> LineFormat:
+        """The format of the input. Raises InvalidRequestError for an invalid template."""
+        if self.text and self.template is not None:
+            raise InvalidRequestError("text and template exclude each other", guidance="A template is for CSV.")
+        if self.template is None and (self.id_column is not None or self.skip_blank):
+            raise InvalidRequestError("id_column and skip_blank are for CSV", guidance="Give a template, too.")
+        if self.text:
+            return TextLines()
+        if self.template is None:
+            return JSONLines()
+        return Table(self.template, self.delimiter, id_column=self.id_column, skip_blank=self.skip_blank)
+
+    def attempts(self) -> dict[str, Any]:
+        """The attempt options for every request."""
+        return {"timeout": self.timeout, "deadline": self.deadline, "max_retries": self.max_retries}
