@@ -266,4 +266,5 @@ class EmptyResponseError(UnusableAnswerError):
 
 
 class TruncatedResponseError(UnusableAnswerError):
-    """The token limit or the context window cut the answer before any text (always), or within it (``strict``)."""
+    """The token limit or the context window cut the answer: before any text, within the JSON that a ``response_schema`` asks for,
+    or, with ``strict``, within any text."""

@@ -46,6 +46,7 @@ class BatchContext:
     ids: LineIds
     lines: int = 0
     _hashes: dict[Route, str] = field(default_factory=dict)
+    _limits: dict[Route, int | None] = field(default_factory=dict)  # max_tokens of the settings
 
     def settings_of(self, target: Route) -> str:
         """The hash of a model's settings; empty for a provider that is no longer configured."""
@@ -53,7 +54,9 @@ class BatchContext:
         if digest is None and target.provider not in self.client.config.providers:
             return ""
         if digest is None:
-            digest = self._hashes[target] = settings_hash(self.settings_for(target))
+            settings = self.settings_for(target)
+            digest = self._hashes[target] = settings_hash(settings)
+            self._limits[target] = settings.get("max_tokens")
         return digest
 
     def settings(self) -> dict[str, dict[str, Any]]:
@@ -72,7 +75,10 @@ class BatchContext:
     def identity(self, slot: int, line: str, target: tuple[str | None, str | None], **more: Any) -> RequestIdentity:
         """The identity of a slot's request. ``line``: the line's hash; ``more``: further fields of RequestIdentity."""
         provider, model = target
-        settings = self.settings_of(Route(provider, model)) if provider is not None and model is not None else ""
+        settings = ""
+        if provider is not None and model is not None:
+            settings = self.settings_of(Route(provider, model))
+            more["max_tokens"] = self._limits.get(Route(provider, model))
         key = Key(self.selection.position(slot), provider, model)
         shard = self.selection.shard
         return RequestIdentity(

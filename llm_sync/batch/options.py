@@ -29,8 +29,9 @@ class Options:
 
     Running again. ``restart``: start over; the old journal is kept as ``output``.part.old. ``retry_failed``: ask all failures
     of previous runs again, not only those that may succeed now. ``retry_timeouts``: send requests that timed out again,
-    although they may be billed twice (None: as the configuration says). ``allow_changed_settings``: keep answers given under
-    other settings.
+    although they may be billed twice (None: as the configuration says). ``retry_truncated``: send requests again whose answers
+    were truncated; another ``max_tokens`` is no changed setting then, and a truncated answer stays if nothing better comes.
+    ``allow_changed_settings``: keep answers given under other settings.
 
     Limits. ``timeout``, ``deadline`` (seconds) and ``max_retries`` as for LLMClient's calls; the deadline starts again after a
     cool-down. ``max_cool_down``: the longest pause in seconds that a provider may ask for. ``give_up_after``: after so many
@@ -51,6 +52,7 @@ class Options:
     skip_bad_lines: bool = False
     retry_failed: bool = False
     retry_timeouts: bool | None = None
+    retry_truncated: bool = False
     allow_changed_settings: bool = False
     timeout: float | None = None
     deadline: float | None = None

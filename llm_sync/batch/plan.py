@@ -35,6 +35,7 @@ class Plan:
     since they were answered. ``moved``: answers found at another position. ``replaced``: answers whose lines are gone.
     ``edited``: lines that changed, but not in what is sent. ``renamed``: lines whose own model is overridden.
     ``stray_settings``, ``stray_models``: answers given under other settings, or by other models than this run would ask.
+    ``truncated``: truncated answers that are asked again, by slot: each stays if nothing better comes.
     ``unsure``: sendings with an unknown outcome, by the request that the line now
     stands for; ``gone``: the number of those whose lines are gone.
     """
@@ -48,6 +49,7 @@ class Plan:
     replaced: list[Entry] = field(default_factory=list)
     renamed: int = 0
     edited: int = 0
+    truncated: dict[int, Entry] = field(default_factory=dict)
     stray_settings: Counter[tuple[str, Route]] = field(default_factory=Counter)
     stray_models: int = 0
     unsure: Counter[Key] = field(default_factory=Counter)

@@ -13,6 +13,7 @@ from llm_sync.batch.input.source import Line
 from llm_sync.batch.line_targets import LineTargets
 from llm_sync.batch.moved_answers import MovedAnswers
 from llm_sync.batch.plan import LINE_ERRORS, BadLine, Plan
+from llm_sync.batch.review import asks_truncated, is_stray
 from llm_sync.batch.state import records
 from llm_sync.batch.state.index import NOTHING, OUTPUT_LINE, TO_SEND, Entry
 from llm_sync.batch.state.previous_runs import PreviousRuns
@@ -129,12 +130,14 @@ class Planner:
             self._plan.changed += head.answered
             self._displace(head, entry)
             self._ask(slot, line, content)
-        elif head.answered or not entry.review:
+        elif (head.answered and not asks_truncated(head, self._context.options)) or not entry.review:
             self._keep(head)
             if line_id is not None:
                 self._keep_edited(slot, head, entry, content, *line_id)
         else:
             self._plan.again += 1
+            if head.answered:
+                self._plan.truncated[slot] = entry
             self._ask(slot, line, content)
 
     def _id_if_edited(self, slot: int, line: Line, head: Head) -> tuple[str | int | None] | None:
@@ -162,7 +165,7 @@ class Planner:
     def _keep(self, head: Head) -> None:
         """Keep an outcome, and count an answer that was given under other settings."""
         target = Route(str(head.provider), str(head.model))
-        if head.answered and head.settings != self._context.settings_of(target):
+        if head.answered and is_stray(self._context, head, target):
             self._plan.stray_settings[head.settings, target] += 1
         self._plan.kept[head.provider].add(head)
 

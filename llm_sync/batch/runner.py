@@ -60,6 +60,7 @@ def run(
     skip_bad_lines: bool = False,
     retry_failed: bool = False,
     retry_timeouts: bool | None = None,
+    retry_truncated: bool = False,
     allow_changed_settings: bool = False,
     timeout: float | None = None,
     deadline: float | None = None,

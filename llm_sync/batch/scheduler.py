@@ -35,6 +35,7 @@ class Scheduler:
         self._context = context
         self._journal = journal
         self._unsure = plan.unsure
+        self._truncated = plan.truncated
         self._progress = progress
         self._sender = Sender(context, journal)
         self.late = LateRecords(context, self._is_in_flight)
@@ -163,6 +164,10 @@ class Scheduler:
         route = self._context.routes.number(end.head.provider, end.head.model)
         self._context.index.set(end.slot, Entry(JOURNAL_LINE, route, end.offset))
         instead = self.late.take_instead(end.head, end.slot)
+        former = self._truncated.pop(end.slot, None)
+        if instead is None and former is not None and not end.head.answered:
+            self._context.index.set(end.slot, former)  # its text is paid for, and better than none
+            instead = Change(end.slot, self._context.store.head(former), end.head)
         if instead is not None:
             self._replace(instead)
 

@@ -19,7 +19,7 @@ from llm_sync.cli.console.output_settings import settings
 from llm_sync.cli.console.stdout import Unwritable, report_unwritable
 from llm_sync.cli.console.terminal import BOLD
 from llm_sync.dispatch import wait
-from llm_sync.errors import ClientClosedError, InvalidRequestError, LLMConnectorError, TruncatedResponseError
+from llm_sync.errors import ClientClosedError, InvalidRequestError, LLMConnectorError
 from llm_sync.models import ModelRequest, ModelResponse
 from llm_sync.models.record import record
 from llm_sync.models.route import Route
@@ -157,7 +157,7 @@ class GenerateRun:
         route, future = self._routes[index], self._futures[index]
         answer, error = wait.outcome(future)
         if error is None:
-            return self._check_complete(route, answer)
+            return answer  # type: ignore[no-any-return]
         if future.cancelled() and self._args.fail_fast:
             message = "it was not sent, because another request failed (--fail-fast)"
             return UnsentError(message, provider=route.provider, model=route.model)
@@ -169,21 +169,6 @@ class GenerateRun:
             provider=route.provider,
             model=route.model,
             guidance="This is a bug in llm-sync or in an added dialect; 'llm-sync -vv' shows the traceback.",
-        )
-
-    def _check_complete(self, route: Route, answer: ModelResponse) -> Outcome:
-        """The answer; an error if it was truncated and a schema asked for an object: half an object is not JSON."""
-        if self._args.schema is None or not answer.truncated or "parsed" in answer.metadata:
-            return answer
-        return TruncatedResponseError(
-            "the answer was truncated before its JSON was complete",
-            provider=answer.provider,
-            model=route.model,
-            request_id=answer.request_id,
-            retryable=False,
-            attempts=answer.attempts,
-            response=answer,
-            guidance="Raise --max-tokens.",
         )
 
     def _write(self, index: int, outcome: Outcome) -> None:

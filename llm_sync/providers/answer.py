@@ -135,8 +135,8 @@ def _former_outcome(finish: str, given: Mapping[str, str | None]) -> Outcome:
     return Blocked(value) if name == "blocked" else Failed(value)
 
 
-def problem_with(answer: Answer, *, strict: bool) -> errors.LLMConnectorError | None:
-    """The error that ``answer`` is instead of an answer; None when it is one."""
+def problem_with(answer: Answer, *, strict: bool, structured: bool = False) -> errors.LLMConnectorError | None:
+    """The error that ``answer`` is instead of an answer; None when it is one. ``structured``: JSON was asked for."""
     outcome = answer.outcome
     if isinstance(outcome, Malformed) and not answer.tool_calls:
         return errors.ResponseValidationError(
@@ -147,7 +147,8 @@ def problem_with(answer: Answer, *, strict: bool) -> errors.LLMConnectorError | 
     if outcome is None or isinstance(outcome, (Completed, Malformed)):
         return (_nameless_call(answer) if answer.tool_calls else None) or _empty(answer)
     if isinstance(outcome, Cut):
-        return _nameless_call(answer) or _truncated(answer, outcome, strict=strict)
+        structured = structured and not answer.tool_calls
+        return _nameless_call(answer) or _truncated(answer, outcome, strict=strict, structured=structured)
     if isinstance(outcome, Blocked):
         return errors.ContentBlockedError(
             f"the answer is blocked: {outcome.reason}",
@@ -190,15 +191,15 @@ def _empty(answer: Answer) -> errors.LLMConnectorError | None:
     )
 
 
-def _truncated(answer: Answer, cut: Cut, *, strict: bool) -> errors.LLMConnectorError | None:
-    """A cut answer without text is an error, one with text only under ``strict``. A tool call that was cut is none: what is
-    left of its arguments may parse all the same."""
+def _truncated(answer: Answer, cut: Cut, *, strict: bool, structured: bool) -> errors.LLMConnectorError | None:
+    """A cut answer without text is an error, so is half a JSON text; other text only under ``strict``. A tool call that was
+    cut is none: what is left of its arguments may parse all the same."""
     empty = not answer.text.strip()
-    if not empty and not strict:
+    if not empty and not strict and not structured:
         return None
     reasoning = answer.usage.reasoning_tokens
     spent = f"; {reasoning} tokens went into reasoning" if reasoning else ""
-    what = "cut the answer before any text" if empty else "cut the answer"
+    what = "cut the answer" + (" before any text" if empty else " before its JSON was complete" if structured else "")
     return errors.TruncatedResponseError(
         f"{cut.limit} {what}{spent}", partial_text=answer.text or None, guidance=way_out_of(cut, reasoning)
     )

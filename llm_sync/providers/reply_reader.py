@@ -63,7 +63,7 @@ class ReplyReader:
         parsed, misfits = parsed_object(answer, prepared.request)
         metadata = {"finish_reason_raw": answer.finish_reason_raw, "thinking": answer.thinking, "parsed": parsed, "raw": body}
         facts = self._facts(prepared, reply, number, body, answer, metadata)
-        problem = problem_with(answer, strict=self._strict)
+        problem = problem_with(answer, strict=self._strict, structured=request.response_schema is not None)
         if problem is None and misfits:
             problem = errors.ResponseValidationError(
                 "the answer does not fit the response_schema: " + "; ".join(str(field) for field in misfits),

@@ -176,7 +176,7 @@ def test_an_answer_that_was_cut_is_no_object(ask: Run, script: Any, schema: str)
         script.answer('{"city', "length")
     ran = ask("-m", "first/m", "--schema", schema, "where?")
     assert (ran.status, ran.out) == (8, "")
-    assert "the answer was truncated before its JSON was complete. Raise --max-tokens." in ran.err
+    assert "the output token limit cut the answer before its JSON was complete. Raise max_tokens." in ran.err
     ran = ask("-m", "first/m", "--schema", schema, "--json", "where?")
     assert (ran.status, json.loads(ran.out)["error"]["type"]) == (8, "TruncatedResponseError")
 
@@ -185,7 +185,7 @@ def test_an_answer_that_was_cut_names_the_model_that_was_asked(ask: Run, script:
     """Not the dated name that the provider gave in its reply, which is m here."""
     script.answer('{"city', "length", model="m-latest")
     ran = ask("-m", "first/m-latest", "--schema", schema, "where?")
-    assert "llm-sync: first/m-latest: the answer was truncated" in ran.err
+    assert "llm-sync: first/m-latest: the output token limit cut the answer" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -231,11 +231,19 @@ def test_at_most_twenty_mismatches_with_values_cut(ask: Any) -> None:
 
 
 def test_what_is_not_held_against_the_schema(ask: Any) -> None:
-    """A cut answer is given as cut, tool calls as tool calls."""
-    response = ask('{"n": ', "length")
-    assert response.truncated
-    assert "parsed" not in response.metadata
+    """Tool calls, which stand instead of the object."""
     assert parsed_object(Answer(tool_calls=(CALL,)), ModelRequest("x", response_schema=SCHEMA)) == (None, ())
+
+
+@pytest.mark.parametrize("text", ['{"n": ', '{"n": 1}', "12"])
+def test_a_structured_answer_that_was_cut_is_none(ask: Any, text: str) -> None:
+    """Whatever came: 12 may be the beginning of 123. The error carries the text and what it cost."""
+    with pytest.raises(errors.TruncatedResponseError, match="cut the answer before its JSON was complete") as caught:
+        ask(text, "length")
+    assert caught.value.response is not None
+    assert (caught.value.response.text, caught.value.partial_text) == (text, text)
+    calls = Answer("let me see", finish_reason="length", tool_calls=(CALL,))
+    assert problem_with(calls, strict=False, structured=True) is None
 
 
 def test_worse_news_comes_first(ask: Any) -> None:

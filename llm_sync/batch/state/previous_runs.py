@@ -134,6 +134,8 @@ class PreviousRuns:
         former = self._index.get(slot)
         if former.state != NOTHING:
             before = self._store.head(former)
+            if before.answered and not head.answered and before[:4] == head[:4]:
+                return  # a truncated answer that was asked again: its text is paid for, and better than none
             if not former.review:
                 self.kept[before.provider].add(before, -1)
             if (before.line, before.settings, before[1:3]) != (head.line, head.settings, head[1:3]):

@@ -41,7 +41,7 @@ class RequestIdentity(NamedTuple):
     own, or its custom_id if it is an OpenAI batch request (``openai``).
 
     ``unsure``: how often it was sent before with an unknown outcome. ``shard`` ("1/4") and ``lines``, the number of lines of
-    the whole input, are set for a shard only.
+    the whole input, are set for a shard only. ``max_tokens``: as in ``settings``.
     """
 
     key: Key
@@ -54,6 +54,7 @@ class RequestIdentity(NamedTuple):
     shard: str | None = None
     lines: int | None = None
     content: str | None = None
+    max_tokens: int | None = None
 
 
 class Head(NamedTuple):
@@ -61,7 +62,8 @@ class Head(NamedTuple):
 
     ``again``: whether a later run asks again by itself. ``unsure``: how many sendings may have been billed without an answer.
     Tokens and ``cost`` (USD) are None where unknown; an unusable answer has them, too. ``content``: the hash of what was sent
-    of the line; empty in records of release 0.1, and for lines that could not be sent.
+    of the line; empty in records of release 0.1, and for lines that could not be sent. ``max_tokens``: of the settings; None
+    if they have none, and in records of release 0.1.
     """
 
     position: int
@@ -76,6 +78,7 @@ class Head(NamedTuple):
     output_tokens: int | None = None
     cost: float | None = None
     content: str = ""
+    max_tokens: int | None = None
 
     @property
     def key(self) -> Key:
@@ -108,7 +111,7 @@ def head_of(identity: RequestIdentity, outcome: ModelResponse | LLMConnectorErro
         again = not timed_out and (outcome.retryable is True or kind in _MENDED or is_local_trouble(outcome))
     cost = None if answer is None else answer.cost_estimate
     what = (*identity.key, identity.line, identity.settings)
-    return Head(*what, kind, again, identity.unsure + unsure, *tokens, cost, identity.content or "")
+    return Head(*what, kind, again, identity.unsure + unsure, *tokens, cost, identity.content or "", identity.max_tokens)
 
 
 def _timed_out_after_sending(error: LLMConnectorError) -> bool:
@@ -121,6 +124,8 @@ def record_of(identity: RequestIdentity, outcome: ModelResponse | LLMConnectorEr
     extra: dict[str, Any] = {"request_hash": identity.request, "line_hash": identity.line, "settings": identity.settings}
     if identity.content is not None:
         extra["content_hash"] = identity.content
+    if identity.max_tokens is not None:
+        extra["max_tokens"] = identity.max_tokens
     if head.unsure:
         extra["possibly_billed"] = head.unsure
     billed = (head.input_tokens, head.output_tokens, head.cost)
@@ -272,6 +277,7 @@ def _common(ours: dict[str, Any]) -> dict[str, Any]:
         "settings": ours["settings"],
         "unsure": ours.get("possibly_billed", 0),
         "content": ours.get("content_hash", ""),
+        "max_tokens": ours.get("max_tokens"),
     }
 
 

@@ -102,6 +102,11 @@ def _add_resume_options(parser: Parser) -> None:
         action="store_true",
         help="retry requests that timed out, in this run and in later ones; each may be billed twice",
     )
+    group.add_argument(
+        "--retry-truncated",
+        action="store_true",
+        help="send requests again whose answers were truncated, for example with another --max-tokens",
+    )
     group.add_argument("--allow-changed-settings", action="store_true", help="keep answers that were given under other settings")
 
 
