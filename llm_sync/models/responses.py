@@ -18,14 +18,15 @@ FINISH_REASONS = ("stop", "length", "tool_calls", "other")
 class Usage(Frozen):
     """Tokens as billed; None is unknown.
 
-    ``input_tokens`` includes ``cached_tokens``, ``output_tokens`` includes ``reasoning_tokens``, however the provider itself
-    counts.
+    ``input_tokens`` includes ``cached_tokens`` (read from the provider's prompt cache) and ``cache_write_tokens`` (written to
+    it), ``output_tokens`` includes ``reasoning_tokens``, however the provider itself counts.
     """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 @dataclass(frozen=True, repr=False, eq=False)

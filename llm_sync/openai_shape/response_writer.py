@@ -112,7 +112,7 @@ def _usage(usages: Sequence[Usage]) -> dict[str, Any] | None:
         totals: dict[str, Any] = vars(usages[0])
     else:
         totals = {}
-        for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"):
+        for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cache_write_tokens"):
             counts = [count for usage in usages if (count := getattr(usage, name)) is not None]
             totals[name] = sum(counts) if len(counts) == len(usages) else None
     sent, made = totals["input_tokens"], totals["output_tokens"]
@@ -122,9 +122,14 @@ def _usage(usages: Sequence[Usage]) -> dict[str, Any] | None:
         "prompt_tokens": sent,
         "completion_tokens": made,
         "total_tokens": sent + made,
-        "prompt_tokens_details": {"cached_tokens": totals["cached_tokens"] or 0},
+        "prompt_tokens_details": prompt_details(totals["cached_tokens"], totals["cache_write_tokens"]),
         "completion_tokens_details": {"reasoning_tokens": totals["reasoning_tokens"] or 0},
     }
+
+
+def prompt_details(cached: int | None, written: int | None) -> dict[str, int]:
+    """The details of the prompt's tokens in OpenAI's APIs; writes to the cache only where the provider tells of them."""
+    return {"cached_tokens": cached or 0, **({} if written is None else {"cache_write_tokens": written})}
 
 
 def _is_completion(raw: Any) -> bool:

@@ -178,7 +178,7 @@ def test_a_response_is_what_the_provider_sent(client: Any, upstream: Any) -> Non
     assert record.payload["text"] == {"format": {"type": "text"}, "verbosity": "low"}
     assert (record.payload["instructions"], record.payload["metadata"]) == ("Be brief", {"a": "b"})
     assert [item.get("type") or item["role"] for item in record.payload["input"]] == [
-        *("user", "function_call", "function_call_output", "user")
+        *("message", "function_call", "function_call_output", "message")
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 from collections.abc import Callable
@@ -90,6 +91,51 @@ def test_tool_calls_are_translated(upstream: Any, configured: Path) -> None:
     assert isinstance(message.content[0].input["a"], int)
     assert upstream.bodies[-1]["parallel_tool_calls"] is False
     assert [each.parameter for each in message.adjustments] == ["tools[0].cache_control"]
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        (
+            "anthropic/claude-haiku-4-5",
+            {
+                "type": "message",
+                "role": "assistant",
+                "stop_reason": "tool_use",
+                "content": [
+                    {"type": "thinking", "thinking": "hm", "signature": "c2lnbmVk"},
+                    {"type": "text", "text": "So"},
+                    {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {}},
+                ],
+            },
+        ),
+        (
+            "gemini/gemini-2.5-flash",
+            {
+                "candidates": [
+                    {
+                        "finishReason": "STOP",
+                        "content": {"parts": [{"functionCall": {"name": "add", "args": {}}, "thoughtSignature": "c2lnbmVk"}]},
+                    }
+                ]
+            },
+        ),
+    ],
+)
+@pytest.mark.usefixtures("configured")
+def test_a_responses_output_of_any_provider_goes_back_with_its_state(upstream: Any, model: str, body: Any) -> None:
+    """A script hands the items back as they came: the provider gets its signature, and OpenAI gets nothing of it."""
+    client = openai.OpenAI()
+    tools = [{"type": "function", "name": "add", "parameters": {"type": "object", "properties": {}}}]
+    upstream.answers.append(Response(200, body))
+    first = client.responses.create(model=model, input="Add", tools=tools)
+    (call,) = [item for item in first.output if item.type == "function_call"]
+    again = [{"role": "user", "content": "Add"}, *first.output]
+    again.append({"type": "function_call_output", "call_id": call.call_id, "output": "5"})
+    assert client.responses.create(model=model, input=again, tools=tools).output_text
+    assert "c2lnbmVk" in json.dumps(upstream.bodies[1])
+    assert client.responses.create(model="other/gpt-4.1", input=again, tools=tools).output_text
+    assert "c2lnbmVk" not in json.dumps(upstream.bodies[2])
 
 
 def test_a_default_model_may_be_left_out(upstream: Any, configured: Path) -> None:

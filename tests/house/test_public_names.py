@@ -38,7 +38,10 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
     "LLMClient.close": (LLMClient.close, "(self, cancel_pending=False, *, grace=None)"),
     "ToolCall": (ToolCall, "(id, name, arguments, raw_arguments='', state=None)"),
     "Message": (Message, "(role, content, images=(), tool_calls=(), tool_call_id=None, state=None)"),
-    "Usage": (Usage, "(input_tokens=None, output_tokens=None, cached_tokens=None, reasoning_tokens=None)"),
+    "Usage": (
+        Usage,
+        "(input_tokens=None, output_tokens=None, cached_tokens=None, reasoning_tokens=None, cache_write_tokens=None)",
+    ),
     "ModelListing": (ModelListing, "(models=(), missing=(), error=None)"),
 }
 

@@ -75,7 +75,7 @@ def test_public_ones_are_frozen_and_unhashable_where_a_field_is() -> None:
     assert (usage, hash(usage), repr(usage)) == (
         replace(usage),
         hash(Usage(1, 2)),
-        "Usage(input_tokens=1, output_tokens=2, cached_tokens=None, reasoning_tokens=None)",
+        "Usage(input_tokens=1, output_tokens=2, cached_tokens=None, reasoning_tokens=None, cache_write_tokens=None)",
     )
     with pytest.raises(FrozenInstanceError):
         usage.input_tokens = 3  # type: ignore[misc]

@@ -127,3 +127,47 @@ def test_cached_and_reasoning_tokens_are_inside() -> None:
     )
     assert usage("gemini", {"usageMetadata": {"promptTokenCount": 10, "thoughtsTokenCount": 3}}) == (10, 3, None, 3)
     assert usage("gemini", {"usageMetadata": {"trafficType": "ON_DEMAND"}}) == (None, None, None, None)
+
+
+def read_usage(kind: str, usage: Any, **config: Any) -> Any:
+    """The Usage that a dialect reads from a body with these token counts."""
+    from llm_sync.config.models import ProviderConfig
+    from llm_sync.providers import ProviderFactory
+
+    return ProviderFactory.dialect(ProviderConfig("p", kind, **config)).read_usage({"usage": usage})
+
+
+def test_thoughts_count_as_output_at_googles_openai_endpoint() -> None:
+    """It tells of them only in the total, also when they are more than the answer."""
+    google = "https://generativelanguage.googleapis.com/v1beta/openai"
+    counts = {"prompt_tokens": 35, "completion_tokens": 12, "total_tokens": 109}
+    read = read_usage("openai", counts, base_url=google)
+    assert (read.input_tokens, read.output_tokens, read.reasoning_tokens) == (35, 74, 62)
+    elsewhere = read_usage("openai", counts, base_url="https://llm.example/v1")
+    assert (elsewhere.output_tokens, elsewhere.reasoning_tokens) == (12, None)
+    told = {**counts, "total_tokens": 47}
+    assert read_usage("openai", told, base_url=google).output_tokens == 12
+
+
+def test_audio_tokens_count() -> None:
+    """They are within the counts of input and output, whatever the details say."""
+    details = {"prompt_tokens_details": {"audio_tokens": 30}, "completion_tokens_details": {"audio_tokens": 40}}
+    read = read_usage("openai", {"prompt_tokens": 50, "completion_tokens": 60, "total_tokens": 110, **details})
+    assert (read.input_tokens, read.output_tokens) == (50, 60)
+    assert read_usage("openai-responses", {"input_tokens": 5, "output_tokens": 7}).output_tokens == 7
+
+
+@pytest.mark.parametrize(
+    ("kind", "usage"),
+    [
+        ("anthropic", {"input_tokens": 1, "cache_creation_input_tokens": 100, "output_tokens": 5}),
+        ("openai", {"prompt_tokens": 101, "completion_tokens": 5, "prompt_tokens_details": {"cache_write_tokens": 100}}),
+        ("openai", {"prompt_tokens": 101, "prompt_tokens_details": {"cache_creation_input_tokens": 100}}),
+        ("openrouter", {"prompt_tokens": 101, "prompt_tokens_details": {"cache_write_tokens": 100}}),
+        ("openai-responses", {"input_tokens": 101, "input_tokens_details": {"cache_write_tokens": 100}}),
+    ],
+)
+def test_writes_to_the_cache_are_told(kind: str, usage: Any) -> None:
+    """They are within the input tokens, whatever the provider's own count includes."""
+    read = read_usage(kind, usage)
+    assert (read.input_tokens, read.cache_write_tokens) == (101, 100)

@@ -69,12 +69,12 @@ def test_a_conversation_as_responses(payload: Any) -> None:
     sent = payload("openai-responses", messages=[Message("system", "Be brief"), *TALK], system_prompt="You are")
     assert sent["instructions"] == "You are"
     assert sent["input"] == [
-        {"role": "system", "content": [{"type": "input_text", "text": "Be brief"}]},
-        {"role": "user", "content": [{"type": "input_text", "text": "Hi"}]},
-        {"role": "assistant", "content": [{"type": "output_text", "text": "Ho"}]},
+        {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Be brief"}]},
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]},
+        {"type": "message", "role": "assistant", "content": "Ho"},
         {"type": "function_call", "call_id": "call_1", "name": "get_weather", "arguments": '{"city": "Bern"}'},
         {"type": "function_call_output", "call_id": "call_1", "output": "rain"},
-        {"role": "user", "content": [{"type": "input_text", "text": "Thanks"}]},
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Thanks"}]},
     ]
 
 
@@ -712,9 +712,8 @@ def test_images_with_bytes(payload: Any, image_file: Path, form: str) -> None:
     text = {"type": "text", "text": "See"}
     for kind in CHATS:
         assert payload(kind, **asked)["messages"][0]["content"] == [text, {"type": "image_url", "image_url": {"url": url}}]
-    assert payload("openai-responses", **asked)["input"] == [
-        {"role": "user", "content": [{"type": "input_text", "text": "See"}, {"type": "input_image", "image_url": url}]}
-    ]
+    parts = [{"type": "input_text", "text": "See"}, {"type": "input_image", "image_url": url, "detail": "auto"}]
+    assert payload("openai-responses", **asked)["input"] == [{"type": "message", "role": "user", "content": parts}]
     source = {"type": "base64", "media_type": "image/png", "data": PNG64}
     assert payload("anthropic", **asked)["messages"][0]["content"] == [{"type": "image", "source": source}, text]
     inline = {"inlineData": {"mimeType": "image/png", "data": PNG64}}
@@ -726,7 +725,8 @@ def test_images_by_url(payload: Any) -> None:
     url = "https://example.org/a.png?x=1"
     asked = {"messages": [Message("user", None, images=[url])]}
     assert payload("openai", **asked)["messages"][0]["content"] == [{"type": "image_url", "image_url": {"url": url}}]
-    assert payload("openai-responses", **asked)["input"][0]["content"] == [{"type": "input_image", "image_url": url}]
+    part = {"type": "input_image", "image_url": url, "detail": "auto"}
+    assert payload("openai-responses", **asked)["input"][0]["content"] == [part]
     assert payload("anthropic", **asked)["messages"][0]["content"] == [{"type": "image", "source": {"type": "url", "url": url}}]
     assert payload("gemini", **asked)["contents"][0]["parts"] == [{"fileData": {"mimeType": "image/png", "fileUri": url}}]
 

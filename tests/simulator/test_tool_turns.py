@@ -27,6 +27,7 @@ ANSWERS = {
 PROVIDERS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     "openai": ("openai", "gpt-4o-mini", "", {}),
     "deepseek": ("openai", "deepseek-reasoner", "reasoning_field: reasoning_content", {}),
+    "kimi": ("openai", "kimi-k2.5", "reasoning_field: reasoning_content", {}),
     "mistral": ("openai", "mistral-large-latest", "", {}),
     "responses": ("openai-responses", "gpt-5-mini", "", {}),
     "anthropic": (
@@ -129,6 +130,12 @@ REFUSED = {
     "an id of 65 characters": ("openai", {"model": "gpt-4o-mini", "messages": chat_turn(id="x" * 65)}, "string too long"),
     "an id that Mistral refuses": ("openai", {"model": "mistral-small", "messages": chat_turn()}, "length of 9"),
     "no reasoning_content": ("openai", {"model": "deepseek-reasoner", "messages": chat_turn()}, "Missing `reasoning_content`"),
+    "no reasoning_content of a later DeepSeek": (
+        *("openai", {"model": "deepseek-v4-flash", "messages": chat_turn()}, "Missing `reasoning_content`"),
+    ),
+    "no reasoning_content of Kimi": (
+        *("openai", {"model": "kimi-k2-thinking", "messages": chat_turn()}, "reasoning_content is missing"),
+    ),
     "a blank in an id": ("anthropic", {"model": CLAUDE, "messages": blocks_turn(call_id="a b")}, "should match pattern"),
     "two results": ("anthropic", {"model": CLAUDE, "messages": blocks_turn(results=2)}, "single result"),
     "an id twice": ("anthropic", {"model": CLAUDE, "messages": blocks_turn() + blocks_turn()}, "ids must be unique"),

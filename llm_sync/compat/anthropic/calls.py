@@ -182,10 +182,10 @@ def _arguments(arguments: dict[str, Any] | None, raw: str) -> Any:
 
 
 def _usage(usage: Usage) -> dict[str, Any]:
-    cached = usage.cached_tokens or 0
+    cached, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
     return {
-        "input_tokens": max(0, (usage.input_tokens or 0) - cached),
+        "input_tokens": max(0, (usage.input_tokens or 0) - cached - written),
         "output_tokens": usage.output_tokens or 0,
-        "cache_creation_input_tokens": 0,
+        "cache_creation_input_tokens": written,
         "cache_read_input_tokens": cached,
     }

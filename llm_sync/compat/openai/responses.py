@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from llm_sync import errors
-from llm_sync.compat.openai.reasoned_turns import reasoned_turns
+from llm_sync.compat.openai.reasoned_turns import STATE, reasoned_turns, state_items
 from llm_sync.compat.openai.response_objects import Response
 from llm_sync.compat.shim import sending
 from llm_sync.compat.shim.calls import CallContext
@@ -17,6 +17,7 @@ from llm_sync.errors import InvalidRequestError
 from llm_sync.models import ModelRequest, ModelResponse, Usage
 from llm_sync.models.fields import NUMBER, RESPONSES, TEXT, WHOLE, on_wire
 from llm_sync.openai_shape.messages import Adjustments, Turns
+from llm_sync.openai_shape.response_writer import prompt_details
 
 ResponseKind = TypeVar("ResponseKind", bound=Response)
 _NATIVE = "openai-responses"
@@ -87,7 +88,7 @@ def _messages(items: Any, adjustments: Adjustments, *, native: bool) -> list[dic
     if not isinstance(items, (list, tuple)):
         raise InvalidRequestError(f"input is {shown(items)}", guidance="Give a text or a list of items.")
     out: list[dict[str, Any]] = []
-    kept = reasoned_turns(items) if native else {}
+    kept = reasoned_turns(items, native=native)
     for index, item in enumerate(items):
         if index in kept:
             if kept[index] is not None:
@@ -213,7 +214,7 @@ def _output(outcome: sending.Outcome, answer: ModelResponse) -> Sequence[dict[st
         parts.append({"type": "refusal", "refusal": str(getattr(outcome, "reason", None) or "the answer is blocked")})
     request_id = answer.request_id or "0"
     status = "incomplete" if answer.truncated else "completed"
-    out: list[dict[str, Any]] = []
+    out: list[dict[str, Any]] = state_items(answer, request_id)
     if parts:
         out.append({"id": f"msg_{request_id}", "type": "message", "role": "assistant", "status": status, "content": parts})
     out += [
@@ -224,6 +225,7 @@ def _output(outcome: sending.Outcome, answer: ModelResponse) -> Sequence[dict[st
             "name": call.name,
             "arguments": call.raw_arguments,
             "status": status,
+            **({} if call.state is None else {STATE: dict(call.state)}),
         }
         for call in answer.tool_calls
     ]
@@ -235,7 +237,7 @@ def _usage(usage: Usage) -> dict[str, Any] | None:
         return None
     return {
         "input_tokens": usage.input_tokens,
-        "input_tokens_details": {"cached_tokens": usage.cached_tokens or 0},
+        "input_tokens_details": prompt_details(usage.cached_tokens, usage.cache_write_tokens),
         "output_tokens": usage.output_tokens,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
         "total_tokens": usage.input_tokens + usage.output_tokens,

@@ -203,8 +203,10 @@ class AnthropicDialect(Dialect):
         usage = body.get("usage") if isinstance(body, dict) else None
         cached = count(usage, "cache_read_input_tokens")
         fresh = count(usage, "input_tokens")  # without what was read from or written to the cache
-        sent = total(fresh, cached, count(usage, "cache_creation_input_tokens")) if fresh is not None else None
-        return Usage(sent, count(usage, "output_tokens"), cached, count(usage, "output_tokens_details", "thinking_tokens"))
+        written = count(usage, "cache_creation_input_tokens")
+        sent = total(fresh, cached, written) if fresh is not None else None
+        thought = count(usage, "output_tokens_details", "thinking_tokens")
+        return Usage(sent, count(usage, "output_tokens"), cached, thought, written)
 
     def partial_text(self, body: Any) -> str:
         blocks = body.get("content") if isinstance(body, dict) else None

@@ -193,12 +193,17 @@ class OpenAIDialect(Dialect):
         usage = body.get("usage") if isinstance(body, dict) else None
         sent, made, all_of_it = count(usage, "prompt_tokens"), count(usage, "completion_tokens"), count(usage, "total_tokens")
         thought = count(usage, "completion_tokens_details", "reasoning_tokens")
-        if thought and sent is not None and made is not None and all_of_it == sent + made + thought:
-            made += thought  # xAI does not include reasoning in completion_tokens; all others do
-        cached = count(usage, "prompt_tokens_details", "cached_tokens")
+        if sent is not None and made is not None and all_of_it is not None and all_of_it > sent + made:
+            if thought and all_of_it == sent + made + thought:
+                made += thought  # xAI does not include reasoning in completion_tokens; all others do
+            elif self.is_at("googleapis.com"):
+                thought = all_of_it - sent - made  # Google tells of thoughts only in the total
+                made += thought
+        details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
+        cached = count(details, "cached_tokens")
         for other in ("prompt_cache_hit_tokens", "cached_tokens"):  # DeepSeek, Moonshot
             cached = count(usage, other) if cached is None else cached
-        return Usage(sent, made, cached, thought)
+        return Usage(sent, made, cached, thought, _cache_writes(details) if details else None)
 
     def partial_text(self, body: Any) -> str:
         message = _first_choice(body).get("message") if isinstance(body, dict) else None
@@ -223,6 +228,11 @@ class OpenAIDialect(Dialect):
         if kind is errors.RateLimitError and error.per_day:
             return errors.QuotaExceededError  # Google's endpoint for OpenAI's clients
         return kind
+
+
+def _cache_writes(details: Any) -> int | None:
+    written = count(details, "cache_write_tokens")
+    return count(details, "cache_creation_input_tokens") if written is None else written  # Qwen's name
 
 
 def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:

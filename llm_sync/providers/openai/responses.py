@@ -154,20 +154,22 @@ class OpenAIResponsesDialect(OpenAIDialect):
             count(usage, "output_tokens"),
             count(usage, "input_tokens_details", "cached_tokens"),
             count(usage, "output_tokens_details", "reasoning_tokens"),
+            count(usage, "input_tokens_details", "cache_write_tokens"),
         )
 
 
 def _items(message: Message) -> list[dict[str, Any]]:
     if message.role == "tool":
         return [{"type": "function_call_output", "call_id": message.tool_call_id, "output": message.content or ""}]
-    kind = "output_text" if message.role == "assistant" else "input_text"
-    parts: list[dict[str, Any]] = [{"type": kind, "text": message.content}] if message.content else []
-    parts += [{"type": "input_image", "image_url": load_image(image).data_url} for image in message.images]
+    parts: list[dict[str, Any]] = [{"type": "input_text", "text": message.content}] if message.content else []
+    parts += [{"type": "input_image", "image_url": load_image(image).data_url, "detail": "auto"} for image in message.images]
+    # An assistant's text in parts would need an id and a status, which no text of ours has.
+    content = message.content if message.role == "assistant" else parts
     calls = [
         {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments_text(call)}
         for call in message.tool_calls
     ]
-    return [*([{"role": message.role, "content": parts}] if parts else []), *calls]
+    return [*([{"type": "message", "role": message.role, "content": content}] if parts else []), *calls]
 
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:

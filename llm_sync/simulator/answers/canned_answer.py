@@ -35,12 +35,16 @@ class CannedError:
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """Tokens as llm-sync counts them: ``input`` includes ``cached``, ``output`` ``reasoning``. None: the simulator counts."""
+    """Tokens as llm-sync counts them: ``input`` includes ``cached`` and ``cache_write``, ``output`` includes ``reasoning``.
+
+    None: the simulator counts.
+    """
 
     input: int | None = None
     output: int | None = None
     cached: int | None = None
     reasoning: int | None = None
+    cache_write: int | None = None
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,10 @@ class Answer:
         """Cached tokens of the prompt: ``drawn``, unless the canned answer sets them."""
         return drawn if self.token_counts.input is None else self.token_counts.cached or 0
 
+    def cache_write_tokens(self, drawn: int) -> int:
+        """Tokens of the prompt that are written to the cache: ``drawn``, unless the canned answer sets them."""
+        return drawn if self.token_counts.input is None else self.token_counts.cache_write or 0
+
 
 def generate_answer(request: ParsedRequest, choice: int = 0) -> Answer:
     """The answer; ``choice`` is the index among the alternatives of one request (``n``)."""

@@ -44,6 +44,7 @@ _RECORD: Mapping[str, Any] = {
                     "output_tokens": _COUNT,
                     "cached_tokens": _COUNT,
                     "reasoning_tokens": _COUNT,
+                    "cache_write_tokens": _COUNT,
                 },
             },
             "tool_calls": {
@@ -76,6 +77,8 @@ _UNSENT = frozenset({"ClientClosedError", "ConfigurationError", "QueueFullError"
 _BLOCKED = re.compile(r"^the answer is blocked: ")  # llm-sync's prefix to the provider's message
 
 _log = logging.getLogger("llm_sync.simulator")
+
+_COUNTED = ("input", "output", "cached", "reasoning", "cache_write")
 
 
 class Replay:
@@ -219,7 +222,7 @@ def _canned_answer(record: Mapping[str, Any]) -> CannedAnswer | None:
         finish_reason=response.get("finish_reason"),
         raw_finish_reason=raw if isinstance(raw, str) else None,
         model=response.get("model"),
-        token_counts=TokenCounts(*(usage.get(f"{name}_tokens") for name in ("input", "output", "cached", "reasoning"))),
+        token_counts=TokenCounts(*(usage.get(f"{name}_tokens") for name in _COUNTED)),
         ignores_limits=True,
     )
 

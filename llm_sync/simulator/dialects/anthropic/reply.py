@@ -38,7 +38,7 @@ def message(
     prompt, output = answer.input_tokens(prompt), answer.output_tokens
     cached = prompt * 3 // 4 if cacheable and prompt >= 1024 else 0
     read = answer.cached_tokens(cached if answer.digest % 2 else 0)
-    written = cached - read if answer.token_counts.input is None else 0
+    written = answer.cache_write_tokens(cached - read)
     reason = _stop_reason(answer)
     body = {
         "id": random_id("msg_01", 22),

@@ -23,7 +23,7 @@ TIERS = {
     "scale": "scale",
 }
 # Models of compatible servers that reason; all but grok-4 show it. completion_tokens includes it, except for xAI.
-SHOWS_REASONING = re.compile(r"grok-(?:4|3-mini|code)|deepseek-reasoner|-r1\b")
+SHOWS_REASONING = re.compile(r"grok-(?:4|3-mini|code)|deepseek-(?:reasoner|v[4-9])|kimi-(?:.*thinking|k2\.[5-9]|k[3-9])|-r1\b")
 _BILLED_SEPARATELY = re.compile(r"grok-")
 _HIDES_REASONING = re.compile(r"grok-4")
 _THOUGHT = "A short answer that names the prompt will do."

@@ -67,7 +67,10 @@ def response(payload: Mapping[str, Any], model: str, answer: Answer, prompt: int
         "truncation": payload.get("truncation") or "disabled",
         "usage": {
             "input_tokens": prompt,
-            "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": answer.cached_tokens(drawn)},
+            "input_tokens_details": {
+                "cache_write_tokens": answer.cache_write_tokens(0),
+                "cached_tokens": answer.cached_tokens(drawn),
+            },
             "output_tokens": output,
             "output_tokens_details": {"reasoning_tokens": answer.reasoning_tokens},
             "total_tokens": prompt + output,

@@ -12,7 +12,14 @@ from llm_sync.simulator.dialects.signatures import is_good
 _LONGEST_ID = 64
 _MISTRAL = re.compile(r"(?:.*/)?(?:mistral|ministral|magistral|codestral|devstral)")
 _MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
-_WANTS_REASONING = re.compile(r"deepseek-reasoner")
+# Models that think by default, and the words of their provider for a call that comes back without what was thought
+_WANTS_REASONING = (
+    (re.compile(r"deepseek-reasoner|deepseek-v[4-9]"), "Missing `reasoning_content` field in the assistant message at message"),
+    (
+        re.compile(r"kimi-(?:k2-thinking|thinking|k2\.[5-9]|k[3-9])"),
+        "thinking is enabled but reasoning_content is missing in assistant tool call message at",
+    ),
+)
 
 
 def check_tool_turns(messages: Sequence[Mapping[str, Any]], model: str, refuse: Refuse) -> None:
@@ -23,8 +30,9 @@ def check_tool_turns(messages: Sequence[Mapping[str, Any]], model: str, refuse: 
             _check_id(call["id"], f"messages[{index}].tool_calls[{place}].id", model, refuse)
         if message.get("tool_call_id") is not None:
             _check_id(message["tool_call_id"], f"messages[{index}].tool_call_id", model, refuse)
-        if calls and _WANTS_REASONING.match(model) and not isinstance(message.get("reasoning_content"), str):
-            refuse(f"Missing `reasoning_content` field in the assistant message at message index {index}.")
+        wanted = next((words for prefix, words in _WANTS_REASONING if calls and prefix.match(model)), None)
+        if wanted and not isinstance(message.get("reasoning_content"), str):
+            refuse(f"{wanted} index {index}.")
 
 
 def check_items(items: Any, model: str, refuse: Refuse) -> None:

@@ -38,6 +38,8 @@ def completion(payload: Mapping[str, Any], model: str, answer: Answer, prompt: i
     maker, now = model.partition("/")[0], int(time.time())
     finish = "content_filter" if answer.refusal is not None else finish_word(answer)
     costs = prompt * PRICES[0], output * PRICES[1]
+    cached = prompt * 3 // 4 if prompt >= 1024 and _has_cache_control(payload) else 0
+    read = answer.cached_tokens(cached if answer.digest % 2 else 0)
     body = {
         "id": random_id(f"gen-{now}-", 20),
         "provider": upstream_of(model),
@@ -60,7 +62,11 @@ def completion(payload: Mapping[str, Any], model: str, answer: Answer, prompt: i
             "total_tokens": prompt + output,
             "cost": sum(costs),
             "is_byok": False,
-            "prompt_tokens_details": {"cached_tokens": answer.cached_tokens(0), "audio_tokens": 0},
+            "prompt_tokens_details": {
+                "cached_tokens": read,
+                "cache_write_tokens": answer.cache_write_tokens(cached - read),
+                "audio_tokens": 0,
+            },
             "cost_details": {
                 "upstream_inference_cost": None,
                 "upstream_inference_prompt_cost": costs[0],
@@ -70,6 +76,13 @@ def completion(payload: Mapping[str, Any], model: str, answer: Answer, prompt: i
         },
     }
     return body, (prompt, output)
+
+
+def _has_cache_control(payload: Mapping[str, Any]) -> bool:
+    """Whether any part of a message has a cache_control."""
+    contents = [message.get("content") for message in payload["messages"] if isinstance(message, dict)]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    return any(isinstance(part, dict) and part.get("cache_control") for part in parts)
 
 
 def with_leading_whitespace(answered: Response, answer: Answer) -> Response:
