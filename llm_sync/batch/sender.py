@@ -120,14 +120,13 @@ class Sender:
     def _run(self, slot: int, identity: RequestIdentity, prepared: PreparedRequest, send: Next) -> Any:
         """Middleware, on the worker: the journal has a line before a request is sent, and its outcome before the next is sent.
 
-        Nobody asks the future for the outcome. What is returned, an answer or the unusable one of an error, is what was billed.
+        Nobody asks the future for the outcome; it goes to the events and the status of the client.
         """
         end = RequestEnd(slot, str(identity.key.provider), None)
         try:
             self._enter(slot, send.control)
             with self._journal.writing():
                 end, outcome = self._send(slot, identity, partial(send, prepared), send.control)
-            return getattr(outcome, "response", outcome)
         except BaseException as error:
             end = end._replace(error=error)
             raise
@@ -135,6 +134,9 @@ class Sender:
             self.ended.put(end)
             with self._lock:  # after the put: when nothing is in flight, all ends are in the queue
                 self._in_flight.pop(slot, None)
+        if isinstance(outcome, LLMConnectorError):
+            raise outcome
+        return outcome
 
     def _enter(self, slot: int, control: CallControl) -> None:
         with self._lock:

@@ -133,7 +133,9 @@ def opened(
     line_format = options.line_format()
     # The client's own configuration: in a simulation it differs from the one that the caller gave.
     files = ImageFiles(image_folders(requests, options.allow_files))
-    builder = RequestBuilder(client.dispatcher.config, options.fields, files, strict=client.dispatcher.strict)
+    dispatcher = client.dispatcher
+    strictness = {"strict": dispatcher.strict, "strict_streaming": dispatcher.strict_streaming}
+    builder = RequestBuilder(dispatcher.config, options.fields, files, **strictness)
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(open_source(requests, folder)))
         source.refuse_workbook()

@@ -38,9 +38,9 @@ class LLMClient:
     configuration, with keys by reference. In a simulation (``llm-sync simulate -- …``) a new client asks the simulator
     instead of the providers, and logs a warning that says so.
 
-    ``strict`` refuses what would otherwise be adjusted, and truncated answers, and checks every key now.
-    ``strict_streaming`` refuses streaming switches in requests instead of stripping them. ``publish_status`` shows the
-    client in ``llm-sync status``. Raises ConfigurationError for a configuration that cannot be used.
+    ``strict`` refuses what would otherwise be adjusted, and truncated answers, and checks every key now. ``strict_streaming``
+    refuses streaming switches in requests instead of stripping them, which ``strict`` means, too. ``publish_status`` shows
+    the client in ``llm-sync status``. Raises ConfigurationError for a configuration that cannot be used.
     """
 
     def __init__(

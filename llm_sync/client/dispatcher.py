@@ -32,7 +32,8 @@ class Dispatcher:
 
     For code that does more with a request than ask it: check it without sending, keep it, send it later or through a
     middleware of its own. ``client.generate`` and its like are made of the same parts. ``config`` is the configuration that
-    counts: the client's own, in a simulation with its providers at the simulator. ``strict`` is as the client's.
+    counts: the client's own, in a simulation with its providers at the simulator. ``strict`` is as the client's;
+    ``strict_streaming``: whether streaming switches in requests are refused, which ``strict`` means, too.
     """
 
     def __init__(
@@ -40,9 +41,9 @@ class Dispatcher:
     ) -> None:
         self.config = config
         self.strict = strict
+        self.strict_streaming = strict or strict_streaming
         self._manager = manager
         self._endpoints = endpoints
-        self._strict_streaming = strict_streaming
         self._keys = itertools.count(1)
         self._middleware: tuple[Middleware, ...] = ()  # replaced, never changed: workers read it without a lock
 
@@ -67,7 +68,7 @@ class Dispatcher:
         adjustments = list(changed)
         for switch, asked in entry.stripped.items():
             adjustments.append(Adjustment(switch, asked, None, "the configuration asks for streaming, which llm-sync never does"))
-        request, stripped = request_defaults.without_switches(request, name, strict=self._strict_streaming)
+        request, stripped = request_defaults.without_switches(request, name, strict=self.strict_streaming)
         adjustments += stripped
         request = request_defaults.filled(request, model, entry)
         attempts = request_defaults.attempt_options(entry.attempts, options)

@@ -22,8 +22,11 @@ _FIELDS = tuple(field.name for field in fields.FIELDS)
 _OPTIONS = ("timeout", "deadline", "max_retries", "wait_timeout", "config")
 
 
-def without_switches(request: ModelRequest, provider: str, *, strict: bool) -> tuple[ModelRequest, list[Adjustment]]:
-    """The request without streaming switches, and what was stripped.
+def without_switches(
+    request: ModelRequest, provider: str, *, strict: bool, warned: set[str] | None = None
+) -> tuple[ModelRequest, list[Adjustment]]:
+    """The request without streaming switches, and what was stripped, of which a warning tells. ``warned``: the warnings that
+    are not to be repeated; a new one is added.
 
     Raises StreamingNotSupportedError under ``strict`` if there is something to strip.
     """
@@ -40,7 +43,11 @@ def without_switches(request: ModelRequest, provider: str, *, strict: bool) -> t
             provider=provider,
             guidance="Leave these out: llm-sync never streams.",
         )
-    _log.warning("%s: stripped from provider_specific, as llm-sync never streams: %s", provider, names)
+    text = f"{provider}: stripped from provider_specific, as llm-sync never streams: {names}"
+    if warned is None or text not in warned:
+        _log.warning("%s", text)
+    if warned is not None:
+        warned.add(text)
     adjustments = [
         Adjustment(name, plain("provider_specific", value), None, "llm-sync never streams") for name, value in asked.items()
     ]

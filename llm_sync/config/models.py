@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
     @dataclass(frozen=True, repr=False, eq=False)
     class RequestDefaults(Frozen):  # noqa: D101  the docstring is below
-        provider_specific: Mapping[str, Any]
-
-        def __init__(self, **values: Any) -> None: ...
-        def __getattr__(self, name: str) -> Any: ...
+        temperature: float | None = None
+        top_p: float | None = None
+        max_tokens: int | None = None
+        stop_sequences: Sequence[str] | None = None
+        seed: int | None = None
+        system_prompt: str | None = None
+        provider_specific: Mapping[str, Any] = field(default_factory=dict)
 
 else:
     RequestDefaults = make_dataclass(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from batch_apparatus import Batch, Far  # type: ignore[import-not-found]
+from batch_apparatus import Batch, Far, completion, failure  # type: ignore[import-not-found]
 
 from llm_sync import AuthenticationError, InvalidRequestError, LLMClient, batch
 from llm_sync.events import Event, Finished
@@ -48,6 +48,22 @@ def test_a_missing_key_is_said_once_for_all_lines(
     with pytest.raises(AuthenticationError, match="NOBODY_SETS_THIS"):
         job.run()
     assert far.asked == []
+
+
+def test_the_end_of_a_request_that_failed_says_so(job: Batch, far: Far) -> None:
+    """The event has the error, and what an unusable answer cost; the client's status counts it as failed."""
+    heard: list[Event] = []
+    job.client.add_listener(heard.append)
+    far.script("p", failure(400, "no such thing"))
+    far.script("q", completion(""))
+    job.lines("p", "q", "r")
+    job.run()
+    ends: list[Any] = [event for event in heard if isinstance(event, Finished)]
+    assert [end.error for end in ends] == ["InvalidRequestError", "EmptyResponseError", None]
+    assert "no such thing" in ends[0].message
+    assert [end.usage is not None and end.usage.output_tokens == 2 for end in ends] == [False, True, True]
+    status = job.client.status()["a"]
+    assert (status.done, dict(status.failed)) == (1, {"InvalidRequestError": 1, "EmptyResponseError": 1})
 
 
 def test_the_end_of_a_batchs_request_says_what_was_billed(job: Batch) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from batch_apparatus import Batch, Far, completion, failure  # type: ignore[import-not-found]
 
 from llm_sync import ConfigurationError
-from tests.batch.apparatus import Batch, Far, completion, failure
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 

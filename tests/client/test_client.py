@@ -469,6 +469,18 @@ def test_a_client_pickles_with_its_keys_by_reference(open_client: OpenClient, mo
             restored.generate("x", provider_specific={"stream": True})
 
 
+@pytest.mark.parametrize("option", ["strict", "strict_streaming"])
+def test_a_strict_client_refuses_streaming_switches_in_requests(
+    open_client: OpenClient, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    """strict refuses all that would be adjusted; nothing is sent. A switch that is off is no adjustment."""
+    monkeypatch.setenv("LLM_SYNC_TEST_KEY", "a-key")
+    client = open_client(BY_REFERENCE, **{option: True})
+    with pytest.raises(StreamingNotSupportedError, match="stream"):
+        client.generate("x", provider_specific={"stream": True})
+    assert client.generate("x", provider_specific={"stream": False}).adjustments == ()
+
+
 def test_a_client_with_a_literal_key_does_not_pickle(client: LLMClient) -> None:
     """The error names the way out, and not the key."""
     with pytest.raises(ConfigurationError, match=r"\$\{VAR\}") as raised:

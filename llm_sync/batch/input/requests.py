@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from llm_sync.batch.input.formats import bare, is_openai
 from llm_sync.batch.input.image_files import ImageFiles
+from llm_sync.client.request_defaults import refuse_streaming, without_switches
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.routing import route
 from llm_sync.errors import InvalidRequestError
@@ -18,6 +19,7 @@ from llm_sync.models import Adjustment, ModelRequest, grammar, request_hash
 from llm_sync.models.images import Image, load_image
 from llm_sync.models.route import Route
 from llm_sync.openai_shape import chat_request, speaks_chat
+from llm_sync.streaming import PARAMETERS
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(ModelRequest))
 _URL = "/v1/chat/completions"
@@ -35,13 +37,20 @@ class BatchRequest(NamedTuple):
 
 
 class RequestBuilder:
-    """Makes requests of lines. ``fields``: values for lines without their own. ``files`` reads images. ``strict``: the client's.
+    """Makes requests of lines. ``fields``: values for lines without their own. ``files`` reads images. ``strict`` and
+    ``strict_streaming``: the client's.
 
     Any thread may use it.
     """
 
     def __init__(
-        self, config: LLMConfig, fields: Mapping[str, Any], files: ImageFiles | None = None, *, strict: bool = False
+        self,
+        config: LLMConfig,
+        fields: Mapping[str, Any],
+        files: ImageFiles | None = None,
+        *,
+        strict: bool = False,
+        strict_streaming: bool = False,
     ) -> None:
         unknown = fields.keys() - set(_FIELDS) | fields.keys() & {"prompt", "messages", "model", "id"}
         if unknown:
@@ -50,14 +59,18 @@ class RequestBuilder:
         self._fields = {name: value for name, value in fields.items() if value is not None}
         self._files = files or ImageFiles(None)
         self._strict = strict
+        self._strict_streaming = strict_streaming
+        self._warned: set[str] = set()  # a switch in every line is warned of once
 
     def build(self, line: Mapping[str, Any], model: str | None) -> BatchRequest:
         """The request of a line to ``model``; if that is None, to the line's own model, or to the configuration's.
 
-        Raises InvalidRequestError, ModelNotFoundError.
+        Raises InvalidRequestError, ModelNotFoundError, StreamingNotSupportedError.
         """
         if is_openai(line):
             return self._openai(line, model)
+        if not line.keys().isdisjoint(PARAMETERS):
+            line = refuse_streaming(line)
         for name in line:
             if name not in _FIELDS:
                 near = difflib.get_close_matches(name, _FIELDS, n=1)
@@ -68,7 +81,7 @@ class RequestBuilder:
         given = {name: value for name, value in line.items() if value is not None}
         target = self._target(given.get("model") if model is None else model)
         request = ModelRequest(**{**given, "model": f"{target.provider}/{target.model}"})
-        return BatchRequest(self._completed(self._files.load(request)), target)
+        return self._without_switches(BatchRequest(self._completed(self._files.load(request)), target))
 
     def _openai(self, line: Mapping[str, Any], model: str | None) -> BatchRequest:
         custom_id, body = line["custom_id"], line["body"]
@@ -88,7 +101,15 @@ class RequestBuilder:
             raise InvalidRequestError(
                 f"n={chat.choices} asks for several answers", guidance="Repeat the line instead, each with its own custom_id."
             )
-        return BatchRequest(self._completed(self._files.load(chat.request)), target, chat.adjustments, custom_id)
+        request = self._completed(self._files.load(chat.request))
+        return self._without_switches(BatchRequest(request, target, chat.adjustments, custom_id))
+
+    def _without_switches(self, batch_request: BatchRequest) -> BatchRequest:
+        """Without streaming switches; a line is read twice, and a warning for each time would hide the others."""
+        request, stripped = without_switches(
+            batch_request.request, batch_request.route.provider, strict=self._strict_streaming, warned=self._warned
+        )
+        return batch_request._replace(request=request, changed=(*batch_request.changed, *stripped))
 
     def _target(self, model: Any) -> Route:
         if model is not None and not isinstance(model, str):
