@@ -98,8 +98,10 @@ class _Attempts:
         self.elapsed: tuple[float, ...] = ()  # seconds, one for each failed attempt
         self.failure: LLMConnectorError | None = None  # the error of the last attempt
         self.advice = ""  # why a retryable failure is final
-        self.ends_at: float | None = None  # monotonic; set when the first attempt starts
-        self.pauses_counted_to = 0.0  # monotonic; pauses of the process up to here are added to ends_at
+        self.ends_at = control.ends_at  # monotonic; from the first attempt on, the deadline if that is earlier
+        self.pauses_counted_to = (
+            0.0 if control.ends_at is None else policy.clock()
+        )  # monotonic; pauses of the process up to here are added to ends_at
 
     @contextmanager
     def turn(self) -> Iterator[float]:
@@ -127,8 +129,9 @@ class _Attempts:
 
     def _time_left(self, now: float, open_in_time: bool) -> float:
         """Seconds until the deadline, which the first attempt starts. Raises what the request ends with if there are none."""
-        if self.ends_at is None:
-            self.ends_at, self.pauses_counted_to = now + self.options.deadline, now
+        if self.ends_at is None or not self.made:
+            deadline = now + self.options.deadline
+            self.ends_at, self.pauses_counted_to = min(deadline, self.ends_at or deadline), now
         left = self.ends_at - now
         if not open_in_time or not left > 0:
             raise self._deadline_error()
@@ -236,6 +239,8 @@ class _Attempts:
         return failure
 
     def _deadline_advice(self) -> str:
+        if self.control.ends_at is not None:
+            return "There is no further attempt within wait_timeout."
         return f"There is no further attempt within the deadline of {self.options.deadline:g} s: raise it, or lower timeout."
 
     def _notify(self, event: Event) -> None:

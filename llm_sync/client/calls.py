@@ -33,6 +33,10 @@ class ProviderCall(partial[Any]):
         """End the attempt under way too."""
         self.control.abort()
 
+    def end_at(self, until: float) -> None:
+        """Send nothing and wait for nothing after the monotonic time ``until``. Only before the call runs."""
+        self.control.ends_at = until
+
     def give_up(self) -> Progress:
         """Send nothing more, as nobody waits for the answer; return how far the request had come."""
         return self.control.give_up()

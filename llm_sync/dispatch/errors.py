@@ -9,14 +9,31 @@ from llm_sync.runtime.cancellation import Progress
 
 
 def closed(provider: str | None = None) -> ClientClosedError:
-    """No request is accepted: the client is closed or the process is ending."""
-    if shutdown.shutting_down():
-        return ClientClosedError(
-            "the program is ending and accepts no more requests",
-            provider=provider,
-            guidance="Wait for (join) the threads that send requests before the main thread ends.",
-        )
+    """No request is accepted: the client is closed, by the program or because Ctrl-C ends the process."""
+    if shutdown.shutting_down() and shutdown.refuses_calls():
+        return ending(provider)
     return ClientClosedError("the client is closed", provider=provider, guidance="Create a new one.")
+
+
+def ending(provider: str | None) -> ClientClosedError:
+    """The process is ending, and this request would not end with it."""
+    if shutdown.is_torn_down():
+        return ClientClosedError(
+            "Python has unloaded its modules already; nothing was sent",
+            provider=provider,
+            guidance="Send last requests in a function registered with atexit, not in a __del__ that runs after it.",
+        )
+    if shutdown.refuses_calls():
+        return ClientClosedError(
+            "the program is ending after Ctrl-C and sends no more requests",
+            provider=provider,
+            guidance="Catch KeyboardInterrupt in the main thread, and go on there, if requests are to be sent after Ctrl-C.",
+        )
+    return ClientClosedError(
+        "the program is ending and accepts no more requests from done-callbacks and other code on worker threads",
+        provider=provider,
+        guidance="Submit them in a thread of the program's own, or before the main thread ends.",
+    )
 
 
 def full(provider: str, max_queue: int | None, waited: float | None = None) -> QueueFullError:

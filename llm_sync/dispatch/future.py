@@ -62,6 +62,7 @@ class RequestFuture(Future[Any]):
         self.queued_at = now
         self.started_at: float | None = None
         self.elapsed: float | None = None
+        self.ends_at: float | None = None  # monotonic; when its caller stops waiting, if it waits from the beginning
         self._fate: dict[str, str] = {}  # "start": "running" or "cancelled", decided once by setdefault
         self.given_up = False  # its caller did not wait for it any longer
         self.reported = interrupts.Flag()  # set when the future is done and its end was reported
@@ -243,6 +244,11 @@ class RequestFuture(Future[Any]):
         """Ask a running call to end at once. Calls without that method are not affected."""
         self._notify_call("abort")
 
+    def limit_call(self) -> None:
+        """Before this thread runs the call: ask it to end when its caller stops waiting. No other thread could give it up."""
+        if self.ends_at is not None:
+            self._notify_call("end_at", self.ends_at)
+
     def give_up(self) -> Progress | None:
         """Ask a running call to send nothing more, as nobody waits for it; None for calls without that method."""
         self.given_up = True
@@ -254,12 +260,12 @@ class RequestFuture(Future[Any]):
         if not self.cancel():
             self.abort()
 
-    def _notify_call(self, method_name: str) -> object:
+    def _notify_call(self, method_name: str, *arguments: object) -> object:
         method = getattr(self._call, method_name, None)
         if not callable(method):
             return None
         try:
-            return method()
+            return method(*arguments)
         except Exception as error:
             if interrupts.raised_by_signal_handler(error):
                 raise

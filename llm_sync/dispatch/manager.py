@@ -72,6 +72,8 @@ class ConcurrentLLMManager:
         limit = None if timeout is None else clock.clamp_timeout(timeout)
         began = clock.now()
         future = self._prepare(provider, call)
+        if limit is not None:
+            future.ends_at = began + limit
         try:
             try:
                 future.owner.accept(future, timeout=limit)

@@ -9,6 +9,7 @@ from queue import SimpleQueue
 
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch import shutdown
+from llm_sync.dispatch.calling_thread import run_in_calling_thread
 from llm_sync.dispatch.future import Call, RequestFuture
 from llm_sync.dispatch.outcome_event import finished_event
 from llm_sync.dispatch.status import ProviderStatus, StatusCounts
@@ -27,8 +28,8 @@ class ProviderRequestQueue:
     """FIFO; at most ``concurrency`` requests in flight, each in a worker thread started on demand.
 
     ``max_queue``: how many requests may be queued (None: no limit). ``idle_timeout``: seconds without a request after which a
-    worker ends. ``emit`` is called with every event, in the thread where it occurs; its exceptions are logged.
-    Raises ValueError for impossible values. Every method may be called from any thread.
+    worker ends. ``emit`` is called with every event, in the thread where it occurs; its exceptions are logged. Raises
+    ValueError for impossible values. Every method may be called from any thread.
     """
 
     def __init__(
@@ -41,10 +42,6 @@ class ProviderRequestQueue:
         emit: Listener | None = None,
         clock: Callable[[], float] = clock.now,
     ) -> None:
-        if concurrency < 1:
-            raise ValueError(f"concurrency={concurrency} of provider {name!r}: give 1 or more")
-        if max_queue is not None and max_queue < 1:
-            raise ValueError(f"max_queue={max_queue} of provider {name!r}: give 1 or more, or None for no limit")
         if not idle_timeout >= 0:
             raise ValueError(f"idle_timeout={idle_timeout} of provider {name!r}: give 0 or more seconds")
         self.name = name
@@ -55,6 +52,7 @@ class ProviderRequestQueue:
         self._clock = clock
         self._closing = False  # refuse new requests; finish queued ones
         self._abandon = False  # cancel queued requests; those in flight make no further attempt
+        self._process_ends = False  # workers end when nothing is queued
         self._reset()
         fork.watch(self)
         shutdown.watch(self)
@@ -81,15 +79,16 @@ class ProviderRequestQueue:
         QueueFullError at once with ``block=False``. If ``call`` has methods ``stop_retrying`` and ``abort``, closing and
         Ctrl-C use them.
 
-        Raises ClientClosedError when closed (also while waiting for room, and during shutdown), QueueFullError, RuntimeError
-        when it would wait for room on the provider's own worker, LLMConnectorError when no thread can be started.
+        Once the main thread has ended, ``call`` runs in the calling thread, and this returns when it is done.
+        Raises ClientClosedError when closed (also while waiting for room, and when Ctrl-C ends the process), QueueFullError,
+        RuntimeError when it would wait for room on the provider's own worker, LLMConnectorError when no thread can be started.
         """
         future = self.prepare(call)
         self.accept(future, block=block, timeout=timeout)
         return future
 
     def prepare(self, call: Call) -> RequestFuture:
-        """The first half of ``submit``: create the future, so that the caller can withdraw it if Ctrl-C interrupts ``accept``."""
+        """The first half of ``submit``: create the future, so that Ctrl-C in ``accept`` can withdraw it."""
         if not callable(call):
             raise TypeError(f"{grammar.type_name(call)} cannot be called: give a function of no arguments")
         self._check_process()
@@ -101,6 +100,8 @@ class ProviderRequestQueue:
             depth = self._reserve(future, block, None if timeout is None else clock.clamp_timeout(timeout))
             self.emit(Queued(self.name, future.key, model=future.model, depth=depth))
             self._enqueue(future)
+            if shutdown.shutting_down() and not isinstance(threading.current_thread(), Worker):
+                run_in_calling_thread(future, self, self._pool, self._waiting)  # no worker may be left that takes it
         except BaseException:
             future.withdraw()
             self._rescue_waiting()
@@ -121,7 +122,8 @@ class ProviderRequestQueue:
         return len(self._waiting)
 
     def _enqueue(self, future: RequestFuture) -> None:
-        self._refuse_when_closed()
+        if self._closing:
+            raise dispatch_errors.closed(self.name)
         self._start_worker_if_needed()
         self._put(future)
         self._start_worker_if_needed()  # if an idle worker has ended meanwhile
@@ -138,8 +140,10 @@ class ProviderRequestQueue:
         self._inbox.put(future)  # unbounded: it never blocks
 
     def _refuse_when_closed(self) -> None:
-        if self._closing or shutdown.shutting_down():
+        if self._closing:
             raise dispatch_errors.closed(self.name)
+        if shutdown.shutting_down() and (shutdown.refuses_calls() or isinstance(threading.current_thread(), Worker)):
+            raise dispatch_errors.ending(self.name)
 
     def _rescue_waiting(self) -> None:
         """After a failed start of a worker: serve, or else cancel, the requests whose threads counted on that worker."""
@@ -167,7 +171,7 @@ class ProviderRequestQueue:
 
     def take(self, worker: Worker) -> RequestFuture | None:  # noqa: ARG002  (any worker may take it)
         """The next request, or None to look again at ``may_work``. Raises queue.Empty after ``idle_timeout``, or if closed."""
-        return self._inbox.get(timeout=0 if self._closing else self.idle_timeout)
+        return self._inbox.get(timeout=0 if self._closing or self._process_ends else self.idle_timeout)
 
     def exit_if_idle(self, worker: Worker) -> bool:
         """Deregister an idle ``worker`` unless a request has arrived; return whether it must end."""
@@ -177,7 +181,8 @@ class ProviderRequestQueue:
     def worker_exited(self, worker: Worker, error: BaseException | None) -> None:
         """``worker`` has ended. If it was the last one and ended with ``error``, cancel the waiting requests."""
         self._pool.remove(worker)
-        if self._closing and len(self._pool):
+        self._waiting.signal_room()  # for a calling thread that waits for its turn
+        if (self._closing or self._process_ends) and len(self._pool):
             self._put(None)  # this worker may have taken the one meant for another
         if error is not None:
             orphaned = [] if len(self._pool) else list(self._waiting)
@@ -211,7 +216,6 @@ class ProviderRequestQueue:
 
     def close(self, cancel_pending: bool = False) -> None:
         """Accept no more requests and wait until those queued and in flight are done. May be called again.
-
         With ``cancel_pending`` queued requests are cancelled and those in flight make no further attempt. Does not wait on a
         worker thread (in a done-callback).
         """
@@ -223,24 +227,32 @@ class ProviderRequestQueue:
         self._check_process()
         self._closing = True
         self._pool.cancel_interrupted_start()
-        for _ in range(len(self._pool)):  # on every call: an interrupt may have cut an earlier one short
-            self._put(None)
+        self._wake_workers()  # on every call: an interrupt may have cut an earlier one short
         self._waiting.signal_room()
-        if not cancel_pending:
-            return
-        self._abandon = True
-        cancel_all(self._waiting)
-        for future in self._pool.in_flight():
-            future.stop_retrying()
+        if cancel_pending:
+            self._abandon = True
+            cancel_all(self._waiting)
+            for future in self._pool.in_flight():
+                future.stop_retrying()
+
+    def end_workers(self) -> None:
+        """The process ends: let the workers end when nothing is queued. What comes later runs in the thread that asks."""
+        self._check_process()
+        self._process_ends = True
+        self._wake_workers()
+
+    def _wake_workers(self) -> None:
+        for _ in range(len(self._pool)):
+            self._put(None)
 
     def join(self, timeout: float | None = None) -> bool:
         """The second half of ``close``: wait up to ``timeout`` seconds (None: no limit); return whether all workers ended."""
-        if isinstance(threading.current_thread(), Worker):
+        if isinstance(threading.current_thread(), Worker) or self.on_worker():
             return True  # two workers that wait for each other would never end
-        if not self._pool.join(timeout):
-            return False
-        cancel_all(self._waiting)  # accepted by a submit that an interrupt or this close stopped half-way
-        return True
+        ended = self._pool.join(timeout)
+        if ended and self._closing:
+            cancel_all(self._waiting)  # accepted by a submit that an interrupt or this close stopped half-way
+        return ended
 
     def abort(self) -> None:
         """Abort the requests in flight whose calls have an ``abort`` method."""
@@ -251,7 +263,7 @@ class ProviderRequestQueue:
 
     def on_worker(self) -> bool:
         """Whether the calling thread is one of this queue's workers."""
-        return threading.current_thread() in self._pool
+        return threading.current_thread() in self._pool or threading.get_ident() in self._pool.callers
 
     def emit(self, event: Event) -> None:
         """Count ``event`` for ``status``, then pass it to the listener. Events of attempts are emitted here too."""
@@ -265,10 +277,9 @@ class ProviderRequestQueue:
     def status(self) -> ProviderStatus:
         """The current counts; ``cooling_down_until`` is left to the gate."""
         self._check_process()
-        in_flight = self._pool.in_flight()
-        started = [since for future in in_flight if (since := future.started_at) is not None]
-        queued = len(self._waiting) - sum(future in self._waiting and future.started_at is not None for future in in_flight)
-        oldest = self._clock() - min(started) if started else None
+        started = {future: since for future in self._pool.in_flight() if (since := future.started_at) is not None}
+        queued = len(self._waiting) - sum(future in self._waiting for future in started)
+        oldest = self._clock() - min(started.values()) if started else None
         return self._counts.status(queued=queued, in_flight=len(started), oldest_in_flight_s=oldest)
 
     # Forking

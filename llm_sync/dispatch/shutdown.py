@@ -1,5 +1,8 @@
 """Shutdown of the process: queued requests are finished first, or cancelled after Ctrl-C; no future stays pending.
 
+Requests that come later (from threads that outlive the main thread, exit handlers, ``__del__``) run in the threads that make
+them (calling_thread.py); after Ctrl-C they are refused.
+
 Workers are not daemon threads, because those are killed in the middle of a request. To end them, the drain below runs before
 the interpreter joins its threads: through ``threading._register_atexit``, which concurrent.futures uses for the same purpose.
 That function is private; where it is missing, workers are daemon threads and the drain is an ordinary atexit function (which
@@ -29,6 +32,9 @@ class Drainable(Protocol):
     def stop(self, cancel_pending: bool = False) -> None:
         """Refuse new requests and let the workers end; returns at once."""
 
+    def end_workers(self) -> None:
+        """Let the workers end when nothing is queued, and start no others; returns at once."""
+
     def join(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds (None: no limit) for the workers; return whether they ended."""
 
@@ -45,7 +51,8 @@ class _ShutdownState:
         self.queues: weakref.WeakSet[Drainable] = weakref.WeakSet()
         self.daemons: bool | None = None  # whether workers must be daemon threads; None: no drain is registered yet
         self.shutting_down = False
-        self.interrupted = False
+        self.interrupted = False  # Ctrl-C ended a blocking call
+        self.refuses_calls = False  # Ctrl-C ended the process
 
     def reset_after_fork(self) -> None:
         """In the child: register a drain again (an inherited one may run too; it finds no work)."""
@@ -80,9 +87,28 @@ def register_drain() -> bool:
 
 
 def shutting_down() -> bool:
-    """Whether the main thread has ended: from then on no request is accepted."""
+    """Whether the main thread has ended: from then on requests run in the threads that make them."""
     # _SHUTTING_DOWN: hooks of other libraries run between the end of the main thread and our drain.
     return _state.shutting_down or bool(getattr(threading, "_SHUTTING_DOWN", False)) or sys.is_finalizing()
+
+
+def is_refusal_of_thread(error: BaseException) -> bool:
+    """Whether ``error`` says that Python starts no more threads; then it is shutting down, too.
+
+    Nothing else shows that if ``threading`` was not imported before the main thread ended.
+    """
+    _state.shutting_down = _state.shutting_down or "at interpreter shutdown" in str(error)
+    return _state.shutting_down
+
+
+def refuses_calls() -> bool:
+    """When shutting down: whether Ctrl-C ended the process, or no module can be imported any more. Then nothing is sent."""
+    return _state.refuses_calls or _interrupted() or is_torn_down()
+
+
+def is_torn_down() -> bool:
+    """Whether Python has unloaded its modules, so that an answer could not be read."""
+    return sys.meta_path is None
 
 
 def note_interrupt() -> None:
@@ -92,7 +118,7 @@ def note_interrupt() -> None:
 
 def clear_interrupt() -> None:
     """The main thread continues after a Ctrl-C. Calls from other threads have no effect."""
-    if _state.interrupted and threading.current_thread() is threading.main_thread():
+    if _state.interrupted and not shutting_down() and threading.current_thread() is threading.main_thread():
         _state.interrupted = False
 
 
@@ -118,11 +144,15 @@ def _drain_all() -> None:
         queues = _all_queues()
         if not _interrupted():
             try:
-                drain(queues)
+                for queue in queues:
+                    queue.end_workers()
+                for queue in queues:
+                    queue.join()
             except KeyboardInterrupt:
                 _log.warning("Ctrl-C while queued requests were being finished: those not yet sent are cancelled")
             else:
                 return
+        _state.refuses_calls = True
         drain(queues, cancel_pending=True, grace=GRACE_S)
     except KeyboardInterrupt:  # a second Ctrl-C: do not wait any longer
         for queue in queues:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch import shutdown
@@ -21,6 +22,8 @@ class WaitingRequests:
     """
 
     def __init__(self, provider: str, limit: int | None) -> None:
+        if limit is not None and limit < 1:
+            raise ValueError(f"max_queue={limit} of provider {provider!r}: give 1 or more, or None for no limit")
         self._provider = provider
         self._limit = limit
         self._requests: dict[RequestFuture, None] = {}
@@ -49,27 +52,38 @@ class WaitingRequests:
         self.remove(future)
         return False
 
+    def is_first(self, future: RequestFuture) -> bool:
+        """Whether ``future`` is the oldest one."""
+        return next(iter(list(self._requests)), None) is future  # a copy: other threads add and remove
+
+    @contextmanager
+    def changes(self) -> Iterator[Flag]:
+        """A flag that is set when a request is removed or ``signal_room`` is called."""
+        signal = Flag()
+        self._signals[signal] = None
+        try:
+            yield signal
+        finally:
+            self._signals.pop(signal, None)
+
     def add_when_there_is_room(
         self, future: RequestFuture, timeout: float | None, refuse_when_closed: Callable[[], None]
     ) -> None:
         """Wait up to ``timeout`` seconds (None: no limit) for room. Raises QueueFullError, and as ``refuse_when_closed`` does."""
         until = None if timeout is None else clock.now() + timeout
         while True:
-            signal = Flag()
-            self._signals[signal] = None
-            try:
+            with self.changes() as signal:
                 refuse_when_closed()
                 if self.add(future):
                     return
                 left = None if until is None else until - clock.now()
                 if left is not None and left <= 0:
                     raise dispatch_errors.full(self._provider, self._limit, timeout)
-                signal.wait_once(left)
-            except KeyboardInterrupt:
-                shutdown.note_interrupt()
-                raise
-            finally:
-                self._signals.pop(signal, None)
+                try:
+                    signal.wait_once(left)
+                except KeyboardInterrupt:
+                    shutdown.note_interrupt()
+                    raise
 
     def remove(self, future: RequestFuture) -> bool:
         """Remove ``future``; return whether it was there."""

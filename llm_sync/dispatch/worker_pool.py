@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch import shutdown
+from llm_sync.dispatch.calling_thread import CallerRunner
 from llm_sync.dispatch.future import RequestFuture
 from llm_sync.dispatch.worker import Source, Worker
 from llm_sync.events import logger
@@ -25,25 +26,29 @@ class WorkerPool:
     """
 
     def __init__(self, name: str, size: int) -> None:
+        if size < 1:
+            raise ValueError(f"concurrency={size} of provider {name!r}: give 1 or more")
         self._name = name
         self._size = size
-        self._workers: dict[int, Worker] = {}  # registered, by number
-        self._threads: list[Worker] = []  # those that may still be running
+        self._workers: dict[int, Worker | CallerRunner] = {}  # registered, by number
+        self._threads: list[Worker | CallerRunner] = []  # those that may still be running
+        self.callers: dict[int, CallerRunner] = {}  # those registered, by the identifier of their thread
         self._starting: dict[int, Worker] = {}  # by the identifier of the thread that starts it
 
     def __len__(self) -> int:
         return len(self._workers)
 
     def __contains__(self, thread: object) -> bool:
-        return isinstance(thread, Worker) and self._workers.get(thread.number) is thread
+        return isinstance(thread, (Worker, CallerRunner)) and self._workers.get(thread.number) is thread
 
     def start_worker(self, source: Source, start: Callable[[Worker], None]) -> None:
         """Start one more worker unless there are ``size``. If that fails, the existing workers continue; without any, it raises.
 
-        Raises ClientClosedError when the process is ending, else LLMConnectorError; also what a signal handler raises meanwhile.
+        Raises LLMConnectorError, but not when the process is ending: then the calling thread runs its request. Also what a
+        signal handler raises meanwhile.
         """
-        number = next((each for each in range(1, self._size + 1) if each not in self._workers), 0)
-        if not number:
+        number = self._free_number()
+        if not number or shutdown.shutting_down():
             return
         worker: Worker | None = None
         try:
@@ -59,8 +64,8 @@ class WorkerPool:
                 self.remove(worker)
             if not isinstance(error, (RuntimeError, MemoryError, OSError)) or raised_by_signal_handler(error):
                 raise
-            if shutdown.shutting_down():
-                raise dispatch_errors.closed(self._name) from error
+            if shutdown.shutting_down() or shutdown.is_refusal_of_thread(error):
+                return
             if not self._workers:
                 raise dispatch_errors.no_thread(self._name, error) from error
             _log.warning(
@@ -79,12 +84,27 @@ class WorkerPool:
         if worker is not None and worker.cancel_start():
             self.remove(worker)
 
-    def register(self, worker: Worker) -> bool:
+    def _free_number(self) -> int:
+        return next((each for each in range(1, self._size + 1) if each not in self._workers), 0)
+
+    def enlist(self, runner: CallerRunner) -> bool:
+        """Count a calling thread among the workers while it runs its request; False while there are ``size``."""
+        runner.number = self._free_number()
+        if not runner.number or not self.register(runner):
+            return False
+        self.callers[runner.thread_id] = runner
+        self._forget_ended()
+        self._threads.append(runner)
+        return True
+
+    def register(self, worker: Worker | CallerRunner) -> bool:
         """Let ``worker`` take requests, unless another one has its number."""
         return self._workers.setdefault(worker.number, worker) is worker
 
-    def remove(self, worker: Worker) -> None:
+    def remove(self, worker: Worker | CallerRunner) -> None:
         """Deregister ``worker``: it takes no more requests."""
+        if isinstance(worker, CallerRunner) and self.callers.get(worker.thread_id) is worker:
+            self.callers.pop(worker.thread_id, None)
         if worker in self:
             self._workers.pop(worker.number, None)  # only the worker itself, or who failed to start it, removes it
 

@@ -43,6 +43,7 @@ class CallControl:
         self._lock = threading.RLock()
         self._aborted = False
         self._shut: Callable[[], None] | None = None
+        self.ends_at: float | None = None  # monotonic; an end before the request's deadline. Set before the request runs
         self.possibly_billed = 0  # attempts that were sent in full without a complete answer; set by the retry policy
 
     @property

@@ -163,23 +163,71 @@ def test_ctrl_c_while_the_end_waits(upstream, program, kept):
     assert sorted(line for line in running.lines if line.startswith("answer")) == ["answer ClientClosedError"] * 3
 
 
-def test_submit_while_the_interpreter_ends(upstream, program):
-    """From a thread that outlives the main thread, and from an exit hook: ClientClosedError, and nothing is sent."""
+LATE = """
+import atexit
+from concurrent.futures import ThreadPoolExecutor
+from llm_sync.dispatch import shutdown
+{before}
+def late(where):
+    say(where, outcome(lambda: llm_sync.generate(where, model="a/m", config=CONFIG)))
+def outlive(where):
+    while not shutdown.shutting_down():
+        time.sleep(0.005)
+    late(where)
+class Held:
+    def __del__(self):
+        late("__del__")
+held = [Held()]
+executor = ThreadPoolExecutor(2)
+for number in range(6):
+    executor.submit(outlive, f"executor {{number}}")
+threading.Timer(0.05, outlive, ["timer"]).start()
+threading.Thread(target=outlive, args=["thread"]).start()
+atexit.register(held.clear)
+atexit.register(late, "atexit")
+"""
+CALLERS = ["__del__", "atexit", *(f"executor {number}" for number in range(6)), "thread", "timer"]
+
+
+@pytest.mark.parametrize("before", ["", "late = llm_sync.generate('before', model='a/m', config=CONFIG)"], ids=["first", "later"])
+def test_calls_after_the_main_thread_are_answered(upstream, program, before):
+    """An executor that is never shut down, a Timer, a thread nobody joins, an exit handler and ``__del__`` get answers."""
+    running = program(upstream, LATE.format(before=before))
+    assert running.finish() == 0, running.errors
+    assert sorted(running.lines) == [f"{caller} echo {caller}" for caller in CALLERS]
+    assert sorted(upstream.texts()) == sorted([*CALLERS, *(["before"] if before else [])])
+
+
+def test_several_requests_in_an_exit_handler(upstream, program):
+    """generate_responses_concurrent, map and submit answer all of theirs there, in order."""
+    running = program(
+        upstream,
+        """
+import atexit
+from llm_sync import ModelRequest
+client = LLMClient.from_config(CONFIG)
+def handler():
+    requests = [ModelRequest(text, model) for text, model in (("1", "a/m"), ("2", "b/m"), ("3", "a/m"))]
+    say(*(answer.text for answer in client.generate_responses_concurrent(requests)))
+    say(*(answer.text for answer in client.map(requests)))
+    say(*(future.result().text for future in [client.submit(request) for request in requests]))
+atexit.register(handler)
+""",
+    )
+    assert running.finish() == 0, running.errors
+    assert running.lines == ["echo 1 echo 2 echo 3"] * 3
+
+
+def test_a_wait_timeout_in_an_exit_handler(upstream, program):
+    """A server that does not answer is waited for no longer than the call allows, though no thread could give the call up."""
+    upstream.hold()
     running = program(
         upstream,
         """
 import atexit
 client = LLMClient.from_config(CONFIG)
-client.generate("before")
-def late(where):
-    say(where, outcome(lambda: client.generate("late")), outcome(lambda: llm_sync.generate("late", config=CONFIG)))
-def outlive():
-    threading.main_thread().join()
-    late("thread")
-threading.Thread(target=outlive).start()
-atexit.register(late, "atexit")
+atexit.register(lambda: say(outcome(lambda: client.generate("x", "a/m", wait_timeout=0.3))))
 """,
     )
-    assert running.finish() == 0
-    assert sorted(running.lines) == ["atexit ClientClosedError ClientClosedError", "thread ClientClosedError ClientClosedError"]
-    assert upstream.texts() == ["before"]
+    assert running.finish() == 0, running.errors
+    assert running.lines == ["RequestTimeoutError"]
