@@ -14,9 +14,9 @@ from llm_sync.batch.dry_runner import DryRun, dry_run
 from llm_sync.batch.merging import Merged, merge
 from llm_sync.batch.options import Options
 from llm_sync.batch.runner import run
-from llm_sync.batch.summary import LaneView, Snapshot, Summary
+from llm_sync.batch.summary import LaneView, LineName, Snapshot, Summary
 
-__all__ = ["DryRun", "LaneView", "Merged", "Options", "Snapshot", "Summary", "dry_run", "merge", "run"]
+__all__ = ["DryRun", "LaneView", "LineName", "Merged", "Options", "Snapshot", "Summary", "dry_run", "merge", "run"]
 
 _RENAMED: dict[str, Any] = {"Rehearsal": DryRun, "rehearse": dry_run}
 

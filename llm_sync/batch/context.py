@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm_sync.batch.input.formats import LineFormat
+from llm_sync.batch.input.kept_fields import KeptFields
 from llm_sync.batch.input.line_ids import LineIds
 from llm_sync.batch.input.requests import BatchRequest, RequestBuilder, settings_hash
 from llm_sync.batch.input.selection import Selection
@@ -44,6 +45,7 @@ class BatchContext:
     store: RecordStore
     finished: FinishedOutput
     ids: LineIds
+    kept_fields: KeptFields
     lines: int = 0
     _hashes: dict[Route, str] = field(default_factory=dict)
     _limits: dict[Route, int | None] = field(default_factory=dict)  # max_tokens of the settings

@@ -44,6 +44,7 @@ class Lane:
         self.first_change = ""
         self.paused: str | None = None
         self.reasons: dict[str, str] = {}  # the message of the first failure of each class
+        self.first_failed: dict[str, int] = {}  # and the position of its line
         self.began: float | None = None
         self.ended = 0.0
         self._recent: deque[tuple[int, int]] = deque(maxlen=RECENT_S)  # (second, requests ended in it)
@@ -61,6 +62,7 @@ class Lane:
         self.tally.add(end.head)
         if end.reason:
             self.reasons.setdefault(end.head.outcome, end.reason)
+            self.first_failed.setdefault(end.head.outcome, end.head.position)
         second = int(self.ended)
         count = self._recent.pop()[1] if self._recent and self._recent[-1][0] == second else 0
         self._recent.append((second, count + 1))

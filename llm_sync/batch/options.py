@@ -27,6 +27,10 @@ class Options:
     input file may name, beside those below its own. ``skip_bad_lines``: count lines that cannot be sent as failures; otherwise
     they are an error, and nothing is sent.
 
+    What comes back. ``keep``: names of fields that a line has beside its request's (``reference``, ``meta.source``, ``meta.*``,
+    columns of a table); its record has them under ``input``. ``keep_all``: keep all of them. ``failed``: a file that gets the
+    records of all failures.
+
     Running again. ``restart``: start over; the old journal is kept as ``output``.part.old. ``retry_failed``: ask all failures
     of previous runs again, not only those that may succeed now. ``retry_timeouts``: send requests that timed out again,
     although they may be billed twice (None: as the configuration says). ``retry_truncated``: send requests again whose answers
@@ -61,6 +65,9 @@ class Options:
     give_up_after: int = 10
     fail_fast: bool = False
     allow_files: Sequence[str | os.PathLike[str]] = ()
+    keep: Sequence[str] = ()
+    keep_all: bool = False
+    failed: str | os.PathLike[str] | None = None
 
     def line_format(self) -> LineFormat:
         """The format of the input. Raises InvalidRequestError for an invalid template."""
@@ -68,6 +75,8 @@ class Options:
             raise InvalidRequestError("text and template exclude each other", guidance="A template is for CSV.")
         if self.template is None and (self.id_column is not None or self.skip_blank):
             raise InvalidRequestError("id_column and skip_blank are for CSV", guidance="Give a template, too.")
+        if self.text and (self.keep or self.keep_all):
+            raise InvalidRequestError("lines of text have no fields to keep", guidance="keep is for JSON and CSV.")
         if self.text:
             return TextLines()
         if self.template is None:

@@ -11,6 +11,7 @@ from typing import IO
 from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import line_digest
+from llm_sync.batch.line_details import LineDetails
 from llm_sync.batch.replacing import replacing, sync
 from llm_sync.batch.state import records
 from llm_sync.batch.state.finished_output import OutputChecksum
@@ -40,16 +41,18 @@ def finish(
         _keep(context, replaced, f"{output}.replaced")
     size = crc = 0
     with replacing(output, f"{output}.part.new") as file:
+        details = LineDetails(context)
         expected = 0
         for slot, entry in context.index.walk():
             if slot != expected or entry.state == TO_SEND:
                 break
             expected += 1
-            line = _record(context, output, slot, entry, moved=moved) + b"\n"
+            line = details.add_to(slot, _record(context, output, slot, entry, moved=moved)) + b"\n"
             size, crc = size + len(line), zlib.crc32(line, crc)
             file.write(line)
         if expected != context.index.count:
             raise LLMConnectorError(f"request {expected} of the batch has no outcome", guidance="Run the same command again.")
+        details.report()
         written((size, crc))
 
 

@@ -10,6 +10,7 @@ from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import BatchRequest, content_hash, line_digest
 from llm_sync.batch.input.source import Line
+from llm_sync.batch.line_details import id_in
 from llm_sync.batch.line_targets import LineTargets
 from llm_sync.batch.moved_answers import MovedAnswers
 from llm_sync.batch.plan import LINE_ERRORS, BadLine, Plan
@@ -179,7 +180,7 @@ class Planner:
             self._check(batch_request)
             context.ids.add(batch_request.request.id, line.number)
         except LINE_ERRORS as error:
-            outcome = self._add_bad_line(BadLine(line.number, slot, content, error, _id_in(values)))
+            outcome = self._add_bad_line(BadLine(line.number, slot, content, error, id_in(values)))
             if outcome is not None:
                 head, entry = outcome
                 plan.kept[head.provider].add(head)
@@ -217,8 +218,3 @@ class Planner:
         self._keep(head)
         self._context.index.set(slot, entry)
         self._context.hashes.put(slot, records.line_number(head))
-
-
-def _id_in(values: Mapping[str, Any]) -> str | int | None:
-    line_id = values.get("custom_id", values.get("id"))
-    return line_id if isinstance(line_id, (str, int)) else None

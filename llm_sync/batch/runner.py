@@ -13,7 +13,9 @@ from typing import Any
 
 from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext
+from llm_sync.batch.failed_list import checked_failed_list, write_failed_list
 from llm_sync.batch.input.source import Input
+from llm_sync.batch.line_details import line_names
 from llm_sync.batch.options import DAY_S, Options
 from llm_sync.batch.output import finish
 from llm_sync.batch.plan import Plan
@@ -38,6 +40,7 @@ Progress = Callable[[Snapshot], object]
 def _options(given: Mapping[str, Any]) -> Options:
     """The options among the arguments of ``run``, as values that nobody else holds."""
     own: dict[str, Any] = {name: tuple(given[name]) for name in ("models", "allow_files", "skip_blank")}
+    own["keep"] = given["keep"] if isinstance(given["keep"], str) else tuple(given["keep"])
     own["fields"] = dict(given["fields"] or {})
     return Options(**{field.name: {**given, **own}[field.name] for field in dataclasses.fields(Options)})
 
@@ -69,6 +72,9 @@ def run(
     give_up_after: int = 10,
     fail_fast: bool = False,
     allow_files: Sequence[str | os.PathLike[str]] = (),
+    keep: Sequence[str] = (),
+    keep_all: bool = False,
+    failed: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Summary:
     """Send every request of an input, to all providers at once, and write the outcomes in the input's order to ``output``.
@@ -110,6 +116,7 @@ class _Run:
 
     def go(self, requests: Input) -> Summary:
         """Plan, send, and write the output."""
+        failed = None if self._options.failed is None else checked_failed_list(self._options.failed, self._output)
         with opened(self._options, self._client, requests, self._output, self._journal.store) as context:
             previous = read_previous(context, self._output)
             bad = BadLines(context, self._journal)
@@ -123,10 +130,13 @@ class _Run:
                 if plan.to_send.total():
                     self._send(context, scheduler)
                 complete = not any(lane.left for lane in scheduler.lanes.values())
-                is_new = plan.moved or plan.replaced or plan.edited or not os.path.exists(self._output)
+                is_new = plan.moved or plan.replaced or plan.edited or context.kept_fields or not os.path.exists(self._output)
                 if complete and (is_new or not self._journal.is_empty()):
                     self._finish(context, plan, scheduler)
-            return _summary(self._name, plan, scheduler, complete, bad.count, time.monotonic() - self._began)
+            if failed is not None:
+                write_failed_list(context, failed)
+            summary = _summary(self._name, plan, scheduler, complete, bad.count, time.monotonic() - self._began)
+            return dataclasses.replace(summary, line_names=line_names(context, summary.positions()))
 
     def _send(self, context: BatchContext, scheduler: Scheduler) -> None:
         at = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -205,4 +215,5 @@ def _summary(output: str, plan: Plan, scheduler: Scheduler, complete: bool, skip
         unsure_gone=plan.gone,
         held={lane.provider: lane.why_left for lane in scheduler.lanes.values() if lane.left and lane.why_left},
         reasons={lane.provider: dict(lane.reasons) for lane in scheduler.lanes.values() if lane.reasons},
+        first_failed={lane.provider: dict(lane.first_failed) for lane in scheduler.lanes.values() if lane.first_failed},
     )

@@ -13,10 +13,12 @@ from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.formats import NOT_AN_OBJECT, JSONLines
 from llm_sync.batch.input.image_files import ImageFiles, image_folders
 from llm_sync.batch.input.json_document import as_json_lines
+from llm_sync.batch.input.kept_fields import KeptFields
 from llm_sync.batch.input.line_ids import LineIds
 from llm_sync.batch.input.requests import RequestBuilder
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.input.source import Input, open_source
+from llm_sync.batch.input.table import Table
 from llm_sync.batch.options import Options
 from llm_sync.batch.plan import BadLine, Plan
 from llm_sync.batch.review import needs_review
@@ -135,19 +137,22 @@ def opened(
     files = ImageFiles(image_folders(requests, options.allow_files))
     dispatcher = client.dispatcher
     strictness = {"strict": dispatcher.strict, "strict_streaming": dispatcher.strict_streaming}
-    builder = RequestBuilder(dispatcher.config, options.fields, files, **strictness)
+    kept = KeptFields(options.keep, keep_all=options.keep_all)
+    builder = RequestBuilder(dispatcher.config, options.fields, files, kept=kept, **strictness)
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(open_source(requests, folder)))
         source.refuse_workbook()
         if isinstance(line_format, JSONLines):
             source = stack.enter_context(contextlib.closing(as_json_lines(source, folder)))
         line_format.begin(source)
+        if isinstance(line_format, Table):
+            kept.check(line_format.columns)
         index = stack.enter_context(contextlib.closing(Index(folder)))
         finished = stack.enter_context(contextlib.closing(FinishedOutput(output, folder)))
         hashes = stack.enter_context(contextlib.closing(NumberFile(folder)))
         ids = stack.enter_context(contextlib.closing(LineIds(folder)))
         yield BatchContext(
-            options, client, source, line_format, builder, selection, index, hashes, RouteTable(), store, finished, ids
+            options, client, source, line_format, builder, selection, index, hashes, RouteTable(), store, finished, ids, kept
         )
 
 

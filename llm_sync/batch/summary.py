@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from llm_sync.batch.state.records import TRUNCATED, Head, Key
 
@@ -107,6 +107,17 @@ class Snapshot:
         return None if None in left else max(left, default=0.0)  # type: ignore[type-var]
 
 
+class LineName(NamedTuple):
+    """How messages name a line: by its number in the input, from 1, and its id, if it has one."""
+
+    number: int
+    id: str | int | None = None
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"line {self.number}" + (f", id {self.id!r}" if self.id is not None else "")
+
+
 @dataclass(frozen=True)
 class Summary:
     """The result of a run.
@@ -117,7 +128,8 @@ class Summary:
     are gone. ``possibly_billed``: requests (at most 1,000) that may have been billed without an answer, with the number of such
     attempts; ``unsure``: the number of all such attempts, ``unsure_gone`` of them for lines that are gone. ``complete``: every
     request has an outcome, and the output is written. ``lanes`` by provider; ``held``: why providers are paused;
-    ``reasons``, by provider and error class: the message of the first such failure of this run.
+    ``reasons``, by provider and error class: the message of the first such failure of this run; ``first_failed``: the position
+    of its line. ``line_names``: the number and the id of each line whose position is among these, by position.
     """
 
     output: str
@@ -139,11 +151,18 @@ class Summary:
     unsure_gone: int = 0
     held: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    first_failed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    line_names: Mapping[int, LineName] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
         """The number of requests without an answer."""
         return self.requests - self.tally.answered
+
+    def positions(self) -> set[int]:
+        """The positions of the lines that are named."""
+        first_failed = {position for positions in self.first_failed.values() for position in positions.values()}
+        return first_failed | {key.position for key, _ in self.possibly_billed}
 
     @property
     def slowest(self) -> str | None:
@@ -189,13 +208,21 @@ class Summary:
             "possibly_billed": self.unsure,
             "possibly_billed_gone": self.unsure_gone,
             "possibly_billed_requests": [
-                {"index": key.position, "provider": key.provider, "model": key.model, "times": times}
+                {**self._named(key.position), "provider": key.provider, "model": key.model, "times": times}
                 for key, times in self.possibly_billed
             ],
             "held": dict(self.held),
             "reasons": {name: dict(texts) for name, texts in self.reasons.items()},
+            "first_failed": {
+                provider: {kind: self._named(position) for kind, position in positions.items()}
+                for provider, positions in self.first_failed.items()
+            },
             "providers": {name: _lane(lane) for name, lane in self.lanes.items()},
         }
+
+    def _named(self, position: int) -> dict[str, Any]:
+        name = self.line_names.get(position)
+        return {"index": position, "line": name.number if name else None, "id": name.id if name else None}
 
 
 def _lane(lane: LaneView) -> dict[str, Any]:

@@ -52,5 +52,6 @@ def test_a_finished_output_is_kept(old: Batch, far: Far) -> None:
     summary = old.run()
     assert (summary.earlier, summary.sent, far.asked) == (6, 1, ["busy"])
     after = old.records()
+    assert [record.pop("line") for record in after] == list(range(1, 9))
     assert [record for record in after if record["index"] != 4] == [record for record in before if record["index"] != 4]
     assert old.run().sent == 0

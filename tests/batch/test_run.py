@@ -37,7 +37,7 @@ def test_a_record_has_the_shape_of_every_other_output(job: Batch) -> None:
     job.run()
     (record,) = job.records()
     assert list(record)[:6] == ["id", "index", "provider", "model", "response", "error"]
-    assert list(record)[6:] == ["request_hash", "line_hash", "settings", "content_hash"]
+    assert list(record)[6:] == ["request_hash", "line_hash", "settings", "content_hash", "line"]
     assert (record["id"], record["provider"], record["model"], record["error"]) == ("x", "a", "m", None)
     assert record["response"]["text"] == "echo p"
     assert record["request_hash"] == request_hash("m", [("system", "s"), ("user", "p")])

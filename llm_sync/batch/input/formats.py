@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -9,9 +10,10 @@ from typing import Any, NoReturn, Protocol
 
 from llm_sync.batch.input.source import Line, Source
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import grammar
+from llm_sync.models import ModelRequest, grammar
 
-_OPENAI_KEYS = frozenset({"custom_id", "method", "url", "body"})
+OPENAI_KEYS = frozenset({"custom_id", "method", "url", "body"})
+REQUEST_FIELDS = frozenset(field.name for field in dataclasses.fields(ModelRequest))
 _MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]*)"')
 
 
@@ -25,11 +27,13 @@ _ONE_OBJECT = "Give one JSON object a line."
 class LineFormat(Protocol):
     """Splits one input into records and reads them. ``openai``: results take the form of OpenAI's, too.
 
-    ``settings``: what the prompt depends on beside the record itself, such as the template.
+    ``settings``: what the prompt depends on beside the record itself, such as the template. ``request_fields``: the fields of a
+    record that are no further ones, but the request's own.
     """
 
     openai: bool
     settings: Mapping[str, Any]
+    request_fields: frozenset[str]
 
     def begin(self, source: Source) -> None:
         """Examine the first line. Raises InvalidRequestError if the input does not fit the format."""
@@ -43,6 +47,9 @@ class LineFormat(Protocol):
     def read(self, content: bytes) -> Mapping[str, Any]:
         """The fields in a record. Raises InvalidRequestError if it cannot be read."""
 
+    def fields(self, content: bytes) -> Mapping[str, Any]:
+        """Everything in a record that may be kept. Raises InvalidRequestError if it cannot be read."""
+
     def model(self, content: bytes) -> str | None:
         """The model that a record names, or None. Does not parse the record if it need not."""
 
@@ -51,6 +58,7 @@ class _Lines:
     """One record per line."""
 
     openai = False
+    request_fields = REQUEST_FIELDS
 
     def __init__(self) -> None:
         self.settings: Mapping[str, Any] = {}
@@ -81,6 +89,10 @@ class TextLines(_Lines):
         """The prompt."""
         return {"prompt": decoded(bare(content))}
 
+    def fields(self, content: bytes) -> Mapping[str, Any]:
+        """The prompt."""
+        return self.read(content)
+
 
 class JSONLines(_Lines):
     """Every line is an object: the fields of a request, or an OpenAI batch request. The first line decides which."""
@@ -92,18 +104,23 @@ class JSONLines(_Lines):
             self.openai = first is not None and is_openai(_object(first.content))
         except InvalidRequestError:  # reported when the line is read
             self.openai = False
+        self.request_fields = OPENAI_KEYS if self.openai else REQUEST_FIELDS
 
     def read(self, content: bytes) -> Mapping[str, Any]:
         """The object, checked to be of the same kind as the first line's."""
         line = _object(content)
         if self.openai and not is_openai(line):
-            missing = ", ".join(sorted(_OPENAI_KEYS - line.keys()))
+            missing = ", ".join(sorted(OPENAI_KEYS - line.keys()))
             raise InvalidRequestError(f"an OpenAI batch request has no {missing}", guidance="Give every line all four.")
         if is_openai(line) and not self.openai:
             raise InvalidRequestError(
                 "the line is an OpenAI batch request, the first line is not", guidance="Use one format per file."
             )
         return line
+
+    def fields(self, content: bytes) -> Mapping[str, Any]:
+        """The object."""
+        return _object(content)
 
     def model(self, content: bytes) -> str | None:
         """Its ``model``, or its body's. Most lines are searched, not parsed."""
@@ -124,7 +141,7 @@ class JSONLines(_Lines):
 
 def is_openai(line: Mapping[str, Any]) -> bool:
     """Whether an object is an OpenAI batch request."""
-    return line.keys() >= _OPENAI_KEYS
+    return line.keys() >= OPENAI_KEYS
 
 
 def bare(content: bytes) -> bytes:

@@ -7,10 +7,12 @@ import difflib
 import json
 from collections.abc import Mapping
 from hashlib import blake2b
+from shlex import quote
 from typing import Any, NamedTuple
 
-from llm_sync.batch.input.formats import bare, is_openai
+from llm_sync.batch.input.formats import OPENAI_KEYS, REQUEST_FIELDS, bare, is_openai
 from llm_sync.batch.input.image_files import ImageFiles
+from llm_sync.batch.input.kept_fields import KeptFields
 from llm_sync.client.request_defaults import refuse_streaming, without_switches
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.routing import route
@@ -39,6 +41,7 @@ class BatchRequest(NamedTuple):
 class RequestBuilder:
     """Makes requests of lines. ``fields``: values for lines without their own. ``files`` reads images. ``strict`` and
     ``strict_streaming``: the client's.
+    ``kept``: further fields that lines may have.
 
     Any thread may use it.
     """
@@ -51,6 +54,7 @@ class RequestBuilder:
         *,
         strict: bool = False,
         strict_streaming: bool = False,
+        kept: KeptFields | None = None,
     ) -> None:
         unknown = fields.keys() - set(_FIELDS) | fields.keys() & {"prompt", "messages", "model", "id"}
         if unknown:
@@ -61,6 +65,7 @@ class RequestBuilder:
         self._strict = strict
         self._strict_streaming = strict_streaming
         self._warned: set[str] = set()  # a switch in every line is warned of once
+        self._kept = kept or KeptFields()
 
     def build(self, line: Mapping[str, Any], model: str | None) -> BatchRequest:
         """The request of a line to ``model``; if that is None, to the line's own model, or to the configuration's.
@@ -72,13 +77,9 @@ class RequestBuilder:
         if not line.keys().isdisjoint(PARAMETERS):
             line = refuse_streaming(line)
         for name in line:
-            if name not in _FIELDS:
-                near = difflib.get_close_matches(name, _FIELDS, n=1)
-                raise InvalidRequestError(
-                    f"the field {name!r} is unknown",
-                    guidance=f"Did you mean {near[0]}?" if near else f"Fields are: {', '.join(_FIELDS)}.",
-                )
-        given = {name: value for name, value in line.items() if value is not None}
+            if name not in _FIELDS and not self._kept.allows(name, _FIELDS):
+                raise _unknown_field(name)
+        given = {name: value for name, value in line.items() if value is not None and name in _FIELDS}
         target = self._target(given.get("model") if model is None else model)
         request = ModelRequest(**{**given, "model": f"{target.provider}/{target.model}"})
         return self._without_switches(BatchRequest(self._completed(self._files.load(request)), target))
@@ -149,6 +150,13 @@ class RequestBuilder:
         return {name: value for name, value in values.items() if value not in (None, {}, (), [])}
 
 
+def _unknown_field(name: str) -> InvalidRequestError:
+    near = difflib.get_close_matches(name, _FIELDS, n=1)
+    known = f"Did you mean {near[0]}?" if near else f"Fields of a request are: {', '.join(_FIELDS)}."
+    keep = f"To get it back on the record, unsent, add --keep {quote(name)} (keep=[{name!r}]) or --keep-all (keep_all=True)."
+    return InvalidRequestError(f"the field {name!r} is unknown", guidance=f"{known} {keep}")
+
+
 def line_digest(content: bytes) -> bytes:
     """The 8-byte hash of a line without its line end."""
     return blake2b(bare(content), digest_size=8).digest()
@@ -160,13 +168,15 @@ def line_hash(content: bytes) -> str:
 
 
 def content_hash(line: Mapping[str, Any]) -> str:
-    """The hash of what is sent of a line's fields: of all but its id, and its model, which its route has.
+    """The hash of what is sent of a line's fields: of all but its id, its model, which its route has, and fields that are kept.
 
     The order of the fields, of a request and of each of its messages, makes no difference; within a schema it may.
     """
-    content = {name: value for name, value in line.items() if name not in _NOT_SENT}
+    openai = is_openai(line)
+    fields = OPENAI_KEYS if openai else REQUEST_FIELDS
+    content = {name: value for name, value in line.items() if name in fields and name not in _NOT_SENT}
     body = content.get("body")
-    if is_openai(line) and isinstance(body, Mapping):
+    if openai and isinstance(body, Mapping):
         content["body"] = _sorted_fields({name: value for name, value in body.items() if name != "model"})
     text = json.dumps(_sorted_fields(content), separators=(",", ":"))
     return blake2b(text.encode("ascii"), digest_size=8).hexdigest()

@@ -35,6 +35,7 @@ class Table:
         self._id_column = id_column
         self._skip_blank = frozenset(skip_blank)
         self._columns: list[str] = []
+        self.request_fields = frozenset((id_column or "id",))
         self.settings: Mapping[str, Any] = {"template": template, "delimiter": self._delimiter}
 
     def begin(self, source: Source) -> None:
@@ -65,18 +66,27 @@ class Table:
         lines = (Line(0, 0, content) for content in source.from_line(offset))
         return next(self._rows(lines), Line(0, 0, b"")).content
 
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names of the columns; known after ``begin``."""
+        return self._columns
+
     def read(self, content: bytes) -> Mapping[str, Any]:
         """The row's prompt, and its id if there is one."""
+        row = self.fields(content)
+        prompt = self._template.fill(row)
+        row_id = row.get(self._id_column or "id")
+        return {"prompt": prompt, "id": row_id} if row_id else {"prompt": prompt}
+
+    def fields(self, content: bytes) -> dict[str, str]:
+        """The row's values by column."""
         cells = self._cells(content)
         if len(cells) != len(self._columns):
             raise InvalidRequestError(
                 f"the row has {len(cells)} values for {len(self._columns)} columns",
                 guidance='Put values that hold the separator into quotation marks: "a, b".',
             )
-        row = dict(zip(self._columns, cells, strict=True))
-        prompt = self._template.fill(row)
-        row_id = row.get(self._id_column or "id")
-        return {"prompt": prompt, "id": row_id} if row_id else {"prompt": prompt}
+        return dict(zip(self._columns, cells, strict=True))
 
     def model(self, content: bytes) -> str | None:  # noqa: ARG002  (a column may have any name)
         """None: the format has no field for it."""

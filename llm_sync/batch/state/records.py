@@ -229,6 +229,7 @@ def edited(content: bytes, line: str, line_id: str | int | None) -> bytes:
     values = json.loads(content)
     ours = values.get("llm_sync", values)
     ours["line_hash"] = line
+    ours.pop("input", None)  # what was kept of the line as it was
     if ours is not values:
         values["id"] = _result_id(ours["index"], line)
     values["id" if ours is values else "custom_id"] = line_id

@@ -31,7 +31,7 @@ PROGRESS_INTERVAL_S = 30.0  # between two lines of progress when standard error 
 # Options of the command line that are the library's by the same name
 _SAME_NAMES = (
     *("text", "template", "id_column", "skip_blank", "limit", "shard", "restart", "skip_bad_lines", "retry_failed"),
-    *("retry_truncated", "allow_changed_settings", "give_up_after", "fail_fast", "allow_files"),
+    *("retry_truncated", "allow_changed_settings", "give_up_after", "fail_fast", "allow_files", "keep", "keep_all", "failed"),
 )
 
 # The summary counts what these loggers warn of: a line for each of a million requests would hide everything else.
@@ -117,7 +117,7 @@ def _print_summary(args: argparse.Namespace, output: Output, summary: Summary) -
     if args.json:
         output.write(json.dumps({**summary.to_dict(), "unfit": unfit}, ensure_ascii=False))
     elif not settings.quiet:
-        _write_lines(output, batch_summary.summary_lines(summary, output.width))
+        _write_lines(output, batch_summary.summary_lines(summary, output.width, failed_list=args.failed))
     elif summary.failed:
         print_error(batch_summary.failure_line(summary))
     for provider, reason in summary.held.items():
@@ -197,6 +197,12 @@ def _explain(args: argparse.Namespace, error: OSError) -> Exception:
     reason = error.strerror or str(error)
     if error.filename == args.input[0]:
         return UsageError(f"INPUT {args.input[0]!r} cannot be read: {reason}")
+    if args.failed is not None and error.filename in (
+        args.failed,
+        os.path.realpath(args.failed),
+        os.path.dirname(os.path.realpath(args.failed)),
+    ):
+        return UsageError(f"--failed {args.failed!r} cannot be written: {reason}")
     path = error.filename.removesuffix(".part") if isinstance(error.filename, str) else None
     if path == args.output or (path and os.path.realpath(args.output).startswith(path)):
         return UsageError(f"--output {args.output!r} cannot be written: {reason}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.batch import Summary
+from llm_sync.batch.state.records import Key
 from llm_sync.batch.summary import Tally
 from llm_sync.cli.console.quantities import cost, count, duration
 from llm_sync.cli.console.table import labelled, table
@@ -12,16 +13,17 @@ _MAX_REASONS = 5
 _MAX_REASON_LENGTH = 400  # characters
 
 
-def summary_lines(summary: Summary, width: int | None = None) -> list[str]:
-    """A few lines and a table of the providers, no wider than ``width`` columns."""
+def summary_lines(summary: Summary, width: int | None = None, *, failed_list: str | None = None) -> list[str]:
+    """A few lines and a table of the providers, no wider than ``width`` columns. ``failed_list``: the file of all failures."""
     tally = summary.tally
     failures = _failures_by_kind(tally)
     skipped = f"; {summary.skipped:,} of them invalid lines" if summary.skipped else ""
+    listed = f"; all are in {failed_list}" if failed_list else ""
     spent = tally.input_tokens or tally.output_tokens
     slowest = f"; the slowest provider was {summary.slowest}" if summary.slowest and len(summary.lanes) > 1 else ""
     return [
         _head(summary),
-        *labelled("failed", f"{failures}{skipped}" if failures else ""),
+        *labelled("failed", f"{failures}{skipped}{listed}" if failures else ""),
         *_reasons(summary),
         *labelled("sent", _sent(summary)),
         *labelled("input", _changes(summary)),
@@ -54,9 +56,17 @@ def _failures_by_kind(tally: Tally) -> str:
 
 def _reasons(summary: Summary) -> list[str]:
     """The message of the first failure of each kind."""
-    messages = dict.fromkeys(f"{name}: {text}" for texts in summary.reasons.values() for name, text in texts.items())
+    messages: dict[str, str] = {}  # and the line of the first
+    for provider, texts in summary.reasons.items():
+        for name, text in texts.items():
+            position = summary.first_failed.get(provider, {}).get(name)
+            line = summary.line_names.get(position) if position is not None else None
+            messages.setdefault(f"{name}: {text}", f" ({line})" if line else "")
     more = len(messages) - _MAX_REASONS
-    lines = [f"    {text if len(text) <= _MAX_REASON_LENGTH else text[:_MAX_REASON_LENGTH] + '…'}" for text in messages]
+    lines = [
+        f"    {text if len(text) <= _MAX_REASON_LENGTH else text[:_MAX_REASON_LENGTH] + '…'}{line}"
+        for text, line in messages.items()
+    ]
     return lines[:_MAX_REASONS] + ([f"    and {count(more, 'more kind')}"] if more > 0 else [])
 
 
@@ -100,9 +110,15 @@ def _provider_table(summary: Summary, width: int | None) -> list[str]:
 def _possibly_billed(summary: Summary) -> list[str]:
     if not summary.unsure:
         return []
-    named = [f"{key.position} ({key.provider}/{key.model})" for key, _ in summary.possibly_billed[:_MAX_NAMED]]
+    named = [_named(summary, key) for key, _ in summary.possibly_billed[:_MAX_NAMED]]
     more = len(summary.possibly_billed) - _MAX_NAMED
-    listed = ", ".join(named) + (f" and {more:,} more" if more > 0 else "")
-    attempts = count(summary.unsure, "attempt") + (f", of the requests with index {listed}" if listed else "")
+    listed = "; ".join(named) + (f" and {more:,} more" if more > 0 else "")
+    attempts = count(summary.unsure, "attempt") + (f": {listed}" if listed else "")
     removed = f"; {summary.unsure_gone:,} of them for removed lines" if summary.unsure_gone else ""
     return [f"possibly billed, but without an answer: {attempts}{removed}"]
+
+
+def _named(summary: Summary, key: Key) -> str:
+    """A request by its line and its model."""
+    name = summary.line_names.get(key.position)
+    return f"{name or f'index {key.position}'}, to {key.provider}/{key.model}"

@@ -73,6 +73,18 @@ def _add_input_options(parser: Parser) -> None:
         metavar="COLUMN",
         help="leave out CSV rows whose value in this column is blank; repeat it for several columns",
     )
+    group.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        type=nonempty,
+        metavar="NAME",
+        help="return this field or CSV column of a line on its record, under input; repeat it for several (meta.source: a member "
+        "of an object; meta.*: all of them)",
+    )
+    group.add_argument(
+        "--keep-all", action="store_true", help="return all fields and columns of a line that are not the request's own"
+    )
     group.add_argument("--limit", type=COUNT, metavar="N", help="use only the first N lines")
     group.add_argument("--shard", type=_shard, metavar="I/N", help="use every Nth line, starting with line I")
     group.add_argument(
@@ -137,6 +149,7 @@ def _add_run_options(parser: Parser) -> None:
         help="stop sending to a provider after N failures in a row about its key, permission or credit, and to a model after N "
         "that say it does not exist (10; 0: never)",
     )
+    group.add_argument("--failed", type=nonempty, metavar="FILE", help="also write the records of all failures to FILE")
     group.add_argument("--json", action="store_true", help="print the summary as one JSON object")
 
 
