@@ -216,11 +216,13 @@ setup(
     install_requires=requirements(),
     extras_require={
         "google": ["google-auth>=2.20"],
+        "prices": ['genai-prices>=0.2; python_version >= "3.11"'],  # data of many providers; needs pydantic and an HTTP library
         "schema": ["jsonschema>=4.18"],
         "simulate": ["trustme>=1.1"],  # simulate --tls: a certificate takes a few lines with it, and hundreds without
         "test": [
             "argparse-manpage[setuptools]>=4.8",
             "build>=1.2",
+            'genai-prices>=0.2; python_version >= "3.11"',
             "griffelib>=2",  # reads the docstrings for docs/python.md; no dependencies of its own
             "gunicorn>=22; sys_platform != 'win32'",  # forks as servers do; pure Python, 1 MB, one small dependency
             "hypothesis>=6.100",

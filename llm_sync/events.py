@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llm_sync.models.frozen import Frozen
+from llm_sync.models.pending_cost import CostField
 from llm_sync.runtime.guarded_logging import guard
 from llm_sync.runtime.interrupts import may_suppress
 
@@ -101,7 +102,7 @@ class Finished(Event):
     message: str = ""
     elapsed: float = 0.0
     usage: Usage | None = None
-    cost: float | None = None
+    cost: float | None = CostField()  # type: ignore[assignment]  # a descriptor, whose default is None
 
 
 Listener = Callable[[Event], None]
@@ -181,7 +182,8 @@ def log_event(event: Event) -> None:
 
 def facts(event: Event) -> dict[str, object]:
     """The fields of an event by name; instead of ``usage`` its known counts."""
-    named = {name: value for name, value in vars(event).items() if name != "at" and value not in (None, "")}
+    given = {name: getattr(event, name) for name in vars(event) if name != "at"}  # not vars alone: a cost may be pending
+    named = {name: value for name, value in given.items() if value not in (None, "")}
     usage = named.pop("usage", None)
     return named if usage is None else {**named, **{name: count for name, count in vars(usage).items() if count is not None}}
 

@@ -19,6 +19,7 @@ from llm_sync.batch.setup import BadLines, checked_output, opened, read_previous
 from llm_sync.batch.state.record_store import RecordStore
 from llm_sync.client.client import LLMClient
 from llm_sync.errors import LLMConnectorError
+from llm_sync.runtime.import_lock import import_lock
 
 _TURN_TOKENS = 16  # an upper bound for what a dialect adds to each turn
 _DEFAULT_MAX_TOKENS = {"anthropic": 4096}  # max_tokens where a request has none: the API requires a number
@@ -126,12 +127,15 @@ def _estimate(context: BatchContext, batch_request: BatchRequest, share: Share) 
 
 
 def _price(context: BatchContext, share: Share) -> None:
-    pricing = context.client.config.providers[share.provider].entry(share.model).pricing
+    with import_lock:
+        from llm_sync.spending.model_prices import model_price
+
+    pricing = model_price(context.client.dispatcher.config, share.provider, share.model).pricing
     if pricing is None:
-        share.unknown = "the configuration has no pricing"
+        share.unknown = "the configuration has no pricing and the list of prices has none"
     elif share.output_tokens is None:
         share.unknown = "not every request has max_tokens"
     elif share.images:
         share.unknown = "the tokens of an image are not known in advance"
     else:
-        share.cost = (share.input_tokens * pricing.input + share.output_tokens * pricing.output) / 1e6
+        share.cost = pricing.most(share.input_tokens, share.output_tokens)

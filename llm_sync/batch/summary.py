@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from llm_sync.batch.model_costs import ModelCosts
 from llm_sync.batch.state.records import TRUNCATED, Head, Key
 
 BLOCKED = "ContentBlockedError"
@@ -18,6 +19,7 @@ class Tally:
     """Counts the outcomes of one provider, or of all. ``answered`` includes the truncated ones. ``cost``: USD.
 
     ``input_tokens``, ``output_tokens`` and ``cost`` sum what is known; ``unpriced`` counts the answers of unknown cost.
+    ``models``: the same by ``provider/model``.
     """
 
     answered: int = 0
@@ -27,6 +29,7 @@ class Tally:
     output_tokens: int = 0
     cost: float = 0.0
     unpriced: int = 0
+    models: ModelCosts = field(default_factory=ModelCosts)
 
     @property
     def outcomes(self) -> int:
@@ -44,6 +47,7 @@ class Tally:
         self.input_tokens += count * (head.input_tokens or 0)
         self.output_tokens += count * (head.output_tokens or 0)
         self.cost += count * (head.cost or 0.0)
+        self.models.add(head, count)
 
     def include(self, other: Tally) -> None:
         """Add the counts of another one."""
@@ -54,6 +58,7 @@ class Tally:
         self.output_tokens += other.output_tokens
         self.cost += other.cost
         self.unpriced += other.unpriced
+        self.models.include(other.models)
 
 
 @dataclass(frozen=True)
@@ -203,6 +208,7 @@ class Summary:
             "output_tokens": tally.output_tokens,
             "cost_estimate": round(tally.cost, 6) if tally.cost or not tally.unpriced else None,
             "unpriced": tally.unpriced,
+            "models": {model: cost.to_dict() for model, cost in tally.models.items()},
             "wall_s": round(self.seconds, 3),
             "slowest": self.slowest,
             "possibly_billed": self.unsure,

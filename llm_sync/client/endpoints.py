@@ -15,6 +15,15 @@ from llm_sync.transport.client import HTTPClient
 
 if TYPE_CHECKING:
     from llm_sync.providers.base import LLMProvider
+    from llm_sync.providers.ports import BilledAnswer
+
+
+def listed_price(answer: BilledAnswer) -> tuple[float | None, str | None]:
+    """The cost of an answer in USD by the list of prices, and its source; imported when somebody looks at a cost."""
+    with import_lock:
+        from llm_sync.spending.price_list import cost_of
+
+    return cost_of(answer)
 
 
 class Endpoint(NamedTuple):
@@ -67,7 +76,8 @@ class Endpoints(dict[str, Endpoint]):
         gate = Gate(config.name, requests_per_minute=config.requests_per_minute, emit=emit, **self._shared_with_others(config))
         retry = RetryHandler(gate, provider=config.name, emit=emit)
         kind = ProviderFactory.provider_class(config.type)
-        return Endpoint(kind(config, http, retry, strict=self._strict, emit=emit), http, gate)
+        options: dict[str, Any] = {} if self._config.prices == "off" else {"prices": listed_price}
+        return Endpoint(kind(config, http, retry, strict=self._strict, emit=emit, **options), http, gate)
 
     def _shared_with_others(self, config: ProviderConfig) -> dict[str, Any]:
         """What the rate gate shares with other processes, if ``machine_wide`` is set."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llm_sync.config.loader import ConfigLoader
-    from llm_sync.config.models import Auth, LLMConfig, ModelEntry, Pricing, ProviderConfig, RequestDefaults, Unset
+    from llm_sync.config.models import Auth, LLMConfig, ModelEntry, ProviderConfig, RequestDefaults, Unset
+    from llm_sync.config.pricing import PriceTier, Pricing
     from llm_sync.config.secrets import Secret
     from llm_sync.config.validator import ConfigValidator
 
@@ -17,7 +18,8 @@ _HOME = {
     "ConfigValidator": "validator",
     "LLMConfig": "models",
     "ModelEntry": "models",
-    "Pricing": "models",
+    "PriceTier": "pricing",
+    "Pricing": "pricing",
     "ProviderConfig": "models",
     "RequestDefaults": "models",
     "Secret": "secrets",
@@ -29,6 +31,7 @@ __all__ = [
     "ConfigValidator",
     "LLMConfig",
     "ModelEntry",
+    "PriceTier",
     "Pricing",
     "ProviderConfig",
     "RequestDefaults",

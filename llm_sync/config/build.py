@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from llm_sync.config.models import Auth, LLMConfig, ModelEntry, Pricing, ProviderConfig, RequestDefaults, Unset
+from llm_sync.config.models import Auth, LLMConfig, ModelEntry, ProviderConfig, RequestDefaults, Unset
 from llm_sync.config.normalize import Normalized
+from llm_sync.config.pricing import pricing_from
 from llm_sync.config.provider_checks import resolve_path
 from llm_sync.config.schema import ATTEMPT_KEYS, KEY_SOURCES, REQUEST_KEYS
 from llm_sync.config.secrets import Secret
@@ -35,6 +36,7 @@ def build(document: Document, normalized: Normalized, *, strict_streaming: bool,
         default_model=defaults.get("model") if model_is_known else None,
         strict=defaults.get("strict", False),
         strict_streaming=strict_streaming,
+        prices="off" if defaults.get("prices", "auto") in ("off", False) else "auto",
         file=document.file,
         warnings=warnings,
         lines={field_path(path): line for path, line in document.lines.items() if path},
@@ -53,7 +55,7 @@ def _provider(
             name=model["name"],
             defaults=_defaults([model, *levels]),
             attempts=_attempts([model, *levels]),
-            pricing=Pricing(**model["pricing"]) if "pricing" in model else None,
+            pricing=pricing_from(model["pricing"]) if "pricing" in model else None,
             stripped={**stripped, **_switches(normalized, path, ("models", index))},
         )
         for index, model in enumerate(entry.get("models", []))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, make_dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from llm_sync.config.pricing import Pricing
 from llm_sync.config.secrets import Secret
 from llm_sync.config.variables import parse
 from llm_sync.errors import AuthenticationError, ConfigurationError
@@ -45,14 +46,6 @@ else:
     An attribute for each field of a request that may stand in a configuration (models/fields.py). None, or an empty mapping,
     is unset: nothing is sent.
     """
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class Pricing(Frozen):
-    """US dollars per million tokens."""
-
-    input: float
-    output: float
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -179,6 +172,7 @@ class ProviderConfig(Frozen):
 class LLMConfig(Frozen):
     """One configuration file. ``warnings``: what was left out, as texts; ``lines``: field path -> line of the file.
 
+    ``prices``: "auto" looks a price up where the file has none, "off" does not.
     ``keyless``: for built-in defaults instead of a file: the usual providers without a key -> the variable that would set it.
     """
 
@@ -186,6 +180,7 @@ class LLMConfig(Frozen):
     default_model: str | None = None
     strict: bool = False
     strict_streaming: bool = False
+    prices: str = "auto"
     file: str | None = None
     warnings: tuple[str, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)

@@ -78,13 +78,28 @@ _ATTEMPTS: Rules = {
 }
 _LEVEL: Rules = {**request_rules(fields.CONFIGURABLE), **_ATTEMPTS}
 
-_PRICE = {**_number("US dollars per million tokens, 0 or more", 0), "required": True}
+_PRICE = _number("US dollars per million tokens, 0 or more", 0)
+_TIER: Rules = {
+    "above": {**_whole(0), "required": True},
+    **dict.fromkeys(("input", "output", "cached_input", "cache_write"), _PRICE),
+}
+_PRICING: Rules = {
+    "input": {**_PRICE, "required": True},
+    "output": {**_PRICE, "required": True},
+    "cached_input": _PRICE,
+    "cache_write": _PRICE,
+    "tiers": {
+        "type": "list",
+        "schema": {"type": "dict", "schema": _TIER, "meta": {"expected": "a mapping with above and prices"}},
+        "meta": {"expected": "a list of tiers", "hint": "as in: tiers: [{above: 200000, input: 2.5}]"},
+    },
+}
 _MODEL: Rules = {
     **_LEVEL,
     "name": _text("a model's name", "as in: name: gpt-4o-mini", required=True),
     "pricing": {
         "type": "dict",
-        "schema": {"input": _PRICE, "output": _PRICE},
+        "schema": _PRICING,
         "meta": {"expected": "{input: USD, output: USD} per million tokens"},
     },
 }
@@ -148,6 +163,7 @@ _DEFAULTS: Rules = {
     "model": _text("a model's name", "as in: model: openai/gpt-4o-mini"),
     "strict": _SWITCH,
     "strict_streaming": _SWITCH,
+    "prices": {"type": ["string", "boolean"], "allowed": ["auto", "off", False], "meta": {"expected": "auto or off"}},
 }
 
 SCHEMA: Mapping[str, Any] = {

@@ -46,7 +46,7 @@ _FREE = frozenset(
     {
         *ATTEMPT_KEYS,
         *(row.name for row in fields.CONFIGURABLE if row.kind in (fields.NUMBER, fields.WHOLE, fields.TEXTS)),
-        *("model", "strict", "strict_streaming"),
+        *("model", "strict", "strict_streaming", "prices"),
         *("name", "pricing"),
         *("type", "max_tokens_field", "max_response_bytes", "concurrency", "requests_per_minute", "max_queue", "idle_timeout"),
         *("machine_wide", "reasoning_field"),

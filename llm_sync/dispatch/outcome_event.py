@@ -28,7 +28,10 @@ def finished_event(provider: str, future: RequestFuture) -> Finished:
 
 def _billed(result: object) -> tuple[Any, Any]:
     try:
-        return getattr(result, "usage", None), getattr(result, "cost_estimate", None)
+        own = getattr(result, "__dict__", {})
+        # The attribute would find out a pending cost, and nobody may ever look at it.
+        cost = own["cost_estimate"] if "cost_estimate" in own else getattr(result, "cost_estimate", None)
+        return getattr(result, "usage", None), cost
     except BaseException as error:
         if not may_suppress(error):
             raise

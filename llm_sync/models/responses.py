@@ -10,6 +10,7 @@ from typing import Any
 
 from llm_sync.models import grammar
 from llm_sync.models.frozen import Frozen
+from llm_sync.models.pending_cost import PRICE_SOURCE, CostField
 
 FINISH_REASONS = ("stop", "length", "tool_calls", "other")
 
@@ -77,8 +78,9 @@ class ModelResponse(Frozen):
     ``model``: the name in the provider's answer. ``finish_reason``: stop, length, tool_calls or other (the provider's own word
     in ``metadata["finish_reason_raw"]``). ``timestamp``: aware UTC, when the answer was complete. ``latency_ms``: milliseconds
     of the last attempt. ``attempts``: HTTP exchanges made. ``cost_estimate``: USD, or None where no price is known. ``id``: the
-    request's. ``metadata``: ``finish_reason_raw``, ``thinking``, ``parsed``, ``raw`` (the body) and ``state`` (what the
-    provider wants back with this turn; ``message`` carries it), where there is such.
+    request's. ``metadata``: ``finish_reason_raw``, ``thinking``, ``parsed``, ``raw`` (the body), ``state`` (what the
+    provider wants back with this turn; ``message`` carries it) and ``price_source`` (where the cost's price comes from:
+    provider, configuration or genai-prices), where there is such.
 
     Raises ValueError or TypeError when built with an impossible value: a response never has empty text unless it has tool calls.
     """
@@ -94,7 +96,7 @@ class ModelResponse(Frozen):
     request_id: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     adjustments: tuple[Adjustment, ...] = ()
-    cost_estimate: float | None = None
+    cost_estimate: float | None = CostField()  # type: ignore[assignment]  # a descriptor, whose default is None
     metadata: dict[str, Any] = field(default_factory=dict)
     id: str | int | None = None
 
@@ -113,6 +115,9 @@ class ModelResponse(Frozen):
 
     def _may_be_empty(self) -> bool:
         return False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "cost_estimate": self.cost_estimate}
 
     @property
     def message(self) -> Any:
@@ -148,6 +153,7 @@ class ModelResponse(Frozen):
         out["timestamp"] = self.timestamp.isoformat()
         out["tool_calls"] = [_without_state(call) for call in self.tool_calls]
         out["adjustments"] = [dict(vars(adjustment)) for adjustment in self.adjustments]
+        self.metadata.get(PRICE_SOURCE)  # becomes one of them now, if the cost was pending
         out["metadata"] = {key: value for key, value in self.metadata.items() if key not in ("raw", "state")}
         if (self.tool_calls or self.text.strip()) and (self.metadata.get("state") or any(call.state for call in self.tool_calls)):
             out["message"] = self.message.to_dict()

@@ -6,7 +6,6 @@ Nothing here opens a socket or starts a thread.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import logging
@@ -18,16 +17,17 @@ from urllib.parse import urlsplit
 
 from llm_sync import streaming
 from llm_sync.config.models import ProviderConfig, is_credential
-from llm_sync.errors import LLMConnectorError, ModelNotFoundError, ProviderError
+from llm_sync.errors import LLMConnectorError
 from llm_sync.events import Adjusted, AttemptEnded, AttemptStarted, Event, content_logger, log_facts, logger
 from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, PreparedRequest, Reply
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.credentials import ProviderCredential
 from llm_sync.providers.dialect import Dialect, Page
+from llm_sync.providers.error_context import add_context
 from llm_sync.providers.former_hooks import FormerHooks
 from llm_sync.providers.json_body import structure_of
 from llm_sync.providers.payload import encoded, merge, refuse_further_choices
-from llm_sync.providers.ports import HTTP, Retry
+from llm_sync.providers.ports import HTTP, Prices, Retry
 from llm_sync.providers.reply_reader import ReplyReader
 from llm_sync.providers.url_secrets import URLSecrets, secret_names
 from llm_sync.runtime.import_lock import import_lock
@@ -52,8 +52,8 @@ class _Exchange(NamedTuple):
 class LLMProvider(FormerHooks):
     """One provider. Stateless between requests but for its credential; may be used by several threads.
 
-    ``dialect_class``: how it speaks. ``http`` and ``retry``: see ports.py. ``strict`` refuses what would otherwise be adjusted,
-    and truncated answers. ``emit`` is called with every event.
+    ``dialect_class``: how it speaks. ``http``, ``retry`` and ``prices``: see ports.py. ``strict`` refuses what would otherwise
+    be adjusted, and truncated answers. ``emit`` is called with every event.
     """
 
     dialect_class: ClassVar[type[Dialect]] = Dialect  # type: ignore[type-abstract]  # subclasses have one of their own
@@ -66,12 +66,13 @@ class LLMProvider(FormerHooks):
         *,
         strict: bool = False,
         emit: Callable[[Event], None] | None = None,
+        prices: Prices | None = None,
     ) -> None:
         self.config = config
         self.name = config.name
         self.dialect = self._made_dialect(config)
         self._credential = ProviderCredential(self.dialect, http)
-        self._reader = ReplyReader(self.dialect, self._credential, strict=strict)
+        self._reader = ReplyReader(self.dialect, self._credential, strict=strict, prices=prices)
         self._http = http
         self._retry = retry
         self._strict = strict
@@ -104,7 +105,7 @@ class LLMProvider(FormerHooks):
             streaming.refuse_switches({**extras, **payload}, self._wire_urls.get(url) or self._remember_wire_url(url))
             (self._credential.made or self._credential.get()).check_without_io()
         except LLMConnectorError as error:
-            self._describe(error, request.model)
+            add_context(error, self.config, request.model)
             raise
         return PreparedRequest(
             provider=self.name,
@@ -134,7 +135,7 @@ class LLMProvider(FormerHooks):
             response: ModelResponse = self._retry.call(partial(self._attempt, exchange), prepared.options, control)
             return response
         except LLMConnectorError as error:
-            self._describe(error, prepared.model or None)
+            add_context(error, self.config, prepared.model or None)
             raise
 
     def generate_response(
@@ -169,7 +170,7 @@ class LLMProvider(FormerHooks):
                     from llm_sync.providers.guidance import guidance_for_no_listing
 
                 error.guidance = guidance_for_no_listing(self._reader.target())
-            self._describe(error, None)
+            add_context(error, self.config, None)
             raise
 
     def _attempt(self, exchange: _Exchange, number: int, timeout: float) -> Any:
@@ -229,7 +230,7 @@ class LLMProvider(FormerHooks):
             self.dialect.base_url()
             self._credential.get().check()
         except LLMConnectorError as error:
-            self._describe(error, None)
+            add_context(error, self.config, None)
             raise
 
     def base_url(self) -> str:
@@ -287,13 +288,3 @@ class LLMProvider(FormerHooks):
     def _log_content(self, what: str, key: int, content: bytes) -> None:
         text = self._credential.redactor().text(content.decode("utf-8", "replace"))
         log_facts(_content, what, provider=self.name, key=key, content=text)
-
-    def _describe(self, error: LLMConnectorError, model: str | None) -> None:
-        """Name provider and model on ``error``, and what to do next where nothing says so yet."""
-        error.provider = error.provider or self.name
-        error.model = error.model or model
-        if isinstance(error, ModelNotFoundError) and model is not None:
-            near = difflib.get_close_matches(model, [entry.name for entry in self.config.models if entry.name != model], n=1)
-            error.guidance = " ".join(filter(None, (f"Did you mean {self.name}/{near[0]}?" if near else "", error.guidance)))
-        if isinstance(error, ProviderError) and error.guidance is None and error.status is None:
-            error.guidance = f"Check base_url of provider {self.name!r} and the network, or raise timeout."

@@ -1,11 +1,12 @@
-"""The interfaces of what a provider is given: the HTTP client and the retry handler."""
+"""The interfaces of what a provider is given: the HTTP client, the retry handler and the list of prices."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
 
-from llm_sync.models import AttemptOptions, Reply
+from llm_sync.models import AttemptOptions, Reply, Usage
 
 
 class HTTP(Protocol):
@@ -20,3 +21,20 @@ class Retry(Protocol):
     """The retry handler: calls ``attempt(number, timeout)`` until it succeeds or no retry is left."""
 
     def call(self, attempt: Callable[[int, float], Any], options: AttemptOptions, control: Any) -> Any: ...
+
+
+class BilledAnswer(NamedTuple):
+    """What the price of an answer depends on. ``asked`` and ``answered``: the model's name in the request and in the answer;
+    ``tier``: the service tier that served it, in lower case, or None; ``body``: the answer as it came; ``at``: when."""
+
+    base_url: str
+    asked: str
+    answered: str
+    usage: Usage
+    tier: str | None
+    body: Any
+    at: datetime
+
+
+Prices = Callable[[BilledAnswer], "tuple[float | None, str | None]"]
+"""What an answer cost in USD, and the name of the price's source; both None where no price is known. Raises nothing."""

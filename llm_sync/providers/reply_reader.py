@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,13 +13,16 @@ from llm_sync import errors, streaming
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import log_facts, logger
 from llm_sync.models import ModelResponse, PreparedRequest, Reply, UnusableResponse
+from llm_sync.models.pending_cost import PRICE_SOURCE, PendingCost, PricedMetadata
 from llm_sync.providers.answer import Answer, Cut, parsed_object, problem_with, way_out_of
 from llm_sync.providers.credentials import ProviderCredential
 from llm_sync.providers.dialect import Dialect, Page
 from llm_sync.providers.error_mapping import STREAM_ONLY, is_retryable, read_api_error
 from llm_sync.providers.fenced_json import without_fence
 from llm_sync.providers.json_body import parse_body, structure_of
+from llm_sync.providers.ports import BilledAnswer, Prices
 from llm_sync.providers.required_calls import ignored_choice, ignored_choice_error
+from llm_sync.providers.served_tier import served_tier
 from llm_sync.providers.turns import tagged, tagged_calls
 from llm_sync.providers.unusable_answers import malformed, unreadable
 from llm_sync.providers.url_secrets import without_secrets
@@ -37,13 +41,15 @@ _STREAM_GUIDANCE = "llm-sync never streams: use a model or an endpoint that answ
 class ReplyReader:
     """Reads, validates and judges what one provider answers, in the dialect's words. Sends nothing; any thread may use it.
 
-    ``credential`` tells which keys a reply must not show, and where the key came from.
+    ``credential`` tells which keys a reply must not show, and where the key came from. ``prices``: of models for which the
+    configuration has none.
     """
 
-    def __init__(self, dialect: Dialect, credential: ProviderCredential, *, strict: bool) -> None:
+    def __init__(self, dialect: Dialect, credential: ProviderCredential, *, strict: bool, prices: Prices | None = None) -> None:
         self.dialect = dialect
         self._credential = credential
         self._strict = strict
+        self._prices = prices
         self._validators: dict[int, tuple[Mapping[str, Any], ResponseValidator]] = {}  # by the schema's id
 
     def response(self, prepared: PreparedRequest, reply: Reply, number: int) -> ModelResponse:
@@ -136,19 +142,24 @@ class ReplyReader:
         for key in ("finish_reason_raw", "thinking", "parsed", "state"):
             if metadata.get(key, ...) is None:
                 del metadata[key]
+        at = datetime.now(timezone.utc)
+        cost = self._cost(answer, prepared.model, metadata)
+        if cost is None and self._prices is not None and answer.usage.input_tokens is not None:
+            tier = served_tier(reply.headers, body)
+            cost, metadata = self._pending_cost(self._prices, answer, prepared.model, tier, at, metadata)
         return {
             "text": answer.text,
             "model": answer.model or prepared.model,
             "provider": self.dialect.name,
             "finish_reason": answer.finish_reason,
             "usage": answer.usage,
-            "timestamp": datetime.now(timezone.utc),
+            "timestamp": at,
             "latency_ms": round(reply.elapsed * 1000, 3),
             "attempts": number,
             "request_id": self.dialect.request_id(reply, body),
             "tool_calls": answer.tool_calls if origin is None else tagged_calls(answer.tool_calls, origin),
             "adjustments": prepared.adjustments,
-            "cost_estimate": self._cost(answer, prepared.model),
+            "cost_estimate": cost,
             "metadata": metadata,
             "id": prepared.request.id,
         }
@@ -215,13 +226,23 @@ class ReplyReader:
             known = self._validators[id(schema)] = (schema, ResponseValidator(dict(schema)))
         return known[1]
 
-    def _cost(self, answer: Answer, model: str) -> float | None:
-        """USD: the provider's own figure, else tokens times the configured price, else None."""
+    def _cost(self, answer: Answer, model: str, metadata: dict[str, Any]) -> Any:
+        """USD: the provider's own figure, else by the configured price, else None; ``metadata`` gets the price's source."""
         if answer.cost is not None:
+            metadata[PRICE_SOURCE] = "provider"
             return answer.cost
         pricing = self.dialect.config.entry(model).pricing
-        usage = answer.usage
-        if pricing is None or usage.input_tokens is None or usage.output_tokens is None:
-            return None
-        dollars = (usage.input_tokens * pricing.input + usage.output_tokens * pricing.output) / 1_000_000
-        return round(dollars, 12)  # without the noise of binary fractions
+        cost = None if pricing is None else pricing.cost(answer.usage)
+        if cost is not None:
+            metadata[PRICE_SOURCE] = "configuration"
+        return cost
+
+    def _pending_cost(
+        self, prices: Prices, answer: Answer, model: str, tier: str | None, at: datetime, metadata: dict[str, Any]
+    ) -> tuple[Any, dict[str, Any]]:
+        """The cost by the list of prices, which is looked up when somebody looks at it, and the metadata for it."""
+        dialect = self.dialect
+        url = dialect.default_base_url if dialect.config.simulated else dialect.base_url()  # a simulation costs what it plays
+        billed = BilledAnswer(url or "", model, answer.model or model, answer.usage, tier, metadata["raw"], at)
+        pending = PendingCost(partial(prices, billed))
+        return pending, PricedMetadata(pending, metadata)

@@ -38,6 +38,8 @@ WORDS = {
     "the list of folders searched for a configuration": "search_path",
     "a CSV row read": "table",
     "an answer written to a batch's journal": "journal",
+    "the price of an answer looked up": "price",
+    "an answer's cost by configured prices": "pricing",
     "the cost of a batch estimated by a dry run": "dry_run",
     "the JSON record of an answer made": "record",
     "the meaning of each exit code": "exit_code",
@@ -60,9 +62,9 @@ def names(path: Path) -> set[str]:
     return found
 
 
-def test_the_table_has_thirty_topics() -> None:
+def test_the_table_has_thirty_topics_or_more() -> None:
     """Each row is read, and each topic has its expected word above."""
-    assert len(ROWS) == 30
+    assert len(ROWS) >= 30
     assert [topic for topic, _, _ in ROWS] == list(WORDS)
 
 

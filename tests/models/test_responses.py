@@ -168,3 +168,8 @@ def test_a_listing_with_an_error_travels_too() -> None:
     restored = pickle.loads(pickle.dumps(ModelListing(error=RateLimitError("slow", retry_after=1.0))))  # noqa: S301  (made here)
     assert isinstance(restored.error, RateLimitError)
     assert restored.error.retry_after == 1.0
+
+
+def test_a_usage_tells_what_was_written_to_the_cache() -> None:
+    """Beside what was read from it; unknown is None."""
+    assert (Usage(9, 1, 2, 0, 3).cache_write_tokens, Usage(9, 1).cache_write_tokens) == (3, None)

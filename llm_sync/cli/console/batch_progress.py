@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from llm_sync.batch import LaneView, Snapshot
+from llm_sync.batch.summary import Tally
 from llm_sync.cli.console import quantities
 
 
@@ -27,10 +28,18 @@ def _total(snapshot: Snapshot) -> list[str]:
         parts.append(f"about {quantities.duration(left)} left")
     tally = snapshot.tally
     if tally.cost:
-        parts.append(quantities.cost(tally.cost))
+        parts.append(quantities.cost(tally.cost) + _dearest_model(tally))
     if tally.input_tokens or tally.output_tokens:
         parts.append(quantities.tokens(tally.input_tokens, tally.output_tokens))
     return parts
+
+
+def _dearest_model(tally: Tally) -> str:
+    """The model that most of the cost is for, where there are several."""
+    if len(tally.models) < 2:
+        return ""
+    model, used = max(tally.models.items(), key=lambda item: item[1].cost)
+    return f" ({used.cost / tally.cost:.0%} for {model})"
 
 
 def _lane(lane: LaneView) -> str:

@@ -31,6 +31,7 @@ def summary_lines(summary: Summary, width: int | None = None, *, failed_list: st
         *labelled("cost", _total_cost(tally)),
         *labelled("time", f"{duration(summary.seconds)}{slowest}"),
         *(_provider_table(summary, width) if len(summary.lanes) > 1 else []),
+        *(_model_table(tally, width) if len(tally.models) > 1 and tally.cost else []),
         *_possibly_billed(summary),
     ]
 
@@ -93,7 +94,7 @@ def _changes(summary: Summary) -> str:
 
 def _total_cost(tally: Tally) -> str:
     if not tally.cost:
-        return ""
+        return f"unknown: {count(tally.unpriced, 'answer')} without a price" if tally.unpriced else ""
     unpriced = f", without {count(tally.unpriced, 'answer')} of unknown price" if tally.unpriced else ""
     return f"{cost(tally.cost)}{unpriced}"
 
@@ -103,6 +104,21 @@ def _provider_table(summary: Summary, width: int | None) -> list[str]:
     rows = [
         (lane.provider, f"{lane.total:,}", f"{lane.done:,}", f"{lane.failed:,}", f"{lane.retries:,}", duration(lane.seconds))
         for lane in summary.lanes.values()
+    ]
+    return table([titles, *rows], width)
+
+
+def _model_table(tally: Tally, width: int | None) -> list[str]:
+    titles = ("model", "answered", "tokens in", "tokens out", "cost")
+    rows = [
+        (
+            model,
+            f"{used.answered:,}",
+            f"{used.input_tokens:,}",
+            f"{used.output_tokens:,}",
+            "?" if used.unpriced and not used.cost else cost(used.cost),
+        )
+        for model, used in tally.models.items()
     ]
     return table([titles, *rows], width)
 

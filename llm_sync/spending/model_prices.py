@@ -1,0 +1,39 @@
+"""The prices of the models of one configuration: its own ``pricing``, else the list's."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+from llm_sync.config.models import LLMConfig
+from llm_sync.config.pricing import Pricing
+from llm_sync.errors import LLMConnectorError
+from llm_sync.providers.factory import ProviderFactory
+from llm_sync.spending import price_list
+
+
+class ModelPrice(NamedTuple):
+    """``pricing``: None where no price is known. ``context_window``: the most tokens of a request and its answer, or None."""
+
+    pricing: Pricing | None
+    context_window: int | None = None
+
+
+def model_price(config: LLMConfig, provider: str, model: str, tier: str | None = None) -> ModelPrice:
+    """What a model costs now; of several prices for one kind of token, the dearest. Any thread may call it."""
+    entry = config.providers[provider]
+    own = entry.entry(model).pricing
+    listed = None if config.prices == "off" else price_list.find_model(_address(config, provider), model)
+    window = None if listed is None else price_list.context_window(listed)
+    if own is not None or listed is None:
+        return ModelPrice(own, window)
+    return ModelPrice(price_list.pricing_of(listed, tier, datetime.now(timezone.utc)), window)
+
+
+def _address(config: LLMConfig, provider: str) -> str:
+    """Where requests go, or would go: a simulation costs what it plays."""
+    dialect = ProviderFactory.dialect(config.providers[provider])
+    try:
+        return (dialect.default_base_url or "") if config.providers[provider].simulated else dialect.base_url()
+    except LLMConnectorError:
+        return ""
