@@ -132,7 +132,7 @@ def _price(context: BatchContext, share: Share) -> None:
 
     pricing = model_price(context.client.dispatcher.config, share.provider, share.model).pricing
     if pricing is None:
-        share.unknown = "the configuration has no pricing and the list of prices has none"
+        share.unknown = "the configuration has no pricing, nor has the list of prices"
     elif share.output_tokens is None:
         share.unknown = "not every request has max_tokens"
     elif share.images:

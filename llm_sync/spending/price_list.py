@@ -115,14 +115,15 @@ def _context(listed: ListedModel, tier: str | None) -> dict[str, str] | None:
 
 def _usage(listed: ListedModel, answer: BilledAnswer) -> Any:
     """What was used, in the package's terms: read from the body where that agrees with our counts, as it tells more apart."""
+    read = []
     for extractor in listed.provider.extractors or ():
         try:
             _, usage = extractor.extract(answer.body)
             if (usage.input_tokens, usage.output_tokens) == (answer.usage.input_tokens, answer.usage.output_tokens):
-                return usage
+                read.append(usage)
         except Exception as error:  # noqa: BLE001, PERF203  (a body of another kind)
             _log.debug("%s: %s", extractor.api_flavor, error)
-    return _own_usage(answer.usage)
+    return max(read, key=lambda usage: len(vars(usage)), default=None) or _own_usage(answer.usage)
 
 
 def _own_usage(usage: Usage) -> Any:
