@@ -11,8 +11,9 @@ from typing import Any
 from llm_sync.batch.input.formats import LineFormat
 from llm_sync.batch.input.kept_fields import KeptFields
 from llm_sync.batch.input.line_ids import LineIds
-from llm_sync.batch.input.requests import BatchRequest, RequestBuilder, settings_hash
+from llm_sync.batch.input.requests import BatchRequest, RequestBuilder
 from llm_sync.batch.input.selection import Selection
+from llm_sync.batch.input.settings_hash import former_hash, settings_hash
 from llm_sync.batch.input.source import Source
 from llm_sync.batch.options import Options
 from llm_sync.batch.state.finished_output import FinishedOutput
@@ -48,6 +49,7 @@ class BatchContext:
     kept_fields: KeptFields
     lines: int = 0
     _hashes: dict[Route, str] = field(default_factory=dict)
+    _former_hashes: dict[Route, str] = field(default_factory=dict)
     _limits: dict[Route, int | None] = field(default_factory=dict)  # max_tokens of the settings
 
     def settings_of(self, target: Route) -> str:
@@ -58,8 +60,13 @@ class BatchContext:
         if digest is None:
             settings = self.settings_for(target)
             digest = self._hashes[target] = settings_hash(settings)
+            self._former_hashes[target] = former_hash(settings)
             self._limits[target] = settings.get("max_tokens")
         return digest
+
+    def are_current(self, digest: str, target: Route) -> bool:
+        """Whether a hash of settings, also one of release 0.1, is that of a model's settings now."""
+        return digest == self.settings_of(target) or digest == self._former_hashes.get(target)
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """The settings of all models seen so far, by their hash."""

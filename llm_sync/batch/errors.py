@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from shlex import quote
 from typing import Any
 
-from llm_sync.batch.input.requests import SIMULATED, settings_hash
+from llm_sync.batch.input.settings_hash import SIMULATED, settings_hash
 from llm_sync.batch.input.source import Source
 from llm_sync.batch.plan import BadLine, Plan
 from llm_sync.errors import ConfigurationError, InvalidRequestError, LLMConnectorError

@@ -108,7 +108,7 @@ class LateRecords:
         if context.hashes.at(slot) != records.line_number(head) or context.routes.named(entry.route) != head[1:3]:
             return False
         target = Route(str(head.provider), str(head.model))
-        return context.options.allow_changed_settings or head.settings == context.settings_of(target)
+        return context.options.allow_changed_settings or context.are_current(head.settings, target)
 
     def _set(self, slot: int, head: Head, offset: int, before: Head | None) -> Change:
         context = self._context

@@ -12,9 +12,9 @@ from llm_sync.batch.input.requests import BatchRequest, content_hash, line_diges
 from llm_sync.batch.input.source import Line
 from llm_sync.batch.line_details import id_in
 from llm_sync.batch.line_targets import LineTargets
-from llm_sync.batch.moved_answers import MovedAnswers
+from llm_sync.batch.moved_answers import MovedAnswers, UnansweredLine
 from llm_sync.batch.plan import LINE_ERRORS, BadLine, Plan
-from llm_sync.batch.review import asks_truncated, is_stray
+from llm_sync.batch.review import has_other_settings, is_asked_again, is_stray, reads_line_alike
 from llm_sync.batch.state import records
 from llm_sync.batch.state.index import NOTHING, OUTPUT_LINE, TO_SEND, Entry
 from llm_sync.batch.state.previous_runs import PreviousRuns
@@ -78,17 +78,26 @@ class Planner:
 
     def _search_again(self) -> None:
         """Read the input a second time, for answers whose lines were forgotten in the first pass."""
-        index = self._context.index
+        context = self._context
         for position, line in self._lines():
-            if self._context.selection.takes(position):
-                content = line_digest(line.content).hex()
-                for slot in self._context.selection.slots(position):
-                    entry = index.get(slot)
-                    same = entry.state == TO_SEND and self._context.hashes.at(slot) == int(content, 16)  # it may have changed
-                    answer = self._moved.take((content, entry.route)) if same else None
-                    if answer is not None:
-                        self._plan.to_send[str(self._context.routes.named(entry.route)[0])] -= 1
-                        self._assign(slot, answer)
+            if context.selection.takes(position):
+                digest = line_digest(line.content).hex()
+                for slot in context.selection.slots(position):
+                    entry = context.index.get(slot)
+                    if entry.state == TO_SEND and context.hashes.at(slot) == int(digest, 16):  # it may have changed
+                        self._take_moved(slot, line, digest, entry.route)
+
+    def _take_moved(self, slot: int, line: Line, digest: str, route: int) -> None:
+        """Give a line that is to be sent an answer that has moved, if there is one."""
+        try:
+            values = self._context.line_format.read(line.content)
+        except LINE_ERRORS:  # it has changed
+            return
+        unanswered = UnansweredLine(slot, digest, content_hash(values), id_in(values), route)
+        answer = self._moved.take(unanswered)
+        if answer is not None:
+            self._plan.to_send[str(self._context.routes.named(route)[0])] -= 1
+            self._assign(unanswered, answer)
 
     def _attribute_unsure(self) -> None:
         """Count sendings with an unknown outcome at the current positions of their lines."""
@@ -122,8 +131,11 @@ class Planner:
         if not entry.review:
             self._plan.kept[head.provider].add(head, -1)
         target = self._targets.target(slot, line)
-        line_id = self._id_if_edited(slot, line, head) if head.line != content else None
-        same = head.line == content or line_id is not None
+        as_it_was = head.line == content and reads_line_alike(self._context, head)
+        line_id = None if as_it_was else self._id_if_edited(slot, line, head)
+        # The same line with another template, or other columns, makes another prompt: these are other settings.
+        other_prompt = head.answered and head.line == content and not as_it_was and line_id is None
+        same = as_it_was or line_id is not None or other_prompt
         if same and head.provider is not None and target != (head.provider, head.model):
             self._plan.stray_models += head.answered
             same = False
@@ -131,8 +143,8 @@ class Planner:
             self._plan.changed += head.answered
             self._displace(head, entry)
             self._ask(slot, line, content)
-        elif (head.answered and not asks_truncated(head, self._context.options)) or not entry.review:
-            self._keep(head)
+        elif not is_asked_again(self._context, head):
+            self._keep(head, other_prompt=other_prompt)
             if line_id is not None:
                 self._keep_edited(slot, head, entry, content, *line_id)
         else:
@@ -154,20 +166,22 @@ class Planner:
             return None
 
     def _keep_edited(self, slot: int, head: Head, entry: Entry, content: str, line_id: str | int | None) -> None:
-        """Give the outcome of an edited line the line's new hash and id."""
-        record = records.edited(self._context.store.content(entry), content, line_id)
+        """Give the outcome of an edited line the line's new hash and id, and the hash of the way it is read now."""
+        settings = head.settings
+        if head.provider is not None and not has_other_settings(self._context, head):
+            settings = self._context.settings_of(Route(head.provider, str(head.model)))
+        record = records.edited(self._context.store.content(entry), content, line_id, settings)
         offset = self._context.store.append(record + b"\n")
         self._context.index.set(slot, Entry(OUTPUT_LINE, entry.route, offset))
         self._context.hashes.put(slot, int(content, 16))
         self._plan.edited += 1
         if head.unsure:
-            self._unsure_positions.setdefault(head.line, []).append(head.position)
+            self._unsure_positions.setdefault(head.line, []).append(self._context.selection.position(slot))
 
-    def _keep(self, head: Head) -> None:
-        """Keep an outcome, and count an answer that was given under other settings."""
-        target = Route(str(head.provider), str(head.model))
-        if head.answered and is_stray(self._context, head, target):
-            self._plan.stray_settings[head.settings, target] += 1
+    def _keep(self, head: Head, *, other_prompt: bool = False) -> None:
+        """Keep an outcome, and count an answer that was given under other settings, or to another prompt."""
+        if head.answered and (other_prompt or is_stray(self._context, head)):
+            self._plan.stray_settings[head.settings, Route(str(head.provider), str(head.model))] += 1
         self._plan.kept[head.provider].add(head)
 
     def _ask(self, slot: int, line: Line, content: str) -> None:
@@ -190,31 +204,38 @@ class Planner:
         target = batch_request.route
         context.settings_of(target)
         plan.renamed += context.selection.models is not None and values.get("model", values.get("body")) is not None
-        key = (content, context.routes.number(*target))
-        answer = self._moved.take(key)
-        if answer is not None:
-            self._assign(slot, answer)
-            return
-        context.index.set(slot, Entry(TO_SEND, key[1], line.offset))
+        route = context.routes.number(*target)
+        unanswered = None
+        if self._known:
+            unanswered = UnansweredLine(slot, content, content_hash(values), batch_request.request.id, route)
+            answer = self._moved.take(unanswered)
+            if answer is not None:
+                self._assign(unanswered, answer)
+                return
+        context.index.set(slot, Entry(TO_SEND, route, line.offset))
         context.hashes.put(slot, int(content, 16))  # the line is compared with it before it is sent
         plan.to_send[target.provider] += 1
-        if self._known:
-            self._moved.want(key, slot)
+        if unanswered is not None:
+            self._moved.want(unanswered)
 
     def _displace(self, head: Head, entry: Entry) -> None:
         """Look for the line of an answer elsewhere. A failure is dropped."""
         if not head.answered:
             return
-        key = (head.line, self._context.routes.number(head.provider, head.model))
-        slot = self._moved.add(key, entry)
-        if slot is not None:
+        unanswered = self._moved.add(head, self._context.routes.number(head.provider, head.model), entry)
+        if unanswered is not None:
             self._plan.to_send[str(head.provider)] -= 1
-            self._assign(slot, entry)
+            self._assign(unanswered, entry)
 
-    def _assign(self, slot: int, entry: Entry) -> None:
-        """Give a displaced answer to this slot."""
+    def _assign(self, line: UnansweredLine, entry: Entry) -> None:
+        """Give a displaced answer to a line."""
         self._plan.moved += 1
         head = self._context.store.head(entry)
-        self._keep(head)
-        self._context.index.set(slot, entry)
-        self._context.hashes.put(slot, records.line_number(head))
+        as_it_was = head.line == line.line and reads_line_alike(self._context, head)
+        if as_it_was or head.content != line.content:
+            self._keep(head, other_prompt=not as_it_was)
+            self._context.index.set(line.slot, entry)
+            self._context.hashes.put(line.slot, records.line_number(head))
+        else:
+            self._keep(head)
+            self._keep_edited(line.slot, head, entry, line.line, line.id)

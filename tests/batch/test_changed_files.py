@@ -43,7 +43,8 @@ def echoes(count: int = 40) -> list[str]:
 def outcome_line(job: Batch, position: int, text: str, **changes: Any) -> bytes:
     """A line of a journal with an answer to the line at a position, as another run would have written it."""
     line = json.dumps({"prompt": f"p{position}", "model": "a/m"}).encode()
-    from llm_sync.batch.input.requests import line_hash, settings_hash
+    from llm_sync.batch.input.requests import line_hash
+    from llm_sync.batch.input.settings_hash import settings_hash
 
     settings = settings_hash({"type": "openai"})
     answer = {"text": text, "truncated": False, "usage": {"input_tokens": 1, "output_tokens": 1}, "cost_estimate": None}

@@ -9,7 +9,7 @@ import pytest
 from batch_apparatus import Batch, Far, Stub
 
 from llm_sync import batch
-from llm_sync.errors import InvalidRequestError, RequestTimeoutError
+from llm_sync.errors import ConfigurationError, InvalidRequestError, RequestTimeoutError
 
 ROWS = 200
 TABLE = {"template": "{text}", "models": ["a/m"]}
@@ -37,6 +37,91 @@ def test_editing_an_unused_column_sends_nothing(stub: Batch) -> None:
     assert stub.output.stat().st_ino == written
     assert not stub.part.exists()
     assert not stub.output.with_name("out.jsonl.replaced").exists()
+
+
+def table(*columns: str, separator: str = ",", order: int = 1) -> str:
+    """A table of numbered rows with these columns; ``order`` -1: from the last to the first."""
+    rows = [separator.join(f"{column} {number}" for column in columns) for number in range(ROWS)]
+    return "\n".join([separator.join(columns), *rows[::order]]) + "\n"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    ("columns", "separator"),
+    [
+        (("id", "text", "note", "more"), ","),
+        (("more", "id", "text", "note"), ","),
+        (("id", "text", "remark"), ","),
+        (("text", "id"), ","),
+        (("id", "text", "note"), ";"),
+        (("note", "text", "id", "more"), "\t"),
+    ],
+)
+def test_another_shape_of_the_table_sends_nothing(stub: Batch, columns: tuple[str, ...], separator: str, order: int) -> None:
+    """Columns that are added, renamed, removed or in another order, another separator, and rows in another order."""
+    stub.input.write_text(table("id", "text", "note"), "utf-8")
+    assert stub.run(**TABLE).sent == ROWS
+    stub.input.write_text(table(*columns, separator=separator, order=order), "utf-8")
+    summary = stub.run(**TABLE)
+    assert (summary.sent, summary.changed, summary.replaced) == (0, 0, 0)
+    numbers = list(range(ROWS))[::order]
+    assert [(each["id"], each["response"]["text"]) for each in stub.records()] == [
+        (f"id {number}", f"echo text {number}") for number in numbers
+    ]
+    written = stub.output.stat().st_ino
+    assert stub.run(**TABLE).sent == 0
+    assert stub.output.stat().st_ino == written
+
+
+def test_a_used_column_may_be_renamed_with_the_template(stub: Batch) -> None:
+    """The prompts are the same."""
+    stub.input.write_text(table("id", "text"), "utf-8")
+    stub.run(**TABLE)
+    stub.input.write_text(table("id", "text").replace("id,text", "id,words"), "utf-8")
+    assert stub.run(template="{words}", models=["a/m"]).sent == 0
+
+
+@pytest.mark.parametrize(
+    ("heading", "template"), [("text,note,id", "{text}"), ("id,text,note", "Say {text}"), ("id,text,note", "{note}")]
+)
+def test_the_same_rows_as_other_prompts_are_refused(stub: Batch, heading: str, template: str) -> None:
+    """Other names for the same values, or another template: an oversight, until the option says otherwise."""
+    stub.input.write_text(table("id", "text", "note"), "utf-8")
+    stub.run(**TABLE)
+    stub.input.write_text(table("id", "text", "note").replace("id,text,note", heading), "utf-8")
+    with pytest.raises(ConfigurationError, match="200 answers were given under other settings"):
+        stub.run(template=template, models=["a/m"])
+    assert stub.run(template=template, models=["a/m"], allow_changed_settings=True).sent == 0
+
+
+def test_the_same_line_in_another_format_is_another_prompt(stub: Batch) -> None:
+    """An object read as text is the text of an object."""
+    stub.lines({"prompt": "p"})
+    stub.run(models=["a/m"])
+    with pytest.raises(ConfigurationError, match="other settings"):
+        stub.run(models=["a/m"], text=True)
+
+
+def test_prompts_may_move_from_a_text_to_json_lines(stub: Batch) -> None:
+    """What is sent is the same."""
+    stub.input.write_text("p\nq\n")
+    stub.run(models=["a/m"], text=True)
+    stub.lines({"id": 1, "prompt": "p"}, {"id": 2, "prompt": "q"})
+    assert stub.run(models=["a/m"]).sent == 0
+    assert [record["id"] for record in stub.records()] == [1, 2]
+
+
+def test_lines_that_moved_and_were_edited_keep_their_answers(stub: Batch) -> None:
+    """Also with lines before them that are new."""
+    stub.lines(*({"model": "a/m", "prompt": f"{number}", "id": number} for number in range(20)))
+    stub.run()
+    lines = [{"id": f"new {number}", "prompt": f"{number}", "model": "a/m"} for number in range(25)]
+    stub.lines(*lines[::-1])
+    summary = stub.run()
+    assert (summary.sent, summary.changed, summary.replaced, summary.moved) == (5, 0, 0, 19)  # one is where it was
+    assert [(each["id"], each["response"]["text"]) for each in stub.records()] == [
+        (line["id"], f"echo {line['prompt']}") for line in lines[::-1]
+    ]
 
 
 REQUEST = {"id": "x", "model": "a/m", "messages": [{"role": "user", "content": "é"}], "temperature": 0, "seed": None}

@@ -18,7 +18,6 @@ from llm_sync.config.models import LLMConfig
 from llm_sync.config.routing import route
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest, grammar, request_hash
-from llm_sync.models.images import Image, load_image
 from llm_sync.models.route import Route
 from llm_sync.openai_shape import chat_request, speaks_chat
 from llm_sync.streaming import PARAMETERS
@@ -26,7 +25,6 @@ from llm_sync.streaming import PARAMETERS
 _FIELDS = tuple(field.name for field in dataclasses.fields(ModelRequest))
 _URL = "/v1/chat/completions"
 _NOT_SENT = ("id", "custom_id", "model")
-SIMULATED = "simulated-"
 
 
 class BatchRequest(NamedTuple):
@@ -189,15 +187,3 @@ def _sorted_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(messages, list):
         in_order["messages"] = [dict(sorted(each.items())) if isinstance(each, dict) else each for each in messages]
     return in_order
-
-
-def settings_hash(settings: Mapping[str, Any]) -> str:
-    """The hash of settings as 16 hexadecimal digits, with the prefix SIMULATED if a simulator answers."""
-    text = json.dumps(settings, sort_keys=True, default=_hashable)
-    digest = blake2b(text.encode("ascii"), digest_size=8).hexdigest()
-    return f"{SIMULATED}{digest}" if settings.get("simulated") else digest
-
-
-def _hashable(value: Any) -> str:
-    """What stands for a value that JSON has no form for: for an image, the hash of its content."""
-    return blake2b(load_image(value).data_url.encode()).hexdigest() if isinstance(value, (Image, bytes)) else repr(value)

@@ -224,11 +224,11 @@ def reindexed(content: bytes, index: int) -> bytes:
     return json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
-def edited(content: bytes, line: str, line_id: str | int | None) -> bytes:
-    """A record whose line was edited without a change of what is sent. ``line``: the hash of the line as it is now."""
+def edited(content: bytes, line: str, line_id: str | int | None, settings: str) -> bytes:
+    """A record whose line was edited without a change of what is sent. ``line``, ``settings``: the hashes as they are now."""
     values = json.loads(content)
     ours = values.get("llm_sync", values)
-    ours["line_hash"] = line
+    ours["line_hash"], ours["settings"] = line, settings
     ours.pop("input", None)  # what was kept of the line as it was
     if ours is not values:
         values["id"] = _result_id(ours["index"], line)
