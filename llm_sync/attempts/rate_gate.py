@@ -9,14 +9,15 @@ from __future__ import annotations
 import copy
 import random
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from llm_sync.errors import ClientClosedError, LLMConnectorError
 from llm_sync.events import Event, Listener, Waiting
 from llm_sync.runtime import clock
+from llm_sync.runtime.steps import Blocking, Pause, Steps
 
 JITTER = 0.1  # fraction added at random to a cool-down, so that the workers do not all start at the same instant
 CLOCK_TOLERANCE_S = 0.1  # seconds by which another process's cool-down must be longer to replace ours: clocks differ
@@ -55,6 +56,24 @@ class CoolDowns(Protocol):
         """The longest cool-down published: its remaining seconds and an error of the class that caused it, or None."""
 
 
+class Turn:
+    """What the gate gives an attempt. ``in_time``: whether it may be sent; ``leave`` must be called when it has ended."""
+
+    __slots__ = ("_slot", "in_time")
+
+    def __init__(self, in_time: bool, slot: AbstractContextManager[bool] | None = None) -> None:
+        self.in_time = in_time
+        self._slot = slot
+
+    def leave(self) -> None:
+        """Free the slot, if there is one."""
+        if self._slot is not None:
+            self._slot.__exit__(None, None, None)
+
+
+IN_TIME, TOO_LATE = Turn(True), Turn(False)  # without a slot all turns are the same
+
+
 class Gate:
     """The cool-down, the pace and the slot of one provider; all times are monotonic seconds.
 
@@ -85,18 +104,18 @@ class Gate:
         self._cooling: tuple[float, LLMConnectorError] | None = None  # (end, cause); one object, replaced atomically
         self._next_turn = float("-inf")
 
-    @contextmanager
-    def enter(self, control: Control, *, max_retry_after: float, until: float | None = None) -> Iterator[bool]:
-        """Wait for this attempt's turn and hold the slot, if there is one, during the ``with`` block.
+    def admit(self, control: Control, *, max_retry_after: float, until: float | None = None) -> Steps[Turn]:
+        """Wait, in steps, for this attempt's turn and for the slot, if there is one; ``Turn.leave`` gives both back.
 
-        Yields True when the attempt may be sent, False when its turn would come at or after ``until``. Raises
+        The turn is not ``in_time`` if it would come at or after ``until``: then the attempt may not be sent. Raises
         ClientClosedError when the request is stopped. If the cool-down lasts longer than ``max_retry_after`` seconds, raises
         an error of the class that caused it, with ``retry_after`` set. ``attempts`` is 0 in both: nothing was sent.
         """
         while True:
             if control.stopped:
                 raise self._stopped_error()
-            self._sync_cool_downs()
+            if self._cool_downs is not None:
+                self._sync_cool_downs(self._cool_downs)
             seconds, reason, cause = self._next_wait(take_turn=self._slot is None)
             if seconds:
                 if cause is not None:
@@ -104,25 +123,34 @@ class Gate:
                         raise self._cool_down_error(seconds, max_retry_after, cause)
                     seconds += seconds * JITTER * self._random()
                 if until is not None and self._clock() + seconds >= until:
-                    yield False
-                    return
+                    return TOO_LATE
                 control.waiting_for = reason
                 self._notify(Waiting(self._provider, control.key, seconds=seconds, reason=reason))
-                control.wait(min(seconds, threading.TIMEOUT_MAX))
+                yield Pause(min(seconds, threading.TIMEOUT_MAX), control)
                 continue
             if self._slot is None:
-                yield True
-                return
+                return IN_TIME
             control.waiting_for = "slot"
             self._notify(Waiting(self._provider, control.key, reason="slot"))
-            with self._slot(control, until) as held:
-                if control.stopped:
-                    raise self._stopped_error()
-                # While this worker waited for the slot, a cool-down may have begun or another worker taken the turn.
-                self._sync_cool_downs()
-                if not held or not self._next_wait(take_turn=True)[0]:
-                    yield held
-                    return
+            slot = self._slot(control, until)
+            turn = Turn((yield Blocking(slot.__enter__)), slot)
+            try:
+                is_final = self._is_final(turn, control)
+            except BaseException:
+                turn.leave()
+                raise
+            if is_final:
+                return turn
+            turn.leave()
+
+    def _is_final(self, turn: Turn, control: Control) -> bool:
+        """Whether an attempt may be decided upon, now that its wait for the slot is over."""
+        if control.stopped:
+            raise self._stopped_error()
+        # While this request waited for the slot, a cool-down may have begun or another one taken the turn.
+        if self._cool_downs is not None:
+            self._sync_cool_downs(self._cool_downs)
+        return not turn.in_time or not self._next_wait(take_turn=True)[0]
 
     def cool_down(self, seconds: float, cause: LLMConnectorError) -> None:
         """Send nothing for ``seconds`` (finite) from now, because of ``cause``. Never shortens the current cool-down."""
@@ -130,9 +158,9 @@ class Gate:
         if self._cool_downs is not None:
             self._cool_downs.announce(seconds, cause)
 
-    def _sync_cool_downs(self) -> None:
+    def _sync_cool_downs(self, cool_downs: CoolDowns) -> None:
         """Adopt cool-downs of other processes. One that this process published comes back too, with a less detailed cause."""
-        latest = self._cool_downs.latest() if self._cool_downs is not None else None
+        latest = cool_downs.latest()
         if latest is not None:
             self._begin(*latest, longer_by=CLOCK_TOLERANCE_S)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from llm_sync.errors import (
     ClientClosedError,
@@ -18,14 +17,18 @@ from llm_sync.errors import (
 from llm_sync.events import Event, Listener, Retrying, Waiting
 from llm_sync.runtime import clock, pauses
 from llm_sync.runtime.import_lock import import_lock
+from llm_sync.runtime.steps import Pause, Steps
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
+    from llm_sync.attempts.rate_gate import Turn
     from llm_sync.models import AttemptOptions
     from llm_sync.runtime.cancellation import CallControl
 
 T = TypeVar("T")
+Attempt = Callable[[int, float], Steps[T]]
+"""``attempt(number, timeout)``: makes one attempt, within ``timeout`` seconds, in steps."""
 
 JITTER = 0.1  # fraction added at random to a Retry-After, so that waiting workers do not all retry at the same instant
 MAX_RETRY_AFTER_S = (
@@ -36,8 +39,8 @@ MAX_RETRY_AFTER_S = (
 class AttemptGate(Protocol):
     """What every attempt of a provider passes through."""
 
-    def enter(self, control: CallControl, *, max_retry_after: float, until: float | None = None) -> AbstractContextManager[bool]:
-        """Wait for a turn and hold it in the ``with`` block; yields False if it would come at or after monotonic ``until``.
+    def admit(self, control: CallControl, *, max_retry_after: float, until: float | None = None) -> Steps[Turn]:
+        """Wait for a turn, in steps; one that is not in time would come at or after monotonic ``until``.
 
         Raises ClientClosedError when the request is stopped, another LLMConnectorError when the wait would be too long.
         """
@@ -64,22 +67,22 @@ class RetryHandler:
         self.clock = clock
         self.random = random
 
-    def call(self, attempt: Callable[[int, float], T], options: AttemptOptions, control: CallControl) -> T:
-        """Run ``attempt(number, timeout_seconds)`` until it succeeds, its error is final, or retries or deadline are used up.
+    def steps(self, attempt: Attempt[T], options: AttemptOptions, control: CallControl) -> Steps[T]:
+        """Make attempts until one succeeds, its error is final, or retries or deadline are used up.
 
         Only an LLMConnectorError with ``retryable`` True is retried. The last error is raised with ``attempts`` set, a
         RequestTimeoutError also with ``elapsed`` of every attempt. A request stopped while it waits raises ClientClosedError
-        with its last error as the cause. Other exceptions pass through unchanged.
+        with its last error as the cause. Other exceptions pass through unchanged (a StopIteration, as out of any generator, as
+        the cause of a RuntimeError).
         """
         attempts = _Attempts(self, options, control)
         try:
             try:
-                with attempts.turn() as timeout:
-                    return attempt(attempts.made, timeout)
+                return (yield from attempts.make(attempt))
             except LLMConnectorError as error:
                 if not attempts.may_retry(error):
                     raise
-            return attempts.run_more(attempt)
+            return (yield from attempts.make_more(attempt))
         except LLMConnectorError as error:
             attempts.annotate(error)
             raise
@@ -103,29 +106,35 @@ class _Attempts:
             0.0 if control.ends_at is None else policy.clock()
         )  # monotonic; pauses of the process up to here are added to ends_at
 
-    @contextmanager
-    def turn(self) -> Iterator[float]:
-        """Pass the gate for one attempt, which is made in the ``with`` block: yields its timeout in seconds, notes its error."""
-        policy, options = self.policy, self.options
+    def make(self, attempt: Attempt[T]) -> Steps[T]:
+        """Pass the gate, make one attempt, and note its error."""
         while True:
             if self.ends_at is not None:
                 self._add_pauses()
-            with policy.gate.enter(self.control, max_retry_after=options.max_retry_after, until=self.ends_at) as open_in_time:
-                if self.ends_at is not None and self._add_pauses() and not open_in_time:
+            turn = yield from self.policy.gate.admit(
+                self.control, max_retry_after=self.options.max_retry_after, until=self.ends_at
+            )
+            try:
+                if self.ends_at is not None and self._add_pauses() and not turn.in_time:
                     continue  # the process was stopped meanwhile: the gate had an old deadline
-                started = policy.clock()
-                timeout = min(options.timeout, self._time_left(started, open_in_time))
-                if not self.control.start_attempt():
-                    raise ClientClosedError("the request was stopped before it was sent", provider=policy.provider, attempts=0)
-                self.made += 1
-                try:
-                    yield timeout
-                except LLMConnectorError as error:
-                    self._note_failure(error, policy.clock() - started)
-                    raise
-                finally:
-                    self.control.end_attempt()
-                return
+                return (yield from self._make_in_turn(attempt, turn.in_time))
+            finally:
+                turn.leave()
+
+    def _make_in_turn(self, attempt: Attempt[T], in_time: bool) -> Steps[T]:
+        policy = self.policy
+        started = policy.clock()
+        timeout = min(self.options.timeout, self._time_left(started, in_time))
+        if not self.control.start_attempt():
+            raise ClientClosedError("the request was stopped before it was sent", provider=policy.provider, attempts=0)
+        self.made += 1
+        try:
+            return (yield from attempt(self.made, timeout))
+        except LLMConnectorError as error:
+            self._note_failure(error, policy.clock() - started)
+            raise
+        finally:
+            self.control.end_attempt()
 
     def _time_left(self, now: float, open_in_time: bool) -> float:
         """Seconds until the deadline, which the first attempt starts. Raises what the request ends with if there are none."""
@@ -145,24 +154,28 @@ class _Attempts:
         if wait and isinstance(error, (RateLimitError, ProviderUnavailableError)):
             self.policy.gate.cool_down(wait, error)
 
-    def run_more(self, attempt: Callable[[int, float], T]) -> T:
-        """Pass the first failure to tenacity, which waits, makes further attempts, and raises the last failure."""
+    def make_more(self, attempt: Attempt[T]) -> Steps[T]:
+        """Ask tenacity, beginning with the first failure, whether and when further attempts follow; raise the last failure."""
         with import_lock:
-            from tenacity import Retrying as Tenacity  # slow to import, so imported on the first failure
-            from tenacity import retry_if_exception
+            from tenacity import RetryCallState, retry_if_exception  # slow to import, so imported on the first failure
+            from tenacity import Retrying as Tenacity
 
-        first = [self.failure]
-
-        def replay_then_attempt() -> T:
-            if first and (failure := first.pop()) is not None:
-                raise failure
-            with self.turn() as timeout:
-                return attempt(self.made, timeout)
-
-        retrying = Tenacity(
-            retry=retry_if_exception(self.may_retry), wait=self._wait, stop=self._stop, sleep=self._sleep, reraise=True
-        )
-        return retrying(replay_then_attempt)
+        policy = Tenacity(retry=retry_if_exception(self.may_retry), wait=self._wait, stop=self._stop, reraise=True)
+        state = RetryCallState(policy, None, (), {})
+        failure: LLMConnectorError | None = self.failure
+        try:
+            while True:
+                state.set_exception((type(failure), failure, None))  # type: ignore[arg-type]
+                policy.begin()  # its statistics belong to a thread, and another one may have begun this request
+                pause: Any = policy.iter(state)  # raises the failure if it is final
+                state.prepare_for_next_attempt()
+                yield from self._sleep(float(pause))
+                try:
+                    return (yield from self.make(attempt))
+                except LLMConnectorError as error:
+                    failure = error
+        finally:
+            del state, failure  # its traceback refers to this frame
 
     def may_retry(self, error: BaseException) -> bool:
         """Whether ``error`` came from an attempt (not from the gate) and another attempt may succeed."""
@@ -210,7 +223,7 @@ class _Attempts:
             return True
         return False
 
-    def _sleep(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> Steps[None]:
         failure, key = self.failure, self.control.key
         if failure is not None and not self.control.stopped:
             provider = self.policy.provider
@@ -219,7 +232,7 @@ class _Attempts:
             self._notify(Retrying(provider, key, self.made, type(failure).__name__, message, max_attempts, seconds))
             self._notify(Waiting(provider, key, seconds=seconds, reason="retry"))
         self.control.waiting_for = "retry"
-        self.control.wait(seconds)  # if stopped, this returns at once and the gate raises
+        yield Pause(seconds, self.control)  # if stopped, this ends at once and the gate raises
 
     def _add_pauses(self) -> bool:
         """Add the time in which the process was stopped to the deadline; True if there was such time."""

@@ -9,18 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from llm_sync import streaming
 from llm_sync.config.models import ProviderConfig, is_credential
 from llm_sync.errors import LLMConnectorError
-from llm_sync.events import Adjusted, AttemptEnded, AttemptStarted, Event, content_logger, log_facts, logger
-from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, PreparedRequest, Reply
+from llm_sync.events import Adjusted, Event, log_facts, logger
+from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, PreparedRequest
 from llm_sync.providers.adjustments import Adjustments
+from llm_sync.providers.attempt import AttemptMaker, Exchange
 from llm_sync.providers.credentials import ProviderCredential
 from llm_sync.providers.dialect import Dialect, Page
 from llm_sync.providers.error_context import add_context
@@ -31,22 +31,11 @@ from llm_sync.providers.ports import HTTP, Prices, Retry
 from llm_sync.providers.reply_reader import ReplyReader
 from llm_sync.providers.url_secrets import URLSecrets, secret_names
 from llm_sync.runtime.import_lock import import_lock
+from llm_sync.runtime.steps import Steps, run
 
 _log = logger("providers")
-_content = content_logger()
 _MAX_URLS = 256
 _MAX_PAGES = 200  # of a model listing: a server that never ends it is not followed for ever
-
-
-class _Exchange(NamedTuple):
-    """What every attempt of one request sends, and what reads the reply: ``read(reply, number)``."""
-
-    method: str
-    url: str
-    body: bytes | None
-    headers: Mapping[str, str]
-    control: Any
-    read: Callable[[Reply, int], Any]
 
 
 class LLMProvider(FormerHooks):
@@ -73,7 +62,7 @@ class LLMProvider(FormerHooks):
         self.dialect = self._made_dialect(config)
         self._credential = ProviderCredential(self.dialect, http)
         self._reader = ReplyReader(self.dialect, self._credential, strict=strict, prices=prices)
-        self._http = http
+        self._attempts = AttemptMaker(config, http, self._credential, self._reader, emit)
         self._retry = retry
         self._strict = strict
         self._emit = emit
@@ -126,13 +115,19 @@ class LLMProvider(FormerHooks):
 
         Raises LLMConnectorError; every one names this provider and the model.
         """
+        return run(self.steps(prepared, control))
+
+    def steps(self, prepared: PreparedRequest, control: Any = None) -> Steps[ModelResponse]:
+        """``send`` in steps, for a worker that sends many requests at once."""
         if prepared.notices or _log.isEnabledFor(logging.DEBUG):
             self._announce(prepared, getattr(control, "key", 0))
         read = partial(self._reader.response, prepared)
         url = self._wire_urls.get(prepared.url) or self._remember_wire_url(prepared.url)
-        exchange = _Exchange(prepared.method, url, prepared.body, prepared.headers, control, read)
+        exchange = Exchange(prepared.method, url, prepared.body, prepared.headers, control, read)
         try:
-            response: ModelResponse = self._retry.call(partial(self._attempt, exchange), prepared.options, control)
+            response: ModelResponse = yield from self._retry.steps(
+                partial(self._attempts.make, exchange), prepared.options, control
+            )
             return response
         except LLMConnectorError as error:
             add_context(error, self.config, prepared.model or None)
@@ -156,8 +151,8 @@ class LLMProvider(FormerHooks):
         headers = self._queued_headers or self._remember_headers()
         try:
             for _ in range(_MAX_PAGES):
-                exchange = _Exchange("GET", self.dialect.listing_url(query), None, headers, control, self._reader.listing)
-                page: Page = self._retry.call(partial(self._attempt, exchange), options, control)
+                exchange = Exchange("GET", self.dialect.listing_url(query), None, headers, control, self._reader.listing)
+                page: Page = run(self._retry.steps(partial(self._attempts.make, exchange), options, control))
                 ids, following = page
                 models.update(dict.fromkeys(ids))
                 if not following or following == query:
@@ -172,42 +167,6 @@ class LLMProvider(FormerHooks):
                 error.guidance = guidance_for_no_listing(self._reader.target())
             add_context(error, self.config, None)
             raise
-
-    def _attempt(self, exchange: _Exchange, number: int, timeout: float) -> Any:
-        """One HTTP exchange, read; a 401 for a token that can be renewed is answered by renewing it, once."""
-        key = getattr(exchange.control, "key", 0)
-        ends = time.monotonic() + timeout
-        if self._emit:
-            self._emit(AttemptStarted(self.name, key, number, timeout))
-        started = time.monotonic()
-        try:
-            credential = self._credential.made or self._credential.get()
-            proof = credential.headers()
-            if exchange.body and number == 1 and _content.isEnabledFor(logging.DEBUG):
-                self._log_content("payload", key, exchange.body)  # the key is known by now: a prompt may hold it
-            method, url, body, control = exchange.method, exchange.url, exchange.body, exchange.control
-            headers = {**exchange.headers, **proof, **self.config.headers}
-            reply = self._http.request(method, url, body, headers, timeout=timeout, control=control)
-            if reply.status == 401 and credential.renew(proof):
-                headers = {**exchange.headers, **credential.headers(), **self.config.headers}
-                left = max(0.001, ends - time.monotonic())
-                reply = self._http.request(method, url, body, headers, timeout=left, control=control)
-        except BaseException as error:
-            if self._emit:
-                self._emit(AttemptEnded(self.name, key, number, time.monotonic() - started, error=type(error).__name__))
-            raise
-        if self._emit:
-            self._emit(AttemptEnded(self.name, key, number, time.monotonic() - started, status=reply.status))
-        if exchange.body and _content.isEnabledFor(logging.DEBUG):
-            self._log_content("answer", key, reply.content)
-        try:
-            return exchange.read(reply, number)
-        except LLMConnectorError as error:
-            self._credential.redactor().error(error)  # the provider may have echoed the key
-            raise
-        except RecursionError:
-            failure = self._reader.too_deep(reply)
-        raise failure  # outside the except: its traceback would hold the deep body
 
     # What can be asked without sending anything ---------------------------------------------------------------------
 
@@ -284,7 +243,3 @@ class LLMProvider(FormerHooks):
             body = prepared.body
             facts = {"path": urlsplit(prepared.url).path, "bytes": len(body), "shape": structure_of(json.loads(body))}
             log_facts(_log, "payload", provider=self.name, key=key, model=prepared.model, **facts)
-
-    def _log_content(self, what: str, key: int, content: bytes) -> None:
-        text = self._credential.redactor().text(content.decode("utf-8", "replace"))
-        log_facts(_content, what, provider=self.name, key=key, content=text)

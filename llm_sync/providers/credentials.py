@@ -25,6 +25,10 @@ class Credential(Protocol):
 
     source: str | None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether ``headers`` would return at once: without I/O, and without waiting for a thread that does some."""
+
     def headers(self) -> dict[str, str]:
         """The headers that carry it. Raises AuthenticationError if it is not available."""
 
@@ -51,6 +55,7 @@ class NoCredential:
     """Local servers ask for none."""
 
     source: str | None = None
+    is_ready = True
 
     def headers(self) -> dict[str, str]:
         return {}
@@ -82,6 +87,10 @@ class KeyCredential:
         self._known = ("", "")  # a key and its identity
         # Held by the one thread that gets a key. The others can only wait for it, so I/O under this lock is allowed.
         self._renewing = threading.Lock()
+
+    @property
+    def is_ready(self) -> bool:
+        return bool(self._used)
 
     def headers(self) -> dict[str, str]:
         if not self._used:

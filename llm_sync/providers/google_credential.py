@@ -42,6 +42,10 @@ class GoogleCredential:
                 self._refresh()
             return self._carried()
 
+    @property
+    def is_ready(self) -> bool:
+        return self._credentials is not None and not self._renewing.locked() and self._fresh()
+
     def check(self) -> None:
         _google_auth()
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from llm_sync.models import AttemptOptions, Reply, Usage
+from llm_sync.runtime.steps import Steps
 
 
 class HTTP(Protocol):
@@ -18,9 +19,9 @@ class HTTP(Protocol):
 
 
 class Retry(Protocol):
-    """The retry handler: calls ``attempt(number, timeout)`` until it succeeds or no retry is left."""
+    """The retry handler: makes ``attempt(number, timeout)`` until it succeeds or no retry is left, in steps."""
 
-    def call(self, attempt: Callable[[int, float], Any], options: AttemptOptions, control: Any) -> Any: ...
+    def steps(self, attempt: Callable[[int, float], Steps[Any]], options: AttemptOptions, control: Any) -> Steps[Any]: ...
 
 
 class BilledAnswer(NamedTuple):

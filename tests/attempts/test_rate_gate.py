@@ -15,6 +15,7 @@ from llm_sync.attempts.rate_gate import JITTER, Gate
 from llm_sync.errors import ClientClosedError, ProviderUnavailableError, RateLimitError
 from llm_sync.events import Event, Waiting
 from llm_sync.runtime.cancellation import CallControl
+from llm_sync.runtime.steps import run
 
 
 class Clock:
@@ -64,9 +65,21 @@ def gate(clock: Callable[[], float], **parts: Any) -> Gate:
     return Gate("acme", clock=clock, **{"random": lambda: 0.0, **parts})
 
 
+@contextmanager
+def admitted(
+    a_gate: Gate, control: Control | CallControl, *, max_retry_after: float = 60.0, until: float | None = None
+) -> Iterator[bool]:
+    """Through the gate, waiting in this thread, and out again after the block; whether the turn came in time."""
+    turn = run(a_gate.admit(control, max_retry_after=max_retry_after, until=until))
+    try:
+        yield turn.in_time
+    finally:
+        turn.leave()
+
+
 def go(a_gate: Gate, control: Control | CallControl, *, max_retry_after: float = 60.0, until: float | None = None) -> bool:
     """One attempt: through the gate and out again; whether its turn came in time."""
-    with a_gate.enter(control, max_retry_after=max_retry_after, until=until) as in_time:
+    with admitted(a_gate, control, max_retry_after=max_retry_after, until=until) as in_time:
         return in_time
 
 
@@ -325,7 +338,7 @@ def test_the_slot_is_held_for_the_attempt(clock: Clock, control: Control) -> Non
     a_gate = gate(clock, slot=a_slot)
 
     def fail() -> None:
-        with a_gate.enter(control, max_retry_after=60, until=1234.0):
+        with admitted(a_gate, control, max_retry_after=60, until=1234.0):
             log.append("attempt")
             raise ZeroDivisionError
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_sync.attempts.rate_gate import Gate
+from llm_sync.attempts.rate_gate import TOO_LATE, Gate
 from llm_sync.attempts.retry import JITTER, MAX_RETRY_AFTER_S, RetryHandler
 from llm_sync.errors import (
     AuthenticationError,
@@ -32,6 +32,17 @@ from llm_sync.errors import (
 from llm_sync.events import Event, Retrying, Waiting
 from llm_sync.models import AttemptOptions
 from llm_sync.runtime.cancellation import CallControl
+from llm_sync.runtime.steps import run
+
+
+def call(handler: RetryHandler, attempt: Callable[[int, float], Any], options: AttemptOptions, control: CallControl) -> Any:
+    """Run one request whose attempts are a plain function, and wait in this thread for what its steps need."""
+
+    def steps(number: int, timeout: float) -> Any:
+        return attempt(number, timeout)
+        yield  # makes it a generator
+
+    return run(handler.steps(steps, options, control))
 
 
 class Clock:
@@ -87,7 +98,7 @@ class Bench:
 
     def call(self, **options: Any) -> Any:
         """Run one request."""
-        return self.handler.call(self.attempt, AttemptOptions(**options), self.control)
+        return call(self.handler, self.attempt, AttemptOptions(**options), self.control)
 
     def fail(self, **options: Any) -> LLMConnectorError:
         """Run one request that has to fail; what it raised."""
@@ -166,7 +177,7 @@ def test_a_final_error_after_a_retry_ends_the_request() -> None:
     assert error.attempts == 2
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, MemoryError, ValueError, TimeoutError, StopIteration])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, MemoryError, ValueError, TimeoutError])
 @pytest.mark.parametrize("before", [0, 1])
 def test_foreign_exceptions_pass_untouched(kind: type[BaseException], before: int) -> None:
     """Ctrl-C, exit and programming errors are never retried nor wrapped, on the first attempt or a later one."""
@@ -177,6 +188,14 @@ def test_foreign_exceptions_pass_untouched(kind: type[BaseException], before: in
     assert caught.value is error
     assert not hasattr(error, "attempts")
     assert len(bench.attempts) == before + 1
+
+
+def test_a_stop_iteration_is_never_taken_for_the_end() -> None:
+    """Attempts are steps of a generator, out of which Python lets a StopIteration come as a RuntimeError only."""
+    error = StopIteration("mine")
+    with pytest.raises(RuntimeError) as caught:
+        Bench(down(), error, "never").call()
+    assert caught.value.__cause__ is not None
 
 
 def test_a_foreign_exception_that_claims_to_be_retryable_is_not() -> None:
@@ -329,7 +348,7 @@ def test_a_hint_holds_back_the_whole_provider(error: LLMConnectorError, cooled: 
     assert (bench.gate.cooling_down_until is not None) == cooled
     other = Control(bench.clock)
     bench.script = ["answer"]
-    assert bench.handler.call(bench.attempt, AttemptOptions(), other) == "answer"
+    assert call(bench.handler, bench.attempt, AttemptOptions(), other) == "answer"
     assert other.waits == ([50.0] if cooled else [])
 
 
@@ -498,7 +517,7 @@ def test_stopped_during_an_attempt_that_fails() -> None:
         raise cause
 
     with pytest.raises(ClientClosedError) as caught:
-        bench.handler.call(attempt, AttemptOptions(), bench.control)
+        call(bench.handler, attempt, AttemptOptions(), bench.control)
     assert caught.value.__cause__ is cause
     assert bench.events == []
 
@@ -521,7 +540,7 @@ def test_stopped_during_an_attempt_that_succeeds() -> None:
         bench.control.stop_retrying()
         return "answer"
 
-    assert bench.handler.call(attempt, AttemptOptions(), bench.control) == "answer"
+    assert call(bench.handler, attempt, AttemptOptions(), bench.control) == "answer"
 
 
 # --- events, imports, memory ---
@@ -565,14 +584,16 @@ from llm_sync.errors import AuthenticationError, ProviderUnavailableError
 from llm_sync.models import AttemptOptions
 from llm_sync.runtime.cancellation import CallControl
 from llm_sync.attempts.retry import RetryHandler
+from llm_sync.runtime.steps import run
 
 handler, control = RetryHandler(Gate("acme"), provider="acme"), CallControl()
 def call(outcome):
     def attempt(number, timeout):
         if outcome:
             raise outcome("failed")
+        yield from ()
     try:
-        handler.call(attempt, AttemptOptions(max_retries=0), control)
+        run(handler.steps(attempt, AttemptOptions(max_retries=0), control))
     except outcome or ():
         pass
     return "tenacity" in sys.modules
@@ -602,7 +623,7 @@ def test_a_final_failure_keeps_nothing_alive() -> None:
             raise AuthenticationError(f"no to {prompt is None}")
 
         with pytest.raises(AuthenticationError) as caught:
-            RetryHandler(Gate("acme"), provider="acme").call(attempt, AttemptOptions(), CallControl())
+            call(RetryHandler(Gate("acme"), provider="acme"), attempt, AttemptOptions(), CallControl())
         del caught
         return weakref.ref(prompt)
 
@@ -626,7 +647,7 @@ def test_one_wait_for_real() -> None:
             raise outcome
         return time.monotonic() - started
 
-    assert 0.2 <= handler.call(attempt, AttemptOptions(retry_base=0.01), CallControl()) < 2
+    assert 0.2 <= call(handler, attempt, AttemptOptions(retry_base=0.01), CallControl()) < 2
 
 
 # --- the promises, whatever happens ---
@@ -686,7 +707,7 @@ def test_no_wait_is_too_short_or_too_long(
 
     failure: LLMConnectorError | None = None
     try:
-        handler.call(attempt, AttemptOptions(**options), control)
+        call(handler, attempt, AttemptOptions(**options), control)
     except LLMConnectorError as error:
         failure = error
     if failure is not None:
@@ -767,27 +788,24 @@ def test_a_pause_during_an_attempt_does_not_use_up_the_deadline(paused: Callable
         raise ProviderConnectionError("broken")
 
     options = AttemptOptions(timeout=60, deadline=20)
-    assert bench.handler.call(stopped, options, bench.control) == "16 s left"
+    assert call(bench.handler, stopped, options, bench.control) == "16 s left"
 
 
 def test_a_pause_while_the_gate_holds_a_retry_back_does_not_end_it(paused: Callable[[float, float], None]) -> None:
     """The gate judged by the deadline of before: it is asked again."""
     bench = Bench(down(), "answer")
-    enter = bench.gate.enter
+    admit = bench.gate.admit
     asked: list[float | None] = []
 
-    @contextmanager
-    def late(control: Any, *, max_retry_after: float, until: float | None = None) -> Iterator[bool]:
+    def late(control: Any, *, max_retry_after: float, until: float | None = None) -> Iterator[Any]:
         asked.append(until)
         if len(asked) == 2:
             paused(bench.clock.now, bench.clock.now + 3600)
             bench.clock.now += 3600
-            yield False
-            return
-        with enter(control, max_retry_after=max_retry_after, until=until) as open_in_time:
-            yield open_in_time
+            return TOO_LATE
+        return (yield from admit(control, max_retry_after=max_retry_after, until=until))
 
-    bench.gate.enter = late  # type: ignore[method-assign]
+    bench.gate.admit = late  # type: ignore[method-assign]
     assert bench.call(deadline=20) == "answer"
     assert asked == [None, 1020, 1020 + 3600]
 

@@ -1,0 +1,95 @@
+"""One attempt of a request: its credential, its HTTP exchange, and the reply read."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from llm_sync.config.models import ProviderConfig
+from llm_sync.errors import LLMConnectorError
+from llm_sync.events import AttemptEnded, AttemptStarted, Event, content_logger, log_facts
+from llm_sync.models import Reply
+from llm_sync.providers.credentials import ProviderCredential
+from llm_sync.providers.ports import HTTP
+from llm_sync.providers.reply_reader import ReplyReader
+from llm_sync.runtime.steps import Blocking, HTTPCall, Steps
+
+_content = content_logger()
+
+
+class Exchange(NamedTuple):
+    """What every attempt of one request sends, and what reads the reply: ``read(reply, number)``."""
+
+    method: str
+    url: str
+    body: bytes | None
+    headers: Mapping[str, str]
+    control: Any
+    read: Callable[[Reply, int], Any]
+
+
+class AttemptMaker:
+    """Makes the attempts of one provider's requests, in steps. Stateless; any thread may use it."""
+
+    def __init__(
+        self,
+        config: ProviderConfig,
+        http: HTTP,
+        credential: ProviderCredential,
+        reader: ReplyReader,
+        emit: Callable[[Event], None] | None,
+    ) -> None:
+        self._name = config.name
+        self._headers = config.headers
+        self._http = http
+        self._credential = credential
+        self._reader = reader
+        self._emit = emit
+
+    def make(self, exchange: Exchange, number: int, timeout: float) -> Steps[Any]:
+        """One HTTP exchange, read; a 401 for a token that can be renewed is answered by renewing it, once."""
+        key = getattr(exchange.control, "key", 0)
+        if self._emit:
+            self._emit(AttemptStarted(self._name, key, number, timeout))
+        started = time.monotonic()
+        try:
+            reply = yield from self._exchange(exchange, number, timeout)
+        except GeneratorExit:  # nothing runs these steps any more: this is a forked child
+            raise
+        except BaseException as error:
+            if self._emit:
+                self._emit(AttemptEnded(self._name, key, number, time.monotonic() - started, error=type(error).__name__))
+            raise
+        if self._emit:
+            self._emit(AttemptEnded(self._name, key, number, time.monotonic() - started, status=reply.status))
+        if exchange.body and _content.isEnabledFor(logging.DEBUG):
+            self._log_content("answer", key, reply.content)
+        try:
+            return exchange.read(reply, number)
+        except LLMConnectorError as error:
+            self._credential.redactor().error(error)  # the provider may have echoed the key
+            raise
+        except RecursionError:
+            failure = self._reader.too_deep(reply)
+        raise failure  # outside the except: its traceback would hold the deep body
+
+    def _exchange(self, exchange: Exchange, number: int, timeout: float) -> Steps[Reply]:
+        method, url, body, fixed, control, _ = exchange
+        ends = time.monotonic() + timeout
+        credential = self._credential.made or self._credential.get()
+        proof = credential.headers() if credential.is_ready else (yield Blocking(credential.headers))
+        if body and number == 1 and _content.isEnabledFor(logging.DEBUG):
+            self._log_content("payload", getattr(control, "key", 0), body)  # the key is known by now: a prompt may hold it
+        reply: Reply = yield HTTPCall(self._http, method, url, body, {**fixed, **proof, **self._headers}, timeout, control)
+        if reply.status == 401 and (yield Blocking(partial(credential.renew, proof))):
+            headers = {**fixed, **(yield Blocking(credential.headers)), **self._headers}
+            left = max(0.001, ends - time.monotonic())
+            reply = yield HTTPCall(self._http, method, url, body, headers, left, control)
+        return reply
+
+    def _log_content(self, what: str, key: int, content: bytes) -> None:
+        text = self._credential.redactor().text(content.decode("utf-8", "replace"))
+        log_facts(_content, what, provider=self._name, key=key, content=text)
