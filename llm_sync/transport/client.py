@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Mapping, MutableSet
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import SplitResult
 from weakref import WeakSet
@@ -24,8 +25,16 @@ from llm_sync.models import Reply
 from llm_sync.runtime.cancellation import CallControl
 from llm_sync.transport import fast_path, patch_detection, tls
 from llm_sync.transport.adapter import PooledSession
-from llm_sync.transport.error_mapping import aborted_error, is_stale_connection, map_error, timeout_error, truncated_error
+from llm_sync.transport.error_mapping import (
+    aborted_error,
+    is_stale_connection,
+    map_error,
+    timeout_error,
+    too_large_error,
+    truncated_error,
+)
 from llm_sync.transport.fast_path import UnreadResponse
+from llm_sync.transport.framing import TooLargeError, read_capped
 from llm_sync.transport.header_cache import HeaderCache
 from llm_sync.transport.pool import DeadlineConnection, DeadlinePool
 from llm_sync.transport.sockets import Exchange
@@ -39,7 +48,6 @@ from llm_sync.transport.urls import (
 )
 
 _log = logger("transport")
-_CHUNK_BYTES = 64 * 1024  # read at once
 MAX_TARGETS = 256  # URLs remembered; a provider has a few, some put the model into the path
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": f"llm-sync/{__version__}"}
 
@@ -125,10 +133,10 @@ class HTTPClient:
                 idle = self._take_idle(session, target, headers)
                 if idle is None:
                     prepared = _prepared(target, body, headers)
-                    own_headers = dict(prepared.headers)  # before another layer adds its own
-                    response = session.send(prepared, allow_redirects=False, timeout=exchange.remaining(), **target.settings)
                     if target.proxy is None:
-                        target.header_cache.store(headers, own_headers, exchange.sent_head, body)
+                        own_headers = dict(prepared.headers)  # before another layer adds its own
+                        exchange.record_head = partial(target.header_cache.store, headers, own_headers, body)
+                    response = session.send(prepared, allow_redirects=False, timeout=exchange.remaining(), **target.settings)
                     result = UnreadResponse(response.raw, response.headers)
                 else:
                     result = fast_path.send_and_receive(*idle, body, exchange, self._max_response_bytes)
@@ -136,21 +144,27 @@ class HTTPClient:
                     result = self._read_reply(result, exchange, target.origin)
             except Exception as error:  # noqa: BLE001  (mapped below; its traceback refers to this frame)
                 result = error.with_traceback(None)
-            is_stale = isinstance(result, Exception) and is_stale_connection(result, exchange)
-            if is_stale:  # then the other idle ones probably are, too
-                session.pool_for(target.template, target.settings).close_idle()
-            if _log.isEnabledFor(logging.DEBUG):
-                log_facts(_log, "exchange", where=target.origin, reused=exchange.reused, elapsed=exchange.elapsed)
-            if exchange.detach_socket():
-                result = aborted_error(target.origin)
-            if isinstance(result, Reply):
-                return result
-            mapped = map_error(result, exchange, target.origin, target.proxy)
-            if isinstance(mapped, ProviderConnectionError):
-                mapped.stale_connection = is_stale
-                mapped.possibly_billed = int(exchange.sent_at is not None)
-            # Raised here, not where it was caught: the exceptions it came from quote URLs and proxies and would be shown too.
-            raise mapped
+            return self._conclude(result, exchange, session, target)
+
+    def _conclude(self, result: Reply | Exception, exchange: Exchange, session: PooledSession, target: _Target) -> Reply:
+        """The end of an exchange: return its reply, or raise this library's error for what went wrong."""
+        is_stale = isinstance(result, Exception) and is_stale_connection(result, exchange)
+        if is_stale:  # then the other idle ones probably are, too
+            session.pool_for(target.template, target.settings).close_idle()
+        if _log.isEnabledFor(logging.DEBUG):
+            log_facts(_log, "exchange", where=target.origin, reused=exchange.reused, elapsed=exchange.elapsed)
+        if exchange.detach_socket():
+            result = aborted_error(target.origin)
+        if isinstance(result, Reply):
+            return result
+        if isinstance(result, TooLargeError):
+            result = too_large_error(target.origin, self._max_response_bytes, result.status)
+        mapped = map_error(result, exchange, target.origin, target.proxy)
+        if isinstance(mapped, ProviderConnectionError):
+            mapped.stale_connection = is_stale
+            mapped.possibly_billed = int(exchange.sent_at is not None)
+        # Raised here, not where it was caught: the exceptions it came from quote URLs and proxies and would be shown too.
+        raise mapped
 
     def close(self) -> None:
         """Close idle connections and refuse further calls; calls in flight finish. May be repeated."""
@@ -187,25 +201,12 @@ class HTTPClient:
             exchange.phase = "body"
             _check_head(response.status, headers, exchange, origin)
             exchange.reusable = exchange.reusable and response.status >= 200  # after a 1xx the real response follows
-            content = self._read_body(response, origin)
+            content = read_capped(response, self._max_response_bytes)
         except BaseException:
             response.close()  # partly read: its connection cannot be used again
             response.release_conn()
             raise
         return Reply(response.status, headers, content, exchange.elapsed)
-
-    def _read_body(self, response: Any, origin: str) -> bytes:
-        cap = self._max_response_bytes
-        content = bytearray()  # not a list of chunks: with chunks of two bytes it would take twenty times the cap
-        while chunk := response.read1(min(_CHUNK_BYTES, cap - len(content) + 1), decode_content=True):
-            content += chunk
-            if len(content) > cap:
-                raise ProviderError(
-                    f"the response from {origin} is larger than {cap} bytes",
-                    status=response.status,
-                    guidance="Raise `max_response_bytes` if you expect such responses.",
-                )
-        return bytes(content)
 
     def _open_session(self) -> PooledSession:
         session = self._session

@@ -99,6 +99,15 @@ def truncated_error(origin: str) -> ProviderConnectionError:
     return _connection_error(f"the connection to {origin} ended in the middle of the answer", "The request may have been billed.")
 
 
+def too_large_error(origin: str, cap: int, status: int) -> ProviderError:
+    """The error for a response over the size cap, in decoded bytes."""
+    return ProviderError(
+        f"the response from {origin} is larger than {cap} bytes",
+        status=status,
+        guidance="Raise `max_response_bytes` if you expect such responses.",
+    )
+
+
 def _cause_chain(error: BaseException) -> Iterator[BaseException]:
     """``error`` and what it wraps, outermost first: urllib3 and requests keep causes in args, in reason or chained."""
     seen: set[int] = set()

@@ -2,19 +2,17 @@
 
 Without it a call costs 2.1 times as much CPU (measured): for each request requests, urllib3 and http.client copy, check and
 write the same headers, and parse the response headers with the mail parser. Here the head that they wrote for the first
-request (header_cache.py) is sent again, in one piece with the body, and a single regular expression reads the response
-head. It accepts only what is surely simple. Chunked or compressed bodies are read by http.client and urllib3; any other
-response (redirects, 1xx, folded or contradictory headers …) is handed to them with all bytes received so far. New
-connections, proxies and patched libraries (patch_detection.py) never come here.
+request (header_cache.py) is sent again, in one piece with the body, and framing.py reads the response. It accepts only what is
+surely simple; any other response (redirects, 1xx, folded or contradictory headers …) is handed to http.client and urllib3 with
+all bytes received so far. New connections, proxies and patched libraries (patch_detection.py) never come here.
 """
 
 from __future__ import annotations
 
 import errno
-import http.client
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from requests.structures import CaseInsensitiveDict
@@ -22,50 +20,23 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from llm_sync.models import Reply
 from llm_sync.runtime.clock import now as monotonic
+from llm_sync.transport.framing import Headers, OddResponse, ResponseReader, TooLargeError
 from llm_sync.transport.header_cache import content_length_line
 from llm_sync.transport.pool import DeadlineConnection, DeadlinePool, FinalResponse
 from llm_sync.transport.sockets import DeadlineSocket, Exchange, active
 
 _FIRST_READ_BYTES = 16 * 1024  # a head, and most responses whole
+_READ_BYTES = 64 * 1024  # later
 MAX_JOINED_BODY_BYTES = 64 * 1024  # up to this size body and head go out in one write: copying costs less than a second one
-MAX_PREALLOCATED_BYTES = 2**20  # no larger buffer is allocated because a server announces such a body
 
 
-_HEAD = re.compile(rb"HTTP/1\.1 (?!204)([245]\d\d)(?: [^\r\n\0]*)?\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n){1,90})\r\n")
 _FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
-_DIGITS = re.compile(r"[0-9]{1,15}")
-_FRAMING = ("content-length", "transfer-encoding", "content-encoding", "connection")  # where a body ends, how it is encoded
-
-
-class Headers(Mapping[str, str]):
-    """Response headers, looked up case-insensitively; repeated ones are joined by commas."""
-
-    __slots__ = ("_fields",)
-
-    def __init__(self, fields: dict[str, str]) -> None:
-        self._fields = fields  # by lower-case name
-
-    def __getitem__(self, name: str) -> str:
-        return self._fields[name.lower()]
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Like Mapping.get, without its exception for a missing name."""
-        return self._fields.get(name.lower(), default)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
-
-    def __len__(self) -> int:
-        return len(self._fields)
-
-    def __repr__(self) -> str:
-        return f"Headers({self._fields!r})"
 
 
 class UnreadResponse(NamedTuple):
-    """A response whose head is read and whose body is not."""
+    """A response of which the body is still to be read: urllib3's, and its headers."""
 
-    response: HTTPResponse
+    response: Any
     headers: Mapping[str, str]
 
 
@@ -94,100 +65,58 @@ def send_and_receive(
                 raise
             # A response may have arrived nevertheless; urllib3 does the same. EPROTOTYPE is macOS's EPIPE.
             exchange.reusable = False
-        return _receive(pool, conn, sock, exchange, cap)
+        result = _receive(pool, conn, sock, exchange, cap)
     except BaseException:
         conn.close()
         pool.release(None)  # keeps room in the pool for a new one
         raise
+    return finish(result, pool, conn, exchange) if isinstance(result, ResponseReader) else result
 
 
-def _receive(pool: DeadlinePool, conn: DeadlineConnection, sock: Any, exchange: Exchange, cap: int) -> Reply | UnreadResponse:
-    buffer = bytearray(_FIRST_READ_BYTES)
-    count = sock.recv_into(buffer)
-    if not count:
-        raise http.client.RemoteDisconnected("the connection is closed")
-    head = _HEAD.match(buffer)
-    fields = _parse_headers(head[2]) if head is not None else None
-    if head is None or fields is None:
-        return _hand_over(pool, conn, buffer[:count], exchange)
-    size = _body_size(fields)
-    if size is None or size > min(cap, MAX_PREALLOCATED_BYTES):
-        return _hand_over(pool, conn, buffer[head.end() : count], exchange, int(head[1]), fields)
+def _receive(
+    pool: DeadlinePool, conn: DeadlineConnection, sock: Any, exchange: Exchange, cap: int
+) -> ResponseReader | UnreadResponse:
+    reader = ResponseReader(cap)
+    buffer = memoryview(bytearray(_FIRST_READ_BYTES))
+    while True:
+        count = sock.recv_into(buffer)
+        try:
+            if not count:
+                raise reader.end()
+            if reader.feed(buffer[:count]):
+                return reader
+        except OddResponse as odd:
+            return hand_over(pool, conn, odd.received, exchange)
+        if reader.fields is not None:
+            exchange.phase = "body"
+            if len(buffer) == _FIRST_READ_BYTES:
+                buffer = memoryview(bytearray(_READ_BYTES))
+
+
+def finish(reader: ResponseReader, pool: DeadlinePool, conn: DeadlineConnection, exchange: Exchange) -> Reply:
+    """The reply that was read in full; its connection becomes idle. Raises what ``reader.decoded`` raises."""
     exchange.phase = "body"
-    content = _read_body(sock, buffer, head.end(), count, size)
-    exchange.reusable = exchange.reusable and count <= head.end() + size  # surplus bytes would corrupt the next response
-    reply = Reply(int(head[1]), Headers(fields), content, exchange.elapsed)
-    pool.release(conn)
-    return reply
+    exchange.reusable = exchange.reusable and not reader.surplus  # surplus bytes would corrupt the next response
+    try:
+        return Reply(reader.status, Headers(reader.fields or {}), reader.decoded(), exchange.elapsed)
+    except TooLargeError:
+        exchange.reusable = False  # as when it is read from the connection piece by piece
+        raise
+    finally:
+        pool.release(conn)
 
 
-def _parse_headers(lines: bytes) -> dict[str, str] | None:
-    """The headers by lower-case name; None if they leave unclear where the response ends, or the connection closes."""
-    fields: dict[str, str] = {}
-    for line in lines.decode("latin-1").split("\r\n")[:-1]:
-        name, _, value = line.partition(":")
-        key = name.lower()
-        if key not in fields:
-            fields[key] = value.strip(" \t")
-        elif key in _FRAMING:
-            return None
-        else:
-            fields[key] += f", {value.strip()}"
-    if fields.get("connection", "keep-alive").lower() != "keep-alive":
-        return None
-    if "transfer-encoding" in fields:
-        has_clear_end = fields["transfer-encoding"].lower() == "chunked" and "content-length" not in fields
-    else:
-        has_clear_end = _DIGITS.fullmatch(fields.get("content-length", "")) is not None
-    return fields if has_clear_end else None
-
-
-def _body_size(fields: dict[str, str]) -> int | None:
-    """The body's length in bytes; None for a chunked or compressed one."""
-    return None if "transfer-encoding" in fields or "content-encoding" in fields else int(fields["content-length"])
-
-
-def _read_body(sock: Any, buffer: bytearray, start: int, count: int, size: int) -> bytes:
-    """``size`` bytes, of which ``buffer`` contains those from ``start`` to ``count``."""
-    received = memoryview(buffer)[start : min(count, start + size)]
-    if len(received) == size:
-        return bytes(received)
-    content = bytearray(size)
-    content[: len(received)] = received
-    rest = memoryview(content)[len(received) :]
-    while rest:
-        more = sock.recv_into(rest)
-        if not more:
-            raise http.client.IncompleteRead(b"", len(rest))
-        rest = rest[more:]
-    return bytes(content)
-
-
-def _hand_over(
-    pool: DeadlinePool,
-    conn: DeadlineConnection,
-    received: bytes | bytearray,
-    exchange: Exchange,
-    status: int | None = None,
-    fields: dict[str, str] | None = None,
-) -> UnreadResponse:
-    """A response for http.client and urllib3 to read on from ``received``, which contains the head unless that is parsed:
-    then ``status`` and ``fields`` are given."""
+def hand_over(pool: DeadlinePool, conn: DeadlineConnection, received: bytes | bytearray, exchange: Exchange) -> UnreadResponse:
+    """A response for http.client and urllib3 to read on from ``received``, which begins with its head."""
     answer = FinalResponse(_ReplayStream(received, conn.sock), method="POST")  # type: ignore[arg-type]
     try:
-        if status is None or fields is None:
-            answer.begin()
-            lines = [(name, _FOLD.sub(" ", value)) for name, value in answer.msg.items()]
-            headers: Mapping[str, str] = CaseInsensitiveDict(HTTPHeaderDict(lines))
-            framing = HTTPHeaderDict(lines)
-        else:
-            answer.set_head(status, "transfer-encoding" in fields, fields.get("content-length"))
-            headers = Headers(fields)
-            framing = HTTPHeaderDict((name, fields[name]) for name in _FRAMING if name in fields)
+        answer.begin()
+        lines = [(name, _FOLD.sub(" ", value)) for name, value in answer.msg.items()]
+        headers = HTTPHeaderDict(lines)
         exchange.reusable = exchange.reusable and not answer.will_close
         response = HTTPResponse(
             body=answer,
-            headers=framing,
+            headers=headers,
             status=answer.status,
             version=answer.version,
             reason=answer.reason,
@@ -201,7 +130,7 @@ def _hand_over(
     except BaseException:
         answer.close()
         raise
-    return UnreadResponse(response, headers)
+    return UnreadResponse(response, CaseInsensitiveDict(headers))
 
 
 class _ReplayStream(io.RawIOBase):

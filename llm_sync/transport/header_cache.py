@@ -17,12 +17,12 @@ class HeaderCache:
         """The head that was sent before for these headers; None if there is none."""
         return self._heads.get(tuple(headers.items()))
 
-    def store(self, headers: Mapping[str, str], requested: Mapping[str, str], head: bytes | None, body: bytes | None) -> None:
+    def store(self, headers: Mapping[str, str], requested: Mapping[str, str], body: bytes | None, head: bytes) -> None:
         """Keep ``head``, sent for ``headers`` and ``body``, if it contains exactly the ``requested`` headers and Host.
 
         A trace id or a signature added by another layer is valid for that one request only.
         """
-        if head is None or not _contains_only(requested, head):
+        if not _contains_only(requested, head):
             return
         parts = head.split(content_length_line(body))
         if len(parts) == 2:

@@ -87,15 +87,6 @@ class FinalResponse(http.client.HTTPResponse):
                 exchange.buffered_only = False
         super()._close_conn()  # type: ignore[misc]
 
-    def set_head(self, status: int, chunked: bool, length: str | None) -> None:
-        """Instead of ``begin``, where the head was parsed elsewhere; the connection stays open after the response."""
-        self._exchange = active.exchange
-        self.code = self.status = status
-        self.version, self.reason = 11, ""
-        self.chunked, self.chunk_left = chunked, None
-        self.length = None if length is None else int(length)
-        self.will_close = False
-
 
 class DeadlineConnection(HTTPConnection):
     """One connection, used by one exchange after the other, on either path."""
@@ -121,15 +112,16 @@ class DeadlineConnection(HTTPConnection):
         super().putrequest(*args, **kwargs)
 
     def send(self, data: Any) -> None:
-        """Like HTTPConnection.send; records the head, which http.client sends first, and when the request was written."""
+        """Like HTTPConnection.send; reports the head, which http.client sends first, and when the request was written."""
         exchange = active.exchange
         if exchange is None:
             super().send(data)
             return
-        if exchange.sent_head is None and isinstance(data, bytes):
-            exchange.sent_head = data
         exchange.sent_at = None
         super().send(data)
+        if exchange.record_head is not None:
+            record, exchange.record_head = exchange.record_head, None
+            record(data)
         if exchange.phase != "connect":  # not for CONNECT to a proxy
             exchange.sent_at = monotonic()
 

@@ -52,7 +52,7 @@ class Exchange:
         self.sent_at: float | None = None  # when the whole request was written; None before, and if writing it failed
         self.reusable = True  # the connection may go back into the pool
         self.buffered_only = False  # reads return what is buffered and do not touch the network
-        self.sent_head: bytes | None = None  # the first bytes that http.client sent: request line and headers
+        self.record_head: Callable[[bytes], object] | None = None  # called once with the head that http.client writes
         self.aborted = False
         self.sock: socket.socket | None = None  # the one in use
         self._due = self.started  # when the current operation should have ended: if it ends much later, there was a pause
