@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import socket
 import threading
 from collections.abc import Mapping, MutableSet
@@ -35,7 +34,7 @@ from llm_sync.transport.error_mapping import (
 )
 from llm_sync.transport.fast_path import UnreadResponse
 from llm_sync.transport.framing import TooLargeError, read_capped
-from llm_sync.transport.header_cache import HeaderCache
+from llm_sync.transport.header_cache import HeaderCache, check_headers
 from llm_sync.transport.pool import DeadlineConnection, DeadlinePool
 from llm_sync.transport.sockets import Exchange
 from llm_sync.transport.urls import (
@@ -268,7 +267,7 @@ def _closed_error() -> ClientClosedError:
 
 def _prepared(target: _Target, body: bytes | None, headers: Mapping[str, str]) -> requests.PreparedRequest:
     """The request for ``Session.send``, which test tools replace."""
-    _check_headers(headers)
+    check_headers(headers)
     request = target.template.copy()
     request.headers.update(headers)
     if body is not None:
@@ -289,13 +288,3 @@ def _check_head(status: int, headers: Mapping[str, str], exchange: Exchange, ori
             status=status,
             guidance="Set base_url to the address that answers.",
         )
-
-
-def _check_headers(headers: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError for characters that http.client accepts but servers may take for a new line."""
-    for name, value in headers.items():
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or re.search(r"[^\t\x20-\x7e\xa0-\xff]", str(value)):
-            raise ConfigurationError(
-                f"the header {name[:80]!r} contains characters that HTTP does not allow",
-                guidance="Use printable ASCII in header names and values.",
-            )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Any
+
+from llm_sync.errors import ConfigurationError
 
 MAX_HEADS = 16  # kept for one URL; keys change when tokens are renewed
 
@@ -44,3 +48,13 @@ def _contains_only(requested: Mapping[str, str], head: bytes) -> bool:
 def content_length_line(body: bytes | None) -> bytes:
     """The bytes between the two parts of a head: the Content-Length header, or, without a body, the blank line."""
     return b"\r\n\r\n" if body is None else b"\r\nContent-Length: %d\r\n" % len(body)
+
+
+def check_headers(headers: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for characters that http.client accepts but servers may take for a new line."""
+    for name, value in headers.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or re.search(r"[^\t\x20-\x7e\xa0-\xff]", str(value)):
+            raise ConfigurationError(
+                f"the header {name[:80]!r} contains characters that HTTP does not allow",
+                guidance="Use printable ASCII in header names and values.",
+            )
