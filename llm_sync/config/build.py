@@ -19,7 +19,7 @@ from llm_sync.validation.document import Document, Path
 # Keys of a provider that become fields of ProviderConfig unchanged.
 _COPIED = (
     *("base_url", "project", "location", "max_tokens_field", "proxy", "allow_insecure", "max_response_bytes", "concurrency"),
-    *("reasoning_field", "requests_per_minute", "max_queue", "idle_timeout", "machine_wide"),
+    *("reasoning_field", "structured_output", "requests_per_minute", "max_queue", "idle_timeout", "machine_wide"),
 )
 _NOT_SECONDS = ("max_retries", "retry_timeouts")  # the other ATTEMPT_KEYS are seconds
 

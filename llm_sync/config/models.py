@@ -107,6 +107,7 @@ class ProviderConfig(Frozen):
     location: str | None = None
     max_tokens_field: str | None = None
     reasoning_field: str | None = None
+    structured_output: str | None = None
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
     allow_insecure: bool = False

@@ -24,7 +24,7 @@ _SETTINGS = (
     "allow_insecure",
     "machine_wide",
 )
-_OPTIONAL = ("auth", "project", "location", "max_tokens_field", "reasoning_field", "proxy", "ca_bundle")
+_OPTIONAL = ("auth", "project", "location", "max_tokens_field", "reasoning_field", "structured_output", "proxy", "ca_bundle")
 
 
 class Value(NamedTuple):

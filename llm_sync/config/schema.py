@@ -148,6 +148,11 @@ _PROVIDER: Rules = {
         "one of reasoning_content, reasoning, reasoning_details and none",
         allowed=["reasoning_content", "reasoning", "reasoning_details", "none"],
     ),
+    "structured_output": _text(
+        "how the server is asked for JSON of a schema",
+        "one of json_schema, json_object, tool and prompt",
+        allowed=["json_schema", "json_object", "tool", "prompt"],
+    ),
     "proxy": _text("a proxy's URL"),
     "ca_bundle": _text("the path of a PEM file"),
     "allow_insecure": _SWITCH,

@@ -49,7 +49,7 @@ _FREE = frozenset(
         *("model", "strict", "strict_streaming", "prices"),
         *("name", "pricing"),
         *("type", "max_tokens_field", "max_response_bytes", "concurrency", "requests_per_minute", "max_queue", "idle_timeout"),
-        *("machine_wide", "reasoning_field"),
+        *("machine_wide", "reasoning_field", "structured_output"),
     }
 )
 # Headers in which an application names itself.

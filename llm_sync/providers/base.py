@@ -29,12 +29,12 @@ from llm_sync.providers.json_body import structure_of
 from llm_sync.providers.payload import encoded, merge, refuse_further_choices
 from llm_sync.providers.ports import HTTP, Prices, Retry
 from llm_sync.providers.reply_reader import ReplyReader
-from llm_sync.providers.url_secrets import URLSecrets, secret_names
+from llm_sync.providers.request_urls import RequestURLs
+from llm_sync.providers.url_secrets import secret_names
 from llm_sync.runtime.import_lock import import_lock
 from llm_sync.runtime.steps import Steps, run
 
 _log = logger("providers")
-_MAX_URLS = 256
 _MAX_PAGES = 200  # of a model listing: a server that never ends it is not followed for ever
 
 
@@ -66,9 +66,7 @@ class LLMProvider(FormerHooks):
         self._retry = retry
         self._strict = strict
         self._emit = emit
-        self._urls: dict[str, str] = {}  # without secrets, by model
-        self._wire_urls: dict[str, str] = {}  # with secrets, by the URL without
-        self._url_secrets: URLSecrets | None = None
+        self._urls = RequestURLs(self.dialect)
         self._queued_headers: Mapping[str, str] | None = None
 
     # The story -----------------------------------------------------------------------------------------------------
@@ -85,13 +83,13 @@ class LLMProvider(FormerHooks):
         dialect, model, extras = self.dialect, request.model or "", request.provider_specific
         made = Adjustments(adjustments, strict=self._strict)
         try:
-            payload = dialect.prepare_request(request, made)
+            payload = self._structured(request, made) if request.response_schema else dialect.prepare_request(request, made)
             merge(payload, dialect.extras_for(request, made), made, dialect.forbidden)
             refuse_further_choices(payload, dialect.choice_counts)
             body = encoded(payload)
             self.config.require_variables()
-            url = self._urls.get(model) or self._remember_url(model)
-            streaming.refuse_switches({**extras, **payload}, self._wire_urls.get(url) or self._remember_wire_url(url))
+            url = self._urls.queued.get(model) or self._urls.add_queued(model)
+            streaming.refuse_switches({**extras, **payload}, self._urls.sent.get(url) or self._urls.add_sent(url))
             (self._credential.made or self._credential.get()).check_without_io()
         except LLMConnectorError as error:
             add_context(error, self.config, request.model)
@@ -122,7 +120,7 @@ class LLMProvider(FormerHooks):
         if prepared.notices or _log.isEnabledFor(logging.DEBUG):
             self._announce(prepared, getattr(control, "key", 0))
         read = partial(self._reader.response, prepared)
-        url = self._wire_urls.get(prepared.url) or self._remember_wire_url(prepared.url)
+        url = self._urls.sent.get(prepared.url) or self._urls.add_sent(prepared.url)
         exchange = Exchange(prepared.method, url, prepared.body, prepared.headers, control, read)
         try:
             response: ModelResponse = yield from self._retry.steps(
@@ -204,25 +202,13 @@ class LLMProvider(FormerHooks):
         """In the child: forget the credential, whose lock a thread that is gone may hold."""
         self._credential.reset_after_fork()
 
+    def _structured(self, request: ModelRequest, made: Adjustments) -> dict[str, Any]:
+        with import_lock:  # few requests have a schema
+            from llm_sync.providers.structured_output import payload_for
+
+        return payload_for(self.dialect, request, made)
+
     # Parts ----------------------------------------------------------------------------------------------------------
-
-    def _remember_url(self, model: str) -> str:
-        """Where requests to ``model`` go, without secrets; putting it together anew takes a sixteenth of a whole call."""
-        if self._url_secrets is None:
-            self._url_secrets = URLSecrets(self.config, self.dialect.base_url())
-        if len(self._urls) >= _MAX_URLS:
-            self._urls.clear()
-        url = self._urls[model] = self._url_secrets.removed(self.dialect.url_for(model))
-        return url
-
-    def _remember_wire_url(self, url: str) -> str:
-        """``url`` with its secrets, as it is sent."""
-        if self._url_secrets is None:
-            self._url_secrets = URLSecrets(self.config, self.dialect.base_url())
-        if len(self._wire_urls) >= _MAX_URLS:
-            self._wire_urls.clear()
-        wire = self._wire_urls[url] = self._url_secrets.added(url)
-        return wire
 
     def _remember_headers(self) -> Mapping[str, str]:
         """The headers of every request, but for credentials: those are added when it is sent."""

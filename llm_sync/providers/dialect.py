@@ -50,6 +50,7 @@ class Dialect(ABC):
     error_words: ClassVar[Mapping[str, ErrorClass]] = {}
     forbidden: ClassVar[frozenset[str]] = frozenset({"model", "messages", "prompt", "input", "contents"})
     choice_counts: ClassVar[tuple[str, ...]] = ("n",)  # fields of the payload that ask for several answers: 1 at most is sent
+    json_object: ClassVar[Mapping[str, Any]] = {}  # what a payload asks for JSON of any kind with; without a schema
     tool_call_ids: ClassVar[re.Pattern[str]] = re.compile(r".{1,64}", re.DOTALL)  # those that the API accepts
     keys_page: ClassVar[str | None] = None
     billing_page: ClassVar[str | None] = None
@@ -68,6 +69,11 @@ class Dialect(ABC):
 
         Raises InvalidRequestError for what cannot be sent at all.
         """
+
+    def structured_output(self) -> str:
+        """How the endpoint is asked for JSON of a schema: json_schema (as ``prepare_request`` writes it), json_object, tool or
+        prompt. The provider option of that name comes first."""
+        return "json_schema"
 
     def normalize_extras(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
         """provider_specific in the spelling of the payload."""

@@ -26,6 +26,12 @@ _QUOTED = re.compile(r"[`'\"]([A-Za-z][\w.\[\]]*)[`'\"]|\bparameter:? (\w+)|^([\
 _INDISPENSABLE = re.compile(r"(?:model|messages|input|contents|prompt)s?\b", re.I)  # no request goes without them
 _RESPONSES = re.compile(r"v1/responses|responses api", re.I)
 _NO_CHAT = re.compile(r"not a chat model", re.I)
+_STRUCTURED = re.compile(r"response_?format|json_?schema|output_config|structured[ _]outputs?|response_?mime", re.I)
+_NO_SUCH_FORM = re.compile(
+    r"unavailable|unsupported|not supported?|does(?: not|n'?t) support|unknown parameter|extra inputs|"
+    r"(?:must|should) be (?:one of |either )?['\"\[]|not one of the allowed|unknown variant|不支持",
+    re.I,
+)
 _LIMITS = re.compile(r"\d[\d,]{2,}")
 
 
@@ -110,6 +116,11 @@ def _request(error: ApiError, target: Target) -> str:
     elsewhere = _other_api(error, target)
     if elsewhere:
         return elsewhere
+    if _STRUCTURED.search(f"{error.param} {error.message}") and _NO_SUCH_FORM.search(error.message):
+        return (
+            "Leave response_schema out for this model, "
+            f"or set structured_output (json_object, tool or prompt) for provider {target.provider!r}."
+        )
     if _UNSUPPORTED.search(error.message) or error.has("unsupported_parameter", "unsupported_value", "unknown_parameter"):
         setting = _setting(error)
         if setting == "max_tokens" and target.dialect == "openai":

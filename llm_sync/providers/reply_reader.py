@@ -65,7 +65,7 @@ class ReplyReader:
         answer = dialect.read_answer(body)
         request, unfenced = prepared.request, None
         if request.response_schema is not None:
-            answer, unfenced = without_fence(answer, request)
+            answer, unfenced = without_fence(_structured(answer, prepared), request)
         parsed, misfits = parsed_object(answer, prepared.request)
         metadata = {"finish_reason_raw": answer.finish_reason_raw, "thinking": answer.thinking, "parsed": parsed, "raw": body}
         facts = self._facts(prepared, reply, number, body, answer, metadata)
@@ -246,3 +246,13 @@ class ReplyReader:
         billed = BilledAnswer(url or "", model, answer.model or model, answer.usage, tier, metadata["raw"], at)
         pending = PendingCost(partial(prices, billed))
         return pending, PricedMetadata(pending, metadata)
+
+
+def _structured(answer: Answer, prepared: PreparedRequest) -> Answer:
+    """The answer as text, where the schema was sent as a tool."""
+    if not answer.tool_calls:
+        return answer
+    with import_lock:
+        from llm_sync.providers.structured_output import from_tool
+
+    return from_tool(answer, prepared)

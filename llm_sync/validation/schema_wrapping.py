@@ -17,6 +17,10 @@ _WORDS = """
 _KEYWORDS = frozenset(_WORDS.split())  # a mapping without any of these is no schema, or one that allows everything
 
 
+class StrictSchema(dict[str, Any]):
+    """A schema that came with ``strict: true``: it is to be sent in strict mode, if that is possible at all."""
+
+
 def unwrapped(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """The schema in OpenAI's wrapping, ``{name, schema, strict}`` or all of ``response_format``; any other as it is."""
     inner = schema.get("json_schema")
@@ -25,7 +29,7 @@ def unwrapped(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     inner = schema.get("schema")
     wrapped = isinstance(inner, Mapping) and schema.get("type", "json_schema") == "json_schema"
     if wrapped and schema.keys() <= {"name", "schema", "strict", "description", "type"}:
-        return inner  # type: ignore[return-value]
+        return StrictSchema(inner) if schema.get("strict") is True else inner  # type: ignore[arg-type, return-value]
     return schema
 
 

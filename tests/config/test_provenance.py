@@ -158,6 +158,7 @@ def test_every_key_of_a_provider_is_listed(tmp_path: Path) -> None:
         "auth": {"header": "X-Key"},
         "max_tokens_field": "max_completion_tokens",
         "reasoning_field": "none",
+        "structured_output": "prompt",
         "proxy": "http://proxy:1",
         "ca_bundle": str(bundle),
         "temperature": 1,

@@ -105,7 +105,7 @@ class AnthropicDialect(Dialect):
                     "response_schema",
                     sorted(refused),
                     "the schema without them",
-                    "Anthropic refuses these keywords; the answer is held against them here",
+                    "Anthropic refuses these keywords (oneOf becomes anyOf); the answer is held against them here",
                 )
         if request.tools:
             payload["tools"] = [anthropic_request.tool(tool, adjustments) for tool in request.tools]

@@ -120,7 +120,8 @@ def tool(given: Mapping[str, Any], adjustments: Adjustments) -> dict[str, Any]:
 
 
 def accepted_schema(schema: Any) -> tuple[Any, set[str]]:
-    """The schema without the keywords that the API refuses and with every object closed; and the keywords left out."""
+    """The schema as the API takes it: without the keywords that it refuses, ``oneOf`` as ``anyOf``, every object closed; and
+    the keywords that were left out or replaced."""
     refused: set[str] = set()
 
     def accepted(node: Any, names: bool = False) -> Any:
@@ -133,6 +134,9 @@ def accepted_schema(schema: Any) -> tuple[Any, set[str]]:
             if not names and (key in _REFUSED_KEYWORDS or (key == "minItems" and value not in (0, 1))):
                 refused.add(key)
                 continue
+            if not names and key == "oneOf" and "anyOf" not in node:
+                refused.add(key)
+                key = "anyOf"  # noqa: PLW2901
             plain = not names and key in ("enum", "const", "default", "examples")
             out[key] = value if plain else accepted(value, names=not names and key in ("properties", "$defs", "definitions"))
         if not names and (node.get("type") == "object" or "properties" in node):

@@ -47,6 +47,7 @@ class GeminiDialect(Dialect):
     billing_page = "https://aistudio.google.com/usage"
     forbidden = Dialect.forbidden | {"systemInstruction"}
     choice_counts = ("generationConfig.candidateCount",)
+    json_object: ClassVar[Mapping[str, Any]] = {"generationConfig": {"responseMimeType": "application/json"}}
     response_schema: ClassVar[Mapping[str, Any]] = {
         "candidates": {
             "type": "list",

@@ -19,7 +19,7 @@ from llm_sync.providers.finish_words import interruption, normalized
 from llm_sync.providers.openai import message as openai_message
 from llm_sync.providers.openai import reasoning_state
 from llm_sync.providers.openai.reasoning_models import is_reasoning_model, openai_model, sampling
-from llm_sync.providers.openai.strict_schema import is_strict_schema
+from llm_sync.providers.openai.strict_schema import strict_form
 from llm_sync.providers.payload import tool_choice
 
 _FINISH = {
@@ -39,6 +39,15 @@ _FINISH = {
 _MAX_FIELDS = ("max_tokens", "max_completion_tokens")
 _MISTRAL = re.compile(r"mistral|ministral|mixtral|magistral|codestral|devstral|pixtral|voxtral", re.IGNORECASE)
 _NINE, _WORDS = re.compile(r"[a-zA-Z0-9]{9}"), re.compile(r"[a-zA-Z0-9_-]{1,64}")  # ids of tool calls
+# Which form of structured output hosts take that do not take json_schema (facts as of November 2026).
+_STRUCTURED = {
+    "json_object": (
+        *("deepseek.com", "moonshot.cn", "moonshot.ai", "bigmodel.cn", "z.ai", "aliyuncs.com", "volces.com", "baidubce.com"),
+        *("siliconflow.cn", "siliconflow.com", "stepfun.com", "lkeap.cloud.tencent.com"),
+    ),
+    "tool": ("anthropic.com",),  # ignores response_format
+    "prompt": ("minimax.io", "minimaxi.com", "minimax.chat"),
+}
 _NEW_MAX_FIELD = ("openai.com", "openai.azure.com", "cognitiveservices.azure.com", "groq.com", "openrouter.ai")
 
 
@@ -61,6 +70,7 @@ class OpenAIDialect(Dialect):
         "x-log-id",
         "x-ms-client-request-id",
     )
+    json_object: ClassVar[Mapping[str, Any]] = {"response_format": {"type": "json_object"}}
     response_schema: ClassVar[Mapping[str, Any]] = openai_message.SCHEMA
     filtered_schema: ClassVar[Mapping[str, Any]] = openai_message.FILTERED_SCHEMA
 
@@ -84,17 +94,18 @@ class OpenAIDialect(Dialect):
         if request.seed is not None:
             payload["random_seed" if self.is_at("mistral.ai") else "seed"] = request.seed
         if request.response_schema is not None:
-            schema = request.response_schema
-            payload["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {"name": "answer", "schema": schema, "strict": is_strict_schema(schema)},
-            }
+            schema, strict = strict_form(request.response_schema, adjustments)
+            wrapped = {"name": "answer", "schema": schema, "strict": strict}
+            payload["response_format"] = {"type": "json_schema", "json_schema": wrapped}
         if request.tools:
             payload["tools"] = [openai_message.tool(tool) for tool in request.tools]
         choice = tool_choice(request)
         if choice is not None:
             payload["tool_choice"] = {"type": "function", "function": {"name": choice[1]}} if choice[1] else choice[0]
         return payload
+
+    def structured_output(self) -> str:
+        return next((form for form, hosts in _STRUCTURED.items() if self.is_at(*hosts)), "json_schema")
 
     def _add_max_tokens(self, payload: dict[str, Any], most: int, adjustments: Adjustments) -> None:
         field = self._max_tokens_field(payload["model"])

@@ -14,7 +14,7 @@ from llm_sync.providers.finish_words import interruption
 from llm_sync.providers.openai.chat_completions import OpenAIDialect
 from llm_sync.providers.openai.output_items import kept_items, state_of
 from llm_sync.providers.openai.reasoning_models import is_reasoning_model, sampling
-from llm_sync.providers.openai.strict_schema import is_strict_schema
+from llm_sync.providers.openai.strict_schema import strict_form
 from llm_sync.providers.payload import arguments_text, tool_choice, tool_parts
 from llm_sync.providers.turns import own_state, with_unique_ids
 
@@ -29,6 +29,7 @@ class OpenAIResponsesDialect(OpenAIDialect):
     type = "openai-responses"
     path = "/responses"
     forbidden = OpenAIDialect.forbidden | {"previous_response_id", "conversation"}
+    json_object: ClassVar[Mapping[str, Any]] = {"text": {"format": {"type": "json_object"}}}
     response_schema: ClassVar[Mapping[str, Any]] = {
         "model": _ANYTHING,
         "status": _TEXT,
@@ -76,10 +77,8 @@ class OpenAIResponsesDialect(OpenAIDialect):
         if request.seed is not None:
             adjustments.lose("seed", request.seed, None, "the Responses API has no seed")
         if request.response_schema is not None:
-            schema = request.response_schema
-            payload["text"] = {
-                "format": {"type": "json_schema", "name": "answer", "schema": schema, "strict": is_strict_schema(schema)}
-            }
+            schema, strict = strict_form(request.response_schema, adjustments)
+            payload["text"] = {"format": {"type": "json_schema", "name": "answer", "schema": schema, "strict": strict}}
         if request.tools:
             payload["tools"] = [_tool(tool) for tool in request.tools]
         choice = tool_choice(request)
@@ -95,6 +94,9 @@ class OpenAIResponsesDialect(OpenAIDialect):
         for message in self.turns(request):
             items += kept_items(message, own_state(message.state, origin)) or _items(message)
         return items
+
+    def structured_output(self) -> str:
+        return "json_schema"  # whatever the host: the API has it from the start
 
     def accepted_ids(self, model: str) -> re.Pattern[str]:
         """1 to 64 characters, whatever the model."""

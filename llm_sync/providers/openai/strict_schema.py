@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llm_sync.providers.adjustments import Adjustments
+from llm_sync.validation.schema_wrapping import StrictSchema
+
 # What strict mode is documented to take; everything else (oneOf, allOf, not, if, patternProperties …) it refuses, or may.
 _KEYWORDS = frozenset(
     [
@@ -80,3 +83,36 @@ def _is_closed(schema: Mapping[str, Any]) -> bool:
         and names
         and set(required) == set(properties)
     )
+
+
+def strict_form(schema: Mapping[str, Any], adjustments: Adjustments) -> tuple[Mapping[str, Any], bool]:
+    """The schema as it is sent, and whether in strict mode. Where that was asked for, ``oneOf`` is sent as ``anyOf``, which
+    strict mode takes; the answer is held against the schema as it was given."""
+    if is_strict_schema(schema):
+        return schema, True
+    if not isinstance(schema, StrictSchema):
+        return schema, False
+    changed = _with_any_of(schema)
+    if is_strict_schema(changed):
+        adjustments.note(
+            "response_schema", "oneOf", "anyOf", "strict mode does not take oneOf; the answer is checked all the same"
+        )
+        return changed, True
+    adjustments.note("response_schema.strict", True, False, "strict mode does not take this schema; the answer is checked here")
+    return schema, False
+
+
+def _with_any_of(node: Any, names: bool = False) -> Any:
+    if isinstance(node, list):
+        return [_with_any_of(item) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    out = {}
+    for key, value in node.items():
+        if not names and key in ("enum", "const"):
+            out[key] = value
+        elif not names and key == "oneOf" and "anyOf" not in node:
+            out["anyOf"] = _with_any_of(value)
+        else:
+            out[key] = _with_any_of(value, names=not names and key in _NAMED)
+    return out
