@@ -7,7 +7,7 @@ import os
 from llm_sync.batch.context import BatchContext
 from llm_sync.batch.line_details import LineDetails
 from llm_sync.batch.replacing import replacing
-from llm_sync.batch.state import records
+from llm_sync.batch.state import record_edits, records
 from llm_sync.batch.state.index import TO_SEND
 from llm_sync.errors import InvalidRequestError
 
@@ -44,7 +44,7 @@ def write_failed_list(context: BatchContext, path: str) -> int:
                 position = context.selection.position(slot)
                 head = records.head_of_record(record)
                 if head is not None and head.position != position:
-                    record = records.reindexed(record, position)
+                    record = record_edits.reindexed(record, position)
                 file.write(details.add_to(slot, record) + b"\n")
                 count += 1
     return count

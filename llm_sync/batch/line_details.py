@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import line_digest
 from llm_sync.batch.input.source import Line
 from llm_sync.batch.plan import LINE_ERRORS
+from llm_sync.batch.state.record_edits import with_details
 from llm_sync.batch.summary import LineName
 from llm_sync.events import logger
 
@@ -89,21 +89,3 @@ class LineDetails:
         except LINE_ERRORS:  # a line that was skipped
             return {}
         return {"input": context.kept_fields.of(fields, context.line_format.request_fields)}
-
-
-def with_details(record: bytes, details: Mapping[str, Any], *, openai: bool) -> bytes:
-    """A record with other details. They stand at its end, so that most records need not be parsed."""
-    closing = b"}}" if openai else b"}"
-    written = json.dumps(details, ensure_ascii=False).encode("utf-8", "backslashreplace")[1:-1]
-    ending = b", " + written + closing
-    has_input, has_line = b'"input": ' in record, b'"line": ' in record
-    if record.endswith(ending) and ("input" in details or not has_input):
-        return record
-    if not has_input and not has_line and record.endswith(closing):
-        return record.removesuffix(closing) + ending
-    values = json.loads(record)
-    ours = values.get("llm_sync", values)
-    kept = {"input": ours.pop("input")} if "input" in ours else {}
-    ours.pop("line", None)
-    ours.update({**kept, **details})
-    return json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace")

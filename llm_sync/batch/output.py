@@ -13,7 +13,7 @@ from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import line_digest
 from llm_sync.batch.line_details import LineDetails
 from llm_sync.batch.replacing import replacing, sync
-from llm_sync.batch.state import records
+from llm_sync.batch.state import record_edits, records
 from llm_sync.batch.state.finished_output import OutputChecksum
 from llm_sync.batch.state.index import JOURNAL_LINE, TO_SEND, Entry
 from llm_sync.errors import LLMConnectorError
@@ -73,7 +73,7 @@ def _record(context: BatchContext, output: str, slot: int, entry: Entry, *, move
         or (head.position != position and not moved)
     ):
         raise batch_errors.misplaced_record(slot, f"{output}.part")
-    return content if head.position == position else records.reindexed(content, position)
+    return content if head.position == position else record_edits.reindexed(content, position)
 
 
 def _keep(context: BatchContext, replaced: list[Entry], path: str) -> None:

@@ -15,7 +15,7 @@ from llm_sync.batch.line_targets import LineTargets
 from llm_sync.batch.moved_answers import MovedAnswers, UnansweredLine
 from llm_sync.batch.plan import LINE_ERRORS, BadLine, Plan
 from llm_sync.batch.review import has_other_settings, is_asked_again, is_stray, reads_line_alike
-from llm_sync.batch.state import records
+from llm_sync.batch.state import record_edits, records
 from llm_sync.batch.state.index import NOTHING, OUTPUT_LINE, TO_SEND, Entry
 from llm_sync.batch.state.previous_runs import PreviousRuns
 from llm_sync.batch.state.records import Head
@@ -170,7 +170,7 @@ class Planner:
         settings = head.settings
         if head.provider is not None and not has_other_settings(self._context, head):
             settings = self._context.settings_of(Route(head.provider, str(head.model)))
-        record = records.edited(self._context.store.content(entry), content, line_id, settings)
+        record = record_edits.edited(self._context.store.content(entry), content, line_id, settings)
         offset = self._context.store.append(record + b"\n")
         self._context.index.set(slot, Entry(OUTPUT_LINE, entry.route, offset))
         self._context.hashes.put(slot, int(content, 16))

@@ -88,7 +88,9 @@ class Sender:
             values = context.line_format.read(content)
             batch_request = context.builder.build(values, context.model(slot))
             request = context.builder.hash(batch_request)
-            identity = identity._replace(request=request, id=batch_request.request.id, content=content_hash(values))
+            identity = identity._replace(
+                request=request, id=batch_request.request.id, content=content_hash(values), asked=batch_request.asked
+            )
             return context.send(batch_request, partial(self._run, slot, identity))
         except (QueueFullError, ClientClosedError):
             raise

@@ -19,21 +19,24 @@ from llm_sync.config.routing import route
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest, grammar, request_hash
 from llm_sync.models.route import Route
-from llm_sync.openai_shape import chat_request, speaks_chat
+from llm_sync.openai_shape import chat_request, check_parameters, responses_request, speaks_chat, speaks_responses
 from llm_sync.streaming import PARAMETERS
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(ModelRequest))
-_URL = "/v1/chat/completions"
+_CHAT, _RESPONSES = "/v1/chat/completions", "/v1/responses"
 _NOT_SENT = ("id", "custom_id", "model")
 
 
 class BatchRequest(NamedTuple):
-    """The request of one line to one model. ``changed``: adjustments made so far; ``custom_id``: of an OpenAI batch request."""
+    """The request of one line to one model. ``changed``: adjustments made so far; ``custom_id``: of an OpenAI batch request;
+    ``asked``: its body, if it is to the Responses API.
+    """
 
     request: ModelRequest
     route: Route
     changed: tuple[Adjustment, ...] = ()
     custom_id: str | None = None
+    asked: Mapping[str, Any] | None = None
 
 
 class RequestBuilder:
@@ -88,11 +91,14 @@ class RequestBuilder:
             raise InvalidRequestError(f"custom_id is {grammar.type_name(custom_id)}", guidance="Give a string.")
         if not isinstance(body, Mapping):
             raise InvalidRequestError(f"the body is {grammar.type_name(body)}", guidance="Give an object.")
-        if line["method"] != "POST" or line["url"] != _URL:
+        if line["method"] != "POST" or line["url"] not in (_CHAT, _RESPONSES):
             raise InvalidRequestError(
-                f"the line asks for {line['method']} {line['url']}", guidance=f"Only POST {_URL} can be sent to any provider."
+                f"the line asks for {line['method']} {line['url']}",
+                guidance=f"Only POST {_CHAT} and POST {_RESPONSES} can be sent to any provider.",
             )
         target = self._target(body.get("model") if model is None else model)
+        if line["url"] == _RESPONSES:
+            return self._to_responses(custom_id, body, target)
         native = speaks_chat(self._config.providers[target.provider].type)
         name = f"{target.provider}/{target.model}"
         chat = chat_request(body, native=native, strict=self._strict, model=name, request_id=custom_id)
@@ -102,6 +108,16 @@ class RequestBuilder:
             )
         request = self._completed(self._files.load(chat.request))
         return self._without_switches(BatchRequest(request, target, chat.adjustments, custom_id))
+
+    def _to_responses(self, custom_id: str, body: Mapping[str, Any], target: Route) -> BatchRequest:
+        provider_type = self._config.providers[target.provider].type
+        native, name = speaks_responses(provider_type), f"{target.provider}/{target.model}"
+        check_parameters(body, native=native)
+        parsed = responses_request(
+            body, native=native, chat=speaks_chat(provider_type), strict=self._strict, model=name, request_id=custom_id
+        )
+        request = self._completed(self._files.load(parsed.request))
+        return self._without_switches(BatchRequest(request, target, parsed.adjustments, custom_id, body))
 
     def _without_switches(self, batch_request: BatchRequest) -> BatchRequest:
         """Without streaming switches; a line is read twice, and a warning for each time would hide the others."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import zlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from llm_sync import errors
@@ -17,7 +18,7 @@ from llm_sync.errors import LLMConnectorError
 from llm_sync.models import ModelResponse
 from llm_sync.models.record import billed_text, record
 from llm_sync.models.route import Route
-from llm_sync.openai_shape import completion, error_body, error_status
+from llm_sync.openai_shape import completion, error_body, error_status, responses_body
 
 ANSWERED, TRUNCATED = "answered", "truncated"
 """Values of ``Head.outcome`` for answers; for a failure it is the class name of the error."""
@@ -54,6 +55,7 @@ class RequestIdentity(NamedTuple):
     shard: str | None = None
     lines: int | None = None
     content: str | None = None
+    asked: Mapping[str, Any] | None = None
     max_tokens: int | None = None
 
 
@@ -150,7 +152,8 @@ def _openai_record(
     ours.update({**extra, "outcome": head.outcome, "again": head.again})
     response = failure = None
     if isinstance(outcome, ModelResponse):
-        response = {"status_code": 200, "request_id": outcome.request_id or "", "body": completion(outcome)}
+        body = completion(outcome) if identity.asked is None else responses_body(outcome, identity.asked)
+        response = {"status_code": 200, "request_id": outcome.request_id or "", "body": body}
         ours["cost_estimate"] = outcome.cost_estimate
         ours["attempts"] = outcome.attempts
         ours["adjustments"] = [dict(vars(adjustment)) for adjustment in outcome.adjustments]
@@ -164,11 +167,11 @@ def _openai_record(
         if text:
             (failure or body["error"])["text"] = text  # OpenAI's form has no such key, but the text is paid for
         ours["attempts"] = outcome.attempts
-    result_id = _result_id(identity.key.position, identity.line)
-    return {"id": result_id, "custom_id": identity.id, "response": response, "error": failure, "llm_sync": ours}
+    its_id = result_id(identity.key.position, identity.line)
+    return {"id": its_id, "custom_id": identity.id, "response": response, "error": failure, "llm_sync": ours}
 
 
-def _result_id(position: int, line: str) -> str:
+def result_id(position: int, line: str) -> str:
     """Unique within a batch."""
     return f"batch_req_{position}-{line}"
 
@@ -214,28 +217,6 @@ def content_of(line: bytes) -> bytes:
     return line.partition(_SPLIT)[2].removesuffix(b"\n")[:-1]
 
 
-def reindexed(content: bytes, index: int) -> bytes:
-    """A record whose line has moved to another position in the input."""
-    values = json.loads(content)
-    ours = values.get("llm_sync", values)
-    ours["index"] = index
-    if ours is not values:
-        values["id"] = _result_id(index, ours["line_hash"])
-    return json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace")
-
-
-def edited(content: bytes, line: str, line_id: str | int | None, settings: str) -> bytes:
-    """A record whose line was edited without a change of what is sent. ``line``, ``settings``: the hashes as they are now."""
-    values = json.loads(content)
-    ours = values.get("llm_sync", values)
-    ours["line_hash"], ours["settings"] = line, settings
-    ours.pop("input", None)  # what was kept of the line as it was
-    if ours is not values:
-        values["id"] = _result_id(ours["index"], line)
-    values["id" if ours is values else "custom_id"] = line_id
-    return json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace")
-
-
 def head_of_record(content: bytes) -> Head | None:
     """The head of a record in a finished output; None for a line that is not a record of a batch."""
     try:
@@ -264,7 +245,10 @@ def _openai_head(values: dict[str, Any], ours: dict[str, Any]) -> Head:
     if kind not in (ANSWERED, TRUNCATED):
         return Head(**common, outcome=kind, again=ours["again"], **_billed(ours))
     usage = values["response"]["body"].get("usage") or {}
-    tokens: dict[str, Any] = {"input_tokens": usage.get("prompt_tokens"), "output_tokens": usage.get("completion_tokens")}
+    tokens: dict[str, Any] = {  # the second names are the Responses API's
+        "input_tokens": usage.get("prompt_tokens", usage.get("input_tokens")),
+        "output_tokens": usage.get("completion_tokens", usage.get("output_tokens")),
+    }
     return Head(**common, outcome=kind, cost=ours.get("cost_estimate"), **tokens)
 
 
