@@ -33,6 +33,7 @@ _ROOMS = {
     "llm_sync.errors": (
         "AuthenticationError",
         "BatchError",
+        "CacheMissError",
         "ClientClosedError",
         "ConfigurationError",
         "ContentBlockedError",
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from llm_sync.dispatch.status import ProviderStatus as ProviderStatus
     from llm_sync.errors import AuthenticationError as AuthenticationError
     from llm_sync.errors import BatchError as BatchError
+    from llm_sync.errors import CacheMissError as CacheMissError
     from llm_sync.errors import ClientClosedError as ClientClosedError
     from llm_sync.errors import ConfigurationError as ConfigurationError
     from llm_sync.errors import ContentBlockedError as ContentBlockedError

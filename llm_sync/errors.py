@@ -8,6 +8,7 @@
     ├── ClientClosedError             the client is closed, or the interpreter is ending, or the future was inherited by a fork
     ├── QueueFullError                block=False and max_queue reached
     ├── BatchError                    some of several requests failed; .results holds answers and exceptions in place
+    ├── CacheMissError                offline, and the answer is not stored; .nearest is the most similar stored request
     ├── ProviderError                 the provider, or the way to it, failed (also: refused redirect, answer over the size cap)
     │   ├── AuthenticationError       the key is missing, impossible or refused
     │   ├── PermissionDeniedError     the key is good but may not do this
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AuthenticationError",
     "BatchError",
+    "CacheMissError",
     "ClientClosedError",
     "ConfigurationError",
     "ContentBlockedError",
@@ -158,6 +160,16 @@ class BatchError(LLMConnectorError):
 
     retryable = False
     results: Sequence[Any] = ()
+
+
+class CacheMissError(LLMConnectorError):
+    """Only stored answers may be used (``--offline``, ``llm_recorded``), and there is none to this request.
+
+    ``nearest``: the key of the stored request that differs least, as ``llm-sync cache show`` takes it; None if there is none.
+    """
+
+    retryable = False
+    nearest: str | None = None
 
 
 class ProviderError(LLMConnectorError):

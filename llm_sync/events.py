@@ -105,6 +105,21 @@ class Finished(Event):
     cost: float | None = CostField()  # type: ignore[assignment]  # a descriptor, whose default is None
 
 
+@dataclass(frozen=True, repr=False, eq=False)
+class CacheHit(Event):
+    """A request was answered without being sent: from the cache, or with the answer to an equal request in flight.
+
+    ``queued``: whether it had gone through the queue first, so that Started and Finished are emitted for it, too. ``usage``: the
+    tokens that were not billed; ``saved``: their cost in USD, None where no price is known. ``elapsed``: seconds.
+    """
+
+    model: str = ""
+    queued: bool = False
+    elapsed: float = 0.0
+    usage: Usage | None = None
+    saved: float | None = CostField()  # type: ignore[assignment]  # likewise
+
+
 Listener = Callable[[Event], None]
 
 _LEVELS: dict[type[Event], int] = {
@@ -116,6 +131,7 @@ _LEVELS: dict[type[Event], int] = {
     Retrying: logging.WARNING,
     Adjusted: logging.WARNING,
     Finished: logging.INFO,
+    CacheHit: logging.INFO,
 }
 
 
@@ -189,7 +205,7 @@ def facts(event: Event) -> dict[str, object]:
 
 
 def _pairs(named: Mapping[str, object]) -> str:
-    return " ".join(f"{name}={_usd(value) if name == 'cost' else _shown(value)}" for name, value in named.items())
+    return " ".join(f"{name}={_usd(value) if name in ('cost', 'saved') else _shown(value)}" for name, value in named.items())
 
 
 def _usd(value: object) -> str:

@@ -23,6 +23,7 @@ TREE: dict[str, tuple[str, bool | None]] = {
     "ClientClosedError": ("LLMConnectorError", False),
     "QueueFullError": ("LLMConnectorError", True),
     "BatchError": ("LLMConnectorError", False),
+    "CacheMissError": ("LLMConnectorError", False),
     "ProviderError": ("LLMConnectorError", False),
     "AuthenticationError": ("ProviderError", False),
     "PermissionDeniedError": ("ProviderError", False),
@@ -54,6 +55,7 @@ EVERYWHERE: dict[str, Any] = {
 OWN: dict[str, dict[str, Any]] = {
     "ConfigurationError": {"problems": (Problem("is wrong", "defaults.model", "a.yaml", 3, "mend it"),)},
     "BatchError": {"results": [ANSWER, errors.RateLimitError("slow", retry_after=2.0)]},
+    "CacheMissError": {"nearest": "ab12"},
     "ProviderError": {"partial_text": "half an ans"},
     "RequestTimeoutError": {"phase": "body", "elapsed": (1.0, 2.0)},
     "UnusableAnswerError": {

@@ -22,6 +22,7 @@ from llm_sync.events import (
     Adjusted,
     AttemptEnded,
     AttemptStarted,
+    CacheHit,
     Event,
     Finished,
     Queued,
@@ -33,7 +34,7 @@ from llm_sync.events import (
 from llm_sync.models import Usage
 from llm_sync.simulator import Response, Simulator
 
-KINDS = (Queued, Started, AttemptStarted, AttemptEnded, Waiting, Retrying, Adjusted, Finished)
+KINDS = (Queued, Started, AttemptStarted, AttemptEnded, Waiting, Retrying, Adjusted, Finished, CacheHit)
 
 
 def logged(caplog: pytest.LogCaptureFixture, event: Event) -> tuple[str, str]:
@@ -66,6 +67,11 @@ def test_no_kind_is_forgotten() -> None:
     ("event", "level", "line"),
     [
         (Queued("p", 1, model="m", depth=2), "DEBUG", "Queued provider=p key=1 model=m depth=2"),
+        (
+            CacheHit("p", 1, model="m", elapsed=0.25, usage=Usage(3, 4), saved=0.00125),
+            "INFO",
+            "CacheHit provider=p key=1 model=m queued=False elapsed=0.250 saved=0.00125 input_tokens=3 output_tokens=4",
+        ),
         (Started("p", 1, waited=0.5), "INFO", "Started provider=p key=1 waited=0.500"),
         (AttemptStarted("p", 1, 2, 9.0), "DEBUG", "AttemptStarted provider=p key=1 number=2 timeout=9.000"),
         (AttemptEnded("p", 1, 2, 0.25, 503), "DEBUG", "AttemptEnded provider=p key=1 number=2 elapsed=0.250 status=503"),

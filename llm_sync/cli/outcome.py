@@ -27,6 +27,7 @@ def status_table() -> tuple[tuple[type[BaseException], int], ...]:
         (errors.QueueFullError, exit_codes.RATE_LIMIT),
         (errors.ModelNotFoundError, exit_codes.REFUSED),
         (errors.InvalidRequestError, exit_codes.REFUSED),
+        (errors.CacheMissError, exit_codes.REFUSED),
         (errors.ProviderError, exit_codes.NETWORK),
         (errors.ClientClosedError, exit_codes.UNEXPECTED),
         (HungUp, exit_codes.HUNG_UP),

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from llm_sync.client import request_defaults, simulation, startup_checks
+from llm_sync.client import cache_choice, request_defaults, simulation, startup_checks
 from llm_sync.client.built_in import load_or_built_in
+from llm_sync.client.cache_choice import Cache
 from llm_sync.client.dispatcher import Dispatcher
 from llm_sync.client.endpoints import Endpoints
 from llm_sync.config.loader import ConfigLoader
@@ -40,15 +41,28 @@ class LLMClient:
 
     ``strict`` refuses what would otherwise be adjusted, and truncated answers, and checks every key now. ``strict_streaming``
     refuses streaming switches in requests instead of stripping them, which ``strict`` means, too. ``publish_status`` shows
-    the client in ``llm-sync status``. Raises ConfigurationError for a configuration that cannot be used.
+    the client in ``llm-sync status``. ``cache`` stores answers and serves them again (docs/caching.md): True, a folder, or a
+    mapping with ``dir``, ``max_age``, ``max_bytes``, ``errors`` and ``offline``; False: none; None: as configured. Raises
+    ConfigurationError for a configuration that cannot be used.
     """
 
     def __init__(
-        self, config: LLMConfig, *, strict: bool = False, strict_streaming: bool = False, publish_status: bool = False
+        self,
+        config: LLMConfig,
+        *,
+        strict: bool = False,
+        strict_streaming: bool = False,
+        publish_status: bool = False,
+        cache: Cache = None,
     ) -> None:
         if not isinstance(config, LLMConfig):
             raise TypeError(f"LLMClient takes an LLMConfig, not {type(config).__name__}: use LLMClient.from_config(name_or_path)")
-        self._given = {"strict": strict, "strict_streaming": strict_streaming, "publish_status": publish_status}
+        self._given = {
+            "strict": strict,
+            "strict_streaming": strict_streaming,
+            "publish_status": publish_status,
+            "cache": cache,
+        }
         self.config = config
         self._config = config = simulation.apply_simulation(config)  # the one that counts
         self._strict = strict or config.strict
@@ -62,7 +76,9 @@ class LLMClient:
             config, self._manager, self._endpoints, strict=self._strict, strict_streaming=self._strict_streaming
         )
         self._manager.after_fork(self._renew_after_fork)
-        if self._strict:
+        if cache_choice.is_wanted(config, cache):
+            self.dispatcher.open_caches(cache)
+        if self._strict and not self.dispatcher.is_offline:
             startup_checks.check_usual_keys(config, self._endpoints)
         if publish_status:
             from llm_sync.machine.status import publish
@@ -78,6 +94,7 @@ class LLMClient:
         strict: bool = False,
         strict_streaming: bool = False,
         publish_status: bool = False,
+        cache: Cache = None,
     ) -> LLMClient:
         """A client for a configuration file. docs/configuration.md says where it is searched. Raises ConfigurationError.
 
@@ -85,7 +102,7 @@ class LLMClient:
         """
         loader = ConfigLoader(config_dir, known_types=ProviderFactory.types_for)
         config = load_or_built_in(loader, name_or_path, strict_streaming=strict_streaming)
-        return cls(config, strict=strict, strict_streaming=strict_streaming, publish_status=publish_status)
+        return cls(config, strict=strict, strict_streaming=strict_streaming, publish_status=publish_status, cache=cache)
 
     # Asking --------------------------------------------------------------------------------------------------------
 
@@ -114,6 +131,8 @@ class LLMClient:
             request_defaults.check_seconds("wait_timeout", wait_timeout)
         request = ModelRequest(prompt, model, **request_fields)
         prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        if self.dispatcher.caching is not None:
+            return self.dispatcher.ask(prepared, wait_timeout)
         return self._manager.call(prepared.provider, self.dispatcher.call_for(prepared), timeout=wait_timeout)  # type: ignore[no-any-return]
 
     def generate_response(
@@ -129,6 +148,8 @@ class LLMClient:
         if wait_timeout is not None:
             request_defaults.check_seconds("wait_timeout", wait_timeout)
         prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        if self.dispatcher.caching is not None:
+            return self.dispatcher.ask(prepared, wait_timeout)
         return self._manager.call(prepared.provider, self.dispatcher.call_for(prepared), timeout=wait_timeout)  # type: ignore[no-any-return]
 
     def submit(

@@ -14,7 +14,8 @@ from llm_sync.client.calls import ProviderCall
 from llm_sync.client.endpoints import Endpoints
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.routing import route
-from llm_sync.dispatch.manager import ConcurrentLLMManager
+from llm_sync.dispatch.manager import ConcurrentLLMManager, Item
+from llm_sync.dispatch.wait import failed_future, finished_future
 from llm_sync.errors import ClientClosedError, LLMConnectorError
 from llm_sync.events import log_facts, logger
 from llm_sync.models import Adjustment, ModelRequest, ModelResponse, PreparedRequest
@@ -22,6 +23,7 @@ from llm_sync.runtime.cancellation import CallControl
 from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
+    from llm_sync.client.caching import Caching
     from llm_sync.client.middleware import Middleware
 
 _log = logger("client")
@@ -33,7 +35,8 @@ class Dispatcher:
     For code that does more with a request than ask it: check it without sending, keep it, send it later or through a
     middleware of its own. ``client.generate`` and its like are made of the same parts. ``config`` is the configuration that
     counts: the client's own, in a simulation with its providers at the simulator. ``strict`` is as the client's;
-    ``strict_streaming``: whether streaming switches in requests are refused, which ``strict`` means, too.
+    ``strict_streaming``: whether streaming switches in requests are refused, which ``strict`` means, too. ``caching``: the
+    answer caches, if the client has any; ``is_offline``: nothing but what they have stored may be used.
     """
 
     def __init__(
@@ -45,7 +48,20 @@ class Dispatcher:
         self._manager = manager
         self._endpoints = endpoints
         self._keys = itertools.count(1)
+        self.caching: Caching | None = None
+        self.is_offline = False
         self._middleware: tuple[Middleware, ...] = ()  # replaced, never changed: workers read it without a lock
+
+    def open_caches(self, chosen: Any) -> None:
+        """Store answers, by the settings that the program gave (None: as configured). Called once, before anything is sent.
+
+        Raises ConfigurationError for settings or a folder that cannot be used.
+        """
+        from llm_sync.client.caching import Caching, effective_settings
+
+        settings = effective_settings(chosen)
+        self.is_offline = settings is not None and settings.offline
+        self.caching = Caching(self.config, settings, self._manager, self._endpoints, lambda: next(self._keys))
 
     # Preparing ------------------------------------------------------------------------------------------------------
 
@@ -72,7 +88,8 @@ class Dispatcher:
         adjustments += stripped
         request = request_defaults.filled(request, model, entry)
         attempts = request_defaults.attempt_options(entry.attempts, options)
-        return self._endpoints[name].provider.prepare(request, attempts, adjustments)
+        keyless = self.caching is not None and self.caching.cache_of(name, model) is not None
+        return self._endpoints[name].provider.prepare(request, attempts, adjustments, keyless=keyless)
 
     def prepare_or_error(self, request: ModelRequest) -> PreparedRequest | LLMConnectorError:
         """As ``prepare``; what is wrong with this request alone is returned."""
@@ -94,23 +111,59 @@ class Dispatcher:
         Raises ClientClosedError, and QueueFullError when ``max_queue`` is reached and ``block`` is False, or no room has come
         within ``timeout`` seconds.
         """
+        if self.caching is not None and middleware is None:
+            item = self._item(self.caching.numbered(prepared))
+            if isinstance(item, Future):
+                return item
+            return self._manager.submit(*item, block=block, timeout=timeout)
         return self._manager.submit(prepared.provider, self.call_for(prepared, middleware), block=block, timeout=timeout)
 
     def ask(self, prepared: PreparedRequest, timeout: float | None = None) -> ModelResponse:
         """Queue a prepared request and wait for its answer, at most ``timeout`` seconds; errors as of ``client.generate``."""
+        if self.caching is not None:
+            prepared = self.caching.numbered(prepared)
+            stored = self.stored(prepared)
+            if stored is not None:
+                return stored
         return self._manager.call(prepared.provider, self.call_for(prepared), timeout=timeout)  # type: ignore[no-any-return]
 
     def run(self, prepared: Iterable[PreparedRequest], *, return_exceptions: bool) -> list[Any]:
         """Send all and wait for all; see ConcurrentLLMManager.run."""
-        calls = ((each.provider, self.call_for(each)) for each in prepared)
-        return self._manager.run(calls, return_exceptions=return_exceptions)
+        return self._manager.run(self._items(prepared), return_exceptions=return_exceptions)
 
     def map(
         self, prepared: Iterable[PreparedRequest | LLMConnectorError], *, window: int, return_exceptions: bool
     ) -> Iterator[Any]:
         """Send them as they come, lazily; see ConcurrentLLMManager.map."""
-        items = (each if isinstance(each, LLMConnectorError) else (each.provider, self.call_for(each)) for each in prepared)
-        return self._manager.map(items, window=window, return_exceptions=return_exceptions)
+        return self._manager.map(self._items(prepared), window=window, return_exceptions=return_exceptions)
+
+    def stored(self, prepared: PreparedRequest) -> ModelResponse | None:
+        """The answer that the cache has; None if the request has to be sent, also if middleware is to see it first.
+
+        Raises the errors of the cache (CacheMissError …), and AuthenticationError if the request has to be sent without a key.
+        """
+        if self.caching is None or self._middleware:
+            return None
+        return self.caching.look_up(prepared)
+
+    def _items(self, prepared: Iterable[PreparedRequest | LLMConnectorError]) -> Iterator[Item]:
+        """What the manager takes for each request. Of equal ones the n-th is sample n for the cache."""
+        count = None if self.caching is None else self.caching.count_samples()
+        for each in prepared:
+            if isinstance(each, LLMConnectorError):
+                yield each
+            elif count is None:
+                yield each.provider, self.call_for(each)
+            else:
+                yield self._item(count(each))
+
+    def _item(self, prepared: PreparedRequest) -> tuple[str, ProviderCall] | Future[Any]:
+        """The call of a request, or a future that is done, if its answer is stored."""
+        try:
+            stored = self.stored(prepared)
+        except LLMConnectorError as error:
+            return failed_future(error)
+        return (prepared.provider, self.call_for(prepared)) if stored is None else finished_future(stored)
 
     def add_middleware(self, middleware: Middleware) -> None:
         """Let ``middleware`` run around every call that is queued from now on; the first one added is the outermost."""
@@ -121,7 +174,7 @@ class Dispatcher:
         around = self._middleware if middleware is None else (middleware, *self._middleware)
         control = CallControl(next(self._keys))
         if not around:
-            send = self._endpoints[prepared.provider].provider.send
+            send = self._endpoints[prepared.provider].provider.send if self.caching is None else self.caching.send
             return ProviderCall(send, (prepared, control), control, prepared.model)
         with import_lock:  # few programs have one
             from llm_sync.client.middleware import Next
@@ -130,6 +183,8 @@ class Dispatcher:
 
     def _send(self, prepared: PreparedRequest, control: CallControl) -> ModelResponse:
         """Behind the middleware, which may have gone to another provider."""
+        if self.caching is not None:
+            return self.caching.send(prepared, control)
         return self._endpoints[prepared.provider].provider.send(prepared, control)
 
     # Providers ------------------------------------------------------------------------------------------------------

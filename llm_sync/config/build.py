@@ -57,6 +57,7 @@ def _provider(
             attempts=_attempts([model, *levels]),
             pricing=pricing_from(model["pricing"]) if "pricing" in model else None,
             stripped={**stripped, **_switches(normalized, path, ("models", index))},
+            cache=_cache([model, *levels], document),
         )
         for index, model in enumerate(entry.get("models", []))
     )
@@ -74,6 +75,7 @@ def _provider(
         ca_bundle=resolve_path(document.file, entry["ca_bundle"]) if "ca_bundle" in entry else None,
         unset=_unset(normalized, path),
         stripped=stripped,
+        cache=_cache(levels, document),
         line=document.line(path),
         templates=_templates(normalized, path),
         **{key: entry[key] for key in _COPIED if key in entry},
@@ -100,6 +102,15 @@ def _attempts(levels: list[Mapping[str, Any]]) -> AttemptOptions:
         name: value if name in _NOT_SECONDS else float(value) for name, value in given.items() if value is not None
     }
     return AttemptOptions(**options)
+
+
+def _cache(levels: list[Mapping[str, Any]], document: Document) -> dict[str, Any] | None:
+    """The settings of the answer cache at the first level that has any; None where it is off."""
+    settings = _first(levels, "cache")
+    if not isinstance(settings, dict):
+        return None
+    folder = settings.get("dir")
+    return settings if folder is None else {**settings, "dir": resolve_path(document.file, folder)}
 
 
 def _key(name: str, entry: Mapping[str, Any], document: Document) -> Secret | None:
@@ -131,7 +142,7 @@ def _switches(normalized: Normalized, provider: Path, below: Path) -> dict[str, 
 def _unset(normalized: Normalized, path: Path) -> tuple[Unset, ...]:
     """The unset variables that a provider needs: in its own entry, and in the defaults for requests."""
     own = field_path(path)
-    inherited = tuple(f"defaults.{name}" for name in (*REQUEST_KEYS, *ATTEMPT_KEYS))
+    inherited = tuple(f"defaults.{name}" for name in (*REQUEST_KEYS, *ATTEMPT_KEYS, "cache"))
     starts = (f"{own}.", *(f"{name}{end}" for name in inherited for end in (".", "[")))
     return tuple(unset for unset in normalized.unset if unset.field.startswith(starts) or unset.field in inherited)
 

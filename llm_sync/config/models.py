@@ -72,7 +72,8 @@ class Unset(NamedTuple):
 class ModelEntry(Frozen):
     """One model, with all levels (its entry, its provider, the defaults) merged.
 
-    ``stripped``: the streaming switches that the file sets for it at any level: name -> value.
+    ``stripped``: the streaming switches that the file sets for it at any level: name -> value. ``cache``: the settings of the
+    answer cache, with the folder as an absolute path; None: none.
     """
 
     name: str
@@ -80,6 +81,7 @@ class ModelEntry(Frozen):
     attempts: AttemptOptions = field(default_factory=AttemptOptions)
     pricing: Pricing | None = None
     stripped: Mapping[str, Any] = field(default_factory=dict)
+    cache: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -120,6 +122,7 @@ class ProviderConfig(Frozen):
     simulated: bool = False
     unset: tuple[Unset, ...] = ()
     stripped: Mapping[str, Any] = field(default_factory=dict)
+    cache: Mapping[str, Any] | None = None
     line: int | None = None
     # Strings of headers, query and proxy that have variables, as the file has them: (field, name) -> template.
     templates: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
@@ -127,21 +130,26 @@ class ProviderConfig(Frozen):
     def entry(self, model: str) -> ModelEntry:
         """The entry of a model; a model that is not listed gets the provider's own values."""
         entry = self._entries.get(model)
-        return entry if entry is not None else ModelEntry(model, self.defaults, self.attempts, None, self.stripped)
+        return entry if entry is not None else ModelEntry(model, self.defaults, self.attempts, None, self.stripped, self.cache)
 
     @cached_property
     def _entries(self) -> dict[str, ModelEntry]:
         """Entries by name; of two with the same name, the first. Cached: every request looks here."""
         return {entry.name: entry for entry in reversed(self.models)}
 
-    def require_variables(self) -> None:
-        """Raise AuthenticationError, naming the variables, if any were unset when the file was read."""
-        if self.unset:
-            needs = ", ".join(f"{unset.variable} (for {unset.field})" for unset in self.unset)
+    def require_variables(self, *, without_secrets: bool = False) -> None:
+        """Raise AuthenticationError, naming the variables, if any were unset when the file was read.
+
+        ``without_secrets``: those of headers and query are not needed, as nothing is sent yet.
+        """
+        parts = (".headers.", ".query.") if without_secrets else ()
+        missing = [unset for unset in self.unset if not any(part in unset.field for part in parts)]
+        if missing:
+            needs = ", ".join(f"{unset.variable} (for {unset.field})" for unset in missing)
             raise AuthenticationError(
                 f"the environment does not set {needs}",
                 provider=self.name,
-                guidance=f"Set it before the configuration is read, as in: export {self.unset[0].variable}=…",
+                guidance=f"Set it before the configuration is read, as in: export {missing[0].variable}=…",
             )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -77,6 +77,9 @@ def _level(value: Any) -> Any:
     out = _without_nulls(value)
     if isinstance(out.get("stop_sequences"), str):
         out["stop_sequences"] = [out["stop_sequences"]]
+    cache = out.get("cache")
+    if cache is True or isinstance(cache, (str, dict)):
+        out["cache"] = {} if cache is True else {"dir": cache} if isinstance(cache, str) else _without_nulls(cache)
     return out
 
 

@@ -108,6 +108,8 @@ class _Tracer:
                 yield value
         for key in ATTEMPT_KEYS:
             yield self._first(levels, key, getattr(AttemptOptions(), key))
+        if (cache := self._first(levels, "cache", None)).field is not None:
+            yield cache
 
     def _specific(self, levels: list[Path]) -> Iterator[Value]:
         names = [name for level in levels for name in self._at((*level, "provider_specific"))]

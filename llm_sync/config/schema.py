@@ -20,6 +20,9 @@ _OWN = "provider-specific parameters go under provider_specific"
 # What llm-sync puts into a payload itself, in any dialect; provider_specific may not replace it.
 RESERVED = frozenset({"model", "messages", "contents", "input", "prompt"})
 
+# The texts that stand for a time span and for a size (llm_sync.cache.settings reads them).
+AGE, SIZE = r"\s*\d+(\.\d+)?\s*[smhdwSMHDW]?\s*", r"\s*\d+(\.\d+)?\s*[kmgtKMGT]?[bB]?\s*"
+
 REQUEST_KEYS = tuple(field.name for field in fields.CONFIGURABLE)
 ATTEMPT_KEYS = ("timeout", "deadline", "max_retries", "retry_base", "retry_cap", "max_retry_after", "retry_timeouts")
 KEY_SOURCES = ("api_key", "api_key_file", "api_key_command")
@@ -94,6 +97,28 @@ _PRICING: Rules = {
         "meta": {"expected": "a list of tiers", "hint": "as in: tiers: [{above: 200000, input: 2.5}]"},
     },
 }
+_CACHE: Rules = {
+    "type": ["boolean", "dict"],
+    "schema": {
+        "dir": _text("the path of a folder", "put it in quotes"),
+        "max_age": {
+            "type": ["number", "string"],
+            "min": 0,
+            "regex": AGE,
+            "meta": {"expected": "seconds, or a text such as 12h or 30d"},
+        },
+        "max_bytes": {
+            "type": ["number", "string"],
+            "min": 0,
+            "regex": SIZE,
+            "meta": {"expected": "bytes, or a text such as 500M or 2G"},
+        },
+        "errors": _SWITCH,
+    },
+    "meta": {"expected": "true, false, a folder, or a mapping {dir, max_age, max_bytes, errors}"},
+}
+_LEVEL["cache"] = _CACHE
+
 _MODEL: Rules = {
     **_LEVEL,
     "name": _text("a model's name", "as in: name: gpt-4o-mini", required=True),

@@ -72,6 +72,7 @@ _REASONS = {
     "auth": "changes how the key is sent",
     "headers": "sets a header",
     "query": "sets a query field",
+    "cache": "takes answers from a folder, and writes to it",
 }
 
 
@@ -137,7 +138,7 @@ class _Rules:
     def _setting(self, key: str, value: Any, path: Path) -> Iterator[Need]:
         if key == "provider_specific":
             yield from self._parameters(value, path, guarded=False)
-        elif key in _FREE:
+        elif key in _FREE or (key == "cache" and not (isinstance(value, dict) and "dir" in value)):
             yield from self._variables(value, path)
         else:
             yield path, _REASONS.get(key, "is not known to be harmless")

@@ -17,7 +17,8 @@ from llm_sync.errors import BatchError, ClientClosedError, LLMConnectorError, Qu
 from llm_sync.runtime import clock, fork
 from llm_sync.runtime.interrupts import raised_by_signal_handler
 
-Item = tuple[str, Call] | LLMConnectorError
+Item = tuple[str, Call] | Future[Any] | LLMConnectorError
+"""A call and the provider to queue it for; or a request that is done, or that could not be built."""
 
 
 class ConcurrentLLMManager:
@@ -110,8 +111,8 @@ class ConcurrentLLMManager:
             outcome = None
             del future  # as in call
 
-    def run(self, calls: Iterable[tuple[str, Call]], *, return_exceptions: bool = False) -> list[Any]:
-        """Run all ``calls`` (provider, call) and wait for all; results in input order.
+    def run(self, calls: Iterable[Item], *, return_exceptions: bool = False) -> list[Any]:
+        """Run all ``calls`` (provider, call) and wait for all; results in input order. A future that is done is a result.
 
         With ``return_exceptions`` the list holds exceptions in place of results. Otherwise, if any call failed, raises
         BatchError with that list as ``results``. Ctrl-C withdraws all calls. Raises ClientClosedError when already closed.
@@ -119,12 +120,15 @@ class ConcurrentLLMManager:
         if self._closed:
             raise dispatch_errors.closed()
         calls = list(calls)  # iterated twice, so copy an iterator
-        for provider in dict.fromkeys(provider for provider, _ in calls):
+        for provider in dict.fromkeys(call[0] for call in calls if isinstance(call, tuple)):
             self._refuse_own_worker(provider)
         futures: list[Future[Any]] = []
         try:
-            for provider, call in calls:
-                self._add(futures, provider, call)
+            for call in calls:
+                if isinstance(call, tuple):
+                    self._add(futures, *call)
+                else:
+                    futures.append(wait.failed_future(call) if isinstance(call, LLMConnectorError) else call)
             outcomes = [wait.outcome(future) for future in futures]
         except BaseException:
             wait.withdraw(futures)
@@ -142,7 +146,8 @@ class ConcurrentLLMManager:
     def map(self, calls: Iterable[Item], *, window: int = 256, return_exceptions: bool = False) -> Iterator[Any]:
         """Run ``calls`` lazily, at most ``window`` ahead of the next result; results in input order.
 
-        An LLMConnectorError in place of a (provider, call) is the result of a request that could not be built.
+        An LLMConnectorError in place of a (provider, call) is the result of a request that could not be built, a future that is
+        done is a result.
 
         Takes nothing from ``calls``, which may be infinite, before the first result is requested. An exception of ``calls``
         itself is raised after the results of the items before it; so is ClientClosedError when the client is closed meanwhile.
@@ -196,6 +201,9 @@ class ConcurrentLLMManager:
             taken += 1
             if isinstance(item, LLMConnectorError):
                 pending.append(wait.failed_future(item))
+                continue
+            if isinstance(item, Future):
+                pending.append(item)
                 continue
             try:
                 provider, call = item

@@ -29,6 +29,8 @@ def finished_event(provider: str, future: RequestFuture) -> Finished:
 def _billed(result: object) -> tuple[Any, Any]:
     try:
         own = getattr(result, "__dict__", {})
+        if own.get("cached"):
+            return None, 0.0  # nothing was billed for it
         # The attribute would find out a pending cost, and nobody may ever look at it.
         cost = own["cost_estimate"] if "cost_estimate" in own else getattr(result, "cost_estimate", None)
         return getattr(result, "usage", None), cost

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from llm_sync.events import AttemptStarted, Event, Finished, Retrying
+from llm_sync.events import AttemptStarted, CacheHit, Event, Finished, Retrying
 from llm_sync.models.frozen import Frozen
 from llm_sync.runtime import clock
 
 MAX_LATENCIES = 1024  # enough for a stable 95th percentile, few enough to sort for each status
 MINUTE_S = 60
+MAX_HITS = 1024  # hits that are counted one by one before they are added up
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -26,7 +27,7 @@ class ProviderStatus(Frozen):
     attempts beyond each request's first. ``cooling_down_until``: aware UTC, or None. ``last_error``: class and message
     of the latest failure, retried ones included. ``latency_p50_ms``, ``latency_p95_ms``: milliseconds from the worker's
     start to the answer, retries and waits included, over the latest 1,024 answered requests. ``requests_per_minute``:
-    attempts started in the last 60 s.
+    attempts started in the last 60 s. ``cached``: answers that came from a cache, which ``done`` includes.
     """
 
     queued: int = 0
@@ -40,6 +41,7 @@ class ProviderStatus(Frozen):
     latency_p50_ms: float | None = None
     latency_p95_ms: float | None = None
     requests_per_minute: int = 0
+    cached: int = 0
 
 
 class StatusCounts:
@@ -53,13 +55,18 @@ class StatusCounts:
         self._done = 0
         self._failed: Counter[str] = Counter()
         self._retries = 0
+        self._cached = 0
+        self._hits: list[None] = []  # one for each hit on a calling thread, which takes no lock; see _add_hit
         self._last_error: str | None = None
         self._latencies: deque[float] = deque(maxlen=MAX_LATENCIES)
         self._attempts: deque[tuple[int, int]] = deque(maxlen=MINUTE_S)  # (second, attempts started in it), oldest first
 
     def add(self, event: Event) -> None:
         """Count one event; other kinds of events are ignored."""
-        if not isinstance(event, (Finished, Retrying, AttemptStarted)) or (
+        if isinstance(event, CacheHit) and not event.queued:
+            self._add_hit()
+            return
+        if not isinstance(event, (Finished, Retrying, AttemptStarted, CacheHit)) or (
             isinstance(event, Finished) and event.error == "cancelled"
         ):
             return
@@ -69,10 +76,24 @@ class StatusCounts:
             elif isinstance(event, Retrying):
                 self._retries += 1
                 self._last_error = _described(event.error, event.message)
+            elif isinstance(event, CacheHit):
+                self._cached += 1
             elif isinstance(event, AttemptStarted):
                 second = int(self._clock())
                 count = self._attempts.pop()[1] if self._attempts and self._attempts[-1][0] == second else 0
                 self._attempts.append((second, count + 1))
+
+    def _add_hit(self) -> None:
+        """Count a hit on a calling thread: never waits for the lock, which a thread that a signal handler interrupts may hold."""
+        self._hits.append(None)
+        if len(self._hits) > MAX_HITS and self._lock.acquire(blocking=False):
+            try:
+                count = len(self._hits)
+                self._cached += count
+                self._done += count
+                del self._hits[:count]
+            finally:
+                self._lock.release()
 
     def _add_finished(self, event: Finished) -> None:
         if event.error is None:
@@ -86,17 +107,19 @@ class StatusCounts:
         """The counts so far, combined with the figures that the queue provides."""
         since = self._clock() - MINUTE_S
         ordered = sorted(self._latencies.copy())
+        hits = len(self._hits)
         return ProviderStatus(
             queued=queued,
             in_flight=in_flight,
             oldest_in_flight_s=oldest_in_flight_s,
-            done=self._done,
+            done=self._done + hits,
             failed=dict(self._failed),
             retries=self._retries,
             last_error=self._last_error,
             latency_p50_ms=_percentile(ordered, 0.50),
             latency_p95_ms=_percentile(ordered, 0.95),
             requests_per_minute=sum(count for second, count in self._attempts.copy() if second > since),
+            cached=self._cached + hits,
         )
 
 

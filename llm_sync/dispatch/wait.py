@@ -89,5 +89,12 @@ def failed_future(error: LLMConnectorError) -> Future[Any]:
     return future
 
 
+def finished_future(value: Any) -> Future[Any]:
+    """The future of a request whose answer is there already."""
+    future: Future[Any] = Future()
+    future.set_result(value)
+    return future
+
+
 def _provider_and_model(future: Future[Any]) -> tuple[str | None, str | None]:
     return (future.owner.name, future.model) if isinstance(future, RequestFuture) else (None, None)

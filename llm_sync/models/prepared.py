@@ -28,7 +28,8 @@ class PreparedRequest(Frozen):
     secret header, a secret query field and a password in the URL are added by the worker when it sends. ``options``: how
     long and how often to try. ``adjustments``: what is sent differently from what was asked, for the response; ``notices``:
     those among them that building the payload made, for events. ``request`` is what the answer is held against
-    (``response_schema``) and what it is labelled with (``id``); its defaults are filled in and its images are read.
+    (``response_schema``) and what it is labelled with (``id``); its defaults are filled in and its images are read. ``sample``:
+    which of several answers to equal requests it asks for; only a cache (docs/caching.md) looks at it.
 
     Immutable and picklable, so that it may wait in a queue, be written down, or be sent by another process that has the same
     configuration. Any thread may read it.
@@ -45,3 +46,4 @@ class PreparedRequest(Frozen):
     request: ModelRequest = field(repr=False)
     adjustments: tuple[Adjustment, ...] = ()
     notices: tuple[AdjustmentNotice, ...] = ()
+    sample: int = 0

@@ -80,7 +80,9 @@ class ModelResponse(Frozen):
     of the last attempt. ``attempts``: HTTP exchanges made. ``cost_estimate``: USD, or None where no price is known. ``id``: the
     request's. ``metadata``: ``finish_reason_raw``, ``thinking``, ``parsed``, ``raw`` (the body), ``state`` (what the
     provider wants back with this turn; ``message`` carries it) and ``price_source`` (where the cost's price comes from:
-    provider, configuration or genai-prices), where there is such.
+    provider, configuration or genai-prices), where there is such. ``cached``: the answer was stored, or came for an equal
+    request that was in flight: nothing was sent for this one (``attempts`` and ``cost_estimate`` are 0), and ``saved_estimate``
+    is the cost in USD that another answer would have had, where the price is known.
 
     Raises ValueError or TypeError when built with an impossible value: a response never has empty text unless it has tool calls.
     """
@@ -99,6 +101,8 @@ class ModelResponse(Frozen):
     cost_estimate: float | None = CostField()  # type: ignore[assignment]  # a descriptor, whose default is None
     metadata: dict[str, Any] = field(default_factory=dict)
     id: str | int | None = None
+    cached: bool = False
+    saved_estimate: float | None = CostField()  # type: ignore[assignment]  # likewise
 
     def __post_init__(self) -> None:
         for name, kind in _RESPONSE_TYPES:

@@ -28,7 +28,7 @@ from llm_sync.providers.former_hooks import FormerHooks
 from llm_sync.providers.json_body import structure_of
 from llm_sync.providers.payload import encoded, merge, refuse_further_choices
 from llm_sync.providers.ports import HTTP, Prices, Retry
-from llm_sync.providers.reply_reader import ReplyReader
+from llm_sync.providers.reply_reader import Keep, ReplyReader
 from llm_sync.providers.request_urls import RequestURLs
 from llm_sync.providers.url_secrets import secret_names
 from llm_sync.runtime.import_lock import import_lock
@@ -60,9 +60,9 @@ class LLMProvider(FormerHooks):
         self.config = config
         self.name = config.name
         self.dialect = self._made_dialect(config)
-        self._credential = ProviderCredential(self.dialect, http)
-        self._reader = ReplyReader(self.dialect, self._credential, strict=strict, prices=prices)
-        self._attempts = AttemptMaker(config, http, self._credential, self._reader, emit)
+        self.credential = ProviderCredential(self.dialect, http)
+        self.reader = ReplyReader(self.dialect, self.credential, strict=strict, prices=prices)
+        self._attempts = AttemptMaker(config, http, self.credential, self.reader, emit)
         self._retry = retry
         self._strict = strict
         self._emit = emit
@@ -72,13 +72,19 @@ class LLMProvider(FormerHooks):
     # The story -----------------------------------------------------------------------------------------------------
 
     def prepare(
-        self, request: ModelRequest, options: AttemptOptions | None = None, adjustments: Iterable[Adjustment] = ()
+        self,
+        request: ModelRequest,
+        options: AttemptOptions | None = None,
+        adjustments: Iterable[Adjustment] = (),
+        *,
+        keyless: bool = False,
     ) -> PreparedRequest:
         """Build, merge, check and encode what ``request`` sends: everything that can be done without the network.
 
         ``request.model`` is the bare model name; ``adjustments`` were made before and come back on the response. Reads no key
         file and runs no key command. Raises LLMConnectorError, which names this provider and the model, for whatever is wrong
-        with the request, its URL, or the variables and the key it needs.
+        with the request, its URL, or the variables and the key it needs. ``keyless``: the key is not looked at, as the answer may
+        be stored: the client looks at it before it sends.
         """
         dialect, model, extras = self.dialect, request.model or "", request.provider_specific
         made = Adjustments(adjustments, strict=self._strict)
@@ -87,10 +93,11 @@ class LLMProvider(FormerHooks):
             merge(payload, dialect.extras_for(request, made), made, dialect.forbidden)
             refuse_further_choices(payload, dialect.choice_counts)
             body = encoded(payload)
-            self.config.require_variables()
+            self.config.require_variables(without_secrets=keyless)
             url = self._urls.queued.get(model) or self._urls.add_queued(model)
             streaming.refuse_switches({**extras, **payload}, self._urls.sent.get(url) or self._urls.add_sent(url))
-            (self._credential.made or self._credential.get()).check_without_io()
+            if not keyless:
+                (self.credential.made or self.credential.get()).check_without_io()
         except LLMConnectorError as error:
             add_context(error, self.config, request.model)
             raise
@@ -108,18 +115,19 @@ class LLMProvider(FormerHooks):
             notices=tuple(made.notices),
         )
 
-    def send(self, prepared: PreparedRequest, control: Any = None) -> ModelResponse:
+    def send(self, prepared: PreparedRequest, control: Any = None, *, keep: Keep | None = None) -> ModelResponse:
         """Send what ``prepare`` made, with retries by its options, and give the checked answer.
 
+        ``keep`` is called with each reply, and the number of its attempt, before it is read: for code that stores replies.
         Raises LLMConnectorError; every one names this provider and the model.
         """
-        return run(self.steps(prepared, control))
+        return run(self.steps(prepared, control, keep=keep))
 
-    def steps(self, prepared: PreparedRequest, control: Any = None) -> Steps[ModelResponse]:
+    def steps(self, prepared: PreparedRequest, control: Any = None, *, keep: Keep | None = None) -> Steps[ModelResponse]:
         """``send`` in steps, for a worker that sends many requests at once."""
         if prepared.notices or _log.isEnabledFor(logging.DEBUG):
             self._announce(prepared, getattr(control, "key", 0))
-        read = partial(self._reader.response, prepared)
+        read = partial(self.reader.response, prepared) if keep is None else self.reader.keeping(prepared, keep)
         url = self._urls.sent.get(prepared.url) or self._urls.add_sent(prepared.url)
         exchange = Exchange(prepared.method, url, prepared.body, prepared.headers, control, read)
         try:
@@ -149,7 +157,7 @@ class LLMProvider(FormerHooks):
         headers = self._queued_headers or self._remember_headers()
         try:
             for _ in range(_MAX_PAGES):
-                exchange = Exchange("GET", self.dialect.listing_url(query), None, headers, control, self._reader.listing)
+                exchange = Exchange("GET", self.dialect.listing_url(query), None, headers, control, self.reader.listing)
                 page: Page = run(self._retry.steps(partial(self._attempts.make, exchange), options, control))
                 ids, following = page
                 models.update(dict.fromkeys(ids))
@@ -162,7 +170,7 @@ class LLMProvider(FormerHooks):
                 with import_lock:
                     from llm_sync.providers.guidance import guidance_for_no_listing
 
-                error.guidance = guidance_for_no_listing(self._reader.target())
+                error.guidance = guidance_for_no_listing(self.reader.target())
             add_context(error, self.config, None)
             raise
 
@@ -177,7 +185,7 @@ class LLMProvider(FormerHooks):
         address = f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/').removesuffix(self.dialect.path)}"
         extra = {**self.config.headers, **self.config.query}
         proofs = [f"{name.lower()}={value}" for name, value in sorted(extra.items()) if is_credential(name)]
-        text = "\0".join([self.config.type, address, self._credential.get().identity(), *proofs])
+        text = "\0".join([self.config.type, address, self.credential.get().identity(), *proofs])
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def check(self) -> None:
@@ -185,7 +193,7 @@ class LLMProvider(FormerHooks):
         try:
             self.config.require_variables()
             self.dialect.base_url()
-            self._credential.get().check()
+            self.credential.get().check()
         except LLMConnectorError as error:
             add_context(error, self.config, None)
             raise
@@ -196,11 +204,11 @@ class LLMProvider(FormerHooks):
 
     def key_source(self) -> str | None:
         """Where the key comes from, in words, without the key; None where none is sent. Raises LLMConnectorError."""
-        return self._credential.get().source
+        return self.credential.get().source
 
     def reset_after_fork(self) -> None:
         """In the child: forget the credential, whose lock a thread that is gone may hold."""
-        self._credential.reset_after_fork()
+        self.credential.reset_after_fork()
 
     def _structured(self, request: ModelRequest, made: Adjustments) -> dict[str, Any]:
         with import_lock:  # few requests have a schema

@@ -50,6 +50,14 @@ class Redactor:
                 done = mask.end() + tail
         return "".join([*pieces, text[done:]]) if pieces else text
 
+    def whole(self, text: str) -> str:
+        """``text`` with every secret that stands there whole as ``[key]``. What only looks like one is left: texts that are used
+        as they are must not lose anything else."""
+        for spelling in self._spellings:  # longest first
+            if spelling in text:
+                text = text.replace(spelling, SHOWN)
+        return text
+
     def error(self, error: LLMConnectorError) -> None:
         """Change ``error`` so that nothing it carries shows a secret."""
         if self._pattern is None:

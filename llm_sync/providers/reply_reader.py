@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,9 @@ from llm_sync.validation import ResponseValidator
 
 if TYPE_CHECKING:
     from llm_sync.providers.guidance import Target
+
+Keep = Callable[[Reply, int], object]
+"""Called with a reply and the number of its attempt."""
 
 _log = logger("providers")
 _MAX_TEXT = 65_536  # characters of a page that an error keeps
@@ -98,6 +101,15 @@ class ReplyReader:
         elif _log.isEnabledFor(logging.DEBUG):
             log_facts(_log, "validation passed", provider=dialect.name, model=prepared.model)
         return ModelResponse(**facts)
+
+    def keeping(self, prepared: PreparedRequest, keep: Keep) -> Callable[[Reply, int], ModelResponse]:
+        """What reads a reply to ``prepared``, and calls ``keep`` with it first."""
+
+        def read(reply: Reply, number: int) -> ModelResponse:
+            keep(reply, number)
+            return self.response(prepared, reply, number)
+
+        return read
 
     def listing(self, reply: Reply, number: int) -> Page:
         """The page of a listing that a reply is. Raises the error that it is instead."""

@@ -168,6 +168,7 @@ def test_every_key_of_a_provider_is_listed(tmp_path: Path) -> None:
         "seed": 1,
         "system_prompt": "x",
         "provider_specific": {"a": 1},
+        "cache": {"max_age": "30d"},
         "type": "openai",
     }
     import json

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from docs_world import ROOT  # type: ignore[import-not-found]
 
+from llm_sync.cache.settings import CacheSettings
 from llm_sync.config import ConfigLoader, LLMConfig, ModelEntry, ProviderConfig, RequestDefaults
 from llm_sync.config.schema import SCHEMA
 from llm_sync.models import AttemptOptions
@@ -26,6 +27,7 @@ IN_WORDS = {
     "base_url": "the dialect's",
     "auth": "the dialect's",
     "api_key": "the usual variable",
+    "dir": "your own folder",
 }
 
 
@@ -45,7 +47,7 @@ def _levels(rules: Mapping[str, Any], place: str) -> Iterator[tuple[str, Mapping
     yield place, rules
     provider = rules.get("providers", {}).get("valuesrules", {}).get("schema")
     within = {"provider": provider}
-    for key in ("defaults", "default_params", "auth", "pricing"):
+    for key in ("defaults", "default_params", "auth", "pricing", "cache"):
         within[key] = rules.get(key, {}).get("schema")
     within["model"] = rules.get("models", {}).get("schema", {}).get("schema")
     for inner, found in within.items():
@@ -74,7 +76,7 @@ def _rows() -> list[Row]:
 def _code_defaults() -> dict[str, Any]:
     """Key -> the code's default, of every key that has a field; None for what is left unset."""
     found: dict[str, Any] = {}
-    for kind in (AttemptOptions, RequestDefaults, ProviderConfig, ModelEntry, LLMConfig):
+    for kind in (AttemptOptions, RequestDefaults, ProviderConfig, ModelEntry, LLMConfig, CacheSettings):
         for field in dataclasses.fields(kind):
             made = field.default_factory is not dataclasses.MISSING
             value = field.default_factory() if made else field.default  # type: ignore[misc]
@@ -143,6 +145,7 @@ AROUND: dict[str, Callable[[str, Any], dict[str, Any]]] = {
     "default_params": lambda key, value: {"providers": {"openai": {"default_params": {key: value}}}},
     "model": lambda key, value: {"providers": {"openai": {"models": [{"name": "m", key: value}]}}},
     "auth": lambda key, value: {"providers": {"openai": {"auth": {"header": "X-Key", key: value}}}},
+    "cache": lambda key, value: {"defaults": {"cache": {key: value}}, "providers": {"openai": {}}},
     "pricing": lambda key, value: {
         "providers": {"openai": {"models": [{"name": "m", "pricing": {"input": 1, "output": 1, key: value}}]}}
     },

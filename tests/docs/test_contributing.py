@@ -18,6 +18,8 @@ WORDS = {
     "a request completed with configured defaults": "defaults",
     "a streaming switch removed": "streaming",
     "an image read": "images",
+    "what makes two requests equal for the cache": "key",
+    "a stored answer found, or its request asked once": "answers",
     "a request queued": "queue",
     "the loop of a worker thread": "worker",
     "queued work finished when Python exits": "shutdown",
@@ -62,9 +64,9 @@ def names(path: Path) -> set[str]:
     return found
 
 
-def test_the_table_has_thirty_topics_or_more() -> None:
+def test_the_table_has_its_topics() -> None:
     """Each row is read, and each topic has its expected word above."""
-    assert len(ROWS) >= 30
+    assert len(ROWS) >= 32
     assert [topic for topic, _, _ in ROWS] == list(WORDS)
 
 

@@ -44,7 +44,7 @@ def reachable(roots):
 
 client = LLMClient.from_config(CONFIG)
 client.generate("idle", "b/m")              # leaves a connection in the pool
-client._endpoints["c"].provider._credential.get()  # about to fetch its key for the first time
+client._endpoints["c"].provider.credential.get()  # about to fetch its key for the first time
 flying = ask("flying")
 sys.stdin.readline()
 queued, cancelled = ask("queued"), ask("cancelled")
@@ -98,7 +98,7 @@ KNOWN = [  # some that must be among those found, or the walk has lost its way
     "gate._lock",
     "http._lock",
     "poolmanager.pools.lock",
-    "._credential.made._renewing",
+    "credential.made._renewing",
     ".control._lock",
     "_condition.",
     "_AsCompletedWaiter",

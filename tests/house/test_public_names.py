@@ -17,10 +17,10 @@ OPTIONS = "timeout=None, deadline=None, max_retries=None, wait_timeout=None"
 SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
     "llm_sync.generate": (llm_sync.generate, "(prompt=None, model=None, *, config=None, **options)"),
     "llm_sync.close": (llm_sync.close, "(cancel_pending=False)"),
-    "LLMClient": (LLMClient, "(config, *, strict=False, strict_streaming=False, publish_status=False)"),
+    "LLMClient": (LLMClient, "(config, *, strict=False, strict_streaming=False, publish_status=False, cache=None)"),
     "LLMClient.from_config": (
         LLMClient.from_config,
-        "(name_or_path=None, *, config_dir=None, strict=False, strict_streaming=False, publish_status=False)",
+        "(name_or_path=None, *, config_dir=None, strict=False, strict_streaming=False, publish_status=False, cache=None)",
     ),
     "LLMClient.generate": (LLMClient.generate, f"(self, prompt=None, model=None, *, {OPTIONS}, **request_fields)"),
     "LLMClient.generate_response": (LLMClient.generate_response, f"(self, request, *, {OPTIONS})"),
@@ -72,14 +72,14 @@ def test_a_client_has_no_other_public_name() -> None:
             ModelResponse,
             (
                 "text model provider finish_reason usage timestamp latency_ms attempts request_id tool_calls adjustments "
-                "cost_estimate metadata id"
+                "cost_estimate metadata id cached saved_estimate"
             ),
         ),
         (
             ProviderStatus,
             (
                 "queued in_flight oldest_in_flight_s done failed retries cooling_down_until last_error latency_p50_ms "
-                "latency_p95_ms requests_per_minute"
+                "latency_p95_ms requests_per_minute cached"
             ),
         ),
     ],

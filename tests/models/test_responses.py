@@ -115,6 +115,8 @@ def test_a_response_as_a_dict_is_ready_for_json() -> None:
         "cost_estimate": 0.25,
         "metadata": {"parsed": {"a": 1}, "finish_reason_raw": "eos"},
         "id": 5,
+        "cached": False,
+        "saved_estimate": None,
         "token_count": 3,
         "truncated": False,
     }

@@ -190,7 +190,7 @@ def test_a_late_reply_that_echoes_the_former_key(provider: Any, reply: Any, comm
         key=command(),
     )
     made.check()
-    made._credential.get()._used = ("token-1-long-enough",)
+    made.credential.get()._used = ("token-1-long-enough",)
     made.web.replies[1] = reply({"error": {"message": "neither token-1-long-enough nor that"}}, 400)
     with pytest.raises(errors.InvalidRequestError) as caught:
         made.generate_response(PING)
@@ -201,7 +201,7 @@ def test_a_child_process_starts_anew(provider: Any, reply: Any, command: Any) ->
     """After a fork nobody waits for a lock that a thread of the parent held."""
     made = provider("openai", reply(ANSWER), key=command())
     made.check()
-    made._credential.get()._renewing.acquire()  # as by a thread of the parent, at the moment of the fork
+    made.credential.get()._renewing.acquire()  # as by a thread of the parent, at the moment of the fork
     made.reset_after_fork()
     assert made.generate_response(PING).text == "Hi"
 

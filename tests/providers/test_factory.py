@@ -81,7 +81,7 @@ def test_a_schema_made_anew_each_time(provider: Any, reply: Any) -> None:
     made = provider("openai", reply())
     rules = {"type": "string", "required": True}
     for number in range(50):  # the dict of one round is freed before the next one is made, which often gets its id
-        (field,) = made._reader._validator({f"field{number}": rules}).check({})
+        (field,) = made.reader._validator({f"field{number}": rules}).check({})
         assert field.path == f"field{number}"
 
 

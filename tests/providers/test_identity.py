@@ -121,7 +121,7 @@ def test_a_renewed_key_is_another(provider: Callable[..., Any], tmp_path: Path) 
     before = made.identity()
     path.write_text(KEY + "2")
     assert made.identity() == before
-    credential = made._credential.get()
+    credential = made.credential.get()
     assert credential.renew(credential.headers())
     after = made.identity()
     assert after != before

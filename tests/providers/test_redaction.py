@@ -217,7 +217,7 @@ def test_representations(provider: Any, reply: Any, kind: str) -> None:
         proxy=f"http://u:{MARKER}@h:1",
     )
     made.check()
-    for shown in (made, made.config, made.config.key, made._credential.get(), made._credential.redactor()):
+    for shown in (made, made.config, made.config.key, made.credential.get(), made.credential.redactor()):
         assert PIECE not in f"{shown!r} {shown!s}"
     with pytest.raises(errors.ConfigurationError) as caught:
         pickle.dumps(made.config)

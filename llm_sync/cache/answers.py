@@ -1,0 +1,247 @@
+"""The cache as a client uses it: look an answer up, ask once where several ask, store what came."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from llm_sync.cache.entry import Entry, Headers
+from llm_sync.cache.housekeeping import shrink
+from llm_sync.cache.in_flight import AskingLocks, Flight, flights
+from llm_sync.cache.key import request_digest, sample_key
+from llm_sync.cache.nearest import miss
+from llm_sync.cache.samples import counter_of
+from llm_sync.cache.settings import CacheSettings, default_folder
+from llm_sync.cache.store import Store
+from llm_sync.errors import ClientClosedError, InvalidRequestError, LLMConnectorError, ModelNotFoundError, UnusableAnswerError
+from llm_sync.models import PreparedRequest, Reply
+from llm_sync.runtime.steps import Blocking, Steps
+
+if TYPE_CHECKING:
+    from llm_sync.machine.locks import FileLock
+    from llm_sync.models import ModelResponse
+    from llm_sync.runtime.cancellation import CallControl
+
+
+class Asked(NamedTuple):
+    """What asking gave: the response or the error, and the reply that it was read from (None: nothing came)."""
+
+    outcome: ModelResponse | LLMConnectorError
+    reply: Reply | None
+
+
+Ask = Callable[[], Steps[Asked]]
+"""Sends the request, in steps."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the provider of a request reads replies.
+
+    ``judge`` reads an entry for a request: the response, marked as cached, or the error that it raises. ``redact`` removes the
+    provider's secrets from bytes. ``headers``: the names of the headers it reads, in small letters.
+    """
+
+    judge: Callable[[PreparedRequest, Entry], ModelResponse]
+    redact: Callable[[bytes], bytes]
+    headers: frozenset[str]
+
+
+class AnswerCache:
+    """The answers of one folder under one set of settings. Any thread may use it; a fork needs nothing.
+
+    Raises ConfigurationError for a folder that cannot be used.
+    """
+
+    def __init__(self, settings: CacheSettings) -> None:
+        self.settings = settings
+        self.store = Store(settings.dir or default_folder(), owners=settings.owners, pretty=settings.pretty)
+        self._locks = AskingLocks(self.store.folder)
+        self._explained = 0  # misses that were compared with everything in the store
+        self._written = settings.max_bytes or 0  # bytes since the size of the store was last looked at: with the first answer
+
+    def numbered(self, prepared: PreparedRequest) -> PreparedRequest:
+        """The request with the number of its sample, where single calls are counted; else as it is."""
+        if not self.settings.counted:
+            return prepared
+        return counter_of(self.settings.counted).numbered(prepared)
+
+    def look_up(self, prepared: PreparedRequest, reading: Reading) -> ModelResponse | None:
+        """The stored answer to a request, read anew; None if it has to be asked.
+
+        Raises the stored error, if ``errors`` are stored; offline, CacheMissError, or what is wrong with the stored answer.
+        """
+        settings = self.settings
+        if settings.refresh:
+            return None
+        digest = request_digest(prepared)
+        served = self._served(prepared, digest, reading)
+        if isinstance(served, LLMConnectorError):
+            raise served
+        if served is None and settings.offline:
+            self._explained += 1
+            raise miss(self.store, prepared, digest, compare=self._explained <= _MAX_EXPLAINED)
+        return served
+
+    def has(self, prepared: PreparedRequest) -> bool:
+        """Whether an answer seems to be there; it is not read."""
+        return not self.settings.refresh and self.store.has(request_digest(prepared), prepared.sample)
+
+    def ask_once(self, prepared: PreparedRequest, reading: Reading, control: CallControl, ask: Ask) -> Steps[ModelResponse]:
+        """In steps: the stored answer, or that of an equal request in flight; else what ``ask`` gives, which is stored.
+
+        Raises the error that ``ask`` gives, CacheMissError, and ClientClosedError if the request is stopped while it waits.
+        """
+        if self.settings.offline:
+            response = self.look_up(prepared, reading)
+            assert response is not None  # noqa: S101  (offline, a miss is an error)
+            return response
+        digest = request_digest(prepared)
+        if self.settings.refresh:
+            outcome, _ = yield from self._ask(prepared, digest, reading, ask)
+            return self._result(outcome)
+        key, patience = sample_key(digest, prepared.sample), prepared.options.deadline
+        while True:
+            flight, leads = flights.join(self.store.folder, key)
+            if leads:
+                return (yield from self._lead(prepared, digest, key, reading, control, ask))
+            ended = yield Blocking(partial(flight.wait, control, patience))
+            if not ended:
+                outcome, _ = yield from self._ask(prepared, digest, reading, ask)
+                return self._result(outcome)
+            response = _shared_response(flight, prepared, reading)
+            if response is not None:
+                return response
+
+    def _lead(
+        self,
+        prepared: PreparedRequest,
+        digest: str,
+        key: str,
+        reading: Reading,
+        control: CallControl,
+        ask: Ask,
+    ) -> Steps[ModelResponse]:
+        """Ask, as the only one in this process and, as far as there are locks, on this machine."""
+        shared: Any = None
+        lock: FileLock | None = None
+        try:
+            lock = yield from self._locks.acquire(key, control, prepared.options.deadline)
+            served = self._served(prepared, digest, reading)  # by another process meanwhile
+            if served is not None:
+                return self._result(served)
+            outcome, shared = yield from self._ask(prepared, digest, reading, ask)
+            return self._result(outcome)
+        finally:
+            if lock is not None:
+                lock.release(remove=True)
+            flights.leave(self.store.folder, key, shared)
+
+    def _ask(
+        self, prepared: PreparedRequest, digest: str, reading: Reading, ask: Ask
+    ) -> Steps[tuple[ModelResponse | LLMConnectorError, Any]]:
+        """What asking gives, stored if it is to be; and what those who wait for it get: the entry, or the error."""
+        outcome, reply = yield from ask()
+        if isinstance(outcome, ClientClosedError):
+            return outcome, None
+        entry = None if reply is None else _entry(prepared, digest, outcome, reply, reading)
+        if isinstance(outcome, LLMConnectorError):
+            if entry is not None and self.settings.errors and _is_lasting(outcome):
+                self._put(entry)
+            return outcome, (prepared.options, outcome)
+        if entry is not None and (self.settings.errors or not outcome.truncated):
+            self._put(entry)
+        return outcome, entry
+
+    def _served(self, prepared: PreparedRequest, digest: str, reading: Reading) -> ModelResponse | LLMConnectorError | None:
+        """The stored answer, or the stored error; None if nothing of use is stored."""
+        entry = self.store.get(prepared, digest, reading.redact)
+        if entry is None or self._is_too_old(entry):
+            return None
+        try:
+            response = reading.judge(prepared, entry)
+        except LLMConnectorError as error:
+            return error if self.settings.errors or self.settings.offline else None
+        return response if self.settings.errors or self.settings.offline or not response.truncated else None
+
+    def _is_too_old(self, entry: Entry) -> bool:
+        age = self.settings.max_age
+        return age is not None and not self.settings.offline and entry.stored < _now() - timedelta(seconds=min(age, _CENTURY_S))
+
+    def _put(self, entry: Entry) -> None:
+        if not self.store.put(entry) or self.settings.max_bytes is None:
+            return
+        self._written += len(entry.body) + (0 if entry.reply is None else len(entry.reply.content))
+        if self._written * _LOOKS_PER_FILL >= self.settings.max_bytes:
+            self._written = 0
+            shrink(self.store, self.settings.max_bytes)
+
+    @staticmethod
+    def _result(outcome: ModelResponse | LLMConnectorError) -> ModelResponse:
+        if isinstance(outcome, LLMConnectorError):
+            raise outcome
+        return outcome
+
+
+_LASTING = (InvalidRequestError, ModelNotFoundError, UnusableAnswerError)  # not those of the account, nor those that pass
+_MAX_EXPLAINED = 20  # misses of one client that are compared with all stored requests: a batch may have a million
+_LOOKS_PER_FILL = 20  # how often the size of the store is looked at while as much is written as it may hold
+_CENTURY_S = 3_153_600_000.0
+
+
+def _shared_response(flight: Flight, prepared: PreparedRequest, reading: Reading) -> ModelResponse | None:
+    """What an equal request in flight has ended with; None if it has to be asked again. Raises the error it ended with."""
+    shared = flight.outcome
+    if isinstance(shared, Entry):
+        return reading.judge(prepared, shared)
+    if shared is None or shared[0] != prepared.options:
+        return None  # it was stopped, or it had other limits
+    error: LLMConnectorError = copy.copy(shared[1])
+    error.attempts = 0
+    raise error
+
+
+def _entry(
+    prepared: PreparedRequest, digest: str, outcome: ModelResponse | LLMConnectorError, reply: Reply, reading: Reading
+) -> Entry:
+    """The entry of a reply, without the provider's secrets, and with the headers that are read."""
+    body, url = reading.redact(prepared.body), reading.redact(prepared.url.encode("utf-8", "surrogatepass"))
+    headers = Headers()
+    for name in reading.headers:
+        value = reply.headers.get(name)
+        if isinstance(value, str):
+            headers[name] = reading.redact(value.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
+    answer = outcome if not isinstance(outcome, LLMConnectorError) else getattr(outcome, "response", None)
+    return Entry(
+        digest=digest,
+        sample=prepared.sample,
+        dialect=prepared.dialect,
+        url=url.decode("utf-8", "replace"),
+        model=prepared.model,
+        body=body,
+        stored=_now() if answer is None else answer.timestamp,
+        reply=Reply(reply.status, headers, reading.redact(reply.content), reply.elapsed),
+        attempts=outcome.attempts or 1,
+        usage={} if answer is None else {name: count for name, count in vars(answer.usage).items() if count is not None},
+        cost=_known_cost(answer),
+        redacted=body != prepared.body or url.decode("utf-8", "replace") != prepared.url,
+    )
+
+
+def _known_cost(answer: ModelResponse | None) -> float | None:
+    """The cost as far as it is known without looking prices up."""
+    cost = None if answer is None else vars(answer)["cost_estimate"]
+    return cost if isinstance(cost, (int, float)) else None
+
+
+def _is_lasting(error: LLMConnectorError) -> bool:
+    """Whether the same request would get the same error again."""
+    return error.retryable is not True and isinstance(error, _LASTING)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

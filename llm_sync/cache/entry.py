@@ -1,0 +1,218 @@
+"""One stored answer, and the JSON file that it is written to.
+
+The request and the reply's body stand there as JSON wherever that loses nothing, else as text, or in base64. Everything that is
+read was written by somebody, perhaps by another release or by hand: ``decode`` raises ValueError for what is not an entry.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from llm_sync.cache.key import KEY, sample_key
+from llm_sync.models import Reply
+from llm_sync.models.frozen import Frozen
+
+FORMAT = 1
+_HEAD = "llm_sync_answer"  # the first key of every file, with the number of the format
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_MAX_SAMPLE = 10**9
+
+
+class NewerFormatError(ValueError):
+    """The file was written by a later release."""
+
+
+class Headers(dict[str, str]):
+    """Stored headers, looked up in any case."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a header."""
+        return super().get(name.lower(), default)
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Entry(Frozen):
+    """A stored answer. ``body``: the request as it was sent, without secrets (``redacted``: there were some).
+
+    ``reply``: what the provider sent, or None for an answer that was imported from a batch's output: then ``response`` has its
+    fields. ``stored``: aware UTC, when the answer was complete. ``digest``: of the request, as request_digest makes it.
+    """
+
+    digest: str
+    sample: int
+    dialect: str
+    url: str
+    model: str
+    body: bytes = field(repr=False)
+    stored: datetime
+    reply: Reply | None = field(default=None, repr=False)
+    response: Mapping[str, Any] | None = field(default=None, repr=False)
+    attempts: int = 1
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    cost: float | None = None
+    redacted: bool = False
+
+    @property
+    def key(self) -> str:
+        """The key it is stored under."""
+        return sample_key(self.digest, self.sample)
+
+    def request(self) -> Any:
+        """The request's payload, as Python values; its text if it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return self.body.decode("utf-8", "replace")
+
+
+def encode(entry: Entry, *, pretty: bool = False) -> bytes:
+    """The file of an entry: a line for each field, or, ``pretty``, for every value. Raises ValueError, RecursionError."""
+    document: dict[str, Any] = {
+        _HEAD: FORMAT,
+        "key": entry.key,
+        "dialect": entry.dialect,
+        "url": entry.url,
+        "model": entry.model,
+        "sample": entry.sample,
+        **_content("request", entry.body),
+        "stored": entry.stored.isoformat(),
+        "attempts": entry.attempts,
+        "usage": dict(entry.usage),
+        "cost_estimate": entry.cost,
+    }
+    if entry.redacted:
+        document["redacted"] = True
+    if entry.reply is not None:
+        reply = entry.reply
+        document["reply"] = {
+            "status": reply.status,
+            "headers": dict(reply.headers),
+            "elapsed_s": round(reply.elapsed, 6),
+            **_content("body", reply.content),
+        }
+    if entry.response is not None:
+        document["response"] = dict(entry.response)
+    if pretty:
+        return (json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2) + "\n").encode("utf-8")
+    fields = (f"{_ENCODER.encode(name)}: {_ENCODER.encode(value)}" for name, value in document.items())
+    return ("{" + ",\n ".join(fields) + "}\n").encode("utf-8")
+
+
+def encode_line(entry: Entry) -> bytes:
+    """The same on one line, for JSON Lines."""
+    return encode(entry).replace(b",\n ", b", ")
+
+
+def decode(content: bytes) -> Entry:
+    """The entry that a file holds. Raises ValueError for anything else, NewerFormatError for that of a later release."""
+    try:
+        document = json.loads(content.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    written = document.get(_HEAD) if isinstance(document, dict) else None
+    if type(written) is not int or written < FORMAT:
+        raise ValueError("it is not a stored answer")
+    if written > FORMAT:
+        raise NewerFormatError(f"it has format {written}, this release reads format {FORMAT}")
+    try:
+        return _entry(document)
+    except (KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise ValueError(f"it lacks a field, or has a wrong value ({type(error).__name__}: {error})") from None
+
+
+def _entry(document: Mapping[str, Any]) -> Entry:
+    key = KEY.fullmatch(_text(document, "key"))
+    sample = document["sample"]
+    if key is None or type(sample) is not int or not 0 <= sample <= _MAX_SAMPLE or int(key[2] or 0) != sample:
+        raise ValueError("its key is malformed")
+    reply, response = document.get("reply"), document.get("response")
+    if (reply is None) == (response is None) or not isinstance(reply or response, dict):
+        raise ValueError("it has not exactly one of reply and response")
+    cost, usage = document.get("cost_estimate"), document.get("usage") or {}
+    if not (cost is None or isinstance(cost, (int, float))) or not isinstance(usage, dict):
+        raise ValueError("its usage or cost is malformed")
+    stored = datetime.fromisoformat(_text(document, "stored"))
+    if stored.utcoffset() is None:
+        raise ValueError("its time has no time zone")
+    return Entry(
+        digest=key[1],
+        sample=sample,
+        dialect=_text(document, "dialect"),
+        url=_text(document, "url"),
+        model=_text(document, "model"),
+        body=_bytes("request", document),
+        stored=stored,
+        reply=None if reply is None else _reply(reply),
+        response=response,
+        attempts=int(document.get("attempts") or 0),
+        usage=usage,
+        cost=cost,
+        redacted=document.get("redacted") is True,
+    )
+
+
+def _reply(document: Mapping[str, Any]) -> Reply:
+    status, elapsed = document["status"], document.get("elapsed_s", 0.0)
+    if type(status) is not int or not 100 <= status <= 599 or not isinstance(elapsed, (int, float)) or not elapsed >= 0:
+        raise ValueError("its status or time is malformed")
+    headers = Headers()
+    for name, value in (document.get("headers") or {}).items():
+        if not isinstance(value, str):
+            raise TypeError("a header is no text")
+        headers[name.lower()] = value
+    return Reply(status, headers, _bytes("body", document), float(elapsed))
+
+
+def _text(document: Mapping[str, Any], name: str) -> str:
+    value = document[name]
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is no text")
+    return value
+
+
+def _content(name: str, content: bytes) -> dict[str, Any]:
+    """Bytes as a JSON value under ``name`` if nothing that a reader could see is lost; else under NAME_text or NAME_base64."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return {f"{name}_base64": b64encode(content).decode("ascii")}
+    try:
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refused)
+        plain = _ENCODER.encode(value)
+        plain.encode("utf-8")  # half of a surrogate pair, written as an escape, could not be
+    except (ValueError, RecursionError):
+        return {f"{name}_text": text}
+    if name == "request" and plain != text:
+        return {f"{name}_text": text}  # the bytes themselves are compared
+    return {name: value}
+
+
+def _bytes(name: str, document: Mapping[str, Any]) -> bytes:
+    """What ``_content`` was given; white space between the values of a JSON body may differ."""
+    if f"{name}_text" in document:
+        return _text(document, f"{name}_text").encode("utf-8")
+    if f"{name}_base64" in document:
+        return b64decode(_text(document, f"{name}_base64"), validate=True)
+    return _ENCODER.encode(document[name]).encode("utf-8")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return values
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,31 @@
+"""Which requests are equal: those that send the same bytes to the same model at the same address."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+from llm_sync.models import PreparedRequest
+
+KEY = re.compile(r"([0-9a-f]{64})(?:-([1-9][0-9]{0,8}))?", re.ASCII)
+"""A key: the digest of a request, and behind a dash the number of the sample, if it is not the first one."""
+
+
+def request_digest(prepared: PreparedRequest) -> str:
+    """64 hexadecimal digits, equal exactly where dialect, address (without credentials), model and body are equal."""
+    digest = sha256()
+    for part in (prepared.dialect, prepared.url, prepared.model):
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:" % len(encoded) + encoded)
+    digest.update(prepared.body)
+    return digest.hexdigest()
+
+
+def key_of(prepared: PreparedRequest) -> str:
+    """The digest, with the number of the sample."""
+    return sample_key(request_digest(prepared), prepared.sample)
+
+
+def sample_key(digest: str, sample: int) -> str:
+    """The key of one sample."""
+    return f"{digest}-{sample}" if sample else digest
