@@ -55,6 +55,15 @@ def no_thread(provider: str, cause: BaseException) -> LLMConnectorError:
     )
 
 
+def patched_late(provider: str) -> LLMConnectorError:
+    """gevent or eventlet patched the program while worker threads ran: those and the greenlets cannot wake each other."""
+    return LLMConnectorError(
+        "the standard library was patched (by gevent or eventlet) after the first request; nothing was sent",
+        provider=provider,
+        guidance="Call gevent.monkey.patch_all() or eventlet.monkey_patch() first, at the top of the program.",
+    )
+
+
 def own_worker(provider: str) -> RuntimeError:
     """A blocking call on a worker thread would wait for itself. A RuntimeError, because it is a mistake in the program."""
     return RuntimeError(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import queue
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
 
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch import shutdown
@@ -48,8 +48,7 @@ class ProviderRequestQueue:
         self.concurrency = concurrency
         self.max_queue = max_queue
         self.idle_timeout = min(idle_timeout, threading.TIMEOUT_MAX)
-        self._listener = emit
-        self._clock = clock
+        self._listener, self._clock = emit, clock
         self._closing = False  # refuse new requests; finish queued ones
         self._abandon = False  # cancel queued requests; those in flight make no further attempt
         self._process_ends = False  # workers end when nothing is queued
@@ -65,7 +64,8 @@ class ProviderRequestQueue:
         # - submit puts, then looks for workers; an idle worker deregisters, then looks into _inbox.
         # - a worker sets its ``current`` and then reads _abandon; stop sets _abandon, then looks at what is in flight.
         self._process = os.getpid()
-        self._inbox: SimpleQueue[RequestFuture | None] = SimpleQueue()  # None wakes a worker, which then looks at _closing
+        self._inbox_class = queue.SimpleQueue  # gevent and eventlet replace it when they patch
+        self._inbox: queue.SimpleQueue[RequestFuture | None] = queue.SimpleQueue()  # None wakes a worker: it looks at _closing
         self._waiting = WaitingRequests(self.name, self.max_queue)
         self._pool = WorkerPool(self.name, self.concurrency)
         self._counts = StatusCounts(self._clock)
@@ -92,6 +92,10 @@ class ProviderRequestQueue:
         if not callable(call):
             raise TypeError(f"{grammar.type_name(call)} cannot be called: give a function of no arguments")
         self._check_process()
+        if self._inbox_class is not queue.SimpleQueue:  # patched since: wait in the new way, unless workers wait in the old one
+            if len(self._pool) or self._waiting:
+                raise dispatch_errors.patched_late(self.name)
+            self._reset()
         return RequestFuture(self, call, self._clock())
 
     def accept(self, future: RequestFuture, *, block: bool = True, timeout: float | None = None) -> None:
@@ -259,8 +263,6 @@ class ProviderRequestQueue:
         for future in self._pool.in_flight():
             future.abort()
 
-    # Events and status
-
     def on_worker(self) -> bool:
         """Whether the calling thread is one of this queue's workers."""
         return threading.current_thread() in self._pool or threading.get_ident() in self._pool.callers
@@ -277,10 +279,7 @@ class ProviderRequestQueue:
     def status(self) -> ProviderStatus:
         """The current counts; ``cooling_down_until`` is left to the gate."""
         self._check_process()
-        started = {future: since for future in self._pool.in_flight() if (since := future.started_at) is not None}
-        queued = len(self._waiting) - sum(future in self._waiting for future in started)
-        oldest = self._clock() - min(started.values()) if started else None
-        return self._counts.status(queued=queued, in_flight=len(started), oldest_in_flight_s=oldest)
+        return self._counts.status(self._pool.in_flight(), self._waiting)
 
     # Forking
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from llm_sync.dispatch.future import RequestFuture
 from llm_sync.events import AttemptStarted, CacheHit, Event, Finished, Retrying
 from llm_sync.models.frozen import Frozen
 from llm_sync.runtime import clock
@@ -103,15 +104,16 @@ class StatusCounts:
             self._failed[event.error] += 1
             self._last_error = _described(event.error, event.message)
 
-    def status(self, *, queued: int, in_flight: int, oldest_in_flight_s: float | None) -> ProviderStatus:
-        """The counts so far, combined with the figures that the queue provides."""
+    def status(self, in_flight: Iterable[RequestFuture], waiting: Collection[RequestFuture]) -> ProviderStatus:
+        """The counts so far, combined with the requests that workers have taken (started or not), and those that wait."""
+        started = {future: since for future in in_flight if (since := future.started_at) is not None}
         since = self._clock() - MINUTE_S
         ordered = sorted(self._latencies.copy())
         hits = len(self._hits)
         return ProviderStatus(
-            queued=queued,
-            in_flight=in_flight,
-            oldest_in_flight_s=oldest_in_flight_s,
+            queued=len(waiting) - sum(future in waiting for future in started),
+            in_flight=len(started),
+            oldest_in_flight_s=self._clock() - min(started.values()) if started else None,
             done=self._done + hits,
             failed=dict(self._failed),
             retries=self._retries,

@@ -32,7 +32,9 @@ class Worker(RequestRunner, threading.Thread):
     """A runner with a thread of its own, which ends when the queue says so."""
 
     def __init__(self, source: Source, number: int, daemon: bool) -> None:
-        super().__init__(name=f"llm-sync-{source.name}-{number}", daemon=daemon)
+        # gevent replaces threading.Thread, and unless that class runs a thread, nobody hears of its end.
+        self._end_is_heard = isinstance(self, threading.Thread)
+        super().__init__(name=f"llm-sync-{source.name}-{number}", daemon=daemon or not self._end_is_heard)
         self.number = number
         self.current: RequestFuture | None = None
         self._source: Source = source
@@ -76,7 +78,7 @@ class Worker(RequestRunner, threading.Thread):
 
     def has_ended(self) -> bool:
         """Whether the thread has ended, or was never started."""
-        lock = getattr(self, "_tstate_lock", None)
+        lock = getattr(self, "_tstate_lock", None) if self._end_is_heard else None
         return self._exited.is_set() and not (lock is not None and lock.locked())
 
     def ended_within(self, timeout: float | None) -> bool:
@@ -88,7 +90,7 @@ class Worker(RequestRunner, threading.Thread):
         if not self._exited.wait(timeout):
             return False
         if not hasattr(self, "_tstate_lock"):
-            if self.ident is not None:
+            if self._end_is_heard and self.ident is not None:
                 self.join()  # only its last steps are left
             return True
         while not self.has_ended():  # likewise

@@ -32,11 +32,11 @@ from llm_sync.transport.error_mapping import (
     too_large_error,
     truncated_error,
 )
+from llm_sync.transport.exchange import Exchange
 from llm_sync.transport.fast_path import UnreadResponse
 from llm_sync.transport.framing import TooLargeError, read_capped
 from llm_sync.transport.header_cache import HeaderCache, check_headers
 from llm_sync.transport.pool import DeadlineConnection, DeadlinePool
-from llm_sync.transport.sockets import Exchange
 from llm_sync.transport.urls import (
     is_loopback,
     is_metadata_server,

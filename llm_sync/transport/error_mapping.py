@@ -25,7 +25,7 @@ from llm_sync.errors import (
     RequestTimeoutError,
 )
 from llm_sync.runtime.clock import now as monotonic
-from llm_sync.transport.sockets import Exchange
+from llm_sync.transport.exchange import Exchange
 
 # How it shows that the server closed a keep-alive connection while a request was being sent.
 _CLOSED = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)

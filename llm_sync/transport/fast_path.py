@@ -20,10 +20,11 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from llm_sync.models import Reply
 from llm_sync.runtime.clock import now as monotonic
+from llm_sync.transport.exchange import Exchange, active
 from llm_sync.transport.framing import Headers, OddResponse, ResponseReader, TooLargeError
 from llm_sync.transport.header_cache import content_length_line
 from llm_sync.transport.pool import DeadlineConnection, DeadlinePool, FinalResponse
-from llm_sync.transport.sockets import DeadlineSocket, Exchange, active
+from llm_sync.transport.sockets import PlainDeadlines
 
 _FIRST_READ_BYTES = 16 * 1024  # a head, and most responses whole
 _READ_BYTES = 64 * 1024  # later
@@ -50,7 +51,7 @@ def send_and_receive(
     """
     try:
         sock = conn.begin_exchange(exchange)
-        if isinstance(sock, DeadlineSocket):
+        if isinstance(sock, PlainDeadlines):
             sock.make_nonblocking()
         first = content_length_line(body).join(head)
         if body is not None and len(body) <= MAX_JOINED_BODY_BYTES:

@@ -5,32 +5,37 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from llm_sync.errors import ConfigurationError
-from llm_sync.transport.sockets import DeadlineTLSSocket
+from llm_sync.transport.sockets import tls_socket_class
 
-# By CA file or folder. No lock: if two threads load the same one, setdefault keeps the first.
-_contexts: dict[str, SharedContext] = {}
+# By the class of TLS sockets and the CA file or folder. No lock: if two threads load the same one, setdefault keeps the first.
+_contexts: dict[tuple[Any, str], ssl.SSLContext] = {}
+
+if TYPE_CHECKING:
+    _Context = ssl.SSLContext
+else:
+    _Context = object
 
 
-class SharedContext(ssl.SSLContext):
-    """Verifies certificate and host name and creates deadline sockets. Many threads use it at the same time."""
-
-    sslsocket_class = DeadlineTLSSocket
+class SharedContext(_Context):
+    """For contexts that verify certificate and host name and create deadline sockets. Many threads use one at the same time."""
 
     def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
         """Does nothing: urllib3 calls this per connection, and OpenSSL frees the list that other threads may be copying."""
 
 
-def shared_context(verify: str | bool | None) -> SharedContext:
+def shared_context(verify: str | bool | None) -> ssl.SSLContext:
     """The context that trusts ``verify``: a CA file, a folder of CA files, or True for certifi's.
 
     Raises ConfigurationError if it cannot be read. Any other value means certifi's too: certificates are always verified.
     """
     path = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
-    return _contexts.get(path) or _contexts.setdefault(path, _load(path))
+    key = tls_socket_class(), path
+    return _contexts.get(key) or _contexts.setdefault(key, _load(*key))
 
 
 def reset_after_fork() -> None:
@@ -38,8 +43,10 @@ def reset_after_fork() -> None:
     _contexts.clear()
 
 
-def _load(path: str) -> SharedContext:
-    context = SharedContext(ssl.PROTOCOL_TLS_CLIENT)  # requires a certificate and checks the host name
+def _load(sockets: Any, path: str) -> ssl.SSLContext:
+    # Made of what ssl.SSLContext is now: gevent and eventlet replace it.
+    make_context: Any = type("SharedContext", (SharedContext, ssl.SSLContext), {"sslsocket_class": sockets})
+    context: ssl.SSLContext = make_context(ssl.PROTOCOL_TLS_CLIENT)  # requires a certificate and checks the host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a bundle may contain the issuing CA without its root

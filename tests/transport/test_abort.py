@@ -12,6 +12,7 @@ import pytest
 
 from llm_sync.errors import ClientClosedError
 from llm_sync.runtime.cancellation import CallControl
+from llm_sync.transport import exchange as exchange_module
 from llm_sync.transport import pool, sockets
 
 
@@ -197,7 +198,7 @@ def test_an_abort_that_cannot_shut_a_connecting_socket_is_not_lost(serve, open_c
         control.abort()
         connect(sock, address)
 
-    monkeypatch.setattr(sockets, "_shut_down", lambda sock: None)
+    monkeypatch.setattr(exchange_module, "shut_down", lambda sock: None)
     monkeypatch.setattr(sockets.DeadlineSocket, "connect", aborted_first)
     with pytest.raises(ClientClosedError):
         open_client().post(server.url, b"{}", {}, timeout=5, control=control)
@@ -299,7 +300,7 @@ def test_an_abort_in_progress_ends_before_its_descriptor_is_closed(serve, open_c
         shutting.wait(5)  # the server ends the connection while the abort is about to shut it
 
     server = serve(script)
-    shut = sockets._shut_down
+    shut = exchange_module.shut_down
 
     def slow_shut(sock):
         shutting.set()
@@ -307,7 +308,7 @@ def test_an_abort_in_progress_ends_before_its_descriptor_is_closed(serve, open_c
         order.append(("shut", sock.fileno() >= 0))
         shut(sock)
 
-    monkeypatch.setattr(sockets, "_shut_down", slow_shut)
+    monkeypatch.setattr(exchange_module, "shut_down", slow_shut)
     call = Call(open_client(), server.url)
     assert reached.wait(5)
     call.control.abort()
@@ -347,6 +348,6 @@ def test_nothing_is_written_in_clear_after_an_abort(serve, open_client, authorit
     trusting.sslsocket_class = sockets.DeadlineTLSSocket
     with trusting.wrap_socket(client_side, server_hostname="localhost") as sock:
         thread.join()
-        sockets._shut_down(sock)
+        exchange_module.shut_down(sock)
         assert sock.version() is not None
     accepted[0].close()

@@ -14,6 +14,7 @@ import pytest
 
 from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderConnectionError, ProviderError, RequestTimeoutError
 from llm_sync.transport import error_mapping, pool, sockets
+from llm_sync.transport import exchange as exchange_module
 from llm_sync.transport.pool import ConnectionStack
 
 
@@ -552,7 +553,7 @@ def test_a_stale_connection_found_too_late_is_a_timeout(serve, open_client, monk
     """If the time is used up, a closed connection is a timeout in the phase ``headers``."""
     server, client = serve(_answers_once(lambda peer: None)), open_client()
     client.post(server.url, b"1", {}, timeout=5)
-    monkeypatch.setattr(sockets.Exchange, "expired", True)
+    monkeypatch.setattr(exchange_module.Exchange, "expired", True)
     with pytest.raises(RequestTimeoutError) as caught:
         client.post(server.url, b"2", {}, timeout=5)
     assert caught.value.phase == "headers"
@@ -802,7 +803,7 @@ def test_the_stack_of_idle_connections_is_bounded():
 )
 def test_a_close_counts_as_stale_for_two_round_trips(round_trip, after, stale):
     """Within that time the close was on its way before the request; later the server may have worked on it."""
-    exchange = sockets.Exchange(60.0, None, set())
+    exchange = exchange_module.Exchange(60.0, None, set())
     exchange.reused, exchange.round_trip = True, round_trip
     exchange.sent_at = exchange.started - after
     assert error_mapping.is_stale_connection(ConnectionResetError(), exchange) is stale

@@ -12,7 +12,7 @@ import pytest
 
 from llm_sync.errors import RequestTimeoutError
 from llm_sync.runtime import pauses
-from llm_sync.transport import sockets
+from llm_sync.transport import exchange as exchange_module
 
 TIMEOUT = 0.3
 GRACE = 10.0  # a machine may be busy; what would be wrong lasts for ever
@@ -304,10 +304,10 @@ def test_an_infinite_timeout_works(serve, open_client):
 def test_on_a_machine_that_is_always_late_the_timeout_still_ends(monkeypatch):
     """Every slice of the wait looks like a pause of the process: only the delay is added, the slices count."""
     now = [1000.0]
-    monkeypatch.setattr(sockets, "monotonic", lambda: now[0])
+    monkeypatch.setattr(exchange_module, "monotonic", lambda: now[0])
     monkeypatch.setattr(pauses, "monotonic", lambda: now[0])
     monkeypatch.setattr(pauses, "_pauses", [])
-    exchange = sockets.Exchange(2.0, None, set())
+    exchange = exchange_module.Exchange(2.0, None, set())
     waited = 0.0
     with pytest.raises(TimeoutError):  # noqa: PT012  (it ends when it ends)
         while wait := exchange.read_timeout():
