@@ -37,13 +37,16 @@ _STATUS: dict[int, ErrorClass] = {
     404: errors.ModelNotFoundError,
     408: errors.RequestTimeoutError,
     409: errors.ProviderUnavailableError,
+    407: errors.ProviderError,
+    424: errors.ProviderUnavailableError,
     425: errors.ProviderUnavailableError,
     429: errors.RateLimitError,
     498: errors.ProviderUnavailableError,
+    499: errors.ProviderUnavailableError,
     504: errors.RequestTimeoutError,
     524: errors.RequestTimeoutError,
 }
-_RETRYABLE = frozenset({408, 409, 425, 429, 498, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+_RETRYABLE = frozenset({408, 409, 424, 425, 429, 498, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 
 # Words that mean no more than a status of 400. They decide if there is no status, or as OpenRouter's error_type. An
 # "unknown_error" or an "invalid_response" is the server's own, and may be gone with the next attempt.

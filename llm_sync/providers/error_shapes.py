@@ -36,7 +36,7 @@ _SUCCESS = (None, "", 0, 200, "0", "200", "ok", "success", "succeeded")
 _ANSWERS = ("choices", "content", "candidates", "output", "data", "models", "publisherModels", "result")
 _EMPTY_ANSWERS = ("content", "candidates", "output", "data", "models", "publisherModels")  # even an empty list is of its shape
 _Z_AI = re.compile(r"\[(\d{4})\]\[")  # "[1308][Usage limit reached …][…]": the code within the message of another dialect
-_MINIMAX = re.compile(r"\((\d{4})\)\s*$")  # "insufficient balance (1008)"
+_MINIMAX = re.compile(r"\((\d{4})\)(?=\s*$|\\?\")")  # "insufficient balance (1008)", also where a gateway quotes it
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,8 @@ class ApiError:
 
     @property
     def per_day(self) -> bool:
-        """Whether Google says that a daily quota is used up."""
-        details = self.error.get("details")
-        return any("PerDay" in quota for quota in _quotas(details if isinstance(details, list) else ()))
+        """Whether Google says that a daily quota is used up, itself or through a gateway."""
+        return any("PerDay" in word for word in self.words)
 
 
 def read_api_error(status: int, body: Any, headers: Mapping[str, str] | None = None) -> ApiError:
@@ -187,7 +186,7 @@ def _words(error: Mapping[str, Any], *, outermost: bool) -> list[str]:
     if isinstance(details, dict):
         words = [details.get("error_code"), *words]
     if isinstance(details, list):
-        words = [*(item.get("reason") for item in details if isinstance(item, dict)), *words]
+        words = [*(item.get("reason") for item in details if isinstance(item, dict)), *words, *_quotas(details)]
     if isinstance(inner, dict):
         words.append(inner.get("code"))
     base = error.get("base_resp")
@@ -207,7 +206,7 @@ def _code(name: str, value: Any, *, flat: bool) -> Any:
 
 
 def _codes_in(text: str) -> list[str]:
-    z_ai, minimax = _Z_AI.search(text[:_SEARCHED]), _MINIMAX.search(text[-40:])
+    z_ai, minimax = _Z_AI.search(text[:_SEARCHED]), _MINIMAX.search(text[:_SEARCHED])
     return [*([z_ai[1]] if z_ai else []), *([f"base_resp:{minimax[1]}"] if minimax else [])]
 
 

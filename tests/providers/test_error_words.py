@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -114,6 +115,10 @@ SPENT: list[Case] = [
         QUOTA,
     ),
     (429, {"message": "Too many tokens per day, please wait before trying again."}, QUOTA),
+    (429, err("The prepaid bill is overdue.", code="429"), QUOTA),
+    (403, {"statusCode": 403, "message": "Out of call volume quota. Quota will be replenished in 11:15:00."}, QUOTA),
+    (429, err("ExceededBudget: Crossed spend within team. Budget: 10", type="throttling_error", code="429"), QUOTA),
+    (403, {"errors": [{"code": "token_quota_reached", "message": "x"}], "trace": "t"}, QUOTA),
 ]
 TOO_LONG: list[Case] = [
     (
@@ -159,6 +164,18 @@ TOO_LONG: list[Case] = [
     (429, {"code": 429, "reason": "TOKEN_LIMIT_EXCEEDED", "message": "Token limit exceeded. Please try again later."}, RATE),
     (400, err("max_tokens is too large: 5000. This model supports at most 4096 completion tokens"), WRONG),
     (400, err("max_tokens must be at least 1, got -186."), WRONG),
+    (
+        400,
+        {"message": "Input length (32764 tokens) exceeds the maximum allowed length (32762 tokens). Use a shorter input."},
+        CONTEXT,
+    ),
+    (400, err("messages too long: 200000 > 131072 tokens"), CONTEXT),
+    (400, err("total message token length exceed model limit"), CONTEXT),
+    (400, {"errors": [{"message": "the number of input tokens 9000 cannot exceed the total tokens limit 8192"}]}, CONTEXT),
+    (500, err("Input prompt is too big compared to KV size. Please try increasing KV size.", type="server_error"), CONTEXT),
+    (500, err("input is too large to process. increase the physical batch size", type="server_error"), CONTEXT),
+    (400, err("messages.1.content.0.image.source.base64: image exceeds 5 MB maximum: 6000000 bytes > 5242880 bytes"), WRONG),
+    (400, err("Invalid 'tools[0].function.description': string too long. Expected a string with maximum length 1024"), WRONG),
 ]
 BANNED: list[Case] = [
     (400, err("x", code="InputTextSensitiveContentDetected", type="BadRequest"), BLOCKED),
@@ -180,6 +197,8 @@ BANNED: list[Case] = [
     (400, err("Parameter names are case-sensitive words", type="invalid_request_error"), WRONG),
     (400, err("content_filter is not a valid parameter"), WRONG),
     (403, err("您的账号违规，已被限制"), DENIED),
+    (400, err("Content Exists Risk", type="invalid_request_error", code="invalid_request_error"), BLOCKED),
+    (451, err("The content is blocked by censorship", type="censorship_blocked"), BLOCKED),
 ]
 NO_MODEL: list[Case] = [
     (400, {"code": 20012, "message": "Model does not exist. Please check it carefully.", "data": None}, MODEL),
@@ -247,6 +266,8 @@ KEYS: list[Case] = [
     (400, err("This organization has been disabled.", type="invalid_request_error"), DENIED),
     (400, err("Unexpected token < in JSON at position 0"), WRONG),
     (400, err("invalid token count in logit_bias"), WRONG),
+    (400, [{"error": {"code": 400, "message": "Missing or invalid Authorization header.", "status": "INVALID_ARGUMENT"}}], KEY),
+    (400, err("Authentication Error - Expired Key. Key Expiry time x"), KEY),
 ]
 PACE: list[Case] = [
     (200, {"error_code": 336501, "error_msg": "Rpm rate limit reached", "id": "as-1"}, RATE),
@@ -298,6 +319,10 @@ PASSING: list[Case] = [
     (500, {"errorMessage": "Task timed out"}, DOWN),
     (500, err("The server had an error while processing your request.", type="server_error"), DOWN),
     (424, {"__type": "com.amazon.coral.service#ModelErrorException", "message": "x"}, DOWN),
+    (424, {"error": "Request failed during generation: Server error: CUDA out of memory", "error_type": "generation"}, DOWN),
+    (499, err("The operation was cancelled.", status="CANCELLED", code=499), DOWN),
+    (503, err("ResourceExhausted: Worker local total request limit reached (48/48)", type="Service Unavailable"), DOWN),
+    (200, {"Response": {"Error": {"Code": "FailedOperation.EngineRequestTimeout", "Message": "x"}, "RequestId": "r"}}, TIMEOUT),
 ]
 NEVER: list[Case] = [
     (500, err("image input is not supported - hint: you may need to provide the mmproj", type="server_error", code=500), WRONG),
@@ -308,6 +333,11 @@ NEVER: list[Case] = [
     (500, err("2 validation errors for ChatCompletionRequest\nmessages\n  Input should be a valid list"), WRONG),
     (500, err("x", code="unsupported_parameter"), WRONG),
     (429, err("Extra usage is required for long context requests.", type="rate_limit_error"), QUOTA),
+    (500, err('response_format type must be one of "text" or "json_object", but got: json_schema', type="server_error"), WRONG),
+    (500, err('litellm.APIError: x - {"error": {"message": "your plan does not include it (2061)"}}'), DENIED),
+    (200, {"Response": {"Error": {"Code": "UnauthorizedOperation", "Message": "x"}, "RequestId": "r"}}, DENIED),
+    (400, err("Organization has been restricted.", code="organization_restricted"), DENIED),
+    (403, err("The model is not available in your region."), DENIED),
 ]
 GROUPS = {
     "spent": SPENT, "too long": TOO_LONG, "banned": BANNED, "no model": NO_MODEL, "keys": KEYS, "pace": PACE, "passing": PASSING,
@@ -437,6 +467,15 @@ def test_an_unknown_shape_shows_itself(provider: Any, reply: Any, body: Any, sho
         provider("openai", reply(body, 500)).generate_response(ModelRequest("x", "m"))
     assert shown in caught.value.message
     assert len(caught.value.message) < 500
+
+
+def test_a_daily_quota_is_known_through_a_gateway(provider: Any, reply: Any) -> None:
+    """Google names it in the details, which OpenRouter passes on as text."""
+    quota = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": "RequestsPerDayPerProject"}]}
+    raw = json.dumps({"error": {"code": 429, "message": "You exceeded your current quota", "details": [quota]}})
+    body = err("Provider returned error", code=429, metadata={"raw": raw})
+    with pytest.raises(QUOTA):
+        provider("openrouter", reply(body, 429)).generate_response(ModelRequest("x", "m"))
 
 
 def test_an_aws_error_is_named_by_its_header(provider: Any, reply: Any) -> None:

@@ -3,6 +3,8 @@
 from llm_sync.errors import ContextLengthExceededError
 from llm_sync.providers.error_words.entry import GOOD, Meaning, Phrases, Words
 
+_PROMPT = r"\b(?:input|prompt|messages?|conversation)"
+_EXCEEDS = r"(?:exceed(?:s|ed)?|(?:long|larg|great)er than|too (?:long|large|big))"
 _NO_PACE = (GOOD, (400, 428), (430, 599))  # a 429 about tokens means the rate
 
 CONTEXT = Meaning(
@@ -49,11 +51,14 @@ CONTEXT = Meaning(
                 r"too many (?:input |prompt )?tokens|(?:input |prompt )?tokens? limit exceeded",
                 r"maximum (?:allowed )?(?:input )?tokens",
                 r"exceed(?:s|ed)? (?:the |its )?(?:maximum )?(?:allowed )?(?:input |prompt )?token limit",
-                r"max size: \d+ tokens",
+                r"max size: \d+ tokens|increase the physical batch size",
+                rf"{_PROMPT}\b.{{0,40}}\b{_EXCEEDS}\b.{{0,60}}\b(?:tokens?|context|kv size|model(?:'?s)? limit)\b",
+                r"(?:input|prompt) (?:token )?length \(?\d+(?: tokens)?\)? (?:exceeds|is (?:greater|longer))",
+                r"(?:input|prompt) tokens \d+ cannot exceed|total length of (?:the )?(?:input|prompt|messages) exceeds",
                 r"(?:prompt|input).{0,40}超长|(?:超出|超过).{0,12}(?:上下文|最大长度|长度限制|token)|上下文.{0,8}(?:超|过长)",
                 r"输入.{0,6}(?:过长|超长)",
             ),
-            "Cohere, GitHub Models; in Chinese: Zhipu, DashScope, Ark",
+            "Cohere, GitHub Models, watsonx, llama.cpp, gateways; in Chinese: Zhipu, DashScope, Ark",
             (GOOD, (400, 400), (413, 413), (422, 422), (500, 500)),
             unless=r"per[- ](?:minute|second|day|hour)|\b(?:TPM|TPD)\b",
         ),

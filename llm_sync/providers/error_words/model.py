@@ -49,6 +49,7 @@ MODEL = Meaning(
             ),
             "Together, GitHub Models, LiteLLM; a server that is down says so with a 5xx, too",
             (GOOD, (400, 400), (403, 404), (422, 422)),
+            unless=r"\byour (?:country|region)|in (?:this|the) region",
         ),
         Phrases(
             (

@@ -66,6 +66,7 @@ TIMEOUT = Meaning(
         Words("timeout_error", "Anthropic"),
         Words("deadline_exceeded", "Google", (GOOD, (408, 408), (500, 599))),
         Words("requesttimeout requesttimeouterror internalerror.timeout", "DashScope"),
+        Words("failedoperation.enginerequesttimeout", "Tencent Hunyuan"),
         Words("modeltimeoutexception", "AWS Bedrock"),
         Words("base_resp:1001", "MiniMax"),
     ),

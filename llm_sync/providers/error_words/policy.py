@@ -26,6 +26,7 @@ POLICY = Meaning(
         Words("sensitive_words_detected prompt_blocked content_blocked", "one-api, new-api"),
         Words("content_moderation content_moderation_failed", "one-api, new-api"),
         Words("contentpolicyviolationerror guardrail_violation", "LiteLLM proxy"),
+        Words("censorship_blocked", "StepFun"),
         Words("hooks_failed", "Portkey", ((446, 446),)),
     ),
     phrases=(
@@ -42,9 +43,9 @@ POLICY = Meaning(
                 r"flagged (?:as|by|for) .{0,40}(?:violat|cyber|safety|moderation|policy|unsafe|harm)",
                 r"(?:prompt|input|content) was flagged",
                 r"rejected (?:as a result of|by) (?:our|the) safety system|contentpolicyviolation",
-                r"safety_check_type",
+                r"safety_check_type|content exists risk|blocked by censorship",
             ),
-            "Anthropic, Azure, OpenAI, DashScope, Kimi, MiniMax, xAI, LiteLLM, Cohere",
+            "Anthropic, Azure, OpenAI, DashScope, DeepSeek, Kimi, MiniMax, StepFun, xAI, LiteLLM, Cohere",
             _REFUSED,
         ),
         Phrases(

@@ -29,6 +29,7 @@ QUOTA = Meaning(
         Words("error_code:17 error_code:19 error_code:336503 account_overdue coin_quota_exceeded", "Baidu Qianfan"),
         Words("code:30001 code:30011", "SiliconFlow"),
         Words("code:60400", "iFlow"),
+        Words("token_quota_reached", "watsonx"),
         Words("exceeded_current_quota_error", "Moonshot"),
         Words(
             "failedoperation.resourcepackexhausted failedoperation.freeresourcepackexhausted resourceinsufficient "
@@ -59,9 +60,10 @@ QUOTA = Meaning(
         ),
         Phrases(
             (
-                r"overdue (?:balance|payment|bill)|\barrears?\b|account is in good standing",
+                r"overdue (?:balance|payment|bill)|\bbill is overdue|\barrears?\b|account is in good standing",
                 r"(?:outstanding|unpaid|past) (?:invoice|balance|bill)",
                 r"spend(?:ing)?[- ](?:limit|cap)\b|billing hard limit|credit limit (?:exceeded|reached)",
+                r"exceeded ?budget|crossed (?:spend|budget)|out of call volume quota",
                 r"budget (?:limit )?(?:has been |is )?(?:exceeded|exhausted|spent)",
                 r"exceed(?:s|ed)? (?:the |your |its )?(?:monthly |daily )?budget|over budget",
                 r"payment required|(?:no|valid|enter a|without a) payment method",

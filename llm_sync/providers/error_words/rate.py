@@ -10,6 +10,7 @@ RATE = Meaning(
         Words("openrouter_in_flight_budget", "OpenRouter: credit that requests in flight hold", dialects=("openai",)),
         Words("base_resp:1002 base_resp:1039 base_resp:1041 base_resp:2045", "MiniMax"),
         Words("error_code:4 error_code:18 error_code:336501 error_code:336502", "Baidu Qianfan", (GOOD,)),
+        Words("failedoperation.engineserverlimitexceeded", "Tencent Hunyuan"),
         Words("code:40303", "iFlow"),
         Words("token_limit_exceeded", "Novita: tokens of a minute", ((429, 429),)),
         Words("rate_limit_exceeded rate_limit_error rate_limit_reached_error", "OpenAI, Anthropic", vague=True),

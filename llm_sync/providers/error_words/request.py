@@ -27,7 +27,7 @@ REQUEST = Meaning(
             (
                 r"\b(?:image|audio|video|file|vision|tool|function)s?(?: inputs?| calls?| calling)? (?:is|are) not supported",
                 r"requires? --?jinja|--jinja flag|unsupported param(?:eter)?\b|unknown parameter",
-                r"unrecognized request argument",
+                r"unrecognized request argument|\btype must be one of\b",
                 r"extra inputs are not permitted|\bvalidation errors? for\b|\binput should be\b",
                 r"\bfield required\b",
                 r"does not support (?:\w+ )?(?:tools?|tool_choice|images?|vision|function|thinking|chat|audio)",
