@@ -77,13 +77,19 @@ def register_drain() -> bool:
     """
     daemons = _state.daemons
     if daemons is None:
-        register = getattr(threading, "_register_atexit", None)
+        register = None if _is_patched_by_eventlet() else getattr(threading, "_register_atexit", None)
         if register is None:
             atexit.register(_drain_all)
         else:
             register(_drain_all)
         daemons = _state.daemons = register is None
     return daemons
+
+
+def _is_patched_by_eventlet() -> bool:
+    """Whether the interpreter will call another ``threading._shutdown``, which does not know what is registered here."""
+    shutdown = vars(threading).get("_shutdown")
+    return shutdown is not None and shutdown.__module__ == "threading" and shutdown.__globals__ is not vars(threading)
 
 
 def shutting_down() -> bool:

@@ -28,6 +28,23 @@ class SharedContext(_Context):
         """Does nothing: urllib3 calls this per connection, and OpenSSL frees the list that other threads may be copying."""
 
 
+class _EventletContext(SharedContext):
+    """For eventlet, whose contexts make sockets of its own class only: changes their class before the handshake."""
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> Any:
+        """Like SSLContext.wrap_socket for a connected socket."""
+        kwargs["do_handshake_on_connect"], handshake = False, kwargs.get("do_handshake_on_connect", True)
+        made: Any = super().wrap_socket(*args, **kwargs)
+        made.__class__ = self.sslsocket_class
+        if handshake:
+            try:
+                made.do_handshake()
+            except BaseException:
+                made.close()
+                raise
+        return made
+
+
 def shared_context(verify: str | bool | None) -> ssl.SSLContext:
     """The context that trusts ``verify``: a CA file, a folder of CA files, or True for certifi's.
 
@@ -45,7 +62,8 @@ def reset_after_fork() -> None:
 
 def _load(sockets: Any, path: str) -> ssl.SSLContext:
     # Made of what ssl.SSLContext is now: gevent and eventlet replace it.
-    make_context: Any = type("SharedContext", (SharedContext, ssl.SSLContext), {"sslsocket_class": sockets})
+    base = _EventletContext if ssl.SSLContext.__module__.startswith("eventlet") else SharedContext
+    make_context: Any = type("SharedContext", (base, ssl.SSLContext), {"sslsocket_class": sockets})
     context: ssl.SSLContext = make_context(ssl.PROTOCOL_TLS_CLIENT)  # requires a certificate and checks the host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False
