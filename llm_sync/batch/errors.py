@@ -47,13 +47,14 @@ def strays(elsewhere: int, plan: Plan) -> InvalidRequestError | None:
     """Previous answers that this run would drop, although they are paid for; None if there are none."""
     if elsewhere:
         what = f"{_answers(elsewhere)} to requests that this run does not ask for (other models, another shard or limit)"
+        keep = "keep what other models answered with --add-model (add_model=True), "
     elif plan.stray_models:
-        what = f"{_answers(plan.stray_models)} of other models than this run asks"
+        what, keep = f"{_answers(plan.stray_models)} of other models than this run asks", ""
     else:
         return None
     return InvalidRequestError(
         f"the output that is there holds {what}, which would be lost",
-        guidance="Ask as before, name another output, or start over with --restart (restart=True).",
+        guidance=f"Ask as before, {keep}name another output, or start over with --restart (restart=True).",
     )
 
 

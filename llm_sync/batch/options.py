@@ -31,11 +31,12 @@ class Options:
     columns of a table); its record has them under ``input``. ``keep_all``: keep all of them. ``failed``: a file that gets the
     records of all failures.
 
-    Running again. ``restart``: start over; the old journal is kept as ``output``.part.old. ``retry_failed``: ask all failures
-    of previous runs again, not only those that may succeed now. ``retry_timeouts``: send requests that timed out again,
-    although they may be billed twice (None: as the configuration says). ``retry_truncated``: send requests again whose answers
-    were truncated; another ``max_tokens`` is no changed setting then, and a truncated answer stays if nothing better comes.
-    ``allow_changed_settings``: keep answers given under other settings.
+    Running again. ``add_model``: keep the answers of all models that previous runs have asked, and ask ``models``. ``restart``:
+    start over; the old journal is kept as ``output``.part.old. ``retry_failed``: ask all failures of previous runs again, not
+    only those that may succeed now. ``retry_timeouts``: send requests that timed out again, although they may be billed twice
+    (None: as the configuration says). ``retry_truncated``: send requests again whose answers were truncated; another
+    ``max_tokens`` is no changed setting then, and a truncated answer stays if nothing better comes. ``allow_changed_settings``:
+    keep answers given under other settings.
 
     Limits. ``timeout``, ``deadline`` (seconds) and ``max_retries`` as for LLMClient's calls; the deadline starts again after a
     cool-down. ``max_cool_down``: the longest pause in seconds that a provider may ask for. ``give_up_after``: after so many
@@ -52,6 +53,7 @@ class Options:
     skip_blank: Sequence[str] = ()
     limit: int | None = None
     shard: tuple[int, int] | None = None
+    add_model: bool = False
     restart: bool = False
     skip_bad_lines: bool = False
     retry_failed: bool = False
@@ -75,6 +77,9 @@ class Options:
             raise InvalidRequestError("text and template exclude each other", guidance="A template is for CSV.")
         if self.template is None and (self.id_column is not None or self.skip_blank):
             raise InvalidRequestError("id_column and skip_blank are for CSV", guidance="Give a template, too.")
+        if self.add_model and (self.restart or not self.models):
+            what = "a restart keeps no answers" if self.restart else "no model is named"
+            raise InvalidRequestError(f"add_model: {what}", guidance="Name the model to add, and do not start over.")
         if self.text and (self.keep or self.keep_all):
             raise InvalidRequestError("lines of text have no fields to keep", guidance="keep is for JSON and CSV.")
         if self.text:

@@ -44,13 +44,15 @@ def finish(
         details = LineDetails(context)
         expected = 0
         for slot, entry in context.index.walk():
+            while expected < slot and not context.selection.asks(expected):
+                expected += 1  # the model is not asked, and has not answered this line
             if slot != expected or entry.state == TO_SEND:
                 break
             expected += 1
             line = details.add_to(slot, _record(context, output, slot, entry, moved=moved)) + b"\n"
             size, crc = size + len(line), zlib.crc32(line, crc)
             file.write(line)
-        if expected != context.index.count:
+        if expected < context.index.count and context.selection.asks(expected):
             raise LLMConnectorError(f"request {expected} of the batch has no outcome", guidance="Run the same command again.")
         details.report()
         written((size, crc))

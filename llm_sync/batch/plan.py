@@ -33,11 +33,11 @@ class Plan:
     ``requests``: the number of requests. ``to_send``: those to be sent, by provider. ``kept``: outcomes that are kept, by
     provider (None: of lines that could not be read). ``again``: failures that are asked again. ``changed``: lines that changed
     since they were answered. ``moved``: answers found at another position. ``replaced``: answers whose lines are gone.
-    ``edited``: lines that changed, but not in what is sent. ``renamed``: lines whose own model is overridden.
-    ``stray_settings``, ``stray_models``: answers given under other settings, or by other models than this run would ask.
-    ``truncated``: truncated answers that are asked again, by slot: each stays if nothing better comes.
-    ``unsure``: sendings with an unknown outcome, by the request that the line now
-    stands for; ``gone``: the number of those whose lines are gone.
+    ``absent``: slots without an outcome that are not asked. ``edited``: lines that changed, but not in what is sent.
+    ``renamed``: lines whose own model is overridden. ``stray_settings``, ``stray_models``: answers given under other settings,
+    or by other models than this run would ask. ``truncated``: truncated answers that are asked again, by slot: each stays if
+    nothing better comes. ``unsure``: sendings with an unknown outcome, by the request that the line now stands for; ``gone``:
+    the number of those whose lines are gone.
     """
 
     requests: int = 0
@@ -48,6 +48,7 @@ class Plan:
     moved: int = 0
     replaced: list[Entry] = field(default_factory=list)
     renamed: int = 0
+    absent: int = 0
     edited: int = 0
     truncated: dict[int, Entry] = field(default_factory=dict)
     stray_settings: Counter[tuple[str, Route]] = field(default_factory=Counter)

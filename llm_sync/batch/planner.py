@@ -21,6 +21,7 @@ from llm_sync.batch.state.previous_runs import PreviousRuns
 from llm_sync.batch.state.records import Head
 from llm_sync.models.route import Route
 
+_NO_ENTRY = Entry(NOTHING, 0, 0)
 _UNRELATED = 10  # if there are so many answers, and none belongs to any line, it is another input
 
 
@@ -64,7 +65,7 @@ class Planner:
         context.hashes.truncate(taken)
         if self._moved.forgot_lines:
             self._search_again()
-        plan.requests = taken
+        plan.requests = taken - plan.absent
         plan.replaced = self._moved.left()
         plan.changed = max(0, plan.changed - plan.moved)
         self._attribute_unsure()
@@ -86,18 +87,45 @@ class Planner:
                     entry = context.index.get(slot)
                     if entry.state == TO_SEND and context.hashes.at(slot) == int(digest, 16):  # it may have changed
                         self._take_moved(slot, line, digest, entry.route)
+                    elif entry.state == NOTHING and not context.selection.asks(slot):
+                        self._take_moved(slot, line, digest, self._former_route(slot))
 
-    def _take_moved(self, slot: int, line: Line, digest: str, route: int) -> None:
-        """Give a line that is to be sent an answer that has moved, if there is one."""
+    def _take_moved(self, slot: int, line: Line, digest: str, route: int) -> UnansweredLine | None:
+        """Give a line without an answer one that has moved; return the line if there is none."""
         try:
             values = self._context.line_format.read(line.content)
-        except LINE_ERRORS:  # it has changed
-            return
+        except LINE_ERRORS:
+            return None
         unanswered = UnansweredLine(slot, digest, content_hash(values), id_in(values), route)
         answer = self._moved.take(unanswered)
-        if answer is not None:
-            self._plan.to_send[str(self._context.routes.named(route)[0])] -= 1
-            self._assign(unanswered, answer)
+        if answer is None:
+            return unanswered
+        self._unplan(slot)
+        self._assign(unanswered, answer)
+        return None
+
+    def _unplan(self, slot: int) -> None:
+        """Take back that a slot has no outcome."""
+        entry = self._context.index.get(slot)
+        if entry.state == TO_SEND:
+            self._plan.to_send[str(self._context.routes.named(entry.route)[0])] -= 1
+        else:
+            self._plan.absent -= 1
+
+    def _former_route(self, slot: int) -> int:
+        """The number of the route of a slot whose model is not asked."""
+        models = self._context.selection.models or ()
+        return self._context.routes.number(*models[slot % len(models)])
+
+    def _plan_slot(self, slot: int, line: Line, content: str) -> None:
+        """Plan to send the slot's request, unless its model is not asked."""
+        if self._context.selection.asks(slot):
+            self._ask(slot, line, content)
+            return
+        self._plan.absent += 1
+        unanswered = self._take_moved(slot, line, content, self._former_route(slot))
+        if unanswered is not None:
+            self._moved.want(unanswered)
 
     def _attribute_unsure(self) -> None:
         """Count sendings with an unknown outcome at the current positions of their lines."""
@@ -117,7 +145,7 @@ class Planner:
         for slot in self._context.selection.slots(position):
             entry = self._context.index.get(slot) if slot < self._known else None
             if entry is None or entry.state == NOTHING:
-                self._ask(slot, line, digest.hex())
+                self._plan_slot(slot, line, digest.hex())
             elif (
                 entry.review
                 or self._context.hashes.at(slot) != int.from_bytes(digest, "big")
@@ -132,7 +160,7 @@ class Planner:
             self._plan.kept[head.provider].add(head, -1)
         target = self._targets.target(slot, line)
         as_it_was = head.line == content and reads_line_alike(self._context, head)
-        line_id = None if as_it_was else self._id_if_edited(slot, line, head)
+        line_id = None if as_it_was else self._id_if_edited(line, head)
         # The same line with another template, or other columns, makes another prompt: these are other settings.
         other_prompt = head.answered and head.line == content and not as_it_was and line_id is None
         same = as_it_was or line_id is not None or other_prompt
@@ -142,7 +170,8 @@ class Planner:
         if not same:
             self._plan.changed += head.answered
             self._displace(head, entry)
-            self._ask(slot, line, content)
+            self._context.index.set(slot, _NO_ENTRY)
+            self._plan_slot(slot, line, content)
         elif not is_asked_again(self._context, head):
             self._keep(head, other_prompt=other_prompt)
             if line_id is not None:
@@ -153,22 +182,20 @@ class Planner:
                 self._plan.truncated[slot] = entry
             self._ask(slot, line, content)
 
-    def _id_if_edited(self, slot: int, line: Line, head: Head) -> tuple[str | int | None] | None:
+    def _id_if_edited(self, line: Line, head: Head) -> tuple[str | int | None] | None:
         """The line's id, in a tuple, if what is sent of the line is what the outcome is of; else None."""
         if not head.content:
             return None
         try:
             values = self._context.line_format.read(line.content)
-            if content_hash(values) != head.content:
-                return None
-            return (self._context.builder.build(values, self._context.model(slot)).request.id,)
+            return (id_in(values),) if content_hash(values) == head.content else None
         except LINE_ERRORS:  # reported when it is planned
             return None
 
     def _keep_edited(self, slot: int, head: Head, entry: Entry, content: str, line_id: str | int | None) -> None:
         """Give the outcome of an edited line the line's new hash and id, and the hash of the way it is read now."""
         settings = head.settings
-        if head.provider is not None and not has_other_settings(self._context, head):
+        if head.provider is not None and self._context.selection.asks(slot) and not has_other_settings(self._context, head):
             settings = self._context.settings_of(Route(head.provider, str(head.model)))
         record = record_edits.edited(self._context.store.content(entry), content, line_id, settings)
         offset = self._context.store.append(record + b"\n")
@@ -224,7 +251,7 @@ class Planner:
             return
         unanswered = self._moved.add(head, self._context.routes.number(head.provider, head.model), entry)
         if unanswered is not None:
-            self._plan.to_send[str(head.provider)] -= 1
+            self._unplan(unanswered.slot)
             self._assign(unanswered, entry)
 
     def _assign(self, line: UnansweredLine, entry: Entry) -> None:

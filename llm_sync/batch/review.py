@@ -24,6 +24,8 @@ def needs_review(context: BatchContext) -> Callable[[Head], bool]:
 def is_asked_again(context: BatchContext, head: Head) -> bool:
     """Whether the request of an outcome is asked again although its line is the same."""
     options = context.options
+    if not context.selection.asks_model((head.provider, head.model)):
+        return False
     if head.answered:
         return asks_truncated(head, options)
     timed_out = head.outcome == "RequestTimeoutError" and options.retry_timeouts is True
@@ -41,6 +43,8 @@ def has_other_settings(context: BatchContext, head: Head) -> bool:
     """Whether an outcome was given under other settings of its model than this run's."""
     target = Route(str(head.provider), str(head.model))
     current = context.settings_of(target)
+    if not current and not context.selection.asks_model(target):
+        return False  # a model that is no longer configured, whose answers are kept
     return not context.are_current(head.settings, target) and model_part(head.settings) != model_part(current)
 
 

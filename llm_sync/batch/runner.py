@@ -59,6 +59,7 @@ def run(
     skip_blank: Sequence[str] = (),
     limit: int | None = None,
     shard: tuple[int, int] | None = None,
+    add_model: bool = False,
     restart: bool = False,
     skip_bad_lines: bool = False,
     retry_failed: bool = False,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext
+from llm_sync.batch.former_models import former_models
 from llm_sync.batch.input.formats import NOT_AN_OBJECT, JSONLines
 from llm_sync.batch.input.image_files import ImageFiles, image_folders
 from llm_sync.batch.input.json_document import as_json_lines
@@ -132,6 +133,8 @@ def opened(
     if models is not None and len(set(models)) < len(models):
         raise InvalidRequestError("a model is named twice", guidance="Name each model once; every line is sent to each.")
     selection = Selection.of(options.shard, options.limit, models)
+    if options.add_model:
+        selection = selection.with_former(former_models(output, folder))
     line_format = options.line_format()
     # The client's own configuration: in a simulation it differs from the one that the caller gave.
     files = ImageFiles(image_folders(requests, options.allow_files))

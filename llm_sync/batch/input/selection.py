@@ -12,13 +12,15 @@ from llm_sync.models.route import Route
 class Selection(NamedTuple):
     """Every ``parts``-th line from number ``part`` (from 0) on, of the first ``limit`` lines (None: all).
 
-    ``models``: each line is sent to each of these; None: each line goes to its own model.
+    ``models``: each line is sent to each of these; None: each line goes to its own model. ``former``: the number of models at
+    the beginning of ``models`` that are not asked: only their outcomes are kept.
     """
 
     part: int = 0
     parts: int = 1
     limit: int | None = None
     models: tuple[Route, ...] | None = None
+    former: int = 0
 
     @classmethod
     def of(cls, shard: tuple[int, int] | None, limit: int | None, models: tuple[Route, ...] | None) -> Selection:
@@ -29,6 +31,20 @@ class Selection(NamedTuple):
         if limit is not None and limit < 0:
             raise InvalidRequestError(f"limit={limit} is not a count", guidance="Give 0 or more.")
         return cls(part - 1, parts, limit, models)
+
+    def with_former(self, former: tuple[Route, ...]) -> Selection:
+        """The same selection, which also keeps what these models have answered."""
+        asked = self.models or ()
+        others = tuple(model for model in former if model not in asked)
+        return self._replace(models=(*others, *asked), former=len(others))
+
+    def asks(self, slot: int) -> bool:
+        """Whether the slot's request may be sent."""
+        return slot % self.width >= self.former
+
+    def asks_model(self, model: tuple[str | None, str | None]) -> bool:
+        """Whether requests to a model may be sent."""
+        return model not in (self.models or ())[: self.former]
 
     @property
     def width(self) -> int:

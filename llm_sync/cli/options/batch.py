@@ -105,6 +105,9 @@ def _add_input_options(parser: Parser) -> None:
 def _add_resume_options(parser: Parser) -> None:
     """What happens to the results of an earlier run."""
     group = parser.add_argument_group("running again")
+    group.add_argument(
+        "--add-model", action="store_true", help="keep the answers of the models asked before, and ask those of -m in addition"
+    )
     group.add_argument("--restart", action="store_true", help="start over; the old journal is renamed to FILE.part.old")
     group.add_argument(
         "--retry-failed", action="store_true", help="send all failed requests again, not only those that may succeed now"
