@@ -197,7 +197,7 @@ def test_outputs_of_a_line_that_was_edited_are_of_one_input(stub: Batch) -> None
     stub.output.unlink()
     stub.lines({**REQUEST, "seed": 1})
     stub.run()
-    with pytest.raises(InvalidRequestError, match="line 0 is another one"):
+    with pytest.raises(InvalidRequestError, match="index 0 is of another line"):
         batch.merge([first, stub.output], second)
 
 

@@ -92,7 +92,7 @@ def test_what_does_not_belong_together_is_refused(stub: Batch, tmp_path: Path) -
     backwards = tmp_path / "backwards.jsonl"
     backwards.write_bytes(b"".join(reversed(first.read_bytes().splitlines(keepends=True))))
     for outputs, told in (
-        ([first, tmp_path / "other.jsonl"], "another one in"),
+        ([first, tmp_path / "other.jsonl"], "of another line in"),
         ([first, tmp_path / "text"], "line 1 of .* is not a record of a batch"),
         ([first, tmp_path / "unfinished"], "is not finished"),
         ([backwards], "is not in order"),
@@ -154,3 +154,93 @@ def test_a_file_that_is_no_output_is_not_merged_over(stub: Batch, tmp_path: Path
     (tmp_path / "all.jsonl.part").touch()
     with pytest.raises(InvalidRequestError, match="has an unfinished batch"):
         batch.merge([stub.output], target)
+
+
+def lines_of(numbers: range, **more: Any) -> list[dict[str, Any]]:
+    """Lines with these numbers as prompts and ids."""
+    return [{"id": f"id-{number}", "prompt": f"{number}", "model": "a/m", **more} for number in numbers]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_output_of_the_failed_lines_alone_is_merged(stub: Batch, order: int) -> None:
+    """They were put into an input of their own, and asked of another model; its records go to their lines."""
+    stub.lines(*lines_of(range(10)))
+    Stub.faults.update({"3": InvalidRequestError("no"), "7": InvalidRequestError("no")})
+    stub.run()
+    first = stub.output.replace(stub.output.with_name("first.jsonl"))
+    Stub.faults.clear()
+    stub.lines(*lines_of(range(7, 8)), *lines_of(range(3, 4)))
+    stub.run(models=["b/m2"])
+    second = stub.output.replace(stub.output.with_name("second.jsonl"))
+    merged = batch.merge([first, second][::order], stub.output)
+    assert (merged.records, merged.answered, merged.missing_count) == (12, 10, 0)
+    answered = [(each["index"], each["id"], each["model"]) for each in stub.records() if each["response"]]
+    assert [(index, model) for index, _, model in answered if index in (3, 7)] == [(3, "m2"), (7, "m2")]
+    assert [line_id for _, line_id, _ in answered] == [f"id-{number}" for number in range(10)]
+
+
+def test_an_answer_of_such_an_output_replaces_the_failure_of_the_same_model(stub: Batch) -> None:
+    """As between outputs of all lines; the merged output is one that a batch goes on with."""
+    stub.lines(*lines_of(range(10)))
+    Stub.faults["3"] = InvalidRequestError("no")
+    stub.run()
+    first = stub.output.replace(stub.output.with_name("first.jsonl"))
+    Stub.faults.clear()
+    stub.lines(*lines_of(range(3, 4)))
+    stub.run()
+    second = stub.output.replace(stub.output.with_name("second.jsonl"))
+    merged = batch.merge([first, second], stub.output)
+    assert (merged.records, merged.answered, merged.doubles) == (10, 10, 1)
+    stub.lines(*lines_of(range(10)))
+    assert stub.run().sent == 0
+
+
+def test_records_of_equal_requests_go_to_the_line_with_their_id(stub: Batch) -> None:
+    """The same prompt may be there several times."""
+    stub.lines(*({"id": number, "prompt": "p" if number else "q", "model": "a/m"} for number in range(4)))
+    stub.run()
+    first = stub.output.replace(stub.output.with_name("first.jsonl"))
+    stub.lines(*({"id": number, "prompt": "p", "model": "a/m"} for number in (2, 1)), {"id": 9, "prompt": "p", "model": "a/m"})
+    stub.run(models=["b/m2"])
+    second = stub.output.replace(stub.output.with_name("second.jsonl"))
+    assert batch.merge([first, second], stub.output).records == 7
+    assert [(each["index"], each["id"]) for each in stub.records() if each["model"] == "m2"] == [(1, 1), (2, 2), (3, 9)]
+
+
+def test_an_output_with_a_line_of_another_input_is_refused(stub: Batch) -> None:
+    """Wherever it stands among the outputs; nothing is written."""
+    outputs = []
+    for name, lines in (("first", lines_of(range(4))), ("second", lines_of(range(2, 3))), ("third", lines_of(range(3, 5)))):
+        stub.lines(*lines)
+        stub.run()
+        outputs.append(stub.output.replace(stub.output.with_name(name)))
+    assert batch.merge(outputs[:2], stub.output).records == 4
+    stub.output.unlink()
+    for order in (outputs, outputs[::-1], [outputs[1], outputs[2], outputs[0]]):
+        with pytest.raises(InvalidRequestError, match="of another line"):
+            batch.merge(order, stub.output)
+        assert not stub.output.exists()
+
+
+def test_a_failure_of_a_line_that_could_not_be_read_gives_way(stub: Batch) -> None:
+    """To what the same line got when it was sent to a model."""
+    stub.lines({"id": 1, "prompt": "p"})
+    stub.run(skip_bad_lines=True)  # two providers, and no default model
+    first = stub.output.replace(stub.output.with_name("first.jsonl"))
+    assert json.loads(first.read_text())["provider"] is None
+    stub.run(models=["a/m"])
+    second = stub.output.replace(stub.output.with_name("second.jsonl"))
+    merged = batch.merge([first, second], stub.output)
+    assert (merged.records, merged.answered, merged.doubles) == (1, 1, 1)
+
+
+def test_outputs_of_failures_only_are_merged(stub: Batch) -> None:
+    """Nothing was answered, and the records say so."""
+    stub.lines(*lines_of(range(3)))
+    Stub.faults.update({f"{number}": InvalidRequestError("no") for number in range(3)})
+    outputs = []
+    for name in ("first", "second"):
+        stub.run(models=["a/m" if name == "first" else "b/m2"])
+        outputs.append(stub.output.replace(stub.output.with_name(name)))
+    merged = batch.merge(outputs, stub.output)
+    assert (merged.records, merged.answered, merged.missing_count) == (6, 0, 0)
