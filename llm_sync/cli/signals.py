@@ -9,8 +9,12 @@ from llm_sync.cli.console import terminal
 
 TYPE_CHECKING = False  # type checkers take it for True; importing typing costs as much as a bare start of Python
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType, TracebackType
     from typing import Any
+
+second_signal_text: Callable[[], str] | None = None
+"""Gives what a command has to say on standard error when the second signal ends the process."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -60,4 +64,14 @@ class SignalHandlers:
             raise _EXCEPTIONS[name]
         if name != "SIGHUP":
             terminal.restore()
+            _write_last_text()
             os._exit(128 + number)
+
+
+def _write_last_text() -> None:
+    """Write ``second_signal_text``, past the buffer that the interrupted code may be writing to."""
+    if second_signal_text is not None:
+        try:
+            os.write(2, second_signal_text().encode("utf-8", "backslashreplace"))
+        except OSError:
+            return

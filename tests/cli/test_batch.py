@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -378,12 +379,27 @@ def test_the_second_signal_ends_at_once_and_leaves_a_journal(started: Ask, slow:
     process.stderr.readline()
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) == 130
+    assert b"to resume:\n  llm-sync batch --config ./slow.yaml in -o out\n" in process.stderr.read()  # as the first one
     slow.over.set()
     again = started("--json")
     out, _ = again.communicate(timeout=120)
     printed = json.loads(out)
     assert (again.returncode, printed["answered"], printed["answered_earlier"], printed["possibly_billed"]) == (0, 20, 5, 1)
     assert printed["possibly_billed_requests"][0]["index"] == 5
+
+
+def test_the_command_to_resume_a_simulation_is_one_again(start: Ask, tmp_path: Path) -> None:
+    """With the options of the simulation; without them, real providers would be asked for the rest."""
+    (tmp_path / "in").write_text('{"prompt": "p"}\n' * 3)
+    process = start("simulate", "--latency", "40", "--", sys.executable, "-m", "llm_sync", "-v", "batch", "in", "-o", "out")
+    while b"starts" not in (line := process.stderr.readline()):
+        assert line, "it ended"
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+        while not (b"waiting" in (line := process.stderr.readline()) or b"to resume" in line):
+            assert line, "it ended without a word"
+    err = process.stderr.read()
+    assert b"  llm-sync simulate --latency 40 -- llm-sync -v batch in -o out\n" in err
 
 
 def test_a_second_process_is_refused(started: Ask, slow: Slow) -> None:

@@ -6,8 +6,6 @@ import argparse
 import json
 import logging
 import os
-import shlex
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,12 +13,13 @@ from typing import Any
 
 from llm_sync import batch, errors
 from llm_sync.batch import Snapshot, Summary
-from llm_sync.cli import exit_codes, request_fields
+from llm_sync.cli import exit_codes, request_fields, signals
 from llm_sync.cli.client_access import open_client
 from llm_sync.cli.console import batch_dry_run, batch_merge, batch_progress, batch_summary, progress
-from llm_sync.cli.console.messages import print_error, print_note, print_warning, write_stderr
+from llm_sync.cli.console.messages import print_error, print_note
 from llm_sync.cli.console.output import Output, open_output
 from llm_sync.cli.console.output_settings import settings
+from llm_sync.cli.console.resume_hint import ResumeHint
 from llm_sync.cli.console.terminal import wrap
 from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.cli.outcome import status_of
@@ -49,15 +48,18 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) and args.template is None:
             raise UsageError(f"--{name.replace('_', '-')} is for CSV, which needs a --template")
     options = _options(args)
+    hint = ResumeHint(args.output)
     with open_output(None) as output, open_client(args) as client, _without_request_warnings(args):
         try:
             if args.dry_run:
                 return _print_dry_run(args, output, batch.dry_run(args.input[0], args.output, client, **options))
+            signals.second_signal_text = hint.at_once
             watcher = _ProgressWatcher("standard input" if args.input[0] == "-" else args.input[0])
             with progress.show_progress(client, lambda _: watcher.rows()):
                 summary = batch.run(args.input[0], args.output, client, progress=watcher, **options)
         except KeyboardInterrupt:
-            _print_how_to_resume(args)
+            if not args.dry_run:
+                hint.print()
             raise
         except OSError as error:
             raise _explain(args, error) from error
@@ -177,20 +179,6 @@ def _merge(args: argparse.Namespace, outputs: list[str]) -> int:
         print_error(batch_merge.missing_line(result))
         return exit_codes.MIXED
     return exit_codes.ANSWERED
-
-
-def _print_how_to_resume(args: argparse.Namespace) -> None:
-    """Print the same command again, without --restart."""
-    if args.dry_run or not os.path.exists(f"{os.path.realpath(args.output)}.part"):
-        return
-    words = [word for word in sys.argv[1:] if word != "--restart"]
-    command = shlex.join(["llm-sync", *words]) if "batch" in words else "(the same command again)"
-    message = f"the answers so far are in {args.output}.part; to resume:"
-    if settings.as_json:
-        print_warning(f"{message} {command}")
-    else:
-        print_warning(message)
-        write_stderr(f"  {command}")  # in one piece, to be copied
 
 
 def _explain(args: argparse.Namespace, error: OSError) -> Exception:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.cli import exit_codes
 from llm_sync.cli.console.messages import print_note
 from llm_sync.cli.console.output import Output, open_output
+from llm_sync.cli.console.resume_hint import SIMULATE_VARIABLE, simulate_command
 from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.cli.outcome import status_of
 from llm_sync.machine.status import publish_command
@@ -29,7 +32,9 @@ def run(args: argparse.Namespace) -> int:
     status = publish_command("llm-sync simulate")
     try:
         if child:
-            return run_command(child, **_options(args))
+            # A child that prints how to run it again names the simulation, too.
+            environ = {**os.environ, SIMULATE_VARIABLE: simulate_command(sys.argv[1:], child)}
+            return run_command(child, environ=environ, **_options(args))
         with open_output(None) as output:
             serve(lambda simulator: _announce(output, simulator, args), **_options(args))
     except KeyboardInterrupt as stop:  # the usual way to stop it
