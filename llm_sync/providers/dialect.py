@@ -194,6 +194,13 @@ class Dialect(ABC):
         """The answer's text as far as it came, from any body whatsoever: one that holds an error, or breaks the schema."""
         return ""
 
+    def other_content(self, body: Any) -> list[str]:
+        """What an answer without text and calls holds instead, a word for each part (``image/png``, ``web_search_call`` …).
+
+        ``body`` fits the response schema.
+        """
+        return []
+
     def request_id(self, reply: Reply, body: Any) -> str | None:
         """The provider's id of the request, from a header or from any body whatsoever."""
         for name in self.request_id_headers:

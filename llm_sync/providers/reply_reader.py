@@ -24,7 +24,7 @@ from llm_sync.providers.ports import BilledAnswer, Prices
 from llm_sync.providers.required_calls import ignored_choice, ignored_choice_error
 from llm_sync.providers.served_tier import served_tier
 from llm_sync.providers.turns import tagged, tagged_calls
-from llm_sync.providers.unusable_answers import malformed, unreadable
+from llm_sync.providers.unusable_answers import malformed, unreadable, without_text
 from llm_sync.providers.url_secrets import without_secrets
 from llm_sync.runtime.import_lock import import_lock
 from llm_sync.validation import ResponseValidator
@@ -73,6 +73,9 @@ class ReplyReader:
         metadata = {"finish_reason_raw": answer.finish_reason_raw, "thinking": answer.thinking, "parsed": parsed, "raw": body}
         facts = self._facts(prepared, reply, number, body, answer, metadata)
         problem = problem_with(answer, strict=self._strict, structured=request.response_schema is not None)
+        if isinstance(problem, errors.EmptyResponseError):
+            others = dialect.other_content(body)
+            problem = without_text(others) if others else problem
         if problem is None and misfits:
             problem = errors.ResponseValidationError(
                 "the answer does not fit the response_schema: " + "; ".join(str(field) for field in misfits),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from llm_sync import errors
@@ -43,4 +45,14 @@ def malformed(
         response=response,
         partial_text=response.text or None if response else None,
         guidance=f"Check type and base_url of provider {target.provider!r} ({target.dialect}, {target.base_url}).",
+    )
+
+
+def without_text(parts: Iterable[str]) -> errors.EmptyResponseError:
+    """The error of an answer that has other content only: pictures, audio, results of tools that the provider runs."""
+    listed = ", ".join(kind if count == 1 else f"{count} {kind}" for kind, count in Counter(parts).items())
+    return errors.EmptyResponseError(
+        f"the answer has no text and no tool call, but other content: {listed}",
+        guidance="llm-sync gives text; the whole answer is in metadata['raw'] of the error's response. Ask for text, too, or "
+        "leave out what asks for the other content.",
     )

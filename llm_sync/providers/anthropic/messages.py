@@ -199,6 +199,10 @@ class AnthropicDialect(Dialect):
             state=anthropic_request.state_of(blocks),
         )
 
+    def other_content(self, body: Any) -> list[str]:
+        own = ("text", *anthropic_request.THOUGHTS, "compaction")
+        return [block["type"] for block in body["content"] if block["type"] not in own]
+
     def read_usage(self, body: Any) -> Usage:
         usage = body.get("usage") if isinstance(body, dict) else None
         cached = count(usage, "cache_read_input_tokens")

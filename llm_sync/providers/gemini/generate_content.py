@@ -218,6 +218,11 @@ class GeminiDialect(Dialect):
             state=gemini_request.state_of(parts),
         )
 
+    def other_content(self, body: Any) -> list[str]:
+        candidate = (body.get("candidates") or [{}])[0]
+        parts = (candidate.get("content") or {}).get("parts") or []
+        return [kind for part in parts if not part.get("thought") for kind in gemini_request.other_kinds(part)]
+
     def read_usage(self, body: Any) -> Usage:
         usage = body.get("usageMetadata") if isinstance(body, dict) else None
         sent = count(usage, "promptTokenCount")

@@ -20,6 +20,9 @@ from llm_sync.providers.turns import FORMER_SIGNATURE, Origin, own_state, tagged
 _NO_CALL_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # Google's word for "this call has no signature"
 
 
+_OTHER = ("inlineData", "fileData", "executableCode", "codeExecutionResult")  # fields of a part that is no text and no call
+
+
 class Conversation:
     """Writes the messages of a conversation, without system messages. ``ids``: whether the API takes ids of calls."""
 
@@ -115,6 +118,16 @@ def state_of(parts: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
     kept = [part for part in parts if not part.get("thought")]
     plain = all(part.get("functionCall") or part.keys() <= {"text"} for part in kept)
     return None if plain else kept
+
+
+def other_kinds(part: Mapping[str, Any]) -> list[str]:
+    """What a part holds beside text and calls: the type of its data, or the name of its field."""
+    kinds = []
+    for name in (name for name in _OTHER if name in part):
+        held = part[name]
+        kind = held.get("mimeType") if isinstance(held, Mapping) else None
+        kinds.append(str(kind or name))
+    return kinds
 
 
 def _result(content: str) -> dict[str, Any]:

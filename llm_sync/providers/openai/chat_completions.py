@@ -191,6 +191,9 @@ class OpenAIDialect(Dialect):
             state=reasoning_state.read_state(message, self, has_calls=bool(calls)),
         )
 
+    def other_content(self, body: Any) -> list[str]:
+        return openai_message.other_content(_first_choice(body).get("message") or {})
+
     def _upstream_word(self, choice: Mapping[str, Any]) -> str | None:
         """The finish reason of the upstream behind the endpoint, if the endpoint has none of its own."""
         return None

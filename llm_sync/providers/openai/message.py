@@ -155,3 +155,12 @@ def tool_calls(answered: Mapping[str, Any]) -> tuple[ToolCall, ...]:
 
 def _string(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def other_content(answered: Mapping[str, Any]) -> list[str]:
+    """Pictures, audio and other parts of a message beside its text, a word each."""
+    content_parts, images = answered.get("content"), answered.get("images")
+    parts = [*(content_parts if isinstance(content_parts, list) else ()), *(images if isinstance(images, list) else ())]
+    kinds = [str(part.get("type") or "a part without a type") for part in parts if isinstance(part, dict)]
+    named = [kind for kind in kinds if kind not in ("text", "output_text", "thinking")]
+    return [*named, *(["audio"] if answered.get("audio") else [])]

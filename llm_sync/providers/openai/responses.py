@@ -149,6 +149,9 @@ class OpenAIResponsesDialect(OpenAIDialect):
             state=state_of(body),
         )
 
+    def other_content(self, body: Any) -> list[str]:
+        return [item["type"] for item in body["output"] if item["type"] not in ("message", "reasoning", "compaction")]
+
     def read_usage(self, body: Any) -> Usage:
         usage = body.get("usage") if isinstance(body, dict) else None
         return Usage(
