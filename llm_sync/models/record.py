@@ -12,8 +12,10 @@ from llm_sync.models.route import Route
 def record(
     index: int, route: Route, outcome: ModelResponse | LLMConnectorError, *, request_id: str | int | None = None
 ) -> dict[str, Any]:
-    """One request's outcome, JSON-ready: ``response`` or ``error`` is None."""
+    """One request's outcome, JSON-ready: ``response`` or ``error`` is None. ``billed`` is there for an error that cost
+    something."""
     answer = outcome if isinstance(outcome, ModelResponse) else None
+    billed = billed_answer(outcome)
     return {
         "id": request_id if answer is None else answer.id,
         "index": index,
@@ -21,6 +23,7 @@ def record(
         "model": route.model,
         "response": None if answer is None else answer.to_dict(),
         "error": error_record(outcome) if isinstance(outcome, LLMConnectorError) else None,
+        **({} if billed is None else {"billed": billed}),
     }
 
 
@@ -52,3 +55,14 @@ def billed_text(error: LLMConnectorError) -> str | None:
     response = getattr(error, "response", None)
     text = response.text if isinstance(response, ModelResponse) else None
     return text or getattr(error, "partial_text", None)
+
+
+def billed_answer(outcome: ModelResponse | LLMConnectorError) -> dict[str, Any] | None:
+    """The tokens and the cost (USD) of the unusable answer that an error carries, as far as they are known; None where nothing
+    is known, and for an answer, which has them itself."""
+    response = getattr(outcome, "response", None)
+    if isinstance(outcome, ModelResponse) or not isinstance(response, ModelResponse):
+        return None
+    tokens = {name: getattr(response.usage, name) for name in ("input_tokens", "output_tokens")}
+    known = {**tokens, "cost_estimate": response.cost_estimate}
+    return known if any(value is not None for value in known.values()) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+from datetime import datetime, timezone
 from http import HTTPStatus
 from typing import Any
 
@@ -18,7 +19,10 @@ from llm_sync.compat.openai import error as of_2023
 from llm_sync.compat.openai import exceptions as of_openai
 from llm_sync.compat.shim import error_mapping
 from llm_sync.errors import LLMConnectorError
+from llm_sync.models import Usage
+from llm_sync.models.responses import UnusableResponse
 
+NOW = datetime(2026, 11, 30, tzinfo=timezone.utc)
 HELLO = [{"role": "user", "content": "Say hello"}]
 KEY = "sk-script-0123456789abcdef"
 SHIMS = {"openai": of_openai, "2023": of_2023, "anthropic": of_anthropic, "litellm": of_litellm}
@@ -36,6 +40,25 @@ def test_every_error_of_ours_has_an_exception(map_error: Any, kind: type[LLMConn
     """Of the shim's root, which is an LLMConnectorError; it pickles and copies, and knows what ours does."""
     for status in (None, 200, 400, 401, 402, 403, 404, 408, 409, 413, 418, 422, 429, 500, 502, 503, 504, 529):
         _has_an_exception(map_error, kind, status)
+
+
+@EACH_SHIM
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.ResponseValidationError("misfit", partial_text="so far"),
+        errors.TruncatedResponseError("cut", response=UnusableResponse("so far", "m", "p", "length", Usage(), NOW, 1.0)),
+        errors.ContentBlockedError("blocked", partial_text="so far"),
+        errors.ProviderUnavailableError("broke off", partial_text="so far", status=502),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_the_text_that_was_paid_for_is_on_the_exception(map_error: Any, error: LLMConnectorError) -> None:
+    """Under the name that it has in llm-sync; pickled with it."""
+    made = map_error.map_error(error)
+    assert made.partial_text == "so far"
+    assert pickle.loads(pickle.dumps(made)).partial_text == "so far"  # noqa: S301
+    assert not hasattr(map_error.map_error(errors.EmptyResponseError("empty")), "partial_text")
 
 
 def _has_an_exception(map_error: Any, kind: type[LLMConnectorError], status: int | None) -> None:

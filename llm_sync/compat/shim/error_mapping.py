@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from llm_sync import errors
 from llm_sync.errors import LLMConnectorError
+from llm_sync.models.record import billed_text
 
 TIMEOUT, CONNECTION, UNUSABLE, STATUS, OTHER = "timeout", "connection", "unusable", "status", "other"
 
@@ -162,11 +163,15 @@ def _restored(kind: type[ShimError], args: tuple[Any, ...]) -> ShimError:
 
 
 def describe(made: ShimError, error: LLMConnectorError) -> ShimError:
-    """Copy provider, model, attempts, guidance and so on from ``error`` to ``made``."""
+    """Copy provider, model, attempts, guidance and so on from ``error`` to ``made``, and the text that was paid for, as
+    ``partial_text``."""
     for name in ("provider", "model", "status", "retryable", "retry_after", "attempts", "guidance"):
         value = getattr(error, name)
         if value is not None and name not in made.__dict__:
             made.__dict__[name] = value
+    text = billed_text(error)
+    if text:
+        made.__dict__["partial_text"] = text
     return made
 
 
