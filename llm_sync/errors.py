@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from llm_sync.models.responses import ModelResponse
+    from llm_sync.models.route import RouteStep
 
 __all__ = [
     "AuthenticationError",
@@ -74,7 +75,7 @@ class LLMConnectorError(Exception):
 
     ``message`` is what happened; ``str(error)`` puts the provider and model before it and the guidance behind it.
     An unknown keyword attribute is a TypeError. ``possibly_billed``: how many attempts were sent in full without a complete
-    answer; the provider may bill them.
+    answer; the provider may bill them. ``route``: who was asked, if the request named a route; () otherwise.
     """
 
     provider: str | None = None
@@ -86,6 +87,7 @@ class LLMConnectorError(Exception):
     attempts: int | None = None
     possibly_billed: int = 0
     guidance: str | None = None
+    route: tuple[RouteStep, ...] = ()
 
     def __init__(self, message: str = "", **attributes: Any) -> None:
         super().__init__(message)

@@ -83,6 +83,22 @@ class Retrying(Event):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
+class Rerouted(Event):
+    """A route goes on: ``provider`` failed with ``error``, or was not asked; ``target`` (PROVIDER/MODEL) is asked instead.
+
+    ``attempts``: HTTP exchanges made; ``possibly_billed``: how many of them may be billed although no answer came. ``model``:
+    the bare name of the model that failed.
+    """
+
+    model: str = ""
+    error: str = ""
+    message: str = ""
+    target: str = ""
+    attempts: int = 0
+    possibly_billed: int = 0
+
+
+@dataclass(frozen=True, repr=False, eq=False)
 class Adjusted(Event):
     """Something is sent differently from what was asked: ``text`` says what; ``lost``: something asked for is not sent."""
 
@@ -129,6 +145,7 @@ _LEVELS: dict[type[Event], int] = {
     AttemptEnded: logging.DEBUG,
     Waiting: logging.DEBUG,
     Retrying: logging.WARNING,
+    Rerouted: logging.WARNING,
     Adjusted: logging.WARNING,
     Finished: logging.INFO,
     CacheHit: logging.INFO,

@@ -26,6 +26,7 @@ from llm_sync.events import (
     Event,
     Finished,
     Queued,
+    Rerouted,
     Retrying,
     Started,
     Waiting,
@@ -34,7 +35,7 @@ from llm_sync.events import (
 from llm_sync.models import Usage
 from llm_sync.simulator import Response, Simulator
 
-KINDS = (Queued, Started, AttemptStarted, AttemptEnded, Waiting, Retrying, Adjusted, Finished, CacheHit)
+KINDS = (Queued, Started, AttemptStarted, AttemptEnded, Waiting, Retrying, Rerouted, Adjusted, Finished, CacheHit)
 
 
 def logged(caplog: pytest.LogCaptureFixture, event: Event) -> tuple[str, str]:

@@ -152,6 +152,14 @@ class Gate:
             self._sync_cool_downs(self._cool_downs)
         return not turn.in_time or not self._next_wait(take_turn=True)[0]
 
+    def refusal(self, max_retry_after: float) -> LLMConnectorError | None:
+        """The error that ``enter`` would raise now, as the cool-down lasts longer than ``max_retry_after`` seconds; else None."""
+        if self._cool_downs is not None:
+            self._sync_cool_downs(self._cool_downs)
+        cooling = self._cooling
+        left = cooling[0] - self._clock() if cooling is not None else 0.0
+        return self._cool_down_error(left, max_retry_after, cooling[1]) if cooling and left > max_retry_after else None
+
     def cool_down(self, seconds: float, cause: LLMConnectorError) -> None:
         """Send nothing for ``seconds`` (finite) from now, because of ``cause``. Never shortens the current cool-down."""
         self._begin(seconds, cause)

@@ -15,6 +15,7 @@ from llm_sync.batch.input.requests import BatchRequest, RequestBuilder
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.input.settings_hash import former_hash, settings_hash
 from llm_sync.batch.input.source import Source
+from llm_sync.batch.line_routes import LineRoutes
 from llm_sync.batch.options import Options
 from llm_sync.batch.state.finished_output import FinishedOutput
 from llm_sync.batch.state.index import Index, NumberFile, RouteTable
@@ -22,6 +23,7 @@ from llm_sync.batch.state.record_store import RecordStore
 from llm_sync.batch.state.records import Key, RequestIdentity
 from llm_sync.client.client import LLMClient
 from llm_sync.client.middleware import Middleware
+from llm_sync.client.route_call import Around
 from llm_sync.errors import AuthenticationError, ConfigurationError
 from llm_sync.models import AttemptOptions
 from llm_sync.models.route import Route
@@ -47,6 +49,7 @@ class BatchContext:
     finished: FinishedOutput
     ids: LineIds
     kept_fields: KeptFields
+    line_routes: LineRoutes
     lines: int = 0
     _hashes: dict[Route, str] = field(default_factory=dict)
     _former_hashes: dict[Route, str] = field(default_factory=dict)
@@ -65,12 +68,13 @@ class BatchContext:
         return digest
 
     def are_current(self, digest: str, target: Route) -> bool:
-        """Whether a hash of settings, also one of release 0.1, is that of a model's settings now."""
-        return digest == self.settings_of(target) or digest == self._former_hashes.get(target)
+        """Whether a hash of settings, also one of release 0.1, is that of a model's settings now, or of a route's in use."""
+        former = self._former_hashes.get(target)
+        return digest == self.settings_of(target) or digest == former or digest in self.line_routes.digests(target)
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """The settings of all models seen so far, by their hash."""
-        return {digest: self.settings_for(target) for target, digest in self._hashes.items()}
+        return {**{digest: self.settings_for(target) for target, digest in self._hashes.items()}, **self.line_routes.all()}
 
     def settings_for(self, target: Route) -> dict[str, Any]:
         """A model's settings: what its answers depend on beside their line."""
@@ -79,7 +83,7 @@ class BatchContext:
     def model(self, slot: int) -> str | None:
         """The model that the run's options give a slot; None if the line decides."""
         models = self.selection.models
-        return None if models is None else "/".join(models[slot % len(models)])
+        return None if models is None else self.line_routes.model(slot % len(models), models[slot % len(models)])
 
     def identity(self, slot: int, line: str, target: tuple[str | None, str | None], **more: Any) -> RequestIdentity:
         """The identity of a slot's request. ``line``: the line's hash; ``more``: further fields of RequestIdentity."""
@@ -112,6 +116,16 @@ class BatchContext:
         prepared = dispatcher.prepare(batch_request.request, changed=batch_request.changed, **options)
         # The worker writes the journal around the call. A done-callback would not do: it could not stop the run.
         return dispatcher.submit(prepared, middleware=middleware, block=False)
+
+    def send_routed(self, batch_request: BatchRequest, around: Around) -> Future[Any]:
+        """Queue a request that names a route, with ``around`` around each step. Raises as ``send``."""
+        options = self.options.attempts()
+        options["retry_timeouts"] = self._retries_timeouts(batch_request.route)
+        request = dataclasses.replace(batch_request.request, model=batch_request.routed)
+        routed = self.client.dispatcher.routed
+        options["changed"] = batch_request.changed
+        future: Future[Any] = routed.submit(request, options, block=False, timeout=None, around=around)
+        return future
 
     def check(self, batch_request: BatchRequest) -> None:
         """Raise what is wrong with a request; send nothing. What its provider lacks is said once for all of its lines."""

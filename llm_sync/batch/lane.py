@@ -28,7 +28,7 @@ class Lane:
         config = context.client.config.providers[provider]
         self.provider = provider
         self.entries = context.index.to_send(context.routes.of(provider))
-        room = 2 * config.concurrency + QUEUED_AHEAD
+        room = 2 * context.line_routes.concurrency(provider) + QUEUED_AHEAD
         self.room = room if config.max_queue is None else min(room, config.concurrency + config.max_queue)
         self.next: tuple[int, Entry] | None = None  # read from the index, but not queued yet
         self.in_flight: dict[int, Future[Any]] = {}

@@ -32,6 +32,7 @@ class LineTargets:
         if model not in self._by_model:
             try:
                 self._by_model[model] = route(self._context.client.config, model)
+                self._context.line_routes.use(model)
             except LINE_ERRORS:
                 self._by_model[model] = None
         return self._by_model[model]

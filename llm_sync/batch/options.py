@@ -41,7 +41,8 @@ class Options:
     Limits. ``timeout``, ``deadline`` (seconds) and ``max_retries`` as for LLMClient's calls; the deadline starts again after a
     cool-down. ``max_cool_down``: the longest pause in seconds that a provider may ask for. ``give_up_after``: after so many
     failures in a row over its key, permission or credit, a provider gets no more requests, likewise a model that does not exist
-    (0: never). ``fail_fast``: send nothing more after the first failure.
+    (0: never). ``fail_fast``: send nothing more after the first failure. ``strict_route``: of a route, ask the first
+    model only.
     """
 
     models: Sequence[str] = ()
@@ -66,6 +67,7 @@ class Options:
     max_cool_down: float = DAY_S
     give_up_after: int = 10
     fail_fast: bool = False
+    strict_route: bool = False
     allow_files: Sequence[str | os.PathLike[str]] = ()
     keep: Sequence[str] = ()
     keep_all: bool = False

@@ -230,6 +230,8 @@ class Planner:
             return
         target = batch_request.route
         context.settings_of(target)
+        if batch_request.routed is not None:
+            context.line_routes.use(batch_request.routed)
         plan.renamed += context.selection.models is not None and values.get("model", values.get("body")) is not None
         route = context.routes.number(*target)
         unanswered = None

@@ -72,6 +72,7 @@ def run(
     max_cool_down: float = DAY_S,
     give_up_after: int = 10,
     fail_fast: bool = False,
+    strict_route: bool = False,
     allow_files: Sequence[str | os.PathLike[str]] = (),
     keep: Sequence[str] = (),
     keep_all: bool = False,

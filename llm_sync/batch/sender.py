@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 from llm_sync.attempts.rate_gate import JITTER
 from llm_sync.attempts.retry import MAX_RETRY_AFTER_S
 from llm_sync.batch.context import BatchContext
-from llm_sync.batch.input.requests import content_hash, line_digest
+from llm_sync.batch.input.requests import BatchRequest, content_hash, line_digest
 from llm_sync.batch.local_trouble import is_local_trouble
 from llm_sync.batch.plan import LINE_ERRORS
+from llm_sync.batch.routed_sending import RoutedSending
 from llm_sync.batch.state.index import Entry
 from llm_sync.batch.state.journal import Journal
 from llm_sync.batch.state.journal_format import line_of
@@ -66,7 +67,7 @@ class Sender:
 
     def __init__(self, context: BatchContext, journal: Journal) -> None:
         self._context = context
-        self._journal = journal
+        self.journal = journal
         self.ended: SimpleQueue[RequestEnd] = SimpleQueue()
         self._stopping = threading.Event()
         self._lock = threading.Lock()  # guards _in_flight; no request is added to it once _stopping is set
@@ -91,13 +92,22 @@ class Sender:
             identity = identity._replace(
                 request=request, id=batch_request.request.id, content=content_hash(values), asked=batch_request.asked
             )
+            if batch_request.routed is not None:
+                return self._submit_routed(slot, identity, batch_request)
             return context.send(batch_request, partial(self._run, slot, identity))
         except (QueueFullError, ClientClosedError):
             raise
         except LINE_ERRORS as error:  # it was without error when it was planned: an image file has gone since
             return RequestEnd(slot, str(target[0]), None, changed=str(error))
         except LLMConnectorError as error:
-            return self._record(slot, identity, error, 0, 0.0)
+            return self.record(slot, identity, error, 0, 0.0)
+
+    def _submit_routed(self, slot: int, identity: RequestIdentity, batch_request: BatchRequest) -> Future[Any]:
+        settings = self._context.line_routes.digest(str(batch_request.routed), batch_request.route)
+        sending = RoutedSending(self, slot, identity._replace(settings=settings))
+        future = self._context.send_routed(batch_request, sending.around)
+        future.add_done_callback(sending.ended)
+        return future
 
     @property
     def busy(self) -> bool:
@@ -124,27 +134,36 @@ class Sender:
 
         Nobody asks the future for the outcome; it goes to the events and the status of the client.
         """
-        end = RequestEnd(slot, str(identity.key.provider), None)
+        end = self.no_outcome(slot, identity)
         try:
-            self._enter(slot, send.control)
-            with self._journal.writing():
+            self.enter(slot, send.control)
+            with self.journal.writing():
                 end, outcome = self._send(slot, identity, partial(send, prepared), send.control)
         except BaseException as error:
             end = end._replace(error=error)
             raise
         finally:
             self.ended.put(end)
-            with self._lock:  # after the put: when nothing is in flight, all ends are in the queue
-                self._in_flight.pop(slot, None)
+            self.leave(slot)  # after the put: when nothing is in flight, all ends are in the queue
         if isinstance(outcome, LLMConnectorError):
             raise outcome
         return outcome
 
-    def _enter(self, slot: int, control: CallControl) -> None:
+    def enter(self, slot: int, control: CallControl) -> None:
+        """The request is in flight. Raises ClientClosedError once the batch is stopped."""
         with self._lock:
             if self._stopping.is_set():
                 raise ClientClosedError("the batch is stopped", attempts=0)
             self._in_flight[slot] = control
+
+    def leave(self, slot: int) -> None:
+        """The request is not in flight any more."""
+        with self._lock:
+            self._in_flight.pop(slot, None)
+
+    def no_outcome(self, slot: int, identity: RequestIdentity) -> RequestEnd:
+        """The end of a request that was not sent."""
+        return RequestEnd(slot, str(identity.key.provider), None)
 
     def _send(
         self, slot: int, identity: RequestIdentity, send: Any, control: CallControl
@@ -152,35 +171,35 @@ class Sender:
         began = time.monotonic()
         attempts = 0
         while True:
-            self._wait_for_cool_down(identity, control)
-            self._journal.note({"started": identity.key, "line": identity.line})
-            outcome = _outcome(send)
+            self.wait_for_cool_down(str(identity.key.provider), control)
+            self.journal.note({"started": identity.key, "line": identity.line})
+            outcome = self.outcome_of(send)
             attempts += outcome.attempts or 0
             if isinstance(outcome, ClientClosedError):
                 return self._withdraw(slot, identity, outcome, control), outcome
-            if control.stopped or not self._is_cooling(identity, outcome):
+            if control.stopped or not self.is_cooling(identity, str(identity.key.provider), outcome):
                 break
-            self._journal.add(line_of({"unsent": identity.key}))  # it was refused, so it is not billed while it waits
+            self.journal.add(line_of({"unsent": identity.key}))  # it was refused, so it is not billed while it waits
         if isinstance(outcome, ModelResponse):  # an error counts them itself
             identity = identity._replace(unsure=identity.unsure + control.possibly_billed)
-        end = self._record(slot, identity, with_attempts(outcome, attempts), attempts, time.monotonic() - began)
+        end = self.record(slot, identity, with_attempts(outcome, attempts), attempts, time.monotonic() - began)
         return end, outcome
 
-    def _wait_for_cool_down(self, identity: RequestIdentity, control: CallControl) -> None:
+    def wait_for_cool_down(self, provider: str, control: CallControl) -> None:
         """Wait while the provider cools down. The request is not in flight meanwhile; its deadline begins afterwards."""
-        while seconds := self._context.cooling_down_for(str(identity.key.provider)):
+        while seconds := self._context.cooling_down_for(provider):
             if seconds > self._context.options.max_cool_down:
                 return  # the rate gate refuses it
             if control.wait(min(seconds * (1 + JITTER * random.random()), threading.TIMEOUT_MAX)):  # noqa: S311  (no secret)
                 raise ClientClosedError("the batch is stopped while the provider cools down", attempts=0)
 
-    def _is_cooling(self, identity: RequestIdentity, outcome: ModelResponse | LLMConnectorError) -> bool:
+    def is_cooling(self, identity: RequestIdentity, provider: str, outcome: ModelResponse | LLMConnectorError) -> bool:
         """Whether it failed only because the provider asked for a longer pause than a single request may wait."""
         kinds = (RateLimitError, ProviderUnavailableError, ProviderConnectionError)
         if not isinstance(outcome, kinds) or outcome.retryable is not True:
             return False
         attempts = self._context.attempts(identity.key)
-        pause, cooling = outcome.retry_after or 0.0, self._context.cooling_down_for(str(identity.key.provider))
+        pause, cooling = outcome.retry_after or 0.0, self._context.cooling_down_for(provider)
         if max(pause, cooling) > min(self._context.options.max_cool_down, MAX_RETRY_AFTER_S):  # no retry waits for longer
             return False
         return pause > attempts.max_retry_after or ((outcome.attempts or 0) <= attempts.max_retries and cooling > 0)
@@ -188,10 +207,10 @@ class Sender:
     def _withdraw(self, slot: int, identity: RequestIdentity, error: ClientClosedError, control: CallControl) -> RequestEnd:
         """The batch was stopped. A request that was aborted in flight stays "started", because it may be billed."""
         if not control.aborted and not isinstance(error.__cause__, RequestTimeoutError):
-            self._journal.add(line_of({"unsent": identity.key}))
+            self.journal.add(line_of({"unsent": identity.key}))
         return RequestEnd(slot, str(identity.key.provider), None)
 
-    def _record(
+    def record(
         self, slot: int, identity: RequestIdentity, outcome: ModelResponse | LLMConnectorError, attempts: int, elapsed: float
     ) -> RequestEnd:
         """Write an outcome to the journal."""
@@ -202,10 +221,14 @@ class Sender:
             failure = LLMConnectorError(f"the outcome cannot be written ({error!r}): {outcome!r}")
             head = head_of(identity, failure)
             line = journal_line(head, record_of(identity, failure, head))
-        end = RequestEnd(slot, str(identity.key.provider), head, self._journal.add(line), attempts, elapsed)
+        end = RequestEnd(slot, str(identity.key.provider), head, self.journal.add(line), attempts, elapsed)
         if isinstance(outcome, LLMConnectorError):
             end = end._replace(reason=str(outcome), local_trouble=is_local_trouble(outcome))
         return end
+
+    def outcome_of(self, send: Any) -> ModelResponse | LLMConnectorError:
+        """Make the call, and return its answer or its error."""
+        return _outcome(send)
 
 
 def _outcome(send: Any) -> ModelResponse | LLMConnectorError:

@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from functools import partial
 
 from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext
@@ -20,6 +21,7 @@ from llm_sync.batch.input.requests import RequestBuilder
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.input.source import Input, open_source
 from llm_sync.batch.input.table import Table
+from llm_sync.batch.line_routes import LineRoutes
 from llm_sync.batch.options import Options
 from llm_sync.batch.plan import BadLine, Plan
 from llm_sync.batch.review import needs_review
@@ -141,7 +143,7 @@ def opened(
     dispatcher = client.dispatcher
     strictness = {"strict": dispatcher.strict, "strict_streaming": dispatcher.strict_streaming}
     kept = KeptFields(options.keep, keep_all=options.keep_all)
-    builder = RequestBuilder(dispatcher.config, options.fields, files, kept=kept, **strictness)
+    builder = RequestBuilder(dispatcher.config, options.fields, files, kept=kept, strict_route=options.strict_route, **strictness)
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(open_source(requests, folder)))
         source.refuse_workbook()
@@ -154,9 +156,10 @@ def opened(
         finished = stack.enter_context(contextlib.closing(FinishedOutput(output, folder)))
         hashes = stack.enter_context(contextlib.closing(NumberFile(folder)))
         ids = stack.enter_context(contextlib.closing(LineIds(folder)))
-        yield BatchContext(
-            options, client, source, line_format, builder, selection, index, hashes, RouteTable(), store, finished, ids, kept
-        )
+        settings_for = partial(builder.settings, line_format=line_format.settings)
+        line_routes = LineRoutes(dispatcher.config, builder.route_name, settings_for, options.models)
+        parts = (options, client, source, line_format, builder, selection, index, hashes, RouteTable(), store, finished, ids)
+        yield BatchContext(*parts, kept, line_routes)
 
 
 def read_previous(context: BatchContext, output: str) -> PreviousRuns:

@@ -39,10 +39,13 @@ class UnsentError(ClientClosedError):
 class GenerateRun:
     """Sends the requests of one command and prints each outcome in its place."""
 
-    def __init__(self, client: LLMClient, args: argparse.Namespace, routes: list[Route], output: Output) -> None:
+    def __init__(
+        self, client: LLMClient, args: argparse.Namespace, routes: list[Route], output: Output, names: list[str]
+    ) -> None:
         self._client = client
         self._args = args
-        self._routes = routes
+        self._routes = routes  # the first model of each request
+        self._names = names  # the same in one text, or the route's name
         self._output = output
         self._futures: list[Future[ModelResponse]] = []
         self._printed: list[Outcome] = []  # in the order of the models
@@ -193,6 +196,8 @@ class GenerateRun:
         terminal = self._output.terminal
         if len(self._routes) < 2 or not (terminal or (answered and self._args.schema is None)):
             return []
-        route, separator = self._routes[index], "\n" if self._heading_printed else ""
+        outcome, name, separator = self._printed[index], self._names[index], "\n" if self._heading_printed else ""
+        if outcome.route:
+            name = f"{name}: {outcome.route[-1].provider}/{outcome.route[-1].model}"
         self._heading_printed = True
-        return [separator, (f"== {route.provider}/{route.model} ==", BOLD), "\n"]
+        return [separator, (f"== {name} ==", BOLD), "\n"]

@@ -12,6 +12,7 @@ from llm_sync.client.built_in import load_or_built_in
 from llm_sync.client.cache_choice import Cache
 from llm_sync.client.dispatcher import Dispatcher
 from llm_sync.client.endpoints import Endpoints
+from llm_sync.client.routed_requests import RoutedRequests
 from llm_sync.config.loader import ConfigLoader
 from llm_sync.config.models import LLMConfig
 from llm_sync.dispatch import shutdown
@@ -75,6 +76,7 @@ class LLMClient:
         self.dispatcher = Dispatcher(
             config, self._manager, self._endpoints, strict=self._strict, strict_streaming=self._strict_streaming
         )
+        self._routed = RoutedRequests(config, self._manager, self.dispatcher, self._endpoints)
         self._manager.after_fork(self._renew_after_fork)
         if cache_choice.is_wanted(config, cache):
             self.dispatcher.open_caches(cache)
@@ -130,6 +132,8 @@ class LLMClient:
         if wait_timeout is not None:
             request_defaults.check_seconds("wait_timeout", wait_timeout)
         request = ModelRequest(prompt, model, **request_fields)
+        if (model in self._routed.names or (model is not None and "," in model)) and self._routed.includes(request):
+            return self._routed.ask(request, wait_timeout, timeout=timeout, deadline=deadline, max_retries=max_retries)
         prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
         if self.dispatcher.caching is not None:
             return self.dispatcher.ask(prepared, wait_timeout)
@@ -147,6 +151,8 @@ class LLMClient:
         """Ask with a ModelRequest and wait; options, errors and threads as for ``generate``."""
         if wait_timeout is not None:
             request_defaults.check_seconds("wait_timeout", wait_timeout)
+        if self._routed.includes(request):
+            return self._routed.ask(request, wait_timeout, timeout=timeout, deadline=deadline, max_retries=max_retries)
         prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
         if self.dispatcher.caching is not None:
             return self.dispatcher.ask(prepared, wait_timeout)
@@ -169,6 +175,9 @@ class LLMClient:
         """
         if wait_timeout is not None:
             request_defaults.check_seconds("wait_timeout", wait_timeout)
+        if self._routed.includes(request):
+            options = {"timeout": timeout, "deadline": deadline, "max_retries": max_retries}
+            return self._routed.submit(request, options, block=block, timeout=wait_timeout)
         prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
         return self.dispatcher.submit(prepared, block=block, timeout=wait_timeout)
 
@@ -179,7 +188,7 @@ class LLMClient:
         all and raises BatchError, whose ``.results`` is the list with exceptions in place of answers. With
         ``return_exceptions`` that list is returned, with the errors of the checks in it, too.
         """
-        prepare = self.dispatcher.prepare_or_error if return_exceptions else self.dispatcher.prepare
+        prepare = self._routed.prepare_or_error if return_exceptions else self._routed.prepare
         prepared = [prepare(request) for request in requests]
         sent = [each for each in prepared if not isinstance(each, LLMConnectorError)]
         outcomes = iter(self.dispatcher.run(sent, return_exceptions=return_exceptions))
@@ -192,7 +201,7 @@ class LLMClient:
         yielded there, and the iteration continues. An exception of ``requests`` itself is raised after the answers to the
         requests before it. ClientClosedError always ends the iteration.
         """
-        prepare = self.dispatcher.prepare_or_error if return_exceptions else self.dispatcher.prepare
+        prepare = self._routed.prepare_or_error if return_exceptions else self._routed.prepare
         return self.dispatcher.map(map(prepare, requests), window=window, return_exceptions=return_exceptions)
 
     def list_all_models(self, *, timeout: float | None = None) -> dict[str, ModelListing]:
@@ -208,12 +217,9 @@ class LLMClient:
 
     def status(self) -> dict[str, ProviderStatus]:
         """The state of each provider's queue; all zeros for providers that were not used yet."""
-        used = self._manager.status()
-        return {name: self._cooled(name, used.get(name, ProviderStatus())) for name in self.config.providers}
-
-    def _cooled(self, name: str, status: ProviderStatus) -> ProviderStatus:
-        endpoint = self._endpoints.get(name)
-        return dataclasses.replace(status, cooling_down_until=endpoint.gate.cooling_down_until) if endpoint else status
+        used, until = self._manager.status(), self._endpoints.until
+        names = self.config.providers
+        return {name: dataclasses.replace(used.get(name, ProviderStatus()), **until(name)) for name in names}
 
     def add_listener(self, listener: Listener) -> None:
         """Call ``listener`` with every event (llm_sync.events) from now on, as long as the client lives.
@@ -269,6 +275,8 @@ class LLMClient:
     # Wiring --------------------------------------------------------------------------------------------------------
 
     def _open_queue(self, name: str) -> ProviderRequestQueue:
+        if name not in self.config.providers:
+            return self._routed.open_queue()
         config = self.config.providers[name]
         return ProviderRequestQueue(
             name,

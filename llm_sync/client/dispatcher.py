@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_sync.client import request_defaults
 from llm_sync.client.calls import ProviderCall
@@ -26,7 +26,19 @@ if TYPE_CHECKING:
     from llm_sync.client.caching import Caching
     from llm_sync.client.middleware import Middleware
 
+Prepared = TypeVar("Prepared")
+
 _log = logger("client")
+
+
+def or_error(prepare: Callable[[ModelRequest], Prepared], request: ModelRequest) -> Prepared | LLMConnectorError:
+    """What ``prepare`` returns for a request, or the error that it raises, but for ClientClosedError."""
+    try:
+        return prepare(request)
+    except ClientClosedError:
+        raise
+    except LLMConnectorError as error:
+        return error
 
 
 class Dispatcher:
@@ -47,7 +59,8 @@ class Dispatcher:
         self.strict_streaming = strict or strict_streaming
         self._manager = manager
         self._endpoints = endpoints
-        self._keys = itertools.count(1)
+        self.keys = itertools.count(1)
+        self.routed: Any = None  # the client's RoutedRequests, which have each model of a route prepared here
         self.caching: Caching | None = None
         self.is_offline = False
         self._middleware: tuple[Middleware, ...] = ()  # replaced, never changed: workers read it without a lock
@@ -61,7 +74,7 @@ class Dispatcher:
 
         settings = effective_settings(chosen)
         self.is_offline = settings is not None and settings.offline
-        self.caching = Caching(self.config, settings, self._manager, self._endpoints, lambda: next(self._keys))
+        self.caching = Caching(self.config, settings, self._manager, self._endpoints, lambda: next(self.keys))
 
     # Preparing ------------------------------------------------------------------------------------------------------
 
@@ -93,12 +106,7 @@ class Dispatcher:
 
     def prepare_or_error(self, request: ModelRequest) -> PreparedRequest | LLMConnectorError:
         """As ``prepare``; what is wrong with this request alone is returned."""
-        try:
-            return self.prepare(request)
-        except ClientClosedError:
-            raise
-        except LLMConnectorError as error:
-            return error
+        return or_error(self.prepare, request)
 
     # Sending --------------------------------------------------------------------------------------------------------
 
@@ -146,12 +154,14 @@ class Dispatcher:
             return None
         return self.caching.look_up(prepared)
 
-    def _items(self, prepared: Iterable[PreparedRequest | LLMConnectorError]) -> Iterator[Item]:
+    def _items(self, prepared: Iterable[Any]) -> Iterator[Item]:
         """What the manager takes for each request. Of equal ones the n-th is sample n for the cache."""
         count = None if self.caching is None else self.caching.count_samples()
         for each in prepared:
             if isinstance(each, LLMConnectorError):
                 yield each
+            elif not isinstance(each, PreparedRequest):
+                yield each.relay_queue, each  # the call of a route, as RoutedRequests.prepare makes it
             elif count is None:
                 yield each.provider, self.call_for(each)
             else:
@@ -172,7 +182,7 @@ class Dispatcher:
     def call_for(self, prepared: PreparedRequest, middleware: Middleware | None = None) -> ProviderCall:
         """What a worker runs to send a prepared request."""
         around = self._middleware if middleware is None else (middleware, *self._middleware)
-        control = CallControl(next(self._keys))
+        control = CallControl(next(self.keys))
         if not around:
             send = self._endpoints[prepared.provider].provider.send if self.caching is None else self.caching.send
             return ProviderCall(send, (prepared, control), control, prepared.model)
@@ -205,7 +215,7 @@ class Dispatcher:
         outcomes: dict[str, list[str] | BaseException] = {}
         for name in providers:
             attempts = request_defaults.attempt_options(self.config.providers[name].attempts, {"timeout": timeout})
-            control = CallControl(next(self._keys))
+            control = CallControl(next(self.keys))
             try:
                 calls[name] = ProviderCall(self._endpoints[name].provider.list_models, (attempts, control), control)
             except LLMConnectorError as error:  # one provider that cannot be set up stops no other

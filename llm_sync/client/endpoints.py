@@ -14,6 +14,8 @@ from llm_sync.runtime.import_lock import import_lock
 from llm_sync.transport.client import HTTPClient
 
 if TYPE_CHECKING:
+    from llm_sync.attempts.breaker import Breaker
+    from llm_sync.machine.breakers import SharedBreaker
     from llm_sync.providers.base import LLMProvider
     from llm_sync.providers.ports import BilledAnswer
 
@@ -45,10 +47,39 @@ class Endpoints(dict[str, Endpoint]):
         self._config = config
         self._manager = manager
         self._strict = strict
+        self.breakers: dict[str, Breaker] = {}  # of the providers that a route has named
+
+    def breaker(self, name: str) -> Breaker:
+        """The breaker of a provider, made on first use."""
+        breaker = self.breakers.get(name)
+        if breaker is None:
+            with import_lock:
+                from llm_sync.attempts.breaker import Breaker
+
+            breaker = self.breakers.setdefault(name, Breaker(name, shared=self._shared_breaker(name)))
+        return breaker
+
+    def _shared_breaker(self, name: str) -> SharedBreaker | None:
+        """What the breaker shares with other processes, if ``machine_wide`` is set."""
+        if not self._config.providers[name].machine_wide:
+            return None
+        with import_lock:
+            from llm_sync.machine.breakers import SharedBreaker
+            from llm_sync.machine.folder import SharedDirectory
+
+        return SharedBreaker(SharedDirectory(self[name].provider.identity))
 
     def __missing__(self, name: str) -> Endpoint:
         # Two threads may both build one: no socket is open yet, and setdefault keeps the first.
         return self.setdefault(name, self._build(self._config.providers[name]))
+
+    def until(self, name: str) -> dict[str, Any]:
+        """Until when a provider is not asked, for its status: as it asked for a pause, and as routes pass it over."""
+        endpoint, breaker = self.get(name), self.breakers.get(name)
+        return {
+            "cooling_down_until": None if endpoint is None else endpoint.gate.cooling_down_until,
+            "breaker_open_until": None if breaker is None else breaker.open_until,
+        }
 
     def close(self) -> None:
         """Close the connections of all."""

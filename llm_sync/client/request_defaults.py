@@ -59,22 +59,8 @@ def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest
 
     Raises InvalidRequestError for an image that cannot be read and for an invalid response_schema.
     """
-    defaults = entry.defaults
-    values: dict[str, Any] = {"model": model}
-    # A system message in the conversation replaces the configured one.
-    has_system = request.messages is not None and any(message.role == "system" for message in request.messages)
-    for name in fields.DEFAULTS:
-        if name == "system_prompt" and has_system:
-            continue
-        if getattr(request, name) is None and getattr(defaults, name) is not None:
-            values[name] = getattr(defaults, name)
-    if defaults.provider_specific:
-        values["provider_specific"] = _merged(defaults.provider_specific, request.provider_specific)
-    if request.images:
-        values["images"] = tuple(load_image(image) for image in request.images)
-    if request.messages and any(message.images for message in request.messages):
-        values["messages"] = tuple(_with_images(message) for message in request.messages)
-    fresh = request.detached(**values)
+    values = settings_for(request, vars(entry.defaults))
+    fresh = request.detached(model=model, **values, **images_read(request))
     if fresh.response_schema is not None:
         with import_lock:
             from llm_sync.validation.json_schema import check_schema
@@ -83,8 +69,30 @@ def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest
     return fresh
 
 
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    return {**under, **over}
+def settings_for(request: ModelRequest, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``settings``, by field, that a request does not have itself; provider_specific is merged."""
+    values: dict[str, Any] = {}
+    # A system message in the conversation replaces the configured one.
+    has_system = request.messages is not None and any(message.role == "system" for message in request.messages)
+    for name in fields.DEFAULTS:
+        if name == "system_prompt" and has_system:
+            continue
+        value = settings.get(name)
+        if value is not None and getattr(request, name) is None:
+            values[name] = value
+    if settings.get("provider_specific"):
+        values["provider_specific"] = {**settings["provider_specific"], **request.provider_specific}
+    return values
+
+
+def images_read(request: ModelRequest) -> dict[str, Any]:
+    """The fields of a request that hold images, with these read. Raises InvalidRequestError for one that cannot be."""
+    values: dict[str, Any] = {}
+    if request.images:
+        values["images"] = tuple(load_image(image) for image in request.images)
+    if request.messages and any(message.images for message in request.messages):
+        values["messages"] = tuple(_with_images(message) for message in request.messages)
+    return values
 
 
 def _with_images(message: Message) -> Message:

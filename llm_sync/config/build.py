@@ -10,6 +10,7 @@ from llm_sync.config.models import Auth, LLMConfig, ModelEntry, ProviderConfig, 
 from llm_sync.config.normalize import Normalized
 from llm_sync.config.pricing import pricing_from
 from llm_sync.config.provider_checks import resolve_path
+from llm_sync.config.route_checks import build_routes
 from llm_sync.config.schema import ATTEMPT_KEYS, KEY_SOURCES, REQUEST_KEYS
 from llm_sync.config.secrets import Secret
 from llm_sync.models import AttemptOptions
@@ -41,6 +42,7 @@ def build(document: Document, normalized: Normalized, *, strict_streaming: bool,
         warnings=warnings,
         lines={field_path(path): line for path, line in document.lines.items() if path},
         unset=tuple(normalized.unset),
+        routes=build_routes(normalized),
     )
 
 
@@ -56,6 +58,7 @@ def _provider(
             defaults=_defaults([model, *levels]),
             attempts=_attempts([model, *levels]),
             pricing=pricing_from(model["pricing"]) if "pricing" in model else None,
+            context_window=model.get("context_window"),
             stripped={**stripped, **_switches(normalized, path, ("models", index))},
             cache=_cache([model, *levels], document),
         )

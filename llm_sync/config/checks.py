@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from llm_sync.config.normalize import Normalized
 from llm_sync.config.provider_checks import Finding, check_provider, check_reserved
+from llm_sync.config.route_checks import check_entries, name_conflicts, named_models
 from llm_sync.config.schema import SCHEMA, levels_of
 from llm_sync.config.suggestions import hint_for
 from llm_sync.errors import Problem
@@ -85,6 +86,7 @@ def _check_entries(document: Document, normalized: Normalized) -> Iterator[Findi
             yield Finding(path, "is not a provider's name", hint)
         if isinstance(provider, dict):
             yield from check_provider(provider, path, document)
+    yield from check_entries(normalized.value)
 
 
 def _check_relations(value: Mapping[str, Any], known_types: KnownTypes) -> Iterator[Finding]:
@@ -104,11 +106,18 @@ def _check_relations(value: Mapping[str, Any], known_types: KnownTypes) -> Itera
         complaint = insecure_url(url, allowed=entry.get("allow_insecure") is True) if isinstance(url, str) else None
         if complaint:
             yield Finding(("providers", name, "base_url"), *complaint)
+    listings = {name: _model_names(entry) for name, entry in providers.items()}
     model = defaults.get("model") if isinstance(defaults, dict) else None
     if isinstance(model, str) and providers:
-        complaint = unroutable_model(model, {name: _model_names(entry) for name, entry in providers.items()})
+        routes = value.get("routes")
+        complaint = unroutable_model(model, listings, routes if isinstance(routes, dict) else ())
         if complaint:
             yield Finding(("defaults", "model"), *complaint)
+    yield from name_conflicts(value, listings)
+    for path, name in named_models(value) if providers else ():
+        complaint = unroutable_model(name, listings)
+        if complaint:
+            yield Finding(path, *complaint)
 
 
 def _model_names(provider: Mapping[str, Any]) -> list[str]:
@@ -160,8 +169,17 @@ def is_loopback(host: str) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def unroutable_model(model: str, listings: Mapping[str, Sequence[str]]) -> Complaint | None:
-    """A default model that routing cannot assign to one provider. A provider that lists no models takes any name."""
+def unroutable_model(model: str, listings: Mapping[str, Sequence[str]], routes: Collection[str] = ()) -> Complaint | None:
+    """A default model that routing cannot assign to one provider. A provider that lists no models takes any name.
+
+    ``routes``: names that stand for several models. So do models with commas between: each must be found.
+    """
+    if model in routes:
+        return None
+    if "," in model and not any(model in models for models in listings.values()):
+        parts = [part.strip() for part in model.split(",")]
+        complaints = (unroutable_model(part, listings) for part in parts)
+        return next((complaint for complaint in complaints if complaint), None)
     if "/" in model and model.partition("/")[0] in listings:
         return None
     listing = [name for name, models in listings.items() if model in models]

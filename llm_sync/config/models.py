@@ -73,7 +73,8 @@ class ModelEntry(Frozen):
     """One model, with all levels (its entry, its provider, the defaults) merged.
 
     ``stripped``: the streaming switches that the file sets for it at any level: name -> value. ``cache``: the settings of the
-    answer cache, with the folder as an absolute path; None: none.
+    answer cache, with the folder as an absolute path; None: none. ``context_window``: tokens of request and answer together,
+    None where the file does not say.
     """
 
     name: str
@@ -82,6 +83,39 @@ class ModelEntry(Frozen):
     pricing: Pricing | None = None
     stripped: Mapping[str, Any] = field(default_factory=dict)
     cache: Mapping[str, Any] | None = None
+    context_window: int | None = None
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class RouteEntry(Frozen):
+    """One model of a route, as the file names it. ``settings`` and ``attempts``: what it sets of a request's fields and of
+    AttemptOptions; ``weight``: its share under ``spread: weights``."""
+
+    model: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    attempts: Mapping[str, Any] = field(default_factory=dict)
+    weight: int = 1
+
+
+GO_ON_AFTER = (
+    *("unavailable", "connection", "timeout", "rate_limit", "quota", "permission", "model_not_found", "malformed"),
+    *("authentication", "empty", "truncated", "context_length"),
+)
+"""What a route may go on after, in the words of a configuration (client/route_rules.py says what each means)."""
+DEFAULT_GO_ON_AFTER = frozenset(GO_ON_AFTER[:8])
+SPREADS = ("round-robin", "least-busy", "weights")
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ModelRoute(Frozen):
+    """One entry under ``routes:``: models that are asked in turn. ``go_on_after``: words of GO_ON_AFTER. ``spread``: how the
+    first one is chosen, one of SPREADS; None: always the first of the file. ``unset``: as ``ProviderConfig.unset``."""
+
+    name: str
+    entries: tuple[RouteEntry, ...]
+    go_on_after: frozenset[str] = DEFAULT_GO_ON_AFTER
+    spread: str | None = None
+    unset: tuple[Unset, ...] = ()
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -195,6 +229,7 @@ class LLMConfig(Frozen):
     lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
     unset: tuple[Unset, ...] = ()
     keyless: Mapping[str, str] = field(default_factory=dict)
+    routes: Mapping[str, ModelRoute] = field(default_factory=dict)
 
     def listing(self, model: str) -> tuple[str, ...]:
         """The names of the providers that list ``model``, in the order of the file."""
@@ -210,6 +245,14 @@ class LLMConfig(Frozen):
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_listings"}
+
+
+def route_names(config: LLMConfig) -> frozenset[str | None]:
+    """The names of the configured routes; None and "" among them if the default model is a route, ad hoc or not."""
+    default = config.default_model
+    ad_hoc = default is not None and "," in default and not config.listing(default)
+    names: frozenset[str | None] = frozenset(config.routes)
+    return names | {None, ""} if ad_hoc or default in names else names
 
 
 _CREDENTIAL_NAMES = (

@@ -54,6 +54,18 @@ def _long_form(value: Mapping[str, Any]) -> dict[str, Any]:
         out["providers"] = {name: _provider({} if entry is None else entry) for name, entry in out["providers"].items()}
     elif out.get("providers") is None:
         out.pop("providers", None)
+    if isinstance(out.get("routes"), dict):
+        out["routes"] = {name: _route(route) for name, route in out["routes"].items()}
+    return out
+
+
+def _route(value: Any) -> Any:
+    value = {"models": value} if isinstance(value, list) else {"models": [value]} if isinstance(value, str) else value
+    if not isinstance(value, dict):
+        return value
+    out = _without_nulls(value)
+    if isinstance(out.get("models"), list):
+        out["models"] = [{"model": item} if isinstance(item, str) else _level(item) for item in out["models"]]
     return out
 
 
@@ -108,6 +120,10 @@ def _request_parts(value: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str
             levels += [((*path, part), provider.get(part)) for part in ("default_params", "headers", "query")]
             models = provider.get("models")
             levels += [((*path, "models", i), item) for i, item in enumerate(models if isinstance(models, list) else [])]
+    routes = value.get("routes")
+    for name, route in (routes if isinstance(routes, dict) else {}).items():
+        entries = route.get("models") if isinstance(route, dict) else None
+        levels += [(("routes", name, "models", i), item) for i, item in enumerate(entries if isinstance(entries, list) else [])]
     for path, level in levels:
         if isinstance(level, dict):
             yield path, level

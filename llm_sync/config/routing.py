@@ -26,9 +26,20 @@ def route(config: LLMConfig, model: str | None) -> Route:
     exactly one provider lists it. None means the configuration's default model, else the only listed one. Raises
     InvalidRequestError if no model is named and there is no default, ModelNotFoundError if no provider fits, and, with built-in
     defaults, AuthenticationError for a usual provider without a key.
+
+    Of a route (``routes:``, or models with commas between) it is the first one: llm_sync.config.routes has the others.
     """
     if model is None or not model.strip():
         return _default_route(config)
+    if model in config.routes:
+        return target_of(config, config.routes[model].entries[0].model)
+    if "," in model and not config.listing(model):
+        return target_of(config, model.partition(",")[0].strip())
+    return target_of(config, model)
+
+
+def target_of(config: LLMConfig, model: str) -> Route:
+    """As ``route``, for the name of a single model."""
     head, slash, rest = model.partition("/")
     if slash and head in config.providers:
         if not rest:

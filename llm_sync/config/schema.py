@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from llm_sync.config.models import GO_ON_AFTER, SPREADS
 from llm_sync.models import fields
 from llm_sync.models.fields import RequestField
 
@@ -127,6 +128,7 @@ _MODEL: Rules = {
         "schema": _PRICING,
         "meta": {"expected": "{input: USD, output: USD} per million tokens"},
     },
+    "context_window": _whole(1),
 }
 _PROVIDER: Rules = {
     **_LEVEL,
@@ -196,6 +198,33 @@ _DEFAULTS: Rules = {
     "prices": {"type": ["string", "boolean"], "allowed": ["auto", "off", False], "meta": {"expected": "auto or off"}},
 }
 
+_ROUTE_ENTRY: Rules = {
+    **request_rules(fields.CONFIGURABLE),
+    **_ATTEMPTS,
+    "model": _text("a model's name", "as in: model: openai/gpt-4o-mini", required=True),
+    "weight": _whole(1, 1000),
+}
+_WORDS = ", ".join(GO_ON_AFTER)
+_ROUTE: Rules = {
+    "models": {
+        "type": "list",
+        "required": True,
+        "empty": False,
+        "schema": {
+            "type": "dict",
+            "schema": _ROUTE_ENTRY,
+            "meta": {"expected": "a model's name, or a mapping with model", "unknown": _OWN},
+        },
+        "meta": {"expected": "a list of models", "hint": "as in: [anthropic/MODEL, openai/MODEL]"},
+    },
+    "go_on_after": {
+        "type": "list",
+        "schema": {"type": "string", "allowed": list(GO_ON_AFTER), "meta": {"expected": f"one of {_WORDS}"}},
+        "meta": {"expected": "a list of kinds of failures", "hint": f"known are {_WORDS}"},
+    },
+    "spread": {"type": "string", "allowed": list(SPREADS), "meta": {"expected": f"one of {', '.join(SPREADS)}"}},
+}
+
 SCHEMA: Mapping[str, Any] = {
     "defaults": {"type": "dict", "schema": _DEFAULTS, "meta": {"expected": "a mapping", "unknown": _OWN}},
     "providers": {
@@ -212,10 +241,25 @@ SCHEMA: Mapping[str, Any] = {
             "hint": "as in: providers: {openai: {models: [gpt-4o-mini]}}",
         },
     },
+    "routes": {
+        "type": "dict",
+        "valuesrules": {
+            "type": "dict",
+            "schema": _ROUTE,
+            "meta": {"expected": "a list of models, or a mapping with models"},
+        },
+        "meta": {"expected": "a mapping of names to lists of models", "hint": "as in: routes: {smart: [openai/MODEL]}"},
+    },
 }
 
 
 def levels_of(key: str) -> list[str]:
     """The levels that have a key of this name, for hints: ``defaults``, ``providers.NAME`` and ``models[…]``."""
-    levels = (("defaults", _DEFAULTS), ("providers.NAME", _PROVIDER), ("providers.NAME.models[…]", _MODEL))
+    levels = (
+        ("defaults", _DEFAULTS),
+        ("providers.NAME", _PROVIDER),
+        ("providers.NAME.models[…]", _MODEL),
+        ("routes.NAME", _ROUTE),
+        ("routes.NAME.models[…]", _ROUTE_ENTRY),
+    )
     return [level for level, keys in levels if key in keys]

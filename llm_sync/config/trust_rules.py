@@ -47,7 +47,7 @@ _FREE = frozenset(
         *ATTEMPT_KEYS,
         *(row.name for row in fields.CONFIGURABLE if row.kind in (fields.NUMBER, fields.WHOLE, fields.TEXTS)),
         *("model", "strict", "strict_streaming", "prices"),
-        *("name", "pricing"),
+        *("name", "pricing", "context_window", "weight"),
         *("type", "max_tokens_field", "max_response_bytes", "concurrency", "requests_per_minute", "max_queue", "idle_timeout"),
         *("machine_wide", "reasoning_field", "structured_output"),
     }
@@ -101,6 +101,11 @@ class _Rules:
                 for provider, settings in entry.items():
                     if isinstance(settings, dict):
                         yield from self._provider(provider, settings)
+            elif name == "routes" and isinstance(entry, dict):
+                for route, settings in entry.items():
+                    for index, model in enumerate(settings.get("models", ()) if isinstance(settings, dict) else ()):
+                        if isinstance(model, dict):
+                            yield from self._level(model, ("routes", route, "models", index))
             else:
                 yield (name,), "is not known to be harmless"
 

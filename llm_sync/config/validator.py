@@ -20,9 +20,10 @@ class ConfigValidator:
         self._known = None if known_types is None else tuple(known_types)
 
     def validate_config(self, config: LLMConfig) -> list[Problem]:
-        """Unknown provider types, a default model that cannot be routed, keys over plain http; in the order of lines."""
+        """Unknown provider types, models (the default one, a route's) that no provider fits, keys over plain http; by lines."""
         found = [problem for provider in config.providers.values() for problem in self._provider(config, provider)]
         found += _default_model(config)
+        found += _routes(config)
         return sorted(found, key=lambda problem: problem.line or 0)
 
     def validate_environment_variables(self, config: LLMConfig) -> list[Problem]:
@@ -61,9 +62,18 @@ _KEY_FIELDS = {"template": "api_key", "literal": "api_key", "file": "api_key_fil
 
 def _default_model(config: LLMConfig) -> Iterator[Problem]:
     listings = {name: [entry.name for entry in provider.models] for name, provider in config.providers.items()}
-    found = unroutable_model(config.default_model, listings) if config.default_model is not None else None
+    found = unroutable_model(config.default_model, listings, config.routes) if config.default_model is not None else None
     if found:
         yield _problem(config, "defaults.model", *found)
+
+
+def _routes(config: LLMConfig) -> Iterator[Problem]:
+    listings = {name: [entry.name for entry in provider.models] for name, provider in config.providers.items()}
+    for name, route in config.routes.items():
+        for index, entry in enumerate(route.entries if not route.unset else ()):
+            found = unroutable_model(entry.model, listings)
+            if found:
+                yield _problem(config, f"routes.{shown(name)}.models[{index}]", *found)
 
 
 def _unset_problem(config: LLMConfig, unset: Unset) -> Problem:

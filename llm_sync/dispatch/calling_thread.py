@@ -65,12 +65,12 @@ class CallerRunner(RequestRunner):
 def run_in_calling_thread(future: RequestFuture, source: Owner, pool: Pool, waiting: Waiting) -> None:
     """Run ``future`` in this thread, as soon as it is the oldest waiting request and fewer than ``concurrency`` are in flight.
 
-    In a done-callback of a request that this thread runs, it runs at once. Returns when it is done, when a worker thread
-    runs it, or at ``future.ends_at``. Raises what a signal handler raised.
+    In a done-callback of a request that this thread runs, it runs at once; so does one that continues another. Returns when it
+    is done, when a worker thread runs it, or at ``future.ends_at``. Raises what a signal handler raised.
     """
     runner = CallerRunner(source)
     try:
-        if not pool.callers.get(runner.thread_id) and not _wait_for_turn(future, runner, pool, waiting):
+        if not future.continues and not pool.callers.get(runner.thread_id) and not _wait_for_turn(future, runner, pool, waiting):
             return
         future.limit_call()
         runner.current = future

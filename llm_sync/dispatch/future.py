@@ -64,6 +64,7 @@ class RequestFuture(Future[Any]):
         self.elapsed: float | None = None
         self.ends_at: float | None = None  # monotonic; when its caller stops waiting, if it waits from the beginning
         self._fate: dict[str, str] = {}  # "start": "running" or "cancelled", decided once by setdefault
+        self.continues = False  # a step of a request that was accepted before: neither the limit nor closing keeps it out
         self.given_up = False  # its caller did not wait for it any longer
         self.reported = interrupts.Flag()  # set when the future is done and its end was reported
 

@@ -52,6 +52,17 @@ class ConcurrentLLMManager:
             raise dispatch_errors.closed(provider)
         return queue
 
+    def opened(self, provider: str) -> ProviderRequestQueue | None:
+        """The queue of ``provider`` if it was used before, also once the client is closed; else None."""
+        return self._queues.get(provider)
+
+    def queue_for_step(self, provider: str) -> ProviderRequestQueue:
+        """As ``queue``, for a step of a request that was accepted before: also while the client closes."""
+        queue = self._queues.get(provider) or self._queues.setdefault(provider, self._open_queue(provider))
+        if self._closed:
+            queue.stop()  # its workers end when they have nothing to do
+        return queue
+
     def submit(self, provider: str, call: Call, *, block: bool = True, timeout: float | None = None) -> RequestFuture:
         """Queue one call; see ProviderRequestQueue.submit."""
         future = self._prepare(provider, call)
@@ -82,7 +93,7 @@ class ConcurrentLLMManager:
                 outcome = wait.outcome_of(future) if done else None
             except QueueFullError as error:
                 state = f"{error.message}; nothing was sent"
-                raise dispatch_errors.wait_timed_out(limit, state, provider, future.model) from error
+                raise dispatch_errors.wait_timed_out(limit, state, future.owner.name, future.model) from error
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):
                     shutdown.note_interrupt()

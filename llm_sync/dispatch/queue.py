@@ -76,8 +76,7 @@ class ProviderRequestQueue:
         """Queue ``call`` and return its future; a worker calls it without arguments.
 
         If ``max_queue`` requests are queued, this blocks up to ``timeout`` seconds (None: until there is room), or raises
-        QueueFullError at once with ``block=False``. If ``call`` has methods ``stop_retrying`` and ``abort``, closing and
-        Ctrl-C use them.
+        QueueFullError at once with ``block=False``. Closing and Ctrl-C use ``call.stop_retrying`` and ``call.abort``, if any.
 
         Once the main thread has ended, ``call`` runs in the calling thread, and this returns when it is done.
         Raises ClientClosedError when closed (also while waiting for room, and when Ctrl-C ends the process), QueueFullError,
@@ -104,7 +103,7 @@ class ProviderRequestQueue:
             depth = self._reserve(future, block, None if timeout is None else clock.clamp_timeout(timeout))
             self.emit(Queued(self.name, future.key, model=future.model, depth=depth))
             self._enqueue(future)
-            if shutdown.shutting_down() and not isinstance(threading.current_thread(), Worker):
+            if shutdown.shutting_down() and (future.continues or not isinstance(threading.current_thread(), Worker)):
                 run_in_calling_thread(future, self, self._pool, self._waiting)  # no worker may be left that takes it
         except BaseException:
             future.withdraw()
@@ -113,7 +112,8 @@ class ProviderRequestQueue:
 
     def _reserve(self, future: RequestFuture, block: bool, timeout: float | None) -> int:
         """Wait for room and add ``future`` to the waiting requests; return how many are waiting."""
-        self._refuse_when_closed()
+        if not future.continues or self._abandon:
+            self._refuse_when_closed()
         if not self._waiting.add(future):
             if not block:
                 raise dispatch_errors.full(self.name, self.max_queue)
@@ -126,7 +126,7 @@ class ProviderRequestQueue:
         return len(self._waiting)
 
     def _enqueue(self, future: RequestFuture) -> None:
-        if self._closing:
+        if self._closing and not future.continues:
             raise dispatch_errors.closed(self.name)
         self._start_worker_if_needed()
         self._put(future)

@@ -39,8 +39,8 @@ class WaitingRequests:
         return iter(list(self._requests))  # a copy: other threads add and remove
 
     def add(self, future: RequestFuture) -> bool:
-        """Add ``future``; return False if there is no room."""
-        if self._limit is None:
+        """Add ``future``; return False if there is no room. One that continues a request has its place whatever the limit."""
+        if self._limit is None or future.continues:
             self._requests[future] = None
             return True
         if len(self._requests) >= self._limit:

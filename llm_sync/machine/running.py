@@ -36,6 +36,7 @@ class RunningProvider:
     retries: int = 0
     cooling_down_until: datetime | None = None
     requests_per_minute: int = 0
+    breaker_open_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ def _parse_provider(data: Any) -> RunningProvider:
         failed=_parse_counts(data["failed"]),
         retries=int(data["retries"]),
         cooling_down_until=_parse_optional_time(data["cooling_down_until"]),
+        breaker_open_until=_parse_optional_time(data.get("breaker_open_until")),
         requests_per_minute=int(data["requests_per_minute"]),
     )
 

@@ -53,6 +53,8 @@ class Provider(Protocol):
     @property
     def cooling_down_until(self) -> datetime | None: ...  # noqa: D102
     @property
+    def breaker_open_until(self) -> datetime | None: ...  # noqa: D102
+    @property
     def requests_per_minute(self) -> int: ...  # noqa: D102
 
 
@@ -228,7 +230,7 @@ def _is_used(provider: Provider) -> bool:
 
 
 def _provider_state(provider: Provider, name: str, waits: Mapping[tuple[str, str], int]) -> dict[str, Any]:
-    until = provider.cooling_down_until
+    until, breaker = provider.cooling_down_until, provider.breaker_open_until
     return {
         "queued": provider.queued,
         "in_flight": provider.in_flight,
@@ -239,6 +241,7 @@ def _provider_state(provider: Provider, name: str, waits: Mapping[tuple[str, str
         "retries": provider.retries,
         "cooling_down_until": None if until is None else until.isoformat(timespec="seconds"),
         "requests_per_minute": provider.requests_per_minute,
+        "breaker_open_until": None if breaker is None else breaker.isoformat(timespec="seconds"),
     }
 
 

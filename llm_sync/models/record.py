@@ -13,17 +13,24 @@ def record(
     index: int, route: Route, outcome: ModelResponse | LLMConnectorError, *, request_id: str | int | None = None
 ) -> dict[str, Any]:
     """One request's outcome, JSON-ready: ``response`` or ``error`` is None. ``billed`` is there for an error that cost
-    something."""
+    something. ``route`` is the model that was named, the first one of a route. If it was a route, the record's ``route`` lists
+    who was asked.
+    """
     answer = outcome if isinstance(outcome, ModelResponse) else None
     billed = billed_answer(outcome)
+    response = None if answer is None else answer.to_dict()
+    steps = [step.to_dict() for step in outcome.route]
+    if response is not None:
+        response.pop("route", None)  # it stands beside the answer, as it does beside an error
     return {
         "id": request_id if answer is None else answer.id,
         "index": index,
         "provider": route.provider,
         "model": route.model,
-        "response": None if answer is None else answer.to_dict(),
+        "response": response,
         "error": error_record(outcome) if isinstance(outcome, LLMConnectorError) else None,
         **({} if billed is None else {"billed": billed}),
+        **({"route": steps} if steps else {}),
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from llm_sync.models import grammar
 from llm_sync.models.frozen import Frozen
 from llm_sync.models.pending_cost import PRICE_SOURCE, CostField
+from llm_sync.models.route import RouteStep
 
 FINISH_REASONS = ("stop", "length", "tool_calls", "other")
 
@@ -82,7 +83,8 @@ class ModelResponse(Frozen):
     provider wants back with this turn; ``message`` carries it) and ``price_source`` (where the cost's price comes from:
     provider, configuration or genai-prices), where there is such. ``cached``: the answer was stored, or came for an equal
     request that was in flight: nothing was sent for this one (``attempts`` and ``cost_estimate`` are 0), and ``saved_estimate``
-    is the cost in USD that another answer would have had, where the price is known.
+    is the cost in USD that another answer would have had, where the price is known. ``route``: who was asked, the model that
+    answered last; () if the request named a single model.
 
     Raises ValueError or TypeError when built with an impossible value: a response never has empty text unless it has tool calls.
     """
@@ -103,6 +105,7 @@ class ModelResponse(Frozen):
     id: str | int | None = None
     cached: bool = False
     saved_estimate: float | None = CostField()  # type: ignore[assignment]  # likewise
+    route: tuple[RouteStep, ...] = ()
 
     def __post_init__(self) -> None:
         for name, kind in _RESPONSE_TYPES:
@@ -149,8 +152,8 @@ class ModelResponse(Frozen):
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: the fields by name, ``timestamp`` in ISO 8601, ``token_count`` and ``truncated`` beside them.
 
-        ``message`` is among them where it holds state: the turn can be handed back from a record. ``metadata["raw"]``, the
-        whole body, stays out: it would double the size of every record.
+        ``message`` is among them where it holds state: the turn can be handed back from a record; ``route`` where there is
+        one. ``metadata["raw"]``, the whole body, stays out: it would double the size of every record.
         """
         out = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         out["usage"] = dataclasses.asdict(self.usage)
@@ -161,6 +164,9 @@ class ModelResponse(Frozen):
         out["metadata"] = {key: value for key, value in self.metadata.items() if key not in ("raw", "state")}
         if (self.tool_calls or self.text.strip()) and (self.metadata.get("state") or any(call.state for call in self.tool_calls)):
             out["message"] = self.message.to_dict()
+        steps = out.pop("route")
+        if steps:
+            out["route"] = [step.to_dict() for step in steps]
         return {**out, "token_count": self.token_count, "truncated": self.truncated}
 
 

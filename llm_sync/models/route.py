@@ -1,11 +1,14 @@
-"""Where a request goes: the provider, and the name the model has there.
+"""Where a request goes: the provider, and the name the model has there; and who was asked on the way to an answer.
 
-``llm_sync.config.routing`` finds the route for a model's name; records, batches and the command line pass it on.
+``llm_sync.config.routing`` finds the target for a model's name; records, batches and the command line pass it on.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from llm_sync.models.frozen import Frozen
 
 
 class Route(NamedTuple):
@@ -13,3 +16,29 @@ class Route(NamedTuple):
 
     provider: str
     model: str
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class RouteStep(Frozen):
+    """One model of a route that was asked, or passed over, for one request.
+
+    ``error``: the class name of the error for which the route went on, None for the one that answered; ``message``: its text.
+    ``attempts``: HTTP exchanges made; 0: nothing was sent. ``possibly_billed``: how many of them may be billed although no
+    answer came. ``cost``: USD, None where unknown or nothing came; ``input_tokens`` and ``output_tokens`` likewise.
+    ``elapsed``: seconds it was in flight.
+    """
+
+    provider: str
+    model: str
+    error: str | None = None
+    message: str = ""
+    attempts: int = 0
+    possibly_billed: int = 0
+    cost: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    elapsed: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: the fields by name."""
+        return dict(vars(self))

@@ -166,6 +166,7 @@ def test_a_process_as_json(shown: Callable[..., str]) -> None:
         "failed": {"RateLimitError": 2},
         "retries": 0,
         "cooling_down_until": None,
+        "breaker_open_until": None,
         "requests_per_minute": 0,
     }
     assert second["command"] == "é"
@@ -361,3 +362,11 @@ def test_a_terminal_that_is_too_low_shows_the_beginning(monkeypatch: pytest.Monk
     lines = terminal.written.splitlines()
     assert len(lines) == 5
     assert lines[-1] == "…"
+
+
+def test_a_provider_that_keeps_failing_is_shown(shown: Callable[..., str]) -> None:
+    """While routes pass it over, the line says when they ask it again; afterwards it says nothing."""
+    assert "keeps failing: routes ask it again in 40 s" in shown(
+        process(p=RunningProvider(done=1, breaker_open_until=NOW + timedelta(seconds=40)))
+    )
+    assert "failing" not in shown(process(p=RunningProvider(done=1, breaker_open_until=ago(1))))

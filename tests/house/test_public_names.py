@@ -72,14 +72,14 @@ def test_a_client_has_no_other_public_name() -> None:
             ModelResponse,
             (
                 "text model provider finish_reason usage timestamp latency_ms attempts request_id tool_calls adjustments "
-                "cost_estimate metadata id cached saved_estimate"
+                "cost_estimate metadata id cached saved_estimate route"
             ),
         ),
         (
             ProviderStatus,
             (
                 "queued in_flight oldest_in_flight_s done failed retries cooling_down_until last_error latency_p50_ms "
-                "latency_p95_ms requests_per_minute cached"
+                "latency_p95_ms requests_per_minute cached breaker_open_until"
             ),
         ),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from shlex import quote
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from llm_sync.batch.input.image_files import ImageFiles
 from llm_sync.batch.input.kept_fields import KeptFields
 from llm_sync.client.request_defaults import refuse_streaming, without_switches
 from llm_sync.config.models import LLMConfig
+from llm_sync.config.routes import is_route, resolve_route
 from llm_sync.config.routing import route
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest, grammar, request_hash
@@ -29,7 +30,8 @@ _NOT_SENT = ("id", "custom_id", "model")
 
 class BatchRequest(NamedTuple):
     """The request of one line to one model. ``changed``: adjustments made so far; ``custom_id``: of an OpenAI batch request;
-    ``asked``: its body, if it is to the Responses API.
+    ``asked``: its body, if it is to the Responses API; ``routed``: the name of the route that the line names, whose first model
+    ``route`` is.
     """
 
     request: ModelRequest
@@ -37,6 +39,7 @@ class BatchRequest(NamedTuple):
     changed: tuple[Adjustment, ...] = ()
     custom_id: str | None = None
     asked: Mapping[str, Any] | None = None
+    routed: str | None = None
 
 
 class RequestBuilder:
@@ -56,6 +59,7 @@ class RequestBuilder:
         strict: bool = False,
         strict_streaming: bool = False,
         kept: KeptFields | None = None,
+        strict_route: bool = False,
     ) -> None:
         unknown = fields.keys() - set(_FIELDS) | fields.keys() & {"prompt", "messages", "model", "id"}
         if unknown:
@@ -65,6 +69,7 @@ class RequestBuilder:
         self._files = files or ImageFiles(None)
         self._strict = strict
         self._strict_streaming = strict_streaming
+        self._strict_route = strict_route
         self._warned: set[str] = set()  # a switch in every line is warned of once
         self._kept = kept or KeptFields()
 
@@ -81,9 +86,11 @@ class RequestBuilder:
             if name not in _FIELDS and not self._kept.allows(name, _FIELDS):
                 raise _unknown_field(name)
         given = {name: value for name, value in line.items() if value is not None and name in _FIELDS}
-        target = self._target(given.get("model") if model is None else model)
+        named = given.get("model") if model is None else model
+        target = self._target(named)
         request = ModelRequest(**{**given, "model": f"{target.provider}/{target.model}"})
-        return self._without_switches(BatchRequest(self._completed(self._files.load(request)), target))
+        completed = self._completed(self._files.load(request))
+        return self._without_switches(BatchRequest(completed, target, routed=self.route_name(named)))
 
     def _openai(self, line: Mapping[str, Any], model: str | None) -> BatchRequest:
         custom_id, body = line["custom_id"], line["body"]
@@ -96,10 +103,12 @@ class RequestBuilder:
                 f"the line asks for {line['method']} {line['url']}",
                 guidance=f"Only POST {_CHAT} and POST {_RESPONSES} can be sent to any provider.",
             )
-        target = self._target(body.get("model") if model is None else model)
+        named = body.get("model") if model is None else model
+        target, routed = self._target(named), self.route_name(named)
+        types = [self._config.providers[provider].type for provider in self._providers(target, routed)]
         if line["url"] == _RESPONSES:
-            return self._to_responses(custom_id, body, target)
-        native = speaks_chat(self._config.providers[target.provider].type)
+            return self._to_responses(custom_id, body, target, types, routed)
+        native = all(speaks_chat(kind) for kind in types)
         name = f"{target.provider}/{target.model}"
         chat = chat_request(body, native=native, strict=self._strict, model=name, request_id=custom_id)
         if chat.choices > 1:
@@ -107,17 +116,17 @@ class RequestBuilder:
                 f"n={chat.choices} asks for several answers", guidance="Repeat the line instead, each with its own custom_id."
             )
         request = self._completed(self._files.load(chat.request))
-        return self._without_switches(BatchRequest(request, target, chat.adjustments, custom_id))
+        return self._without_switches(BatchRequest(request, target, chat.adjustments, custom_id, routed=routed))
 
-    def _to_responses(self, custom_id: str, body: Mapping[str, Any], target: Route) -> BatchRequest:
-        provider_type = self._config.providers[target.provider].type
-        native, name = speaks_responses(provider_type), f"{target.provider}/{target.model}"
+    def _to_responses(
+        self, custom_id: str, body: Mapping[str, Any], target: Route, types: Sequence[str], routed: str | None
+    ) -> BatchRequest:
+        native, name = all(speaks_responses(kind) for kind in types), f"{target.provider}/{target.model}"
         check_parameters(body, native=native)
-        parsed = responses_request(
-            body, native=native, chat=speaks_chat(provider_type), strict=self._strict, model=name, request_id=custom_id
-        )
+        chat = all(speaks_chat(kind) for kind in types)
+        parsed = responses_request(body, native=native, chat=chat, strict=self._strict, model=name, request_id=custom_id)
         request = self._completed(self._files.load(parsed.request))
-        return self._without_switches(BatchRequest(request, target, parsed.adjustments, custom_id, body))
+        return self._without_switches(BatchRequest(request, target, parsed.adjustments, custom_id, body, routed))
 
     def _without_switches(self, batch_request: BatchRequest) -> BatchRequest:
         """Without streaming switches; a line is read twice, and a warning for each time would hide the others."""
@@ -130,6 +139,15 @@ class RequestBuilder:
         if model is not None and not isinstance(model, str):
             raise InvalidRequestError(f"model is {grammar.type_name(model)}", guidance="Give a string.")
         return route(self._config, model)
+
+    def route_name(self, model: str | None) -> str | None:
+        """The name of the route that ``model`` (None: the default one) stands for; None for a single model."""
+        if self._strict_route or not is_route(self._config, model):
+            return None
+        return model if model is not None and model.strip() else self._config.default_model
+
+    def _providers(self, target: Route, routed: str | None) -> tuple[str, ...]:
+        return (target.provider,) if routed is None else resolve_route(self._config, routed).providers()
 
     def _completed(self, request: ModelRequest) -> ModelRequest:
         """The request with the run's values where the line has none."""

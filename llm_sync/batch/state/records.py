@@ -167,6 +167,8 @@ def _openai_record(
         if text:
             (failure or body["error"])["text"] = text  # OpenAI's form has no such key, but the text is paid for
         ours["attempts"] = outcome.attempts
+    if outcome.route:
+        ours["route"] = [step.to_dict() for step in outcome.route]
     its_id = result_id(identity.key.position, identity.line)
     return {"id": its_id, "custom_id": identity.id, "response": response, "error": failure, "llm_sync": ours}
 

@@ -29,14 +29,17 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--id is part of the records that --json prints: add --json")
     fields = {**request_fields.prompt_fields(args), **request_fields.request_fields(args), "id": args.id}
     with open_client(args) as client:
-        routes = [_route(client.config, model) for model in args.model or [None]]
-        problems = _report_unusable_providers(client, routes, args)
+        named = args.model or [None]
+        routes = [_route(client.config, model) for model in named]
+        names = [_name(client.config, model, each, args) for model, each in zip(named, routes, strict=True)]
+        single = [each for each, name in zip(routes, names, strict=True) if name == "/".join(each)]
+        problems = _report_unusable_providers(client, single, args)
         if problems:
             return status_of(problems[0])
-        requests = [ModelRequest(model=f"{each.provider}/{each.model}", **fields) for each in routes]
+        requests = [ModelRequest(model=name, **fields) for name in names]
         with open_output(args.output, append=args.append) as output:
             with progress.show_progress(client):
-                outcomes = GenerateRun(client, args, routes, output).run(requests)
+                outcomes = GenerateRun(client, args, routes, output, names).run(requests)
             if not args.json and not any(isinstance(outcome, ModelResponse) for outcome in outcomes):
                 output.discard()
     return status_of_all([outcome for outcome in outcomes if not isinstance(outcome, UnsentError)])
@@ -47,6 +50,16 @@ def _route(config: LLMConfig, model: str | None) -> Route:
         return route(config, model)
     except InvalidRequestError as error:  # no model is named, and the configuration has no default
         raise UsageError(f"{error.message}: name one with -m. {error.guidance}") from None
+
+
+def _name(config: LLMConfig, model: str | None, target: Route, args: argparse.Namespace) -> str:
+    """How the library is asked: for a route by the route's name, for a single model by its full name."""
+    full = "/".join(target)
+    if args.strict_route or model == full:
+        return full
+    from llm_sync.config.routes import is_route
+
+    return str(model or config.default_model) if is_route(config, model) else full
 
 
 def _report_unusable_providers(client: LLMClient, routes: list[Route], args: argparse.Namespace) -> list[LLMConnectorError]:

@@ -89,7 +89,11 @@ def _process_record(process: RunningProcess, now: datetime) -> dict[str, Any]:
 
 
 def _provider_record(provider: RunningProvider, now: datetime) -> dict[str, Any]:
-    current = dataclasses.replace(provider, cooling_down_until=future_only(provider.cooling_down_until, now))
+    current = dataclasses.replace(
+        provider,
+        cooling_down_until=future_only(provider.cooling_down_until, now),
+        breaker_open_until=future_only(provider.breaker_open_until, now),
+    )
     values: Mapping[str, Any] = dataclasses.asdict(current)
     return {name: _iso(value) if isinstance(value, datetime) else value for name, value in values.items()}
 

@@ -100,6 +100,9 @@ def _describe_request(event: events.Event) -> str:
     if isinstance(event, events.Retrying):
         wait = f"{event.seconds:.0f}" if event.seconds >= 9.95 else f"{event.seconds:.1f}"
         return f"attempt {event.number} of {event.most} failed, trying again in {wait} s: {event.message or event.error}"
+    if isinstance(event, events.Rerouted):
+        billed = "; it may be billed" if event.possibly_billed else ""
+        return f"{event.model} failed{billed}, {event.target} is asked instead: {event.message or event.error}"
     if isinstance(event, events.Adjusted):
         return event.text
     if isinstance(event, events.Started):

@@ -57,6 +57,9 @@ def _provider(provider: RunningProvider, slots: Sequence[Holder], now: datetime)
     until = future_only(provider.cooling_down_until, now)
     if until is not None:
         parts.append(f"cooling down until {until.astimezone():%H:%M:%S}, for {_duration(until, now)}")
+    closed_at = future_only(provider.breaker_open_until, now)
+    if closed_at is not None:
+        parts.append(f"keeps failing: routes ask it again in {_duration(closed_at, now)}")
     return ", ".join(parts) or "idle"
 
 

@@ -39,7 +39,11 @@ def add(parser: Parser) -> None:
     parser.add_argument(
         "-o", "--output", required=True, type=nonempty, metavar="FILE", help="write the answers to FILE (.gz: gzip)"
     )
-    add_model_option(parser, "send every line to this model instead of the one it names; repeat the option to ask several models")
+    add_model_option(
+        parser,
+        "send every line to this model instead of the one it names; repeat the option to ask several models; A,B or the name of "
+        "a route asks A, and B if A fails",
+    )
     _add_input_options(parser)
     _add_resume_options(parser)
     _add_run_options(parser)

@@ -39,7 +39,7 @@ def add(parser: Parser) -> None:
     add_model_option(
         parser,
         "the model to ask (the configuration's default); repeat the option to ask several at once: the answers are printed in "
-        "this order, with headings",
+        "this order, with headings; A,B or the name of a route asks A, and B if A fails",
     )
     source = parser.add_argument_group("input and output")
     source.add_argument("--input", metavar="FILE", help="read the prompt from FILE, - for standard input")

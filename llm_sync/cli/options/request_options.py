@@ -97,6 +97,9 @@ def _add_sending_options(parser: Parser) -> None:
         "--fail-fast", action="store_true", help="after the first failure send nothing more, but wait for requests in flight"
     )
     group.add_argument(
+        "--strict-route", action="store_true", help="of a route (-m NAME, -m A,B) ask the first model only, whatever happens"
+    )
+    group.add_argument(
         "--strict",
         action="store_true",
         help="fail if a request would be adjusted or an answer is truncated; check all keys first",

@@ -1,0 +1,135 @@
+"""A breaker for each provider: after repeated failures of the provider as a whole, routes ask it once per growing interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Protocol
+
+from llm_sync.errors import (
+    LLMConnectorError,
+    ProviderConnectionError,
+    ProviderError,
+    ProviderUnavailableError,
+    RequestTimeoutError,
+)
+from llm_sync.events import logger
+from llm_sync.runtime import clock
+
+FAILED_ATTEMPTS = 5  # in a row, of any requests, that open it
+FIRST_INTERVAL_S = 5.0
+MAX_INTERVAL_S = 300.0
+MAX_PROBES_REMEMBERED = 16
+_PROVIDER_FAILURES = (ProviderUnavailableError, ProviderConnectionError, RequestTimeoutError)
+
+_log = logger("attempts")
+
+
+class SharedState(Protocol):
+    """What the processes of one machine know of a provider."""
+
+    def opened(self) -> tuple[float, float] | None:
+        """Seconds until the provider may be asked again, and the interval that they are of; None while it answers."""
+
+    def open(self, interval: float) -> None:
+        """Tell the others not to ask it for ``interval`` seconds. Never raises."""
+
+    def close(self) -> None:
+        """Tell the others that it answers. Never raises."""
+
+
+class Breaker:
+    """What is known of one provider's failures; times are monotonic seconds. Any thread may call its methods.
+
+    No lock guards it: a calling thread may be interrupted anywhere. Of two threads that meet, one failure may count for both,
+    which does not matter; who makes a probe is decided by ``dict.setdefault``.
+    """
+
+    def __init__(self, provider: str, *, shared: SharedState | None = None, now: Callable[[], float] = clock.now) -> None:
+        self._provider = provider
+        self._shared = shared
+        self._now = now
+        self._failed = 0  # attempts in a row
+        self._interval = 0.0  # 0: closed
+        self._until = 0.0  # monotonic; from then on one request is let through
+        self._last = ""  # the error that opened it
+        self._probes: dict[float, object] = {}  # who makes the probe that is due at a time; the latest few
+
+    def ask(self) -> tuple[LLMConnectorError | None, bool]:
+        """Why the provider is not to be asked now (None: it may be), and whether the request is a probe.
+
+        A probe is to be a single attempt: it finds out whether the provider answers again. The next one follows after an
+        interval, whatever becomes of it.
+        """
+        self._sync()
+        if not self._interval:
+            return None, False
+        until, own = self._until, object()
+        if until <= self._now() and self._probes.setdefault(until, own) is own:
+            while len(self._probes) > MAX_PROBES_REMEMBERED:
+                self._probes.pop(min(self._probes.copy()), None)
+            self._open(self._interval)
+            return None, True
+        return self._refusal(max(0.0, self._until - self._now())), False
+
+    def _refusal(self, left: float) -> LLMConnectorError:
+        return ProviderUnavailableError(
+            f"it is not asked for {left:.1f} s, because it keeps failing ({self._last})",
+            provider=self._provider,
+            retryable=True,
+            retry_after=left,
+            attempts=0,
+        )
+
+    def succeeded(self) -> None:
+        """The provider answered something of its own, be it an error about the request."""
+        self._failed = 0
+        if self._interval:
+            self._interval = 0.0
+            _log.info("%s: answers again", self._provider)
+            if self._shared is not None:
+                self._shared.close()
+
+    def failed(self, error: LLMConnectorError, *, probe: bool = False) -> None:
+        """A request ended with ``error``; ``probe``: as ``ask`` told when it began."""
+        if not isinstance(error, _PROVIDER_FAILURES):
+            if isinstance(error, ProviderError) and error.status is not None and error.attempts:
+                self.succeeded()
+            return
+        if not error.attempts:
+            return
+        self._failed += error.attempts
+        self._last = type(error).__name__
+        if self._interval:
+            if probe:  # the others were under way when it opened
+                self._open(min(self._interval * 2, MAX_INTERVAL_S))
+        elif self._failed >= FAILED_ATTEMPTS:
+            _log.warning("%s: %d attempts in a row failed, last with %s: routes pass it over", *self._described(error))
+            self._open(FIRST_INTERVAL_S)
+
+    @property
+    def open_until(self) -> datetime | None:
+        """When the provider is asked again (aware, UTC), or None while it is asked as usual."""
+        left = self._until - self._now() if self._interval else 0.0
+        return datetime.now(timezone.utc) + timedelta(seconds=left) if left > 0 else None
+
+    def _described(self, error: LLMConnectorError) -> tuple[str, int, str]:
+        return self._provider, self._failed, type(error).__name__
+
+    def _open(self, interval: float) -> None:
+        self._until = self._now() + interval
+        self._interval = interval
+        if self._shared is not None:
+            self._shared.open(interval)
+
+    def _sync(self) -> None:
+        """Adopt what another process found out."""
+        if self._shared is None:
+            return
+        opened = self._shared.opened()
+        if opened is not None:
+            left, interval = opened
+            self._until, self._interval = self._now() + left, interval
+            self._last = self._last or "found by another process"
+        elif self._interval:
+            self._interval, self._failed = 0.0, 0
