@@ -117,6 +117,15 @@ class ConfigLoader:
         log_facts(_log, "configuration read", file=config.file, providers=list(config.providers))
         return config
 
+    def load_sound_part(self, name_or_path: str | os.PathLike[str] | None = None) -> LLMConfig | None:
+        """The configuration without the fields that are wrong, for further checks only; None if nothing of it is left.
+
+        Raises ConfigurationError if the file cannot be found or read.
+        """
+        from llm_sync.config.sound_part import sound_part  # only validate asks for it, and only after a mistake
+
+        return sound_part(read_document(self.locate(name_or_path).path, _FORMAT), self._known_types)
+
     def explain_config(self, name_or_path: str | os.PathLike[str] | None = None) -> tuple[LLMConfig, Provenance]:
         """As ``load_config`` without ``warn`` and ``require_trust``, and where each value comes from, credentials masked."""
         from llm_sync.config.provenance import trace  # only show asks for it

@@ -41,7 +41,7 @@ class ConfigValidator:
                     provider.key.reveal()
             except AuthenticationError as error:
                 place = f" ({config.file}:{config.lines.get(field)})"  # the problem names it already
-                found.append(_problem(config, field, error.message.replace(place, ""), _as_hint(error.guidance)))
+                found.append(_problem(config, field, error.message.replace(place, ""), as_hint(error.guidance)))
         return sorted(found, key=lambda problem: problem.line or 0)
 
     def _provider(self, config: LLMConfig, provider: ProviderConfig) -> Iterator[Problem]:
@@ -86,7 +86,7 @@ def _unset_problem(config: LLMConfig, unset: Unset) -> Problem:
     )
 
 
-def _as_hint(guidance: str | None) -> str | None:
+def as_hint(guidance: str | None) -> str | None:
     """A sentence in the form of hints: without a capital letter and a full stop."""
     return guidance and guidance[0].lower() + guidance[1:].removesuffix(".")
 

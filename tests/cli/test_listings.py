@@ -323,7 +323,7 @@ def test_a_key_that_cannot_be_one_is_a_problem_of_every_provider(llm: Run, unuse
 def test_a_structural_mistake_hides_no_streaming_switch(llm: Run, folder: Path) -> None:
     """Both are reported by one run."""
     (folder / "both.yaml").write_text("providers:\n  openai: {stream: true, models: 5}\n  claude: 7\n")
-    ran = llm("validate", "both")
+    ran = llm("validate", "--no-env", "both")
     assert ran.status == 3
     assert [line.split(": ")[1] for line in ran.out.splitlines()] == [
         "providers.openai.models",
@@ -331,6 +331,23 @@ def test_a_structural_mistake_hides_no_streaming_switch(llm: Run, folder: Path) 
         "config/llms/both.yaml:2",
     ]
     assert ran.out.splitlines()[-1].endswith("stream: left out, llm-sync never streams")
+
+
+def test_a_structural_mistake_hides_no_missing_key(llm: Run, folder: Path) -> None:
+    """Of the default's provider a problem, of the others a note; with --no-env neither."""
+    (folder / "both.yaml").write_text(
+        "defaults: {model: openai/a}\nproviders:\n  openai: {api_key: '${NO_SUCH_KEY}', temprature: 1}\n"
+        "  anthropic: {api_key: '${NO_OTHER_KEY}'}\n"
+    )
+    ran = llm("validate", "both")
+    assert ran.status == 3
+    for text in (
+        "both.yaml:3: providers.openai.temprature: unknown key",
+        "both.yaml:3: providers.openai.api_key: the environment variable NO_SUCH_KEY is not set",
+        "both.yaml: anthropic cannot be used: NO_OTHER_KEY is not set",
+    ):
+        assert text in ran.out
+    assert "NO_SUCH_KEY" not in llm("validate", "--no-env", "both").out
 
 
 def test_validate_as_json(llm: Run, folder: Path) -> None:

@@ -18,6 +18,7 @@ from llm_sync.cli.outcome import status_of
 from llm_sync.client import simulation
 from llm_sync.config import ConfigValidator, LLMConfig, search_path
 from llm_sync.config.routing import route
+from llm_sync.config.validator import as_hint
 from llm_sync.errors import ConfigurationError, LLMConnectorError, Problem
 from llm_sync.providers.factory import ProviderFactory
 from llm_sync.validation import shown
@@ -82,7 +83,8 @@ def _check(args: Namespace, name: str, *, listed: bool) -> _Report:
         config = config_access.config_loader(args).load_config(name, warn=False, require_trust=False)
     except ConfigurationError as error:
         problems = error.problems or (Problem(error.message, hint=error.guidance),)
-        return _Report(name, problems[0].file, problems, error.warnings)
+        report = _Report(name, problems[0].file, problems, error.warnings)
+        return _with_environment_problems(args, report) if error.problems and not args.no_env else report
     models = sum(len(provider.models) for provider in config.providers.values())
     report = _Report(name, config.file, (), config.warnings, (), len(config.providers), models)
     if refusal := config_access.trust_error(args, name, listed=listed):
@@ -95,11 +97,7 @@ def _check(args: Namespace, name: str, *, listed: bool) -> _Report:
     if not args.no_env:
         simulated = simulation.simulated_config(config)
         report.warnings += (simulated.notice,) if simulated.redirected else ()
-        validator = ConfigValidator(ProviderFactory.types_for(provider.type for provider in config.providers.values()))
-        variables = validator.validate_environment_variables(simulated.config)
-        report.problems = (*variables, *_unusable_providers(simulated.config))
-        if not (args.keys or args.online or config.strict):
-            report.problems, report.notes = _set_unused_aside(simulated.config, report.problems)
+        report.problems, report.notes = _environment_problems(args, simulated.config)
         report.only_keys_missing = bool(report.problems)
         if args.online and not report.problems:
             without_commands, skipped = _without_keys_of(simulated.config, "command")
@@ -108,6 +106,28 @@ def _check(args: Namespace, name: str, *, listed: bool) -> _Report:
                 for name in skipped
             )
             report.listings = _list_models(without_commands, args.timeout)
+    return report
+
+
+def _environment_problems(args: Namespace, config: LLMConfig) -> tuple[tuple[Problem, ...], tuple[str, ...]]:
+    """Problems with keys and variables, and notes about those that no run needs unless it asks that provider."""
+    validator = ConfigValidator(ProviderFactory.types_for(provider.type for provider in config.providers.values()))
+    problems = (*validator.validate_environment_variables(config), *_unusable_providers(config))
+    if args.keys or args.online or config.strict:
+        return problems, ()
+    return _set_unused_aside(config, problems)
+
+
+def _with_environment_problems(args: Namespace, report: _Report) -> _Report:
+    """The report of a file with mistakes, and what is wrong beside them. Key files that it names are not read."""
+    try:
+        config = config_access.config_loader(args).load_sound_part(report.name)
+    except ConfigurationError:
+        return report
+    if config is not None:
+        config = simulation.simulated_config(_without_keys_of(config, "file")[0]).config
+        problems, report.notes = _environment_problems(args, config)
+        report.problems = tuple(sorted((*report.problems, *problems), key=lambda problem: problem.line or 0))
     return report
 
 
@@ -122,7 +142,7 @@ def _unusable_providers(config: LLMConfig) -> list[Problem]:
             config_access.offline_provider(provider).check()
         except LLMConnectorError as error:
             if not provider.unset:  # unset variables are reported already
-                problems.append(Problem(error.message, f"providers.{name}", config.file, provider.line, error.guidance))
+                problems.append(Problem(error.message, f"providers.{name}", config.file, provider.line, as_hint(error.guidance)))
     return problems
 
 
