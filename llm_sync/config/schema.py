@@ -176,8 +176,8 @@ _PROVIDER: Rules = {
         allowed=["reasoning_content", "reasoning", "reasoning_details", "none"],
     ),
     "structured_output": _text(
+        "json_schema, json_object, tool or prompt",
         "how the server is asked for JSON of a schema",
-        "one of json_schema, json_object, tool and prompt",
         allowed=["json_schema", "json_object", "tool", "prompt"],
     ),
     "proxy": _text("a proxy's URL"),

@@ -89,7 +89,9 @@ class LLMProvider(FormerHooks):
         dialect, model, extras = self.dialect, request.model or "", request.provider_specific
         made = Adjustments(adjustments, strict=self._strict)
         try:
-            payload = self._structured(request, made) if request.response_schema else dialect.prepare_request(request, made)
+            payload = (
+                self._structured(request, made) if request.response_schema is not None else dialect.prepare_request(request, made)
+            )
             merge(payload, dialect.extras_for(request, made), made, dialect.forbidden)
             refuse_further_choices(payload, dialect.choice_counts)
             body = encoded(payload)

@@ -19,6 +19,7 @@ JSON_SCHEMA, JSON_OBJECT, TOOL, PROMPT = "json_schema", "json_object", "tool", "
 """Values of the provider option ``structured_output``."""
 
 TOOL_NAME = "answer"
+_TOOL_FIELDS = {"tools", "tool_choice", "toolConfig", "tool_config", "functions", "function_call"}
 _IN_A_TURN = ("openai-responses",)  # its JSON mode wants the word "JSON" in the input; instructions do not count
 _INSTRUCTIONS = "Answer with JSON only: no other text, no code fence. The JSON must fit this JSON Schema:\n"
 
@@ -49,7 +50,7 @@ def _possible(form: str, dialect: Dialect, request: ModelRequest) -> str:
     """The form, or PROMPT where it cannot be used: tools and JSON modes give objects only, and a request's own tools stand
     against another one that must be called."""
     kind = (request.response_schema or {}).get("type")
-    if form == TOOL and (kind != "object" or request.tools):
+    if form == TOOL and (kind != "object" or request.tools or _TOOL_FIELDS & request.provider_specific.keys()):
         return PROMPT
     if form == JSON_OBJECT and (kind not in (None, "object") or not dialect.json_object):
         return PROMPT

@@ -171,6 +171,21 @@ def test_a_request_with_tools_of_its_own_keeps_them(ask: Any) -> None:
     assert "tool_choice" not in sent
 
 
+@pytest.mark.parametrize("extra", [{"tools": [{"type": "web_search"}]}, {"tool_choice": "none"}])
+def test_tools_of_provider_specific_are_tools_of_its_own(ask: Any, extra: Any) -> None:
+    """They would replace the one that gives the answer."""
+    _, sent = ask("openai", TEXTS["openai"]('{"n": 1}'), request={"provider_specific": extra}, structured_output="tool")
+    assert {name: sent[name] for name in ("tools", "tool_choice") if name in sent} == extra
+
+
+@pytest.mark.parametrize("form", ["json_object", "prompt"])
+def test_a_schema_that_allows_everything_asks_for_json_too(ask: Any, form: str) -> None:
+    """``{}`` is any JSON, on purpose."""
+    response, sent = ask("openai", TEXTS["openai"]("[1]"), {}, structured_output=form)
+    assert response.metadata["parsed"] == [1]
+    assert "JSON Schema" in sent["messages"][0]["content"]
+
+
 @pytest.mark.parametrize(
     ("request_fields", "system"),
     [

@@ -134,6 +134,23 @@ def test_schema_gets_an_instance(wire, dialect, shapes):
     assert_follows_schema(json.loads(shapes.text_of(dialect, got.body)))
 
 
+@pytest.mark.parametrize(
+    "words", ["It must fit this JSON Schema:\n{}", "Answer as JSON. JSON schema: {} Thanks!", "JSON Schema:\n```json\n{}\n```"]
+)
+def test_a_schema_in_the_prompt_gets_an_instance(wire, dialect, shapes, words):
+    """As models without structured output do."""
+    got = wire.prompt(dialect, words.format(json.dumps(SCHEMA)))
+    assert_follows_schema(json.loads(shapes.text_of(dialect, got.body)))
+
+
+@pytest.mark.parametrize("words", ["What is a JSON Schema? {}", "JSON Schema: {nothing", "a schema: {}", "JSON Schema: []"])
+def test_a_prompt_about_schemas_gets_a_text(wire, dialect, shapes, words):
+    """Only an object that follows the words is one."""
+    got = wire.prompt(dialect, words)
+    assert got.status == 200
+    assert not shapes.text_of(dialect, got.body).startswith("{")
+
+
 def test_forced_tool_is_called(wire, dialect, shapes):
     """With a required tool call, one of the tools is called with arguments of its schema."""
     got = wire.ask(dialect, shapes.question(dialect) | tool_payload(dialect, ["weather", "climate"], "any"))

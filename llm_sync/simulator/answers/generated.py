@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llm_sync.simulator.answers.canned_answer import CannedAnswer, TokenCounts, ToolCall
+from llm_sync.simulator.answers.described_schema import described_schema
 from llm_sync.simulator.answers.schema_instances import make_instance
 from llm_sync.simulator.answers.sentences import make_text
 from llm_sync.simulator.answers.tokens import count_tokens, split_tokens
@@ -95,8 +96,8 @@ def generate_answer(request: ParsedRequest, choice: int = 0) -> Answer:
         name, schema = request.tools[number % len(request.tools)]
         arguments = make_instance(schema, number)
         calls = (ToolCall.of_arguments(name, arguments if isinstance(arguments, dict) else {}),)
-    elif request.schema is not None:
-        text = json.dumps(make_instance(request.schema, number), ensure_ascii=False)
+    elif (schema := request.schema if request.schema is not None else described_schema(request.turns)) is not None:
+        text = json.dumps(make_instance(schema, number), ensure_ascii=False)
     elif request.json_mode:
         text = json.dumps({"answer": make_text(prompt, request.model, number)}, ensure_ascii=False)
     else:
