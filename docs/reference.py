@@ -27,6 +27,7 @@ ORDER = (
     "LLMClient",
     "ModelRequest",
     "Message",
+    "Part",
     "ToolCall",
     "ModelResponse",
     "Usage",

@@ -26,6 +26,7 @@ _ROOMS = {
         "ModelListing",
         "ModelRequest",
         "ModelResponse",
+        "Part",
         "ToolCall",
         "Usage",
     ),
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
     from llm_sync.models import ModelListing as ModelListing
     from llm_sync.models import ModelRequest as ModelRequest
     from llm_sync.models import ModelResponse as ModelResponse
+    from llm_sync.models import Part as Part
     from llm_sync.models import ToolCall as ToolCall
     from llm_sync.models import Usage as Usage
     from llm_sync.providers.factory import ProviderFactory as ProviderFactory

@@ -6,14 +6,13 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext
 from llm_sync.batch.former_models import former_models
 from llm_sync.batch.input.formats import NOT_AN_OBJECT, JSONLines
-from llm_sync.batch.input.image_files import ImageFiles, image_folders
 from llm_sync.batch.input.json_document import as_json_lines
 from llm_sync.batch.input.kept_fields import KeptFields
 from llm_sync.batch.input.line_ids import LineIds
@@ -34,6 +33,7 @@ from llm_sync.batch.state.previous_runs import PreviousRuns
 from llm_sync.batch.state.record_store import RecordStore
 from llm_sync.batch.state.records import Head
 from llm_sync.client.client import LLMClient
+from llm_sync.client.request_files import RequestFiles, allowed_folders
 from llm_sync.config.routing import route
 from llm_sync.errors import InvalidRequestError
 from llm_sync.events import logger
@@ -122,6 +122,13 @@ def checked_output(output: str | os.PathLike[str], requests: Input) -> str:
     return path
 
 
+def _file_folders(requests: Input, allowed: Sequence[str | os.PathLike[str]]) -> list[str] | None:
+    """The folders whose files an input may name; None: any, as the program itself names them."""
+    if isinstance(requests, (str, os.PathLike)):
+        return allowed_folders(os.fspath(requests), allowed)
+    return allowed_folders("-", allowed) if hasattr(requests, "read") else None
+
+
 @contextlib.contextmanager
 def opened(
     options: Options, client: LLMClient, requests: Input, output: str, store: RecordStore, *, folder: str | None = None
@@ -139,7 +146,7 @@ def opened(
         selection = selection.with_former(former_models(output, folder))
     line_format = options.line_format()
     # The client's own configuration: in a simulation it differs from the one that the caller gave.
-    files = ImageFiles(image_folders(requests, options.allow_files))
+    files = RequestFiles(_file_folders(requests, options.allow_files))
     dispatcher = client.dispatcher
     strictness = {"strict": dispatcher.strict, "strict_streaming": dispatcher.strict_streaming}
     kept = KeptFields(options.keep, keep_all=options.keep_all)

@@ -1,4 +1,4 @@
-"""Files that options name, or standard input in their place: text, JSON and images, of limited size.
+"""Files that options name, or standard input in their place: text, JSON, images and documents, of limited size.
 
 A path may name a regular file or a descriptor that the shell opened (``<(…)``); devices and named pipes are refused.
 """
@@ -16,7 +16,7 @@ from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.validation.user_files import open_user_file
 
 MAX_TEXT_BYTES = 64 << 20  # longer than any model's context
-MAX_IMAGE_BYTES = 32 << 20  # no provider takes larger images
+MAX_FILE_BYTES = 32 << 20  # no provider takes larger files within a request
 
 
 def read_text(option: str, path: str) -> str:

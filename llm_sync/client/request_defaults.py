@@ -55,12 +55,12 @@ def without_switches(
 
 
 def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest:
-    """The request with its model's bare name, defaults for what it does not set, and its images read.
+    """The request with its model's bare name, defaults for what it does not set, and its files read.
 
-    Raises InvalidRequestError for an image that cannot be read and for an invalid response_schema.
+    Raises InvalidRequestError for a file that cannot be read and for an invalid response_schema.
     """
     values = settings_for(request, vars(entry.defaults))
-    fresh = request.detached(model=model, **values, **images_read(request))
+    fresh = request.detached(model=model, **values, **files_read(request))
     if fresh.response_schema is not None:
         with import_lock:
             from llm_sync.validation.json_schema import check_schema
@@ -85,20 +85,26 @@ def settings_for(request: ModelRequest, settings: Mapping[str, Any]) -> dict[str
     return values
 
 
-def images_read(request: ModelRequest) -> dict[str, Any]:
-    """The fields of a request that hold images, with these read. Raises InvalidRequestError for one that cannot be."""
+def files_read(request: ModelRequest) -> dict[str, Any]:
+    """The fields of a request that hold files, with these read. Raises InvalidRequestError for one that cannot be."""
     values: dict[str, Any] = {}
     if request.images:
         values["images"] = tuple(load_image(image) for image in request.images)
-    if request.messages and any(message.images for message in request.messages):
-        values["messages"] = tuple(_with_images(message) for message in request.messages)
+    if request.documents:
+        with import_lock:
+            from llm_sync.models.documents import load_file
+
+        values["documents"] = tuple(load_file(source) for source in request.documents)
+    if request.messages and any(message.images or message.parts for message in request.messages):
+        values["messages"] = tuple(_with_files(message) for message in request.messages)
     return values
 
 
-def _with_images(message: Message) -> Message:
-    return (
-        dataclasses.replace(message, images=tuple(load_image(image) for image in message.images)) if message.images else message
-    )
+def _with_files(message: Message) -> Message:
+    if message.parts:
+        return message.with_parts(part.loaded() for part in message.parts)
+    images = tuple(load_image(image) for image in message.images)
+    return dataclasses.replace(message, images=images) if images else message
 
 
 def attempt_options(configured: AttemptOptions, options: Mapping[str, Any]) -> AttemptOptions:

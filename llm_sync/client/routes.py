@@ -267,7 +267,7 @@ class RoutedCall(RouteCall):
 
 def _detached(request: ModelRequest) -> ModelRequest:
     """A copy that shares nothing mutable with the caller's: later steps are prepared from it."""
-    return request.detached(**request_defaults.images_read(request))
+    return request.detached(**request_defaults.files_read(request))
 
 
 def _cycle(weights: tuple[int, ...]) -> list[int]:

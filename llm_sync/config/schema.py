@@ -66,6 +66,11 @@ def _field_rules(row: RequestField) -> Rules:
     if row.kind == fields.TEXTS:
         item = _text("a text that is not empty", "put it in quotes")
         return {"type": "list", "schema": item, "meta": {"expected": "a text or a list of texts"}}
+    if row.kind == fields.SWITCH:
+        return _SWITCH
+    if row.kind == fields.WORD:
+        words = " or ".join(row.words)
+        return {"type": "string", "allowed": list(row.words), "meta": {"expected": words}}
     if row.kind == fields.MAPPING:
         return {"type": "dict", "meta": {"expected": "a mapping of payload parameters"}}
     return {"type": "string", "meta": {"expected": "text"}}

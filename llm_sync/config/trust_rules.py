@@ -45,7 +45,7 @@ _LOCATION = re.compile(r"[a-z0-9-]{1,40}")
 _FREE = frozenset(
     {
         *ATTEMPT_KEYS,
-        *(row.name for row in fields.CONFIGURABLE if row.kind in (fields.NUMBER, fields.WHOLE, fields.TEXTS)),
+        *(row.name for row in fields.CONFIGURABLE if row.kind not in (fields.TEXT, fields.MAPPING)),
         *("model", "strict", "strict_streaming", "prices"),
         *("name", "pricing", "context_window", "weight"),
         *("type", "max_tokens_field", "max_response_bytes", "concurrency", "requests_per_minute", "max_queue", "idle_timeout"),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from llm_sync.models.attempts import AttemptOptions, Reply
     from llm_sync.models.listing import ModelListing
     from llm_sync.models.messages import ROLES, Message
+    from llm_sync.models.parts import Part
     from llm_sync.models.prepared import AdjustmentNotice, PreparedRequest
     from llm_sync.models.requests import ModelRequest, request_hash
     from llm_sync.models.responses import FINISH_REASONS, Adjustment, ModelResponse, ToolCall, UnusableResponse, Usage
@@ -21,6 +22,7 @@ _MODULES = {
     "listing": ("ModelListing",),
     "prepared": ("AdjustmentNotice", "PreparedRequest"),
     "messages": ("ROLES", "Message"),
+    "parts": ("Part",),
     "requests": ("ModelRequest", "request_hash"),
     "responses": ("FINISH_REASONS", "Adjustment", "ModelResponse", "ToolCall", "UnusableResponse", "Usage"),
 }
@@ -35,6 +37,7 @@ __all__ = [
     "ModelListing",
     "ModelRequest",
     "ModelResponse",
+    "Part",
     "PreparedRequest",
     "Reply",
     "ToolCall",

@@ -78,6 +78,10 @@ def check_field(row: RequestField, value: Any) -> Any:
         check_integer(row.name, value, row.low)
     elif row.kind == fields.TEXT:
         check_text(row.name, value)
+    elif row.kind == fields.SWITCH and not isinstance(value, bool):
+        raise InvalidRequestError(f"{row.name} is {grammar.type_name(value)}", guidance="Give True or False.")
+    elif row.kind == fields.WORD and value not in row.words:
+        raise InvalidRequestError(f"{row.name}={value!r} is unknown", guidance=f"Give {' or '.join(row.words)}.")
     elif row.kind == fields.MAPPING:
         mapping(row.name, value)
     elif row.kind == fields.TEXTS:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 NUMBER, WHOLE, TEXT, TEXTS, MAPPING, OTHER = "number", "whole number", "text", "texts", "mapping", "other"
+SWITCH, WORD = "switch", "word"
+CACHE_TTLS = ("5m", "1h")  # how long a provider keeps what it cached of a prompt
 
 REQUEST = ("request",)
 ANY_LEVEL = ("request", "model", "provider", "default_params", "defaults")
@@ -25,14 +27,14 @@ OPENAI, RESPONSES, ANTHROPIC, GEMINI = APIS = ("openai", "openai-responses", "an
 class RequestField:
     """One row.
 
-    ``kind``: NUMBER, WHOLE, TEXT, TEXTS (a text or a list of texts), MAPPING, or OTHER for fields with rules of their own.
-    ``low`` and ``high``: the range, both included, None for no limit. ``levels``: where it may stand. ``meaning`` and
-    ``example`` (YAML): for the tables of docs/configuration.md. ``option``, ``metavar`` and ``help``: of the command line;
-    "" where the field has none, or one of another kind (a file). ``wire``: API -> the name it has there; an API that is
-    absent does not take it.
+    ``kind``: NUMBER, WHOLE, TEXT, TEXTS (a text or a list of texts), MAPPING, SWITCH (True or False), WORD (one of ``words``),
+    or OTHER for fields with rules of their own. ``low`` and ``high``: the range, both included, None for no limit.
+    ``levels``: where it may stand. ``meaning`` and ``example`` (YAML): for the tables of docs/configuration.md. ``option``,
+    ``metavar`` and ``help``: of the command line; "" where the field has none, or one of another kind (a file). ``wire``: API
+    -> the name it has there; an API that is absent does not take it.
     """
 
-    __slots__ = ("example", "help", "high", "kind", "levels", "low", "meaning", "metavar", "name", "option", "wire")
+    __slots__ = ("example", "help", "high", "kind", "levels", "low", "meaning", "metavar", "name", "option", "wire", "words")
 
     def __init__(
         self,
@@ -46,9 +48,10 @@ class RequestField:
         example: str = "",
         option: tuple[str, str, str] = ("", "", ""),
         wire: Mapping[str, str] | str | None = None,
+        words: tuple[str, ...] = (),
     ) -> None:
         self.name, self.kind, self.low, self.high, self.levels = name, kind, low, high, levels
-        self.meaning, self.example = meaning, example
+        self.meaning, self.example, self.words = meaning, example, words
         self.option, self.metavar, self.help = option
         self.wire: Mapping[str, str] = dict.fromkeys(APIS, wire) if isinstance(wire, str) else wire or {}
 
@@ -123,11 +126,29 @@ FIELDS = (
         example="{reasoning_effort: low}",
     ),
     RequestField(
+        "cache_system",
+        SWITCH,
+        levels=ANY_LEVEL,
+        meaning="mark the system prompt as the part of the prompt to cache, where a provider takes such marks",
+        example="true",
+        option=("--cache-system", "", "mark the system prompt for the provider's prompt cache, if it takes such marks"),
+    ),
+    RequestField(
+        "cache_ttl",
+        WORD,
+        words=CACHE_TTLS,
+        levels=ANY_LEVEL,
+        meaning="how long a provider keeps what is marked for its prompt cache: `5m` or `1h`",
+        example="1h",
+        option=("--cache-ttl", "TIME", "keep it in the prompt cache for 5m or 1h"),
+    ),
+    RequestField(
         "response_schema",
         MAPPING,
         wire={OPENAI: "response_format", RESPONSES: "text.format", ANTHROPIC: "output_config", GEMINI: "responseJsonSchema"},
     ),
     RequestField("images"),
+    RequestField("documents"),
     RequestField("tools", wire="tools"),
     RequestField("tool_choice", wire={OPENAI: "tool_choice", RESPONSES: "tool_choice", ANTHROPIC: "tool_choice"}),
     RequestField("id"),

@@ -14,18 +14,21 @@ from llm_sync.models import field_checks, fields, grammar
 from llm_sync.models.frozen import Frozen
 from llm_sync.models.messages import Message, detached_message, read_messages
 from llm_sync.models.tool_results import in_call_order
+from llm_sync.runtime.import_lock import import_lock
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ModelRequest(Frozen):
     """A request to one model.
 
-    Exactly one of ``prompt`` and ``messages`` is given; ``images`` (paths, bytes, URLs) only with a prompt. None means "not
-    given": the configuration's default is sent, or nothing. Ranges and meanings of the settings are in docs/configuration.md:
-    ``max_tokens`` counts tokens, ``stop_sequences`` is a string or a list of strings. ``messages`` are Message objects or
-    dicts of their fields (``help(Message)``); when they are sent, tool results have to match their calls.
-    ``response_schema`` is a JSON Schema (needs ``pip install 'llm-sync[schema]'``); the parsed answer is in the response's
-    ``metadata["parsed"]``. ``tools`` are mappings with ``name``, ``description`` and ``parameters`` (JSON Schema), or OpenAI's
+    Exactly one of ``prompt`` and ``messages`` is given. ``images`` and ``documents`` (paths, bytes, URLs) go only with a prompt,
+    and before it; ``documents`` are PDFs, texts, images and recordings. None means "not given": the configuration's default is
+    sent, or nothing. Ranges and meanings of the settings are in docs/configuration.md: ``max_tokens`` counts tokens,
+    ``stop_sequences`` is a string or a list of strings. ``messages`` are Message objects or dicts of their fields
+    (``help(Message)``); when they are sent, tool results have to match their calls. ``response_schema`` is a JSON Schema (needs
+    ``pip install 'llm-sync[schema]'``); the parsed answer is in the response's ``metadata["parsed"]``. ``cache_system`` marks
+    the system prompt for the provider's prompt cache; ``cache_ttl`` ("5m" or "1h") holds for every such mark without a time.
+    ``tools`` are mappings with ``name``, ``description`` and ``parameters`` (JSON Schema), or OpenAI's
     ``{"type": "function", …}``; ``tool_choice`` is "auto", "none", "required" or the name of a tool. ``provider_specific`` is
     merged into the payload last. ``id`` is copied to the response.
 
@@ -47,6 +50,9 @@ class ModelRequest(Frozen):
     tool_choice: str | Mapping[str, Any] | None = None
     provider_specific: Mapping[str, Any] = field(default_factory=dict)
     id: str | int | None = None
+    documents: Sequence[Any] = ()
+    cache_system: bool | None = None
+    cache_ttl: str | None = None
 
     def __post_init__(self) -> None:
         if (self.prompt is None) == (self.messages is None):
@@ -56,13 +62,14 @@ class ModelRequest(Frozen):
             )
         if self.prompt is not None:
             field_checks.check_text("prompt", self.prompt)
-            if not self.prompt.strip() and not self.images:
+            if not self.prompt.strip() and not self.images and not self.documents:
                 raise InvalidRequestError("the prompt is empty", guidance="Give it at least one visible character.")
         else:
             _set(self, "messages", read_messages(self.messages))
-            if self.images:
+            if self.images or self.documents:
+                name, form = ("images", "content, images=[…]") if self.images else ("documents", "parts=[…]")
                 raise InvalidRequestError(
-                    "images go only with a prompt", guidance="Put them on the messages: Message(role, content, images=[…])."
+                    f"{name} go only with a prompt", guidance=f"Put them on the messages: Message(role, {form})."
                 )
         if self.provider_specific is None:
             _set(self, "provider_specific", {})
@@ -72,8 +79,9 @@ class ModelRequest(Frozen):
                 checked = field_checks.check_field(row, value)
                 if checked is not value:
                     _set(self, row.name, checked)
-        if self.images != ():
-            _set(self, "images", field_checks.images("images", self.images))
+        for name in ("images", "documents"):
+            if getattr(self, name) != ():
+                _set(self, name, field_checks.images(name, getattr(self, name)))
         if self.tools != ():
             _set(self, "tools", tuple(field_checks.mapping("tools", tool) for tool in field_checks.listed("tools", self.tools)))
         if self.tool_choice is not None and not isinstance(self.tool_choice, (str, Mapping)):
@@ -111,7 +119,17 @@ class ModelRequest(Frozen):
         """
         if self.messages is not None:
             return in_call_order(tuple(self.messages))
+        if self.documents:
+            return (self._prompt_with_files(),)
         return (Message("user", self.prompt, images=self.images),)
+
+    def _prompt_with_files(self) -> Message:
+        with import_lock:  # few requests have documents
+            from llm_sync.models.documents import load_file
+            from llm_sync.models.parts import Part
+
+        files = [*(load_file(source) for source in self.documents), *(Part("image", source=each) for each in self.images)]
+        return Message("user", parts=[*files, *([self.prompt] if self.prompt else [])])
 
 
 def request_hash(model: str, turns: Iterable[tuple[str, str | None]]) -> str:

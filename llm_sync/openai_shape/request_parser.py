@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest, grammar
 from llm_sync.models.fields import OPENAI, on_wire
-from llm_sync.openai_shape.messages import Adjustments, Turns, what
+from llm_sync.openai_shape.adjustments import Adjustments
+from llm_sync.openai_shape.content_parts import what
+from llm_sync.openai_shape.messages import Turns
 from llm_sync.providers.factory import ProviderFactory
 
 # Fields of the body that go as they are into the field of the same name; the others have rules of their own below.

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_sync.errors import InvalidRequestError
-from llm_sync.openai_shape.messages import Adjustments, what
+from llm_sync.openai_shape.adjustments import Adjustments
+from llm_sync.openai_shape.content_parts import what
 from llm_sync.openai_shape.reasoned_turns import reasoned_turns
 
 
@@ -55,18 +56,23 @@ def _parts(content: Any, path: str) -> Any:
     """Converts an item's content to the parts of chat completions."""
     if not isinstance(content, (list, tuple)):
         return content
-    out: list[dict[str, Any]] = []
-    for index, part in enumerate(content):
-        kind = part.get("type") if isinstance(part, Mapping) else None
-        if kind in ("input_text", "output_text", "text"):
-            out.append({"type": "text", "text": part.get("text")})
-        elif kind == "refusal":
-            out.append({"type": "refusal", "refusal": part.get("refusal")})
-        elif kind == "input_image" and part.get("image_url"):
-            out.append({"type": "image_url", "image_url": {"url": part["image_url"], "detail": part.get("detail")}})
-        else:
-            raise InvalidRequestError(
-                f"{path}.content[{index}] is of type {kind!r}, which cannot be sent",
-                guidance="Parts are input_text, and input_image with image_url.",
-            )
-    return out
+    return [_part(part, f"{path}.content[{index}]") for index, part in enumerate(content)]
+
+
+def _part(part: Any, place: str) -> dict[str, Any]:
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    mark = {name: part[name] for name in ("prompt_cache_breakpoint",) if kind and part.get(name)}
+    if kind in ("input_text", "output_text", "text"):
+        return {"type": "text", "text": part.get("text"), **mark}
+    if kind == "refusal":
+        return {"type": "refusal", "refusal": part.get("refusal")}
+    if kind == "input_image" and part.get("image_url"):
+        return {"type": "image_url", "image_url": {"url": part["image_url"], "detail": part.get("detail")}, **mark}
+    if kind == "input_file" and part.get("file_url"):
+        return {"type": "document_url", "document_url": part["file_url"], "document_name": part.get("filename"), **mark}
+    if kind == "input_file" and part.get("file_data"):
+        return {"type": "file", "file": {"file_data": part["file_data"], "filename": part.get("filename")}, **mark}
+    raise InvalidRequestError(
+        f"{place} is of type {kind!r}, which cannot be sent",
+        guidance="Parts are input_text, input_image with image_url, and input_file with file_data or file_url.",
+    )

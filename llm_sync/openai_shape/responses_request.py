@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest
 from llm_sync.models.fields import NUMBER, RESPONSES, TEXT, WHOLE, on_wire
-from llm_sync.openai_shape.messages import Adjustments, Turns, what
+from llm_sync.openai_shape.adjustments import Adjustments
+from llm_sync.openai_shape.content_parts import what
+from llm_sync.openai_shape.messages import Turns
 from llm_sync.openai_shape.responses_input import read_items
 
 # Parameters that chat completions have under the same name.

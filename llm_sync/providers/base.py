@@ -1,7 +1,6 @@
 """A provider: one entry of the configuration at work. Payload out, reply in, an answer or one of our errors.
 
-What differs between endpoints is the dialect's to say (dialect.py); the HTTP client and the retry handler are handed in.
-Nothing here opens a socket or starts a thread.
+The dialect says what differs between endpoints; HTTP client and retry handler are handed in. No socket is opened here.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from llm_sync.config.models import ProviderConfig, is_credential
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import Adjusted, Event, log_facts, logger
 from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, PreparedRequest
+from llm_sync.providers import message_parts
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.attempt import AttemptMaker, Exchange
 from llm_sync.providers.credentials import ProviderCredential
@@ -82,13 +82,13 @@ class LLMProvider(FormerHooks):
         """Build, merge, check and encode what ``request`` sends: everything that can be done without the network.
 
         ``request.model`` is the bare model name; ``adjustments`` were made before and come back on the response. Reads no key
-        file and runs no key command. Raises LLMConnectorError, which names this provider and the model, for whatever is wrong
-        with the request, its URL, or the variables and the key it needs. ``keyless``: the key is not looked at, as the answer may
-        be stored: the client looks at it before it sends.
+        file, runs no key command. Raises LLMConnectorError for whatever is wrong with the request, its URL, variables or key.
+        ``keyless``: the key is not looked at, as the answer may be stored: the client looks at it before it sends.
         """
-        dialect, model, extras = self.dialect, request.model or "", request.provider_specific
-        made = Adjustments(adjustments, strict=self._strict)
+        dialect, model, made = self.dialect, request.model or "", Adjustments(adjustments, strict=self._strict)
         try:
+            if request.prompt is None or request.documents or request.tools or request.cache_system:
+                message_parts.check(request, dialect, made)
             payload = (
                 self._structured(request, made) if request.response_schema is not None else dialect.prepare_request(request, made)
             )
@@ -97,7 +97,8 @@ class LLMProvider(FormerHooks):
             body = encoded(payload)
             self.config.require_variables(without_secrets=keyless)
             url = self._urls.queued.get(model) or self._urls.add_queued(model)
-            streaming.refuse_switches({**extras, **payload}, self._urls.sent.get(url) or self._urls.add_sent(url))
+            sent_to = self._urls.sent.get(url) or self._urls.add_sent(url)
+            streaming.refuse_switches({**request.provider_specific, **payload}, sent_to)
             if not keyless:
                 (self.credential.made or self.credential.get()).check_without_io()
         except LLMConnectorError as error:

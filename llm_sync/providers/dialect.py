@@ -51,6 +51,9 @@ class Dialect(ABC):
     forbidden: ClassVar[frozenset[str]] = frozenset({"model", "messages", "prompt", "input", "contents"})
     choice_counts: ClassVar[tuple[str, ...]] = ("n",)  # fields of the payload that ask for several answers: 1 at most is sent
     json_object: ClassVar[Mapping[str, Any]] = {}  # what a payload asks for JSON of any kind with; without a schema
+    part_types: ClassVar[frozenset[str]] = frozenset({"text", "image"})  # the parts of messages that it writes
+    image_details: ClassVar[bool] = False  # whether an image says how closely it is looked at
+    message_names: ClassVar[bool] = False  # whether a message says who wrote it
     tool_call_ids: ClassVar[re.Pattern[str]] = re.compile(r".{1,64}", re.DOTALL)  # those that the API accepts
     keys_page: ClassVar[str | None] = None
     billing_page: ClassVar[str | None] = None
@@ -99,6 +102,10 @@ class Dialect(ABC):
     def accepted_ids(self, model: str) -> re.Pattern[str]:
         """What ids of tool calls look like that ``model`` accepts."""
         return self.tool_call_ids
+
+    def cache_mark(self, model: str, ttl: str | None) -> Mapping[str, Any] | None:
+        """What marks a part of the prompt as the last one to cache, beside its content; None where no mark is taken."""
+        return None
 
     def origin(self, model: str) -> Origin:
         """What the state of a turn with ``model`` is bound to. Raises ConfigurationError as ``base_url``."""

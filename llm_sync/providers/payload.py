@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import ModelRequest, ToolCall
+from llm_sync.models import ModelRequest, Part, ToolCall
 from llm_sync.models.field_checks import number_shown
 from llm_sync.providers.adjustments import Adjustments
+from llm_sync.providers.message_parts import parts_of
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -82,7 +83,9 @@ def tool_parts(tool: Mapping[str, Any]) -> tuple[str, str | None, Mapping[str, A
     if not isinstance(parameters, Mapping):
         raise InvalidRequestError(f"the parameters of tool {name!r} are not a mapping", guidance="Give a JSON Schema.")
     rest = {
-        key: value for key, value in inner.items() if key not in ("name", "description", "parameters", "input_schema", "type")
+        key: value
+        for key, value in inner.items()
+        if key not in ("name", "description", "parameters", "input_schema", "type", "cache_control")
     }
     return name, inner.get("description"), parameters, rest
 
@@ -114,6 +117,11 @@ def tool_choice(request: ModelRequest) -> tuple[str, str | None] | None:
 
 def system_texts(request: ModelRequest, adjustments: Adjustments) -> list[str]:
     """Every system text of a request, for APIs that take them together, before the conversation."""
+    return [part.text for part in system_parts(request, adjustments) if part.text]
+
+
+def system_parts(request: ModelRequest, adjustments: Adjustments) -> list[Part]:
+    """The same with the points to cache up to: a message with several parts has several."""
     turns = request.conversation()
     roles = [message.role for message in turns]
     first = next((index for index, role in enumerate(roles) if role != "system"), len(roles))
@@ -121,8 +129,13 @@ def system_texts(request: ModelRequest, adjustments: Adjustments) -> list[str]:
         adjustments.note(
             "messages", "a system message between turns", "a system prompt before them", "this API has one system prompt"
         )
-    texts = [request.system_prompt, *(message.content for message in turns if message.role == "system")]
-    return [text for text in texts if text]
+    parts = [Part("text", text=request.system_prompt, cache=bool(request.cache_system))] if request.system_prompt else []
+    for message in turns:
+        if message.role == "system" and not (message.cache or any(part.cache for part in message.parts)):
+            parts += [Part("text", text=message.content)] if message.content else []
+        elif message.role == "system":
+            parts += parts_of(message)
+    return parts
 
 
 def arguments_text(call: ToolCall) -> str:

@@ -46,6 +46,7 @@ class Far:
     def __init__(self) -> None:
         self.scripted: dict[str, list[Response | Callable[[], Response]]] = defaultdict(list)
         self.asked: list[str] = []
+        self.contents: list[Any] = []  # of the last message of each request
         self.answered: Counter[str] = Counter()
         self.billed: set[int] = set()
         self.last = LastRequests()
@@ -74,9 +75,10 @@ class Far:
             return None
         self.last(record)
         content = record.payload["messages"][-1]["content"]
-        prompt = content if isinstance(content, str) else content[0]["text"]
+        prompt = content if isinstance(content, str) else next(part["text"] for part in content if part["type"] == "text")
         with self._lock:
             self.asked.append(prompt)
+            self.contents.append(content)
             self.arrived.notify_all()
             turn = len(self.asked)
             self.arrived.wait_for(lambda: self.most is None or turn <= self.most, 20)

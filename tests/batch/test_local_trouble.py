@@ -10,8 +10,8 @@ import pytest
 from batch_apparatus import Batch, Far, completion, failure
 
 from llm_sync import errors
-from llm_sync.batch.input import image_files
 from llm_sync.batch.local_trouble import is_local_trouble
+from llm_sync.client import request_files
 from llm_sync.simulator import Response
 
 HTML = "<html>Please log in</html>"
@@ -157,7 +157,7 @@ def test_no_descriptors_left_for_an_image_stops_the_run(job: Batch, far: Far, mo
     image.write_bytes(b"\x89PNG\r\n\x1a\nx")
     job.lines("p", {"prompt": "q", "model": "a/m", "images": [str(image)]})
     job.run(limit=1)
-    real = image_files.read_regular_file
+    real = request_files.read_regular_file
     calls: list[int] = []
 
     def exhausted(*arguments: Any, **options: Any) -> bytes:
@@ -166,7 +166,7 @@ def test_no_descriptors_left_for_an_image_stops_the_run(job: Batch, far: Far, mo
             raise OSError(errno.EMFILE, "Too many open files", str(image))
         return real(*arguments, **options)
 
-    monkeypatch.setattr(image_files, "read_regular_file", exhausted)
+    monkeypatch.setattr(request_files, "read_regular_file", exhausted)
     with pytest.raises(errors.LLMConnectorError, match="Too many open files"):
         job.run()
     assert (job.run().sent, far.asked) == (1, ["p", "q"])

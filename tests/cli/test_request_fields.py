@@ -257,6 +257,67 @@ def test_a_conversation_stands_alone(ask: Run, tmp_path: Path) -> None:
     """A prompt or an image beside it has no clear place."""
     assert "cannot be combined with a prompt" in ask("-m", "first/m", "--messages", "x", "hi").err
     assert "cannot be combined with --image" in ask("-m", "first/m", "--messages", "x", "--image", "y").err
+    assert "cannot be combined with --file" in ask("-m", "first/m", "--messages", "x", "--file", "y").err
+
+
+def test_a_conversation_in_openais_form(ask: Run, provider: Simulator, tmp_path: Path) -> None:
+    """As its SDK writes it; what is not sent is told on standard error."""
+    call = {"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    talk = [
+        {"role": "developer", "content": "Be brief"},
+        {"role": "user", "name": "eva", "content": [{"type": "text", "text": "Add", "citations": [1]}]},
+        {"role": "assistant", "content": None, "refusal": None, "annotations": [], "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "name": "add", "content": "2"},
+    ]
+    (tmp_path / "talk.json").write_text(json.dumps(talk))
+    ran = ask("-m", "first/m", "--messages", str(tmp_path / "talk.json"))
+    assert ran.status == 0
+    assert "content[0].citations is not sent" in ran.err
+    sent = provider.requests[0].payload["messages"]
+    assert [turn["role"] for turn in sent] == ["system", "user", "assistant", "tool"]
+    assert (sent[1]["name"], sent[2]["tool_calls"]) == ("eva", [call])
+    assert ask("-m", "first/m", "--strict", "--messages", str(tmp_path / "talk.json")).status == 2
+
+
+def test_files_go_before_the_prompt(ask: Run, provider: Simulator, tmp_path: Path) -> None:
+    """A PDF with its name, and whatever else the file is."""
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7 x")
+    (tmp_path / "b.png").write_bytes(PNG)
+    ran = ask("-m", "first/m", "--file", str(tmp_path / "a.pdf"), "--file", str(tmp_path / "b.png"), "what?")
+    assert ran.status == 0
+    document, image, text = provider.requests[0].payload["messages"][-1]["content"]
+    assert document["file"]["filename"] == "a.pdf"
+    assert image["type"] == "image_url"
+    assert text == {"type": "text", "text": "what?"}
+
+
+@pytest.mark.parametrize(
+    ("content", "wording"),
+    [(None, "cannot be read: No such file"), (b"PK\x03\x04\x00", "neither a PDF nor text in UTF-8"), (b"", "is empty")],
+)
+def test_a_file_that_cannot_be_sent(ask: Run, provider: Simulator, tmp_path: Path, content: bytes | None, wording: str) -> None:
+    """Status 2 before anything is sent, naming option and file."""
+    path = tmp_path / "a.docx"
+    if content is not None:
+        path.write_bytes(content)
+    ran = ask("-m", "first/m", "--file", str(path), "what?")
+    assert (ran.status, provider.requests) == (2, [])
+    assert ran.err.startswith(f"llm-sync: --file {str(path)!r}")
+    assert wording in ran.err
+
+
+def test_a_file_of_a_conversation_is_below_its_folder(ask: Run, provider: Simulator, tmp_path: Path) -> None:
+    """As its images are: whoever wrote the conversation may not read all files."""
+    (tmp_path / "received").mkdir()
+    (tmp_path / "secret.txt").write_text("secret")
+    talk = tmp_path / "received" / "talk.json"
+    part = {"type": "document", "source": str(tmp_path / "secret.txt")}
+    talk.write_text(json.dumps([{"role": "user", "parts": ["Read", part]}]))
+    ran = ask("-m", "first/m", "--messages", str(talk))
+    assert (ran.status, provider.requests) == (2, [])
+    assert "allow its folder with --allow-files" in ran.err
+    assert ask("-m", "first/m", "--messages", str(talk), "--allow-files", str(tmp_path)).status == 0
+    assert "secret" in json.dumps(provider.requests[0].payload)
 
 
 def test_settings_reach_the_wire(ask: Run, provider: Simulator) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import pickle
 from typing import Any
 
@@ -54,25 +55,54 @@ def test_a_tools_loop_goes_round(claude: Any, upstream: Any) -> None:
 
 
 def test_images_and_texts_of_a_turn(claude: Any, upstream: Any) -> None:
-    """An image before its text goes as it is; after it, an adjustment tells."""
+    """They go in the order in which they came."""
     text = {"type": "text", "text": "What is this?"}
     message = claude.messages.create(model=MODEL, max_tokens=500, messages=[{"role": "user", "content": [IMAGE, text]}])
     assert upstream.bodies[0]["messages"] == [{"role": "user", "content": [IMAGE, text]}]
     assert message.adjustments == ()
     message = claude.messages.create(model=MODEL, max_tokens=500, messages=[{"role": "user", "content": [text, IMAGE]}])
-    assert [each.parameter for each in message.adjustments] == ["messages[0].content"]
+    assert upstream.bodies[1]["messages"] == [{"role": "user", "content": [text, IMAGE]}]
+    assert message.adjustments == ()
+
+
+def test_documents_go_as_they_are(claude: Any, upstream: Any) -> None:
+    """A PDF and a text, with their titles."""
+    pdf = {"type": "base64", "media_type": "application/pdf", "data": base64.b64encode(b"%PDF-1.7 x").decode()}
+    text = {"type": "text", "media_type": "text/plain", "data": "Grüße"}
+    blocks = [
+        {"type": "document", "source": pdf, "title": "report.pdf", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+        {"type": "document", "source": text, "title": "notes"},
+        {"type": "document", "source": {"type": "url", "url": "https://example.org/a.pdf"}},
+        {"type": "text", "text": "Compare"},
+    ]
+    claude.messages.create(model=MODEL, max_tokens=500, messages=[{"role": "user", "content": blocks}])
+    assert upstream.bodies[0]["messages"][0]["content"] == blocks
+
+
+def test_cache_control_goes_where_it_stood(claude: Any, upstream: Any) -> None:
+    """On texts, the system prompt, calls and their results; the simulator refuses it where it may not be."""
+    mark = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    tools = [{"name": "add", "input_schema": {"type": "object", "properties": {}}, **mark}]
+    use = {"type": "tool_use", "id": "c", "name": "add", "input": {}}
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": "a", **mark}, {"type": "text", "text": "b"}]},
+        {"role": "assistant", "content": [{"type": "text", "text": "So"}, {**use, **mark}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "5", **mark}]},
+    ]
+    message = claude.messages.create(model=MODEL, max_tokens=500, messages=messages, tools=tools)
+    assert upstream.bodies[0]["messages"] == messages
+    assert upstream.bodies[0]["tools"] == tools
+    assert message.adjustments == ()
 
 
 def test_what_turns_do_not_carry_is_told(claude: Any, upstream: Any) -> None:
-    """cache_control: left out, with an entry."""
+    """Citations: left out, with an entry. A marked system prompt stays a list."""
     messages = [*HELLO, {"role": "assistant", "content": "a"}]
-    messages.append({"role": "user", "content": [{"type": "text", "text": "b", "cache_control": {"type": "ephemeral"}}]})
+    messages.append({"role": "user", "content": [{"type": "text", "text": "b", "citations": [{"type": "x"}]}]})
     system = [{"type": "text", "text": "one", "cache_control": {"type": "ephemeral"}}, {"type": "text", "text": "two"}]
     message = claude.messages.create(model=MODEL, max_tokens=500, messages=messages, system=system)
-    assert sorted(each.parameter for each in message.adjustments) == [
-        *("messages[2].content[0].cache_control", "system.cache_control"),
-    ]
-    assert upstream.bodies[0]["system"] == "one\n\ntwo"
+    assert [each.parameter for each in message.adjustments] == ["messages[2].content[0].citations"]
+    assert upstream.bodies[0]["system"] == system
 
 
 def test_thinking_goes_back_as_it_came(claude: Any, upstream: Any) -> None:
@@ -215,7 +245,7 @@ def test_what_is_not_carried_is_refused_by_name_with_the_way_out(claude: Any, up
     ("messages", "word"),
     [
         ([], "messages"),
-        ([{"role": "user", "content": [{"type": "document", "source": {}}]}], "document"),
+        ([{"role": "user", "content": [{"type": "document", "source": {}}]}], "no base64 and no url"),
         (
             [{"role": "user", "content": [{"type": "image", "source": {"type": "file", "file_id": "f"}}]}],
             "messages[0].content[0]",

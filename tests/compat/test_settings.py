@@ -90,7 +90,7 @@ def test_tool_calls_are_translated(upstream: Any, configured: Path) -> None:
     assert message.stop_reason == "tool_use"
     assert isinstance(message.content[0].input["a"], int)
     assert upstream.bodies[-1]["parallel_tool_calls"] is False
-    assert [each.parameter for each in message.adjustments] == ["tools[0].cache_control"]
+    assert [each.parameter for each in message.adjustments] == ["tools.cache_control"]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ QUIET = {
     "LLMProvider.reset_after_fork",
     "Dialect.normalize_extras",
     "Dialect.accepted_ids",
+    "Dialect.cache_mark",
     "Dialect.path_for",
     "Dialect.is_at",
     "Dialect.read_answer",

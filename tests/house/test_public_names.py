@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import llm_sync
-from llm_sync import LLMClient, Message, ModelListing, ModelResponse, ProviderStatus, ToolCall, Usage
+from llm_sync import LLMClient, Message, ModelListing, ModelResponse, Part, ProviderStatus, ToolCall, Usage
 
 OPTIONS = "timeout=None, deadline=None, max_retries=None, wait_timeout=None"
 SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
@@ -37,7 +37,14 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
     "LLMClient.check_providers": (LLMClient.check_providers, "(self, names)"),
     "LLMClient.close": (LLMClient.close, "(self, cancel_pending=False, *, grace=None)"),
     "ToolCall": (ToolCall, "(id, name, arguments, raw_arguments='', state=None)"),
-    "Message": (Message, "(role, content, images=(), tool_calls=(), tool_call_id=None, state=None)"),
+    "Message": (
+        Message,
+        (
+            "(role, content=None, images=(), tool_calls=(), tool_call_id=None, state=None, parts=(), cache=False, "
+            "cache_ttl=None, name=None)"
+        ),
+    ),
+    "Part": (Part, "(type, text=None, source=None, name=None, detail=None, cache=False, cache_ttl=None)"),
     "Usage": (
         Usage,
         "(input_tokens=None, output_tokens=None, cached_tokens=None, reasoning_tokens=None, cache_write_tokens=None)",

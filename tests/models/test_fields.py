@@ -39,7 +39,7 @@ def test_defaults_are_the_configurable_fields() -> None:
 
 # Where a field may be spelled out: the table, the typed attribute of a request, what a dialect or a shim has on the wire.
 SPELLED = re.compile(r"models/(fields|requests)\.py|providers/(openai|anthropic|gemini|openrouter)/|providers/payload\.py|"
-                     r"simulator/dialects/|compat/\w+/(parameters|responses)\.py")  # fmt: skip
+                     r"simulator/dialects/|openai_shape/responses_writer\.py|compat/\w+/(parameters|responses)\.py")  # fmt: skip
 
 
 def test_a_field_is_spelled_in_the_table_and_on_the_wire_only() -> None:
@@ -73,6 +73,8 @@ VALUES: dict[str, Any] = {
     fields.TEXT: "x",
     fields.TEXTS: ["x"],
     fields.MAPPING: {"x": 1},
+    fields.SWITCH: False,
+    fields.WORD: "1h",
 }
 
 
@@ -96,8 +98,10 @@ def test_a_request_and_a_configuration_agree(field: RequestField) -> None:
 @pytest.mark.parametrize("field", fields.OPTIONS, ids=lambda field: field.name)
 def test_an_option_sets_the_field_of_its_row(field: RequestField) -> None:
     """Under the field's own name; help names the option with its metavar."""
-    args = parse(["generate", "-m", "p/m", str(field.option), "1", "hello"])
-    assert getattr(args, field.name) == (["1"] if field.kind == fields.TEXTS else 1)
+    value = {fields.SWITCH: [], fields.WORD: [*field.words[:1]]}.get(field.kind, ["1"])
+    args = parse(["generate", "-m", "p/m", str(field.option), *value, "hello"])
+    expected: dict[str, Any] = {fields.TEXTS: ["1"], fields.SWITCH: True, fields.WORD: field.words[:1]}
+    assert getattr(args, field.name) in (expected.get(field.kind, 1), *field.words[:1])
 
 
 @pytest.mark.parametrize(
@@ -118,6 +122,7 @@ TYPES = {
     fields.TEXT: "text",
     fields.TEXTS: "text or list of texts",
     fields.MAPPING: "mapping",
+    fields.SWITCH: "true or false",
 }
 
 
@@ -126,6 +131,8 @@ def _type(field: RequestField) -> str:
         return f"number, {field.low} to {field.high}"
     if field.kind == fields.WHOLE:
         return "whole number" + ("" if field.low is None else f", tokens, {field.low} or more")
+    if field.kind == fields.WORD:
+        return " or ".join(f"`{word}`" for word in field.words)
     return TYPES[field.kind]
 
 

@@ -33,10 +33,11 @@ def test_the_fields_of_a_request_are_those_of_the_design() -> None:
     assert [field.name for field in fields] == [
         *("prompt", "model", "messages", "system_prompt", "temperature", "max_tokens", "top_p", "stop_sequences", "seed"),
         *("response_schema", "images", "tools", "tool_choice", "provider_specific", "id"),
+        *("documents", "cache_system", "cache_ttl"),
     ]
     empty = ModelRequest("x")
-    assert (empty.images, empty.tools, empty.provider_specific) == ((), (), {})
-    others = {field.name for field in fields} - {"prompt", "images", "tools", "provider_specific"}
+    assert (empty.images, empty.documents, empty.tools, empty.provider_specific) == ((), (), (), {})
+    others = {field.name for field in fields} - {"prompt", "images", "documents", "tools", "provider_specific"}
     assert {name for name in others if getattr(empty, name) is not None} == set()
 
 
@@ -59,7 +60,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "messages of a mapping": ({"messages": {"role": "user", "content": "x"}}, "messages is a dict"),
     "messages of strings": ({"messages": ["hello"]}, "messages holds a str"),
     "a message with a typo": ({"messages": [{"role": "user", "contnt": "x"}]}, "messages: .*contnt"),
-    "a message without content": ({"messages": [{"role": "user"}]}, "messages: .*content"),
+    "a message without content": ({"messages": [{"role": "user"}]}, "a user message is empty"),
+    "a message without a role": ({"messages": [{"content": "x"}]}, "messages: a message has no role"),
     "images beside messages": ({"messages": [Message("user", "x")], "images": [b"x"]}, "images go only with a prompt"),
     "one image": ({"prompt": "x", "images": "a.png"}, "images is a str"),
     "one image's bytes": ({"prompt": "x", "images": b"x"}, "images is a bytes"),

@@ -71,19 +71,19 @@ def test_a_conversation_with_tools_and_images_arrives() -> None:
 
 
 def test_what_messages_cannot_carry_is_told() -> None:
-    """A participant's name, the detail of an image, the order of parts."""
+    """A field that messages or parts do not have; names, details and the order of parts are kept."""
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA", "detail": "low"}}
     parts = [{"type": "text", "text": "a"}, image, {"type": "text", "text": "b"}]
     found = chat_request({"messages": [{"role": "user", "name": "eva", "content": parts}]}, native=True)
     assert found.request.messages[0].content == "a\nb"
-    assert adjustments(found) == [
-        "messages[0].content[1].image_url.detail",
-        "messages[0].content",
-        "messages[0].content",
-        "messages[0].name",
+    assert [(part.type, part.text, part.detail) for part in found.request.messages[0].parts] == [
+        *(("text", "a", None), ("image", None, "low"), ("text", "b", None)),
     ]
-    with pytest.raises(InvalidRequestError, match="name cannot be sent"):
-        chat_request({"messages": [{"role": "user", "name": "eva", "content": "x"}]}, native=True, strict=True)
+    assert (found.request.messages[0].name, adjustments(found)) == ("eva", [])
+    odd = {"messages": [{"role": "user", "weight": 1, "content": [{"type": "text", "text": "x", "citations": [1]}]}]}
+    assert adjustments(chat_request(odd, native=True)) == ["messages[0].content[0].citations", "messages[0].weight"]
+    with pytest.raises(InvalidRequestError, match="citations cannot be sent"):
+        chat_request(odd, native=True, strict=True)
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,10 @@ def test_what_messages_cannot_carry_is_told() -> None:
         ("hi", "messages is a str"),
         ([7], r"messages\[0\] is an int"),
         ([{"role": "user", "content": 7}], r"messages\[0\].content is an int"),
-        ([{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}], "of type 'input_audio'"),
-        ([{"role": "user", "content": [{"type": "file", "file": {}}]}], "of type 'file'"),
-        ([{"role": "user", "content": ["x"]}], r"content\[0\] is a str"),
+        ([{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}], "has no data"),
+        ([{"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}}]}], "uploaded file"),
+        ([{"role": "user", "content": [{"type": "video_url", "video_url": {}}]}], "of type 'video_url'"),
+        ([{"role": "user", "content": [7]}], r"content\[0\] is an int"),
         ([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "/etc/passwd"}}]}], "has no URL"),
         ([{"role": "assistant", "audio": {"id": "a"}, "content": "x"}], "holds audio"),
         ([{"role": "assistant", "tool_calls": 7}], "tool_calls is an int"),

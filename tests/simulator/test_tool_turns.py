@@ -124,6 +124,7 @@ def parts_turn(*calls: dict[str, Any], results: list[dict[str, Any]]) -> list[di
 
 
 CLAUDE, GPT5, GEMINI3 = "claude-sonnet-4-5", "gpt-5-mini", "gemini-3-pro-preview"
+MARKED = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
 ORPHAN = {"type": "reasoning", "id": "rs_1", "summary": []}
 OWN = {"functionCall": {"id": "1", "name": "add", "args": {}}, "thoughtSignature": sign(GEMINI3, 1)}
 REFUSED = {
@@ -137,6 +138,37 @@ REFUSED = {
         *("openai", {"model": "kimi-k2-thinking", "messages": chat_turn()}, "reasoning_content is missing"),
     ),
     "a blank in an id": ("anthropic", {"model": CLAUDE, "messages": blocks_turn(call_id="a b")}, "should match pattern"),
+    "five points to cache up to": (
+        "anthropic",
+        {"model": CLAUDE, "messages": [{"role": "user", "content": [MARKED] * 5}]},
+        "A maximum of 4 blocks",
+    ),
+    "an hour's cache after one of minutes": (
+        "anthropic",
+        {
+            "model": CLAUDE,
+            "messages": [{"role": "user", "content": [MARKED, {**MARKED, "cache_control": {"type": "ephemeral", "ttl": "1h"}}]}],
+        },
+        "must not come after",
+    ),
+    "a document that is no PDF": (
+        "anthropic",
+        {
+            "model": CLAUDE,
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {
+                            "type": "document",
+                            "source": {"type": "base64", "media_type": "application/pdf", "data": "eA=="},
+                        }
+                    ],
+                }
+            ],
+        },
+        "PDF specified was not valid",
+    ),
     "two results": ("anthropic", {"model": CLAUDE, "messages": blocks_turn(results=2)}, "single result"),
     "an id twice": ("anthropic", {"model": CLAUDE, "messages": blocks_turn() + blocks_turn()}, "ids must be unique"),
     "no signature": (

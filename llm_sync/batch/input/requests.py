@@ -11,16 +11,23 @@ from shlex import quote
 from typing import Any, NamedTuple
 
 from llm_sync.batch.input.formats import OPENAI_KEYS, REQUEST_FIELDS, bare, is_openai
-from llm_sync.batch.input.image_files import ImageFiles
 from llm_sync.batch.input.kept_fields import KeptFields
 from llm_sync.client.request_defaults import refuse_streaming, without_switches
+from llm_sync.client.request_files import RequestFiles
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.routes import is_route, resolve_route
 from llm_sync.config.routing import route
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest, grammar, request_hash
 from llm_sync.models.route import Route
-from llm_sync.openai_shape import chat_request, check_parameters, responses_request, speaks_chat, speaks_responses
+from llm_sync.openai_shape import (
+    chat_request,
+    check_parameters,
+    read_conversation,
+    responses_request,
+    speaks_chat,
+    speaks_responses,
+)
 from llm_sync.streaming import PARAMETERS
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(ModelRequest))
@@ -43,9 +50,8 @@ class BatchRequest(NamedTuple):
 
 
 class RequestBuilder:
-    """Makes requests of lines. ``fields``: values for lines without their own. ``files`` reads images. ``strict`` and
-    ``strict_streaming``: the client's.
-    ``kept``: further fields that lines may have.
+    """Makes requests of lines. ``fields``: values for lines without their own. ``files`` reads the files they name. ``strict``
+    and ``strict_streaming``: the client's. ``kept``: further fields that lines may have.
 
     Any thread may use it.
     """
@@ -54,7 +60,7 @@ class RequestBuilder:
         self,
         config: LLMConfig,
         fields: Mapping[str, Any],
-        files: ImageFiles | None = None,
+        files: RequestFiles | None = None,
         *,
         strict: bool = False,
         strict_streaming: bool = False,
@@ -66,7 +72,7 @@ class RequestBuilder:
             raise TypeError(f"a batch has no request field {min(unknown)!r}")
         self._config = config
         self._fields = {name: value for name, value in fields.items() if value is not None}
-        self._files = files or ImageFiles(None)
+        self._files = files or RequestFiles(None)
         self._strict = strict
         self._strict_streaming = strict_streaming
         self._strict_route = strict_route
@@ -88,9 +94,12 @@ class RequestBuilder:
         given = {name: value for name, value in line.items() if value is not None and name in _FIELDS}
         named = given.get("model") if model is None else model
         target = self._target(named)
+        changed: tuple[Adjustment, ...] = ()
+        if "messages" in given:
+            given["messages"], changed = read_conversation(given["messages"], strict=self._strict)
         request = ModelRequest(**{**given, "model": f"{target.provider}/{target.model}"})
         completed = self._completed(self._files.load(request))
-        return self._without_switches(BatchRequest(completed, target, routed=self.route_name(named)))
+        return self._without_switches(BatchRequest(completed, target, changed, routed=self.route_name(named)))
 
     def _openai(self, line: Mapping[str, Any], model: str | None) -> BatchRequest:
         custom_id, body = line["custom_id"], line["body"]

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-from llm_sync.models.images import Image, load_image
+from llm_sync.models.documents import data_url, load_file
+from llm_sync.models.media import Media
 
 SIMULATED = "simulated-"
 _OF_LINES = ("text", "template", "delimiter", "columns")  # the settings of line formats
@@ -48,5 +49,5 @@ def _digest(settings: Mapping[str, Any]) -> str:
 
 
 def _hashable(value: Any) -> str:
-    """What stands for a value that JSON has no form for: for an image, the hash of its content."""
-    return blake2b(load_image(value).data_url.encode()).hexdigest() if isinstance(value, (Image, bytes)) else repr(value)
+    """What stands for a value that JSON has no form for: for a file, the hash of its content."""
+    return blake2b(data_url(load_file(value)).encode()).hexdigest() if isinstance(value, (Media, bytes)) else repr(value)

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import Message, ModelRequest, grammar
-from llm_sync.models.images import Image, load_image
+from llm_sync.models import Message, ModelRequest, Part, grammar
+from llm_sync.models.documents import data_url, load_file
+from llm_sync.models.media import Media
 
 _CHUNK = 1 << 20
 _BUFFER = 1 << 16  # bytes read at once: the providers mostly read lines near each other
@@ -182,8 +183,10 @@ def _fields(request: ModelRequest) -> dict[str, Any]:
 def _json_value(value: Any) -> Any:
     """What stands for a value that JSON has no form for. Raises TypeError."""
     if isinstance(value, Message):
-        return {field.name: part for field in dataclasses.fields(value) if (part := getattr(value, field.name)) not in (None, ())}
-    if dataclasses.is_dataclass(value) and not isinstance(value, (type, Image)):
+        derived = ("content", "images") if value.parts else ()
+        set_fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.name not in derived}
+        return {name: part for name, part in set_fields.items() if part not in (None, (), False)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, (type, Media, Part)):
         return dict(vars(value))
     if isinstance(value, Mapping):
         return dict(value)
@@ -191,8 +194,10 @@ def _json_value(value: Any) -> Any:
         return int(value)
     if isinstance(value, numbers.Real):
         return float(value)
-    if isinstance(value, (bytes, Image)):
-        return load_image(value).data_url
+    if isinstance(value, Part):
+        return value.to_dict()
+    if isinstance(value, (bytes, Media)):
+        return data_url(load_file(value))
     with contextlib.suppress(TypeError):
         return os.fspath(value)
     raise TypeError(f"{grammar.type_name(value)} is not JSON")

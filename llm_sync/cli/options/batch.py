@@ -102,7 +102,7 @@ def _add_input_options(parser: Parser) -> None:
         default=[],
         type=nonempty,
         metavar="DIR",
-        help="let lines name image files below DIR, too, not only below the folder of INPUT; repeat it for several folders",
+        help="let lines name files below DIR, too, not only below the folder of INPUT; repeat it for several folders",
     )
 
 

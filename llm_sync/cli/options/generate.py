@@ -54,7 +54,7 @@ def add(parser: Parser) -> None:
         default=[],
         type=visible,
         metavar="DIR",
-        help="let --messages name images below DIR too, beside those below the folder of its FILE; may be repeated",
+        help="let --messages name files below DIR too, beside those below the folder of its FILE; may be repeated",
     )
     source.add_argument(
         "-o", "--output", metavar="FILE", help="write the answers to FILE, which is created or replaced when all have arrived"

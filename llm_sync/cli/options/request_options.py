@@ -36,6 +36,13 @@ def _add_field_options(parser: Parser) -> None:
         help="send an image with the prompt: PNG, JPEG, GIF or WebP; may be repeated",
     )
     group.add_argument(
+        "--file",
+        action="append",
+        type=nonempty,
+        metavar="FILE|URL",
+        help="send a file with the prompt: a PDF, a text, an image or a recording; may be repeated",
+    )
+    group.add_argument(
         "--schema",
         metavar="FILE",
         help="ask for JSON that fits the JSON Schema in FILE, check the answer against it, and print it as JSON",
@@ -55,8 +62,13 @@ def _add_field_options(parser: Parser) -> None:
 
 def _add_field_option(group: argparse._ArgumentGroup, field: RequestField) -> None:
     """The option of one row of the table of request fields."""
+    if field.kind == fields.SWITCH:
+        group.add_argument(field.option, action="store_const", const=True, dest=field.name, help=field.help)
+        return
     more: dict[str, Any] = {"dest": field.name, "metavar": field.metavar, "help": field.help}
-    if field.kind == fields.TEXTS:
+    if field.kind == fields.WORD:
+        group.add_argument(field.option, choices=field.words, **more)
+    elif field.kind == fields.TEXTS:
         group.add_argument(field.option, action="append", type=nonempty, **more)
     elif field.kind == fields.NUMBER:
         group.add_argument(field.option, type=between(field.low or 0, field.high or 1), **more)

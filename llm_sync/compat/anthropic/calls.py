@@ -8,16 +8,16 @@ from typing import Any
 
 from llm_sync import errors
 from llm_sync.compat.anthropic.request_messages import STATE, read_messages, read_system
-from llm_sync.compat.anthropic.response_objects import Message
+from llm_sync.compat.anthropic.response_objects import Message as AnswerMessage
 from llm_sync.compat.shim import sending
 from llm_sync.compat.shim.calls import CallContext
 from llm_sync.compat.shim.error_mapping import translate_errors
 from llm_sync.compat.shim.parameters import Table, shown
 from llm_sync.compat.shim.targets import Target, resolve_target
 from llm_sync.errors import InvalidRequestError
-from llm_sync.models import ModelRequest, ModelResponse, ToolCall, Usage
+from llm_sync.models import Message, ModelRequest, ModelResponse, ToolCall, Usage
 from llm_sync.models.fields import ANTHROPIC, NUMBER, TEXTS, WHOLE, on_wire
-from llm_sync.openai_shape.messages import Adjustments
+from llm_sync.openai_shape.adjustments import Adjustments
 from llm_sync.providers.factory import ProviderFactory
 
 _PLAIN = tuple(on_wire(ANTHROPIC, (NUMBER, WHOLE, TEXTS)))
@@ -27,7 +27,7 @@ _STOP = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 _AS_HEADERS = {"user_profile_id": "anthropic-user-profile-id", "workspace_id": "anthropic-workspace-id"}
 
 
-def message(context: CallContext, table: Table, arguments: Mapping[str, Any]) -> Message:
+def message(context: CallContext, table: Table, arguments: Mapping[str, Any]) -> AnswerMessage:
     """The Message for a call of ``messages.create``."""
     with translate_errors(context.map_error):
         reading, context = context.read(table, with_headers(arguments))
@@ -40,7 +40,7 @@ def message(context: CallContext, table: Table, arguments: Mapping[str, Any]) ->
             request = _request(given, target, adjustments)
             made += adjustments.adjustments
         outcome = sending.send(target, request, timeout=context.timeout, max_retries=context.max_retries)
-        return sending.finished(Message.read(_body(outcome)), made, [outcome])
+        return sending.finished(AnswerMessage.read(_body(outcome)), made, [outcome])
 
 
 def _plain(given: Mapping[str, Any], model: str | None) -> ModelRequest | None:
@@ -72,7 +72,11 @@ def _request(given: Mapping[str, Any], target: Target, adjustments: Adjustments)
     fields: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
     extras: dict[str, Any] = {}
     fields["messages"] = read_messages(given.get("messages"), adjustments)
-    fields["system_prompt"] = read_system(given.get("system"), adjustments)
+    system = read_system(given.get("system"), adjustments)
+    if isinstance(system, Message):
+        fields["messages"].insert(0, system)
+    else:
+        fields["system_prompt"] = system
     fields["tools"] = _tools(given.get("tools"), native, adjustments)
     fields["tool_choice"] = _choice(given.get("tool_choice"), target, native, extras, adjustments)
     if "output_config" in given and native:
@@ -110,9 +114,9 @@ def _tools(tools: Any, native: bool, adjustments: Adjustments) -> list[Any]:
                 f"tools[{index}] is one that this provider does not have",
                 guidance="Give tools with name and input_schema, or ask a provider of type anthropic.",
             )
-        for name in tool.keys() - {"name", "description", "input_schema", "type"}:
+        for name in tool.keys() - {"name", "description", "input_schema", "type", "cache_control"}:
             adjustments.lose(f"tools[{index}].{name}", tool[name], "this provider does not support it")
-        out.append({name: tool[name] for name in ("name", "description", "input_schema") if name in tool})
+        out.append({name: tool[name] for name in ("name", "description", "input_schema", "cache_control") if name in tool})
     return out
 
 

@@ -14,12 +14,12 @@ MESSAGES = Table(
     [
         *supported(
             "messages",
-            "texts, images, `tool_use` and `tool_result`; thinking and `cache_control` are left out, with an entry in "
-            "`adjustments`; documents and files are refused",
+            "texts, images, documents, `tool_use` and `tool_result`; thinking and `cache_control` go where they are taken, else "
+            "an entry in `adjustments` says so; file ids are refused",
         ),
         *supported("model", "routed by the configuration where one is found"),
         *supported("max_tokens temperature top_p stop_sequences"),
-        *supported("system", "texts of a list are joined; their `cache_control` is left out, with an entry in `adjustments`"),
+        *supported("system", "texts of a list are joined, unless one has `cache_control`"),
         *supported("tools tool_choice", "tools of Anthropic's own to providers of type anthropic; refused for others"),
         *supported("output_config", "a json_schema as `format` to every provider; the rest as below"),
         *supported(

@@ -10,7 +10,7 @@ OTHER = "use the original package for it"
 _ELSEWHERE = "to providers that speak OpenAI's shape; for others UnsupportedParamsError, or with `drop_params` left out"
 _HEADERS = "where no configuration is found; else it is left out, with an entry in `adjustments`"
 _ENDPOINT = "where no configuration is found; else the configuration is used, and a line on standard error says so"
-_AUDIO = "use the original package for it: llm-sync sends and gets text and images only"
+_AUDIO = "use the original package for it: llm-sync gets text only"
 _OWN = "it is litellm's own business"
 
 HINTS = (

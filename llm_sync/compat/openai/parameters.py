@@ -8,11 +8,11 @@ from llm_sync.compat.shim.unsupported import STREAM
 _ELSEWHERE = "to providers that speak OpenAI's shape; left out for others, with an entry in `adjustments`"
 _SHAPING = "to providers that speak OpenAI's shape; refused for others, whose answers cannot have it"
 _HEADERS = "where no configuration is found; else it is left out, with an entry in `adjustments`"
-AUDIO = "use the original package for it: llm-sync sends and gets text and images only"
+AUDIO = "use the original package for it: llm-sync gets text only"
 OTHER = "use the original package for it"
 CONVERSATION = (
-    "text and images; with an entry in `adjustments`, `name` is left out, empty system and assistant messages are not sent, and "
-    "a system message alone is sent as the user's; audio and files are refused"
+    "text, images, files and audio, refused where a provider takes none; with an entry in `adjustments`, empty system and "
+    "assistant messages are not sent, and a system message alone is sent as the user's; file ids are refused"
 )
 _CALL = [
     *refused("stream", STREAM, neutral=(None, False)),
@@ -61,7 +61,8 @@ RESPONSES = Table(
     "responses.create",
     [
         *supported(
-            "input", "texts, images, function calls and their outputs; other items are refused or, as `reasoning`, left out"
+            "input",
+            "texts, images, files, function calls and their outputs; other items are refused or, as `reasoning`, left out",
         ),
         *supported("model", "routed by the configuration where one is found"),
         *supported("instructions temperature top_p max_output_tokens tools tool_choice"),

@@ -12,11 +12,13 @@ from llm_sync.models import ModelRequest, Usage
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.answer import Answer, Blocked, count, label, texts_of, tool_call, total
 from llm_sync.providers.anthropic import request as anthropic_request
+from llm_sync.providers.cache_marks import cache_control, limit_cache_marks
 from llm_sync.providers.dialect import Dialect
 from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
 from llm_sync.providers.finish_words import interruption
 from llm_sync.providers.google_cloud import base_url, on_google_cloud
-from llm_sync.providers.payload import system_texts, tool_choice
+from llm_sync.providers.message_parts import mark_of
+from llm_sync.providers.payload import system_parts, tool_choice
 from llm_sync.providers.turns import with_unique_ids
 
 DEFAULT_MAX_TOKENS = 4096  # the API requires a number
@@ -46,6 +48,7 @@ class AnthropicDialect(Dialect):
     listing_query: ClassVar[Mapping[str, str]] = {"limit": "1000"}
     keys_page = "https://console.anthropic.com/settings/keys"
     billing_page = "https://console.anthropic.com/settings/billing"
+    part_types = frozenset({"text", "image", "document"})
     tool_call_ids = re.compile(r"[a-zA-Z0-9_-]{1,64}")
     request_id_headers = ("request-id", "x-request-id")
     response_schema: ClassVar[Mapping[str, Any]] = {
@@ -83,14 +86,12 @@ class AnthropicDialect(Dialect):
     # Request -------------------------------------------------------------------------------------------------------
 
     def prepare_request(self, request: ModelRequest, adjustments: Adjustments) -> dict[str, Any]:
-        system = system_texts(request, adjustments)
-        payload: dict[str, Any] = {
-            "model": request.model,
-            "messages": anthropic_request.messages(self.turns(request), self.origin(request.model or ""), adjustments),
-            "stream": False,
-        }
-        if system:
-            payload["system"] = "\n\n".join(system)
+        system = system_parts(request, adjustments)
+        payload: dict[str, Any] = {"model": request.model, "messages": self._messages(request, adjustments), "stream": False}
+        if any(part.cache for part in system):
+            payload["system"] = [{"type": "text", "text": part.text, **mark_of(part, request, self)} for part in system]
+        elif system:
+            payload["system"] = "\n\n".join(part.text or "" for part in system)
         payload["max_tokens"] = self._max_tokens(request, adjustments)
         self._add_sampling(payload, request, adjustments)
         if request.stop_sequences:
@@ -116,10 +117,19 @@ class AnthropicDialect(Dialect):
         if choice is not None:
             kind = {"required": "any", "named": "tool"}.get(choice[0], choice[0])
             payload["tool_choice"] = {"type": kind, "name": choice[1]} if choice[1] else {"type": kind}
+        limit_cache_marks(payload, adjustments)
         if on_google_cloud(self.config):
             del payload["model"]  # it is in the URL
             payload["anthropic_version"] = "vertex-2023-10-16"
         return payload
+
+    def _messages(self, request: ModelRequest, adjustments: Adjustments) -> list[dict[str, Any]]:
+        conversation = anthropic_request.Conversation(request, self, adjustments)
+        return conversation.messages(self.turns(request))
+
+    def cache_mark(self, model: str, ttl: str | None) -> Mapping[str, Any]:
+        """``cache_control``, on a content block or a tool."""
+        return cache_control(ttl)
 
     def extras_for(self, request: ModelRequest, adjustments: Adjustments) -> Mapping[str, Any]:
         """As for every dialect. ``thinking`` is not sent with results of calls that were made without it, or elsewhere."""

@@ -6,11 +6,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from llm_sync.models import Message, ModelRequest
+from llm_sync.models import Message, ModelRequest, Part
 from llm_sync.models.images import load_image
 from llm_sync.providers.adjustments import Adjustments
+from llm_sync.providers.cache_marks import tool_mark
+from llm_sync.providers.dialect import Dialect
+from llm_sync.providers.message_parts import is_rich, mark_of, parts_of, unreadable
 from llm_sync.providers.payload import call_arguments, lose_tool_keys, tool_parts
 from llm_sync.providers.turns import Origin, own_state
+from llm_sync.runtime.import_lock import import_lock
 
 THOUGHTS = ("thinking", "redacted_thinking")
 _VERSION = re.compile(r"claude-(opus|sonnet|haiku|fable|mythos)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
@@ -31,42 +35,75 @@ _REFUSED_KEYWORDS = frozenset(
 )
 
 
-def messages(turns: tuple[Message, ...], origin: Origin, adjustments: Adjustments) -> list[dict[str, Any]]:
-    """The messages of a conversation, without system messages."""
-    out: list[dict[str, Any]] = []
-    for message in turns:
-        if message.role == "system":
-            continue
-        role = "assistant" if message.role == "assistant" else "user"
-        content = _content(message, origin, adjustments)
-        previous = out[-1] if out else None
-        if message.role == "tool" and previous and _holds_results(previous["content"]):
-            previous["content"] += content  # the API wants all results of one turn in one message
-            continue
-        out.append({"role": role, "content": content})
-    return out
+class Conversation:
+    """Writes the messages of a request, without system messages."""
+
+    def __init__(self, request: ModelRequest, dialect: Dialect, adjustments: Adjustments) -> None:
+        self._request = request
+        self._dialect = dialect
+        self._adjustments = adjustments
+        self._origin = dialect.origin(request.model or "")
+
+    def messages(self, turns: tuple[Message, ...]) -> list[dict[str, Any]]:
+        """The messages."""
+        out: list[dict[str, Any]] = []
+        for message in turns:
+            if message.role == "system":
+                continue
+            role = "assistant" if message.role == "assistant" else "user"
+            content = self._content(message)
+            previous = out[-1] if out else None
+            if message.role == "tool" and previous and _holds_results(previous["content"]):
+                previous["content"] += content  # the API wants all results of one turn in one message
+                continue
+            out.append({"role": role, "content": content})
+        return out
+
+    def _content(self, message: Message) -> Any:
+        if message.role == "tool":
+            marked = message if message.cache else next((part for part in message.parts if part.cache), message)
+            result = {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": message.content or ""}
+            return [{**result, **mark_of(marked, self._request, self._dialect)}]
+        blocks = _kept_blocks(message, own_state(message.state, self._origin))
+        if blocks is None and not message.images and not message.tool_calls and not is_rich(message):
+            return message.content
+        if blocks is None:
+            blocks = [self._block(part) for part in parts_of(message, images_first=True, mark=False)]
+            blocks += [
+                {"type": "tool_use", "id": call.id, "name": call.name, "input": call_arguments(call, self._adjustments)}
+                for call in message.tool_calls
+            ]
+        last = next((block for block in reversed(blocks) if block.get("type") not in THOUGHTS), None)
+        if message.cache and last is not None:
+            last.update(mark_of(message, self._request, self._dialect))
+        return blocks
+
+    def _block(self, part: Part) -> dict[str, Any]:
+        mark = mark_of(part, self._request, self._dialect)
+        if part.type == "text":
+            return {"type": "text", "text": part.text, **mark}
+        return {**(_image(part.source) if part.type == "image" else _document(part)), **mark}
 
 
 def _holds_results(content: Any) -> bool:
     return isinstance(content, list) and bool(content) and content[-1]["type"] == "tool_result"
 
 
-def _content(message: Message, origin: Origin, adjustments: Adjustments) -> Any:
-    if message.role == "tool":
-        return [{"type": "tool_result", "tool_use_id": message.tool_call_id, "content": message.content or ""}]
-    kept = _kept_blocks(message, own_state(message.state, origin))
-    if kept is not None:
-        return kept
-    if not message.images and not message.tool_calls:
-        return message.content
-    blocks: list[dict[str, Any]] = [_image(image) for image in message.images]
-    if message.content:
-        blocks.append({"type": "text", "text": message.content})
-    blocks += [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": call_arguments(call, adjustments)}
-        for call in message.tool_calls
-    ]
-    return blocks
+def _document(part: Part) -> dict[str, Any]:
+    with import_lock:  # few requests have one
+        from llm_sync.models.documents import PDF, load_document
+
+    document = load_document(part.source, part.name)
+    title = {"title": document.name} if document.name else {}
+    if document.url and document.media_type != PDF:
+        raise unreadable(part, "Anthropic reads PDFs only by their URL", "Download the text, and send the file.")
+    if document.url:
+        source = {"type": "url", "url": document.url}
+    elif document.media_type == PDF:
+        source = {"type": "base64", "media_type": PDF, "data": document.base64}
+    else:
+        source = {"type": "text", "media_type": "text/plain", "data": document.text}
+    return {"type": "document", "source": source, **title}
 
 
 def _kept_blocks(message: Message, blocks: Any) -> list[dict[str, Any]] | None:
@@ -115,7 +152,7 @@ def tool(given: Mapping[str, Any], adjustments: Adjustments) -> dict[str, Any]:
     name, description, parameters, rest = tool_parts(given)
     lose_tool_keys(name, rest.keys() & {"strict"}, adjustments)
     rest = {key: value for key, value in rest.items() if key != "strict"}
-    out: dict[str, Any] = {"name": name, "input_schema": parameters, **rest}
+    out: dict[str, Any] = {"name": name, "input_schema": parameters, **rest, **tool_mark(given)}
     return {**out, "description": description} if description else out
 
 

@@ -11,11 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llm_sync import errors
-from llm_sync.models import Message, ToolCall
+from llm_sync.models import Message, Part, ToolCall
 from llm_sync.models.images import load_image
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.payload import call_arguments, lose_tool_keys, tool_parts
 from llm_sync.providers.turns import FORMER_SIGNATURE, Origin, own_state, tagged
+from llm_sync.runtime.import_lock import import_lock
 
 _NO_CALL_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="  # Google's word for "this call has no signature"
 
@@ -52,9 +53,11 @@ class Conversation:
         kept = _kept_parts(message, own_state(message.state, self._origin))
         if kept is not None:
             return kept
-        parts: list[dict[str, Any]] = [_image(image) for image in message.images]
-        if message.content:
-            parts.append({"text": message.content})
+        if message.parts:
+            parts = [_part(part) for part in message.parts]
+        else:
+            parts = [_image(image) for image in message.images]
+            parts += [{"text": message.content}] if message.content else []
         for call, signature in zip(message.tool_calls, signatures, strict=True):
             made: dict[str, Any] = {"name": call.name, "args": call_arguments(call, self._adjustments)}
             part: dict[str, Any] = {"functionCall": {"id": call.id, **made} if self._ids else made}
@@ -136,6 +139,20 @@ def _result(content: str) -> dict[str, Any]:
     except ValueError:
         value = content
     return value if isinstance(value, dict) else {"result": value}
+
+
+def _part(part: Part) -> dict[str, Any]:
+    if part.type == "text":
+        return {"text": part.text}
+    if part.type == "image":
+        return _image(part.source)
+    with import_lock:  # few requests have one
+        from llm_sync.models.documents import load_audio, load_document
+
+    file = load_audio(part.source) if part.type == "audio" else load_document(part.source, part.name)
+    if file.url:
+        return {"fileData": {"mimeType": file.media_type, "fileUri": file.url}}
+    return {"inlineData": {"mimeType": file.media_type, "data": file.base64}}
 
 
 def _image(source: Any) -> dict[str, Any]:

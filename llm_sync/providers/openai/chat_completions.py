@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from llm_sync import errors
 from llm_sync.models import ModelRequest, Usage
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.answer import Answer, Blocked, Failed, count, label
+from llm_sync.providers.cache_marks import cache_control
 from llm_sync.providers.dialect import Dialect
 from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
 from llm_sync.providers.finish_words import interruption, normalized
+from llm_sync.providers.message_parts import is_rich
 from llm_sync.providers.openai import message as openai_message
 from llm_sync.providers.openai import reasoning_state
 from llm_sync.providers.openai.reasoning_models import is_reasoning_model, openai_model, sampling
 from llm_sync.providers.openai.strict_schema import strict_form
 from llm_sync.providers.payload import tool_choice
+from llm_sync.runtime.import_lock import import_lock
+
+if TYPE_CHECKING:
+    from llm_sync.providers.openai.content_parts import PartWriter
 
 _FINISH = {
     "stop": "stop",
@@ -48,6 +54,8 @@ _STRUCTURED = {
     "tool": ("anthropic.com",),  # ignores response_format
     "prompt": ("minimax.io", "minimaxi.com", "minimax.chat"),
 }
+_CACHE_CONTROL = ("openrouter.ai", "aliyuncs.com")  # Qwen's own server is the second
+_BREAKPOINTS = re.compile(r"gpt-(?:5\.[6-9]|[6-9])")
 _NEW_MAX_FIELD = ("openai.com", "openai.azure.com", "cognitiveservices.azure.com", "groq.com", "openrouter.ai")
 
 
@@ -71,6 +79,9 @@ class OpenAIDialect(Dialect):
         "x-ms-client-request-id",
     )
     json_object: ClassVar[Mapping[str, Any]] = {"response_format": {"type": "json_object"}}
+    part_types = frozenset({"text", "image", "document", "audio"})
+    image_details = True
+    message_names = True
     response_schema: ClassVar[Mapping[str, Any]] = openai_message.SCHEMA
     filtered_schema: ClassVar[Mapping[str, Any]] = openai_message.FILTERED_SCHEMA
 
@@ -98,7 +109,7 @@ class OpenAIDialect(Dialect):
             wrapped = {"name": "answer", "schema": schema, "strict": strict}
             payload["response_format"] = {"type": "json_schema", "json_schema": wrapped}
         if request.tools:
-            payload["tools"] = [openai_message.tool(tool) for tool in request.tools]
+            payload["tools"] = [openai_message.tool(tool, self.cache_mark(model, None)) for tool in request.tools]
         choice = tool_choice(request)
         if choice is not None:
             payload["tool_choice"] = {"type": "function", "function": {"name": choice[1]}} if choice[1] else choice[0]
@@ -118,11 +129,15 @@ class OpenAIDialect(Dialect):
         messages = []
         for turn in self.turns(request):
             written = openai_message.message(turn)
+            if is_rich(turn):
+                written["content"] = part_writer(request, self, adjustments).chat_content(turn)
             if turn.role == "assistant":
                 reasoning_state.add_state(written, turn, self, model)
             messages.append(written)
         if request.system_prompt is not None:
-            messages.insert(0, {"role": "system", "content": request.system_prompt})
+            mark = self.cache_mark(model, request.cache_ttl) if request.cache_system else None
+            text = request.system_prompt
+            messages.insert(0, {"role": "system", "content": [{"type": "text", "text": text, **mark}] if mark else text})
         if openai_model(model).startswith(("o1-mini", "o1-preview")):
             for message in messages:
                 if message["role"] == "system":
@@ -131,6 +146,13 @@ class OpenAIDialect(Dialect):
                         "system_prompt", message["content"], "a user message", f"{request.model} takes no system role"
                     )
         return messages
+
+    def cache_mark(self, model: str, ttl: str | None) -> Mapping[str, Any] | None:
+        """Anthropic's mark where a server passes it on or has it, too; OpenAI's own from GPT-5.6 on."""
+        if self.is_at(*_CACHE_CONTROL):
+            return cache_control(ttl)
+        own = self.is_at("openai.com") and _BREAKPOINTS.match(openai_model(model))
+        return {"prompt_cache_breakpoint": {"mode": "explicit"}} if own else None
 
     def accepted_ids(self, model: str) -> re.Pattern[str]:
         """Compatible servers pass ids on to models whose own APIs are stricter than OpenAI's."""
@@ -242,6 +264,14 @@ class OpenAIDialect(Dialect):
         if kind is errors.RateLimitError and error.per_day:
             return errors.QuotaExceededError  # Google's endpoint for OpenAI's clients
         return kind
+
+
+def part_writer(request: ModelRequest, dialect: Dialect, adjustments: Adjustments) -> PartWriter:
+    """Writes messages part by part; few requests need it."""
+    with import_lock:
+        from llm_sync.providers.openai.content_parts import PartWriter
+
+    return PartWriter(request, dialect, adjustments)
 
 
 def _cache_writes(details: Any) -> int | None:

@@ -10,6 +10,7 @@ from typing import Any
 from llm_sync.models import Message, ToolCall
 from llm_sync.models.images import load_image
 from llm_sync.providers.answer import tool_call
+from llm_sync.providers.cache_marks import tool_mark
 from llm_sync.providers.openai.reasoning_state import call_state
 from llm_sync.providers.payload import arguments_text, tool_parts
 from llm_sync.providers.turns import with_unique_ids
@@ -87,16 +88,18 @@ def message(turn: Message) -> dict[str, Any]:
         ]
     if turn.tool_call_id:
         out["tool_call_id"] = turn.tool_call_id
+    elif turn.name is not None:
+        out["name"] = turn.name
     return out
 
 
-def tool(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool, as a function."""
+def tool(given: Mapping[str, Any], mark: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A tool, as a function; with its point to cache up to if the endpoint takes marks of that form (``mark`` is one)."""
     name, description, parameters, rest = tool_parts(given)
     function: dict[str, Any] = {"name": name, "parameters": parameters, **rest}
     if description:
         function["description"] = description
-    return {"type": "function", "function": function}
+    return {"type": "function", "function": function, **(tool_mark(given) if mark and "cache_control" in mark else {})}
 
 
 def content(value: Any) -> tuple[str, str | None, Any]:

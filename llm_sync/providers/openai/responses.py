@@ -11,7 +11,8 @@ from llm_sync.models.images import load_image
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.answer import Answer, Blocked, Cut, Deferred, Failed, Outcome, count, label, tool_call
 from llm_sync.providers.finish_words import interruption
-from llm_sync.providers.openai.chat_completions import OpenAIDialect
+from llm_sync.providers.message_parts import is_rich
+from llm_sync.providers.openai.chat_completions import OpenAIDialect, part_writer
 from llm_sync.providers.openai.output_items import kept_items, state_of
 from llm_sync.providers.openai.reasoning_models import is_reasoning_model, sampling
 from llm_sync.providers.openai.strict_schema import strict_form
@@ -28,6 +29,8 @@ class OpenAIResponsesDialect(OpenAIDialect):
 
     type = "openai-responses"
     path = "/responses"
+    part_types = frozenset({"text", "image", "document"})
+    message_names = False
     forbidden = OpenAIDialect.forbidden | {"previous_response_id", "conversation"}
     json_object: ClassVar[Mapping[str, Any]] = {"text": {"format": {"type": "json_object"}}}
     response_schema: ClassVar[Mapping[str, Any]] = {
@@ -58,10 +61,10 @@ class OpenAIResponsesDialect(OpenAIDialect):
 
     def prepare_request(self, request: ModelRequest, adjustments: Adjustments) -> dict[str, Any]:
         model = request.model or ""
-        payload: dict[str, Any] = {"model": model, "input": self._input(request), "store": False, "stream": False}
+        payload: dict[str, Any] = {"model": model, "input": self._input(request, adjustments), "store": False, "stream": False}
         if (is_reasoning_model(model) or model.startswith("grok-4")) and "include" not in request.provider_specific:
             payload["include"] = ["reasoning.encrypted_content"]  # what a later turn of a tool loop hands back
-        if request.system_prompt is not None:
+        if request.system_prompt is not None and not (request.cache_system and self.cache_mark(model, None)):
             payload["instructions"] = request.system_prompt
         reasoning = request.provider_specific.get("reasoning")
         effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
@@ -86,17 +89,30 @@ class OpenAIResponsesDialect(OpenAIDialect):
             payload["tool_choice"] = {"type": "function", "name": choice[1]} if choice[1] else choice[0]
         return payload
 
-    def _input(self, request: ModelRequest) -> Any:
-        if request.prompt is not None and not request.images:
+    def _input(self, request: ModelRequest, adjustments: Adjustments) -> Any:
+        model = request.model or ""
+        mark = self.cache_mark(model, request.cache_ttl) if request.cache_system and request.system_prompt else None
+        if request.prompt is not None and not request.images and not request.documents and not mark:
             return request.prompt
-        origin = self.origin(request.model or "")
+        origin = self.origin(model)
         items: list[dict[str, Any]] = []
+        if mark:  # instructions take no mark
+            text = {"type": "input_text", "text": request.system_prompt, **mark}
+            items.append({"type": "message", "role": "system", "content": [text]})
         for message in self.turns(request):
-            items += kept_items(message, own_state(message.state, origin)) or _items(message)
+            items += kept_items(message, own_state(message.state, origin)) or self._items(message, request, adjustments)
         return items
 
     def structured_output(self) -> str:
         return "json_schema"  # whatever the host: the API has it from the start
+
+    def _items(self, message: Message, request: ModelRequest, adjustments: Adjustments) -> list[dict[str, Any]]:
+        if message.role in ("assistant", "tool") and (message.cache or any(part.cache for part in message.parts)):
+            adjustments.note("cache", True, None, f"the Responses API has no cache points on {message.role} messages")
+        elif is_rich(message) and message.role not in ("assistant", "tool"):
+            content = part_writer(request, self, adjustments).input_content(message)
+            return [{"type": "message", "role": message.role, "content": content}]
+        return _items(message)
 
     def accepted_ids(self, model: str) -> re.Pattern[str]:
         """1 to 64 characters, whatever the model."""

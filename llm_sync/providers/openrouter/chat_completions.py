@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
+from llm_sync.models import ModelRequest
 from llm_sync.providers.adjustments import Adjustments
+from llm_sync.providers.cache_marks import cache_control, limit_cache_marks
 from llm_sync.providers.openai.chat_completions import OpenAIDialect
 
 _MIN_OUTPUT = 16
@@ -20,6 +23,15 @@ class OpenRouterDialect(OpenAIDialect):
     keys_page = "https://openrouter.ai/settings/keys"
     billing_page = "https://openrouter.ai/settings/credits"
     request_id_headers: ClassVar[tuple[str, ...]] = ("x-generation-id", "x-request-id", "cf-ray")
+
+    def prepare_request(self, request: ModelRequest, adjustments: Adjustments) -> dict[str, Any]:
+        payload = super().prepare_request(request, adjustments)
+        limit_cache_marks(payload, adjustments)
+        return payload
+
+    def cache_mark(self, model: str, ttl: str | None) -> Mapping[str, Any]:
+        """``cache_control``; models that cache on their own ignore it."""
+        return cache_control(ttl)
 
     def _add_max_tokens(self, payload: dict[str, Any], most: int, adjustments: Adjustments) -> None:
         if most < _MIN_OUTPUT and not self.config.max_tokens_field:

@@ -12,6 +12,7 @@ from llm_sync.simulator.answers.generated import Answer, ParsedRequest, generate
 from llm_sync.simulator.answers.tokens import count_json_tokens, count_tokens
 from llm_sync.simulator.answers.turns import Turn, anthropic_turns
 from llm_sync.simulator.dialects.anthropic import checks
+from llm_sync.simulator.dialects.anthropic.documents import check_cache_marks, check_documents
 from llm_sync.simulator.dialects.anthropic.messages import read_messages, read_system
 from llm_sync.simulator.dialects.anthropic.reply import headers, message, thinking_text
 from llm_sync.simulator.dialects.anthropic.tool_turns import check_tool_turns
@@ -99,6 +100,8 @@ class Anthropic(Dialect):
         checks.read_tools(payload, parsed, self.refuse)
         checks.read_thinking(payload, parsed, self.refuse)
         check_tool_turns(payload, call.model, self.refuse)
+        check_cache_marks(payload, self.refuse)
+        check_documents(payload, self.refuse)
         checks.read_output(payload, parsed, self.refuse)
         prompt += 7 + tokens + count_json_tokens(payload.get("tools")) + count_json_tokens(payload.get("output_config"))
         limits = model_limits("anthropic", call.model)

@@ -1,4 +1,4 @@
-"""Images that lines name by path: regular files only, below the input's folder or one that is allowed."""
+"""Files that lines name by path: regular ones only, below the input's folder or one that is allowed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ import pytest
 from batch_apparatus import Batch, Far
 
 from llm_sync import batch
-from llm_sync.batch.input import image_files
+from llm_sync.client import request_files
 from llm_sync.errors import InvalidRequestError
+from llm_sync.models import ModelRequest
+from llm_sync.models.documents import load_document
 
 PNG = b"\x89PNG\r\n\x1a\nx"
+PDF = b"%PDF-1.7 x"
 
 
 @pytest.fixture
@@ -39,6 +42,8 @@ def inner(job: Batch, tmp_path: Path) -> Batch:
 FORMS = {
     "prompt": lambda path: {"prompt": "p", "images": [path]},
     "message": lambda path: {"messages": [{"role": "user", "content": "p", "images": [path]}]},
+    "document": lambda path: {"prompt": "p", "documents": [path]},
+    "image part": lambda path: {"messages": [{"role": "user", "parts": ["p", {"type": "image", "source": path}]}]},
 }
 
 
@@ -50,6 +55,48 @@ def test_a_file_elsewhere_is_not_sent_unless_its_folder_is_allowed(inner: Batch,
         inner.run(models=["a/m"])
     assert far.asked == []
     assert inner.run(models=["a/m"], allow_files=[private.parent]).tally.answered == 1
+
+
+@pytest.mark.parametrize("kind", ["document", "audio"])
+def test_a_file_of_another_kind_is_not_sent_either(inner: Batch, far: Far, private: Path, kind: str) -> None:
+    """What a part calls it makes no difference."""
+    inner.lines({"messages": [{"role": "user", "parts": ["p", {"type": kind, "source": str(private)}]}]})
+    with pytest.raises(InvalidRequestError, match=r"line 1: .*not below .*allow its folder with --allow-files DIR"):
+        inner.run(models=["a/m"])
+    assert far.asked == []
+
+
+def test_a_document_below_the_inputs_folder_is_sent_with_its_name(inner: Batch, far: Far) -> None:
+    """Beside a prompt and as a part; a request of a program goes through the batch with it."""
+    path = inner.input.parent / "report.pdf"
+    path.write_bytes(PDF)
+    inner.lines(
+        {"prompt": "p", "model": "a/m", "documents": [str(path)]},
+        {"model": "a/m", "messages": [{"role": "user", "parts": ["p", {"type": "document", "source": str(path)}]}]},
+    )
+    assert inner.run().tally.answered == 2
+    names = [part["file"]["filename"] for content in far.contents for part in content if "file" in part]
+    assert names == ["report.pdf"] * 2
+    program = [ModelRequest("q", "a/m", documents=[path]), ModelRequest("q", "a/m", documents=[load_document(PDF, "x y.pdf")])]
+    assert batch.run(program, inner.output.with_name("other.jsonl"), inner.client).tally.answered == 2
+
+
+def test_messages_in_openais_form_are_read(inner: Batch, far: Far) -> None:
+    """In lines of our own format; what the API does not have is an adjustment of the answer."""
+    call = {"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    talk = [
+        {"role": "developer", "content": "Be brief"},
+        {"role": "user", "content": [{"type": "text", "text": "Add", "citations": [1]}]},
+        {"role": "assistant", "content": None, "refusal": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "name": "add", "content": "2"},
+    ]
+    inner.lines({"messages": talk, "model": "a/m"})
+    assert inner.run().tally.answered == 1
+    (record,) = [json.loads(line) for line in inner.output.read_text().splitlines()]
+    assert [each["parameter"] for each in record["response"]["adjustments"]][:1] == ["messages[1].content[0].citations"]
+    inner.lines({"messages": [{"role": "user", "content": [{"type": "video_url", "video_url": {}}]}], "model": "a/m"})
+    with pytest.raises(InvalidRequestError, match=r"line 1: messages\[0\].content\[0\] is of type 'video_url'"):
+        inner.run()
 
 
 def test_a_file_below_the_inputs_folder_is_sent(inner: Batch, far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +131,7 @@ def test_what_is_no_file_below_it_is_refused_at_once(inner: Batch, far: Far, pri
 
 def test_a_file_that_is_too_large_is_refused(inner: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before it is read."""
-    monkeypatch.setattr(image_files, "MAX_IMAGE_BYTES", 5)
+    monkeypatch.setattr(request_files, "MAX_FILE_BYTES", 5)
     path = inner.input.parent / "x.png"
     path.write_bytes(PNG)
     inner.lines({"prompt": "p", "model": "a/m", "images": [str(path)]})
