@@ -40,6 +40,16 @@ class RunningProvider:
 
 
 @dataclass(frozen=True)
+class RunningWork:
+    """What a process works on, such as a batch: its file, its requests in all and done, and how long it may take."""
+
+    file: str
+    total: int
+    done: int
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
 class RunningProcess:
     """One command or client as of ``updated``; its file is rewritten only when something changes.
 
@@ -52,6 +62,7 @@ class RunningProcess:
     updated: datetime
     providers: Mapping[str, RunningProvider]
     namespace: str | None = None
+    work: RunningWork | None = None
 
     @property
     def stopped(self) -> bool:
@@ -94,6 +105,7 @@ def _parse_process(data: Any) -> RunningProcess:
         updated=_parse_time(data["updated"]),
         providers={str(name): _parse_provider(each) for name, each in data["providers"].items()},
         namespace=foreign_namespace(data.get("pid_namespace")),
+        work=_parse_work(data.get("work")),
     )
 
 
@@ -110,6 +122,13 @@ def _parse_provider(data: Any) -> RunningProvider:
         breaker_open_until=_parse_optional_time(data.get("breaker_open_until")),
         requests_per_minute=int(data["requests_per_minute"]),
     )
+
+
+def _parse_work(data: Any) -> RunningWork | None:
+    if data is None:
+        return None
+    left = data["seconds_left"]
+    return RunningWork(str(data["file"]), int(data["total"]), int(data["done"]), None if left is None else float(left))
 
 
 def _parse_counts(data: Any) -> dict[str, int]:

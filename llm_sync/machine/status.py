@@ -33,6 +33,7 @@ MAX_NAME_LENGTH = 100  # characters of a program's name
 
 _log = logger("machine")
 _command: list[str] = []  # the name of this process, if it was set
+_work: list[Callable[[], Mapping[str, Any] | None]] = []  # describes what this process works on, if it was set
 
 
 class Provider(Protocol):
@@ -71,6 +72,14 @@ class Client(Protocol):
 def set_process_name(command: str) -> None:
     """Write ``command`` as the name of this process into status files from now on; the default is the program's name."""
     _command[:] = [command]
+
+
+def set_work(describe: Callable[[], Mapping[str, Any] | None]) -> None:
+    """Write into status files what this process works on: ``file``, ``total``, ``done`` and ``seconds_left``, JSON-ready.
+
+    ``describe`` is called on a thread of its own, about once a second while requests are sent.
+    """
+    _work[:] = [describe]
 
 
 def publish_command(command: str) -> StatusFile:
@@ -169,8 +178,9 @@ class StatusFile:
             if status is None:
                 return False
             providers = self._snapshot(status)
+            work = _work[0]() if _work else None
             with self._lock:
-                if not self._closed and self._process == os.getpid() and providers != self._last_written:
+                if not self._closed and self._process == os.getpid() and (providers, work) != self._last_written:
                     self._replace_file(
                         {
                             "pid": self._process,
@@ -178,10 +188,11 @@ class StatusFile:
                             "command": _process_name(),
                             "started": self._started,
                             "updated": _now(),
+                            **({} if work is None else {"work": work}),
                         },
                         providers,
                     )
-                    self._last_written = providers
+                    self._last_written = (providers, work)
             return any(state["requests_per_minute"] for state in providers.values())
         except Exception as error:  # noqa: BLE001  (no request may fail because of it)
             self._log_failure(error)

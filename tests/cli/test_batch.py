@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 
+from llm_sync import events
 from llm_sync.batch import LaneView, Snapshot
 from llm_sync.batch.summary import Tally
 from llm_sync.cli.commands import batch as command
+from llm_sync.cli.console import batch_progress
+from llm_sync.cli.console.in_flight import InFlightRequests
 from llm_sync.cli.console.quantities import duration
 from llm_sync.cli.console.table import table
 from llm_sync.cli.options.argument_parser import UsageError
@@ -270,16 +273,45 @@ def test_progress_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     snapshot = Snapshot((lane, LaneView("second", 10, 10, 0, 0, 0, None, 1.0)), tally, 60.0)
     times = iter([0.0, 1.0, 29.0, 31.0, 31.0, 45.0, 62.0, 62.0])  # the second line is due after 30 s
     monkeypatch.setattr(command.time, "monotonic", lambda: next(times))
-    watch = command._ProgressWatcher("in.jsonl")
-    assert watch.rows() == [("reading", "in.jsonl")]
+    watch = command._ProgressWatcher("in.jsonl", "out.jsonl")
+    assert watch.rows(InFlightRequests()) == [("reading", "in.jsonl")]
+    assert watch.work() is None
     for _ in range(5):
         watch(snapshot)
     line = (
         "llm-sync: 310 of 1,510 done (21%), about 8 min left, 0.2500 USD, 1,000 tokens in, 2,000 out; "
-        "first 300/1,500, 2 failed, 4 retries, 2.5/s; second 10/10"
+        "first 300/1,500, 2 failed, 4 retries, 150/min; second 10/10"
     )
     assert capsys.readouterr().err.splitlines() == [line, line]
-    assert watch.rows()[-1] == ("in all", line.partition(": ")[2].partition(";")[0])
+    assert watch.rows(InFlightRequests())[-2:] == [
+        ("in all", "310/1,510 (21%), 8 min left"),
+        ("", "0.2500 USD, 1,000 tokens in, 2,000 out"),
+    ]
+    assert watch.work() == {"file": "out.jsonl", "total": 1510, "done": 310, "seconds_left": 480}
+
+
+def test_the_oldest_request_of_each_provider_is_shown() -> None:
+    """For how long it is in flight, and what it waits for; not while the provider is paused."""
+    now = 100.0
+    requests = InFlightRequests(clock=lambda: now)
+    for key, provider in ((1, "first"), (2, "first"), (3, "second")):
+        requests(events.Queued(provider, key=key, at=10.0 * key, model="m", depth=0))
+        requests(events.Started(provider, key=key, at=20.0 * key))
+    requests(events.Waiting("second", key=3, at=95.0, reason="pace", seconds=9.0))
+    lanes = (LaneView("first", 5, 1, 0, 2, 0, None, 1.0), LaneView("second", 5, 0, 0, 1, 0, 0.1, 1.0))
+    rows = batch_progress.rows(Snapshot(lanes, Tally(), 1.0), requests)
+    assert rows[:2] == [
+        ("first", "1/5, oldest in flight 80 s"),
+        ("second", "0/5, 6.0/min, oldest in flight 40 s (waiting for 4 s: requests_per_minute)"),
+    ]
+
+
+def test_totals_have_room_on_80_columns() -> None:
+    """However large they are."""
+    lane = LaneView("a-provider-with-a-long-name", 10_000_000, 9_999_999, 0, 0, 0, 0.0001, 1.0)
+    tally = Tally(answered=9_999_999, input_tokens=9_999_999_999, output_tokens=999_999_999, cost=99_999.99)
+    for subject, state in batch_progress.rows(Snapshot((lane,), tally, 1.0), InFlightRequests())[1:]:
+        assert len(state) <= 80 - 80 // 4 - 2 - 4, (subject, state)
 
 
 def test_a_table_that_is_too_wide_is_written_as_lines() -> None:

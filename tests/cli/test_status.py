@@ -17,7 +17,7 @@ import pytest
 
 from llm_sync.cli.commands import status
 from llm_sync.cli.console import status_text
-from llm_sync.machine.running import RunningProcess, RunningProvider, running_processes
+from llm_sync.machine.running import RunningProcess, RunningProvider, RunningWork, running_processes
 from llm_sync.machine.semaphore_holders import Holder
 from llm_sync.simulator import Simulator
 
@@ -71,6 +71,17 @@ def test_no_process_is_running_as_json(llm: Callable[..., Any]) -> None:
     assert datetime.fromisoformat(printed["at"]).tzinfo is not None
 
 
+def test_the_work_of_a_process(shown: Callable[..., str]) -> None:
+    """Its file, how much of it is done, and how long the rest may take; also as JSON."""
+    work = RunningWork("answers.jsonl", 1510, 310, 480)
+    batch = dataclasses.replace(process("llm-sync batch"), work=work)
+    assert shown(batch).splitlines()[0] == "4711  llm-sync batch answers.jsonl: 310 of 1,510 done, about 8 min left, for 3 min"
+    printed = json.loads(shown(batch, options=("--json",)))["processes"][0]["work"]
+    assert printed == {"file": "answers.jsonl", "total": 1510, "done": 310, "seconds_left": 480}
+    ended = dataclasses.replace(batch, work=RunningWork("a\nb", 1, 1))
+    assert shown(ended).splitlines()[0] == "4711  llm-sync batch 'a\\nb': 1 of 1 done, for 3 min"
+
+
 def test_a_process_in_words(shown: Callable[..., str]) -> None:
     """What there is of each kind, and nothing of what there is not."""
     provider = RunningProvider(
@@ -85,9 +96,9 @@ def test_a_process_in_words(shown: Callable[..., str]) -> None:
     )
     assert shown(process(openai=provider, b=RunningProvider(done=1))) == (
         "4711  llm-sync generate, for 3 min\n"
-        "  openai  2 in flight for 12 s (1 waiting for a slot, 1 waiting to retry), 3 queued, 40 done, "
+        "  openai  2 in flight for 12 s (1 waiting for a slot, 1 waiting to retry), 3 queued, 40 answered, "
         "3 failed (RateLimitError 2, EmptyResponseError 1), 4 retried, 38 per minute\n"
-        "  b       1 done\n"
+        "  b       1 answered\n"
     )
 
 
@@ -98,7 +109,7 @@ def test_the_holder_of_a_slot_is_shown(shown: Callable[..., str], monkeypatch: p
     one = process(a=RunningProvider(done=1), b=RunningProvider(in_flight=1))
     assert shown(one, held=held) == (
         "4711  llm-sync generate, for 3 min, stopped: fg or kill -CONT 4711 continues it\n"
-        "  a  1 done\n"
+        "  a  1 answered\n"
         "  b  1 in flight, holds a slot for 40 s\n"
         "99  holds a slot of 'their\\x1bs' for 3 s\n"
     )
@@ -118,7 +129,7 @@ def test_processes_of_another_container_are_marked(shown: Callable[..., str], mo
     held = [Holder(4711, "b", ago(40)), Holder(7, "b", ago(3), "pid:[1]")]
     assert shown(there, held=held) == (
         "4711  llm-sync generate, for 3 min, in another container\n"
-        "  b  1 done\n"
+        "  b  1 answered\n"
         "4711  holds a slot of b for 40 s, stopped: fg or kill -CONT 4711 continues it\n"
         "7  holds a slot of b for 3 s, in another container\n"
     )
@@ -280,7 +291,7 @@ def test_watching_in_a_pipe_prints_one_look_after_the_other(
     ran = llm("status", "--watch")
     assert (ran.status, ran.err) == (130, "")
     each = ran.out.split("\n\n")
-    assert [snapshot.splitlines()[-1].strip() for snapshot in each[:3]] == [f"openai  {count} done" for count in (1, 2, 3)]
+    assert [snapshot.splitlines()[-1].strip() for snapshot in each[:3]] == [f"openai  {count} answered" for count in (1, 2, 3)]
     assert all(snapshot[:4] == f"{NOW.astimezone():%Y}" for snapshot in each[:3])
     assert "\x1b" not in ran.out
 

@@ -12,7 +12,7 @@ import pytest
 from llm_sync.errors import ConfigurationError
 from llm_sync.machine import locks
 from llm_sync.machine.folder import private_folder
-from llm_sync.machine.running import running_processes
+from llm_sync.machine.running import RunningWork, running_processes
 
 PROVIDER = {
     "queued": 1,
@@ -169,3 +169,10 @@ def test_a_folder_that_is_not_private_is_an_error(runtime: Path) -> None:
     runtime.chmod(0o755)
     with pytest.raises(ConfigurationError, match="accessible to others"):
         running_processes()
+
+
+def test_the_work_of_a_process_is_read(living: Living) -> None:
+    """If there is any; files of the release before have none."""
+    living({**GOOD, "work": {"file": "out.jsonl", "total": 9, "done": 3, "seconds_left": None}})
+    living({**GOOD, "pid": 4712}, "2-a.json")
+    assert [each.work for each in running_processes()] == [RunningWork("out.jsonl", 9, 3), None]

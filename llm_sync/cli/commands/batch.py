@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_sync import batch, errors
 from llm_sync.batch import Snapshot, Summary
@@ -24,6 +24,10 @@ from llm_sync.cli.console.terminal import wrap
 from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.cli.outcome import status_of
 from llm_sync.errors import LLMConnectorError
+from llm_sync.machine.status import set_work
+
+if TYPE_CHECKING:
+    from llm_sync.cli.console.in_flight import InFlightRequests
 
 PROGRESS_INTERVAL_S = 30.0  # between two lines of progress when standard error is no terminal
 
@@ -54,8 +58,9 @@ def run(args: argparse.Namespace) -> int:
             if args.dry_run:
                 return _print_dry_run(args, output, batch.dry_run(args.input[0], args.output, client, **options))
             signals.second_signal_text = hint.at_once
-            watcher = _ProgressWatcher("standard input" if args.input[0] == "-" else args.input[0])
-            with progress.show_progress(client, lambda _: watcher.rows()):
+            watcher = _ProgressWatcher("standard input" if args.input[0] == "-" else args.input[0], args.output)
+            set_work(watcher.work)
+            with progress.show_progress(client, watcher.rows):
                 summary = batch.run(args.input[0], args.output, client, progress=watcher, **options)
         except KeyboardInterrupt:
             if not args.dry_run:
@@ -95,8 +100,9 @@ def _without_request_warnings(args: argparse.Namespace) -> Iterator[None]:
 class _ProgressWatcher:
     """Shows the progress of a run: lines on a terminal, else a line on standard error now and then."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, output: str) -> None:
         self._source = source
+        self._output = output
         self._latest: Snapshot | None = None
         self._printed_at = time.monotonic()
 
@@ -107,11 +113,15 @@ class _ProgressWatcher:
             self._printed_at = time.monotonic()
             print_note(batch_progress.line(snapshot))
 
-    def rows(self) -> Sequence[progress.Row]:
+    def work(self) -> dict[str, Any] | None:
+        """What the batch works on, for ``llm-sync status``; None before it is known."""
+        return None if self._latest is None else batch_progress.work(self._latest, self._output)
+
+    def rows(self, requests: InFlightRequests) -> Sequence[progress.Row]:
         """The lines on a terminal."""
         if self._latest is None:  # a long input and its journal take a while to read
             return [("reading", self._source)]
-        return batch_progress.rows(self._latest)
+        return batch_progress.rows(self._latest, requests)
 
 
 def _print_summary(args: argparse.Namespace, output: Output, summary: Summary) -> int:

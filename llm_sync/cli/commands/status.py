@@ -84,6 +84,7 @@ def _process_record(process: RunningProcess, now: datetime) -> dict[str, Any]:
         "started": _iso(process.started),
         "updated": _iso(process.updated),
         "stopped": process.stopped,
+        "work": None if process.work is None else dataclasses.asdict(process.work),
         "providers": {name: _provider_record(provider, now) for name, provider in process.providers.items()},
     }
 

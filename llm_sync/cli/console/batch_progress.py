@@ -3,46 +3,67 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
 from llm_sync.batch import LaneView, Snapshot
-from llm_sync.batch.summary import Tally
 from llm_sync.cli.console import quantities
 
+if TYPE_CHECKING:
+    from llm_sync.cli.console.in_flight import InFlightRequests
 
-def rows(snapshot: Snapshot) -> list[tuple[str, str]]:
-    """A line for each provider, and one for the total."""
-    return [*((lane.provider, _lane(lane)) for lane in snapshot.lanes), ("in all", ", ".join(_total(snapshot)))]
+
+def rows(snapshot: Snapshot, requests: InFlightRequests) -> list[tuple[str, str]]:
+    """A line for each provider, and two for all of them: a terminal of 80 columns has room for each total."""
+    lines = [(lane.provider, ", ".join(_lane(lane, requests.oldest(lane.provider)))) for lane in snapshot.lanes]
+    left = _left(snapshot)
+    total = f"{snapshot.done:,}/{snapshot.total:,}{_share(snapshot)}"
+    lines.append(("in all", f"{total}, {left} left" if left else total))
+    spent = _spent(snapshot, in_millions=True)
+    return [*lines, ("", ", ".join(spent))] if spent else lines
 
 
 def line(snapshot: Snapshot) -> str:
     """One line for everything."""
-    lanes = "; ".join(f"{lane.provider} {_lane(lane)}" for lane in snapshot.lanes)
-    return f"{', '.join(_total(snapshot))}; {lanes}"
+    lanes = "; ".join(f"{lane.provider} {', '.join(_lane(lane))}" for lane in snapshot.lanes)
+    return f"{', '.join([*_total(snapshot), *_spent(snapshot)])}; {lanes}"
+
+
+def work(snapshot: Snapshot, output: str) -> dict[str, Any]:
+    """What ``llm-sync status`` shows of a running batch."""
+    left = snapshot.seconds_left
+    return {
+        "file": output,
+        "total": snapshot.total,
+        "done": snapshot.done,
+        "seconds_left": None if left is None else round(left),
+    }
 
 
 def _total(snapshot: Snapshot) -> list[str]:
-    share = f" ({snapshot.done / snapshot.total:.0%})" if snapshot.total else ""
-    parts = [f"{snapshot.done:,} of {snapshot.total:,} done{share}"]
-    left = snapshot.seconds_left  # before the parts that a narrow terminal cuts off
-    if snapshot.done < snapshot.total and left is not None:
-        parts.append(f"about {quantities.duration(left)} left")
+    left = _left(snapshot)
+    done = f"{snapshot.done:,} of {snapshot.total:,} done{_share(snapshot)}"
+    return [done, f"about {left} left"] if left else [done]
+
+
+def _share(snapshot: Snapshot) -> str:
+    return f" ({snapshot.done / snapshot.total:.0%})" if snapshot.total else ""
+
+
+def _left(snapshot: Snapshot) -> str:
+    """The time left; empty if that is not known, or nothing is."""
+    seconds = snapshot.seconds_left if snapshot.done < snapshot.total else None
+    return "" if seconds is None else quantities.duration(seconds)
+
+
+def _spent(snapshot: Snapshot, *, in_millions: bool = False) -> list[str]:
     tally = snapshot.tally
-    if tally.cost:
-        parts.append(quantities.cost(tally.cost) + _dearest_model(tally))
+    parts = [quantities.cost(tally.cost)] if tally.cost else []
     if tally.input_tokens or tally.output_tokens:
-        parts.append(quantities.tokens(tally.input_tokens, tally.output_tokens))
+        parts.append(quantities.tokens(tally.input_tokens, tally.output_tokens, in_millions=in_millions))
     return parts
 
 
-def _dearest_model(tally: Tally) -> str:
-    """The model that most of the cost is for, where there are several."""
-    if len(tally.models) < 2:
-        return ""
-    model, used = max(tally.models.items(), key=lambda item: item[1].cost)
-    return f" ({used.cost / tally.cost:.0%} for {model})"
-
-
-def _lane(lane: LaneView) -> str:
+def _lane(lane: LaneView, oldest: str | None = None) -> list[str]:
     parts = [f"{lane.done:,}/{lane.total:,}"]
     if lane.failed:
         parts.append(f"{lane.failed:,} failed")
@@ -53,6 +74,10 @@ def _lane(lane: LaneView) -> str:
     elif lane.cooling_down_until is not None:
         seconds = (lane.cooling_down_until - datetime.now(timezone.utc)).total_seconds()
         parts.append(f"cooling down for {quantities.duration(max(0.0, seconds))}")
-    elif lane.rate and lane.done < lane.total:
-        parts.append(f"{lane.rate:.1f}/s" if lane.rate >= 1 else f"{lane.rate * 60:.1f}/min")
-    return ", ".join(parts)
+    elif lane.done < lane.total:
+        if lane.rate:
+            per_minute = lane.rate * 60
+            parts.append(f"{per_minute:,.0f}/min" if per_minute >= 10 else f"{per_minute:.1f}/min")
+        if oldest is not None:
+            parts.append(oldest)
+    return parts

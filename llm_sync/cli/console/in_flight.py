@@ -119,6 +119,18 @@ class InFlightRequests:
                 for name, counts in self._ended.items()
             }
 
+    def oldest(self, provider: str) -> str | None:
+        """For how long the oldest request of a provider is in flight, and what it waits for; None if none is."""
+        with self._lock:
+            open_ones = [
+                each for each in self._requests.values() if each.provider == provider and each.state in ("sent", "waiting")
+            ]
+        if not open_ones:
+            return None
+        request = min(open_ones, key=lambda each: each.started)
+        waits = self.describe(request) if request.state == "waiting" else ""
+        return f"oldest in flight {_duration(self._clock() - request.started)}{f' ({waits})' if waits else ''}"
+
     def describe(self, request: TrackedRequest) -> str:
         """The state of a request in words: for how long, and why it waits."""
         now = self._clock()

@@ -151,7 +151,7 @@ def _table(rows: Sequence[Row], width: int, height: int) -> Any:
     max_rows = max(1, height - 3)
     more = len(rows) - max_rows
     longest = max((Text(subject).cell_len for subject, _ in rows), default=0)
-    subject_width = min(longest, width // 2)
+    subject_width = min(longest, width // 2 if width < 60 else width // 4)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, overflow="ellipsis", width=subject_width)
     table.add_column(no_wrap=True, overflow="ellipsis", width=max(1, width - subject_width - 2 - _ECHO_COLUMNS))

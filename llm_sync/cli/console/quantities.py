@@ -12,9 +12,12 @@ def cost(dollars: float) -> str:
     return f"{dollars:,.2f} USD" if dollars >= 1 else f"{dollars:.4f} USD"
 
 
-def tokens(input_tokens: int, output_tokens: int) -> str:
-    """Tokens in and out."""
-    return f"{input_tokens:,} tokens in, {output_tokens:,} out"
+def tokens(input_tokens: int, output_tokens: int, *, in_millions: bool = False) -> str:
+    """Tokens in and out. ``in_millions``: large numbers are rounded to tenths of a million."""
+    parts = [
+        f"{count / 1e6:,.1f} M" if in_millions and count >= 10**7 else f"{count:,}" for count in (input_tokens, output_tokens)
+    ]
+    return f"{parts[0]} tokens in, {parts[1]} out"
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 
-from llm_sync.machine.running import RunningProcess, RunningProvider
+from llm_sync.cli.console.quantities import duration
+from llm_sync.machine.running import RunningProcess, RunningProvider, RunningWork
 from llm_sync.machine.semaphore_holders import Holder
 
 _NOTHING = "Nothing is running: no llm-sync command, and no program whose client has publish_status=True."
@@ -34,7 +35,8 @@ def future_only(moment: datetime | None, now: datetime) -> datetime | None:
 
 
 def _process(process: RunningProcess, holders: Sequence[Holder], now: datetime, width: int) -> list[str]:
-    lines = _wrap(f"{process.pid}  {process.command}, for {_duration(now, process.started)}{_state(process)}", width)
+    work = _work(process.work) if process.work is not None else ""
+    lines = _wrap(f"{process.pid}  {process.command}{work}, for {_duration(now, process.started)}{_state(process)}", width)
     longest = max((len(_printable(name)) for name in process.providers), default=0)
     for name, provider in process.providers.items():
         own = [holder for holder in holders if _key(holder) == _key(process) and holder.provider == name]
@@ -42,12 +44,17 @@ def _process(process: RunningProcess, holders: Sequence[Holder], now: datetime, 
     return lines
 
 
+def _work(work: RunningWork) -> str:
+    left = f", about {duration(work.seconds_left)} left" if work.seconds_left is not None and work.done < work.total else ""
+    return f" {_printable(work.file)}: {work.done:,} of {work.total:,} done{left}"
+
+
 def _provider(provider: RunningProvider, slots: Sequence[Holder], now: datetime) -> str:
     kinds = ", ".join(f"{kind} {count}" for kind, count in provider.failed.items())
     counts = {
         f"in flight{_oldest(provider, now)}{_waiting(provider)}": provider.in_flight,
         "queued": provider.queued,
-        "done": provider.done,
+        "answered": provider.done,
         f"failed ({kinds})": sum(provider.failed.values()),
         "retried": provider.retries,
         "per minute": provider.requests_per_minute,
