@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from llm_sync.batch.input.formats import LineFormat
 from llm_sync.batch.input.kept_fields import KeptFields
@@ -25,8 +26,21 @@ from llm_sync.client.client import LLMClient
 from llm_sync.client.middleware import Middleware
 from llm_sync.client.route_call import Around
 from llm_sync.errors import AuthenticationError, ConfigurationError
-from llm_sync.models import AttemptOptions
+from llm_sync.models import AttemptOptions, PreparedRequest
 from llm_sync.models.route import Route
+
+
+class RepeatedSlots(Protocol):
+    """The equal requests of the run; see repeats.py."""
+
+    def sample(self, slot: int) -> int:
+        """How many equal requests stand before the one of this slot."""
+
+    def first(self, slot: int) -> int | None:
+        """The slot of the first request that equals the one of this slot; None if this is the first."""
+
+    def slots(self) -> Iterator[tuple[int, int]]:
+        """Every slot that has an equal one before it, with the first of those."""
 
 
 @dataclass
@@ -51,6 +65,8 @@ class BatchContext:
     kept_fields: KeptFields
     line_routes: LineRoutes
     lines: int = 0
+    unstored: set[str] = field(default_factory=set)  # providers that something has to be sent to, as far as is known
+    repeats: RepeatedSlots | None = None
     _hashes: dict[Route, str] = field(default_factory=dict)
     _former_hashes: dict[Route, str] = field(default_factory=dict)
     _limits: dict[Route, int | None] = field(default_factory=dict)  # max_tokens of the settings
@@ -105,20 +121,24 @@ class BatchContext:
         retries = entry.attempts.max_retries if options.max_retries is None else options.max_retries
         return dataclasses.replace(entry.attempts, max_retries=retries)
 
-    def send(self, batch_request: BatchRequest, middleware: Middleware) -> Future[Any]:
-        """Queue a request. Raises what is wrong with it, QueueFullError, ClientClosedError."""
+    def prepare(self, batch_request: BatchRequest, slot: int) -> PreparedRequest:
+        """The request as it is sent; of equal ones, with the number of its sample. Raises what is wrong with it."""
         options = self.options.attempts()
         configured = self.client.config.providers[batch_request.route.provider].entry(batch_request.route.model).attempts
         # A request that must pause for longer fails at once, and then waits in Sender._wait_for_cool_down, not in flight.
         options["max_retry_after"] = min(configured.max_retry_after, self.options.max_cool_down)
         options["retry_timeouts"] = self._retries_timeouts(batch_request.route)
-        dispatcher = self.client.dispatcher
-        prepared = dispatcher.prepare(batch_request.request, changed=batch_request.changed, **options)
+        prepared = self.client.dispatcher.prepare(batch_request.request, changed=batch_request.changed, **options)
+        sample = 0 if self.repeats is None or self.options.dedupe else self.repeats.sample(slot)
+        return dataclasses.replace(prepared, sample=sample) if sample else prepared
+
+    def send(self, prepared: PreparedRequest, middleware: Middleware) -> Future[Any]:
+        """Queue a request. Raises QueueFullError, ClientClosedError."""
         # The worker writes the journal around the call. A done-callback would not do: it could not stop the run.
-        return dispatcher.submit(prepared, middleware=middleware, block=False)
+        return self.client.dispatcher.submit(prepared, middleware=middleware, block=False)
 
     def send_routed(self, batch_request: BatchRequest, around: Around) -> Future[Any]:
-        """Queue a request that names a route, with ``around`` around each step. Raises as ``send``."""
+        """Queue a request that names a route, with ``around`` around each step. Raises as ``prepare`` and ``send``."""
         options = self.options.attempts()
         options["retry_timeouts"] = self._retries_timeouts(batch_request.route)
         request = dataclasses.replace(batch_request.request, model=batch_request.routed)
@@ -127,10 +147,18 @@ class BatchContext:
         future: Future[Any] = routed.submit(request, options, block=False, timeout=None, around=around)
         return future
 
-    def check(self, batch_request: BatchRequest) -> None:
-        """Raise what is wrong with a request; send nothing. What its provider lacks is said once for all of its lines."""
+    def check(self, batch_request: BatchRequest) -> bool:
+        """Raise what is wrong with a request; send nothing. What its provider lacks is said once for all of its lines.
+
+        Returns whether its answer seems to be stored in a cache.
+        """
+        caching = self.client.dispatcher.caching
         with contextlib.suppress(AuthenticationError, ConfigurationError):
-            self.client.dispatcher.prepare(batch_request.request, changed=batch_request.changed)
+            prepared = self.client.dispatcher.prepare(batch_request.request, changed=batch_request.changed)
+            if caching is not None and caching.is_stored(prepared):
+                return True
+        self.unstored.add(batch_request.route.provider)
+        return False
 
     def cooling_down_for(self, provider: str) -> float:
         """Seconds until the end of a provider's cool-down; 0.0 if it has none."""

@@ -43,7 +43,8 @@ class Share:
 
 @dataclass
 class DryRun:
-    """What a run would do. ``shares`` by model; ``problems``: errors that would keep the run from sending anything."""
+    """What a run would do. ``cached``: requests among ``to_send`` whose answers are stored. ``shares`` by model, without those;
+    ``problems``: errors that would keep the run from sending anything."""
 
     requests: int = 0
     to_send: int = 0
@@ -51,6 +52,7 @@ class DryRun:
     asked_again: int = 0
     changed: int = 0
     skipped: int = 0
+    cached: int = 0
     shares: list[Share] = field(default_factory=list)
     problems: list[LLMConnectorError] = field(default_factory=list)
 
@@ -84,7 +86,9 @@ def dry_run(requests: Input, output: str | os.PathLike[str] | None, client: LLMC
     ):
 
         def check(batch_request: BatchRequest) -> None:
-            context.check(batch_request)
+            if context.check(batch_request):
+                result.cached += 1
+                return
             share = shares.setdefault(batch_request.route, Share(*batch_request.route))
             _estimate(context, batch_request, share)
 
@@ -99,7 +103,7 @@ def dry_run(requests: Input, output: str | os.PathLike[str] | None, client: LLMC
                 check_all()
             except LLMConnectorError as error:  # noqa: PERF203  (all are reported)
                 result.problems.append(error)
-        for provider in plan.to_send:
+        for provider in context.unstored & plan.to_send.keys() if not client.dispatcher.is_offline else ():
             try:
                 client.check_providers([provider])
             except LLMConnectorError as error:  # noqa: PERF203

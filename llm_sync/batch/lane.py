@@ -37,6 +37,9 @@ class Lane:
         self.total = kept.outcomes + to_send
         self.sent = 0
         self.retries = 0
+        self.cached = 0  # answers of this run that came from a cache
+        self.repeated = 0  # requests that got a copy of an equal one's outcome
+        self.saved = 0.0  # USD
         self.hopeless = 0  # failures of the account in a row
         self.local_trouble = 0  # failures from this side in a row
         self.missing = MissingModels()
@@ -59,6 +62,8 @@ class Lane:
             return
         self.sent += end.attempts > 0
         self.retries += max(0, end.attempts - 1)
+        self.cached += end.cached
+        self.saved += end.saved
         self.tally.add(end.head)
         if end.reason:
             self.reasons.setdefault(end.head.outcome, end.reason)

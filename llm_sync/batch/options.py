@@ -24,8 +24,9 @@ class Options:
     The input's format. ``text``: each line is a prompt. ``template``: the file is CSV, and ``{column}`` in the template is
     replaced by a row's value; ``delimiter``: the separator, guessed if None; ``id_column``: the column of ids, by default
     ``id``; ``skip_blank``: columns without whose value a row is left out. ``allow_files``: folders whose images the lines of an
-    input file may name, beside those below its own. ``skip_bad_lines``: count lines that cannot be sent as failures; otherwise
-    they are an error, and nothing is sent.
+    input file may name, beside those below its own. ``dedupe``: of lines that ask the same model the same, send only the
+    first; the records of the others have ``duplicate_of``, its index. ``skip_bad_lines``: count lines that cannot be sent as
+    failures; otherwise they are an error, and nothing is sent.
 
     What comes back. ``keep``: names of fields that a line has beside its request's (``reference``, ``meta.source``, ``meta.*``,
     columns of a table); its record has them under ``input``. ``keep_all``: keep all of them. ``failed``: a file that gets the
@@ -71,6 +72,7 @@ class Options:
     allow_files: Sequence[str | os.PathLike[str]] = ()
     keep: Sequence[str] = ()
     keep_all: bool = False
+    dedupe: bool = False
     failed: str | os.PathLike[str] | None = None
 
     def line_format(self) -> LineFormat:

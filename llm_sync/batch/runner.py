@@ -20,6 +20,7 @@ from llm_sync.batch.options import DAY_S, Options
 from llm_sync.batch.output import finish
 from llm_sync.batch.plan import Plan
 from llm_sync.batch.planner import Planner
+from llm_sync.batch.repeats import find_repeats
 from llm_sync.batch.safekeeping import Safekeeping
 from llm_sync.batch.scheduler import Scheduler
 from llm_sync.batch.setup import BadLines, checked_output, opened, read_previous, refuse
@@ -76,6 +77,7 @@ def run(
     allow_files: Sequence[str | os.PathLike[str]] = (),
     keep: Sequence[str] = (),
     keep_all: bool = False,
+    dedupe: bool = False,
     failed: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Summary:
@@ -125,10 +127,11 @@ class _Run:
             plan = Planner(context, previous, context.check, bad.add).make()
             bad.refuse(plan)
             refuse(context, plan, previous)
+            repeats = find_repeats(context, plan, os.path.dirname(self._output))
             if plan.renamed:
                 _log.info("%d lines name a model of their own; the run's models are asked instead", plan.renamed)
             scheduler = Scheduler(context, self._journal, plan, self._progress)
-            with self._safekeeping.losing_nothing(context, plan):
+            with repeats, self._safekeeping.losing_nothing(context, plan):
                 if plan.to_send.total():
                     self._send(context, scheduler)
                 complete = not any(lane.left for lane in scheduler.lanes.values())
@@ -217,5 +220,8 @@ def _summary(output: str, plan: Plan, scheduler: Scheduler, complete: bool, skip
         unsure_gone=plan.gone,
         held={lane.provider: lane.why_left for lane in scheduler.lanes.values() if lane.left and lane.why_left},
         reasons={lane.provider: dict(lane.reasons) for lane in scheduler.lanes.values() if lane.reasons},
+        cached=sum(lane.cached for lane in scheduler.lanes.values()),
+        repeated=sum(lane.repeated for lane in scheduler.lanes.values()),
+        saved=sum(lane.saved for lane in scheduler.lanes.values()),
         first_failed={lane.provider: dict(lane.first_failed) for lane in scheduler.lanes.values() if lane.first_failed},
     )

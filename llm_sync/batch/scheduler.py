@@ -9,6 +9,7 @@ from collections.abc import Callable
 from queue import Empty
 
 from llm_sync.batch.context import BatchContext
+from llm_sync.batch.copied_records import copy_outcomes
 from llm_sync.batch.lane import Lane
 from llm_sync.batch.late_records import Change, LateRecords
 from llm_sync.batch.plan import Plan
@@ -65,6 +66,7 @@ class Scheduler:
         except BaseException:
             self._stop()
             raise
+        self._copy_repeated()
         self._look_after(last=True)
 
     def snapshot(self) -> Snapshot:
@@ -116,7 +118,20 @@ class Scheduler:
         if self._is_given_up(lane, entry):
             lane.missing.skipped += 1
             return True
+        if self._context.options.dedupe and self._context.repeats is not None and self._context.repeats.first(slot) is not None:
+            return True  # it gets a copy at the end
         return self._is_read_ahead and self._context.index.get(slot).state != TO_SEND
+
+    def _copy_repeated(self) -> None:
+        """Give the requests that equal an earlier one a copy of its outcome."""
+        if not self._context.options.dedupe or self._context.repeats is None:
+            return
+        for slot, head, offset, saved in copy_outcomes(self._context, self._journal):
+            lane = self.lanes[str(head.provider)]
+            lane.tally.add(head)
+            lane.repeated += 1
+            lane.saved += saved
+            self._context.index.set(slot, Entry(JOURNAL_LINE, self._context.routes.number(head.provider, head.model), offset))
 
     def _is_given_up(self, lane: Lane, entry: Entry) -> bool:
         return lane.missing.is_given_up(self._context.routes.named(entry.route)[1])

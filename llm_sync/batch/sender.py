@@ -43,7 +43,8 @@ _log = logger("batch")
 class RequestEnd(NamedTuple):
     """How a request ended. ``head``: None if it was not sent. ``offset``: of its record in the journal; -1: not written.
     ``elapsed``: seconds. ``error``: what went wrong on the worker outside of the call. ``reason``: the failure's message.
-    ``local_trouble``: whether the failure is no fault of the request. ``changed``: why it was not sent, if its line, or an
+    ``cached``: whether the answer came from a cache, and ``saved`` USD. ``local_trouble``: whether the failure is no fault of the
+    request. ``changed``: why it was not sent, if its line, or an
     image that the line names, is no longer as it was checked.
     """
 
@@ -57,6 +58,8 @@ class RequestEnd(NamedTuple):
     reason: str = ""
     local_trouble: bool = False
     changed: str = ""
+    cached: bool = False
+    saved: float = 0.0
 
 
 class Sender:
@@ -94,7 +97,11 @@ class Sender:
             )
             if batch_request.routed is not None:
                 return self._submit_routed(slot, identity, batch_request)
-            return context.send(batch_request, partial(self._run, slot, identity))
+            prepared = context.prepare(batch_request, slot)
+            stored = self._stored(prepared)
+            if stored is not None:
+                return self.record(slot, identity, stored, 0, 0.0)
+            return context.send(prepared, partial(self._run, slot, identity))
         except (QueueFullError, ClientClosedError):
             raise
         except LINE_ERRORS as error:  # it was without error when it was planned: an image file has gone since
@@ -108,6 +115,15 @@ class Sender:
         future = self._context.send_routed(batch_request, sending.around)
         future.add_done_callback(sending.ended)
         return future
+
+    def _stored(self, prepared: PreparedRequest) -> ModelResponse | LLMConnectorError | None:
+        """The outcome that the cache has; None if the request has to be sent."""
+        try:
+            return self._context.client.dispatcher.stored(prepared)
+        except ClientClosedError:
+            raise
+        except LLMConnectorError as error:
+            return error
 
     @property
     def busy(self) -> bool:
@@ -222,6 +238,8 @@ class Sender:
             head = head_of(identity, failure)
             line = journal_line(head, record_of(identity, failure, head))
         end = RequestEnd(slot, str(identity.key.provider), head, self.journal.add(line), attempts, elapsed)
+        if isinstance(outcome, ModelResponse) and outcome.cached:
+            end = end._replace(cached=True, saved=outcome.saved_estimate or 0.0)
         if isinstance(outcome, LLMConnectorError):
             end = end._replace(reason=str(outcome), local_trouble=is_local_trouble(outcome))
         return end

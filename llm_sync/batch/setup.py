@@ -93,7 +93,11 @@ def refuse(context: BatchContext, plan: Plan, previous: PreviousRuns, *, check_p
     if changed is not None:
         raise changed
     if check_providers:
-        context.client.check_providers(name for name, count in plan.to_send.items() if count)
+        context.client.check_providers(
+            name
+            for name, count in plan.to_send.items()
+            if count and name in context.unstored and not context.client.dispatcher.is_offline
+        )
 
 
 def checked_output(output: str | os.PathLike[str], requests: Input) -> str:

@@ -134,7 +134,9 @@ class Summary:
     attempts; ``unsure``: the number of all such attempts, ``unsure_gone`` of them for lines that are gone. ``complete``: every
     request has an outcome, and the output is written. ``lanes`` by provider; ``held``: why providers are paused;
     ``reasons``, by provider and error class: the message of the first such failure of this run; ``first_failed``: the position
-    of its line. ``line_names``: the number and the id of each line whose position is among these, by position.
+    of its line. ``cached``: answers of this run that came from a cache; ``repeated``: requests that got a copy of an equal one's
+    outcome (``dedupe``); ``saved``: what both would have cost in USD, as far as prices are known. ``line_names``: the number and
+    the id of each line whose position is among these, by position.
     """
 
     output: str
@@ -158,6 +160,9 @@ class Summary:
     reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     first_failed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     line_names: Mapping[int, LineName] = field(default_factory=dict)
+    cached: int = 0
+    repeated: int = 0
+    saved: float = 0.0
 
     @property
     def failed(self) -> int:
@@ -199,6 +204,9 @@ class Summary:
             "skipped": self.skipped,
             "sent": self.sent,
             "answered_earlier": self.earlier,
+            "cached": self.cached,
+            "repeated": self.repeated,
+            "saved_estimate": round(self.saved, 6),
             "asked_again": self.again,
             "changed": self.changed,
             "moved": self.moved,

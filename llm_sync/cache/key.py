@@ -13,11 +13,16 @@ KEY = re.compile(r"([0-9a-f]{64})(?:-([1-9][0-9]{0,8}))?", re.ASCII)
 
 def request_digest(prepared: PreparedRequest) -> str:
     """64 hexadecimal digits, equal exactly where dialect, address (without credentials), model and body are equal."""
+    return digest_of(prepared.dialect, prepared.url, prepared.model, prepared.body)
+
+
+def digest_of(dialect: str, url: str, model: str, body: bytes) -> str:
+    """The same from the parts."""
     digest = sha256()
-    for part in (prepared.dialect, prepared.url, prepared.model):
+    for part in (dialect, url, model):
         encoded = part.encode("utf-8", "surrogatepass")
         digest.update(b"%d:" % len(encoded) + encoded)
-    digest.update(prepared.body)
+    digest.update(body)
     return digest.hexdigest()
 
 

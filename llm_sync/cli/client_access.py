@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_sync.cli import config_access
 from llm_sync.cli.console.messages import print_warning
+from llm_sync.cli.options.cache_use import cache_argument
 from llm_sync.config import LLMConfig
 from llm_sync.dispatch.shutdown import GRACE_S
 from llm_sync.machine.status import set_process_name
@@ -39,7 +40,8 @@ def open_client(args: Namespace) -> Iterator[LLMClient]:
     from llm_sync.client.client import LLMClient  # imports requests, which a configuration with mistakes does not need
 
     strict, strict_streaming = getattr(args, "strict", False), getattr(args, "strict_streaming", False)
-    client = LLMClient(config, strict=strict, strict_streaming=strict_streaming, publish_status=True)
+    cache = cache_argument(args) if hasattr(args, "cache") else None
+    client = LLMClient(config, strict=strict, strict_streaming=strict_streaming, publish_status=True, cache=cache)
     try:
         yield client
     except BaseException:

@@ -10,7 +10,7 @@ EXIT_CODES = {
     4: "authentication or permission failed",
     5: "a rate limit or quota is exhausted",
     6: "network error, timeout, or the provider is down",
-    7: "the request was refused: invalid, too long, no such model, or streaming requested",
+    7: "the request was refused: invalid, too long, no such model, streaming requested, or not stored",
     8: "the answer is unusable: blocked, empty, malformed, a stream, or truncated under --strict",
     9: "some requests failed, some were answered",
     10: "answered, but beyond what --max-error-rate or --fail-on-truncated allows",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "generate": "send a prompt to one or several models and print the answers",
     "batch": "send a file of requests and write the answers in the same order; can be killed and resumed",
+    "cache": "show, prune, export or import stored answers",
     "models": "list the models that each configured provider serves",
     "configs": "list the configurations found, with their providers and models",
     "show": "show the values that a configuration results in, and where each comes from",
@@ -68,6 +69,10 @@ class _CommandParser(Parser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Like ArgumentParser's, which calls it for the given command only."""
         self.complete()
+        if self.takes_cache and args and "--cache" in args:
+            from llm_sync.cli.options.cache_use import join_cache_folder
+
+            args = join_cache_folder(args)
         return super().parse_known_args(args, namespace)
 
     def complete(self) -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.cache.answers import AnswerCache, Asked, Reading
 from llm_sync.cache.entry import Entry
 from llm_sync.cache.imported import response_of
+from llm_sync.cache.key import request_digest
 from llm_sync.cache.recording import recording_settings
 from llm_sync.cache.samples import SampleCounter
 from llm_sync.cache.settings import CacheSettings, settings_of
 from llm_sync.client.cache_choice import RECORDING_VARIABLE
-from llm_sync.errors import LLMConnectorError, ResponseValidationError, UnusableAnswerError
+from llm_sync.errors import ConfigurationError, LLMConnectorError, ResponseValidationError, UnusableAnswerError
 from llm_sync.events import CacheHit
 from llm_sync.models import ModelResponse, PreparedRequest, Reply
 from llm_sync.providers.base import LLMProvider
@@ -82,6 +84,35 @@ class Caching:
             return cache.numbered(prepared) if cache.settings.counted else counter.numbered(prepared)
 
         return numbered
+
+    def store_response(self, prepared: PreparedRequest, response: Mapping[str, Any], stored: datetime) -> bool:
+        """Store a response that a record of a batch has; False if there is an answer already, or it cannot be stored.
+
+        Raises ConfigurationError if answers of this model are not stored.
+        """
+        cache = self.cache_of(prepared.provider, prepared.model)
+        if cache is None:
+            raise ConfigurationError(
+                f"answers of {prepared.provider}/{prepared.model} are not stored", guidance="Turn its cache on."
+            )
+        if cache.has(prepared):
+            return False
+        redact = self._reading(prepared.provider).redact
+        body = redact(prepared.body)
+        entry = Entry(
+            digest=request_digest(prepared),
+            sample=prepared.sample,
+            dialect=prepared.dialect,
+            url=prepared.url,
+            model=prepared.model,
+            body=body,
+            stored=stored,
+            response=response,
+            usage={name: count for name, count in (response.get("usage") or {}).items() if count is not None},
+            cost=response.get("cost_estimate"),
+            redacted=body != prepared.body,
+        )
+        return cache.store.put(entry)
 
     def is_stored(self, prepared: PreparedRequest) -> bool:
         """Whether an answer seems to be stored; it is not read."""

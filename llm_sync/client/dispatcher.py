@@ -154,6 +154,15 @@ class Dispatcher:
             return None
         return self.caching.look_up(prepared)
 
+    def is_stored(self, request: ModelRequest) -> bool:
+        """Whether a request needs nothing to be sent, as far as is known without reading: offline, or its answer is stored."""
+        if self.caching is None:
+            return False
+        try:
+            return self.is_offline or self.caching.is_stored(self.prepare(request))
+        except LLMConnectorError:
+            return False  # reported when it is sent
+
     def _items(self, prepared: Iterable[Any]) -> Iterator[Item]:
         """What the manager takes for each request. Of equal ones the n-th is sample n for the cache."""
         count = None if self.caching is None else self.caching.count_samples()

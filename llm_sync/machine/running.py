@@ -34,6 +34,7 @@ class RunningProvider:
     done: int = 0
     failed: Mapping[str, int] = field(default_factory=dict)
     retries: int = 0
+    cached: int = 0
     cooling_down_until: datetime | None = None
     requests_per_minute: int = 0
     breaker_open_until: datetime | None = None
@@ -118,6 +119,7 @@ def _parse_provider(data: Any) -> RunningProvider:
         done=int(data["done"]),
         failed=_parse_counts(data["failed"]),
         retries=int(data["retries"]),
+        cached=int(data.get("cached", 0)),
         cooling_down_until=_parse_optional_time(data["cooling_down_until"]),
         breaker_open_until=_parse_optional_time(data.get("breaker_open_until")),
         requests_per_minute=int(data["requests_per_minute"]),

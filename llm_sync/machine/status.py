@@ -250,6 +250,7 @@ def _provider_state(provider: Provider, name: str, waits: Mapping[tuple[str, str
         "done": provider.done,
         "failed": dict(provider.failed),
         "retries": provider.retries,
+        "cached": getattr(provider, "cached", 0),
         "cooling_down_until": None if until is None else until.isoformat(timespec="seconds"),
         "requests_per_minute": provider.requests_per_minute,
         "breaker_open_until": None if breaker is None else breaker.isoformat(timespec="seconds"),

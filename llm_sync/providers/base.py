@@ -127,7 +127,7 @@ class LLMProvider(FormerHooks):
         return run(self.steps(prepared, control, keep=keep))
 
     def steps(self, prepared: PreparedRequest, control: Any = None, *, keep: Keep | None = None) -> Steps[ModelResponse]:
-        """``send`` in steps, for a worker that sends many requests at once."""
+        """``send`` in steps, for a worker that sends many requests at once. They raise what it raises."""
         if prepared.notices or _log.isEnabledFor(logging.DEBUG):
             self._announce(prepared, getattr(control, "key", 0))
         read = partial(self.reader.response, prepared) if keep is None else self.reader.keeping(prepared, keep)

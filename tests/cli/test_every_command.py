@@ -32,6 +32,7 @@ class Row(NamedTuple):
 ROWS = {
     "generate": Row(["--config", "CONFIG", "-m", "first/m", "hi"], ["hi"]),
     "batch": Row(["--config", "CONFIG", "-m", "first/m", "REQUESTS", "-o", "OUTPUT"], ["REQUESTS", "-o", "OUTPUT"]),
+    "cache": Row(["info", "--dir", "NEW"]),
     "models": Row(["--config", "CONFIG"], []),
     "configs": Row(["--config-dir", "FOLDER"], []),
     "show": Row(["CONFIG"], []),

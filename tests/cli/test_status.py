@@ -176,6 +176,7 @@ def test_a_process_as_json(shown: Callable[..., str]) -> None:
         "done": 0,
         "failed": {"RateLimitError": 2},
         "retries": 0,
+        "cached": 0,
         "cooling_down_until": None,
         "breaker_open_until": None,
         "requests_per_minute": 0,

@@ -26,7 +26,8 @@ ANSWERED, TRUNCATED = "answered", "truncated"
 _BILLED = ("input_tokens", "output_tokens", "cost_estimate")
 _CHECKSUM, _SPLIT = b', "crc32": ', b', "record": '  # neither can occur within a JSON string
 _MAX_HASH = 2**64 - 1
-_MENDED = ("AuthenticationError", "PermissionDeniedError", "QuotaExceededError", "ModelNotFoundError")  # outside, by now
+# Perhaps mended outside by now.
+_MENDED = ("AuthenticationError", "PermissionDeniedError", "QuotaExceededError", "ModelNotFoundError", "CacheMissError")
 
 
 class Key(NamedTuple):
@@ -156,6 +157,8 @@ def _openai_record(
         response = {"status_code": 200, "request_id": outcome.request_id or "", "body": body}
         ours["cost_estimate"] = outcome.cost_estimate
         ours["attempts"] = outcome.attempts
+        if outcome.cached:
+            ours.update(cached=True, saved_estimate=outcome.saved_estimate)
         ours["adjustments"] = [dict(vars(adjustment)) for adjustment in outcome.adjustments]
     else:
         status, body = error_status(outcome), error_body(outcome)

@@ -35,7 +35,7 @@ PROGRESS_INTERVAL_S = 30.0  # between two lines of progress when standard error 
 _SAME_NAMES = (
     *("text", "template", "id_column", "skip_blank", "limit", "shard", "restart", "skip_bad_lines", "retry_failed"),
     *("retry_truncated", "allow_changed_settings", "give_up_after", "fail_fast", "allow_files", "keep", "keep_all", "failed"),
-    *("add_model", "strict_route"),
+    *("add_model", "strict_route", "dedupe"),
 )
 
 # The summary counts what these loggers warn of: a line for each of a million requests would hide everything else.

@@ -32,11 +32,15 @@ def run(args: argparse.Namespace) -> int:
         named = args.model or [None]
         routes = [_route(client.config, model) for model in named]
         names = [_name(client.config, model, each, args) for model, each in zip(named, routes, strict=True)]
-        single = [each for each, name in zip(routes, names, strict=True) if name == "/".join(each)]
+        requests = [ModelRequest(model=name, **fields) for name in names]
+        single = [
+            each
+            for each, name, request in zip(routes, names, requests, strict=True)
+            if name == "/".join(each) and not client.dispatcher.is_stored(request)
+        ]
         problems = _report_unusable_providers(client, single, args)
         if problems:
             return status_of(problems[0])
-        requests = [ModelRequest(model=name, **fields) for name in names]
         with open_output(args.output, append=args.append) as output:
             with progress.show_progress(client):
                 outcomes = GenerateRun(client, args, routes, output, names).run(requests)

@@ -12,6 +12,7 @@ def dry_run_lines(result: DryRun, width: int | None = None) -> list[str]:
     lines = [f"{count(result.requests, 'request')}, {result.to_send:,} to be sent"]
     if result.answered_earlier:
         lines[0] += f", {result.answered_earlier:,} answered before"
+    lines += labelled("cache", f"{count(result.cached, 'answer')} of these are stored" if result.cached else "")
     lines += labelled("again", f"{count(result.asked_again, 'failed request')} would be sent again" if result.asked_again else "")
     lines += labelled("changed", f"{count(result.changed, 'line')} would be sent again" if result.changed else "")
     lines += labelled("invalid", f"{count(result.skipped, 'line')} that cannot be sent" if result.skipped else "")

@@ -26,6 +26,7 @@ def summary_lines(summary: Summary, width: int | None = None, *, failed_list: st
         *labelled("failed", f"{failures}{skipped}{listed}" if failures else ""),
         *_reasons(summary),
         *labelled("sent", _sent(summary)),
+        *labelled("cache", _not_sent(summary)),
         *labelled("input", _changes(summary)),
         *labelled("tokens", f"{tally.input_tokens:,} in, {tally.output_tokens:,} out" if spent else ""),
         *labelled("cost", _total_cost(tally)),
@@ -73,12 +74,22 @@ def _reasons(summary: Summary) -> list[str]:
 
 def _sent(summary: Summary) -> str:
     if not summary.sent and summary.complete:
+        if summary.cached or summary.repeated:
+            return "nothing"
         if summary.failed:
             return "nothing: failed requests are not sent again without --retry-failed"
         return "nothing: all requests were answered before" if summary.requests else "nothing: the input is empty"
     before = f", {summary.earlier:,} {'was' if summary.earlier == 1 else 'were'} answered before" if summary.earlier else ""
     again = f", {summary.again:,} of them again" if summary.again else ""
     return f"{summary.sent:,}{again}{before}"
+
+
+def _not_sent(summary: Summary) -> str:
+    parts = [f"{count(summary.cached, 'answer')} from the cache"] if summary.cached else []
+    if summary.repeated:
+        parts.append(f"{count(summary.repeated, 'line')} with the answer to an equal line")
+    saved = f"; about {cost(summary.saved)} saved" if summary.saved else ""
+    return f"{', '.join(parts)}{saved}" if parts else ""
 
 
 def _changes(summary: Summary) -> str:

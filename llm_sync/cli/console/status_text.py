@@ -54,7 +54,7 @@ def _provider(provider: RunningProvider, slots: Sequence[Holder], now: datetime)
     counts = {
         f"in flight{_oldest(provider, now)}{_waiting(provider)}": provider.in_flight,
         "queued": provider.queued,
-        "answered": provider.done,
+        f"answered ({provider.cached} from the cache)" if provider.cached else "answered": provider.done,
         f"failed ({kinds})": sum(provider.failed.values()),
         "retried": provider.retries,
         "per minute": provider.requests_per_minute,

@@ -50,7 +50,12 @@ class _HelpFormatter(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises UsageError where argparse would print and exit; a failure to write the help raises OSError."""
+    """Raises UsageError where argparse would print and exit; a failure to write the help raises OSError.
+
+    ``takes_cache``: whether it has the option --cache, whose folder may be left out (cache_use.py).
+    """
+
+    takes_cache = False
 
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=_HelpFormatter, allow_abbrev=False, **options)

@@ -133,6 +133,11 @@ def _add_run_options(parser: Parser) -> None:
     """What the run does, and when it counts as failed."""
     group = parser.add_argument_group("run")
     group.add_argument(
+        "--dedupe",
+        action="store_true",
+        help="send equal lines to a model once: the others get the answer of the first (without this, each is sent)",
+    )
+    group.add_argument(
         "--dry-run", action="store_true", help="check and count everything, show the highest possible cost, send nothing"
     )
     group.add_argument(

@@ -6,6 +6,7 @@ import argparse
 
 from llm_sync.cli.options.argument_parser import Parser
 from llm_sync.cli.options.argument_types import ABOVE_0, COUNT, SECONDS, WHOLE, above, between, nonempty, setting, text
+from llm_sync.cli.options.cache_use import add_cache_options
 from llm_sync.models import fields
 
 TYPE_CHECKING = False  # type checkers take it for True; importing typing costs as much as a bare start of Python
@@ -20,6 +21,7 @@ def add_request_options(parser: Parser) -> None:
     _add_field_options(parser)
     _add_attempt_options(parser)
     _add_sending_options(parser)
+    add_cache_options(parser)
 
 
 def _add_field_options(parser: Parser) -> None:
