@@ -34,6 +34,7 @@ _ROOMS = {
     "llm_sync.errors": (
         "AuthenticationError",
         "BatchError",
+        "BudgetExceededError",
         "CacheMissError",
         "ClientClosedError",
         "ConfigurationError",
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from llm_sync.dispatch.status import ProviderStatus as ProviderStatus
     from llm_sync.errors import AuthenticationError as AuthenticationError
     from llm_sync.errors import BatchError as BatchError
+    from llm_sync.errors import BudgetExceededError as BudgetExceededError
     from llm_sync.errors import CacheMissError as CacheMissError
     from llm_sync.errors import ClientClosedError as ClientClosedError
     from llm_sync.errors import ConfigurationError as ConfigurationError

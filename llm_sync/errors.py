@@ -9,6 +9,7 @@
     ├── QueueFullError                block=False and max_queue reached
     ├── BatchError                    some of several requests failed; .results holds answers and exceptions in place
     ├── CacheMissError                offline, and the answer is not stored; .nearest is the most similar stored request
+    ├── BudgetExceededError           a budget has no money left for this request: .budget .spent .reserved .asked .opens_at
     ├── ProviderError                 the provider, or the way to it, failed (also: refused redirect, answer over the size cap)
     │   ├── AuthenticationError       the key is missing, impossible or refused
     │   ├── PermissionDeniedError     the key is good but may not do this
@@ -38,12 +39,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from llm_sync.models.responses import ModelResponse
     from llm_sync.models.route import RouteStep
 
 __all__ = [
     "AuthenticationError",
     "BatchError",
+    "BudgetExceededError",
     "CacheMissError",
     "ClientClosedError",
     "ConfigurationError",
@@ -162,6 +166,18 @@ class BatchError(LLMConnectorError):
 
     retryable = False
     results: Sequence[Any] = ()
+
+
+class BudgetExceededError(LLMConnectorError):
+    """A budget has less left than this attempt can cost, or cannot be checked; nothing was sent. ``budget``: its name, or
+    "max_cost"; ``spent``, ``reserved``, ``asked``: USD; ``opens_at``: when its next window begins (aware, UTC). None: unknown."""
+
+    retryable = False
+    budget: str | None = None
+    spent: float | None = None
+    reserved: float | None = None
+    asked: float | None = None
+    opens_at: datetime | None = None
 
 
 class CacheMissError(LLMConnectorError):

@@ -23,6 +23,7 @@ TREE: dict[str, tuple[str, bool | None]] = {
     "ClientClosedError": ("LLMConnectorError", False),
     "QueueFullError": ("LLMConnectorError", True),
     "BatchError": ("LLMConnectorError", False),
+    "BudgetExceededError": ("LLMConnectorError", False),
     "CacheMissError": ("LLMConnectorError", False),
     "ProviderError": ("LLMConnectorError", False),
     "AuthenticationError": ("ProviderError", False),
@@ -55,6 +56,13 @@ EVERYWHERE: dict[str, Any] = {
 OWN: dict[str, dict[str, Any]] = {
     "ConfigurationError": {"problems": (Problem("is wrong", "defaults.model", "a.yaml", 3, "mend it"),)},
     "BatchError": {"results": [ANSWER, errors.RateLimitError("slow", retry_after=2.0)]},
+    "BudgetExceededError": {
+        "budget": "daily",
+        "spent": 4.5,
+        "reserved": 0.5,
+        "asked": 0.1,
+        "opens_at": datetime(2026, 12, 1, tzinfo=timezone.utc),
+    },
     "CacheMissError": {"nearest": "ab12"},
     "ProviderError": {"partial_text": "half an ans"},
     "RequestTimeoutError": {"phase": "body", "elapsed": (1.0, 2.0)},

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from llm_sync.attempts.spending_hook import Reservation, SpendingHook, reserved, settled
 from llm_sync.errors import (
     ClientClosedError,
     LLMConnectorError,
@@ -17,13 +19,13 @@ from llm_sync.errors import (
 from llm_sync.events import Event, Listener, Retrying, Waiting
 from llm_sync.runtime import clock, pauses
 from llm_sync.runtime.import_lock import import_lock
-from llm_sync.runtime.steps import Pause, Steps
+from llm_sync.runtime.steps import Blocking, Pause, Steps
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
     from llm_sync.attempts.rate_gate import Turn
-    from llm_sync.models import AttemptOptions
+    from llm_sync.models import AttemptOptions, PreparedRequest
     from llm_sync.runtime.cancellation import CallControl
 
 T = TypeVar("T")
@@ -60,22 +62,27 @@ class RetryHandler:
         emit: Listener | None = None,
         clock: Callable[[], float] = clock.now,
         random: Callable[[], float] = random.random,
+        spending: SpendingHook | None = None,
     ) -> None:
         self.gate = gate
+        self.spending = spending
         self.provider = provider
         self.emit = emit
         self.clock = clock
         self.random = random
 
-    def steps(self, attempt: Attempt[T], options: AttemptOptions, control: CallControl) -> Steps[T]:
+    def steps(
+        self, attempt: Attempt[T], options: AttemptOptions, control: CallControl, request: PreparedRequest | None = None
+    ) -> Steps[T]:
         """Make attempts until one succeeds, its error is final, or retries or deadline are used up.
 
+        For attempts of ``request`` what they may cost is reserved, where money is limited.
         Only an LLMConnectorError with ``retryable`` True is retried. The last error is raised with ``attempts`` set, a
         RequestTimeoutError also with ``elapsed`` of every attempt. A request stopped while it waits raises ClientClosedError
         with its last error as the cause. Other exceptions pass through unchanged (a StopIteration, as out of any generator, as
         the cause of a RuntimeError).
         """
-        attempts = _Attempts(self, options, control)
+        attempts = _Attempts(self, options, control, request)
         try:
             try:
                 return (yield from attempts.make(attempt))
@@ -93,8 +100,11 @@ class RetryHandler:
 class _Attempts:
     """The attempts of one request: how many, how long, with which error, and why there is no further one."""
 
-    def __init__(self, policy: RetryHandler, options: AttemptOptions, control: CallControl) -> None:
+    def __init__(
+        self, policy: RetryHandler, options: AttemptOptions, control: CallControl, request: PreparedRequest | None
+    ) -> None:
         self.policy = policy
+        self.request = None if policy.spending is None else request  # whose attempts cost money that is limited
         self.options = options
         self.control = control
         self.made = 0
@@ -117,9 +127,32 @@ class _Attempts:
             try:
                 if self.ends_at is not None and self._add_pauses() and not turn.in_time:
                     continue  # the process was stopped meanwhile: the gate had an old deadline
-                return (yield from self._make_in_turn(attempt, turn.in_time))
+                if self.request is None or not turn.in_time:
+                    return (yield from self._make_in_turn(attempt, turn.in_time))
+                reservation = yield from reserved(self.policy.spending, self.request)  # type: ignore[arg-type]
+                if not isinstance(reservation, float):
+                    return (yield from self._make_reserved(attempt, reservation))
             finally:
                 turn.leave()
+            yield from self._wait_for_money(reservation)
+
+    def _make_reserved(self, attempt: Attempt[T], reservation: Reservation | None) -> Steps[T]:
+        if reservation is None:
+            return (yield from self._make_in_turn(attempt, True))
+        made = self.made
+        try:
+            return (yield from self._make_in_turn(partial(settled, attempt, reservation), True))
+        finally:
+            if made == self.made:  # it was stopped, or too late, before it was sent
+                yield Blocking(reservation.release)
+
+    def _wait_for_money(self, seconds: float) -> Steps[None]:
+        """Wait for what others have reserved: most attempts cost less than they could."""
+        if self.ends_at is not None and self.policy.clock() + seconds >= self.ends_at:
+            raise self._deadline_error()
+        self.control.waiting_for = "budget"
+        self._notify(Waiting(self.policy.provider, self.control.key, seconds=seconds, reason="budget"))
+        yield Pause(seconds, self.control)
 
     def _make_in_turn(self, attempt: Attempt[T], in_time: bool) -> Steps[T]:
         policy = self.policy

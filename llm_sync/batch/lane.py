@@ -46,6 +46,7 @@ class Lane:
         self.changed = 0  # lines that were not sent, because they changed while the batch ran
         self.first_change = ""
         self.paused: str | None = None
+        self.paused_by = ""  # the error class
         self.reasons: dict[str, str] = {}  # the message of the first failure of each class
         self.first_failed: dict[str, int] = {}  # and the position of its line
         self.began: float | None = None
@@ -58,6 +59,8 @@ class Lane:
         if end.changed:
             self.changed += 1
             self.first_change = self.first_change or end.changed
+        if end.stop:
+            self.paused, self.paused_by = self.paused or end.stop, "BudgetExceededError"
         if end.head is None:
             return
         self.sent += end.attempts > 0

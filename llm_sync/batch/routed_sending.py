@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.batch.state.journal_format import line_of
-from llm_sync.errors import ClientClosedError, LLMConnectorError
+from llm_sync.errors import BudgetExceededError, ClientClosedError, LLMConnectorError
 from llm_sync.models import ModelResponse, PreparedRequest
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ class RoutedSending:
                 end = end._replace(error=self._failed_apart)
                 return
             outcome = sender.outcome_of(future.result)
-            if isinstance(outcome, ClientClosedError):
+            if isinstance(outcome, BudgetExceededError):
+                end = end._replace(stop=str(outcome))
+            if isinstance(outcome, (ClientClosedError, BudgetExceededError)):
                 return
             attempts = sum(step.attempts for step in outcome.route) or outcome.attempts or 0
             if isinstance(outcome, ModelResponse):  # an error counts them itself

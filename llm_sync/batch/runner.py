@@ -219,6 +219,7 @@ def _summary(output: str, plan: Plan, scheduler: Scheduler, complete: bool, skip
         unsure=plan.unsure.total() + plan.gone,
         unsure_gone=plan.gone,
         held={lane.provider: lane.why_left for lane in scheduler.lanes.values() if lane.left and lane.why_left},
+        held_by={lane.provider: lane.paused_by for lane in scheduler.lanes.values() if lane.left and lane.paused_by},
         reasons={lane.provider: dict(lane.reasons) for lane in scheduler.lanes.values() if lane.reasons},
         cached=sum(lane.cached for lane in scheduler.lanes.values()),
         repeated=sum(lane.repeated for lane in scheduler.lanes.values()),

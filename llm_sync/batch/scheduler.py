@@ -174,6 +174,8 @@ class Scheduler:
         """Put the outcome into the index. Raises an error if the run cannot continue."""
         if self._journal.failure is not None:
             raise self._journal.failure
+        if end.head is None and end.stop:
+            return
         if end.head is None:
             raise end.error or ClientClosedError("the client was closed while the batch ran", guidance="Run it again.")
         route = self._context.routes.number(end.head.provider, end.head.model)

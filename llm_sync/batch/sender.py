@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from llm_sync.attempts.rate_gate import JITTER
 from llm_sync.attempts.retry import MAX_RETRY_AFTER_S
+from llm_sync.batch.budget_pause import opens_soon
 from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import BatchRequest, content_hash, line_digest
 from llm_sync.batch.local_trouble import is_local_trouble
@@ -23,6 +24,7 @@ from llm_sync.batch.state.journal_format import line_of
 from llm_sync.batch.state.records import Head, RequestIdentity, head_of, journal_line, record_of, with_attempts
 from llm_sync.client.middleware import Next
 from llm_sync.errors import (
+    BudgetExceededError,
     ClientClosedError,
     LLMConnectorError,
     ProviderConnectionError,
@@ -44,8 +46,8 @@ class RequestEnd(NamedTuple):
     """How a request ended. ``head``: None if it was not sent. ``offset``: of its record in the journal; -1: not written.
     ``elapsed``: seconds. ``error``: what went wrong on the worker outside of the call. ``reason``: the failure's message.
     ``cached``: whether the answer came from a cache, and ``saved`` USD. ``local_trouble``: whether the failure is no fault of the
-    request. ``changed``: why it was not sent, if its line, or an
-    image that the line names, is no longer as it was checked.
+    request. ``changed``: why it was not sent, if its line, or an image that the line names, is no longer as it was checked.
+    ``stop``: why its provider gets no more requests: a budget is spent.
     """
 
     slot: int
@@ -60,6 +62,7 @@ class RequestEnd(NamedTuple):
     changed: str = ""
     cached: bool = False
     saved: float = 0.0
+    stop: str = ""
 
 
 class Sender:
@@ -193,6 +196,12 @@ class Sender:
             attempts += outcome.attempts or 0
             if isinstance(outcome, ClientClosedError):
                 return self._withdraw(slot, identity, outcome, control), outcome
+            if isinstance(outcome, BudgetExceededError):
+                if not control.possibly_billed:
+                    self.journal.add(line_of({"unsent": identity.key}))
+                if opens_soon(outcome, control):
+                    continue
+                return RequestEnd(slot, str(identity.key.provider), None, stop=str(outcome)), outcome
             if control.stopped or not self.is_cooling(identity, str(identity.key.provider), outcome):
                 break
             self.journal.add(line_of({"unsent": identity.key}))  # it was refused, so it is not billed while it waits

@@ -133,6 +133,7 @@ class Summary:
     are gone. ``possibly_billed``: requests (at most 1,000) that may have been billed without an answer, with the number of such
     attempts; ``unsure``: the number of all such attempts, ``unsure_gone`` of them for lines that are gone. ``complete``: every
     request has an outcome, and the output is written. ``lanes`` by provider; ``held``: why providers are paused;
+    ``held_by``: the error class that paused them;
     ``reasons``, by provider and error class: the message of the first such failure of this run; ``first_failed``: the position
     of its line. ``cached``: answers of this run that came from a cache; ``repeated``: requests that got a copy of an equal one's
     outcome (``dedupe``); ``saved``: what both would have cost in USD, as far as prices are known. ``line_names``: the number and
@@ -157,6 +158,7 @@ class Summary:
     unsure: int = 0
     unsure_gone: int = 0
     held: Mapping[str, str] = field(default_factory=dict)
+    held_by: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     first_failed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     line_names: Mapping[int, LineName] = field(default_factory=dict)

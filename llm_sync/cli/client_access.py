@@ -41,7 +41,8 @@ def open_client(args: Namespace) -> Iterator[LLMClient]:
 
     strict, strict_streaming = getattr(args, "strict", False), getattr(args, "strict_streaming", False)
     cache = cache_argument(args) if hasattr(args, "cache") else None
-    client = LLMClient(config, strict=strict, strict_streaming=strict_streaming, publish_status=True, cache=cache)
+    more = {"cache": cache, "max_cost": getattr(args, "max_cost", None), "tag": getattr(args, "tag", None)}
+    client = LLMClient(config, strict=strict, strict_streaming=strict_streaming, publish_status=True, **more)
     try:
         yield client
     except BaseException:

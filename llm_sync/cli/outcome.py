@@ -23,6 +23,7 @@ def status_table() -> tuple[tuple[type[BaseException], int], ...]:
         (errors.AuthenticationError, exit_codes.AUTHENTICATION),
         (errors.PermissionDeniedError, exit_codes.AUTHENTICATION),
         (errors.QuotaExceededError, exit_codes.RATE_LIMIT),
+        (errors.BudgetExceededError, exit_codes.RATE_LIMIT),
         (errors.RateLimitError, exit_codes.RATE_LIMIT),
         (errors.QueueFullError, exit_codes.RATE_LIMIT),
         (errors.ModelNotFoundError, exit_codes.REFUSED),

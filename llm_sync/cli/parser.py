@@ -24,6 +24,7 @@ COMMANDS = {
     "trust": "allow a configuration in the working folder to use commands, variables and other hosts",
     "init": "create a folder of example configurations to start from",
     "status": "show what the llm-sync processes on this machine are doing",
+    "spend": "show what was spent under budgets and tags",
     "run-script": "run a script written for openai, anthropic or litellm on llm-sync",
     "simulate": "run simulated providers on this machine, for tests and dry runs",
     "completion": "print the completion script for a shell",

@@ -11,7 +11,7 @@ from llm_sync.client import cache_choice, request_defaults, simulation, startup_
 from llm_sync.client.built_in import load_or_built_in
 from llm_sync.client.cache_choice import Cache
 from llm_sync.client.dispatcher import Dispatcher
-from llm_sync.client.endpoints import Endpoints
+from llm_sync.client.endpoints import Endpoints, spending_of
 from llm_sync.client.routed_requests import RoutedRequests
 from llm_sync.config.loader import ConfigLoader
 from llm_sync.config.models import LLMConfig
@@ -43,8 +43,9 @@ class LLMClient:
     ``strict`` refuses what would otherwise be adjusted, and truncated answers, and checks every key now. ``strict_streaming``
     refuses streaming switches in requests instead of stripping them, which ``strict`` means, too. ``publish_status`` shows
     the client in ``llm-sync status``. ``cache`` stores answers and serves them again (docs/caching.md): True, a folder, or a
-    mapping with ``dir``, ``max_age``, ``max_bytes``, ``errors`` and ``offline``; False: none; None: as configured. Raises
-    ConfigurationError for a configuration that cannot be used.
+    mapping with ``dir``, ``max_age``, ``max_bytes``, ``errors`` and ``offline``; False: none; None: as configured.
+    ``max_cost``: the most USD that all requests of this client may cost; ``tag``: under which ``llm-sync spend`` shows what they
+    cost. Raises ConfigurationError for a configuration that cannot be used.
     """
 
     def __init__(
@@ -55,15 +56,13 @@ class LLMClient:
         strict_streaming: bool = False,
         publish_status: bool = False,
         cache: Cache = None,
+        max_cost: float | None = None,
+        tag: str | None = None,
     ) -> None:
         if not isinstance(config, LLMConfig):
             raise TypeError(f"LLMClient takes an LLMConfig, not {type(config).__name__}: use LLMClient.from_config(name_or_path)")
-        self._given = {
-            "strict": strict,
-            "strict_streaming": strict_streaming,
-            "publish_status": publish_status,
-            "cache": cache,
-        }
+        self._given: dict[str, Any] = {"strict": strict, "strict_streaming": strict_streaming, "publish_status": publish_status}
+        self._given |= {"cache": cache, "max_cost": max_cost, "tag": tag}
         self.config = config
         self._config = config = simulation.apply_simulation(config)  # the one that counts
         self._strict = strict or config.strict
@@ -72,7 +71,7 @@ class LLMClient:
         self._listeners: tuple[Listener, ...] = ()  # replaced, never changed: workers go through it without a lock
         self._status_file: StatusFile | None = None
         self._manager = ConcurrentLLMManager(self._open_queue)
-        self._endpoints = Endpoints(config, self._manager, strict=self._strict)
+        self._endpoints = Endpoints(config, self._manager, self._strict, spending_of(config, max_cost, tag))
         self.dispatcher = Dispatcher(
             config, self._manager, self._endpoints, strict=self._strict, strict_streaming=self._strict_streaming
         )
@@ -97,6 +96,8 @@ class LLMClient:
         strict_streaming: bool = False,
         publish_status: bool = False,
         cache: Cache = None,
+        max_cost: float | None = None,
+        tag: str | None = None,
     ) -> LLMClient:
         """A client for a configuration file. docs/configuration.md says where it is searched. Raises ConfigurationError.
 
@@ -104,7 +105,8 @@ class LLMClient:
         """
         loader = ConfigLoader(config_dir, known_types=ProviderFactory.types_for)
         config = load_or_built_in(loader, name_or_path, strict_streaming=strict_streaming)
-        return cls(config, strict=strict, strict_streaming=strict_streaming, publish_status=publish_status, cache=cache)
+        modes: dict[str, Any] = {"strict": strict, "strict_streaming": strict_streaming, "publish_status": publish_status}
+        return cls(config, cache=cache, max_cost=max_cost, tag=tag, **modes)
 
     # Asking --------------------------------------------------------------------------------------------------------
 
@@ -264,7 +266,7 @@ class LLMClient:
         self.close(cancel_pending=kind is not None, grace=shutdown.GRACE_S if interrupted else None)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"config": self.config, **self._given}
+        return {"config": self.config, **self._given, **self._endpoints.shared_maximum()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]

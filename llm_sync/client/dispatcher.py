@@ -102,7 +102,10 @@ class Dispatcher:
         request = request_defaults.filled(request, model, entry)
         attempts = request_defaults.attempt_options(entry.attempts, options)
         keyless = self.caching is not None and self.caching.cache_of(name, model) is not None
-        return self._endpoints[name].provider.prepare(request, attempts, adjustments, keyless=keyless)
+        prepared = self._endpoints[name].provider.prepare(request, attempts, adjustments, keyless=keyless)
+        if self._endpoints.spending is not None and not keyless:  # a stored answer costs nothing
+            self._endpoints.spending.check(prepared)
+        return prepared
 
     def prepare_or_error(self, request: ModelRequest) -> PreparedRequest | LLMConnectorError:
         """As ``prepare``; what is wrong with this request alone is returned."""

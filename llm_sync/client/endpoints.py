@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from llm_sync.machine.breakers import SharedBreaker
     from llm_sync.providers.base import LLMProvider
     from llm_sync.providers.ports import BilledAnswer
+    from llm_sync.spending.meter import Spending
 
 
 def listed_price(answer: BilledAnswer) -> tuple[float | None, str | None]:
@@ -26,6 +27,20 @@ def listed_price(answer: BilledAnswer) -> tuple[float | None, str | None]:
         from llm_sync.spending.price_list import cost_of
 
     return cost_of(answer)
+
+
+def spending_of(config: LLMConfig, max_cost: float | None, tag: str | None) -> Spending | None:
+    """What keeps to the budgets of a client; None where there are none, no maximum and no tag: then nothing is imported.
+
+    Raises ConfigurationError for a maximum or a tag that is none.
+    """
+    named = any(provider.budgets or any(entry.budgets for entry in provider.models) for provider in config.providers.values())
+    if not named and max_cost is None and tag is None:
+        return None
+    with import_lock:
+        from llm_sync.spending.meter import made_spending
+
+    return made_spending(config, max_cost, tag)
 
 
 class Endpoint(NamedTuple):
@@ -42,8 +57,11 @@ class Endpoints(dict[str, Endpoint]):
     Making one opens no socket. Raises what is wrong with the provider's entry, and ClientClosedError if ``manager`` is closed.
     """
 
-    def __init__(self, config: LLMConfig, manager: ConcurrentLLMManager, *, strict: bool) -> None:
+    def __init__(
+        self, config: LLMConfig, manager: ConcurrentLLMManager, strict: bool = False, spending: Spending | None = None
+    ) -> None:
         super().__init__()
+        self.spending = spending
         self._config = config
         self._manager = manager
         self._strict = strict
@@ -86,6 +104,10 @@ class Endpoints(dict[str, Endpoint]):
         for endpoint in list(self.values()):
             endpoint.http.close()
 
+    def shared_maximum(self) -> dict[str, Any]:
+        """The ``max_cost`` for a copy of the client, which shares it; empty without one."""
+        return {} if self.spending is None else {"max_cost": self.spending.shared_maximum()}
+
     def reset_after_fork(self) -> None:
         """In a forked child: give all of them new connections, locks and waits."""
         for endpoint in list(self.values()):
@@ -105,7 +127,7 @@ class Endpoints(dict[str, Endpoint]):
         )
         emit = self._manager.queue(config.name).emit  # the queue counts every event before it passes it to listeners
         gate = Gate(config.name, requests_per_minute=config.requests_per_minute, emit=emit, **self._shared_with_others(config))
-        retry = RetryHandler(gate, provider=config.name, emit=emit)
+        retry = RetryHandler(gate, provider=config.name, emit=emit, spending=self.spending)
         kind = ProviderFactory.provider_class(config.type)
         options: dict[str, Any] = {} if self._config.prices == "off" else {"prices": listed_price}
         return Endpoint(kind(config, http, retry, strict=self._strict, emit=emit, **options), http, gate)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from llm_sync.config.budgets import Budget
 from llm_sync.config.models import Auth, LLMConfig, ModelEntry, ProviderConfig, RequestDefaults, Unset
 from llm_sync.config.normalize import Normalized
 from llm_sync.config.pricing import pricing_from
@@ -40,6 +41,7 @@ def build(document: Document, normalized: Normalized, *, strict_streaming: bool,
         prices="off" if defaults.get("prices", "auto") in ("off", False) else "auto",
         file=document.file,
         warnings=warnings,
+        budgets={name: Budget(name, **budget) for name, budget in normalized.value.get("budgets", {}).items()},
         lines={field_path(path): line for path, line in document.lines.items() if path},
         unset=tuple(normalized.unset),
         routes=build_routes(normalized),
@@ -61,6 +63,7 @@ def _provider(
             context_window=model.get("context_window"),
             stripped={**stripped, **_switches(normalized, path, ("models", index))},
             cache=_cache([model, *levels], document),
+            budgets=_budgets([model, *levels]),
         )
         for index, model in enumerate(entry.get("models", []))
     )
@@ -79,6 +82,7 @@ def _provider(
         unset=_unset(normalized, path),
         stripped=stripped,
         cache=_cache(levels, document),
+        budgets=_budgets(levels),
         line=document.line(path),
         templates=_templates(normalized, path),
         **{key: entry[key] for key in _COPIED if key in entry},
@@ -87,6 +91,11 @@ def _provider(
 
 def _first(levels: list[Mapping[str, Any]], name: str) -> Any:
     return next((level[name] for level in levels if name in level), None)
+
+
+def _budgets(levels: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The budgets of all levels: unlike other settings, an inner one does not replace an outer one."""
+    return tuple(dict.fromkeys(name for level in levels for name in level.get("budget", ())))
 
 
 def _defaults(levels: list[Mapping[str, Any]]) -> RequestDefaults:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, make_dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from llm_sync.config.budgets import Budget
 from llm_sync.config.pricing import Pricing
 from llm_sync.config.secrets import Secret
 from llm_sync.config.variables import parse
@@ -74,7 +75,7 @@ class ModelEntry(Frozen):
 
     ``stripped``: the streaming switches that the file sets for it at any level: name -> value. ``cache``: the settings of the
     answer cache, with the folder as an absolute path; None: none. ``context_window``: tokens of request and answer together,
-    None where the file does not say.
+    None where the file does not say. ``budgets``: the names of all budgets that its requests count for, of any level.
     """
 
     name: str
@@ -84,6 +85,7 @@ class ModelEntry(Frozen):
     stripped: Mapping[str, Any] = field(default_factory=dict)
     cache: Mapping[str, Any] | None = None
     context_window: int | None = None
+    budgets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -154,6 +156,7 @@ class ProviderConfig(Frozen):
     idle_timeout: float = 60.0
     machine_wide: bool = False
     simulated: bool = False
+    budgets: tuple[str, ...] = ()
     unset: tuple[Unset, ...] = ()
     stripped: Mapping[str, Any] = field(default_factory=dict)
     cache: Mapping[str, Any] | None = None
@@ -164,7 +167,9 @@ class ProviderConfig(Frozen):
     def entry(self, model: str) -> ModelEntry:
         """The entry of a model; a model that is not listed gets the provider's own values."""
         entry = self._entries.get(model)
-        return entry if entry is not None else ModelEntry(model, self.defaults, self.attempts, None, self.stripped, self.cache)
+        if entry is not None:
+            return entry
+        return ModelEntry(model, self.defaults, self.attempts, None, self.stripped, self.cache, budgets=self.budgets)
 
     @cached_property
     def _entries(self) -> dict[str, ModelEntry]:
@@ -215,7 +220,7 @@ class ProviderConfig(Frozen):
 class LLMConfig(Frozen):
     """One configuration file. ``warnings``: what was left out, as texts; ``lines``: field path -> line of the file.
 
-    ``prices``: "auto" looks a price up where the file has none, "off" does not.
+    ``budgets``: by name. ``prices``: "auto" looks a price up where the file has none, "off" does not.
     ``keyless``: for built-in defaults instead of a file: the usual providers without a key -> the variable that would set it.
     """
 
@@ -224,6 +229,7 @@ class LLMConfig(Frozen):
     strict: bool = False
     strict_streaming: bool = False
     prices: str = "auto"
+    budgets: Mapping[str, Budget] = field(default_factory=dict)
     file: str | None = None
     warnings: tuple[str, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)

@@ -87,8 +87,9 @@ def _level(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     out = _without_nulls(value)
-    if isinstance(out.get("stop_sequences"), str):
-        out["stop_sequences"] = [out["stop_sequences"]]
+    for name in ("stop_sequences", "budget"):
+        if isinstance(out.get(name), str):
+            out[name] = [out[name]]
     cache = out.get("cache")
     if cache is True or isinstance(cache, (str, dict)):
         out["cache"] = {} if cache is True else {"dir": cache} if isinstance(cache, str) else _without_nulls(cache)

@@ -24,7 +24,10 @@ _SETTINGS = (
     "allow_insecure",
     "machine_wide",
 )
-_OPTIONAL = ("auth", "project", "location", "max_tokens_field", "reasoning_field", "structured_output", "proxy", "ca_bundle")
+_OPTIONAL = (
+    *("auth", "project", "location", "max_tokens_field", "reasoning_field", "structured_output", "proxy", "ca_bundle"),
+    "budget",
+)
 
 
 class Value(NamedTuple):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from llm_sync.config.budgets import PERIODS
 from llm_sync.config.models import GO_ON_AFTER, SPREADS
 from llm_sync.models import fields
 from llm_sync.models.fields import RequestField
@@ -85,7 +86,12 @@ _ATTEMPTS: Rules = {
     "max_retry_after": _seconds(0),
     "retry_timeouts": _SWITCH,
 }
-_LEVEL: Rules = {**request_rules(fields.CONFIGURABLE), **_ATTEMPTS}
+_BUDGET_NAME = _text("the name of a budget", "one of those under budgets", regex=r"[^\s/]([^/]*[^\s/])?")
+_LEVEL: Rules = {
+    **request_rules(fields.CONFIGURABLE),
+    **_ATTEMPTS,
+    "budget": {"type": "list", "schema": _BUDGET_NAME, "meta": {"expected": "the name of a budget, or a list of names"}},
+}
 
 _PRICE = _number("US dollars per million tokens, 0 or more", 0)
 _TIER: Rules = {
@@ -229,8 +235,18 @@ _ROUTE: Rules = {
     },
     "spread": {"type": "string", "allowed": list(SPREADS), "meta": {"expected": f"one of {', '.join(SPREADS)}"}},
 }
+_BUDGET: Rules = {
+    "usd": {**_number("US dollars, 0 or more", 0, 1_000_000), "required": True},
+    "per": _text("minute, hour, day, week, month or total", allowed=list(PERIODS)),
+}
 
 SCHEMA: Mapping[str, Any] = {
+    "budgets": {
+        "type": "dict",
+        "keysrules": _BUDGET_NAME,
+        "valuesrules": {"type": "dict", "schema": _BUDGET, "meta": {"expected": "a mapping {usd, per}"}},
+        "meta": {"expected": "a mapping of names to budgets", "hint": "as in: budgets: {team-daily: {usd: 5, per: day}}"},
+    },
     "defaults": {"type": "dict", "schema": _DEFAULTS, "meta": {"expected": "a mapping", "unknown": _OWN}},
     "providers": {
         "type": "dict",

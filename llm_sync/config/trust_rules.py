@@ -46,7 +46,7 @@ _FREE = frozenset(
     {
         *ATTEMPT_KEYS,
         *(row.name for row in fields.CONFIGURABLE if row.kind not in (fields.TEXT, fields.MAPPING)),
-        *("model", "strict", "strict_streaming", "prices"),
+        *("model", "strict", "strict_streaming", "prices", "budget"),
         *("name", "pricing", "context_window", "weight"),
         *("type", "max_tokens_field", "max_response_bytes", "concurrency", "requests_per_minute", "max_queue", "idle_timeout"),
         *("machine_wide", "reasoning_field", "structured_output"),
@@ -106,7 +106,7 @@ class _Rules:
                     for index, model in enumerate(settings.get("models", ()) if isinstance(settings, dict) else ()):
                         if isinstance(model, dict):
                             yield from self._level(model, ("routes", route, "models", index))
-            else:
+            elif name != "budgets":  # they only limit
                 yield (name,), "is not known to be harmless"
 
     def _provider(self, name: str, entry: Mapping[str, Any]) -> Iterator[Need]:

@@ -135,7 +135,7 @@ class LLMProvider(FormerHooks):
         exchange = Exchange(prepared.method, url, prepared.body, prepared.headers, control, read)
         try:
             response: ModelResponse = yield from self._retry.steps(
-                partial(self._attempts.make, exchange), prepared.options, control
+                partial(self._attempts.make, exchange), prepared.options, control, prepared
             )
             return response
         except LLMConnectorError as error:

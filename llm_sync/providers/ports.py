@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from llm_sync.models import AttemptOptions, Reply, Usage
+from llm_sync.models import AttemptOptions, PreparedRequest, Reply, Usage
 from llm_sync.runtime.steps import Steps
 
 
@@ -21,7 +21,13 @@ class HTTP(Protocol):
 class Retry(Protocol):
     """The retry handler: makes ``attempt(number, timeout)`` until it succeeds or no retry is left, in steps."""
 
-    def steps(self, attempt: Callable[[int, float], Steps[Any]], options: AttemptOptions, control: Any) -> Steps[Any]: ...
+    def steps(
+        self,
+        attempt: Callable[[int, float], Steps[Any]],
+        options: AttemptOptions,
+        control: Any,
+        request: PreparedRequest | None = None,
+    ) -> Steps[Any]: ...
 
 
 class BilledAnswer(NamedTuple):

@@ -16,7 +16,7 @@ class Progress(NamedTuple):
 
     in_flight: bool  # an attempt was running
     attempts: int  # attempts started, the running one included
-    waiting_for: str  # "pace", "cool-down", "slot" or "retry", else empty
+    waiting_for: str  # "pace", "cool-down", "slot", "budget" or "retry", else empty
 
 
 class CallControl:

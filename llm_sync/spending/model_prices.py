@@ -13,21 +13,27 @@ from llm_sync.spending import price_list
 
 
 class ModelPrice(NamedTuple):
-    """``pricing``: None where no price is known. ``context_window``: the most tokens of a request and its answer, or None."""
+    """``pricing``: None where no price is known. ``context_window``: the most tokens of a request and its answer, or None.
+
+    ``per_request``: what each request costs beside its tokens, in USD.
+    """
 
     pricing: Pricing | None
     context_window: int | None = None
+    per_request: float = 0.0
 
 
 def model_price(config: LLMConfig, provider: str, model: str, tier: str | None = None) -> ModelPrice:
     """What a model costs now; of several prices for one kind of token, the dearest. Any thread may call it."""
     entry = config.providers[provider]
-    own = entry.entry(model).pricing
+    own, window = entry.entry(model).pricing, entry.entry(model).context_window
     listed = None if config.prices == "off" else price_list.find_model(_address(config, provider), model)
-    window = None if listed is None else price_list.context_window(listed)
+    if window is None and listed is not None:
+        window = price_list.context_window(listed)
     if own is not None or listed is None:
         return ModelPrice(own, window)
-    return ModelPrice(price_list.pricing_of(listed, tier, datetime.now(timezone.utc)), window)
+    now = datetime.now(timezone.utc)
+    return ModelPrice(price_list.pricing_of(listed, tier, now), window, price_list.fee_of(listed, now))
 
 
 def _address(config: LLMConfig, provider: str) -> str:

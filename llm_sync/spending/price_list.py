@@ -75,6 +75,12 @@ def pricing_of(listed: ListedModel, tier: str | None, at: datetime) -> Pricing |
     return Pricing(by_level[0][1] or 0.0, by_level[0][2] or 0.0, tiers=tiers)
 
 
+def fee_of(listed: ListedModel, at: datetime) -> float:
+    """What each request costs beside its tokens, in USD."""
+    fee = vars(listed.model.get_prices(at)).get("requests_kcount")
+    return float(fee) / 1000 if isinstance(fee, Decimal) else 0.0
+
+
 def context_window(listed: ListedModel) -> int | None:
     """The most tokens that a model can read and write in one request, where the list tells."""
     window = listed.model.context_window

@@ -40,6 +40,7 @@ ROWS = {
     "trust": Row(["--revoke", "CONFIG"], []),
     "init": Row(["NEW"], []),
     "status": Row([]),
+    "spend": Row([]),
     "run-script": Row(["SCRIPT"]),
     "simulate": Row(["--", sys.executable, "-c", ""], prints=False),
     "completion": Row(["bash"]),

@@ -15,6 +15,7 @@ TREE = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issub
 EXPECTED = {
     "LLMConnectorError": 1,
     "BatchError": 1,
+    "BudgetExceededError": 5,
     "CacheMissError": 7,
     "ClientClosedError": 1,
     "ConfigurationError": 3,

@@ -159,6 +159,7 @@ def test_every_key_of_a_provider_is_listed(tmp_path: Path) -> None:
         "max_tokens_field": "max_completion_tokens",
         "reasoning_field": "none",
         "structured_output": "prompt",
+        "budget": "b",
         "proxy": "http://proxy:1",
         "ca_bundle": str(bundle),
         "temperature": 1,
@@ -176,9 +177,8 @@ def test_every_key_of_a_provider_is_listed(tmp_path: Path) -> None:
     import json
 
     path = tmp_path / "x.yaml"
-    path.write_text(
-        json.dumps({"providers": {"p": given, "g": {"type": "gemini", "auth": "google-cloud", "project": "x", "location": "y"}}})
-    )
+    google = {"type": "gemini", "auth": "google-cloud", "project": "x", "location": "y"}
+    path.write_text(json.dumps({"budgets": {"b": {"usd": 1}}, "providers": {"p": given, "g": google}}))
     origins = ConfigLoader().explain_config(path)[1]
     reported = {value.name.partition(".")[0] for name in ("p", "g") for value in origins.providers[name]}
     assert keys - reported == {"api_key_file", "api_key_command", "models", "default_params"}

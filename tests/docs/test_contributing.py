@@ -40,6 +40,8 @@ WORDS = {
     "the list of folders searched for a configuration": "search_path",
     "a CSV row read": "table",
     "an answer written to a batch's journal": "journal",
+    "money reserved before an attempt": "spending",
+    "the ledger of what was spent": "ledger",
     "the price of an answer looked up": "price",
     "an answer's cost by configured prices": "pricing",
     "the cost of a batch estimated by a dry run": "dry_run",

@@ -17,10 +17,16 @@ OPTIONS = "timeout=None, deadline=None, max_retries=None, wait_timeout=None"
 SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
     "llm_sync.generate": (llm_sync.generate, "(prompt=None, model=None, *, config=None, **options)"),
     "llm_sync.close": (llm_sync.close, "(cancel_pending=False)"),
-    "LLMClient": (LLMClient, "(config, *, strict=False, strict_streaming=False, publish_status=False, cache=None)"),
+    "LLMClient": (
+        LLMClient,
+        "(config, *, strict=False, strict_streaming=False, publish_status=False, cache=None, max_cost=None, tag=None)",
+    ),
     "LLMClient.from_config": (
         LLMClient.from_config,
-        "(name_or_path=None, *, config_dir=None, strict=False, strict_streaming=False, publish_status=False, cache=None)",
+        (
+            "(name_or_path=None, *, config_dir=None, strict=False, strict_streaming=False, publish_status=False, cache=None, "
+            "max_cost=None, tag=None)"
+        ),
     ),
     "LLMClient.generate": (LLMClient.generate, f"(self, prompt=None, model=None, *, {OPTIONS}, **request_fields)"),
     "LLMClient.generate_response": (LLMClient.generate_response, f"(self, request, *, {OPTIONS})"),

@@ -72,7 +72,7 @@ class Web:
 class Once:
     """The retry handler's double: one attempt."""
 
-    def steps(self, attempt: Callable[[int, float], Any], options: Any, control: Any) -> Any:
+    def steps(self, attempt: Callable[[int, float], Any], options: Any, control: Any, request: Any = None) -> Any:
         return attempt(1, 10.0)
 
 

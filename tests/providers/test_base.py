@@ -51,7 +51,7 @@ def test_the_retry_handler_is_given_what_it_needs(provider: Any, reply: Any) -> 
     seen: list[Any] = []
 
     class Third:
-        def steps(self, attempt: Any, options: Any, control: Any) -> Any:
+        def steps(self, attempt: Any, options: Any, control: Any, request: Any = None) -> Any:
             seen.extend((options, control))
             return attempt(3, 4.5)
 
@@ -66,7 +66,7 @@ def test_retryable_bad_answers_reach_the_retry_handler(provider: Any, reply: Any
     """Truncated JSON, an empty body and errors inside a 200 are raised within the attempt, where they can be tried again."""
 
     class Stubborn:
-        def steps(self, attempt: Any, options: Any, control: Any) -> Any:
+        def steps(self, attempt: Any, options: Any, control: Any, request: Any = None) -> Any:
             for number in range(1, 9):
                 try:
                     return (yield from attempt(number, 1.0))

@@ -43,7 +43,7 @@ def answer(body: Any, *, prices: Any = price_list.cost_of, models: tuple[ModelEn
             return Reply(200, {"content-type": "application/json"}, json.dumps(body).encode(), 0.1)
 
     class Once:
-        def call(self, attempt: Any, options: AttemptOptions, control: Any) -> Any:
+        def steps(self, attempt: Any, options: AttemptOptions, control: Any, request: Any = None) -> Any:
             return attempt(1, 10.0)
 
     settings = ProviderConfig(name="p", type="openai", key=Secret.literal("k-0123456789"), models=models, **config)

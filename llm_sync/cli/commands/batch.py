@@ -152,7 +152,7 @@ def _write_lines(output: Output, lines: list[str]) -> None:
 
 
 def _status_of_first_failure(summary: Summary) -> int:
-    name = next((name for name, count in summary.tally.failed.items() if count), "")
+    name = next((name for name, count in summary.tally.failed.items() if count), "") or next(iter(summary.held_by.values()), "")
     kind = getattr(errors, name, LLMConnectorError)
     return status_of(kind(""))
 

@@ -13,6 +13,7 @@ from llm_sync.machine.semaphore_holders import Holder
 _NOTHING = "Nothing is running: no llm-sync command, and no program whose client has publish_status=True."
 _WAIT_REASONS = {  # the reasons of a Waiting event
     "slot": "for a slot",
+    "budget": "for a budget",
     "retry": "to retry",
     "cool-down": "for the cool-down",
     "pace": "for the request rate",

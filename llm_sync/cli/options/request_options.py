@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from llm_sync.cli.options.argument_parser import Parser
-from llm_sync.cli.options.argument_types import ABOVE_0, COUNT, SECONDS, WHOLE, above, between, nonempty, setting, text
+from llm_sync.cli.options.argument_types import ABOVE_0, COUNT, SECONDS, WHOLE, above, between, nonempty, setting, text, visible
 from llm_sync.cli.options.cache_use import add_cache_options
 from llm_sync.models import fields
 
@@ -22,6 +22,7 @@ def add_request_options(parser: Parser) -> None:
     _add_attempt_options(parser)
     _add_sending_options(parser)
     add_cache_options(parser)
+    _add_money_options(parser)
 
 
 def _add_field_options(parser: Parser) -> None:
@@ -86,6 +87,20 @@ def _add_attempt_options(parser: Parser) -> None:
         "--deadline", type=SECONDS, metavar="SECONDS", help="time limit for a request, retries and waits included (600)"
     )
     group.add_argument("--max-retries", type=COUNT, metavar="N", help="retry a failed request up to N times (3)")
+
+
+def _add_money_options(parser: Parser) -> None:
+    """What the requests may cost, and under which name that is written down."""
+    group = parser.add_argument_group("money")
+    group.add_argument(
+        "--max-cost",
+        type=between(0, 999_999),
+        metavar="USD",
+        help="send nothing that could bring the cost of this command above USD; what is in flight counts in full",
+    )
+    group.add_argument(
+        "--tag", type=visible, metavar="TEXT", help="write down what this costs under TEXT, for 'llm-sync spend --by tag'"
+    )
 
 
 def _add_sending_options(parser: Parser) -> None:

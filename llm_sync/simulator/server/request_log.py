@@ -13,6 +13,7 @@ from llm_sync.simulator.server.log_file import LogFile
 
 _MAX_RECORDS = 100_000
 _MAX_BYTES = 256 * 2**20  # total of request bodies
+_MAX_MODELS = 1000  # per provider, of which the bill is kept: clients may send any number of names
 _PAGE = 1000  # default page size
 
 
@@ -80,6 +81,7 @@ class RequestLog:
         self._statuses: dict[str, Counter[int]] = {}
         self._outcomes: dict[str, Counter[str]] = {}
         self._tokens: dict[str, list[int]] = {}  # per provider: input tokens, output tokens, billed requests
+        self._bills: dict[str, dict[str, list[int]]] = {}  # the same, by provider and model
         self._streams: Counter[str] = Counter()
 
     def arrive(self, *, provider: str, size: int, **known: Any) -> RequestRecord:
@@ -148,10 +150,13 @@ class RequestLog:
             self._statuses.setdefault(provider, Counter())[ended.status or 0] += 1
             self._outcomes.setdefault(provider, Counter())[str(ended.outcome)] += 1
             if ended.input_tokens is not None and ended.output_tokens is not None:
-                billed = self._tokens.setdefault(provider, [0, 0, 0])
-                billed[0] += ended.input_tokens
-                billed[1] += ended.output_tokens
-                billed[2] += 1
+                of_model = self._bills.setdefault(provider, {})
+                if ended.model not in of_model and len(of_model) >= _MAX_MODELS:
+                    of_model.pop(next(iter(of_model)))
+                for billed in (self._tokens.setdefault(provider, [0, 0, 0]), of_model.setdefault(ended.model, [0, 0, 0])):
+                    billed[0] += ended.input_tokens
+                    billed[1] += ended.output_tokens
+                    billed[2] += 1
             if ended.index in self._records:
                 self._records[ended.index] = ended
             self._changed.notify_all()
@@ -189,6 +194,10 @@ class RequestLog:
                     "billed": self._tokens.get(provider, [0, 0, 0])[2],
                     "input_tokens": self._tokens.get(provider, [0, 0, 0])[0],
                     "output_tokens": self._tokens.get(provider, [0, 0, 0])[1],
+                    "models": {
+                        model: {"billed": billed[2], "input_tokens": billed[0], "output_tokens": billed[1]}
+                        for model, billed in sorted(self._bills.get(provider, {}).items())
+                    },
                 }
                 for provider in sorted(self._providers)
             }

@@ -1,0 +1,21 @@
+"""Budgets, as a configuration sets them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llm_sync.models.frozen import Frozen
+
+PERIODS = ("minute", "hour", "day", "week", "month", "total")
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Budget(Frozen):
+    """At most ``usd`` US dollars in each ``per``: a minute, hour, day, week or month (in UTC), or in ``total``.
+
+    Budgets of the same name are one budget, in whichever configuration and process of the user they are used.
+    """
+
+    name: str
+    usd: float
+    per: str = "total"

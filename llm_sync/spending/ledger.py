@@ -1,0 +1,273 @@
+"""The ledger: what every attempt under a budget, a maximum or a tag reserved and cost, shared by all processes of the user.
+
+An amount is reserved before an attempt is sent, in one transaction with the check of every budget it counts for: two processes
+cannot both take the last cent. Afterwards the true cost takes its place. A reservation whose process is gone stays: it counts
+as spent until its window is over. Amounts are whole millionths of a millionth of a US dollar.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from llm_sync.config.budgets import PERIODS, Budget
+from llm_sync.events import logger
+from llm_sync.runtime import fork
+from llm_sync.spending.ledger_file import (
+    LedgerError,
+    LedgerPaths,
+    current_mark,
+    explained,
+    open_database,
+    read_reference,
+    transaction,
+    write_mark,
+    write_reference,
+)
+from llm_sync.spending.owner import is_gone, own_identity
+from llm_sync.spending.trusted_time import Reading, read_clock, trusted_time
+from llm_sync.spending.windows import Window, window_at
+
+UNIT = 10**12  # parts of a US dollar
+RESERVED, SPENT, UNSURE = "reserved", "spent", "unsure"  # unsure: sent, but without an answer that tells the cost
+_MARK_INTERVAL_S = 1.0  # how much a copy must be older to be noticed
+_SHORT_WINDOWS_S = 172_800.0  # how long the sums of minutes and hours are kept
+_SWEEP_INTERVAL_S = 0.5  # between two looks for reservations of processes that are gone
+
+_log = logger("spending")
+
+
+class Facts(NamedTuple):
+    """What a row says of its request. ``config``: the configuration's file; ``run``: an id of the client."""
+
+    provider: str
+    model: str
+    config: str = ""
+    tag: str = ""
+    run: str = ""
+
+
+class Refusal(NamedTuple):
+    """Why an amount was not reserved: ``budget`` is the first that it does not fit into; amounts in USD.
+
+    ``final``: also without what others have reserved it would not fit; otherwise asking again later may succeed.
+    ``opens_at``: when the budget's next window begins, in seconds since 1970; None: never.
+    """
+
+    budget: Budget
+    spent: float
+    reserved: float
+    asked: float
+    opens_at: float | None
+    final: bool
+
+
+class Ledger:
+    """The ledger of one user. Any thread may call its methods, also in a forked child; all of them raise LedgerError.
+
+    ``clock`` is for tests. The file is opened with the first call.
+    """
+
+    def __init__(self, paths: LedgerPaths, clock: Callable[[], Reading] = read_clock) -> None:
+        self._paths = paths
+        self._clock = clock
+        self._connection: sqlite3.Connection | None = None
+        self._inherited: list[sqlite3.Connection] = []  # of the parent: closing one here would release its locks
+        self._file: tuple[int, int] | None = None  # device and inode of the open database
+        self._lock = threading.Lock()  # guards the connection, over one transaction
+        self._owner = ""
+        self._marked_at = -math.inf
+        self._swept_at = -math.inf
+        fork.watch(self)
+
+    # Money ----------------------------------------------------------------------------------------------------------
+
+    def reserve(self, usd: float, budgets: Sequence[Budget], facts: Facts) -> int | Refusal:
+        """Reserve an amount in every budget, or in none. Returns the number of the entry, or why not."""
+        amount = _up(usd)
+        with self._lock, explained(self._paths.database):
+            connection = self._open()
+            refused = self._first_refusal(connection, amount, budgets, self._now(connection))  # without a lock: many may wait
+            if refused is not None:
+                self._sweep(connection)
+                return self._first_refusal(connection, amount, budgets, self._now(connection)) or refused._replace(final=False)
+            connection.execute("PRAGMA synchronous = FULL")  # what is sent must be known after a power cut
+            with transaction(connection):
+                result = self._reserve(connection, amount, budgets, facts)
+            if isinstance(result, int):
+                self._mark(connection)
+            return result
+
+    def settle(self, entry: int, usd: float | None, tokens: tuple[int | None, int | None] = (None, None)) -> None:
+        """Put the true cost in place of what was reserved. None: it may have been billed, and nobody knows how much: the whole
+        reservation stays counted."""
+        with self._lock, explained(self._paths.database):
+            connection = self._open()
+            connection.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes back stays reserved
+            with transaction(connection):
+                row = connection.execute("SELECT amount, state FROM entries WHERE id = ?", (entry,)).fetchone()
+                if row is None or row[1] not in (RESERVED, UNSURE):
+                    return
+                amount = row[0] if usd is None else _up(usd)
+                state = UNSURE if usd is None else SPENT
+                connection.execute(
+                    "UPDATE entries SET state = ?, amount = ?, input_tokens = ?, output_tokens = ? WHERE id = ?",
+                    (state, amount, *tokens, entry),
+                )
+                taken, counted = (row[0], 0) if row[1] == RESERVED else (0, row[0])
+                self._add(connection, entry, spent=amount - counted, reserved=-taken)
+
+    def release(self, entry: int) -> None:
+        """Give back what was reserved for an attempt that surely was not billed."""
+        with self._lock, explained(self._paths.database):
+            connection = self._open()
+            connection.execute("PRAGMA synchronous = NORMAL")
+            with transaction(connection):
+                row = connection.execute("SELECT amount FROM entries WHERE id = ? AND state = 'reserved'", (entry,)).fetchone()
+                if row is not None:
+                    self._add(connection, entry, spent=0, reserved=-row[0])
+                    connection.execute("DELETE FROM charges WHERE entry = ?", (entry,))
+                    connection.execute("DELETE FROM entries WHERE id = ?", (entry,))
+
+    def record(self, usd: float | None, facts: Facts, tokens: tuple[int | None, int | None]) -> None:
+        """Write down what a request without a budget cost; None: unknown."""
+        with self._lock, explained(self._paths.database):
+            connection = self._open()
+            connection.execute("PRAGMA synchronous = FULL")  # the mark must not be ahead of the file
+            with transaction(connection):
+                state, amount = (UNSURE, 0) if usd is None else (SPENT, _up(usd))
+                self._insert(connection, (self._now(connection, store=True), state, amount, self._owner, *facts), tokens)
+            self._mark(connection)
+
+    def standing(self, budget: Budget) -> tuple[float, float, Window]:
+        """What is spent and reserved in a budget's present window, in USD, and the window."""
+        with self._lock, explained(self._paths.database):
+            connection = self._open()
+            window = window_at(budget.per, self._now(connection))
+            spent, reserved = _sums(connection, budget, window)
+            return spent / UNIT, reserved / UNIT, window
+
+    def reset_after_fork(self) -> None:
+        """In a forked child: a connection and a lock of its own."""
+        self._lock = threading.Lock()
+        if self._connection is not None:
+            self._inherited.append(self._connection)
+        self._connection, self._file, self._owner = None, None, ""
+
+    # Steps of a transaction -------------------------------------------------------------------------------------------
+
+    def _reserve(self, connection: sqlite3.Connection, amount: int, budgets: Sequence[Budget], facts: Facts) -> int | Refusal:
+        now = self._now(connection, store=True)
+        refused = self._first_refusal(connection, amount, budgets, now)
+        if refused is not None:  # another process was faster
+            return refused
+        entry = self._insert(connection, (now, RESERVED, amount, self._owner, *facts))
+        for name in {budget.name for budget in budgets}:
+            connection.execute("INSERT INTO charges VALUES (?,?)", (entry, name))
+        self._add(connection, entry, spent=0, reserved=amount)
+        return entry
+
+    def _insert(
+        self, connection: sqlite3.Connection, row: tuple[object, ...], tokens: tuple[int | None, int | None] = (None, None)
+    ) -> int:
+        cursor = connection.execute(
+            """INSERT INTO entries (at, state, amount, owner, provider, model, config, tag, run, input_tokens, output_tokens)
+            VALUES (?,?,?,?,?,?,?,?,?,?,?)""",
+            (*row, *tokens),
+        )
+        return cursor.lastrowid or 0
+
+    def _first_refusal(
+        self, connection: sqlite3.Connection, amount: int, budgets: Iterable[Budget], now: float
+    ) -> Refusal | None:
+        """Why the amount does not fit, for good if there is such a reason; None if it fits into every budget."""
+        refused = []
+        for budget in budgets:
+            window = window_at(budget.per, now)
+            spent, reserved = _sums(connection, budget, window)
+            if spent + reserved + amount > _down(budget.usd):
+                final = spent + amount > _down(budget.usd)
+                refused.append(Refusal(budget, spent / UNIT, reserved / UNIT, amount / UNIT, window.ends, final))
+        return next((each for each in refused if each.final), refused[0] if refused else None)
+
+    def _sweep(self, connection: sqlite3.Connection) -> None:
+        """Count as spent what processes had reserved that are gone: the provider may have billed it."""
+        if time.monotonic() - self._swept_at < _SWEEP_INTERVAL_S:
+            return
+        self._swept_at = time.monotonic()
+        owners = [row[0] for row in connection.execute("SELECT DISTINCT owner FROM entries WHERE state = 'reserved'")]
+        for owner in owners:
+            if owner != self._owner and is_gone(owner):
+                with transaction(connection):
+                    query = "SELECT id, amount FROM entries WHERE state = 'reserved' AND owner = ?"
+                    for entry, amount in connection.execute(query, (owner,)).fetchall():
+                        connection.execute("UPDATE entries SET state = 'unsure' WHERE id = ?", (entry,))
+                        self._add(connection, entry, spent=amount, reserved=-amount)
+
+    def _add(self, connection: sqlite3.Connection, entry: int, *, spent: int, reserved: int) -> None:
+        """Change the sums of the windows that an entry counts in: for every period, as a budget's period may be changed."""
+        query = "SELECT at, budget FROM entries JOIN charges ON id = entry WHERE id = ?"
+        for at, budget in connection.execute(query, (entry,)).fetchall():
+            for per in PERIODS:
+                key = (budget, per, window_at(per, at).starts)
+                cursor = connection.execute(
+                    "UPDATE totals SET spent = spent + ?, reserved = reserved + ? WHERE budget = ? AND per = ? AND starts = ?",
+                    (spent, reserved, *key),
+                )
+                if not cursor.rowcount:
+                    connection.execute("INSERT INTO totals VALUES (?,?,?,?,?)", (*key, spent, reserved))
+                    if per == "hour":  # now and then: nobody asks for the minutes and hours of other days
+                        old = "DELETE FROM totals WHERE budget = ? AND per IN ('minute', 'hour') AND starts < ?"
+                        connection.execute(old, (budget, at - _SHORT_WINDOWS_S))
+
+    def _now(self, connection: sqlite3.Connection, *, store: bool = False) -> float:
+        now, reference = trusted_time(self._clock(), read_reference(connection))
+        if store:
+            write_reference(connection, reference)
+        return now
+
+    # The file ---------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and self._file == _identity(self._paths.database):
+            return self._connection
+        if self._connection is not None:  # another file is in its place
+            self._connection.close()
+            self._connection = None
+        self._connection = open_database(self._paths)
+        self._file = _identity(self._paths.database)
+        self._owner = own_identity()
+        return self._connection
+
+    def _mark(self, connection: sqlite3.Connection) -> None:
+        if time.monotonic() - self._marked_at >= _MARK_INTERVAL_S:
+            self._marked_at = time.monotonic()
+            write_mark(self._paths.mark, current_mark(connection))
+
+
+def _sums(connection: sqlite3.Connection, budget: Budget, window: Window) -> tuple[int, int]:
+    """What is spent and reserved in a window."""
+    query = "SELECT spent, reserved FROM totals WHERE budget = ? AND per = ? AND starts = ?"
+    row = connection.execute(query, (budget.name, budget.per, window.starts)).fetchone()
+    return (0, 0) if row is None else (row[0], row[1])
+
+
+def _up(usd: float) -> int:
+    return math.ceil(round(usd * UNIT, 3))
+
+
+def _down(usd: float) -> int:
+    return math.floor(round(usd * UNIT, 3))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise LedgerError(f"{path} is gone: {error.strerror}", "Put it back.") from error
+    return status.st_dev, status.st_ino

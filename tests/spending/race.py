@@ -1,0 +1,68 @@
+"""Processes and threads that spend one budget until it refuses them: ``race.py URL CAP PROCESSES THREADS`` prints their pids.
+
+Every process makes its own client, after the fork; every thread asks until BudgetExceededError. ``XDG_STATE_HOME`` says where
+the ledger is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+
+from llm_sync import LLMClient
+from llm_sync.config import ConfigLoader, LLMConfig
+from llm_sync.errors import BudgetExceededError
+
+INPUT, OUTPUT = 0.5, 400.0  # USD per million tokens
+MAX_TOKENS = 60
+
+
+def config(url: str, cap: float, threads: int) -> LLMConfig:
+    """One model under a budget in total."""
+    model = f"{{name: m, max_tokens: {MAX_TOKENS}, pricing: {{input: {INPUT}, output: {OUTPUT}}}}}"
+    return ConfigLoader().load_text(
+        f"budgets: {{race: {{usd: {cap}}}}}\n"
+        f"providers: {{p: {{type: openai, api_key: any, base_url: '{url}', concurrency: {threads}, budget: race, "
+        f"models: [{model}]}}}}"
+    )
+
+
+def ask_until_refused(client: LLMClient, name: str) -> None:
+    """Questions with answers of various length."""
+    with contextlib.suppress(BudgetExceededError):
+        for number in range(10_000):
+            client.generate(f"{name} asks question {number}", max_retries=0)
+
+
+def spend(url: str, cap: float, threads: int) -> None:
+    """One process of the race."""
+    with LLMClient(config(url, cap, threads)) as client:
+        workers = [threading.Thread(target=ask_until_refused, args=(client, f"{os.getpid()}.{n}")) for n in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+
+
+def main(url: str, cap: str, processes: str, threads: str) -> int:
+    """The race; the status is how many of the processes failed, those that were killed apart."""
+    children = []
+    for _ in range(int(processes)):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                spend(url, float(cap), int(threads))
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(child)
+    print(*children, flush=True)
+    ended = [os.waitpid(child, 0)[1] for child in children]
+    return sum(os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0 for status in ended)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
