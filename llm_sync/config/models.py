@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         seed: int | None = None
         system_prompt: str | None = None
         provider_specific: Mapping[str, Any] = field(default_factory=dict)
+        cache_system: bool | None = None
+        cache_ttl: str | None = None
 
 else:
     RequestDefaults = make_dataclass(

@@ -70,6 +70,7 @@ QUIET = {
     "Dialect.schema_for",
     "Dialect.listing_schema_for",
     "Dialect.classify",
+    "Dialect.other_content",
     "Dialect.partial_text",
     "Dialect.request_id",
     "error_class",

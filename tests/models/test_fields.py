@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import dataclasses
 import re
 from pathlib import Path
@@ -37,9 +38,18 @@ def test_defaults_are_the_configurable_fields() -> None:
     assert RequestDefaults().provider_specific == {}
 
 
+def test_type_checkers_see_the_same_defaults() -> None:
+    """The class that only they read has the attributes of the one that is made of the table."""
+    tree = ast.parse((PACKAGE / "config" / "models.py").read_text("utf-8"))
+    (seen,) = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == "RequestDefaults"]
+    names = [item.target.id for item in seen.body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)]
+    assert names == [field.name for field in fields.CONFIGURABLE]
+
+
 # Where a field may be spelled out: the table, the typed attribute of a request, what a dialect or a shim has on the wire.
-SPELLED = re.compile(r"models/(fields|requests)\.py|providers/(openai|anthropic|gemini|openrouter)/|providers/payload\.py|"
-                     r"simulator/dialects/|openai_shape/responses_writer\.py|compat/\w+/(parameters|responses)\.py")  # fmt: skip
+SPELLED = re.compile(r"models/(fields|requests)\.py|config/models\.py|providers/(openai|anthropic|gemini|openrouter)/|"
+                     r"providers/payload\.py|simulator/dialects/|openai_shape/responses_writer\.py|"
+                     r"compat/\w+/(parameters|responses)\.py")  # fmt: skip
 
 
 def test_a_field_is_spelled_in_the_table_and_on_the_wire_only() -> None:
