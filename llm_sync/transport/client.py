@@ -34,6 +34,7 @@ from llm_sync.transport.error_mapping import (
 )
 from llm_sync.transport.exchange import Exchange
 from llm_sync.transport.fast_path import UnreadResponse
+from llm_sync.transport.foreign_response import as_urllib3_response
 from llm_sync.transport.framing import TooLargeError, read_capped
 from llm_sync.transport.header_cache import HeaderCache, check_headers
 from llm_sync.transport.pool import DeadlineConnection, DeadlinePool
@@ -136,7 +137,7 @@ class HTTPClient:
                         own_headers = dict(prepared.headers)  # before another layer adds its own
                         exchange.record_head = partial(target.header_cache.store, headers, own_headers, body)
                     response = session.send(prepared, allow_redirects=False, timeout=exchange.remaining(), **target.settings)
-                    result = UnreadResponse(response.raw, response.headers)
+                    result = UnreadResponse(as_urllib3_response(response.raw, response.headers), response.headers)
                 else:
                     result = fast_path.send_and_receive(*idle, body, exchange, self._max_response_bytes)
                 if isinstance(result, UnreadResponse):

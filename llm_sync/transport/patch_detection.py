@@ -30,9 +30,16 @@ def _is_original(function: Any) -> bool:
     )
 
 
-_ORIGINALS = _patchable_functions() if all(map(_is_original, _patchable_functions())) else None
+def original_class(current: Any, module: str) -> Any:
+    """The class of ``module`` that ``current`` is, or that a tool has derived ``current`` from and put in its place."""
+    return next((each for each in current.__mro__ if each.__module__ == module), current)
+
+
+# Kept, so that no other object gets their identifiers. Wrappers (wrapt's) are equal to what they wrap, but not identical.
+_functions = _patchable_functions()
+_ORIGINALS = tuple(map(id, _functions)) if all(map(_is_original, _functions)) else None
 
 
 def is_unpatched() -> bool:
     """Whether all these functions are the originals, so that the fast path bypasses no tool."""
-    return _patchable_functions() == _ORIGINALS
+    return tuple(map(id, _patchable_functions())) == _ORIGINALS

@@ -10,9 +10,9 @@ import queue
 import socket
 import sys
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from urllib3.connection import HTTPConnection, HTTPSConnection
+import urllib3.connection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
@@ -20,7 +20,15 @@ from urllib3.util.connection import allowed_gai_family
 from llm_sync.runtime.clock import now as monotonic
 from llm_sync.runtime.guarded_logging import guard
 from llm_sync.transport.exchange import Exchange, active
+from llm_sync.transport.patch_detection import original_class
 from llm_sync.transport.sockets import TLSDeadlines, socket_class
+
+if TYPE_CHECKING:
+    from urllib3.connection import HTTPConnection as _HTTPConnection
+    from urllib3.connection import HTTPSConnection as _HTTPSConnection
+else:  # tools like vcrpy put classes of their own in the place of these
+    _HTTPConnection = original_class(urllib3.connection.HTTPConnection, "urllib3.connection")
+    _HTTPSConnection = original_class(urllib3.connection.HTTPSConnection, "urllib3.connection")
 
 MAX_ROUND_TRIP_S = 1.0  # a longer one was measured while the process was stopped, or was a retransmission
 IDLE_LIMIT_S = 25.0  # many load balancers close after 30 or 60 s, and a request may collide with that close
@@ -88,11 +96,11 @@ class FinalResponse(http.client.HTTPResponse):
         super()._close_conn()  # type: ignore[misc]
 
 
-class DeadlineConnection(HTTPConnection):
+class DeadlineConnection(_HTTPConnection):
     """One connection, used by one exchange after the other, on either path."""
 
     response_class = FinalResponse
-    socket_class: Any = None  # that of its socket
+    made_of: Any = None  # see made_of()
     idle_since: float | None = None  # monotonic time at which its last exchange ended; None before the first
     round_trip = 0.0  # seconds that opening the TCP connection took
 
@@ -145,7 +153,8 @@ class DeadlineConnection(HTTPConnection):
             if exchange is not None:
                 exchange.end_operation(bounded=False)
         failure: OSError = OSError("the host name has no address")
-        make_socket = self.socket_class = socket_class()
+        self.made_of = made_of()
+        make_socket = self.made_of[0]
         for position, (family, kind, protocol, _, address) in enumerate(addresses):
             sock: socket.socket = make_socket(family, kind, protocol)
             try:
@@ -171,8 +180,17 @@ class DeadlineConnection(HTTPConnection):
         raise error_class(self, "no connection") from failure
 
 
-class _DeadlineHTTPSConnection(DeadlineConnection, HTTPSConnection):
+class _DeadlineHTTPSConnection(DeadlineConnection, _HTTPSConnection):
     pass
+
+
+def made_of() -> tuple[Any, Any]:
+    """What connections are made of now: the class of their sockets, and how that connects.
+
+    Where one of them is not what an idle connection was made of, the program was patched or unpatched since: gevent's
+    greenlets must not block each other, and a test's ban on sockets must hold.
+    """
+    return socket_class(), socket.socket.connect
 
 
 class ConnectionStack:
@@ -204,8 +222,16 @@ class DeadlinePool(HTTPConnectionPool):
     """The connections to one host; idle ones are kept for reuse."""
 
     QueueCls = ConnectionStack  # type: ignore[assignment]
-    ConnectionCls = DeadlineConnection
     retired = False
+    _base: Any = HTTPConnectionPool
+    _original: Any = _HTTPConnection
+    _connection: Any = DeadlineConnection
+
+    @property
+    def ConnectionCls(self) -> Any:  # type: ignore[override]  # noqa: N802  (urllib3's name)
+        """The class for new connections: ours, unless a tool has replaced urllib3's."""
+        current = self._base.ConnectionCls
+        return self._connection if current is self._original else current
 
     def retire(self) -> None:
         """Close the idle connections now, and those in use when they are released."""
@@ -228,12 +254,17 @@ class DeadlinePool(HTTPConnectionPool):
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         conn: Any = super()._get_conn(timeout)
+        if type(conn) is not self.ConnectionCls:  # a tool has begun or ended to replace it
+            conn.close()
+            return self._new_conn()
+        if not isinstance(conn, DeadlineConnection):
+            return conn
         if conn.sock is not None and conn.idle_since is not None:
             is_idle_too_long = monotonic() - conn.idle_since > IDLE_LIMIT_S
             # Surplus bytes, already decrypted and so invisible to poll, would be taken for the next response.
             leftover = isinstance(conn.sock, TLSDeadlines) and conn.sock.pending()
             # Patched or unpatched since: gevent's greenlets must not block each other, a test's ban on sockets must hold.
-            if is_idle_too_long or leftover or conn.socket_class is not socket_class():
+            if is_idle_too_long or leftover or conn.made_of != made_of():
                 conn.close()
         return conn
 
@@ -242,8 +273,8 @@ class DeadlinePool(HTTPConnectionPool):
         pool = self.pool
         if pool is None:
             return None  # closed
-        conn: DeadlineConnection = self._get_conn()
-        if conn.sock is not None:
+        conn: Any = self._get_conn()
+        if isinstance(conn, DeadlineConnection) and conn.sock is not None:
             return conn
         with contextlib.suppress(queue.Full):  # another thread has filled the pool meanwhile
             pool.put(conn)
@@ -255,7 +286,7 @@ class DeadlinePool(HTTPConnectionPool):
 
     def _put_conn(self, conn: Any) -> None:
         exchange = active.exchange
-        if conn is not None:
+        if isinstance(conn, DeadlineConnection):
             # Before another thread can take it: an abort of this request must not reach the next one.
             if self.retired or (exchange is not None and (exchange.detach_socket() or not exchange.reusable)):
                 conn.close()
@@ -263,8 +294,10 @@ class DeadlinePool(HTTPConnectionPool):
         super()._put_conn(conn)
 
 
-class _DeadlineHTTPSPool(DeadlinePool, HTTPSConnectionPool):
-    ConnectionCls = _DeadlineHTTPSConnection
+class _DeadlineHTTPSPool(DeadlinePool, HTTPSConnectionPool):  # type: ignore[override]
+    _base = HTTPSConnectionPool
+    _original = _HTTPSConnection
+    _connection = _DeadlineHTTPSConnection
 
 
 POOL_CLASSES = {"http": DeadlinePool, "https": _DeadlineHTTPSPool}

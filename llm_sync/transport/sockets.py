@@ -139,19 +139,19 @@ class DeadlineTLSSocket(TLSDeadlines, ssl.SSLSocket):
     tls_class = ssl.SSLSocket
 
 
-_classes: dict[Any, Any] = {socket.socket: DeadlineSocket, ssl.SSLSocket: DeadlineTLSSocket}
+_SOCKET, _TLS_SOCKET = socket.socket, ssl.SSLSocket
+_classes: dict[Any, Any] = {_SOCKET: DeadlineSocket, _TLS_SOCKET: DeadlineTLSSocket}
 
 
 def socket_class() -> Any:
     """The class for new sockets, made of what ``socket.socket`` is now: gevent, eventlet, PySocks and pytest-socket replace it.
 
-    What is no class of sockets (a test tool's imitation) is used as it is, without deadlines.
+    A test tool's imitation (httpretty's) is used as it is, without deadlines.
     """
-    current: Any = socket.socket
+    current = socket.socket
     made = _classes.get(current)
     if made is None:
-        is_class = isinstance(current, type) and hasattr(current, "recv_into")
-        made = type("DeadlineSocket", (PlainDeadlines, current), {}) if is_class else current
+        made = type("DeadlineSocket", (PlainDeadlines, current), {}) if _is_real(current, _SOCKET) else current
         _classes[current] = made
     return made
 
@@ -161,5 +161,14 @@ def tls_socket_class() -> Any:
     current = ssl.SSLSocket
     made = _classes.get(current)
     if made is None:
-        made = _classes[current] = type("DeadlineTLSSocket", (TLSDeadlines, current), {"tls_class": current})
+        real = _is_real(current, _TLS_SOCKET)
+        made = type("DeadlineTLSSocket", (TLSDeadlines, current), {"tls_class": current}) if real else DeadlineTLSSocket
+        _classes[current] = made
     return made
+
+
+def _is_real(current: Any, original: type) -> bool:
+    """Whether ``current`` sends and receives over the network."""
+    if not isinstance(current, type):
+        return False
+    return issubclass(current, original) or current.__module__.startswith(("gevent.", "eventlet."))
