@@ -16,6 +16,7 @@ endif
 SDKS := .venvs/interop-sdks
 OPENAI_2023 := .venvs/interop-openai-0.28
 LITELLM := .venvs/interop-litellm
+PROGRAMS := .venvs/interop-programs
 # Where an environment keeps its programs
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := $(VENV)/$(SCRIPTS)
@@ -46,7 +47,7 @@ unexport PYTHONPATH PYTHONHOME
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-all cover soak reliability check lint types imports format man-check docs timelines man \
 	bench bench-peers bench-call bench-start bench-frames bench-fleet bench-scale bench-batch bench-figures \
-	interop interop-sdks interop-shims dist dist-check release-check release-notes clean
+	interop interop-sdks interop-shims interop-programs dist dist-check release-check release-notes clean
 
 # help lists each theme (a line that begins with ##@) with its targets (those that have a ## comment).
 help:
@@ -190,7 +191,7 @@ bench-figures: ## keep benchmarks/results/ as the figures of README.md and docs/
 ##@ Interop
 
 # For clients of another kind, add another target here.
-interop: interop-sdks interop-shims ## simulator and shims against the real packages, in environments of their own
+interop: interop-sdks interop-shims interop-programs ## with the real packages, in environments of their own
 
 interop-sdks: $(SDKS)/.installed
 	@echo 'the official clients of OpenAI, Anthropic and Google'
@@ -200,6 +201,9 @@ interop-shims: $(VENV)/.installed $(SDKS)/.installed $(OPENAI_2023)/.installed $
 	@echo 'scripts written for the real packages, with them and through run-script'
 	@$(PY) tests/interop/shims.py --write docs/migrating.md --environment openai=$(SDKS) --environment anthropic=$(SDKS) \
 		--environment openai_0_28=$(OPENAI_2023) --environment litellm=$(LITELLM)
+
+interop-programs: $(PROGRAMS)/.installed ## in programs of gevent and eventlet, under gunicorn, beside tools like vcrpy
+	@$(call ISOLATED,$(PROGRAMS)) "$$top/tests/interop/programs" $(PYTEST_ARGS)
 
 # pytest in the environment $(1), which has the packages to test against. Their warnings are not errors here.
 ISOLATED = top=$$(pwd) && cd $(1) && bin/python -I -m pytest -c "$$top/pyproject.toml" --rootdir "$$top" -W default -q
@@ -280,6 +284,12 @@ $(SDKS)/.installed: $(SDKS)/.created $(VENV)/.built
 		"$(WHEEL)"
 	@touch $@
 
+$(PROGRAMS)/.created: tests/interop/programs.txt | $(VENV)/.built
+	@echo 'installing gevent, eventlet and tools for HTTP'
+	@"$(PYTHON)" -m venv $(PROGRAMS)
+	@$(PROGRAMS)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install -r tests/interop/programs.txt "$(WHEEL)"
+	@touch $@
+
 # The packages that scripts are written for, one environment each where they do not fit together.
 $(OPENAI_2023)/.created $(LITELLM)/.created: .venvs/interop-%/.created: tests/interop/%.txt | $(VENV)/.built
 	@echo 'installing $*'
@@ -287,7 +297,7 @@ $(OPENAI_2023)/.created $(LITELLM)/.created: .venvs/interop-%/.created: tests/in
 	@$(@D)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install -r $< "$(WHEEL)"
 	@touch $@
 
-$(OPENAI_2023)/.installed $(LITELLM)/.installed: .venvs/interop-%/.installed: .venvs/interop-%/.created $(VENV)/.built
+$(OPENAI_2023)/.installed $(LITELLM)/.installed $(PROGRAMS)/.installed: .venvs/interop-%/.installed: .venvs/interop-%/.created $(VENV)/.built
 	@$(@D)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install --no-index --no-deps --force-reinstall \
 		"$(WHEEL)"
 	@touch $@

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from llm_sync.client.middleware import Middleware
     from llm_sync.machine.status import StatusFile
+    from llm_sync.transport.adapter import SessionHook
 
 
 class LLMClient:
@@ -45,7 +46,7 @@ class LLMClient:
     the client in ``llm-sync status``. ``cache`` stores answers and serves them again (docs/caching.md): True, a folder, or a
     mapping with ``dir``, ``max_age``, ``max_bytes``, ``errors`` and ``offline``; False: none; None: as configured.
     ``max_cost``: the most USD that all requests of this client may cost; ``tag``: under which ``llm-sync spend`` shows what they
-    cost. Raises ConfigurationError for a configuration that cannot be used.
+    cost. ``session``: called with each new requests.Session, to mount adapters. Raises ConfigurationError.
     """
 
     def __init__(
@@ -58,11 +59,12 @@ class LLMClient:
         cache: Cache = None,
         max_cost: float | None = None,
         tag: str | None = None,
+        session: SessionHook | None = None,
     ) -> None:
         if not isinstance(config, LLMConfig):
             raise TypeError(f"LLMClient takes an LLMConfig, not {type(config).__name__}: use LLMClient.from_config(name_or_path)")
         self._given: dict[str, Any] = {"strict": strict, "strict_streaming": strict_streaming, "publish_status": publish_status}
-        self._given |= {"cache": cache, "max_cost": max_cost, "tag": tag}
+        self._given |= {"cache": cache, "max_cost": max_cost, "tag": tag, "session": session}
         self.config = config
         self._config = config = simulation.apply_simulation(config)  # the one that counts
         self._strict = strict or config.strict
@@ -71,7 +73,7 @@ class LLMClient:
         self._listeners: tuple[Listener, ...] = ()  # replaced, never changed: workers go through it without a lock
         self._status_file: StatusFile | None = None
         self._manager = ConcurrentLLMManager(self._open_queue)
-        self._endpoints = Endpoints(config, self._manager, self._strict, spending_of(config, max_cost, tag))
+        self._endpoints = Endpoints(config, self._manager, self._strict, spending_of(config, max_cost, tag), session)
         self.dispatcher = Dispatcher(
             config, self._manager, self._endpoints, strict=self._strict, strict_streaming=self._strict_streaming
         )
@@ -98,6 +100,7 @@ class LLMClient:
         cache: Cache = None,
         max_cost: float | None = None,
         tag: str | None = None,
+        session: SessionHook | None = None,
     ) -> LLMClient:
         """A client for a configuration file. docs/configuration.md says where it is searched. Raises ConfigurationError.
 
@@ -106,7 +109,7 @@ class LLMClient:
         loader = ConfigLoader(config_dir, known_types=ProviderFactory.types_for)
         config = load_or_built_in(loader, name_or_path, strict_streaming=strict_streaming)
         modes: dict[str, Any] = {"strict": strict, "strict_streaming": strict_streaming, "publish_status": publish_status}
-        return cls(config, cache=cache, max_cost=max_cost, tag=tag, **modes)
+        return cls(config, cache=cache, max_cost=max_cost, tag=tag, session=session, **modes)
 
     # Asking --------------------------------------------------------------------------------------------------------
 
@@ -246,8 +249,6 @@ class LLMClient:
         for name in names:
             self.dispatcher.check(name)
 
-    # Ending --------------------------------------------------------------------------------------------------------
-
     def close(self, cancel_pending: bool = False, *, grace: float | None = None) -> None:
         """Refuse new requests, wait for queued ones (or cancel them), end the workers, close the connections.
 
@@ -273,8 +274,6 @@ class LLMClient:
 
     def __repr__(self) -> str:
         return f"<LLMClient {self.config.file or ''} providers={list(self.config.providers)}>"
-
-    # Wiring --------------------------------------------------------------------------------------------------------
 
     def _open_queue(self, name: str) -> ProviderRequestQueue:
         if name not in self.config.providers:

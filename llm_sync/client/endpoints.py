@@ -11,6 +11,7 @@ from llm_sync.config.models import LLMConfig, ProviderConfig
 from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.providers.factory import ProviderFactory
 from llm_sync.runtime.import_lock import import_lock
+from llm_sync.transport.adapter import SessionHook
 from llm_sync.transport.client import HTTPClient
 
 if TYPE_CHECKING:
@@ -58,10 +59,16 @@ class Endpoints(dict[str, Endpoint]):
     """
 
     def __init__(
-        self, config: LLMConfig, manager: ConcurrentLLMManager, strict: bool = False, spending: Spending | None = None
+        self,
+        config: LLMConfig,
+        manager: ConcurrentLLMManager,
+        strict: bool = False,
+        spending: Spending | None = None,
+        session: SessionHook | None = None,
     ) -> None:
         super().__init__()
         self.spending = spending
+        self._session = session
         self._config = config
         self._manager = manager
         self._strict = strict
@@ -121,6 +128,9 @@ class Endpoints(dict[str, Endpoint]):
             pool_size=config.concurrency,
             proxy=config.proxy,
             ca_bundle=config.ca_bundle,
+            client_cert=config.client_cert,
+            client_key=config.client_key,
+            session=None if config.simulated else self._session,
             max_response_bytes=config.max_response_bytes,
             allow_insecure=config.allow_insecure,
             local_only=config.simulated,

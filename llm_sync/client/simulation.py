@@ -49,7 +49,7 @@ _ANY_KEY = "sk-simulated"  # for a simulator that was started by hand and accept
 _VERSION = "api-version"  # Azure's classic API requires one in the query
 _KEPT_HEADERS = ("anthropic-beta", "anthropic-version")  # they affect the answer, and are never credentials
 # Settings that belong to the real address. None is sent to the simulator, because any of them may contain keys.
-_REPLACED = ("base_url", "headers", "query", "auth", "project", "location", "proxy", "ca_bundle")
+_REPLACED = ("base_url", "headers", "query", "auth", "project", "location", "proxy", "ca_bundle", "client_cert", "client_key")
 
 _log = logger("simulated")
 _printed: set[str] = set()
@@ -163,6 +163,8 @@ class _Simulator(NamedTuple):
             location=None,
             proxy="",  # no proxy, not even one from the environment
             ca_bundle=self.ca_bundle,
+            client_cert=None,
+            client_key=None,
             allow_insecure=False,
             unset=tuple(unset for unset in provider.unset if not _is_dropped(unset, replaced)),
             templates={},
@@ -205,7 +207,8 @@ def _bad_variable(problem: str) -> ConfigurationError:
 
 def _is_on_this_machine(provider: ProviderConfig) -> bool:
     """Whether the base_url of ``provider`` is on this machine; False if that is unknown."""
-    from llm_sync.transport.urls import is_loopback, validate_proxy, validate_url
+    from llm_sync.transport.proxies import validate_proxy
+    from llm_sync.transport.urls import is_loopback, validate_url
 
     try:
         url = ProviderFactory.dialect(provider).base_url()  # a third-party dialect may have an address of its own

@@ -12,7 +12,7 @@ from llm_sync.config.normalize import Normalized
 from llm_sync.config.pricing import pricing_from
 from llm_sync.config.provider_checks import resolve_path
 from llm_sync.config.route_checks import build_routes
-from llm_sync.config.schema import ATTEMPT_KEYS, KEY_SOURCES, REQUEST_KEYS
+from llm_sync.config.schema import ATTEMPT_KEYS, CERTIFICATE_FILES, KEY_SOURCES, REQUEST_KEYS
 from llm_sync.config.secrets import Secret
 from llm_sync.models import AttemptOptions
 from llm_sync.validation import field_path
@@ -68,6 +68,7 @@ def _provider(
         for index, model in enumerate(entry.get("models", []))
     )
     auth = entry.get("auth")
+    files: dict[str, Any] = {name: resolve_path(document.file, entry[name]) for name in CERTIFICATE_FILES if name in entry}
     return ProviderConfig(
         name=name,
         type=entry.get("type", name),
@@ -78,13 +79,13 @@ def _provider(
         headers={header: str(value) for header, value in entry.get("headers", {}).items()},
         query={key: _query_text(value) for key, value in entry.get("query", {}).items()},
         auth=Auth(auth["header"], auth.get("prefix", "")) if isinstance(auth, dict) else auth,
-        ca_bundle=resolve_path(document.file, entry["ca_bundle"]) if "ca_bundle" in entry else None,
         unset=_unset(normalized, path),
         stripped=stripped,
         cache=_cache(levels, document),
         budgets=_budgets(levels),
         line=document.line(path),
         templates=_templates(normalized, path),
+        **files,
         **{key: entry[key] for key in _COPIED if key in entry},
     )
 

@@ -150,6 +150,8 @@ class ProviderConfig(Frozen):
     structured_output: str | None = None
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
     allow_insecure: bool = False
     max_response_bytes: int = 32 * 2**20
     concurrency: int = 1

@@ -25,7 +25,8 @@ _SETTINGS = (
     "machine_wide",
 )
 _OPTIONAL = (
-    *("auth", "project", "location", "max_tokens_field", "reasoning_field", "structured_output", "proxy", "ca_bundle"),
+    *("auth", "project", "location", "max_tokens_field", "reasoning_field", "structured_output", "proxy"),
+    *("ca_bundle", "client_cert", "client_key"),
     "budget",
 )
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from llm_sync.config.models import GOOGLE_CLOUD
-from llm_sync.config.schema import KEY_SOURCES, RESERVED
+from llm_sync.config.schema import CERTIFICATE_FILES, KEY_SOURCES, RESERVED
 from llm_sync.streaming import url_switches
 from llm_sync.validation import shown
 from llm_sync.validation.document import Document, Path
@@ -36,9 +36,12 @@ def check_provider(provider: Mapping[str, Any], path: Path, document: Document) 
         if isinstance(provider.get(name), str):
             for message, hint in complaints(provider[name]):
                 yield Finding((*path, name), message, hint)
-    bundle = provider.get("ca_bundle")
-    if isinstance(bundle, str) and not os.path.exists(resolve_path(document.file, bundle)):
-        yield Finding((*path, "ca_bundle"), "there is no such file", "a relative path starts at the configuration file's folder")
+    for name in CERTIFICATE_FILES:
+        file = provider.get(name)
+        if isinstance(file, str) and not os.path.exists(resolve_path(document.file, file)):
+            yield Finding((*path, name), "there is no such file", "a relative path starts at the configuration file's folder")
+    if "client_key" in provider and "client_cert" not in provider:
+        yield Finding((*path, "client_key"), "belongs to a client_cert", "set client_cert to the certificate's PEM file")
     token_field = provider.get("max_tokens_field")
     if isinstance(token_field, str) and not re.fullmatch(r"[A-Za-z_]+", token_field):
         hint = "as in: max_tokens_field: max_completion_tokens"

@@ -27,6 +27,7 @@ AGE, SIZE = r"\s*\d+(\.\d+)?\s*[smhdwSMHDW]?\s*", r"\s*\d+(\.\d+)?\s*[kmgtKMGT]?
 
 REQUEST_KEYS = tuple(field.name for field in fields.CONFIGURABLE)
 ATTEMPT_KEYS = ("timeout", "deadline", "max_retries", "retry_base", "retry_cap", "max_retry_after", "retry_timeouts")
+CERTIFICATE_FILES = ("ca_bundle", "client_cert", "client_key")  # paths of PEM files
 KEY_SOURCES = ("api_key", "api_key_file", "api_key_command")
 
 
@@ -193,6 +194,8 @@ _PROVIDER: Rules = {
     ),
     "proxy": _text("a proxy's URL"),
     "ca_bundle": _text("the path of a PEM file"),
+    "client_cert": _text("the path of a PEM file"),
+    "client_key": _text("the path of a PEM file"),
     "allow_insecure": _SWITCH,
     "max_response_bytes": _whole(1),
     "concurrency": _whole(1, 1000),

@@ -67,6 +67,8 @@ _REASONS = {
     "api_key_file": "reads a file as the key",
     "proxy": "sends requests through a proxy",
     "ca_bundle": "decides which certificates are accepted",
+    "client_cert": "identifies you to the server by a certificate",
+    "client_key": "reads a file as a certificate's key",
     "allow_insecure": "allows connections that are not encrypted",
     "system_prompt": "gives the model instructions",
     "auth": "changes how the key is sent",

@@ -22,8 +22,8 @@ from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderConne
 from llm_sync.events import log_facts, logger
 from llm_sync.models import Reply
 from llm_sync.runtime.cancellation import CallControl
-from llm_sync.transport import fast_path, patch_detection, tls
-from llm_sync.transport.adapter import PooledSession
+from llm_sync.transport import fast_path, patch_detection, proxies, tls
+from llm_sync.transport.adapter import PooledSession, SessionHook
 from llm_sync.transport.error_mapping import (
     aborted_error,
     is_stale_connection,
@@ -43,7 +43,6 @@ from llm_sync.transport.urls import (
     is_metadata_server,
     may_use_plain_http,
     origin_of,
-    validate_proxy,
     validate_url,
 )
 
@@ -67,9 +66,11 @@ class HTTPClient:
     """The HTTP client of one provider. Any number of threads may call it at the same time.
 
     ``pool_size``: idle connections kept. ``proxy``: a URL for all requests, "" for no proxy, None for the environment's
-    (which is never used for loopback). ``ca_bundle``: a PEM file or folder instead of REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or
-    certifi's. ``max_response_bytes`` counts decoded bytes. ``allow_insecure`` permits plain http to other machines;
-    ``local_only`` refuses all requests to other machines. Environment and CA file are read once per URL.
+    (which is never used for loopback). ``ca_bundle``: a PEM file or folder instead of REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE,
+    SSL_CERT_FILE, SSL_CERT_DIR or certifi's. ``client_cert``, ``client_key``: PEM files; the key may be in the first.
+    ``session``: what of requests' Session counts, see SessionHook. ``max_response_bytes`` counts decoded bytes.
+    ``allow_insecure`` permits plain http to other machines; ``local_only`` refuses all requests to other machines.
+    Environment and PEM files are read once per URL.
     """
 
     def __init__(
@@ -78,6 +79,9 @@ class HTTPClient:
         pool_size: int = 1,
         proxy: str | None = None,
         ca_bundle: str | None = None,
+        client_cert: str | None = None,
+        client_key: str | None = None,
+        session: SessionHook | None = None,
         max_response_bytes: int = 32 * 2**20,
         allow_insecure: bool = False,
         local_only: bool = False,
@@ -85,6 +89,8 @@ class HTTPClient:
         self._pool_size = pool_size
         self._proxy = proxy
         self._ca_bundle = ca_bundle
+        self._certificate = None if client_cert is None else (client_cert, client_key)
+        self._prepare_session = session
         self._max_response_bytes = max_response_bytes
         self._allow_insecure = allow_insecure
         self._local_only = local_only
@@ -215,7 +221,7 @@ class HTTPClient:
         with self._lock:
             if self._closed:
                 raise _closed_error()
-            session = self._session = self._session or PooledSession(self._pool_size)
+            session = self._session = self._session or PooledSession(self._pool_size, self._prepare_session)
             if self._closed:  # meanwhile, so close may not have seen it
                 self._session = None
                 session.close()
@@ -226,10 +232,13 @@ class HTTPClient:
         """Check the URL and its proxy, and prepare what all requests to it share. Raises ConfigurationError."""
         parts = validate_url(url)
         is_near = is_loopback(parts.hostname) or is_metadata_server(parts.hostname)
-        proxy = "" if is_near and self._proxy is None else self._proxy
+        proxy = "" if self._proxy is None and (is_near or proxies.is_exempt(parts.hostname)) else self._proxy
         explicit = {} if proxy is None else {"http": proxy, "https": proxy}
-        settings: dict[str, Any] = {**session.merge_environment_settings(url, explicit, True, self._ca_bundle, None)}
-        chosen = validate_proxy(select_proxy(url, settings["proxies"]))
+        merged = session.merge_environment_settings(url, explicit, True, self._ca_bundle, None)
+        settings: dict[str, Any] = {**merged, "cert": self._certificate}
+        if settings["verify"] is True:
+            settings["verify"] = tls.environment_bundle() or True
+        chosen = proxies.validate_proxy(select_proxy(url, settings["proxies"]), is_configured=proxy is not None)
         self._check_allowed(method, parts, chosen)
         request = requests.PreparedRequest()
         try:
@@ -237,7 +246,7 @@ class HTTPClient:
         except ValueError:  # requests' own InvalidURL is a subclass
             raise ConfigurationError(f"the URL at {origin_of(parts)} is invalid", guidance="Check base_url.") from None
         if parts.scheme.lower() == "https" or (chosen is not None and chosen.scheme == "https"):
-            tls.shared_context(settings["verify"])  # reports an unreadable CA bundle before anything is sent
+            tls.shared_context(settings["verify"], settings["cert"])  # reports an unreadable CA bundle before anything is sent
         if len(self._targets) >= MAX_TARGETS:
             self._targets.clear()
         target = _Target(request, settings, origin_of(parts), origin_of(chosen.url) if chosen else None, HeaderCache())

@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
+from datetime import datetime, timezone
 
 import urllib3.exceptions
 from requests import exceptions as requests_errors
@@ -30,6 +31,9 @@ from llm_sync.transport.exchange import Exchange
 # How it shows that the server closed a keep-alive connection while a request was being sent.
 _CLOSED = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
 MIN_ROUND_TRIP_S = 0.01  # on loopback a round trip takes less than it takes to wake the thread
+_NOT_YET_VALID, _EXPIRED = 9, 10  # OpenSSL's verify codes
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
+_TLS_RECORDS = ("\x15\x03", "\x16\x03")  # an alert, or a handshake, in the place of a status line
 _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d{3})")
 _TIMEOUT_MESSAGES = {
     "connect": "no connection to {origin} within {timeout:g} s",
@@ -137,14 +141,21 @@ def _map_cause(cause: BaseException, phase: str, origin: str) -> LLMConnectorErr
     if isinstance(cause, _CLOSED):
         if phase == "body":
             return truncated_error(origin)
-        return _connection_error(
-            f"{origin} closed the connection without an answer", "The request may have been billed; this is usually temporary."
-        )
+        guidance = "The request may have been billed; this is usually temporary."
+        if origin.startswith("http://"):
+            guidance += " A server that expects TLS closes it, too: then write https:// in base_url."
+        return _connection_error(f"{origin} closed the connection without an answer", guidance)
     if isinstance(cause, (http.client.IncompleteRead, urllib3.exceptions.IncompleteRead)):
         return truncated_error(origin)
     if isinstance(cause, (urllib3.exceptions.DecodeError, requests_errors.ContentDecodingError)):
         return _connection_error(
             f"the response from {origin} cannot be decompressed", "A proxy or a gateway between here and there may damage it."
+        )
+    if isinstance(cause, http.client.BadStatusLine) and str(cause).startswith(_TLS_RECORDS):
+        return ProviderConnectionError(
+            f"{origin} speaks TLS on this port, and base_url begins with http://",
+            retryable=False,
+            guidance="Write https:// in base_url.",
         )
     if isinstance(cause, (urllib3.exceptions.InvalidHeader, http.client.HTTPException)):
         return _connection_error(f"what {origin} sent is not HTTP", "Check scheme and port in base_url.")
@@ -159,17 +170,37 @@ def _map_tls_error(cause: ssl.SSLError, phase: str, origin: str) -> ProviderErro
         return ProviderConnectionError(
             f"the TLS certificate of {origin} is refused: {reason.rstrip('.')}",
             retryable=False,
-            guidance="Check the host in base_url, or its certificate."
-            if "ostname mismatch" in reason or "IP address mismatch" in reason
-            else "With a private CA, or a proxy that inspects TLS, set `ca_bundle` (or REQUESTS_CA_BUNDLE) to its CA file.",
+            guidance=_certificate_guidance(cause.verify_code, reason),
         )
     if isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)):
         return _connection_error(f"{origin} closed the connection within TLS", "This is usually temporary.")
+    if "CERTIFICATE_REQUIRED" in (cause.reason or ""):
+        return ProviderConnectionError(
+            f"{origin} asks for a client certificate",
+            retryable=False,
+            guidance="Set `client_cert` and `client_key` for this provider.",
+        )
+    if cause.reason in _NOT_TLS and phase == "connect":
+        return ProviderConnectionError(
+            f"{origin} does not speak TLS on this port, and base_url begins with https:// (or the proxy's URL does)",
+            retryable=False,
+            guidance="Check the port; write http:// for a server without TLS (see `allow_insecure` for one on another machine).",
+        )
     return ProviderConnectionError(
         f"TLS with {origin} failed ({cause.reason or 'no reason given'})",
         retryable=phase != "connect",  # a failed handshake will fail again
         guidance="Check scheme and port in base_url: the server may speak plain http, or an old version of TLS.",
     )
+
+
+def _certificate_guidance(verify_code: int, reason: str) -> str:
+    if verify_code in (_NOT_YET_VALID, _EXPIRED):
+        renewed = "its owner must renew it" if verify_code == _EXPIRED else "it cannot be used yet"
+        now = datetime.now(timezone.utc)
+        return f"This machine's clock says {now:%Y-%m-%d %H:%M} UTC: if that is wrong, set the clock; if it is right, {renewed}."
+    if "ostname mismatch" in reason or "IP address mismatch" in reason:
+        return "Check the host in base_url, or its certificate."
+    return "With a private CA, or a proxy that inspects TLS, set `ca_bundle` (or REQUESTS_CA_BUNDLE) to its CA file."
 
 
 def _map_proxy_error(causes: list[BaseException], origin: str, proxy: str) -> ProviderConnectionError:

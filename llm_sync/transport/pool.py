@@ -21,7 +21,7 @@ from llm_sync.runtime.clock import now as monotonic
 from llm_sync.runtime.guarded_logging import guard
 from llm_sync.transport.exchange import Exchange, active
 from llm_sync.transport.patch_detection import original_class
-from llm_sync.transport.sockets import TLSDeadlines, socket_class
+from llm_sync.transport.sockets import TLSDeadlines, made_of
 
 if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection as _HTTPConnection
@@ -182,15 +182,6 @@ class DeadlineConnection(_HTTPConnection):
 
 class _DeadlineHTTPSConnection(DeadlineConnection, _HTTPSConnection):
     pass
-
-
-def made_of() -> tuple[Any, Any]:
-    """What connections are made of now: the class of their sockets, and how that connects.
-
-    Where one of them is not what an idle connection was made of, the program was patched or unpatched since: gevent's
-    greenlets must not block each other, and a test's ban on sockets must hold.
-    """
-    return socket_class(), socket.socket.connect
 
 
 class ConnectionStack:

@@ -156,6 +156,15 @@ def socket_class() -> Any:
     return made
 
 
+def made_of() -> tuple[Any, Any]:
+    """What connections are made of now: the class of their sockets, and how that connects.
+
+    Where one of them is not what an idle connection was made of, the program was patched or unpatched since: gevent's
+    greenlets must not block each other, and a test's ban on sockets must hold.
+    """
+    return socket_class(), socket.socket.connect
+
+
 def tls_socket_class() -> Any:
     """Likewise for TLS sockets."""
     current = ssl.SSLSocket

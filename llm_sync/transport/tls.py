@@ -12,8 +12,11 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from llm_sync.errors import ConfigurationError
 from llm_sync.transport.sockets import tls_socket_class
 
+ClientCertificate = tuple[str, "str | None"]
+"""The PEM file of a certificate, and that of its key (None: the same file)."""
+
 # By the class of TLS sockets and the CA file or folder. No lock: if two threads load the same one, setdefault keeps the first.
-_contexts: dict[tuple[Any, str], ssl.SSLContext] = {}
+_contexts: dict[tuple[Any, str, ClientCertificate | None], ssl.SSLContext] = {}
 
 if TYPE_CHECKING:
     _Context = ssl.SSLContext
@@ -45,14 +48,21 @@ class _EventletContext(SharedContext):
         return made
 
 
-def shared_context(verify: str | bool | None) -> ssl.SSLContext:
+def shared_context(verify: str | bool | None, certificate: ClientCertificate | None = None) -> ssl.SSLContext:
     """The context that trusts ``verify``: a CA file, a folder of CA files, or True for certifi's.
 
-    Raises ConfigurationError if it cannot be read. Any other value means certifi's too: certificates are always verified.
+    ``certificate`` is presented to servers that ask for one. Raises ConfigurationError if one of the files cannot be read. Any
+    other value means certifi's too: certificates are always verified.
     """
     path = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
-    key = tls_socket_class(), path
+    key = tls_socket_class(), path, certificate
     return _contexts.get(key) or _contexts.setdefault(key, _load(*key))
+
+
+def environment_bundle() -> str | None:
+    """The CA file or folder that OpenSSL's variables name, which requests does not read. Like OpenSSL, without a missing one."""
+    named = (os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    return next((path for path in named if path and os.path.exists(path)), None)
 
 
 def reset_after_fork() -> None:
@@ -60,7 +70,7 @@ def reset_after_fork() -> None:
     _contexts.clear()
 
 
-def _load(sockets: Any, path: str) -> ssl.SSLContext:
+def _load(sockets: Any, path: str, certificate: ClientCertificate | None) -> ssl.SSLContext:
     # Made of what ssl.SSLContext is now: gevent and eventlet replace it.
     base = _EventletContext if ssl.SSLContext.__module__.startswith("eventlet") else SharedContext
     make_context: Any = type("SharedContext", (base, ssl.SSLContext), {"sslsocket_class": sockets})
@@ -78,7 +88,29 @@ def _load(sockets: Any, path: str) -> ssl.SSLContext:
         reason = "contains no certificate" if isinstance(error, ssl.SSLError) else error.strerror or "cannot be read"
         problem = f"the CA bundle {path} cannot be used: {reason}"
     else:
+        if certificate is not None:
+            _present(context, certificate)
         return context
     raise ConfigurationError(
-        problem, guidance="Set ca_bundle to a readable PEM file, or correct REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE."
+        problem, guidance="Set ca_bundle to a readable PEM file, or correct REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE."
     )
+
+
+def _present(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
+    try:
+        context.load_cert_chain(*certificate, password=_no_password)
+        return
+    except ssl.SSLError as error:
+        mismatch = error.reason == "KEY_VALUES_MISMATCH"
+        reason = "certificate and key do not match" if mismatch else "certificate or key is missing in it, or not in PEM form"
+    except (OSError, ValueError) as error:  # ValueError: from _no_password
+        reason = getattr(error, "strerror", None) or str(error)
+    raise ConfigurationError(
+        f"the client certificate {certificate[0]} cannot be used: {reason}",
+        guidance="Set client_cert to the certificate's PEM file, and client_key to its key's if that is another file.",
+    )
+
+
+def _no_password() -> str:
+    """Called for an encrypted key: OpenSSL would ask for the password on the terminal."""
+    raise ValueError("its key is encrypted")

@@ -6,9 +6,6 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from requests.utils import prepend_scheme_if_needed
-from urllib3.util import Url, parse_url
-
 from llm_sync.errors import ConfigurationError
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")  # parsers disagree on whether a backslash ends the host
@@ -85,22 +82,6 @@ def is_loopback(host: str | None) -> bool:
 
 def _normalize(host: str | None) -> str:
     return (host or "").strip("[]").rstrip(".").lower()
-
-
-def validate_proxy(proxy: str | None) -> Url | None:
-    """The parts of a proxy's URL; None for none. Raises ConfigurationError if it cannot be used, without quoting it."""
-    if not proxy:
-        return None
-    guidance = "Set `proxy` (or HTTPS_PROXY, HTTP_PROXY) to a URL like http://proxy.example.com:3128."
-    try:
-        parts = parse_url(prepend_scheme_if_needed(proxy, "http"))  # type: ignore[no-untyped-call]
-    except (ValueError, TypeError):  # TypeError: a user name without a host
-        raise ConfigurationError("the proxy's URL cannot be parsed", guidance=guidance) from None
-    if parts.scheme not in ("http", "https"):
-        raise ConfigurationError("proxies other than http:// and https:// are not supported", guidance=guidance)
-    if not parts.host:
-        raise ConfigurationError("the proxy's URL has no host", guidance=guidance)
-    return parts
 
 
 def _url_error(problem: str, guidance: str = _GUIDANCE) -> ConfigurationError:

@@ -162,6 +162,8 @@ def test_every_key_of_a_provider_is_listed(tmp_path: Path) -> None:
         "budget": "b",
         "proxy": "http://proxy:1",
         "ca_bundle": str(bundle),
+        "client_cert": str(bundle),
+        "client_key": str(bundle),
         "temperature": 1,
         "top_p": 1,
         "max_tokens": 1,

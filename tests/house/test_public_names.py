@@ -19,13 +19,16 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
     "llm_sync.close": (llm_sync.close, "(cancel_pending=False)"),
     "LLMClient": (
         LLMClient,
-        "(config, *, strict=False, strict_streaming=False, publish_status=False, cache=None, max_cost=None, tag=None)",
+        (
+            "(config, *, strict=False, strict_streaming=False, publish_status=False, cache=None, max_cost=None, tag=None, "
+            "session=None)"
+        ),
     ),
     "LLMClient.from_config": (
         LLMClient.from_config,
         (
             "(name_or_path=None, *, config_dir=None, strict=False, strict_streaming=False, publish_status=False, cache=None, "
-            "max_cost=None, tag=None)"
+            "max_cost=None, tag=None, session=None)"
         ),
     ),
     "LLMClient.generate": (LLMClient.generate, f"(self, prompt=None, model=None, *, {OPTIONS}, **request_fields)"),

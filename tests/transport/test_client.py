@@ -304,7 +304,7 @@ def test_an_answer_that_breaks_off_is_an_error(serve, open_client, answer, reset
 
 @pytest.mark.parametrize(
     "answer",
-    [b"220 mail.example ESMTP\r\n", b"\x15\x03\x01\x00\x02\x02\x16" * 3, b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n"],
+    [b"220 mail.example ESMTP\r\n", b"\x00\x03\x01\x00\x02" * 3, b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n"],
 )
 def test_another_protocol_is_an_error_about_the_address(serve, open_client, answer):
     """Another protocol on the port is an error that says to check base_url."""

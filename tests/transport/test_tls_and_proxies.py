@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import subprocess
 import threading
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
+import requests.adapters
 import responses
 import trustme
 
@@ -132,12 +136,137 @@ def test_an_unusable_ca_bundle_is_an_error(serve, open_client, authority, tmp_pa
 
 
 def test_a_server_without_tls_is_an_error(serve, open_client, authority):
-    """If the server speaks plain http, the error says to check scheme and port, and is not retryable."""
+    """If the server speaks plain http, the error says so and names the two schemes; it is not retryable."""
     server = serve(lambda peer: peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
-    with pytest.raises(ProviderConnectionError, match="TLS") as caught:
+    with pytest.raises(ProviderConnectionError, match="does not speak TLS on this port") as caught:
         open_client(ca_bundle=authority.path).post(server.url.replace("http:", "https:"), b"{}", {}, timeout=5)
-    assert "plain http" in caught.value.guidance
+    assert "http://" in caught.value.guidance
     assert caught.value.retryable is False
+
+
+def test_http_to_a_tls_port_is_an_error(serve, open_client):
+    """A server that answers with a TLS alert, or closes the connection, leads to an error that names https://."""
+    alerting = serve(lambda peer: (peer.request(), peer.send(b"\x15\x03\x01\x00\x02\x02\x16" * 3)))
+    with pytest.raises(ProviderConnectionError, match="speaks TLS on this port") as caught:
+        open_client().post(alerting.url, b"{}", {}, timeout=5)
+    assert "https://" in caught.value.guidance
+    assert caught.value.retryable is False
+    closing = serve(lambda peer: peer.request())
+    with pytest.raises(ProviderConnectionError, match="without an answer") as caught:
+        open_client().post(closing.url, b"{}", {}, timeout=5)
+    assert "https://" in caught.value.guidance
+
+
+@pytest.mark.parametrize(("days", "text"), [(-1, "its owner must renew it"), (1, "it cannot be used yet")])
+def test_a_certificate_out_of_its_time_names_the_clock(serve, open_client, tmp_path, days, text):
+    """An expired certificate, and one of the future, may mean a clock that is off: the error tells what it says."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    when = datetime.now(timezone.utc) + timedelta(days=days)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1", **({"not_after": when} if days < 0 else {"not_before": when})).configure_cert(context)
+    server = serve(tls=context)
+    with pytest.raises(ProviderConnectionError, match="certificate") as caught:
+        open_client(ca_bundle=str(tmp_path / "ca.pem")).post(server.url, b"{}", {}, timeout=5)
+    assert f"{datetime.now(timezone.utc):%Y-%m-%d}" in caught.value.guidance
+    assert text in caught.value.guidance
+    assert caught.value.retryable is False
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_openssl_variables_are_honoured(serve, open_client, authority, monkeypatch, tmp_path, variable):
+    """requests does not read them; other programs do, so people set them."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    server = serve(tls=authority.context())
+    with pytest.raises(ProviderConnectionError, match="refused"):
+        open_client().post(server.url, b"{}", {}, timeout=5)
+    monkeypatch.setenv(variable, authority.path if variable == "SSL_CERT_FILE" else str(hashed_folder(authority.path, tmp_path)))
+    assert open_client().post(server.url, b"{}", {}, timeout=5).status == 200
+
+
+def hashed_folder(pem, folder):
+    """A folder with a certificate under the name by which OpenSSL looks for it."""
+    done = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", pem], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("the program openssl is not installed")
+    (folder / f"{done.stdout.strip()}.0").write_bytes(Path(pem).read_bytes())
+    return folder
+
+
+def test_a_missing_file_of_openssl_variables_is_ignored(monkeypatch, tmp_path):
+    """As OpenSSL does; certifi's certificates count then."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    assert tls.environment_bundle() is None
+
+
+# Client certificates
+
+
+@pytest.fixture
+def own_certificate(tmp_path):
+    """A server that demands a certificate, its CA file, and files with a client's certificate and keys."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    ca.configure_trust(context)
+    client = ca.issue_cert("client@example.org")
+    client.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    client.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    client.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "both.pem"))
+    ca.issue_cert("other@example.org").private_key_pem.write_to_path(str(tmp_path / "other.pem"))
+    return context, lambda name: str(tmp_path / name)
+
+
+@pytest.mark.parametrize("files", [("cert.pem", "key.pem"), ("both.pem", None)], ids=["two files", "one file"])
+def test_a_client_certificate_is_presented(serve, open_client, own_certificate, files):
+    """With the key in a file of its own, or in the certificate's."""
+    context, path = own_certificate
+    cert, key = (name and path(name) for name in files)
+    client = open_client(ca_bundle=path("ca.pem"), client_cert=cert, client_key=key)
+    server = serve(tls=context)
+    assert [client.post(server.url, b"{}", {}, timeout=5).status for _ in range(2)] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "problem"),
+    [
+        ("cert.pem", None, "is missing in it"),
+        ("cert.pem", "other.pem", "do not match"),
+        ("none.pem", "key.pem", "No such file"),
+        ("cert.pem", "ca.pem", "is missing in it"),
+    ],
+)
+def test_a_client_certificate_that_cannot_be_used(serve, open_client, own_certificate, cert, key, problem):
+    """The error names the file and what is wrong with it, before anything is sent."""
+    context, path = own_certificate
+    client = open_client(ca_bundle=path("ca.pem"), client_cert=path(cert), client_key=key and path(key))
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        client.post(serve(tls=context).url, b"{}", {}, timeout=5)
+    assert cert in caught.value.message
+
+
+# The Session
+
+
+def test_adapters_are_mounted_by_the_session_hook(serve, open_client):
+    """The hook gets each new Session; a mounted adapter gets the requests to its prefix, the first and the later ones."""
+
+    class Counting(requests.adapters.HTTPAdapter):
+        sent = 0
+
+        def send(self, request, **options):
+            Counting.sent += 1
+            return super().send(request, **options)
+
+    server, other = serve(), serve()
+    client = open_client(session=lambda session: session.mount(server.url, Counting()))
+    for url in (server.url, other.url, server.url, server.url):
+        assert client.post(url, b"{}", {}, timeout=5).status == 200
+    assert Counting.sent == 3
 
 
 # Proxies
