@@ -16,7 +16,7 @@ from llm_sync.machine.regular_files import read_regular_file
 from llm_sync.models import Message, ModelRequest, Part
 from llm_sync.models.documents import Document, load_audio, load_document, load_file
 from llm_sync.models.images import load_image
-from llm_sync.models.media import is_path
+from llm_sync.models.media import file_name, is_path
 
 MAX_FILE_BYTES = 32 << 20  # no provider takes larger ones within a request
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
@@ -93,4 +93,4 @@ def named_file(load: Callable[[bytes], Any], content: bytes, path: str, noun: st
     except InvalidRequestError as error:
         message = error.message.replace(f"the {noun}", repr(path), 1)
         raise InvalidRequestError(message, guidance=error.guidance) from None
-    return dataclasses.replace(file, name=os.path.basename(path)) if isinstance(file, Document) and file.content else file
+    return dataclasses.replace(file, name=file_name(path)) if isinstance(file, Document) and file.content else file

@@ -65,10 +65,15 @@ def read_source(source: Any, noun: str) -> Source:
         raise InvalidRequestError(f"{grammar.with_article(noun)} is {grammar.type_name(source)}", guidance=WAY_OUT) from None
     try:
         with open(path, "rb") as file:
-            return Source(repr(path), content=file.read(), name=os.path.basename(os.fsdecode(path)))
+            return Source(repr(path), content=file.read(), name=file_name(path))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidRequestError(f"{noun} {path!r} cannot be read: {reason}", guidance=WAY_OUT) from None
+
+
+def file_name(path: str | bytes | os.PathLike[str]) -> str:
+    """The name of a file as text that can be sent, whatever bytes it has on the disk."""
+    return os.path.basename(os.fsencode(path)).decode("utf-8", "replace")
 
 
 def is_path(source: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from llm_sync.providers.dialect import Dialect
 from llm_sync.providers.message_parts import mark_of, parts_of, unreadable
 
 _OPENAI_AUDIO = ("wav", "mp3")
+_NO_MARKUP = re.compile(r'["<>&\x00-\x1f]')  # in the name of a document: it must not end the tag before the text
 _NO_URL = "Download it, and give the file."
 
 
@@ -78,5 +80,5 @@ class PartWriter:
 
     def _as_text(self, document: Document) -> str:
         self._adjustments.note("documents", document.filename, "a text part", "this API reads files that are PDFs only")
-        name = f' name="{document.name}"' if document.name else ""
+        name = f' name="{_NO_MARKUP.sub("_", document.name)}"' if document.name else ""
         return f"<document{name}>\n{document.text}\n</document>"
