@@ -16,6 +16,7 @@ from typing import Any
 from llm_sync.batch.partial_outputs import OutputRecord, PartialOutput
 from llm_sync.batch.replacing import replacing
 from llm_sync.batch.state import records as state_records
+from llm_sync.batch.state.records import ANSWERED, Head
 from llm_sync.errors import InvalidRequestError
 
 _NO_MODEL = (None, None)
@@ -62,8 +63,8 @@ def merge(outputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[s
 
     An output may be of some of the lines only, such as those that failed: its records are found by what was sent. Needs memory
     for one line of each output, and for all of such a smaller one. Of two records of one request the answered one is taken; of
-    two answers, the first. Raises OSError; InvalidRequestError for a file that is not an output, is unfinished, or has another
-    input than the others.
+    two answers, the complete one, else the first. Raises OSError; InvalidRequestError for a file that is not an output, is
+    unfinished, or has another input than the others.
     """
     paths = [os.path.realpath(path) for path in outputs]
     target = os.path.realpath(output)
@@ -179,11 +180,16 @@ def _chosen(position: int, groups: list[_Group], merged: Merged) -> list[OutputR
             target = (record.head.provider, record.head.model)
             before = chosen.get(target)
             merged.doubles += before is not None
-            if before is None or (record.head.answered and not before.head.answered):
+            if before is None or _worth(record.head) > _worth(before.head):
                 chosen[target] = record
     if len(chosen) > 1 and chosen.pop(_NO_MODEL, None) is not None:
         merged.doubles += 1  # a line that could not be sent, and has been by now
     return list(chosen.values())
+
+
+def _worth(head: Head) -> int:
+    """0 for a failure, 1 for a truncated answer, 2 for a complete one."""
+    return head.answered + (head.outcome == ANSWERED)
 
 
 def _without_shard(content: bytes) -> tuple[bytes, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_apparatus import Batch, Stub
+from batch_apparatus import Batch, Far, Stub, completion
 
 from llm_sync import batch
 from llm_sync.errors import InvalidRequestError, ProviderUnavailableError
@@ -76,6 +76,19 @@ def test_of_two_outcomes_the_answer_is_taken(stub: Batch, tmp_path: Path) -> Non
     merged = batch.merge([tmp_path / "out.jsonl", tmp_path / "again.jsonl"], tmp_path / "all.jsonl")
     assert (merged.records, merged.answered, merged.doubles) == (2, 2, 2)
     assert [record["response"]["text"] for record in stub.records(tmp_path / "all.jsonl")] == ["echo p", "echo q"]
+
+
+@pytest.mark.parametrize("first", ["short.jsonl", "long.jsonl"])
+def test_of_two_answers_the_complete_one_is_taken(job: Batch, far: Far, tmp_path: Path, first: str) -> None:
+    """Whichever comes first; its limit was another one."""
+    far.script("p", completion("begi", "length"))
+    job.lines("p")
+    for name in ("short.jsonl", "long.jsonl"):
+        job.output = tmp_path / name
+        job.run()
+    second = "long.jsonl" if first == "short.jsonl" else "short.jsonl"
+    batch.merge([tmp_path / first, tmp_path / second], tmp_path / "all.jsonl")
+    assert [record["response"]["text"] for record in job.records(tmp_path / "all.jsonl")] == ["echo p"]
 
 
 def test_what_does_not_belong_together_is_refused(stub: Batch, tmp_path: Path) -> None:
