@@ -99,7 +99,10 @@ class BatchContext:
     def model(self, slot: int) -> str | None:
         """The model that the run's options give a slot; None if the line decides."""
         models = self.selection.models
-        return None if models is None else self.line_routes.model(slot % len(models), models[slot % len(models)])
+        if models is None:
+            return None
+        number, former = slot % len(models), self.selection.former
+        return self.line_routes.model(number - former, models[number]) if number >= former else "/".join(models[number])
 
     def identity(self, slot: int, line: str, target: tuple[str | None, str | None], **more: Any) -> RequestIdentity:
         """The identity of a slot's request. ``line``: the line's hash; ``more``: further fields of RequestIdentity."""

@@ -60,7 +60,7 @@ class DryRun:
     def cost(self) -> float | None:
         """The highest possible cost in USD; None if it is unknown for any model."""
         costs = [share.cost for share in self.shares if share.requests]
-        return None if None in costs else sum(cost for cost in costs if cost is not None)
+        return None if None in costs else round(sum(cost for cost in costs if cost is not None), 12)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""

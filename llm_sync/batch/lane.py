@@ -13,6 +13,7 @@ from llm_sync.batch.missing_models import MissingModels
 from llm_sync.batch.sender import RequestEnd
 from llm_sync.batch.state.index import Entry
 from llm_sync.batch.summary import LaneView, Tally
+from llm_sync.models.grammar import counted
 
 QUEUED_AHEAD = 4  # requests in a provider's queue beside those in flight, so that no worker waits for the next
 RECENT_S = 60
@@ -80,9 +81,9 @@ class Lane:
         self.local_trouble = self.local_trouble + 1 if end.local_trouble else 0
         if give_up_after and self.paused is None:
             if self.hopeless >= give_up_after:
-                self.paused = f"{self.hopeless} requests in a row failed with {end.head.outcome}"
+                self.paused = f"{counted(self.hopeless, 'request')} in a row failed with {end.head.outcome}"
             elif self.local_trouble >= min(give_up_after, MAX_LOCAL_TROUBLE):
-                self.paused = f"{self.local_trouble} requests in a row failed on the way to the provider: {end.reason}"
+                self.paused = f"{counted(self.local_trouble, 'request')} in a row failed on the way to the provider: {end.reason}"
 
     def replace(self, change: Change) -> None:
         """Count an outcome that another program added, instead of the one it replaces."""

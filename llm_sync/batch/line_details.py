@@ -12,6 +12,7 @@ from llm_sync.batch.plan import LINE_ERRORS
 from llm_sync.batch.state.record_edits import with_details
 from llm_sync.batch.summary import LineName
 from llm_sync.events import logger
+from llm_sync.models.grammar import counted
 
 _log = logger("batch")
 
@@ -67,9 +68,8 @@ class LineDetails:
     def report(self) -> None:
         """Warn of lines that changed while the batch ran, and of names to keep that no line had."""
         if self._changed:
-            _log.warning(
-                "%s changed while the batch ran: %d records have no line number", self._context.source.name, self._changed
-            )
+            records = counted(self._changed, "record has", "records have")
+            _log.warning("%s changed while the batch ran: %s no line number", self._context.source.name, records)
         self._context.kept_fields.warn_of_missing(self._context.source.name)
 
     def _advance(self, position: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.batch.state.records import Head
+from llm_sync.models.grammar import counted
 
 MISSING = "ModelNotFoundError"
 
@@ -34,5 +35,5 @@ class MissingModels:
     @property
     def reason(self) -> str:
         """Why requests have no outcome."""
-        models = ", ".join(f"{count} requests in a row to {model}" for model, count in self._given_up.items())
+        models = ", ".join(f"{counted(count, 'request')} in a row to {model}" for model, count in self._given_up.items())
         return f"{models} failed with {MISSING}"

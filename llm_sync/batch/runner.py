@@ -30,6 +30,7 @@ from llm_sync.batch.summary import Snapshot, Summary
 from llm_sync.client.client import LLMClient
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import logger
+from llm_sync.models.grammar import counted
 
 _MAX_LISTED = 1000  # possibly billed requests that the summary names
 
@@ -129,7 +130,10 @@ class _Run:
             refuse(context, plan, previous)
             repeats = find_repeats(context, plan, os.path.dirname(self._output))
             if plan.renamed:
-                _log.info("%d lines name a model of their own; the run's models are asked instead", plan.renamed)
+                _log.info(
+                    "%s; the run's models are asked instead",
+                    counted(plan.renamed, "line names a model of its own", "lines name models of their own"),
+                )
             scheduler = Scheduler(context, self._journal, plan, self._progress)
             with repeats, self._safekeeping.losing_nothing(context, plan):
                 if plan.to_send.total():

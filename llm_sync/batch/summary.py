@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from llm_sync.batch.model_costs import ModelCosts
 from llm_sync.batch.state.records import TRUNCATED, Head, Key
+from llm_sync.models.grammar import counted
 
 BLOCKED = "ContentBlockedError"
 
@@ -186,9 +187,11 @@ class Summary:
         """Why the run fails the given limits, or None: too large a share (0 to 1) has no answer, or answers are truncated."""
         if max_error_rate is not None and self.requests and self.failed / self.requests > max_error_rate:
             share = f"{self.failed / self.requests:.2%}"
-            return f"{self.failed} of {self.requests} requests have no answer: {share}, more than {max_error_rate:.2%}"
+            have = "has" if self.failed == 1 else "have"
+            requests = counted(self.requests, "request")
+            return f"{self.failed} of {requests} {have} no answer: {share}, more than {max_error_rate:.2%}"
         if fail_on_truncated and self.tally.truncated:
-            return f"{self.tally.truncated} answers are truncated"
+            return f"{counted(self.tally.truncated, 'answer is', 'answers are')} truncated"
         return None
 
     def to_dict(self) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Pricing(Frozen):
         reached = [self._rates(0), *(self._rates(tier.above + 1) for tier in self.tiers if tier.above < input_tokens)]
         dearest_input = max(max(rates.input, rates.cached, rates.written) for rates in reached)
         dearest_output = max(rates.output for rates in reached)
-        return (input_tokens * dearest_input + output_tokens * dearest_output) / 1_000_000
+        return round((input_tokens * dearest_input + output_tokens * dearest_output) / 1_000_000, 12)
 
     def _rates(self, prompt_tokens: int) -> _Rates:
         """The prices that hold for a prompt of this length."""

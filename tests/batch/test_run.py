@@ -66,7 +66,7 @@ def test_lines_whose_model_is_replaced_are_counted(job: Batch, caplog: pytest.Lo
     job.lines("p", {"prompt": "q"})
     with caplog.at_level(logging.INFO, "llm_sync.batch"):
         job.run(models=["b/m2"])
-    assert "1 lines name a model of their own" in caplog.text
+    assert "1 line names a model of its own" in caplog.text
 
 
 def test_a_model_named_twice_is_refused(job: Batch) -> None:

@@ -135,7 +135,8 @@ def _print_summary(args: argparse.Namespace, output: Output, summary: Summary) -
         print_error(batch_summary.failure_line(summary))
     for provider, reason in summary.held.items():
         lane = summary.lanes[provider]
-        unsent = f"{lane.total - lane.done} of its requests were not sent"
+        left = lane.total - lane.done
+        unsent = f"{left:,} of its requests {'was' if left == 1 else 'were'} not sent"
         print_error(f"{provider}: {reason}; {unsent}. Fix this and run the same command again.")
     if unfit is not None:
         print_error(f"the run exceeds its limit: {unfit}")

@@ -38,7 +38,7 @@ class ModelResponse(AnswerObject):
         costs = [answer.cost_estimate for answer in self.llm_sync]
         known = [cost for cost in costs if cost is not None]
         return {
-            "response_cost": sum(known) if known and len(known) == len(costs) else None,
+            "response_cost": round(sum(known), 12) if known and len(known) == len(costs) else None,
             "custom_llm_provider": self.llm_sync[0].provider if self.llm_sync else None,
             "model_id": None,
         }

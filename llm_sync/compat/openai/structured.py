@@ -10,6 +10,7 @@ from llm_sync.compat.openai.exceptions import ContentFilterFinishReasonError, Le
 from llm_sync.compat.openai.response_objects import ChatCompletion, ChatCompletionMessage, Choice, Response
 from llm_sync.compat.shim.parameters import is_not_given
 from llm_sync.errors import InvalidRequestError
+from llm_sync.models import grammar
 
 
 class ParsedChatCompletionMessage(ChatCompletionMessage):
@@ -88,8 +89,9 @@ def _model(given: Any, name: str) -> Any:
         return None
     if isinstance(given, type) and hasattr(given, "model_json_schema") and hasattr(given, "model_validate_json"):
         return given
+    given_type = grammar.with_article(given.__name__) if isinstance(given, type) else grammar.type_name(given)
     raise InvalidRequestError(
-        f"{name} is a {given.__name__ if isinstance(given, type) else type(given).__name__}, which cannot be parsed into",
+        f"{name} is {given_type}, which cannot be parsed into",
         guidance="Give a class derived from pydantic.BaseModel.",
     )
 

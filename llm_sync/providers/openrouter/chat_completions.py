@@ -63,4 +63,6 @@ class OpenRouterDialect(OpenAIDialect):
     def cost_in(self, body: Any) -> float | None:
         usage = body.get("usage") if isinstance(body, dict) else None
         cost = usage.get("cost") if isinstance(usage, dict) else None
-        return float(cost) if isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < 1e9 else None
+        return (
+            round(float(cost), 12) if isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < 1e9 else None
+        )

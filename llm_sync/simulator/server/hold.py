@@ -37,14 +37,18 @@ class Hold:
         """Blocks until ``count`` requests are held and returns them; TimeoutError after ``timeout`` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._waiting) >= count, timeout):
-                raise TimeoutError(f"{len(self._waiting)} of {count} requests arrived within {timeout} s")
+                raise TimeoutError(
+                    f"{len(self._waiting)} of {count} request{'' if count == 1 else 's'} arrived within {timeout} s"
+                )
             return list(self._waiting.values())
 
     def release(self, count: int = 1) -> None:
         """Releases the ``count`` requests that have waited longest; ValueError if fewer wait."""
         with self._changed:
             if count > len(self._waiting):
-                raise ValueError(f"{count} requests are to be released, {len(self._waiting)} are held")
+                raise ValueError(
+                    f"{count} request{' is' if count == 1 else 's are'} to be released, {len(self._waiting)} are held"
+                )
             for index in list(self._waiting)[:count]:
                 del self._waiting[index]
                 self._passes.add(index)

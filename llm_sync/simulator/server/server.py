@@ -195,13 +195,15 @@ class Simulator:
     def wait_for_requests(self, count: int, timeout: float = 10.0, *, ended: bool = False) -> None:
         """Blocks until ``count`` requests in all have arrived (or ended); TimeoutError after ``timeout`` seconds."""
         if not self._log.wait_for(count, timeout, ended=ended):
-            raise TimeoutError(f"fewer than {count} requests {'ended' if ended else 'arrived'} within {timeout} s")
+            raise TimeoutError(
+                f"fewer than {count} request{'' if count == 1 else 's'} {'ended' if ended else 'arrived'} within {timeout} s"
+            )
 
     def wait_for_connections(self, at_most: int = 0, timeout: float = 10.0) -> None:
         """Blocks until no more than ``at_most`` connections are open; TimeoutError after ``timeout`` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._connections) <= at_most, timeout):
-                raise TimeoutError(f"{len(self._connections)} connections are open after {timeout} s, more than {at_most}")
+                raise TimeoutError(f"after {timeout} s {len(self._connections)} of at most {at_most} connections are open")
 
     def hold(self, match: Callable[[RequestRecord], bool] | None = None) -> Hold:
         """Holds requests (those for which ``match`` is true) before they are answered; use it in a with statement."""
