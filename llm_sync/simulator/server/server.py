@@ -195,9 +195,8 @@ class Simulator:
     def wait_for_requests(self, count: int, timeout: float = 10.0, *, ended: bool = False) -> None:
         """Blocks until ``count`` requests in all have arrived (or ended); TimeoutError after ``timeout`` seconds."""
         if not self._log.wait_for(count, timeout, ended=ended):
-            raise TimeoutError(
-                f"fewer than {count} request{'' if count == 1 else 's'} {'ended' if ended else 'arrived'} within {timeout} s"
-            )
+            noun = "request" if count == 1 else "requests"
+            raise TimeoutError(f"fewer than {count} {noun} {'ended' if ended else 'arrived'} within {timeout} s")
 
     def wait_for_connections(self, at_most: int = 0, timeout: float = 10.0) -> None:
         """Blocks until no more than ``at_most`` connections are open; TimeoutError after ``timeout`` seconds."""
