@@ -124,7 +124,8 @@ def _estimate(context: BatchContext, batch_request: BatchRequest, share: Share) 
     if request.tools or request.response_schema:
         extras.append(json.dumps([*map(dict, request.tools), dict(request.response_schema or {})], default=repr))
     share.requests += 1
-    share.images += sum(len(turn.images) for turn in turns)
+    share.images += sum(len(turn.images) for turn in turns if not turn.parts)
+    share.images += sum(part.type != "text" for turn in turns for part in turn.parts)
     share.input_tokens += sum(len(text.encode()) for text in [*texts, *extras]) + _TURN_TOKENS * (len(turns) + 1)
     limit = request.max_tokens or defaults.max_tokens or _DEFAULT_MAX_TOKENS.get(provider.type)
     share.output_tokens = None if limit is None or share.output_tokens is None else share.output_tokens + limit
@@ -140,6 +141,6 @@ def _price(context: BatchContext, share: Share) -> None:
     elif share.output_tokens is None:
         share.unknown = "not every request has max_tokens"
     elif share.images:
-        share.unknown = "the tokens of an image are not known in advance"
+        share.unknown = "the tokens of an image or a file are not known in advance"
     else:
         share.cost = pricing.most(share.input_tokens, share.output_tokens)

@@ -82,6 +82,9 @@ def _with_system_prompt(request: ModelRequest) -> ModelRequest:
 
 
 def _extended(message: Message, text: str) -> Message:
+    if message.parts:
+        last = message.parts[-1]  # a text, as in every system message
+        return message.with_parts([*message.parts[:-1], dataclasses.replace(last, text=f"{last.text}\n\n{text}")])
     return dataclasses.replace(message, content=f"{message.content}\n\n{text}")
 
 

@@ -100,7 +100,7 @@ def _read(payload: Any) -> _Input:
     for name, value in _fields(payload):
         if name in _STORED and value:
             stored = name
-        elif name in ("file_data", "fileUri", "file_uri"):
+        elif name in ("file_data", "fileUri", "file_uri", "file_url", "document_url") or (name == "type" and value == "document"):
             stored = stored or "a document"
         elif isinstance(value, str) and _is_image(name, value):
             images += 1

@@ -165,9 +165,10 @@ def test_documents_of_a_request_come_before_its_prompt(payload: Any, tmp_path: P
     assert text.index(B64["pdf"]) < text.index(B64["png"]) < text.index("Compare")
 
 
-def test_a_plain_list_of_one_text_is_a_string(payload: Any) -> None:
-    """Many compatible servers take nothing else."""
+def test_a_single_text_is_a_string(payload: Any) -> None:
+    """Many compatible servers take nothing else; several texts stay apart."""
     assert parts_sent(payload, "openai", ["Hi"]) == "Hi"
+    assert parts_sent(payload, "openai", ["Hi", "you"]) == [{"type": "text", "text": "Hi"}, {"type": "text", "text": "you"}]
 
 
 def test_the_detail_of_an_image(payload: Any, adjustments: Any) -> None:

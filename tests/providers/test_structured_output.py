@@ -191,6 +191,7 @@ def test_a_schema_that_allows_everything_asks_for_json_too(ask: Any, form: str) 
     [
         ({"system_prompt": "Be brief."}, "Be brief."),
         ({"prompt": None, "messages": [Message("system", "Be brief."), Message("user", "q")]}, "Be brief."),
+        ({"prompt": None, "messages": [Message("system", parts=["Be brief."]), Message("user", "q")]}, "Be brief."),
         ({}, None),
     ],
 )

@@ -27,12 +27,12 @@ class PartWriter:
         self._adjustments = adjustments
 
     def chat_content(self, turn: Message) -> Any:
-        """The content of a chat message: a text, where nothing else is in it; most servers take that everywhere."""
+        """The content of a chat message: a text, where it is the only part; most servers take that everywhere."""
         parts = parts_of(turn)
         marked = [{**self._chat_part(part), **mark_of(part, self._request, self._dialect)} for part in parts]
         if turn.cache and not parts:
             self._adjustments.note("cache", True, None, "a message of calls alone has no part to mark")
-        plain = all(part.type == "text" for part in parts) and all(each.keys() == {"type", "text"} for each in marked)
+        plain = not parts or (len(parts) == 1 and parts[0].type == "text" and marked[0].keys() == {"type", "text"})
         return (turn.content or (None if turn.tool_calls else "")) if plain else marked
 
     def _chat_part(self, part: Part) -> dict[str, Any]:
