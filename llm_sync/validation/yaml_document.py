@@ -270,6 +270,8 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, form: FileFormat) -> U
     hint = None
     if any("\t" in part[: len(part) - len(part.lstrip())] or re.match(r"[^#]*:\t", part) for part in near):
         hint = "YAML is indented with spaces, and there is a tab"
+    elif any(re.search(r"[{,]\s*[\w-]+:\s*\$\{", part) for part in near):
+        hint = 'within braces, a variable needs quotation marks: {api_key: "${NAME}"}'
     return Unreadable(f"not YAML: {message}", line, hint)
 
 

@@ -176,7 +176,7 @@ def test_records_are_found_again_by_their_place(tmp_path: Path) -> None:
     for line_format, content in (
         (TextLines(), "\ufeffa\r\n\r\nb\n€\n\nlast".encode()),
         (JSONLines(), b'\xef\xbb\xbf{"a": 1}\n\n{"b": 2}\r\n'),
-        (Table("{x}"), b'\xef\xbb\xbfx,y\n1,"2\r\n3"\r\n\n"",4\n5,6'),
+        (Table("{x}?"), b'\xef\xbb\xbfx,y\n1,"2\r\n3"\r\n\n"",4\n5,6'),
     ):
         lines = source(tmp_path, content)
         line_format.begin(lines)

@@ -93,3 +93,11 @@ def test_a_workbook_is_named(stub: Batch, name: str, content: bytes, reason: str
     stub.input.write_bytes(content)
     with pytest.raises(InvalidRequestError, match=f"{reason}. Save it as CSV"):
         stub.run(**options)
+
+
+def test_a_row_without_a_prompt_names_the_option_that_leaves_it_out(stub: Batch) -> None:
+    """With the column's name as the shell takes it."""
+    stub.input.write_text("id,the text\n1,a\n2,  \n", "utf-8")
+    with pytest.raises(InvalidRequestError, match="line 3: the prompt is empty. To leave such rows out: --skip-blank 'the text'"):
+        stub.run(template="{the text}", models=["a/m"])
+    assert stub.run(template="{the text}", models=["a/m"], skip_blank=["the text"]).tally.answered == 1

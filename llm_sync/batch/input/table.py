@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from llm_sync.batch.input.formats import decoded
@@ -75,6 +76,9 @@ class Table:
         """The row's prompt, and its id if there is one."""
         row = self.fields(content)
         prompt = self._template.fill(row)
+        if not prompt.strip():
+            columns = " ".join(f"--skip-blank {quote(column)}" for column in sorted(self._template.columns))
+            raise InvalidRequestError("the prompt is empty", guidance=f"To leave such rows out: {columns} (skip_blank=[…]).")
         row_id = row.get(self._id_column or "id")
         return {"prompt": prompt, "id": row_id} if row_id else {"prompt": prompt}
 
