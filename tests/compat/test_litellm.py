@@ -167,7 +167,7 @@ def test_where_each_provider_is(monkeypatch: pytest.MonkeyPatch) -> None:
     ("call", "named"),
     [
         (lambda: litellm.completion(model="gpt-4o", messages=HELLO, stream=True), "stream=True"),
-        (lambda: litellm.completion(model="gpt-4o", messages=HELLO, fallbacks=["x"]), "fallbacks"),
+        (lambda: litellm.batch_completion(model="gpt-4o", messages=[HELLO], fallbacks=["x"]), "fallbacks"),
         (lambda: litellm.completion(model="gpt-4o", messages=HELLO, ssl_verify=False), "ssl_verify"),
         (lambda: litellm.completion(model="gpt-4o", messages=HELLO, mock_timeout=True), "mock_timeout"),
         (lambda: litellm.model_cost["gpt-4o"], "model_cost"),
@@ -224,3 +224,66 @@ def test_a_mocked_answer_sends_nothing(upstream: Any) -> None:
     with pytest.raises(litellm.BadRequestError, match="mock_response"):
         litellm.completion(model="gpt-4o", messages=HELLO, api_key="sk-script-0123456789", mock_response=7)
     assert upstream.bodies == []
+
+
+def down(model: str, status: int = 503) -> Any:
+    """Judges requests: those for ``model`` are refused."""
+
+    def judge(record: Any) -> Response | None:
+        failed = {"error": {"message": "no", "type": "e", "param": None, "code": None}}
+        return Response(status, failed) if record.model == model else None
+
+    return judge
+
+
+@pytest.mark.parametrize(
+    "fallbacks",
+    [["openai/gpt-4.1"], [{"model": "openai/gpt-4.1", "max_tokens": 7}], ["openai/gpt-4o-mini", "openai/gpt-4.1"]],
+)
+def test_a_fallback_answers(lite: Any, upstream: Any, fallbacks: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """The next model answers when the first one is down; a line on standard error says so."""
+    upstream.judge = down("gpt-4o-mini")
+    response = lite("openai/gpt-4o-mini", fallbacks=fallbacks, num_retries=0)
+    assert response.model.startswith("gpt-4.1")
+    assert "its fallback, is asked" in capsys.readouterr().err
+
+
+def test_fallbacks_are_not_for_bad_requests(lite: Any, upstream: Any) -> None:
+    """What the request is to blame for is raised: no other model is asked."""
+    upstream.judge = down("gpt-4o-mini", 400)
+    with pytest.raises(litellm.BadRequestError):
+        lite("openai/gpt-4o-mini", fallbacks=["openai/gpt-4.1"])
+    assert len(upstream.bodies) == 1
+
+
+def test_the_last_error_is_raised(lite: Any, upstream: Any) -> None:
+    """When the fallbacks fail too."""
+    upstream.judge = lambda record: Response(503 if record.model == "gpt-4o-mini" else 403, {"error": {"message": "no"}})
+    with pytest.raises(litellm.PermissionDeniedError):
+        lite("openai/gpt-4o-mini", fallbacks=["openai/gpt-4.1"], num_retries=0)
+
+
+@pytest.mark.parametrize("fallbacks", ["gpt-4o", [1], [{"temperature": 1}], {"a": "b"}])
+def test_what_is_no_list_of_models_is_refused(lite: Any, upstream: Any, fallbacks: Any) -> None:
+    """Before anything is sent."""
+    with pytest.raises(litellm.BadRequestError, match="fallbacks"):
+        lite("openai/gpt-4o-mini", fallbacks=fallbacks)
+    assert not upstream.bodies
+
+
+def test_a_route_of_the_configuration_is_a_model(upstream: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name, or models with commas between, goes to the configuration's route, in litellm's shape and in OpenAI's."""
+    file = tmp_path / "routes.yaml"
+    file.write_text(
+        "defaults: {max_retries: 0}\n"
+        f"providers:\n  a: {{type: openai, api_key: test-key-1, base_url: '{upstream.url()}', models: [gpt-4o-mini]}}\n"
+        f"  b: {{type: anthropic, api_key: test-key-2, base_url: '{upstream.url('anthropic')}', models: [claude-haiku-4-5]}}\n"
+        "routes: {smart: [gpt-4o-mini, claude-haiku-4-5]}\n"
+    )
+    monkeypatch.setenv("LLM_SYNC_CONFIG", str(file))
+    upstream.judge = down("gpt-4o-mini")
+    for model in ("smart", "a/gpt-4o-mini,b/claude-haiku-4-5"):
+        response = litellm.completion(model=model, messages=HELLO)
+        assert [step.provider for step in response.llm_sync[0].route] == ["a", "b"]
+    answer = openai.OpenAI().chat.completions.create(model="smart", messages=HELLO)
+    assert answer.llm_sync[0].provider == "b"

@@ -41,6 +41,11 @@ class _Call(NamedTuple):
 
 def complete(arguments: Mapping[str, Any], module: Any) -> ModelResponse:
     """The answer to a call of ``completion``; ``module`` holds litellm's settings."""
+    if arguments.get("fallbacks"):
+        with translate_errors(map_error):
+            from llm_sync.compat.litellm.fallbacks import complete_any
+
+            return complete_any(arguments, lambda call: complete(call, module))  # type: ignore[no-any-return]
     with translate_errors(map_error):
         call = _read(parameters.COMPLETION, arguments, module)
         mock = call.further.pop("mock_response", None)

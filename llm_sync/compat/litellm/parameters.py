@@ -42,7 +42,7 @@ _ROWS = [
     *refused("stream_options", STREAM),
     *refused("audio", _AUDIO),
     *refused("modalities", _AUDIO, neutral=(None, ["text"])),
-    *refused("model_list fallbacks context_window_fallback_dict", "catch the exception and ask the other model"),
+    *refused("model_list context_window_fallback_dict", "catch the exception and ask the other model"),
     *supported("mock_response", "a text is the answer, and nothing is sent; an exception is raised"),
     *refused("mock_tool_calls mock_timeout", "run the script under 'llm-sync simulate'"),
     *refused("deployment_id", "write azure/DEPLOYMENT as the model"),
@@ -59,6 +59,12 @@ COMPLETION = Table(
     "completion",
     [
         *supported("messages", CONVERSATION),
+        *supported(
+            "fallbacks",
+            "models, or dicts with `model` and further arguments, asked in turn after the failures that a route goes on after, a "
+            "refused key, and a request that is too long",
+            neutral=(None, []),
+        ),
         *_ROWS,
     ],
     _OTHERS,
@@ -67,6 +73,7 @@ BATCH = Table(
     "batch_completion",
     [
         *supported("messages", "one conversation a request; answers in their order, exceptions in place"),
+        *refused("fallbacks", "catch the exception and ask the other model"),
         *adjusted("max_workers", "the provider's concurrency decides (32 without a configuration)", neutral=(None, 100)),
         *_ROWS,
     ],

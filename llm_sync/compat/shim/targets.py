@@ -65,6 +65,8 @@ def _look_up_target(settings: Settings, model: str | None) -> Target:
     else:
         client, own = shared_clients.by_file(file, strict()), False
         provider = _mapped_provider(settings, file)
+        if provider is None and model is not None and (routed := _routed_target(client, settings, model, file)) is not None:
+            return routed
         found = Route(provider, model) if provider and model else _route(client.config, settings, model, file)
         if settings.own_key and _is_own_host(settings, client.config.providers[found.provider]):
             client = shared_clients.by_file_and_key(file, strict(), found.provider, settings)
@@ -72,6 +74,19 @@ def _look_up_target(settings: Settings, model: str | None) -> Target:
             notices.notify_once(f"requests go where {file} says; {', '.join(settings.given)} of the script is not used")
         name, kind = f"{found.provider}/{found.model}", client.config.providers[found.provider].type
     return Target(client, name, kind, speaks_chat(kind), own, strict())
+
+
+def _routed_target(client: LLMClient, settings: Settings, model: str, file: str) -> Target | None:
+    """The target of a model's name that is a route of the configuration; None for a single model."""
+    from llm_sync.config.routes import is_route, resolve_route
+    from llm_sync.openai_shape import speaks_chat
+
+    if not is_route(client.config, model):
+        return None
+    if settings.given:
+        notices.notify_once(f"requests go where {file} says; {', '.join(settings.given)} of the script is not used")
+    types = [client.config.providers[provider].type for provider in resolve_route(client.config, model).providers()]
+    return Target(client, model, types[0], all(speaks_chat(kind) for kind in types), False, strict())
 
 
 def follows_configuration(settings: Settings) -> bool:
