@@ -21,6 +21,7 @@ COMMANDS = {
     "configs": "list the configurations found, with their providers and models",
     "show": "show the values that a configuration results in, and where each comes from",
     "validate": "check configurations and the keys they need",
+    "doctor": "find out why requests are not answered here, and say what to do",
     "trust": "allow a configuration in the working folder to use commands, variables and other hosts",
     "init": "create a folder of example configurations to start from",
     "status": "show what the llm-sync processes on this machine are doing",

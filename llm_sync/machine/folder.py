@@ -53,6 +53,36 @@ def runtime_folder() -> str:
     return instead
 
 
+def examine_runtime_folder() -> tuple[str, str | None]:
+    """The path that ``runtime_folder`` would return, and why it cannot be used (None: it can). Creates nothing."""
+    configured = os.environ.get(VARIABLE)
+    session = _session_folder() if hasattr(os, "geteuid") else None
+    if configured:
+        path = os.path.expanduser(configured)
+        if not os.path.isabs(path):
+            return path, "is not an absolute path"
+    elif not hasattr(os, "geteuid"):
+        return _TEMPORARY, "cannot be locked on this system"
+    elif session is not None:
+        path = os.path.join(session, _NAME)
+    else:
+        path = os.path.join(_temporary_folder(), f"{_NAME}-{os.geteuid()}")
+        path = os.path.join(_cache_folder(), _NAME, "runtime") if _is_of_other_user(path) else path
+    try:
+        _check_private(os.path.normpath(path), os.lstat(os.path.normpath(path)))
+    except FileNotFoundError:
+        above = os.path.dirname(os.path.normpath(path))
+        while not os.path.lexists(above) and os.path.dirname(above) != above:
+            above = os.path.dirname(above)
+        usable = os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK)
+        return path, None if usable else f"cannot be created: {above} is not writable"
+    except OSError as error:
+        return path, f"cannot be used: {error.strerror or error}"
+    except ConfigurationError as error:
+        return path, error.message.partition(f"{os.path.normpath(path)!r} ")[2]
+    return path, None if os.access(path, os.W_OK | os.X_OK) else "is not writable"
+
+
 def private_folder(path: str) -> str:
     """``path``, created if missing and checked to be a folder of this user alone. Raises ConfigurationError."""
     try:
@@ -60,6 +90,12 @@ def private_folder(path: str) -> str:
         status = os.lstat(path)
     except (OSError, ValueError) as error:
         raise _folder_error(path, f"cannot be used: {getattr(error, 'strerror', None) or error}") from None
+    _check_private(path, status)
+    return path
+
+
+def _check_private(path: str, status: os.stat_result) -> None:
+    """Raise ConfigurationError unless ``path`` is a folder of this user alone."""
     mode = stat.S_IMODE(status.st_mode)
     if not stat.S_ISDIR(status.st_mode):
         raise _folder_error(path, "is a link, not a folder")
@@ -71,7 +107,6 @@ def private_folder(path: str) -> str:
             f"is accessible to others (mode {mode:o})",
             f"Restrict it (chmod 700), or set {VARIABLE} to a folder of your own.",
         )
-    return path
 
 
 class SharedDirectory:

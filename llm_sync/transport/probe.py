@@ -1,0 +1,230 @@
+"""Looks at the way to one server, step by step: names, addresses, proxy, TLS, clock, first byte. Sends no key and no prompt."""
+
+from __future__ import annotations
+
+import email.utils
+import http.client
+import os
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from urllib.parse import SplitResult, unquote
+
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, get_netrc_auth, select_proxy, should_bypass_proxies
+from urllib3.util import Url
+
+from llm_sync.transport import tls
+from llm_sync.transport.urls import is_loopback, origin_of, validate_proxy, validate_url
+
+MAX_ADDRESSES = 4  # tried of each kind
+_PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+
+
+@dataclass(frozen=True)
+class Way:
+    """How requests to a URL would go, as far as can be told without the network. ``proxy``: scheme, host and port, or None;
+    ``proxy_from``: what decides that. ``has_netrc``: a netrc file has an entry for the host, which is not used."""
+
+    origin: str
+    proxy: str | None = None
+    proxy_from: str | None = None
+    has_netrc: bool = False
+    ca_bundle: str | None = None
+
+
+@dataclass
+class Seen:
+    """What became of each step; later ones are None if an earlier one failed. ``failed``: the step, ``problem``: why.
+
+    ``ipv4`` and ``ipv6``: addresses found. ``expires_in``: days until the certificate ends. ``clock_ahead``: seconds by which
+    this machine's clock is ahead of the server's. ``connect_s``, ``tls_s``, ``first_byte_s``: seconds of each step. ``status``:
+    of the answer to a request without a key.
+    """
+
+    ipv4: int = 0
+    ipv6: int = 0
+    connect_s: float | None = None
+    tls_s: float | None = None
+    expires_in: float | None = None
+    first_byte_s: float | None = None
+    status: int | None = None
+    clock_ahead: float | None = None
+    failed: str | None = None
+    problem: str = ""
+
+
+class StepFailedError(Exception):
+    """A step failed; the first argument is its name, the second what happened."""
+
+
+def way_to(url: str, *, proxy: str | None, ca_bundle: str | None) -> Way:
+    """The way to ``url``; ``proxy`` and ``ca_bundle`` as HTTPClient takes them. Raises ConfigurationError."""
+    parts = validate_url(url)
+    chosen, source = _proxy_for(url, parts, proxy)
+    bundle = ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    if parts.scheme.lower() == "https":
+        tls.shared_context(bundle)  # reports one that cannot be read
+    try:
+        has_netrc = get_netrc_auth(url) is not None
+    except Exception:  # noqa: BLE001  (a damaged netrc, which nobody reads)
+        has_netrc = False
+    return Way(origin_of(parts), None if chosen is None else origin_of(chosen.url), source, has_netrc, bundle)
+
+
+def look_at(url: str, *, proxy: str | None, ca_bundle: str | None, timeout: float) -> Seen:
+    """Try each step, each within ``timeout`` seconds. Raises ConfigurationError as ``way_to`` does."""
+    parts = validate_url(url)
+    chosen, _ = _proxy_for(url, parts, proxy)
+    seen = Seen()
+    try:
+        _look(parts, chosen, ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE"), timeout, seen)
+    except StepFailedError as failure:
+        seen.failed, seen.problem = failure.args
+    return seen
+
+
+def _proxy_for(url: str, parts: SplitResult, proxy: str | None) -> tuple[Url | None, str | None]:
+    if proxy is not None:
+        return validate_proxy(proxy), "the configuration (proxy)"
+    if is_loopback(parts.hostname):
+        return None, None
+    chosen = validate_proxy(select_proxy(url, get_environ_proxies(url, no_proxy=None)))
+    named = next((name for name in _PROXY_VARIABLES if os.environ.get(name) and _applies(name, parts.scheme)), None)
+    if chosen is None:
+        bypassed = named is not None and should_bypass_proxies(url, no_proxy=None)
+        return None, f"NO_PROXY, in spite of {named}" if bypassed else None
+    return chosen, named
+
+
+def _applies(variable: str, scheme: str) -> bool:
+    kind = variable.lower().partition("_")[0]
+    return kind in ("all", scheme.lower())
+
+
+def _look(parts: SplitResult, proxy: Url | None, bundle: str | None, timeout: float, seen: Seen) -> None:
+    host, secure = parts.hostname or "", parts.scheme.lower() == "https"
+    port = parts.port or (443 if secure else 80)
+    if proxy is None:
+        sock = _connect(host, port, timeout, seen, "address")
+    else:
+        sock = _connect(proxy.host or "", proxy.port or (443 if proxy.scheme == "https" else 80), timeout, seen, "proxy")
+    try:
+        if secure and proxy is not None:
+            _tunnel(sock, host, port, proxy)
+        if secure:
+            sock = _secured(sock, host, bundle, seen)
+        _ask(sock, parts, host, timeout, seen, through_proxy=proxy is not None and not secure)
+    finally:
+        sock.close()
+
+
+def _connect(host: str, port: int, timeout: float, seen: Seen, step: str) -> socket.socket:
+    """A connection to the first address that answers."""
+    name = "DNS" if step == "address" else "proxy"
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        what = "its host name" if step == "address" else f"the proxy's host name {host}"
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise StepFailedError(name, f"{what} cannot be resolved ({reason})") from None
+    families = {"v4": socket.AF_INET, "v6": socket.AF_INET6}
+    by_family = {word: [entry for entry in found if entry[0] == family][:MAX_ADDRESSES] for word, family in families.items()}
+    seen.ipv4, seen.ipv6 = (len(by_family[word]) for word in families)
+    problems = []
+    for word, entries in by_family.items():
+        for family, kind, protocol, _, address in entries:
+            sock = socket.socket(family, kind, protocol)
+            sock.settimeout(timeout)
+            began = time.monotonic()
+            try:
+                sock.connect(address)
+            except OSError as error:
+                sock.close()
+                problems.append(f"IP{word} {_reason(error, timeout)}")
+                continue
+            seen.connect_s = time.monotonic() - began
+            return sock
+    only = " (the name has IPv6 addresses only)" if seen.ipv6 and not seen.ipv4 else ""
+    where = f"{host}:{port}" if step == "address" else f"the proxy {host}:{port}"
+    step = "connection" if step == "address" else "proxy"
+    raise StepFailedError(step, f"no connection to {where}{only}: {'; '.join(dict.fromkeys(problems)) or 'it has no address'}")
+
+
+def _reason(error: OSError, timeout: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"does not answer within {timeout:g} s"
+    if isinstance(error, ConnectionRefusedError):
+        return "refuses connections"
+    return error.strerror or type(error).__name__
+
+
+def _tunnel(sock: socket.socket, host: str, port: int, proxy: Url) -> None:
+    """Ask the proxy for a tunnel, with its own user name and password, if the URL has them."""
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.auth:
+        import base64
+
+        lines.append(f"Proxy-Authorization: Basic {base64.b64encode(unquote(proxy.auth).encode()).decode()}")
+    try:
+        sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        answer = http.client.HTTPResponse(sock, method="CONNECT")
+        answer.begin()
+    except (OSError, http.client.HTTPException) as error:
+        raise StepFailedError("proxy", f"the proxy gives no tunnel ({type(error).__name__})") from None
+    if answer.status == 407:
+        raise StepFailedError("proxy", "the proxy asks for a user name and a password (407)")
+    if answer.status != 200:
+        raise StepFailedError("proxy", f"the proxy refuses the tunnel ({answer.status})")
+
+
+def _secured(sock: socket.socket, host: str, bundle: str | None, seen: Seen) -> ssl.SSLSocket:
+    tls.shared_context(bundle)  # an unreadable bundle is a mistake of the configuration
+    context = ssl.create_default_context(cafile=None if bundle is None or os.path.isdir(bundle) else bundle)
+    if bundle is None:
+        context.load_verify_locations(cafile=DEFAULT_CA_BUNDLE_PATH)
+    elif os.path.isdir(bundle):
+        context.load_verify_locations(capath=bundle)
+    began = time.monotonic()
+    try:
+        secured = context.wrap_socket(sock, server_hostname=host)
+    except OSError as error:
+        raise StepFailedError("TLS", _tls_problem(error)) from None
+    seen.tls_s = time.monotonic() - began
+    certificate = secured.getpeercert() or {}
+    if "notAfter" in certificate:
+        seen.expires_in = (ssl.cert_time_to_seconds(str(certificate["notAfter"])) - time.time()) / 86_400
+    return secured
+
+
+def _tls_problem(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is refused: {(error.verify_message or 'unknown reason').rstrip('.')}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS fails ({error.reason or type(error).__name__}); the port may speak plain http"
+    return f"the connection ends within TLS ({type(error).__name__})"
+
+
+def _ask(sock: socket.socket, parts: SplitResult, host: str, timeout: float, seen: Seen, *, through_proxy: bool) -> None:
+    """A request without a key: whatever comes back shows that an HTTP server answers, when, and what its clock says."""
+    path = (parts.path or "/").replace("{model}", "model")
+    target = f"{parts.scheme}://{parts.netloc}{path}" if through_proxy else path
+    named = f"[{host}]" if ":" in host else host
+    lines = [f"GET {target} HTTP/1.1", f"Host: {named}", "User-Agent: llm-sync-doctor", "Accept: */*", "Connection: close"]
+    began = time.monotonic()
+    try:
+        sock.settimeout(timeout)
+        sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1", "replace"))
+        answer = http.client.HTTPResponse(sock)
+        answer.begin()
+    except TimeoutError:
+        raise StepFailedError("answer", f"it accepts the connection, but sends nothing within {timeout:g} s") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise StepFailedError("answer", f"what it sends is not HTTP ({type(error).__name__})") from None
+    seen.first_byte_s, seen.status = time.monotonic() - began, answer.status
+    date = answer.getheader("Date")
+    try:
+        seen.clock_ahead = None if not date else time.time() - email.utils.parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError):
+        seen.clock_ahead = None
