@@ -467,7 +467,7 @@ def test_as_json(llm: Callable[..., Any], world: World) -> None:
     """The same lines as objects, failures first."""
     no_key(world)
     ran = llm("doctor", "./llms.yaml", "--json")
-    printed = json.loads(ran.out)
+    printed = [json.loads(line) for line in ran.out.splitlines()]
     assert ran.status == 4
     assert printed[0].keys() == {"level", "topic", "subject", "message", "hint"}
     assert (printed[0]["level"], printed[0]["topic"], printed[0]["subject"]) == ("fail", "key", "main")

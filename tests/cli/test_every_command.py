@@ -37,7 +37,7 @@ ROWS = {
     "configs": Row(["--config-dir", "FOLDER"], []),
     "show": Row(["CONFIG"], []),
     "validate": Row(["CONFIG"], []),
-    "doctor": Row(["CONFIG"], []),
+    "doctor": Row(["CONFIG"]),
     "trust": Row(["--revoke", "CONFIG"], []),
     "init": Row(["NEW"], []),
     "status": Row([]),

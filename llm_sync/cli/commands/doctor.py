@@ -18,10 +18,10 @@ def run(args: argparse.Namespace) -> int:
     """Check everything, print failures first, return the exit status of the first failure."""
     findings = worst_first(_findings(args))
     with open_output(None) as output:
-        if args.json:
-            output.write(json.dumps([finding.to_dict() for finding in findings], ensure_ascii=False))
-        else:
-            for finding in findings:
+        for finding in findings:
+            if args.json:
+                output.write(json.dumps(finding.to_dict(), ensure_ascii=False))
+            else:
                 output.write_line(str(finding))
     first = findings[0]
     return first.status if first.level == FAIL else exit_codes.ANSWERED

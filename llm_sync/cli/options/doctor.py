@@ -15,7 +15,7 @@ examples:
   llm-sync doctor --online
   llm-sync doctor my-models --ask
   llm-sync doctor --json |
-    jq -r .[].message
+    jq -r .message
 """
 
 
@@ -26,7 +26,7 @@ def add(parser: Parser) -> None:
         nargs="?",
         type=visible,
         metavar="NAME|PATH",
-        help="the configuration, as for --config (the one that a command without --config uses)",
+        help="the configuration: a file if it contains a slash or ends in .yaml or .yml, else a name (the one that other commands use)",
     )
     parser.add_argument(
         "--online", action="store_true", help="try the way to each provider's server: names, proxy, TLS, clock, first byte"
@@ -35,5 +35,5 @@ def add(parser: Parser) -> None:
         "--ask", action="store_true", help="list each provider's models and ask one for a token; the same as --online otherwise"
     )
     parser.add_argument("--timeout", type=SECONDS, metavar="SECONDS", help="time limit for each step on the network (10)")
-    parser.add_argument("--json", action="store_true", help="print a JSON list of objects, failures first")
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each line, failures first")
     parser.epilog = f"{_EXAMPLES}\n{exit_statuses(5, 7, 8, 9, 10, good='nothing is wrong, but for warnings')}"
