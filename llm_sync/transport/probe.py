@@ -9,13 +9,15 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import SplitResult, unquote
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, get_netrc_auth, select_proxy, should_bypass_proxies
 from urllib3.util import Url
 
-from llm_sync.transport import tls
-from llm_sync.transport.urls import is_loopback, origin_of, validate_proxy, validate_url
+from llm_sync.transport import proxies, tls
+from llm_sync.transport.tls import ClientCertificate
+from llm_sync.transport.urls import is_loopback, origin_of, validate_url
 
 MAX_ADDRESSES = 4  # tried of each kind
 _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
@@ -58,13 +60,13 @@ class StepFailedError(Exception):
     """A step failed; the first argument is its name, the second what happened."""
 
 
-def way_to(url: str, *, proxy: str | None, ca_bundle: str | None) -> Way:
-    """The way to ``url``; ``proxy`` and ``ca_bundle`` as HTTPClient takes them. Raises ConfigurationError."""
+def way_to(url: str, *, proxy: str | None, ca_bundle: str | None, certificate: ClientCertificate | None) -> Way:
+    """The way to ``url``; ``proxy``, ``ca_bundle`` and ``certificate`` as HTTPClient takes them. Raises ConfigurationError."""
     parts = validate_url(url)
     chosen, source = _proxy_for(url, parts, proxy)
-    bundle = ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    bundle = _bundle(ca_bundle)
     if parts.scheme.lower() == "https":
-        tls.shared_context(bundle)  # reports one that cannot be read
+        tls.shared_context(bundle, certificate)  # reports files that cannot be read
     try:
         has_netrc = get_netrc_auth(url) is not None
     except Exception:  # noqa: BLE001  (a damaged netrc, which nobody reads)
@@ -72,27 +74,40 @@ def way_to(url: str, *, proxy: str | None, ca_bundle: str | None) -> Way:
     return Way(origin_of(parts), None if chosen is None else origin_of(chosen.url), source, has_netrc, bundle)
 
 
-def look_at(url: str, *, proxy: str | None, ca_bundle: str | None, timeout: float) -> Seen:
+def look_at(url: str, *, proxy: str | None, ca_bundle: str | None, certificate: ClientCertificate | None, timeout: float) -> Seen:
     """Try each step, each within ``timeout`` seconds. Raises ConfigurationError as ``way_to`` does."""
     parts = validate_url(url)
     chosen, _ = _proxy_for(url, parts, proxy)
     seen = Seen()
     try:
-        _look(parts, chosen, ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE"), timeout, seen)
+        _look(parts, chosen, _Trust(_bundle(ca_bundle), certificate), timeout, seen)
     except StepFailedError as failure:
         seen.failed, seen.problem = failure.args
     return seen
 
 
+class _Trust(NamedTuple):
+    """With what TLS is set up."""
+
+    bundle: str | None
+    certificate: ClientCertificate | None
+
+
+def _bundle(configured: str | None) -> str | None:
+    named = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+    return configured or next((path for path in named if path), None) or tls.environment_bundle()
+
+
 def _proxy_for(url: str, parts: SplitResult, proxy: str | None) -> tuple[Url | None, str | None]:
     if proxy is not None:
-        return validate_proxy(proxy), "the configuration (proxy)"
+        return proxies.validate_proxy(proxy, is_configured=True), "the configuration (proxy)"
     if is_loopback(parts.hostname):
         return None, None
-    chosen = validate_proxy(select_proxy(url, get_environ_proxies(url, no_proxy=None)))
+    exempt = proxies.is_exempt(parts.hostname)
+    chosen = None if exempt else proxies.validate_proxy(select_proxy(url, get_environ_proxies(url, no_proxy=None)))
     named = next((name for name in _PROXY_VARIABLES if os.environ.get(name) and _applies(name, parts.scheme)), None)
     if chosen is None:
-        bypassed = named is not None and should_bypass_proxies(url, no_proxy=None)
+        bypassed = named is not None and (exempt or should_bypass_proxies(url, no_proxy=None))
         return None, f"NO_PROXY, in spite of {named}" if bypassed else None
     return chosen, named
 
@@ -102,7 +117,7 @@ def _applies(variable: str, scheme: str) -> bool:
     return kind in ("all", scheme.lower())
 
 
-def _look(parts: SplitResult, proxy: Url | None, bundle: str | None, timeout: float, seen: Seen) -> None:
+def _look(parts: SplitResult, proxy: Url | None, trust: _Trust, timeout: float, seen: Seen) -> None:
     host, secure = parts.hostname or "", parts.scheme.lower() == "https"
     port = parts.port or (443 if secure else 80)
     if proxy is None:
@@ -113,7 +128,7 @@ def _look(parts: SplitResult, proxy: Url | None, bundle: str | None, timeout: fl
         if secure and proxy is not None:
             _tunnel(sock, host, port, proxy)
         if secure:
-            sock = _secured(sock, host, bundle, seen)
+            sock = _secured(sock, host, trust, seen)
         _ask(sock, parts, host, timeout, seen, through_proxy=proxy is not None and not secure)
     finally:
         sock.close()
@@ -179,13 +194,13 @@ def _tunnel(sock: socket.socket, host: str, port: int, proxy: Url) -> None:
         raise StepFailedError("proxy", f"the proxy refuses the tunnel ({answer.status})")
 
 
-def _secured(sock: socket.socket, host: str, bundle: str | None, seen: Seen) -> ssl.SSLSocket:
-    tls.shared_context(bundle)  # an unreadable bundle is a mistake of the configuration
-    context = ssl.create_default_context(cafile=None if bundle is None or os.path.isdir(bundle) else bundle)
-    if bundle is None:
-        context.load_verify_locations(cafile=DEFAULT_CA_BUNDLE_PATH)
-    elif os.path.isdir(bundle):
-        context.load_verify_locations(capath=bundle)
+def _secured(sock: socket.socket, host: str, trust: _Trust, seen: Seen) -> ssl.SSLSocket:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # requires a certificate and checks the host name
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as in tls.py
+    path = trust.bundle or DEFAULT_CA_BUNDLE_PATH
+    context.load_verify_locations(**{"capath" if os.path.isdir(path) else "cafile": path})
+    if trust.certificate is not None:
+        context.load_cert_chain(*trust.certificate)
     began = time.monotonic()
     try:
         secured = context.wrap_socket(sock, server_hostname=host)

@@ -359,7 +359,7 @@ SET_UPS = {
     "dead proxy": SetUp(dead_proxy, 6, ("proxy", "refuses connections", "HTTPS_PROXY")),
     "proxy with a password": SetUp(proxy_with_password, 6, ("proxy", "407")),
     "proxy that refuses": SetUp(proxy_that_refuses, 6, ("proxy", "refuses the tunnel (403)")),
-    "unsupported proxy": SetUp(odd_proxy, 3, ("address", "not supported")),
+    "unsupported proxy": SetUp(odd_proxy, 3, ("address", "SOCKS")),
     "netrc": SetUp(netrc, 0, ("netrc", "does not use")),
     "key with a line end": SetUp(key_with_newline, 4, ("key", "line end")),
     "no key": SetUp(no_key, 4, ("key", "DOCTOR_KEY", "not set")),

@@ -28,7 +28,7 @@ _SHIMS = ("openai", "anthropic", "litellm")
 _VARIABLES = {
     "REQUESTS_CA_BUNDLE": "certificates are checked with it",
     "CURL_CA_BUNDLE": "certificates are checked with it, unless REQUESTS_CA_BUNDLE is set",
-    "SSL_CERT_FILE": "it is not used: set ca_bundle or REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE": "certificates are checked with it, unless one of the former is set",
     "OPENAI_BASE_URL": "it is used by scripts for the package openai only: set base_url in the configuration",
     "PYTHONHTTPSVERIFY": "it has no effect: certificates are always checked",
     "NO_COLOR": "messages have no colour",

@@ -26,7 +26,7 @@ def add(parser: Parser) -> None:
         nargs="?",
         type=visible,
         metavar="NAME|PATH",
-        help="the configuration: a file if it contains a slash or ends in .yaml or .yml, else a name (the one that other commands use)",
+        help="the configuration: a file if it contains a slash or ends in .yaml or .yml, else a name (default-llms)",
     )
     parser.add_argument(
         "--online", action="store_true", help="try the way to each provider's server: names, proxy, TLS, clock, first byte"
