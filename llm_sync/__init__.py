@@ -16,9 +16,12 @@ TYPE_CHECKING = False  # what type checkers take for True; typing itself costs a
 __version__ = "0.2.0"
 
 _ROOMS = {
+    "llm_sync.attempts.retry": ("RetryHandler",),
     "llm_sync.client": ("LLMClient",),
     "llm_sync.client.shared_clients": ("close", "generate"),
-    "llm_sync.config": ("ConfigLoader", "ConfigValidator", "LLMConfig"),
+    "llm_sync.config": ("ConfigLoader", "ConfigValidator", "LLMConfig", "ProviderConfig"),
+    "llm_sync.dispatch.manager": ("ConcurrentLLMManager",),
+    "llm_sync.dispatch.queue": ("ProviderRequestQueue",),
     "llm_sync.dispatch.status": ("ProviderStatus",),
     "llm_sync.models": (
         "Adjustment",
@@ -30,7 +33,10 @@ _ROOMS = {
         "ToolCall",
         "Usage",
     ),
+    "llm_sync.providers.base": ("LLMProvider",),
     "llm_sync.providers.factory": ("ProviderFactory",),
+    "llm_sync.transport.client": ("HTTPClient",),
+    "llm_sync.validation": ("ResponseValidator",),
     "llm_sync.errors": (
         "AuthenticationError",
         "BatchError",
@@ -63,12 +69,16 @@ _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604  (the names stand in _ROOMS, once)
 
 if TYPE_CHECKING:
+    from llm_sync.attempts.retry import RetryHandler as RetryHandler
     from llm_sync.client import LLMClient as LLMClient
     from llm_sync.client.shared_clients import close as close
     from llm_sync.client.shared_clients import generate as generate
     from llm_sync.config import ConfigLoader as ConfigLoader
     from llm_sync.config import ConfigValidator as ConfigValidator
     from llm_sync.config import LLMConfig as LLMConfig
+    from llm_sync.config import ProviderConfig as ProviderConfig
+    from llm_sync.dispatch.manager import ConcurrentLLMManager as ConcurrentLLMManager
+    from llm_sync.dispatch.queue import ProviderRequestQueue as ProviderRequestQueue
     from llm_sync.dispatch.status import ProviderStatus as ProviderStatus
     from llm_sync.errors import AuthenticationError as AuthenticationError
     from llm_sync.errors import BatchError as BatchError
@@ -102,7 +112,10 @@ if TYPE_CHECKING:
     from llm_sync.models import Part as Part
     from llm_sync.models import ToolCall as ToolCall
     from llm_sync.models import Usage as Usage
+    from llm_sync.providers.base import LLMProvider as LLMProvider
     from llm_sync.providers.factory import ProviderFactory as ProviderFactory
+    from llm_sync.transport.client import HTTPClient as HTTPClient
+    from llm_sync.validation import ResponseValidator as ResponseValidator
 
 else:  # type checkers would believe in any name, even a misspelt one
 

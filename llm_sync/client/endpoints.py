@@ -44,6 +44,22 @@ def spending_of(config: LLMConfig, max_cost: float | None, tag: str | None) -> S
     return made_spending(config, max_cost, tag)
 
 
+def http_client_for(config: ProviderConfig, session: SessionHook | None = None) -> HTTPClient:
+    """The HTTP client of a provider; it opens no socket before its first request."""
+    simulation.require_support(config)
+    return HTTPClient(
+        pool_size=config.concurrency,
+        proxy=config.proxy,
+        ca_bundle=config.ca_bundle,
+        client_cert=config.client_cert,
+        client_key=config.client_key,
+        session=None if config.simulated else session,
+        max_response_bytes=config.max_response_bytes,
+        allow_insecure=config.allow_insecure,
+        local_only=config.simulated,
+    )
+
+
 class Endpoint(NamedTuple):
     """What all requests to one provider share."""
 
@@ -123,18 +139,7 @@ class Endpoints(dict[str, Endpoint]):
             endpoint.gate.reset_after_fork()
 
     def _build(self, config: ProviderConfig) -> Endpoint:
-        simulation.require_support(config)
-        http = HTTPClient(
-            pool_size=config.concurrency,
-            proxy=config.proxy,
-            ca_bundle=config.ca_bundle,
-            client_cert=config.client_cert,
-            client_key=config.client_key,
-            session=None if config.simulated else self._session,
-            max_response_bytes=config.max_response_bytes,
-            allow_insecure=config.allow_insecure,
-            local_only=config.simulated,
-        )
+        http = http_client_for(config, self._session)
         emit = self._manager.queue(config.name).emit  # the queue counts every event before it passes it to listeners
         gate = Gate(config.name, requests_per_minute=config.requests_per_minute, emit=emit, **self._shared_with_others(config))
         retry = RetryHandler(gate, provider=config.name, emit=emit, spending=self.spending)

@@ -67,12 +67,33 @@ class SharedClients:
 _shared = SharedClients()
 
 
-def generate(prompt: str | None = None, model: str | None = None, *, config: str | None = None, **options: Any) -> ModelResponse:
+def generate(
+    prompt: str | None = None,
+    model: str | None = None,
+    *,
+    config: str | None = None,
+    timeout: float | None = None,
+    deadline: float | None = None,
+    max_retries: int | None = None,
+    wait_timeout: float | None = None,
+    **request_fields: Any,
+) -> ModelResponse:
     """Like LLMClient.generate, with this process's shared client for ``config`` (a name or path; None: the default).
 
+    ``timeout``: seconds for one attempt; ``deadline``: seconds for the request, retries and waits included;
+    ``wait_timeout``: seconds for this call in all. ``request_fields`` are those of ModelRequest: system_prompt, temperature,
+    max_tokens, messages, images, tools, response_schema … (``help(llm_sync.ModelRequest)``); an unknown one is a TypeError.
     Any thread may call it. Raises ConfigurationError if no client can be made, else as LLMClient.generate.
     """
-    return _shared.get(config).generate(prompt, model, **options)
+    return _shared.get(config).generate(
+        prompt,
+        model,
+        timeout=timeout,
+        deadline=deadline,
+        max_retries=max_retries,
+        wait_timeout=wait_timeout,
+        **request_fields,
+    )
 
 
 def close(cancel_pending: bool = False) -> None:

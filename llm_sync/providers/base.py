@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from llm_sync import streaming
 from llm_sync.config.models import ProviderConfig, is_credential
-from llm_sync.errors import LLMConnectorError
+from llm_sync.errors import ConfigurationError, LLMConnectorError
 from llm_sync.events import Adjusted, Event, log_facts, logger
 from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, PreparedRequest
 from llm_sync.providers import message_parts
@@ -31,6 +31,7 @@ from llm_sync.providers.ports import HTTP, Prices, Retry
 from llm_sync.providers.reply_reader import Keep, ReplyReader
 from llm_sync.providers.request_urls import RequestURLs
 from llm_sync.providers.url_secrets import secret_names
+from llm_sync.runtime.cancellation import CallControl
 from llm_sync.runtime.import_lock import import_lock
 from llm_sync.runtime.steps import Steps, run
 
@@ -59,6 +60,8 @@ class LLMProvider(FormerHooks):
     ) -> None:
         self.config = config
         self.name = config.name
+        self.http = http
+        self.retry_handler = retry
         self.dialect = self._made_dialect(config)
         self.credential = ProviderCredential(self.dialect, http)
         self.reader = ReplyReader(self.dialect, self.credential, strict=strict, prices=prices)
@@ -112,7 +115,7 @@ class LLMProvider(FormerHooks):
             url=url,
             body=body,
             headers=self._queued_headers or self._remember_headers(),
-            options=options or AttemptOptions(),
+            options=options or self.config.attempts,
             request=request,
             adjustments=tuple(made.made),
             notices=tuple(made.notices),
@@ -124,7 +127,7 @@ class LLMProvider(FormerHooks):
         ``keep`` is called with each reply, and the number of its attempt, before it is read: for code that stores replies.
         Raises LLMConnectorError; every one names this provider and the model.
         """
-        return run(self.steps(prepared, control, keep=keep))
+        return run(LLMProvider.steps(self, prepared, control, keep=keep))
 
     def steps(self, prepared: PreparedRequest, control: Any = None, *, keep: Keep | None = None) -> Steps[ModelResponse]:
         """``send`` in steps, for a worker that sends many requests at once. They raise what it raises."""
@@ -150,11 +153,14 @@ class LLMProvider(FormerHooks):
         adjustments: Iterable[Adjustment] = (),
     ) -> ModelResponse:
         """``prepare`` and ``send`` in one. Raises LLMConnectorError."""
-        return self.send(self.prepare(request, options, adjustments), control)
+        # Not those of a subclass: they call its own generate_response (own_answers.py), which may have called this one.
+        prepared = LLMProvider.prepare(self, request, options, adjustments)
+        return LLMProvider.send(self, prepared, CallControl() if control is None else control)
 
     def list_models(self, options: AttemptOptions | None = None, control: Any = None) -> list[str]:
         """The ids of every model the endpoint lists, all pages, in its order. Raises LLMConnectorError."""
-        options = options or AttemptOptions()
+        options = options or self.config.attempts
+        control = CallControl() if control is None else control
         models: dict[str, None] = {}
         query = dict(self.dialect.listing_query)
         headers = self._queued_headers or self._remember_headers()
@@ -193,6 +199,11 @@ class LLMProvider(FormerHooks):
 
     def check(self) -> None:
         """Raise what is known without sending anything: an unset variable, no key, an impossible one, no base_url."""
+        if self.validate_config() is False:  # a subclass may say so instead of raising
+            raise ConfigurationError("validate_config() says that the configuration cannot be used", provider=self.name)
+
+    def validate_config(self) -> bool:
+        """``check``, to be extended in a subclass: True, or an LLMConnectorError that says what is wrong."""
         try:
             self.config.require_variables()
             self.dialect.base_url()
@@ -200,6 +211,7 @@ class LLMProvider(FormerHooks):
         except LLMConnectorError as error:
             add_context(error, self.config, None)
             raise
+        return True
 
     def base_url(self) -> str:
         """Where requests go, ``{model}`` not filled in. Raises ConfigurationError where nothing says so."""

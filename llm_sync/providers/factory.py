@@ -30,6 +30,7 @@ class ProviderFactory:
         "gemini": "llm_sync.providers.gemini.generate_content:GeminiDialect",
         "openrouter": "llm_sync.providers.openrouter.chat_completions:OpenRouterDialect",
     }
+    _standalone = "llm_sync.client.standalone:standalone_provider"  # by name: rooms above this one are not imported here
     _provider_classes: ClassVar[dict[type[Dialect], type[LLMProvider]]] = {}
 
     @classmethod
@@ -45,6 +46,18 @@ class ProviderFactory:
         elif _dialect_of(provider) is None:
             raise ConfigurationError(f"{provider!r} is not a Dialect", guidance="Subclass llm_sync.providers.Dialect.")
         cls._classes[name] = provider
+
+    @classmethod
+    def create(cls, config: ProviderConfig | str, /, **settings: Any) -> LLMProvider:
+        """A provider that works by itself: it has an HTTP client, a rate gate and retries of its own, and no queue.
+
+        ``config``: a ProviderConfig, or a type, and then ``settings`` are those of a configuration's entry:
+        ``create("openai", api_key="${OPENAI_API_KEY}", models=["gpt-4o-mini"])``. Its ``generate_response(request)`` wants a
+        ModelRequest with the bare name of a model, and does not fill in a configuration's request defaults, as LLMClient does.
+        In a simulation it asks the simulator. Raises ConfigurationError, also for what ``validate_config`` finds in it.
+        """
+        made: LLMProvider = _load("standalone", cls._standalone)(config, settings)
+        return made
 
     @classmethod
     def types(cls) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from llm_sync.config.models import ProviderConfig
+from llm_sync.providers import own_answers
 from llm_sync.providers.dialect import Dialect
 
 HOOKS = {
@@ -44,16 +45,22 @@ class FormerHooks:
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
-        own = vars(cls)
+        own = dict(vars(cls))
         hooks = {former: public for former, public in HOOKS.items() if former in own}
         data = {name: own[name] for name in ATTRIBUTES if name in own}
-        if "dialect_class" in own or not (hooks or data):
-            return
+        if "dialect_class" not in own and (hooks or data):
+            cls._bridge(hooks, data)
+        if FormerHooks not in cls.__bases__:  # that is LLMProvider itself
+            for name, value in own_answers.adapt(cls, own).items():
+                setattr(cls, name, value)
+
+    @classmethod
+    def _bridge(cls, hooks: dict[str, str], data: dict[str, Any]) -> None:
         warnings.warn(
             f"{cls.__name__} is a dialect written as a subclass of LLMProvider, which is deprecated: derive it from"
             " llm_sync.providers.Dialect, and write its methods without the leading underscore (docs/providers.md)",
             DeprecationWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
         methods = {public: _calling(former) for former, public in hooks.items()}
         cls.dialect_class = type(cls.__name__, (_Bridge, cls.dialect_class), {**data, **methods})

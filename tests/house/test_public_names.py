@@ -15,7 +15,7 @@ from llm_sync import LLMClient, Message, ModelListing, ModelResponse, Part, Prov
 
 OPTIONS = "timeout=None, deadline=None, max_retries=None, wait_timeout=None"
 SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
-    "llm_sync.generate": (llm_sync.generate, "(prompt=None, model=None, *, config=None, **options)"),
+    "llm_sync.generate": (llm_sync.generate, f"(prompt=None, model=None, *, config=None, {OPTIONS}, **request_fields)"),
     "llm_sync.close": (llm_sync.close, "(cancel_pending=False)"),
     "LLMClient": (
         LLMClient,
