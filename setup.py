@@ -253,7 +253,10 @@ setup(
     # Other packages add dialects under the entry-point group "llm_sync.providers"; this one registers its own by name.
     entry_points={
         "console_scripts": ["llm-sync = llm_sync.cli.main:main"],
-        "pytest11": ["llm_sync = llm_sync.simulator.pytest_plugin"],
+        "pytest11": [
+            "llm_sync = llm_sync.simulator.pytest_plugin",
+            "llm_sync_recorded = llm_sync.cache.pytest_plugin",
+        ],
     },
     cmdclass={
         "build_manpages": BuildManPages,

@@ -14,6 +14,7 @@ from llm_sync.cache.housekeeping import shrink
 from llm_sync.cache.in_flight import AskingLocks, Flight, flights
 from llm_sync.cache.key import request_digest, sample_key
 from llm_sync.cache.nearest import miss
+from llm_sync.cache.recording import note_miss
 from llm_sync.cache.samples import counter_of
 from llm_sync.cache.settings import CacheSettings, default_folder
 from llm_sync.cache.store import Store
@@ -83,9 +84,16 @@ class AnswerCache:
         if isinstance(served, LLMConnectorError):
             raise served
         if served is None and settings.offline:
-            self._explained += 1
-            raise miss(self.store, prepared, digest, compare=self._explained <= _MAX_EXPLAINED)
+            raise self._miss(prepared, digest)
         return served
+
+    def _miss(self, prepared: PreparedRequest, digest: str) -> LLMConnectorError:
+        self._explained += 1
+        error = miss(self.store, prepared, digest, compare=self._explained <= _MAX_EXPLAINED)
+        if self.settings.counted:
+            error.guidance = "Record it: run pytest with --llm-recorded=all, or remove the cassette."
+            note_miss(self.settings.counted, str(error))
+        return error
 
     def has(self, prepared: PreparedRequest) -> bool:
         """Whether an answer seems to be there; it is not read."""

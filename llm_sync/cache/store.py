@@ -112,11 +112,11 @@ class Store:
         """The files of all answers, in the order of their keys. Links and other files are left out."""
         for subfolder in self.subfolders():
             with contextlib.suppress(OSError), os.scandir(subfolder) as found:
-                names = sorted(each.name for each in found if each.is_file(follow_symlinks=False))
-                for name in names:
-                    key = KEY.fullmatch(name.removesuffix(SUFFIX))
-                    if name.endswith(SUFFIX) and key and name[:2] == os.path.basename(subfolder):
-                        yield os.path.join(subfolder, name)
+                names = [each.name for each in found if each.is_file(follow_symlinks=False)]
+                keys = sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+                for key in keys:
+                    if KEY.fullmatch(key) and key[:2] == os.path.basename(subfolder):
+                        yield os.path.join(subfolder, key + SUFFIX)
 
     def subfolders(self) -> list[str]:
         """The subfolders that answers may be in."""

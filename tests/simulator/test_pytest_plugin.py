@@ -176,7 +176,8 @@ def test_whoever_does_not_use_it_pays_nothing(suite):
 
         def test_nothing():
             loaded = {name for name in sys.modules if name.startswith("llm_sync")}
-            assert loaded == {"llm_sync", "llm_sync.simulator", "llm_sync.simulator.pytest_plugin"}
+            plugins = {f"llm_sync.{room}.pytest_plugin" for room in ("simulator", "cache")}
+            assert loaded == {"llm_sync", "llm_sync.simulator", "llm_sync.cache", *plugins}
             assert not {"yaml", "requests", "cerberus"} & set(sys.modules)
         """
     )

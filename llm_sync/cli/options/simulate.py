@@ -66,7 +66,8 @@ def add(parser: Parser) -> None:
         "--replay",
         type=visible,
         metavar="FILE",
-        help="repeat the answers and errors in the batch output FILE; requests are matched by their hash",
+        help="repeat the answers and errors in the batch output FILE; requests are matched by their hash. If FILE is a folder of "
+        "stored answers (--cache, llm_recorded), repeat those, matched by the payload",
     )
     parser.add_argument(
         "--replay-else",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from llm_sync.simulator.answers.canned_answer import CannedAnswer
+from llm_sync.simulator.answers.canned_answer import CannedAnswer, CannedError
 from llm_sync.simulator.answers.generated import ParsedRequest
 from llm_sync.simulator.answers.turns import Turn
 from llm_sync.simulator.dialects.streaming_requests import stream_switch
@@ -26,7 +26,9 @@ class Call:
     """One request, as a dialect parsed it. ``path`` is the path after the dialect's base URL, with its slash.
 
     ``find_replayed`` and ``find_canned`` look an answer up by model and turns: the first before the request is checked (the
-    provider has accepted it once), the second afterwards. ``accepts`` tells whether a key is valid.
+    provider has accepted it once), the second afterwards. ``find_stored`` looks a stored reply up by provider type, model and
+    payload; ``missing_stored`` says by the model what to answer without one (None: answer as usual). ``accepts`` tells whether a
+    key is valid.
     """
 
     method: str
@@ -44,6 +46,8 @@ class Call:
     fields_sent: frozenset[str] = field(default_factory=frozenset)
     find_replayed: FindAnswer | None = None
     find_canned: FindAnswer | None = None
+    find_stored: Callable[[str, str, Any], Response | None] | None = None
+    missing_stored: Callable[[str], str] | None = None
 
 
 class Dialect(ABC):
@@ -71,11 +75,22 @@ class Dialect(ABC):
         try:
             if call.stream:
                 self.refuse_stream(call)
-            return self.reply(call)
+            stored = self._stored(call)
+            return self.reply(call) if stored is None else stored
         except RequestRefused as refused:
             return refused.response
         except ListedError as error:
             return self.listed_error(call, error)
+
+    def _stored(self, call: Call) -> Response | None:
+        """The stored reply to a call; None where none is replayed. Raises RequestRefused if there is none to this request."""
+        if call.find_stored is None or call.method != "POST" or not isinstance(call.payload, dict):
+            return None
+        response = call.find_stored(self.type_of(call), call.model, call.payload)
+        if response is None and call.missing_stored is not None:
+            error = CannedError("ModelNotFoundError", call.missing_stored(call.model), 404)
+            raise RequestRefused(response_for_error(error, self, self.type_of(call), call.model))
+        return response
 
     def listed_error(self, call: Call, error: ListedError) -> Response:
         """The response for an error of faults/error_table.py, in this dialect's form."""

@@ -104,7 +104,7 @@ class Recording(Dialect):
         self.base = f"{PREFIX}/{quote(title)}{_BASES.get(self.type, '/v1')}"
         self._dialect = dialects[self.type]
         self.name, self.provider = self._dialect.name, self._dialect.provider
-        self._response = _response(exchange["response"])
+        self._response = response_of(exchange["response"])
 
     def parse(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
         """As the recorded provider's dialect does."""
@@ -160,7 +160,8 @@ def _provider_type(title: str, dialect: str) -> str:
     return "openai-responses" if dialect == "responses" else dialect
 
 
-def _response(recorded: Mapping[str, Any]) -> Response:
+def response_of(recorded: Mapping[str, Any]) -> Response:
+    """The response that a recorded one is: without the headers of its connection."""
     body = recorded.get("body")
     text = body if isinstance(body, str) else "" if body is None else json.dumps(body, ensure_ascii=False)
     content = ((recorded.get("raw_leading_whitespace") or "") + text).encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Where answers come from if they are not generated: an answers file, a replayed batch, recorded exchanges."""
+"""Where answers come from if they are not generated: an answers file, a replayed batch or store, recorded exchanges."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from llm_sync.simulator.answers.answer_file import load_answers
 from llm_sync.simulator.answers.replay import Replay
 from llm_sync.simulator.dialects.base import Call, Dialect
 from llm_sync.simulator.dialects.recordings import Recordings
+from llm_sync.simulator.dialects.stored_replies import StoredReplies
 from llm_sync.simulator.server.routes import DIALECT_BY_TYPE, route
 
 REPLAY_ELSE = ("refuse", "answer")
@@ -31,7 +32,10 @@ class AnswerSources:
         if replay_else not in REPLAY_ELSE:
             raise ValueError(f"replay_else is {replay_else!r}; use one of {', '.join(REPLAY_ELSE)}")
         self._answers = None if answers is None else load_answers(answers)
-        self._replay = None if replay is None else Replay(replay, otherwise=replay_else == "answer")
+        is_store = replay is not None and os.path.isdir(replay)
+        otherwise = replay_else == "answer"
+        self._stored = StoredReplies(replay, otherwise=otherwise) if replay is not None and is_store else None
+        self._replay = None if replay is None or is_store else Replay(replay, otherwise=otherwise)
         self._recorded = None if recorded is None else Recordings(recorded, DIALECT_BY_TYPE)
 
     def route(self, path: str) -> tuple[Dialect, str] | None:
@@ -42,6 +46,9 @@ class AnswerSources:
         """Sets the functions with which ``call`` finds its answer."""
         if self._replay is not None:
             call.find_replayed = self._replay.find
+        if self._stored is not None:
+            call.find_stored = self._stored.find
+            call.missing_stored = None if self._stored.otherwise else self._stored.missing
         if self._answers is not None:
             call.find_canned = self._answers.find
 

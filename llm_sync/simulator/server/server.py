@@ -40,7 +40,7 @@ class Simulator:
     "invalid" is always refused. ``latency`` (seconds) is added to each answer. Answers depend on dialect, model, messages and
     ``seed``. ``script`` says which faults happen to which requests (docs/testing.md): the name of an included script, the path
     of a file, or a mapping. ``answers`` maps prompts to answers: a file, or a mapping of prompts and compiled patterns to texts
-    or answers. ``replay`` is the output of a batch, from which requests are answered by their hash; other requests are refused,
+    or answers. ``replay`` is the output of a batch or a folder of stored answers (docs/simulator.md); other requests are refused,
     or answered normally if ``replay_else`` is "answer". ``recorded`` is a folder of recorded exchanges, each served at its own
     base URL (docs/simulator.md). ``log`` is a file to which a line of JSON is appended for every request that has ended.
     ``tls`` serves https with a certificate made for this run; ``ca_path`` is the file that clients have to trust.
