@@ -136,7 +136,7 @@ def test_a_gate_that_is_not_passed_is_status_10(ask: Ask, script: Any) -> None:
     common = ("in", "-o", "out", "-m", "first/m")
     ran = ask(*common, "--max-error-rate", "0.3")
     assert (ran.status, len(records("out"))) == (10, 3)
-    assert "the run exceeds its limit: 1 of 3 requests have no answer: 33.33%, more than 30.00%" in ran.err
+    assert "the run exceeds its limit: 1 of 3 requests has no answer: 33.33%, more than 30.00%" in ran.err
     assert ask(*common, "--max-error-rate", "50%").status == 9
     ran = ask(*common, "--fail-on-truncated", "--json")
     assert (ran.status, json.loads(ran.out)["unfit"]) == (10, "1 answers are truncated")

@@ -9,6 +9,8 @@ __all__ = ["cost", "count", "duration", "tokens"]
 
 def cost(dollars: float) -> str:
     """US dollars, with four digits below one dollar."""
+    if 0 < dollars < 0.00005:
+        return "< 0.0001 USD"
     return f"{dollars:,.2f} USD" if dollars >= 1 else f"{dollars:.4f} USD"
 
 
