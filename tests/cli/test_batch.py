@@ -139,7 +139,7 @@ def test_a_gate_that_is_not_passed_is_status_10(ask: Ask, script: Any) -> None:
     assert "the run exceeds its limit: 1 of 3 requests has no answer: 33.33%, more than 30.00%" in ran.err
     assert ask(*common, "--max-error-rate", "50%").status == 9
     ran = ask(*common, "--fail-on-truncated", "--json")
-    assert (ran.status, json.loads(ran.out)["unfit"]) == (10, "1 answers are truncated")
+    assert (ran.status, json.loads(ran.out)["unfit"]) == (10, "1 answer is truncated")
 
 
 def test_bad_lines_are_status_7_and_named(ask: Ask, provider: Simulator) -> None:
