@@ -159,11 +159,14 @@ _BESIDE = {key: {"type": "gemini", "auth": "google-cloud", "project": "p"} for k
 )
 def test_an_example_works_wherever_the_key_may_stand(row: Row, place: str, tmp_path: Path) -> None:
     """It loads without a problem or a warning, and is not what holds anyway."""
-    (tmp_path / "company.pem").touch()  # the file that the example of ca_bundle names
+    for name in ("company.pem", "me.pem", "me.key"):
+        (tmp_path / name).touch()  # the files that the examples of ca_bundle and the client's certificate name
     assert row.example.startswith("`")
     value = yaml.safe_load(row.example.strip("`"))
     file = tmp_path / "llms.yaml"
     document = AROUND[place](row.key, value)
+    if row.key == "client_key":  # which belongs to one
+        document["providers"]["openai"]["client_cert"] = "me.pem"
     if row.key == "budget":  # which names one
         document["budgets"] = {value: {"usd": 1}}
     file.write_text(yaml.safe_dump(document), encoding="utf-8")

@@ -117,6 +117,7 @@ NOT_SUPPORTED: dict[str, Any] = {
         )
     },
     "Router": refused_class("litellm.Router", "write a configuration, and catch the exception to ask another model", map_error),
+    "Cache": refused_class("litellm.Cache", "write `cache: true` into a configuration", map_error),
     "EmbeddingResponse": refused_class("litellm.EmbeddingResponse", _OTHER, map_error),
 }
 

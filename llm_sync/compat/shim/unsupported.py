@@ -36,6 +36,15 @@ class Refused:
     def __iter__(self) -> NoReturn:
         self()
 
+    def __len__(self) -> int:
+        return self()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __setitem__(self, _key: Any, _value: Any) -> NoReturn:
+        self()
+
     def __contains__(self, _key: object) -> NoReturn:
         self()
 
