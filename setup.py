@@ -216,6 +216,7 @@ setup(
     install_requires=requirements(),
     extras_require={
         "google": ["google-auth>=2.20"],
+        "otel": ["opentelemetry-api>=1.30", "opentelemetry-sdk>=1.30"],  # spans and metrics; an exporter is the user's choice
         "prices": ['genai-prices>=0.2; python_version >= "3.11"'],  # data of many providers; needs pydantic and an HTTP library
         "schema": ["jsonschema>=4.18"],
         "simulate": ["trustme>=1.1"],  # simulate --tls: a certificate takes a few lines with it, and hundreds without
@@ -227,6 +228,8 @@ setup(
             "gunicorn>=22; sys_platform != 'win32'",  # forks as servers do; pure Python, 1 MB, one small dependency
             "hypothesis>=6.100",
             "jsonschema>=4.18",
+            "opentelemetry-api>=1.30",
+            "opentelemetry-sdk>=1.30",  # has an exporter in memory, which tests look into
             "pytest>=8.2",
             "pytest-cov>=6.0",
             "pytest-timeout>=2.3",

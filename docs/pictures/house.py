@@ -24,7 +24,7 @@ WIDTH, FLOOR, GAP, MARGIN = 860, 34, 10, 20  # pixels
 # Those that a newcomer looks for first.
 FRONT = {"cli", "client", "providers", "dispatch", "transport", "config", "simulator"}
 # Which library only this room may import.
-ALONE = {"transport": "requests, urllib3, tenacity", "validation": "cerberus", "machine": "fcntl"}
+ALONE = {"transport": "requests, urllib3, tenacity", "validation": "cerberus", "machine": "fcntl", "observe": "opentelemetry"}
 
 
 class Hop(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from llm_sync.client import cache_choice, request_defaults, simulation, startup_checks
+from llm_sync.client import cache_choice, observers, request_defaults, simulation, startup_checks
 from llm_sync.client.built_in import load_or_built_in
 from llm_sync.client.cache_choice import Cache
 from llm_sync.client.dispatcher import Dispatcher
@@ -70,7 +70,7 @@ class LLMClient:
         self._strict = strict or config.strict
         self._strict_streaming = strict_streaming or config.strict_streaming
         startup_checks.check_config(config, strict=self._strict, strict_streaming=self._strict_streaming)
-        self._listeners: tuple[Listener, ...] = ()  # replaced, never changed: workers go through it without a lock
+        self._listeners = observers.listeners_for(config)  # replaced, never changed: workers go through it without a lock
         self._status_file: StatusFile | None = None
         self._manager = ConcurrentLLMManager(self._open_queue)
         self._endpoints = Endpoints(config, self._manager, self._strict, spending_of(config, max_cost, tag), session)

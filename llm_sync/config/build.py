@@ -45,6 +45,7 @@ def build(document: Document, normalized: Normalized, *, strict_streaming: bool,
         lines={field_path(path): line for path, line in document.lines.items() if path},
         unset=tuple(normalized.unset),
         routes=build_routes(normalized),
+        observe=normalized.value.get("observe"),
     )
 
 

@@ -240,6 +240,7 @@ class LLMConfig(Frozen):
     unset: tuple[Unset, ...] = ()
     keyless: Mapping[str, str] = field(default_factory=dict)
     routes: Mapping[str, ModelRoute] = field(default_factory=dict)
+    observe: str | None = None
 
     def listing(self, model: str) -> tuple[str, ...]:
         """The names of the providers that list ``model``, in the order of the file."""

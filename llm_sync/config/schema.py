@@ -265,6 +265,7 @@ SCHEMA: Mapping[str, Any] = {
             "hint": "as in: providers: {openai: {models: [gpt-4o-mini]}}",
         },
     },
+    "observe": {"type": "string", "allowed": ["otel"], "meta": {"expected": "otel"}},
     "routes": {
         "type": "dict",
         "valuesrules": {

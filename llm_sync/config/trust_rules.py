@@ -103,6 +103,8 @@ class _Rules:
                 for provider, settings in entry.items():
                     if isinstance(settings, dict):
                         yield from self._provider(provider, settings)
+            elif name == "observe":
+                yield from self._variables(entry, (name,))  # where to is the user's own setting
             elif name == "routes" and isinstance(entry, dict):
                 for route, settings in entry.items():
                     for index, model in enumerate(settings.get("models", ()) if isinstance(settings, dict) else ()):

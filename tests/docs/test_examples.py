@@ -203,6 +203,15 @@ def test_the_pipeline_sums_up(checkout: Path) -> None:
     assert (ran.returncode, ran.stdout) == (4, "")
 
 
+def test_spans_and_metrics_are_printed(checkout: Path) -> None:
+    """One span for each model, below the program's own, and the metrics of all."""
+    pytest.importorskip("opentelemetry.sdk")
+    ran = run("otel_console.py", "Why?", "openai/gpt-4o-mini", "anthropic/claude-haiku-4-5")
+    assert ran.returncode == 0, ran.stderr
+    for name in ("chat gpt-4o-mini", "chat claude-haiku-4-5", "compare", "gen_ai.client.token.usage"):
+        assert f'"name": "{name}"' in ran.stdout
+
+
 @pytest.mark.parametrize("example", [path for path in EXAMPLES if path.name not in WITHOUT_ARGUMENTS], ids=lambda path: path.name)
 def test_an_example_without_what_it_needs_says_how_it_is_called(checkout: Path, example: Path) -> None:
     """And asks nobody."""

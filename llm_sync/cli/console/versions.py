@@ -27,5 +27,5 @@ def _required_packages() -> list[str]:
     except metadata.PackageNotFoundError:  # a checkout that is not installed
         return []
     always = [requirement for requirement in requirements if "extra ==" not in requirement]
-    extras = [requirement for requirement in requirements if re.search(r"extra == .(google|schema)\b", requirement)]
+    extras = [requirement for requirement in requirements if re.search(r"extra == .(google|otel|schema)\b", requirement)]
     return list(dict.fromkeys(re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in [*always, *extras]))

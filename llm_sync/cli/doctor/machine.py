@@ -19,7 +19,7 @@ MIN_FREE_BYTES = 100 * 2**20
 _EXTRAS = {
     "schema": "jsonschema",
     "google": "google.auth",
-    "tls": "trustme",
+    "simulate": "trustme",
     "prices": "genai_prices",
     "otel": "opentelemetry.sdk",
 }

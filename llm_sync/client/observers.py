@@ -1,0 +1,33 @@
+"""What a client's events are told to, beside the listeners of the program."""
+
+from __future__ import annotations
+
+import os
+
+from llm_sync.config.models import LLMConfig
+from llm_sync.errors import ConfigurationError
+from llm_sync.events import Listener
+from llm_sync.runtime.import_lock import import_lock
+
+VARIABLE = "LLM_SYNC_OTEL"
+
+
+def listeners_for(config: LLMConfig) -> tuple[Listener, ...]:
+    """OpenTelemetry's listener, where it is asked for: by the variable, which may also turn it off, or by the configuration.
+
+    Raises ConfigurationError if its packages are not installed, or its exporter is not.
+    """
+    asked = os.environ.get(VARIABLE, "").strip().lower()
+    if asked in ("0", "false", "no", "off") or not (asked or config.observe == "otel"):
+        return ()
+    try:
+        with import_lock:
+            from llm_sync.observe.otel import Telemetry
+            from llm_sync.observe.otel_setup import set_up
+    except ImportError as error:
+        raise ConfigurationError(
+            f"OpenTelemetry is asked for (observe: otel, or {VARIABLE}), but cannot be imported: {error}",
+            guidance=f"pip install 'llm-sync[otel]', or turn it off with {VARIABLE}=0.",
+        ) from None
+    set_up()
+    return (Telemetry(config.providers).on_event,)
