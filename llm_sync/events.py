@@ -65,7 +65,7 @@ class AttemptEnded(Event):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Waiting(Event):
-    """The next attempt waits ``seconds``; ``reason`` is "retry", "cool-down", "pace", "slot" or "budget"."""
+    """The next attempt waits ``seconds``; ``reason`` is "retry", "cool-down", "pace", "slot", "concurrency" or "budget"."""
 
     seconds: float = 0.0
     reason: str = ""

@@ -12,12 +12,17 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta, timezone
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
+from llm_sync.attempts.traffic import Traffic
 from llm_sync.errors import ClientClosedError, LLMConnectorError
 from llm_sync.events import Event, Listener, Waiting
 from llm_sync.runtime import clock
 from llm_sync.runtime.steps import Blocking, Pause, Steps
+
+if TYPE_CHECKING:
+    from llm_sync.attempts.auto_concurrency import AutoConcurrency
 
 JITTER = 0.1  # fraction added at random to a cool-down, so that the workers do not all start at the same instant
 CLOCK_TOLERANCE_S = 0.1  # seconds by which another process's cool-down must be longer to replace ours: clocks differ
@@ -59,16 +64,21 @@ class CoolDowns(Protocol):
 class Turn:
     """What the gate gives an attempt. ``in_time``: whether it may be sent; ``leave`` must be called when it has ended."""
 
-    __slots__ = ("_slot", "in_time")
+    __slots__ = ("_place", "_slot", "in_time")
 
-    def __init__(self, in_time: bool, slot: AbstractContextManager[bool] | None = None) -> None:
+    def __init__(
+        self, in_time: bool, slot: AbstractContextManager[bool] | None = None, place: AutoConcurrency | None = None
+    ) -> None:
         self.in_time = in_time
         self._slot = slot
+        self._place = place
 
     def leave(self) -> None:
-        """Free the slot, if there is one."""
+        """Free the slot and the place, if there are any."""
         if self._slot is not None:
             self._slot.__exit__(None, None, None)
+        if self._place is not None:
+            self._place.leave()
 
 
 IN_TIME, TOO_LATE = Turn(True), Turn(False)  # without a slot all turns are the same
@@ -89,10 +99,12 @@ class Gate:
         requests_per_minute: float | None = None,
         slot: Slot | None = None,
         cool_downs: CoolDowns | None = None,
+        traffic: Traffic | None = None,
         emit: Listener | None = None,
         clock: Callable[[], float] = clock.now,
         random: Callable[[], float] = random.random,
     ) -> None:
+        self.traffic = traffic or Traffic()
         self._provider = provider
         self._interval = 0.0 if requests_per_minute is None else 60.0 / requests_per_minute
         self._slot = slot
@@ -104,19 +116,22 @@ class Gate:
         self._cooling: tuple[float, LLMConnectorError] | None = None  # (end, cause); one object, replaced atomically
         self._next_turn = float("-inf")
 
-    def admit(self, control: Control, *, max_retry_after: float, until: float | None = None) -> Steps[Turn]:
+    def admit(self, control: Control, *, max_retry_after: float, until: float | None = None, tokens: float = 0.0) -> Steps[Turn]:
         """Wait, in steps, for this attempt's turn and for the slot, if there is one; ``Turn.leave`` gives both back.
 
+        ``tokens``: about how many it is going to use.
         The turn is not ``in_time`` if it would come at or after ``until``: then the attempt may not be sent. Raises
         ClientClosedError when the request is stopped. If the cool-down lasts longer than ``max_retry_after`` seconds, raises
         an error of the class that caused it, with ``retry_after`` set. ``attempts`` is 0 in both: nothing was sent.
         """
+        place, is_paced = self.traffic.place, self.traffic.pace is None
+        is_direct = self._slot is None and place is None
         while True:
             if control.stopped:
                 raise self._stopped_error()
             if self._cool_downs is not None:
                 self._sync_cool_downs(self._cool_downs)
-            seconds, reason, cause = self._next_wait(take_turn=self._slot is None)
+            seconds, reason, cause = self._next_wait(take_turn=is_direct)
             if seconds:
                 if cause is not None:
                     if seconds > max_retry_after:
@@ -124,18 +139,27 @@ class Gate:
                     seconds += seconds * JITTER * self._random()
                 if until is not None and self._clock() + seconds >= until:
                     return TOO_LATE
-                control.waiting_for = reason
-                self._notify(Waiting(self._provider, control.key, seconds=seconds, reason=reason))
-                yield Pause(min(seconds, threading.TIMEOUT_MAX), control)
+                yield from self._pause(seconds, reason, control)
                 continue
-            if self._slot is None:
+            if is_direct and is_paced:
                 return IN_TIME
-            control.waiting_for = "slot"
-            self._notify(Waiting(self._provider, control.key, reason="slot"))
-            slot = self._slot(control, until)
-            turn = Turn((yield Blocking(slot.__enter__)), slot)
+            if place is not None and (seconds := place.enter() or 0.0):
+                if until is not None and self._clock() + seconds >= until:
+                    return TOO_LATE
+                yield from self._pause(seconds, "concurrency", control)
+                continue
+            turn = Turn(True, None, place)
+            if self._slot is not None:
+                control.waiting_for = "slot"
+                self._notify(Waiting(self._provider, control.key, reason="slot"))
+                slot = self._slot(control, until)
+                turn = Turn((yield Blocking(slot.__enter__)), slot)
             try:
-                is_final = self._is_final(turn, control)
+                is_final = self._is_final(turn, control, take_turn=not is_direct)
+                if is_final and turn.in_time and not is_paced:
+                    turn.in_time = yield from self._take_turn(control, until, tokens)
+                    is_paced = True
+                    is_final = self._is_final(turn, control, take_turn=False)
             except BaseException:
                 turn.leave()
                 raise
@@ -143,14 +167,29 @@ class Gate:
                 return turn
             turn.leave()
 
-    def _is_final(self, turn: Turn, control: Control) -> bool:
+    def _take_turn(self, control: Control, until: float | None, tokens: float) -> Steps[bool]:
+        """Take a turn in the pace and wait for it; False if it would come at or after ``until``."""
+        within = None if until is None else until - self._clock()
+        seconds: float | None = yield Blocking(partial(self.traffic.pace.take, tokens, within))  # type: ignore[union-attr]
+        if seconds:
+            yield from self._pause(seconds, "pace", control)
+        return seconds is not None
+
+    def _pause(self, seconds: float, reason: str, control: Control) -> Steps[None]:
+        control.waiting_for = reason
+        self._notify(Waiting(self._provider, control.key, seconds=seconds, reason=reason))
+        yield Pause(min(seconds, threading.TIMEOUT_MAX), control)
+
+    def _is_final(self, turn: Turn, control: Control, *, take_turn: bool) -> bool:
         """Whether an attempt may be decided upon, now that its wait for the slot is over."""
         if control.stopped:
             raise self._stopped_error()
         # While this request waited for the slot, a cool-down may have begun or another one taken the turn.
         if self._cool_downs is not None:
             self._sync_cool_downs(self._cool_downs)
-        return not turn.in_time or not self._next_wait(take_turn=True)[0]
+        if not turn.in_time:
+            return True
+        return not self._next_wait(take_turn=True)[0] if take_turn else self.cooling_down_until is None
 
     def refusal(self, max_retry_after: float) -> LLMConnectorError | None:
         """The error that ``enter`` would raise now, as the cool-down lasts longer than ``max_retry_after`` seconds; else None."""
@@ -189,6 +228,7 @@ class Gate:
     def reset_after_fork(self) -> None:
         """In the child: replace the lock. Cool-down and pace stay, because the provider does not know about forks."""
         self._lock = threading.Lock()
+        self.traffic.reset_after_fork()
 
     def _next_wait(self, *, take_turn: bool) -> tuple[float, str, LLMConnectorError | None]:
         """(seconds until an attempt may go, reason, cause of a cool-down). At 0 its turn is taken, if ``take_turn``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_sync.attempts.spending_hook import Reservation, SpendingHook, reserved, settled
 from llm_sync.errors import (
@@ -24,7 +24,7 @@ from llm_sync.runtime.steps import Blocking, Pause, Steps
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-    from llm_sync.attempts.rate_gate import Turn
+    from llm_sync.attempts.rate_gate import Gate
     from llm_sync.models import AttemptOptions, PreparedRequest
     from llm_sync.runtime.cancellation import CallControl
 
@@ -38,25 +38,12 @@ MAX_RETRY_AFTER_S = (
 )  # larger values are ignored: rate limit windows are at most a day, an epoch read as seconds is far more
 
 
-class AttemptGate(Protocol):
-    """What every attempt of a provider passes through."""
-
-    def admit(self, control: CallControl, *, max_retry_after: float, until: float | None = None) -> Steps[Turn]:
-        """Wait for a turn, in steps; one that is not in time would come at or after monotonic ``until``.
-
-        Raises ClientClosedError when the request is stopped, another LLMConnectorError when the wait would be too long.
-        """
-
-    def cool_down(self, seconds: float, cause: LLMConnectorError) -> None:
-        """Send no request to this provider for ``seconds``."""
-
-
 class RetryHandler:
     """Runs the attempts of one provider's requests. Keeps no state between calls; any thread may call it."""
 
     def __init__(
         self,
-        gate: AttemptGate,
+        gate: Gate,
         *,
         provider: str,
         emit: Listener | None = None,
@@ -83,6 +70,7 @@ class RetryHandler:
         the cause of a RuntimeError).
         """
         attempts = _Attempts(self, options, control, request)
+        attempt = self.gate.traffic.watched(attempt, request, attempts.tokens)
         try:
             try:
                 return (yield from attempts.make(attempt))
@@ -107,6 +95,7 @@ class _Attempts:
         self.request = None if policy.spending is None else request  # whose attempts cost money that is limited
         self.options = options
         self.control = control
+        self.tokens = policy.gate.traffic.tokens_of(request)
         self.made = 0
         self.elapsed: tuple[float, ...] = ()  # seconds, one for each failed attempt
         self.failure: LLMConnectorError | None = None  # the error of the last attempt
@@ -122,7 +111,7 @@ class _Attempts:
             if self.ends_at is not None:
                 self._add_pauses()
             turn = yield from self.policy.gate.admit(
-                self.control, max_retry_after=self.options.max_retry_after, until=self.ends_at
+                self.control, max_retry_after=self.options.max_retry_after, until=self.ends_at, tokens=self.tokens
             )
             try:
                 if self.ends_at is not None and self._add_pauses() and not turn.in_time:

@@ -12,19 +12,28 @@ from llm_sync.cli import config_access
 from llm_sync.cli.console.messages import print_warning
 from llm_sync.cli.options.cache_use import cache_argument
 from llm_sync.config import LLMConfig
+from llm_sync.config.schema import AUTO_CONCURRENCY
 from llm_sync.dispatch.shutdown import GRACE_S
 from llm_sync.machine.status import set_process_name
 
 if TYPE_CHECKING:
     from llm_sync.client.client import LLMClient
 
-_PROVIDER_OPTIONS = ("concurrency", "requests_per_minute", "machine_wide")  # they apply to every provider of the run
+_PROVIDER_OPTIONS = (
+    "concurrency",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "machine_wide",
+)  # they apply to every provider of the run
 
 
 def load_run_config(args: Namespace) -> LLMConfig:
     """The configuration that the command line names, with its options for all providers. Raises ConfigurationError."""
     config = config_access.load_config(args, args.config, strict_streaming=getattr(args, "strict_streaming", False))
     changes: dict[str, Any] = {name: value for name in _PROVIDER_OPTIONS if (value := getattr(args, name, None)) is not None}
+    if "concurrency" in changes:
+        is_auto = changes["concurrency"] == "auto"
+        changes |= {"concurrency": AUTO_CONCURRENCY, "concurrency_from": 1} if is_auto else {"concurrency_from": None}
     if not changes:
         return config
     providers = {name: dataclasses.replace(provider, **changes) for name, provider in config.providers.items()}

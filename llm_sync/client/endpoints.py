@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llm_sync.attempts.rate_gate import Gate
 from llm_sync.attempts.retry import RetryHandler
+from llm_sync.attempts.traffic import Traffic
 from llm_sync.client import simulation
 from llm_sync.config.models import LLMConfig, ProviderConfig
 from llm_sync.dispatch.manager import ConcurrentLLMManager
@@ -115,11 +116,12 @@ class Endpoints(dict[str, Endpoint]):
         return self.setdefault(name, self._build(self._config.providers[name]))
 
     def until(self, name: str) -> dict[str, Any]:
-        """Until when a provider is not asked, for its status: as it asked for a pause, and as routes pass it over."""
+        """What the status says of a provider beside its counts: until when it is not asked, and how much it is found to take."""
         endpoint, breaker = self.get(name), self.breakers.get(name)
         return {
             "cooling_down_until": None if endpoint is None else endpoint.gate.cooling_down_until,
             "breaker_open_until": None if breaker is None else breaker.open_until,
+            "concurrency": None if endpoint is None or (auto := endpoint.gate.traffic.auto) is None else auto.limit,
         }
 
     def close(self) -> None:
@@ -141,23 +143,49 @@ class Endpoints(dict[str, Endpoint]):
     def _build(self, config: ProviderConfig) -> Endpoint:
         http = http_client_for(config, self._session)
         emit = self._manager.queue(config.name).emit  # the queue counts every event before it passes it to listeners
-        gate = Gate(config.name, requests_per_minute=config.requests_per_minute, emit=emit, **self._shared_with_others(config))
+        gate = Gate(config.name, emit=emit, **self._limits_of(config))
         retry = RetryHandler(gate, provider=config.name, emit=emit, spending=self.spending)
         kind = ProviderFactory.provider_class(config.type)
         options: dict[str, Any] = {} if self._config.prices == "off" else {"prices": listed_price}
+        options["limits"] = gate.traffic.adapt
         return Endpoint(kind(config, http, retry, strict=self._strict, emit=emit, **options), http, gate)
 
-    def _shared_with_others(self, config: ProviderConfig) -> dict[str, Any]:
-        """What the rate gate shares with other processes, if ``machine_wide`` is set."""
-        if not config.machine_wide:
-            return {}
+    def _limits_of(self, config: ProviderConfig) -> dict[str, Any]:
+        """What limits a provider's attempts: pace, number in flight, and what other processes share under ``machine_wide``."""
+        lowest, highest = config.concurrency_from, config.concurrency
+        paces: dict[str, Any] = {"requests_per_minute": config.requests_per_minute, "tokens_per_minute": config.tokens_per_minute}
+        if (
+            lowest is None and config.tokens_per_minute is None and not config.machine_wide
+        ):  # the gate keeps to requests by itself
+            return {"requests_per_minute": config.requests_per_minute, "traffic": Traffic(concurrency=highest)}
         with import_lock:
+            from llm_sync.attempts.auto_concurrency import AutoConcurrency
+            from llm_sync.attempts.pace import Pace
+
+        if config.machine_wide:
+            return self._shared_limits(config, paces)
+        auto = None if lowest is None else AutoConcurrency(lowest, highest)
+        pace = Pace(concurrency=highest, **paces) if any(paces.values()) else None
+        return {"traffic": Traffic(pace=pace, auto=auto, concurrency=highest)}
+
+    def _shared_limits(self, config: ProviderConfig, paces: dict[str, Any]) -> dict[str, Any]:
+        with import_lock:
+            from llm_sync.attempts.auto_concurrency import AutoConcurrency
+            from llm_sync.attempts.pace import Pace
             from llm_sync.machine.cooldowns import CoolDowns
             from llm_sync.machine.folder import SharedDirectory
             from llm_sync.machine.semaphore import MachineSemaphore
+            from llm_sync.machine.shared_numbers import FileStore
 
         def identity() -> str:  # called later: the provider is made after its gate
             return self[config.name].provider.identity()
 
-        directory = SharedDirectory(identity)
-        return {"slot": MachineSemaphore(directory, config.concurrency, config.name), "cool_downs": CoolDowns(directory)}
+        directory, highest = SharedDirectory(identity), config.concurrency
+        pace = auto = None
+        if any(paces.values()):
+            pace = Pace(concurrency=highest, store=FileStore(directory, "pace"), **paces)
+        if config.concurrency_from is not None:
+            auto = AutoConcurrency(config.concurrency_from, highest, FileStore(directory, "auto"))
+        slot = MachineSemaphore(directory, highest if auto is None else lambda: auto.limit, config.name)
+        traffic = Traffic(pace=pace, auto=auto, by_slots=True, concurrency=highest)
+        return {"slot": slot, "cool_downs": CoolDowns(directory), "traffic": traffic}

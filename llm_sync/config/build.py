@@ -20,8 +20,16 @@ from llm_sync.validation.document import Document, Path
 
 # Keys of a provider that become fields of ProviderConfig unchanged.
 _COPIED = (
-    *("base_url", "project", "location", "max_tokens_field", "proxy", "allow_insecure", "max_response_bytes", "concurrency"),
-    *("reasoning_field", "structured_output", "requests_per_minute", "max_queue", "idle_timeout", "machine_wide"),
+    *("base_url", "project", "location", "max_tokens_field", "proxy", "allow_insecure", "max_response_bytes"),
+    *(
+        "reasoning_field",
+        "structured_output",
+        "requests_per_minute",
+        "tokens_per_minute",
+        "max_queue",
+        "idle_timeout",
+        "machine_wide",
+    ),
 )
 _NOT_SECONDS = ("max_retries", "retry_timeouts")  # the other ATTEMPT_KEYS are seconds
 
@@ -87,8 +95,15 @@ def _provider(
         line=document.line(path),
         templates=_templates(normalized, path),
         **files,
+        **_concurrency(entry),
         **{key: entry[key] for key in _COPIED if key in entry},
     )
+
+
+def _concurrency(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The most in flight and, where the number is found out, the lowest."""
+    given = entry.get("concurrency", 1)
+    return {"concurrency": given["to"], "concurrency_from": given["from"]} if isinstance(given, dict) else {"concurrency": given}
 
 
 def _first(levels: list[Mapping[str, Any]], name: str) -> Any:

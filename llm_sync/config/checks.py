@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from llm_sync.config.budget_checks import unknown_budgets
 from llm_sync.config.normalize import Normalized
-from llm_sync.config.provider_checks import Finding, check_provider, check_reserved
+from llm_sync.config.provider_checks import Finding, check_concurrency, check_provider, check_reserved
 from llm_sync.config.route_checks import check_entries, name_conflicts, named_models
 from llm_sync.config.schema import SCHEMA, levels_of
 from llm_sync.config.suggestions import hint_for
@@ -88,6 +88,7 @@ def _check_entries(document: Document, normalized: Normalized) -> Iterator[Findi
             yield Finding(path, "is not a provider's name", hint)
         if isinstance(provider, dict):
             yield from check_provider(provider, path, document)
+            yield from check_concurrency(provider, path)
     yield from check_entries(normalized.value)
 
 

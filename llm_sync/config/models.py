@@ -128,9 +128,10 @@ class ProviderConfig(Frozen):
 
     ``key`` is None if the file has none; then the dialect's usual variable is used, on the dialect's own host only.
     ``base_url`` is None for the dialect's own; it may contain ``{model}``. ``unset``: the unset variables that strings of this
-    provider need, except the key's (a Secret reads them itself); see ``require_variables``. Headers, query and proxy may hold
-    credentials: they are left out of ``repr``, and are pickled as the file has them, to be resolved again when unpickled.
-    ``simulated`` cannot be set in a file: the simulator answers the provider's requests (client/simulation.py).
+    provider need, except the key's (a Secret reads them itself). Headers, query and proxy may hold credentials: they are left
+    out of ``repr``, and are pickled as the file has them.
+    ``concurrency_from``: the lowest where it is found out (``concurrency: auto``). ``simulated`` cannot be set in a file: the
+    simulator answers the provider's requests (client/simulation.py).
     """
 
     name: str
@@ -155,7 +156,9 @@ class ProviderConfig(Frozen):
     allow_insecure: bool = False
     max_response_bytes: int = 32 * 2**20
     concurrency: int = 1
+    concurrency_from: int | None = None
     requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
     max_queue: int | None = None
     idle_timeout: float = 60.0
     machine_wide: bool = False
@@ -271,17 +274,8 @@ _CREDENTIAL_NAMES = (
     *("cookie", "authorization", "proxy-authorization"),
 )
 _CREDENTIAL_PARTS = (
-    "apikey",
-    "accesskey",
-    "-key",
-    "token",
-    "secret",
-    "passw",
-    "credential",
-    "signature",
-    "bearer",
-    "session",
-    "-auth",
+    *("apikey", "accesskey", "-key", "token", "secret", "passw", "credential"),
+    *("signature", "bearer", "session", "-auth"),
 )
 
 

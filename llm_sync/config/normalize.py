@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm_sync.config.models import Unset
-from llm_sync.config.schema import KEY_SOURCES
+from llm_sync.config.schema import AUTO_CONCURRENCY, KEY_SOURCES
 from llm_sync.config.variables import parse
 from llm_sync.streaming import strip_switches
 from llm_sync.validation import field_path
@@ -76,6 +76,10 @@ def _provider(value: Any) -> Any:
     for name in ("headers", "query", "auth"):
         if isinstance(out.get(name), dict):
             out[name] = _without_nulls(out[name])
+    if out.get("concurrency") == "auto":
+        out["concurrency"] = {}
+    if isinstance(out.get("concurrency"), dict):
+        out["concurrency"] = {"from": 1, "to": AUTO_CONCURRENCY, **_without_nulls(out["concurrency"])}
     if "default_params" in out:
         out["default_params"] = _level(out["default_params"])
     if isinstance(out.get("models"), list):

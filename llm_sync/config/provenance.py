@@ -18,6 +18,7 @@ MASK = "***"
 _SETTINGS = (
     "concurrency",
     "requests_per_minute",
+    "tokens_per_minute",
     "max_queue",
     "idle_timeout",
     "max_response_bytes",

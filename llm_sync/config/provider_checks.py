@@ -186,3 +186,11 @@ def _split_url(url: str) -> SplitResult | None:
 def resolve_path(file: str, path: str) -> str:
     """A path from a configuration file: ``~`` is the home folder, a relative path starts at the file's folder."""
     return os.path.join(os.path.dirname(os.path.abspath(file)), os.path.expanduser(path))
+
+
+def check_concurrency(provider: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+    """The limits of a concurrency that is found out are in order."""
+    limits = provider.get("concurrency")
+    low, high = (limits.get("from"), limits.get("to")) if isinstance(limits, dict) else (None, None)
+    if isinstance(low, int) and isinstance(high, int) and low > high:
+        yield Finding((*path, "concurrency"), "from is above to", "as in: concurrency: {from: 1, to: 64}")

@@ -28,6 +28,7 @@ AGE, SIZE = r"\s*\d+(\.\d+)?\s*[smhdwSMHDW]?\s*", r"\s*\d+(\.\d+)?\s*[kmgtKMGT]?
 REQUEST_KEYS = tuple(field.name for field in fields.CONFIGURABLE)
 ATTEMPT_KEYS = ("timeout", "deadline", "max_retries", "retry_base", "retry_cap", "max_retry_after", "retry_timeouts")
 CERTIFICATE_FILES = ("ca_bundle", "client_cert", "client_key")  # paths of PEM files
+AUTO_CONCURRENCY = 64  # the most in flight of ``concurrency: auto``
 KEY_SOURCES = ("api_key", "api_key_file", "api_key_command")
 
 
@@ -198,8 +199,14 @@ _PROVIDER: Rules = {
     "client_key": _text("the path of a PEM file"),
     "allow_insecure": _SWITCH,
     "max_response_bytes": _whole(1),
-    "concurrency": _whole(1, 1000),
+    "concurrency": {
+        **_whole(1, 1000),
+        "type": ["integer", "dict"],
+        "schema": {"from": _whole(1, 1000), "to": _whole(1, 1000)},
+        "meta": {"expected": "a whole number from 1 to 1000, auto, or {from: 1, to: 64}"},
+    },
     "requests_per_minute": _number("a number more than 0", 0.001, 1e9),
+    "tokens_per_minute": _number("a number more than 0", 0.001, 1e12),
     "max_queue": _whole(1),
     "idle_timeout": _seconds(),
     "machine_wide": _SWITCH,

@@ -48,7 +48,16 @@ _FREE = frozenset(
         *(row.name for row in fields.CONFIGURABLE if row.kind not in (fields.TEXT, fields.MAPPING)),
         *("model", "strict", "strict_streaming", "prices", "budget"),
         *("name", "pricing", "context_window", "weight"),
-        *("type", "max_tokens_field", "max_response_bytes", "concurrency", "requests_per_minute", "max_queue", "idle_timeout"),
+        *(
+            "type",
+            "max_tokens_field",
+            "max_response_bytes",
+            "concurrency",
+            "requests_per_minute",
+            "tokens_per_minute",
+            "max_queue",
+            "idle_timeout",
+        ),
         *("machine_wide", "reasoning_field", "structured_output"),
     }
 )

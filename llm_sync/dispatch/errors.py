@@ -106,6 +106,7 @@ _WAITS = {
     "pace": "its turn (requests_per_minute)",
     "cool-down": "the end of the provider's cool-down",
     "slot": "a machine-wide slot",
+    "concurrency": "a place among those in flight (concurrency: auto)",
     "budget": "money that other requests have reserved",
     "retry": "its next attempt",
 }

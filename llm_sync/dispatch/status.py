@@ -29,7 +29,8 @@ class ProviderStatus(Frozen):
     of the latest failure, retried ones included. ``latency_p50_ms``, ``latency_p95_ms``: milliseconds from the worker's
     start to the answer, retries and waits included, over the latest 1,024 answered requests. ``requests_per_minute``:
     attempts started in the last 60 s. ``cached``: answers that came from a cache, which ``done`` includes.
-    ``breaker_open_until``: aware UTC, while routes pass the provider over because it keeps failing; or None.
+    ``breaker_open_until``: aware UTC, while routes pass the provider over because it keeps failing; or None. ``concurrency``:
+    with ``concurrency: auto``, how many requests it is found to take at once.
     """
 
     queued: int = 0
@@ -45,6 +46,7 @@ class ProviderStatus(Frozen):
     requests_per_minute: int = 0
     cached: int = 0
     breaker_open_until: datetime | None = None
+    concurrency: int | None = None
 
 
 class StatusCounts:

@@ -76,6 +76,10 @@ class FileLock:
         if os.write(_require_open(self.descriptor), content) != len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
 
+    def read(self, most: int) -> bytes:
+        """The content of the file, at most so many bytes. Raises OSError."""
+        return os.pread(_require_open(self.descriptor), most, 0)
+
     def write_owner(self, content: bytes) -> None:
         """Replace the content by a description of the lock's holder, for people. Failures are ignored."""
         with contextlib.suppress(OSError):

@@ -38,6 +38,7 @@ class RunningProvider:
     cooling_down_until: datetime | None = None
     requests_per_minute: int = 0
     breaker_open_until: datetime | None = None
+    concurrency: int | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def _parse_provider(data: Any) -> RunningProvider:
         cooling_down_until=_parse_optional_time(data["cooling_down_until"]),
         breaker_open_until=_parse_optional_time(data.get("breaker_open_until")),
         requests_per_minute=int(data["requests_per_minute"]),
+        concurrency=None if data.get("concurrency") is None else int(data["concurrency"]),
     )
 
 

@@ -42,7 +42,8 @@ class MachineSemaphore:
     files cannot be used. Stateless; any thread and any forked child may use it.
     """
 
-    def __init__(self, directory: SharedDirectory, count: int, provider: str) -> None:
+    def __init__(self, directory: SharedDirectory, count: int | Callable[[], int], provider: str) -> None:
+        """``count``: or what tells it now, where it changes."""
         self._directory = directory
         self._count = count
         self._provider = provider

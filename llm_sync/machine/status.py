@@ -57,6 +57,8 @@ class Provider(Protocol):
     def breaker_open_until(self) -> datetime | None: ...  # noqa: D102
     @property
     def requests_per_minute(self) -> int: ...  # noqa: D102
+    @property
+    def concurrency(self) -> int | None: ...  # noqa: D102
 
 
 class Client(Protocol):
@@ -253,6 +255,7 @@ def _provider_state(provider: Provider, name: str, waits: Mapping[tuple[str, str
         "cached": getattr(provider, "cached", 0),
         "cooling_down_until": None if until is None else until.isoformat(timespec="seconds"),
         "requests_per_minute": provider.requests_per_minute,
+        "concurrency": getattr(provider, "concurrency", None),
         "breaker_open_until": None if breaker is None else breaker.isoformat(timespec="seconds"),
     }
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 
 from llm_sync.machine import locks, semaphore_holders
 from llm_sync.machine.locks import FileLock
@@ -28,12 +29,12 @@ class Ticket:
     ``advance`` is called by one thread at a time, ``release`` by any.
     """
 
-    def __init__(self, folder: str, slots: int, provider: str = "") -> None:
-        """``provider``: the name that is written into the files."""
+    def __init__(self, folder: str, slots: int | Callable[[], int], provider: str = "") -> None:
+        """``slots``: or what tells their number now. ``provider``: the name that is written into the files."""
         self._folder = folder
         self._provider = provider
         self._door = os.path.join(folder, "door")
-        self._slot_paths = [os.path.join(folder, f"{SLOT}{number}") for number in range(slots)]
+        self._slots = slots
         self._lock = threading.Lock()  # guards _released, _ticket and _slot: what is acquired after release is given back
         self._number = 0
         self.position = 0  # 1 for the first in the queue; 0 before its ticket is drawn
@@ -59,8 +60,8 @@ class Ticket:
             return True
         if self._has_ticket_ahead():
             return False
-        for path in self._slot_paths:
-            slot = locks.acquire(path)
+        for number in range(self._slots if isinstance(self._slots, int) else self._slots()):
+            slot = locks.acquire(os.path.join(self._folder, f"{SLOT}{number}"))
             if slot is not None:
                 slot.write_owner(semaphore_holders.owner_record(self._provider))
                 self._keep_slot(slot)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # what type checkers take for True; typing itself costs as much as a bare start of Python
 if TYPE_CHECKING:
-    from llm_sync.models.attempts import AttemptOptions, Reply
+    from llm_sync.models.attempts import AttemptOptions, LimitLeft, RateLimits, Reply
     from llm_sync.models.listing import ModelListing
     from llm_sync.models.messages import ROLES, Message
     from llm_sync.models.parts import Part
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from llm_sync.models.responses import FINISH_REASONS, Adjustment, ModelResponse, ToolCall, UnusableResponse, Usage
 
 _MODULES = {
-    "attempts": ("AttemptOptions", "Reply"),
+    "attempts": ("AttemptOptions", "LimitLeft", "RateLimits", "Reply"),
     "listing": ("ModelListing",),
     "prepared": ("AdjustmentNotice", "PreparedRequest"),
     "messages": ("ROLES", "Message"),
@@ -33,12 +33,14 @@ __all__ = [
     "Adjustment",
     "AdjustmentNotice",
     "AttemptOptions",
+    "LimitLeft",
     "Message",
     "ModelListing",
     "ModelRequest",
     "ModelResponse",
     "Part",
     "PreparedRequest",
+    "RateLimits",
     "Reply",
     "ToolCall",
     "UnusableResponse",

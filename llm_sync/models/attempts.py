@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from llm_sync.models.frozen import Frozen
 
@@ -29,3 +30,18 @@ class AttemptOptions(Frozen):
     retry_cap: float = 60.0
     max_retry_after: float = 60.0
     retry_timeouts: bool = True
+
+
+class LimitLeft(NamedTuple):
+    """What is left of a rate limit: ``remaining`` of ``limit``, all of it again in ``reset`` seconds."""
+
+    remaining: float
+    limit: float
+    reset: float
+
+
+class RateLimits(NamedTuple):
+    """What a provider reports with an answer; None where it does not."""
+
+    requests: LimitLeft | None
+    tokens: LimitLeft | None

@@ -13,7 +13,8 @@ from llm_sync.errors import LLMConnectorError
 from llm_sync.events import AttemptEnded, AttemptStarted, Event, content_logger, log_facts
 from llm_sync.models import Reply
 from llm_sync.providers.credentials import ProviderCredential
-from llm_sync.providers.ports import HTTP
+from llm_sync.providers.ports import HTTP, Limits
+from llm_sync.providers.rate_limit_headers import rate_limits
 from llm_sync.providers.reply_reader import ReplyReader
 from llm_sync.runtime.steps import Blocking, HTTPCall, Steps
 
@@ -41,7 +42,9 @@ class AttemptMaker:
         credential: ProviderCredential,
         reader: ReplyReader,
         emit: Callable[[Event], None] | None,
+        limits: Limits | None = None,
     ) -> None:
+        self._limits = limits
         self._name = config.name
         self._headers = config.headers
         self._http = http
@@ -57,6 +60,8 @@ class AttemptMaker:
         started = time.monotonic()
         try:
             reply = yield from self._exchange(exchange, number, timeout)
+            if self._limits is not None and (limits := rate_limits(reply.headers)) is not None:
+                self._limits(limits)
         except GeneratorExit:  # nothing runs these steps any more: this is a forked child
             raise
         except BaseException as error:

@@ -27,7 +27,7 @@ from llm_sync.providers.error_context import add_context
 from llm_sync.providers.former_hooks import FormerHooks
 from llm_sync.providers.json_body import structure_of
 from llm_sync.providers.payload import encoded, merge, refuse_further_choices
-from llm_sync.providers.ports import HTTP, Prices, Retry
+from llm_sync.providers.ports import HTTP, Limits, Prices, Retry
 from llm_sync.providers.reply_reader import Keep, ReplyReader
 from llm_sync.providers.request_urls import RequestURLs
 from llm_sync.providers.url_secrets import secret_names
@@ -42,8 +42,8 @@ _MAX_PAGES = 200  # of a model listing: a server that never ends it is not follo
 class LLMProvider(FormerHooks):
     """One provider. Stateless between requests but for its credential; may be used by several threads.
 
-    ``dialect_class``: how it speaks. ``http``, ``retry`` and ``prices``: see ports.py. ``strict`` refuses what would otherwise
-    be adjusted, and truncated answers. ``emit`` is called with every event.
+    ``dialect_class``: how it speaks. ``http``, ``retry``, ``prices``, ``limits``: see ports.py. ``strict`` refuses what would
+    otherwise be adjusted, and truncated answers. ``emit`` is called with every event.
     """
 
     dialect_class: ClassVar[type[Dialect]] = Dialect  # type: ignore[type-abstract]  # subclasses have one of their own
@@ -57,6 +57,7 @@ class LLMProvider(FormerHooks):
         strict: bool = False,
         emit: Callable[[Event], None] | None = None,
         prices: Prices | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.config = config
         self.name = config.name
@@ -65,7 +66,7 @@ class LLMProvider(FormerHooks):
         self.dialect = self._made_dialect(config)
         self.credential = ProviderCredential(self.dialect, http)
         self.reader = ReplyReader(self.dialect, self.credential, strict=strict, prices=prices)
-        self._attempts = AttemptMaker(config, http, self.credential, self.reader, emit)
+        self._attempts = AttemptMaker(config, http, self.credential, self.reader, emit, limits)
         self._retry = retry
         self._strict = strict
         self._emit = emit

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from llm_sync.models import AttemptOptions, PreparedRequest, Reply, Usage
+from llm_sync.models import AttemptOptions, PreparedRequest, RateLimits, Reply, Usage
 from llm_sync.runtime.steps import Steps
 
 
@@ -28,6 +28,10 @@ class Retry(Protocol):
         control: Any,
         request: PreparedRequest | None = None,
     ) -> Steps[Any]: ...
+
+
+Limits = Callable[[RateLimits], None]
+"""Is told what the provider reports of its rate limits, when little is left."""
 
 
 class BilledAnswer(NamedTuple):

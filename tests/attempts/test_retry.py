@@ -797,7 +797,7 @@ def test_a_pause_while_the_gate_holds_a_retry_back_does_not_end_it(paused: Calla
     admit = bench.gate.admit
     asked: list[float | None] = []
 
-    def late(control: Any, *, max_retry_after: float, until: float | None = None) -> Iterator[Any]:
+    def late(control: Any, *, max_retry_after: float, until: float | None = None, tokens: float = 0.0) -> Iterator[Any]:
         asked.append(until)
         if len(asked) == 2:
             paused(bench.clock.now, bench.clock.now + 3600)

@@ -180,6 +180,7 @@ def test_a_process_as_json(shown: Callable[..., str]) -> None:
         "cooling_down_until": None,
         "breaker_open_until": None,
         "requests_per_minute": 0,
+        "concurrency": None,
     }
     assert second["command"] == "é"
 

@@ -42,6 +42,8 @@ WORDS = {
     "an answer written to a batch's journal": "journal",
     "money reserved before an attempt": "spending",
     "the ledger of what was spent": "ledger",
+    "a pace by requests and tokens": "pace",
+    "the number of requests in flight found out": "concurrency",
     "the price of an answer looked up": "price",
     "an answer's cost by configured prices": "pricing",
     "the cost of a batch estimated by a dry run": "dry_run",

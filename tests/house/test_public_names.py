@@ -95,7 +95,7 @@ def test_a_client_has_no_other_public_name() -> None:
             ProviderStatus,
             (
                 "queued in_flight oldest_in_flight_s done failed retries cooling_down_until last_error latency_p50_ms "
-                "latency_p95_ms requests_per_minute cached breaker_open_until"
+                "latency_p95_ms requests_per_minute cached breaker_open_until concurrency"
             ),
         ),
     ],

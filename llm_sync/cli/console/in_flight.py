@@ -17,6 +17,7 @@ _WAIT_REASONS = {
     "cool-down": "the provider asked for a pause",
     "pace": "requests_per_minute",
     "slot": "another process is using this provider",
+    "concurrency": "concurrency: auto",
     "budget": "a budget, most of which other requests have reserved",
 }
 

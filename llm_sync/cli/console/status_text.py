@@ -14,6 +14,7 @@ _NOTHING = "Nothing is running: no llm-sync command, and no program whose client
 _WAIT_REASONS = {  # the reasons of a Waiting event
     "slot": "for a slot",
     "budget": "for a budget",
+    "concurrency": "for a place",
     "retry": "to retry",
     "cool-down": "for the cool-down",
     "pace": "for the request rate",
@@ -61,6 +62,7 @@ def _provider(provider: RunningProvider, slots: Sequence[Holder], now: datetime)
         "per minute": provider.requests_per_minute,
     }
     parts = [f"{count} {label}" for label, count in counts.items() if count]
+    parts += [f"up to {provider.concurrency} at once"] if provider.concurrency is not None else []
     parts += [_slot(holder, now) for holder in slots]
     until = future_only(provider.cooling_down_until, now)
     if until is not None:

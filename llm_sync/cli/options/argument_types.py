@@ -73,3 +73,8 @@ WHOLE = number(int, "a whole number")
 COUNT = number(int, "a whole number, 0 or more", lambda value: value >= 0)
 ABOVE_0 = number(int, "a whole number above 0", lambda value: value > 0)
 SECONDS = number(float, "a number of seconds above 0", lambda value: 0 < value < math.inf)
+
+
+def concurrency(argument: str) -> int | str:
+    """A number of requests at once, or auto."""
+    return argument if argument == "auto" else int(between(1, 1000, int)(argument))

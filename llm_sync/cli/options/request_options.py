@@ -5,7 +5,19 @@ from __future__ import annotations
 import argparse
 
 from llm_sync.cli.options.argument_parser import Parser
-from llm_sync.cli.options.argument_types import ABOVE_0, COUNT, SECONDS, WHOLE, above, between, nonempty, setting, text, visible
+from llm_sync.cli.options.argument_types import (
+    ABOVE_0,
+    COUNT,
+    SECONDS,
+    WHOLE,
+    above,
+    between,
+    concurrency,
+    nonempty,
+    setting,
+    text,
+    visible,
+)
 from llm_sync.cli.options.cache_use import add_cache_options
 from llm_sync.models import fields
 
@@ -107,20 +119,28 @@ def _add_sending_options(parser: Parser) -> None:
     """How many requests are sent at once, and what makes them fail."""
     group = parser.add_argument_group("sending")
     group.add_argument(
-        "--concurrency", type=between(1, 1000, int), metavar="N", help="send each provider up to N requests at once (1)"
+        "--concurrency",
+        type=concurrency,
+        metavar="N",
+        help="send each provider up to N requests at once (1); auto: as many as it takes, which is found out",
     )
     group.add_argument(
         "--requests-per-minute",
         type=above(0, 1e9),
         metavar="N",
-        help="send each provider at most N attempts per minute (no limit); each process counts separately: "
-        "use batch instead of xargs",
+        help="send each provider at most N attempts per minute (no limit); each process by itself, unless with --machine-wide",
+    )
+    group.add_argument(
+        "--tokens-per-minute",
+        type=above(0, 1e12),
+        metavar="N",
+        help="send each provider about N tokens per minute, input and output together (no limit)",
     )
     group.add_argument(
         "--machine-wide",
         action="store_const",
         const=True,
-        help="share the --concurrency limit among all your processes on this machine",
+        help="share --concurrency and both paces among all your processes on this machine",
     )
     group.add_argument(
         "--fail-fast", action="store_true", help="after the first failure send nothing more, but wait for requests in flight"
