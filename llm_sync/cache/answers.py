@@ -17,7 +17,7 @@ from llm_sync.cache.nearest import miss
 from llm_sync.cache.recording import note_miss
 from llm_sync.cache.samples import counter_of
 from llm_sync.cache.settings import CacheSettings, default_folder
-from llm_sync.cache.store import Store
+from llm_sync.cache.store import Store, redacted_text
 from llm_sync.errors import ClientClosedError, InvalidRequestError, LLMConnectorError, ModelNotFoundError, UnusableAnswerError
 from llm_sync.models import PreparedRequest, Reply
 from llm_sync.runtime.steps import Blocking, Steps
@@ -217,26 +217,27 @@ def _entry(
     prepared: PreparedRequest, digest: str, outcome: ModelResponse | LLMConnectorError, reply: Reply, reading: Reading
 ) -> Entry:
     """The entry of a reply, without the provider's secrets, and with the headers that are read."""
-    body, url = reading.redact(prepared.body), reading.redact(prepared.url.encode("utf-8", "surrogatepass"))
+    body = reading.redact(prepared.body)
+    url, model = redacted_text(prepared.url, reading.redact), redacted_text(prepared.model, reading.redact)
     headers = Headers()
     for name in reading.headers:
         value = reply.headers.get(name)
         if isinstance(value, str):
-            headers[name] = reading.redact(value.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
+            headers[name] = redacted_text(value, reading.redact)
     answer = outcome if not isinstance(outcome, LLMConnectorError) else getattr(outcome, "response", None)
     return Entry(
         digest=digest,
         sample=prepared.sample,
         dialect=prepared.dialect,
-        url=url.decode("utf-8", "replace"),
-        model=prepared.model,
+        url=url,
+        model=model,
         body=body,
         stored=_now() if answer is None else answer.timestamp,
         reply=Reply(reply.status, headers, reading.redact(reply.content), reply.elapsed),
         attempts=outcome.attempts or 1,
         usage={} if answer is None else {name: count for name, count in vars(answer.usage).items() if count is not None},
         cost=_known_cost(answer),
-        redacted=body != prepared.body or url.decode("utf-8", "replace") != prepared.url,
+        redacted=(body, url, model) != (prepared.body, prepared.url, prepared.model),
     )
 
 

@@ -139,6 +139,7 @@ class Store:
         """Make the folder of an answer, and make sure that it is one, and no link to elsewhere."""
         if subfolder in self._folders:
             return
+        os.makedirs(self.folder, 0o700, exist_ok=True)  # by itself: the mode holds for the last folder of a path only
         os.makedirs(subfolder, 0o700, exist_ok=True)
         files.check_folder(os.lstat(subfolder), subfolder, self.owners)
         self._folders.add(subfolder)
@@ -158,14 +159,17 @@ class Store:
 
 def _is_answer_to(entry: Entry, prepared: PreparedRequest, digest: str, redact: Callable[[bytes], bytes]) -> bool:
     """Whether an entry is the answer to this very request: by everything that was sent, not by its name or its digest alone."""
-    same = (entry.digest, entry.sample, entry.dialect, entry.model) == (
-        digest,
-        prepared.sample,
-        prepared.dialect,
-        prepared.model,
-    )
-    if not same:
+    if (entry.digest, entry.sample, entry.dialect) != (digest, prepared.sample, prepared.dialect):
         return False
     if not entry.redacted:
-        return entry.body == prepared.body and entry.url == prepared.url
-    return entry.body == redact(prepared.body) and entry.url.encode() == redact(prepared.url.encode("utf-8", "surrogatepass"))
+        return entry.body == prepared.body and entry.url == prepared.url and entry.model == prepared.model
+    return (entry.body, entry.url, entry.model) == (
+        redact(prepared.body),
+        redacted_text(prepared.url, redact),
+        redacted_text(prepared.model, redact),
+    )
+
+
+def redacted_text(text: str, redact: Callable[[bytes], bytes]) -> str:
+    """A text without secrets."""
+    return redact(text.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
