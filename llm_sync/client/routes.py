@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from llm_sync.attempts.breaker import Breaker
@@ -21,7 +22,13 @@ from llm_sync.config.routes import ResolvedEntry, ResolvedRoute, is_route, resol
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.relay import RelayQueue
-from llm_sync.errors import CacheMissError, ClientClosedError, ContextLengthExceededError, LLMConnectorError
+from llm_sync.errors import (
+    BudgetExceededError,
+    CacheMissError,
+    ClientClosedError,
+    ContextLengthExceededError,
+    LLMConnectorError,
+)
 from llm_sync.events import Rerouted
 from llm_sync.models import ModelRequest, ModelResponse, PreparedRequest
 from llm_sync.models.route import RouteStep
@@ -125,9 +132,13 @@ class Routes:
         assert isinstance(call, RoutedCall)  # noqa: S101  (call_for makes no others)
         while call.left:
             entry = call.left.pop(0)
-            stored = self._stored_step(call, entry)
-            if stored is not None:
-                return stored
+            numbered = None  # the request as the cache counts it
+            if self._dispatcher.caching is not None:
+                numbered, stored = self._looked_up(call, entry)
+                if stored is not None and numbered is not None:
+                    return Step(entry, numbered, self._breaker(entry.target.provider), False, stored)
+                if numbered is None:
+                    continue
             breaker = self._breaker(entry.target.provider)
             refusal, probe = (None, False) if force else breaker.ask()
             if refusal is None:
@@ -135,58 +146,58 @@ class Routes:
             if refusal is not None:
                 call.note(entry, refusal)
                 continue
-            prepared = self._prepared(call, entry, {"max_retries": 0} if probe else {})
+            prepared = numbered or self._prepared(call, entry)
             if prepared is None:
                 continue
             cooling = None if force else self._cooling(call, prepared)
             if cooling is not None:
                 call.note(entry, cooling)
                 continue
+            if probe:
+                prepared = replace(prepared, options=replace(prepared.options, max_retries=0))
             return Step(entry, prepared, breaker, probe)
         return None
 
-    def _prepared(self, call: RoutedCall, entry: ResolvedEntry, more: Mapping[str, Any]) -> PreparedRequest | None:
-        """What an entry is sent; None if it cannot be asked, which is noted. Raises what is wrong with the first one."""
+    def _prepared(self, call: RoutedCall, entry: ResolvedEntry) -> PreparedRequest | None:
+        """What an entry is sent; None if it cannot be asked, which is noted. Raises what is wrong with the first one.
+
+        A spent budget, and a client that is closed, end the route whichever entry it is.
+        """
         try:
-            return self._dispatcher.prepare(call.request_for(entry), **{**entry.attempts, **call.options, **more})
-        except ClientClosedError:
+            return self._dispatcher.prepare(call.request_for(entry), **{**entry.attempts, **call.options})
+        except (ClientClosedError, BudgetExceededError):
             raise
         except LLMConnectorError as error:
-            goes_on = bool(call.left) and route_rules.goes_on(
-                error, call.route.classes, retry_timeouts=True, first=not call.steps
-            )
-            if not goes_on and not call.steps:
+            classes = call.route.classes
+            may_skip = route_rules.goes_on(error, classes, retry_timeouts=True, first=True) and bool(call.left)
+            if not call.steps and not may_skip:
                 raise
             error.attempts = 0
             call.note(entry, error)
             return None
+
+    def _looked_up(self, call: RoutedCall, entry: ResolvedEntry) -> tuple[PreparedRequest | None, ModelResponse | None]:
+        """The request as the answer cache counts it (None: this entry is passed over), and the answer that the cache has.
+
+        Offline, where nothing is sent, an answer of any model of the route will do. Raises the errors of the cache.
+        """
+        prepared, caching = self._prepared(call, entry), self._dispatcher.caching
+        if prepared is None or caching is None:
+            return prepared, None
+        prepared = caching.numbered(prepared)
+        try:
+            return prepared, self._dispatcher.stored(prepared)
+        except CacheMissError as error:
+            if not call.left:
+                raise
+            call.note(entry, error)
+            return None, None
 
     def _cooling(self, call: RoutedCall, prepared: PreparedRequest) -> LLMConnectorError | None:
         """Why a model is passed over while its provider cools down. In a batch, the last one of a route waits instead."""
         if "rate_limit" not in call.route.classes or (call.around is not None and not call.left):
             return None
         return self._endpoint(prepared.provider).gate.refusal(prepared.options.max_retry_after)
-
-    def _stored_step(self, call: RoutedCall, entry: ResolvedEntry) -> Step | None:
-        """A step that the answer cache answers; None without a cache, or if the request has to be sent.
-
-        Offline, where nothing is sent, an answer of any model of the route will do. Raises the errors of the cache.
-        """
-        caching = self._dispatcher.caching
-        if caching is None:
-            return None
-        prepared = self._prepared(call, entry, {})
-        if prepared is None:
-            return None
-        prepared = caching.numbered(prepared)
-        try:
-            answer = self._dispatcher.stored(prepared)
-        except CacheMissError as error:
-            if not call.left:
-                raise
-            call.note(entry, error)
-            return self._stored_step(call, call.left.pop(0))
-        return None if answer is None else Step(entry, prepared, self._breaker(entry.target.provider), False, answer)
 
     def _does_not_fit(self, call: RoutedCall, entry: ResolvedEntry) -> LLMConnectorError | None:
         """Why a request is not sent to a model that is only asked because another one failed: it cannot fit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import InvalidStateError
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from llm_sync.runtime import clock, fork
 from llm_sync.runtime.cancellation import Progress
 
 POLL_S = 0.2  # how often ``join`` looks for a relay whose thread was interrupted
+INTERRUPTED_S = 10.0  # how long a relay may take between two steps: longer than any import or slow machine needs
 
 _log = logger("dispatch")
 
@@ -166,22 +167,25 @@ class RelayQueue:
     def join(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds (None: no limit) until all relays have ended; return whether they have."""
         until = None if timeout is None else self._now() + timeout
+        ended: dict[RequestFuture, tuple[object, float]] = {}  # the step that has ended, and since when it is known
         while pending := list(self._pending.items()):
             if any(future.owner.on_worker() for future, _ in pending):
                 return True  # a worker that waited here would wait for itself
-            ended = {future: step for future, relay in pending if (step := relay.ended_step()) is not None}
-            left = POLL_S if until is None else min(POLL_S, until - self._now())
-            if left <= 0 or not pending[0][0].wait(left):
-                self._end_interrupted(ended)
-                if until is not None and self._now() >= until:
-                    return False
+            now = self._now()
+            steps = {future: step for future, relay in pending if (step := relay.ended_step()) is not None}
+            known = {future: ended.get(future, (None, 0.0)) for future in steps}
+            ended = {future: known[future] if known[future][0] is step else (step, now) for future, step in steps.items()}
+            self._end_interrupted(future for future, (_, since) in ended.items() if now - since > INTERRUPTED_S)
+            left = POLL_S if until is None else min(POLL_S, until - now)
+            if left <= 0:
+                return False
+            pending[0][0].wait(left)
         return True
 
-    def _end_interrupted(self, ended: dict[RequestFuture, object]) -> None:
-        """End the relays whose step ended some time ago, and that did not move on: their thread was interrupted."""
-        for future, step in ended.items():
-            relay = self._pending.get(future)
-            if relay is not None and relay.ended_step() is step and not future.done():
+    def _end_interrupted(self, futures: Iterable[RequestFuture]) -> None:
+        """End relays whose step ended some time ago, and that did not move on: their thread was interrupted."""
+        for future in futures:
+            if not future.done():
                 settle(future, None, dispatch_errors.cancelled(future.owner.name, future.model))
 
     def abort(self) -> None:

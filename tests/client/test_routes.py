@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import llm_sync
 from llm_sync import (
     AuthenticationError,
     BatchError,
+    BudgetExceededError,
     ClientClosedError,
     ConfigurationError,
     ContentBlockedError,
     InvalidRequestError,
     LLMClient,
+    LLMConnectorError,
     ModelNotFoundError,
     ModelRequest,
     ProviderConnectionError,
@@ -574,3 +582,142 @@ def test_a_rate_limit_of_an_hour_costs_one_request(providers: Providers, opened:
     assert {response.provider for response in responses} == {"second"}
     assert providers.asked()["first"] == 1
     assert steps_of(responses[-1])[0] == ("first", "RateLimitError", 0)
+
+
+# Together with what else a client does
+
+
+def test_a_stored_answer_is_found_by_a_route(providers: Providers, opened: Callable[..., LLMClient], tmp_path: Any) -> None:
+    """The answer cache is asked for each model of the route, before anything is sent to it."""
+    providers.behave["first"] = status(503)
+    cache = str(tmp_path / "answers")
+    first = opened(cache=cache).generate("hello")
+    assert (first.provider, first.cached) == ("second", False)
+    before = providers.asked()["second"]
+    again = opened(cache=cache).generate("hello")
+    assert (again.provider, again.cached) == ("second", True)
+    assert [step.provider for step in again.route] == ["first", "second"]
+    assert providers.asked()["second"] == before
+    providers.behave.clear()
+    plain = opened(cache=cache).generate("hello", "second/claude-haiku-4-5")
+    assert plain.cached
+
+
+def test_a_spent_budget_ends_the_route(providers: Providers, opened: Callable[..., LLMClient]) -> None:
+    """A model that would cost more than is left is not replaced by a cheaper one, whichever entry it is."""
+    cheap, dear = (f"max_tokens: 4000, pricing: {{input: {price}, output: {price}}}" for price in (0, 1000000))
+    text = THREE.replace("models: [claude-haiku-4-5]", f"models: [{{name: claude-haiku-4-5, {dear}}}]")
+    text = text.replace("models: [gpt-4o-mini]", f"models: [{{name: gpt-4o-mini, {cheap}}}]")
+    providers.behave["first"] = status(503)
+    with pytest.raises(BudgetExceededError):
+        opened(text, max_cost=0.01).generate("hello")
+    assert providers.asked()["third"] == 0
+
+
+@pytest.mark.parametrize("at", ["first", "second"])
+def test_ctrl_c_ends_a_route_at_once(providers: Providers, opened: Callable[..., LLMClient], at: str) -> None:
+    """In whichever step: the caller gets KeyboardInterrupt, nobody else is asked, and the workers are free again."""
+    hold = providers.simulators[at].hold()
+    if at == "second":
+        providers.behave["first"] = status(503)
+    client = opened()
+
+    def interrupt() -> None:
+        hold.wait(1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        client.generate("hello")
+    assert time.monotonic() - began < PATIENCE_S
+    thread.join(PATIENCE_S)
+    hold.close()
+    assert providers.asked()["third"] == 0
+    providers.behave.clear()
+    assert client.generate("hello again").provider == "first"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_has_routes_of_its_own(providers: Providers, opened: Callable[..., LLMClient]) -> None:
+    """What the parent has under way stays the parent's; the child's client works."""
+    hold = providers.simulators["first"].hold(lambda record: "parent" in str(record.payload))
+    client = opened()
+    future = client.submit(ModelRequest("of the parent"))
+    assert hold.wait(1)
+    child = os.fork()
+    if child == 0:
+        try:
+            inherited = isinstance(future.exception(5), ClientClosedError)
+            os._exit(0 if inherited and client.generate("of the child").provider == "first" else 1)
+        except BaseException:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    hold.close()
+    assert future.result(PATIENCE_S).provider == "first"
+
+
+def test_a_program_that_ends_finishes_its_routes(providers: Providers) -> None:
+    """What was submitted is asked of the next model, too, before the interpreter ends."""
+    providers.behave["first"] = status(503)
+    program = (
+        "from llm_sync import LLMClient, ModelRequest\n"
+        "from llm_sync.config import ConfigLoader\n"
+        f"client = LLMClient(ConfigLoader().load_text('''{providers.config()}'''))\n"
+        "for number in range(3):\n"
+        "    future = client.submit(ModelRequest(f'number {number}'))\n"
+        "    future.add_done_callback(lambda future: print(future.exception() or future.result().provider, flush=True))\n"
+    )
+    place = str(Path(llm_sync.__file__).parents[1])
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": place},
+        capture_output=True,
+        text=True,
+        timeout=45,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (0, "second\n" * 3), ran.stderr
+
+
+# Hostile input
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        lambda _: Response(200, b"\x00\xff" * 500, (("content-type", "application/json"),)),
+        lambda _: Response(200, b"[" * 100_000, (("content-type", "application/json"),)),
+        lambda _: Response(200, {"choices": []}),
+        lambda _: Response(200, b""),
+        lambda _: Response(503, {"error": {"message": "x" * 100_000 + "\x1b[31m\n" * 50}}),
+        lambda _: Response(503, {"error": {"message": "rest"}}, (("retry-after", "1e308"),)),
+        lambda _: Response(429, {"error": {"message": "slow"}}, (("retry-after", "-5"),)),
+        lambda _: Response(429, {"error": {"message": "slow"}}, (("retry-after", "999999999"),)),
+        lambda _: Response(302, b"", (("location", "http://169.254.169.254/"),)),
+        lambda _: Response(500, b"\xff\xfe" * 10, (("content-type", "text/html"),)),
+    ],
+    ids=range(10),
+)
+def test_whatever_the_first_sends_the_route_ends_in_order(
+    providers: Providers, opened: Callable[..., LLMClient], behaviour: Answering
+) -> None:
+    """Answered by another model, or with an error of this library whose route says what came; never hung, never lost."""
+    providers.behave["first"] = behaviour
+    client = opened(THREE.replace("max_retries: 1", "max_retries: 0"))
+    try:
+        end: Any = client.generate("hello", deadline=20)
+    except LLMConnectorError as error:
+        end = error
+    assert (end.route[0].provider, end.route[0].error is None) == ("first", False)
+    assert isinstance(end, LLMConnectorError) or end.provider in ("second", "third")
+    assert len(str(record(0, Route("first", "gpt-4o-mini"), end)["route"])) < 250_000
+
+
+@pytest.mark.parametrize("name", ["a" * 10_000 + ",b", "first/gpt-4o-mini," * 500, "\x1b[31m,b", "first/,second/"])
+def test_hostile_names_are_refused(opened: Callable[..., LLMClient], name: str, providers: Providers) -> None:
+    """Nothing is sent for a route that cannot be."""
+    with pytest.raises((InvalidRequestError, ModelNotFoundError)):
+        opened().generate("hello", name)
+    assert providers.asked() == {"first": 0, "second": 0, "third": 0}
