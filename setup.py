@@ -217,6 +217,7 @@ setup(
     extras_require={
         "google": ["google-auth>=2.20"],
         "otel": ["opentelemetry-api>=1.30", "opentelemetry-sdk>=1.30"],  # spans and metrics; an exporter is the user's choice
+        "local": ["xllamacpp>=2026.8"],  # llama.cpp with its server as a prebuilt wheel, no dependencies; weights: see README.md
         "prices": ['genai-prices>=0.2; python_version >= "3.11"'],  # data of many providers; needs pydantic and an HTTP library
         "schema": ["jsonschema>=4.18"],
         "simulate": ["trustme>=1.1"],  # simulate --tls: a certificate takes a few lines with it, and hundreds without

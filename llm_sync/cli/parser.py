@@ -28,6 +28,7 @@ COMMANDS = {
     "spend": "show what was spent under budgets and tags",
     "run-script": "run a script written for openai, anthropic or litellm on llm-sync",
     "simulate": "run simulated providers on this machine, for tests and dry runs",
+    "local": "run a small real model on this machine, without a key",
     "completion": "print the completion script for a shell",
     "help": "explain a command, like --help after it",
 }

@@ -67,7 +67,7 @@ def ways_to_an_answer() -> str:
     variables = ", ".join(names[-1] for names in KEY_VARIABLES.values())
     return (
         f"Set the key of a provider ({variables}), or create a configuration: llm-sync init. "
-        "Without a key: llm-sync simulate -- COMMAND."
+        "Without a key: llm-sync simulate -- COMMAND, or a small real model: llm-sync local -- COMMAND."
     )
 
 

@@ -8,8 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from llm_sync.runtime.child_command import block_signals, run_child
 from llm_sync.simulator.server.server import Simulator
 
 KEY_VARIABLE = "LLM_SYNC_SIMULATOR_KEY"
@@ -28,7 +27,6 @@ _MODELS = {
     "gemini": ("gemini-2.5-flash", "gemini-2.0-flash"),
     "openrouter": ("openai/gpt-4o-mini", "meta-llama/llama-3.3-70b-instruct"),
 }
-_FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def serve(ready: Callable[[Simulator], None], *, until: threading.Event | None = None, **options: Any) -> None:
@@ -61,17 +59,16 @@ def run_command(
     """
     if not argv:
         raise ValueError("there is no command to run")
-    report = report or _to_stderr
     key = keys[0] if keys else f"sk-simulated-{secrets.token_hex(12)}"
     simulator = Simulator(keys=keys, **options)
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(simulator.stop)
-        with _block_signals():
+        with block_signals():
             simulator.start()
         folder = Path(tempfile.mkdtemp(prefix="llm-sync-simulator-"))  # mkdtemp makes it 0700
         cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
         outer_environ = os.environ if environ is None else environ
-        return _run(argv, environment(simulator, folder, key, outer_environ), report)
+        return run_child(argv, environment(simulator, folder, key, outer_environ), report)
 
 
 def environment(simulator: Simulator, folder: Path, key: str, outer: Mapping[str, str]) -> dict[str, str]:
@@ -112,72 +109,6 @@ def _write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _run(argv: Sequence[str], environ: Mapping[str, str], report: Callable[[str], None]) -> int:
-    name = argv[0]
-    with _forward_signals() as child:
-        try:
-            child.start(argv, environ)
-        except FileNotFoundError:
-            report(f"{name!r} cannot be run: there is no such command, or the interpreter it names does not exist")
-            return 127
-        except PermissionError:
-            report(f"{name!r} cannot be run: permission denied (is it executable, and a file?)")
-            return 126
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            report(f"{name!r} cannot be run: {reason}")
-            return 126
-        status = child.wait()
-    return 128 - status if status < 0 else status
-
-
-class _Child:
-    """The process of the command, and the signals that arrived before it was started."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self._pending: list[int] = []
-
-    def start(self, argv: Sequence[str], environ: Mapping[str, str]) -> None:
-        program = shutil.which(argv[0], path=environ.get("PATH")) if os.name == "nt" else None
-        # Running a command of the caller is the purpose; no shell is involved. close_fds=False: files opened by Python are not
-        # inheritable, so the command inherits only descriptors that this process was given for it.
-        self._process = subprocess.Popen([program or argv[0], *argv[1:]], env=dict(environ), close_fds=False)  # noqa: S603
-        for number in self._pending:
-            self._process.send_signal(number)
-
-    def wait(self) -> int:
-        if self._process is None:
-            raise RuntimeError("the command was not started")
-        return self._process.wait()
-
-    def forward(self, number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT and _in_foreground():
-            return  # Ctrl-C reached the command, too: a second SIGINT could make it abort
-        if self._process is None:
-            self._pending.append(number)
-        else:
-            with contextlib.suppress(OSError):
-                self._process.send_signal(number)
-
-
-@contextlib.contextmanager
-def _forward_signals() -> Iterator[_Child]:
-    """Forwards signals to the child while it runs. Does nothing outside the main thread, which alone may set handlers."""
-    child = _Child()
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for name in _FORWARDED:
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # keep it ignored (nohup)
-                before[number] = signal.signal(number, child.forward)
-    try:
-        yield child
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-
-
 @contextlib.contextmanager
 def _stop_on_hang_up(until: threading.Event) -> Iterator[None]:
     """Sets ``until`` on SIGHUP; on leaving the context, raises SIGHUP again with its default action."""
@@ -199,36 +130,3 @@ def _stop_on_hang_up(until: threading.Event) -> Iterator[None]:
         signal.signal(number, signal.SIG_DFL)
         if hung_up.is_set():
             signal.raise_signal(number)
-
-
-@contextlib.contextmanager
-def _block_signals() -> Iterator[None]:
-    """Blocks signals in threads started here: a signal that one of them took would not wake the main thread in its wait."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {getattr(signal, name) for name in _FORWARDED})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _in_foreground() -> bool:
-    """Whether this process is in the foreground group of its terminal, so that Ctrl-C also reaches the command."""
-    if os.name != "posix":
-        return True  # the console notifies every attached process
-    try:
-        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
-    except OSError:
-        return False
-    try:
-        return os.tcgetpgrp(terminal) == os.getpgrp()
-    except OSError:
-        return False
-    finally:
-        os.close(terminal)
-
-
-def _to_stderr(message: str) -> None:
-    sys.stderr.write(f"llm-sync: {message}\n")

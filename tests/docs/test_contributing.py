@@ -50,6 +50,7 @@ WORDS = {
     "the JSON record of an answer made": "record",
     "the meaning of each exit code": "exit_code",
     "Ctrl-C handled on the command line": "signals",
+    "the process of a local model started and ended": "model",
     "a rate limit of the simulator enforced": "rate_limit",
 }
 ROWS = re.findall(r"^\| (.+) \| `([^`]+)` \| `([^`]+)` \|$", SECTIONS["Where is what?"], re.MULTILINE)

@@ -300,7 +300,7 @@ def test_signal_before_the_command_is_there_reaches_it(monkeypatch):
         signal.raise_signal(signal.SIGTERM)
         return start(*arguments, **options)
 
-    monkeypatch.setattr("llm_sync.simulator.command.subprocess.Popen", signalled)
+    monkeypatch.setattr("llm_sync.runtime.child_command.subprocess.Popen", signalled)
     assert run_command(python("import signal; signal.pause()")) == 128 + signal.SIGTERM
 
 
