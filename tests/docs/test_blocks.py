@@ -27,6 +27,11 @@ EXEMPT = {
     ("cli.md", '$ llm-sync generate --json "Say hello" | jq -r .response.text'),
     ("concurrency.md", "$ llm-sync status"),
     ("errors.md", "LLMConnectorError"),
+    ("concurrency.md", "from gevent import monkey"),
+    (
+        "python.md",
+        'client = LLMClient.from_config(session=lambda session: session.mount("https://llm.example.com/", CompanyAdapter()))',
+    ),
     ("local.md", "$ pip install 'llm-sync[local]'"),
     ("local.md", "from llm_sync.local import LocalModel"),
     ("cli.md", '$ llm-sync local -- llm-sync generate "Say hello"'),
@@ -227,7 +232,16 @@ def test_a_command_line_is_one(place: str, words: list[str]) -> None:
 def test_an_option_the_pages_name_is_there() -> None:
     """Options in the prose are ours, or those of a program that is named beside them."""
     ours = {option for parser in _parsers(build_parser()) for option in parser._option_string_actions}
-    others = {"--allow-hosts", "--allow-unix-socket", "--api-key", "--disable-socket", "--no-deps", "--no-stream", "--preload"}
+    others = {
+        "--allow-hosts",
+        "--allow-unix-socket",
+        "--api-key",
+        "--disable-socket",
+        "--llm-recorded",
+        "--no-deps",
+        "--no-stream",
+        "--preload",
+    }
     named = {
         (path.name, option)
         for path in PAGES

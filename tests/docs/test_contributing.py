@@ -28,7 +28,7 @@ WORDS = {
     "a provider's requests per minute and cool-down": "rate",
     "retry-after parsed": "retry_after",
     "an idle connection kept for the next request": "pool",
-    "what is left of a timeout given to a socket": "sockets",
+    "what is left of a timeout given to a socket": "exchange",
     "TLS certificates loaded": "tls",
     "a network error mapped to an error class": "error_mapping",
     "a provider's error mapped to an error class": "error_mapping",
