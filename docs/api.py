@@ -21,7 +21,7 @@ from reference import ROOT, defined, load, parameters, public_names, returned  #
 FILE = ROOT / "tests" / "house" / "api.txt"
 HEADING = "# Every public name with its signature. Written by docs/api.py: after a change, run make docs.\n"
 # The packages and modules that have public names of their own. A name that llm_sync exports too is listed as llm_sync's.
-ROOMS = ("batch", "config", "errors", "events", "providers", "simulator")
+ROOMS = ("batch", "config", "errors", "events", "providers", "reports", "simulator")
 WIDTH = 120  # a longer signature gets a line for each parameter, so that a diff shows the one that changed
 MAX_VALUE = 60  # a longer value of a class attribute is a schema or a table, which is no part of a signature
 

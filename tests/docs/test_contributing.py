@@ -46,6 +46,8 @@ WORDS = {
     "the number of requests in flight found out": "concurrency",
     "the price of an answer looked up": "price",
     "an answer's cost by configured prices": "pricing",
+    "the figures of a report made from records": "summary",
+    "an answer checked against what was expected": "checks",
     "the cost of a batch estimated by a dry run": "dry_run",
     "the JSON record of an answer made": "record",
     "the meaning of each exit code": "exit_code",

@@ -1,0 +1,215 @@
+"""Reads the records of finished outputs, in llm-sync's own form or in that of OpenAI's batch results, one at a time."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any, BinaryIO
+
+from llm_sync.errors import InvalidRequestError
+from llm_sync.reports.rows import ANSWERED, BLOCKED, CUT, FAILED, RecordRow
+
+_BLOCKED_CLASS = "ContentBlockedError"
+_CHUNK = 1 << 20
+
+
+class OutputFile:
+    """A finished output, whose records can be read in order, and again by their offset.
+
+    A gzip file is unpacked into an unnamed temporary file first. Raises OSError; InvalidRequestError for a file that is no
+    output, or is unfinished. For one thread.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        if not os.path.exists(path) and os.path.exists(f"{path}.part"):
+            raise InvalidRequestError(f"{path!r} is not finished", guidance="Run its command again until it is.")
+        self._file: BinaryIO = open(path, "rb")  # noqa: SIM115  (closed by close)
+        if path.endswith(".gz"):
+            self._file = self._unpacked()
+
+    def _unpacked(self) -> BinaryIO:
+        unpacked = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
+        try:
+            with self._file as packed, gzip.open(packed) as content:
+                shutil.copyfileobj(content, unpacked, _CHUNK)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise OSError(0, f"it is not a complete gzip file ({error})", self.path) from None
+        return unpacked
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def digest(self) -> str:
+        """The SHA-256 of the records, unpacked, in hexadecimal."""
+        total = hashlib.sha256()
+        self._file.seek(0)
+        while chunk := self._file.read(_CHUNK):
+            total.update(chunk)
+        return total.hexdigest()
+
+    def records(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Each record with its offset. Raises InvalidRequestError for a line that is none."""
+        offset, number = 0, 0
+        while True:
+            self._file.seek(offset)  # other reads may come between two records
+            line = self._file.readline()
+            if not line:
+                return
+            number += 1
+            if line.strip():
+                yield offset, self._record(line, f"line {number}")
+            offset += len(line)
+
+    def at(self, offset: int) -> dict[str, Any]:
+        """The record at an offset that ``records`` gave."""
+        self._file.seek(offset)
+        return self._record(self._file.readline(), f"the line at {offset}")
+
+    def _record(self, line: bytes, name: str) -> dict[str, Any]:
+        try:
+            values = json.loads(line)
+            if {"response", "error"} <= values.keys():
+                return dict(values)
+        except (ValueError, AttributeError, RecursionError):
+            pass
+        raise InvalidRequestError(f"{name} of {self.path!r} is not a record of a batch", guidance="Name outputs only.")
+
+
+def item_of(record_id: str | int | None, index: int | None, repeat: int = 0) -> int:
+    """The number of an input line: of its id (``repeat``: how many lines before it have the same), else of its position."""
+    key = ["index", index] if record_id is None else ["id", record_id, repeat]
+    return int.from_bytes(hashlib.blake2b(json.dumps(key).encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def column_of(provider: str | None, model: str | None) -> str:
+    """PROVIDER/MODEL."""
+    return f"{provider}/{model}" if model is not None else "(no model)"
+
+
+def read_row(values: dict[str, Any], output: str, number: int) -> RecordRow:
+    """The row of a record, without expectation and score. Raises InvalidRequestError for a record of another form."""
+    try:
+        return _openai_row(values, output, number) if "llm_sync" in values else _own_row(values, output, number)
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        raise InvalidRequestError(
+            f"record {number + 1} of {output!r} is not a record of a batch ({type(error).__name__}: {error})",
+            guidance="Name outputs only.",
+        ) from None
+
+
+def _common(ours: dict[str, Any], record_id: str | int | None, output: str, number: int) -> dict[str, Any]:
+    provider, model = ours.get("provider"), ours.get("model")
+    return {
+        "output": output,
+        "number": number,
+        "column": column_of(provider, model),
+        "item": item_of(record_id, ours.get("index")),
+        "id": record_id,
+        "index": ours.get("index"),
+        "line": ours.get("line"),
+        "provider": provider,
+        "model": model,
+        "settings": ours.get("settings"),
+        "line_hash": ours.get("line_hash"),
+        "input": ours.get("input") or {},
+    }
+
+
+def _own_row(values: dict[str, Any], output: str, number: int) -> RecordRow:
+    common = _common(values, values.get("id"), output, number)
+    response, error = values["response"], values["error"]
+    if response is None:
+        billed = values.get("billed") or {}
+        return RecordRow(
+            **common,
+            status=BLOCKED if error["type"] == _BLOCKED_CLASS else FAILED,
+            error=error["type"],
+            message=error["message"],
+            text=error.get("text"),
+            input_tokens=billed.get("input_tokens"),
+            output_tokens=billed.get("output_tokens"),
+            cost=billed.get("cost_estimate"),
+            attempts=error.get("attempts"),
+        )
+    usage, metadata, latency = response["usage"], response.get("metadata") or {}, response.get("latency_ms")
+    started, finished = _times(response.get("timestamp"), latency)
+    return RecordRow(
+        **common,
+        status=CUT if response.get("truncated") else ANSWERED,
+        text=response["text"],
+        parsed=metadata.get("parsed"),
+        finish=response.get("finish_reason"),
+        input_tokens=usage.get("input_tokens"),
+        output_tokens=usage.get("output_tokens"),
+        cost=response.get("cost_estimate"),
+        latency_ms=latency,
+        attempts=response.get("attempts"),
+        started=started,
+        finished=finished,
+        cached=bool(response.get("cached")),
+        answered_as=response.get("model"),
+        tier=metadata.get("service_tier"),
+    )
+
+
+def _times(timestamp: str | None, latency_ms: float | None) -> tuple[datetime | None, datetime | None]:
+    """Start and end of an answer's last attempt; both None if its end is unknown."""
+    if timestamp is None:
+        return None, None
+    end = datetime.fromisoformat(timestamp).astimezone(timezone.utc)
+    return (None if latency_ms is None else end - timedelta(milliseconds=latency_ms)), end
+
+
+def _openai_row(values: dict[str, Any], output: str, number: int) -> RecordRow:
+    ours, response, error = values["llm_sync"], values["response"], values["error"]
+    common = _common(ours, values.get("custom_id"), output, number)
+    kind = ours["outcome"]
+    if kind not in ("answered", "truncated"):
+        failure = error or response["body"]["error"]
+        billed = ours.get("billed") or {}
+        return RecordRow(
+            **common,
+            status=BLOCKED if kind == _BLOCKED_CLASS else FAILED,
+            error=kind,
+            message=failure["message"],
+            text=failure.get("text"),
+            input_tokens=billed.get("input_tokens"),
+            output_tokens=billed.get("output_tokens"),
+            cost=billed.get("cost_estimate"),
+            attempts=ours.get("attempts"),
+        )
+    body = response["body"]
+    usage = body.get("usage") or {}
+    text, finish = _openai_text(body)
+    return RecordRow(
+        **common,
+        status=CUT if kind == "truncated" else ANSWERED,
+        text=text,
+        finish=finish,
+        input_tokens=usage.get("prompt_tokens", usage.get("input_tokens")),
+        output_tokens=usage.get("completion_tokens", usage.get("output_tokens")),
+        cost=ours.get("cost_estimate"),
+        attempts=ours.get("attempts"),
+        cached=bool(ours.get("cached")),
+        answered_as=body.get("model"),
+        tier=body.get("service_tier"),
+    )
+
+
+def _openai_text(body: dict[str, Any]) -> tuple[str, str | None]:
+    """Text and finish reason of a chat completion or a Response."""
+    if "choices" in body:
+        choice = body["choices"][0]
+        return choice["message"].get("content") or "", choice.get("finish_reason")
+    parts = [part for entry in body["output"] if entry.get("type") == "message" for part in entry["content"]]
+    reason = (body.get("incomplete_details") or {}).get("reason") or body.get("status")
+    return "".join(part.get("text", "") for part in parts if part.get("type") == "output_text"), reason

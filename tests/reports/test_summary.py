@@ -1,0 +1,109 @@
+"""What summarize counts, and the rows that it gives."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from report_records import answer, failure  # type: ignore[import-not-found]
+
+from llm_sync.errors import InvalidRequestError
+from llm_sync.reports import summarize
+
+
+def test_each_record_has_one_status(output: Callable[..., str]) -> None:
+    """Answered, cut, blocked and failed by class add up to the requests."""
+    records = [
+        answer(0),
+        answer(1, truncated=True),
+        failure(2, "ContentBlockedError"),
+        failure(3),
+        failure(4),
+        failure(5, "NetworkError"),
+    ]
+    with summarize(output(records)) as report:
+        (model,) = report.models
+        assert [row.status for row in report.rows()] == ["answered", "cut", "blocked", "failed", "failed", "failed"]
+    assert (model.requests, model.answered, model.cut, model.blocked) == (6, 1, 1, 1)
+    assert model.failed == {"RateLimitError": 2, "NetworkError": 1}
+
+
+def test_a_failure_is_no_wrong_answer(output: Callable[..., str]) -> None:
+    """Accuracy is of the answers; the share of all expectations stands beside it."""
+    records = [answer(0, input={"want": "YES "}), answer(1, "no", input={"want": "yes"}), failure(2, input={"want": "yes"})]
+    with summarize(output(records), expect="want") as report:
+        (model,) = report.models
+        assert [row.passed for row in report.rows()] == [True, False, None]
+    assert (model.scored, model.passed, model.expected) == (2, 1, 3)
+    assert (model.accuracy, model.passed_of_all) == (0.5, 1 / 3)
+    assert (model.accuracy_low, model.accuracy_high) == pytest.approx((0.0945, 0.9055), abs=1e-4)
+
+
+def test_tokens_cost_times_and_retries(output: Callable[..., str]) -> None:
+    """Sums of what is known; a billed failure costs, too; a cached answer has no latency."""
+    records = [
+        answer(0, latency_ms=100.0, attempts=3),
+        answer(10, latency_ms=300.0, cost_estimate=None),
+        answer(50, latency_ms=900.0, cached=True, cost_estimate=0.0, attempts=0),
+        failure(3, billed={"input_tokens": 5, "output_tokens": None, "cost_estimate": 0.25}),
+    ]
+    with summarize(output(records)) as report:
+        (model,) = report.models
+    assert (model.input_tokens, model.output_tokens, model.cost, model.unpriced) == (14, 6, 0.75, 1)
+    assert (model.latency_p50_ms, model.latency_p95_ms) == (200.0, pytest.approx(290.0))
+    assert (model.retries, model.cached, model.wall_seconds) == (2, 1, pytest.approx(10.1))
+
+
+def test_records_of_one_line_are_one_item(output: Callable[..., str]) -> None:
+    """By id over models and outputs, by position without ids; equal ids of one model are different items."""
+    first = output([answer(0), answer(0, provider="r"), answer(1, id="q0"), answer(2, id=None)], "a.jsonl")
+    second = output([answer(7, id="q0"), answer(2, id=None)], "b.jsonl")
+    with summarize([first, second]) as report:
+        items = [[(row.column, row.index) for row in item] for item in report.items()]
+        assert report.models[0].column == "p/m [a.jsonl]"
+    a, b = "p/m [a.jsonl]", "p/m [b.jsonl]"
+    assert items == [[(a, 0), ("r/m", 0), (b, 7)], [(a, 1)], [(a, 2), (b, 2)]]
+
+
+def test_rows_are_read_again_in_order(output: Callable[..., str]) -> None:
+    """A row has all that its record says, each time."""
+    with summarize(output([answer(n, f"text {n}") for n in range(5)])) as report:
+        assert [row.text for row in report.rows()] == [row.text for row in report.rows()] == [f"text {n}" for n in range(5)]
+
+
+def test_gzip_and_openai_results(output: Callable[..., str], tmp_path: Path) -> None:
+    """An output in OpenAI's form, packed, has the same figures."""
+    ours = {"index": 0, "provider": "p", "model": "m", "outcome": "truncated", "cost_estimate": 1.5, "attempts": 2}
+    body = {"model": "m-1", "choices": [{"message": {"content": "hi"}, "finish_reason": "length"}]}
+    body["usage"] = {"prompt_tokens": 4, "completion_tokens": 1}  # type: ignore[assignment]
+    record = {"id": "1", "custom_id": "c", "response": {"status_code": 200, "body": body}, "error": None, "llm_sync": ours}
+    path = tmp_path / "out.jsonl.gz"
+    path.write_bytes(gzip.compress(json.dumps(record).encode()))
+    with summarize(str(path)) as report:
+        (row,) = report.rows()
+    assert (row.id, row.text, row.status, row.input_tokens, row.cost, row.attempts) == ("c", "hi", "cut", 4, 1.5, 2)
+
+
+@pytest.mark.parametrize("content", ["nonsense\n", "[]\n", '{"id": 1}\n', '{"response": {}, "error": null}\n'])
+def test_a_file_that_is_no_output_is_refused(tmp_path: Path, content: str) -> None:
+    """With its name, and the line."""
+    path = tmp_path / "other"
+    path.write_text(content)
+    with pytest.raises(InvalidRequestError, match="1 of .*other.* is not a record"):
+        summarize(str(path))
+
+
+def test_an_unfinished_output_is_refused(tmp_path: Path) -> None:
+    """Its journal is there, the output is not."""
+    (tmp_path / "out.part").write_text("")
+    with pytest.raises(InvalidRequestError, match="is not finished"):
+        summarize(str(tmp_path / "out"))
+
+
+def test_expectations_that_fit_nothing_are_refused(output: Callable[..., str]) -> None:
+    """A misspelt column is no accuracy of nothing."""
+    with pytest.raises(InvalidRequestError, match="no record has a kept field 'wnat'.* are: want"):
+        summarize(output([answer(0, input={"want": "x"})]), expect="wnat")
