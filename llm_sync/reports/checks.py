@@ -8,10 +8,11 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from llm_sync.errors import InvalidRequestError
 from llm_sync.reports.rows import RecordRow
+from llm_sync.reports.verdicts import Check, Verdict, without_verdict
 
 NAMES = ("exact", "contains", "regex", "number", "json", "schema", "command")
 _NUMBER = re.compile(r"(?<![\w.])[-+−]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
@@ -19,26 +20,7 @@ _TOLERANCE = 1e-9
 _FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?```\s*\Z", re.DOTALL)
 
 
-class Verdict(NamedTuple):
-    """``score``: 0 to 1, None without a verdict, for the reason ``unscored``."""
-
-    score: float | None
-    passed: bool | None
-    unscored: str | None = None
-
-
 PASSED, WRONG = Verdict(1.0, True), Verdict(0.0, False)
-
-
-class Check(Protocol):
-    """Judges answers. ``description``: what is compared, in words. ``needs_expectation``: answers without one are skipped."""
-
-    description: str
-    needs_expectation: bool
-
-    def verdicts(self, rows: Iterable[RecordRow]) -> Iterator[tuple[RecordRow, Verdict]]:
-        """Each row, in order, with its verdict. Only rows with an answer and, if it is needed, an expectation are judged."""
-        ...
 
 
 class FunctionCheck:
@@ -54,13 +36,6 @@ class FunctionCheck:
         for row in rows:
             missing = without_verdict(self, row)
             yield row, missing if missing is not None else self._judge(row)
-
-
-def without_verdict(check: Check, row: RecordRow) -> Verdict | None:
-    """The verdict of a row that is not judged; None for one that is."""
-    if not row.has_answer:
-        return Verdict(None, None)  # a failure is no wrong answer
-    return Verdict(None, None, "no expectation") if check.needs_expectation and row.expected is None else None
 
 
 def normalized(text: str) -> str:

@@ -16,8 +16,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from llm_sync.errors import InvalidRequestError
-from llm_sync.reports.checks import Verdict, without_verdict
 from llm_sync.reports.rows import RecordRow
+from llm_sync.reports.verdicts import Verdict, without_verdict
 
 TIMEOUT_S = 30.0
 PASSING_SCORE = 0.5

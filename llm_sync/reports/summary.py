@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from llm_sync.errors import InvalidRequestError
-from llm_sync.reports.checks import Check, Verdict, make_check
+from llm_sync.reports.checks import make_check
 from llm_sync.reports.expectations import Expectations, open_expectations
 from llm_sync.reports.pairs import compare_columns
 from llm_sync.reports.reading import OutputFile, column_of, read_row
 from llm_sync.reports.rows import ANSWERED, BLOCKED, CUT, ModelRow, PairRow, RecordRow
 from llm_sync.reports.statistics import SEED, wilson
 from llm_sync.reports.store import Kept, Store, text_hash
+from llm_sync.reports.verdicts import Check, Verdict
 
 
 class Report:
