@@ -47,7 +47,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
 .PHONY: help demo demo-local test test-local test-all cover soak reliability check lint types imports format man-check docs timelines man \
-	bench bench-peers bench-call bench-start bench-frames bench-fleet bench-scale bench-batch bench-figures \
+	bench bench-peers bench-call bench-start bench-frames bench-fleet bench-in-flight bench-scale bench-batch bench-figures \
 	interop interop-sdks interop-shims interop-programs dist dist-check release-check release-notes clean
 
 # help lists each theme (a line that begins with ##@) with its targets (those that have a ## comment).
@@ -172,6 +172,9 @@ bench-frames: $(VENV)/.installed $(VENV)/.for-tests ## how many own frames and c
 bench-fleet: $(VENV)/.installed $(VENV)/.for-tests ## how long many requests to several providers take
 	$(BENCH)
 
+bench-in-flight: $(VENV)/.installed $(VENV)/.for-tests ## what many requests in flight cost, beside other clients; needs nginx
+	$(PY) benchmarks/in_flight.py $(BENCH_ARGS)
+
 bench-scale: $(VENV)/.installed $(VENV)/.for-tests ## how cost grows with size
 	$(BENCH)
 
@@ -180,7 +183,7 @@ bench-batch: $(VENV)/.installed $(VENV)/.for-tests ## what a batch costs by its 
 	$(PY) benchmarks/batch_scale.py $(BENCH_ARGS)
 
 # Each in an environment of its own; one that cannot be installed is absent from the tables, which say so.
-PEERS := openai anthropic google-genai aisuite langchain-openai litellm any-llm-sdk httpx llm
+PEERS := openai anthropic google-genai aisuite langchain-openai litellm any-llm-sdk httpx llm aiohttp tensorzero
 PEER_aisuite := aisuite[openai]
 PEER_any-llm-sdk := any-llm-sdk[openai]
 

@@ -24,7 +24,19 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 ENVIRONMENTS = HERE.parent / ".venvs"
-PEERS = ("openai", "anthropic", "google-genai", "aisuite", "langchain-openai", "litellm", "any-llm-sdk", "httpx", "llm")
+PEERS = (
+    "openai",
+    "anthropic",
+    "google-genai",
+    "aisuite",
+    "langchain-openai",
+    "litellm",
+    "any-llm-sdk",
+    "httpx",
+    "llm",
+    "aiohttp",
+    "tensorzero",
+)
 
 
 def python_of(package: str) -> str | None:

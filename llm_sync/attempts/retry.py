@@ -33,9 +33,7 @@ Attempt = Callable[[int, float], Steps[T]]
 """``attempt(number, timeout)``: makes one attempt, within ``timeout`` seconds, in steps."""
 
 JITTER = 0.1  # fraction added at random to a Retry-After, so that waiting workers do not all retry at the same instant
-MAX_RETRY_AFTER_S = (
-    7 * 86400.0
-)  # larger values are ignored: rate limit windows are at most a day, an epoch read as seconds is far more
+MAX_RETRY_AFTER_S = 7 * 86400.0  # larger ones are ignored: limits are for at most a day, an epoch read as seconds is far more
 
 
 class RetryHandler:
@@ -101,9 +99,8 @@ class _Attempts:
         self.failure: LLMConnectorError | None = None  # the error of the last attempt
         self.advice = ""  # why a retryable failure is final
         self.ends_at = control.ends_at  # monotonic; from the first attempt on, the deadline if that is earlier
-        self.pauses_counted_to = (
-            0.0 if control.ends_at is None else policy.clock()
-        )  # monotonic; pauses of the process up to here are added to ends_at
+        # monotonic; pauses of the process up to here are added to ends_at
+        self.pauses_counted_to = 0.0 if control.ends_at is None else policy.clock()
 
     def make(self, attempt: Attempt[T]) -> Steps[T]:
         """Pass the gate, make one attempt, and note its error."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from llm_sync.attempts.retry import MAX_RETRY_AFTER_S
 from llm_sync.batch.budget_pause import opens_soon
 from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import BatchRequest, content_hash, line_digest
+from llm_sync.batch.line_sending import LineSending, outcome_in_steps
 from llm_sync.batch.local_trouble import is_local_trouble
 from llm_sync.batch.plan import LINE_ERRORS
 from llm_sync.batch.routed_sending import RoutedSending
@@ -22,7 +23,6 @@ from llm_sync.batch.state.index import Entry
 from llm_sync.batch.state.journal import Journal
 from llm_sync.batch.state.journal_format import line_of
 from llm_sync.batch.state.records import Head, RequestIdentity, head_of, journal_line, record_of, with_attempts
-from llm_sync.client.middleware import Next
 from llm_sync.errors import (
     BudgetExceededError,
     ClientClosedError,
@@ -33,13 +33,9 @@ from llm_sync.errors import (
     RateLimitError,
     RequestTimeoutError,
 )
-from llm_sync.events import logger
 from llm_sync.models import ModelResponse, PreparedRequest
 from llm_sync.runtime.cancellation import CallControl
-
-_BUG = "This is a bug in llm-sync or in an added dialect; 'llm-sync -vv' shows where."
-
-_log = logger("batch")
+from llm_sync.runtime.steps import Pause, Steps, in_one_step, run
 
 
 class RequestEnd(NamedTuple):
@@ -104,7 +100,7 @@ class Sender:
             stored = self._stored(prepared)
             if stored is not None:
                 return self.record(slot, identity, stored, 0, 0.0)
-            return context.send(prepared, partial(self._run, slot, identity))
+            return context.send(prepared, LineSending(self, slot, identity))
         except (QueueFullError, ClientClosedError):
             raise
         except LINE_ERRORS as error:  # it was without error when it was planned: an image file has gone since
@@ -148,26 +144,6 @@ class Sender:
         for control in controls:
             control.abort()
 
-    def _run(self, slot: int, identity: RequestIdentity, prepared: PreparedRequest, send: Next) -> Any:
-        """Middleware, on the worker: the journal has a line before a request is sent, and its outcome before the next is sent.
-
-        Nobody asks the future for the outcome; it goes to the events and the status of the client.
-        """
-        end = self.no_outcome(slot, identity)
-        try:
-            self.enter(slot, send.control)
-            with self.journal.writing():
-                end, outcome = self._send(slot, identity, partial(send, prepared), send.control)
-        except BaseException as error:
-            end = end._replace(error=error)
-            raise
-        finally:
-            self.ended.put(end)
-            self.leave(slot)  # after the put: when nothing is in flight, all ends are in the queue
-        if isinstance(outcome, LLMConnectorError):
-            raise outcome
-        return outcome
-
     def enter(self, slot: int, control: CallControl) -> None:
         """The request is in flight. Raises ClientClosedError once the batch is stopped."""
         with self._lock:
@@ -184,15 +160,16 @@ class Sender:
         """The end of a request that was not sent."""
         return RequestEnd(slot, str(identity.key.provider), None)
 
-    def _send(
-        self, slot: int, identity: RequestIdentity, send: Any, control: CallControl
-    ) -> tuple[RequestEnd, ModelResponse | LLMConnectorError]:
+    def send(
+        self, slot: int, identity: RequestIdentity, send: Callable[[], Steps[ModelResponse]], control: CallControl
+    ) -> Steps[tuple[RequestEnd, ModelResponse | LLMConnectorError]]:
+        """Send one request as often as the provider asks to wait first, and write its outcome to the journal."""
         began = time.monotonic()
         attempts = 0
         while True:
-            self.wait_for_cool_down(str(identity.key.provider), control)
+            yield from self.cool_down_steps(str(identity.key.provider), control)
             self.journal.note({"started": identity.key, "line": identity.line})
-            outcome = self.outcome_of(send)
+            outcome = yield from outcome_in_steps(send())
             attempts += outcome.attempts or 0
             if isinstance(outcome, ClientClosedError):
                 return self._withdraw(slot, identity, outcome, control), outcome
@@ -211,11 +188,16 @@ class Sender:
         return end, outcome
 
     def wait_for_cool_down(self, provider: str, control: CallControl) -> None:
+        """``cool_down_steps`` in the calling thread."""
+        run(self.cool_down_steps(provider, control))
+
+    def cool_down_steps(self, provider: str, control: CallControl) -> Steps[None]:
         """Wait while the provider cools down. The request is not in flight meanwhile; its deadline begins afterwards."""
         while seconds := self._context.cooling_down_for(provider):
             if seconds > self._context.options.max_cool_down:
                 return  # the rate gate refuses it
-            if control.wait(min(seconds * (1 + JITTER * random.random()), threading.TIMEOUT_MAX)):  # noqa: S311  (no secret)
+            yield Pause(min(seconds * (1 + JITTER * random.random()), threading.TIMEOUT_MAX), control)  # noqa: S311  (no secret)
+            if control.stopped:
                 raise ClientClosedError("the batch is stopped while the provider cools down", attempts=0)
 
     def is_cooling(self, identity: RequestIdentity, provider: str, outcome: ModelResponse | LLMConnectorError) -> bool:
@@ -255,22 +237,4 @@ class Sender:
 
     def outcome_of(self, send: Any) -> ModelResponse | LLMConnectorError:
         """Make the call, and return its answer or its error."""
-        return _outcome(send)
-
-
-def _outcome(send: Any) -> ModelResponse | LLMConnectorError:
-    """Make the call, and return its answer or its error."""
-    try:
-        answer: ModelResponse = send()
-        return answer
-    except LLMConnectorError as error:
-        return error
-    except Exception as error:  # noqa: BLE001  (a bug in a dialect costs this request only)
-        _log.debug("an unexpected error", exc_info=error)
-        is_bug = not isinstance(error, OSError)
-        failure = LLMConnectorError(
-            f"an unexpected {type(error).__name__}: {error}",
-            guidance=_BUG if is_bug else "Check this machine: it may have run out of file descriptors, memory or disk space.",
-        )
-        failure.__cause__ = error
-        return failure
+        return run(outcome_in_steps(in_one_step(send)))

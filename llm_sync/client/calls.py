@@ -7,23 +7,36 @@ from functools import partial
 from typing import Any
 
 from llm_sync.runtime.cancellation import CallControl, Progress
+from llm_sync.runtime.steps import Steps
 
 
 class ProviderCall(partial[Any]):
     """One call on its way through a queue. A worker calls it once, without arguments; any thread may stop it.
 
-    ``key`` tells it apart in events, ``model`` names what it asks.
+    ``key`` tells it apart in events, ``model`` names what it asks. ``make_steps``: ``run`` in steps, if there is such a thing.
     """
 
     control: CallControl
     key: int
     model: str
+    make_steps: Callable[..., Steps[Any]] | None
 
-    def __new__(cls, run: Callable[..., Any], arguments: tuple[Any, ...], control: CallControl, model: str = "") -> ProviderCall:
+    def __new__(
+        cls,
+        run: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        control: CallControl,
+        model: str = "",
+        make_steps: Callable[..., Steps[Any]] | None = None,
+    ) -> ProviderCall:
         """The call of ``run(*arguments)``."""
         call = super().__new__(cls, run, *arguments)
-        call.control, call.key, call.model = control, control.key, model
+        call.control, call.key, call.model, call.make_steps = control, control.key, model, make_steps
         return call
+
+    def steps(self) -> Steps[Any] | None:
+        """The call in steps, for a worker that runs many at once; None: it can only be called."""
+        return None if self.make_steps is None else self.make_steps(*self.args)
 
     def stop_retrying(self) -> None:
         """No further attempt, no further wait."""

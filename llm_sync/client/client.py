@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from llm_sync.client import cache_choice, observers, request_defaults, simulation, startup_checks
+from llm_sync.client import cache_choice, observers, queues, request_defaults, simulation, startup_checks
 from llm_sync.client.built_in import load_or_built_in
 from llm_sync.client.cache_choice import Cache
 from llm_sync.client.dispatcher import Dispatcher
@@ -278,14 +278,7 @@ class LLMClient:
     def _open_queue(self, name: str) -> ProviderRequestQueue:
         if name not in self.config.providers:
             return self._routed.open_queue()
-        config = self.config.providers[name]
-        return ProviderRequestQueue(
-            name,
-            concurrency=config.concurrency,
-            max_queue=config.max_queue,
-            idle_timeout=config.idle_timeout,
-            emit=self._tell,
-        )
+        return queues.open_queue(self.config.providers[name], self._tell)
 
     def _tell(self, event: Event) -> None:
         if requests_log.isEnabledFor(HIGHEST_LEVELS.get(type(event), 0)):  # every request has five, and most are not logged

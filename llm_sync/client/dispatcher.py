@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_sync.client import request_defaults
@@ -21,6 +22,7 @@ from llm_sync.events import log_facts, logger
 from llm_sync.models import Adjustment, ModelRequest, ModelResponse, PreparedRequest
 from llm_sync.runtime.cancellation import CallControl
 from llm_sync.runtime.import_lock import import_lock
+from llm_sync.runtime.steps import Steps, in_one_step
 
 if TYPE_CHECKING:
     from llm_sync.client.caching import Caching
@@ -196,18 +198,24 @@ class Dispatcher:
         around = self._middleware if middleware is None else (middleware, *self._middleware)
         control = CallControl(next(self.keys))
         if not around:
-            send = self._endpoints[prepared.provider].provider.send if self.caching is None else self.caching.send
-            return ProviderCall(send, (prepared, control), control, prepared.model)
+            if self.caching is not None:
+                return ProviderCall(self.caching.send, (prepared, control), control, prepared.model, self.caching.steps)
+            endpoint = self._endpoints[prepared.provider]
+            return ProviderCall(endpoint.provider.send, (prepared, control), control, prepared.model, endpoint.steps)
         with import_lock:  # few programs have one
-            from llm_sync.client.middleware import Next
+            from llm_sync.client.middleware import Next, has_steps
 
-        return ProviderCall(Next(self._send, around, control), (prepared,), control, prepared.model)
+        send = Next(self._steps, around, control)
+        return ProviderCall(send, (prepared,), control, prepared.model, send.steps if all(map(has_steps, around)) else None)
 
-    def _send(self, prepared: PreparedRequest, control: CallControl) -> ModelResponse:
+    def _steps(self, prepared: PreparedRequest, control: CallControl) -> Steps[ModelResponse]:
         """Behind the middleware, which may have gone to another provider."""
         if self.caching is not None:
-            return self.caching.send(prepared, control)
-        return self._endpoints[prepared.provider].provider.send(prepared, control)
+            return self.caching.steps(prepared, control)
+        endpoint = self._endpoints[prepared.provider]
+        if endpoint.steps is not None:
+            return endpoint.steps(prepared, control)
+        return in_one_step(partial(endpoint.provider.send, prepared, control))
 
     # Providers ------------------------------------------------------------------------------------------------------
 

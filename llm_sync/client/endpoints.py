@@ -16,10 +16,15 @@ from llm_sync.transport.adapter import SessionHook
 from llm_sync.transport.client import HTTPClient
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from llm_sync.attempts.breaker import Breaker
     from llm_sync.machine.breakers import SharedBreaker
+    from llm_sync.models import ModelResponse, PreparedRequest
     from llm_sync.providers.base import LLMProvider
     from llm_sync.providers.ports import BilledAnswer
+    from llm_sync.runtime.cancellation import CallControl
+    from llm_sync.runtime.steps import Steps
     from llm_sync.spending.meter import Spending
 
 
@@ -62,11 +67,12 @@ def http_client_for(config: ProviderConfig, session: SessionHook | None = None) 
 
 
 class Endpoint(NamedTuple):
-    """What all requests to one provider share."""
+    """What all requests to one provider share. ``steps``: the provider's ``send`` in steps; None if it has one of its own."""
 
     provider: LLMProvider
     http: HTTPClient
     gate: Gate
+    steps: Callable[[PreparedRequest, CallControl], Steps[ModelResponse]] | None
 
 
 class Endpoints(dict[str, Endpoint]):
@@ -146,9 +152,13 @@ class Endpoints(dict[str, Endpoint]):
         gate = Gate(config.name, emit=emit, **self._limits_of(config))
         retry = RetryHandler(gate, provider=config.name, emit=emit, spending=self.spending)
         kind = ProviderFactory.provider_class(config.type)
+        with import_lock:
+            from llm_sync.providers.base import LLMProvider  # imported with the first provider
+
         options: dict[str, Any] = {} if self._config.prices == "off" else {"prices": listed_price}
         options["limits"] = gate.traffic.adapt
-        return Endpoint(kind(config, http, retry, strict=self._strict, emit=emit, **options), http, gate)
+        provider = kind(config, http, retry, strict=self._strict, emit=emit, **options)
+        return Endpoint(provider, http, gate, provider.steps if kind.send is LLMProvider.send else None)
 
     def _limits_of(self, config: ProviderConfig) -> dict[str, Any]:
         """What limits a provider's attempts: pace, number in flight, and what other processes share under ``machine_wide``."""

@@ -19,11 +19,13 @@ retries it then keeps), send more than once, and see, replace or let pass every 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from llm_sync.models import ModelResponse, PreparedRequest
 from llm_sync.runtime.cancellation import CallControl
+from llm_sync.runtime.steps import Steps, run
 
-Send = Callable[[PreparedRequest, CallControl], ModelResponse]
+SendSteps = Callable[[PreparedRequest, CallControl], Steps[ModelResponse]]
 
 
 class Next:
@@ -34,7 +36,7 @@ class Next:
     True at once when the request is to stop, and then raises what ends the request.
     """
 
-    def __init__(self, send: Send, rest: Sequence[Middleware], control: CallControl) -> None:
+    def __init__(self, send: SendSteps, rest: Sequence[Middleware], control: CallControl) -> None:
         self._send = send
         self._rest = rest
         self.control = control
@@ -42,8 +44,24 @@ class Next:
     def __call__(self, request: PreparedRequest) -> ModelResponse:
         """Go on with ``request``. Raises LLMConnectorError, and whatever a further middleware raises."""
         if not self._rest:
-            return self._send(request, self.control)
+            return run(self._send(request, self.control))
         return self._rest[0](request, Next(self._send, self._rest[1:], self.control))
+
+    def steps(self, request: PreparedRequest) -> Steps[ModelResponse]:
+        """Go on with ``request`` in steps; only where ``has_steps`` is true of each further middleware."""
+        if not self._rest:
+            return self._send(request, self.control)
+        further: Any = self._rest[0]
+        result: Steps[ModelResponse] = further.steps(request, Next(self._send, self._rest[1:], self.control))
+        return result
+
+
+def has_steps(middleware: Middleware) -> bool:
+    """Whether a middleware is written in steps (runtime/steps.py): it has a method ``steps(request, send)`` beside being called.
+
+    A request with other middleware takes a helper thread, because that waits in the thread that calls it.
+    """
+    return hasattr(middleware, "steps")
 
 
 Middleware = Callable[[PreparedRequest, Next], ModelResponse]

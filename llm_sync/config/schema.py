@@ -200,10 +200,10 @@ _PROVIDER: Rules = {
     "allow_insecure": _SWITCH,
     "max_response_bytes": _whole(1),
     "concurrency": {
-        **_whole(1, 1000),
+        **_whole(1, 4096),
         "type": ["integer", "dict"],
-        "schema": {"from": _whole(1, 1000), "to": _whole(1, 1000)},
-        "meta": {"expected": "a whole number from 1 to 1000, auto, or {from: 1, to: 64}"},
+        "schema": {"from": _whole(1, 4096), "to": _whole(1, 4096)},
+        "meta": {"expected": "a whole number from 1 to 4096, auto, or {from: 1, to: 64}"},
     },
     "requests_per_minute": _number("a number more than 0", 0.001, 1e9),
     "tokens_per_minute": _number("a number more than 0", 0.001, 1e12),

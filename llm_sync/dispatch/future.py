@@ -214,13 +214,16 @@ class RequestFuture(Future[Any]):
                 self.set_running_or_notify_cancel()
 
     def is_locked(self) -> bool:
-        """Whether another thread keeps the future's lock: one that a signal handler interrupted, perhaps to wait for a request.
-
-        A worker must not wait for such a thread, which may be waiting for the worker.
-        """
+        """Whether another thread keeps a lock that completing the future needs: one that a signal handler interrupted, perhaps
+        to wait for a request. A worker must not wait for such a thread, which may be waiting for the worker."""
         if not self._condition.acquire(timeout=LOCK_PATIENCE_S):
             return True
         self._condition.release()
+        for waiter in self._waiters:  # of concurrent.futures, which have locks of their own
+            if (lock := getattr(waiter, "lock", None)) is not None:
+                if not lock.acquire(timeout=LOCK_PATIENCE_S):
+                    return True
+                lock.release()
         return False
 
     @property

@@ -136,8 +136,8 @@ class ProviderRequestQueue:
 
     def _start_worker_if_needed(self) -> None:
         self._pool.cancel_interrupted_start()
-        workers = len(self._pool)  # at full concurrency the rest of the condition is not evaluated
-        if workers < self.concurrency and workers < len(self._pool.in_flight()) + len(self._waiting):
+        workers = len(self._pool)  # with all workers there, the rest of the condition is not evaluated
+        if workers < self._pool.thread_limit and workers < len(self._pool.in_flight()) + len(self._waiting):
             self._pool.start_worker(self, self._start_thread)
 
     def _put(self, future: RequestFuture | None) -> None:

@@ -12,6 +12,7 @@ from llm_sync.dispatch.future import RequestFuture
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import Event, Started, logger
 from llm_sync.runtime.interrupts import may_suppress
+from llm_sync.runtime.steps import run
 
 _log = logger("dispatch")
 
@@ -49,21 +50,22 @@ class RequestRunner:
     current: RequestFuture | None
     _source: Any  # an Owner; the attribute of a worker has more
 
+    def in_flight(self) -> list[RequestFuture]:
+        """The requests that it processes."""
+        current = self.current
+        return [] if current is None else [current]
+
     def process(self, future: RequestFuture) -> None:
         """Run the call of ``future`` and complete it, unless it was cancelled or another runner has started it."""
         value: object = None
         failure: BaseException | None = None
         try:
-            if not future.start():  # cancelled while it was queued: never sent
-                self._source.discard(future)
-                if future.cancelled() and not future.is_locked():
-                    future.notify_cancelled()
-                elif not future.running() and (not future.done() or future.cancelled()):
-                    self._run_later(future.notify_cancelled)
+            if not self._begin(future):
                 return
-            waited = self._source.start_request(future)
-            self._source.emit(Started(self._source.name, future.key, waited=waited))
-            value = future.call()
+            call = future.call
+            steps = getattr(call, "steps", None)
+            steps = None if steps is None else steps()
+            value = call() if steps is None else run(steps)
         except LLMConnectorError as error:
             # Drop the traceback: its frames are all internal and of no use to the caller, and they would keep the prompt in
             # memory as long as the error.
@@ -71,13 +73,33 @@ class RequestRunner:
         except BaseException as error:  # noqa: BLE001  (any exception goes to the future; the worker continues)
             failure = error
         try:
+            self._end(future, value, failure)
+        finally:
+            del future, value, failure  # the failure's traceback refers to this frame: break the cycle
+
+    def _begin(self, future: RequestFuture) -> bool:
+        """Start the request; False if it was cancelled while it was queued, or another runner has started it."""
+        if not future.start():  # never sent
+            self._source.discard(future)
+            if future.cancelled() and not future.is_locked():
+                future.notify_cancelled()
+            elif not future.running() and (not future.done() or future.cancelled()):
+                self._run_later(future.notify_cancelled)
+            return False
+        waited = self._source.start_request(future)
+        self._source.emit(Started(self._source.name, future.key, waited=waited))
+        return True
+
+    def _end(self, future: RequestFuture, value: object, failure: BaseException | None) -> None:
+        """Complete the future with the value or the failure of its call."""
+        try:
             self._source.finish_request(future)
             if future.is_locked():
                 self._run_later(functools.partial(self._settle, future, value, failure))
             else:
                 self._settle(future, value, failure)
         finally:
-            del future, value, failure  # the failure's traceback refers to this frame: break the cycle
+            del future, value, failure  # likewise
 
     def _settle(self, future: RequestFuture, value: object, failure: BaseException | None) -> None:
         """Complete the future. Nothing that the program has written runs before that: no listener, no logging, no __str__."""

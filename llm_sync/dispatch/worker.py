@@ -47,20 +47,8 @@ class Worker(RequestRunner, threading.Thread):
         """Process requests until the queue ends this worker or the idle timeout passes."""
         error: BaseException | None = None
         try:
-            started = self._fate.setdefault("start", "running") == "running"
-            # Checked after each request: false in a child that the request or a callback forked.
-            while started and self._source.may_work(self):
-                try:
-                    future = self._source.take(self)
-                except Empty:
-                    if self._source.exit_if_idle(self):
-                        break
-                    continue
-                if future is None:
-                    continue
-                self.current = future
-                self.process(future)
-                self.current = future = None  # an idle worker must not keep an answer in memory
+            if self._fate.setdefault("start", "running") == "running":
+                self._serve()
         except BaseException as caught:  # noqa: BLE001  (the queue cancels requests that no worker is left for)
             error = caught
         finally:
@@ -68,6 +56,24 @@ class Worker(RequestRunner, threading.Thread):
                 self._source.worker_exited(self, error)
             finally:
                 self._exited.set()
+
+    def _serve(self) -> None:
+        # Checked after each request: false in a child that the request or a callback forked.
+        while self._source.may_work(self):
+            try:
+                future = self._source.take(self)
+            except Empty:
+                if self._source.exit_if_idle(self):
+                    break
+                continue
+            if future is None:
+                continue
+            self.current = future
+            self.process(future)
+            self.current = future = None  # an idle worker must not keep an answer in memory
+
+    def wake(self) -> None:
+        """A request was put into the queue. A worker that waits for nothing but the queue needs no waking."""
 
     def cancel_start(self) -> bool:
         """After a failed ``start``: keep the thread from taking requests; return False if it already runs."""

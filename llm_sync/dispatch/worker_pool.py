@@ -21,15 +21,21 @@ _log = logger("dispatch")
 class WorkerPool:
     """At most ``size`` workers, numbered from 1. Without a lock: ``dict.setdefault`` decides which worker gets a number.
 
+    ``threads``: how many of them may be threads of the pool, made by ``make``; the others are calling threads.
+
     A registered worker takes requests until it is removed. Who puts a request into the queue does so before it looks for
     registered workers; a worker that is idle removes itself before it looks for requests. So one of the two sees the other.
     """
 
-    def __init__(self, name: str, size: int) -> None:
+    def __init__(
+        self, name: str, size: int, threads: int | None = None, make: Callable[[Source, int, bool], Worker] = Worker
+    ) -> None:
         if size < 1:
             raise ValueError(f"concurrency={size} of provider {name!r}: give 1 or more")
         self._name = name
         self._size = size
+        self.thread_limit = size if threads is None else threads
+        self._make = make
         self._workers: dict[int, Worker | CallerRunner] = {}  # registered, by number
         self._threads: list[Worker | CallerRunner] = []  # those that may still be running
         self.callers: dict[int, CallerRunner] = {}  # those registered, by the identifier of their thread
@@ -39,20 +45,21 @@ class WorkerPool:
         return len(self._workers)
 
     def __contains__(self, thread: object) -> bool:
+        thread = getattr(thread, "helped", thread)
         return isinstance(thread, (Worker, CallerRunner)) and self._workers.get(thread.number) is thread
 
     def start_worker(self, source: Source, start: Callable[[Worker], None]) -> None:
-        """Start one more worker unless there are ``size``. If that fails, the existing workers continue; without any, it raises.
+        """Start one more worker unless there are ``threads``. If that fails, the existing ones continue; without any, it raises.
 
         Raises LLMConnectorError, but not when the process is ending: then the calling thread runs its request. Also what a
         signal handler raises meanwhile.
         """
-        number = self._free_number()
+        number = self._free_number(self.thread_limit)
         if not number or shutdown.shutting_down():
             return
         worker: Worker | None = None
         try:
-            worker = Worker(source, number, daemon=shutdown.register_drain())
+            worker = self._make(source, number, shutdown.register_drain())
             self._starting[threading.get_ident()] = worker
             if not self.register(worker):
                 return
@@ -84,12 +91,12 @@ class WorkerPool:
         if worker is not None and worker.cancel_start():
             self.remove(worker)
 
-    def _free_number(self) -> int:
-        return next((each for each in range(1, self._size + 1) if each not in self._workers), 0)
+    def _free_number(self, limit: int) -> int:
+        return next((each for each in range(1, limit + 1) if each not in self._workers), 0)
 
     def enlist(self, runner: CallerRunner) -> bool:
         """Count a calling thread among the workers while it runs its request; False while there are ``size``."""
-        runner.number = self._free_number()
+        runner.number = self._free_number(self._size)
         if not runner.number or not self.register(runner):
             return False
         self.callers[runner.thread_id] = runner
@@ -116,7 +123,13 @@ class WorkerPool:
 
     def in_flight(self) -> list[RequestFuture]:
         """The requests that the workers are processing."""
-        return [future for worker in list(self._workers.values()) if (future := worker.current) is not None]
+        return [future for worker in list(self._workers.values()) for future in worker.in_flight()]
+
+    def wake(self) -> None:
+        """Call this after a request was put into the queue."""
+        for worker in list(self._workers.values()):
+            if isinstance(worker, Worker):
+                worker.wake()
 
     def join(self, timeout: float | None) -> bool:
         """Wait up to ``timeout`` seconds (None: no limit) for all threads; return whether they ended."""

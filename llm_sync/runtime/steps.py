@@ -76,9 +76,11 @@ class HTTPCall:
         self.timeout = timeout
         self.control = control
 
-    def run(self) -> Any:
-        """See Need."""
-        return self.http.request(self.method, self.url, self.body, self.headers, timeout=self.timeout, control=self.control)
+    def run(self, **options: Any) -> Any:
+        """See Need. ``options``: more of them for the HTTP client."""
+        return self.http.request(
+            self.method, self.url, self.body, self.headers, timeout=self.timeout, control=self.control, **options
+        )
 
 
 def run(steps: Steps[T]) -> T:
@@ -95,3 +97,9 @@ def run(steps: Steps[T]) -> T:
     except StopIteration as end:
         value: T = end.value
         return value
+
+
+def in_one_step(work: Callable[[], T]) -> Steps[T]:
+    """A call that may take long, as steps."""
+    result: T = yield Blocking(work)
+    return result

@@ -6,23 +6,16 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Mapping, MutableSet
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, MutableSet
 from functools import partial
-from typing import Any
-from urllib.parse import SplitResult
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-import requests
-from requests.utils import select_proxy
-from urllib3.util import Url
-
-from llm_sync import __version__
-from llm_sync.errors import ClientClosedError, ConfigurationError, ProviderConnectionError, ProviderError
+from llm_sync.errors import ClientClosedError, ProviderConnectionError, ProviderError
 from llm_sync.events import log_facts, logger
 from llm_sync.models import Reply
 from llm_sync.runtime.cancellation import CallControl
-from llm_sync.transport import fast_path, patch_detection, proxies, tls
+from llm_sync.transport import fast_path, patch_detection, tls
 from llm_sync.transport.adapter import PooledSession, SessionHook
 from llm_sync.transport.error_mapping import (
     aborted_error,
@@ -36,30 +29,16 @@ from llm_sync.transport.exchange import Exchange
 from llm_sync.transport.fast_path import UnreadResponse
 from llm_sync.transport.foreign_response import as_urllib3_response
 from llm_sync.transport.framing import TooLargeError, read_capped
-from llm_sync.transport.header_cache import HeaderCache, check_headers
 from llm_sync.transport.pool import DeadlineConnection, DeadlinePool
-from llm_sync.transport.urls import (
-    is_loopback,
-    is_metadata_server,
-    may_use_plain_http,
-    origin_of,
-    validate_url,
-)
+from llm_sync.transport.targets import Target, Targets
+from llm_sync.transport.urls import origin_of
+
+if TYPE_CHECKING:
+    from llm_sync.runtime.event_loop import EventLoop
+    from llm_sync.transport.multiplexed.client import MultiplexedClient
+    from llm_sync.transport.multiplexed.ports import InHelper
 
 _log = logger("transport")
-MAX_TARGETS = 256  # URLs remembered; a provider has a few, some put the model into the path
-_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": f"llm-sync/{__version__}"}
-
-
-@dataclass(frozen=True)
-class _Target:
-    """What is the same for every request with one method to one URL."""
-
-    template: requests.PreparedRequest  # copied for every call through requests
-    settings: dict[str, Any]  # proxies, verify and the like for Session.send, merged with the environment
-    origin: str  # scheme, host and port, for messages
-    proxy: str | None  # likewise
-    header_cache: HeaderCache
 
 
 class HTTPClient:
@@ -100,7 +79,9 @@ class HTTPClient:
     def _reset_connections(self) -> None:
         self._lock = threading.Lock()  # guards the creation of _session: only one is used
         self._session: PooledSession | None = None
-        self._targets: dict[tuple[str, str], _Target] = {}
+        self._targets = Targets(
+            self._proxy, self._ca_bundle, self._certificate, allow_insecure=self._allow_insecure, local_only=self._local_only
+        )
         self._sockets: MutableSet[socket.socket] = WeakSet()  # every open one, so that a forked child can close its copies
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], **options: Any) -> Reply:
@@ -120,6 +101,7 @@ class HTTPClient:
         *,
         timeout: float,
         control: CallControl | None = None,
+        on_head: Callable[[], object] | None = None,
     ) -> Reply:
         """Send ``body`` and return any 1xx, 2xx, 4xx or 5xx response that is complete within ``timeout`` wall-clock seconds.
 
@@ -127,10 +109,11 @@ class HTTPClient:
         ConfigurationError (an unusable URL, header, proxy or CA bundle), ClientClosedError (closed, or aborted by
         ``control``). ``timeout`` does not bound the host name lookup: the system offers no way. Nothing is sent twice here:
         if the server had closed the idle connection, the error has ``stale_connection`` set and a retry needs no wait.
+        ``on_head`` is called when the head of a request through the Session was sent.
         """
         session = self._open_session()
-        target = self._targets.get((method, url)) or self._add_target(session, method, url)
-        with Exchange(timeout, control, self._sockets) as exchange:
+        target = self._target(session, method, url)
+        with self._new_exchange(timeout, control) as exchange:
             if not timeout > 0:  # NaN too
                 raise timeout_error(exchange, target.origin)
             result: Reply | UnreadResponse | Exception
@@ -138,10 +121,10 @@ class HTTPClient:
                 exchange.raise_if_aborted()
                 idle = self._take_idle(session, target, headers)
                 if idle is None:
-                    prepared = _prepared(target, body, headers)
+                    prepared = target.prepared(body, headers)
                     if target.proxy is None:
                         own_headers = dict(prepared.headers)  # before another layer adds its own
-                        exchange.record_head = partial(target.header_cache.store, headers, own_headers, body)
+                        exchange.record_head = partial(target.record_head, headers, own_headers, body, on_head)
                     response = session.send(prepared, allow_redirects=False, timeout=exchange.remaining(), **target.settings)
                     result = UnreadResponse(as_urllib3_response(response.raw, response.headers), response.headers)
                 else:
@@ -150,11 +133,13 @@ class HTTPClient:
                     result = self._read_reply(result, exchange, target.origin)
             except Exception as error:  # noqa: BLE001  (mapped below; its traceback refers to this frame)
                 result = error.with_traceback(None)
-            return self._conclude(result, exchange, session, target)
+            is_stale = isinstance(result, Exception) and is_stale_connection(result, exchange)
+            return self._conclude(result, exchange, session, target, is_stale=is_stale)
 
-    def _conclude(self, result: Reply | Exception, exchange: Exchange, session: PooledSession, target: _Target) -> Reply:
+    def _conclude(
+        self, result: Reply | Exception, exchange: Exchange, session: PooledSession, target: Target, *, is_stale: bool
+    ) -> Reply:
         """The end of an exchange: return its reply, or raise this library's error for what went wrong."""
-        is_stale = isinstance(result, Exception) and is_stale_connection(result, exchange)
         if is_stale:  # then the other idle ones probably are, too
             session.pool_for(target.template, target.settings).close_idle()
         if _log.isEnabledFor(logging.DEBUG):
@@ -191,7 +176,7 @@ class HTTPClient:
         self._reset_connections()  # what this drops has no socket left to close and, with ConnectionStack, no lock to wait for
 
     def _take_idle(
-        self, session: PooledSession, target: _Target, headers: Mapping[str, str]
+        self, session: PooledSession, target: Target, headers: Mapping[str, str]
     ) -> tuple[DeadlinePool, DeadlineConnection, tuple[bytes, bytes]] | None:
         """An idle connection for the fast path, with its pool and the request's head; None if the fast path cannot be used."""
         head = target.header_cache.get(headers)
@@ -202,6 +187,7 @@ class HTTPClient:
         return None if conn is None else (pool, conn, head)
 
     def _read_reply(self, unread: UnreadResponse, exchange: Exchange, origin: str) -> Reply:
+        """Read the body in the exchange's thread. Raises ProviderError, ProviderConnectionError, and what reading raises."""
         response, headers = unread
         try:
             exchange.phase = "body"
@@ -215,6 +201,7 @@ class HTTPClient:
         return Reply(response.status, headers, content, exchange.elapsed)
 
     def _open_session(self) -> PooledSession:
+        """The Session, made on first use. Raises ClientClosedError."""
         session = self._session
         if session is not None:
             return session
@@ -228,62 +215,24 @@ class HTTPClient:
                 raise _closed_error()
             return session
 
-    def _add_target(self, session: PooledSession, method: str, url: str) -> _Target:
-        """Check the URL and its proxy, and prepare what all requests to it share. Raises ConfigurationError."""
-        parts = validate_url(url)
-        is_near = is_loopback(parts.hostname) or is_metadata_server(parts.hostname)
-        proxy = "" if self._proxy is None and (is_near or proxies.is_exempt(parts.hostname)) else self._proxy
-        explicit = {} if proxy is None else {"http": proxy, "https": proxy}
-        merged = session.merge_environment_settings(url, explicit, True, self._ca_bundle, None)
-        settings: dict[str, Any] = {**merged, "cert": self._certificate}
-        if settings["verify"] is True:
-            settings["verify"] = tls.environment_bundle() or True
-        chosen = proxies.validate_proxy(select_proxy(url, settings["proxies"]), is_configured=proxy is not None)
-        self._check_allowed(method, parts, chosen)
-        request = requests.PreparedRequest()
-        try:
-            request.prepare(method=method, url=url, headers=_HEADERS)
-        except ValueError:  # requests' own InvalidURL is a subclass
-            raise ConfigurationError(f"the URL at {origin_of(parts)} is invalid", guidance="Check base_url.") from None
-        if parts.scheme.lower() == "https" or (chosen is not None and chosen.scheme == "https"):
-            tls.shared_context(settings["verify"], settings["cert"])  # reports an unreadable CA bundle before anything is sent
-        if len(self._targets) >= MAX_TARGETS:
-            self._targets.clear()
-        target = _Target(request, settings, origin_of(parts), origin_of(chosen.url) if chosen else None, HeaderCache())
-        self._targets[method, url] = target
-        return target
+    def _new_exchange(self, timeout: float, control: CallControl | None) -> Exchange:
+        """An exchange that begins now."""
+        return Exchange(timeout, control, self._sockets)
 
-    def _check_allowed(self, method: str, parts: SplitResult, proxy: Url | None) -> None:
-        """Raise ConfigurationError if a request may not go there, or not through this proxy."""
-        origin = origin_of(parts)
-        proxy_is_local = proxy is None or is_loopback(proxy.host)
-        if self._local_only and not (is_loopback(parts.hostname) and proxy_is_local):
-            raise ConfigurationError(
-                f"a simulation sends requests to this machine only, and this request would go to {origin}",
-                guidance="This dialect has an address of its own: use it without the simulation.",
-            )
-        stays_local = may_use_plain_http(method, parts) and proxy_is_local
-        if parts.scheme.lower() == "http" and not stays_local and not self._allow_insecure:
-            raise ConfigurationError(
-                f"requests to {origin} would carry key and prompt unencrypted over the network",
-                guidance="Use https://, or set `allow_insecure: true` for this provider if the network is trusted.",
-            )
+    def _target(self, session: PooledSession, method: str, url: str) -> Target:
+        """What requests to ``url`` share. Raises ConfigurationError if none may go there."""
+        return self._targets.get((method, url)) or self._targets.add(session, method, url)
+
+    def multiplexed(self, loop: EventLoop, in_helper: InHelper) -> MultiplexedClient:
+        """The same client for a thread that has many requests in flight; see multiplexed/client.py."""
+        from llm_sync.transport.multiplexed.client import MultiplexedClient
+
+        return MultiplexedClient(self, loop, in_helper)
 
 
 def _closed_error() -> ClientClosedError:
     """The HTTP client takes no calls any more."""
     return ClientClosedError("the HTTP client is closed", guidance="Open a new client.")
-
-
-def _prepared(target: _Target, body: bytes | None, headers: Mapping[str, str]) -> requests.PreparedRequest:
-    """The request for ``Session.send``, which test tools replace."""
-    check_headers(headers)
-    request = target.template.copy()
-    request.headers.update(headers)
-    if body is not None:
-        request.body = body
-        request.headers["Content-Length"] = str(len(body))
-    return request
 
 
 def _check_head(status: int, headers: Mapping[str, str], exchange: Exchange, origin: str) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import operator
 import socket
 import threading
-from collections.abc import Callable, MutableSet
+from collections.abc import Callable, Iterator, MutableSet
 from typing import TYPE_CHECKING, Any, final
 
 from llm_sync.runtime import pauses
@@ -174,6 +174,15 @@ class _Active:
         former: Exchange | None = self._local.exchange
         self._local.exchange = exchange
         return former
+
+    @contextlib.contextmanager
+    def during(self, exchange: Exchange) -> Iterator[None]:
+        """Within the block, ``exchange`` is the one of this thread, and goes on afterwards."""
+        outer = self.replace(exchange)
+        try:
+            yield
+        finally:
+            self.replace(outer)
 
 
 active = _Active()

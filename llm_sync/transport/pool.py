@@ -9,7 +9,6 @@ import logging
 import queue
 import socket
 import sys
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import urllib3.connection
@@ -19,6 +18,7 @@ from urllib3.util.connection import allowed_gai_family
 
 from llm_sync.runtime.clock import now as monotonic
 from llm_sync.runtime.guarded_logging import guard
+from llm_sync.transport.connection_stack import ConnectionStack
 from llm_sync.transport.exchange import Exchange, active
 from llm_sync.transport.patch_detection import original_class
 from llm_sync.transport.sockets import TLSDeadlines, made_of
@@ -184,31 +184,6 @@ class _DeadlineHTTPSConnection(DeadlineConnection, _HTTPSConnection):
     pass
 
 
-class ConnectionStack:
-    """The idle connections of one pool, last in first out. Unlike LifoQueue it has no lock that a fork could find held."""
-
-    def __init__(self, maxsize: int) -> None:
-        self.maxsize = maxsize
-        self._stack: deque[Any] = deque()  # append and pop are atomic
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ARG002
-        """Raises queue.Full; never blocks. Concurrent calls may exceed ``maxsize`` by the number of threads."""
-        if len(self._stack) >= self.maxsize:
-            raise queue.Full
-        self._stack.append(item)
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ARG002
-        """Raises queue.Empty; never blocks."""
-        try:
-            return self._stack.pop()
-        except IndexError:
-            raise queue.Empty from None
-
-    def qsize(self) -> int:
-        """The number of connections."""
-        return len(self._stack)
-
-
 class DeadlinePool(HTTPConnectionPool):
     """The connections to one host; idle ones are kept for reuse."""
 
@@ -270,6 +245,24 @@ class DeadlinePool(HTTPConnectionPool):
         with contextlib.suppress(queue.Full):  # another thread has filled the pool meanwhile
             pool.put(conn)
         return None
+
+    def open(self) -> Any:
+        """A connection that is open, if need be a new one; give it back by ``release``. Raises what connecting raises.
+
+        One of a tool's own class is not opened here.
+        """
+        conn: Any = self._get_conn()
+        if not isinstance(conn, DeadlineConnection):
+            return conn
+        try:
+            self._validate_conn(conn)  # connects with TLS
+            if conn.sock is None:
+                conn.connect()
+        except BaseException:
+            conn.close()
+            self.release(None)
+            raise
+        return conn
 
     def release(self, conn: DeadlineConnection | None) -> None:
         """Make the connection idle again, or close it if its exchange forbids reuse; None stands for a closed one."""

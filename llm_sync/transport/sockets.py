@@ -132,11 +132,14 @@ class TLSDeadlines(_Deadlines, _TLSSocket):
 class DeadlineSocket(PlainDeadlines, socket.socket):
     """Made of the socket class that the program had when this module was imported."""
 
+    receive = socket.socket.recv_into  # does not wait, if the socket is non-blocking
+
 
 class DeadlineTLSSocket(TLSDeadlines, ssl.SSLSocket):
     """Likewise, of the TLS socket class."""
 
     tls_class = ssl.SSLSocket
+    receive = ssl.SSLSocket.recv_into
 
 
 _SOCKET, _TLS_SOCKET = socket.socket, ssl.SSLSocket

@@ -405,15 +405,15 @@ def test_retries_are_the_configurations(job: Batch, far: Far) -> None:
 
 def test_a_job_that_ends_the_worker_ends_the_run(job: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     """A SystemExit in a dialect is raised, and the request is listed as possibly billed."""
-    send = sender._outcome
+    send = sender.outcome_in_steps
 
-    def leave(call: Any) -> Any:
-        outcome = send(call)
+    def leave(steps: Any) -> Any:
+        outcome = yield from send(steps)
         if getattr(outcome, "text", "") == "echo q":
             raise SystemExit(3)
         return outcome
 
-    monkeypatch.setattr(sender, "_outcome", leave)
+    monkeypatch.setattr(sender, "outcome_in_steps", leave)
     job.lines("p", "q", "r")
     with pytest.raises(SystemExit):
         job.run()

@@ -53,7 +53,7 @@ def provider(entry: str) -> str:
         ("retry_timeouts: off", "retry_timeouts: expected true or false, found text 'off' (write false)"),
         ("allow_insecure: yes", "allow_insecure: expected true or false, found text 'yes' (write true)"),
         ("allow_insecure: 'true'", "allow_insecure: expected true or false, found text 'true' (write true)"),
-        ("concurrency: 0", "concurrency: expected a whole number from 1 to 1000, auto, or {from: 1, to: 64}, found 0"),
+        ("concurrency: 0", "concurrency: expected a whole number from 1 to 4096, auto, or {from: 1, to: 64}, found 0"),
         ("requests_per_minute: 0", "requests_per_minute: expected a number more than 0, found 0"),
         ("max_queue: 0", "max_queue: expected a whole number, 1 or more, found 0"),
         ("idle_timeout: 0", "idle_timeout: expected seconds, more than 0, at most a year, found 0"),

@@ -24,7 +24,7 @@ def ask(text, model="a/m"):
 
 @pytest.mark.parametrize(("concurrency", "count"), [(1, 1000), (3, 300)])
 def test_many_threads_at_once(upstream, open_client, concurrency, count):
-    """They call generate on one client at once: each has its own answer; one connection a worker, and no thread is left."""
+    """They call generate on one client at once: each has its own answer; as many connections as may be in flight; few threads."""
     others = workers()
     client = open_client(upstream, concurrency=concurrency)
     ready = threading.Barrier(count + 1)
@@ -43,7 +43,7 @@ def test_many_threads_at_once(upstream, open_client, concurrency, count):
     assert said == {number: f"echo n{number}" for number in range(count)}
     assert sorted(upstream.texts()) == sorted(f"n{number}" for number in range(count))
     assert upstream.connections <= concurrency
-    assert len(workers() - others) <= concurrency
+    assert len(workers() - others) <= (1 if concurrency == 1 else 1 + min(8, concurrency))  # beside the worker, helpers
     status = client.status()["a"]
     assert (status.done, status.queued, status.in_flight, dict(status.failed)) == (count, 0, 0, {})
     client.close()

@@ -9,6 +9,7 @@ import pytest
 from endings_apparatus import PATIENCE_S
 
 from llm_sync import ClientClosedError, ModelRequest
+from llm_sync.client import queues
 from llm_sync.transport import pool
 
 INTERRUPTED = """
@@ -90,6 +91,7 @@ def test_ctrl_c_while_queued_sends_nothing(upstream, program):
 @pytest.mark.parametrize("concurrency", [1, 2])
 def test_an_abort_between_done_and_the_next_request_on_the_socket(upstream, open_client, monkeypatch, concurrency):
     """Forced: the connection is back in the pool and its call has not returned when the abort comes; the next is unhurt."""
+    monkeypatch.setattr(queues, "may_multiplex", lambda _: False)  # two workers, or there is no such moment
     client = open_client(upstream, concurrency=concurrency)
     assert client.generate("warm").text == "echo warm"
     pooled, go = threading.Event(), threading.Event()

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import socket
 import ssl
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import trustme
 
 from llm_sync.transport.client import HTTPClient
+
+_spec = importlib.util.spec_from_file_location("multiplexed_driver", Path(__file__).with_name("multiplexed_driver.py"))
+assert _spec is not None
+assert _spec.loader is not None
+multiplexed_driver = importlib.util.module_from_spec(_spec)
+sys.modules["multiplexed_driver"] = multiplexed_driver
+_spec.loader.exec_module(multiplexed_driver)
 
 
 @dataclass
@@ -189,13 +199,24 @@ def serve() -> Iterator[Callable[..., Loopback]]:
         yield lambda script=answering, tls=None: stack.enter_context(Loopback(script, tls))
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test of a client runs with either driver, unless it is marked as a test of the blocking one."""
+    if "open_client" in metafunc.fixturenames:
+        only = metafunc.definition.get_closest_marker("blocking_driver") is not None
+        metafunc.parametrize("open_client", ["blocking"] if only else ["blocking", "multiplexed"], indirect=True)
+
+
 @pytest.fixture
-def open_client() -> Iterator[Callable[..., HTTPClient]]:
+def open_client(request: pytest.FixtureRequest) -> Iterator[Callable[..., HTTPClient]]:
     """``open_client(**options)`` makes an HTTPClient that is closed after the test."""
     with contextlib.ExitStack() as stack:
 
         def open_(**options: object) -> HTTPClient:
-            return stack.enter_context(contextlib.closing(HTTPClient(**options)))  # type: ignore[arg-type]
+            if request.param == "blocking":
+                return stack.enter_context(contextlib.closing(HTTPClient(**options)))  # type: ignore[arg-type]
+            client = multiplexed_driver.MultiplexedHTTPClient(**options)
+            stack.callback(client.end)
+            return client
 
         yield open_
 

@@ -260,6 +260,7 @@ def test_an_abort_after_the_call_has_no_effect(serve, open_client):
     assert (server.connections, len(server.requests)) == (1, 2)
 
 
+@pytest.mark.blocking_driver  # test_multiplexed.py has the other one
 def test_an_abort_as_the_connection_is_released_has_no_effect(serve, open_client, monkeypatch):
     """An abort between the connection's return to the pool and the call's return does not affect the next request."""
     server, client, control = serve(), open_client(), CallControl()

@@ -413,6 +413,7 @@ def test_a_kept_connection_that_closes_without_an_answer_is_an_error(serve, open
     assert client.post(server.url, b"3", {}, timeout=5).content == b"3"
 
 
+@pytest.mark.blocking_driver  # test_multiplexed.py has the other one
 @pytest.mark.parametrize("how", ["close", "reset"])
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_connection_closed_before_the_request_reached_it_is_stale(serve, open_client, authority, monkeypatch, how, tls):
@@ -500,6 +501,7 @@ def test_a_stale_connection_takes_the_other_idle_ones_with_it(serve, open_client
     assert [received.body for received in server.requests] == [b"0", b"0", b"1", b"2"]
 
 
+@pytest.mark.blocking_driver  # test_multiplexed.py has the other one
 def test_a_reused_connection_that_answered_in_part_is_not_stale(serve, open_client, monkeypatch):
     """After one byte of a response, a reset is an error, and not a stale connection."""
     arrived = threading.Event()
@@ -534,6 +536,7 @@ def test_a_timeout_on_a_reused_connection_is_an_error(serve, open_client):
     assert [received.body for received in server.requests] == [b"1", b"2"]
 
 
+@pytest.mark.blocking_driver  # test_multiplexed.py has the other one
 def test_a_dead_peer_on_a_reused_connection_is_an_error(serve, open_client, monkeypatch):
     """A connection that TCP keepalive finds dead was not closed by the server: it may be working on the request."""
     server, client = serve(), open_client()

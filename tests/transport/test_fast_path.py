@@ -387,6 +387,7 @@ def test_an_abort_ends_it_at_once(serve, open_client, piece):
     assert server.connections == 2
 
 
+@pytest.mark.blocking_driver  # test_multiplexed.py has the other one
 def test_a_response_to_half_an_upload_is_returned(serve, open_client, monkeypatch):
     """If a server rejects an upload half-way and closes, its response is returned."""
     server, client = serve(), open_client()

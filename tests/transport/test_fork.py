@@ -12,7 +12,10 @@ import pytest
 
 from llm_sync.transport import tls
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
+    pytest.mark.blocking_driver,  # a loop is not inherited; tests/endings forks whole clients
+]
 
 
 def in_child(work):
