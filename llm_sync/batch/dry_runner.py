@@ -11,8 +11,10 @@ from functools import partial
 from typing import Any
 
 from llm_sync.batch.context import BatchContext
+from llm_sync.batch.expected_cost import FROM_ANSWERS, expected_cost
 from llm_sync.batch.input.requests import BatchRequest
 from llm_sync.batch.input.source import Input
+from llm_sync.batch.model_costs import ModelCosts
 from llm_sync.batch.options import Options
 from llm_sync.batch.planner import Planner
 from llm_sync.batch.setup import BadLines, checked_output, opened, read_previous, refuse
@@ -29,6 +31,8 @@ _DEFAULT_MAX_TOKENS = {"anthropic": 4096}  # max_tokens where a request has none
 class Share:
     """What would be sent to one model. ``input_tokens``: an upper bound. ``output_tokens``: the sum of the limits; None if a
     request has none. ``cost``: the highest possible cost in USD without retries; None if unknown, and ``unknown`` says why.
+    ``expected``: what the requests will probably cost in USD; ``expected_from``: "answers" of earlier runs, so many as
+    ``expected_answers``, or a "guess"; None where no price is known.
     """
 
     provider: str
@@ -39,6 +43,9 @@ class Share:
     images: int = 0
     cost: float | None = None
     unknown: str | None = None
+    expected: float | None = None
+    expected_from: str | None = None
+    expected_answers: int = 0
 
 
 @dataclass
@@ -62,11 +69,23 @@ class DryRun:
         costs = [share.cost for share in self.shares if share.requests]
         return None if None in costs else round(sum(cost for cost in costs if cost is not None), 12)
 
+    @property
+    def expected_cost(self) -> float | None:
+        """What all will probably cost in USD; None if that is unknown for any model."""
+        costs = [share.expected for share in self.shares if share.requests]
+        return None if None in costs else round(sum(cost for cost in costs if cost is not None), 6)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         shares = [dict(vars(share)) for share in self.shares]
         problems = [{"type": type(problem).__name__, "message": str(problem)} for problem in self.problems]
-        return {**vars(self), "shares": shares, "problems": problems, "cost_at_most": self.cost}
+        return {
+            **vars(self),
+            "shares": shares,
+            "problems": problems,
+            "cost_at_most": self.cost,
+            "cost_expected": self.expected_cost,
+        }
 
 
 def dry_run(requests: Input, output: str | os.PathLike[str] | None, client: LLMClient, **options: Any) -> DryRun:
@@ -108,8 +127,11 @@ def dry_run(requests: Input, output: str | os.PathLike[str] | None, client: LLMC
                 client.check_providers([provider])
             except LLMConnectorError as error:  # noqa: PERF203
                 result.problems.append(error)
+        answered = ModelCosts()
+        for tally in plan.kept.values():
+            answered.include(tally.models)
         for share in shares.values():
-            _price(context, share)
+            _price(context, share, answered)
         result.shares = list(shares.values())
     return result
 
@@ -131,11 +153,15 @@ def _estimate(context: BatchContext, batch_request: BatchRequest, share: Share) 
     share.output_tokens = None if limit is None or share.output_tokens is None else share.output_tokens + limit
 
 
-def _price(context: BatchContext, share: Share) -> None:
+def _price(context: BatchContext, share: Share, answered: ModelCosts) -> None:
     with import_lock:
         from llm_sync.spending.model_prices import model_price
 
     pricing = model_price(context.client.dispatcher.config, share.provider, share.model).pricing
+    bounds = (share.input_tokens, share.output_tokens)
+    expected = expected_cost(f"{share.provider}/{share.model}", share.requests, bounds, pricing, answered)
+    if expected is not None and (not share.images or expected.basis == FROM_ANSWERS):
+        share.expected, share.expected_from, share.expected_answers = expected
     if pricing is None:
         share.unknown = "the configuration has no pricing, nor has the list of prices"
     elif share.output_tokens is None:

@@ -118,3 +118,35 @@ def test_the_former_names_warn_and_still_work(former: str, current: str) -> None
     """Programs written against them run for another minor version."""
     with pytest.warns(DeprecationWarning, match=f"llm_sync.batch.{former} is now llm_sync.batch.{current}"):
         assert getattr(batch, former) is getattr(batch, current)
+
+
+def test_the_expected_cost_comes_from_the_answers_there_are(job: Batch, far: Far, open_client: Any) -> None:
+    """A tenth of the lines were answered: the others will cost as much each."""
+    client = open_client(PRICED_CLIENT)
+    job.lines(*({"prompt": f"question {number}", "model": "a/q", "max_tokens": 500} for number in range(20)))
+    sample = batch.run(job.input, job.output, client, limit=2)
+    found = batch.dry_run(job.input, job.output, client)
+    (share,) = found.shares
+    assert (found.answered_earlier, share.requests, share.expected_from, share.expected_answers) == (2, 18, "answers", 2)
+    assert share.expected == found.expected_cost == pytest.approx(18 * sample.tally.cost / 2)
+    assert found.cost is not None
+    assert found.cost > 10 * share.expected
+    assert found.to_dict()["cost_expected"] == found.expected_cost
+
+
+def test_without_answers_the_expected_cost_is_a_guess(job: Batch, open_client: Any) -> None:
+    """Below the bound, and said to be one; without a price there is none, and none for images."""
+    client = open_client(PRICED_CLIENT)
+    job.lines({"prompt": "x" * 4000, "model": "a/q", "max_tokens": 5000})
+    (share,) = batch.dry_run(job.input, None, client).shares
+    assert share.expected_from == "guess"
+    assert share.expected == pytest.approx((share.input_tokens / 4 + 300) / 1e6, rel=1e-3)
+    job.lines({"prompt": "x", "model": "a/m", "max_tokens": 5})
+    assert batch.dry_run(job.input, None, client).expected_cost is None
+    job.lines({"prompt": "x", "model": "a/q", "max_tokens": 5, "images": ["https://x.example/a.png"]})
+    assert batch.dry_run(job.input, None, client).shares[0].expected is None
+
+
+PRICED_CLIENT = (
+    'providers: {a: {type: openai, api_key: k, base_url: "<openai>", models: [m, {name: q, pricing: {input: 1, output: 1}}]}}'
+)

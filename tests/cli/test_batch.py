@@ -184,6 +184,17 @@ def test_a_command_line_that_cannot_be_is_status_2(
     assert printed in ran.err
 
 
+def test_a_sample_tells_what_the_other_lines_will_cost(ask: Ask, provider: Simulator) -> None:
+    """--limit sends a few lines; --then-estimate counts the others, and sends none of them."""
+    write("in", *({"prompt": f"p{number}"} for number in range(9)))
+    ran = ask("in", "-o", "out", "-m", "first/m", "--limit", "2", "--then-estimate")
+    assert ran.status == 0
+    assert "9 requests, 7 to be sent, 2 answered before" in ran.out
+    assert len(provider.requests) == 2
+    refused = ask("in", "-o", "out", "-m", "first/m", "--then-estimate")
+    assert (refused.status, "--then-estimate needs --limit N" in refused.err) == (2, True)
+
+
 def test_a_dry_run_sends_nothing(ask: Ask, provider: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """It counts, and its status is that of the first thing that is wrong."""
     write("in", {"prompt": "p"}, {"prompt": "q"})

@@ -51,6 +51,10 @@ def run(args: argparse.Namespace) -> int:
     for name in ("delimiter", "id_column", "skip_blank"):
         if getattr(args, name) and args.template is None:
             raise UsageError(f"--{name.replace('_', '-')} is for CSV, which needs a --template")
+    if args.then_estimate and (args.limit is None or args.dry_run or args.input[0] == "-"):
+        raise UsageError(
+            "--then-estimate needs --limit N, a file as INPUT, and no --dry-run: it asks N lines, and estimates the others"
+        )
     options = _options(args)
     hint = ResumeHint(args.output)
     with open_output(None) as output, open_client(args) as client, _without_request_warnings(args):
@@ -62,6 +66,10 @@ def run(args: argparse.Namespace) -> int:
             set_work(watcher.work)
             with progress.show_progress(client, watcher.rows):
                 summary = batch.run(args.input[0], args.output, client, progress=watcher, **options)
+            if args.then_estimate:
+                _print_summary(args, output, summary)
+                everything = {**options, "limit": None}
+                return _print_dry_run(args, output, batch.dry_run(args.input[0], args.output, client, **everything))
         except KeyboardInterrupt:
             if not args.dry_run:
                 hint.print()

@@ -1,8 +1,9 @@
-"""The result of ``batch --dry-run`` in words: what would be sent, and the highest possible cost."""
+"""The result of ``batch --dry-run`` in words: what would be sent, the highest possible cost, and the expected one."""
 
 from __future__ import annotations
 
 from llm_sync.batch import DryRun
+from llm_sync.batch.expected_cost import FROM_ANSWERS
 from llm_sync.cli.console.quantities import cost, count
 from llm_sync.cli.console.table import labelled, table
 
@@ -20,7 +21,7 @@ def dry_run_lines(result: DryRun, width: int | None = None) -> list[str]:
 
 
 def _costs(result: DryRun, width: int | None) -> list[str]:
-    titles = ("model", "requests", "tokens in", "tokens out", "cost at most")
+    titles = ("model", "requests", "tokens in", "tokens out", "cost at most", "expected")
     shares = [share for share in result.shares if share.requests]
     rows = [
         (
@@ -29,6 +30,9 @@ def _costs(result: DryRun, width: int | None) -> list[str]:
             f"≤ {share.input_tokens:,}",
             "?" if share.output_tokens is None else f"≤ {share.output_tokens:,}",
             "?" if share.cost is None else cost(share.cost),
+            "?"
+            if share.expected is None
+            else f"{cost(share.expected)}{'' if share.expected_from == FROM_ANSWERS else ' (guess)'}",
         )
         for share in shares
     ]
@@ -38,4 +42,16 @@ def _costs(result: DryRun, width: int | None) -> list[str]:
         lines.append(f"  the cost is unknown, as {reason}: {models}")
     if rows and result.cost is not None:
         lines.append(f"at most {cost(result.cost)} without retries, counting each byte of text as a token")
-    return lines
+    return [*lines, *_expected(result)]
+
+
+def _expected(result: DryRun) -> list[str]:
+    """What it will probably cost, and from what that is known."""
+    shares = [share for share in result.shares if share.requests]
+    if not shares or result.expected_cost is None:
+        return []
+    answers = sum(share.expected_answers for share in shares)
+    if all(share.expected_from == FROM_ANSWERS for share in shares):
+        return [f"expected: {cost(result.expected_cost)}, as {count(answers, 'answer')} to other lines cost"]
+    how = "a rough guess, four bytes a token and short answers; --limit 20 --then-estimate asks a few lines and tells better"
+    return [f"expected: {cost(result.expected_cost)}, {how}"]

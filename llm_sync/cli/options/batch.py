@@ -138,7 +138,14 @@ def _add_run_options(parser: Parser) -> None:
         help="send equal lines to a model once: the others get the answer of the first (without this, each is sent)",
     )
     group.add_argument(
-        "--dry-run", action="store_true", help="check and count everything, show the highest possible cost, send nothing"
+        "--dry-run",
+        action="store_true",
+        help="check and count everything, show the highest possible and the expected cost, send nothing",
+    )
+    group.add_argument(
+        "--then-estimate",
+        action="store_true",
+        help="with --limit N: after these lines show what all the others are expected to cost, from the answers",
     )
     group.add_argument(
         "--max-error-rate",
