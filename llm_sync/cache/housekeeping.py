@@ -94,7 +94,7 @@ def clear(store: Store) -> Removed:
     removed = Removed(leftovers=_remove_leftovers(store, 0.0))
     for path in list(store.paths()):
         _remove(store, path, removed)
-    for folder in [*store.subfolders(), store.folder]:
+    for folder in [*store.subfolders(), store.folder] if removed.answers else ():
         with contextlib.suppress(OSError):
             os.rmdir(folder)
     return removed

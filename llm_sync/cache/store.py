@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator
 
 from llm_sync.cache import files
@@ -15,6 +16,7 @@ from llm_sync.machine.regular_files import resolve_links
 from llm_sync.models import PreparedRequest
 
 SUFFIX = ".json"
+_SUBFOLDER = re.compile(r"[0-9a-f]{2}", re.ASCII)
 
 _log = logger("cache")
 
@@ -122,7 +124,7 @@ class Store:
         """The subfolders that answers may be in."""
         try:
             with os.scandir(self.folder) as found:
-                names = [each.name for each in found if len(each.name) == 2 and each.is_dir(follow_symlinks=False)]
+                names = [each.name for each in found if _SUBFOLDER.fullmatch(each.name) and each.is_dir(follow_symlinks=False)]
         except OSError:
             return []
         return [os.path.join(self.folder, name) for name in sorted(names)]

@@ -122,7 +122,8 @@ class Caching:
     def look_up(self, prepared: PreparedRequest) -> ModelResponse | None:
         """The stored answer; None if the request has to be sent: then its key and variables are fit for that.
 
-        Raises AuthenticationError if they are not, CacheMissError offline, and the error that is stored, if any is.
+        Raises AuthenticationError if they are not, BudgetExceededError if no budget has room for it, CacheMissError offline, and
+        the error that is stored, if any is.
         """
         cache = self.cache_of(prepared.provider, prepared.model)
         if cache is None:
@@ -131,6 +132,8 @@ class Caching:
         response = cache.look_up(prepared, self._reading(prepared.provider))
         if response is None:
             _check_key(self._endpoints[prepared.provider].provider, prepared.model)
+            if self._endpoints.spending is not None:
+                self._endpoints.spending.check(prepared)
         else:
             self._report(prepared, response, self._new_key(), queued=False, elapsed=time.monotonic() - began)
         return response

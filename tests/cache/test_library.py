@@ -137,6 +137,18 @@ def test_middleware_sees_hits(cached: Cached, upstream: Simulator) -> None:
     assert (status.done, status.cached) == (1, 1)
 
 
+def test_a_hit_costs_no_budget(cached: Cached, open_client: Callable[..., LLMClient], folder: Path, upstream: Simulator) -> None:
+    """Nothing is reserved for it, and a budget that is spent does not keep it back; what has to be sent is refused."""
+    models = "[{name: gpt-4o-mini, pricing: {input: 1, output: 2}}]"
+    text = f"providers: {{openai: {{api_key: test-key, base_url: '<openai>', models: {models}}}}}"
+    cached(text).generate("x", OPENAI, max_tokens=50)
+    client = open_client(text, cache=folder, max_cost=0.000001)
+    assert client.generate("x", OPENAI, max_tokens=50).cached
+    with pytest.raises(llm_sync.BudgetExceededError):
+        client.generate("y", OPENAI, max_tokens=50)
+    assert len(upstream.requests) == 1
+
+
 def test_offline_only_the_store_answers(cached: Cached, upstream: Simulator, folder: Path) -> None:
     """A miss is an error that names the nearest stored request and what differs; nothing is sent."""
     cached().generate("Say hello to Ada", OPENAI)

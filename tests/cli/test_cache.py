@@ -61,6 +61,8 @@ def test_a_word_that_may_be_folder_or_prompt_is_refused(ask: Ask) -> None:
     """Nothing is guessed: "answers" may be what is asked."""
     with pytest.raises(UsageError, match=r"write --cache=\./answers"):
         join_cache_folder(["--cache", "answers"])
+    with pytest.raises(UsageError, match="neither a folder nor a file"):
+        join_cache_folder(["--cache", os.devnull])
     assert ask("generate", "--cache", "hello").status == 2
 
 
@@ -170,6 +172,18 @@ def test_old_and_surplus_answers_are_removed(ask: Ask, llm: Ask) -> None:
     assert json.loads(llm("cache", "prune", "--max-bytes", "1k", "--json", "--dir", "d").out)["answers"] == 0
 
 
+def test_clear_leaves_what_is_not_its_own(ask: Ask, llm: Ask) -> None:
+    """Other files and folders, and the folder itself if there was no answer in it."""
+    for name in ("ab", "go"):
+        Path("d", name).mkdir(parents=True)
+    llm("cache", "clear", "--yes", "--dir", "d")
+    assert sorted(each.name for each in Path("d").iterdir()) == ["ab", "go"]
+    ask("generate", "--cache", "./d", "Say hello")
+    (Path("d") / "notes.txt").touch()
+    llm("cache", "clear", "--yes", "--dir", "d")
+    assert sorted(each.name for each in Path("d").iterdir()) == ["go", "notes.txt"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -182,6 +196,7 @@ def test_old_and_surplus_answers_are_removed(ask: Ask, llm: Ask) -> None:
         (["import", "x", "-m", "a/m"], "-m is for cache import --input"),
         (["import", "nowhere"], "'nowhere' cannot be imported"),
         (["export", "no/where"], "'no/where' cannot be written"),
+        (["export", "."], "'.' cannot be written"),
     ],
 )
 def test_a_wrong_command_line_says_what_is_wrong(llm: Ask, arguments: list[str], message: str, tmp_path: Path) -> None:

@@ -140,10 +140,15 @@ def _report(removed: housekeeping.Removed, store: Store, args: Namespace, output
 def _export(store: Store, args: Namespace, output: Output) -> None:
     (name,) = args.names
     number = 0
-    with _writing(name, output) as write:
-        for line in transfer.export(store):
-            write(line)
-            number += 1
+    try:
+        with _writing(name, output) as write:
+            for line in transfer.export(store):
+                write(line)
+                number += 1
+    except OSError as error:
+        if name == "-":
+            raise  # standard output, which every command reports alike
+        raise UsageError(f"{name!r} cannot be written: {error.strerror}") from None
     if name != "-":
         print_note(f"{count(number, 'answer')} written to {name}")
 
@@ -154,10 +159,7 @@ def _writing(name: str, output: Output) -> Iterator[Callable[[bytes], object]]:
     if name == "-":
         yield lambda line: output.write(line.decode("utf-8").rstrip("\n"))
         return
-    try:
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    except OSError as error:
-        raise UsageError(f"{name!r} cannot be written: {error.strerror}") from None
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
     with os.fdopen(descriptor, "wb") as file:
         if name.endswith(".gz"):
             with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:

@@ -70,8 +70,10 @@ def _is_folder(word: str) -> bool:
     """Whether the word after --cache is its folder: one that exists, or a path. A file, an option and a sentence are not."""
     if os.path.isdir(word):
         return True
-    if not word or word.startswith("-") or os.path.exists(word) or any(character.isspace() for character in word):
+    if not word or word.startswith("-") or os.path.isfile(word) or any(character.isspace() for character in word):
         return False
+    if os.path.exists(word):
+        raise UsageError(f"--cache {word}: it is neither a folder nor a file")
     if os.sep in word or word.startswith("~"):
         return True
     raise UsageError(
