@@ -53,6 +53,7 @@ class Breaker:
         self._interval = 0.0  # 0: closed
         self._until = 0.0  # monotonic; from then on one request is let through
         self._last = ""  # the error that opened it
+        self._refused: tuple[float, LLMConnectorError] | None = None  # until when it is so: of many requests, each gets this one
         self._probes: dict[float, object] = {}  # who makes the probe that is due at a time; the latest few
 
     def ask(self) -> tuple[LLMConnectorError | None, bool]:
@@ -70,11 +71,15 @@ class Breaker:
                 self._probes.pop(min(self._probes.copy()), None)
             self._open(self._interval)
             return None, True
-        return self._refusal(max(0.0, self._until - self._now())), False
+        until, refused = self._until, self._refused
+        if refused is None or refused[0] != until:
+            refused = self._refused = (until, self._refusal(max(0.0, until - self._now())))
+        return refused[1], False
 
     def _refusal(self, left: float) -> LLMConnectorError:
         return ProviderUnavailableError(
-            f"it is not asked for {left:.1f} s, because it keeps failing ({self._last})",
+            f"it is not asked until {self.open_until or datetime.now(timezone.utc):%H:%M:%S} UTC, because it keeps failing "
+            f"({self._last})",
             provider=self._provider,
             retryable=True,
             retry_after=left,

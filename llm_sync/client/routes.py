@@ -273,7 +273,9 @@ class RoutedCall(RouteCall):
     def request_for(self, entry: ResolvedEntry) -> ModelRequest:
         """The request as one entry gets it: with its model, and its settings where the request has none."""
         values = request_defaults.settings_for(self.request, entry.settings)
-        return self.request.detached(model="/".join(entry.target), **values)
+        fresh: ModelRequest = object.__new__(type(self.request))  # checked and detached before; what prepares it copies it
+        fresh.__dict__.update(self.request.__dict__, model="/".join(entry.target), **values)
+        return fresh
 
 
 def _detached(request: ModelRequest) -> ModelRequest:
