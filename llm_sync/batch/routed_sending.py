@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from llm_sync.batch.state.journal_format import line_of
 from llm_sync.errors import BudgetExceededError, ClientClosedError, LLMConnectorError
 from llm_sync.models import ModelResponse, PreparedRequest
+from llm_sync.runtime.steps import Steps
 
 if TYPE_CHECKING:
     from llm_sync.batch.state.records import RequestIdentity
     from llm_sync.client.middleware import Next
     from llm_sync.client.route_call import RouteCall
+    from llm_sync.client.route_step import Further
 
 
 class RoutedSending:
@@ -30,19 +32,19 @@ class RoutedSending:
         self._open = 0  # "started" lines of steps that may be billed: the outcome closes one of them
         self._failed_apart: BaseException | None = None  # what went wrong beside the request: the journal cannot be written
 
-    def around(self, prepared: PreparedRequest, send: Next, call: RouteCall) -> ModelResponse:
-        """Around one step, on its worker. The last model of a route waits while its provider cools down, as a single one does."""
+    def around(self, prepared: PreparedRequest, send: Next, call: RouteCall, further: Further) -> Steps[ModelResponse]:
+        """Around one step, in steps. The last model of a route waits while its provider cools down, as a single one does."""
         sender, identity = self._sender, self._identity
         sender.enter(self._slot, send.control)
         try:
             with sender.journal.writing():
                 while True:
                     if not call.left:
-                        sender.wait_for_cool_down(prepared.provider, send.control)
+                        yield from sender.cool_down_steps(prepared.provider, send.control)
                     sender.journal.note({"started": identity.key, "line": identity.line})
                     self._open += 1
                     try:
-                        return send(prepared)
+                        return (yield from further(prepared))
                     except LLMConnectorError as error:
                         billed = error.possibly_billed or (isinstance(error, ClientClosedError) and send.control.aborted)
                         if not billed:

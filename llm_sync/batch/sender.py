@@ -187,10 +187,6 @@ class Sender:
         end = self.record(slot, identity, with_attempts(outcome, attempts), attempts, time.monotonic() - began)
         return end, outcome
 
-    def wait_for_cool_down(self, provider: str, control: CallControl) -> None:
-        """``cool_down_steps`` in the calling thread."""
-        run(self.cool_down_steps(provider, control))
-
     def cool_down_steps(self, provider: str, control: CallControl) -> Steps[None]:
         """Wait while the provider cools down. The request is not in flight meanwhile; its deadline begins afterwards."""
         while seconds := self._context.cooling_down_for(provider):

@@ -13,14 +13,15 @@ from llm_sync.models import ModelResponse, PreparedRequest
 from llm_sync.models.route import RouteStep
 from llm_sync.runtime import clock, pauses
 from llm_sync.runtime.cancellation import Progress
+from llm_sync.runtime.steps import Steps
 
 if TYPE_CHECKING:
     from llm_sync.attempts.breaker import Breaker
     from llm_sync.client.middleware import Next
     from llm_sync.config.routes import ResolvedEntry
 
-Around = Callable[[PreparedRequest, "Next", "RouteCall"], ModelResponse]
-"""Code around each step, on the worker that sends it: see Middleware."""
+Around = Callable[[PreparedRequest, "Next", "RouteCall", Callable[[PreparedRequest], Steps[ModelResponse]]], Steps[ModelResponse]]
+"""``around(prepared, send, call, further)``, in steps, around each step of a route: ``further(prepared)`` goes on."""
 
 
 class Step:
@@ -55,7 +56,7 @@ class Way(Protocol):
         """
 
     def queue(self, call: RouteCall, step: Step, **options: Any) -> None:
-        """Put the step into its provider's queue, with ``call.run_step`` around it; ``step.future`` is set before that."""
+        """Put the step into its provider's queue, with code of the call around it; ``step.future`` is set before that."""
 
     def goes_on(self, call: RouteCall, error: LLMConnectorError, step: Step) -> bool:
         """Whether the route goes on after ``error``."""
@@ -123,24 +124,19 @@ class RouteCall:
             inner.withdraw()
         inner.add_done_callback(self._on_step_done)
 
-    def run_step(self, prepared: PreparedRequest, send: Next) -> ModelResponse:
-        """Middleware, on the worker: send one step with what is left of the deadline."""
+    def start_step(self, prepared: PreparedRequest) -> tuple[Step, PreparedRequest]:
+        """On the worker: the step that is to be sent now, and its request with what is left of the deadline."""
         step, future = self.step, self._future
         if step is None or future is None or not future.start():
             if step is not None and step.future is not None:
                 step.future.given_up = True  # nobody waits: it counts as cancelled
             raise ClientClosedError("the request was cancelled before it was sent", provider=prepared.provider, attempts=0)
-        prepared = self._within_deadline(prepared)
-        began = clock.now()
-        try:
-            response = send(prepared) if self.around is None else self.around(prepared, send, self)
-        except LLMConnectorError as error:
-            step.breaker.failed(error, probe=step.probe)
-            if error.attempts and self._began_at is None:
-                self._began_at = began
-            raise
-        step.breaker.succeeded()
-        return response
+        return step, self._within_deadline(prepared)
+
+    def note_attempt(self, began: float) -> None:
+        """Something was sent in a step that began at a monotonic time: from the first one on, the deadline runs."""
+        if self._began_at is None:
+            self._began_at = began
 
     def _within_deadline(self, prepared: PreparedRequest) -> PreparedRequest:
         if self.deadline is None:

@@ -17,6 +17,7 @@ from llm_sync.client import request_defaults, route_rules
 from llm_sync.client.dispatcher import Dispatcher
 from llm_sync.client.endpoints import Endpoint
 from llm_sync.client.route_call import Around, RouteCall, Step
+from llm_sync.client.route_step import StepMiddleware
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.routes import ResolvedEntry, ResolvedRoute, is_route, resolve_route
 from llm_sync.dispatch import errors as dispatch_errors
@@ -211,9 +212,9 @@ class Routes:
         return ContextLengthExceededError(message, provider=entry.target.provider, model=entry.target.model, attempts=0)
 
     def queue(self, call: RouteCall, step: Step, **options: Any) -> None:
-        """Put the step into its provider's queue, with ``call.run_step`` around it; ``step.future`` is set before that."""
+        """Put the step into its provider's queue, with StepMiddleware around it; ``step.future`` is set before that."""
         queue = self._manager.queue_for_step(step.entry.target.provider)
-        step.future = queue.prepare(self._dispatcher.call_for(step.prepared, call.run_step))
+        step.future = queue.prepare(self._dispatcher.call_for(step.prepared, StepMiddleware(call)))
         step.future.ends_at, step.future.continues = call.ends_at, call.is_under_way
         queue.accept(step.future, **options)
 

@@ -1,7 +1,8 @@
 """Spans and metrics of OpenTelemetry, from events alone, by its semantic conventions for generative AI.
 
 A span begins when a request is queued, with what is current in the caller's thread as its parent, and ends with the request.
-While a worker sends it, the span is the current one of the worker's thread. No event has prompts or answers, so no span has.
+While the worker of a provider with a ``concurrency`` of 1 sends it, the span is the current one of that thread. Events have no
+prompts and no answers, so spans have none.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ class Telemetry:
         )
         self._retries = meter.create_counter("llm_sync.client.retries", unit="{attempt}", description="Attempts after the first.")
         self._of_provider = {name: attributes_of(provider) for name, provider in providers.items()}
+        # Their workers have one request at a time: the span can be the current one of the thread.
+        self._alone = {name for name, provider in providers.items() if provider.concurrency == 1}
         self._open: dict[int, _Open] = {}
         self._current = _Current()
         fork.watch(self)
@@ -82,7 +85,8 @@ class Telemetry:
         elif isinstance(event, Finished):
             self._end(event)
         elif isinstance(event, Started):
-            self._make_current(event.key)
+            if event.provider in self._alone:
+                self._make_current(event.key)
         elif isinstance(event, Retrying):
             self._retry(event)
         elif isinstance(event, Waiting):

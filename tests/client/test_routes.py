@@ -721,3 +721,16 @@ def test_hostile_names_are_refused(opened: Callable[..., LLMClient], name: str, 
     with pytest.raises((InvalidRequestError, ModelNotFoundError)):
         opened().generate("hello", name)
     assert providers.asked() == {"first": 0, "second": 0, "third": 0}
+
+
+def test_many_in_flight_go_on_together(providers: Providers, opened: Callable[..., LLMClient]) -> None:
+    """With a concurrency above 1, a worker goes on with all its requests in steps; each is answered, and listed, by itself."""
+    providers.behave["first"] = lambda record: status(503)(record) if "odd" in str(record.payload) else None
+    text = THREE.replace("timeout: 5}", "timeout: 5, concurrency: 16}").replace(
+        "models: [claude-haiku-4-5]", "models: [claude-haiku-4-5], concurrency: 16"
+    )
+    requests = [ModelRequest(f"{'odd' if number % 7 == 3 else 'even'} {number}", id=number) for number in range(200)]
+    answers = opened(text).generate_responses_concurrent(requests)
+    assert [answer.id for answer in answers] == list(range(200))
+    second = [answer.id for answer in answers if answer.provider == "second"]
+    assert second == [number for number in range(200) if number % 7 == 3]
