@@ -1,6 +1,7 @@
 """Built-in defaults: a configuration from the usual key variables, for a user who has no configuration file.
 
-One provider for each variable that is set, at the provider's own host, with default settings and without a list of models.
+One provider for each variable that is set, at the provider's own host or that of the variable which the provider's own package
+reads, with default settings and without a list of models.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ KEY_VARIABLES = {
 }
 """Provider, which is also its type -> the variables of its key. A copy of the dialects' own, which need not be imported then."""
 
+BASE_URL_VARIABLES = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL"}
+"""Provider -> the variable with another address, as the packages openai and anthropic read it."""
+
 _log = logger("config")
 
 
@@ -31,16 +35,31 @@ def is_wanted(config_dir: str | os.PathLike[str] | None) -> bool:
 
 
 def built_in_config(*, strict_streaming: bool = False) -> LLMConfig | None:
-    """The configuration from the usual variables, which a log message names; None if none of them is set."""
+    """The configuration from the usual variables, which a log message names; None if none of them is set.
+
+    Raises ConfigurationError for an address that cannot be used.
+    """
     used = {name: variable for name, names in KEY_VARIABLES.items() if (variable := _first_set(names))}
     if not used:
         return None
-    _log.info("no configuration file found: built-in defaults for %s", ", ".join(f"{n} (${v})" for n, v in used.items()))
+    elsewhere = {name: variable for name in used if (variable := _first_set((BASE_URL_VARIABLES.get(name, ""),)))}
+    listed = ", ".join(f"{n} (${v}{f' at ${elsewhere[n]}' if n in elsewhere else ''})" for n, v in used.items())
+    _log.info("no configuration file found: built-in defaults for %s", listed)
     return LLMConfig(
-        providers={name: ProviderConfig(name, name) for name in used},
+        providers={name: ProviderConfig(name, name) for name in used} | _at_other_addresses(elsewhere, used),
         strict_streaming=strict_streaming,
         keyless={name: names[-1] for name, names in KEY_VARIABLES.items() if name not in used},
     )
+
+
+def _at_other_addresses(variables: dict[str, str], keys: dict[str, str]) -> dict[str, ProviderConfig]:
+    """The providers whose addresses these variables hold, checked as those of a file are."""
+    if not variables:
+        return {}
+    lines = ["providers:"]
+    for name, variable in variables.items():
+        lines += [f"  {name}:", f"    type: {name}", f"    api_key: ${{{keys[name]}}}", f"    base_url: ${{{variable}}}"]
+    return dict(ConfigLoader().load_text("\n".join(lines), "the built-in defaults").providers)
 
 
 def load_or_built_in(

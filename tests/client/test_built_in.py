@@ -13,6 +13,7 @@ from llm_sync.client import built_in
 from llm_sync.config.routing import route
 from llm_sync.models.route import Route
 from llm_sync.providers import ProviderFactory
+from llm_sync.simulator import Simulator
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +22,7 @@ def unconfigured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for names in built_in.KEY_VARIABLES.values():
         for name in names:
             monkeypatch.delenv(name, raising=False)
-    for name in ("LLM_SYNC_CONFIG", "LLM_SYNC_CONFIG_DIR", "LLM_SYNC_SIMULATOR_URL"):
+    for name in ("LLM_SYNC_CONFIG", "LLM_SYNC_CONFIG_DIR", "LLM_SYNC_SIMULATOR_URL", *built_in.BASE_URL_VARIABLES.values()):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
@@ -46,6 +47,28 @@ def test_there_is_a_provider_for_each_variable_that_is_set(
         client.check_providers(["openai", "gemini"])
     assert "no configuration file found: built-in defaults for openai ($OPENAI_API_KEY), gemini ($GEMINI_API_KEY)" in caplog.text
     assert "sk-" not in caplog.text
+
+
+@pytest.mark.parametrize(("name", "model"), [("openai", "openai/gpt-4o-mini"), ("anthropic", "anthropic/claude-haiku-4-5")])
+def test_the_address_of_the_providers_own_variable_is_used(
+    name: str, model: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A proxy or gateway that other programs are told of by OPENAI_BASE_URL gets the request, and the log message says so."""
+    with Simulator() as simulator:
+        monkeypatch.setenv(f"{name.upper()}_API_KEY", "sk-first-0123456789")
+        monkeypatch.setenv(f"{name.upper()}_BASE_URL", simulator.url(name))
+        with caplog.at_level(logging.INFO, "llm_sync"), LLMClient.from_config() as client:
+            assert client.generate("hi", model=model).text
+    assert f"${name.upper()}_API_KEY at ${name.upper()}_BASE_URL" in caplog.text
+
+
+@pytest.mark.parametrize("address", ["nonsense", "https://user:password@example.com/v1", "file:///etc/passwd"])
+def test_an_address_that_cannot_be_used_is_an_error(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a file, and no other host gets the key instead."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-first")
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    with pytest.raises(ConfigurationError, match="base_url"):
+        LLMClient.from_config()
 
 
 @pytest.mark.parametrize("variable", ["LLM_SYNC_CONFIG", "LLM_SYNC_CONFIG_DIR"])

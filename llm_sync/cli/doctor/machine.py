@@ -29,7 +29,7 @@ _VARIABLES = {
     "REQUESTS_CA_BUNDLE": "certificates are checked with it",
     "CURL_CA_BUNDLE": "certificates are checked with it, unless REQUESTS_CA_BUNDLE is set",
     "SSL_CERT_FILE": "certificates are checked with it, unless one of the former is set",
-    "OPENAI_BASE_URL": "it is used by scripts for the package openai only: set base_url in the configuration",
+    "OPENAI_BASE_URL": "used without a configuration, and by scripts for the package openai; a configuration has base_url",
     "PYTHONHTTPSVERIFY": "it has no effect: certificates are always checked",
     "NO_COLOR": "messages have no colour",
 }
