@@ -14,6 +14,9 @@ SECTIONS = {name: text for name, _, text in (part.partition("\n") for part in re
 # Every topic of the table, with the field's own word for it. A search for that word among the file names must find the place.
 WORDS = {
     "a model name routed to a provider": "routing",
+    "the next model of a route asked": "routes",
+    "a provider passed over while it keeps failing": "breaker",
+    "spans and metrics for OpenTelemetry": "otel",
     "the list of fields a request has": "requests",
     "a request completed with configured defaults": "defaults",
     "a streaming switch removed": "streaming",
