@@ -35,6 +35,7 @@ from llm_sync.spending.windows import Window, window_at
 
 UNIT = 10**12  # parts of a US dollar
 RESERVED, SPENT, UNSURE = "reserved", "spent", "unsure"  # unsure: sent, but without an answer that tells the cost
+_MAX_USD = 1_000_000.0  # of one answer: a provider that reports absurd counts does not overflow the sums
 _MARK_INTERVAL_S = 1.0  # how much a copy must be older to be noticed
 _SHORT_WINDOWS_S = 172_800.0  # how long the sums of minutes and hours are kept
 _SWEEP_INTERVAL_S = 0.5  # between two looks for reservations of processes that are gone
@@ -258,7 +259,7 @@ def _sums(connection: sqlite3.Connection, budget: Budget, window: Window) -> tup
 
 
 def _up(usd: float) -> int:
-    return math.ceil(round(usd * UNIT, 3))
+    return math.ceil(round(min(usd, _MAX_USD) * UNIT, 3))
 
 
 def _down(usd: float) -> int:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from llm_sync.spending.trusted_time import Reference
 
 FORMAT = 1  # raised when an older program could no longer keep the sums right
-BUSY_TIMEOUT_S = 5.0  # how long another process may write; each of our writes takes milliseconds
+BUSY_TIMEOUT_S = 30.0  # how long others may write: milliseconds each, but twenty processes on a slow disk take turns, unfairly
 _FILE, _MARK = "spending.db", "spending.mark"
 
 _SCHEMA = """
@@ -167,7 +167,7 @@ def explained(path: str) -> Iterator[None]:
     except sqlite3.Error as error:
         guidance = f"Move {path} away and run 'llm-sync spend --accept' to begin a new one with nothing spent."
         raise LedgerError(f"{path} is damaged: {error}", guidance) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise LedgerError(f"{path} cannot be used: {reason}", "Make its folder writable.") from error
 
@@ -182,7 +182,8 @@ def current_mark(connection: sqlite3.Connection) -> Mark:
 def read_mark(path: str) -> Mark | None:
     """The mark; None where there is none, or none that was written whole."""
     try:
-        with open(path, encoding="ascii") as file:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))  # it may be a pipe
+        with open(descriptor, encoding="ascii") as file:
             ledger, sequence = file.read(200).split()
         return Mark(ledger, int(sequence))
     except (OSError, ValueError):
@@ -192,7 +193,8 @@ def read_mark(path: str) -> Mark | None:
 def write_mark(path: str, mark: Mark) -> None:
     """Write the mark, a line of constant length, in one write. A failure is ignored: the database is what counts."""
     with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        descriptor = os.open(path, flags, 0o600)
         try:
             os.write(descriptor, f"{mark.ledger} {mark.sequence:020d}\n".encode("ascii"))
         finally:

@@ -6,7 +6,6 @@ the ledger is.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import threading
@@ -31,9 +30,13 @@ def config(url: str, cap: float, threads: int) -> LLMConfig:
 
 def ask_until_refused(client: LLMClient, name: str) -> None:
     """Questions with answers of various length."""
-    with contextlib.suppress(BudgetExceededError):
+    try:
         for number in range(10_000):
             client.generate(f"{name} asks question {number}", max_retries=0)
+    except BudgetExceededError as error:
+        if error.spent is None:  # the ledger could not be used
+            print(error, file=sys.stderr, flush=True)
+            os._exit(3)
 
 
 def spend(url: str, cap: float, threads: int) -> None:
