@@ -219,6 +219,8 @@ setup(
         "otel": ["opentelemetry-api>=1.30", "opentelemetry-sdk>=1.30"],  # spans and metrics; an exporter is the user's choice
         "local": ["xllamacpp>=2026.8"],  # llama.cpp with its server as a prebuilt wheel, no dependencies; weights: see README.md
         "prices": ['genai-prices>=0.2; python_version >= "3.11"'],  # data of many providers; needs pydantic and an HTTP library
+        # Jinja2 escapes what goes into the page; pygal draws its charts as SVG here, so that no library goes into the page.
+        "report": ["Jinja2>=3.1", "pygal>=3.0.5"],
         "schema": ["jsonschema>=4.18"],
         "simulate": ["trustme>=1.1"],  # simulate --tls: a certificate takes a few lines with it, and hundreds without
         "test": [
@@ -253,7 +255,11 @@ setup(
     packages=[*find_packages(include=["llm_sync", "llm_sync.*"]), "llm_sync.config.llms"],
     # The example configs stand at the top of the checkout and beside llm_sync/config/ in an installation.
     package_dir={"llm_sync.config.llms": "config/llms"},
-    package_data={"llm_sync.config.llms": ["*.yaml"], "llm_sync.simulator": ["scripts/*.yaml"]},  # py.typed goes along by itself
+    package_data={  # py.typed goes along by itself
+        "llm_sync.config.llms": ["*.yaml"],
+        "llm_sync.reports.page": ["assets/*"],
+        "llm_sync.simulator": ["scripts/*.yaml"],
+    },
     # Other packages add dialects under the entry-point group "llm_sync.providers"; this one registers its own by name.
     entry_points={
         "console_scripts": ["llm-sync = llm_sync.cli.main:main"],

@@ -54,6 +54,7 @@ WORDS = {
     "an answer's cost by configured prices": "pricing",
     "the figures of a report made from records": "summary",
     "an answer checked against what was expected": "checks",
+    "the page of a report written": "writer",
     "the cost of a batch estimated by a dry run": "dry_run",
     "the JSON record of an answer made": "record",
     "the meaning of each exit code": "exit_code",

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-# The tests are no package; what they share goes by a name of its own.
-if "report_records" not in sys.modules:
-    _spec = importlib.util.spec_from_file_location("report_records", Path(__file__).with_name("records.py"))
-    assert _spec is not None
-    assert _spec.loader is not None
-    sys.modules["report_records"] = _module = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(_module)
+# The tests are no package; what they share goes by names of its own.
+for _name, _file in ("report_records", "records.py"), ("report_browser", "browser.py"):
+    if _name not in sys.modules:
+        _spec = importlib.util.spec_from_file_location(_name, Path(__file__).with_name(_file))
+        assert _spec is not None
+        assert _spec.loader is not None
+        sys.modules[_name] = _module = importlib.util.module_from_spec(_spec)
+        _spec.loader.exec_module(_module)
 
 
 @pytest.fixture
