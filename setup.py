@@ -221,8 +221,10 @@ setup(
         "prices": ['genai-prices>=0.2; python_version >= "3.11"'],  # data of many providers; needs pydantic and an HTTP library
         # Jinja2 escapes what goes into the page; pygal draws its charts as SVG here, so that no library goes into the page.
         "report": ["Jinja2>=3.1", "pygal>=3.0.5"],
+        "parquet": ["pyarrow>=15"],  # report -o FILE.parquet: the format's own implementation; fastparquet needs pandas
         "schema": ["jsonschema>=4.18"],
         "simulate": ["trustme>=1.1"],  # simulate --tls: a certificate takes a few lines with it, and hundreds without
+        "xlsx": ["XlsxWriter>=3.1"],  # report -o FILE.xlsx: pure Python, writes row by row; openpyxl holds each cell in memory
         "test": [
             "argparse-manpage[setuptools]>=4.8",
             "build>=1.2",
@@ -242,6 +244,7 @@ setup(
             "shtab>=1.13",
             "sybil>=9",  # reads and skips the documentation's blocks; no dependencies of its own
             "trustme>=1.1",
+            "XlsxWriter>=3.1",
         ],
         "dev": [
             "import-linter>=2.15",

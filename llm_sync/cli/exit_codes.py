@@ -13,7 +13,7 @@ EXIT_CODES = {
     7: "the request was refused: invalid, too long, no such model, streaming requested, or not stored",
     8: "the answer is unusable: blocked, empty, malformed, a stream, or truncated under --strict",
     9: "some requests failed, some were answered",
-    10: "answered, but beyond what --max-error-rate or --fail-on-truncated allows",
+    10: "answered, but not as --max-error-rate, --fail-on-truncated, --min-accuracy or --verify want it",
     129: "hung up: the terminal was closed (SIGHUP)",
     130: "interrupted (Ctrl-C)",
     141: "the reader of standard output closed it",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "generate": "send a prompt to one or several models and print the answers",
     "batch": "send a file of requests and write the answers in the same order; can be killed and resumed",
+    "report": "show what batches came to: figures, scores, comparisons, and tables of the answers",
     "cache": "show, prune, export or import stored answers",
     "models": "list the models that each configured provider serves",
     "configs": "list the configurations found, with their providers and models",

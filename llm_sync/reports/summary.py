@@ -24,13 +24,22 @@ from llm_sync.reports.verdicts import Check, Verdict
 class Report:
     """The figures of some outputs: ``models``, a row each, and the records behind them.
 
-    ``outputs``: their paths; ``check``: what is compared, in words, or None; ``seed``: of the bootstrap. It holds the outputs and
+    ``outputs``: their paths; ``expect`` and ``check_name``: as they were
+    given; ``check``: what is compared, in words, or None; ``seed``: of the bootstrap. It holds the outputs and
     a temporary file open: close it, or use it in ``with``. For one thread. The outputs must not change while it is open.
     """
 
-    def __init__(self, files: Sequence[OutputFile], expectations: Expectations | None, check: Check | None, seed: int) -> None:
+    def __init__(
+        self,
+        files: Sequence[OutputFile],
+        expectations: Expectations | None,
+        check: Check | None,
+        seed: int,
+        names: tuple[str | None, str | None] = (None, None),
+    ) -> None:
         self.outputs = tuple(file.path for file in files)
         self.check = None if check is None else check.description
+        self.expect, self.check_name = names
         self.seed = seed
         self.models: list[ModelRow] = []
         self.records = 0
@@ -119,7 +128,8 @@ def summarize(
             files.append(OutputFile(name))
             undo.callback(files[-1].close)
         expectations = None if expect is None else open_expectations(expect)
-        report = Report(files, expectations, chosen, seed)
+        given = (None if expect is None else os.fspath(expect), check if check is None or isinstance(check, str) else "custom")
+        report = Report(files, expectations, chosen, seed, given)
         undo.callback(report.close)
         _Reader(report, files, expectations, chosen).read()
         undo.pop_all()

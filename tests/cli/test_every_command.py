@@ -20,8 +20,8 @@ class Row(NamedTuple):
     """How to have a command do something.
 
     Words in ``arguments`` stand for paths: ``CONFIG`` for a configuration and ``FOLDER`` for its folder, ``REQUESTS`` and
-    ``OUTPUT`` for a batch's files, ``SCRIPT`` for a script, ``NEW`` for one where nothing is. ``unconfigured``: arguments that
-    leave the choice of the configuration open.
+    ``OUTPUT`` for a batch's files, ``ANSWERS`` for a finished output, ``SCRIPT`` for a script, ``NEW`` for one where nothing is.
+    ``unconfigured``: arguments that leave the choice of the configuration open.
     """
 
     arguments: list[str]
@@ -33,6 +33,7 @@ class Row(NamedTuple):
 ROWS = {
     "generate": Row(["--config", "CONFIG", "-m", "first/m", "hi"], ["hi"]),
     "batch": Row(["--config", "CONFIG", "-m", "first/m", "REQUESTS", "-o", "OUTPUT"], ["REQUESTS", "-o", "OUTPUT"]),
+    "report": Row(["ANSWERS"]),
     "cache": Row(["info", "--dir", "NEW"]),
     "models": Row(["--config", "CONFIG"], []),
     "configs": Row(["--config-dir", "FOLDER"], []),
@@ -69,6 +70,10 @@ def run(start: Callable[..., Any], cron: dict[str, str], config: str, tmp_path: 
     words.update(REQUESTS=str(tmp_path / "requests"), OUTPUT=str(tmp_path / "outcomes"), SCRIPT=str(tmp_path / "script.py"))
     (tmp_path / "script.py").write_text("import openai\nprint(openai.OpenAI)\n")
     (tmp_path / "requests").write_text('{"prompt": "hi"}\n')
+    failure = {"type": "NetworkError", "message": "it broke", "text": None}
+    record = {"id": 1, "index": 0, "provider": "first", "model": "m", "response": None, "error": failure}
+    words["ANSWERS"] = str(tmp_path / "answers.jsonl")
+    (tmp_path / "answers.jsonl").write_text(json.dumps(record) + "\n")
 
     def ended(name: str, *more: str, arguments: list[str] | None = None, **options: Any) -> tuple[int, bytes, str]:
         given = ROWS[name].arguments if arguments is None else arguments

@@ -15,6 +15,7 @@ from llm_sync import batch, errors
 from llm_sync.batch import Snapshot, Summary
 from llm_sync.cli import exit_codes, request_fields, signals
 from llm_sync.cli.client_access import open_client
+from llm_sync.cli.commands import batch_table
 from llm_sync.cli.console import batch_dry_run, batch_merge, batch_progress, batch_summary, progress
 from llm_sync.cli.console.messages import print_error, print_note
 from llm_sync.cli.console.output import Output, open_output
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             "--then-estimate needs --limit N, a file as INPUT, and no --dry-run: it asks N lines, and estimates the others"
         )
+    table = batch_table.table_of(args)
     options = _options(args)
     hint = ResumeHint(args.output)
     with open_output(None) as output, open_client(args) as client, _without_request_warnings(args):
@@ -76,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
             raise
         except OSError as error:
             raise _explain(args, error) from error
+    if table is not None:
+        batch_table.write(table, args, summary)
     return _print_summary(args, output, summary)
 
 

@@ -34,6 +34,18 @@ def nonempty(argument: str) -> str:
     return text(argument) if argument else visible(argument)
 
 
+def share(argument: str) -> float:
+    """A share from 0 to 1, or a percentage."""
+    digits, percent = argument.removesuffix("%"), argument.endswith("%")
+    try:
+        value = float(digits) / (100 if percent else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{argument!r} is not a share from 0 to 1, or from 0% to 100%")
+    return value
+
+
 def setting(argument: str) -> tuple[tuple[str, ...], str]:
     """KEY=VALUE as the steps of the key and the text of the value: dots separate nested keys, ``\\.`` is a literal dot."""
     name, equals, value = text(argument).partition("=")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from llm_sync.cli.options.argument_parser import Parser
-from llm_sync.cli.options.argument_types import COUNT, SECONDS, nonempty, text
+from llm_sync.cli.options.argument_types import COUNT, SECONDS, nonempty, share, text
 from llm_sync.cli.options.exit_statuses import exit_statuses
 from llm_sync.cli.options.global_options import add_model_option
 from llm_sync.cli.options.request_options import add_request_options
@@ -37,7 +37,13 @@ def add(parser: Parser) -> None:
         help="the file of requests (.gz: gzip), or - for standard input; or the word merge and the finished outputs to combine",
     )
     parser.add_argument(
-        "-o", "--output", required=True, type=nonempty, metavar="FILE", help="write the answers to FILE (.gz: gzip)"
+        "-o",
+        "--output",
+        required=True,
+        type=nonempty,
+        metavar="FILE",
+        help="write the answers to FILE (.gz: gzip); with the ending .csv, .tsv, .parquet or .xlsx a table, beside the JSON "
+        "Lines that a run resumes from (FILE.jsonl)",
     )
     add_model_option(
         parser,
@@ -149,7 +155,7 @@ def _add_run_options(parser: Parser) -> None:
     )
     group.add_argument(
         "--max-error-rate",
-        type=_share,
+        type=share,
         metavar="R",
         help="end with status 10 if more than this share of the requests (such as 0.02 or 2%%) has no answer",
     )
@@ -184,14 +190,3 @@ def _shard(argument: str) -> tuple[int, int]:
     if not slash or not part.isdecimal() or not parts.isdecimal() or not 1 <= int(part) <= int(parts):
         raise argparse.ArgumentTypeError(f"{argument!r} is not I/N with I from 1 to N")
     return int(part), int(parts)
-
-
-def _share(argument: str) -> float:
-    number, percent = argument.removesuffix("%"), argument.endswith("%")
-    try:
-        share = float(number) / (100 if percent else 1)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{argument!r} is not a share from 0 to 1, or from 0% to 100%")
-    return share
