@@ -24,7 +24,7 @@ from llm_sync.reports.statistics import SEED
 from llm_sync.reports.verdicts import Check
 from llm_sync.reports.writing import TABLE_ENDINGS, write_records, write_table
 
-_FIGURES = (".json", ".jsonl", ".md")
+_FIGURES = (".html", ".json", ".jsonl", ".md")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -117,13 +117,23 @@ def _write(args: argparse.Namespace, report: Report, pairs: list[PairRow], path:
         elif ending == ".jsonl":
             write_records(report, path)
         else:
-            content = {".json": _document, ".md": report_text.markdown}[ending](report, pairs)
+            content = {".html": _page, ".json": _document, ".md": report_text.markdown}[ending](report, pairs)
             with open_output(path) as output:
                 output.write(content)
     except OSError as error:
         raise UsageError(f"--output {path!r} cannot be written: {error.strerror or error}") from error
     if not settings.quiet:
         print_note(f"{path} is written")
+
+
+def _page(report: Report, _pairs: list[PairRow]) -> str:
+    import io
+
+    from llm_sync.reports.page import write_page
+
+    page = io.StringIO()
+    write_page(report, page, certificate=certificate(report), title=", ".join(map(os.path.basename, report.outputs)))
+    return page.getvalue()
 
 
 def _document(report: Report, pairs: list[PairRow]) -> str:

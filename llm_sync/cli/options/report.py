@@ -17,11 +17,11 @@ examples:
   llm-sync report answers.jsonl \\
     --expect label --min-accuracy 0.8
   llm-sync report answers.jsonl \\
-    -o table.csv -o figures.json
+    -o page.html -o table.csv
   llm-sync report \\
     --compare old.jsonl new.jsonl
   llm-sync report answers.jsonl \\
-    --verify figures.json
+    --verify page.html
 """
 
 
@@ -35,7 +35,7 @@ def add(parser: Parser) -> None:
         default=[],
         type=nonempty,
         metavar="FILE",
-        help="write FILE instead of printing the figures, by its ending: .csv, .tsv, .parquet, .xlsx: the answers "
+        help="write FILE instead of printing the figures, by its ending: .html: a page; .csv, .tsv, .parquet, .xlsx: the answers "
         "beside their input; .jsonl: a record a line; .json, .md: the figures; may be repeated",
     )
     parser.add_argument(
@@ -97,7 +97,7 @@ def _add_comparison(parser: Parser) -> None:
         "--verify",
         type=nonempty,
         metavar="FILE",
-        help="compute the certificate in FILE, a report in .json, again from the OUTPUTs",
+        help="compute the certificate in FILE, a page or .json, again from the OUTPUTs",
     )
 
 
