@@ -226,6 +226,7 @@ setup(
         "simulate": ["trustme>=1.1"],  # simulate --tls: a certificate takes a few lines with it, and hundreds without
         "xlsx": ["XlsxWriter>=3.1"],  # report -o FILE.xlsx: pure Python, writes row by row; openpyxl holds each cell in memory
         "test": [
+            "Jinja2>=3.1",
             "argparse-manpage[setuptools]>=4.8",
             "build>=1.2",
             'genai-prices>=0.2; python_version >= "3.11"',
@@ -235,6 +236,9 @@ setup(
             "jsonschema>=4.18",
             "opentelemetry-api>=1.30",
             "opentelemetry-sdk>=1.30",  # has an exporter in memory, which tests look into
+            "openpyxl>=3.1",  # reads Excel files again
+            "pyarrow>=15",
+            "pygal>=3.0.5",
             "pytest>=8.2",
             "pytest-cov>=6.0",
             "pytest-timeout>=2.3",
