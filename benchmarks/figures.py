@@ -30,6 +30,7 @@ _IMPORTS = {
 }
 
 Part = Mapping[str, Any]
+MEASURED = ("call", "start", "fleet", "in_flight", "scale")
 
 
 def kept(name: str) -> dict[str, Any]:
@@ -167,11 +168,29 @@ def scale_tables(figures: Part) -> str:
     return "\n".join(out)
 
 
+def flight_tables(figures: Part) -> str:
+    """Many in flight: every scenario, a row for each way."""
+    out = []
+    for part in figures.get("scenarios", ()):
+        rows = [
+            [way, *(number(row[name]) for name in ("calls_s", "cpu_us", "seconds", "mb", "threads"))]
+            for way, row in part["rows"].items()
+        ]
+        out.append(markdown([part["name"], "calls/s", "CPU µs a call", "seconds", "MB", "threads"], rows))
+    return "\n".join(out) or "Not measured yet.\n"
+
+
+def measured(name: str) -> bool:
+    """Whether there are figures of this benchmark."""
+    return (TOP / "benchmarks" / "figures" / f"{name}.json").exists()
+
+
 def bounds() -> str:
-    """The limits of all four benchmarks."""
+    """The limits of all benchmarks."""
     rows = [
         [check["what"], number(check["measured"]), number(check["at_most"]), "yes" if check["met"] else "**no**"]
-        for name in ("call", "start", "fleet", "scale")
+        for name in MEASURED
+        if measured(name)
         for check in kept(name)["bounds"]
     ]
     return markdown(["", "measured", "at most", "held"], rows)
@@ -180,7 +199,7 @@ def bounds() -> str:
 def facts() -> str:
     """Where and when it was measured."""
     lines = []
-    for name in ("call", "start", "fleet", "scale"):
+    for name in filter(measured, MEASURED):
         told = kept(name)
         lines.append(
             f"* {name}: {told['date']}, llm-sync {told['llm_sync']}, Python {told['python']}, {told['system']}, "
@@ -197,6 +216,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "parts": lambda: parts(kept("call")),
     "start": lambda: start_table(kept("start")),
     "fleet": lambda: fleet_tables(kept("fleet")),
+    "flight": lambda: flight_tables(kept("in_flight") if measured("in_flight") else {}),
     "scale": lambda: scale_tables(kept("scale")),
 }
 

@@ -123,10 +123,10 @@ def main() -> None:
         print(scenario.name)
         head = ["", "calls/s", "CPU µs a call", "seconds", "MB", "threads"]
         measuring.table(head, [[way, *_shown(row)] for way, row in rows.items()])
-        results.append({"scenario": scenario.name, "rows": rows})
+        results.append({"name": scenario.name, "rows": rows})
         checks += checks_of(scenario, rows)
     measuring.show_bounds(checks)
-    measuring.write("in_flight", {"facts": facts, "scenarios": results, "bounds": checks})
+    measuring.write("in_flight", {**facts, "scenarios": results, "bounds": checks})
 
 
 if __name__ == "__main__":

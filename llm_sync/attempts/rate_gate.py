@@ -13,8 +13,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from llm_sync.attempts.shared_numbers import LocalStore
 from llm_sync.attempts.traffic import Traffic
 from llm_sync.errors import ClientClosedError, LLMConnectorError
 from llm_sync.events import Event, Listener, Waiting
@@ -170,7 +171,12 @@ class Gate:
     def _take_turn(self, control: Control, until: float | None, tokens: float) -> Steps[bool]:
         """Take a turn in the pace and wait for it; False if it would come at or after ``until``."""
         within = None if until is None else until - self._clock()
-        seconds: float | None = yield Blocking(partial(self.traffic.pace.take, tokens, within))  # type: ignore[union-attr]
+        pace: Any = self.traffic.pace
+        seconds: float | None
+        if isinstance(pace.store, LocalStore):
+            seconds = pace.take(tokens, within)
+        else:  # numbers that processes share are in a file
+            seconds = yield Blocking(partial(pace.take, tokens, within))
         if seconds:
             yield from self._pause(seconds, "pace", control)
         return seconds is not None

@@ -16,6 +16,9 @@ class MultiplexedRequestQueue(ProviderRequestQueue):
     """Like ProviderRequestQueue, with one worker thread that has up to ``concurrency`` requests in flight (multiplexing.py)."""
 
     def _reset(self) -> None:
+        former = getattr(self, "_pool", None)
+        if former is not None:  # in a forked child, perhaps in the worker itself
+            former.abandon()
         super()._reset()
         if event_loop.is_usable():
             make = partial(MultiplexingWorker, size=self.concurrency)

@@ -61,6 +61,11 @@ class MultiplexingWorker(Worker):
         if loop is not None and len(self._running) < self._size:
             loop.wake()
 
+    def abandon(self) -> None:
+        """In a forked child: end the loop, which may be in the middle of a turn, and must not touch the parent's sockets."""
+        if self._loop is not None:
+            self._loop.close()
+
     def _serve(self) -> None:
         loop = self._loop = EventLoop()
         self.helpers = Helpers(self, self._source, self._size, loop.post)

@@ -72,6 +72,9 @@ class Worker(RequestRunner, threading.Thread):
             self.process(future)
             self.current = future = None  # an idle worker must not keep an answer in memory
 
+    def abandon(self) -> None:
+        """In a forked child: close this process's copies of what the worker has open, if anything."""
+
     def wake(self) -> None:
         """A request was put into the queue. A worker that waits for nothing but the queue needs no waking."""
 

@@ -125,6 +125,12 @@ class WorkerPool:
         """The requests that the workers are processing."""
         return [future for worker in list(self._workers.values()) for future in worker.in_flight()]
 
+    def abandon(self) -> None:
+        """In a forked child: the parent has the workers. What they have open here is closed."""
+        for worker in list(self._workers.values()):
+            if isinstance(worker, Worker):
+                worker.abandon()
+
     def wake(self) -> None:
         """Call this after a request was put into the queue."""
         for worker in list(self._workers.values()):

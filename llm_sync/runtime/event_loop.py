@@ -145,6 +145,8 @@ class EventLoop:
 
     def close(self) -> None:
         """Close what the loop has opened. In a forked child, too: it closes the child's copies only."""
+        if self._closed:
+            return
         self._closed = True
         self._selector.close()
         self._woken.close()

@@ -32,7 +32,7 @@ def test_a_hundred_in_flight_with_few_threads(upstream, open_client):
     futures = [client.submit(ask(f"n{number}")) for number in range(MANY)]
     hold.wait(MANY)
     assert client.status()["a"].in_flight == MANY
-    assert len(threads_of()) <= 1 + 8 + 1  # the first request, which shows the head, is with a helper, too
+    assert len(threads_of()) <= 1 + 8
     hold.open()
     assert [future.result(PATIENCE_S).text for future in futures] == [f"echo n{number}" for number in range(MANY)]
     assert upstream.connections <= MANY
@@ -146,6 +146,31 @@ def test_a_callback_may_fork(upstream, open_client):
         time.sleep(0.001)
     assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
     assert sorted(upstream.texts()) == sorted([*(f"n{number}" for number in range(10)), "first", "of the child"])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_that_a_callback_leaves_running_touches_nothing_of_the_parent(upstream, open_client):
+    """It comes back from the callback into the worker's loop, with other requests in flight: there it ends."""
+    client, hold = open_client(upstream, concurrency=20), upstream.hold(lambda seen: seen.text != "first")
+    children: list[int] = []
+    forked = threading.Event()
+
+    def fork(_future: Any) -> None:
+        pid = os.fork()
+        if pid:
+            children.append(pid)
+            forked.set()
+
+    others = [client.submit(ask(f"n{number}")) for number in range(10)]
+    hold.wait(10)
+    first = client.submit(ask("first"))
+    first.add_done_callback(fork)
+    assert forked.wait(PATIENCE_S)
+    hold.open()
+    assert [future.result(PATIENCE_S).text for future in others] == [f"echo n{number}" for number in range(10)]
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+    assert client.generate("next").text == "echo next"
+    assert sorted(upstream.texts()) == sorted([*(f"n{number}" for number in range(10)), "first", "next"])
 
 
 def test_middleware_waits_in_a_thread_of_its_own(upstream, open_client):

@@ -14,7 +14,7 @@ from llm_sync.transport.multiplexed.ports import HTTP, Done, InHelper, Watched
 from llm_sync.transport.multiplexed.transfer import Transfer
 from llm_sync.transport.pool import DeadlineConnection
 
-MAX_CONNECTING = 8  # connections that are opened at the same time, each by a helper thread
+MAX_CONNECTING = 8  # connections that helper threads open at the same time, first requests included
 MAX_UNCACHEABLE = 64  # heads remembered that cannot be sent again
 _BUFFER_BYTES = 64 * 1024
 
@@ -66,6 +66,7 @@ class MultiplexedClient:
             transfer.wait()
         else:
             self._without_head[key] = []
+            self._connecting += 1
             known = partial(self.loop.post, partial(self._head_is_sent, key))
             self.in_helper(partial(transfer.rest_of_call().run, on_head=known), partial(self._first_ended, key, transfer.done))
 
@@ -87,12 +88,14 @@ class MultiplexedClient:
         self._uncacheable.add(key)
 
     def _first_ended(self, key: Any, done: Done, reply: Reply | None, error: BaseException | None) -> None:
+        self._connecting -= 1
         waiting = self._without_head.pop(key, [])  # nothing, unless it failed before it was sent, or a tool has sent it
         if waiting and reply is not None:
             self._note_uncacheable(key)
         for transfer in waiting:
             if transfer.stop_waiting():
                 self._find_head(transfer)
+        self.serve_waiting()
         done(reply, error)
 
     # Connections
