@@ -210,9 +210,9 @@ class _Running:
         self.due = clock.now() + need.seconds
         self._control = need.control
         loop.add_timer(self)
-        need.control.on_stop(partial(loop.post, self._stop_pause))
+        need.control.on_stop(partial(loop.post, self._end_pause))
 
-    def _stop_pause(self) -> None:
+    def _end_pause(self) -> None:
         loop = self._worker._loop  # noqa: SLF001
         if self._control is not None and loop is not None:
             loop.remove_timer(self)

@@ -27,7 +27,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "list": (list,),
 }
 _RULES = frozenset({"type", "required", "nullable", "schema", "allowed", "min", "max", "minlength", "maxlength", "empty", "meta"})
-_CLOSED_RULES = _RULES | {"check_with", "regex", "valuesrules"}  # only configurations use these
+_CLOSED_RULES = _RULES | {"check_with", "keysrules", "regex", "valuesrules"}  # only configurations use these
 _SIZED = frozenset({str, list, dict})
 _NUMBERS = frozenset({int, float})
 _MISSING = object()
@@ -116,14 +116,16 @@ def _comparisons(rules: Mapping[str, Any], types: frozenset[type]) -> list[Predi
             raise _Unsupported
         checks.append(lambda value: value in allowed)
     for name in ("min", "max"):
-        if name in rules and (not types <= _NUMBERS or type(rules[name]) not in _NUMBERS):
+        if name in rules and (not types & _NUMBERS or bool in types or type(rules[name]) not in _NUMBERS):
             raise _Unsupported
     if "min" in rules:
         least = rules["min"]
-        checks.append(lambda value: value >= least)  # False for NaN
+        checks.append(
+            lambda value: type(value) not in _NUMBERS or value >= least
+        )  # False for NaN; Cerberus compares numbers only
     if "max" in rules:
         most = rules["max"]
-        checks.append(lambda value: value <= most)
+        checks.append(lambda value: type(value) not in _NUMBERS or value <= most)
     return checks
 
 
@@ -155,12 +157,23 @@ def _patterns(rules: Mapping[str, Any]) -> list[Predicate]:
     return checks
 
 
-def _inner(rules: Mapping[str, Any], types: frozenset[type], closed: bool) -> list[Predicate]:
+def _members(rules: Mapping[str, Any], closed: bool) -> list[Predicate]:
+    """The checks of the keys and of the values of a mapping with keys of any name."""
+    checks: list[Predicate] = []
+    if "keysrules" in rules:
+        key = _field(rules["keysrules"], closed)
+        checks.append(lambda value: type(value) is not dict or all(map(key, value)))
     if "valuesrules" in rules:
+        member = _field(rules["valuesrules"], closed)
+        checks.append(lambda value: type(value) is not dict or all(map(member, value.values())))
+    return checks
+
+
+def _inner(rules: Mapping[str, Any], types: frozenset[type], closed: bool) -> list[Predicate]:
+    if "valuesrules" in rules or "keysrules" in rules:
         if "schema" in rules or dict not in types:
             raise _Unsupported
-        member = _field(rules["valuesrules"], closed)
-        return [lambda value: type(value) is not dict or all(map(member, value.values()))]
+        return _members(rules, closed)
     if "schema" not in rules:
         return []
     if (list in types) == (dict in types):  # neither, or a schema that would have to serve both

@@ -294,14 +294,14 @@ def test_an_unexpected_error_of_a_dialect_spares_the_other_answers(ask: Run, mon
     from llm_sync.models import PreparedRequest
     from llm_sync.providers import LLMProvider
 
-    whole = LLMProvider.send
+    whole = LLMProvider.steps
 
-    def send(self: LLMProvider, prepared: PreparedRequest, control: object = None) -> object:
+    def steps(self: LLMProvider, prepared: PreparedRequest, *arguments: object, **options: object) -> object:
         if prepared.model == "n":
             raise ZeroDivisionError("a mistake")
-        return whole(self, prepared, control)
+        return whole(self, prepared, *arguments, **options)
 
-    monkeypatch.setattr(LLMProvider, "send", send)
+    monkeypatch.setattr(LLMProvider, "steps", steps)
     ran = ask("-m", "first/n", "-m", "second/m", "hi")
     assert (ran.status, ran.out) == (9, "== second/m ==\nan answer\n")
     assert ran.err.startswith("llm-sync: first/n: an unexpected ZeroDivisionError: a mistake.")

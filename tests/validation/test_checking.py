@@ -359,8 +359,12 @@ def closed_rules(depth: int) -> st.SearchStrategy[dict[str, Any]]:
     kinds = st.sampled_from(["dict", ["dict", "string"]])
     mapping = st.tuples(kinds, st.dictionaries(NAMES, inner, max_size=2)).map(lambda pair: {"type": pair[0], "schema": pair[1]})
     members = st.tuples(kinds, inner).map(lambda pair: {"type": pair[0], "valuesrules": pair[1]})
+    named = st.tuples(members, rules(0)).map(lambda pair: {**pair[0], "keysrules": pair[1]})
+    bounded = st.integers(0, 3).map(lambda least: {"type": ["number", "string", "dict"], "min": least, "max": least + 1})
     listing = inner.map(lambda schema: {"type": ["list", "string"], "schema": schema})
-    return st.one_of(plain, st.tuples(st.one_of(mapping, members, listing), extra).map(lambda pair: {**pair[0], **pair[1]}))
+    return st.one_of(
+        plain, st.tuples(st.one_of(mapping, members, named, listing, bounded), extra).map(lambda pair: {**pair[0], **pair[1]})
+    )
 
 
 @settings(max_examples=250, deadline=None)
