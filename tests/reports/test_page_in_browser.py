@@ -106,6 +106,19 @@ def test_the_charts_are_drawn(opened: Callable[..., Browser]) -> None:
         assert largest >= 8
 
 
+def test_labels_of_points_cover_no_other_point(opened: Callable[..., Browser]) -> None:
+    """Models of about the same cost and accuracy can still be told apart."""
+    browser = opened([of(f"a-model-{n}", answer(0, cost_estimate=0.5 + n / 20)) for n in range(4)])
+    overlaps = browser.run(
+        "const svg = document.querySelector('figure svg'), boxes = [...svg.querySelectorAll('.series circle, .series text')]"
+        ".map((node) => node.getBoundingClientRect()); let count = 0;"
+        "boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b) => {"
+        "if (a.left < b.right && b.left < a.right && a.top + 4 < b.bottom && b.top + 4 < a.bottom) count++ }));"
+        "return [boxes.length, count]"
+    )
+    assert overlaps == [8, 0]
+
+
 @pytest.mark.parametrize(
     ("show", "model", "count"),
     [

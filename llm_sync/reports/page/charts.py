@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
@@ -22,7 +22,7 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_
 COLORS = 8
 """Colours and dash patterns that the style has."""
 _QUANTILES = 60
-_LINE = 18
+_LINE, _LETTER = 18, 7.5
 _WIDTH = 640
 _DROPPED: set[object] = {"script", "style", "defs", "desc", "title", ElementTree.Comment}
 _FONTS = Style(
@@ -125,20 +125,38 @@ def _chart(x_title: str, y_title: str, width: int = _WIDTH, height: int = 400, *
     )
 
 
+Box = tuple[float, float, float, float]
+
+
 def _place_labels(root: ElementTree.Element) -> None:
-    """Put each point's label beside it, on the side with more room, and below the labels above it."""
-    points: dict[str, ElementTree.Element] = {}
-    labels: list[tuple[float, float, ElementTree.Element]] = []
+    """Put each point's label beside it, where it covers neither another point nor another label, if there is such a place."""
+    points: dict[str, tuple[float, float]] = {}
+    labels: dict[str, ElementTree.Element] = {}
     for series in (node for node in root.iter() if "series" in node.get("class", "").split()):
         name = series.get("class", "")
-        points.update((name, circle) for circle in series.iter("circle"))
-        labels += [(float(points[name].get("cy", 0)), float(points[name].get("cx", 0)), text) for text in series.iter("text")]
-    lowest = float("-inf")
-    for y, x, label in sorted(labels, key=lambda place: place[:2]):
-        is_right = x > _WIDTH * 0.45
-        lowest = max(y + 5, lowest + _LINE)
-        label.attrib.update({"x": f"{x - 12 if is_right else x + 12:.1f}", "y": f"{lowest:.1f}"})
-        label.set("text-anchor", "end" if is_right else "start")
+        points.update((name, (float(dot.get("cx", 0)), float(dot.get("cy", 0)))) for dot in series.iter("circle"))
+        labels.update((name, text) for text in series.iter("text"))
+    taken: list[Box] = [(x - 8, y - 8, x + 8, y + 8) for x, y in points.values()]
+    for name, label in labels.items():
+        x, y = points[name]
+        places = list(_beside(x, y, _LETTER * len(label.text or "")))
+        left, top, right, bottom = next((box for box in places if not any(_overlap(box, other) for other in taken)), places[0])
+        taken.append((left, top, right, bottom))
+        label.attrib.update({"x": f"{left:.1f}", "y": f"{bottom - 4:.1f}", "text-anchor": "start"})
+
+
+def _beside(x: float, y: float, width: float) -> Iterator[Box]:
+    """Boxes for a label of a point: first at its height, then below and above, on the side with more room first."""
+    right, left = x + 12, x - 12 - width
+    sides = (left, right) if x > _WIDTH * 0.45 else (right, left)
+    for shift in (0, _LINE, -_LINE, 2 * _LINE, -2 * _LINE):
+        for start in sides:
+            if (start >= 0 and start + width <= _WIDTH - 60) or start == sides[0]:
+                yield start, y - 9 + shift, start + width, y + 9 + shift
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _svg(root: ElementTree.Element, description: str, last_class: str | None = None) -> Markup:
