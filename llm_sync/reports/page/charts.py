@@ -142,7 +142,8 @@ def _place_labels(root: ElementTree.Element) -> None:
         places = list(_beside(x, y, _LETTER * len(label.text or "")))
         left, top, right, bottom = next((box for box in places if not any(_overlap(box, other) for other in taken)), places[0])
         taken.append((left, top, right, bottom))
-        label.attrib.update({"x": f"{left:.1f}", "y": f"{bottom - 4:.1f}", "text-anchor": "start"})
+        start, anchor = (left, "start") if left > x else (right, "end")
+        label.attrib.update({"x": f"{start:.1f}", "y": f"{bottom - 4:.1f}", "text-anchor": anchor})
 
 
 def _beside(x: float, y: float, width: float) -> Iterator[Box]:
