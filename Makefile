@@ -18,6 +18,7 @@ OPENAI_2023 := .venvs/interop-openai-0.28
 LITELLM := .venvs/interop-litellm
 PROGRAMS := .venvs/interop-programs
 LOCAL := .venvs/local
+PORTKEY := .venvs/interop-portkey
 # Where an environment keeps its programs
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := $(VENV)/$(SCRIPTS)
@@ -48,7 +49,7 @@ unexport PYTHONPATH PYTHONHOME
 .DELETE_ON_ERROR:
 .PHONY: help demo demo-local test test-local test-all cover soak reliability check lint types imports format man-check docs timelines man \
 	bench bench-peers bench-call bench-start bench-frames bench-fleet bench-in-flight bench-scale bench-batch bench-figures \
-	interop interop-sdks interop-shims interop-programs dist dist-check release-check release-notes clean
+	interop interop-sdks interop-shims interop-programs interop-servers dist dist-check release-check release-notes clean
 
 # help lists each theme (a line that begins with ##@) with its targets (those that have a ## comment).
 help:
@@ -216,6 +217,17 @@ interop-shims: $(VENV)/.installed $(SDKS)/.installed $(OPENAI_2023)/.installed $
 
 interop-programs: $(PROGRAMS)/.installed ## in programs of gevent and eventlet, under gunicorn, beside tools like vcrpy
 	@$(call ISOLATED,$(PROGRAMS)) "$$top/tests/interop/programs" $(PYTEST_ARGS)
+
+# Without npm, Portkey's column of the table stays as it is.
+interop-servers: $(LOCAL)/.installed ## with real servers: llama.cpp and Portkey's gateway; writes the table in docs/providers.md
+	@$(MAKE) --no-print-directory $(PORTKEY)/.installed || echo 'Portkey cannot be installed: it is left out'
+	@$(LOCAL)/$(SCRIPTS)/python tests/interop/servers/run.py --write docs/providers.md \
+		$$(test ! -e $(PORTKEY)/.installed || echo --portkey $(PORTKEY)) $(SERVERS_ARGS)
+
+$(PORTKEY)/.installed:
+	@echo "installing Portkey's gateway into $(PORTKEY)"
+	@npm install --silent --no-audit --no-fund --prefix $(PORTKEY) '@portkey-ai/gateway@^1.15'
+	@touch $@
 
 # pytest in the environment $(1), which has the packages to test against. Their warnings are not errors here.
 ISOLATED = top=$$(pwd) && cd $(1) && bin/python -I -m pytest -c "$$top/pyproject.toml" --rootdir "$$top" -W default -q

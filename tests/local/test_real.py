@@ -59,7 +59,7 @@ def test_answer_has_the_form_of_a_schema(client):
     """A grammar makes even a small model answer in the form that is asked for."""
     schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"], "additionalProperties": False}
     answer = client.generate("Anna is 31 years old. Her age as JSON:", response_schema=schema, max_tokens=30)
-    assert isinstance(answer.parsed["age"], int)
+    assert isinstance(answer.metadata["parsed"]["age"], int)
 
 
 def test_prompt_beyond_its_context_is_refused(client):

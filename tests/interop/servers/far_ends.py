@@ -1,0 +1,47 @@
+"""The servers that the contract is run against: how each is started, and its documented limits."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if (_folder := str(Path(__file__).parent)) not in sys.path:
+    sys.path.append(_folder)  # the tests are no package
+
+from contract import Limit, Server
+
+from llm_sync.local import LocalModel
+
+KEY = "sk-simulated-0123456789"
+
+
+def llama_cpp(local: LocalModel) -> Server:
+    """A started local model, with few tokens to an answer: it may share two processor cores with others."""
+    return Server(
+        "llama.cpp",
+        "openai",
+        local.base_url,
+        local.api_key or "",
+        local.model,
+        context_words=1000,
+        few_tokens=2,
+        limits={
+            "tool_call": Limit("no call: ", "this model's chat template has no tools: llama.cpp ignores them"),
+            "unknown_model": Limit("answered instead of", "answers with the model it has loaded"),
+            "image": Limit("image input is not supported", "this model sees no images; refused as InvalidRequestError"),
+        },
+    )
+
+
+def portkey(base_url: str, simulator_url: str) -> Server:
+    """Portkey's gateway in front of the simulator's OpenAI dialect."""
+    return Server(
+        "Portkey's gateway",
+        "openai",
+        base_url,
+        KEY,
+        "gpt-4o-mini",
+        headers={"x-portkey-provider": "openai", "x-portkey-custom-host": simulator_url},
+        context_words=130_000,
+        limits={"listing": Limit("Something went wrong", "Portkey 1.15 fails on listings, with status 500")},
+    )

@@ -1,0 +1,151 @@
+"""Runs the contract against servers nobody here wrote and writes the table of results: ``make interop-servers``.
+
+``--only NAME`` runs one of them and keeps the other columns. If a cell is neither right nor a documented limit, nothing is
+written, and the status is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import contract
+import far_ends
+
+from llm_sync.local import LocalModel
+from llm_sync.simulator import Simulator
+
+BEGIN, END = "<!-- results: made by make interop-servers -->", "<!-- end of results -->"
+STARTUP_S = 180.0
+
+
+@contextmanager
+def llama_cpp(folder: Path | None) -> Iterator[contract.Server]:
+    """llama.cpp with a small model, from the environment this runs in."""
+    with LocalModel(api_key="sk-local-0123456789", parallel=8, context=512) as local:
+        yield far_ends.llama_cpp(local)
+
+
+@contextmanager
+def portkey(folder: Path | None) -> Iterator[contract.Server]:
+    """Portkey's gateway, from the Node packages in ``folder``, with a simulator behind it."""
+    assert folder is not None
+    port = free_port()
+    script = folder.absolute() / "node_modules/@portkey-ai/gateway/build/start-server.js"
+    environ = {**os.environ, "TRUSTED_CUSTOM_HOSTS": "127.0.0.1"}  # it refuses private addresses otherwise
+    with (
+        Simulator() as simulator,
+        running(["node", str(script), "--headless", f"--port={port}"], port, environ),
+    ):
+        yield far_ends.portkey(f"http://127.0.0.1:{port}/v1", simulator.url("openai"))
+        assert simulator.faults == []
+
+
+SERVERS = {"llama.cpp": llama_cpp, "portkey": portkey}
+
+
+def free_port() -> int:
+    """A port of loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(command: list[str], port: int, environ: dict[str, str]) -> Iterator[None]:
+    """A server's process, from when it listens on ``port``; killed at the end."""
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + STARTUP_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > until:
+                    raise SystemExit(f"{command[:2]} does not listen") from None
+                time.sleep(0.1)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def run_contract(server: contract.Server) -> dict[str, str]:
+    """The cells of a server's column, by the names of the checks; prints each. "WRONG" for what is not right."""
+    cells = {}
+    for name in contract.CHECKS:
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                cells[name] = contract.run_check(name, server, Path(folder))
+            except Exception as error:  # the other checks are run in any case
+                cells[name] = "WRONG"
+                print(f"{type(error).__name__}: {error}")
+        print(f"{server.name}: {name}: {cells[name]} ({time.monotonic() - began:.1f} s)", flush=True)
+    return cells
+
+
+def read_table(page: str) -> dict[str, dict[str, str]]:
+    """The columns of the table as it stands: servers, and their cells by the names of the checks."""
+    lines = [line for line in page.partition(BEGIN)[2].partition(END)[0].splitlines() if line.startswith("|")]
+    if not lines:
+        return {}
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    names = {check_title(name): name for name in contract.CHECKS}
+    columns: dict[str, dict[str, str]] = {server: {} for server in rows[0][1:]}
+    for row in rows[2:]:
+        if row[0] in names:
+            for server, cell in zip(rows[0][1:], row[1:], strict=True):
+                columns[server][names[row[0]]] = cell
+    return columns
+
+
+def check_title(name: str) -> str:
+    """What a row of the table says of its check."""
+    return (contract.CHECKS[name].__doc__ or "").strip()
+
+
+def table(columns: dict[str, dict[str, str]]) -> str:
+    """The table for the page."""
+    lines = [f"| what is asked | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    lines += [
+        f"| {check_title(name)} | {' | '.join(cells.get(name, 'not run') for cells in columns.values())} |"
+        for name in contract.CHECKS
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run what was asked for, and write the table if all of it is right."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--write", type=Path, required=True, metavar="PAGE")
+    parser.add_argument("--portkey", type=Path, metavar="FOLDER", help="where npm installed it; without, it is left out")
+    parser.add_argument("--only", choices=SERVERS, action="append")
+    args = parser.parse_args()
+    page = args.write.read_text("utf-8")
+    if BEGIN not in page:
+        raise SystemExit(f"{args.write} has no {BEGIN}")
+    columns = read_table(page)
+    for name, start in SERVERS.items():
+        if (args.only and name not in args.only) or (name == "portkey" and args.portkey is None):
+            continue
+        with start(args.portkey) as server:
+            columns[server.name] = run_contract(server)
+    if any("WRONG" in cells.values() for cells in columns.values()):
+        return 1
+    before, _, rest = page.partition(BEGIN)
+    args.write.write_text(f"{before}{BEGIN}\n{table(columns)}\n{END}{rest.partition(END)[2]}", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
