@@ -64,7 +64,7 @@ class ConcurrentLLMManager:
         return queue
 
     def submit(self, provider: str, call: Call, *, block: bool = True, timeout: float | None = None) -> RequestFuture:
-        """Queue one call; see ProviderRequestQueue.submit."""
+        """Queue one call, waiting at most ``timeout`` seconds for room. Raises as ProviderRequestQueue.submit."""
         future = self._prepare(provider, call)
         future.owner.accept(future, block=block, timeout=timeout)
         return future
@@ -163,7 +163,7 @@ class ConcurrentLLMManager:
         Takes nothing from ``calls``, which may be infinite, before the first result is requested. An exception of ``calls``
         itself is raised after the results of the items before it; so is ClientClosedError when the client is closed meanwhile.
         A failed request raises and ends the iteration, unless ``return_exceptions``. Ending or closing the iterator early
-        cancels queued requests; Ctrl-C also aborts those in flight.
+        cancels queued requests; Ctrl-C also aborts those in flight. Raises ValueError for a ``window`` below 1.
         """
         if window < 1:
             raise ValueError(f"window={window}: give 1 or more")

@@ -199,7 +199,10 @@ class LLMProvider(FormerHooks):
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def check(self) -> None:
-        """Raise what is known without sending anything: an unset variable, no key, an impossible one, no base_url."""
+        """Raise what is known without sending anything: an unset variable, no key, an impossible one, no base_url.
+
+        That is an AuthenticationError or a ConfigurationError.
+        """
         if self.validate_config() is False:  # a subclass may say so instead of raising
             raise ConfigurationError("validate_config() says that the configuration cannot be used", provider=self.name)
 

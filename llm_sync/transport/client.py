@@ -85,11 +85,11 @@ class HTTPClient:
         self._sockets: MutableSet[socket.socket] = WeakSet()  # every open one, so that a forked child can close its copies
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], **options: Any) -> Reply:
-        """``request`` with POST."""
+        """``request`` with POST. Raises as it does."""
         return self.request("POST", url, body, headers, **options)
 
     def get(self, url: str, headers: Mapping[str, str], **options: Any) -> Reply:
-        """``request`` with GET."""
+        """``request`` with GET. Raises as it does."""
         return self.request("GET", url, None, headers, **options)
 
     def request(

@@ -115,7 +115,7 @@ def test_a_dialect_that_the_simulator_does_not_support_is_reported(
     problem = "the simulator does not support provider type 'acme'"
     checked = llm("validate", str(path))
     assert checked.status == 3
-    assert f"{path}:1: providers.acme: {problem} (Give it a base_url on this machine" in checked.out
+    assert f"{path}:1: providers.acme: {problem} (give it a base_url on this machine" in checked.out
     assert problem in llm("show", str(path)).out
     asked = llm("generate", "--config", str(path), "-m", "acme/m", "-m", "openai/m", "x")
     assert (asked.status, asked.out) == (3, "")
