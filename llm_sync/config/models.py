@@ -130,7 +130,7 @@ class ProviderConfig(Frozen):
     ``base_url`` is None for the dialect's own; it may contain ``{model}``. ``unset``: the unset variables that strings of this
     provider need, except the key's (a Secret reads them itself). Headers, query and proxy may hold credentials: they are left
     out of ``repr``, and are pickled as the file has them.
-    ``max_response_bytes``: the bytes that an answer may have. ``requests_per_minute``: attempts sent per minute; None: any number.
+    ``max_response_bytes``: the bytes an answer may have. ``requests_per_minute``: attempts per minute; None: any number.
     ``concurrency_from``: the lowest where it is found out (``concurrency: auto``). ``simulated`` cannot be set in a file: the
     simulator answers the provider's requests (client/simulation.py).
     """

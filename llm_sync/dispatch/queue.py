@@ -87,10 +87,7 @@ class ProviderRequestQueue:
         return future
 
     def prepare(self, call: Call) -> RequestFuture:
-        """The first half of ``submit``: create the future, so that Ctrl-C in ``accept`` can withdraw it.
-
-        Raises TypeError for a ``call`` that cannot be called, and as ``submit`` in a forked child or after a late patch.
-        """
+        """The first half of ``submit``: create the future, which Ctrl-C in ``accept`` can withdraw. Raises TypeError, too."""
         if not callable(call):
             raise TypeError(f"{grammar.type_name(call)} cannot be called: give a function of no arguments")
         self._check_process()
@@ -101,7 +98,7 @@ class ProviderRequestQueue:
         return RequestFuture(self, call, self._clock())
 
     def accept(self, future: RequestFuture, *, block: bool = True, timeout: float | None = None) -> None:
-        """The second half of ``submit``: queue the future, after at most ``timeout`` seconds. If it raises, the future is withdrawn."""
+        """The second half of ``submit``: queue it, after at most ``timeout`` seconds. If this raises, the future is withdrawn."""
         try:
             depth = self._reserve(future, block, None if timeout is None else clock.clamp_timeout(timeout))
             self.emit(Queued(self.name, future.key, model=future.model, depth=depth))
