@@ -87,3 +87,47 @@ def test_a_fork_that_waits_holds_no_lock_of_logging() -> None:
     """Modules that create a logger take logging's lock: an import would wait for the fork and the fork for the import."""
     done = subprocess.run([sys.executable, "-c", FORKED_WITH_A_LOCK], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout.strip(), done.returncode) == ("7", 0), done.stderr
+
+
+LEFT_BY_AN_EXCEPTION = """
+import threading
+
+from llm_sync.runtime.import_lock import import_lock
+
+import_lock.__enter__()  # and the block is never left: an exception came just before
+done = threading.Event()
+
+def load():
+    with import_lock:
+        done.set()
+
+threading.Thread(target=load, daemon=True).start()
+print(done.wait(30))
+"""
+
+
+def test_a_block_that_was_never_left_keeps_nobody_from_importing() -> None:
+    """An exception of a signal handler may come between the last line of a block and its end."""
+    done = subprocess.run([sys.executable, "-c", LEFT_BY_AN_EXCEPTION], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("True", 0), done.stderr
+
+
+FORKED_WHILE_NESTED = """
+import os, threading
+
+from llm_sync.runtime.import_lock import import_lock
+
+with import_lock, import_lock:
+    child = os.fork()
+    if child == 0:
+        threading.Thread(target=lambda: import_lock.__enter__() or os._exit(7)).start()
+        threading.Event().wait(30)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_thread_that_imports_may_fork() -> None:
+    """It does not wait for itself, and the child's threads may import."""
+    done = subprocess.run([sys.executable, "-c", FORKED_WHILE_NESTED], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("7", 0), done.stderr
