@@ -19,6 +19,7 @@ LITELLM := .venvs/interop-litellm
 PROGRAMS := .venvs/interop-programs
 LOCAL := .venvs/local
 PORTKEY := .venvs/interop-portkey
+LITELLM_PROXY := .venvs/interop-litellm-proxy
 # Where an environment keeps its programs
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := $(VENV)/$(SCRIPTS)
@@ -219,10 +220,18 @@ interop-programs: $(PROGRAMS)/.installed ## in programs of gevent and eventlet, 
 	@$(call ISOLATED,$(PROGRAMS)) "$$top/tests/interop/programs" $(PYTEST_ARGS)
 
 # Without npm, Portkey's column of the table stays as it is.
-interop-servers: $(LOCAL)/.installed ## with real servers: llama.cpp and Portkey's gateway; writes the table in docs/providers.md
+interop-servers: $(LOCAL)/.installed ## with real servers: llama.cpp, gateways; writes the table in docs/providers.md
 	@$(MAKE) --no-print-directory $(PORTKEY)/.installed || echo 'Portkey cannot be installed: it is left out'
+	@$(MAKE) --no-print-directory $(LITELLM_PROXY)/.installed || echo 'The proxy of LiteLLM cannot be installed: it is left out'
 	@$(LOCAL)/$(SCRIPTS)/python tests/interop/servers/run.py --write docs/providers.md \
-		$$(test ! -e $(PORTKEY)/.installed || echo --portkey $(PORTKEY)) $(SERVERS_ARGS)
+		$$(test ! -e $(PORTKEY)/.installed || echo --portkey $(PORTKEY)) \
+		$$(test ! -e $(LITELLM_PROXY)/.installed || echo --litellm $(LITELLM_PROXY)) $(SERVERS_ARGS)
+
+$(LITELLM_PROXY)/.installed:
+	@echo 'installing the proxy of LiteLLM into $(LITELLM_PROXY)'
+	@"$(PYTHON)" -m venv $(LITELLM_PROXY)
+	@$(LITELLM_PROXY)/$(SCRIPTS)/python -I -m pip --quiet --disable-pip-version-check --no-input install 'litellm[proxy]>=1.100,<2'
+	@touch $@
 
 $(PORTKEY)/.installed:
 	@echo "installing Portkey's gateway into $(PORTKEY)"

@@ -45,3 +45,12 @@ def portkey(base_url: str, simulator_url: str) -> Server:
         context_words=130_000,
         limits={"listing": Limit("Something went wrong", "Portkey 1.15 fails on listings, with status 500")},
     )
+
+
+def litellm(base_url: str, kind: str, model: str, context_words: int) -> Server:
+    """A door of LiteLLM's proxy, of the dialect ``kind``, in front of the simulator."""
+    limits = {"wrong_key": Limit("No connected db", "without a database it answers 400 “No connected db”: InvalidRequestError")}
+    if kind == "anthropic":
+        limits["seed"] = Limit("Anthropic has no seed", "the API has no seed: left out, with an adjustment")
+    names = {"openai": "OpenAI", "anthropic": "Anthropic"}
+    return Server(f"LiteLLM's proxy ({names[kind]})", kind, base_url, KEY, model, context_words=context_words, limits=limits)

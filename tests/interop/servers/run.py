@@ -7,6 +7,7 @@ written, and the status is 1.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import contract
@@ -49,7 +51,41 @@ def portkey(folder: Path | None) -> Iterator[contract.Server]:
         assert simulator.faults == []
 
 
-SERVERS = {"llama.cpp": llama_cpp, "portkey": portkey}
+@contextmanager
+def litellm(folder: Path | None, kind: str) -> Iterator[contract.Server]:
+    """LiteLLM's proxy, from the environment ``folder``, with a simulator behind it."""
+    assert folder is not None
+    port = free_port()
+    model, path, words = {"openai": ("gpt-4o-mini", "/v1", 130_000), "anthropic": ("claude-haiku-4-5", "", 250_000)}[kind]
+    environ = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # it asks the network otherwise
+    with Simulator() as simulator, tempfile.TemporaryDirectory() as home:
+        upstream = {"model": f"{kind}/{model}", "api_base": simulator.url(kind), "api_key": far_ends.KEY}
+        settings = {
+            "model_list": [{"model_name": model, "litellm_params": upstream}],
+            "general_settings": {"master_key": far_ends.KEY},
+        }
+        config = Path(home, "config.yaml")
+        config.write_text(json.dumps(settings), "utf-8")
+        command = [
+            str(folder.absolute() / "bin" / "litellm"),
+            "--config",
+            str(config),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
+        with running([*command, "--telemetry", "False"], port, environ):
+            yield far_ends.litellm(f"http://127.0.0.1:{port}{path}", kind, model, words)
+        assert simulator.faults == []
+
+
+SERVERS = {
+    "llama.cpp": llama_cpp,
+    "portkey": portkey,
+    "litellm-openai": partial(litellm, kind="openai"),
+    "litellm-anthropic": partial(litellm, kind="anthropic"),
+}
 
 
 def free_port() -> int:
@@ -129,6 +165,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--write", type=Path, required=True, metavar="PAGE")
     parser.add_argument("--portkey", type=Path, metavar="FOLDER", help="where npm installed it; without, it is left out")
+    parser.add_argument("--litellm", type=Path, metavar="FOLDER", help="the environment with its proxy; without, it is left out")
     parser.add_argument("--only", choices=SERVERS, action="append")
     args = parser.parse_args()
     page = args.write.read_text("utf-8")
@@ -136,9 +173,10 @@ def main() -> int:
         raise SystemExit(f"{args.write} has no {BEGIN}")
     columns = read_table(page)
     for name, start in SERVERS.items():
-        if (args.only and name not in args.only) or (name == "portkey" and args.portkey is None):
+        folder = getattr(args, name.partition("-")[0], None)
+        if (args.only and name not in args.only) or (name != "llama.cpp" and folder is None):
             continue
-        with start(args.portkey) as server:
+        with start(folder) as server:
             columns[server.name] = run_contract(server)
     if any("WRONG" in cells.values() for cells in columns.values()):
         return 1
