@@ -14,6 +14,10 @@ import os
 import sys
 import threading
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 _MAX_WAIT_S = 10.0
 _STEP_S = 0.001
@@ -23,30 +27,31 @@ class _ImportLock:
     """``with`` it, a thread imports and no fork happens. Threads import side by side, and one may do so while it imports.
 
     It is not a lock that one thread holds against others: an exception that a signal handler raises just before the block is left
-    would keep such a lock for ever, and every later import would hang. Here a later fork waits for ``_MAX_WAIT_S`` seconds.
+    would keep such a lock for ever, and every later import would hang. A block counts as long as its frame is on its thread's stack.
     """
 
     def __init__(self) -> None:
-        self._importing: dict[int, int] = {}  # thread -> how many blocks it is in; each thread writes its own entry alone
+        self._blocks: dict[int, list[int]] = {}  # thread -> frames of the blocks it is in; each thread writes its own entry alone
         self._gate = threading.Lock()  # held by a thread that forks
         self._forking: int | None = None
 
     def __enter__(self) -> None:
-        me = threading.get_ident()
-        if self._importing.get(me):
-            self._importing[me] += 1
+        me, frame = threading.get_ident(), sys._getframe(1)  # noqa: SLF001  # the frame of the block
+        if self._is_importing(me, frame):
+            self._blocks[me].append(id(frame))
             return
         while True:
-            self._importing[me] = 1  # before the look at the gate: a fork that closes it afterwards sees this
+            self._blocks[me] = [id(frame)]  # before the look at the gate: a fork that closes it afterwards sees this
             if self._forking in (None, me):
                 return
-            self._importing[me] = 0
+            self._blocks[me] = []
             with self._gate:
                 pass
 
     def __exit__(self, *exception: object) -> None:
-        me = threading.get_ident()
-        self._importing[me] = max(0, self._importing.get(me, 0) - 1)
+        blocks = self._blocks.get(threading.get_ident())
+        if blocks:
+            blocks.pop()
 
     def before_fork(self) -> None:
         """Let no other thread begin to import, and wait until those that do have ended."""
@@ -64,13 +69,22 @@ class _ImportLock:
     def after_fork_in_child(self) -> None:
         """As in the parent; the threads of the parent are not here."""
         me = threading.get_ident()
-        self._importing = {me: self._importing.get(me, 0)}
+        self._blocks = {me: self._blocks.get(me, [])}
         self._forking = None
         self._gate = threading.Lock()
 
     def _others_import(self, me: int) -> bool:
-        importing = [thread for thread, blocks in list(self._importing.items()) if blocks and thread != me]
-        return bool(importing) and not sys._current_frames().keys().isdisjoint(importing)  # noqa: SLF001  # those that still run
+        running = sys._current_frames()  # noqa: SLF001  # there is no other way to look at a thread
+        return any(self._is_importing(thread, running.get(thread)) for thread in list(self._blocks) if thread != me)
+
+    def _is_importing(self, thread: int, frame: FrameType | None) -> bool:
+        """Whether a block of the thread is on its stack, of which ``frame`` is the last."""
+        blocks = self._blocks.get(thread)
+        if not blocks:
+            return False
+        while frame is not None and id(frame) not in blocks:
+            frame = frame.f_back
+        return frame is not None
 
 
 import_lock = _ImportLock()

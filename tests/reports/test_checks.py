@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -78,7 +79,7 @@ def command(tmp_path: Path) -> Callable[..., CommandCheck]:
     def make(code: str, **options: Any) -> CommandCheck:
         script = tmp_path / "judge.py"
         script.write_text(f"import json, os, sys, time\nrow = json.load(sys.stdin)\n{code}\n")
-        return CommandCheck(f"{sys.executable} -I {script}", **options)
+        return CommandCheck(shlex.join([sys.executable, "-I", str(script)]), **options)
 
     return make
 

@@ -131,3 +131,35 @@ def test_a_thread_that_imports_may_fork() -> None:
     """It does not wait for itself, and the child's threads may import."""
     done = subprocess.run([sys.executable, "-c", FORKED_WHILE_NESTED], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout.strip(), done.returncode) == ("7", 0), done.stderr
+
+
+LEFT_AND_FORKED = """
+import os, threading, time
+
+from llm_sync.runtime.import_lock import import_lock
+
+def leave_it_open():
+    import_lock.__enter__()
+
+leave_it_open()
+begun = time.monotonic()
+
+def fork():
+    child = os.fork()
+    if child == 0:
+        os._exit(7)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), time.monotonic() - begun < 8)
+
+thread = threading.Thread(target=fork)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_fork_waits_for_no_block_that_was_never_left() -> None:
+    """The function that was in the block has ended."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LEFT_AND_FORKED], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout.strip(), done.returncode) == ("7 True", 0), done.stderr
