@@ -27,7 +27,7 @@ class _ImportLock:
     """``with`` it, a thread imports and no fork happens. Threads import side by side, and one may do so while it imports.
 
     It is not a lock that one thread holds against others: an exception that a signal handler raises just before the block is left
-    would keep such a lock for ever, and every later import would hang. A block counts as long as its frame is on its thread's stack.
+    would keep such a lock for ever, and every later import would hang. A block counts while its frame is on its thread's stack.
     """
 
     def __init__(self) -> None:
