@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from llm_sync.local.model import LocalModel
-from llm_sync.runtime.child_command import run_child
+from llm_sync.runtime.child_command import run_child, with_direct_loopback
 
 KEY_VARIABLE = "LLM_SYNC_LOCAL_KEY"
 
@@ -43,8 +43,6 @@ def environment(local: LocalModel, folder: Path, outer: Mapping[str, str]) -> di
     A command that names another configuration uses that one.
     """
     (folder / "default-llms.yaml").write_text(local.configuration(key_variable=KEY_VARIABLE), "utf-8")
-    changed = {name: value for name, value in outer.items() if name != "LLM_SYNC_CONFIG"}
-    changed |= {"LLM_SYNC_CONFIG_DIR": str(folder), KEY_VARIABLE: local.api_key or ""}
-    for name in ("NO_PROXY", "no_proxy"):  # a proxy would look for 127.0.0.1 on its own machine
-        changed[name] = ",".join(filter(None, (outer.get(name) or outer.get(name.swapcase()), "127.0.0.1,localhost")))
-    return changed
+    changed = with_direct_loopback(outer)
+    changed.pop("LLM_SYNC_CONFIG", None)
+    return changed | {"LLM_SYNC_CONFIG_DIR": str(folder), KEY_VARIABLE: local.api_key or ""}

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from llm_sync.runtime.child_command import block_signals, run_child
+from llm_sync.runtime.child_command import block_signals, run_child, with_direct_loopback
 from llm_sync.simulator.server.server import Simulator
 
 KEY_VARIABLE = "LLM_SYNC_SIMULATOR_KEY"
@@ -78,12 +78,12 @@ def environment(simulator: Simulator, folder: Path, key: str, outer: Mapping[str
     requests there, with the key in KEY_VARIABLE, and trusts the CA file in CA_VARIABLE.
     """
     _write_private(folder / "default-llms.yaml", configuration(simulator))
-    changed = {name: value for name, value in outer.items() if name not in ("LLM_SYNC_CONFIG", CA_VARIABLE)}
+    changed = with_direct_loopback(outer)
+    for name in ("LLM_SYNC_CONFIG", CA_VARIABLE):
+        changed.pop(name, None)
     changed |= {"LLM_SYNC_CONFIG_DIR": str(folder), KEY_VARIABLE: key, URL_VARIABLE: simulator.root}
     if simulator.ca_path is not None:
         changed[CA_VARIABLE] = simulator.ca_path
-    for name in ("NO_PROXY", "no_proxy"):  # a proxy would look for 127.0.0.1 on its own machine
-        changed[name] = ",".join(filter(None, (outer.get(name) or outer.get(name.swapcase()), "127.0.0.1,localhost")))
     return changed
 
 

