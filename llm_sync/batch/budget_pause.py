@@ -12,12 +12,13 @@ from datetime import datetime, timezone
 
 from llm_sync.errors import BudgetExceededError, ClientClosedError
 from llm_sync.runtime.cancellation import CallControl
+from llm_sync.runtime.steps import Pause, Steps
 
 MAX_PAUSE_S = 3600.0
 
 
-def opens_soon(error: BudgetExceededError, control: CallControl) -> bool:
-    """Wait for the budget's next window, if it opens within an hour; False if it does not.
+def opens_soon(error: BudgetExceededError, control: CallControl) -> Steps[bool]:
+    """In steps: wait for the budget's next window, if it opens within an hour; False if it does not.
 
     Raises ClientClosedError when the batch is stopped meanwhile.
     """
@@ -26,6 +27,7 @@ def opens_soon(error: BudgetExceededError, control: CallControl) -> bool:
     seconds = (error.opens_at - datetime.now(timezone.utc)).total_seconds()
     if seconds > MAX_PAUSE_S:
         return False
-    if control.wait(min(max(seconds, 0.0) + random.random(), threading.TIMEOUT_MAX)):  # noqa: S311  (no secret)
+    yield Pause(min(max(seconds, 0.0) + random.random(), threading.TIMEOUT_MAX), control)  # noqa: S311  (no secret)
+    if control.stopped:
         raise ClientClosedError("the batch is stopped while its budget is spent", attempts=0)
     return True

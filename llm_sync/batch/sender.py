@@ -176,7 +176,7 @@ class Sender:
             if isinstance(outcome, BudgetExceededError):
                 if not control.possibly_billed:
                     self.journal.add(line_of({"unsent": identity.key}))
-                if opens_soon(outcome, control):
+                if (yield from opens_soon(outcome, control)):
                     continue
                 return RequestEnd(slot, str(identity.key.provider), None, stop=str(outcome)), outcome
             if control.stopped or not self.is_cooling(identity, str(identity.key.provider), outcome):

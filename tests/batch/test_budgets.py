@@ -12,6 +12,7 @@ from llm_sync import batch
 from llm_sync.batch.budget_pause import opens_soon
 from llm_sync.errors import BudgetExceededError, ClientClosedError
 from llm_sync.runtime.cancellation import CallControl
+from llm_sync.runtime.steps import Pause, run
 
 PRICED = "{name: m, max_tokens: 50, pricing: {input: 1, output: 100}}"
 
@@ -70,10 +71,18 @@ def test_lines_without_a_price_are_refused_before_anything_is_sent(job: Any, ope
 def test_a_window_that_opens_soon_is_waited_for() -> None:
     """One that opens later is not; a stop ends the wait."""
     soon = datetime.now(timezone.utc) - timedelta(seconds=5)
-    assert opens_soon(BudgetExceededError("spent", opens_at=soon), CallControl())
-    assert not opens_soon(BudgetExceededError("spent", opens_at=soon + timedelta(hours=2)), CallControl())
-    assert not opens_soon(BudgetExceededError("spent"), CallControl())
+    assert run(opens_soon(BudgetExceededError("spent", opens_at=soon), CallControl()))
+    assert not run(opens_soon(BudgetExceededError("spent", opens_at=soon + timedelta(hours=2)), CallControl()))
+    assert not run(opens_soon(BudgetExceededError("spent"), CallControl()))
     stopped = CallControl()
     stopped.stop_retrying()
     with pytest.raises(ClientClosedError):
-        opens_soon(BudgetExceededError("spent", opens_at=soon + timedelta(seconds=60)), stopped)
+        run(opens_soon(BudgetExceededError("spent", opens_at=soon + timedelta(seconds=60)), stopped))
+
+
+def test_the_wait_for_a_window_blocks_no_other_request() -> None:
+    """It is left to the driver of the steps: a worker that has many requests in flight goes on with the others."""
+    opens_at = datetime.now(timezone.utc) + timedelta(minutes=50)
+    need = next(opens_soon(BudgetExceededError("spent", opens_at=opens_at), CallControl()))
+    assert isinstance(need, Pause)
+    assert 2990 < need.seconds < 3002
