@@ -11,7 +11,7 @@ from llm_sync.batch.state.records import Head
 
 @dataclass
 class ModelCost:
-    """What was used of one model. ``cost``: USD of the answers of known cost; ``unpriced`` counts the other answers."""
+    """What was used, of one model. ``cost``: USD of the answers of known cost; ``unpriced`` counts the other answers."""
 
     answered: int = 0
     input_tokens: int = 0
@@ -27,19 +27,26 @@ class ModelCost:
         self.cost += count * (head.cost or 0.0)
         self.unpriced += count * (head.answered and head.cost is None)
 
-    def include(self, other: ModelCost) -> None:
+    def include_cost(self, other: ModelCost) -> None:
         """Add the counts of another one."""
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
+        self.answered += other.answered
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
+        self.cost += other.cost
+        self.unpriced += other.unpriced
+
+    @property
+    def cost_estimate(self) -> float | None:
+        """USD, with six digits; None where no price is known."""
+        return round(self.cost, 6) if self.cost or not self.unpriced else None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        cost = round(self.cost, 6) if self.cost or not self.unpriced else None
         return {
             "answered": self.answered,
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
-            "cost_estimate": cost,
+            "cost_estimate": self.cost_estimate,
             "unpriced": self.unpriced,
         }
 
@@ -55,7 +62,7 @@ class ModelCosts(dict[str, ModelCost]):
     def include(self, others: Mapping[str, ModelCost]) -> None:
         """Add the counts of others."""
         for model, cost in others.items():
-            self._of(model).include(cost)
+            self._of(model).include_cost(cost)
 
     def _of(self, model: str) -> ModelCost:
         return self.setdefault(model, ModelCost())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from llm_sync.batch.model_costs import ModelCosts
+from llm_sync.batch.model_costs import ModelCost, ModelCosts
 from llm_sync.batch.state.records import TRUNCATED, Head, Key
 from llm_sync.models.grammar import counted
 
@@ -16,20 +16,14 @@ BLOCKED = "ContentBlockedError"
 
 
 @dataclass
-class Tally:
-    """Counts the outcomes of one provider, or of all. ``answered`` includes the truncated ones. ``cost``: USD.
+class Tally(ModelCost):
+    """Counts the outcomes of one provider, or of all. ``answered`` includes the truncated ones. ``failed``: by error class.
 
-    ``input_tokens``, ``output_tokens`` and ``cost`` sum what is known; ``unpriced`` counts the answers of unknown cost.
-    ``models``: the same by ``provider/model``.
+    ``input_tokens``, ``output_tokens`` and ``cost`` sum what is known. ``models``: what was used by ``provider/model``.
     """
 
-    answered: int = 0
     truncated: int = 0
     failed: Counter[str] = field(default_factory=Counter)
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost: float = 0.0
-    unpriced: int = 0
     models: ModelCosts = field(default_factory=ModelCosts)
 
     @property
@@ -39,26 +33,18 @@ class Tally:
 
     def add(self, head: Head, count: int = 1) -> None:
         """Count an outcome; with ``count`` -1, take it back."""
+        super().add(head, count)
         if head.answered:
-            self.answered += count
             self.truncated += count * (head.outcome == TRUNCATED)
-            self.unpriced += count * (head.cost is None)
         else:
             self.failed[head.outcome] += count
-        self.input_tokens += count * (head.input_tokens or 0)
-        self.output_tokens += count * (head.output_tokens or 0)
-        self.cost += count * (head.cost or 0.0)
         self.models.add(head, count)
 
     def include(self, other: Tally) -> None:
-        """Add the counts of another one."""
-        self.answered += other.answered
+        """Add the counts of another one, those by model too."""
+        self.include_cost(other)
         self.truncated += other.truncated
         self.failed.update(other.failed)
-        self.input_tokens += other.input_tokens
-        self.output_tokens += other.output_tokens
-        self.cost += other.cost
-        self.unpriced += other.unpriced
         self.models.include(other.models)
 
 
@@ -219,7 +205,7 @@ class Summary:
             "retries": self.retries,
             "input_tokens": tally.input_tokens,
             "output_tokens": tally.output_tokens,
-            "cost_estimate": round(tally.cost, 6) if tally.cost or not tally.unpriced else None,
+            "cost_estimate": tally.cost_estimate,
             "unpriced": tally.unpriced,
             "models": {model: cost.to_dict() for model, cost in tally.models.items()},
             "wall_s": round(self.seconds, 3),

@@ -282,6 +282,8 @@ def _billed(ours: dict[str, Any]) -> dict[str, Any]:
 
 def with_attempts(outcome: ModelResponse | LLMConnectorError, attempts: int) -> ModelResponse | LLMConnectorError:
     """The same outcome with its number of HTTP exchanges set."""
+    if outcome.attempts == attempts:
+        return outcome
     if isinstance(outcome, ModelResponse):
         return dataclasses.replace(outcome, attempts=attempts)
     outcome.attempts = attempts
