@@ -177,39 +177,38 @@ class Spending:
         opens = None if refusal.opens_at is None else datetime.fromtimestamp(refusal.opens_at, timezone.utc)
         when = "" if opens is None else f" It opens again at {opens:%Y-%m-%d %H:%M:%S} UTC."
         taken = f"{_usd(refusal.spent)} spent and {_usd(refusal.reserved)} reserved by requests in flight"
-        return BudgetExceededError(
-            f"{self._described(budget)} has {taken}; this request can cost up to {_usd(refusal.asked)}",
-            provider=request.provider,
-            model=request.model,
-            attempts=0,
-            budget=self._name(budget),
+        return self._unsent(
+            request,
+            budget,
+            f"has {taken}; this request can cost up to {_usd(refusal.asked)}",
+            f"{when} Raise it, lower max_tokens, or wait.",
             spent=refusal.spent,
             reserved=refusal.reserved,
             asked=refusal.asked,
             opens_at=opens,
             retry_after=None if opens is None else max(0.0, (opens - datetime.now(timezone.utc)).total_seconds()),
-            guidance=f"The request was not sent.{when} Raise it, lower max_tokens, or wait.",
         )
 
     def _too_small(self, request: PreparedRequest, budget: Budget, asked: float) -> BudgetExceededError:
+        problem = f"is less than this request can cost alone, up to {_usd(asked)}"
+        return self._unsent(request, budget, problem, " Raise it, or lower max_tokens.", asked=asked)
+
+    def _unusable(self, request: PreparedRequest, budgets: tuple[Budget, ...], error: LedgerError) -> BudgetExceededError:
+        advice = f" {error.guidance}" if error.guidance else ""
+        return self._unsent(request, budgets[0], f"cannot be checked: the ledger {error}", advice)
+
+    def _unsent(
+        self, request: PreparedRequest, budget: Budget, problem: str, advice: str, **facts: Any
+    ) -> BudgetExceededError:
+        """The error of a request that is not sent. ``problem`` goes on from the budget's description."""
         return BudgetExceededError(
-            f"{self._described(budget)} is less than this request can cost alone, up to {_usd(asked)}",
+            f"{self._described(budget)} {problem}",
             provider=request.provider,
             model=request.model,
             attempts=0,
             budget=self._name(budget),
-            asked=asked,
-            guidance="The request was not sent. Raise it, or lower max_tokens.",
-        )
-
-    def _unusable(self, request: PreparedRequest, budgets: tuple[Budget, ...], error: LedgerError) -> BudgetExceededError:
-        return BudgetExceededError(
-            f"{self._described(budgets[0])} cannot be checked: the ledger {error}",
-            provider=request.provider,
-            model=request.model,
-            attempts=0,
-            budget=self._name(budgets[0]),
-            guidance=f"The request was not sent. {error.guidance}".rstrip(),
+            guidance=f"The request was not sent.{advice}",
+            **facts,
         )
 
     def _described(self, budget: Budget) -> str:
