@@ -237,6 +237,7 @@ setup(
             "opentelemetry-api>=1.30",
             "opentelemetry-sdk>=1.30",  # has an exporter in memory, which tests look into
             "openpyxl>=3.1",  # reads Excel files again
+            "pandas>=2.0",  # pandas and scipy compute the figures of reports independently
             "pyarrow>=15",
             "pygal>=3.0.5",
             "pytest>=8.2",
@@ -244,6 +245,7 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "responses>=0.25",
+            "scipy>=1.10",
             "setuptools>=77",
             "shtab>=1.13",
             "sybil>=9",  # reads and skips the documentation's blocks; no dependencies of its own

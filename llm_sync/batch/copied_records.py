@@ -46,8 +46,11 @@ def copied(head: Head, content: bytes, position: int, line: str, line_id: str | 
     values["custom_id" if openai else "id"] = line_id
     if openai:
         values["id"] = result_id(position, line)
+        ours["attempts"] = 0
         if head.answered:
-            ours.update(cached=True, cost_estimate=0.0, saved_estimate=_saved(ours), attempts=0)
+            ours.update(cached=True, cost_estimate=0.0, saved_estimate=_saved(ours))
+    elif values.get("error"):
+        values["error"]["attempts"] = 0
     elif values.get("response"):
         response = values["response"]
         response.update(id=line_id, cached=True, cost_estimate=0.0, saved_estimate=_saved(response), attempts=0)

@@ -76,7 +76,7 @@ def load_audio(source: Any) -> Audio:
         return source
     read = read_source(source, "audio file")
     if read.url:
-        return Audio(url=read.url, media_type=_by_ending(read.url, _AUDIO_ENDINGS) or "audio/mp3")
+        return Audio(url=read.url, media_type=_audio_by_ending(read.url) or "audio/mp3")
     kind = audio_type(read.content)
     if kind is None:
         raise InvalidRequestError(
@@ -90,10 +90,10 @@ def load_file(source: Any) -> Image | Document | Audio:
     if isinstance(source, (Image, Document, Audio)):
         return source
     read = read_source(source, "file")
-    path = (read.url or "").lower().partition("?")[0].partition("#")[0]
-    if path.endswith(_IMAGE_ENDINGS) or image_type(read.content):
+    url = read.url or ""
+    if _path_of(url).endswith(_IMAGE_ENDINGS) or image_type(read.content):
         return load_image(read.url or read.content)
-    if _by_ending(path, _AUDIO_ENDINGS) or audio_type(read.content):
+    if _audio_by_ending(url) or audio_type(read.content):
         return load_audio(read.url or read.content)
     return _document(read, None)
 
@@ -114,8 +114,7 @@ def _read(source: Any, noun: str) -> Source:
 def _document(read: Source, name: str | None) -> Document:
     name = name or read.name
     if read.url:
-        path = read.url.lower().partition("?")[0].partition("#")[0]
-        return Document(url=read.url, media_type=TEXT if path.endswith(_TEXT_ENDINGS) else PDF, name=name)
+        return Document(url=read.url, media_type=TEXT if _path_of(read.url).endswith(_TEXT_ENDINGS) else PDF, name=name)
     if not read.content.strip():
         raise InvalidRequestError(f"{read.shown} is empty", guidance="Give a document with text in it.")
     if b"%PDF-" in read.content[:_PDF_WITHIN]:
@@ -137,6 +136,10 @@ def _text(read: Source) -> str:
     return text
 
 
-def _by_ending(path: str, endings: dict[str, str]) -> str | None:
-    path = path.lower().partition("?")[0].partition("#")[0]
-    return next((kind for ending, kind in endings.items() if path.endswith(ending)), None)
+def _audio_by_ending(url: str) -> str | None:
+    return next((kind for ending, kind in _AUDIO_ENDINGS.items() if _path_of(url).endswith(ending)), None)
+
+
+def _path_of(url: str) -> str:
+    """The URL in lower case up to its path, the end of which tells what a file is."""
+    return url.lower().partition("?")[0].partition("#")[0]

@@ -13,6 +13,7 @@ from llm_sync.models.frozen import Frozen
 from llm_sync.models.pending_cost import PRICE_SOURCE, CostField
 from llm_sync.models.route import RouteStep
 
+_NOT_IN_RECORDS = ("raw", "state", "tier")  # the metadata that to_dict leaves out, or has elsewhere
 FINISH_REASONS = ("stop", "length", "tool_calls", "other")
 
 
@@ -80,8 +81,9 @@ class ModelResponse(Frozen):
     in ``metadata["finish_reason_raw"]``). ``timestamp``: aware UTC, when the answer was complete. ``latency_ms``: milliseconds
     of the last attempt. ``attempts``: HTTP exchanges made. ``cost_estimate``: USD, or None where no price is known. ``id``: the
     request's. ``metadata``: ``finish_reason_raw``, ``thinking``, ``parsed``, ``raw`` (the body), ``state`` (what the
-    provider wants back with this turn; ``message`` carries it) and ``price_source`` (where the cost's price comes from:
-    provider, configuration or genai-prices), where there is such. ``cached``: the answer was stored, or came for an equal
+    provider wants back with this turn; ``message`` carries it), ``tier`` (the service tier that served the answer, in lower case,
+    unless it is the usual one) and ``price_source`` (where the cost's price comes from: provider, configuration or
+    genai-prices), where there is such. ``cached``: the answer was stored, or came for an equal
     request that was in flight: nothing was sent for this one (``attempts`` and ``cost_estimate`` are 0), and ``saved_estimate``
     is the cost in USD that another answer would have had, where the price is known. ``route``: who was asked, the model that
     answered last; () if the request named a single model.
@@ -152,8 +154,8 @@ class ModelResponse(Frozen):
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: the fields by name, ``timestamp`` in ISO 8601, ``token_count`` and ``truncated`` beside them.
 
-        ``message`` is among them where it holds state: the turn can be handed back from a record; ``route`` where there is
-        one. ``metadata["raw"]``, the whole body, stays out: it would double the size of every record.
+        ``message`` is among them where it holds state: the turn can be handed back from a record; ``route`` and ``tier`` where
+        there is one. ``metadata["raw"]``, the whole body, stays out: it would double the size of every record.
         """
         out = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         out["usage"] = dataclasses.asdict(self.usage)
@@ -161,12 +163,14 @@ class ModelResponse(Frozen):
         out["tool_calls"] = [_without_state(call) for call in self.tool_calls]
         out["adjustments"] = [dict(vars(adjustment)) for adjustment in self.adjustments]
         self.metadata.get(PRICE_SOURCE)  # becomes one of them now, if the cost was pending
-        out["metadata"] = {key: value for key, value in self.metadata.items() if key not in ("raw", "state")}
+        out["metadata"] = {key: value for key, value in self.metadata.items() if key not in _NOT_IN_RECORDS}
         if (self.tool_calls or self.text.strip()) and (self.metadata.get("state") or any(call.state for call in self.tool_calls)):
             out["message"] = self.message.to_dict()
         steps = out.pop("route")
         if steps:
             out["route"] = [step.to_dict() for step in steps]
+        if "tier" in self.metadata:
+            out["tier"] = self.metadata["tier"]
         return {**out, "token_count": self.token_count, "truncated": self.truncated}
 
 

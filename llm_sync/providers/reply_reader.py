@@ -22,7 +22,7 @@ from llm_sync.providers.fenced_json import without_fence
 from llm_sync.providers.json_body import parse_body, structure_of
 from llm_sync.providers.ports import BilledAnswer, Prices
 from llm_sync.providers.required_calls import ignored_choice, ignored_choice_error
-from llm_sync.providers.served_tier import served_tier
+from llm_sync.providers.served_tier import USUAL_TIERS, served_tier
 from llm_sync.providers.turns import tagged, tagged_calls
 from llm_sync.providers.unusable_answers import malformed, unreadable, without_text
 from llm_sync.providers.url_secrets import without_secrets
@@ -157,10 +157,11 @@ class ReplyReader:
         for key in ("finish_reason_raw", "thinking", "parsed", "state"):
             if metadata.get(key, ...) is None:
                 del metadata[key]
-        at = datetime.now(timezone.utc)
+        at, tier = datetime.now(timezone.utc), served_tier(reply.headers, body)
+        if tier is not None and tier not in USUAL_TIERS:
+            metadata["tier"] = tier
         cost = self._cost(answer, prepared.model, metadata)
         if cost is None and self._prices is not None and answer.usage.input_tokens is not None:
-            tier = served_tier(reply.headers, body)
             cost, metadata = self._pending_cost(self._prices, answer, prepared.model, tier, at, metadata)
         return {
             "text": answer.text,

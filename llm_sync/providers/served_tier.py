@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _HEADERS = ("x-gemini-service-tier", "x-ms-service-tier")
+USUAL_TIERS = frozenset({"default", "standard", "on_demand", "auto"})
+"""What providers call the tier of those who ask for none."""
 _MAX_LENGTH = 40  # of a tier's name; anything longer is none
 
 

@@ -84,9 +84,9 @@ class OutputFile:
         raise InvalidRequestError(f"{name} of {self.path!r} is not a record of a batch", guidance="Name outputs only.")
 
 
-def item_of(record_id: str | int | None, index: int | None, repeat: int = 0) -> int:
-    """The number of an input line: of its id (``repeat``: how many lines before it have the same), else of its position."""
-    key = ["index", index] if record_id is None else ["id", record_id, repeat]
+def item_of(record_id: str | int | None, index: int | None) -> int:
+    """The number of an input line: of its id, else of its position."""
+    key = ["index", index] if record_id is None else ["id", record_id]
     return int.from_bytes(hashlib.blake2b(json.dumps(key).encode(), digest_size=8).digest(), "big", signed=True)
 
 
@@ -124,22 +124,29 @@ def _common(ours: dict[str, Any], record_id: str | int | None, output: str, numb
     }
 
 
+def _failed_row(
+    common: dict[str, Any], kind: str, error: dict[str, Any], billed: dict[str, Any] | None, attempts: int | None
+) -> RecordRow:
+    """The row of a failure of class ``kind``, in either form."""
+    paid = billed or {}
+    return RecordRow(
+        **common,
+        status=BLOCKED if kind == _BLOCKED_CLASS else FAILED,
+        error=kind,
+        message=error["message"],
+        text=error.get("text"),
+        input_tokens=paid.get("input_tokens"),
+        output_tokens=paid.get("output_tokens"),
+        cost=paid.get("cost_estimate"),
+        attempts=attempts,
+    )
+
+
 def _own_row(values: dict[str, Any], output: str, number: int) -> RecordRow:
     common = _common(values, values.get("id"), output, number)
     response, error = values["response"], values["error"]
     if response is None:
-        billed = values.get("billed") or {}
-        return RecordRow(
-            **common,
-            status=BLOCKED if error["type"] == _BLOCKED_CLASS else FAILED,
-            error=error["type"],
-            message=error["message"],
-            text=error.get("text"),
-            input_tokens=billed.get("input_tokens"),
-            output_tokens=billed.get("output_tokens"),
-            cost=billed.get("cost_estimate"),
-            attempts=error.get("attempts"),
-        )
+        return _failed_row(common, error["type"], error, values.get("billed"), error.get("attempts"))
     usage, metadata, latency = response["usage"], response.get("metadata") or {}, response.get("latency_ms")
     started, finished = _times(response.get("timestamp"), latency)
     return RecordRow(
@@ -157,7 +164,7 @@ def _own_row(values: dict[str, Any], output: str, number: int) -> RecordRow:
         finished=finished,
         cached=bool(response.get("cached")),
         answered_as=response.get("model"),
-        tier=metadata.get("service_tier"),
+        tier=response.get("tier"),
     )
 
 
@@ -174,19 +181,7 @@ def _openai_row(values: dict[str, Any], output: str, number: int) -> RecordRow:
     common = _common(ours, values.get("custom_id"), output, number)
     kind = ours["outcome"]
     if kind not in ("answered", "truncated"):
-        failure = error or response["body"]["error"]
-        billed = ours.get("billed") or {}
-        return RecordRow(
-            **common,
-            status=BLOCKED if kind == _BLOCKED_CLASS else FAILED,
-            error=kind,
-            message=failure["message"],
-            text=failure.get("text"),
-            input_tokens=billed.get("input_tokens"),
-            output_tokens=billed.get("output_tokens"),
-            cost=billed.get("cost_estimate"),
-            attempts=ours.get("attempts"),
-        )
+        return _failed_row(common, kind, error or response["body"]["error"], ours.get("billed"), ours.get("attempts"))
     body = response["body"]
     usage = body.get("usage") or {}
     text, finish = _openai_text(body)
@@ -201,7 +196,7 @@ def _openai_row(values: dict[str, Any], output: str, number: int) -> RecordRow:
         attempts=ours.get("attempts"),
         cached=bool(ours.get("cached")),
         answered_as=body.get("model"),
-        tier=body.get("service_tier"),
+        tier=ours.get("tier") or body.get("service_tier"),
     )
 
 

@@ -121,7 +121,9 @@ def test_a_failure_is_copied_too_and_asked_again_once(job: Batch, far: Far) -> N
     job.lines(*[{"prompt": "x", "model": "a/m"}] * 3)
     summary = job.run(dedupe=True)
     assert (summary.failed, len(far.asked)) == (3, 1)
-    assert [record["error"]["type"] for record in records(job)] == ["AuthenticationError"] * 3
+    failures = [record["error"] for record in records(job)]
+    assert [failure["type"] for failure in failures] == ["AuthenticationError"] * 3
+    assert [failure["attempts"] for failure in failures] == [1, 0, 0]  # nothing was sent for the copies
     summary = job.run(dedupe=True)
     assert (summary.failed, summary.repeated, len(far.asked)) == (0, 2, 2)
 

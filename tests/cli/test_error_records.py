@@ -20,7 +20,7 @@ from llm_sync.simulator import Response
 TREE = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.LLMConnectorError)]
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 AT = datetime(2026, 11, 30, tzinfo=timezone.utc)
-FIELDS = {"type", "message", "provider", "model", "status", "retryable", "retry_after", "guidance", "text"}
+FIELDS = {"type", "message", "provider", "model", "status", "retryable", "retry_after", "guidance", "attempts", "text"}
 
 
 def failure(status: int, **error: Any) -> Response:

@@ -275,7 +275,7 @@ def test_a_failure_of_the_whole_command_is_a_record_too(
     (record,) = map(json.loads, ran.err.splitlines())
     assert list(record) == ["id", "index", "provider", "model", "response", "error"]
     assert (record["index"], record["response"]) == (None, None)
-    names = ["type", "message", "provider", "model", "status", "retryable", "retry_after", "guidance", "text"]
+    names = ["type", "message", "provider", "model", "status", "retryable", "retry_after", "guidance", "attempts", "text"]
     assert list(record["error"]) == names
     assert record["error"]["type"] == kind
     assert wording in record["error"]["message"]

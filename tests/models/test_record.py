@@ -45,7 +45,7 @@ def test_an_answer_is_a_record() -> None:
 
 def test_an_error_is_a_record_of_the_same_keys() -> None:
     """Class, message and every fact a program decides by; what is unknown is null."""
-    error = RateLimitError("slow down", provider="openai", model="gpt-4o", status=429, retry_after=2.5, guidance="Wait.")
+    error = RateLimitError("slow down", provider="openai", model="gpt-4o", status=429, retry_after=2.5, guidance="Wait.", attempts=3)
     made = record(0, PLACE, error, request_id=5)
     assert set(made) == KEYS
     assert (made["id"], made["response"]) == (5, None)
@@ -58,6 +58,7 @@ def test_an_error_is_a_record_of_the_same_keys() -> None:
         "retryable": True,
         "retry_after": 2.5,
         "guidance": "Wait.",
+        "attempts": 3,
         "text": None,
     }
     assert json.loads(json.dumps(made)) == made

@@ -90,7 +90,7 @@ def test_a_response_as_a_dict_is_ready_for_json() -> None:
         tool_calls=(CALL,),
         adjustments=(Adjustment("stop_sequences", ("a", "b"), ["a"], "too many"),),
         cost_estimate=0.25,
-        metadata={"raw": {"whole": "body"}, "parsed": {"a": 1}, "finish_reason_raw": "eos"},
+        metadata={"raw": {"whole": "body"}, "parsed": {"a": 1}, "finish_reason_raw": "eos", "tier": "flex"},
         id=5,
     )
     out = full.to_dict()
@@ -117,9 +117,11 @@ def test_a_response_as_a_dict_is_ready_for_json() -> None:
         "id": 5,
         "cached": False,
         "saved_estimate": None,
+        "tier": "flex",
         "token_count": 3,
         "truncated": False,
     }
+    assert "tier" not in response().to_dict()
     assert full.metadata["raw"] == {"whole": "body"}
 
 

@@ -57,6 +57,28 @@ def test_tokens_cost_times_and_retries(output: Callable[..., str]) -> None:
     assert (model.retries, model.cached, model.wall_seconds) == (2, 1, pytest.approx(10.1))
 
 
+def test_tiers_and_the_attempts_of_failures_in_both_forms(output: Callable[..., str]) -> None:
+    """Tiers are counted by name, and failed requests have retries, too."""
+    refused = {"type": "RateLimitError", "message": "slow down", "attempts": 4}
+    ours = {"index": 2, "provider": "q", "model": "m", "outcome": "answered", "attempts": 1, "tier": "batch"}
+    body = {"model": "m", "choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
+    theirs = [
+        {"custom_id": "a", "response": {"status_code": 200, "body": body}, "error": None, "llm_sync": ours},
+        {
+            "custom_id": "b",
+            "response": None,
+            "error": {"code": "x", "message": "slow down"},
+            "llm_sync": {**ours, "index": 3, "outcome": "RateLimitError", "attempts": 3},
+        },
+    ]
+    mine = [answer(0), failure(1, error=refused)]
+    mine[0]["response"]["tier"] = "flex"
+    with summarize(output([*mine, *theirs])) as report:
+        own, openai = report.models
+    assert (own.tiers, own.retries, own.failed) == ({"flex": 1}, 3, {"RateLimitError": 1})
+    assert (openai.tiers, openai.retries, openai.failed) == ({"batch": 1}, 2, {"RateLimitError": 1})
+
+
 def test_records_of_one_line_are_one_item(output: Callable[..., str]) -> None:
     """By id over models and outputs, by position without ids; equal ids of one model are different items."""
     first = output([answer(0), answer(0, provider="r"), answer(1, id="q0"), answer(2, id=None)], "a.jsonl")

@@ -157,6 +157,8 @@ def _openai_record(
         response = {"status_code": 200, "request_id": outcome.request_id or "", "body": body}
         ours["cost_estimate"] = outcome.cost_estimate
         ours["attempts"] = outcome.attempts
+        if "tier" in outcome.metadata:
+            ours["tier"] = outcome.metadata["tier"]
         if outcome.cached:
             ours.update(cached=True, saved_estimate=outcome.saved_estimate)
         ours["adjustments"] = [dict(vars(adjustment)) for adjustment in outcome.adjustments]

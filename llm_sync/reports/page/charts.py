@@ -199,9 +199,11 @@ def money(value: float | None) -> str:
 
 
 def seconds(value: float) -> str:
-    """A time, as 1:02:03, 2:03 or 2.5 s."""
+    """A time, as 1:02:03, 2:03, 2.5 s, 250 ms or 2.5 ms."""
+    if 0 < value < 1:
+        return f"{1000 * value:.{0 if value >= 0.01 else 1}f} ms"
     if value < 60:
-        return f"{value:.3g} s"
+        return f"{value:.1f}".removesuffix(".0") + " s"
     minutes, rest = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -42,3 +42,8 @@ def visible(text: object) -> Markup:
             )
             end = match.end()
     return Markup("".join([*pieces, escape(content[end:])]))  # noqa: S704  (each piece is escaped or a constant)
+
+
+def visible_name(name: str) -> Markup:
+    """The same for the name of a model, which may be broken after a slash."""
+    return Markup("/<wbr>").join(visible(part) for part in name.split("/"))

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from llm_sync.reports.page import answers, charts, timeline
 from llm_sync.reports.page.collected import Collected
 from llm_sync.reports.page.sample import shortened
-from llm_sync.reports.page.visible import visible, visible_text
+from llm_sync.reports.page.visible import visible, visible_name, visible_text
 from llm_sync.reports.rows import ModelRow, PairRow, RecordRow
 from llm_sync.reports.statistics import quantile
 
@@ -58,7 +58,8 @@ def render(
         policy=_policy(style, script),
         data=Markup(answers.script_json(answers.page_data(items, models))),  # noqa: S704  (escaped for this place)
         certificate=certificate and Markup(answers.script_json(certificate)),  # noqa: S704  (likewise)
-        provenance=certificate and _flat(certificate),
+        provenance=certificate and _flat({name: value for name, value in certificate.items() if name != "models"}),
+        model_provenance=certificate and certificate.get("models") and _flat({"models": certificate["models"]}),
         models=models,
         pairs=pairs,
         check=check,
@@ -135,6 +136,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         visible=visible,
+        name=visible_name,
         label=visible_text,
         money=charts.money,
         seconds=charts.seconds,
@@ -169,5 +171,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         elif isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
             lines += _flat({str(place + 1): entry for place, entry in enumerate(value)}, f"{prefix}{name} › ")
         else:
-            lines.append((f"{prefix}{name}", answers.script_json(value) if isinstance(value, list) else str(value)))
+            shown = "–" if value is None else answers.script_json(value) if isinstance(value, list) else str(value)
+            lines.append((f"{prefix}{name}", shown))
     return lines
