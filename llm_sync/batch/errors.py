@@ -25,7 +25,12 @@ def bad_lines(lines: Sequence[BadLine], count: int, source: Source, *, no_object
             f"no line of {source.name} is a JSON object, so nothing is sent",
             guidance="Are they plain prompts? Add --text (text=True). Is it CSV? Add --template (template=…).",
         )
-    listed = "\n".join(f"  {source.unit} {line.number}: {line.error}" for line in lines[:MAX_LISTED_LINES])
+    numbers: dict[str, list[int]] = {}  # by what is wrong: often the same in all lines
+    for line in lines[:MAX_LISTED_LINES]:
+        numbers.setdefault(str(line.error), []).append(line.number)
+    listed = "\n".join(
+        f"  {source.unit}{'s' * (len(same) > 1)} {', '.join(map(str, same))}: {error}" for error, same in numbers.items()
+    )
     more = f"\n  and {count - MAX_LISTED_LINES} more" if count > MAX_LISTED_LINES else ""
     what, fix = f"one {source.unit} of {source.name}", "Fix it, or count it as a failure"
     if count > 1:

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import BatchRequest, content_hash, line_digest
 from llm_sync.batch.input.source import Line
@@ -22,7 +21,6 @@ from llm_sync.batch.state.records import Head
 from llm_sync.models.route import Route
 
 _NO_ENTRY = Entry(NOTHING, 0, 0)
-_UNRELATED = 10  # if there are so many answers, and none belongs to any line, it is another input
 
 
 class Planner:
@@ -46,7 +44,7 @@ class Planner:
         self._targets = LineTargets(context)
 
     def make(self) -> Plan:
-        """Read the input once and return the plan. Raises LLMConnectorError if previous answers do not fit this input."""
+        """Read the input once and return the plan."""
         context, plan, selection = self._context, self._plan, self._context.selection
         for head, entry in self._previous.displaced:
             self._displace(head, entry)
@@ -69,8 +67,6 @@ class Planner:
         plan.replaced = self._moved.left()
         plan.changed = max(0, plan.changed - plan.moved)
         self._attribute_unsure()
-        if len(plan.replaced) >= _UNRELATED and not any(tally.answered for tally in plan.kept.values()):
-            raise batch_errors.another_input(len(plan.replaced))
         return plan
 
     def _lines(self) -> Iterator[tuple[int, Line]]:

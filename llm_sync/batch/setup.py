@@ -38,6 +38,8 @@ from llm_sync.config.routing import route
 from llm_sync.errors import InvalidRequestError
 from llm_sync.events import logger
 
+_UNRELATED = 10  # if there are so many answers, and none belongs to any line, it is another input
+
 _log = logger("batch")
 
 
@@ -85,6 +87,8 @@ class BadLines:
 def refuse(context: BatchContext, plan: Plan, previous: PreviousRuns, *, check_providers: bool = True) -> None:
     """Raise an error if the run must not send anything."""
     context.ids.report(context.source, refuse=context.line_format.openai)
+    if len(plan.replaced) >= _UNRELATED and not any(tally.answered for tally in plan.kept.values()):
+        raise batch_errors.another_input(len(plan.replaced))
     stray = batch_errors.strays(previous.elsewhere, plan)
     if stray is not None:
         raise stray

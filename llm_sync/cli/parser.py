@@ -41,8 +41,9 @@ _DESCRIPTION = (
 )
 
 _EPILOG = (
-    "To begin: create example configurations with 'llm-sync init', then ask: llm-sync generate \"Say hello\". Without a key: "
-    'llm-sync simulate -- llm-sync generate "Say hello".\n\n'
+    "To begin: set the key of a provider, such as OPENAI_API_KEY, and ask: "
+    'llm-sync generate -m openai/gpt-4o-mini "Say hello". Without a key: llm-sync simulate -- llm-sync generate "Say hello". '
+    "'llm-sync init' creates example configurations.\n\n"
     "These options may also follow the command. Answers go to standard output, everything else to standard error. "
     "Run 'llm-sync help COMMAND' for the options and exit statuses of a command."
 )

@@ -45,7 +45,8 @@ def unknown_option(parser: Parser, word: str) -> str:
     name = word.partition("=")[0]
     if name.removeprefix("--no-").removeprefix("--") in ("stream", "streaming"):
         return f"remove {name}: llm-sync never streams, an answer comes as a whole"
-    near = _nearest(name, parser._option_string_actions)  # noqa: SLF001  (ArgumentParser's, a base class)
+    known = {each.lstrip("-"): each for each in parser._option_string_actions}  # noqa: SLF001  (ArgumentParser's, a base class)
+    near = known.get(_nearest(name.lstrip("-"), known) or "")  # without dashes, which would make all options alike
     return f"unknown option {name}" + (f", did you mean {near}?" if near else "")
 
 

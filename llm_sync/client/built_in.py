@@ -7,10 +7,12 @@ reads, with default settings and without a list of models.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from llm_sync.config import search_path
 from llm_sync.config.loader import ConfigLoader
 from llm_sync.config.models import LLMConfig, ProviderConfig
+from llm_sync.config.secrets import Secret
 from llm_sync.errors import ConfigurationError
 from llm_sync.events import logger
 
@@ -59,7 +61,9 @@ def _at_other_addresses(variables: dict[str, str], keys: dict[str, str]) -> dict
     lines = ["providers:"]
     for name, variable in variables.items():
         lines += [f"  {name}:", f"    type: {name}", f"    api_key: ${{{keys[name]}}}", f"    base_url: ${{{variable}}}"]
-    return dict(ConfigLoader().load_text("\n".join(lines), "the built-in defaults").providers)
+    checked = ConfigLoader().load_text("\n".join(lines), "the built-in defaults").providers
+    # With keys that do not name a line of this text, which the user cannot see.
+    return {name: replace(each, key=Secret.from_variable(keys[name], provider=name)) for name, each in checked.items()}
 
 
 def load_or_built_in(

@@ -209,6 +209,18 @@ def test_another_input_is_refused(job: Batch, far: Far) -> None:
     assert job.run(restart=True).sent == 12
 
 
+def test_bad_lines_are_reported_before_another_input(job: Batch, far: Far) -> None:
+    """Sorted lines with a field that is not kept: the message names the field, and not --restart, which would pay again."""
+    job.lines(*(f"p{number}" for number in range(12)))
+    job.run()
+    job.lines(*({"prompt": f"p{number}", "model": "a/m", "reference": "x"} for number in reversed(range(12))))
+    with pytest.raises(InvalidRequestError, match="the field 'reference' is unknown") as caught:
+        job.run()
+    assert "  lines 1, 2, 3" in str(caught.value)
+    assert job.run(keep_all=True).sent == 0
+    assert len(far.asked) == 12
+
+
 def test_a_file_that_is_no_output_is_not_touched(job: Batch, far: Far) -> None:
     """A mistyped -o costs no file."""
     job.lines("p")

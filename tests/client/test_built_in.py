@@ -62,6 +62,15 @@ def test_the_address_of_the_providers_own_variable_is_used(
     assert f"${name.upper()}_API_KEY at ${name.upper()}_BASE_URL" in caplog.text
 
 
+def test_a_wrong_key_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And by no line of a file, as there is none."""
+    with Simulator() as simulator:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong-0123456789")
+        monkeypatch.setenv("OPENAI_BASE_URL", simulator.url("openai"))
+        with LLMClient.from_config() as client, pytest.raises(AuthenticationError, match="Check the key in OPENAI_API_KEY: 127"):
+            client.generate("hi", model="openai/gpt-4o-mini")
+
+
 @pytest.mark.parametrize("address", ["nonsense", "https://user:password@example.com/v1", "file:///etc/passwd"])
 def test_an_address_that_cannot_be_used_is_an_error(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a file, and no other host gets the key instead."""

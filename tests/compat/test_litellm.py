@@ -210,6 +210,16 @@ def test_the_cost_is_the_configurations(lite: Any) -> None:
     object.__setattr__(response.llm_sync[0], "cost_estimate", 0.25)
     assert response._hidden_params["response_cost"] == 0.25
     assert litellm.completion_cost(completion_response=response) == 0.25
+    assert litellm.completion_cost(response, model="openai/gpt-4o-mini") == 0.25
+
+
+@pytest.mark.parametrize("arguments", [{"model": "openai/o3"}, {"prompt": "x", "completion": "y"}])
+def test_the_cost_of_another_model_or_of_texts_is_refused(lite: Any, arguments: dict[str, str]) -> None:
+    """Though the answer itself has a price."""
+    response = lite()
+    object.__setattr__(response.llm_sync[0], "cost_estimate", 0.25)
+    with pytest.raises(litellm.OpenAIError, match="completion_cost supports only an answer.*Instead: call completion_cost"):
+        litellm.completion_cost(response, **arguments)
 
 
 def test_a_mocked_answer_sends_nothing(upstream: Any) -> None:

@@ -234,14 +234,14 @@ from openai.types.chat.chat_completion_message_tool_call import ChatCompletionMe
 from openai.types.completion_usage import CompletionUsage
 from openai.types.shared_params import FunctionDefinition
 from openai.types.chat import ChatCompletionChunk
-from openai import OpenAI, Stream, pydantic_function_tool
+from openai import OpenAI, Stream
 from anthropic.types.text_block import TextBlock
 from litellm.types.utils import ModelResponse
 import openai.types.chat.completion_create_params, openai
 def hinted(it: Stream[ChatCompletionChunk]) -> None: ...
 try:
-    pydantic_function_tool(int)
-except openai.OpenAIError as error:
+    from openai import pydantic_function_tool
+except ImportError as error:
     print(error)
 try:
     from openai.types.chat import Nonsense
@@ -251,6 +251,53 @@ except ImportError as error:
     done = run(source)
     assert done.stdout.startswith("openai.pydantic_function_tool is not supported by llm-sync. Instead:"), done.stderr
     assert "cannot import name 'Nonsense'" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("from litellm import completion, token_counter", "litellm.token_counter"),
+        ("from litellm.utils import token_counter", "litellm.token_counter"),
+        ("from litellm import acompletion as ask", "litellm.acompletion"),
+        ("from openai import OpenAI, embeddings", "openai.embeddings"),
+        ("from anthropic import beta_tool", "anthropic.beta_tool"),
+    ],
+)
+def test_an_unsupported_function_is_refused_at_its_import(run: Run, upstream: Any, line: str, name: str) -> None:
+    """By name and with the alternative, before the script asks anything."""
+    done = run(f"{line}\n{ASK}")
+    assert done.returncode == 1
+    assert f"\nImportError: {name} is not supported by llm-sync. Instead: " in done.stderr
+    assert upstream.bodies == []
+
+
+def test_unsupported_names_are_reported_when_the_original_is_imported(run: Run) -> None:
+    """In one line, however the script has them; what it does not use, and what others call by the same names, is not listed."""
+    source = """
+import json, litellm as lite, openai
+text = "encode".encode()
+class Late:
+    def count(self): return lite.token_counter(model="m", text="x"), openai.images.edit, json.decoder
+def raw(client): return client.chat.completions.with_raw_response.create(model="m")
+print(hasattr(lite, "token_counter"), hasattr(lite, "nonsense"))
+"""
+    done = run(source)
+    assert done.stdout == "True False\n", done.stderr
+    lines = [line.partition(": ")[2] for line in done.stderr.splitlines() if "the script uses" in line]
+    rest = ": llm-sync does not support that, and raises an exception when it is used"
+    assert lines == [f"the script uses litellm.token_counter{rest}", f"the script uses openai.images, with_raw_response{rest}"]
+    assert run("import openai, litellm; print(openai.OpenAI, litellm.completion)").stderr.count("\n") == 2
+
+
+@pytest.mark.parametrize("source", ["import litellm\nlitellm.completion_cost", "from litellm import completion_cost"])
+@pytest.mark.parametrize("installed", [True, False])
+def test_costs_without_a_price_list_are_reported_at_the_import(run: Run, source: str, installed: bool, tmp_path: Path) -> None:
+    """Before the answer is paid for whose cost would be unknown."""
+    hide = "" if installed else "import sys; sys.modules['genai_prices'] = None\n"
+    (tmp_path / "genai_prices.py").write_text("")
+    done = run(f"{hide}{source}\n")
+    assert done.returncode == 0, done.stderr
+    assert ("no price list is installed" in done.stderr) is not installed
 
 
 def test_signals_are_the_scripts(run: Run) -> None:

@@ -17,7 +17,7 @@ def summary_lines(summary: Summary, width: int | None = None, *, failed_list: st
     """A few lines and a table of the providers, no wider than ``width`` columns. ``failed_list``: the file of all failures."""
     tally = summary.tally
     failures = _failures_by_kind(tally)
-    skipped = f"; {summary.skipped:,} of them invalid lines" if summary.skipped else ""
+    skipped = f"; {count(summary.skipped, 'invalid line')} among them" if summary.skipped else ""
     listed = f"; all are in {failed_list}" if failed_list else ""
     spent = tally.input_tokens or tally.output_tokens
     slowest = f"; the slowest provider was {summary.slowest}" if summary.slowest and len(summary.lanes) > 1 else ""

@@ -10,7 +10,9 @@ from llm_sync.cli.console.messages import print_error, print_message
 from llm_sync.cli.console.terminal import DIM
 from llm_sync.config import search_path
 
-_SIMULATED = 'llm-sync simulate -- llm-sync generate "Say hello"'
+_WITHOUT_KEY = (
+    'without a key: llm-sync simulate -- llm-sync generate "Say hello"\n     or, with a small real model: llm-sync local -- …'
+)
 
 
 def run(args: Namespace) -> int:
@@ -33,14 +35,14 @@ def first_steps(config_dir: str | None) -> str:
     if not is_configured(config_dir):
         steps = (
             ("export OPENAI_API_KEY=…", "or ANTHROPIC_API_KEY, GEMINI_API_KEY, OPENROUTER_API_KEY"),
-            ('llm-sync generate -m openai/gpt-4o-mini "Say hello"', f"sends a prompt; without a key: {_SIMULATED}"),
+            ('llm-sync generate -m openai/gpt-4o-mini "Say hello"', f"sends a prompt; {_WITHOUT_KEY}"),
             (init_command(config_dir), "creates a folder of example configurations; edit default-llms.yaml in it"),
         )
     else:
         steps = (
             ("llm-sync configs", "lists the configurations, their providers and models"),
             ("llm-sync validate", "checks them, and the keys they need"),
-            ('llm-sync generate "Say hello"', f"sends a prompt; without a key: {_SIMULATED}"),
+            ('llm-sync generate "Say hello"', f"sends a prompt; {_WITHOUT_KEY}"),
         )
     lines = [f"  {number}. {command}\n     {why}" for number, (command, why) in enumerate(steps, 1)]
     return "what to do next:\n" + "\n".join(lines)

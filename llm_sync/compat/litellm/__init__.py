@@ -33,7 +33,7 @@ from llm_sync.compat.litellm.exceptions import (
     map_error,
 )
 from llm_sync.compat.litellm.response_objects import Choices, Message, ModelResponse, Usage
-from llm_sync.compat.shim.unsupported import ASYNC, Refused, lookup, refused_class
+from llm_sync.compat.shim.unsupported import ASYNC, Refused, lookup, refuse, refused_class
 
 __all__ = [
     "APIConnectionError",
@@ -91,6 +91,8 @@ telemetry = False
 modify_params = False
 
 _OTHER = "use the original package for it"
+_COST_OF_ANSWER = "call completion_cost(completion_response=response)"
+_PRICES = "install a price list (pip install 'llm-sync[prices]'), or write pricing into a configuration"
 NOT_SUPPORTED: dict[str, Any] = {
     **{
         name: Refused(f"litellm.{name}", ASYNC, map_error)
@@ -143,12 +145,18 @@ def batch_completion(model: Any = None, messages: Any = None, **arguments: Any) 
     return _calls().complete_all({"model": model, "messages": messages, **arguments}, sys.modules[__name__])  # type: ignore[no-any-return]
 
 
-def completion_cost(completion_response: Any = None, **arguments: Any) -> float:
-    """The cost of an answer in US dollars. Raises OpenAIError where neither a configuration nor the provider gives a price."""
+def completion_cost(completion_response: Any = None, model: Any = None, **arguments: Any) -> float:
+    """The cost of an answer in US dollars. ``model``: the answer's own, if any.
+
+    Raises OpenAIError for texts or another model, and if neither the configuration, the provider nor a price list has a price.
+    """
+    answered = str(getattr(completion_response, "model", ""))
+    if arguments or (model and not answered.startswith(str(model).rpartition("/")[2])):
+        refuse("litellm.completion_cost supports only an answer, at its own model's price", _COST_OF_ANSWER, map_error)
     hidden = getattr(completion_response, "_hidden_params", None) or {}
     cost = hidden.get("response_cost")
-    if cost is None or arguments:
-        Refused("litellm.completion_cost without a price", "write pricing into a configuration", map_error)()
+    if cost is None:
+        refuse(f"litellm.completion_cost knows no price of {answered or 'this'}", _PRICES, map_error)
     return float(cost)
 
 

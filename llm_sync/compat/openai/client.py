@@ -168,7 +168,8 @@ class OpenAI(ShimClient):
         if not self.api_key and found_configuration() is None:
             raise OpenAIError(
                 "Missing credentials: the api_key client option must be set either by passing api_key to the client or by "
-                f"setting the {self._key_variable} environment variable; or write a configuration for llm-sync"
+                f"setting the {self._key_variable} environment variable; or write a configuration for llm-sync, or, without a "
+                "key, put 'llm-sync simulate --' before the command"
             )
         settings = Settings(
             self._name,

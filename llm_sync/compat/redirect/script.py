@@ -10,11 +10,13 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from importlib.machinery import BuiltinImporter, SourceFileLoader
 from types import CodeType, ModuleType
 from typing import Any
 
 from llm_sync.compat.redirect import finder
+from llm_sync.compat.redirect.script_names import report_unsupported
 from llm_sync.compat.shim import notices
 
 _END_OF_ZIP, _END_OF_ZIP_WITHIN = b"PK\x05\x06", 22 + 65535  # the last record of a zip file, which a comment may follow
@@ -38,7 +40,7 @@ def run(script: str, arguments: Sequence[str], only: Sequence[str] = ()) -> int:
     except (SyntaxError, ValueError):
         traceback.print_exc(limit=0)
         return UNEXPECTED
-    finder.install(only or finder.ORIGINALS, _tell)
+    finder.install(only or finder.ORIGINALS, partial(_report, code))
     sys.argv = [script, *arguments]
     if not sys.flags.isolated and not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, folder)
@@ -103,5 +105,6 @@ def _status(code: CodeType, names: dict[str, Any]) -> int:
     return 0
 
 
-def _tell(original: str) -> None:
+def _report(script: CodeType, original: str) -> None:
     notices.notify(f"import {original} finds llm_sync.compat.{original}")
+    report_unsupported(script, original)

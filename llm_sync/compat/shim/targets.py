@@ -71,7 +71,7 @@ def _look_up_target(settings: Settings, model: str | None) -> Target:
         if settings.own_key and _is_own_host(settings, client.config.providers[found.provider]):
             client = shared_clients.by_file_and_key(file, strict(), found.provider, settings)
         elif settings.given:
-            notices.notify_once(f"requests go where {file} says; {', '.join(settings.given)} of the script is not used")
+            _notify_overruled(settings, file)
         name, kind = f"{found.provider}/{found.model}", client.config.providers[found.provider].type
     return Target(client, name, kind, speaks_chat(kind), own, strict())
 
@@ -84,7 +84,7 @@ def _routed_target(client: LLMClient, settings: Settings, model: str, file: str)
     if not is_route(client.config, model):
         return None
     if settings.given:
-        notices.notify_once(f"requests go where {file} says; {', '.join(settings.given)} of the script is not used")
+        _notify_overruled(settings, file)
     types = [client.config.providers[provider].type for provider in resolve_route(client.config, model).providers()]
     return Target(client, model, types[0], all(speaks_chat(kind) for kind in types), False, strict())
 
@@ -100,7 +100,7 @@ def follows_configuration(settings: Settings) -> bool:
     if not configuration().chosen and (settings.own_address or settings.own_key) and not mapped_by_user:
         notices.notify_once(
             f"requests go to {_host(settings)}, as the script says: {configuration().file} was only found in the working folder, "
-            "and nobody trusts it (run-script --route config changes that)"
+            "and is not trusted (run-script --route config changes that)"
         )
         return False
     file = found_configuration()
@@ -112,6 +112,11 @@ def follows_configuration(settings: Settings) -> bool:
         f"requests go to {_host(settings)}, as the script says, not where {file} says (run-script --route config changes that)"
     )
     return False
+
+
+def _notify_overruled(settings: Settings, file: str) -> None:
+    verb = "is" if len(settings.given) == 1 else "are"
+    notices.notify_once(f"requests go where {file} says; {', '.join(settings.given)} of the script {verb} not used")
 
 
 def _mapped_provider(settings: Settings, file: str) -> str | None:

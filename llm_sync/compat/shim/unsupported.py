@@ -1,7 +1,8 @@
-"""Parts of an original that its shim does not support: they can be imported, and raise when used."""
+"""Parts of an original that its shim does not support. They raise when used; ``from … import`` of a function raises at once."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, NoReturn
@@ -51,6 +52,9 @@ class Refused:
     def __repr__(self) -> str:
         return f"<{self._name}: not supported by llm-sync>"
 
+    def __str__(self) -> str:
+        return f"{self._name} is not supported by llm-sync. Instead: {self._way_out}."
+
 
 def refuse(message: str, way_out: str, map_error: Callable[[LLMConnectorError], BaseException]) -> NoReturn:
     """Raise the original's exception for something unsupported, with ours as the cause."""
@@ -71,10 +75,11 @@ def refused_class(name: str, way_out: str, map_error: Callable[[LLMConnectorErro
 
 
 def lookup(module: str, name: str, homes: Mapping[str, str], refusals: Mapping[str, Any]) -> Any:
-    """A module's ``__getattr__``.
+    """A module's ``__getattr__``, which calls this function itself.
 
     ``homes``: the module of each lazily imported name, or ``module:name`` if the name differs there. Raises AttributeError for
-    names that the original does not have either.
+    names that the original does not have either, and ImportError for ``from module import`` of what is Refused: a script should
+    not get as far as its first paid call. Unsupported classes can be imported, as annotations need them.
     """
     home = homes.get(name)
     if home is not None:
@@ -82,9 +87,18 @@ def lookup(module: str, name: str, homes: Mapping[str, str], refusals: Mapping[s
         if module_path == f"{module}.{name}":
             return import_module(module_path)
         return getattr(import_module(module_path), attribute or name)
-    if name in refusals:
-        return refusals[name]
-    raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    if name not in refusals:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    refusal = refusals[name]
+    if isinstance(refusal, Refused) and _is_from_import():
+        raise ImportError(str(refusal), name=module)
+    return refusal
+
+
+def _is_from_import() -> bool:
+    """Whether ``lookup`` was called for a from-import: importlib first asks a package whether it has the name."""
+    caller = sys._getframe(3)  # noqa: SLF001  (of the module's __getattr__)
+    return caller.f_code.co_name == "_handle_fromlist" and caller.f_globals.get("__name__") == "importlib._bootstrap"
 
 
 # In every original, the classes for parts of a stream have one of these words in their names.
