@@ -52,7 +52,11 @@ def _whole(error: LLMConnectorError) -> str:
 
 
 def error_record(error: LLMConnectorError) -> dict[str, Any]:
-    """An error, JSON-ready. ``attempts``: HTTP exchanges made, None where unknown. ``text``: what the model had written, which was billed; None where nothing came."""
+    """An error, JSON-ready.
+
+    ``attempts``: HTTP exchanges made, None where unknown. ``text``: what the model had written, which was billed; None where
+    nothing came.
+    """
     names = ("message", "provider", "model", "status", "retryable", "retry_after", "guidance", "attempts")
     return {"type": type(error).__name__, **{name: getattr(error, name) for name in names}, "text": billed_text(error)}
 

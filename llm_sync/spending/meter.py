@@ -197,9 +197,7 @@ class Spending:
         advice = f" {error.guidance}" if error.guidance else ""
         return self._unsent(request, budgets[0], f"cannot be checked: the ledger {error}", advice)
 
-    def _unsent(
-        self, request: PreparedRequest, budget: Budget, problem: str, advice: str, **facts: Any
-    ) -> BudgetExceededError:
+    def _unsent(self, request: PreparedRequest, budget: Budget, problem: str, advice: str, **facts: Any) -> BudgetExceededError:
         """The error of a request that is not sent. ``problem`` goes on from the budget's description."""
         return BudgetExceededError(
             f"{self._described(budget)} {problem}",

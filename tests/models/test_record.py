@@ -45,7 +45,8 @@ def test_an_answer_is_a_record() -> None:
 
 def test_an_error_is_a_record_of_the_same_keys() -> None:
     """Class, message and every fact a program decides by; what is unknown is null."""
-    error = RateLimitError("slow down", provider="openai", model="gpt-4o", status=429, retry_after=2.5, guidance="Wait.", attempts=3)
+    place = {"provider": "openai", "model": "gpt-4o"}
+    error = RateLimitError("slow down", **place, status=429, retry_after=2.5, guidance="Wait.", attempts=3)
     made = record(0, PLACE, error, request_id=5)
     assert set(made) == KEYS
     assert (made["id"], made["response"]) == (5, None)
