@@ -81,9 +81,8 @@ def generate(
     """Like LLMClient.generate, with this process's shared client for ``config`` (a name or path; None: the default).
 
     ``timeout``: seconds for one attempt; ``deadline``: seconds for the request, retries and waits included;
-    ``wait_timeout``: seconds for this call in all. ``request_fields`` are those of ModelRequest: system_prompt, messages,
-    temperature, max_tokens, top_p, stop_sequences, seed, response_schema, images, documents, tools, tool_choice,
-    provider_specific, cache_system, cache_ttl, id (``help(llm_sync.ModelRequest)`` explains them); an unknown one is a TypeError.
+    ``wait_timeout``: seconds for this call in all. ``request_fields`` are those of ModelRequest: system_prompt, temperature,
+    max_tokens, messages, images, tools, response_schema … (``help(llm_sync.ModelRequest)``); an unknown one is a TypeError.
     Any thread may call it. Raises ConfigurationError if no client can be made, else as LLMClient.generate.
     """
     return _shared.get(config).generate(
