@@ -25,6 +25,7 @@ from llm_sync.batch.state.records import Key, RequestIdentity
 from llm_sync.client.client import LLMClient
 from llm_sync.client.middleware import Middleware
 from llm_sync.client.route_call import Around
+from llm_sync.config.ways import BACKGROUND, way_of
 from llm_sync.errors import AuthenticationError, ConfigurationError
 from llm_sync.models import AttemptOptions, PreparedRequest
 from llm_sync.models.route import Route
@@ -117,6 +118,10 @@ class BatchContext:
             key, line, settings, openai=self.line_format.openai, shard=shard, lines=self.lines if shard else None, **more
         )
 
+    def way(self, target: Route) -> str:
+        """How the requests of a model are sent: one of config.ways.WAYS."""
+        return way_of(self.client.config.providers[target.provider], target.model, self.options.via)
+
     def attempts(self, key: Key) -> AttemptOptions:
         """The attempt options of a request outside of a batch."""
         options = self.options
@@ -156,6 +161,8 @@ class BatchContext:
         Returns whether its answer seems to be stored in a cache.
         """
         caching = self.client.dispatcher.caching
+        if self.way(batch_request.route) == BACKGROUND:
+            raise ConfigurationError("via: background is not available in a batch", provider=batch_request.route.provider)
         with contextlib.suppress(AuthenticationError, ConfigurationError):
             prepared = self.client.dispatcher.prepare(batch_request.request, changed=batch_request.changed)
             if caching is not None and caching.is_stored(prepared):

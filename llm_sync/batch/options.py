@@ -12,6 +12,7 @@ from llm_sync.batch.input.table import Table
 from llm_sync.errors import InvalidRequestError
 
 DAY_S = 86400.0
+POLL_EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Options:
     failures in a row over its key, permission or credit, a provider gets no more requests, likewise a model that does not exist
     (0: never). ``fail_fast``: send nothing more after the first failure. ``strict_route``: of a route, ask the first
     model only.
+
+    How it is sent. ``via``: "direct", "background" or "batch" (the provider's Batch API) for every line whose provider has that
+    way; None: as the configuration says. With "batch": ``no_wait``: submit the jobs and return, the same call collects later;
+    ``rebuy``: send lines again that a job of unknown fate may have answered, and billed; ``keep_files``: leave the files at the
+    provider that collected jobs have left there; ``poll_every``: seconds between two looks at a job.
     """
 
     models: Sequence[str] = ()
@@ -74,6 +80,11 @@ class Options:
     keep_all: bool = False
     dedupe: bool = False
     failed: str | os.PathLike[str] | None = None
+    via: str | None = None
+    no_wait: bool = False
+    rebuy: bool = False
+    keep_files: bool = False
+    poll_every: float = POLL_EVERY_S
 
     def line_format(self) -> LineFormat:
         """The format of the input. Raises InvalidRequestError for an invalid template."""

@@ -16,7 +16,7 @@ from llm_sync.batch.context import BatchContext
 from llm_sync.batch.failed_list import checked_failed_list, write_failed_list
 from llm_sync.batch.input.source import Input
 from llm_sync.batch.line_details import line_names
-from llm_sync.batch.options import DAY_S, Options
+from llm_sync.batch.options import DAY_S, POLL_EVERY_S, Options
 from llm_sync.batch.output import finish
 from llm_sync.batch.plan import Plan
 from llm_sync.batch.planner import Planner
@@ -80,6 +80,11 @@ def run(
     keep_all: bool = False,
     dedupe: bool = False,
     failed: str | os.PathLike[str] | None = None,
+    via: str | None = None,
+    no_wait: bool = False,
+    rebuy: bool = False,
+    keep_files: bool = False,
+    poll_every: float = POLL_EVERY_S,
     progress: Progress | None = None,
 ) -> Summary:
     """Send every request of an input, to all providers at once, and write the outcomes in the input's order to ``output``.

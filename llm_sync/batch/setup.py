@@ -35,6 +35,7 @@ from llm_sync.batch.state.records import Head
 from llm_sync.client.client import LLMClient
 from llm_sync.client.request_files import RequestFiles, allowed_folders
 from llm_sync.config.routing import route
+from llm_sync.config.ways import checked_way
 from llm_sync.errors import InvalidRequestError
 from llm_sync.events import logger
 
@@ -146,6 +147,7 @@ def opened(
     Raises OSError and InvalidRequestError if the input cannot be read.
     """
     folder = folder or os.path.dirname(output)
+    checked_way(options.via)
     models = tuple(route(client.config, model) for model in options.models) or None
     if models is not None and len(set(models)) < len(models):
         raise InvalidRequestError("a model is named twice", guidance="Name each model once; every line is sent to each.")

@@ -73,6 +73,7 @@ def _provider(
             stripped={**stripped, **_switches(normalized, path, ("models", index))},
             cache=_cache([model, *levels], document),
             budgets=_budgets([model, *levels]),
+            via=_first([model, *levels], "via"),
         )
         for index, model in enumerate(entry.get("models", []))
     )
@@ -92,6 +93,7 @@ def _provider(
         stripped=stripped,
         cache=_cache(levels, document),
         budgets=_budgets(levels),
+        via=_first(levels, "via"),
         line=document.line(path),
         templates=_templates(normalized, path),
         **files,

@@ -77,7 +77,8 @@ class ModelEntry(Frozen):
 
     ``stripped``: the streaming switches that the file sets for it at any level: name -> value. ``cache``: the settings of the
     answer cache, with the folder as an absolute path; None: none. ``context_window``: tokens of request and answer together,
-    None where the file does not say. ``budgets``: the names of all budgets that its requests count for, of any level.
+    None where the file does not say. ``budgets``: the names of all budgets that its requests count for, of any level. ``via``:
+    how its requests are sent, one of config.ways.WAYS; None where the file does not say.
     """
 
     name: str
@@ -88,6 +89,7 @@ class ModelEntry(Frozen):
     cache: Mapping[str, Any] | None = None
     context_window: int | None = None
     budgets: tuple[str, ...] = ()
+    via: str | None = None
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -163,6 +165,7 @@ class ProviderConfig(Frozen):
     max_queue: int | None = None
     idle_timeout: float = 60.0
     machine_wide: bool = False
+    via: str | None = None
     simulated: bool = False
     budgets: tuple[str, ...] = ()
     unset: tuple[Unset, ...] = ()
@@ -177,7 +180,7 @@ class ProviderConfig(Frozen):
         entry = self._entries.get(model)
         if entry is not None:
             return entry
-        return ModelEntry(model, self.defaults, self.attempts, None, self.stripped, self.cache, budgets=self.budgets)
+        return ModelEntry(model, self.defaults, self.attempts, None, self.stripped, self.cache, None, self.budgets, self.via)
 
     @cached_property
     def _entries(self) -> dict[str, ModelEntry]:

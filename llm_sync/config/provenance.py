@@ -113,8 +113,9 @@ class _Tracer:
                 yield value
         for key in ATTEMPT_KEYS:
             yield self._first(levels, key, getattr(AttemptOptions(), key))
-        if (cache := self._first(levels, "cache", None)).field is not None:
-            yield cache
+        for key in ("cache", "via"):
+            if (value := self._first(levels, key, None)).field is not None:
+                yield value
 
     def _specific(self, levels: list[Path]) -> Iterator[Value]:
         names = [name for level in levels for name in self._at((*level, "provider_specific"))]

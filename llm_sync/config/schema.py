@@ -131,7 +131,7 @@ _CACHE: Rules = {
     },
     "meta": {"expected": "true, false, a folder, or a mapping {dir, max_age, max_bytes, errors}"},
 }
-_LEVEL["cache"] = _CACHE
+_LEVEL |= {"cache": _CACHE, "via": _text("direct, background or batch", allowed=["direct", "background", "batch"])}
 
 _MODEL: Rules = {
     **_LEVEL,

@@ -58,7 +58,7 @@ _FREE = frozenset(
             "max_queue",
             "idle_timeout",
         ),
-        *("machine_wide", "reasoning_field", "structured_output"),
+        *("machine_wide", "reasoning_field", "structured_output", "via"),
     }
 )
 # Headers in which an application names itself.

@@ -160,6 +160,7 @@ def test_every_key_of_a_provider_is_listed(tmp_path: Path) -> None:
         "reasoning_field": "none",
         "structured_output": "prompt",
         "budget": "b",
+        "via": "batch",
         "proxy": "http://proxy:1",
         "ca_bundle": str(bundle),
         "client_cert": str(bundle),

@@ -36,7 +36,7 @@ PROGRESS_INTERVAL_S = 30.0  # between two lines of progress when standard error 
 _SAME_NAMES = (
     *("text", "template", "id_column", "skip_blank", "limit", "shard", "restart", "skip_bad_lines", "retry_failed"),
     *("retry_truncated", "allow_changed_settings", "give_up_after", "fail_fast", "allow_files", "keep", "keep_all", "failed"),
-    *("add_model", "strict_route", "dedupe"),
+    *("add_model", "strict_route", "dedupe", "via", "no_wait", "rebuy", "keep_files"),
 )
 
 # The summary counts what these loggers warn of: a line for each of a million requests would hide everything else.
@@ -90,6 +90,8 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     options.update(request_fields.attempt_options(args), models=args.model, fields=request_fields.request_fields(args))
     options["delimiter"] = args.delimiter or ("\t" if is_tsv else None)
     options["retry_timeouts"] = args.retry_timeouts or None
+    if args.poll_every is not None:
+        options["poll_every"] = args.poll_every
     if args.max_cool_down is not None:
         options["max_cool_down"] = args.max_cool_down
     return options

@@ -53,6 +53,7 @@ def add(parser: Parser) -> None:
     _add_input_options(parser)
     _add_resume_options(parser)
     _add_run_options(parser)
+    _add_way_options(parser)
     add_request_options(parser)
     parser.epilog = f"{_EXAMPLES}\n{exit_statuses()}"
 
@@ -176,6 +177,34 @@ def _add_run_options(parser: Parser) -> None:
     )
     group.add_argument("--failed", type=nonempty, metavar="FILE", help="also write the records of all failures to FILE")
     group.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+
+
+def _add_way_options(parser: Parser) -> None:
+    """How the requests go to the providers."""
+    group = parser.add_argument_group("way of sending")
+    group.add_argument(
+        "--via",
+        choices=("direct", "background", "batch"),
+        help="send the lines one by one (direct), as background answers, or as jobs of the provider's Batch API, for half the "
+        "price; what a provider cannot do is sent directly, with a notice",
+    )
+    group.add_argument(
+        "--no-wait", action="store_true", help="with --via batch: submit the jobs and exit; the same command collects them later"
+    )
+    group.add_argument(
+        "--rebuy",
+        action="store_true",
+        help="with --via batch: send lines again although a job whose fate is unknown may have answered them, and been billed",
+    )
+    group.add_argument(
+        "--keep-files", action="store_true", help="with --via batch: leave the files of collected jobs at the provider"
+    )
+    group.add_argument(
+        "--poll-every",
+        type=SECONDS,
+        metavar="SECONDS",
+        help="with --via batch: look at each job every so many seconds, or as seldom as its provider asks for (60)",
+    )
 
 
 def _delimiter(argument: str) -> str:
