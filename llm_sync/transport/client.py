@@ -111,21 +111,21 @@ class HTTPClient:
         if the server had closed the idle connection, the error has ``stale_connection`` set and a retry needs no wait.
         ``on_head`` is called when the head of a request through the Session was sent.
         """
-        session = self._open_session()
-        target = self._target(session, method, url)
-        with self._new_exchange(timeout, control) as exchange:
+        target = self._target(method, url)
+        with Exchange(timeout, control, self._sockets) as exchange:
             if not timeout > 0:  # NaN too
                 raise timeout_error(exchange, target.origin)
             result: Reply | UnreadResponse | Exception
             try:
                 exchange.raise_if_aborted()
-                idle = self._take_idle(session, target, headers)
+                idle = self._take_idle(target, headers)
                 if idle is None:
                     prepared = target.prepared(body, headers)
                     if target.proxy is None:
                         own_headers = dict(prepared.headers)  # before another layer adds its own
                         exchange.record_head = partial(target.record_head, headers, own_headers, body, on_head)
-                    response = session.send(prepared, allow_redirects=False, timeout=exchange.remaining(), **target.settings)
+                    left = exchange.remaining()
+                    response = target.session.send(prepared, allow_redirects=False, timeout=left, **target.settings)
                     result = UnreadResponse(as_urllib3_response(response.raw, response.headers), response.headers)
                 else:
                     result = fast_path.send_and_receive(*idle, body, exchange, self._max_response_bytes)
@@ -134,14 +134,12 @@ class HTTPClient:
             except Exception as error:  # noqa: BLE001  (mapped below; its traceback refers to this frame)
                 result = error.with_traceback(None)
             is_stale = isinstance(result, Exception) and is_stale_connection(result, exchange)
-            return self._conclude(result, exchange, session, target, is_stale=is_stale)
+            return self._conclude(result, exchange, target, is_stale=is_stale)
 
-    def _conclude(
-        self, result: Reply | Exception, exchange: Exchange, session: PooledSession, target: Target, *, is_stale: bool
-    ) -> Reply:
+    def _conclude(self, result: Reply | Exception, exchange: Exchange, target: Target, *, is_stale: bool) -> Reply:
         """The end of an exchange: return its reply, or raise this library's error for what went wrong."""
         if is_stale:  # then the other idle ones probably are, too
-            session.pool_for(target.template, target.settings).close_idle()
+            target.find_pool().close_idle()
         if _log.isEnabledFor(logging.DEBUG):
             log_facts(_log, "exchange", where=target.origin, reused=exchange.reused, elapsed=exchange.elapsed)
         if exchange.detach_socket():
@@ -176,13 +174,13 @@ class HTTPClient:
         self._reset_connections()  # what this drops has no socket left to close and, with ConnectionStack, no lock to wait for
 
     def _take_idle(
-        self, session: PooledSession, target: Target, headers: Mapping[str, str]
+        self, target: Target, headers: Mapping[str, str]
     ) -> tuple[DeadlinePool, DeadlineConnection, tuple[bytes, bytes]] | None:
         """An idle connection for the fast path, with its pool and the request's head; None if the fast path cannot be used."""
         head = target.header_cache.get(headers)
         if head is None or not patch_detection.is_unpatched():
             return None
-        pool = session.pool_for(target.template, target.settings)
+        pool = target.pool or target.find_pool()
         conn = pool.take_idle()
         return None if conn is None else (pool, conn, head)
 
@@ -202,9 +200,6 @@ class HTTPClient:
 
     def _open_session(self) -> PooledSession:
         """The Session, made on first use. Raises ClientClosedError."""
-        session = self._session
-        if session is not None:
-            return session
         with self._lock:
             if self._closed:
                 raise _closed_error()
@@ -215,12 +210,9 @@ class HTTPClient:
                 raise _closed_error()
             return session
 
-    def _new_exchange(self, timeout: float, control: CallControl | None) -> Exchange:
-        """An exchange that begins now."""
-        return Exchange(timeout, control, self._sockets)
-
-    def _target(self, session: PooledSession, method: str, url: str) -> Target:
-        """What requests to ``url`` share. Raises ConfigurationError if none may go there."""
+    def _target(self, method: str, url: str) -> Target:
+        """What requests to ``url`` share. Raises ConfigurationError if none may go there, ClientClosedError once closed."""
+        session = self._session or self._open_session()
         return self._targets.get((method, url)) or self._targets.add(session, method, url)
 
     def multiplexed(self, loop: EventLoop, in_helper: InHelper) -> MultiplexedClient:

@@ -49,6 +49,7 @@ class Exchange:
         self._due = self.started  # when the current operation should have ended: if it ends much later, there was a pause
         self._grace_ends: float | None = None
         self._control = control
+        self._attached = False  # an abort may shut ``sock`` down
         self._sockets = sockets
         self._outer: Exchange | None = None
 
@@ -58,7 +59,8 @@ class Exchange:
 
     def __exit__(self, *_: object) -> None:
         active.replace(self._outer)
-        self.detach_socket()
+        if self._attached:
+            self.detach_socket()
 
     @property
     def elapsed(self) -> float:
@@ -131,6 +133,7 @@ class Exchange:
         self._sockets.add(sock)
         self.sock = sock
         if self._control is not None:
+            self._attached = True
             self._control.attach(lambda: shut_down(sock))
             self.raise_if_aborted()
 
@@ -151,6 +154,7 @@ class Exchange:
         """From now on an abort shuts no socket down; True if one came before. Waits for an abort in progress to finish."""
         if self._control is not None and self._control.detach():
             self.aborted = True
+        self._attached = False
         return self.aborted
 
 

@@ -165,7 +165,7 @@ def made_of() -> tuple[Any, Any]:
     Where one of them is not what an idle connection was made of, the program was patched or unpatched since: gevent's
     greenlets must not block each other, and a test's ban on sockets must hold.
     """
-    return socket_class(), socket.socket.connect
+    return _classes.get(socket.socket) or socket_class(), socket.socket.connect
 
 
 def tls_socket_class() -> Any:

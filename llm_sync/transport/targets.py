@@ -16,6 +16,7 @@ from llm_sync.errors import ConfigurationError
 from llm_sync.transport import proxies, tls
 from llm_sync.transport.adapter import PooledAdapter, PooledSession
 from llm_sync.transport.header_cache import HeaderCache, check_headers
+from llm_sync.transport.pool import DeadlinePool
 from llm_sync.transport.urls import (
     is_loopback,
     is_metadata_server,
@@ -28,16 +29,24 @@ MAX_TARGETS = 256  # URLs remembered; a provider has a few, some put the model i
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": f"llm-sync/{__version__}"}
 
 
-@dataclass(frozen=True)
+@dataclass(repr=False, eq=False)
 class Target:
     """What is the same for every request with one method to one URL."""
 
+    session: PooledSession
     template: requests.PreparedRequest  # copied for every call through requests
     settings: dict[str, Any]  # proxies, verify and the like for Session.send, merged with the environment
     origin: str  # scheme, host and port, for messages
     proxy: str | None  # likewise
     is_pooled: bool  # whether our adapter takes it, or one that the program has mounted
     header_cache: HeaderCache
+
+    pool: DeadlinePool | None = None  # the connection pool that ``Session.send`` would use; None until it is found
+
+    def find_pool(self) -> DeadlinePool:
+        """``pool``, looked up once. Raises what requests raises for a proxy that it cannot use."""
+        pool = self.pool = self.pool or self.session.pool_for(self.template, self.settings)
+        return pool
 
     def prepared(self, body: bytes | None, headers: Mapping[str, str]) -> requests.PreparedRequest:
         """The request for ``Session.send``, which test tools replace."""
@@ -104,7 +113,8 @@ class Targets(dict[tuple[str, str], Target]):
         if len(self) >= MAX_TARGETS:
             self.clear()
         is_pooled = isinstance(session.get_adapter(str(request.url)), PooledAdapter)
-        target = Target(request, settings, origin_of(parts), origin_of(chosen.url) if chosen else None, is_pooled, HeaderCache())
+        proxy = origin_of(chosen.url) if chosen else None
+        target = Target(session, request, settings, origin_of(parts), proxy, is_pooled, HeaderCache())
         self[method, url] = target
         return target
 

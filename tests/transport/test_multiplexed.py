@@ -165,8 +165,7 @@ def test_a_request_that_waits_for_a_connection_can_end(serve, client, monkeypatc
     monkeypatch.setattr(multiplexed_client, "MAX_CONNECTING", 1)
     server, http = serve(), client(pool_size=4)
     http.post(server.url, b"warm", {}, timeout=5)
-    target = http._target(http._session, "POST", server.url)
-    http._session.pool_for(target.template, target.settings).close_idle()
+    http._target("POST", server.url).find_pool().close_idle()
     connecting, go = threading.Event(), threading.Event()
     connect = sockets.DeadlineSocket.connect
 

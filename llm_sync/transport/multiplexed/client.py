@@ -40,15 +40,14 @@ class MultiplexedClient:
     def start(self, call: HTTPCall, done: Done) -> None:
         """Begin ``call``; the loop calls ``done`` with its Reply, or with the error that HTTPClient.request would raise."""
         try:
-            session = self.http._open_session()
-            target = self.http._target(session, call.method, call.url)
+            target = self.http._target(call.method, call.url)
         except Exception as error:  # noqa: BLE001  (the request's outcome)
             self.loop.call_soon(partial(done, None, error.with_traceback(None)))
             return
         if target.proxy is not None or not target.is_pooled or not call.timeout > 0 or not patch_detection.is_unpatched():
             self.in_helper(call.run, done)
         else:
-            self._find_head(Transfer(self, session, target, call, done))
+            self._find_head(Transfer(self, target, call, done))
 
     # Heads
 

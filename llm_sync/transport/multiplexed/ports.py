@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, MutableSet
 from typing import Any, Protocol
 
 from llm_sync.models import Reply
 from llm_sync.runtime.event_loop import EventLoop
-from llm_sync.transport.adapter import PooledSession
 from llm_sync.transport.exchange import Exchange
 from llm_sync.transport.fast_path import UnreadResponse
 from llm_sync.transport.targets import Target
@@ -23,22 +23,15 @@ class HTTP(Protocol):
     """What an exchange needs of its HTTPClient, which has the same methods; the program's own code does not call them."""
 
     _max_response_bytes: int
+    _sockets: MutableSet[socket.socket]  # every open one
 
-    def _open_session(self) -> PooledSession:
-        """The Session, made on first use. Raises ClientClosedError."""
-
-    def _target(self, session: PooledSession, method: str, url: str) -> Target:
-        """What requests to ``url`` share. Raises ConfigurationError if none may go there."""
-
-    def _new_exchange(self, timeout: float, control: Any) -> Exchange:
-        """An exchange that begins now."""
+    def _target(self, method: str, url: str) -> Target:
+        """What requests to ``url`` share. Raises ConfigurationError if none may go there, ClientClosedError once closed."""
 
     def _read_reply(self, unread: UnreadResponse, exchange: Exchange, origin: str) -> Reply:
         """Read the body in the exchange's thread. Raises ProviderError, ProviderConnectionError, and what reading raises."""
 
-    def _conclude(
-        self, result: Reply | Exception, exchange: Exchange, session: PooledSession, target: Target, *, is_stale: bool
-    ) -> Reply:
+    def _conclude(self, result: Reply | Exception, exchange: Exchange, target: Target, *, is_stale: bool) -> Reply:
         """The end of an exchange: return its reply, or raise this library's error for what went wrong."""
 
 

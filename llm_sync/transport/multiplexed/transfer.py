@@ -15,7 +15,7 @@ from llm_sync.runtime.event_loop import READ, WRITE
 from llm_sync.runtime.steps import HTTPCall
 from llm_sync.transport import fast_path
 from llm_sync.transport.error_mapping import is_stale_connection
-from llm_sync.transport.exchange import READ_GRACE_S, active
+from llm_sync.transport.exchange import READ_GRACE_S, Exchange, active
 from llm_sync.transport.framing import OddResponse, ResponseReader
 from llm_sync.transport.header_cache import content_length_line
 from llm_sync.transport.multiplexed.ports import Done, Owner
@@ -23,7 +23,6 @@ from llm_sync.transport.pool import DeadlineConnection, DeadlinePool
 from llm_sync.transport.sockets import DeadlineSocket, DeadlineTLSSocket
 
 if TYPE_CHECKING:
-    from llm_sync.transport.adapter import PooledSession
     from llm_sync.transport.targets import Target
 
 MAX_READS = 16  # of one socket before the others get their turn
@@ -40,18 +39,17 @@ class Transfer:
     """
 
     __slots__ = (
-        *("_client", "_counted_to", "_has_waited", "_reader", "_session", "_unsent", "call", "conn", "descriptor", "done", "due"),
+        *("_client", "_counted_to", "_has_waited", "_reader", "_unsent", "call", "conn", "descriptor", "done", "due"),
         *("exchange", "head", "is_waiting", "pool", "sock", "target"),
     )
 
-    def __init__(self, client: Owner, session: PooledSession, target: Target, call: HTTPCall, done: Done) -> None:
+    def __init__(self, client: Owner, target: Target, call: HTTPCall, done: Done) -> None:
         self._client = client
-        self._session = session
         self.target = target
         self.call = call
         self.done = done
-        self.exchange = client.http._new_exchange(call.timeout, call.control)
-        self.pool: DeadlinePool = session.pool_for(target.template, target.settings)
+        self.exchange = Exchange(call.timeout, call.control, client.http._sockets)
+        self.pool: DeadlinePool = target.pool or target.find_pool()
         self.head = (b"", b"")
         self.conn: DeadlineConnection | None = None
         self.sock: Any = None
@@ -280,7 +278,7 @@ class Transfer:
         reply: Reply | None = None
         failure: BaseException | None = None
         try:
-            reply = client.http._conclude(result, self.exchange, self._session, self.target, is_stale=is_stale)
+            reply = client.http._conclude(result, self.exchange, self.target, is_stale=is_stale)
         except BaseException as error:  # noqa: BLE001  (the outcome)
             failure = error
         try:
