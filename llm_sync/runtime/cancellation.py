@@ -34,31 +34,22 @@ class CallControl:
     def __init__(self, key: int = 0) -> None:
         self.key = key
         self.waiting_for = ""  # see Progress; set by the request's own thread
-        self._stopped = Flag()
+        self.stopped = False  # whether no further attempt may start; set by stop_retrying()
+        self._wakes = Flag()  # the same, for the waits
         self._on_stop: Callable[[], object] | None = None
         self._attempt = 0  # number of the running or next attempt
         self._started: dict[int, bool] = {}  # by attempt: whether it was started; False: it was given up before
         # Guards _shut while it is called, so that an abort never reaches a later request's socket. Re-entrant: a signal
         # handler may abort the request that the interrupted code aborts.
         self._lock = threading.RLock()
-        self._aborted = False
+        self.aborted = False  # whether the current attempt was asked to end at once; set by abort()
         self._shut: Callable[[], None] | None = None
         self.ends_at: float | None = None  # monotonic; an end before the request's deadline. Set before the request runs
         self.possibly_billed = 0  # attempts that were sent in full without a complete answer; set by the retry policy
 
-    @property
-    def stopped(self) -> bool:
-        """Whether no further attempt may start."""
-        return self._stopped.is_set()
-
-    @property
-    def aborted(self) -> bool:
-        """Whether the current attempt was asked to end at once."""
-        return self._aborted
-
     def wait(self, seconds: float) -> bool:
         """Sleep up to ``seconds``; return True as soon as the request is stopped."""
-        return self._stopped.wait(seconds)
+        return self._wakes.wait(seconds)
 
     def on_stop(self, callback: Callable[[], object] | None) -> None:
         """Call ``callback`` when the request is stopped, or now if it already is; None removes it. For waits on anything else.
@@ -71,7 +62,8 @@ class CallControl:
 
     def stop_retrying(self) -> None:
         """Allow no further attempt and end the current wait."""
-        self._stopped.set()
+        self.stopped = True
+        self._wakes.set()
         callback = self._on_stop
         if callback is not None:
             callback()
@@ -100,7 +92,7 @@ class CallControl:
 
     def abort(self) -> None:
         """Allow no further attempt, and shut down the socket in use, if any."""
-        self._aborted = True
+        self.aborted = True
         self.stop_retrying()
         with self._lock:
             shut = self._shut
@@ -110,12 +102,12 @@ class CallControl:
     def attach(self, shut: Callable[[], None]) -> None:
         """Let ``abort`` call ``shut``; call it now if the abort came before."""
         self._shut = shut
-        if self._aborted:
+        if self.aborted:
             shut()
 
     def detach(self) -> bool:
         """The request releases its socket; return True if it was aborted, which makes the socket unusable."""
         self._shut = None
-        if self._aborted and self._lock.acquire(timeout=RELEASE_S):  # the abort may be shutting the socket down
+        if self.aborted and self._lock.acquire(timeout=RELEASE_S):  # the abort may be shutting the socket down
             self._lock.release()
-        return self._aborted
+        return self.aborted

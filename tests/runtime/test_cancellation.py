@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from llm_sync.runtime.cancellation import CallControl
-from llm_sync.runtime.interrupts import Flag
 
 
 @pytest.mark.parametrize("how", ["stop_retrying", "abort"])
@@ -39,23 +38,29 @@ def test_a_removed_callback_is_not_called() -> None:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_stop_in_between_is_not_lost(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+def test_a_stop_in_between_is_not_lost(moment: str) -> None:
     """The stop comes just before or just after on_stop looks whether there was one: one of the two calls the callback."""
-    control, calls = CallControl(), []
+    calls = []
 
-    class Between(Flag):
+    class Between(CallControl):
         """Another thread's stop_retrying at the edge of the look."""
 
-        def is_set(self) -> bool:
-            if moment == "before":
-                self.set()
-            was_set = super().is_set()
-            if moment == "after" and not was_set:
-                control.stop_retrying()
-            return was_set
+        was_stopped = False
 
-    monkeypatch.setattr(control, "_stopped", Between())
-    control.on_stop(lambda: calls.append("calls"))
+        @property
+        def stopped(self) -> bool:
+            if moment == "before":
+                self.was_stopped = True
+            was_stopped = self.was_stopped
+            if moment == "after" and not was_stopped:
+                self.stop_retrying()
+            return was_stopped
+
+        @stopped.setter
+        def stopped(self, value: bool) -> None:
+            self.was_stopped = value
+
+    Between().on_stop(lambda: calls.append("calls"))
     assert calls
 
 
