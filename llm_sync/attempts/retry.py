@@ -67,8 +67,9 @@ class RetryHandler:
         with its last error as the cause. Other exceptions pass through unchanged (a StopIteration, as out of any generator, as
         the cause of a RuntimeError).
         """
-        attempts = _Attempts(self, options, control, request)
-        attempt = self.gate.traffic.watched(attempt, request, attempts.tokens)
+        attempts, traffic = _Attempts(self, options, control, request), self.gate.traffic
+        if request is not None and (traffic.pace is not None or traffic.auto is not None):
+            attempt, attempts.tokens = traffic.watched(attempt, request)
         try:
             try:
                 return (yield from attempts.make(attempt))
@@ -93,7 +94,7 @@ class _Attempts:
         self.request = None if policy.spending is None else request  # whose attempts cost money that is limited
         self.options = options
         self.control = control
-        self.tokens = policy.gate.traffic.tokens_of(request)
+        self.tokens = 0.0  # about how many each is going to use, where they are limited
         self.made = 0
         self.elapsed: tuple[float, ...] = ()  # seconds, one for each failed attempt
         self.failure: LLMConnectorError | None = None  # the error of the last attempt

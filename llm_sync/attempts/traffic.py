@@ -44,18 +44,13 @@ class Traffic:
         self._clock = clock
         self._making = threading.Lock()  # guards the making of a pace
 
-    def tokens_of(self, request: PreparedRequest | None) -> float:
-        """About how many tokens a request is going to use; 0.0 where nobody limits them."""
-        pace = self.pace
-        return 0.0 if request is None or pace is None or not pace.counts_tokens else pace.estimate.of(request)
-
     def watched(
-        self, attempt: Callable[[int, float], Steps[T]], request: PreparedRequest | None, tokens: float
-    ) -> Callable[[int, float], Steps[T]]:
-        """The attempt, watched where something is to be learnt from it; ``tokens``: as they were estimated for it."""
-        if request is None or (self.pace is None and self.auto is None):
-            return attempt
-        return partial(self._watch, attempt, request, tokens)
+        self, attempt: Callable[[int, float], Steps[T]], request: PreparedRequest
+    ) -> tuple[Callable[[int, float], Steps[T]], float]:
+        """The attempt, watched for what is to be learnt from it; about how many tokens it uses, 0.0 where nobody limits them."""
+        pace = self.pace
+        tokens = pace.estimate.of(request) if pace is not None and pace.counts_tokens else 0.0
+        return partial(self._watch, attempt, request, tokens), tokens
 
     def adapt(self, limits: RateLimits) -> None:
         """Move the pace by what the provider reports. Without a pace to keep, one begins when little is left."""
