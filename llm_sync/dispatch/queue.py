@@ -12,7 +12,7 @@ from llm_sync.dispatch import shutdown
 from llm_sync.dispatch.calling_thread import run_in_calling_thread
 from llm_sync.dispatch.future import Call, RequestFuture
 from llm_sync.dispatch.outcome_event import finished_event
-from llm_sync.dispatch.status import ProviderStatus, StatusCounts
+from llm_sync.dispatch.status import COUNTED, ProviderStatus, StatusCounts
 from llm_sync.dispatch.waiting import WaitingRequests, cancel_all
 from llm_sync.dispatch.worker import Worker
 from llm_sync.dispatch.worker_pool import WorkerPool
@@ -269,7 +269,8 @@ class ProviderRequestQueue:
 
     def emit(self, event: Event) -> None:
         """Count ``event`` for ``status``, then pass it to the listener. Events of attempts are emitted here too."""
-        self._counts.add(event)
+        if isinstance(event, COUNTED):
+            self._counts.add(event)
         if self._listener is not None:
             try:
                 self._listener(event)

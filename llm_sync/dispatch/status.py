@@ -16,6 +16,7 @@ from llm_sync.runtime import clock
 
 MAX_LATENCIES = 1024  # enough for a stable 95th percentile, few enough to sort for each status
 MINUTE_S = 60
+COUNTED = (Finished, Retrying, AttemptStarted, CacheHit)
 MAX_HITS = 1024  # hits that are counted one by one before they are added up
 
 
@@ -67,13 +68,11 @@ class StatusCounts:
         self._attempts: deque[tuple[int, int]] = deque(maxlen=MINUTE_S)  # (second, attempts started in it), oldest first
 
     def add(self, event: Event) -> None:
-        """Count one event; other kinds of events are ignored."""
+        """Count one event, of the kinds in COUNTED."""
         if isinstance(event, CacheHit) and not event.queued:
             self._add_hit()
             return
-        if not isinstance(event, (Finished, Retrying, AttemptStarted, CacheHit)) or (
-            isinstance(event, Finished) and event.error == "cancelled"
-        ):
+        if isinstance(event, Finished) and event.error == "cancelled":
             return
         with self._lock:
             if isinstance(event, Finished):
