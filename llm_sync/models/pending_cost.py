@@ -44,14 +44,15 @@ class CostField:
 
 
 class PricedMetadata(dict[str, Any]):
-    """The metadata of an answer whose cost is pending: ``price_source`` appears in it when it, or the cost, is looked at."""
+    """The metadata of an answer whose cost is pending: ``price_source`` appears in it when it, or the cost, is looked at.
 
-    def __init__(self, pending: PendingCost, values: dict[str, Any]) -> None:
-        super().__init__(values)
-        self._pending = pending
+    ``pending``: that cost; set it before anything is looked up.
+    """
+
+    pending: PendingCost
 
     def __missing__(self, key: str) -> Any:
-        source = self._pending.found()[1] if key == PRICE_SOURCE else None
+        source = self.pending.found()[1] if key == PRICE_SOURCE else None
         if source is None:
             raise KeyError(key)
         self[key] = source

@@ -54,12 +54,22 @@ class AttemptMaker:
 
     def make(self, exchange: Exchange, number: int, timeout: float) -> Steps[Any]:
         """One HTTP exchange, read; a 401 for a token that can be renewed is answered by renewing it, once."""
-        key = getattr(exchange.control, "key", 0)
+        method, url, body, fixed, control, read = exchange
+        key = getattr(control, "key", 0)
         if self._emit:
             self._emit(AttemptStarted(self._name, key, number, timeout))
         started = time.monotonic()
         try:
-            reply = yield from self._exchange(exchange, number, timeout)
+            credential = self._credential.made or self._credential.get()
+            proof = credential.headers() if credential.is_ready else (yield Blocking(credential.headers))
+            if body and number == 1 and _content.isEnabledFor(logging.DEBUG):
+                self._log_content("payload", key, body)  # the key is known by now: a prompt may hold it
+            headers = {**fixed, **proof, **self._headers}
+            reply: Reply = yield HTTPCall(self._http, method, url, body, headers, timeout, control)
+            if reply.status == 401 and (yield Blocking(partial(credential.renew, proof))):
+                headers = {**fixed, **(yield Blocking(credential.headers)), **self._headers}
+                left = max(0.001, started + timeout - time.monotonic())
+                reply = yield HTTPCall(self._http, method, url, body, headers, left, control)
             if self._limits is not None and (limits := rate_limits(reply.headers)) is not None:
                 self._limits(limits)
         except GeneratorExit:  # nothing runs these steps any more: this is a forked child
@@ -70,30 +80,16 @@ class AttemptMaker:
             raise
         if self._emit:
             self._emit(AttemptEnded(self._name, key, number, time.monotonic() - started, status=reply.status))
-        if exchange.body and _content.isEnabledFor(logging.DEBUG):
+        if body and _content.isEnabledFor(logging.DEBUG):
             self._log_content("answer", key, reply.content)
         try:
-            return exchange.read(reply, number)
+            return read(reply, number)
         except LLMConnectorError as error:
             self._credential.redactor().error(error)  # the provider may have echoed the key
             raise
         except RecursionError:
             failure = self._reader.too_deep(reply)
         raise failure  # outside the except: its traceback would hold the deep body
-
-    def _exchange(self, exchange: Exchange, number: int, timeout: float) -> Steps[Reply]:
-        method, url, body, fixed, control, _ = exchange
-        ends = time.monotonic() + timeout
-        credential = self._credential.made or self._credential.get()
-        proof = credential.headers() if credential.is_ready else (yield Blocking(credential.headers))
-        if body and number == 1 and _content.isEnabledFor(logging.DEBUG):
-            self._log_content("payload", getattr(control, "key", 0), body)  # the key is known by now: a prompt may hold it
-        reply: Reply = yield HTTPCall(self._http, method, url, body, {**fixed, **proof, **self._headers}, timeout, control)
-        if reply.status == 401 and (yield Blocking(partial(credential.renew, proof))):
-            headers = {**fixed, **(yield Blocking(credential.headers)), **self._headers}
-            left = max(0.001, ends - time.monotonic())
-            reply = yield HTTPCall(self._http, method, url, body, headers, left, control)
-        return reply
 
     def _log_content(self, what: str, key: int, content: bytes) -> None:
         text = self._credential.redactor().text(content.decode("utf-8", "replace"))

@@ -160,9 +160,7 @@ class ReplyReader:
         at, tier = datetime.now(timezone.utc), served_tier(reply.headers, body)
         if tier is not None and tier not in USUAL_TIERS:
             metadata["tier"] = tier
-        cost = self._cost(answer, prepared.model, metadata)
-        if cost is None and self._prices is not None and answer.usage.input_tokens is not None:
-            cost, metadata = self._pending_cost(self._prices, answer, prepared.model, tier, at, metadata)
+        cost, metadata = self._cost(prepared, answer, tier, at, metadata)
         return {
             "text": answer.text,
             "model": answer.model or prepared.model,
@@ -182,13 +180,16 @@ class ReplyReader:
 
     def _good_body(self, reply: Reply) -> Any:
         """The parsed body of a good reply; anything else raises what it is."""
-        content_type = reply.headers.get("content-type", "")
         try:
             body = parse_body(reply.content)
         except (ValueError, RecursionError):
             body = _UNREADABLE  # raised outside the except: the parser's error holds the whole body
         # A whole answer is one, whatever its content type says: gateways mislabel it.
-        if body is _UNREADABLE and reply.status < 300 and streaming.is_stream(content_type, reply.content):
+        if (
+            body is _UNREADABLE
+            and reply.status < 300
+            and streaming.is_stream(reply.headers.get("content-type", ""), reply.content)
+        ):
             raise errors.StreamingNotSupportedError(
                 "the server answered with an event stream", status=reply.status, guidance=_STREAM_GUIDANCE
             )
@@ -242,26 +243,28 @@ class ReplyReader:
             known = self._validators[id(schema)] = (schema, ResponseValidator(dict(schema)))
         return known[1]
 
-    def _cost(self, answer: Answer, model: str, metadata: dict[str, Any]) -> Any:
-        """USD: the provider's own figure, else by the configured price, else None; ``metadata`` gets the price's source."""
+    def _cost(
+        self, prepared: PreparedRequest, answer: Answer, tier: str | None, at: datetime, metadata: dict[str, Any]
+    ) -> tuple[Any, dict[str, Any]]:
+        """USD: the provider's own figure, else by the configured price, else by the list of prices, else None; and the metadata
+        with the price's source. The list is looked at when somebody looks at the cost."""
         if answer.cost is not None:
             metadata[PRICE_SOURCE] = "provider"
-            return answer.cost
+            return answer.cost, metadata
+        model = prepared.model
         pricing = self.dialect.config.entry(model).pricing
         cost = None if pricing is None else pricing.cost(answer.usage)
         if cost is not None:
             metadata[PRICE_SOURCE] = "configuration"
-        return cost
-
-    def _pending_cost(
-        self, prices: Prices, answer: Answer, model: str, tier: str | None, at: datetime, metadata: dict[str, Any]
-    ) -> tuple[Any, dict[str, Any]]:
-        """The cost by the list of prices, which is looked up when somebody looks at it, and the metadata for it."""
+            return cost, metadata
+        if self._prices is None or answer.usage.input_tokens is None:
+            return None, metadata
         dialect = self.dialect
         url = dialect.default_base_url if dialect.config.simulated else dialect.base_url()  # a simulation costs what it plays
         billed = BilledAnswer(url or "", model, answer.model or model, answer.usage, tier, metadata["raw"], at)
-        pending = PendingCost(partial(prices, billed))
-        return pending, PricedMetadata(pending, metadata)
+        pending, priced = PendingCost(partial(self._prices, billed)), PricedMetadata(metadata)
+        priced.pending = pending
+        return pending, priced
 
 
 def _structured(answer: Answer, prepared: PreparedRequest) -> Answer:
