@@ -9,33 +9,34 @@ from datetime import datetime, timezone
 from llm_sync.models import LimitLeft, RateLimits
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
-_OPENAI = {
-    "requests": ("x-ratelimit-remaining-requests", "x-ratelimit-limit-requests", "x-ratelimit-reset-requests"),
-    "tokens": ("x-ratelimit-remaining-tokens", "x-ratelimit-limit-tokens", "x-ratelimit-reset-tokens"),
-}
-_CEREBRAS = tuple(f"x-ratelimit-{name}-tokens-minute" for name in ("remaining", "limit", "reset"))
-_ANTHROPIC = {
-    kind: (f"anthropic-ratelimit-{kind}-remaining", f"anthropic-ratelimit-{kind}-limit", f"anthropic-ratelimit-{kind}-reset")
-    for kind in ("requests", "tokens")
-}
+# Names of the headers: what remains, of how many, until when; of requests and of tokens
+_OPENAI = [tuple(f"x-ratelimit-{name}-{kind}" for name in ("remaining", "limit", "reset")) for kind in ("requests", "tokens")]
+_CEREBRAS = [(), tuple(f"x-ratelimit-{name}-tokens-minute" for name in ("remaining", "limit", "reset"))]
+_ANTHROPIC = [
+    tuple(f"anthropic-ratelimit-{kind}-{name}" for name in ("remaining", "limit", "reset")) for kind in ("requests", "tokens")
+]
 
 
 def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
-    """What is left of requests and tokens; None where the headers do not tell, or nothing is used."""
+    """What is left of requests and tokens; None where the headers do not tell, or more than half of both is left."""
     get = headers.get
     if get("x-ratelimit-remaining-requests") is not None or get("x-ratelimit-remaining-tokens") is not None:
         names = _OPENAI
     elif get("anthropic-ratelimit-requests-remaining") is not None:
         names = _ANTHROPIC
     elif get("x-ratelimit-remaining-tokens-minute") is not None:
-        return RateLimits(None, _left(headers, *_CEREBRAS))
+        names = _CEREBRAS
     else:
         return None
-    return RateLimits(_left(headers, *names["requests"]), _left(headers, *names["tokens"]))
+    requests, tokens = _left(headers, names[0]), _left(headers, names[1])
+    return None if requests is None and tokens is None else RateLimits(requests, tokens)
 
 
-def _left(headers: Mapping[str, str], remaining: str, limit: str, reset: str) -> LimitLeft | None:
+def _left(headers: Mapping[str, str], names: tuple[str, ...]) -> LimitLeft | None:
     """One limit; None where a header is missing or no number, and where less than half of it is used: there is room enough."""
+    if not names:
+        return None
+    remaining, limit, reset = names
     try:
         left, most = float(headers[remaining]), float(headers[limit])
     except (KeyError, ValueError):

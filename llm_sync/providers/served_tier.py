@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 _HEADERS = ("x-gemini-service-tier", "x-ms-service-tier")
@@ -15,9 +16,11 @@ def served_tier(headers: Mapping[str, str], body: Any) -> str | None:
     """The tier in lower case, from the body (OpenAI, Groq; Anthropic and Gemini in their usage) or a header; None without any."""
     if not isinstance(body, dict):
         return None
-    places = [body.get("service_tier")]
+    in_body = [body.get("service_tier")]
     for usage, name in (("usage", "service_tier"), ("usageMetadata", "serviceTier")):
         counts = body.get(usage)
-        places.append(counts.get(name) if isinstance(counts, dict) else None)
-    places += [headers.get(name) for name in _HEADERS]
-    return next((tier.lower() for tier in places if isinstance(tier, str) and 0 < len(tier) <= _MAX_LENGTH), None)
+        in_body.append(counts.get(name) if isinstance(counts, dict) else None)
+    for tier in chain(in_body, map(headers.get, _HEADERS)):  # most bodies tell: then no header is looked up
+        if isinstance(tier, str) and 0 < len(tier) <= _MAX_LENGTH:
+            return tier.lower()
+    return None
