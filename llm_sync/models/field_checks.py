@@ -13,6 +13,8 @@ from llm_sync.models.fields import RequestField
 
 def plain(name: str, value: Any) -> Any:
     """A deep copy of JSON's types: dicts, lists, strings, numbers. Raises InvalidRequestError for what JSON cannot represent."""
+    if type(value) is dict and not value:  # provider_specific of most requests
+        return {}
     try:
         return _plain(name, value)
     except RecursionError:

@@ -99,7 +99,8 @@ class LLMProvider(FormerHooks):
             merge(payload, dialect.extras_for(request, made), made, dialect.forbidden)
             refuse_further_choices(payload, dialect.choice_counts)
             body = encoded(payload)
-            self.config.require_variables(without_secrets=keyless)
+            if self.config.unset:
+                self.config.require_variables(without_secrets=keyless)
             url = self._urls.queued.get(model) or self._urls.add_queued(model)
             sent_to = self._urls.sent.get(url) or self._urls.add_sent(url)
             streaming.refuse_switches({**request.provider_specific, **payload}, sent_to)

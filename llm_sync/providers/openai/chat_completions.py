@@ -236,7 +236,7 @@ class OpenAIDialect(Dialect):
                 thought = all_of_it - sent - made  # Google tells of thoughts only in the total
                 made += thought
         details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
-        cached = count(details, "cached_tokens")
+        cached = count(details, "cached_tokens") if details else None
         for other in ("prompt_cache_hit_tokens", "cached_tokens"):  # DeepSeek, Moonshot
             cached = count(usage, other) if cached is None else cached
         return Usage(sent, made, cached, thought, _cache_writes(details) if details else None)
