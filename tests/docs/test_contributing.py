@@ -60,6 +60,7 @@ WORDS = {
     "the meaning of each exit code": "exit_code",
     "Ctrl-C handled on the command line": "signals",
     "the process of a local model started and ended": "model",
+    "what becomes of a simulated job": "job",
     "a rate limit of the simulator enforced": "rate_limit",
 }
 ROWS = re.findall(r"^\| (.+) \| `([^`]+)` \| `([^`]+)` \|$", SECTIONS["Where is what?"], re.MULTILINE)

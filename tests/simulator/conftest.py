@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,14 @@ import pytest
 from llm_sync import LLMClient
 from llm_sync.config import ConfigLoader
 from llm_sync.simulator import Simulator
+
+# The tests are not a package, so what those of job APIs share is loaded under a name of its own.
+if "simulated_jobs" not in sys.modules:
+    _spec = importlib.util.spec_from_file_location("simulated_jobs", Path(__file__).with_name("jobs.py"))
+    assert _spec is not None
+    assert _spec.loader is not None
+    sys.modules["simulated_jobs"] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules["simulated_jobs"])
 
 HEADERS = {
     "openai": {"Authorization": "Bearer good-key"},

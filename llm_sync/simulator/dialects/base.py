@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import math
 import random
@@ -15,8 +17,12 @@ from llm_sync.simulator.answers.generated import ParsedRequest
 from llm_sync.simulator.answers.turns import Turn
 from llm_sync.simulator.dialects.streaming_requests import stream_switch
 from llm_sync.simulator.faults.error_responses import answer_for_error, error_response, response_for_error
+from llm_sync.simulator.jobs.settings import JobPlan
+from llm_sync.simulator.jobs.store import JobStore
 from llm_sync.simulator.server.http1 import HTTPRequest
 from llm_sync.simulator.server.response import ListedError, RequestRefused, Response
+
+_MAX_LOGGED = 64 * 1024  # bytes of a call that makes a job
 
 FindAnswer = Callable[[str, Sequence[Turn]], CannedAnswer | None]
 
@@ -29,6 +35,10 @@ class Call:
     provider has accepted it once), the second afterwards. ``find_stored`` looks a stored reply up by provider type, model and
     payload; ``missing_stored`` says by the model what to answer without one (None: answer as usual). ``accepts`` tells whether a
     key is valid.
+
+    ``job_call`` is what a call to a job API asks for (faults/context.py lists the words; "line": a request within a job), else
+    "". ``plan`` is what a script plans for the job that the call makes, ``fate`` what it plans for a line: "expired" or "lost".
+    ``answer_line`` answers a line as the script says.
     """
 
     method: str
@@ -38,6 +48,7 @@ class Call:
     seed: int
     accepts: Callable[[str], bool]
     models: Sequence[str]
+    body: bytes = b""
     payload: Any = None
     json_problem: str | None = None  # why the body is not JSON
     stream: str | None = None  # the part of the request that asks for a stream
@@ -48,6 +59,20 @@ class Call:
     find_canned: FindAnswer | None = None
     find_stored: Callable[[str, str, Any], Response | None] | None = None
     missing_stored: Callable[[str], str] | None = None
+    jobs: JobStore | None = None
+    job_call: str = ""
+    plan: JobPlan = field(default_factory=JobPlan)
+    fate: str = ""
+    answer_line: Callable[[Dialect, Call], Response] | None = None
+
+    @property
+    def logged_payload(self) -> Any:
+        """The payload for the log; None for the many requests of a job, which would fill the memory."""
+        return None if self.job_call == "create" and len(self.body) > _MAX_LOGGED else self.payload
+
+    def without_content(self) -> Call:
+        """A copy with the headers and settings only, from which the calls of a job's lines are made."""
+        return dataclasses.replace(self, body=b"", payload=None)
 
 
 class Dialect(ABC):
@@ -58,8 +83,9 @@ class Dialect(ABC):
 
     def parse(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
         """The request as a Call. Never raises: mistakes are noted in the call."""
-        call = Call(request.method, path, request.query, request.headers, seed, accepts, models)
-        if request.method == "POST":
+        call = Call(request.method, path, request.query, request.headers, seed, accepts, models, body=request.body)
+        call.job_call = self.job_call(call)
+        if request.method == "POST" and call.job_call != "upload":
             try:
                 call.payload = read_json(request.body)
             except (ValueError, RecursionError) as error:
@@ -95,6 +121,10 @@ class Dialect(ABC):
     def listed_error(self, call: Call, error: ListedError) -> Response:
         """The response for an error of faults/error_table.py, in this dialect's form."""
         return error_response(error.kind, self, self.type_of(call), details={"model": call.model, **error.details})
+
+    def job_call(self, _call: Call) -> str:
+        """What a call to this dialect's job API asks for; "" for other calls."""
+        return ""
 
     def model_of(self, call: Call) -> str:
         """The requested model; "" if there is no valid name."""
@@ -145,6 +175,26 @@ class Dialect(ABC):
         if answered is None:
             raise RequestRefused(response_for_error(canned.error, self, name, call.model))
         return answered
+
+
+def owner_of(call: Call, provider: str) -> tuple[str, str]:
+    """Who sees the files and jobs of a call: everyone with the same key of the same provider."""
+    key = "".join(call.headers.get(name, "") for name in ("authorization", "x-api-key", "api-key", "x-goog-api-key"))
+    key += call.query.get("key", "")
+    return provider, hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def line_call(dialect: Dialect, job: Call, path: str, payload: Any) -> Call:
+    """One request of a job, as if it had been sent to ``path`` with the headers of the call that made the job."""
+    fields = frozenset(key for key, value in payload.items() if value is not None) if isinstance(payload, dict) else frozenset()
+    headers = {name: value for name, value in job.headers.items() if name != "content-type"}
+    call = dataclasses.replace(
+        job, method="POST", path=path, query={}, headers=headers, body=b"", payload=payload, fields_sent=fields, fate=""
+    )
+    call.job_call, call.json_problem = "line", None
+    call.stream = stream_switch(path, {}, {}, payload)
+    call.model = dialect.model_of(call)
+    return call
 
 
 def stream_switch_of_other(request: HTTPRequest) -> str | None:

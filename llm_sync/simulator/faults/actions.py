@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-from llm_sync.simulator.faults.context import RequestContext
+from llm_sync.simulator.faults.context import JOB_CALLS, RequestContext
 from llm_sync.simulator.faults.retry_after import RETRY_AFTER_FORMS
 from llm_sync.simulator.server.response import Response
 
@@ -51,7 +51,7 @@ class Action:
     name: ClassVar[str]
     schema: ClassVar[Schema]
     short: ClassVar[str] = ""
-    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "models", "")
+    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "models", *JOB_CALLS, "")
 
     def __init__(self, setting: Any) -> None:
         self.setting = setting
@@ -60,6 +60,16 @@ class Action:
     def outcome(self) -> str:
         """The outcome in the request log."""
         return self.name
+
+
+class JobAction(Action, ABC):
+    """An action that changes what becomes of a job, or of one of its lines."""
+
+    request_kinds: ClassVar[tuple[str, ...]] = ("create",)
+
+    @abstractmethod
+    def plan(self, context: RequestContext) -> None:
+        """Sets the plan of the job that the call makes, or the fate of the line."""
 
 
 class ResponseAction(Action, ABC):

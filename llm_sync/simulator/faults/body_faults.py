@@ -30,7 +30,7 @@ _BLOCK_REASONS = {"anthropic": "general_harms", "gemini": "SAFETY"}
 class BodyFault(ResponseAction):
     """Changes the body of a normal answer; error responses of the dialect stay unchanged."""
 
-    request_kinds: ClassVar[tuple[str, ...]] = ("generate",)
+    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "line")
 
     def apply(self, context: RequestContext, previous: Response | None) -> Response:
         """The response with the changed body, billed for its new content."""
@@ -63,7 +63,7 @@ class Empty(BodyFault):
 
     name = "empty"
     schema = ONLY_TRUE
-    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "models")
+    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "models", "line")
 
     def change_body(self, layout: BodyLayout, body: dict[str, Any], context: RequestContext) -> int | None:
         """Removes the text, or the models of a listing."""
@@ -102,7 +102,7 @@ class ErrorIn200(BodyFault):
     schema: ClassVar[Schema] = true_or(
         "string", "an error (overloaded), one of " + ", ".join(ERROR_KINDS), allowed=list(ERROR_KINDS)
     )
-    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "models")
+    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "models", "line")
 
     def apply(self, context: RequestContext, previous: Response | None) -> Response:
         """An error is not billed."""
@@ -118,7 +118,7 @@ class WrongType(BodyFault):
 
     name = "wrong_type"
     schema: ClassVar[Schema] = true_or("dict", "a mapping of paths, as choices[0].message.content, to values", empty=False)
-    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "models")
+    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "models", "line")
 
     def change_body(self, layout: BodyLayout, body: dict[str, Any], context: RequestContext) -> None:
         """If a path does not exist in this answer, its first key is replaced, so that the answer is wrong in any case."""

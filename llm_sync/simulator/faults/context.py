@@ -9,7 +9,9 @@ from llm_sync.simulator.dialects.base import Call, Dialect
 from llm_sync.simulator.faults.seeded_random import SeededRandom
 from llm_sync.simulator.server.response import Response
 
-REQUEST_KINDS = ("generate", "models")
+# of calls to a job API; a line is a request within a job
+JOB_CALLS = ("upload", "create", "poll", "list", "results", "cancel", "delete")
+REQUEST_KINDS = ("generate", "models", *JOB_CALLS, "line")
 
 
 @dataclass
@@ -31,7 +33,9 @@ class RequestContext:
 
     @property
     def request_kind(self) -> str:
-        """``generate``, ``models`` (a listing), or "" for other requests."""
+        """``generate``, ``models`` (a listing), what a call to a job API asks for, ``line``, or "" for other requests."""
+        if self.call.job_call:
+            return self.call.job_call
         if self.call.method == "POST":
             return "generate"
         return "models" if self.call.method == "GET" and "/models" in self.call.path else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from llm_sync.simulator.faults.actions import FORMS_SETTING, SECONDS, ResponseAction, Schema, mapping
+from llm_sync.simulator.faults.actions import FORMS_SETTING, SECONDS, Action, ResponseAction, Schema, mapping
 from llm_sync.simulator.faults.body_faults import SafetyBlock
 from llm_sync.simulator.faults.context import RequestContext
 from llm_sync.simulator.faults.error_responses import error_response
@@ -28,6 +28,7 @@ class Error(ResponseAction):
 
     name = "error"
     short = "kind"
+    request_kinds: ClassVar[tuple[str, ...]] = (*Action.request_kinds, "line")
     schema: ClassVar[Schema] = mapping(
         "an error, or a mapping with kind",
         kind={
@@ -55,7 +56,7 @@ class Error(ResponseAction):
         """A rate limit error always has a time to wait, the others only if the script sets it."""
         kind = self.setting["kind"]
         if kind == "content_policy" and context.type_name in _BLOCK_WITH_200:
-            if context.request_kind == "generate":
+            if context.request_kind in ("generate", "line"):
                 return SafetyBlock(True).apply(context, previous)
             kind = "bad_request"  # a listing has no content that could be blocked
         wait = self.setting.get("retry_after", 1.0 if kind == "rate_limit" else None)
@@ -79,6 +80,7 @@ class Status(ResponseAction):
 
     name = "status"
     short = "code"
+    request_kinds: ClassVar[tuple[str, ...]] = (*Action.request_kinds, "line")
     schema: ClassVar[Schema] = mapping(
         "an HTTP status from 200 to 599, or a mapping with code",
         code={**_STATUS, "required": True},

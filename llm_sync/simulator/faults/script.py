@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llm_sync.errors import ConfigurationError
-from llm_sync.simulator.faults.actions import ResponseAction
+from llm_sync.simulator.faults.actions import JobAction, ResponseAction
 from llm_sync.simulator.faults.context import RequestContext
 from llm_sync.simulator.faults.delays import Latency, RateLimit
 from llm_sync.simulator.faults.rules import Rule
 from llm_sync.simulator.faults.script_checks import check
 from llm_sync.simulator.faults.seeded_random import AttemptCounter, SeededRandom, fingerprint
+from llm_sync.simulator.jobs.settings import JobSettings
 from llm_sync.simulator.server.response import Response
 from llm_sync.validation import closest, shown
 from llm_sync.validation.document import Document, FileFormat
@@ -36,8 +37,9 @@ class ScriptResult(NamedTuple):
 class Script:
     """The rules of one file, and their counters. Thread-safe; each simulator needs its own."""
 
-    def __init__(self, rules: list[Rule], seed: int, description: str = "") -> None:
+    def __init__(self, rules: list[Rule], seed: int, description: str = "", jobs: JobSettings | None = None) -> None:
         self.rules = rules
+        self.jobs = jobs or JobSettings()
         self.seed = seed
         self.description = description
         self._attempts = AttemptCounter() if any(rule.needs_attempt for rule in rules) else None
@@ -72,6 +74,8 @@ class Script:
                         break
                     on_end += [finish] if finish else []
                     response = action.apply(context, response)
+                elif isinstance(action, JobAction):
+                    action.plan(context)
                 elif isinstance(action, ResponseAction):
                     response, outcome = action.apply(context, response), action.outcome
                 billed = rule.billed if rule.billed is not None else billed
@@ -116,7 +120,8 @@ def load_script(source: str | os.PathLike[str] | Mapping[str, Any]) -> Script:
     if document.problems:
         problems = sorted(document.problems, key=lambda problem: problem.line or 0)
         raise ConfigurationError(f"{where} cannot be used", problems=tuple(problems), guidance="Nothing was started.")
-    return Script(rules, document.value.get("seed", 0), document.value.get("description", ""))
+    jobs = JobSettings(**document.value.get("jobs", {}))
+    return Script(rules, document.value.get("seed", 0), document.value.get("description", ""), jobs)
 
 
 def _resolve(source: str | os.PathLike[str]) -> str | os.PathLike[str]:

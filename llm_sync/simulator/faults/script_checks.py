@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from llm_sync.simulator.faults.context import REQUEST_KINDS
 from llm_sync.simulator.faults.rules import Rule
 from llm_sync.simulator.faults.script_schema import ACTIONS, SCHEMA
 from llm_sync.simulator.faults.seeded_random import DISTRIBUTIONS
@@ -35,6 +36,8 @@ def check(document: Document) -> list[Rule]:
     for number, entry in enumerate(entries):
         if isinstance(entry, Mapping):
             _check_rule(entry, ("rules", number), document)
+    if "rules" not in value and "jobs" not in value:
+        document.problem(("rules",), "is missing", "as in: rules: [{error: overloaded}]")
     if document.problems:
         return []
     rules = [Rule(entry, number) for number, entry in enumerate(entries, 1)]
@@ -98,13 +101,21 @@ def _check_when(when: Mapping[str, Any], actions: list[str], path: Path, documen
                 document.problem((*path, name), "expected {every: NUMBER}, a number of 1 or more")
         elif isinstance(ordinals, list) and not all(map(_is_ordinal, ordinals)):
             document.problem((*path, name), "expected a list of numbers, each 1 or more")
-    if when.get("request") == "models":
-        for name in ("model", "prompt"):
-            if name in when:
-                document.problem((*path, name), f"the rule never matches: a listing request has no {name}", "leave it out")
-        for action in actions:
-            if "models" not in ACTIONS[action].request_kinds:
-                document.problem((*path, "request"), f"the rule never matches: {action} is for generate only")
+    kind = when.get("request")
+    if isinstance(kind, str) and kind in REQUEST_KINDS:
+        _check_request_kind(kind, when, actions, path, document)
+
+
+def _check_request_kind(kind: str, when: Mapping[str, Any], actions: list[str], path: Path, document: Document) -> None:
+    noun = "a listing request" if kind == "models" else f"a request of the kind {kind}"
+    for name in ("model", "prompt"):
+        if name in when and kind not in ("generate", "line") and (name, kind) != ("model", "create"):
+            document.problem((*path, name), f"the rule never matches: {noun} has no {name}", "leave it out")
+    for action in actions:
+        kinds = ACTIONS[action].request_kinds
+        if kind not in kinds:
+            only = " or ".join(word for word in kinds if word)
+            document.problem((*path, "request"), f"the rule never matches: {action} is for {only} only")
 
 
 def _check_latency(latency: Mapping[str, Any], path: Path, document: Document) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llm_sync.simulator.faults import body_faults, delays, replacements, transfer_faults
+from llm_sync.simulator.faults import body_faults, delays, job_faults, replacements, transfer_faults
 from llm_sync.simulator.faults.actions import Action, Schema
 from llm_sync.simulator.faults.context import REQUEST_KINDS
 
@@ -16,18 +16,17 @@ PROVIDERS: Mapping[str, frozenset[str]] = {
     "gemini": frozenset({"gemini"}),
     "openrouter": frozenset({"openrouter"}),
 }
-ACTIONS: Mapping[str, type[Action]] = {
-    action.name: action
-    for action in (
-        delays.Latency, delays.RateLimit,
-        replacements.Error, replacements.Status, replacements.Html, replacements.Redirect,
-        body_faults.ErrorIn200, body_faults.Truncated, body_faults.Empty, body_faults.Refusal, body_faults.SafetyBlock,
-        body_faults.WrongType, body_faults.EventStream,
-        transfer_faults.MalformedJson, transfer_faults.Whitespace, transfer_faults.Gzip, transfer_faults.GzipBomb,
-        transfer_faults.WrongLength, transfer_faults.Drip, transfer_faults.Silence, transfer_faults.Reset,
-        transfer_faults.ConnectionRefused, transfer_faults.ExpiredKeepAlive,
-    )
-}  # fmt: skip
+_ACTIONS: tuple[type[Action], ...] = (
+    delays.Latency, delays.RateLimit,
+    replacements.Error, replacements.Status, replacements.Html, replacements.Redirect,
+    body_faults.ErrorIn200, body_faults.Truncated, body_faults.Empty, body_faults.Refusal, body_faults.SafetyBlock,
+    body_faults.WrongType, body_faults.EventStream,
+    transfer_faults.MalformedJson, transfer_faults.Whitespace, transfer_faults.Gzip, transfer_faults.GzipBomb,
+    transfer_faults.WrongLength, transfer_faults.Drip, transfer_faults.Silence, transfer_faults.Reset,
+    transfer_faults.ConnectionRefused, transfer_faults.ExpiredKeepAlive,
+    *job_faults.JOB_FAULTS,
+)  # fmt: skip
+ACTIONS: Mapping[str, type[Action]] = {action.name: action for action in _ACTIONS}
 
 _TRUE_OR_FALSE: Schema = {"type": "boolean", "meta": {"expected": "true or false"}}
 _NAME: Schema = {"type": "string", "empty": False, "maxlength": 60, "meta": {"expected": "a name of at most 60 characters"}}
@@ -72,12 +71,19 @@ _RULE: Schema = {
     "billed": _TRUE_OR_FALSE,
     **{name: action.schema for name, action in ACTIONS.items()},
 }
+_JOBS: Schema = {
+    "speed": {**job_faults.TIME, "max": 10**7, "meta": {"expected": "simulated seconds per second, 0 or more"}},
+    "takes": job_faults.TIME,
+    "validating": job_faults.TIME,
+    "cancelling": job_faults.TIME,
+    "enqueued_tokens": {"type": "integer", "min": 1, "meta": {"expected": "a whole number, 1 or more"}},
+}
 SCHEMA: Schema = {
     "description": {"type": "string", "meta": {"expected": "text"}},
+    "jobs": {"type": "dict", "schema": _JOBS, "meta": {"expected": "a mapping with speed, takes, …"}},
     "seed": {"type": "integer", "meta": {"expected": "a whole number"}},
     "rules": {
         "type": "list",
-        "required": True,
         "minlength": 1,
         "maxlength": 1000,
         "schema": {"type": "dict", "schema": _RULE, "meta": {"expected": "a mapping with an action and its conditions"}},

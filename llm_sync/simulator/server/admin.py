@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from typing import Any
+
 from llm_sync.simulator.server.http1 import HTTPRequest
 from llm_sync.simulator.server.request_log import RequestLog
 from llm_sync.simulator.server.response import Response
@@ -10,13 +14,25 @@ PREFIX = "/_simulator/"
 _MAX_PAGE = 10_000
 
 
-def respond(request: HTTPRequest, log: RequestLog) -> Response:
-    """Answers ``GET /_simulator/log`` with a page of records, ``GET /_simulator/summary`` with the counts."""
+def respond(request: HTTPRequest, log: RequestLog, summary: Callable[[], Any], advance: Callable[[float], None]) -> Response:
+    """Answers ``GET /_simulator/log`` with a page of records, ``GET /_simulator/summary`` with the counts.
+
+    ``POST /_simulator/advance?seconds=N`` skips N simulated seconds.
+    """
     if request.method == "GET" and request.path == f"{PREFIX}summary":
-        return Response(200, log.summary())
+        return Response(200, summary())
+    if request.method == "POST" and request.path == f"{PREFIX}advance":
+        return _advance(request.query.get("seconds", ""), advance)
     if request.method == "GET" and request.path == f"{PREFIX}log":
         return _log_page(request, log)
     return plain_error(404, f"{request.method} {request.path} is unknown; GET {PREFIX}log or {PREFIX}summary")
+
+
+def _advance(seconds: str, advance: Callable[[float], None]) -> Response:
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", seconds):
+        return plain_error(400, "seconds is a number, 0 or more")
+    advance(float(seconds))
+    return Response(200, {"advanced": float(seconds)})
 
 
 def _log_page(request: HTTPRequest, log: RequestLog) -> Response:

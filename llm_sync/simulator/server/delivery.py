@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from llm_sync.simulator.server.file_body import FileBody
 from llm_sync.simulator.server.http1 import Connection, render_head
 
 WHITESPACE = "\n         \n"  # sent by OpenRouter while it waits for its upstream
@@ -59,6 +60,22 @@ class Delivery(Protocol):
 
     def __call__(self, out: Outgoing) -> bool:
         """Sends the response; true if the connection may serve another request. Raises OSError if the client has disconnected."""
+
+
+class FromFile(NamedTuple):
+    """No fault: a body that is read from a file while it is sent."""
+
+    body: FileBody
+    billed: bool = True
+    sends_status: bool = True
+
+    def __call__(self, out: Outgoing) -> bool:
+        """Completes the record before the first byte: a client that has the last one finds it complete."""
+        out.close_record()
+        out.connection.write(out.head(f"content-length: {self.body.size}"))
+        for piece in self.body.pieces():
+            out.connection.write(piece)
+        return out.keep_alive
 
 
 class Drip(NamedTuple):

@@ -17,6 +17,8 @@ from urllib.parse import parse_qsl, unquote
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 128
+MAX_UPLOAD = 256 * 2**20  # bytes of a file or of the requests of a job, whatever else the limit is
+_UPLOADS = ("/files", "/batches", "/batch/jobs")
 _RECEIVE_BYTES = 256 * 1024
 _REASONS = {status.value: status.phrase for status in HTTPStatus} | {529: "Overloaded"}
 
@@ -75,10 +77,11 @@ class Connection:
         keep_alive = "close" not in connection if version == "HTTP/1.1" else "keep-alive" in connection
         request = HTTPRequest(method, unquote(path), dict(parse_qsl(query, keep_blank_values=True)), headers, b"", keep_alive)
         try:
-            length = self._body_length(headers)
+            limit = max(MAX_UPLOAD, self._max_body) if path.endswith(_UPLOADS) else self._max_body
+            length = self._body_length(headers, limit)
             if headers.get("expect", "").lower() == "100-continue":
                 self._sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-            body = self._read_chunks() if length is None else self._read_exactly(length)
+            body = self._read_chunks(limit) if length is None else self._read_exactly(length)
         except UnreadableRequest as unreadable:
             unreadable.request = request if unreadable.status == 413 else None
             raise
@@ -176,7 +179,7 @@ class Connection:
         del self._buffer[:count]
         return content
 
-    def _body_length(self, headers: dict[str, str]) -> int | None:
+    def _body_length(self, headers: dict[str, str], limit: int) -> int | None:
         """The length of the body in bytes; None if it is chunked."""
         coding, length = headers.get("transfer-encoding"), headers.get("content-length")
         if coding is not None:
@@ -189,19 +192,19 @@ class Connection:
             return 0
         if not (length.isascii() and length.isdigit()) or len(length) > 18:
             raise UnreadableRequest(400, f"Content-Length {length[:40]!r} is not a byte count")
-        if int(length) > self._max_body:
-            raise UnreadableRequest(413, f"the body has {length} bytes, at most {self._max_body} are accepted")
+        if int(length) > limit:
+            raise UnreadableRequest(413, f"the body has {length} bytes, at most {limit} are accepted")
         return int(length)
 
-    def _read_chunks(self) -> bytes:
+    def _read_chunks(self, limit: int) -> bytes:
         body = bytearray()
         while True:
             size = self._read_line().partition(b";")[0].strip()
             if not size or len(size) > 12 or size.strip(b"0123456789abcdefABCDEF"):
                 raise UnreadableRequest(400, "a chunk's size is not hexadecimal")
             count = int(size, 16)
-            if len(body) + count > self._max_body:
-                raise UnreadableRequest(413, f"the body has more than {self._max_body} bytes")
+            if len(body) + count > limit:
+                raise UnreadableRequest(413, f"the body has more than {limit} bytes")
             if not count:
                 while self._read_line():  # trailers are ignored
                     pass

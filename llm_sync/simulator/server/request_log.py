@@ -15,6 +15,9 @@ _MAX_RECORDS = 100_000
 _MAX_BYTES = 256 * 2**20  # total of request bodies
 _MAX_MODELS = 1000  # per provider, of which the bill is kept: clients may send any number of names
 _PAGE = 1000  # default page size
+# The simulator's own prices: billionths of a USD for a token, the same for all models, and the factor of each service tier.
+_INPUT_PRICE, _OUTPUT_PRICE = 1_000, 4_000
+_TIER_FACTORS = {"batch": 0.5, "flex": 0.5, "priority": 2.0, "2h": 0.7, "8h": 0.6}
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class RequestRecord:
 
     ``outcome`` is ok, refused (an invalid request), given (answered by ``on_request``), failed (an internal error) or the name
     of a script's action; ``rules`` are the names of the script's rules that matched. ``status`` is None if no status was sent.
-    The tokens are those that are billed; None if nothing is.
+    The tokens are those that are billed; None if nothing is. ``tier`` is the service tier that they are billed at.
     """
 
     index: int
@@ -50,6 +53,7 @@ class RequestRecord:
     status: int | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    tier: str = "default"
 
     @property
     def billed(self) -> bool:
@@ -80,7 +84,7 @@ class RequestLog:
         self._max_concurrency: Counter[str] = Counter()  # per provider, and "" for all
         self._statuses: dict[str, Counter[int]] = {}
         self._outcomes: dict[str, Counter[str]] = {}
-        self._tokens: dict[str, list[int]] = {}  # per provider: input tokens, output tokens, billed requests
+        self._tokens: dict[str, list[int]] = {}  # per provider: input tokens, output tokens, billed requests, cost
         self._bills: dict[str, dict[str, list[int]]] = {}  # the same, by provider and model
         self._streams: Counter[str] = Counter()
 
@@ -121,6 +125,7 @@ class RequestLog:
         tokens: tuple[int, int] | None,
         outcome: str,
         rules: tuple[str, ...] = (),
+        tier: str = "default",
     ) -> None:
         """Completes a record. Called before the answer is sent, so that a client that has the answer finds the record complete.
 
@@ -135,6 +140,7 @@ class RequestLog:
             rules=rules,
             input_tokens=spent[0],
             output_tokens=spent[1],
+            tier=tier,
         )
         try:
             if self.file is not None:
@@ -150,16 +156,25 @@ class RequestLog:
             self._statuses.setdefault(provider, Counter())[ended.status or 0] += 1
             self._outcomes.setdefault(provider, Counter())[str(ended.outcome)] += 1
             if ended.input_tokens is not None and ended.output_tokens is not None:
-                of_model = self._bills.setdefault(provider, {})
-                if ended.model not in of_model and len(of_model) >= _MAX_MODELS:
-                    of_model.pop(next(iter(of_model)))
-                for billed in (self._tokens.setdefault(provider, [0, 0, 0]), of_model.setdefault(ended.model, [0, 0, 0])):
-                    billed[0] += ended.input_tokens
-                    billed[1] += ended.output_tokens
-                    billed[2] += 1
+                self._charge(provider, ended.model, (ended.input_tokens, ended.output_tokens), ended.tier)
             if ended.index in self._records:
                 self._records[ended.index] = ended
             self._changed.notify_all()
+
+    def bill(self, provider: str, model: str, tokens: tuple[int, int], tier: str) -> None:
+        """Bills what is no request of its own: a line of a job, or an answer that was made in the background."""
+        with self._changed:
+            self._providers.add(provider)
+            self._charge(provider, model, tokens, tier)
+
+    def _charge(self, provider: str, model: str, tokens: tuple[int, int], tier: str) -> None:
+        of_model = self._bills.setdefault(provider, {})
+        if model not in of_model and len(of_model) >= _MAX_MODELS:
+            of_model.pop(next(iter(of_model)))
+        cost = round((tokens[0] * _INPUT_PRICE + tokens[1] * _OUTPUT_PRICE) * _TIER_FACTORS.get(tier, 1.0))
+        for billed in (self._tokens.setdefault(provider, [0] * 4), of_model.setdefault(model, [0] * 4)):
+            for index, value in enumerate((*tokens, 1, cost)):
+                billed[index] += value
 
     @property
     def records(self) -> list[RequestRecord]:
@@ -191,13 +206,8 @@ class RequestLog:
                     "outcomes": dict(sorted(self._outcomes.get(provider, {}).items())),
                     "max_concurrency": self._max_concurrency[provider],
                     "stream_attempts": self._streams[provider],
-                    "billed": self._tokens.get(provider, [0, 0, 0])[2],
-                    "input_tokens": self._tokens.get(provider, [0, 0, 0])[0],
-                    "output_tokens": self._tokens.get(provider, [0, 0, 0])[1],
-                    "models": {
-                        model: {"billed": billed[2], "input_tokens": billed[0], "output_tokens": billed[1]}
-                        for model, billed in sorted(self._bills.get(provider, {}).items())
-                    },
+                    **_shown_bill(self._tokens.get(provider, [0] * 4)),
+                    "models": {model: _shown_bill(billed) for model, billed in sorted(self._bills.get(provider, {}).items())},
                 }
                 for provider in sorted(self._providers)
             }
@@ -217,3 +227,7 @@ class RequestLog:
             start = max(since + 1, first)
             page = [self._records[index] for index in range(start, min(newest, start + limit - 1) + 1) if index in self._records]
             return page, bool(page) and page[-1].index < newest
+
+
+def _shown_bill(billed: list[int]) -> dict[str, float]:
+    return {"billed": billed[2], "input_tokens": billed[0], "output_tokens": billed[1], "cost_usd": billed[3] / 10**9}

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llm_sync.simulator.dialects.base import Call, Dialect, stream_switch_of_other
 from llm_sync.simulator.faults.context import RequestContext
 from llm_sync.simulator.faults.script import Script
+from llm_sync.simulator.jobs.settings import JobSettings
+from llm_sync.simulator.jobs.store import JobStore
 from llm_sync.simulator.server import admin
 from llm_sync.simulator.server.answer_sources import AnswerSources
+from llm_sync.simulator.server.delivery import FromFile
+from llm_sync.simulator.server.file_body import FileBody
 from llm_sync.simulator.server.hold import Hold
 from llm_sync.simulator.server.http1 import HTTPRequest, UnreadableRequest
 from llm_sync.simulator.server.request_log import RequestLog, RequestRecord
@@ -53,6 +57,7 @@ class Responder:
         self._models = models
         self._root = root
         self._wait = wait
+        self.jobs = JobStore(script.jobs if script else JobSettings(), log.bill)
         self._lock = threading.Lock()  # guards _holds and _faults
         self._holds: list[Hold] = []
         self._faults: list[BaseException] = []
@@ -62,6 +67,11 @@ class Responder:
         """Internal errors so far."""
         with self._lock:
             return list(self._faults)
+
+    def summary(self) -> dict[str, Any]:
+        """The counts of the log, and the jobs if there are any; their lines are answered and billed first."""
+        jobs = self.jobs.summary()
+        return {**self._log.summary(), **({"jobs": jobs} if jobs else {})}
 
     def add_fault(self, error: BaseException) -> None:
         """Records an internal error."""
@@ -75,8 +85,9 @@ class Responder:
             self._holds.append(hold)
         return hold
 
-    def close_holds(self) -> None:
-        """Closes every hold."""
+    def close(self) -> None:
+        """Closes every hold, and removes the files of jobs."""
+        self.jobs.close()
         with self._lock:
             holds = list(self._holds)
         for hold in holds:
@@ -85,15 +96,16 @@ class Responder:
     def respond(self, request: HTTPRequest) -> PreparedResponse:
         """The response to a request; raises nothing."""
         if request.path.startswith(admin.PREFIX):
-            return PreparedResponse(admin.respond(request, self._log), _do_nothing)
+            return PreparedResponse(admin.respond(request, self._log, self.summary, self.jobs.advance), _do_nothing)
         dialect, call = self._route(request) or (None, None)
         if call:
             self._sources.attach_to(call)
+            call.jobs, call.answer_line = self.jobs, self._answer_line
         record = self._log_arrival(request, dialect, call)
         open_record = _OpenRecord(self._log, record, self.add_fault)
         try:
             response = self._respond(dialect, call, record, open_record)
-            response = response._replace(body=response.content())
+            response = _ready_to_send(response)
         except RecursionError:
             message = "The request is nested too deeply."
             response = dialect.error(400, message) if dialect else admin.plain_error(400, message)
@@ -147,7 +159,7 @@ class Responder:
             model=call.model if call else "",
             key_hash=hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16] if key else None,
             stream=call.stream if call else stream_switch_of_other(request),
-            payload=call.payload if call else None,
+            payload=call.logged_payload if call else None,
         )
 
     def _respond(self, dialect: Dialect | None, call: Call | None, record: RequestRecord, open_record: _OpenRecord) -> Response:
@@ -170,6 +182,13 @@ class Responder:
         result = self._script.respond(context, self._seed, self._wait)
         open_record.outcome, open_record.rules, open_record.on_end = result.outcome, result.rules, result.on_end
         return result.response
+
+    def _answer_line(self, dialect: Dialect, call: Call) -> Response:
+        """The answer to a line of a job, as the script says."""
+        if self._script is None:
+            return dialect.answer(call)
+        context = RequestContext(dialect.type_of(call), dialect, call, self._root(), None)
+        return self._script.respond(context, self._seed, _do_not_wait).response
 
     def _forget_hold(self, hold: Hold) -> None:
         with self._lock:
@@ -206,10 +225,21 @@ class _OpenRecord:
         outcome = self.outcome or ("ok" if status is not None and status < 400 else "refused")
         tokens = response.tokens if response is not None else None
         try:
-            self._log.end(self._record, status, tokens, outcome, self.rules)
+            self._log.end(self._record, status, tokens, outcome, self.rules, response.tier if response else "default")
         except OSError as error:  # the log file cannot be written: the client still gets its answer
             self._fault(error)
 
 
 def _do_nothing() -> None:
     """The record of a request that is not logged."""
+
+
+def _do_not_wait(_seconds: float) -> None:
+    """A line of a job is not delayed."""
+
+
+def _ready_to_send(response: Response) -> Response:
+    """The response with its body as bytes, or with a delivery that reads its file."""
+    if isinstance(response.body, FileBody) and response.delivery is None:
+        return response._replace(body=b"", delivery=FromFile(response.body))
+    return response._replace(body=response.content())

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from llm_sync.simulator.server.delivery import Delivery
+from llm_sync.simulator.server.file_body import FileBody
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 JSON_TYPE = (("content-type", "application/json"),)
 
 
 class Response(NamedTuple):
-    """A response. ``body``: bytes, or a document to be written as JSON; ``tokens``: (input, output) that are billed.
+    """A response. ``body``: bytes, a file, or a document to be written as JSON; ``tokens``: (input, output) that are billed.
 
-    ``delivery``: how the response is sent; None: in one write.
+    ``delivery``: how the response is sent; None: in one write. ``tier``: the service tier, on which the price depends.
     """
 
     status: int
@@ -23,9 +24,12 @@ class Response(NamedTuple):
     headers: tuple[tuple[str, str], ...] = JSON_TYPE
     tokens: tuple[int, int] | None = None
     delivery: Delivery | None = None
+    tier: str = "default"
 
     def content(self) -> bytes:
         """The body as bytes."""
+        if isinstance(self.body, FileBody):
+            return self.body.read()
         if isinstance(self.body, bytes):
             return self.body
         try:

@@ -54,6 +54,14 @@ DIALECT_BY_TYPE: dict[str, Dialect] = {
 _BY_NAME: dict[str, Dialect] = {"openai": _OPENAI, "anthropic": _ANTHROPIC, "gemini": _GEMINI, "openrouter": _OPENROUTER}
 
 
+def base_of(name: str) -> str:
+    """The base path for a provider type, or for another endpoint by its name; ValueError if it is not simulated."""
+    bases = {**FURTHER_BASES, **BASE_PATHS}
+    if name not in bases:
+        raise ValueError(f"type {name!r} is not simulated; use one of {', '.join((*BASE_PATHS, *FURTHER_BASES))}")
+    return bases[name]
+
+
 def route(path: str) -> tuple[Dialect, str] | None:
     """The dialect of a path, and the path after its base. If only the first part fits: the whole path, for it to refuse."""
     published = vertex.PATH.fullmatch(path)

@@ -22,7 +22,7 @@ from llm_sync.simulator.server.log_file import LogFile
 from llm_sync.simulator.server.request_log import RequestLog, RequestRecord
 from llm_sync.simulator.server.responder import Responder
 from llm_sync.simulator.server.response import Response
-from llm_sync.simulator.server.routes import BASE_PATHS, FURTHER_BASES
+from llm_sync.simulator.server.routes import base_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,10 +31,7 @@ _STOP_SECONDS = 5.0
 
 
 class Simulator:
-    """All dialects of llm-sync, served on ``127.0.0.1``, for tests and simulated runs::
-
-        with Simulator() as simulator:
-            base_url = simulator.url("anthropic")
+    """All dialects of llm-sync, served on ``127.0.0.1``: ``with Simulator() as simulator: simulator.url("anthropic")``.
 
     ``port`` 0 means any free port. ``keys`` None accepts every key, a list only those in it; a key that contains "wrong" or
     "invalid" is always refused. ``latency`` (seconds) is added to each answer. Answers depend on dialect, model, messages and
@@ -115,7 +112,7 @@ class Simulator:
     def stop(self) -> None:
         """Closes the port and all connections, releases held requests, and waits for the threads; may be called again."""
         self._stopping.set()
-        self._responder.close_holds()
+        self._responder.close()
         if self._listener is not None:
             self._listener.close()
         with self._changed:
@@ -157,10 +154,7 @@ class Simulator:
 
     def url(self, provider_type: str = "openai") -> str:
         """The ``base_url`` for a provider type, or for another endpoint by its name (docs/simulator.md); else ValueError."""
-        base = BASE_PATHS.get(provider_type) or FURTHER_BASES.get(provider_type)
-        if base is None:
-            raise ValueError(f"type {provider_type!r} is not simulated; use one of {', '.join((*BASE_PATHS, *FURTHER_BASES))}")
-        return self.root + base
+        return self.root + base_of(provider_type)
 
     @property
     def recorded(self) -> dict[str, tuple[str, str]]:
@@ -183,8 +177,12 @@ class Simulator:
         return self._responder.faults
 
     def summary(self) -> dict[str, Any]:
-        """Counts per provider: requests, statuses, outcomes, highest concurrency, stream attempts, what was billed."""
-        return self._log.summary()
+        """Counts per provider: requests, statuses, highest concurrency, stream attempts, what was billed; all jobs."""
+        return self._responder.summary()
+
+    def advance(self, seconds: float) -> None:
+        """Skips some simulated seconds; jobs go on at once, and are billed."""
+        self._responder.jobs.advance(seconds)
 
     @property
     def open_connections(self) -> int:

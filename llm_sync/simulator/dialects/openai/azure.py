@@ -57,7 +57,7 @@ class Azure(OpenAI):
 def _with_filter_results(response: Response) -> Response:
     """Adds the results of the content filters; rate limits reset in whole seconds."""
     body: Any = response.body
-    if response.status == 200 and body.get("choices"):
+    if response.status == 200 and isinstance(body, dict) and body.get("choices"):
         choices = [{**choice, "content_filter_results": _HARMLESS} for choice in body["choices"]]
         prompts = [{"prompt_index": 0, "content_filter_results": _HARMLESS}]
         body = {**body, "choices": choices, "prompt_filter_results": prompts}

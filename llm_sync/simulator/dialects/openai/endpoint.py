@@ -9,9 +9,12 @@ from typing import Any, NoReturn
 from llm_sync.simulator.answers import turns
 from llm_sync.simulator.answers.generated import generate_answer
 from llm_sync.simulator.dialects.base import Call, Dialect, random_id
-from llm_sync.simulator.dialects.openai import chat_completions, responses, responses_output
+from llm_sync.simulator.dialects.openai import chat_completions, files, responses, responses_output
+from llm_sync.simulator.dialects.openai.batches import Batches, job_call
 from llm_sync.simulator.dialects.openai.completion_body import completion
-from llm_sync.simulator.server.response import ListedError, RequestRefused, Response
+from llm_sync.simulator.jobs.store import JobStore
+from llm_sync.simulator.server.file_body import FileBody
+from llm_sync.simulator.server.response import ListedError, RequestRefused, Response, with_headers
 
 _LIMIT_REQUESTS, _LIMIT_TOKENS = 10_000, 2_000_000
 
@@ -25,6 +28,8 @@ class OpenAI(Dialect):
     def reply(self, call: Call) -> Response:
         """Answers, or raises RequestRefused; checks path and key first, as the provider does."""
         self._authenticate(call)
+        if call.jobs is not None and call.job_call not in ("", "line"):
+            return self._job(call, call.jobs)
         if call.path == "/models" or call.path.startswith("/models/"):
             return self._models(call)
         if call.path.startswith("/responses/"):
@@ -33,13 +38,24 @@ class OpenAI(Dialect):
             self.refuse(f"Invalid URL ({call.method} /v1{call.path})", status=404)
         if call.method != "POST":
             self.refuse(f"Not allowed to {call.method} on /v1{call.path}.", status=405, code="method_not_supported")
-        self._check_content_type(call)
-        if call.json_problem:
-            self.refuse(f"We could not parse the JSON body of your request: {call.json_problem}.")
-        if not isinstance(call.payload, dict):
-            self.refuse("The JSON body of your request is not an object.")
+        self._check_json(call)
         body, tokens = self._respond(call) if call.path == "/responses" else self._complete(call)
-        return Response(200, body, _headers(sum(tokens)), tokens)
+        return Response(200, body, _headers(sum(tokens)), tokens, tier=body["service_tier"])
+
+    def job_call(self, call: Call) -> str:
+        """Calls under /files and /batches."""
+        return job_call(call.method, call.path)
+
+    def _job(self, call: Call, jobs: JobStore) -> Response:
+        """Answers a call under /files or /batches."""
+        if call.job_call == "create":
+            self._check_json(call)
+        with jobs.lock:
+            if call.path.startswith("/batches"):
+                return Response(200, Batches(self, self.refuse).reply(call, jobs), _headers(0))
+            body = files.reply(call, self.provider, jobs, self.refuse)
+        headers = files.content_headers(call.path) if isinstance(body, FileBody) else {}
+        return Response(200, body, with_headers(_headers(0), headers))
 
     def type_of(self, call: Call) -> str:
         """By the path: the Responses API has a type of its own."""
@@ -97,6 +113,13 @@ class OpenAI(Dialect):
             # the real message shows part of the key, too: clients have to redact it
             shown = f"{key[:8]}{'*' * min(len(key) - 12, 32)}{key[-4:]}" if len(key) > 12 else key
             raise ListedError("auth", key=shown)
+
+    def _check_json(self, call: Call) -> None:
+        self._check_content_type(call)
+        if call.json_problem:
+            self.refuse(f"We could not parse the JSON body of your request: {call.json_problem}.")
+        if not isinstance(call.payload, dict):
+            self.refuse("The JSON body of your request is not an object.")
 
     def _check_content_type(self, call: Call) -> None:
         """A Content-Type, if there is one, must be application/json."""

@@ -1,0 +1,1 @@
+"""Jobs of the providers, whatever their dialect: simulated time, files, and jobs whose requests are answered later."""

@@ -1,0 +1,124 @@
+"""All jobs and files of one simulator."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from llm_sync.simulator.jobs.clock import SimulatedClock
+from llm_sync.simulator.jobs.files import FileStore, StoredFile
+from llm_sync.simulator.jobs.job import Job, JobWire
+from llm_sync.simulator.jobs.rows import RowFile
+from llm_sync.simulator.jobs.settings import JobPlan, JobSettings
+
+Bill = Callable[[str, str, tuple[int, int], str], None]  # provider, model, tokens, tier
+
+
+class JobStore:
+    """Thread-safe if every use holds ``lock``. ``bill`` is called for every line that is paid."""
+
+    def __init__(self, settings: JobSettings, bill: Bill) -> None:
+        self.settings = settings
+        self.clock = SimulatedClock(settings.speed)
+        self.lock = threading.RLock()  # guards files and all jobs
+        self.files = FileStore()
+        self._bill = bill
+        self._jobs: dict[str, Job] = {}
+
+    def create(
+        self,
+        identifier: str,
+        owner: tuple[str, str],
+        source: StoredFile,
+        wire: JobWire,
+        plan: JobPlan,
+        *,
+        model: str,
+        window: float,
+        facts: dict[str, Any],
+        tier: str = "batch",
+    ) -> Job:
+        """A new job on the lines of ``source``, created now; its lines are billed to ``model`` at ``tier``."""
+        job = Job(
+            id=identifier,
+            owner=owner,
+            model=model,
+            input=source,
+            wire=wire,
+            plan=plan,
+            settings=self.settings,
+            created=self.clock.now(),
+            window=window,
+            bill=lambda tokens: self._bill(owner[0], job.model, tokens, tier),
+            admit=self._admits,
+            outputs=(RowFile(self.files.new_path()), RowFile(self.files.new_path())),
+            facts=facts,
+        )
+        self._jobs[identifier] = job
+        return job
+
+    def get(self, identifier: str, owner: tuple[str, str]) -> Job | None:
+        """A job of this owner as it is now; None if there is none."""
+        job = self._jobs.get(identifier)
+        if job is None or job.owner != owner:
+            return None
+        job.advance(self.clock.now())
+        return job
+
+    def listed(self, owner: tuple[str, str]) -> list[Job]:
+        """An owner's jobs as they are now, the newest first; without those that a script hides for a while."""
+        now = self.clock.now()
+        jobs = [job for job in self._jobs.values() if job.owner == owner and now >= job.created + job.plan.listed_after]
+        for job in jobs:
+            job.advance(now)
+        return jobs[::-1]
+
+    def delete(self, job: Job) -> None:
+        """Forgets a job."""
+        del self._jobs[job.id]
+
+    def advance(self, seconds: float) -> None:
+        """Skips some simulated seconds; jobs are then as they are at that time, and billed."""
+        self.clock.advance(seconds)
+        self.settle()
+
+    def settle(self) -> None:
+        """Answers all lines that are due by now, and bills them."""
+        with self.lock:
+            for job in self._jobs.values():
+                job.advance(self.clock.now(), None)
+
+    def summary(self) -> list[dict[str, Any]]:
+        """Every job, in the order of creation: counts, polls, and times in simulated seconds."""
+        self.settle()
+        with self.lock:
+            return [
+                {
+                    "id": job.id,
+                    "provider": job.owner[0],
+                    "model": job.model,
+                    "state": job.phase,
+                    "lines": job.total,
+                    **{kind: job.counts[kind] for kind in ("succeeded", "failed", "expired", "cancelled")},
+                    "polls": job.polls,
+                    "seconds": round((job.ended or self.clock.now()) - job.created, 3),
+                    "input_tokens": job.tokens[0],
+                    "output_tokens": job.tokens[1],
+                }
+                for job in self._jobs.values()
+            ]
+
+    def close(self) -> None:
+        """Removes all files."""
+        with self.lock:
+            self.files.close()
+
+    def _admits(self, job: Job) -> bool:
+        """Whether the limit of enqueued tokens leaves room for a job."""
+        limit = self.settings.enqueued_tokens
+        if limit is None:
+            return True
+        working = [other for other in self._jobs.values() if other.phase in ("in_progress", "finalizing", "cancelling")]
+        taken = sum(other.estimated_tokens for other in working if (other.owner, other.model) == (job.owner, job.model))
+        return taken + job.estimated_tokens <= limit
