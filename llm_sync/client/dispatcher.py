@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from datetime import datetime, timezone
 from functools import partial
@@ -19,7 +19,7 @@ from llm_sync.dispatch.manager import ConcurrentLLMManager, Item
 from llm_sync.dispatch.wait import failed_future, finished_future
 from llm_sync.errors import ClientClosedError, LLMConnectorError
 from llm_sync.events import log_facts, logger
-from llm_sync.models import Adjustment, ModelRequest, ModelResponse, PreparedRequest
+from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, PreparedRequest
 from llm_sync.runtime.cancellation import CallControl
 from llm_sync.runtime.import_lock import import_lock
 from llm_sync.runtime.steps import Steps, in_one_step
@@ -103,11 +103,25 @@ class Dispatcher:
         adjustments += stripped
         request = request_defaults.filled(request, model, entry)
         attempts = request_defaults.attempt_options(entry.attempts, options)
+        if request.service_tier is not None:
+            attempts = self._fit_for_tier(request, name, attempts, options)
         keyless = self.caching is not None and self.caching.cache_of(name, model) is not None
         prepared = self._endpoints[name].provider.prepare(request, attempts, adjustments, keyless=keyless)
         if self._endpoints.spending is not None and not keyless:  # a stored answer costs nothing
             self._endpoints.spending.check(prepared)
         return prepared
+
+    def _fit_for_tier(
+        self, request: ModelRequest, provider: str, attempts: AttemptOptions, options: Mapping[str, Any]
+    ) -> AttemptOptions:
+        """More time and more retries for a tier that takes its time, where nobody set them."""
+        model, dialect = request.model or "", self._endpoints[provider].provider.dialect
+        if request.service_tier != "flex" or dialect.service_tier("flex", model) is None:
+            return attempts
+        with import_lock:
+            from llm_sync.client import time_limits
+
+        return time_limits.grown(attempts, time_limits.FLEX, self.config, provider, model, options)
 
     def prepare_or_error(self, request: ModelRequest) -> PreparedRequest | LLMConnectorError:
         """As ``prepare``; what is wrong with this request alone is returned."""

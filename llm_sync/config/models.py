@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         provider_specific: Mapping[str, Any] = field(default_factory=dict)
         cache_system: bool | None = None
         cache_ttl: str | None = None
+        service_tier: str | None = None
+        completion_window: str | None = None
 
 else:
     RequestDefaults = make_dataclass(

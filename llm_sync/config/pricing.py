@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from llm_sync.models import Usage
@@ -26,6 +27,7 @@ class Pricing(Frozen):
 
     ``cached_input``: of what is read from the provider's prompt cache, ``cache_write``: of what is written to it; None: as
     ``input``. ``tiers``: prices by the length of the prompt; the last tier that it exceeds holds for all tokens.
+    ``service_tiers``: a service tier -> what it costs as a part of these prices (0.5: half).
     """
 
     input: float
@@ -33,6 +35,7 @@ class Pricing(Frozen):
     cached_input: float | None = None
     cache_write: float | None = None
     tiers: tuple[PriceTier, ...] = ()
+    service_tiers: Mapping[str, float] = field(default_factory=dict)
 
     def cost(self, usage: Usage) -> float | None:
         """USD for what was used; None where the counts of input or output are unknown."""
@@ -43,6 +46,11 @@ class Pricing(Frozen):
         fresh = max(0, usage.input_tokens - cached - written)
         parts = ((fresh, rates.input), (cached, rates.cached), (written, rates.written), (usage.output_tokens, rates.output))
         return round(sum(tokens * rate for tokens, rate in parts) / 1_000_000, 12)  # without the noise of binary fractions
+
+    def times(self, factor: float) -> Pricing:
+        """Prices that are ``factor`` times these."""
+        tiers = tuple(PriceTier(tier.above, **_multiplied(tier, factor)) for tier in self.tiers)
+        return Pricing(**_multiplied(self, factor), tiers=tiers)  # type: ignore[arg-type]
 
     def most(self, input_tokens: int, output_tokens: int) -> float:
         """The most that a request of at most so many tokens can cost, in USD."""
@@ -63,6 +71,10 @@ class Pricing(Frozen):
 
 
 _KINDS = ("input", "output", "cached_input", "cache_write")
+
+
+def _multiplied(prices: PriceTier | Pricing, factor: float) -> dict[str, float]:
+    return {name: value * factor for name in _KINDS if (value := getattr(prices, name)) is not None}
 
 
 class _Rates(NamedTuple):

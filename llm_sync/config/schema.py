@@ -110,6 +110,11 @@ _PRICING: Rules = {
         "schema": {"type": "dict", "schema": _TIER, "meta": {"expected": "a mapping with above and prices"}},
         "meta": {"expected": "a list of tiers", "hint": "as in: tiers: [{above: 200000, input: 2.5}]"},
     },
+    "service_tiers": {
+        "type": "dict",
+        "valuesrules": _number("a part of the usual price (0.5: half)", 0, 100),
+        "meta": {"expected": "a mapping of service tiers to parts of the usual price", "hint": "as in: {priority: 2}"},
+    },
 }
 _CACHE: Rules = {
     "type": ["boolean", "dict"],
@@ -136,11 +141,7 @@ _LEVEL |= {"cache": _CACHE, "via": _text("direct, background or batch", allowed=
 _MODEL: Rules = {
     **_LEVEL,
     "name": _text("a model's name", "as in: name: gpt-4o-mini", required=True),
-    "pricing": {
-        "type": "dict",
-        "schema": _PRICING,
-        "meta": {"expected": "{input: USD, output: USD} per million tokens"},
-    },
+    "pricing": {"type": "dict", "schema": _PRICING, "meta": {"expected": "{input: USD, output: USD} per million tokens"}},
     "context_window": _whole(1),
 }
 _PROVIDER: Rules = {

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 NUMBER, WHOLE, TEXT, TEXTS, MAPPING, OTHER = "number", "whole number", "text", "texts", "mapping", "other"
 SWITCH, WORD = "switch", "word"
 CACHE_TTLS = ("5m", "1h")  # how long a provider keeps what it cached of a prompt
+SERVICE_TIERS = ("flex", "priority", "default")  # how fast, how surely and at what price a provider answers
+COMPLETION_WINDOWS = ("soonest", "2h", "8h")  # within which time a background answer is wanted
 
 REQUEST = ("request",)
 ANY_LEVEL = ("request", "model", "provider", "default_params", "defaults")
@@ -141,6 +143,26 @@ FIELDS = (
         meaning="how long a provider keeps what is marked for its prompt cache: `5m` or `1h`",
         example="1h",
         option=("--cache-ttl", "TIME", "keep it in the prompt cache for 5m or 1h"),
+    ),
+    RequestField(
+        "service_tier",
+        WORD,
+        words=SERVICE_TIERS,
+        levels=ANY_LEVEL,
+        meaning="`flex` (about half the price, may take minutes), `priority` (faster, dearer) or `default`, where a provider has it",
+        example="flex",
+        option=("--service-tier", "TIER", "flex (half the price, slower), priority (faster, dearer) or default"),
+        wire={OPENAI: "service_tier", RESPONSES: "service_tier", ANTHROPIC: "service_tier", GEMINI: "serviceTier"},
+    ),
+    RequestField(
+        "completion_window",
+        WORD,
+        words=COMPLETION_WINDOWS,
+        levels=ANY_LEVEL,
+        meaning="within which time a background answer is wanted: `soonest`, `2h` or `8h` (cheaper), where a provider offers it",
+        example="2h",
+        option=("--completion-window", "TIME", "with --via background: wanted soonest, within 2h or 8h (cheaper)"),
+        wire={RESPONSES: "background_options.completion_window"},
     ),
     RequestField(
         "response_schema",

@@ -28,6 +28,8 @@ class ModelRequest(Frozen):
     (``help(Message)``); when they are sent, tool results have to match their calls. ``response_schema`` is a JSON Schema (needs
     ``pip install 'llm-sync[schema]'``); the parsed answer is in the response's ``metadata["parsed"]``. ``cache_system`` marks
     the system prompt for the provider's prompt cache; ``cache_ttl`` ("5m" or "1h") holds for every such mark without a time.
+    ``service_tier`` ("flex", "priority" or "default") asks for another speed and price where the provider has that;
+    ``completion_window`` ("soonest", "2h" or "8h") says until when an answer asked for with ``via="background"`` is wanted.
     ``tools`` are mappings with ``name``, ``description`` and ``parameters`` (JSON Schema), or OpenAI's
     ``{"type": "function", …}``; ``tool_choice`` is "auto", "none", "required" or the name of a tool. ``provider_specific`` is
     merged into the payload last. ``id`` is copied to the response.
@@ -53,6 +55,8 @@ class ModelRequest(Frozen):
     documents: Sequence[Any] = ()
     cache_system: bool | None = None
     cache_ttl: str | None = None
+    service_tier: str | None = None
+    completion_window: str | None = None
 
     def __post_init__(self) -> None:
         if (self.prompt is None) == (self.messages is None):

@@ -96,6 +96,9 @@ class LLMProvider(FormerHooks):
             payload = (
                 self._structured(request, made) if request.response_schema is not None else dialect.prepare_request(request, made)
             )
+            headers = self._queued_headers or self._remember_headers()
+            if request.service_tier is not None:
+                headers = self._with_tier(payload, request, made, headers)
             merge(payload, dialect.extras_for(request, made), made, dialect.forbidden)
             refuse_further_choices(payload, dialect.choice_counts)
             body = encoded(payload)
@@ -116,7 +119,7 @@ class LLMProvider(FormerHooks):
             method="POST",
             url=url,
             body=body,
-            headers=self._queued_headers or self._remember_headers(),
+            headers=headers,
             options=options or self.config.attempts,
             request=request,
             adjustments=tuple(made.made),
@@ -235,6 +238,14 @@ class LLMProvider(FormerHooks):
             from llm_sync.providers.structured_output import payload_for
 
         return payload_for(self.dialect, request, made)
+
+    def _with_tier(
+        self, payload: dict[str, Any], request: ModelRequest, made: Adjustments, headers: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        with import_lock:  # few requests have one
+            from llm_sync.providers.service_tier import add_tier
+
+        return {**headers, **add_tier(payload, request, self.dialect, made)}
 
     # Parts ----------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from llm_sync import errors
@@ -15,6 +15,9 @@ from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.answer import Answer
 from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class, is_error_body
 from llm_sync.providers.turns import Origin, with_accepted_ids
+
+if TYPE_CHECKING:
+    from llm_sync.providers.service_tier import AskedTier
 
 Page = tuple[list[str], "dict[str, str] | None"]
 """The model ids of one page of a listing, and the query of the next page, or None."""
@@ -105,6 +108,10 @@ class Dialect(ABC):
 
     def cache_mark(self, model: str, ttl: str | None) -> Mapping[str, Any] | None:
         """What marks a part of the prompt as the last one to cache, beside its content; None where no mark is taken."""
+        return None
+
+    def service_tier(self, tier: str, model: str) -> AskedTier | None:
+        """What asks ``model`` for a service tier (flex, priority or default); None where the API has no such tier."""
         return None
 
     def origin(self, model: str) -> Origin:

@@ -75,6 +75,8 @@ def guidance_for(kind: ErrorClass, error: ApiError, target: Target, retry_after:
         return f"Check base_url of provider {target.provider!r} ({target.base_url}): another kind of server answers there."
     if error.unroutable:
         return "Ask for another model, or relax what provider_specific asks of the upstream: the same request fails again."
+    if error.has("resource_unavailable", "capacity_exceeded"):
+        return "The service tier has no capacity now, and nothing is billed: ask later, or without service_tier."
     if issubclass(kind, errors.ProviderUnavailableError) and error.status in range(400, 500):
         return "It may pass: ask again. If it stays, look into the server, its model and its memory."
     if issubclass(kind, errors.ProviderUnavailableError):

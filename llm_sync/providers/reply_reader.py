@@ -22,7 +22,7 @@ from llm_sync.providers.fenced_json import without_fence
 from llm_sync.providers.json_body import parse_body, structure_of
 from llm_sync.providers.ports import BilledAnswer, Prices
 from llm_sync.providers.required_calls import ignored_choice, ignored_choice_error
-from llm_sync.providers.served_tier import USUAL_TIERS, served_tier
+from llm_sync.providers.served_tier import PRICED_TIERS, USUAL_TIERS, served_tier
 from llm_sync.providers.turns import tagged, tagged_calls
 from llm_sync.providers.unusable_answers import malformed, unreadable, without_text
 from llm_sync.providers.url_secrets import without_secrets
@@ -254,6 +254,11 @@ class ReplyReader:
         model = prepared.model
         pricing = self.dialect.config.entry(model).pricing
         cost = None if pricing is None else pricing.cost(answer.usage)
+        if pricing is not None and cost is not None and tier in PRICED_TIERS:
+            with import_lock:  # few answers are served in one
+                from llm_sync.providers.service_tier import cost_in_tier
+
+            cost = cost_in_tier(cost, pricing, str(tier), self.dialect)
         if cost is not None:
             metadata[PRICE_SOURCE] = "configuration"
             return cost, metadata

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
-_HEADERS = ("x-gemini-service-tier", "x-ms-service-tier")
 USUAL_TIERS = frozenset({"default", "standard", "on_demand", "auto"})
 """What providers call the tier of those who ask for none."""
+PRICED_TIERS = frozenset({"flex", "batch", "priority", "performance", "fast", "ultrafast"})
+"""Tiers whose price is not the usual one."""
+
+_HEADERS = ("x-gemini-service-tier", "x-ms-service-tier")
+_ON_GOOGLE_CLOUD = {"ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority"}  # of usageMetadata.trafficType
 _MAX_LENGTH = 40  # of a tier's name; anything longer is none
 
 
@@ -23,4 +27,5 @@ def served_tier(headers: Mapping[str, str], body: Any) -> str | None:
     for tier in chain(in_body, map(headers.get, _HEADERS)):  # most bodies tell: then no header is looked up
         if isinstance(tier, str) and 0 < len(tier) <= _MAX_LENGTH:
             return tier.lower()
-    return None
+    counts = body.get("usageMetadata")
+    return _ON_GOOGLE_CLOUD.get(str(counts.get("trafficType"))) if isinstance(counts, dict) else None

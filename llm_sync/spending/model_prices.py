@@ -8,8 +8,11 @@ from typing import NamedTuple
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.pricing import Pricing
 from llm_sync.errors import LLMConnectorError
+from llm_sync.models.fields import ANTHROPIC
 from llm_sync.providers.factory import ProviderFactory
 from llm_sync.spending import price_list
+
+_DEARER = frozenset({"priority", "performance", "fast", "ultrafast"})
 
 
 class ModelPrice(NamedTuple):
@@ -30,9 +33,15 @@ def model_price(config: LLMConfig, provider: str, model: str, tier: str | None =
     listed = None if config.prices == "off" else price_list.find_model(_address(config, provider), model)
     if window is None and listed is not None:
         window = price_list.context_window(listed)
+    dearer = tier in _DEARER
+    if own is not None and dearer:
+        factor = own.service_tiers.get(str(tier), 1.0 if entry.type == ANTHROPIC else None)
+        own = None if factor is None else own.times(max(1.0, factor))
+        return ModelPrice(own, window)
     if own is not None or listed is None:
         return ModelPrice(own, window)
     now = datetime.now(timezone.utc)
+    tier = tier if dearer else None  # what is asked for at half the price may be served at the usual one
     return ModelPrice(price_list.pricing_of(listed, tier, now), window, price_list.fee_of(listed, now))
 
 

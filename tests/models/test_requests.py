@@ -33,7 +33,7 @@ def test_the_fields_of_a_request_are_those_of_the_design() -> None:
     assert [field.name for field in fields] == [
         *("prompt", "model", "messages", "system_prompt", "temperature", "max_tokens", "top_p", "stop_sequences", "seed"),
         *("response_schema", "images", "tools", "tool_choice", "provider_specific", "id"),
-        *("documents", "cache_system", "cache_ttl"),
+        *("documents", "cache_system", "cache_ttl", "service_tier", "completion_window"),
     ]
     empty = ModelRequest("x")
     assert (empty.images, empty.documents, empty.tools, empty.provider_specific) == ((), (), (), {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from llm_sync import errors
@@ -20,6 +20,10 @@ from llm_sync.providers.google_cloud import base_url, on_google_cloud
 from llm_sync.providers.message_parts import mark_of
 from llm_sync.providers.payload import system_parts, tool_choice
 from llm_sync.providers.turns import with_unique_ids
+from llm_sync.runtime.import_lock import import_lock
+
+if TYPE_CHECKING:
+    from llm_sync.providers.service_tier import AskedTier
 
 DEFAULT_MAX_TOKENS = 4096  # the API requires a number
 _TEXT = {"type": "string", "nullable": True}
@@ -130,6 +134,14 @@ class AnthropicDialect(Dialect):
     def cache_mark(self, model: str, ttl: str | None) -> Mapping[str, Any]:
         """``cache_control``, on a content block or a tool."""
         return cache_control(ttl)
+
+    def service_tier(self, tier: str, model: str) -> AskedTier | None:
+        if on_google_cloud(self.config):
+            return None
+        with import_lock:
+            from llm_sync.providers.service_tier import anthropic_tier
+
+        return anthropic_tier(tier)
 
     def extras_for(self, request: ModelRequest, adjustments: Adjustments) -> Mapping[str, Any]:
         """As for every dialect. ``thinking`` is not sent with results of calls that were made without it, or elsewhere."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from llm_sync import errors
@@ -18,6 +18,10 @@ from llm_sync.providers.gemini import request as gemini_request
 from llm_sync.providers.google_cloud import base_url, host, on_google_cloud
 from llm_sync.providers.payload import system_texts, tool_choice
 from llm_sync.providers.turns import with_accepted_ids, with_unique_ids
+from llm_sync.runtime.import_lock import import_lock
+
+if TYPE_CHECKING:
+    from llm_sync.providers.service_tier import AskedTier
 
 _TEXT = {"type": "string", "nullable": True}
 _WORD = {"type": ["string", "integer"], "nullable": True}  # enums are numbers with $alt=json;enum-encoding=int
@@ -163,6 +167,12 @@ class GeminiDialect(Dialect):
         turns = with_accepted_ids(gemini_request.with_former_signatures(request.conversation(), origin), self.tool_call_ids)
         ids = not on_google_cloud(self.config)  # there the order tells which result belongs to which call
         return gemini_request.Conversation(origin, adjustments, ids=ids).contents(turns)
+
+    def service_tier(self, tier: str, model: str) -> AskedTier | None:
+        with import_lock:
+            from llm_sync.providers.service_tier import gemini_tier
+
+        return gemini_tier(tier, on_google_cloud=on_google_cloud(self.config))
 
     def normalize_extras(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
         """camelCase throughout: the API also accepts snake_case, and the same field must not be sent twice."""

@@ -9,13 +9,12 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from llm_sync import errors
 from llm_sync.models import ModelRequest, Usage
 from llm_sync.providers.adjustments import Adjustments
-from llm_sync.providers.answer import Answer, Blocked, Failed, count, label
+from llm_sync.providers.answer import Answer, Blocked, count, label
 from llm_sync.providers.cache_marks import cache_control
 from llm_sync.providers.dialect import Dialect
-from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class
+from llm_sync.providers.error_mapping import ApiError, ErrorClass
 from llm_sync.providers.finish_words import interruption, normalized
 from llm_sync.providers.message_parts import is_rich
 from llm_sync.providers.openai import message as openai_message
@@ -27,6 +26,7 @@ from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
     from llm_sync.providers.openai.content_parts import PartWriter
+    from llm_sync.providers.service_tier import AskedTier
 
 _FINISH = {
     "stop": "stop",
@@ -160,6 +160,12 @@ class OpenAIDialect(Dialect):
             return _NINE
         return _WORDS if self.is_at("anthropic.com") or "claude" in model else self.tool_call_ids
 
+    def service_tier(self, tier: str, model: str) -> AskedTier | None:
+        with import_lock:
+            from llm_sync.providers.service_tier import openai_tier
+
+        return openai_tier(self, tier)
+
     def _max_tokens_field(self, model: str) -> str:
         """OpenAI renamed the field for reasoning models; most compatible servers know only the old name. Never send both."""
         if self.config.max_tokens_field:
@@ -246,24 +252,10 @@ class OpenAIDialect(Dialect):
         return openai_message.content(message.get("content"))[0] if isinstance(message, dict) else ""
 
     def classify(self, error: ApiError, headers: Mapping[str, str]) -> ErrorClass:
-        kind = error_class(error, self.error_words, dialect="openai")
-        if (
-            kind is errors.ProviderError
-            and isinstance(error.body, dict)
-            and isinstance(interruption(error.body.get("finish_reason")), Failed)
-        ):
-            return errors.ProviderUnavailableError  # a choice that was broken off by an error without a reason
-        if error.status == 402 and "weight_exceeds_budget" in error.metadata.values():
-            return errors.QuotaExceededError  # OpenRouter: this request costs more than the credit
-        if error.status == 402 and headers.get("retry-after"):
-            return errors.RateLimitError  # OpenRouter: requests in flight hold the credit
-        if error.status == 403 and _moderated(error):
-            return errors.ContentBlockedError
-        if error.status == 403 and _over_budget(error):
-            return errors.QuotaExceededError
-        if kind is errors.RateLimitError and error.per_day:
-            return errors.QuotaExceededError  # Google's endpoint for OpenAI's clients
-        return kind
+        with import_lock:  # imported on the first failure
+            from llm_sync.providers.openai.api_errors import class_of
+
+        return class_of(error, self.error_words, headers)
 
 
 def part_writer(request: ModelRequest, dialect: Dialect, adjustments: Adjustments) -> PartWriter:
@@ -283,13 +275,3 @@ def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     choices = body.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     return first if isinstance(first, dict) else {}
-
-
-def _moderated(error: ApiError) -> bool:
-    return any(error.metadata.get(name) for name in ("reasons", "flagged_input", "patterns"))
-
-
-def _over_budget(error: ApiError) -> bool:
-    """Whether OpenRouter says that the budget of a key or a workspace is used up."""
-    budget_named = any(part.get(name) for part in (error.metadata, error.error) for name in ("limit_source", "resets_at"))
-    return budget_named or "key limit exceeded" in error.message.lower()
