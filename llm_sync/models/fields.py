@@ -149,7 +149,7 @@ FIELDS = (
         WORD,
         words=SERVICE_TIERS,
         levels=ANY_LEVEL,
-        meaning="`flex` (about half the price, may take minutes), `priority` (faster, dearer) or `default`, where a provider has it",
+        meaning="`flex` (half the price, may take minutes), `priority` (faster, dearer) or `default`, where a provider has it",
         example="flex",
         option=("--service-tier", "TIER", "flex (half the price, slower), priority (faster, dearer) or default"),
         wire={OPENAI: "service_tier", RESPONSES: "service_tier", ANTHROPIC: "service_tier", GEMINI: "serviceTier"},

@@ -245,7 +245,9 @@ class LLMProvider(FormerHooks):
         with import_lock:  # few requests have one
             from llm_sync.providers.service_tier import add_tier
 
-        return {**headers, **add_tier(payload, request, self.dialect, made)}
+        tier = request.service_tier or ""
+        asked = self.dialect.service_tier(tier, request.model or "")
+        return {**headers, **add_tier(payload, tier, asked, self.name, made)}
 
     # Parts ----------------------------------------------------------------------------------------------------------
 

@@ -111,7 +111,8 @@ class Dialect(ABC):
         return None
 
     def service_tier(self, tier: str, model: str) -> AskedTier | None:
-        """What asks ``model`` for a service tier (flex, priority or default); None where the API has no such tier."""
+        """What asks ``model`` for a service tier (flex, priority or default); None where the API has no such tier. Raises
+        nothing."""
         return None
 
     def origin(self, model: str) -> Origin:

@@ -258,7 +258,7 @@ class ReplyReader:
             with import_lock:  # few answers are served in one
                 from llm_sync.providers.service_tier import cost_in_tier
 
-            cost = cost_in_tier(cost, pricing, str(tier), self.dialect)
+            cost = cost_in_tier(cost, pricing, str(tier), self.dialect.type, self.dialect.is_at)
         if cost is not None:
             metadata[PRICE_SOURCE] = "configuration"
             return cost, metadata

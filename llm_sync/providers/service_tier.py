@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llm_sync.models import ModelRequest
 from llm_sync.models.fields import ANTHROPIC
 from llm_sync.providers.adjustments import Adjustments
 
 if TYPE_CHECKING:
     from llm_sync.config.pricing import Pricing
-    from llm_sync.providers.dialect import Dialect
+
+IsAt = Callable[..., bool]
+"""``is_at(*domains)``: whether requests go to a host of one of them."""
 
 
 class AskedTier(NamedTuple):
@@ -22,16 +23,16 @@ class AskedTier(NamedTuple):
     note: str = ""
 
 
-def add_tier(payload: dict[str, Any], request: ModelRequest, dialect: Dialect, adjustments: Adjustments) -> Mapping[str, str]:
-    """Ask for ``request.service_tier`` in the payload, and return the headers that ask for it.
+def add_tier(
+    payload: dict[str, Any], tier: str, asked: AskedTier | None, provider: str, adjustments: Adjustments
+) -> Mapping[str, str]:
+    """Ask for a tier in the payload, and return the headers that ask for it. ``asked``: how; None: the API has no such tier.
 
-    A tier that the API does not have is lost. Raises InvalidRequestError then, under strict.
+    Then it is lost. Raises InvalidRequestError for that, under strict.
     """
-    tier = request.service_tier or ""
-    asked = dialect.service_tier(tier, request.model or "")
     if asked is None:
         if tier != "default":  # what everybody gets who cannot choose
-            adjustments.lose("service_tier", tier, None, f"{dialect.name} has no such tier")
+            adjustments.lose("service_tier", tier, None, f"{provider} has no such tier")
         return {}
     payload.update(asked.payload)
     if asked.note:
@@ -39,19 +40,19 @@ def add_tier(payload: dict[str, Any], request: ModelRequest, dialect: Dialect, a
     return asked.headers
 
 
-def cost_in_tier(cost: float, pricing: Pricing, tier: str, dialect: Dialect) -> float | None:
+def cost_in_tier(cost: float, pricing: Pricing, tier: str, api: str, is_at: IsAt) -> float | None:
     """What costs ``cost`` at the usual price, as a tier has it; None where nothing says what the tier costs."""
-    factor = pricing.service_tiers.get(tier, _usual_factor(tier, dialect))
+    factor = pricing.service_tiers.get(tier, _usual_factor(tier, api, is_at))
     return None if factor is None else round(cost * factor, 12)
 
 
-def _usual_factor(tier: str, dialect: Dialect) -> float | None:
+def _usual_factor(tier: str, api: str, is_at: IsAt) -> float | None:
     """What providers ask for a tier, as a part of their usual price, where that is the same for all models."""
     if tier == "flex":
-        return 1.0 if dialect.is_at("groq.com") else 0.5
+        return 1.0 if is_at("groq.com") else 0.5
     if tier == "batch":
-        return 0.8 if dialect.is_at("x.ai") else 0.5
-    return 1.0 if tier == "priority" and dialect.type == ANTHROPIC else None
+        return 0.8 if is_at("x.ai") else 0.5
+    return 1.0 if tier == "priority" and api == ANTHROPIC else None
 
 
 # OpenAI's shape ---------------------------------------------------------------------------------------------------------
@@ -72,11 +73,11 @@ _NO_TIERS = (
 )
 
 
-def openai_tier(dialect: Dialect, tier: str) -> AskedTier | None:
+def openai_tier(tier: str, is_at: IsAt) -> AskedTier | None:
     """``service_tier``, in the words of the host. Servers that nobody knows get OpenAI's: gateways pass them on."""
-    if dialect.is_at(*_NO_TIERS):
+    if is_at(*_NO_TIERS):
         return None
-    words = next((words for host, words in _TIERS.items() if dialect.is_at(host)), _OPENAI)
+    words = next((words for host, words in _TIERS.items() if is_at(host)), _OPENAI)
     word = words.get(tier)
     if word is None:
         return None

@@ -18,8 +18,9 @@ from llm_sync.runtime.import_lock import import_lock
 
 SOURCE = "genai-prices"
 # Tiers that are priced apart: without a price for one of them, the usual price would be wrong. Groq's flex costs as usual.
-_OTHER_TIERS = frozenset({"flex", "batch", "priority", "fast"})
+_OTHER_TIERS = frozenset({"flex", "batch", "priority", "performance", "fast", "ultrafast"})
 _USUAL_PRICE = frozenset({("groq", "flex")})
+_FLEX_AS_BATCH = ("google",)  # providers whose flex costs what their batches cost
 
 _log = logger("spending")
 _loaded: list[Any] = []  # the package's snapshot, once it was looked for; None without the package
@@ -114,9 +115,13 @@ def _context(listed: ListedModel, tier: str | None) -> dict[str, str] | None:
     """What selects the prices of a tier; empty for the usual ones, None where the list has none for the tier."""
     if tier not in _OTHER_TIERS or (listed.provider.id, tier) in _USUAL_PRICE:
         return {}
-    wanted = {"processing": "batch"} if tier == "batch" else {"service_tier": str(tier)}
+    batch = {"processing": "batch"}
+    wanted = [batch] if tier == "batch" else [{"service_tier": str(tier)}]
+    if tier == "flex" and listed.provider.id in _FLEX_AS_BATCH:
+        wanted.append(batch)
     variants = listed.model.price_variants or () if any(own is listed.model for own in listed.provider.models) else ()
-    return wanted if any(variant.when == wanted for variant in variants) else None
+    priced = [variant.when for variant in variants]
+    return next((when for when in wanted if when in priced), None)
 
 
 def _usage(listed: ListedModel, answer: BilledAnswer) -> Any:

@@ -173,6 +173,8 @@ def test_every_key_of_a_provider_is_listed(tmp_path: Path) -> None:
         "system_prompt": "x",
         "cache_system": True,
         "cache_ttl": "1h",
+        "service_tier": "flex",
+        "completion_window": "2h",
         "provider_specific": {"a": 1},
         "cache": {"max_age": "30d"},
         "type": "openai",

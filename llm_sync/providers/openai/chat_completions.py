@@ -164,7 +164,7 @@ class OpenAIDialect(Dialect):
         with import_lock:
             from llm_sync.providers.service_tier import openai_tier
 
-        return openai_tier(self, tier)
+        return openai_tier(tier, self.is_at)
 
     def _max_tokens_field(self, model: str) -> str:
         """OpenAI renamed the field for reasoning models; most compatible servers know only the old name. Never send both."""
