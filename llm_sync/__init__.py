@@ -18,7 +18,8 @@ __version__ = "0.2.0"
 _ROOMS = {
     "llm_sync.attempts.retry": ("RetryHandler",),
     "llm_sync.client": ("LLMClient",),
-    "llm_sync.client.shared_clients": ("close", "generate"),
+    "llm_sync.client.shared_clients": ("close", "generate", "run_tools"),
+    "llm_sync.client.tools": ("Tool",),
     "llm_sync.config": ("ConfigLoader", "ConfigValidator", "LLMConfig", "ProviderConfig"),
     "llm_sync.dispatch.manager": ("ConcurrentLLMManager",),
     "llm_sync.dispatch.queue": ("ProviderRequestQueue",),
@@ -33,6 +34,7 @@ _ROOMS = {
         "ToolCall",
         "Usage",
     ),
+    "llm_sync.models.tool_run": ("ToolResult", "ToolRound", "ToolRun"),
     "llm_sync.providers.base": ("LLMProvider",),
     "llm_sync.providers.factory": ("ProviderFactory",),
     "llm_sync.transport.client": ("HTTPClient",),
@@ -60,6 +62,7 @@ _ROOMS = {
         "RequestTimeoutError",
         "ResponseValidationError",
         "StreamingNotSupportedError",
+        "ToolRunError",
         "TruncatedResponseError",
         "UnusableAnswerError",
     ),
@@ -73,6 +76,8 @@ if TYPE_CHECKING:
     from llm_sync.client import LLMClient as LLMClient
     from llm_sync.client.shared_clients import close as close
     from llm_sync.client.shared_clients import generate as generate
+    from llm_sync.client.shared_clients import run_tools as run_tools
+    from llm_sync.client.tools import Tool as Tool
     from llm_sync.config import ConfigLoader as ConfigLoader
     from llm_sync.config import ConfigValidator as ConfigValidator
     from llm_sync.config import LLMConfig as LLMConfig
@@ -102,6 +107,7 @@ if TYPE_CHECKING:
     from llm_sync.errors import RequestTimeoutError as RequestTimeoutError
     from llm_sync.errors import ResponseValidationError as ResponseValidationError
     from llm_sync.errors import StreamingNotSupportedError as StreamingNotSupportedError
+    from llm_sync.errors import ToolRunError as ToolRunError
     from llm_sync.errors import TruncatedResponseError as TruncatedResponseError
     from llm_sync.errors import UnusableAnswerError as UnusableAnswerError
     from llm_sync.models import Adjustment as Adjustment
@@ -112,6 +118,9 @@ if TYPE_CHECKING:
     from llm_sync.models import Part as Part
     from llm_sync.models import ToolCall as ToolCall
     from llm_sync.models import Usage as Usage
+    from llm_sync.models.tool_run import ToolResult as ToolResult
+    from llm_sync.models.tool_run import ToolRound as ToolRound
+    from llm_sync.models.tool_run import ToolRun as ToolRun
     from llm_sync.providers.base import LLMProvider as LLMProvider
     from llm_sync.providers.factory import ProviderFactory as ProviderFactory
     from llm_sync.transport.client import HTTPClient as HTTPClient

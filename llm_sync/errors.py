@@ -8,6 +8,7 @@
     ├── ClientClosedError             the client is closed, or the interpreter is ending, or the future was inherited by a fork
     ├── QueueFullError                block=False and max_queue reached
     ├── BatchError                    some of several requests failed; .results holds answers and exceptions in place
+    ├── ToolRunError                  run_tools ended before the model answered; .tool_run has everything so far
     ├── CacheMissError                offline, and the answer is not stored; .nearest is the most similar stored request
     ├── BudgetExceededError           a budget has no money left for this request: .budget .spent .reserved .asked .opens_at
     ├── ProviderError                 the provider, or the way to it, failed (also: refused redirect, answer over the size cap)
@@ -41,37 +42,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from llm_sync.models.responses import ModelResponse
+    from llm_sync.models.responses import ModelResponse, ToolCall
     from llm_sync.models.route import RouteStep
 
+# fmt: off
 __all__ = [
-    "AuthenticationError",
-    "BatchError",
-    "BudgetExceededError",
-    "CacheMissError",
-    "ClientClosedError",
-    "ConfigurationError",
-    "ContentBlockedError",
-    "ContextLengthExceededError",
-    "EmptyResponseError",
-    "FieldProblem",
-    "InvalidRequestError",
-    "LLMConnectorError",
-    "ModelNotFoundError",
-    "PermissionDeniedError",
-    "Problem",
-    "ProviderConnectionError",
-    "ProviderError",
-    "ProviderUnavailableError",
-    "QueueFullError",
-    "QuotaExceededError",
-    "RateLimitError",
-    "RequestTimeoutError",
-    "ResponseValidationError",
-    "StreamingNotSupportedError",
-    "TruncatedResponseError",
-    "UnusableAnswerError",
+    "AuthenticationError", "BatchError", "BudgetExceededError", "CacheMissError", "ClientClosedError", "ConfigurationError",
+    "ContentBlockedError", "ContextLengthExceededError", "EmptyResponseError", "FieldProblem", "InvalidRequestError",
+    "LLMConnectorError", "ModelNotFoundError", "PermissionDeniedError", "Problem", "ProviderConnectionError", "ProviderError",
+    "ProviderUnavailableError", "QueueFullError", "QuotaExceededError", "RateLimitError", "RequestTimeoutError",
+    "ResponseValidationError", "StreamingNotSupportedError", "ToolRunError", "TruncatedResponseError", "UnusableAnswerError",
 ]
+# fmt: on
 
 
 class LLMConnectorError(Exception):
@@ -79,7 +61,8 @@ class LLMConnectorError(Exception):
 
     ``message`` is what happened; ``str(error)`` puts the provider and model before it and the guidance behind it.
     An unknown keyword attribute is a TypeError. ``possibly_billed``: how many attempts were sent in full without a complete
-    answer; the provider may bill them. ``route``: who was asked, if the request named a route; () otherwise.
+    answer; the provider may bill them. ``route``: who was asked, if the request named a route; () otherwise. ``tool_run``: all
+    that a run_tools had done until then, a ToolRun; None for other calls.
     """
 
     provider: str | None = None
@@ -92,6 +75,7 @@ class LLMConnectorError(Exception):
     possibly_billed: int = 0
     guidance: str | None = None
     route: tuple[RouteStep, ...] = ()
+    tool_run: Any = None
 
     def __init__(self, message: str = "", **attributes: Any) -> None:
         super().__init__(message)
@@ -178,6 +162,14 @@ class BudgetExceededError(LLMConnectorError):
     reserved: float | None = None
     asked: float | None = None
     opens_at: datetime | None = None
+
+
+class ToolRunError(LLMConnectorError):
+    """``run_tools`` ended before the model answered. ``call``: whose tool failed or took too long (its exception is the
+    cause); None: the model still called tools after ``max_rounds`` answers. ``tool_run`` has everything so far."""
+
+    retryable = False
+    call: ToolCall | None = None
 
 
 class CacheMissError(LLMConnectorError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -19,16 +18,18 @@ from llm_sync.dispatch import shutdown
 from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.dispatch.status import ProviderStatus
-from llm_sync.errors import LLMConnectorError
 from llm_sync.events import HIGHEST_LEVELS, Event, Listener, log_event, notify, requests_log
 from llm_sync.models import ModelListing, ModelRequest, ModelResponse
 from llm_sync.providers.factory import ProviderFactory
+from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from llm_sync.client.middleware import Middleware
+    from llm_sync.client.tools import Tools
     from llm_sync.machine.status import StatusFile
+    from llm_sync.models.tool_run import ToolRun
     from llm_sync.transport.adapter import SessionHook
 
 
@@ -111,8 +112,6 @@ class LLMClient:
         modes: dict[str, Any] = {"strict": strict, "strict_streaming": strict_streaming, "publish_status": publish_status}
         return cls(config, cache=cache, max_cost=max_cost, tag=tag, session=session, **modes)
 
-    # Asking --------------------------------------------------------------------------------------------------------
-
     def generate(
         self,
         prompt: str | None = None,
@@ -193,11 +192,7 @@ class LLMClient:
         all and raises BatchError, whose ``.results`` is the list with exceptions in place of answers. With
         ``return_exceptions`` that list is returned, with the errors of the checks in it, too.
         """
-        prepare = self._routed.prepare_or_error if return_exceptions else self._routed.prepare
-        prepared = [prepare(request) for request in requests]
-        sent = [each for each in prepared if not isinstance(each, LLMConnectorError)]
-        outcomes = iter(self.dispatcher.run(sent, return_exceptions=return_exceptions))
-        return [each if isinstance(each, LLMConnectorError) else next(outcomes) for each in prepared]
+        return self._routed.run(requests, return_exceptions=return_exceptions)
 
     def map(self, requests: Iterable[ModelRequest], *, window: int = 256, return_exceptions: bool = False) -> Iterator[Any]:
         """The answers to an iterable of any length, lazily, in input order, with at most ``window`` requests in memory.
@@ -206,8 +201,22 @@ class LLMClient:
         yielded there, and the iteration continues. An exception of ``requests`` itself is raised after the answers to the
         requests before it. ClientClosedError always ends the iteration.
         """
-        prepare = self._routed.prepare_or_error if return_exceptions else self._routed.prepare
-        return self.dispatcher.map(map(prepare, requests), window=window, return_exceptions=return_exceptions)
+        return self._routed.map(requests, window=window, return_exceptions=return_exceptions)
+
+    def run_tools(
+        self, request: ModelRequest, tools: Tools, max_rounds: int = 8, max_cost: float | None = None, **options: Any
+    ) -> ToolRun:
+        """Ask, call what the model calls, hand it the results, and so on until it answers: at most ``max_rounds`` answers and
+        ``max_cost`` USD. ``tools``: functions by name, described by their signatures (docs/tools.md).
+
+        ``options``: those of ``generate_response``, for each answer; ``on_error``: "model" hands it the errors of tools, "raise"
+        raises them; ``tool_timeout``: seconds for a call (120; None: no limit); ``parallel``: calls made at once (8);
+        ``max_result``: characters of a result that the model gets (100,000). What is raised has ``tool_run``: all until then.
+        """
+        with import_lock:
+            from llm_sync.client.tools import run_tools
+
+        return run_tools(self.generate_response, self.dispatcher, request, tools, max_rounds, max_cost, **options)
 
     def list_all_models(self, *, timeout: float | None = None) -> dict[str, ModelListing]:
         """The models that each provider lists, all asked at once; if one fails, its ModelListing has the error.
@@ -222,9 +231,7 @@ class LLMClient:
 
     def status(self) -> dict[str, ProviderStatus]:
         """The state of each provider's queue; all zeros for providers that were not used yet."""
-        used, until = self._manager.status(), self._endpoints.until
-        names = self.config.providers
-        return {name: dataclasses.replace(used.get(name, ProviderStatus()), **until(name)) for name in names}
+        return self._endpoints.statuses(self._manager.status())
 
     def add_listener(self, listener: Listener) -> None:
         """Call ``listener`` with every event (llm_sync.events) from now on, as long as the client lives.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llm_sync.attempts.rate_gate import Gate
@@ -10,13 +11,14 @@ from llm_sync.attempts.traffic import Traffic
 from llm_sync.client import simulation
 from llm_sync.config.models import LLMConfig, ProviderConfig
 from llm_sync.dispatch.manager import ConcurrentLLMManager
+from llm_sync.dispatch.status import ProviderStatus
 from llm_sync.providers.factory import ProviderFactory
 from llm_sync.runtime.import_lock import import_lock
 from llm_sync.transport.adapter import SessionHook
 from llm_sync.transport.client import HTTPClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from llm_sync.attempts.breaker import Breaker
     from llm_sync.machine.breakers import SharedBreaker
@@ -121,7 +123,12 @@ class Endpoints(dict[str, Endpoint]):
         # Two threads may both build one: no socket is open yet, and setdefault keeps the first.
         return self.setdefault(name, self._build(self._config.providers[name]))
 
-    def until(self, name: str) -> dict[str, Any]:
+    def statuses(self, used: Mapping[str, ProviderStatus]) -> dict[str, ProviderStatus]:
+        """The status of every provider: ``used`` has the counts of those that were used."""
+        names = self._config.providers
+        return {name: dataclasses.replace(used.get(name, ProviderStatus()), **self._until(name)) for name in names}
+
+    def _until(self, name: str) -> dict[str, Any]:
         """What the status says of a provider beside its counts: until when it is not asked, and how much it is found to take."""
         endpoint, breaker = self.get(name), self.breakers.get(name)
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from llm_sync.client.dispatcher import Dispatcher, or_error
 from llm_sync.client.endpoints import Endpoints
 from llm_sync.config.models import LLMConfig, route_names
 from llm_sync.dispatch.manager import ConcurrentLLMManager
+from llm_sync.errors import LLMConnectorError
 from llm_sync.models import ModelRequest, ModelResponse
 from llm_sync.runtime.import_lock import import_lock
 
@@ -77,3 +79,16 @@ class RoutedRequests:
     def prepare_or_error(self, request: ModelRequest) -> Any:
         """As ``prepare``; what is wrong with this request alone is returned."""
         return or_error(self.prepare, request)
+
+    def run(self, requests: Iterable[ModelRequest], *, return_exceptions: bool) -> list[Any]:
+        """Check all, send all and wait for all; see ``LLMClient.generate_responses_concurrent``."""
+        prepare = self.prepare_or_error if return_exceptions else self.prepare
+        prepared = [prepare(request) for request in requests]
+        sent = [each for each in prepared if not isinstance(each, LLMConnectorError)]
+        outcomes = iter(self._dispatcher.run(sent, return_exceptions=return_exceptions))
+        return [each if isinstance(each, LLMConnectorError) else next(outcomes) for each in prepared]
+
+    def map(self, requests: Iterable[ModelRequest], *, window: int, return_exceptions: bool) -> Iterator[Any]:
+        """Send them as they come, lazily; see ``LLMClient.map``."""
+        prepare = self.prepare_or_error if return_exceptions else self.prepare
+        return self._dispatcher.map(map(prepare, requests), window=window, return_exceptions=return_exceptions)

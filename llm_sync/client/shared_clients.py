@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_sync.client.client import LLMClient
 from llm_sync.client.simulation import URL_VARIABLE
 from llm_sync.models import ModelResponse
 from llm_sync.runtime import fork
+
+if TYPE_CHECKING:
+    from llm_sync.client.tools import Tools
+    from llm_sync.models import ModelRequest
+    from llm_sync.models.tool_run import ToolRun
 
 
 class SharedClients:
@@ -94,6 +99,19 @@ def generate(
         wait_timeout=wait_timeout,
         **request_fields,
     )
+
+
+def run_tools(
+    request: ModelRequest,
+    tools: Tools,
+    max_rounds: int = 8,
+    max_cost: float | None = None,
+    *,
+    config: str | None = None,
+    **options: Any,
+) -> ToolRun:
+    """Like LLMClient.run_tools, with this process's shared client for ``config`` (a name or path; None: the default)."""
+    return _shared.get(config).run_tools(request, tools, max_rounds, max_cost, **options)
 
 
 def close(cancel_pending: bool = False) -> None:
