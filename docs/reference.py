@@ -23,12 +23,17 @@ BEGIN, END = "<!-- docs/reference.py writes from here … -->", "<!-- … to her
 # What a reader meets first comes first; whatever else is public follows by its name. Errors have a page of their own.
 ORDER = (
     "generate",
+    "run_tools",
     "close",
     "LLMClient",
     "ModelRequest",
     "Message",
     "Part",
     "ToolCall",
+    "Tool",
+    "ToolRun",
+    "ToolRound",
+    "ToolResult",
     "ModelResponse",
     "Usage",
     "Adjustment",

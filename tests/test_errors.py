@@ -13,7 +13,7 @@ import pytest
 import llm_sync
 from llm_sync import errors
 from llm_sync.errors import FieldProblem, LLMConnectorError, Problem
-from llm_sync.models import ModelResponse, UnusableResponse, Usage
+from llm_sync.models import ModelResponse, ToolCall, UnusableResponse, Usage
 
 # class: (its base, what retrying does unless told otherwise)
 TREE: dict[str, tuple[str, bool | None]] = {
@@ -24,6 +24,7 @@ TREE: dict[str, tuple[str, bool | None]] = {
     "QueueFullError": ("LLMConnectorError", True),
     "BatchError": ("LLMConnectorError", False),
     "BudgetExceededError": ("LLMConnectorError", False),
+    "ToolRunError": ("LLMConnectorError", False),
     "CacheMissError": ("LLMConnectorError", False),
     "ProviderError": ("LLMConnectorError", False),
     "AuthenticationError": ("ProviderError", False),
@@ -63,6 +64,7 @@ OWN: dict[str, dict[str, Any]] = {
         "asked": 0.1,
         "opens_at": datetime(2026, 12, 1, tzinfo=timezone.utc),
     },
+    "ToolRunError": {"call": ToolCall("call_1", "add", {"a": 1})},
     "CacheMissError": {"nearest": "ab12"},
     "ProviderError": {"partial_text": "half an ans"},
     "RequestTimeoutError": {"phase": "body", "elapsed": (1.0, 2.0)},

@@ -8,6 +8,7 @@ import importlib.util
 import io
 import json
 import os
+import runpy
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,18 @@ def test_structured_output_is_a_dictionary(checkout: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout).keys() == {"customer", "urgent", "items"}
     assert "pieces" in ran.stderr
+
+
+def test_a_model_may_read_files_of_one_folder(checkout: Path) -> None:
+    """It answers, and the functions that it may call read nothing else."""
+    ran = run("tools.py", "Which of these files is the longest?", "docs")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "Which of these files" in ran.stdout
+    list_files, read_file = runpy.run_path("examples/tools.py")["make_tools"](Path("docs").resolve())
+    assert "tools.md" in list_files("*.md")
+    assert read_file("tools.md").startswith("# Tools")
+    with pytest.raises(ValueError, match="not below the folder"):
+        read_file("../README.md")
 
 
 def test_images_are_sent(checkout: Path, internet: Internet) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import llm_sync
-from llm_sync import LLMClient, Message, ModelListing, ModelResponse, Part, ProviderStatus, ToolCall, Usage
+from llm_sync import LLMClient, Message, ModelListing, ModelResponse, Part, ProviderStatus, Tool, ToolCall, Usage
 
 OPTIONS = "timeout=None, deadline=None, max_retries=None, wait_timeout=None"
 SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
@@ -39,6 +39,9 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
         "(self, requests, *, return_exceptions=False)",
     ),
     "LLMClient.map": (LLMClient.map, "(self, requests, *, window=256, return_exceptions=False)"),
+    "LLMClient.run_tools": (LLMClient.run_tools, "(self, request, tools, max_rounds=8, max_cost=None, **options)"),
+    "llm_sync.run_tools": (llm_sync.run_tools, "(request, tools, max_rounds=8, max_cost=None, *, config=None, **options)"),
+    "Tool": (Tool, "(function, *, name=None, description=None, parameters=None, timeout=-1.0)"),
     "LLMClient.list_all_models": (LLMClient.list_all_models, "(self, *, timeout=None)"),
     "LLMClient.status": (LLMClient.status, "(self)"),
     "LLMClient.add_listener": (LLMClient.add_listener, "(self, listener)"),

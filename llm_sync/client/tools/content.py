@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 from llm_sync.models.field_checks import plain_number
+from llm_sync.models.grammar import type_name
 
 
 class Content(NamedTuple):
@@ -51,7 +52,7 @@ def _text(value: Any) -> str:
     except NotText:
         raise
     except (TypeError, ValueError, RecursionError) as error:
-        raise NotText(f"it returned a {type(value).__name__} that JSON cannot represent ({error})") from None
+        raise NotText(f"it returned {type_name(value)} that JSON cannot represent ({error})") from None
 
 
 def _plain(value: Any) -> Any:
@@ -72,7 +73,7 @@ def _plain(value: Any) -> Any:
         return str(value)
     number = plain_number(value)
     if number is value:
-        raise NotText(f"it returned a {type(value).__name__}, which JSON cannot represent")
+        raise NotText(f"it returned {type_name(value)}, which JSON cannot represent")
     return number
 
 
