@@ -44,10 +44,8 @@ def main(question: str, folder: str) -> int:
             run = error.tool_run
     for number, each in enumerate(run.rounds if run else (), 1):
         for result in each.results:
-            print(
-                f"{number}. {result.call.name}({result.call.raw_arguments}): {result.error or len(result.content)}",
-                file=sys.stderr,
-            )
+            call, outcome = result.call, result.error or f"{len(result.content)} characters"
+            print(f"{number}. {call.name}({call.raw_arguments}): {outcome}", file=sys.stderr)
     print(run.text if run else "")
     return 0 if run and run.is_finished else 1
 

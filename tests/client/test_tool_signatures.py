@@ -119,7 +119,7 @@ def test_a_type_is_described_and_read(annotation: Any, schema: Any, written: Any
     [
         (int, "3", 'value: expected an integer, found "3"'),
         (int, 3.5, "value: expected an integer, found 3.5"),
-        (float, 10**400, "value: expected a number of fewer digits"),
+        (float, 10**400, "value: a number of fewer digits is needed"),
         (Literal["a"], "b", "value: expected one of 'a', found \"b\""),
         (Literal[1], True, "value: expected one of 1, found true"),
         (list[int], [1, "x"], 'value[1]: expected an integer, found "x"'),
@@ -130,7 +130,7 @@ def test_a_type_is_described_and_read(annotation: Any, schema: Any, written: Any
         (date, "yesterday", 'value: expected a date as a string, found "yesterday"'),
         (tuple[int, int], [1], "value: expected an array of 2 values, found [1]"),
         (set[dict], [{}], "value: expected an array of strings, numbers or booleans, found [{}]"),
-        (str, "x" * 1000 and None, "value: expected a string, found null"),
+        (str, None, "value: expected a string, found null"),
     ],
     ids=str,
 )
@@ -138,9 +138,7 @@ def test_a_value_of_another_type_is_a_misfit(annotation: Any, written: Any, prob
     """The model is told where it is, what was expected and what it wrote."""
     with pytest.raises(Misfit) as caught:
         tool_of(annotation).bind({"value": written})
-    assert str(caught.value).replace("expected a number of fewer", "expected a number of fewer") == problem.replace(
-        "expected a number of fewer digits", "a number of fewer digits"
-    )
+    assert str(caught.value) == problem
 
 
 class Node:
@@ -234,6 +232,7 @@ class Shop:
 
 
 def counted(a: int, /, b: int, *rest: int, c: int = 0, **more: Any) -> Any:
+    """All kinds of parameters."""
     return a, b, rest, c, more
 
 

@@ -20,6 +20,8 @@ WORDS = {
     "the list of fields a request has": "requests",
     "a request completed with configured defaults": "defaults",
     "a streaming switch removed": "streaming",
+    "a function described to a model, its arguments read": "tool",
+    "the loop that calls tools": "loop",
     "an image read": "images",
     "what makes two requests equal for the cache": "key",
     "a stored answer found, or its request asked once": "answers",

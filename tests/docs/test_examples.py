@@ -150,12 +150,14 @@ def test_structured_output_is_a_dictionary(checkout: Path) -> None:
 
 def test_a_model_may_read_files_of_one_folder(checkout: Path) -> None:
     """It answers, and the functions that it may call read nothing else."""
-    ran = run("tools.py", "Which of these files is the longest?", "docs")
+    Path("notes").mkdir()
+    Path("notes/rain.md").write_text("It rains.")
+    ran = run("tools.py", "Which of these files is the longest?", "notes")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "Which of these files" in ran.stdout
-    list_files, read_file = runpy.run_path("examples/tools.py")["make_tools"](Path("docs").resolve())
-    assert "tools.md" in list_files("*.md")
-    assert read_file("tools.md").startswith("# Tools")
+    list_files, read_file = runpy.run_path("examples/tools.py")["make_tools"](Path("notes").resolve())
+    assert list_files("*.md") == ["rain.md"]
+    assert read_file("rain.md") == "It rains."
     with pytest.raises(ValueError, match="not below the folder"):
         read_file("../README.md")
 

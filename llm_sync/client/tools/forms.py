@@ -45,7 +45,7 @@ def _as_float(value: int, path: str) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise Misfit(path, "a number of fewer digits") from None
+        raise Misfit(path, "a number of fewer digits is needed") from None
 
 
 def text(kind: Callable[[str], Any], form: str | None) -> Form:
