@@ -110,7 +110,10 @@ def run_tools(
     config: str | None = None,
     **options: Any,
 ) -> ToolRun:
-    """Like LLMClient.run_tools, with this process's shared client for ``config`` (a name or path; None: the default)."""
+    """Like LLMClient.run_tools, with this process's shared client for ``config`` (a name or path; None: the default).
+
+    Any thread may call it. Raises ConfigurationError if no client can be made, else as LLMClient.run_tools.
+    """
     return _shared.get(config).run_tools(request, tools, max_rounds, max_cost, **options)
 
 

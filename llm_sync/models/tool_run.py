@@ -45,7 +45,7 @@ class ToolRound(Frozen):
     results: tuple[ToolResult, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: the response as its ``to_dict`` gives it, and the results."""
+        """JSON-ready: the response as its ``to_dict`` gives it, and the results. Raises nothing."""
         return {"response": self.response.to_dict(), "results": [result.to_dict() for result in self.results]}
 
 
@@ -55,7 +55,7 @@ class ToolRun(Frozen):
 
     ``request``: the given one with the whole conversation; after an error give it to ``run_tools`` again to go on: calls
     without a result are made first. ``rounds``: the answers of this run, in order. ``resumed``: the results of calls that the
-    given request had left open.
+    given request had left open. ``cost_estimate`` is in USD.
     """
 
     request: ModelRequest

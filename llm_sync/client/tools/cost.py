@@ -24,6 +24,6 @@ def most_cost(dispatcher: Any, request: ModelRequest) -> float:
     if dispatcher.is_stored(request):
         return 0.0
     prepared: PreparedRequest = dispatcher.prepare(request)
-    tier = prepared.request.provider_specific.get("service_tier")
+    tier = prepared.request.provider_specific.get("service_tier") or prepared.request.service_tier
     price = model_price(config, prepared.provider, prepared.model, tier.lower() if isinstance(tier, str) else None)
     return cost_bound(prepared, price, config.providers[prepared.provider].max_tokens_field).usd
