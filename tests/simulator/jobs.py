@@ -48,7 +48,8 @@ class API:
         finally:
             connection.close()
         self.answer_headers = {name.lower(): value for name, value in response.getheaders()}
-        return response.status, json.loads(raw) if raw[:1] in b"{[" and "json" in self.answer_headers["content-type"] else raw
+        is_json = self.answer_headers.get("content-type", "").startswith("application/json")
+        return response.status, json.loads(raw) if is_json else raw
 
     def get(self, path: str) -> Any:
         """The document or the bytes at a path that must exist."""

@@ -227,7 +227,6 @@ def test_unlisted_models_are_served(wire, dialect):
         {"stream": 1},
         {"stream": 0},
         {"stream_options": {"include_usage": True}},
-        {"background": True},
         {"deferred": True},
         {"partial_images": 2},
         {"stream_format": "sse"},
@@ -241,6 +240,13 @@ def test_streaming_in_the_body_is_refused_and_counted(simulator, wire, dialect, 
     assert "never streams" in got.raw.decode()
     assert simulator.stream_attempts == 1
     assert simulator.requests[0].stream == next(iter(switch))
+
+
+def test_background_is_refused_where_there_is_none(simulator, wire, dialect, shapes):
+    """Only the Responses API makes answers in the background; the others refuse the switch like a stream."""
+    has_background = dialect == "openai-responses"
+    assert wire.ask(dialect, shapes.question(dialect) | {"background": True}).status == (200 if has_background else 400)
+    assert simulator.stream_attempts == (0 if has_background else 1)
 
 
 @pytest.mark.parametrize(

@@ -394,12 +394,6 @@ def test_responses_refuses_what_openai_refuses(wire, model, change, code, param)
     assert (got.status, got.body["error"]["code"], got.body["error"]["param"]) == (400, code, param), got
 
 
-def test_background_jobs_are_refused_as_streams(simulator, wire):
-    """``background`` is refused like a stream."""
-    assert respond(wire, background=True).status == 400
-    assert simulator.stream_attempts == 1
-
-
 def test_function_outputs_need_their_calls(wire):
     """A function call and its output are accepted; either one alone is refused."""
     call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}

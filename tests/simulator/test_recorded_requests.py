@@ -20,7 +20,6 @@ LEFT_OUT = "a part of it was left out of the recording"
 # What the simulator does otherwise, and why.
 OTHERWISE = {
     "openai-responses/responses-200--completed-reasoning-6": "its model stands in a prompt stored at OpenAI",
-    "openai-responses/responses-200-gpt-4.1-mini-queued": "background jobs are refused here",
     "openai-responses/responses-200-gpt-5-completed-code-interpreter-call-reasoning-2": LEFT_OUT,
     "gemini/gen-200-gemini-3-flash-preview-stop-functioncall-thoughtsignature-toolcall": LEFT_OUT,
     "openrouter/chat-400-gpt-5-image-400": "what one upstream refuses",

@@ -37,8 +37,9 @@ class Call:
     key is valid.
 
     ``job_call`` is what a call to a job API asks for (faults/context.py lists the words; "line": a request within a job), else
-    "". ``plan`` is what a script plans for the job that the call makes, ``fate`` what it plans for a line: "expired" or "lost".
-    ``answer_line`` answers a line as the script says.
+    "". ``deferred``: the answer is made later, though nobody asked for that. ``served_tier``: the tier that serves it, whatever
+    was asked. ``plan`` is what a script plans for the job that the call makes, ``fate`` what it plans for a line: "expired" or
+    "lost". ``answer_line`` answers a line as the script says.
     """
 
     method: str
@@ -61,6 +62,8 @@ class Call:
     missing_stored: Callable[[str], str] | None = None
     jobs: JobStore | None = None
     job_call: str = ""
+    deferred: bool = False
+    served_tier: str | None = None
     plan: JobPlan = field(default_factory=JobPlan)
     fate: str = ""
     answer_line: Callable[[Dialect, Call], Response] | None = None
@@ -92,7 +95,8 @@ class Dialect(ABC):
                 call.json_problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
             if isinstance(call.payload, dict):
                 call.fields_sent = frozenset(key for key, value in call.payload.items() if value is not None)
-        call.stream = stream_switch(call.path, call.query, call.headers, call.payload)
+        call.job_call = call.job_call or self.job_call(call)
+        call.stream = stream_switch(call.path, call.query, call.headers, call.payload, self.deferring_keys(call))
         call.model = self.model_of(call)
         return call
 
@@ -125,6 +129,14 @@ class Dialect(ABC):
     def job_call(self, _call: Call) -> str:
         """What a call to this dialect's job API asks for; "" for other calls."""
         return ""
+
+    def no_capacity(self, _call: Call) -> Response | None:
+        """The error if a cheap service tier, which the call asks for, has no capacity; None if it asks for none."""
+        return None
+
+    def deferring_keys(self, _call: Call) -> tuple[str, ...]:
+        """The keys of the payload that defer the answer, where the dialect has deferred answers."""
+        return ()
 
     def model_of(self, call: Call) -> str:
         """The requested model; "" if there is no valid name."""
@@ -191,10 +203,15 @@ def line_call(dialect: Dialect, job: Call, path: str, payload: Any) -> Call:
     call = dataclasses.replace(
         job, method="POST", path=path, query={}, headers=headers, body=b"", payload=payload, fields_sent=fields, fate=""
     )
-    call.job_call, call.json_problem = "line", None
+    call.job_call, call.json_problem, call.deferred = "line", None, False
     call.stream = stream_switch(path, {}, {}, payload)
     call.model = dialect.model_of(call)
     return call
+
+
+def run_line(dialect: Dialect, call: Call) -> Response:
+    """The answer to a line, as the script says."""
+    return dialect.answer(call) if call.answer_line is None else call.answer_line(dialect, call)
 
 
 def stream_switch_of_other(request: HTTPRequest) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 _PATHS = ("converse-stream", "invoke-with-response-stream", "serverstreamingpredict")
@@ -11,10 +11,13 @@ _BODY = ("stream", "background", "deferred")
 _BODY_OPTIONS = ("stream_options", "streamOptions", "partial_images", "stream_format")
 
 
-def stream_switch(path: str, query: Mapping[str, str], headers: Mapping[str, str], payload: Any) -> str | None:
+def stream_switch(
+    path: str, query: Mapping[str, str], headers: Mapping[str, str], payload: Any, deferring: Container[str] = ()
+) -> str | None:
     """The first part of the request that asks for a stream, as named in messages; None if there is none.
 
-    Any value of ``stream`` but false and null counts: some servers take "true", 1 or "on" for true.
+    ``deferring``: keys of the payload that are allowed, because the dialect has such answers. Any value of ``stream`` but false
+    and null counts: some servers take "true", 1 or "on" for true.
     """
     action = path.lower().replace(":", "/").rpartition("/")[2]
     if action in _PATHS or action.startswith("stream"):
@@ -27,7 +30,7 @@ def stream_switch(path: str, query: Mapping[str, str], headers: Mapping[str, str
         return "the header Accept"
     if isinstance(payload, dict):
         for key in _BODY:
-            if payload.get(key) is not None and payload[key] is not False:
+            if payload.get(key) is not None and payload[key] is not False and key not in deferring:
                 return key
         for key in _BODY_OPTIONS:
             if payload.get(key) is not None:

@@ -118,6 +118,65 @@ class ListedAfter(JobAction):
         context.call.plan.listed_after = self.setting
 
 
+class NotStored(JobAction):
+    """A background answer is gone ten minutes after its creation, as its ``store: false`` says."""
+
+    name = "not_stored"
+    schema: ClassVar[Schema] = ONLY_TRUE
+
+    def plan(self, context: RequestContext) -> None:
+        """Whatever the request asked."""
+        context.call.plan.not_stored = True
+
+
+class CancelIgnored(JobAction):
+    """A cancelled background answer is made and billed all the same."""
+
+    name = "cancel_ignored"
+    schema: ClassVar[Schema] = ONLY_TRUE
+
+    def plan(self, context: RequestContext) -> None:
+        """It is shown as cancelled first, and as completed when it is made."""
+        context.call.plan.cancel_ignored = True
+
+
+class Deferred(JobAction):
+    """The answer is made later, although nobody asked for that."""
+
+    name = "deferred"
+    schema: ClassVar[Schema] = ONLY_TRUE
+    request_kinds: ClassVar[tuple[str, ...]] = ("generate",)
+
+    def plan(self, context: RequestContext) -> None:
+        """Where the dialect has such answers."""
+        context.call.deferred = True
+
+
+class ServedTier(JobAction):
+    """Another service tier than the requested one serves the answer."""
+
+    name = "served_tier"
+    schema: ClassVar[Schema] = {"type": "string", "empty": False, "meta": {"expected": "the name of a tier"}}
+    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "line")
+
+    def plan(self, context: RequestContext) -> None:
+        """The answer names it, and is billed by it."""
+        context.call.served_tier = self.setting
+
+
+class NoCapacity(ResponseAction):
+    """A cheap tier has no capacity."""
+
+    name = "no_capacity"
+    schema: ClassVar[Schema] = ONLY_TRUE
+    request_kinds: ClassVar[tuple[str, ...]] = ("generate", "line")
+
+    def apply(self, context: RequestContext, previous: Response | None) -> Response:
+        """Requests of other tiers are answered as usual."""
+        refused = context.dialect.no_capacity(context.call)
+        return refused or (context.normal_response() if previous is None else previous)
+
+
 class LineExpires(JobAction):
     """The line is never executed: its job ends when its time is over."""
 
@@ -156,6 +215,6 @@ class DoneBut(ResponseAction):
 
 
 JOB_FAULTS: tuple[type[Action], ...] = (
-    JobTakes, JobFails, JobExpires, RowsShuffled, RowsMissing, RowsTwice, CountersLie, ResultsKept, ListedAfter, LineExpires,
-    LineLost, DoneBut,
+    JobTakes, JobFails, JobExpires, RowsShuffled, RowsMissing, RowsTwice, CountersLie, ResultsKept, ListedAfter, NotStored,
+    CancelIgnored, Deferred, ServedTier, NoCapacity, LineExpires, LineLost, DoneBut,
 )  # fmt: skip

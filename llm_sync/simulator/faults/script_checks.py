@@ -109,7 +109,7 @@ def _check_when(when: Mapping[str, Any], actions: list[str], path: Path, documen
 def _check_request_kind(kind: str, when: Mapping[str, Any], actions: list[str], path: Path, document: Document) -> None:
     noun = "a listing request" if kind == "models" else f"a request of the kind {kind}"
     for name in ("model", "prompt"):
-        if name in when and kind not in ("generate", "line") and (name, kind) != ("model", "create"):
+        if name in when and kind not in ("generate", "line", "create"):
             document.problem((*path, name), f"the rule never matches: {noun} has no {name}", "leave it out")
     for action in actions:
         kinds = ACTIONS[action].request_kinds

@@ -76,6 +76,7 @@ _JOBS: Schema = {
     "takes": job_faults.TIME,
     "validating": job_faults.TIME,
     "cancelling": job_faults.TIME,
+    "answer_takes": job_faults.TIME,
     "enqueued_tokens": {"type": "integer", "min": 1, "meta": {"expected": "a whole number, 1 or more"}},
 }
 SCHEMA: Schema = {

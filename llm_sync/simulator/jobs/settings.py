@@ -10,13 +10,15 @@ class JobSettings:
     """``jobs:`` in a script. Times are in simulated seconds, ``speed`` in simulated seconds per second.
 
     ``takes``: from the creation of a job to its end; ``validating``: the first part of it; ``cancelling``: from a cancel to the
-    job's end. ``enqueued_tokens``: how many prompt tokens the unfinished jobs of a model may have together; None: any number.
+    job's end. ``answer_takes``: from the creation of a background answer to its end. ``enqueued_tokens``: how many prompt tokens
+    the unfinished jobs of a model may have together; None: any number.
     """
 
     speed: float = 60.0
     takes: float = 120.0
     validating: float = 10.0
     cancelling: float = 10.0
+    answer_takes: float = 20.0
     enqueued_tokens: int | None = None
 
 
@@ -26,7 +28,9 @@ class JobPlan:
 
     ``takes`` replaces the setting. ``failure``: the code with which the job fails after it was created. ``finished``: the job
     expires when this share of its lines is done. ``missing``, ``twice``: the share of rows that are left out or written twice.
-    ``kept``: how long results can be fetched after the end. ``listed_after``: when a new job appears in listings.
+    ``kept``: how long results can be fetched after the end (a background answer: after its creation). ``listed_after``: when a
+    new job appears in listings. ``not_stored``: a background answer is gone after ten minutes, whatever the request asked.
+    ``cancel_ignored``: a cancelled answer is made and billed all the same.
     """
 
     takes: float | None = None
@@ -38,3 +42,5 @@ class JobPlan:
     counters_lie: bool = False
     kept: float | None = None
     listed_after: float = 0.0
+    not_stored: bool = False
+    cancel_ignored: bool = False

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llm_sync.simulator.jobs.clock import SimulatedClock
+from llm_sync.simulator.jobs.deferred import DeferredAnswer
 from llm_sync.simulator.jobs.files import FileStore, StoredFile
 from llm_sync.simulator.jobs.job import Job, JobWire
 from llm_sync.simulator.jobs.rows import RowFile
@@ -23,7 +24,8 @@ class JobStore:
         self.clock = SimulatedClock(settings.speed)
         self.lock = threading.RLock()  # guards files and all jobs
         self.files = FileStore()
-        self._bill = bill
+        self.bill = bill
+        self.answers: dict[str, DeferredAnswer] = {}
         self._jobs: dict[str, Job] = {}
 
     def create(
@@ -50,7 +52,7 @@ class JobStore:
             settings=self.settings,
             created=self.clock.now(),
             window=window,
-            bill=lambda tokens: self._bill(owner[0], job.model, tokens, tier),
+            bill=lambda tokens: self.bill(owner[0], job.model, tokens, tier),
             admit=self._admits,
             outputs=(RowFile(self.files.new_path()), RowFile(self.files.new_path())),
             facts=facts,
@@ -78,6 +80,14 @@ class JobStore:
         """Forgets a job."""
         del self._jobs[job.id]
 
+    def answer(self, identifier: str, owner: tuple[str, str]) -> DeferredAnswer | None:
+        """A background answer of this owner as it is now; None if there is none, or if it is gone."""
+        answer, now = self.answers.get(identifier), self.clock.now()
+        if answer is None or answer.owner != owner or now >= answer.gone:
+            return None
+        answer.advance(now)
+        return None if answer.lost else answer
+
     def advance(self, seconds: float) -> None:
         """Skips some simulated seconds; jobs are then as they are at that time, and billed."""
         self.clock.advance(seconds)
@@ -88,6 +98,8 @@ class JobStore:
         with self.lock:
             for job in self._jobs.values():
                 job.advance(self.clock.now(), None)
+            for answer in self.answers.values():
+                answer.advance(self.clock.now())
 
     def summary(self) -> list[dict[str, Any]]:
         """Every job, in the order of creation: counts, polls, and times in simulated seconds."""

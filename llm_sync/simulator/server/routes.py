@@ -9,6 +9,7 @@ from llm_sync.simulator.dialects.gemini.endpoint import Gemini
 from llm_sync.simulator.dialects.openai.azure import Azure
 from llm_sync.simulator.dialects.openai.compatible import AnthropicCompatible, GeminiCompatible
 from llm_sync.simulator.dialects.openai.endpoint import OpenAI
+from llm_sync.simulator.dialects.openai.hosts import XAI, Groq
 from llm_sync.simulator.dialects.openrouter.endpoint import OpenRouter
 
 _OPENAI, _ANTHROPIC, _GEMINI, _OPENROUTER = OpenAI(), Anthropic(), Gemini("v1beta"), OpenRouter()
@@ -29,6 +30,8 @@ FURTHER_BASES = {
     "vertex": "/v1/projects/simulated/locations/global",
     "gemini-openai": "/gemini/v1beta/openai",
     "anthropic-openai": "/anthropic/v1",
+    "groq": "/groq/openai/v1",
+    "xai": "/xai/v1",
 }
 _ANTHROPIC_COMPATIBLE, _AZURE = AnthropicCompatible(), Azure()
 _VERTEX = {"google": vertex.Vertex("v1"), "anthropic": vertex.VertexAnthropic()}
@@ -36,6 +39,8 @@ _MOUNTS: tuple[tuple[str, Dialect], ...] = (
     ("/openai/v1", _OPENAI),
     ("/v1", _OPENAI),
     ("/azure/openai", _AZURE),
+    ("/groq/openai/v1", Groq()),
+    ("/xai/v1", XAI()),
     ("/anthropic", _ANTHROPIC),
     ("/gemini/v1beta/openai", GeminiCompatible()),
     ("/gemini/v1beta", _GEMINI),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from llm_sync.simulator.dialects.base import Call, Dialect, line_call, random_id, read_json
+from llm_sync.simulator.dialects.base import Call, Dialect, line_call, random_id, read_json, run_line
 from llm_sync.simulator.dialects.model_catalogue import DATED_NAMES, is_unknown_model
 from llm_sync.simulator.jobs.job import Invalid, Job, Row
 
@@ -55,7 +55,7 @@ class BatchLines:
         """The row in the form of a response: status, request id, body."""
         document = read_json(line)
         call = line_call(self._dialect, self._call, job.facts["payload"]["endpoint"].removeprefix("/v1"), document["body"])
-        response = self._dialect.answer(call) if call.answer_line is None else call.answer_line(self._dialect, call)
+        response = run_line(self._dialect, call)
         if call.fate == "expired":
             return self.skip(job, line, "expired")
         content = response.content()

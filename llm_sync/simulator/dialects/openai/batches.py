@@ -18,6 +18,10 @@ _KEYS = ("input_file_id", "endpoint", "completion_window", "metadata", "output_e
 _CALLS = {
     "POST files": "upload",
     "GET files": "list",
+    "GET responses/*": "poll",
+    "GET responses/*/input_items": "poll",
+    "DELETE responses/*": "delete",
+    "POST responses/*/cancel": "cancel",
     "GET files/*": "poll",
     "GET files/*/content": "results",
     "DELETE files/*": "delete",
@@ -106,7 +110,7 @@ class Batches:
 
 
 def job_call(method: str, path: str) -> str:
-    """What a call under /files or /batches asks for; "" for any other call."""
+    """What a call under /files, /batches or /responses/ID asks for; "" for any other call."""
     parts = path[1:].split("/")
     place = "/".join((parts[0], *("*" if number == 0 else part for number, part in enumerate(parts[1:]))))
     return _CALLS.get(f"{method} {place}", "")

@@ -56,7 +56,7 @@ def read(call: Call, refuse: Refuse) -> tuple[ParsedRequest, int]:
     reasoning = checks.reasons(call.model, effort)
     checks.check_sampling(payload, call.model, reasoning, refuse)
     checks.check_integer(payload, "n", 1, 128, refuse)
-    checks.check_one_of(payload, "service_tier", tuple(TIERS), refuse)
+    checks.check_tier(payload, call.model, TIERS, refuse)
     checks.check_integer(payload, "seed", -_SEED_BOUND, _SEED_BOUND - 1, refuse)
     checks.check_metadata(payload, refuse)
     check_verbosity(payload, call.model, "verbosity", refuse)

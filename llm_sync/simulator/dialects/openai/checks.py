@@ -12,6 +12,7 @@ Refuse = Callable[..., NoReturn]  # refuse(message, param=…, code=…, status=
 
 # OpenAI's own models; nothing is known of the models of other servers
 OWN_MODELS = re.compile(r"gpt-|o\d|chatgpt|codex|computer-use|ft:")
+_NO_FLEX = re.compile(r"gpt-6\.[2-9]|gpt-[7-9]")
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs")
 _DEFAULTS = {"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0, "logprobs": False}
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -107,6 +108,13 @@ def check_types(payload: Mapping[str, Any], types: Mapping[type, str], refuse: R
                 param=name,
                 code="invalid_type",
             )
+
+
+def check_tier(payload: Mapping[str, Any], model: str, tiers: Iterable[str | None], refuse: Refuse) -> None:
+    """Checks the service tier; the newest models have no flex."""
+    check_one_of(payload, "service_tier", tuple(tiers), refuse)
+    if payload.get("service_tier") == "flex" and _NO_FLEX.match(model):
+        refuse("Invalid service_tier argument", param="service_tier")
 
 
 def check_metadata(payload: Mapping[str, Any], refuse: Refuse) -> None:

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 from llm_sync.simulator.answers import turns
 from llm_sync.simulator.answers.generated import generate_answer
 from llm_sync.simulator.dialects.base import Call, Dialect, random_id
-from llm_sync.simulator.dialects.openai import chat_completions, files, responses, responses_output
+from llm_sync.simulator.dialects.openai import background, chat_completions, deferred, files, responses, responses_output
 from llm_sync.simulator.dialects.openai.batches import Batches, job_call
-from llm_sync.simulator.dialects.openai.completion_body import completion
+from llm_sync.simulator.dialects.openai.completion_body import TIERS, completion
 from llm_sync.simulator.jobs.store import JobStore
 from llm_sync.simulator.server.file_body import FileBody
 from llm_sync.simulator.server.response import ListedError, RequestRefused, Response, with_headers
@@ -32,30 +32,63 @@ class OpenAI(Dialect):
             return self._job(call, call.jobs)
         if call.path == "/models" or call.path.startswith("/models/"):
             return self._models(call)
-        if call.path.startswith("/responses/"):
-            self.refuse(f"Response with id '{call.path.split('/')[2]}' not found.", status=404)
         if call.path not in ("/chat/completions", "/responses"):
             self.refuse(f"Invalid URL ({call.method} /v1{call.path})", status=404)
         if call.method != "POST":
             self.refuse(f"Not allowed to {call.method} on /v1{call.path}.", status=405, code="method_not_supported")
         self._check_json(call)
+        if call.deferred and call.jobs is not None:
+            return self._defer(call, call.jobs)
+        tier = call.served_tier or self.tier_of(call)
         body, tokens = self._respond(call) if call.path == "/responses" else self._complete(call)
-        return Response(200, body, _headers(sum(tokens)), tokens, tier=body["service_tier"])
+        return Response(200, {**body, "service_tier": tier}, _headers(sum(tokens)), tokens, tier=tier)
 
     def job_call(self, call: Call) -> str:
-        """Calls under /files and /batches."""
+        """Calls under /files, /batches and /responses/ID; a response that is to be made in the background."""
+        if call.path == "/responses":
+            wanted = isinstance(call.payload, dict) and call.payload.get("background") is True
+            return "create" if call.method == "POST" and wanted else ""
         return job_call(call.method, call.path)
 
+    def deferring_keys(self, call: Call) -> tuple[str, ...]:
+        """The Responses API has background answers."""
+        return ("background",) if call.path == "/responses" else ()
+
     def _job(self, call: Call, jobs: JobStore) -> Response:
-        """Answers a call under /files or /batches."""
+        """Answers a call under /files, /batches or /responses."""
         if call.job_call == "create":
             self._check_json(call)
         with jobs.lock:
+            if call.path == "/responses":
+                return self._defer(call, jobs)
+            if call.path.startswith("/responses/"):
+                return Response(200, background.reply(call, self, jobs, self.refuse), _headers(0))
             if call.path.startswith("/batches"):
-                return Response(200, Batches(self, self.refuse).reply(call, jobs), _headers(0))
+                return Response(200, self._batches().reply(call, jobs), _headers(0))
             body = files.reply(call, self.provider, jobs, self.refuse)
         headers = files.content_headers(call.path) if isinstance(body, FileBody) else {}
         return Response(200, body, with_headers(_headers(0), headers))
+
+    def _batches(self) -> Batches:
+        return Batches(self, self.refuse)
+
+    def tier_of(self, call: Call) -> str:
+        """The service tier that serves a call."""
+        asked = call.payload.get("service_tier")
+        return TIERS.get(asked, "default") if isinstance(asked, str) else "default"
+
+    def no_capacity(self, call: Call) -> Response | None:
+        """Status 429 for the tier flex, which has no capacity at times."""
+        if not isinstance(call.payload, dict) or call.payload.get("service_tier") != "flex":
+            return None
+        message = "Resource unavailable: there is no capacity for flex processing at the moment. Please try again later."
+        return self._error(429, message, None, "resource_unavailable", "resource_unavailable")
+
+    def _defer(self, call: Call, jobs: JobStore) -> Response:
+        """Makes the answer later: a background response, or a completion that can be read once."""
+        with jobs.lock:
+            create = background.create if call.path == "/responses" else deferred.create
+            return Response(200, create(call, self, jobs, self.refuse), _headers(0))
 
     def type_of(self, call: Call) -> str:
         """By the path: the Responses API has a type of its own."""

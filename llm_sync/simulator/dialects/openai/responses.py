@@ -47,7 +47,7 @@ _INCLUDABLE = (
 )
 _TYPES: Mapping[type, str] = {
     str: "instructions user safety_identifier prompt_cache_key previous_response_id truncation",
-    bool: "store parallel_tool_calls",
+    bool: "background store parallel_tool_calls",
     list: "include",
     dict: "metadata reasoning text prompt",
 }
@@ -72,7 +72,9 @@ def read(call: Call, refuse: Refuse) -> tuple[ParsedRequest, int]:
     checks.check_integer(payload, "max_output_tokens", 16, None, refuse)
     checks.check_integer(payload, "max_tool_calls", 1, None, refuse)
     checks.check_one_of(payload, "truncation", ("auto", "disabled"), refuse)
-    checks.check_one_of(payload, "service_tier", tuple(TIERS), refuse)
+    checks.check_tier(payload, call.model, TIERS, refuse)
+    if payload.get("background_options") is not None:
+        refuse("'background_options' is only allowed with 'background': true.", param="background_options")
     checks.check_metadata(payload, refuse)
     _check_include(payload, refuse)
     limit, limits = payload.get("max_output_tokens"), model_limits("openai", call.model)
