@@ -18,12 +18,13 @@ __version__ = "0.2.0"
 _ROOMS = {
     "llm_sync.attempts.retry": ("RetryHandler",),
     "llm_sync.client": ("LLMClient",),
-    "llm_sync.client.shared_clients": ("close", "generate", "run_tools"),
+    "llm_sync.client.shared_clients": ("close", "embed", "generate", "run_tools"),
     "llm_sync.client.tools": ("Tool",),
     "llm_sync.config": ("ConfigLoader", "ConfigValidator", "LLMConfig", "ProviderConfig"),
     "llm_sync.dispatch.manager": ("ConcurrentLLMManager",),
     "llm_sync.dispatch.queue": ("ProviderRequestQueue",),
     "llm_sync.dispatch.status": ("ProviderStatus",),
+    "llm_sync.models.embeddings": ("Embeddings",),
     "llm_sync.models": (
         "Adjustment",
         "Message",
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from llm_sync.attempts.retry import RetryHandler as RetryHandler
     from llm_sync.client import LLMClient as LLMClient
     from llm_sync.client.shared_clients import close as close
+    from llm_sync.client.shared_clients import embed as embed
     from llm_sync.client.shared_clients import generate as generate
     from llm_sync.client.shared_clients import run_tools as run_tools
     from llm_sync.client.tools import Tool as Tool
@@ -121,6 +123,7 @@ if TYPE_CHECKING:
     from llm_sync.models.tool_run import ToolResult as ToolResult
     from llm_sync.models.tool_run import ToolRound as ToolRound
     from llm_sync.models.tool_run import ToolRun as ToolRun
+    from llm_sync.models.embeddings import Embeddings as Embeddings
     from llm_sync.providers.base import LLMProvider as LLMProvider
     from llm_sync.providers.factory import ProviderFactory as ProviderFactory
     from llm_sync.transport.client import HTTPClient as HTTPClient

@@ -49,7 +49,7 @@ class Caching:
         new_key: Callable[[], int],
     ) -> None:
         self._config = config
-        self._chosen = chosen
+        self.chosen = chosen
         self._manager = manager
         self._endpoints = endpoints
         self._new_key = new_key
@@ -171,7 +171,7 @@ class Caching:
 
     def _opened(self, provider: str, model: str) -> AnswerCache | None:
         entry = self._config.providers[provider].entry(model)
-        configured, settings = settings_of(entry.cache), self._chosen
+        configured, settings = settings_of(entry.cache), self.chosen
         if settings is None:
             settings = configured
         elif configured is not None and not settings.counted:

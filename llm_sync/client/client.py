@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from llm_sync.client.tools import Tools
     from llm_sync.machine.status import StatusFile
     from llm_sync.models.tool_run import ToolRun
+    from llm_sync.models.embeddings import Embeddings
     from llm_sync.transport.adapter import SessionHook
 
 
@@ -197,9 +198,8 @@ class LLMClient:
     def map(self, requests: Iterable[ModelRequest], *, window: int = 256, return_exceptions: bool = False) -> Iterator[Any]:
         """The answers to an iterable of any length, lazily, in input order, with at most ``window`` requests in memory.
 
-        The first error, also one of a check, is raised at its place and ends the iteration; with ``return_exceptions`` it is
-        yielded there, and the iteration continues. An exception of ``requests`` itself is raised after the answers to the
-        requests before it. ClientClosedError always ends the iteration.
+        The first error, also of a check, is raised at its place and ends the iteration; with ``return_exceptions`` it is yielded
+        there. An exception of ``requests`` itself is raised after the answers before it. ClientClosedError always ends it.
         """
         return self._routed.map(requests, window=window, return_exceptions=return_exceptions)
 
@@ -218,13 +218,15 @@ class LLMClient:
 
         return run_tools(self.generate_response, self.dispatcher, request, tools, max_rounds, max_cost, **options)
 
+    def embed(self, texts: str | Iterable[str], model: str, **options: Any) -> Embeddings:
+        """The vectors of texts, in their order; see docs/embeddings.md and ``help(llm_sync.client.embedding.embed)``."""
+        return self._routed.embed(texts, model, **options)
+
     def list_all_models(self, *, timeout: float | None = None) -> dict[str, ModelListing]:
         """The models that each provider lists, all asked at once; if one fails, its ModelListing has the error.
 
-        ``timeout``: seconds for one attempt; None: as configured. Raises ClientClosedError, and
-        RuntimeError on a worker thread of any provider.
+        ``timeout``: seconds for one attempt; None: as configured. Raises ClientClosedError, and RuntimeError on any worker.
         """
-        request_defaults.check_seconds("timeout", timeout)
         from llm_sync.client import model_listing
 
         return model_listing.list_all_models(self._config, self.dispatcher, timeout)
@@ -270,8 +272,8 @@ class LLMClient:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
-        self.close(cancel_pending=kind is not None, grace=shutdown.GRACE_S if interrupted else None)
+        grace = shutdown.GRACE_S if kind is not None and issubclass(kind, KeyboardInterrupt) else None
+        self.close(cancel_pending=kind is not None, grace=grace)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"config": self.config, **self._given, **self._endpoints.shared_maximum()}
@@ -283,9 +285,8 @@ class LLMClient:
         return f"<LLMClient {self.config.file or ''} providers={list(self.config.providers)}>"
 
     def _open_queue(self, name: str) -> ProviderRequestQueue:
-        if name not in self.config.providers:
-            return self._routed.open_queue()
-        return queues.open_queue(self.config.providers[name], self._tell)
+        provider = self.config.providers.get(name)
+        return self._routed.open_queue() if provider is None else queues.open_queue(provider, self._tell)
 
     def _tell(self, event: Event) -> None:
         if requests_log.isEnabledFor(HIGHEST_LEVELS.get(type(event), 0)):  # every request has five, and most are not logged

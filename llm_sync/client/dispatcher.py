@@ -63,6 +63,7 @@ class Dispatcher:
         self._endpoints = endpoints
         self.keys = itertools.count(1)
         self.routed: Any = None  # the client's RoutedRequests, which have each model of a route prepared here
+        self.embeddings: Any = None  # the EmbeddingDispatcher, once a program asks for vectors
         self.caching: Caching | None = None
         self.is_offline = False
         self._middleware: tuple[Middleware, ...] = ()  # replaced, never changed: workers read it without a lock

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from llm_sync.client.dispatcher import Dispatcher
+from llm_sync.client.request_defaults import check_seconds
 from llm_sync.config.models import LLMConfig
 from llm_sync.errors import LLMConnectorError
 from llm_sync.models import ModelListing
@@ -13,7 +14,9 @@ _DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2}|latest)$")  # at the end of a m
 
 
 def list_all_models(config: LLMConfig, dispatcher: Dispatcher, timeout: float | None) -> dict[str, ModelListing]:
-    """The listing of every provider, or its error, each attempt within ``timeout`` seconds."""
+    """The listing of every provider, or its error, each attempt within ``timeout`` seconds. Raises InvalidRequestError for one
+    that is no time."""
+    check_seconds("timeout", timeout)
     outcomes = dispatcher.list_models(config.providers, timeout)
     return {name: _listing(config, name, outcomes[name]) for name in config.providers}
 

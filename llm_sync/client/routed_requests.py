@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from llm_sync.client.route_call import Around
     from llm_sync.client.routes import Routes
     from llm_sync.dispatch.queue import ProviderRequestQueue
+    from llm_sync.models.embeddings import Embeddings
 
 
 class RoutedRequests:
@@ -87,6 +88,13 @@ class RoutedRequests:
         sent = [each for each in prepared if not isinstance(each, LLMConnectorError)]
         outcomes = iter(self._dispatcher.run(sent, return_exceptions=return_exceptions))
         return [each if isinstance(each, LLMConnectorError) else next(outcomes) for each in prepared]
+
+    def embed(self, texts: str | Iterable[str], model: str, **options: Any) -> Embeddings:
+        """See ``LLMClient.embed``; models of embeddings have no routes: vectors of two models cannot be compared."""
+        with import_lock:
+            from llm_sync.client.embedding import embed
+
+        return embed(self._dispatcher, texts, model, **options)
 
     def map(self, requests: Iterable[ModelRequest], *, window: int, return_exceptions: bool) -> Iterator[Any]:
         """Send them as they come, lazily; see ``LLMClient.map``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.client.client import LLMClient
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from llm_sync.client.tools import Tools
     from llm_sync.models import ModelRequest
     from llm_sync.models.tool_run import ToolRun
+    from llm_sync.models.embeddings import Embeddings
 
 
 class SharedClients:
@@ -115,6 +116,14 @@ def run_tools(
     Any thread may call it. Raises ConfigurationError if no client can be made, else as LLMClient.run_tools.
     """
     return _shared.get(config).run_tools(request, tools, max_rounds, max_cost, **options)
+
+
+def embed(texts: str | Iterable[str], model: str, *, config: str | None = None, **options: Any) -> Embeddings:
+    """Like LLMClient.embed, with this process's shared client for ``config`` (a name or path; None: the default).
+
+    Any thread may call it. Raises ConfigurationError if no client can be made, else as LLMClient.embed.
+    """
+    return _shared.get(config).embed(texts, model, **options)
 
 
 def close(cancel_pending: bool = False) -> None:

@@ -44,6 +44,9 @@ COMPATIBLE = {
     "generativelanguage.googleapis.com": "/gemini/v1beta/openai",
     "api.anthropic.com": "/anthropic/v1",
     "openrouter.ai": BASE_PATHS["openrouter"],
+    "api.mistral.ai": "/mistral/v1",
+    "api.voyageai.com": "/voyage/v1",
+    "api.cohere.com": "/cohere/v2",
 }
 _ANY_KEY = "sk-simulated"  # for a simulator that was started by hand and accepts every key
 _VERSION = "api-version"  # Azure's classic API requires one in the query
@@ -231,7 +234,9 @@ def _base_path(provider: ProviderConfig) -> str | None:
     host = address.partition(":")[0].lower()
     if host.endswith(".azure.com"):
         return AZURE_CLASSIC if path.startswith("openai/deployments/") else AZURE
-    return COMPATIBLE.get(host, usual) if provider.type == "openai" else usual
+    if provider.type != "openai" or "compatibility" in path:  # Cohere has both: OpenAI's form, and its own
+        return usual
+    return COMPATIBLE.get(host, usual)
 
 
 def _keeps_header(provider: ProviderConfig, header: str) -> bool:

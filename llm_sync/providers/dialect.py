@@ -39,6 +39,7 @@ class Dialect(ABC):
     fixed_headers: ClassVar[Mapping[str, str]] = {}
     path: ClassVar[str] = "/chat/completions"
     listing_path: ClassVar[str] = "/models"
+    embeddings: ClassVar[str | None] = None  # "module:name" of what makes an EmbeddingWire of the dialect; None: there are none
     listing_query: ClassVar[Mapping[str, str]] = {}  # of the first page
     request_id_headers: ClassVar[tuple[str, ...]] = ("x-request-id", "request-id")
     response_schema: ClassVar[Mapping[str, Any]] = {}

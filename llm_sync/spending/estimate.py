@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from llm_sync.config.pricing import Pricing
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import PreparedRequest
 from llm_sync.spending.model_prices import ModelPrice
@@ -52,6 +53,8 @@ def cost_bound(prepared: PreparedRequest, price: ModelPrice, limit_field: str | 
             f"no price of {prepared.provider}/{prepared.model} is known, so it cannot be used under a budget",
             guidance="Set its pricing in the configuration, or install the list of prices: pip install 'llm-sync[prices]'.",
         )
+    if hasattr(prepared.request, "texts"):  # an EmbeddingRequest, which is not imported for this
+        return _embedding_bound(prepared, price.pricing, price.per_request)
     payload = json.loads(prepared.body)
     _refuse_unbounded(payload)
     read = _read(payload)
@@ -66,6 +69,12 @@ def cost_bound(prepared: PreparedRequest, price: ModelPrice, limit_field: str | 
         raise _no_bound("it has no max_tokens", "Set max_tokens in the request or in the configuration.")
     usd = price.pricing.most(input_tokens, output_tokens) + price.per_request
     return Bound(input_tokens, output_tokens, usd)
+
+
+def _embedding_bound(prepared: PreparedRequest, pricing: Pricing, per_request: float) -> Bound:
+    """Vectors are no output, and a model's window holds for each of the texts."""
+    tokens = len(prepared.body) + _OVERHEAD_TOKENS
+    return Bound(tokens, 0, pricing.most(tokens, 0) + per_request)
 
 
 def _no_bound(reason: str, guidance: str) -> InvalidRequestError:

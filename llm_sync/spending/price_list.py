@@ -6,6 +6,7 @@ provider do not tell. Its HTTP library loads asyncio; nothing of ours uses eithe
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ SOURCE = "genai-prices"
 _OTHER_TIERS = frozenset({"flex", "batch", "priority", "performance", "fast", "ultrafast"})
 _USUAL_PRICE = frozenset({("groq", "flex")})
 _FLEX_AS_BATCH = ("google",)  # providers whose flex costs what their batches cost
+
+_EMBEDDINGS = re.compile(r"embed|voyage")
 
 _log = logger("spending")
 _loaded: list[Any] = []  # the package's snapshot, once it was looked for; None without the package
@@ -70,7 +73,7 @@ def pricing_of(listed: ListedModel, tier: str | None, at: datetime) -> Pricing |
     prices = vars(listed.model.get_prices(at, context))
     levels = sorted({0, *(step.start for price in prices.values() for step in getattr(price, "tiers", ()))})
     by_level = [(level, _dearest(prices, level, "input", "cache"), _dearest(prices, level, "output")) for level in levels]
-    if all(output is None for _, _, output in by_level):
+    if all(output is None for _, _, output in by_level) and not _makes_vectors(listed):
         return None
     tiers = tuple(PriceTier(level, sent, made) for level, sent, made in by_level[1:])
     return Pricing(by_level[0][1] or 0.0, by_level[0][2] or 0.0, tiers=tiers)
@@ -96,6 +99,11 @@ def _dearest(prices: dict[str, Any], prompt_tokens: int, *kinds: str) -> float |
             steps = [step.price for step in getattr(price, "tiers", ()) if step.start <= prompt_tokens]
             found.append(steps[-1] if steps else getattr(price, "base", price))
     return float(max(found)) if found and all(isinstance(price, Decimal) for price in found) else None
+
+
+def _makes_vectors(listed: ListedModel) -> bool:
+    """Whether a model has no output that could cost anything: the list knows embedding models by their names alone."""
+    return _EMBEDDINGS.search(listed.model.id) is not None
 
 
 def _snapshot() -> Any:

@@ -42,6 +42,7 @@ SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
     "LLMClient.run_tools": (LLMClient.run_tools, "(self, request, tools, max_rounds=8, max_cost=None, **options)"),
     "llm_sync.run_tools": (llm_sync.run_tools, "(request, tools, max_rounds=8, max_cost=None, *, config=None, **options)"),
     "Tool": (Tool, "(function, *, name=None, description=None, parameters=None, timeout=-1.0)"),
+    "LLMClient.embed": (LLMClient.embed, "(self, texts, model, **options)"),
     "LLMClient.list_all_models": (LLMClient.list_all_models, "(self, *, timeout=None)"),
     "LLMClient.status": (LLMClient.status, "(self)"),
     "LLMClient.add_listener": (LLMClient.add_listener, "(self, listener)"),

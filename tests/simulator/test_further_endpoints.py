@@ -131,7 +131,7 @@ def test_the_models_are_listed(simulator, client_at, endpoint):
         (f"{CLASSIC}?api-version=2024-10-21", bearer(), 200, None),
         (CLASSIC, {"api-key": "k"}, 404, "404"),
         (f"{CLASSIC}/?api-version=2024-10-21", {"api-key": "k"}, 404, "404"),
-        ("/azure/openai/deployments/mine/embeddings?api-version=2024-10-21", {"api-key": "k"}, 404, "404"),
+        ("/azure/openai/deployments/mine/completions?api-version=2024-10-21", {"api-key": "k"}, 404, "404"),
         ("/azure/openai/chat/completions?api-version=2024-10-21", {"api-key": "k"}, 404, "404"),
         (f"{CLASSIC}?api-version=2024-10-21", {"api-key": "wrong"}, 401, "401"),
         (f"{CLASSIC}?api-version=2024-10-21", {}, 401, "401"),

@@ -306,7 +306,7 @@ def test_plain_v1_is_openai_too(wire, shapes):
     assert got.status == 200
 
 
-@pytest.mark.parametrize("path", ["/openai/chat/completions", "/openai/v1/nothing", "/v1/embeddings", "/openai"])
+@pytest.mark.parametrize("path", ["/openai/chat/completions", "/openai/v1/nothing", "/v1/completions", "/openai"])
 def test_wrong_paths_are_404_in_shape(wire, shapes, path):
     """A base URL without /v1 gets the same 404 as from OpenAI."""
     got = wire.send("POST", path, {}, shapes.headers["openai"])

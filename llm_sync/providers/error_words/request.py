@@ -30,7 +30,7 @@ REQUEST = Meaning(
                 r"unrecognized request argument|\btype must be one of\b",
                 r"extra inputs are not permitted|\bvalidation errors? for\b|\binput should be\b",
                 r"\bfield required\b",
-                r"does not support (?:\w+ )?(?:tools?|tool_choice|images?|vision|function|thinking|chat|audio)",
+                r"does not support (?:\w+ )?(?:tools?|tool_choice|images?|vision|function|thinking|chat|audio|embeddings?)",
                 r"roles must alternate|failed to parse grammar|json schema conversion failed",
                 r"(?:apply|parse) (?:the )?chat template",
                 r"cannot use custom grammar|unable to generate parser for this template",

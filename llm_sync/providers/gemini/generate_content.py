@@ -42,6 +42,7 @@ class GeminiDialect(Dialect):
     """``type: gemini``: POST {base_url}/models/MODEL:generateContent; base_url ends in /v1beta."""
 
     type = "gemini"
+    embeddings = "llm_sync.providers.embeddings.gemini:wire_of"
     default_base_url = "https://generativelanguage.googleapis.com/v1beta"
     listing_query: ClassVar[Mapping[str, str]] = {"pageSize": "1000"}
     key_variables = ("GOOGLE_API_KEY", "GEMINI_API_KEY")

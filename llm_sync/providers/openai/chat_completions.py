@@ -63,6 +63,7 @@ class OpenAIDialect(Dialect):
     """``type: openai``: POST {base_url}/chat/completions; base_url ends in /v1, or in the server's equivalent."""
 
     type = "openai"
+    embeddings = "llm_sync.providers.embeddings.openai:wire_of"
     default_base_url = "https://api.openai.com/v1"
     key_variables = ("OPENAI_API_KEY",)
     keys_page = "https://platform.openai.com/api-keys"

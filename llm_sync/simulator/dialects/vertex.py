@@ -21,6 +21,8 @@ _ANTHROPIC_VERSION = "vertex-2023-10-16"
 class Vertex(Gemini):
     """Gemini with an access token, or with a key if the path has no project."""
 
+    _on_cloud = True
+
     def parse(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
         """Removes everything before ``/models`` from the path."""
         match = PATH.fullmatch(path)

@@ -11,7 +11,8 @@ from llm_sync.simulator.server.response import Response
 
 # of calls to a job API; a line is a request within a job
 JOB_CALLS = ("upload", "create", "poll", "list", "results", "cancel", "delete")
-REQUEST_KINDS = ("generate", "models", *JOB_CALLS, "line")
+REQUEST_KINDS = ("generate", "models", "embed", *JOB_CALLS, "line")
+_EMBEDS = ("/embeddings", "/embed", ":batchEmbedContents", ":embedContent", ":predict")
 
 
 @dataclass
@@ -33,11 +34,11 @@ class RequestContext:
 
     @property
     def request_kind(self) -> str:
-        """``generate``, ``models`` (a listing), what a call to a job API asks for, ``line``, or "" for other requests."""
+        """``generate``, ``models`` (a listing), ``embed``, what a call to a job API asks for, ``line``, or "" for other requests."""
         if self.call.job_call:
             return self.call.job_call
         if self.call.method == "POST":
-            return "generate"
+            return "embed" if self.call.path.endswith(_EMBEDS) else "generate"
         return "models" if self.call.method == "GET" and "/models" in self.call.path else ""
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from llm_sync.simulator.dialects import vertex
 from llm_sync.simulator.dialects.anthropic.endpoint import Anthropic
 from llm_sync.simulator.dialects.base import Dialect
+from llm_sync.simulator.dialects.embeddings.services import Cohere, Mistral, Voyage
 from llm_sync.simulator.dialects.gemini.endpoint import Gemini
 from llm_sync.simulator.dialects.openai.azure import Azure
 from llm_sync.simulator.dialects.openai.compatible import AnthropicCompatible, GeminiCompatible
@@ -32,6 +33,9 @@ FURTHER_BASES = {
     "anthropic-openai": "/anthropic/v1",
     "groq": "/groq/openai/v1",
     "xai": "/xai/v1",
+    "mistral": "/mistral/v1",
+    "voyage": "/voyage/v1",
+    "cohere": "/cohere/v2",
 }
 _ANTHROPIC_COMPATIBLE, _AZURE = AnthropicCompatible(), Azure()
 _VERTEX = {"google": vertex.Vertex("v1"), "anthropic": vertex.VertexAnthropic()}
@@ -47,6 +51,9 @@ _MOUNTS: tuple[tuple[str, Dialect], ...] = (
     ("/gemini/v1alpha", Gemini("v1alpha")),
     ("/gemini/v1", Gemini("v1")),
     ("/openrouter/api/v1", _OPENROUTER),
+    ("/mistral/v1", Mistral()),
+    ("/voyage/v1", Voyage()),
+    ("/cohere/v2", Cohere()),
 )
 # by provider type
 DIALECT_BY_TYPE: dict[str, Dialect] = {

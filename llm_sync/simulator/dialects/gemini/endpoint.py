@@ -9,6 +9,7 @@ from llm_sync.simulator.answers.generated import Answer, ParsedRequest, generate
 from llm_sync.simulator.answers.tokens import count_json_tokens
 from llm_sync.simulator.answers.turns import Turn, gemini_turns
 from llm_sync.simulator.dialects.base import Call, Dialect
+from llm_sync.simulator.dialects.embeddings import gemini as embeddings
 from llm_sync.simulator.dialects.gemini import checks
 from llm_sync.simulator.dialects.gemini.contents import read_contents
 from llm_sync.simulator.dialects.gemini.reply import content
@@ -41,6 +42,7 @@ class Gemini(Dialect):
 
     name = "gemini"
     provider = "gemini"
+    _on_cloud = False
 
     def __init__(self, version: str) -> None:
         self._version = version
@@ -62,7 +64,7 @@ class Gemini(Dialect):
         """Answers, or raises RequestRefused; checks path and key first, as the provider does."""
         if call.path == "/models" or (call.path.startswith("/models/") and ":" not in call.path):
             wanted = "GET"
-        elif call.path.startswith("/models/") and call.path.endswith(_SUFFIX):
+        elif call.path.startswith("/models/") and call.path.endswith((_SUFFIX, *embeddings.VERBS)):
             wanted = "POST"
         else:
             wanted = ""
@@ -70,6 +72,8 @@ class Gemini(Dialect):
             raise RequestRefused(Response(404, _NOT_FOUND_PAGE, (("content-type", "text/html; charset=UTF-8"),)))
         self._authenticate(call)
         self._check_query(call)
+        if call.path.endswith(embeddings.VERBS):
+            return embeddings.embed(call, self.refuse, HEADERS, on_cloud=self._on_cloud)
         return self._generate(call) if wanted == "POST" else self._models(call)
 
     def refuse_stream(self, call: Call) -> NoReturn:

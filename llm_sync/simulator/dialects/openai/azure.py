@@ -11,6 +11,7 @@ from llm_sync.simulator.dialects.openai.endpoint import OpenAI
 from llm_sync.simulator.server.http1 import HTTPRequest
 from llm_sync.simulator.server.response import JSON_TYPE, RequestRefused, Response, with_headers
 
+_PATHS = ("/chat/completions", "/embeddings")
 _HARMLESS = {word: {"filtered": False, "severity": "safe"} for word in ("hate", "self_harm", "sexual", "violence")}
 
 
@@ -37,7 +38,7 @@ class Azure(OpenAI):
         """Checks what is specific to Azure, then answers as OpenAI."""
         if call.deployment is not None:
             # without api-version there is no such route
-            if not call.deployment or call.path != "/chat/completions" or not call.query.get("api-version"):
+            if not call.deployment or call.path not in _PATHS or not call.query.get("api-version"):
                 self._refuse(404, "404", "Resource not found")
             self._authenticate(call)
             if isinstance(call.payload, dict):

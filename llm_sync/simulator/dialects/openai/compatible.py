@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llm_sync.simulator.dialects.base import Call
+from llm_sync.simulator.dialects.embeddings import openai as embeddings
 from llm_sync.simulator.dialects.openai.chat_completions import KEYS
 from llm_sync.simulator.dialects.openai.endpoint import OpenAI
 from llm_sync.simulator.faults.error_table import GEMINI_STATUSES
@@ -16,12 +17,14 @@ _OMITTED = ("refusal", "annotations")
 class Compatible(OpenAI):
     """Chat completions and the model listing, with a bearer key; no Responses API."""
 
+    _paths: tuple[str, ...] = ("/chat/completions", "/models")
+
     def reply(self, call: Call) -> Response:
         """Answers as OpenAI, without the fields that only OpenAI sends."""
-        if call.path not in ("/chat/completions", "/models"):
+        if call.path not in self._paths:
             self.refuse(f"Invalid URL ({call.method} {call.path})", status=404)
         response = super().reply(call)
-        return self._reduce(response) if response.status == 200 and call.path != "/models" else response
+        return self._reduce(response) if response.status == 200 and call.path == "/chat/completions" else response
 
     def _reduce(self, response: Response) -> Response:
         body: dict[str, Any] = {name: response.body[name] for name in ("id", "object", "created", "model", "choices")}
@@ -35,6 +38,10 @@ class GeminiCompatible(Compatible):
     """Google's, under ``/v1beta/openai``: an error is Google's, in a list."""
 
     provider = "gemini"
+    _paths = ("/chat/completions", "/models", embeddings.PATH)
+
+    def _embed(self, call: Call) -> embeddings.Reply:
+        return embeddings.embed(call, self.refuse, max_texts=100, provider=self.provider)
 
     def _error(self, status: int, message: str, param: str | None, code: str | None, _kind: str = "") -> Response:
         if code == "unknown_parameter":

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from llm_sync.simulator.answers import turns
 from llm_sync.simulator.answers.generated import generate_answer
 from llm_sync.simulator.dialects.base import Call, Dialect, random_id
+from llm_sync.simulator.dialects.embeddings import openai as embeddings
 from llm_sync.simulator.dialects.openai import background, chat_completions, deferred, files, responses, responses_output
 from llm_sync.simulator.dialects.openai.batches import Batches, job_call
 from llm_sync.simulator.dialects.openai.completion_body import TIERS, completion
@@ -32,11 +33,14 @@ class OpenAI(Dialect):
             return self._job(call, call.jobs)
         if call.path == "/models" or call.path.startswith("/models/"):
             return self._models(call)
-        if call.path not in ("/chat/completions", "/responses"):
+        if call.path not in ("/chat/completions", "/responses", embeddings.PATH):
             self.refuse(f"Invalid URL ({call.method} /v1{call.path})", status=404)
         if call.method != "POST":
             self.refuse(f"Not allowed to {call.method} on /v1{call.path}.", status=405, code="method_not_supported")
         self._check_json(call)
+        if call.path == embeddings.PATH:
+            body, tokens = self._embed(call)
+            return Response(200, body, _headers(sum(tokens)), tokens)
         if call.deferred and call.jobs is not None:
             return self._defer(call, call.jobs)
         tier = call.served_tier or self.tier_of(call)
@@ -113,6 +117,9 @@ class OpenAI(Dialect):
         parsed, prompt = responses.read(call, self.refuse)
         parsed.canned = self.canned(call)
         return responses_output.response(call.payload, call.model, generate_answer(parsed), prompt)
+
+    def _embed(self, call: Call) -> embeddings.Reply:
+        return embeddings.embed(call, self.refuse)
 
     def refuse_stream(self, call: Call) -> NoReturn:
         """Raises RequestRefused; the message names the part that asks for a stream."""

@@ -11,6 +11,7 @@ from llm_sync.simulator.answers.generated import Answer, ParsedRequest, generate
 from llm_sync.simulator.answers.tokens import count_json_tokens
 from llm_sync.simulator.answers.turns import Turn, chat_turns
 from llm_sync.simulator.dialects.base import Call, Dialect, random_id
+from llm_sync.simulator.dialects.embeddings import openai as embeddings
 from llm_sync.simulator.dialects.model_catalogue import ModelLimits, is_unknown_model, model_limits
 from llm_sync.simulator.dialects.openai import checks
 from llm_sync.simulator.dialects.openai.messages import read_messages
@@ -36,7 +37,7 @@ class OpenRouter(Dialect):
         """Answers, or raises RequestRefused; checks path and key first, as the provider does."""
         if call.path == "/models" and call.method == "GET":
             return self._models(call)
-        if call.path not in ("/chat/completions", "/key"):
+        if call.path not in ("/chat/completions", "/key", embeddings.PATH):
             self.refuse("Not Found", status=404)
         key = self.key_of(call)
         if key is None:
@@ -51,6 +52,9 @@ class OpenRouter(Dialect):
             self.refuse("Method Not Allowed", status=405)
         if call.json_problem or not isinstance(call.payload, dict):
             self.refuse(f"Invalid JSON in the request body: {call.json_problem or 'it is not an object'}")
+        if call.path == embeddings.PATH:
+            body, tokens = embeddings.embed_by_openrouter(call, self.refuse, upstream_of(call.model))
+            return Response(200, body, self._headers(""), tokens)
         return self._chat(call)
 
     def refuse_stream(self, call: Call) -> NoReturn:
