@@ -29,8 +29,8 @@ def test_url_is_as_each_ecosystem_writes_it(simulator):
     assert simulator.url("anthropic") == f"{root}/anthropic"
     assert simulator.url("gemini") == f"{root}/gemini/v1beta"
     assert simulator.url("openrouter") == f"{root}/openrouter/api/v1"
-    with pytest.raises(ValueError, match="'groq' is not simulated"):
-        simulator.url("groq")
+    with pytest.raises(ValueError, match="'deepseek' is not simulated"):
+        simulator.url("deepseek")
 
 
 def test_not_started_says_so():
