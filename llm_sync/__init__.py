@@ -120,10 +120,10 @@ if TYPE_CHECKING:
     from llm_sync.models import Part as Part
     from llm_sync.models import ToolCall as ToolCall
     from llm_sync.models import Usage as Usage
+    from llm_sync.models.embeddings import Embeddings as Embeddings
     from llm_sync.models.tool_run import ToolResult as ToolResult
     from llm_sync.models.tool_run import ToolRound as ToolRound
     from llm_sync.models.tool_run import ToolRun as ToolRun
-    from llm_sync.models.embeddings import Embeddings as Embeddings
     from llm_sync.providers.base import LLMProvider as LLMProvider
     from llm_sync.providers.factory import ProviderFactory as ProviderFactory
     from llm_sync.transport.client import HTTPClient as HTTPClient

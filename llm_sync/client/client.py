@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from llm_sync.client.middleware import Middleware
     from llm_sync.client.tools import Tools
     from llm_sync.machine.status import StatusFile
-    from llm_sync.models.tool_run import ToolRun
     from llm_sync.models.embeddings import Embeddings
+    from llm_sync.models.tool_run import ToolRun
     from llm_sync.transport.adapter import SessionHook
 
 

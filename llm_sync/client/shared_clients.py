@@ -15,8 +15,8 @@ from llm_sync.runtime import fork
 if TYPE_CHECKING:
     from llm_sync.client.tools import Tools
     from llm_sync.models import ModelRequest
-    from llm_sync.models.tool_run import ToolRun
     from llm_sync.models.embeddings import Embeddings
+    from llm_sync.models.tool_run import ToolRun
 
 
 class SharedClients:
