@@ -34,7 +34,7 @@ class RequestContext:
 
     @property
     def request_kind(self) -> str:
-        """``generate``, ``models`` (a listing), ``embed``, what a call to a job API asks for, ``line``, or "" for other requests."""
+        """``generate``, ``models`` (a listing), ``embed``, what a call to a job API asks for, ``line``, or "" for others."""
         if self.call.job_call:
             return self.call.job_call
         if self.call.method == "POST":
