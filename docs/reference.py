@@ -47,9 +47,19 @@ ORDER = (
 ERRORS = "llm_sync.errors"
 
 
+class _Dataclasses(griffe.Extension):
+    """Lets griffe take the decorator of models/frozen.py for the standard library's, as type checkers do."""
+
+    def on_alias_instance(self, *, alias: griffe.Alias, **_: object) -> None:
+        """Called with each name that a module imports."""
+        if alias.target_path == "llm_sync.models.frozen.dataclass":
+            alias.target_path = "dataclasses.dataclass"
+
+
 def load() -> griffe.Object:
     """The package, as its source says: nothing is imported."""
-    return griffe.load("llm_sync", search_paths=[str(ROOT)], try_relative_path=False)  # type: ignore[return-value]
+    extensions = griffe.load_extensions(_Dataclasses)
+    return griffe.load("llm_sync", search_paths=[str(ROOT)], try_relative_path=False, extensions=extensions)  # type: ignore[return-value]
 
 
 def public_names(package: griffe.Object) -> dict[str, str]:

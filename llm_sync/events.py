@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
-from llm_sync.models.frozen import Frozen
+from llm_sync.models.frozen import Frozen, dataclass
 from llm_sync.models.pending_cost import CostField
 from llm_sync.runtime.guarded_logging import guard
 from llm_sync.runtime.interrupts import may_suppress

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from llm_sync.cache.key import KEY, sample_key
 from llm_sync.models import Reply
-from llm_sync.models.frozen import Frozen
+from llm_sync.models.frozen import Frozen, dataclass
 
 FORMAT = 1
 _HEAD = "llm_sync_answer"  # the first key of every file, with the number of the format

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +15,7 @@ from llm_sync.config.variables import parse
 from llm_sync.errors import AuthenticationError, ConfigurationError
 from llm_sync.models import AttemptOptions
 from llm_sync.models.fields import CONFIGURABLE, MAPPING
-from llm_sync.models.frozen import Frozen
+from llm_sync.models.frozen import Frozen, dataclass
 
 GOOGLE_CLOUD = "google-cloud"  # the only value of ``auth`` that is not a mapping
 
@@ -37,15 +37,9 @@ if TYPE_CHECKING:
         completion_window: str | None = None
 
 else:
-    RequestDefaults = make_dataclass(
-        "RequestDefaults",
-        [(row.name, Any, field(default_factory=dict) if row.kind == MAPPING else None) for row in CONFIGURABLE],
-        bases=(Frozen,),
-        namespace={"__module__": __name__},
-        frozen=True,
-        repr=False,
-        eq=False,
-    )
+    _ATTRIBUTES = {row.name: field(default_factory=dict) if row.kind == MAPPING else None for row in CONFIGURABLE}
+    _ATTRIBUTES |= {"__module__": __name__, "__annotations__": dict.fromkeys(_ATTRIBUTES, Any)}
+    RequestDefaults = dataclass(frozen=True, repr=False, eq=False)(type("RequestDefaults", (Frozen,), _ATTRIBUTES))
     RequestDefaults.__doc__ = """Values for requests that do not give their own.
 
     An attribute for each field of a request that may stand in a configuration (models/fields.py). None, or an empty mapping,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 from llm_sync.models import Usage
-from llm_sync.models.frozen import Frozen
+from llm_sync.models.frozen import Frozen, dataclass
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -6,13 +6,13 @@ Uses no threads and no network, as routing.py does not either.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.config.models import LLMConfig, ModelRoute, RouteEntry
 from llm_sync.config.routing import target_of
 from llm_sync.errors import AuthenticationError, InvalidRequestError
-from llm_sync.models.frozen import Frozen
+from llm_sync.models.frozen import Frozen, dataclass
 from llm_sync.models.route import Route
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ import math
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from llm_sync.dispatch.future import RequestFuture
 from llm_sync.events import AttemptStarted, CacheHit, Event, Finished, Retrying
-from llm_sync.models.frozen import Frozen
+from llm_sync.models.frozen import Frozen, dataclass
 from llm_sync.runtime import clock
 
 MAX_LATENCIES = 1024  # enough for a stable 95th percentile, few enough to sort for each status

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from llm_sync.models.frozen import Frozen
+from llm_sync.models.frozen import Frozen, dataclass
 
 
 @dataclass(frozen=True, repr=False, eq=False)

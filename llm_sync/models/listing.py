@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from llm_sync.errors import LLMConnectorError
-from llm_sync.models.frozen import Frozen
+from llm_sync.models.frozen import Frozen, dataclass
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import field_checks, grammar
-from llm_sync.models.frozen import Frozen
+from llm_sync.models.frozen import Frozen, dataclass
 from llm_sync.models.responses import ToolCall
 from llm_sync.runtime.import_lock import import_lock
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import field_checks, grammar
 from llm_sync.models.fields import CACHE_TTLS
-from llm_sync.models.frozen import Frozen
+from llm_sync.models.frozen import Frozen, dataclass
 
 PART_TYPES = ("text", "image", "document", "audio")
 _DETAILS = ("auto", "low", "high", "original")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import field_checks, fields, grammar
-from llm_sync.models.frozen import Frozen
+from llm_sync.models.frozen import Frozen, dataclass
 from llm_sync.models.messages import Message, detached_message, read_messages
 from llm_sync.models.tool_results import in_call_order
 from llm_sync.runtime.import_lock import import_lock

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from llm_sync.models.frozen import Frozen
+from llm_sync.models.frozen import Frozen, dataclass
 
 
 class Route(NamedTuple):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, field
 from typing import Any, ClassVar
 
 from llm_sync import errors
 from llm_sync.errors import FieldProblem
 from llm_sync.models import ModelRequest, ToolCall, Usage
-from llm_sync.models.frozen import Frozen
+from llm_sync.models.frozen import Frozen, dataclass
 from llm_sync.providers.json_body import parse_strictly
 from llm_sync.runtime.import_lock import import_lock
 
