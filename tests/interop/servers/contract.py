@@ -61,7 +61,11 @@ class Limit:
 
 @dataclass(frozen=True)
 class Server:
-    """A far end that runs. ``type``: the dialect; ``headers``: of its provider entry; ``limits``: by the name of the check."""
+    """A far end that runs.
+
+    ``type``: the dialect; ``headers``: of its provider entry; ``limits``: by the name of the check; ``objections``: what the
+    server objected to since the last call, though it answered.
+    """
 
     name: str
     type: str
@@ -74,10 +78,12 @@ class Server:
     context_words: int = 6000
     few_tokens: int = 16
     limits: dict[str, Limit] = field(default_factory=dict)
+    objections: Callable[[], list[str]] = list
 
-    def configuration(self, key: str | None = None) -> str:
-        """The text of a configuration (JSON is YAML) with this server as its only provider, ``far``."""
-        entry: dict[str, Any] = {"type": self.type, "base_url": self.base_url, "api_key": key or self.key, **self.settings}
+    def configuration(self, key: str | None = None, **settings: Any) -> str:
+        """The text of a configuration (JSON is YAML) with this server as its only provider, ``far``, with ``settings``."""
+        entry: dict[str, Any] = {"type": self.type, "base_url": self.base_url, "api_key": key or self.key}
+        entry |= self.settings | settings
         entry |= {"timeout": 300, "max_retries": 1}
         if self.headers:
             entry["headers"] = self.headers
@@ -126,6 +132,7 @@ def stop(server: Server, folder: Path) -> None:
         free = client.generate("Count from one to ten, in words.", max_tokens=24, temperature=0, seed=1).text
         word = free.split()[2]
         answer = client.generate("Count from one to ten, in words.", max_tokens=24, temperature=0, seed=1, stop_sequences=[word])
+    assert not [each for each in answer.adjustments if each.parameter == "stop_sequences"], answer.adjustments
     assert word not in answer.text, (word, answer.text)
     assert answer.finish_reason == "stop", answer.finish_reason
 
@@ -148,7 +155,26 @@ def max_tokens(server: Server, folder: Path) -> None:
 
 def structured(server: Server, folder: Path) -> None:
     """An answer has the form of a JSON Schema"""
-    with server.client() as client:
+    _structured(server)
+
+
+def structured_json_mode(server: Server, folder: Path) -> None:
+    """The same with `structured_output: json_object`"""
+    _structured(server, structured_output="json_object")
+
+
+def structured_tool(server: Server, folder: Path) -> None:
+    """The same with `structured_output: tool`"""
+    _structured(server, structured_output="tool")
+
+
+def structured_prompt(server: Server, folder: Path) -> None:
+    """The same with `structured_output: prompt`"""
+    _structured(server, structured_output="prompt")
+
+
+def _structured(server: Server, **settings: Any) -> None:
+    with server.client(**settings) as client:
         answer = client.generate("Anna is 31. Is she an adult? As JSON:", response_schema=ADULT, max_tokens=60, temperature=0)
     assert isinstance(answer.metadata["parsed"]["adult"], bool), answer.text
 
@@ -277,6 +303,9 @@ CHECKS: dict[str, Check] = {
         seed,
         max_tokens,
         structured,
+        structured_json_mode,
+        structured_tool,
+        structured_prompt,
         tool_call,
         tool_result,
         context_overflow,
@@ -299,6 +328,8 @@ def run_check(name: str, server: Server, folder: Path) -> str:
     limit = server.limits.get(name)
     try:
         CHECKS[name](server, folder)
+        objections = server.objections()
+        assert not objections, "; ".join(objections)
     except (AssertionError, LLMConnectorError) as error:
         told = f"{type(error).__name__}: {error}"
         if limit is None or not re.search(limit.error, told, re.DOTALL):

