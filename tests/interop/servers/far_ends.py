@@ -29,7 +29,9 @@ def llama_cpp(local: LocalModel) -> Server:
         few_tokens=2,
         limits={
             "structured_json_mode": Limit(_NO_FIT, "this model's JSON does not fit the schema: ResponseValidationError"),
-            "structured_tool": Limit(_NO_FIT, "this model's chat template has no tools: refused as ResponseValidationError or cut"),
+            "structured_tool": Limit(
+                _NO_FIT, "this model's chat template has no tools: refused as ResponseValidationError or cut"
+            ),
             "structured_prompt": Limit(_NO_FIT, "this model writes no JSON: ResponseValidationError"),
             "tool_call": Limit("no call: ", "this model's chat template has no tools: llama.cpp ignores them"),
             "unknown_model": Limit("answered instead of", "answers with the model it has loaded"),

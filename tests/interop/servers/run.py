@@ -110,9 +110,15 @@ SERVERS = {
     "litellm-openai": partial(litellm, kind="openai"),
     "litellm-anthropic": partial(litellm, kind="anthropic"),
     "litellm-gemini": partial(litellm, kind="gemini"),
-    "prism-openai": partial(prism, kind="openai", vendor="openai", path="/chat/completions", model="gpt-4o-mini", context_words=130_000),
-    "prism-responses": partial(prism, kind="openai-responses", vendor="openai", path="/responses", model="gpt-4o-mini", context_words=130_000),
-    "prism-anthropic": partial(prism, kind="anthropic", vendor="anthropic", path="/v1/messages", model="claude-haiku-4-5-20251001", context_words=250_000),
+    "prism-openai": partial(
+        prism, kind="openai", vendor="openai", path="/chat/completions", model="gpt-4o-mini", context_words=130_000
+    ),
+    "prism-responses": partial(
+        prism, kind="openai-responses", vendor="openai", path="/responses", model="gpt-4o-mini", context_words=130_000
+    ),
+    "prism-anthropic": partial(
+        prism, kind="anthropic", vendor="anthropic", path="/v1/messages", model="claude-haiku-4-5-20251001", context_words=250_000
+    ),
 }
 
 
