@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from llm_sync.batch.input.formats import LineFormat
 from llm_sync.batch.input.kept_fields import KeptFields
@@ -26,9 +26,13 @@ from llm_sync.client.client import LLMClient
 from llm_sync.client.middleware import Middleware
 from llm_sync.client.route_call import Around
 from llm_sync.config.ways import BACKGROUND, way_of
-from llm_sync.errors import AuthenticationError, ConfigurationError
+from llm_sync.errors import AuthenticationError, ConfigurationError, LLMConnectorError
 from llm_sync.models import AttemptOptions, PreparedRequest
 from llm_sync.models.route import Route
+
+if TYPE_CHECKING:
+    from llm_sync.client.dispatcher import Dispatcher
+    from llm_sync.engines.engine import EngineRun
 
 
 class RepeatedSlots(Protocol):
@@ -68,9 +72,19 @@ class BatchContext:
     lines: int = 0
     unstored: set[str] = field(default_factory=set)  # providers that something has to be sent to, as far as is known
     repeats: RepeatedSlots | None = None
+    engine: EngineRun | None = None  # while its workers run
+    dispatcher: Dispatcher = field(init=False)  # what sends: the client's, or that of the engine
     _hashes: dict[Route, str] = field(default_factory=dict)
     _former_hashes: dict[Route, str] = field(default_factory=dict)
     _limits: dict[Route, int | None] = field(default_factory=dict)  # max_tokens of the settings
+
+    def __post_init__(self) -> None:
+        self.dispatcher = self.client.dispatcher
+
+    @property
+    def engine_failure(self) -> LLMConnectorError | None:
+        """Why the engine takes no more requests; None without an engine, or as long as it does."""
+        return None if self.engine is None else self.engine.failure
 
     def settings_of(self, target: Route) -> str:
         """The hash of a model's settings; empty for a provider that is no longer configured."""
@@ -136,21 +150,21 @@ class BatchContext:
         # A request that must pause for longer fails at once, and then waits in Sender._wait_for_cool_down, not in flight.
         options["max_retry_after"] = min(configured.max_retry_after, self.options.max_cool_down)
         options["retry_timeouts"] = self._retries_timeouts(batch_request.route)
-        prepared = self.client.dispatcher.prepare(batch_request.request, changed=batch_request.changed, **options)
+        prepared = self.dispatcher.prepare(batch_request.request, changed=batch_request.changed, **options)
         sample = 0 if self.repeats is None or self.options.dedupe else self.repeats.sample(slot)
         return dataclasses.replace(prepared, sample=sample) if sample else prepared
 
     def send(self, prepared: PreparedRequest, middleware: Middleware) -> Future[Any]:
         """Queue a request. Raises QueueFullError, ClientClosedError."""
         # The worker writes the journal around the call. A done-callback would not do: it could not stop the run.
-        return self.client.dispatcher.submit(prepared, middleware=middleware, block=False)
+        return self.dispatcher.submit(prepared, middleware=middleware, block=False)
 
     def send_routed(self, batch_request: BatchRequest, around: Around) -> Future[Any]:
         """Queue a request that names a route, with ``around`` around each step. Raises as ``prepare`` and ``send``."""
         options = self.options.attempts()
         options["retry_timeouts"] = self._retries_timeouts(batch_request.route)
         request = dataclasses.replace(batch_request.request, model=batch_request.routed)
-        routed = self.client.dispatcher.routed
+        routed = self.dispatcher.routed
         options["changed"] = batch_request.changed
         future: Future[Any] = routed.submit(request, options, block=False, timeout=None, around=around)
         return future
@@ -160,11 +174,11 @@ class BatchContext:
 
         Returns whether its answer seems to be stored in a cache.
         """
-        caching = self.client.dispatcher.caching
+        caching = self.dispatcher.caching
         if self.way(batch_request.route) == BACKGROUND:
             raise ConfigurationError("via: background is not available in a batch", provider=batch_request.route.provider)
         with contextlib.suppress(AuthenticationError, ConfigurationError):
-            prepared = self.client.dispatcher.prepare(batch_request.request, changed=batch_request.changed)
+            prepared = self.dispatcher.prepare(batch_request.request, changed=batch_request.changed)
             if caching is not None and caching.is_stored(prepared):
                 return True
         self.unstored.add(batch_request.route.provider)
@@ -172,7 +186,7 @@ class BatchContext:
 
     def cooling_down_for(self, provider: str) -> float:
         """Seconds until the end of a provider's cool-down; 0.0 if it has none."""
-        return self.client.dispatcher.cooling_down(provider)
+        return self.dispatcher.cooling_down(provider)
 
     def _retries_timeouts(self, target: Route) -> bool:
         """Only if the run's options or the configuration's text say so: the second attempt may be billed, too."""

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from llm_sync.batch.lost_workers import is_asked_again
 from llm_sync.batch.state.journal_format import line_of
 from llm_sync.errors import BudgetExceededError, ClientClosedError, LLMConnectorError
 from llm_sync.models import ModelResponse, PreparedRequest
@@ -38,6 +39,7 @@ class RoutedSending:
         sender.enter(self._slot, send.control)
         try:
             with sender.journal.writing():
+                lost = 0
                 while True:
                     if not call.left:
                         yield from sender.cool_down_steps(prepared.provider, send.control)
@@ -50,6 +52,9 @@ class RoutedSending:
                         if not billed:
                             self._open -= 1
                             sender.journal.add(line_of({"unsent": identity.key}))
+                        if is_asked_again(error, lost, send.control):
+                            lost += 1
+                            continue
                         waits = not call.left and not send.control.stopped
                         if not waits or not sender.is_cooling(identity, prepared.provider, error):
                             raise

@@ -9,10 +9,11 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext
+from llm_sync.batch.engine_run import collect, engine_run, running
 from llm_sync.batch.failed_list import checked_failed_list, write_failed_list
 from llm_sync.batch.input.source import Input
 from llm_sync.batch.line_details import line_names
@@ -31,6 +32,9 @@ from llm_sync.client.client import LLMClient
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import logger
 from llm_sync.models.grammar import counted
+
+if TYPE_CHECKING:
+    from llm_sync.engines.engine import EngineRun
 
 _MAX_LISTED = 1000  # possibly billed requests that the summary names
 
@@ -86,6 +90,7 @@ def run(
     keep_files: bool = False,
     poll_every: float = POLL_EVERY_S,
     progress: Progress | None = None,
+    on: Any = None,
 ) -> Summary:
     """Send every request of an input, to all providers at once, and write the outcomes in the input's order to ``output``.
 
@@ -97,6 +102,7 @@ def run(
     same call resumes it: answered requests are not sent again. The output is written when every request has an outcome.
 
     The options are described by ``help(llm_sync.batch.Options)``. ``progress``: called with a Snapshot, in the calling thread.
+    ``on``: where requests are sent from: "processes:N", "dask", "dask:ADDRESS" or an Executor (docs/scale.md); None: from here.
 
     Other threads may use the client meanwhile; it is not closed. Ctrl-C (or any exception in the calling thread) stops sending,
     gives requests in flight 5 s, and is raised; the journal has every answer. Raises InvalidRequestError for a bad input, line
@@ -106,14 +112,23 @@ def run(
     options = _options(locals())
     path = checked_output(output, requests)
     with _journal(f"{path}.part", restart) as journal:
-        return _Run(options, client, path, os.fspath(output), journal, progress).go(requests)
+        engine = engine_run(on, client, journal)
+        collect(journal)
+        return _Run(options, client, path, os.fspath(output), journal, progress, engine).go(requests)
 
 
 class _Run:
     """One run on an output whose journal it owns."""
 
     def __init__(
-        self, options: Options, client: LLMClient, output: str, name: str, journal: Journal, progress: Progress | None
+        self,
+        options: Options,
+        client: LLMClient,
+        output: str,
+        name: str,
+        journal: Journal,
+        progress: Progress | None,
+        engine: EngineRun | None,
     ) -> None:
         self._options = options
         self._client = client
@@ -121,6 +136,7 @@ class _Run:
         self._name = name
         self._journal = journal
         self._progress = progress
+        self._engine = engine
         self._safekeeping = Safekeeping(output, journal)
         self._began = time.monotonic()
 
@@ -132,7 +148,7 @@ class _Run:
             bad = BadLines(context, self._journal)
             plan = Planner(context, previous, context.check, bad.add).make()
             bad.refuse(plan)
-            refuse(context, plan, previous)
+            refuse(context, plan, previous, check_providers=self._engine is None)
             repeats = find_repeats(context, plan, os.path.dirname(self._output))
             if plan.renamed:
                 _log.info(
@@ -154,10 +170,11 @@ class _Run:
 
     def _send(self, context: BatchContext, scheduler: Scheduler) -> None:
         at = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        self._journal.note({"run": {"at": at, "lines": context.lines, "anew": self._options.restart}})
-        for name, settings in context.settings().items():
-            self._journal.note({"settings": name, "of": settings})
-        scheduler.run()
+        with running(self._engine, context, context.unstored, self._output):
+            self._journal.note({"run": {"at": at, "lines": context.lines, "anew": self._options.restart}})
+            for name, settings in context.settings().items():
+                self._journal.note({"settings": name, "of": settings})
+            scheduler.run()
 
     def _finish(self, context: BatchContext, plan: Plan, scheduler: Scheduler) -> None:
         """Write the output, and remove the journal if the output has everything in it."""

@@ -77,7 +77,8 @@ class Scheduler:
         for lane in self.lanes.values():
             tally.include(lane.tally)
         views = tuple(lane.view(now, status[lane.provider]) for lane in self.lanes.values())
-        return Snapshot(views, tally, now - self._began)
+        workers = () if self._context.engine is None else self._context.engine.views()
+        return Snapshot(views, tally, now - self._began, workers)
 
     def _fill(self) -> bool:
         """Give every lane its next requests as far as there is room. Returns whether anything is in flight or left."""
@@ -177,7 +178,11 @@ class Scheduler:
         if end.head is None and end.stop:
             return
         if end.head is None:
-            raise end.error or ClientClosedError("the client was closed while the batch ran", guidance="Run it again.")
+            raise (
+                self._context.engine_failure
+                or end.error
+                or ClientClosedError("the client was closed while the batch ran", guidance="Run it again.")
+            )
         route = self._context.routes.number(end.head.provider, end.head.model)
         self._context.index.set(end.slot, Entry(JOURNAL_LINE, route, end.offset))
         instead = self.late.take_instead(end.head, end.slot)
@@ -213,6 +218,8 @@ class Scheduler:
         if not last and now - self._looked_after_at < TICK_S:
             return
         self._looked_after_at = now
+        if self._context.engine_failure is not None:
+            raise self._context.engine_failure
         if not self._journal.is_at_its_path():
             raise FileNotFoundError(errno.ENOENT, "it was moved or deleted", self._journal.path)
         self.take_late_records()

@@ -17,6 +17,7 @@ from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import BatchRequest, content_hash, line_digest
 from llm_sync.batch.line_sending import LineSending, outcome_in_steps
 from llm_sync.batch.local_trouble import is_local_trouble
+from llm_sync.batch.lost_workers import is_asked_again, without_worker
 from llm_sync.batch.plan import LINE_ERRORS
 from llm_sync.batch.routed_sending import RoutedSending
 from llm_sync.batch.state.index import Entry
@@ -118,7 +119,7 @@ class Sender:
     def _stored(self, prepared: PreparedRequest) -> ModelResponse | LLMConnectorError | None:
         """The outcome that the cache has; None if the request has to be sent."""
         try:
-            return self._context.client.dispatcher.stored(prepared)
+            return self._context.dispatcher.stored(prepared)
         except ClientClosedError:
             raise
         except LLMConnectorError as error:
@@ -165,12 +166,16 @@ class Sender:
     ) -> Steps[tuple[RequestEnd, ModelResponse | LLMConnectorError]]:
         """Send one request as often as the provider asks to wait first, and write its outcome to the journal."""
         began = time.monotonic()
-        attempts = 0
+        attempts = lost = 0
         while True:
             yield from self.cool_down_steps(str(identity.key.provider), control)
+            control.label = identity._replace(unsure=identity.unsure + control.possibly_billed)
             self.journal.note({"started": identity.key, "line": identity.line})
             outcome = yield from outcome_in_steps(send())
             attempts += outcome.attempts or 0
+            if is_asked_again(outcome, lost, control):
+                lost += 1
+                continue
             if isinstance(outcome, ClientClosedError):
                 return self._withdraw(slot, identity, outcome, control), outcome
             if isinstance(outcome, BudgetExceededError):
@@ -184,7 +189,10 @@ class Sender:
             self.journal.add(line_of({"unsent": identity.key}))  # it was refused, so it is not billed while it waits
         if isinstance(outcome, ModelResponse):  # an error counts them itself
             identity = identity._replace(unsure=identity.unsure + control.possibly_billed)
+        outcome = without_worker(outcome)
         end = self.record(slot, identity, with_attempts(outcome, attempts), attempts, time.monotonic() - began)
+        for _ in range(lost):  # the outcome has closed one "started", and counts all that may be billed
+            self.journal.add(line_of({"unsent": identity.key}))
         return end, outcome
 
     def cool_down_steps(self, provider: str, control: CallControl) -> Steps[None]:

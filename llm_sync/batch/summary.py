@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llm_sync.batch.model_costs import ModelCost, ModelCosts
 from llm_sync.batch.state.records import TRUNCATED, Head, Key
 from llm_sync.models.grammar import counted
+
+if TYPE_CHECKING:
+    from llm_sync.engines.flights import WorkerView
 
 BLOCKED = "ContentBlockedError"
 
@@ -76,11 +79,15 @@ class LaneView:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of a running batch: its providers (lanes), the counts of all, and the seconds since it began."""
+    """The state of a running batch: its providers (lanes), the counts of all, and the seconds since it began.
+
+    ``workers``: those of its engine, if it runs on one, also some that have ended.
+    """
 
     lanes: tuple[LaneView, ...]
     tally: Tally
     elapsed: float
+    workers: tuple[WorkerView, ...] = ()
 
     @property
     def total(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 import time
@@ -58,6 +59,12 @@ class Caching:
         self._readings: dict[str, Reading] = {}
         for name in config.providers:
             self.cache_of(name, "")
+
+    def over(self, endpoints: Endpoints) -> Caching:
+        """The same caches, for requests to ``endpoints``, which need no key here."""
+        clone = copy.copy(self)
+        vars(clone).update(_endpoints=endpoints, _readings={}, _is_keyless=True)
+        return clone
 
     def cache_of(self, provider: str, model: str) -> AnswerCache | None:
         """The cache of a model's answers; None if they are not stored."""
@@ -131,7 +138,8 @@ class Caching:
         began = time.monotonic()
         response = cache.look_up(prepared, self._reading(prepared.provider))
         if response is None:
-            _check_key(self._endpoints[prepared.provider].provider, prepared.model)
+            if not getattr(self, "_is_keyless", False):
+                _check_key(self._endpoints[prepared.provider].provider, prepared.model)
             if self._endpoints.spending is not None:
                 self._endpoints.spending.check(prepared)
         else:
@@ -178,8 +186,7 @@ class Caching:
             settings = _completed(settings, configured)
         if settings is None:
             return None
-        cache = self._caches.get(settings)
-        return cache if cache is not None else self._caches.setdefault(settings, AnswerCache(settings))
+        return self._caches.get(settings) or self._caches.setdefault(settings, AnswerCache(settings))
 
     def _reading(self, provider: str) -> Reading:
         reading = self._readings.get(provider)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_sync.client import request_defaults
 from llm_sync.client.calls import ProviderCall
-from llm_sync.client.endpoints import Endpoints
+from llm_sync.client.endpoints import Endpoint, Endpoints
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.routing import route
 from llm_sync.dispatch.manager import ConcurrentLLMManager, Item
@@ -66,6 +67,7 @@ class Dispatcher:
         self.embeddings: Any = None  # the EmbeddingDispatcher, once a program asks for vectors
         self.caching: Caching | None = None
         self.is_offline = False
+        self._keyless = False  # whether the keys are looked at elsewhere, where the requests are sent
         self._middleware: tuple[Middleware, ...] = ()  # replaced, never changed: workers read it without a lock
 
     def open_caches(self, chosen: Any) -> None:
@@ -106,9 +108,10 @@ class Dispatcher:
         attempts = request_defaults.attempt_options(entry.attempts, options)
         if request.service_tier is not None:
             attempts = self._fit_for_tier(request, name, attempts, options)
-        keyless = self.caching is not None and self.caching.cache_of(name, model) is not None
+        may_be_stored = self.caching is not None and self.caching.cache_of(name, model) is not None
+        keyless = may_be_stored or self._keyless
         prepared = self._endpoints[name].provider.prepare(request, attempts, adjustments, keyless=keyless)
-        if self._endpoints.spending is not None and not keyless:  # a stored answer costs nothing
+        if self._endpoints.spending is not None and not may_be_stored:  # a stored answer costs nothing
             self._endpoints.spending.check(prepared)
         return prepared
 
@@ -231,6 +234,17 @@ class Dispatcher:
         if endpoint.steps is not None:
             return endpoint.steps(prepared, control)
         return in_one_step(partial(endpoint.provider.send, prepared, control))
+
+    def over(self, replace: Callable[[str, Endpoint], Endpoint]) -> Dispatcher:
+        """A copy for requests that are sent from elsewhere: the endpoint of each provider is ``replace(name, endpoint)``.
+
+        Queues, gates, caches, budgets and the middleware of now are shared. Keys are not looked at here.
+        """
+        clone, endpoints = copy.copy(self), self._endpoints.replaced(replace)
+        vars(clone).update(_keyless=True, _endpoints=endpoints)
+        clone.caching = None if self.caching is None else self.caching.over(endpoints)
+        self.routed.over(clone, endpoints)
+        return clone
 
     # Providers ------------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from llm_sync.attempts.breaker import Breaker
     from llm_sync.machine.breakers import SharedBreaker
-    from llm_sync.models import ModelResponse, PreparedRequest
+    from llm_sync.models import ModelResponse, PreparedRequest, RateLimits
     from llm_sync.providers.base import LLMProvider
     from llm_sync.providers.ports import BilledAnswer
     from llm_sync.runtime.cancellation import CallControl
@@ -123,6 +123,10 @@ class Endpoints(dict[str, Endpoint]):
         # Two threads may both build one: no socket is open yet, and setdefault keeps the first.
         return self.setdefault(name, self._build(self._config.providers[name]))
 
+    def replaced(self, replace: Callable[[str, Endpoint], Endpoint]) -> Endpoints:
+        """Other endpoints for the same providers, each made of one of these by ``replace``; breakers and money are shared."""
+        return _ReplacedEndpoints(self, replace)
+
     def statuses(self, used: Mapping[str, ProviderStatus]) -> dict[str, ProviderStatus]:
         """The status of every provider: ``used`` has the counts of those that were used."""
         names = self._config.providers
@@ -163,9 +167,13 @@ class Endpoints(dict[str, Endpoint]):
             from llm_sync.providers.base import LLMProvider  # imported with the first provider
 
         options: dict[str, Any] = {} if self._config.prices == "off" else {"prices": listed_price}
-        options["limits"] = gate.traffic.adapt
+        options["limits"] = self.limits_listener(config.name, gate)
         provider = kind(config, http, retry, strict=self._strict, emit=emit, **options)
         return Endpoint(provider, http, gate, provider.steps if kind.send is LLMProvider.send else None)
+
+    def limits_listener(self, name: str, gate: Gate) -> Callable[[RateLimits], None]:  # noqa: ARG002  (a worker's needs the name)
+        """What is called with the limits that a provider reports."""
+        return gate.traffic.adapt
 
     def _limits_of(self, config: ProviderConfig) -> dict[str, Any]:
         """What limits a provider's attempts: pace, number in flight, and what other processes share under ``machine_wide``."""
@@ -206,3 +214,15 @@ class Endpoints(dict[str, Endpoint]):
         slot = MachineSemaphore(directory, highest if auto is None else lambda: auto.limit, config.name)
         traffic = Traffic(pace=pace, auto=auto, by_slots=True, concurrency=highest)
         return {"slot": slot, "cool_downs": CoolDowns(directory), "traffic": traffic}
+
+
+class _ReplacedEndpoints(Endpoints):
+    """See ``Endpoints.replaced``."""
+
+    def __init__(self, originals: Endpoints, replace: Callable[[str, Endpoint], Endpoint]) -> None:
+        vars(self).update(vars(originals))
+        self._originals = originals
+        self._replace = replace
+
+    def __missing__(self, name: str) -> Endpoint:
+        return self.setdefault(name, self._replace(name, self._originals[name]))

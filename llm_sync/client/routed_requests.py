@@ -36,6 +36,10 @@ class RoutedRequests:
         self._made: Routes | None = None
         dispatcher.routed = self
 
+    def over(self, dispatcher: Dispatcher, endpoints: Endpoints) -> RoutedRequests:
+        """The same routes, whose models ``dispatcher`` asks: it gets them as its own."""
+        return RoutedRequests(self._config, self._manager, dispatcher, endpoints)
+
     @property
     def _routes(self) -> Routes:
         if self._made is None:

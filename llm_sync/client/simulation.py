@@ -197,8 +197,19 @@ def _simulator_from_environment() -> _Simulator | None:
     if parts.path.strip("/") or parts.query:
         raise _bad_variable("has more than host and port")
     # A literal, because the variable may have changed before the first request.
-    key = Secret("literal", os.environ.get(KEY_VARIABLE) or _ANY_KEY, where=KEY_VARIABLE)
+    key = _simulator_key(os.environ.get(KEY_VARIABLE) or _ANY_KEY)
     return _Simulator(f"{parts.scheme}://{parts.netloc}", key, os.environ.get(CA_VARIABLE) or None)
+
+
+class _SimulatorKey(Secret):
+    """The simulator's key. It is nobody's secret, so it pickles: workers in other processes ask the simulator, too."""
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return _simulator_key, (self._state()[1],)
+
+
+def _simulator_key(key: str) -> _SimulatorKey:
+    return _SimulatorKey("literal", key, where=KEY_VARIABLE)
 
 
 def _bad_variable(problem: str) -> ConfigurationError:

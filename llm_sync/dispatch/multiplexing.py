@@ -14,7 +14,7 @@ from llm_sync.errors import LLMConnectorError
 from llm_sync.runtime import clock
 from llm_sync.runtime.event_loop import EventLoop
 from llm_sync.runtime.import_lock import import_lock
-from llm_sync.runtime.steps import HTTPCall, Need, Pause, Steps, in_one_step
+from llm_sync.runtime.steps import Elsewhere, HTTPCall, Need, Pause, Steps, in_one_step
 
 MAX_STARTS = 32  # requests started before the loop looks at those in flight again
 
@@ -132,7 +132,16 @@ class MultiplexingWorker(Worker):
         elif type(need) is Pause:
             running.pause(need)
             return
+        elif type(need) is Elsewhere:
+            need.start(partial(self._resume_later, running))
+            return
         self.helpers.run(need.run, running.resume)
+
+    def _resume_later(self, running: _Running, result: Any, error: BaseException | None) -> None:
+        """From any thread: what a request waited for was done elsewhere."""
+        loop = self._loop
+        if loop is not None:
+            loop.post(partial(running.resume, result, error))
 
     def _open_starter(self, http: Any) -> HTTPStarter | None:
         open_starter = getattr(http, "multiplexed", None)

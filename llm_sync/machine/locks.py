@@ -80,6 +80,18 @@ class FileLock:
         """The content of the file, at most so many bytes. Raises OSError."""
         return os.pread(_require_open(self.descriptor), most, 0)
 
+    def set_once(self, number: int) -> bool:
+        """Set the byte of this number, under the lock, which is then released; False if it was set before. Raises OSError."""
+        descriptor, fcntl = _require_open(self.descriptor), _fcntl()
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            if os.pread(descriptor, 1, number) == b"x":
+                return False
+            os.pwrite(descriptor, b"x", number)
+            return True
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
     def write_owner(self, content: bytes) -> None:
         """Replace the content by a description of the lock's holder, for people. Failures are ignored."""
         with contextlib.suppress(OSError):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from llm_sync.config.models import ProviderConfig
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import AttemptEnded, AttemptStarted, Event, content_logger, log_facts
-from llm_sync.models import Reply
+from llm_sync.models import PreparedRequest, Reply
 from llm_sync.providers.credentials import ProviderCredential
 from llm_sync.providers.ports import HTTP, Limits
 from llm_sync.providers.rate_limit_headers import rate_limits
@@ -22,7 +22,10 @@ _content = content_logger()
 
 
 class Exchange(NamedTuple):
-    """What every attempt of one request sends, and what reads the reply: ``read(reply, number)``."""
+    """What every attempt of one request sends, and what reads the reply: ``read(reply, number)``.
+
+    ``prepared``: None for a listing. ``keeps_reply``: whether ``read`` also stores the reply.
+    """
 
     method: str
     url: str
@@ -30,6 +33,8 @@ class Exchange(NamedTuple):
     headers: Mapping[str, str]
     control: Any
     read: Callable[[Reply, int], Any]
+    prepared: PreparedRequest | None = None
+    keeps_reply: bool = False
 
 
 class AttemptMaker:
@@ -54,7 +59,7 @@ class AttemptMaker:
 
     def make(self, exchange: Exchange, number: int, timeout: float) -> Steps[Any]:
         """One HTTP exchange, read; a 401 for a token that can be renewed is answered by renewing it, once."""
-        method, url, body, fixed, control, read = exchange
+        method, url, body, fixed, control, read = exchange[:6]
         key = getattr(control, "key", 0)
         if self._emit:
             self._emit(AttemptStarted(self._name, key, number, timeout))

@@ -5,6 +5,7 @@ The dialect says what differs between endpoints; HTTP client and retry handler a
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -140,7 +141,7 @@ class LLMProvider(FormerHooks):
             self._announce(prepared, getattr(control, "key", 0))
         read = partial(self.reader.response, prepared) if keep is None else self.reader.keeping(prepared, keep)
         url = self._urls.sent.get(prepared.url) or self._urls.add_sent(prepared.url)
-        exchange = Exchange(prepared.method, url, prepared.body, prepared.headers, control, read)
+        exchange = Exchange(prepared.method, url, prepared.body, prepared.headers, control, read, prepared, keep is not None)
         try:
             response: ModelResponse = yield from self._retry.steps(
                 partial(self._attempts.make, exchange), prepared.options, control, prepared
@@ -149,6 +150,29 @@ class LLMProvider(FormerHooks):
         except LLMConnectorError as error:
             add_context(error, self.config, prepared.model or None)
             raise
+
+    def attempt(
+        self, prepared: PreparedRequest, number: int, timeout: float, control: Any, *, keep: Keep | None = None
+    ) -> Steps[ModelResponse]:
+        """One attempt of what ``prepare`` made, in steps: without gate and retries, which another process has.
+
+        ``number`` counts from 1; ``timeout`` in seconds. Raises LLMConnectorError, naming this provider and the model.
+        """
+        read = partial(self.reader.response, prepared) if keep is None else self.reader.keeping(prepared, keep)
+        url = self._urls.sent.get(prepared.url) or self._urls.add_sent(prepared.url)
+        exchange = Exchange(prepared.method, url, prepared.body, prepared.headers, control, read)
+        try:
+            response: ModelResponse = yield from self._attempts.make(exchange, number, timeout)
+            return response
+        except LLMConnectorError as error:
+            add_context(error, self.config, prepared.model or None)
+            raise
+
+    def with_attempts_by(self, make: Callable[[AttemptMaker, Any], Any]) -> LLMProvider:
+        """A copy that has its attempts made by ``make(own attempt maker, emit)``, as in another process; it shares the rest."""
+        clone = copy.copy(self)
+        vars(clone)["_attempts"] = make(self._attempts, self._emit)
+        return clone
 
     def generate_response(
         self,

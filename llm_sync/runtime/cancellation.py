@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llm_sync.runtime.interrupts import Flag
 
@@ -45,6 +45,7 @@ class CallControl:
         self.aborted = False  # whether the current attempt was asked to end at once; set by abort()
         self._shut: Callable[[], None] | None = None
         self.ends_at: float | None = None  # monotonic; an end before the request's deadline. Set before the request runs
+        self.label: Any = None  # what another process that makes an attempt notes beside its outcome
         self.possibly_billed = 0  # attempts that were sent in full without a complete answer; set by the retry policy
 
     def wait(self, seconds: float) -> bool:

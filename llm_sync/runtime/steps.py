@@ -60,6 +60,27 @@ class Blocking:
         self.run = work
 
 
+class Elsewhere:
+    """Have something done by others, such as another process: ``start(done)`` begins it, and any thread may call ``done(result,
+    error)``, once, later or before ``start`` returns."""
+
+    __slots__ = ("start",)
+
+    def __init__(self, start: Callable[[Callable[[Any, BaseException | None], object]], object]) -> None:
+        self.start = start
+
+    def run(self) -> Any:
+        """See Need."""
+        from queue import SimpleQueue
+
+        ends: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        self.start(lambda result, error: ends.put((result, error)))
+        result, error = ends.get()
+        if error is not None:
+            raise error
+        return result
+
+
 class HTTPCall:
     """One HTTP request through ``http``, an HTTP client; the result is a Reply."""
 

@@ -61,6 +61,8 @@ WORDS = {
     "the figures of a report made from records": "summary",
     "an answer checked against what was expected": "checks",
     "the page of a report written": "writer",
+    "worker processes started and replaced": "processes",
+    "an attempt made for the coordinator": "worker",
     "the cost of a batch estimated by a dry run": "dry_run",
     "the JSON record of an answer made": "record",
     "the meaning of each exit code": "exit_code",

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
             watcher = _ProgressWatcher("standard input" if args.input[0] == "-" else args.input[0], args.output)
             set_work(watcher.work)
             with progress.show_progress(client, watcher.rows):
-                summary = batch.run(args.input[0], args.output, client, progress=watcher, **options)
+                summary = batch.run(args.input[0], args.output, client, progress=watcher, on=args.on, **options)
             if args.then_estimate:
                 _print_summary(args, output, summary)
                 everything = {**options, "limit": None}

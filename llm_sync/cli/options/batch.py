@@ -9,6 +9,7 @@ from llm_sync.cli.options.argument_types import COUNT, SECONDS, nonempty, share,
 from llm_sync.cli.options.exit_statuses import exit_statuses
 from llm_sync.cli.options.global_options import add_model_option
 from llm_sync.cli.options.request_options import add_request_options
+from llm_sync.cli.options.scale import add_scale_options
 
 _EXAMPLES = """\
 A line of INPUT is a JSON object with a prompt or messages, a model, and any other field of a request; OpenAI's batch requests \
@@ -53,6 +54,7 @@ def add(parser: Parser) -> None:
     _add_input_options(parser)
     _add_resume_options(parser)
     _add_run_options(parser)
+    add_scale_options(parser)
     _add_way_options(parser)
     add_request_options(parser)
     parser.epilog = f"{_EXAMPLES}\n{exit_statuses()}"

@@ -1,0 +1,29 @@
+"""The options that say where a batch's requests are made, and which part of the limits is this run's."""
+
+from __future__ import annotations
+
+import argparse
+
+from llm_sync.cli.options.argument_parser import Parser
+from llm_sync.cli.options.argument_types import nonempty
+
+
+def add_scale_options(parser: Parser) -> None:
+    """Add them to the parser."""
+    group = parser.add_argument_group("more than one process")
+    group.add_argument(
+        "--on",
+        type=_engine,
+        metavar="ENGINE",
+        help="make the requests in other processes: processes:N (of this machine), dask (a local cluster), dask:ADDRESS (that of "
+        "a scheduler; dask alone also takes $DASK_SCHEDULER_ADDRESS); limits, budgets and the journal stay here",
+    )
+
+
+def _engine(argument: str) -> str:
+    """The name of an engine; llm_sync.engines reads it again."""
+    kind, colon, value = nonempty(argument).partition(":")
+    fits = value.isdecimal() and int(value) >= 1 if kind == "processes" else kind == "dask" and bool(value) == bool(colon)
+    if not fits:
+        raise argparse.ArgumentTypeError(f"{argument!r} is neither processes:N, dask nor dask:ADDRESS")
+    return argument

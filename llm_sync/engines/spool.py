@@ -1,0 +1,108 @@
+"""The spool of a worker: each outcome is appended to a file on its machine before it is reported.
+
+A frame has two parts, each with its length: the outcome as the coordinator of the same run reads it (pickled), and for an answer
+the line that a later run takes over (plain text, checked by that run). A lock on the file tells whether its worker lives. A byte
+in the folder's FIFO tells the coordinator that there is something to read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Iterator
+
+from llm_sync.machine import locks
+
+SUFFIX = ".spool"
+BELL = "bell"
+_MAGIC = b"LSP1"
+_HEAD = struct.Struct(">4sIII")  # magic, bytes of the outcome, bytes of the line, checksum of both
+_CHUNK = 1 << 20
+
+
+class Spool:
+    """The spool that this process writes. Any thread may add to it."""
+
+    def __init__(self, folder: str, worker: str) -> None:
+        """Create the file. Raises OSError; ConfigurationError on systems without file locks."""
+        self.path = os.path.join(folder, worker.replace("/", "_") + SUFFIX)
+        self._file = locks.create(self.path)
+        self._lock = threading.Lock()  # guards the order of writes
+        self._bell = os.path.join(folder, BELL)
+        self._ringer: int | None = None
+
+    def add(self, outcome: bytes, line: bytes) -> None:
+        """Append one outcome. Raises OSError."""
+        frame = b"".join((_HEAD.pack(_MAGIC, len(outcome), len(line), zlib.crc32(line, zlib.crc32(outcome))), outcome, line))
+        with self._lock:
+            self._file.write(frame)
+            self._ring()
+
+    def _ring(self) -> None:
+        try:
+            if self._ringer is None:
+                self._ringer = os.open(self._bell, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            os.write(self._ringer, b"!")
+        except BlockingIOError:
+            pass  # full: it will be heard
+        except OSError:  # nobody listens: the coordinator looks by itself, if it lives
+            if self._ringer is not None:
+                os.close(self._ringer)
+            self._ringer = None
+
+    def close(self) -> None:
+        """Release the lock: nothing more comes."""
+        with self._lock:
+            if self._ringer is not None:
+                os.close(self._ringer)
+                self._ringer = None
+            self._file.release()
+
+
+class SpoolFile:
+    """A spool as the coordinator, or a later run, reads it, while it grows. One thread uses it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self._rest = b""
+
+    def read(self) -> Iterator[tuple[bytes, bytes]]:
+        """The frames that have been added since: outcome and line. A damaged frame ends the file."""
+        while chunk := os.read(self._descriptor, _CHUNK):
+            self._rest += chunk
+            offset = 0
+            while (frame := self._frame(offset)) is not None:
+                offset += _HEAD.size + len(frame[0]) + len(frame[1])
+                yield frame
+            self._rest = self._rest[offset:]
+
+    def _frame(self, offset: int) -> tuple[bytes, bytes] | None:
+        """The whole frame at an offset of what was read; None if there is none yet."""
+        if len(self._rest) - offset < _HEAD.size:
+            return None
+        magic, first, second, checksum = _HEAD.unpack_from(self._rest, offset)
+        begin = offset + _HEAD.size
+        if magic != _MAGIC or len(self._rest) < begin + first + second:
+            return None
+        outcome = self._rest[begin : begin + first]
+        line = self._rest[begin + first : begin + first + second]
+        return (outcome, line) if zlib.crc32(line, zlib.crc32(outcome)) == checksum else None
+
+    def is_written(self) -> bool:
+        """Whether its worker lives."""
+        return locks.is_locked(self.path)
+
+    def close(self) -> None:
+        """Stop reading."""
+        os.close(self._descriptor)
+
+
+def spools_in(folder: str) -> list[str]:
+    """The paths of the spools in a folder; none if there is no such folder."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return sorted(entry.path for entry in os.scandir(folder) if entry.name.endswith(SUFFIX))
+    return []

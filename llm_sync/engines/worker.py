@@ -1,0 +1,246 @@
+"""What runs in a worker process: it makes attempts, one client for each run, and decides nothing.
+
+The coordinator has gates, retries, budgets, cache and journal; a worker has the configuration, with references to the keys, and
+opens the connections. The functions here are what an engine is given to call.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from queue import SimpleQueue
+
+import llm_sync
+from llm_sync.attempts.rate_gate import Gate
+from llm_sync.client import queues
+from llm_sync.client.calls import ProviderCall
+from llm_sync.client.endpoints import Endpoints
+from llm_sync.config.models import LLMConfig, ProviderConfig
+from llm_sync.dispatch.manager import ConcurrentLLMManager
+from llm_sync.dispatch.queue import ProviderRequestQueue
+from llm_sync.engines.claims import ClaimFile
+from llm_sync.engines.spool import Spool
+from llm_sync.engines.wire import Hello, Item, Outcome, Session, host_id, packed, unpacked, worker_name
+from llm_sync.errors import LLMConnectorError
+from llm_sync.models import RateLimits, Reply
+from llm_sync.providers.base import LLMProvider
+from llm_sync.runtime.cancellation import CallControl
+from llm_sync.runtime.steps import Steps, run
+
+_IDLE_S = 60.0
+
+_sessions: dict[str, WorkerSession] = {}
+_opening = threading.Lock()  # guards the making of a session, which reads key files; nothing waits for anything else under it
+
+
+class _Endpoints(Endpoints):
+    """The endpoints of a worker, which remember what the last reply told of the provider's limits."""
+
+    def __init__(self, config: LLMConfig, manager: ConcurrentLLMManager, *, strict: bool) -> None:
+        super().__init__(config, manager, strict)
+        self.told: dict[tuple[str, int], RateLimits] = {}
+
+    def limits_listener(self, name: str, gate: Gate) -> Callable[[RateLimits], None]:  # noqa: ARG002
+        return partial(self._note, name)
+
+    def _note(self, name: str, limits: RateLimits) -> None:
+        self.told[name, threading.get_ident()] = limits
+
+
+class WorkerSession:
+    """One run in this process: a client's parts, and a spool. Any thread may use it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        config = _worker_config(session.config)
+        self._config = config
+        self._manager = ConcurrentLLMManager(self._open_queue)
+        self._endpoints = _Endpoints(config, self._manager, strict=session.strict)
+        self.is_local = bool(session.folder) and session.host == host_id()
+        self.folder = session.folder if self.is_local else spool_folder(session.output)
+        self.name = worker_name()
+        self._spool = Spool(self.folder, self.name)
+        self.claims = ClaimFile(self.folder) if session.claims else None
+        self.in_flight: dict[int, None] = {}
+        self._used_at = time.monotonic()
+        self.problems = self._check()
+
+    def hello(self) -> Hello:
+        """How this worker introduces itself."""
+        host = self.name.rpartition(":")[0]
+        return Hello(self.name, host, os.getpid(), llm_sync.__version__, self.problems)
+
+    def start(self, item: Item, ended: Callable[[bytes], object]) -> None:
+        """Begin an attempt; ``ended`` is called with its packed outcome, which is in the spool by then."""
+        self.in_flight[item.id] = None
+        self._used_at = time.monotonic()
+        control = CallControl(item.id)
+        call = ProviderCall(self._make, (item, control), control, item.prepared.model, self._steps)
+        future = self._manager.submit(item.prepared.provider, call)
+        future.add_done_callback(partial(self._note, item, ended))
+
+    def _make(self, item: Item, control: CallControl) -> Outcome:
+        return run(self._steps(item, control))
+
+    def _steps(self, item: Item, control: CallControl) -> Steps[Outcome]:
+        prepared, endpoints = item.prepared, self._endpoints
+        provider, told = endpoints[prepared.provider].provider, (prepared.provider, threading.get_ident())
+        replies: list[Reply] = []
+        keep = (lambda reply, _: replies.append(reply)) if item.keeps_reply else None
+        began = time.monotonic()
+        response = error = None
+        try:
+            response = yield from provider.attempt(prepared, item.number, item.timeout, control, keep=keep)
+        except LLMConnectorError as caught:
+            error = caught.with_traceback(None)
+        limits, elapsed = endpoints.told.pop(told, None), time.monotonic() - began
+        status = error.status if error is not None else 200
+        if replies:
+            return Outcome(item.id, reply=_redacted(replies[-1], provider), limits=limits, status=status, elapsed=elapsed)
+        return Outcome(item.id, response, error, limits=limits, status=status, elapsed=elapsed)
+
+    def _note(self, item: Item, ended: Callable[[bytes], object], future: Future[Outcome]) -> None:
+        """Put the outcome into the spool, and report it."""
+        failure = future.exception() if not future.cancelled() else None
+        if failure is not None:
+            error = failure if isinstance(failure, LLMConnectorError) else LLMConnectorError(f"an unexpected {failure!r}")
+            outcome = Outcome(item.id, error=error)
+        else:
+            outcome = future.result()
+        line = b""
+        if self._session.record is not None and outcome.response is not None and item.label is not None:
+            line = self._session.record(item.label, outcome.response)
+        content = packed(outcome)
+        try:
+            self._spool.add(content, line)
+        except OSError:
+            self._spool.close()  # the coordinator takes this worker for dead: its spool is what it reads
+        self.in_flight.pop(item.id, None)
+        ended(content)
+
+    def is_idle(self) -> bool:
+        """Whether its run seems to be over."""
+        return not self.in_flight and time.monotonic() - self._used_at > _IDLE_S
+
+    def _check(self) -> dict[str, LLMConnectorError]:
+        """What keeps this worker from sending, by provider. Reads key files and runs key commands."""
+        problems = {}
+        for name in self._session.providers:
+            try:
+                self._endpoints[name].provider.check()
+            except LLMConnectorError as error:  # noqa: PERF203
+                problems[name] = error
+        return problems
+
+    def _open_queue(self, name: str) -> ProviderRequestQueue:
+        return queues.open_queue(self._config.providers[name], _ignore)
+
+    def close(self) -> None:
+        """Cancel what is queued, abort what is in flight, and close the connections."""
+        self._manager.close(cancel_pending=True, grace=0)
+        self._endpoints.close()
+        self._spool.close()
+
+
+def _ignore(event: object) -> None:
+    """The coordinator reports events."""
+
+
+def _redacted(reply: Reply, provider: LLMProvider) -> Reply:
+    """A reply that the coordinator is to read, without the key, which it may not have."""
+    text = reply.content.decode("utf-8", "surrogateescape")
+    clean = provider.credential.redactor().whole(text)
+    return reply if clean == text else dataclasses.replace(reply, content=clean.encode("utf-8", "surrogateescape"))
+
+
+def _worker_config(config: LLMConfig) -> LLMConfig:
+    """The configuration without what the coordinator keeps to."""
+    return dataclasses.replace(
+        config, providers={name: _unlimited(each) for name, each in config.providers.items()}, strict=False
+    )
+
+
+def _unlimited(config: ProviderConfig) -> ProviderConfig:
+    return dataclasses.replace(
+        config, machine_wide=False, max_queue=None, requests_per_minute=None, tokens_per_minute=None, concurrency_from=None
+    )
+
+
+def spool_folder(output: str) -> str:
+    """Where the spools of a run are on this machine, if it is not the coordinator's; made if missing. Raises OSError."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    root = os.path.join(tempfile.gettempdir(), f"llm-sync-spools-{user}")
+    for path in (root, os.path.join(root, output)):
+        os.makedirs(path, mode=0o700, exist_ok=True)
+    info = os.lstat(root)
+    if hasattr(os, "getuid") and (info.st_uid != user or info.st_mode & 0o077):
+        raise PermissionError(13, "it must belong to this user alone", root)
+    return os.path.join(root, output)
+
+
+# What an engine calls --------------------------------------------------------------------------------------------------
+
+
+def open_session(content: bytes) -> WorkerSession:
+    """The session of this process, made on first use; ``content``: a pickled Session."""
+    session: Session = unpacked(content)
+    with _opening:
+        known = _sessions.get(session.id)
+        if known is None:
+            for other in [name for name, each in _sessions.items() if each.is_idle()]:
+                _sessions.pop(other).close()
+            known = _sessions[session.id] = WorkerSession(session)
+        return known
+
+
+def hello(content: bytes) -> Hello:
+    """Open the session, and introduce this worker."""
+    return open_session(content).hello()
+
+
+def take(session: str, content: bytes) -> None:
+    """Begin attempts, and return at once; their outcomes are in the spool. ``content``: pickled items."""
+    known = _sessions[session]
+    for item in unpacked(content):
+        known.start(item, _forget)
+
+
+def _forget(content: bytes) -> None:
+    """The coordinator reads the spool."""
+
+
+def ask(session: bytes, group: int, content: bytes) -> tuple[Hello, list[bytes]]:
+    """Make attempts, and return all packed outcomes; none if this task was run before, or the worker has problems."""
+    known = open_session(session)
+    items: list[Item] = unpacked(content)
+    if known.problems or (known.claims is not None and not known.claims.claim(group)):
+        return known.hello(), []
+    ends: SimpleQueue[bytes] = SimpleQueue()
+    for item in items:
+        known.start(item, ends.put)
+    return known.hello(), [ends.get() for _ in items]
+
+
+def close_session(session: str) -> None:
+    """End a run in this process."""
+    with _opening:
+        known = _sessions.pop(session, None)
+    if known is not None:
+        known.close()
+
+
+def is_busy() -> bool:
+    """Whether any attempt is in flight in this process."""
+    return any(session.in_flight for session in list(_sessions.values()))
+
+
+def close_all() -> None:
+    """End all runs in this process."""
+    for name in list(_sessions):
+        close_session(name)

@@ -1,0 +1,92 @@
+"""Spools: what of them is read while they grow, when they are torn or damaged, and how a worker's end is noticed."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from llm_sync.engines.claims import ClaimFile
+from llm_sync.engines.spool import Spool, SpoolFile
+from llm_sync.engines.spool_reader import SpoolReader
+
+
+def test_frames_come_as_they_were_added(tmp_path: Path) -> None:
+    """Each once, also when it is read while it grows."""
+    spool = Spool(str(tmp_path), "w")
+    file = SpoolFile(spool.path)
+    spool.add(b"one", b"line")
+    assert list(file.read()) == [(b"one", b"line")]
+    spool.add(b"two" * 9999, b"")
+    assert list(file.read()) == [(b"two" * 9999, b"")]
+    assert list(file.read()) == []
+    file.close()
+    spool.close()
+
+
+def test_a_torn_frame_is_none_until_it_is_whole(tmp_path: Path) -> None:
+    """A worker may be killed in the middle of a write."""
+    spool = Spool(str(tmp_path), "w")
+    spool.add(b"one", b"line")
+    spool.add(b"two", b"another line")
+    spool.close()
+    whole = Path(spool.path).read_bytes()
+    for size in range(len(whole)):
+        torn = tmp_path / "torn.spool"
+        torn.write_bytes(whole[:size])
+        file = SpoolFile(str(torn))
+        expected = 0 if size < len(whole) // 2 - 4 else 1  # the second frame is the longer one, by eight bytes
+        assert len(list(file.read())) == expected
+        torn.write_bytes(whole)
+        assert len(list(file.read())) == 2 - expected
+        file.close()
+
+
+def test_a_damaged_frame_ends_the_file(tmp_path: Path) -> None:
+    """Nobody knows where the next one begins."""
+    spool = Spool(str(tmp_path), "w")
+    for text in (b"one", b"two", b"three"):
+        spool.add(text, b"")
+    spool.close()
+    content = bytearray(Path(spool.path).read_bytes())
+    content[content.index(b"two")] ^= 1
+    Path(spool.path).write_bytes(content)
+    file = SpoolFile(spool.path)
+    assert list(file.read()) == [(b"one", b"")]
+    file.close()
+
+
+def test_the_reader_hears_all_and_then_of_the_end(tmp_path: Path) -> None:
+    """What a worker wrote before it ended is heard before its end is."""
+    heard: list[bytes] = []
+    came, over = threading.Event(), threading.Event()
+    reader = SpoolReader(
+        str(tmp_path),
+        lambda each: (heard.append(each), came.set()),
+        lambda path: (heard.append(path.encode()), over.set()),
+        lambda _: None,
+    )
+    reader.start()
+    spool = Spool(str(tmp_path), "w")
+    spool.add(b"one", b"")
+    assert came.wait(10)
+    spool.add(b"two", b"")
+    spool.close()
+    assert over.wait(10)
+    reader.stop()
+    assert heard == [b"one", b"two", spool.path.encode()]
+
+
+def test_of_many_who_claim_a_task_one_gets_it(tmp_path: Path) -> None:
+    """Whatever repeats it, in this process or another."""
+    claims = [ClaimFile(str(tmp_path)) for _ in range(8)]
+    got: list[int] = []
+
+    def claim(number: int, file: ClaimFile) -> None:
+        got.extend(task for task in range(50) if file.claim(task))
+
+    threads = [threading.Thread(target=claim, args=each) for each in enumerate(claims)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == list(range(50))
