@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext
@@ -32,9 +32,6 @@ from llm_sync.client.client import LLMClient
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import logger
 from llm_sync.models.grammar import counted
-
-if TYPE_CHECKING:
-    from llm_sync.engines.engine import EngineRun
 
 _MAX_LISTED = 1000  # possibly billed requests that the summary names
 
@@ -101,8 +98,8 @@ def run(
     While the batch runs, ``output``.part is its journal, and a second run on this output is refused. After a kill or a stop, the
     same call resumes it: answered requests are not sent again. The output is written when every request has an outcome.
 
-    The options are described by ``help(llm_sync.batch.Options)``. ``progress``: called with a Snapshot, in the calling thread.
-    ``on``: where requests are sent from: "processes:N", "dask", "dask:ADDRESS" or an Executor (docs/scale.md); None: from here.
+    The options: ``help(llm_sync.batch.Options)``. ``progress``: called with a Snapshot, in the calling thread. ``on``: where the
+    requests are made: "processes:N", "dask", "dask:ADDRESS" or an Executor (docs/scale.md); None: in this process.
 
     Other threads may use the client meanwhile; it is not closed. Ctrl-C (or any exception in the calling thread) stops sending,
     gives requests in flight 5 s, and is raised; the journal has every answer. Raises InvalidRequestError for a bad input, line
@@ -112,9 +109,7 @@ def run(
     options = _options(locals())
     path = checked_output(output, requests)
     with _journal(f"{path}.part", restart) as journal:
-        engine = engine_run(on, client, journal)
-        collect(journal)
-        return _Run(options, client, path, os.fspath(output), journal, progress, engine).go(requests)
+        return _Run(options, client, path, os.fspath(output), journal, progress, on).go(requests)
 
 
 class _Run:
@@ -128,7 +123,7 @@ class _Run:
         name: str,
         journal: Journal,
         progress: Progress | None,
-        engine: EngineRun | None,
+        on: Any,
     ) -> None:
         self._options = options
         self._client = client
@@ -136,12 +131,13 @@ class _Run:
         self._name = name
         self._journal = journal
         self._progress = progress
-        self._engine = engine
+        self._engine = engine_run(on, client, journal)
         self._safekeeping = Safekeeping(output, journal)
         self._began = time.monotonic()
 
     def go(self, requests: Input) -> Summary:
         """Plan, send, and write the output."""
+        collect(self._journal)
         failed = None if self._options.failed is None else checked_failed_list(self._options.failed, self._output)
         with opened(self._options, self._client, requests, self._output, self._journal.store) as context:
             previous = read_previous(context, self._output)

@@ -19,8 +19,8 @@ for _name, _file in (("batch_apparatus", "apparatus.py"), ("batch_conftest", "co
         sys.modules[_name] = importlib.util.module_from_spec(_spec)
         _spec.loader.exec_module(sys.modules[_name])
 
-from batch_apparatus import Batch  # type: ignore[import-not-found]
-from batch_conftest import _quick_disk, far, open_client, simulator  # type: ignore[import-not-found]  # noqa: F401
+from batch_apparatus import Batch  # type: ignore[import-not-found]  # noqa: E402
+from batch_conftest import _quick_disk, far, open_client, simulator  # type: ignore[import-not-found]  # noqa: E402, F401
 
 CONFIG = """
 defaults: {retry_base: 0, max_retries: 2}
@@ -38,7 +38,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def job(tmp_path: Path, open_client: Callable[..., Any], key: str) -> Batch:  # noqa: ARG001, F811
+def job(tmp_path: Path, open_client: Callable[..., Any], key: str) -> Batch:  # noqa: F811
     """A batch of a client that has references to its keys only."""
     return Batch(tmp_path, open_client(CONFIG))
 

@@ -201,5 +201,7 @@ def test_what_names_no_engine_is_refused(job: Batch, on: Any) -> None:
 
 def test_a_batch_without_an_engine_imports_none_of_it() -> None:
     """What is not used costs nothing."""
-    code = "import sys, llm_sync.batch; sys.exit(any('engines' in n or n == 'multiprocessing' or n == 'distributed' for n in sys.modules))"
+    code = """if True:
+        import sys, llm_sync.batch
+        sys.exit(any("engines" in name or name in ("multiprocessing", "distributed") for name in sys.modules))"""
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

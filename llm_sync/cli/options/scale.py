@@ -15,8 +15,8 @@ def add_scale_options(parser: Parser) -> None:
         "--on",
         type=_engine,
         metavar="ENGINE",
-        help="make the requests in other processes: processes:N (of this machine), dask (a local cluster), dask:ADDRESS (that of "
-        "a scheduler; dask alone also takes $DASK_SCHEDULER_ADDRESS); limits, budgets and the journal stay here",
+        help="make the requests in other processes: processes:N (of this machine), dask (a cluster of this machine, or the one "
+        "that the environment names) or dask:ADDRESS (of a scheduler); limits, budgets and journal stay here",
     )
 
 
