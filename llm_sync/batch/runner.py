@@ -97,10 +97,8 @@ def run(
 
     While the batch runs, ``output``.part is its journal, and a second run on this output is refused. After a kill or a stop, the
     same call resumes it: answered requests are not sent again. The output is written when every request has an outcome.
-
     The options: ``help(llm_sync.batch.Options)``. ``progress``: called with a Snapshot, in the calling thread. ``on``: where the
     requests are made: "processes:N", "dask", "dask:ADDRESS" or an Executor (docs/scale.md); None: in this process.
-
     Other threads may use the client meanwhile; it is not closed. Ctrl-C (or any exception in the calling thread) stops sending,
     gives requests in flight 5 s, and is raised; the journal has every answer. Raises InvalidRequestError for a bad input, line
     or option, and if previous answers would be lost; ConfigurationError for changed settings; AuthenticationError for a missing
