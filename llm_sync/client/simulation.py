@@ -47,6 +47,8 @@ COMPATIBLE = {
     "api.mistral.ai": "/mistral/v1",
     "api.voyageai.com": "/voyage/v1",
     "api.cohere.com": "/cohere/v2",
+    "api.groq.com": "/groq/openai/v1",
+    "api.x.ai": "/xai/v1",
 }
 _ANY_KEY = "sk-simulated"  # for a simulator that was started by hand and accepts every key
 _VERSION = "api-version"  # Azure's classic API requires one in the query

@@ -71,6 +71,7 @@ DOORS = {
     "claude": f"{simulation.VERTEX}/publishers/anthropic/models/claude-haiku-4-5:rawPredict",
     "google": "/gemini/v1beta/openai/chat/completions",
     "bridge": "/anthropic/v1/chat/completions",
+    "groq": "/groq/openai/v1/chat/completions",
 }
 
 

@@ -48,7 +48,7 @@ class API:
         finally:
             connection.close()
         self.answer_headers = {name.lower(): value for name, value in response.getheaders()}
-        is_json = self.answer_headers.get("content-type", "").startswith("application/json")
+        is_json = self.answer_headers.get("content-type", "").partition(";")[0] == "application/json"
         return response.status, json.loads(raw) if is_json else raw
 
     def get(self, path: str) -> Any:

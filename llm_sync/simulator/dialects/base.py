@@ -38,8 +38,8 @@ class Call:
 
     ``job_call`` is what a call to a job API asks for (faults/context.py lists the words; "line": a request within a job), else
     "". ``deferred``: the answer is made later, though nobody asked for that. ``served_tier``: the tier that serves it, whatever
-    was asked. ``plan`` is what a script plans for the job that the call makes, ``fate`` what it plans for a line: "expired" or
-    "lost". ``answer_line`` answers a line as the script says.
+    was asked. ``root``: the simulator's URL. ``plan`` is what a script plans for the job that the call makes, ``fate`` what it
+    plans for a line: "expired" or "lost". ``answer_line`` answers a line as the script says.
     """
 
     method: str
@@ -64,6 +64,7 @@ class Call:
     job_call: str = ""
     deferred: bool = False
     served_tier: str | None = None
+    root: str = ""
     plan: JobPlan = field(default_factory=JobPlan)
     fate: str = ""
     answer_line: Callable[[Dialect, Call], Response] | None = None
@@ -189,11 +190,12 @@ class Dialect(ABC):
         return answered
 
 
-def owner_of(call: Call, provider: str) -> tuple[str, str]:
-    """Who sees the files and jobs of a call: everyone with the same key of the same provider."""
-    key = "".join(call.headers.get(name, "") for name in ("authorization", "x-api-key", "api-key", "x-goog-api-key"))
+def owner_of(call: Call, dialect: Dialect) -> tuple[str, str]:
+    """Who sees the files and jobs of a call: everyone with the same key at the same endpoint. The provider, and a digest."""
+    names = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+    key = " ".join((type(dialect).__name__, *(call.headers.get(name, "") for name in names)))
     key += call.query.get("key", "")
-    return provider, hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return dialect.provider, hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def line_call(dialect: Dialect, job: Call, path: str, payload: Any) -> Call:

@@ -49,8 +49,8 @@ class JobWire(Protocol):
     def skip(self, job: Job, line: bytes, kind: str) -> Row:
         """The row of a line that is not executed: ``expired`` or ``cancelled``."""
 
-    def refused(self, code: str, job: Job) -> Invalid:
-        """What a job that fails says, by the code of a script."""
+    def refused(self, code: str, job: Job) -> Invalid | None:
+        """What a job that fails says, by the code of a script; None if the provider has no failed jobs."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Job:
     created: float
     window: float
     bill: Callable[[tuple[int, int]], None]
-    admit: Callable[[Job], bool]
+    has_room: Callable[[], bool]
     outputs: tuple[RowFile, RowFile]
     facts: dict[str, Any] = field(default_factory=dict)
     phase: str = "validating"
@@ -127,7 +127,7 @@ class Job:
         self.invalid = self.wire.check(self)
         if self.invalid is None and self.plan.failure is not None:
             self.invalid = self.wire.refused(self.plan.failure, self)
-        if self.invalid is None and not self.admit(self):
+        if self.invalid is None and not self.has_room():
             self.invalid = self.wire.refused("token_limit_exceeded", self)
         if self.invalid is not None:
             self.total = 0

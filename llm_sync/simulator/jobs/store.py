@@ -53,7 +53,7 @@ class JobStore:
             created=self.clock.now(),
             window=window,
             bill=lambda tokens: self.bill(owner[0], job.model, tokens, tier),
-            admit=self._admits,
+            has_room=lambda: self.has_room(owner, job.model, job.estimated_tokens),
             outputs=(RowFile(self.files.new_path()), RowFile(self.files.new_path())),
             facts=facts,
         )
@@ -75,6 +75,14 @@ class JobStore:
         for job in jobs:
             job.advance(now)
         return jobs[::-1]
+
+    def has_room(self, owner: tuple[str, str], model: str, tokens: int) -> bool:
+        """Whether the limit of enqueued tokens leaves room for a job of so many; jobs that are not validated do not count."""
+        limit = self.settings.enqueued_tokens
+        if limit is None:
+            return True
+        working = [job for job in self._jobs.values() if job.phase in ("in_progress", "finalizing", "cancelling")]
+        return sum(job.estimated_tokens for job in working if (job.owner, job.model) == (owner, model)) + tokens <= limit
 
     def delete(self, job: Job) -> None:
         """Forgets a job."""
@@ -125,12 +133,3 @@ class JobStore:
         """Removes all files."""
         with self.lock:
             self.files.close()
-
-    def _admits(self, job: Job) -> bool:
-        """Whether the limit of enqueued tokens leaves room for a job."""
-        limit = self.settings.enqueued_tokens
-        if limit is None:
-            return True
-        working = [other for other in self._jobs.values() if other.phase in ("in_progress", "finalizing", "cancelling")]
-        taken = sum(other.estimated_tokens for other in working if (other.owner, other.model) == (job.owner, job.model))
-        return taken + job.estimated_tokens <= limit

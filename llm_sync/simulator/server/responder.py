@@ -100,7 +100,7 @@ class Responder:
         dialect, call = self._route(request) or (None, None)
         if call:
             self._sources.attach_to(call)
-            call.jobs, call.answer_line = self.jobs, self._answer_line
+            call.jobs, call.answer_line, call.root = self.jobs, self._answer_line, self._root()
         record = self._log_arrival(request, dialect, call)
         open_record = _OpenRecord(self._log, record, self.add_fault)
         try:

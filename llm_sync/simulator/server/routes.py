@@ -5,12 +5,13 @@ from __future__ import annotations
 from llm_sync.simulator.dialects import vertex
 from llm_sync.simulator.dialects.anthropic.endpoint import Anthropic
 from llm_sync.simulator.dialects.base import Dialect
-from llm_sync.simulator.dialects.embeddings.services import Cohere, Mistral, Voyage
+from llm_sync.simulator.dialects.embeddings.services import Cohere, Voyage
 from llm_sync.simulator.dialects.gemini.endpoint import Gemini
 from llm_sync.simulator.dialects.openai.azure import Azure
 from llm_sync.simulator.dialects.openai.compatible import AnthropicCompatible, GeminiCompatible
 from llm_sync.simulator.dialects.openai.endpoint import OpenAI
 from llm_sync.simulator.dialects.openai.hosts import XAI, Groq
+from llm_sync.simulator.dialects.openai.mistral import Mistral
 from llm_sync.simulator.dialects.openrouter.endpoint import OpenRouter
 
 _OPENAI, _ANTHROPIC, _GEMINI, _OPENROUTER = OpenAI(), Anthropic(), Gemini("v1beta"), OpenRouter()
@@ -45,13 +46,15 @@ _MOUNTS: tuple[tuple[str, Dialect], ...] = (
     ("/azure/openai", _AZURE),
     ("/groq/openai/v1", Groq()),
     ("/xai/v1", XAI()),
+    ("/mistral/v1", Mistral()),
     ("/anthropic", _ANTHROPIC),
     ("/gemini/v1beta/openai", GeminiCompatible()),
     ("/gemini/v1beta", _GEMINI),
+    ("/gemini/upload/v1beta", Gemini("v1beta", "upload")),
+    ("/gemini/download/v1beta", Gemini("v1beta", "download")),
     ("/gemini/v1alpha", Gemini("v1alpha")),
     ("/gemini/v1", Gemini("v1")),
     ("/openrouter/api/v1", _OPENROUTER),
-    ("/mistral/v1", Mistral()),
     ("/voyage/v1", Voyage()),
     ("/cohere/v2", Cohere()),
 )

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from llm_sync.simulator.answers.generated import Answer, ParsedRequest, generate_answer, request_digest
 from llm_sync.simulator.answers.tokens import count_json_tokens, count_tokens
 from llm_sync.simulator.answers.turns import Turn, anthropic_turns
-from llm_sync.simulator.dialects.anthropic import checks
+from llm_sync.simulator.dialects.anthropic import batches, checks
 from llm_sync.simulator.dialects.anthropic.documents import check_cache_marks, check_documents
 from llm_sync.simulator.dialects.anthropic.messages import read_messages, read_system
 from llm_sync.simulator.dialects.anthropic.reply import headers, message, thinking_text
@@ -41,7 +41,8 @@ class Anthropic(Dialect):
 
     def reply(self, call: Call) -> Response:
         """Answers, or raises RequestRefused; checks path and key first, as the provider does."""
-        if call.path not in ("/v1/messages", "/v1/models") and not call.path.startswith("/v1/models/"):
+        is_job = call.jobs is not None and call.job_call not in ("", "line")
+        if call.path not in ("/v1/messages", "/v1/models") and not call.path.startswith("/v1/models/") and not is_job:
             self.refuse("Not found", 404)
         key = self.key_of(call)
         if key is None:
@@ -53,13 +54,30 @@ class Anthropic(Dialect):
             self.refuse("anthropic-version: header is required")
         if version not in _VERSIONS and not is_newer(version):
             self.refuse(f"anthropic-version: {version[:40]!r} is not a valid version")
+        if is_job and call.jobs is not None:
+            with call.jobs.lock:
+                return batches.reply(call, self, call.jobs, self.refuse)
         if call.path == "/v1/messages":
             if call.method != "POST":
                 self.refuse("Method Not Allowed", 405)
-            return self._messages(call)
+            return _with_tier(self._messages(call), "batch" if call.job_call == "line" else call.served_tier or "standard")
         if call.method != "GET":
             self.refuse("Method Not Allowed", 405)
         return self._models(call)
+
+    def job_call(self, call: Call) -> str:
+        """Calls under /v1/messages/batches."""
+        return batches.job_call(call.method, call.path)
+
+    def model_of(self, call: Call) -> str:
+        """The model of a request; of a batch, the one of its first request."""
+        if call.job_call != "create" or not isinstance(call.payload, dict):
+            return super().model_of(call)
+        requests = call.payload.get("requests")
+        first = requests[0] if isinstance(requests, list) and requests else None
+        params = first.get("params") if isinstance(first, dict) else None
+        model = params.get("model") if isinstance(params, dict) else None
+        return model if isinstance(model, str) else ""
 
     def refuse_stream(self, call: Call) -> NoReturn:
         """Raises RequestRefused; the message names the part that asks for a stream."""
@@ -147,6 +165,12 @@ class Anthropic(Dialect):
             "last_id": page[-1] if page else None,
         }
         return Response(200, body, headers(0, 0))
+
+
+def _with_tier(response: Response, tier: str) -> Response:
+    """The response, with the tier that served it."""
+    response.body["usage"]["service_tier"] = tier
+    return response._replace(tier="default" if tier == "standard" else tier)
 
 
 def is_newer(version: str) -> bool:

@@ -92,7 +92,7 @@ class EmbeddingService(OpenAI):
         return {"object": "list", "data": data, "model": payload["model"], "usage": {"total_tokens": tokens}}
 
 
-class Mistral(EmbeddingService):
+class MistralEmbeddings(EmbeddingService):
     """256 texts and 16,384 tokens; errors are flat."""
 
     unknown_field_status = 422

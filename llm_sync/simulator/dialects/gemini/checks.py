@@ -11,7 +11,7 @@ from llm_sync.simulator.answers.generated import ParsedRequest
 from llm_sync.simulator.dialects.gemini.proto_json import Refuse, check_schema, read_message, read_number, read_whole
 from llm_sync.simulator.dialects.model_catalogue import model_limits
 
-_REQUEST = """
+REQUEST_NAMES = """
     model contents system_instruction generation_config tools tool_config safety_settings cached_content labels service_tier store
     """
 _CONFIG = """
@@ -58,7 +58,7 @@ def thinks(model: str, settings: Mapping[str, Any]) -> bool:
 
 def read_request(payload: Mapping[str, Any], model: str, refuse: Refuse) -> dict[str, Any]:
     """The request with names in snake_case; checks its generation config and safety settings."""
-    request = read_message(payload, _REQUEST, "", refuse)
+    request = read_message(payload, REQUEST_NAMES, "", refuse)
     config = request["generation_config"] = read_message(
         request.get("generation_config") or {}, _CONFIG, "generation_config", refuse
     )

@@ -10,12 +10,14 @@ from llm_sync.simulator.answers.tokens import count_json_tokens
 from llm_sync.simulator.answers.turns import Turn, gemini_turns
 from llm_sync.simulator.dialects.base import Call, Dialect
 from llm_sync.simulator.dialects.embeddings import gemini as embeddings
-from llm_sync.simulator.dialects.gemini import checks
+from llm_sync.simulator.dialects.gemini import batches, checks, files
 from llm_sync.simulator.dialects.gemini.contents import read_contents
+from llm_sync.simulator.dialects.gemini.job_calls import job_call
 from llm_sync.simulator.dialects.gemini.reply import content
 from llm_sync.simulator.dialects.gemini.tool_turns import check_tool_turns
 from llm_sync.simulator.dialects.model_catalogue import ModelLimits, is_unknown_model, model_limits
 from llm_sync.simulator.faults.error_table import GEMINI_STATUSES
+from llm_sync.simulator.jobs.store import JobStore
 from llm_sync.simulator.server.response import ListedError, RequestRefused, Response
 
 HEADERS = (
@@ -44,8 +46,9 @@ class Gemini(Dialect):
     provider = "gemini"
     _on_cloud = False
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, prefix: str = "") -> None:
         self._version = version
+        self._prefix = prefix  # upload or download, which stand before the version in a path
 
     def turns(self, call: Call) -> list[Turn]:
         """The turns of ``systemInstruction`` and ``contents``."""
@@ -62,6 +65,10 @@ class Gemini(Dialect):
 
     def reply(self, call: Call) -> Response:
         """Answers, or raises RequestRefused; checks path and key first, as the provider does."""
+        if call.jobs is not None and call.job_call not in ("", "line"):
+            self._authenticate(call)
+            with call.jobs.lock:
+                return self._job(call, call.jobs)
         if call.path == "/models" or (call.path.startswith("/models/") and ":" not in call.path):
             wanted = "GET"
         elif call.path.startswith("/models/") and call.path.endswith((_SUFFIX, *embeddings.VERBS)):
@@ -75,6 +82,30 @@ class Gemini(Dialect):
         if call.path.endswith(embeddings.VERBS):
             return embeddings.embed(call, self.refuse, HEADERS, on_cloud=self._on_cloud)
         return self._generate(call) if wanted == "POST" else self._models(call)
+
+    def job_call(self, call: Call) -> str:
+        """Calls under /batches and /files, uploads and downloads, and the creation of a batch."""
+        return job_call(self._prefix, call.method, call.path)
+
+    def no_capacity(self, call: Call) -> Response | None:
+        """Status 503 for the tier flex, whose requests are dropped first."""
+        if _asked_tier(call) != "flex":
+            return None
+        return self.error(503, "The service is currently unavailable.")
+
+    def _job(self, call: Call, jobs: JobStore) -> Response:
+        """Answers a call to the API of batches or of files."""
+        if call.job_call == "upload":
+            return files.upload(call, self, jobs, self.refuse, HEADERS)
+        if call.path.startswith("/files"):
+            return files.reply(call, self, jobs, self.refuse, HEADERS)
+        if call.job_call != "create":
+            return Response(200, batches.reply(call, self, jobs, self.refuse), HEADERS)
+        if call.json_problem:
+            self.refuse(f"Invalid JSON payload received. {call.json_problem}")
+        if is_unknown_model("gemini", call.model) or not checks.generates(call.model):
+            raise ListedError("not_found", version=self._version)
+        return Response(200, batches.create(call, self, jobs, self.refuse), HEADERS)
 
     def refuse_stream(self, call: Call) -> NoReturn:
         """Raises RequestRefused; the message names the part that asks for a stream."""
@@ -159,7 +190,10 @@ class Gemini(Dialect):
             show_thoughts=show_thoughts,
             whole_numbers="enum-encoding=int" in call.query.get("$alt", ""),
         )
-        return Response(200, body, (*HEADERS, ("x-gemini-service-tier", "standard")), tokens)
+        tier = call.served_tier or ("standard" if call.job_call == "line" else _asked_tier(call))
+        body["usageMetadata"]["serviceTier"] = tier
+        billed = "default" if tier == "standard" else tier
+        return Response(200, body, (*HEADERS, ("x-gemini-service-tier", tier)), tokens, tier=billed)
 
     def _models(self, call: Call) -> Response:
         """``pageSize`` (50, at most 1000) and ``pageToken``; the last page has no ``nextPageToken``."""
@@ -185,6 +219,14 @@ class Gemini(Dialect):
         if start + size < len(names):
             body["nextPageToken"] = _page_token(start + size)
         return Response(200, body, HEADERS)
+
+
+def _asked_tier(call: Call) -> str:
+    """The service tier of a request, in lower case and without its prefix; standard unless another is asked for."""
+    payload = call.payload if isinstance(call.payload, dict) else {}
+    tier = payload.get("serviceTier") or payload.get("service_tier")
+    word = tier.lower().removeprefix("service_tier_") if isinstance(tier, str) else ""
+    return word if word in ("flex", "priority") else "standard"
 
 
 def _page_token(start: int) -> str:

@@ -43,7 +43,7 @@ def create(call: Call, dialect: Dialect, jobs: JobStore, refuse: Refuse) -> Mapp
     queued.pop("billing", None)
     answer = DeferredAnswer(
         identifier,
-        owner_of(call, dialect.provider),
+        owner_of(call, dialect),
         now,
         now + takes,
         now + kept,
@@ -60,7 +60,7 @@ def create(call: Call, dialect: Dialect, jobs: JobStore, refuse: Refuse) -> Mapp
 def reply(call: Call, dialect: Dialect, jobs: JobStore, refuse: Refuse) -> Mapping[str, Any]:
     """The body of the answer to a call under ``/responses/ID``."""
     identifier, _, action = call.path.removeprefix("/responses/").partition("/")
-    answer = jobs.answer(identifier, owner_of(call, dialect.provider))
+    answer = jobs.answer(identifier, owner_of(call, dialect))
     if answer is None or "queued" not in answer.facts:
         refuse(f"Response with id '{identifier}' not found.", status=404)
     if call.method == "DELETE" and not action:

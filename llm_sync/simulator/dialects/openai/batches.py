@@ -43,7 +43,7 @@ class Batches:
 
     def reply(self, call: Call, jobs: JobStore) -> Mapping[str, Any]:
         """The body of the answer to a call under ``/batches``."""
-        owner = owner_of(call, self._dialect.provider)
+        owner = owner_of(call, self._dialect)
         parts = call.path.split("/")[2:]
         if not parts:
             if call.method == "POST":

@@ -25,7 +25,7 @@ def create(call: Call, dialect: Dialect, jobs: JobStore, _refuse: Refuse) -> Map
     now, identifier = jobs.clock.now(), str(uuid.uuid4())
     jobs.answers[identifier] = DeferredAnswer(
         identifier,
-        owner_of(call, dialect.provider),
+        owner_of(call, dialect),
         now,
         now + (jobs.settings.answer_takes if call.plan.takes is None else call.plan.takes),
         now + (_KEPT if call.plan.kept is None else call.plan.kept),
@@ -40,7 +40,7 @@ def create(call: Call, dialect: Dialect, jobs: JobStore, _refuse: Refuse) -> Map
 def reply(call: Call, dialect: Dialect, jobs: JobStore, refuse: Refuse) -> Response:
     """202 without a body while the answer is not made, then the answer, once."""
     identifier = call.path.removeprefix(PATH)
-    answer = jobs.answer(identifier, owner_of(call, dialect.provider))
+    answer = jobs.answer(identifier, owner_of(call, dialect))
     if answer is None or answer.read or "queued" in answer.facts:
         refuse(f"No deferred completion found for the request id '{identifier}'.", status=404)
     answer.polls += 1

@@ -69,7 +69,7 @@ class OpenAI(Dialect):
                 return Response(200, background.reply(call, self, jobs, self.refuse), _headers(0))
             if call.path.startswith("/batches"):
                 return Response(200, self._batches().reply(call, jobs), _headers(0))
-            body = files.reply(call, self.provider, jobs, self.refuse)
+            body = files.reply(call, self, jobs, self.refuse)
         headers = files.content_headers(call.path) if isinstance(body, FileBody) else {}
         return Response(200, body, with_headers(_headers(0), headers))
 

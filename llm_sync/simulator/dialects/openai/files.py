@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-from llm_sync.simulator.dialects.base import Call, owner_of, random_id
+from llm_sync.simulator.dialects.base import Call, Dialect, owner_of, random_id
 from llm_sync.simulator.dialects.openai.checks import Refuse
 from llm_sync.simulator.jobs.files import StoredFile
 from llm_sync.simulator.jobs.multipart import FormField, read_form
@@ -18,13 +18,27 @@ _MAX_BYTES = 200 * 2**20
 _FIELDS = ("purpose", "file", "expires_after[anchor]", "expires_after[seconds]")
 
 
-def reply(call: Call, provider: str, jobs: JobStore, refuse: Refuse) -> Any:
+class FileRules(NamedTuple):
+    """What differs between the providers with such files. ``kept``: seconds, None: for ever; ``fields``: of the form;
+    ``check``: refuses content; ``further``: members of a described file."""
+
+    new_id: Callable[[], str]
+    kept: float | None
+    fields: tuple[str, ...]
+    check: Callable[[bytes, Refuse], None] | None = None
+    further: Mapping[str, Any] = {}
+
+
+_RULES = FileRules(lambda: random_id("file-", 22), KEPT_SECONDS, _FIELDS)
+
+
+def reply(call: Call, dialect: Dialect, jobs: JobStore, refuse: Refuse, rules: FileRules = _RULES) -> Any:
     """The body of the answer to a call under ``/files``: a document, or the content of a file."""
-    owner, now = owner_of(call, provider), jobs.clock.now()
+    owner, now = owner_of(call, dialect), jobs.clock.now()
     parts = call.path.split("/")[2:]
     if not parts:
         if call.method == "POST":
-            return shown(_upload(call, owner, jobs, refuse))
+            return {**shown(_upload(call, owner, jobs, refuse, rules)), **rules.further}
         return _listing(call, jobs.files.listed(owner, now), refuse)
     file = jobs.files.get(parts[0], owner, now)
     if file is None:
@@ -36,7 +50,7 @@ def reply(call: Call, provider: str, jobs: JobStore, refuse: Refuse) -> Any:
     if call.method == "DELETE":
         jobs.files.delete(file)
         return {"id": file.id, "object": "file", "deleted": True}
-    return shown(file)
+    return {**shown(file), **rules.further}
 
 
 def content_headers(path: str) -> dict[str, str]:
@@ -77,8 +91,8 @@ def kept_seconds(anchor: object, seconds: object, name: str, anchors: str, refus
     return float(value)
 
 
-def _upload(call: Call, owner: tuple[str, str], jobs: JobStore, refuse: Refuse) -> StoredFile:
-    fields = _form(call, refuse)
+def _upload(call: Call, owner: tuple[str, str], jobs: JobStore, refuse: Refuse, rules: FileRules) -> StoredFile:
+    fields = _form(call, rules.fields, refuse)
     purpose, file = fields.get("purpose"), fields.get("file")
     if purpose is None or file is None or file.filename is None:
         name = "purpose" if purpose is None else "file"
@@ -91,20 +105,24 @@ def _upload(call: Call, owner: tuple[str, str], jobs: JobStore, refuse: Refuse) 
     if len(file.content) > _MAX_BYTES:
         refuse("File is too large.", param="file", status=413)
     given = [fields[name].content.decode() if name in fields else None for name in _FIELDS[2:]]
-    kept = kept_seconds(given[0], given[1], "expires_after", "created_at", refuse)
+    kept = rules.kept
+    if any(given):
+        kept = kept_seconds(given[0], given[1], "expires_after", "created_at", refuse)
+    if rules.check is not None:
+        rules.check(file.content, refuse)
     path, now = jobs.files.new_path(), jobs.clock.now()
     path.write_bytes(file.content)
-    identifier = random_id("file-", 22)
-    return jobs.files.add(StoredFile(identifier, owner, file.filename, word, path, len(file.content), now, now + kept))
+    expires = None if kept is None else now + kept
+    return jobs.files.add(StoredFile(rules.new_id(), owner, file.filename, word, path, len(file.content), now, expires))
 
 
-def _form(call: Call, refuse: Refuse) -> dict[str, FormField]:
+def _form(call: Call, names: tuple[str, ...], refuse: Refuse) -> dict[str, FormField]:
     try:
         fields = read_form(call.headers.get("content-type", ""), call.body)
     except ValueError as error:
         refuse(f"The form of your request could not be read: {error}.")
     for field in fields:
-        if field.name not in _FIELDS:
+        if field.name not in names:
             refuse(f"Unknown parameter: '{field.name}'.", param=field.name, code="unknown_parameter")
     return {field.name: field for field in fields}
 
