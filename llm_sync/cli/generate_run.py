@@ -25,6 +25,7 @@ from llm_sync.models.record import record
 from llm_sync.models.route import Route
 
 if TYPE_CHECKING:
+    from llm_sync.cli.generate_history import GenerateHistory
     from llm_sync.client.client import LLMClient
 
 _log = logging.getLogger("llm_sync.cli")
@@ -40,13 +41,20 @@ class GenerateRun:
     """Sends the requests of one command and prints each outcome in its place."""
 
     def __init__(
-        self, client: LLMClient, args: argparse.Namespace, routes: list[Route], output: Output, names: list[str]
+        self,
+        client: LLMClient,
+        args: argparse.Namespace,
+        routes: list[Route],
+        output: Output,
+        names: list[str],
+        history: GenerateHistory | None = None,
     ) -> None:
         self._client = client
         self._args = args
         self._routes = routes  # the first model of each request
         self._names = names  # the same in one text, or the route's name
         self._output = output
+        self._history = history  # that keeps the answers
         self._futures: list[Future[ModelResponse]] = []
         self._printed: list[Outcome] = []  # in the order of the models
         self._done: SimpleQueue[Future[ModelResponse]] = SimpleQueue()
@@ -114,6 +122,8 @@ class GenerateRun:
             if not self._futures[index].done():
                 return
             self._printed.append(self._outcome(index))
+            if self._history is not None:
+                self._history.keep(index, self._printed[-1])  # before it is printed: standard output may be closed
             if not answers_only or isinstance(self._printed[-1], ModelResponse):
                 with settings.pause_progress():  # heading and answer together
                     self._print(index)
@@ -177,7 +187,10 @@ class GenerateRun:
     def _write(self, index: int, outcome: Outcome) -> None:
         """Write one outcome."""
         if self._args.json:
-            line = json.dumps(record(index, self._routes[index], outcome, request_id=self._args.id), ensure_ascii=False)
+            document = record(index, self._routes[index], outcome, request_id=self._args.id)
+            if self._history is not None:
+                document["conversation"] = self._history.name_of(index)
+            line = json.dumps(document, ensure_ascii=False)
             self._output.write(line)
             if isinstance(outcome, LLMConnectorError):
                 write_stderr(line)

@@ -18,6 +18,7 @@ COMMANDS = {
     "batch": "send a file of requests and write the answers in the same order; can be killed and resumed",
     "report": "show what batches came to: figures, scores, comparisons, and tables of the answers",
     "cache": "show, prune, export or import stored answers",
+    "history": "list, show, search or delete the conversations that generate has kept",
     "models": "list the models that each configured provider serves",
     "configs": "list the configurations found, with their providers and models",
     "show": "show the values that a configuration results in, and where each comes from",

@@ -253,6 +253,11 @@ class Dispatcher:
         until = self._endpoints[provider].gate.cooling_down_until
         return 0.0 if until is None else max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
 
+    def redact(self, provider: str, text: str) -> str:
+        """``text`` with every secret of a provider that stands in it replaced by ``[key]``: for what is stored."""
+        clean: str = self._endpoints[provider].provider.credential.redactor().whole(text)
+        return clean
+
     def check(self, provider: str) -> None:
         """Raise what keeps a provider from being used. Sends nothing, but reads a key file and runs a key command."""
         self._endpoints[provider].provider.check()

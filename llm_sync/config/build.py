@@ -54,6 +54,7 @@ def build(document: Document, normalized: Normalized, *, strict_streaming: bool,
         unset=tuple(normalized.unset),
         routes=build_routes(normalized),
         observe=normalized.value.get("observe"),
+        history=normalized.value.get("history", False),
     )
 
 

@@ -227,8 +227,8 @@ class ProviderConfig(Frozen):
 class LLMConfig(Frozen):
     """One configuration file. ``warnings``: what was left out, as texts; ``lines``: field path -> line of the file.
 
-    ``budgets``: by name. ``prices``: "auto" looks a price up where the file has none, "off" does not.
-    ``keyless``: for built-in defaults instead of a file: the usual providers without a key -> the variable that would set it.
+    ``budgets``: by name. ``prices``: "auto" looks a price up where the file has none, "off" does not. ``history``: whether
+    ``generate`` keeps conversations. ``keyless``: of built-in defaults, the usual providers without a key -> the variable of it.
     """
 
     providers: Mapping[str, ProviderConfig]
@@ -244,6 +244,7 @@ class LLMConfig(Frozen):
     keyless: Mapping[str, str] = field(default_factory=dict)
     routes: Mapping[str, ModelRoute] = field(default_factory=dict)
     observe: str | None = None
+    history: bool = False
 
     def listing(self, model: str) -> tuple[str, ...]:
         """The names of the providers that list ``model``, in the order of the file."""
@@ -289,6 +290,5 @@ def _by_reference(template: str | None) -> bool:
     """Whether a string consists of variables, apart from a scheme (``Bearer ${TOKEN}``)."""
     if template is None:
         return False
-    parts = parse(template).parts
-    literal = "".join(part if isinstance(part, str) else part.default or "" for part in parts)
+    literal = "".join(part if isinstance(part, str) else part.default or "" for part in parse(template).parts)
     return literal.strip().lower() in ("", "bearer", "basic", "token")

@@ -274,6 +274,7 @@ SCHEMA: Mapping[str, Any] = {
         },
     },
     "observe": {"type": "string", "allowed": ["otel"], "meta": {"expected": "otel"}},
+    "history": _SWITCH,
     "routes": {
         "type": "dict",
         "valuesrules": {

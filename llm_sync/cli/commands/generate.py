@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from llm_sync.cli import request_fields
@@ -20,6 +21,7 @@ from llm_sync.models import ModelRequest, ModelResponse
 from llm_sync.models.route import Route
 
 if TYPE_CHECKING:
+    from llm_sync.cli.generate_history import GenerateHistory
     from llm_sync.client.client import LLMClient
 
 
@@ -28,8 +30,9 @@ def run(args: argparse.Namespace) -> int:
     if args.id is not None and not args.json:
         raise UsageError("--id is part of the records that --json prints: add --json")
     fields = {**request_fields.prompt_fields(args), **request_fields.request_fields(args), "id": args.id}
-    with open_client(args) as client:
-        named = args.model or [None]
+    with open_client(args) as client, _history(client, args) as history:
+        named = args.model or [history.model if history else None]
+        fields = history.with_earlier_turns(fields) if history else fields
         routes = [_route(client.config, model) for model in named]
         names = [_name(client.config, model, each, args) for model, each in zip(named, routes, strict=True)]
         requests = [ModelRequest(model=name, **fields) for name in names]
@@ -43,10 +46,22 @@ def run(args: argparse.Namespace) -> int:
             return status_of(problems[0])
         with open_output(args.output, append=args.append) as output:
             with progress.show_progress(client):
-                outcomes = GenerateRun(client, args, routes, output, names).run(requests)
+                run_ = GenerateRun(client, args, routes, output, names, history and history.begin(requests))
+                outcomes = run_.run(requests)
             if not args.json and not any(isinstance(outcome, ModelResponse) for outcome in outcomes):
                 output.discard()
-    return status_of_all([outcome for outcome in outcomes if not isinstance(outcome, UnsentError)])
+    status = status_of_all([outcome for outcome in outcomes if not isinstance(outcome, UnsentError)])
+    return history.status(status) if history else status
+
+
+def _history(client: LLMClient, args: argparse.Namespace) -> AbstractContextManager[GenerateHistory | None]:
+    """The conversations of this command, or None where nothing is kept, for which nothing is imported."""
+    wanted = client.config.history if args.history is None else args.history
+    if not (wanted or args.goes_on or args.conversation is not None):
+        return nullcontext()
+    from llm_sync.cli.generate_history import open_history
+
+    return open_history(client, args)
 
 
 def _route(config: LLMConfig, model: str | None) -> Route:

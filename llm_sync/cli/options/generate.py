@@ -71,5 +71,31 @@ def add(parser: Parser) -> None:
         metavar="TEXT",
         help="with --json: the id of the objects, to tell them apart in one file",
     )
+    _add_history_options(parser)
     add_request_options(parser)
     parser.epilog = f"{_EXAMPLES}\n{exit_statuses(10)}"
+
+
+def _add_history_options(parser: Parser) -> None:
+    """Which conversation the prompt belongs to, and whether it is kept."""
+    group = parser.add_argument_group("conversation")
+    group.add_argument(
+        "-c",
+        "--continue",
+        action="store_true",
+        dest="goes_on",
+        help="go on with the last conversation in the history, and its model",
+    )
+    group.add_argument(
+        "--conversation", type=visible, metavar="ID", help="go on with this one; the beginning of its name is enough"
+    )
+    keep = group.add_mutually_exclusive_group()
+    keep.add_argument(
+        "--history",
+        action="store_const",
+        const=True,
+        help="keep the prompt and the answer, as a conversation of its own, for -c and 'llm-sync history'",
+    )
+    keep.add_argument(
+        "--no-history", action="store_const", const=False, dest="history", help="keep nothing, whatever the configuration says"
+    )
