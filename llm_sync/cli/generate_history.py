@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_sync.cli import exit_codes
 from llm_sync.cli.console.messages import print_error, print_note, print_warning
+from llm_sync.cli.console.quantities import count
 from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.errors import LLMConnectorError
 from llm_sync.history import folder as folders
@@ -74,7 +75,7 @@ class GenerateHistory:
         if not content.turns:
             raise UsageError(f"the conversation {name} holds no turn that can be read")
         if content.damaged:
-            print_warning(f"the conversation {name} has {content.damaged} damaged lines, which are left out")
+            print_warning(f"the conversation {name} has {count(content.damaged, 'damaged line')}, left out")
         last = content.turns[-1]
         self.model, self._system_prompt = last.model, last.system_prompt
         self._earlier = tuple(message for turn in content.turns for message in (*turn.asked, turn.answer))

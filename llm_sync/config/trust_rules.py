@@ -112,6 +112,9 @@ class _Rules:
                 for provider, settings in entry.items():
                     if isinstance(settings, dict):
                         yield from self._provider(provider, settings)
+            elif name == "history":
+                if entry is not False:
+                    yield (name,), "keeps prompts and answers on the disk"
             elif name == "observe":
                 yield from self._variables(entry, (name,))  # where to is the user's own setting
             elif name == "routes" and isinstance(entry, dict):

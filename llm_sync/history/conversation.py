@@ -22,6 +22,7 @@ from llm_sync.machine import locks
 from llm_sync.machine.locks import FileLock
 
 _LONGEST_PAUSE_S = 0.2
+_SAYS_AFTER_S = 1.0
 _READ = os.O_RDONLY
 for _name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
     _READ |= getattr(os, _name, 0)
@@ -159,7 +160,7 @@ def _wait(lock: FileLock, on_wait: Callable[[], object]) -> None:
         nap = pause * (0.5 + random.random() / 2)  # noqa: S311  (no secret)
         time.sleep(nap)
         pause, waited = min(pause * 1.5, _LONGEST_PAUSE_S), waited + nap
-        if waited > 1 and not said:
+        if waited > _SAYS_AFTER_S and not said:
             said = True
             on_wait()
 

@@ -103,7 +103,7 @@ def why_refused(status: os.stat_result) -> str | None:
 
 def find(folder: str, beginning: str) -> str:
     """The conversation whose name begins so. Raises NoConversation if there is none, or more than one."""
-    found = [name for name in names(folder) if name.startswith(beginning)]
+    found = [name for name in names(folder) if beginning and name.startswith(beginning)]
     if len(found) == 1 or beginning in found:
         return beginning if beginning in found else found[0]
     problem = "is the beginning of several names" if found else "is the name of no conversation"

@@ -35,6 +35,7 @@ ROWS = {
     "batch": Row(["--config", "CONFIG", "-m", "first/m", "REQUESTS", "-o", "OUTPUT"], ["REQUESTS", "-o", "OUTPUT"]),
     "report": Row(["ANSWERS"]),
     "cache": Row(["info", "--dir", "NEW"]),
+    "history": Row(["list", "--json"], prints=False),
     "models": Row(["--config", "CONFIG"], []),
     "configs": Row(["--config-dir", "FOLDER"], []),
     "show": Row(["CONFIG"], []),

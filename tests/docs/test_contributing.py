@@ -29,6 +29,7 @@ WORDS = {
     "the division of a request that is refused for one of its texts": "division",
     "what makes two requests equal for the cache": "key",
     "a stored answer found, or its request asked once": "answers",
+    "a conversation taken up by one process at a time": "conversation",
     "a request queued": "queue",
     "the loop of a worker thread": "worker",
     "many requests in flight in one thread": "multiplexing",
