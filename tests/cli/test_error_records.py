@@ -73,6 +73,7 @@ OTHERWISE: dict[str, str] = {
     "ConfigurationError": "before anything is sent",
     "ProviderConnectionError": "no server answers",
     "QueueFullError": "the command line waits for room",
+    "ToolRunError": "the library's, of run_tools",
     "UnusableAnswerError": "the base of four others",
 }
 

@@ -35,7 +35,7 @@ ROWS = {
     "batch": Row(["--config", "CONFIG", "-m", "first/m", "REQUESTS", "-o", "OUTPUT"], ["REQUESTS", "-o", "OUTPUT"]),
     "report": Row(["ANSWERS"]),
     "cache": Row(["info", "--dir", "NEW"]),
-    "history": Row(["list", "--json"], prints=False),
+    "history": Row([]),
     "models": Row(["--config", "CONFIG"], []),
     "configs": Row(["--config-dir", "FOLDER"], []),
     "show": Row(["CONFIG"], []),
@@ -73,12 +73,17 @@ def run(start: Callable[..., Any], cron: dict[str, str], config: str, tmp_path: 
     (tmp_path / "requests").write_text('{"prompt": "hi"}\n')
     failure = {"type": "NetworkError", "message": "it broke", "text": None}
     record = {"id": 1, "index": 0, "provider": "first", "model": "m", "response": None, "error": failure}
+    kept = tmp_path / "state/llm-sync/history/20261130-174703-a1b2c3.jsonl"
+    kept.parent.mkdir(parents=True)
+    turn = {"asked": [{"role": "user", "content": "hi"}], "answer": {"role": "assistant", "content": "yes"}, "model": "first/m"}
+    kept.write_text(json.dumps({"format": 1, "at": "2026-11-30T17:47:03+00:00", **turn}) + "\n")
     words["ANSWERS"] = str(tmp_path / "answers.jsonl")
     (tmp_path / "answers.jsonl").write_text(json.dumps(record) + "\n")
 
     def ended(name: str, *more: str, arguments: list[str] | None = None, **options: Any) -> tuple[int, bytes, str]:
         given = ROWS[name].arguments if arguments is None else arguments
-        process = start(name, *more, *(words.get(word, word) for word in given), env=cron, **options)
+        environ = {**cron, "XDG_STATE_HOME": str(tmp_path / "state")}
+        process = start(name, *more, *(words.get(word, word) for word in given), env=environ, **options)
         out, err = process.communicate(timeout=120)
         return process.returncode, out, err.decode()
 

@@ -17,6 +17,7 @@ EXPECTED = {
     "BatchError": 1,
     "BudgetExceededError": 5,
     "CacheMissError": 7,
+    "ToolRunError": 1,
     "ClientClosedError": 1,
     "ConfigurationError": 3,
     "AuthenticationError": 4,
