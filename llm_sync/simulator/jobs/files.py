@@ -57,6 +57,10 @@ class FileStore:
             return None
         return file
 
+    def of_any_owner(self, identifier: str) -> StoredFile | None:
+        """The file with an id that is known to its owner only."""
+        return self._files.get(identifier)
+
     def listed(self, owner: tuple[str, str], now: float) -> list[StoredFile]:
         """An owner's files, the newest first."""
         return [file for file in self._files.values() if self.get(file.id, owner, now)][::-1]

@@ -50,8 +50,11 @@ _MOUNTS: tuple[tuple[str, Dialect], ...] = (
     ("/anthropic", _ANTHROPIC),
     ("/gemini/v1beta/openai", GeminiCompatible()),
     ("/gemini/v1beta", _GEMINI),
-    ("/gemini/upload/v1beta", Gemini("v1beta", "upload")),
-    ("/gemini/download/v1beta", Gemini("v1beta", "download")),
+    *(
+        (f"/gemini/{prefix}/{version}", Gemini(version, prefix))
+        for prefix in ("upload", "download")
+        for version in ("v1beta", "v1")
+    ),
     ("/gemini/v1alpha", Gemini("v1alpha")),
     ("/gemini/v1", Gemini("v1")),
     ("/openrouter/api/v1", _OPENROUTER),

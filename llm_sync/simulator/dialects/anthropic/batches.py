@@ -109,9 +109,9 @@ def _create(call: Call, dialect: Dialect, owner: tuple[str, str], jobs: JobStore
         raise ListedError("rate_limit")
     source = StoredFile("", owner, "", "", path, size, jobs.clock.now())
     wire = MessageLines(dialect, call.without_content())
-    facts = {"count": len(requests)}
     identifier = random_id("msgbatch_", 24)
-    job = jobs.create(identifier, owner, source, wire, call.plan, model=call.model, window=_DAY, facts=facts)
+    job = jobs.create(identifier, owner, source, wire, call.plan, model=call.model, window=_DAY, facts={})
+    job.total = len(requests)
     return shown(job, call)
 
 
@@ -155,7 +155,7 @@ def shown(job: Job, call: Call) -> Mapping[str, Any]:
     """A batch as Anthropic describes it; until the end, all its requests count as processing."""
     counts = dict.fromkeys(("processing", *_COUNTS), 0)
     if job.ended is None:
-        counts["processing"] = job.facts["count"]
+        counts["processing"] = job.total
     else:
         told = job.shown_counts()
         counts |= {name: told[kind] for name, kind in _COUNTS.items()}
@@ -183,8 +183,7 @@ class MessageLines:
         self._dialect, self._call = dialect, call
 
     def check(self, job: Job) -> Invalid | None:
-        """Nothing more: the create has checked the ids."""
-        job.total = job.facts["count"]
+        """Nothing more: the create has checked the ids, and counted the requests."""
         return None
 
     def run(self, job: Job, line: bytes) -> Row:

@@ -40,12 +40,12 @@ def create(call: Call, dialect: Dialect, jobs: JobStore, refuse: Refuse) -> Mapp
     if config.get("requests") is not None:
         if len(call.body) > _INLINE_BYTES:
             refuse("Request payload size exceeds the limit: 20971520 bytes.")
-        source, count = _inline(config["requests"], owner, jobs, refuse), None
+        source, name = _inline(config["requests"], owner, jobs, refuse), None
     else:
         found = jobs.files.get(str(config["file_name"]), owner, now)
         if found is None:
             refuse(f"File {config['file_name']} not found.", 404)
-        source, count = found, config["file_name"]
+        source, name = found, config["file_name"]
     total = 0
     for number, line in enumerate(source.lines(), 1):
         total += bool(line.strip()) and check_line(line, number, refuse)
@@ -54,9 +54,10 @@ def create(call: Call, dialect: Dialect, jobs: JobStore, refuse: Refuse) -> Mapp
     if not jobs.has_room(owner, call.model, source.size // 4):
         refuse("You exceeded your current quota of enqueued tokens for this model.", 429)
     identifier = random_id("", 36)
-    facts = {"display_name": batch.get("display_name"), "file": count, "count": total}
-    wire = GenerateLines(dialect, call.without_content(), inline=count is None)
+    facts = {"display_name": batch.get("display_name"), "file": name}
+    wire = GenerateLines(dialect, call.without_content(), inline=name is None)
     job = jobs.create(identifier, owner, source, wire, call.plan, model=call.model, window=_WINDOW, facts=facts)
+    job.total = total
     return shown(job, jobs)
 
 
@@ -128,9 +129,9 @@ def _output(job: Job, jobs: JobStore, rows: bool) -> dict[str, Any] | None:
 def _stats(job: Job) -> dict[str, str]:
     counts = job.shown_counts()
     succeeded, failed = counts["succeeded"], counts["failed"]
-    pending = job.facts["count"] - job.done if job.ended is None else 0
+    pending = job.total - job.done if job.ended is None else 0
     named = {"pendingRequestCount": pending, "successfulRequestCount": succeeded, "failedRequestCount": failed}
-    return {"requestCount": str(job.facts["count"]), **{name: str(count) for name, count in named.items() if count}}
+    return {"requestCount": str(job.total), **{name: str(count) for name, count in named.items() if count}}
 
 
 def _inline(requests: Any, owner: tuple[str, str], jobs: JobStore, refuse: Refuse) -> StoredFile:

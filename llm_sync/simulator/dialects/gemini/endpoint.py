@@ -66,7 +66,8 @@ class Gemini(Dialect):
     def reply(self, call: Call) -> Response:
         """Answers, or raises RequestRefused; checks path and key first, as the provider does."""
         if call.jobs is not None and call.job_call not in ("", "line"):
-            self._authenticate(call)
+            if "upload_id" not in call.query:  # the URL of an upload is its own credential
+                self._authenticate(call)
             with call.jobs.lock:
                 return self._job(call, call.jobs)
         if call.path == "/models" or (call.path.startswith("/models/") and ":" not in call.path):
