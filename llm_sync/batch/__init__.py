@@ -1,8 +1,9 @@
 """Batches: thousands of requests to any models, with the outcomes in input order; resumable after a kill at any moment.
 
 ``runner`` runs one batch. ``input`` reads the lines and makes requests of them. ``state`` has the journal, the records in it,
-the index, and what previous runs left. ``planner`` makes the ``plan``; ``scheduler`` and ``sender`` send; ``output`` writes the
-ordered output. ``dry_runner`` does all but the sending; ``merging`` merges finished outputs.
+the index, and what previous runs left. ``planner`` makes the ``plan``; ``scheduler`` and ``sender`` send, ``job_desk`` what goes
+by the providers' Batch APIs (the room ``jobs``); ``output`` writes the ordered output. ``dry_runner`` does all but the sending;
+``merging`` merges finished outputs.
 """
 
 from __future__ import annotations

@@ -25,12 +25,13 @@ from llm_sync.batch.state.records import Key, RequestIdentity
 from llm_sync.client.client import LLMClient
 from llm_sync.client.middleware import Middleware
 from llm_sync.client.route_call import Around
-from llm_sync.config.ways import BACKGROUND, way_of
+from llm_sync.config.ways import BACKGROUND, BATCH, way_of
 from llm_sync.errors import AuthenticationError, ConfigurationError, LLMConnectorError
 from llm_sync.models import AttemptOptions, PreparedRequest
 from llm_sync.models.route import Route
 
 if TYPE_CHECKING:
+    from llm_sync.batch.job_ways import JobWays
     from llm_sync.client.dispatcher import Dispatcher
     from llm_sync.engines.engine import EngineRun
 
@@ -74,6 +75,8 @@ class BatchContext:
     repeats: RepeatedSlots | None = None
     engine: EngineRun | None = None  # while its workers run
     dispatcher: Dispatcher = field(init=False)  # what sends: the client's, or that of the engine
+    job_ways: JobWays | None = None  # once a line is to go by a job
+    goes_by_job: bool = False  # the request that was checked last
     _hashes: dict[Route, str] = field(default_factory=dict)
     _former_hashes: dict[Route, str] = field(default_factory=dict)
     _limits: dict[Route, int | None] = field(default_factory=dict)  # max_tokens of the settings
@@ -177,12 +180,22 @@ class BatchContext:
         caching = self.dispatcher.caching
         if self.way(batch_request.route) == BACKGROUND:
             raise ConfigurationError("via: background is not available in a batch", provider=batch_request.route.provider)
+        self.goes_by_job = False
         with contextlib.suppress(AuthenticationError, ConfigurationError):
             prepared = self.dispatcher.prepare(batch_request.request, changed=batch_request.changed)
             if caching is not None and caching.is_stored(prepared):
                 return True
+            if self.way(batch_request.route) == BATCH:
+                self.goes_by_job = self._ways_of_jobs().goes_by_job(batch_request, prepared)
         self.unstored.add(batch_request.route.provider)
         return False
+
+    def _ways_of_jobs(self) -> JobWays:
+        if self.job_ways is None:
+            from llm_sync.batch.job_ways import JobWays
+
+            self.job_ways = JobWays(self.client.dispatcher, self.client.config)
+        return self.job_ways
 
     def cooling_down_for(self, provider: str) -> float:
         """Seconds until the end of a provider's cool-down; 0.0 if it has none."""

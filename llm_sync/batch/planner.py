@@ -237,7 +237,7 @@ class Planner:
             if answer is not None:
                 self._assign(unanswered, answer)
                 return
-        context.index.set(slot, Entry(TO_SEND, route, line.offset))
+        context.index.set(slot, Entry(TO_SEND, route, line.offset, context.goes_by_job))
         context.hashes.put(slot, int(content, 16))  # the line is compared with it before it is sent
         plan.to_send[target.provider] += 1
         if unanswered is not None:

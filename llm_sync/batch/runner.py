@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext
@@ -32,6 +32,10 @@ from llm_sync.client.client import LLMClient
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import logger
 from llm_sync.models.grammar import counted
+
+if TYPE_CHECKING:
+    from llm_sync.batch.job_desk import JobDesk
+    from llm_sync.batch.state.job_notes import JobNotes
 
 _MAX_LISTED = 1000  # possibly billed requests that the summary names
 
@@ -137,11 +141,15 @@ class _Run:
         """Plan, send, and write the output."""
         collect(self._journal)
         failed = None if self._options.failed is None else checked_failed_list(self._options.failed, self._output)
-        with opened(self._options, self._client, requests, self._output, self._journal.store) as context:
+        with (
+            opened(self._options, self._client, requests, self._output, self._journal.store) as context,
+            contextlib.ExitStack() as files,
+        ):
             previous = read_previous(context, self._output)
             bad = BadLines(context, self._journal)
             plan = Planner(context, previous, context.check, bad.add).make()
             bad.refuse(plan)
+            desk = self._opened_desk(context, plan, previous.jobs, files)
             refuse(context, plan, previous, check_providers=self._engine is None)
             repeats = find_repeats(context, plan, os.path.dirname(self._output))
             if plan.renamed:
@@ -149,11 +157,11 @@ class _Run:
                     "%s; the run's models are asked instead",
                     counted(plan.renamed, "line names a model of its own", "lines name models of their own"),
                 )
-            scheduler = Scheduler(context, self._journal, plan, self._progress)
+            scheduler = Scheduler(context, self._journal, plan, self._progress, desk)
             with repeats, self._safekeeping.losing_nothing(context, plan):
-                if plan.to_send.total():
+                if plan.to_send.total() or desk is not None:
                     self._send(context, scheduler)
-                complete = not any(lane.left for lane in scheduler.lanes.values())
+                complete = not any(lane.left for lane in scheduler.lanes.values()) and not (desk is not None and desk.views())
                 is_new = plan.moved or plan.replaced or plan.edited or context.kept_fields or not os.path.exists(self._output)
                 if complete and (is_new or not self._journal.is_empty()):
                     self._finish(context, plan, scheduler)
@@ -161,6 +169,20 @@ class _Run:
                 write_failed_list(context, failed)
             summary = _summary(self._name, plan, scheduler, complete, bad.count, time.monotonic() - self._began)
             return dataclasses.replace(summary, line_names=line_names(context, summary.positions()))
+
+    def _opened_desk(
+        self, context: BatchContext, plan: Plan, notes: JobNotes | None, files: contextlib.ExitStack
+    ) -> JobDesk | None:
+        """What has to do with the providers' Batch APIs; None if nothing has."""
+        if notes is None and context.job_ways is None:
+            return None
+        from llm_sync.batch.job_desk import JobDesk
+
+        if context.job_ways is not None:
+            context.job_ways.report()
+        desk = JobDesk(context, self._journal, plan, notes, os.path.dirname(self._output))
+        files.callback(desk.close)
+        return desk
 
     def _send(self, context: BatchContext, scheduler: Scheduler) -> None:
         at = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -245,4 +267,5 @@ def _summary(output: str, plan: Plan, scheduler: Scheduler, complete: bool, skip
         repeated=sum(lane.repeated for lane in scheduler.lanes.values()),
         saved=sum(lane.saved for lane in scheduler.lanes.values()),
         first_failed={lane.provider: dict(lane.first_failed) for lane in scheduler.lanes.values() if lane.first_failed},
+        jobs=snapshot.jobs,
     )

@@ -7,6 +7,7 @@ import errno
 import time
 from collections.abc import Callable
 from queue import Empty
+from typing import TYPE_CHECKING
 
 from llm_sync.batch.context import BatchContext
 from llm_sync.batch.copied_records import copy_outcomes
@@ -22,6 +23,9 @@ from llm_sync.dispatch.shutdown import GRACE_S
 from llm_sync.errors import ClientClosedError, QueueFullError
 from llm_sync.events import logger
 
+if TYPE_CHECKING:
+    from llm_sync.batch.job_desk import JobDesk
+
 TICK_S = 0.2
 
 _log = logger("batch")
@@ -31,7 +35,12 @@ class Scheduler:
     """All lanes of one run. ``progress`` is called a few times a second, in the thread that calls ``run``."""
 
     def __init__(
-        self, context: BatchContext, journal: Journal, plan: Plan, progress: Callable[[Snapshot], object] | None
+        self,
+        context: BatchContext,
+        journal: Journal,
+        plan: Plan,
+        progress: Callable[[Snapshot], object] | None,
+        jobs: JobDesk | None = None,
     ) -> None:
         self._context = context
         self._journal = journal
@@ -48,6 +57,9 @@ class Scheduler:
             for name in context.client.config.providers
             if name in plan.to_send or name in plan.kept
         }
+        self.jobs = jobs
+        if jobs is not None:
+            jobs.open(self._sender, self.lanes)
         self._others = Tally()  # lines that could not be read, and providers that are no longer configured
         for provider, tally in plan.kept.items():
             if provider not in self.lanes:
@@ -61,7 +73,7 @@ class Scheduler:
         """
         try:
             while self._fill():
-                self._process_ends()
+                self._process_ends(TICK_S if self.jobs is None else max(0.0, min(TICK_S, self.jobs.go_on())))
                 self._look_after()
         except BaseException:
             self._stop()
@@ -78,7 +90,8 @@ class Scheduler:
             tally.include(lane.tally)
         views = tuple(lane.view(now, status[lane.provider]) for lane in self.lanes.values())
         workers = () if self._context.engine is None else self._context.engine.views()
-        return Snapshot(views, tally, now - self._began, workers)
+        jobs = () if self.jobs is None else self.jobs.views()
+        return Snapshot(views, tally, now - self._began, workers, jobs)
 
     def _fill(self) -> bool:
         """Give every lane its next requests as far as there is room. Returns whether anything is in flight or left."""
@@ -89,7 +102,7 @@ class Scheduler:
             if lane.missing.skipped and lane.next is None and not lane.in_flight:
                 lane.paused = lane.paused or lane.missing.reason
             busy = busy or bool(lane.in_flight) or (lane.next is not None and lane.paused is None)
-        return busy
+        return busy or (self.jobs is not None and self.jobs.is_busy)
 
     def _send_next(self, lane: Lane) -> bool:
         """Queue the lane's next request. Returns False if there is none, or no room for it."""
@@ -137,13 +150,14 @@ class Scheduler:
     def _is_given_up(self, lane: Lane, entry: Entry) -> bool:
         return lane.missing.is_given_up(self._context.routes.named(entry.route)[1])
 
-    def _process_ends(self) -> None:
+    def _process_ends(self, seconds: float) -> None:
         """Wait briefly for a request to end, and process all that have ended."""
         try:
-            end = self._sender.ended.get(timeout=TICK_S)
+            end = self._sender.ended.get(timeout=seconds)
             while True:
-                self._count(end)
-                self._note_outcome(end)
+                if end is not None:
+                    self._count(end)
+                    self._note_outcome(end)
                 end = self._sender.ended.get_nowait()
         except Empty:
             return
@@ -230,6 +244,8 @@ class Scheduler:
     def _stop(self) -> None:
         """Send nothing more, give requests in flight some seconds to finish, and process their ends."""
         self._sender.stop()
+        if self.jobs is not None:
+            self.jobs.stop()
         for lane in self.lanes.values():
             lane.withdraw()
         if self._sender.busy:
@@ -246,6 +262,8 @@ class Scheduler:
             busy = self._sender.busy
             with contextlib.suppress(Empty):
                 while True:
-                    self._count(self._sender.ended.get(timeout=TICK_S if busy else 0))
+                    end = self._sender.ended.get(timeout=TICK_S if busy else 0)
+                    if end is not None:
+                        self._count(end)
             if not busy or time.monotonic() >= until:
                 return

@@ -14,7 +14,8 @@ from llm_sync.attempts.rate_gate import JITTER
 from llm_sync.attempts.retry import MAX_RETRY_AFTER_S
 from llm_sync.batch.budget_pause import opens_soon
 from llm_sync.batch.context import BatchContext
-from llm_sync.batch.input.requests import BatchRequest, content_hash, line_digest
+from llm_sync.batch.input.requests import BatchRequest, line_digest
+from llm_sync.batch.line_requests import read_request
 from llm_sync.batch.line_sending import LineSending, outcome_in_steps
 from llm_sync.batch.local_trouble import is_local_trouble
 from llm_sync.batch.lost_workers import is_asked_again, without_worker
@@ -71,7 +72,7 @@ class Sender:
     def __init__(self, context: BatchContext, journal: Journal) -> None:
         self._context = context
         self.journal = journal
-        self.ended: SimpleQueue[RequestEnd] = SimpleQueue()
+        self.ended: SimpleQueue[RequestEnd | None] = SimpleQueue()  # None: there is something else to do
         self._stopping = threading.Event()
         self._lock = threading.Lock()  # guards _in_flight; no request is added to it once _stopping is set
         self._in_flight: dict[int, CallControl] = {}
@@ -89,12 +90,7 @@ class Sender:
             return RequestEnd(slot, str(target[0]), None, changed="the line changed while the batch ran")
         identity = context.identity(slot, digest.hex(), target, unsure=unsure)
         try:
-            values = context.line_format.read(content)
-            batch_request = context.builder.build(values, context.model(slot))
-            request = context.builder.hash(batch_request)
-            identity = identity._replace(
-                request=request, id=batch_request.request.id, content=content_hash(values), asked=batch_request.asked
-            )
+            identity, batch_request = read_request(context, slot, content, identity)
             if batch_request.routed is not None:
                 return self._submit_routed(slot, identity, batch_request)
             prepared = context.prepare(batch_request, slot)
@@ -124,6 +120,10 @@ class Sender:
             raise
         except LLMConnectorError as error:
             return error
+
+    def wake(self) -> None:
+        """Let the thread that runs the batch look after its jobs. Any thread may call it."""
+        self.ended.put(None)
 
     @property
     def busy(self) -> bool:

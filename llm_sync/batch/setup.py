@@ -182,7 +182,8 @@ def opened(
 def read_previous(context: BatchContext, output: str) -> PreviousRuns:
     """Read what previous runs left. Raises OSError, LLMConnectorError."""
     previous = PreviousRuns(
-        context.selection, context.index, context.hashes, context.routes, context.store, needs_review(context)
+        *(context.selection, context.index, context.hashes, context.routes, context.store, needs_review(context)),
+        os.path.dirname(output),
     )
     if context.options.restart:
         return previous

@@ -77,17 +77,34 @@ class LaneView:
         return 0.0 if not left else left / self.rate if self.rate else None
 
 
+class JobView(NamedTuple):
+    """A job at a provider's Batch API. ``id``: ours; ``remote``: the provider's, empty if it is not known. ``done`` of its
+    ``requests`` are answered, by the provider's own count. ``state``: the provider's word for it, else how far it came here;
+    ``lost``: why it cannot be found, although it may have been made."""
+
+    id: str
+    provider: str
+    model: str
+    remote: str
+    requests: int
+    done: int
+    state: str
+    lost: str = ""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The state of a running batch: its providers (lanes), the counts of all, and the seconds since it began.
 
-    ``workers``: those of its engine, if it runs on one, also some that have ended.
+    ``workers``: those of its engine, if it runs on one, also some that have ended. ``jobs``: those that
+    are open at the providers' Batch APIs.
     """
 
     lanes: tuple[LaneView, ...]
     tally: Tally
     elapsed: float
     workers: tuple[WorkerView, ...] = ()
+    jobs: tuple[JobView, ...] = ()
 
     @property
     def total(self) -> int:
@@ -131,7 +148,8 @@ class Summary:
     ``reasons``, by provider and error class: the message of the first such failure of this run; ``first_failed``: the position
     of its line. ``cached``: answers of this run that came from a cache; ``repeated``: requests that got a copy of an equal one's
     outcome (``dedupe``); ``saved``: what both would have cost in USD, as far as prices are known. ``line_names``: the number and
-    the id of each line whose position is among these, by position.
+    the id of each line whose position is among these, by position. ``jobs``: those that are open at the providers' Batch APIs;
+    the same call collects them later.
     """
 
     output: str
@@ -159,11 +177,17 @@ class Summary:
     cached: int = 0
     repeated: int = 0
     saved: float = 0.0
+    jobs: tuple[JobView, ...] = ()
 
     @property
     def failed(self) -> int:
         """The number of requests without an answer."""
         return self.requests - self.tally.answered
+
+    @property
+    def is_submitted(self) -> bool:
+        """Whether all that lacks an answer is in jobs that are open (``no_wait``)."""
+        return bool(self.jobs) and not any(job.lost for job in self.jobs) and not (self.held or self.tally.failed.total())
 
     def positions(self) -> set[int]:
         """The positions of the lines that are named."""
@@ -224,6 +248,7 @@ class Summary:
                 for key, times in self.possibly_billed
             ],
             "held": dict(self.held),
+            "jobs": [job._asdict() for job in self.jobs],
             "reasons": {name: dict(texts) for name, texts in self.reasons.items()},
             "first_failed": {
                 provider: {kind: self._named(position) for kind, position in positions.items()}

@@ -28,6 +28,7 @@ from llm_sync.runtime.steps import Steps, in_one_step
 if TYPE_CHECKING:
     from llm_sync.client.caching import Caching
     from llm_sync.client.middleware import Middleware
+    from llm_sync.spending.meter import Spending
 
 Prepared = TypeVar("Prepared")
 
@@ -257,6 +258,15 @@ class Dispatcher:
         """``text`` with every secret of a provider that stands in it replaced by ``[key]``: for what is stored."""
         clean: str = self._endpoints[provider].provider.credential.redactor().whole(text)
         return clean
+
+    def endpoint(self, provider: str) -> Endpoint:
+        """A provider with its HTTP client, for code that talks to it beside its requests. Raises as Endpoints does."""
+        return self._endpoints[provider]
+
+    @property
+    def spending(self) -> Spending | None:
+        """What keeps to the budgets of the client; None where there are none."""
+        return self._endpoints.spending
 
     def check(self, provider: str) -> None:
         """Raise what keeps a provider from being used. Sends nothing, but reads a key file and runs a key command."""

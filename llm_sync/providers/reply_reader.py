@@ -55,6 +55,10 @@ class ReplyReader:
         self._prices = prices
         self._validators: dict[int, tuple[Mapping[str, Any], ResponseValidator]] = {}  # by the schema's id
 
+    def parts(self) -> dict[str, Any]:
+        """What another reader for the same provider is made of."""
+        return {"dialect": self.dialect, "credential": self._credential, "strict": self._strict, "prices": self._prices}
+
     def response(self, prepared: PreparedRequest, reply: Reply, number: int) -> ModelResponse:
         """The response to ``prepared`` that a reply to attempt ``number`` is. Raises the error that it is instead."""
         dialect = self.dialect
@@ -125,6 +129,14 @@ class ReplyReader:
             _log.error("%s: malformed listing: %s", dialect.name, self._credential.redactor().text(str(structure_of(body))))
             raise malformed(reply, wrong, self.target(), dialect.request_id(reply, body), None)
         return dialect.read_listing(body)
+
+    def error(self, reply: Reply) -> LLMConnectorError:
+        """The error that a reply with a bad status is."""
+        try:
+            body: Any = parse_body(reply.content)
+        except (ValueError, RecursionError):
+            body = reply.content.decode("utf-8", "replace")
+        return self._error(reply, body)
 
     def too_deep(self, reply: Reply) -> LLMConnectorError:
         """The error of a body that could be parsed only just, as it is nested so deeply."""

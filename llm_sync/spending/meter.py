@@ -133,6 +133,20 @@ class Spending:
         except Exception:  # noqa: BLE001  (a bug here must not cost an answer)
             _log.exception("what an answer cost could not be settled")
 
+    def record(self, request: PreparedRequest, response: ModelResponse) -> None:
+        """Count an answer for which nothing was reserved, as an earlier run has asked for it. Never raises."""
+        facts = Facts(request.provider, request.model, self._config.file or "", self._tag, self.run)
+        budgets, entry = self.budgets_of(request.provider, request.model), None
+        try:
+            if budgets:
+                reserved = self._ledger.reserve(response.cost_estimate or 0.0, budgets, facts)
+                entry = reserved if isinstance(reserved, int) else None
+        except LedgerError as error:
+            self._warn(f"what {facts.provider}/{facts.model} cost is not counted: the ledger {error}")
+            return
+        if entry is not None or self._tag or budgets:
+            self.settle(entry, facts, response)
+
     def release(self, entry: int | None) -> None:
         """Give back what was reserved for an attempt that was not made. Never raises."""
         try:

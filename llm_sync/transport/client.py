@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping, MutableSet
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from weakref import WeakSet
 
 from llm_sync.errors import ClientClosedError, ProviderConnectionError, ProviderError
@@ -135,6 +135,41 @@ class HTTPClient:
                 result = error.with_traceback(None)
             is_stale = isinstance(result, Exception) and is_stale_connection(result, exchange)
             return self._conclude(result, exchange, target, is_stale=is_stale)
+
+    def transfer(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        body: bytes | tuple[bytes | BinaryIO, ...] | None = None,
+        into: BinaryIO | None = None,
+        max_bytes: int = 0,
+        timeout: float,
+        control: CallControl | None = None,
+        fresh: bool = False,
+    ) -> Reply:
+        """``request`` with files, see file_transfer.py; ``fresh``: over a new connection, as an old one may be closed already.
+
+        Raises as ``request``, and OSError if ``into`` cannot be written.
+        """
+        from llm_sync.transport.file_transfer import FileTransfer
+
+        target, files = self._target(method, url), FileTransfer(body, into, max_bytes)
+        if fresh and target.is_pooled:
+            target.find_pool().close_idle()
+        with Exchange(timeout, control, self._sockets) as exchange:
+            result: Reply | Exception
+            try:
+                exchange.raise_if_aborted()
+                result = files.send(target, headers, exchange, _check_head)
+            except TooLargeError as error:
+                result = too_large_error(target.origin, max_bytes, error.status)
+            except Exception as error:  # noqa: BLE001  (as in request)
+                result = error.with_traceback(None)
+            if files.disk_error is not None:
+                raise files.disk_error
+            return self._conclude(result, exchange, target, is_stale=False)
 
     def _conclude(self, result: Reply | Exception, exchange: Exchange, target: Target, *, is_stale: bool) -> Reply:
         """The end of an exchange: return its reply, or raise this library's error for what went wrong."""

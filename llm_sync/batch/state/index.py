@@ -30,7 +30,8 @@ MAX_ROUTES = _ROUTE + 1
 class Entry(NamedTuple):
     """``state``: NOTHING, TO_SEND, IN_JOURNAL or IN_OUTPUT. ``offset``: in the input, the journal or the output.
 
-    ``review``: the outcome must be read before it is kept (other settings, or a failure that is asked again).
+    ``review``: the outcome must be read before it is kept (other settings, or a failure that is asked again). Of a request to be
+    sent it says that it goes by a job of its provider's Batch API.
     """
 
     state: int
@@ -137,9 +138,10 @@ class Index(NumberFile):
         """Every entry that is set, with its slot. Changes made during the iteration may or may not be seen."""
         return ((slot, _unpacked(packed)) for slot, packed in self.all() if packed)
 
-    def to_send(self, routes: Iterable[int]) -> Iterator[tuple[int, Entry]]:
-        """The entries to be sent on one of ``routes``, with the same rule for changes."""
-        wanted = frozenset(TO_SEND << _REVIEW_BITS + _ROUTE_BITS | route for route in routes)
+    def to_send(self, routes: Iterable[int], *, by_job: bool = False) -> Iterator[tuple[int, Entry]]:
+        """The entries to be sent on one of ``routes``, those that go by jobs or the others, with the same rule for changes."""
+        kind = TO_SEND << _REVIEW_BITS | by_job
+        wanted = frozenset(kind << _ROUTE_BITS | route for route in routes)
         return ((slot, _unpacked(packed)) for slot, packed in self.all() if packed >> _OFFSET_BITS in wanted)
 
 

@@ -2,7 +2,8 @@
 
 Lines are JSON objects. The first one, the header, names the process that owns the journal. ``{"run": …}`` begins a run;
 ``{"settings": …}`` stores settings by their hash; ``{"started": […]}`` is written before a request is sent, ``{"unsent": […]}``
-takes that back, and ``{"done": […], …}`` holds its outcome. ``{"finished": […]}`` identifies the output made from all lines
+takes that back, and ``{"done": […], …}`` holds its outcome. ``{"job": …}`` are the steps of jobs of the providers'
+Batch APIs (job_notes.py). ``{"finished": […]}`` identifies the output made from all lines
 before it, so that no answer counts twice if both files exist. The next write ends a partial line that a killed process left.
 
 Other programs may change the file while a run writes it. So ``examine`` compares its size, its header and the last line several

@@ -17,7 +17,16 @@ _OLD_HEADER_SIZE = len(_OLD_HEADER.format(0))
 _PREFIX = b'{"llm-sync batch": 1, "pid": '
 _MAX_HOST = 64
 # How every line begins that a run writes. None of these can stand within a string of JSON, where quotes are escaped.
-_STARTS = (b'{"done": [', b'{"started": [', b'{"unsent": [', b'{"run": {', b'{"settings": "', b'{"finished": [', b'{"reopened": ')
+_STARTS = (
+    b'{"done": [',
+    b'{"started": [',
+    b'{"unsent": [',
+    b'{"run": {',
+    b'{"settings": "',
+    b'{"finished": [',
+    b'{"reopened": ',
+    b'{"job": "',
+)
 
 
 class Owner(NamedTuple):
@@ -94,6 +103,7 @@ def is_note(line: bytes) -> bool:
         "settings",
         "finished",
         "reopened",
+        "job",
         "llm-sync batch",
     )
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_sync.batch.input.selection import Selection
 from llm_sync.batch.state import journal_format, records
@@ -17,6 +17,9 @@ from llm_sync.batch.state.records import Head, Key
 from llm_sync.batch.summary import Tally
 from llm_sync.errors import LLMConnectorError
 
+if TYPE_CHECKING:
+    from llm_sync.batch.state.job_notes import JobNotes
+
 
 class PreviousRuns:
     """Reads the outcomes of previous runs into ``store`` and ``index``, and their lines' hashes into ``hashes``, by slot.
@@ -24,7 +27,7 @@ class PreviousRuns:
     ``needs_review`` decides whether an outcome must be read again before it is kept; ``kept`` counts the others, by provider.
     ``displaced``: outcomes whose slot another outcome has taken since. ``elsewhere``: the number of answers to requests that
     are not part of this run. ``settings``: earlier settings, by hash. ``unsure``: how often each line was sent with an unknown
-    outcome (in flight when a run was killed, or timed out).
+    outcome (in flight when a run was killed, or timed out). ``folder``: for temporary files.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class PreviousRuns:
         routes: RouteTable,
         store: RecordStore,
         needs_review: Callable[[Head], bool] = lambda head: False,  # noqa: ARG005
+        folder: str | None = None,
     ) -> None:
         self._selection = selection
         self._index = index
@@ -50,6 +54,8 @@ class PreviousRuns:
         self.elsewhere = 0
         self.unsure: Counter[tuple[Key, str]] = Counter()  # the line's hash goes with the key, because lines move
         self.settings: dict[str, dict[str, Any]] = {}
+        self.jobs: JobNotes | None = None  # those of the providers' Batch APIs, if there were any
+        self._folder = folder
 
     def read_output(self, path: str, output: FinishedOutput) -> None:
         """Read a finished output. Raises LLMConnectorError if the file is not one."""
@@ -111,9 +117,18 @@ class PreviousRuns:
                 self.settings[value] = dict(more)["of"]
             elif name == "run":
                 self._end_run()
+            elif name == "job":
+                self._take_job(value, dict(more))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return False  # torn or damaged
         return True
+
+    def _take_job(self, job_id: str, note: dict[str, Any]) -> None:
+        if self.jobs is None:
+            from llm_sync.batch.state.job_notes import JobNotes
+
+            self.jobs = JobNotes(self._folder)
+        self.jobs.take(job_id, note)
 
     def _end_run(self) -> None:
         """Requests still open when a run ended have an unknown outcome."""

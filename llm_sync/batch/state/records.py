@@ -43,7 +43,7 @@ class RequestIdentity(NamedTuple):
     own, or its custom_id if it is an OpenAI batch request (``openai``).
 
     ``unsure``: how often it was sent before with an unknown outcome. ``shard`` ("1/4") and ``lines``, the number of lines of
-    the whole input, are set for a shard only. ``max_tokens``: as in ``settings``.
+    the whole input, are set for a shard only. ``max_tokens``: as in ``settings``. ``via``: how it was sent, if not directly.
     """
 
     key: Key
@@ -58,6 +58,7 @@ class RequestIdentity(NamedTuple):
     content: str | None = None
     asked: Mapping[str, Any] | None = None
     max_tokens: int | None = None
+    via: str | None = None
 
 
 class Head(NamedTuple):
@@ -129,6 +130,8 @@ def record_of(identity: RequestIdentity, outcome: ModelResponse | LLMConnectorEr
         extra["content_hash"] = identity.content
     if identity.max_tokens is not None:
         extra["max_tokens"] = identity.max_tokens
+    if identity.via is not None:
+        extra["via"] = identity.via
     if head.unsure:
         extra["possibly_billed"] = head.unsure
     billed = (head.input_tokens, head.output_tokens, head.cost)

@@ -44,9 +44,17 @@ _PER_REQUEST_LOGGERS = ("llm_sync.requests", "llm_sync.providers", "llm_sync.cli
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the batch, its dry run, or a merge; return the exit status."""
+    """Run the batch, its dry run, or a merge, or list its jobs; return the exit status."""
+    if args.output is None and args.input[0] != "jobs":
+        args.parser.error("the following arguments are required: -o/--output")
     if args.input[0] == "merge":
         return _merge(args, args.input[1:])
+    if args.input[0] == "jobs":
+        from llm_sync.cli.commands import batch_jobs
+
+        return batch_jobs.run(args, args.input[1:])
+    if args.cancel:
+        raise UsageError("--cancel is for 'llm-sync batch jobs OUTPUT', which names the batch whose jobs are cancelled")
     if len(args.input) > 1:
         raise UsageError(f"unexpected argument {args.input[1]!r}: batch reads one INPUT, 'batch merge' combines finished outputs")
     for name in ("delimiter", "id_column", "skip_blank"):
@@ -155,7 +163,7 @@ def _print_summary(args: argparse.Namespace, output: Output, summary: Summary) -
     if unfit is not None:
         print_error(f"the run exceeds its limit: {unfit}")
         return exit_codes.UNFIT
-    if not summary.failed:
+    if not summary.failed or summary.is_submitted:
         return exit_codes.ANSWERED
     return exit_codes.MIXED if summary.tally.answered else _status_of_first_failure(summary)
 

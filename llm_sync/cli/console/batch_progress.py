@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_sync.batch import LaneView, Snapshot
 from llm_sync.cli.console import quantities
+from llm_sync.cli.console.batch_jobs import progress_text
 
 if TYPE_CHECKING:
     from llm_sync.cli.console.in_flight import InFlightRequests
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def rows(snapshot: Snapshot, requests: InFlightRequests) -> list[tuple[str, str]]:
     """A line for each provider, and two for all of them: a terminal of 80 columns has room for each total."""
-    lines = [(lane.provider, ", ".join(_lane(lane, requests.oldest(lane.provider)))) for lane in snapshot.lanes]
+    lines = [(lane.provider, ", ".join(_lane(lane, snapshot, requests.oldest(lane.provider)))) for lane in snapshot.lanes]
     left = _left(snapshot)
     total = f"{snapshot.done:,}/{snapshot.total:,}{_share(snapshot)}"
     lines.append(("in all", f"{total}, {left} left" if left else total))
@@ -24,7 +25,7 @@ def rows(snapshot: Snapshot, requests: InFlightRequests) -> list[tuple[str, str]
 
 def line(snapshot: Snapshot) -> str:
     """One line for everything."""
-    lanes = "; ".join(f"{lane.provider} {', '.join(_lane(lane))}" for lane in snapshot.lanes)
+    lanes = "; ".join(f"{lane.provider} {', '.join(_lane(lane, snapshot))}" for lane in snapshot.lanes)
     return f"{', '.join([*_total(snapshot), *_spent(snapshot)])}; {lanes}"
 
 
@@ -63,7 +64,7 @@ def _spent(snapshot: Snapshot, *, in_millions: bool = False) -> list[str]:
     return parts
 
 
-def _lane(lane: LaneView, oldest: str | None = None) -> list[str]:
+def _lane(lane: LaneView, snapshot: Snapshot, oldest: str | None = None) -> list[str]:
     parts = [f"{lane.done:,}/{lane.total:,}"]
     if lane.failed:
         parts.append(f"{lane.failed:,} failed")
@@ -80,4 +81,5 @@ def _lane(lane: LaneView, oldest: str | None = None) -> list[str]:
             parts.append(f"{per_minute:,.0f}/min" if per_minute >= 10 else f"{per_minute:.1f}/min")
         if oldest is not None:
             parts.append(oldest)
-    return parts
+    jobs = progress_text([job for job in snapshot.jobs if job.provider == lane.provider])
+    return [*parts, jobs] if jobs else parts

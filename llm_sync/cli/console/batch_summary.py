@@ -5,6 +5,7 @@ from __future__ import annotations
 from llm_sync.batch import Summary
 from llm_sync.batch.state.records import Key
 from llm_sync.batch.summary import Tally
+from llm_sync.cli.console.batch_jobs import summary_line
 from llm_sync.cli.console.quantities import cost, count, duration
 from llm_sync.cli.console.table import labelled, table
 
@@ -26,6 +27,7 @@ def summary_lines(summary: Summary, width: int | None = None, *, failed_list: st
         *labelled("failed", f"{failures}{skipped}{listed}" if failures else ""),
         *_reasons(summary),
         *labelled("sent", _sent(summary)),
+        *labelled("jobs", summary_line(summary.jobs)),
         *labelled("cache", _not_sent(summary)),
         *labelled("input", _changes(summary)),
         *labelled("tokens", f"{tally.input_tokens:,} in, {tally.output_tokens:,} out" if spent else ""),

@@ -26,6 +26,9 @@ examples:
     --shard 1/2
   llm-sync batch merge 1.jsonl 2.jsonl \\
     -o all.jsonl
+  llm-sync batch in.jsonl -o out.jsonl \\
+    --via batch --no-wait
+  llm-sync batch jobs out.jsonl
 """
 
 
@@ -35,12 +38,12 @@ def add(parser: Parser) -> None:
         "input",
         nargs="+",
         metavar="INPUT",
-        help="the file of requests (.gz: gzip), or - for standard input; or the word merge and the finished outputs to combine",
+        help="the file of requests (.gz: gzip), or - for standard input; or the word merge and the finished outputs to combine; "
+        "or the word jobs and the output of a batch whose open jobs are listed",
     )
     parser.add_argument(
         "-o",
         "--output",
-        required=True,
         type=nonempty,
         metavar="FILE",
         help="write the answers to FILE (.gz: gzip); with the ending .csv, .tsv, .parquet or .xlsx a table, beside the JSON "
@@ -200,6 +203,9 @@ def _add_way_options(parser: Parser) -> None:
     )
     group.add_argument(
         "--keep-files", action="store_true", help="with --via batch: leave the files of collected jobs at the provider"
+    )
+    group.add_argument(
+        "--cancel", action="store_true", help="with 'batch jobs OUTPUT': cancel the open jobs; what is answered by then is billed"
     )
     group.add_argument(
         "--poll-every",

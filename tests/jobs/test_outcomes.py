@@ -1,0 +1,141 @@
+"""What becomes of the lines of jobs: rows in any state, jobs that end in any way."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+import pytest
+from jobs_apparatus import MODELS
+
+from llm_sync.jobs.openai_batches import OpenAIBatches
+from llm_sync.jobs.wire import Limits
+
+CREATE = {"request": "create"}
+
+
+def test_the_answers_are_those_of_direct_calls_at_half_the_price(begin):
+    """The same words in the same order; each record says how it was sent, and the tier that served it."""
+    run = begin(lines=5)
+    summary = run.run()
+    jobs, answers = run.records(), run.answers()
+    run.run(via="direct", restart=True)
+    assert run.answers() == answers
+    direct = run.records()
+    assert [record["via"] for record in jobs] == ["batch"] * 5
+    assert [record["response"]["tier"] for record in jobs] == ["batch"] * 5
+    assert [record.get("via") for record in direct] == [None] * 5
+    costs = [[record["response"]["cost_estimate"] for record in records] for records in (jobs, direct)]
+    assert costs[0] == pytest.approx([cost / 2 for cost in costs[1]])
+    assert (summary.complete, summary.jobs, summary.sent) == (True, (), 5)
+
+
+def test_rows_are_matched_by_their_ids_alone(begin):
+    """Shuffled rows, rows that are there twice, and counters that lie change nothing."""
+    expected = begin(lines=30)
+    expected.run()
+    liar = ({"rows_shuffled": True}, {"rows_twice": 0.3}, {"counters_lie": True})
+    run = begin(*({"when": CREATE, **lie, "continue": True} for lie in liar), lines=30)
+    assert run.run().complete
+    assert run.answers() == expected.answers()
+
+
+def test_a_request_without_a_row_may_be_billed_and_is_not_sent_again_without_leave(begin):
+    """It is counted as such; with ``rebuy`` it is sent again."""
+    run = begin({"when": {**CREATE, "nth": 1}, "rows_missing": 0.2}, lines=20)
+    summary = run.run()
+    missing = summary.tally.failed["ProviderUnavailableError"]
+    assert missing > 0
+    assert summary.unsure == missing
+    assert len(run.simulator.summary()["jobs"]) == 1
+    assert run.run().tally.failed["ProviderUnavailableError"] == missing
+    assert len(run.simulator.summary()["jobs"]) == 1
+    assert run.run(rebuy=True).tally.answered == 20
+
+
+def test_lines_that_were_not_worked_on_are_sent_again_by_the_same_command(begin):
+    """An expired job has rows all the same, and only the others are sent again."""
+    run = begin({"when": {**CREATE, "nth": 1}, "job_expires": 0.5}, lines=20)
+    first = run.run()
+    assert (first.tally.answered, dict(first.tally.failed), first.unsure) == (10, {"ProviderUnavailableError": 10}, 0)
+    assert [record["error"]["retryable"] for record in run.records() if record["error"]] == [True] * 10
+    second = run.run()
+    assert (second.tally.answered, second.again, second.complete) == (20, 10, True)
+    assert [job["lines"] for job in run.simulator.summary()["jobs"]] == [20, 10]
+
+
+def test_an_error_in_a_row_is_judged_as_a_direct_one(begin):
+    """By the same classes, with the same word on whether to ask again."""
+    rule = {"when": {"request": "line", "share": 0.3}, "error": "bad_request"}
+    run = begin(rule, lines=20)
+    summary = run.run()
+    failed = [record for record in run.records() if record["error"]]
+    assert 0 < len(failed) < 20
+    assert {record["error"]["type"] for record in failed} == {"InvalidRequestError"}
+    assert {(record["error"]["status"], record["error"]["attempts"]) for record in failed} == {(400, 1)}
+    assert (summary.complete, run.run().sent) == (True, 0)
+
+
+def test_a_job_that_is_refused_for_a_line_costs_that_line_only(begin, monkeypatch):
+    """The provider names the line: it fails, and the others are sent in another job."""
+    monkeypatch.setattr(OpenAIBatches, "refusal", lambda *_: None)
+    run = begin(lines=12)
+    lines = [{"id": f"q{number}", "prompt": f"Question {number}"} for number in range(12)]
+    lines[7]["provider_specific"] = {"service_tier": "flex"}
+    run.write(lines)
+    summary = run.run()
+    states = Counter(job["state"] for job in run.simulator.summary()["jobs"])
+    if states["failed"]:  # as far as the simulator knows what a provider refuses
+        assert dict(summary.tally.failed) == {"InvalidRequestError": 1}
+        assert run.records()[7]["error"]["type"] == "InvalidRequestError"
+    assert summary.complete
+
+
+def test_a_job_that_is_refused_without_naming_a_line_is_halved(begin, monkeypatch):
+    """Nobody says which line is at fault: the halves do."""
+    look = OpenAIBatches.look
+
+    def without_line(self, job_id):
+        remote = look(self, job_id)
+        return remote if remote.failure is None else remote._replace(failure=remote.failure._replace(line=None))
+
+    monkeypatch.setattr(OpenAIBatches, "look", without_line)
+    run = begin({"when": {**CREATE, "nth": 1}, "job_fails": "invalid_request"}, lines=8)
+    summary = run.run()
+    assert summary.tally.answered == 8
+    assert [(job["state"], job["lines"]) for job in run.simulator.summary()["jobs"]] == [
+        ("failed", 0),
+        ("completed", 4),
+        ("completed", 4),
+    ]
+
+
+def test_too_many_tokens_wait_for_another_job_to_end(begin, monkeypatch, caplog):
+    """Nothing of such a job was run; its lines are sent when there is room."""
+    monkeypatch.setattr(OpenAIBatches, "limits", Limits(10, 1_000_000))
+    run = begin({"when": {**CREATE, "nth": 3}, "job_fails": "token_limit_exceeded"}, lines=40, takes=3600)
+    assert run.run().tally.answered == 40
+    assert "too much waits there" in caplog.text
+    assert Counter(job["state"] for job in run.simulator.summary()["jobs"]) == {"completed": 4, "failed": 1}
+
+
+def test_a_model_that_does_not_exist_fails_every_line(begin):
+    """As it does directly; no half is tried."""
+    run = begin(lines=6)
+    run.config = run.config.replace(MODELS["openai"], "gpt-nope")
+    summary = run.run()
+    assert dict(summary.tally.failed) == {"ModelNotFoundError": 6}
+    assert len(run.simulator.summary()["jobs"]) <= 1
+
+
+def test_a_line_that_a_batch_api_does_not_take_goes_directly(begin, caplog):
+    """With a notice, before anything is uploaded; the others go by a job."""
+    run = begin(lines=4)
+    lines = [{"id": f"q{number}", "prompt": f"Question {number}"} for number in range(4)]
+    lines[2]["provider_specific"] = {"service_tier": "flex"}
+    run.write(lines)
+    with caplog.at_level(logging.WARNING, "llm_sync.batch"):
+        summary = run.run()
+    assert summary.tally.answered == 4
+    assert [record.get("via") for record in run.records()] == ["batch", "batch", None, "batch"]
+    assert "p: 1 line goes directly, at the full price: its Batch API does not take service_tier 'flex'" in caplog.text
