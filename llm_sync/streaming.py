@@ -70,7 +70,7 @@ def find_switches(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
     ``stream: False`` and ``stream: None`` ask for nothing and are not among them. Only the top level is looked at.
     """
-    return {name: value for name, value in mapping.items() if _kind(name, value) is True}
+    return {name: value for name, value in mapping.items() if _is_suspect(name) and _kind(name, value) is True}
 
 
 def strip_switches(mapping: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -115,6 +115,12 @@ def is_stream(content_type: str, content: bytes) -> bool:
     if content[:1] == b"{":  # nearly every reply; the scan for a line feed is a memchr
         return b"\n" in content and _TWO_OBJECTS.match(content) is not None
     return _EVENT.match(content) is not None or _TWO_OBJECTS.match(content) is not None
+
+
+@lru_cache(maxsize=256)  # every request's payload is looked through, and all have the same few names
+def _is_suspect(name: object) -> bool:
+    """Whether a name may be that of a switch."""
+    return isinstance(name, str) and (name in PARAMETERS or name == "debug" or name.lower() in VALUES)
 
 
 def _kind(name: object, value: object) -> bool | None:

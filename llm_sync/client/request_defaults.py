@@ -59,7 +59,7 @@ def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest
 
     Raises InvalidRequestError for a file that cannot be read and for an invalid response_schema.
     """
-    values = settings_for(request, vars(entry.defaults))
+    values = settings_for(request, entry.settings)
     fresh = request.detached(model=model, **values, **files_read(request))
     if fresh.response_schema is not None:
         with import_lock:
@@ -72,6 +72,8 @@ def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest
 def settings_for(request: ModelRequest, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those of ``settings``, by field, that a request does not have itself; provider_specific is merged."""
     values: dict[str, Any] = {}
+    if not settings:
+        return values
     # A system message in the conversation replaces the configured one.
     has_system = request.messages is not None and any(message.role == "system" for message in request.messages)
     for name in fields.DEFAULTS:

@@ -69,23 +69,24 @@ class StatusCounts:
 
     def add(self, event: Event) -> None:
         """Count one event, of the kinds in COUNTED."""
-        if isinstance(event, CacheHit) and not event.queued:
-            self._add_hit()
-            return
-        if isinstance(event, Finished) and event.error == "cancelled":
-            return
-        with self._lock:
-            if isinstance(event, Finished):
-                self._add_finished(event)
-            elif isinstance(event, Retrying):
+        if isinstance(event, AttemptStarted):
+            second, attempts = int(self._clock()), self._attempts
+            with self._lock:
+                count = attempts.pop()[1] if attempts and attempts[-1][0] == second else 0
+                attempts.append((second, count + 1))
+        elif isinstance(event, Finished):
+            if event.error != "cancelled":
+                with self._lock:
+                    self._add_finished(event)
+        elif isinstance(event, Retrying):
+            with self._lock:
                 self._retries += 1
                 self._last_error = _described(event.error, event.message)
-            elif isinstance(event, CacheHit):
+        elif isinstance(event, CacheHit) and not event.queued:
+            self._add_hit()
+        elif isinstance(event, CacheHit):
+            with self._lock:
                 self._cached += 1
-            elif isinstance(event, AttemptStarted):
-                second = int(self._clock())
-                count = self._attempts.pop()[1] if self._attempts and self._attempts[-1][0] == second else 0
-                self._attempts.append((second, count + 1))
 
     def _add_hit(self) -> None:
         """Count a hit on a calling thread: never waits for the lock, which a thread that a signal handler interrupts may hold."""

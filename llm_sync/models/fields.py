@@ -181,7 +181,7 @@ CONFIGURABLE = tuple(field for field in FIELDS if "defaults" in field.levels)
 DEFAULTS = tuple(field.name for field in CONFIGURABLE if field.kind != MAPPING)
 OPTIONS = tuple(field for field in FIELDS if field.option)
 # What the values of a request are checked by, field after field; the others have rules of their own.
-CHECKED = tuple(field for field in FIELDS if field.kind != OTHER)
+CHECKED = {field.name: field for field in FIELDS if field.kind != OTHER}
 
 
 def on_wire(api: str, kinds: Collection[str] = (NUMBER, WHOLE)) -> dict[str, str]:

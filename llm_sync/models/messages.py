@@ -64,14 +64,18 @@ class Message(Frozen):
             field_checks.check_text("tool_call_id", self.tool_call_id)
         if self.state is not None:
             check_state("state", self.state)
-        for name, role in (("images", "user"), ("tool_calls", "assistant"), ("tool_call_id", "tool"), ("state", "assistant")):
-            if getattr(self, name) and self.role != role:
-                raise InvalidRequestError(f"a {self.role} message has {name}", guidance=f"Only {role} messages carry {name}.")
+        if self.images or self.tool_calls or self.tool_call_id or self.state:
+            self._check_role()
         if self.role == "tool" and not self.tool_call_id:
             raise InvalidRequestError("a tool message has no tool_call_id", guidance="Give the id of the ToolCall it answers.")
         is_empty = not (self.content and self.content.strip()) and not self.images and not self.tool_calls
         if is_empty and self.role != "tool" and all(part.type == "text" for part in self.parts):
             raise InvalidRequestError(f"a {self.role} message is empty", guidance="Give it text, an image or tool calls.")
+
+    def _check_role(self) -> None:
+        for name, role in (("images", "user"), ("tool_calls", "assistant"), ("tool_call_id", "tool"), ("state", "assistant")):
+            if getattr(self, name) and self.role != role:
+                raise InvalidRequestError(f"a {self.role} message has {name}", guidance=f"Only {role} messages carry {name}.")
 
     def _read_parts(self) -> None:
         """Check the parts, and give content and images what is text and image among them."""

@@ -77,12 +77,10 @@ class ModelRequest(Frozen):
                 )
         if self.provider_specific is None:
             _set(self, "provider_specific", {})
-        for row in fields.CHECKED:
-            value = getattr(self, row.name)
-            if value is not None:
-                checked = field_checks.check_field(row, value)
-                if checked is not value:
-                    _set(self, row.name, checked)
+        values = vars(self)
+        for name in fields.CHECKED:
+            if values[name] is not None:
+                values[name] = field_checks.check_field(fields.CHECKED[name], values[name])
         for name in ("images", "documents"):
             if getattr(self, name) != ():
                 _set(self, name, field_checks.images(name, getattr(self, name)))

@@ -110,17 +110,22 @@ class ModelResponse(Frozen):
     route: tuple[RouteStep, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, kind in _RESPONSE_TYPES:
-            if not isinstance(getattr(self, name), kind):
-                raise TypeError(
-                    f"{name} of a response is {grammar.type_name(getattr(self, name))}, not {grammar.with_article(kind.__name__)}"
-                )
+        given: Any = self  # what it was built with, of whatever type
+        texts_fit = isinstance(given.text, str) and isinstance(given.model, str) and isinstance(given.provider, str)
+        if not (texts_fit and isinstance(given.usage, Usage) and isinstance(given.timestamp, datetime)):
+            raise self._wrong_type()
         if self.timestamp.utcoffset() is None:
             raise ValueError("the timestamp of a response has no time zone: make it with datetime.now(timezone.utc)")
         if self.finish_reason not in FINISH_REASONS:
             raise ValueError(f"finish_reason {self.finish_reason!r} is none of {FINISH_REASONS}")
         if not self.tool_calls and not self.text.strip() and not self._may_be_empty():
             raise ValueError("a response without tool calls has text")
+
+    def _wrong_type(self) -> TypeError:
+        kinds = {"text": str, "model": str, "provider": str, "usage": Usage, "timestamp": datetime}
+        name, kind = next((name, kind) for name, kind in kinds.items() if not isinstance(getattr(self, name), kind))
+        given, wanted = grammar.type_name(getattr(self, name)), grammar.with_article(kind.__name__)
+        return TypeError(f"{name} of a response is {given}, not {wanted}")
 
     def _may_be_empty(self) -> bool:
         return False
@@ -180,9 +185,6 @@ class UnusableResponse(ModelResponse):
 
     def _may_be_empty(self) -> bool:
         return True
-
-
-_RESPONSE_TYPES = (("text", str), ("model", str), ("provider", str), ("usage", Usage), ("timestamp", datetime))
 
 
 def _without_state(call: ToolCall) -> dict[str, Any]:

@@ -265,6 +265,10 @@ def count(mapping: Any, *path: str) -> int | None:
         if not isinstance(mapping, dict):
             return None
         mapping = mapping.get(key)
+    if mapping is None:
+        return None
+    if type(mapping) is int:  # nearly always
+        return mapping if 0 <= mapping <= _MAX_TOKENS else None
     if isinstance(mapping, float) and mapping.is_integer():
         mapping = int(mapping)
     return mapping if isinstance(mapping, int) and not isinstance(mapping, bool) and 0 <= mapping <= _MAX_TOKENS else None

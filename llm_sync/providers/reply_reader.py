@@ -167,7 +167,7 @@ class ReplyReader:
         if origin is not None:
             metadata["state"] = tagged(answer.state, origin)
         for key in ("finish_reason_raw", "thinking", "parsed", "state"):
-            if metadata.get(key, ...) is None:
+            if key in metadata and metadata[key] is None:
                 del metadata[key]
         at, tier = datetime.now(timezone.utc), served_tier(reply.headers, body)
         if tier is not None and tier not in USUAL_TIERS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain
 from typing import Any
 
 USUAL_TIERS = frozenset({"default", "standard", "on_demand", "auto"})
@@ -20,12 +19,10 @@ def served_tier(headers: Mapping[str, str], body: Any) -> str | None:
     """The tier in lower case, from the body (OpenAI, Groq; Anthropic and Gemini in their usage) or a header; None without any."""
     if not isinstance(body, dict):
         return None
-    in_body = [body.get("service_tier")]
-    for usage, name in (("usage", "service_tier"), ("usageMetadata", "serviceTier")):
-        counts = body.get(usage)
-        in_body.append(counts.get(name) if isinstance(counts, dict) else None)
-    for tier in chain(in_body, map(headers.get, _HEADERS)):  # most bodies tell: then no header is looked up
-        if isinstance(tier, str) and 0 < len(tier) <= _MAX_LENGTH:
+    usage, counts = body.get("usage"), body.get("usageMetadata")
+    in_usage = usage.get("service_tier") if isinstance(usage, dict) else None
+    in_counts = counts.get("serviceTier") if isinstance(counts, dict) else None
+    for tier in filter(None, (body.get("service_tier"), in_usage, in_counts, *map(headers.get, _HEADERS))):
+        if isinstance(tier, str) and len(tier) <= _MAX_LENGTH:
             return tier.lower()
-    counts = body.get("usageMetadata")
     return _ON_GOOGLE_CLOUD.get(str(counts.get("trafficType"))) if isinstance(counts, dict) else None

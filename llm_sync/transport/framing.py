@@ -18,6 +18,7 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 MAX_HEAD_BYTES = 16 * 1024  # and of a line within a chunked body; longer ones are read by http.client, which has limits, too
 _READ_BYTES = 64 * 1024
 _HEAD = re.compile(rb"HTTP/1\.1 (?!204)([245]\d\d)(?: [^\r\n\0]*)?\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n){1,90})\r\n")
+_FIELD = re.compile(r"([^:]+):([^\r]*)\r\n")
 _HEAD_START = b"HTTP/1.1 "
 _ENDS_ODDLY = re.compile(rb"(?<!\r)\n|\r\n\r\n|\0")  # in the beginning of a head that does not match
 _SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?")
@@ -236,16 +237,18 @@ def read_capped(response: Any, cap: int) -> bytes:
 
 def _parse_headers(lines: bytes) -> dict[str, str] | None:
     """The headers by lower-case name; None if they leave unclear where the response ends, or the connection closes."""
-    fields: dict[str, str] = {}
-    for line in lines.decode("latin-1").split("\r\n")[:-1]:
-        name, _, value = line.partition(":")
-        key = name.lower()
-        if key not in fields:
-            fields[key] = value.strip(" \t")
-        elif key in FRAMING:
-            return None
-        else:
-            fields[key] += f", {value.strip()}"
+    pairs = _FIELD.findall(lines.decode("latin-1"))
+    fields = {name.lower(): value.strip(" \t") for name, value in pairs}
+    if len(fields) < len(pairs):
+        fields = {}
+        for name, value in pairs:
+            key = name.lower()
+            if key not in fields:
+                fields[key] = value.strip(" \t")
+            elif key in FRAMING:
+                return None
+            else:
+                fields[key] += f", {value.strip()}"
     if fields.get("connection", "keep-alive").lower() != "keep-alive":
         return None
     if "transfer-encoding" in fields:
