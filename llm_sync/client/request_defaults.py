@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_sync import streaming
-from llm_sync.config.models import ModelEntry
+from llm_sync.config.models import ModelEntry, RequestDefaults
 from llm_sync.errors import InvalidRequestError, StreamingNotSupportedError
 from llm_sync.events import logger
 from llm_sync.models import Adjustment, AttemptOptions, Message, ModelRequest, fields, grammar
@@ -18,6 +18,9 @@ from llm_sync.runtime.import_lock import import_lock
 
 _log = logger("client")
 _YEAR = 31_536_000  # seconds; the configuration's limit, too, and far below the overflow of clocks and sockets
+_MAX_KNOWN = 256
+# By the id of the defaults, which are kept beside their settings: no other object can get their id
+_known_settings: dict[int, tuple[RequestDefaults, Mapping[str, Any]]] = {}
 _FIELDS = tuple(field.name for field in fields.FIELDS)
 _OPTIONS = ("timeout", "deadline", "max_retries", "wait_timeout", "config")
 
@@ -59,7 +62,7 @@ def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest
 
     Raises InvalidRequestError for a file that cannot be read and for an invalid response_schema.
     """
-    values = settings_for(request, entry.settings)
+    values = settings_for(request, _settings(entry.defaults))
     fresh = request.detached(model=model, **values, **files_read(request))
     if fresh.response_schema is not None:
         with import_lock:
@@ -67,6 +70,17 @@ def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest
 
         object.__setattr__(fresh, "response_schema", check_schema(fresh.response_schema))  # nobody else has it yet
     return fresh
+
+
+def _settings(defaults: RequestDefaults) -> Mapping[str, Any]:
+    """What ``defaults`` sets, by field. Remembered: nearly always it is little, and every request asks."""
+    known = _known_settings.get(id(defaults))
+    if known is None:
+        if len(_known_settings) >= _MAX_KNOWN:
+            _known_settings.clear()
+        settings = {name: value for name, value in vars(defaults).items() if value is not None and value != {}}
+        known = _known_settings[id(defaults)] = (defaults, settings)
+    return known[1]
 
 
 def settings_for(request: ModelRequest, settings: Mapping[str, Any]) -> dict[str, Any]:

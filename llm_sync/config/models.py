@@ -87,11 +87,6 @@ class ModelEntry(Frozen):
     budgets: tuple[str, ...] = ()
     via: str | None = None
 
-    @cached_property
-    def settings(self) -> Mapping[str, Any]:
-        """What ``defaults`` sets, by field."""
-        return {name: value for name, value in vars(self.defaults).items() if value is not None and value != {}}
-
 
 @dataclass(frozen=True, repr=False, eq=False)
 class RouteEntry(Frozen):
