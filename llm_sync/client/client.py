@@ -79,6 +79,7 @@ class LLMClient:
         self.dispatcher = Dispatcher(
             config, self._manager, self._endpoints, strict=self._strict, strict_streaming=self._strict_streaming
         )
+        observers.record_content(self._listeners, self.dispatcher.add_middleware, self._endpoints)
         self._routed = RoutedRequests(config, self._manager, self.dispatcher, self._endpoints)
         self._manager.after_fork(self._renew_after_fork)
         if cache_choice.is_wanted(config, cache):
@@ -245,8 +246,7 @@ class LLMClient:
     def add_middleware(self, middleware: Middleware) -> None:
         """Run ``middleware`` around every call that is queued from now on (llm_sync.client.middleware).
 
-        It is called on a worker thread with the prepared request and ``send``, which continues the call. What it returns is the
-        answer, what it raises is the error. The first one added is the outermost.
+        A worker thread calls it with the prepared request and ``send``, which continues the call; the first one is the outermost.
         """
         self.dispatcher.add_middleware(middleware)
 

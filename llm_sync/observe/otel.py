@@ -2,7 +2,7 @@
 
 A span begins when a request is queued, with what is current in the caller's thread as its parent, and ends with the request.
 While the worker of a provider with a ``concurrency`` of 1 sends it, the span is the current one of that thread. Events have no
-prompts and no answers, so spans have none.
+prompts and no answers, so spans have none, unless a ContentRecorder (content.py) adds them.
 """
 
 from __future__ import annotations
@@ -95,6 +95,12 @@ class Telemetry:
             self._cache_hit(event)
         elif isinstance(event, Rerouted):
             self._reroute(event)
+
+    def describe(self, key: int, attributes: Mapping[str, str]) -> None:
+        """Add attributes to the span of a request under way. Any thread may call it."""
+        opened = self._open.get(key)
+        if opened is not None:
+            opened.span.set_attributes(attributes)
 
     def reset_after_fork(self) -> None:
         """In the child: the parent's requests end in the parent."""

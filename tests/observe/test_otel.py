@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 import llm_sync
-from llm_sync import LLMClient, LLMConnectorError, ModelRequest
+from llm_sync import LLMClient, LLMConnectorError, Message, ModelRequest, ToolCall
 from llm_sync.config import ConfigLoader
 from llm_sync.config.models import ProviderConfig
 from llm_sync.errors import ConfigurationError
@@ -37,6 +38,11 @@ providers:
   openai: {api_key: test-key-1, base_url: "<openai>", models: [gpt-4o-mini]}
   anthropic: {api_key: test-key-2, base_url: "<anthropic>", models: [claude-haiku-4-5]}
 """
+
+
+def configured(simulator: Simulator) -> str:
+    """CONFIG with the simulator's addresses."""
+    return CONFIG.replace("<openai>", simulator.url("openai")).replace("<anthropic>", simulator.url("anthropic"))
 
 
 class Seen:
@@ -89,10 +95,8 @@ def client(seen: Seen, behave: dict[str, Any]) -> Iterator[LLMClient]:
         judge = behave.get("all")
         return None if judge is None else judge(record)
 
-    with Simulator(on_request=answer) as simulator:
-        text = CONFIG.replace("<openai>", simulator.url("openai")).replace("<anthropic>", simulator.url("anthropic"))
-        with LLMClient(ConfigLoader().load_text(text)) as opened:
-            yield opened
+    with Simulator(on_request=answer) as simulator, LLMClient(ConfigLoader().load_text(configured(simulator))) as opened:
+        yield opened
 
 
 def failed(status: int) -> Response:
@@ -113,6 +117,52 @@ def test_a_call_is_a_client_span(client: LLMClient, seen: Seen) -> None:
     assert attributes["gen_ai.usage.output_tokens"] == response.usage.output_tokens
     assert "secret" not in span.to_json()
     assert response.text[:20] not in span.to_json()
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_prompts_and_answers_are_recorded_if_asked_for(seen: Seen, monkeypatch: pytest.MonkeyPatch, concurrency: int) -> None:
+    """As JSON of the conventions: roles, texts, tools, files by their kind, a finish reason; a provider's key is replaced."""
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
+    call = ToolCall("call_1", "add", {"a": 1})
+    turns = [Message("user", "add test-key-1"), Message("assistant", tool_calls=[call])]
+    turns.append(Message("tool", "1", tool_call_id="call_1"))
+    requests = [
+        ModelRequest("Look", system_prompt="Be brief", images=["https://example.com/a.png"]),
+        ModelRequest(messages=turns, tools=[{"name": "add", "parameters": {"type": "object"}}]),
+    ]
+    with Simulator() as simulator:
+        text = configured(simulator).replace("models:", f"concurrency: {concurrency}, models:", 1)
+        with LLMClient(ConfigLoader().load_text(text)) as client:
+            answers = client.generate_responses_concurrent(requests)
+    by_turns = {len(json.loads(span.attributes["gen_ai.input.messages"])): span.attributes for span in seen.spans()}
+    first, second = by_turns[1], by_turns[3]
+    assert json.loads(first["gen_ai.system_instructions"]) == [{"type": "text", "content": "Be brief"}]
+    parts = [{"type": "blob", "modality": "image"}, {"type": "text", "content": "Look"}]
+    assert json.loads(first["gen_ai.input.messages"]) == [{"role": "user", "parts": parts}]
+    answered = {"type": "text", "content": answers[0].text}
+    assert json.loads(first["gen_ai.output.messages"]) == [{"role": "assistant", "parts": [answered], "finish_reason": "stop"}]
+    assert json.loads(second["gen_ai.input.messages"]) == [
+        {"role": "user", "parts": [{"type": "text", "content": "add [key]"}]},
+        {"role": "assistant", "parts": [{"type": "tool_call", "id": "call_1", "name": "add", "arguments": {"a": 1}}]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "call_1", "response": "1"}]},
+    ]
+
+
+def test_of_a_failed_call_the_prompt_is_recorded(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And of an answer that is cut what there is of it; the error is the caller's as ever."""
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "span_only")
+    with (
+        Simulator(on_request=lambda record: failed(400) if "wrong" in str(record.payload) else None) as simulator,
+        LLMClient(ConfigLoader().load_text(configured(simulator))) as client,
+    ):
+        with pytest.raises(LLMConnectorError):
+            client.generate("wrong")
+        cut = client.generate("Count to a hundred.", max_tokens=3)
+    wrong, counted = (span.attributes for span in seen.spans())
+    assert "wrong" in wrong["gen_ai.input.messages"]
+    assert "gen_ai.output.messages" not in wrong
+    (message,) = json.loads(counted["gen_ai.output.messages"])
+    assert (message["parts"], message["finish_reason"]) == ([{"type": "text", "content": cut.text}], "length")
 
 
 def test_the_parent_is_the_caller_s(client: LLMClient, seen: Seen) -> None:
