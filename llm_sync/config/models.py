@@ -17,7 +17,7 @@ from llm_sync.models import AttemptOptions
 from llm_sync.models.fields import CONFIGURABLE, MAPPING
 from llm_sync.models.frozen import Frozen, dataclass
 
-GOOGLE_CLOUD = "google-cloud"  # the only value of ``auth`` that is not a mapping
+GOOGLE_CLOUD, AWS = "google-cloud", "aws"  # the values of ``auth`` that are no mapping
 
 
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ class ProviderConfig(Frozen):
     auth: Auth | str | None = None
     project: str | None = None
     location: str | None = None
+    region: str | None = None
+    profile: str | None = None
     max_tokens_field: str | None = None
     reasoning_field: str | None = None
     structured_output: str | None = None

@@ -26,7 +26,7 @@ _SETTINGS = (
     "machine_wide",
 )
 _OPTIONAL = (
-    *("auth", "project", "location", "max_tokens_field", "reasoning_field", "structured_output", "proxy"),
+    *("auth", "project", "location", "region", "profile", "max_tokens_field", "reasoning_field", "structured_output", "proxy"),
     *("ca_bundle", "client_cert", "client_key"),
     "budget",
 )

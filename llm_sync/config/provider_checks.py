@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from llm_sync.config.models import GOOGLE_CLOUD
+from llm_sync.config.models import AWS, GOOGLE_CLOUD
 from llm_sync.config.schema import CERTIFICATE_FILES, KEY_SOURCES, RESERVED
 from llm_sync.streaming import url_switches
 from llm_sync.validation import shown
@@ -49,6 +49,7 @@ def check_provider(provider: Mapping[str, Any], path: Path, document: Document) 
     yield from _check_headers(provider, path)
     yield from _check_auth(provider, path)
     yield from _check_google_cloud(provider, path)
+    yield from _check_aws(provider, path)
     yield from check_reserved(provider, path)
     yield from _check_default_params(provider, path)
     yield from _check_models(provider, path)
@@ -146,6 +147,19 @@ def _check_google_cloud(provider: Mapping[str, Any], path: Path) -> Iterator[Fin
     for name in ("project", "location"):
         if name in provider:
             yield Finding((*path, name), "goes with auth: google-cloud only", "add auth: google-cloud, or leave it out")
+
+
+def _check_aws(provider: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+    kind = provider.get("type", path[-1])
+    signs = [name for name in ("auth", "profile") if provider.get(name) and (name != "auth" or provider["auth"] == AWS)]
+    for name in [*signs, *(name for name in ("region",) if name in provider)] if kind != "bedrock" else ():
+        yield Finding((*path, name), "goes with type: bedrock only", "leave it out; Bedrock's other endpoints are named by base_url")
+    keys = [name for name in KEY_SOURCES if name in provider]
+    for name in signs if keys else ():
+        yield Finding((*path, name), f"cannot be combined with {keys[0]}", "a request carries an API key or a signature")
+    region = provider.get("region")
+    if isinstance(region, str) and not re.fullmatch(r"[a-z]{2,8}(-[a-z]{2,12}){1,3}-\d{1,2}", region):
+        yield Finding((*path, "region"), f"{shown(region)} is not the name of an AWS region", "as in: region: us-east-1")
 
 
 def _base_url_complaints(url: str) -> Iterator[tuple[str, str]]:

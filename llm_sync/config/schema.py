@@ -174,15 +174,17 @@ _PROVIDER: Rules = {
     },
     "auth": {
         "type": ["dict", "string"],
-        "regex": "google-cloud",
+        "regex": "google-cloud|aws",
         "schema": {
             "header": _text("the name of a header", required=True),
             "prefix": {"type": "string", "meta": {"expected": "text"}},
         },
-        "meta": {"expected": "google-cloud, or a mapping {header, prefix}", "hint": "as in: auth: {header: api-key}"},
+        "meta": {"expected": "google-cloud, aws, or a mapping {header, prefix}", "hint": "as in: auth: {header: api-key}"},
     },
     "project": _text("a Google Cloud project", "put it in quotes"),
     "location": _text("a Google Cloud location"),
+    "region": _text("an AWS region", "as in: region: us-east-1"),
+    "profile": _text("the name of a profile in AWS's files", "put it in quotes"),
     "max_tokens_field": _text("the name of a payload field", "as in: max_tokens_field: max_completion_tokens"),
     "reasoning_field": _text(
         "the name under which the server takes reasoning back, or none",

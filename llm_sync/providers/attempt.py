@@ -58,7 +58,7 @@ class AttemptMaker:
         self._emit = emit
 
     def make(self, exchange: Exchange, number: int, timeout: float) -> Steps[Any]:
-        """One HTTP exchange, read; a 401 for a token that can be renewed is answered by renewing it, once."""
+        """One HTTP exchange, read; a reply that refuses a key which can be renewed is answered by renewing it, once."""
         method, url, body, fixed, control, read = exchange[:6]
         key = getattr(control, "key", 0)
         if self._emit:
@@ -69,10 +69,15 @@ class AttemptMaker:
             proof = credential.headers() if credential.is_ready else (yield Blocking(credential.headers))
             if body and number == 1 and _content.isEnabledFor(logging.DEBUG):
                 self._log_content("payload", key, body)  # the key is known by now: a prompt may hold it
-            headers = {**fixed, **proof, **self._headers}
+            headers: Mapping[str, str] = {**fixed, **proof, **self._headers}
+            if credential.sign is not None:
+                headers = credential.sign(method, url, headers, body)
             reply: Reply = yield HTTPCall(self._http, method, url, body, headers, timeout, control)
-            if reply.status == 401 and (yield Blocking(partial(credential.renew, proof))):
+            refused = reply.status >= 400 and self._reader.dialect.refuses_key(reply)
+            if refused and (yield Blocking(partial(credential.renew, proof))):
                 headers = {**fixed, **(yield Blocking(credential.headers)), **self._headers}
+                if credential.sign is not None:
+                    headers = credential.sign(method, url, headers, body)
                 left = max(0.001, started + timeout - time.monotonic())
                 reply = yield HTTPCall(self._http, method, url, body, headers, left, control)
             if self._limits is not None and (limits := rate_limits(reply.headers)) is not None:

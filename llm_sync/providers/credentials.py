@@ -20,10 +20,16 @@ if TYPE_CHECKING:
 _REMEMBERED = 4  # keys: a late reply may still echo one that was renewed since
 
 
+Sign = Callable[[str, str, Mapping[str, str], "bytes | None"], Mapping[str, str]]
+"""From method, URL, headers and body of an attempt to its headers with a signature, which holds for some minutes."""
+
+
 class Credential(Protocol):
-    """What authenticates requests to a provider. ``source``: where it comes from, in words, without the secret."""
+    """What authenticates requests to a provider. ``source``: where it comes from, in words, without the secret. ``sign``: called
+    for each attempt, after ``headers``, where a secret signs what is sent."""
 
     source: str | None
+    sign: Sign | None
 
     @property
     def is_ready(self) -> bool:
@@ -55,6 +61,7 @@ class NoCredential:
     """Local servers ask for none."""
 
     source: str | None = None
+    sign: Sign | None = None
     is_ready = True
 
     def headers(self) -> dict[str, str]:
@@ -78,6 +85,8 @@ class NoCredential:
 
 class KeyCredential:
     """A key in one header. Read when first used; a key that a command gives, or a changed file, is read again after a 401."""
+
+    sign: Sign | None = None
 
     def __init__(self, secret: Secret, carry: Callable[[str], dict[str, str]]) -> None:
         self.source: str | None = secret.source
@@ -151,6 +160,9 @@ def credential_for(dialect: Dialect, http: HTTP) -> Credential:
     names = {name.lower() for name in config.headers}
     if config.key is not None:
         return KeyCredential(config.key, carry)
+    found = dialect.own_credential(carry)
+    if found is not None:
+        return found
     own = urlsplit(dialect.default_base_url or "").hostname
     if (
         not dialect.key_variables

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -17,6 +17,7 @@ from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class, 
 from llm_sync.providers.turns import Origin, with_accepted_ids
 
 if TYPE_CHECKING:
+    from llm_sync.providers.credentials import Credential
     from llm_sync.providers.service_tier import AskedTier
 
 Page = tuple[list[str], "dict[str, str] | None"]
@@ -81,6 +82,10 @@ class Dialect(ABC):
         """How the endpoint is asked for JSON of a schema: json_schema (as ``prepare_request`` writes it), json_object, tool or
         prompt. The provider option of that name comes first."""
         return "json_schema"
+
+    def structured_form(self, model: str) -> str:
+        """The same for one ``model``, where an endpoint has models of several makers."""
+        return self.structured_output()
 
     def normalize_extras(self, extras: Mapping[str, Any]) -> Mapping[str, Any]:
         """provider_specific in the spelling of the payload."""
@@ -166,6 +171,16 @@ class Dialect(ABC):
         except ValueError:  # a variable in it is unset
             return False
         return f".{host}".endswith(tuple(f".{domain}" for domain in domains))
+
+    # Credentials ---------------------------------------------------------------------------------------------------
+
+    def own_credential(self, carry: Callable[[str], dict[str, str]]) -> Credential | None:
+        """The credential of an entry without a key, where it is none of ``key_variables``. ``carry``: the headers of a key."""
+        return None
+
+    def refuses_key(self, reply: Reply) -> bool:
+        """Whether an error reply says that the key is not valid, or not any more: it is then renewed, if that is possible."""
+        return reply.status == 401
 
     # Reply ---------------------------------------------------------------------------------------------------------
 

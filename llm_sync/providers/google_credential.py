@@ -25,6 +25,7 @@ class GoogleCredential:
     """A Google Cloud token from google-auth's default credentials, over our own HTTP client; one renewal at a time."""
 
     source: str | None = "Google Cloud's application default credentials"
+    sign = None
 
     def __init__(self, http: HTTP) -> None:
         self._http = http

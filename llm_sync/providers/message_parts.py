@@ -16,6 +16,7 @@ from llm_sync.providers.cache_marks import tool_mark
 if TYPE_CHECKING:
     from llm_sync.providers.dialect import Dialect
 
+_MARKS_OF_TOOLS = {"cache_control", "cachePoint"}  # the marks that a tool can have, too
 _WAYS_OUT = {
     "audio": "Send its transcript, or ask a model that listens (openai, openrouter, gemini).",
     "document": "Send its text, or ask a provider that reads documents.",
@@ -41,11 +42,11 @@ def check(request: ModelRequest, dialect: Dialect, adjustments: Adjustments) -> 
     mark = dialect.cache_mark(request.model or "", None)
     if points and mark is None:
         adjustments.note("cache", True, None, "this API has no cache points: it caches on its own, or not at all")
-    elif mark is not None and "cache_control" not in mark:
+    elif any(points) and dialect.cache_mark(request.model or "", "1h") == mark:
         for ttl in sorted({ttl for ttl in points if ttl}):
             adjustments.note("cache_ttl", ttl, None, "this API has one time for all caches")
     for tool in request.tools:
-        if tool_mark(tool) and (mark is None or "cache_control" not in mark):
+        if tool_mark(tool) and not (mark and mark.keys() & _MARKS_OF_TOOLS):
             adjustments.note("tools.cache_control", tool_mark(tool), None, "this API has no cache points on tools")
 
 

@@ -26,7 +26,7 @@ _INSTRUCTIONS = "Answer with JSON only: no other text, no code fence. The JSON m
 
 def payload_for(dialect: Dialect, request: ModelRequest, adjustments: Adjustments) -> dict[str, Any]:
     """The payload of a request with a ``response_schema``, as ``Dialect.prepare_request`` makes it. Raises as that does."""
-    asked = dialect.config.structured_output or dialect.structured_output()
+    asked = dialect.config.structured_output or dialect.structured_form(request.model or "")
     form = _possible(asked, dialect, request)
     if form == JSON_SCHEMA:
         return dialect.prepare_request(request, adjustments)

@@ -95,6 +95,34 @@ def gemini(*parts: Any, finish: Any = "STOP", **candidate: Any) -> dict[str, Any
     }
 
 
+def converse(*content: Any, stop: Any = "end_turn", **rest: Any) -> dict[str, Any]:
+    """A body of Bedrock's Converse; only a prompt router names the model."""
+    return {
+        "output": {"message": {"role": "assistant", "content": list(content)}},
+        "stopReason": stop,
+        "usage": {
+            "inputTokens": 6,
+            "outputTokens": 7,
+            "totalTokens": 18,
+            "cacheReadInputTokens": 3,
+            "cacheReadInputTokenCount": 3,
+            "cacheWriteInputTokens": 2,
+            "cacheWriteInputTokenCount": 2,
+        },
+        "metrics": {"latencyMs": 250},
+        "trace": {"promptRouter": {"invokedModelId": "answering-model"}},
+        **rest,
+    }
+
+
+def _guarded(**policies: Any) -> dict[str, Any]:
+    return {"guardrail": {"outputAssessments": {"g": [policies]}, "modelOutput": ["unmasked"]}}
+
+
+def _converse_call(name: Any = "get_weather") -> dict[str, Any]:
+    return {"toolUse": {"toolUseId": "tooluse_1", "name": name, "input": {"city": "Bern"}}}
+
+
 def acme(says: Any = "Hello", ended: Any = "done", **rest: Any) -> dict[str, Any]:
     """A body of the documentation's example."""
     return {"says": says, "ended": ended, "tokens": {"in": 11, "out": 7}, **rest}
@@ -388,6 +416,76 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "pages": [
             ({"models": [{"name": "models/a"}], "nextPageToken": "t&1"}, {"pageSize": "1000", "pageToken": "t&1"}),
             ({"models": [{"name": "models/b"}]}, None),
+        ],
+    },
+    "bedrock": {
+        "text": converse({"text": "Hello"}),
+        "finish": {
+            "stop": converse({"text": "Hello"}, stop="stop_sequence"),
+            "length": converse({"text": "Hello"}, stop="max_tokens"),
+            "other": converse({"text": "Hello"}, stop="a_word_of_tomorrow"),
+            "null": converse({"text": "Hello"}, stop=None),
+            "empty": converse({"text": "Hello"}, stop=""),
+            "absent": _without(converse({"text": "Hello"}), "stopReason"),
+        },
+        "parted": converse({"citationsContent": {"content": [{"text": "Hel"}], "citations": []}}, {"text": "lo"}),
+        "thinking": converse({"reasoningContent": {"reasoningText": {"text": "hmm", "signature": "s"}}}, {"text": "Hello"}),
+        "cut_empty": converse(stop="max_tokens"),
+        "cut_tools": converse(_converse_call(), stop="max_tokens"),
+        "empty": [converse(), converse({"text": ""}), converse({"reasoningContent": {"redactedContent": "eA=="}})],
+        "blank": converse({"text": " \n "}),
+        "blocked": [
+            converse(stop="content_filtered"),
+            converse({"text": "partly"}, stop="content_filtered"),
+            converse({"text": "partly"}, stop="guardrail_intervened"),
+            converse(
+                {"text": "partly"},
+                stop="guardrail_intervened",
+                trace=_guarded(
+                    topicPolicy={"topics": [{"name": "Money", "type": "DENY", "action": "BLOCKED"}]},
+                    sensitiveInformationPolicy={"piiEntities": [{"type": "NAME", "match": "Ann", "action": "ANONYMIZED"}]},
+                ),
+            ),
+        ],
+        "tools": [converse(_converse_call(), stop="tool_use"), converse(_converse_call())],
+        "tools_and_text": converse({"text": "Wait"}, _converse_call(), stop="tool_use"),
+        "nameless_tool": [converse(_converse_call(None), stop="tool_use"), converse({"text": "Hi"}, _converse_call(""))],
+        "error_in_200": [({"message": "Too many requests, please wait before trying again."}, "RateLimitError", None)],
+        "broken_off": converse({"text": "part"}, stop="malformed_model_output"),
+        "wrong": [
+            (converse({"text": 5}), ["output.message.content[0].text"]),
+            (converse("hi"), ["output.message.content[0]"]),
+            ({**converse(), "output": {"message": {"content": "hi"}}}, ["output.message.content"]),
+            ({**converse(), "output": {}}, ["output.message"]),
+            (_without(converse(), "output"), ["output"]),
+            (converse({"toolUse": {"name": "f", "input": "x"}}, stop=["x"]), ["output.message.content[0].toolUse.input", "stopReason"]),
+            (converse({"citationsContent": {"content": "x"}}), ["output.message.content[0].citationsContent.content"]),
+        ],
+        "nulls": {
+            **converse({"text": "Hello", "toolUse": None, "reasoningContent": None, "citationsContent": None}),
+            "usage": None,
+            "trace": None,
+            "metrics": None,
+        },
+        "many_wrong": lambda n: converse(*({"text": 5} for _ in range(n))),
+        "error": lambda status: {"message": f"said with {status}"},
+        "request_id": "x-amzn-requestid",
+        "usage": (11, 7, 3, None),
+        "listing": {"modelSummaries": [{"modelId": "b", "inferenceTypesSupported": ["ON_DEMAND"]}, {"modelId": "a"}]},
+        "wrong_listing": [
+            ({"modelSummaries": [{"modelId": 5}]}, "modelSummaries[0].modelId"),
+            ({"inferenceProfileSummaries": "x"}, "inferenceProfileSummaries"),
+            ({"data": []}, "modelSummaries"),
+        ],
+        "no_models": [
+            {"modelSummaries": []},
+            {"modelSummaries": None},
+            {"modelSummaries": [{"modelId": "embed", "outputModalities": ["EMBEDDING"]}]},
+            {"modelSummaries": [{"modelId": "by-profile", "inferenceTypesSupported": ["INFERENCE_PROFILE"]}]},
+        ],
+        "pages": [
+            ({"inferenceProfileSummaries": [{"inferenceProfileId": "a"}]}, {"byOutputModality": "TEXT"}),
+            ({"modelSummaries": [{"modelId": "b"}]}, None),
         ],
     },
     "acme": {
