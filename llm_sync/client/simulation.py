@@ -37,6 +37,7 @@ BASE_PATHS = {
     "anthropic": "/anthropic",
     "gemini": "/gemini/v1beta",
     "openrouter": "/openrouter/api/v1",
+    "bedrock": "/bedrock",
 }
 # The same for other endpoints: Google Cloud, Azure, and the hosts with OpenAI-compatible endpoints that are simulated.
 VERTEX, AZURE, AZURE_CLASSIC = "/v1/projects/simulated/locations/global", "/azure/openai/v1", "/azure/openai/deployments/{model}"

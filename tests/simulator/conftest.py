@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -30,6 +31,7 @@ HEADERS = {
     "anthropic": {"x-api-key": "good-key", "anthropic-version": "2023-06-01"},
     "gemini": {"x-goog-api-key": "good-key"},
     "openrouter": {"Authorization": "Bearer good-key"},
+    "bedrock": {"Authorization": "Bearer good-key"},
 }
 MODELS = {
     "openai": "gpt-4o-mini",
@@ -37,6 +39,7 @@ MODELS = {
     "anthropic": "claude-haiku-4-5",
     "gemini": "gemini-2.0-flash",
     "openrouter": "openai/gpt-4o-mini",
+    "bedrock": "amazon.nova-lite-v1:0",
 }
 
 
@@ -81,9 +84,10 @@ class Wire:
                 "anthropic": "/v1/messages",
                 "gemini": f"/models/{model}:generateContent",
                 "openrouter": "/chat/completions",
+                "bedrock": f"/model/{quote(model, safe='')}/converse",
             }[dialect]
         )
-        if dialect != "gemini" and isinstance(payload, dict):
+        if dialect not in ("gemini", "bedrock") and isinstance(payload, dict):
             payload = {"model": model, **payload}
         return self.send("POST", path, payload, HEADERS[dialect] if headers is None else headers)
 
@@ -97,6 +101,9 @@ def question(dialect: str, prompt: str = "Say hello", *, limit: int | None = Non
     messages = [{"role": "user", "content": prompt}]
     if dialect == "anthropic":
         return {"messages": messages, "max_tokens": 1000 if limit is None else limit}
+    if dialect == "bedrock":
+        config = {} if limit is None else {"inferenceConfig": {"maxTokens": limit}}
+        return {"messages": [{"role": "user", "content": [{"text": prompt}]}], **config}
     if dialect == "gemini":
         config = {} if limit is None else {"generationConfig": {"maxOutputTokens": limit}}
         return {"contents": [{"role": "user", "parts": [{"text": prompt}]}], **config}
@@ -109,6 +116,8 @@ def text_of(dialect: str, body: Any) -> str:
     """The text of the answer."""
     if dialect == "anthropic":
         return "".join(block["text"] for block in body["content"] if block["type"] == "text")
+    if dialect == "bedrock":
+        return "".join(block.get("text", "") for block in body["output"]["message"]["content"])
     if dialect == "gemini":
         parts = body["candidates"][0]["content"].get("parts", [])
         return "".join(part.get("text", "") for part in parts if not part.get("thought"))
@@ -154,6 +163,14 @@ def dialect(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def error_of(dialect: str, body: Any) -> dict[str, Any]:
+    """The error with its message."""
+    if dialect == "bedrock":  # what checks the keys writes Message
+        return {"message": body.get("message") or body.get("Message"), **body}
+    error: dict[str, Any] = body["error"]
+    return error
+
+
 @pytest.fixture
 def shapes() -> Any:
     """The differences between the dialects, for tests of all of them."""
@@ -163,6 +180,7 @@ def shapes() -> Any:
         models = MODELS
         question = staticmethod(question)
         text_of = staticmethod(text_of)
+        error_of = staticmethod(error_of)
 
     return Shapes
 

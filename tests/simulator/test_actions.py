@@ -12,7 +12,7 @@ from llm_sync.simulator import Simulator
 from llm_sync.simulator.faults.error_table import ERROR_KINDS, ERRORS
 from llm_sync.simulator.faults.retry_after import DEFAULT_FORMS, RETRY_AFTER_FORMS, LimitState, decimal, go_duration
 
-DIALECTS = ("openai", "openai-responses", "anthropic", "gemini", "openrouter")
+DIALECTS = ("openai", "openai-responses", "anthropic", "gemini", "openrouter", "bedrock")
 STATUSES_AND_WORDS = {
     "auth": {
         "openai": (401, "invalid_api_key"),
@@ -20,6 +20,7 @@ STATUSES_AND_WORDS = {
         "anthropic": (401, "authentication_error"),
         "gemini": (400, "INVALID_ARGUMENT"),
         "openrouter": (401, "authentication"),
+        "bedrock": (403, "UnrecognizedClientException"),
     },
     "quota": {
         "openai": (429, "insufficient_quota"),
@@ -27,6 +28,7 @@ STATUSES_AND_WORDS = {
         "anthropic": (400, "invalid_request_error"),
         "gemini": (429, "RESOURCE_EXHAUSTED"),
         "openrouter": (402, "payment_required"),
+        "bedrock": (400, "ServiceQuotaExceededException"),
     },
     "rate_limit": {
         "openai": (429, "rate_limit_exceeded"),
@@ -34,6 +36,7 @@ STATUSES_AND_WORDS = {
         "anthropic": (429, "rate_limit_error"),
         "gemini": (429, "RESOURCE_EXHAUSTED"),
         "openrouter": (429, "rate_limit_exceeded"),
+        "bedrock": (429, "ThrottlingException"),
     },
     "not_found": {
         "openai": (404, "model_not_found"),
@@ -41,6 +44,7 @@ STATUSES_AND_WORDS = {
         "anthropic": (404, "not_found_error"),
         "gemini": (404, "NOT_FOUND"),
         "openrouter": (404, "not_found"),
+        "bedrock": (400, "ValidationException"),
     },
     "overloaded": {
         "openai": (503, "server_is_overloaded"),
@@ -48,6 +52,7 @@ STATUSES_AND_WORDS = {
         "anthropic": (529, "overloaded_error"),
         "gemini": (503, "UNAVAILABLE"),
         "openrouter": (503, "provider_overloaded"),
+        "bedrock": (503, "ServiceUnavailableException"),
     },
 }
 
@@ -67,8 +72,10 @@ def act(connect):
         assert each.faults == []
 
 
-def word_of(dialect, error):
+def word_of(dialect, got, error):
     """The value by which a dialect distinguishes its errors."""
+    if dialect == "bedrock":
+        return got.headers["x-amzn-errortype"].partition(":")[0]
     if dialect == "anthropic":
         return error["type"]
     if dialect == "gemini":
@@ -77,11 +84,12 @@ def word_of(dialect, error):
 
 
 @pytest.mark.parametrize("kind", sorted(STATUSES_AND_WORDS))
-def test_errors_are_the_providers_own(act, dialect, kind):
+def test_errors_are_the_providers_own(act, shapes, dialect, kind):
     """An error has the provider's status, type, envelope and headers."""
     got = act(dialect, error=kind)
-    assert (got.status, word_of(dialect, got.body["error"])) == STATUSES_AND_WORDS[kind][dialect]
-    assert got.body["error"]["message"]
+    error = shapes.error_of(dialect, got.body)
+    assert (got.status, word_of(dialect, got, error)) == STATUSES_AND_WORDS[kind][dialect]
+    assert error["message"]
     if dialect == "anthropic":
         assert got.body["type"] == "error"
         assert got.body["request_id"] == got.headers["request-id"]
@@ -106,10 +114,10 @@ def test_a_message_of_the_scripts_own(act):
 
 
 @pytest.mark.parametrize("form", RETRY_AFTER_FORMS)
-def test_every_hint_can_be_had_in_every_dialect(act, dialect, form):
+def test_every_hint_can_be_had_in_every_dialect(act, shapes, dialect, form):
     """Every form of the time to wait can be sent by every dialect, and is no shorter than requested."""
     got = act(dialect, error={"kind": "rate_limit", "retry_after": 2.345, "hint": form})
-    error, headers = got.body["error"], got.headers
+    error, headers = shapes.error_of(dialect, got.body), got.headers
     assert got.status == 429
     soon = time.time() + 2.345
     if form == "seconds":
@@ -176,11 +184,11 @@ def test_header_names_contain_the_kind_of_limit():
     assert headers == {"x-ratelimit-limit-tokens": "5", "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1s"}
 
 
-def test_any_status_with_the_dialects_own_error(act, dialect):
+def test_any_status_with_the_dialects_own_error(act, shapes, dialect):
     """A status without a body is sent with an error in the dialect's form."""
     got = act(dialect, status=451)
     assert got.status == 451
-    assert "The script answers 451." in got.body["error"]["message"]
+    assert "The script answers 451." in shapes.error_of(dialect, got.body)["message"]
 
 
 def test_any_status_with_any_body_and_headers(act, dialect):
@@ -197,6 +205,8 @@ def finish_of(dialect, body):
         return body["stop_reason"]
     if dialect == "gemini":
         return body["candidates"][0]["finishReason"]
+    if dialect == "bedrock":
+        return body["stopReason"]
     if dialect == "openai-responses":
         return (body["incomplete_details"] or {}).get("reason") or body["status"]
     return body["choices"][0]["finish_reason"]
@@ -211,6 +221,9 @@ def output_tokens(dialect, body):
         )
         return usage.get("candidatesTokenCount", 0) + usage.get("thoughtsTokenCount", 0)
     usage = body["usage"]
+    if dialect == "bedrock":
+        assert usage["totalTokens"] == usage["inputTokens"] + usage["outputTokens"]
+        return usage["outputTokens"]
     found = usage.get("output_tokens", usage.get("completion_tokens"))
     if "total_tokens" in usage:
         assert usage["total_tokens"] == found + usage.get("input_tokens", usage.get("prompt_tokens", 0))
@@ -223,6 +236,7 @@ CUT = {
     "anthropic": "max_tokens",
     "gemini": "MAX_TOKENS",
     "openrouter": "length",
+    "bedrock": "max_tokens",
 }
 
 
@@ -277,6 +291,9 @@ def test_truncated_tool_calls(connect, dialect, shapes):
         },
     }
     extra["openrouter"] = extra["openai"]
+    extra["bedrock"] = {
+        "toolConfig": {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": schema}}}], "toolChoice": {"any": {}}}
+    }
     with Simulator(script={"rules": [{"truncated": 2}]}) as simulator:
         got = connect(simulator).ask(dialect, {**shapes.question(dialect), **extra[dialect]})
         assert simulator.faults == []
@@ -297,9 +314,10 @@ def test_empty(act, shapes, dialect):
 def test_an_empty_listing(connect, shapes, dialect):
     """``empty`` removes the models of a listing."""
     paths = {"anthropic": "/anthropic/v1/models", "gemini": "/gemini/v1beta/models", "openrouter": "/openrouter/api/v1/models"}
+    paths["bedrock"] = "/bedrock/foundation-models"
     with Simulator(script={"rules": [{"empty": True}]}) as simulator:
         body = connect(simulator).send("GET", paths.get(dialect, "/openai/v1/models"), headers=shapes.headers[dialect]).body
-    assert body["models" if dialect == "gemini" else "data"] == []
+    assert body[{"gemini": "models", "bedrock": "modelSummaries"}.get(dialect, "data")] == []
 
 
 def test_refusal(act, dialect):
@@ -315,7 +333,7 @@ def test_refusal(act, dialect):
     elif dialect == "anthropic":
         assert (body["content"], finish_of(dialect, body), body["stop_details"]["type"]) == ([], "refusal", "refusal")
     else:
-        assert finish_of(dialect, body) == "PROHIBITED_CONTENT"
+        assert finish_of(dialect, body) == ("guardrail_intervened" if dialect == "bedrock" else "PROHIBITED_CONTENT")
 
 
 def test_safety_block(act, dialect):
@@ -327,11 +345,11 @@ def test_safety_block(act, dialect):
     elif dialect == "anthropic":
         assert (finish_of(dialect, body), body["stop_details"]["category"]) == ("refusal", "general_harms")
     else:
-        assert finish_of(dialect, body) == "content_filter"
+        assert finish_of(dialect, body) == ("guardrail_intervened" if dialect == "bedrock" else "content_filter")
     assert act("gemini", safety_block="BLOCKLIST").body["promptFeedback"]["blockReason"] == "BLOCKLIST"
 
 
-def test_error_inside_a_200(act, dialect):
+def test_error_inside_a_200(act, shapes, dialect):
     """``error_in_200`` has the recorded form of each provider: a top-level error, a failed response, or an error in a choice."""
     got = act(dialect, error_in_200="rate_limit")
     assert got.status == 200
@@ -342,8 +360,8 @@ def test_error_inside_a_200(act, dialect):
     elif dialect == "openai-responses":
         assert (got.body["status"], got.body["error"]["code"]) == ("failed", "rate_limit_exceeded")
     else:
-        assert got.body["error"]["message"]
-        assert "choices" not in got.body
+        assert shapes.error_of(dialect, got.body)["message"]
+        assert not got.body.keys() & {"choices", "output"}
 
 
 def test_wrong_type(act, dialect):
@@ -354,6 +372,7 @@ def test_wrong_type(act, dialect):
         "openai-responses": lambda: body["output"] == "none",
         "anthropic": lambda: isinstance(body["content"], str),
         "gemini": lambda: isinstance(body["candidates"], dict),
+        "bedrock": lambda: isinstance(body["output"]["message"]["content"], str),
     }
     wrong["openrouter"] = wrong["openai"]
     assert wrong[dialect]()
@@ -395,11 +414,11 @@ def test_event_stream(act, dialect):
     assert next(json.loads(line) for line in got.raw.splitlines())["done"] is False
 
 
-def test_a_refused_request_is_not_edited(connect, dialect):
+def test_a_refused_request_is_not_edited(connect, shapes, dialect):
     """A request that the dialect refuses keeps its error, and is logged as refused."""
     for action in ({"truncated": 2}, {"refusal": True}, {"error_in_200": True}, {"event_stream": "sse"}, {"wrong_type": True}):
         with Simulator(script={"rules": [action]}) as simulator:
             got = connect(simulator).ask(dialect, b"{")
             assert got.status == 400
-            assert got.body["error"]
+            assert shapes.error_of(dialect, got.body)["message"]
             assert simulator.faults == []

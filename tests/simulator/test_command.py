@@ -74,7 +74,7 @@ def test_configuration_is_what_a_config_is():
     with Simulator() as simulator:
         document = yaml.safe_load(configuration(simulator))
         assert document["defaults"] == {"model": "openai/gpt-4o-mini"}
-        assert set(document["providers"]) == {"openai", "anthropic", "gemini", "openrouter"}
+        assert set(document["providers"]) == {"openai", "anthropic", "gemini", "openrouter", "bedrock"}
         for name, provider in document["providers"].items():
             assert provider["type"] == name
             assert provider["base_url"] == simulator.url(name)

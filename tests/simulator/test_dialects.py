@@ -26,6 +26,8 @@ def finish_of(dialect: str, body: Any) -> str:
         return str(body["candidates"][0]["finishReason"])
     if dialect == "openai-responses":
         return str(body["status"])
+    if dialect == "bedrock":
+        return str(body["stopReason"])
     return str(body["choices"][0]["finish_reason"])
 
 
@@ -39,6 +41,9 @@ def tool_payload(dialect: str, names: list[str], forced: str) -> dict[str, Any]:
         calling = {"mode": "ANY", **({"allowedFunctionNames": [forced]} if named else {})}
         declarations = [{"name": name, "parameters": OPEN_SCHEMA} for name in names]
         return {"tools": [{"functionDeclarations": declarations}], "toolConfig": {"functionCallingConfig": calling}}
+    if dialect == "bedrock":
+        specs = [{"toolSpec": {"name": name, "inputSchema": {"json": SCHEMA}}} for name in names]
+        return {"toolConfig": {"tools": specs, "toolChoice": {"tool": {"name": forced}} if named else {"any": {}}}}
     if dialect == "openai-responses":
         tools = [{"type": "function", "name": name, "parameters": SCHEMA} for name in names]
         return {"tools": tools, "tool_choice": {"type": "function", "name": forced} if named else "required"}
@@ -54,6 +59,9 @@ def call_of(dialect: str, body: Any) -> tuple[str, Any]:
     if dialect == "gemini":
         call = body["candidates"][0]["content"]["parts"][0]["functionCall"]
         return call["name"], call["args"]
+    if dialect == "bedrock":
+        use = next(block["toolUse"] for block in body["output"]["message"]["content"] if "toolUse" in block)
+        return use["name"], use["input"]
     if dialect == "openai-responses":
         item = next(item for item in body["output"] if item["type"] == "function_call")
         return item["name"], json.loads(item["arguments"])
@@ -107,7 +115,7 @@ def test_token_limit_cuts_with_the_dialects_finish_reason(wire, dialect, shapes)
     whole = shapes.text_of(dialect, wire.prompt(dialect).body)
     got = wire.prompt(dialect, limit=16)
     cut = shapes.text_of(dialect, got.body)
-    words = {"anthropic": "max_tokens", "gemini": "MAX_TOKENS", "openai-responses": "incomplete"}
+    words = {"anthropic": "max_tokens", "gemini": "MAX_TOKENS", "openai-responses": "incomplete", "bedrock": "max_tokens"}
     assert finish_of(dialect, got.body) == words.get(dialect, "length")
     assert 0 < len(cut) < len(whole)
     assert whole.startswith(cut)
@@ -115,7 +123,7 @@ def test_token_limit_cuts_with_the_dialects_finish_reason(wire, dialect, shapes)
 
 def test_uncut_answer_has_the_dialects_finish_reason(wire, dialect):
     """An answer that is not cut has the dialect's finish reason for it."""
-    words = {"anthropic": "end_turn", "gemini": "STOP", "openai-responses": "completed"}
+    words = {"anthropic": "end_turn", "gemini": "STOP", "openai-responses": "completed", "bedrock": "end_turn"}
     assert finish_of(dialect, wire.prompt(dialect).body) == words.get(dialect, "stop")
 
 
@@ -128,8 +136,13 @@ def test_schema_gets_an_instance(wire, dialect, shapes):
         "anthropic": {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}},
         "gemini": {"generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": SCHEMA}},
         "openrouter": {"response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": SCHEMA}}},
+        "bedrock": {
+            "outputConfig": {
+                "textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": json.dumps(SCHEMA), "name": "s"}}}
+            }
+        },
     }[dialect]
-    got = wire.ask(dialect, payload)
+    got = wire.ask(dialect, payload, model="qwen.qwen3-32b-v1:0" if dialect == "bedrock" else None)  # Nova takes none
     assert got.status == 200, got
     assert_follows_schema(json.loads(shapes.text_of(dialect, got.body)))
 
@@ -158,7 +171,7 @@ def test_forced_tool_is_called(wire, dialect, shapes):
     name, arguments = call_of(dialect, got.body)
     assert name in ("weather", "climate")
     assert_follows_schema(arguments)
-    words = {"anthropic": "tool_use", "gemini": "STOP", "openai-responses": "completed"}
+    words = {"anthropic": "tool_use", "gemini": "STOP", "openai-responses": "completed", "bedrock": "tool_use"}
     assert finish_of(dialect, got.body) == words.get(dialect, "tool_calls")
 
 
@@ -167,7 +180,8 @@ def test_named_tool_is_called(wire, dialect, shapes, name):
     """A tool chosen by name is called; OpenAI's finish reason is then "stop", as recorded."""
     got = wire.ask(dialect, shapes.question(dialect) | tool_payload(dialect, ["weather", "climate"], name))
     assert call_of(dialect, got.body)[0] == name
-    words = {"anthropic": "tool_use", "gemini": "STOP", "openai-responses": "completed", "openrouter": "tool_calls"}
+    words = {"gemini": "STOP", "openai-responses": "completed", "openrouter": "tool_calls"}
+    words |= {"anthropic": "tool_use", "bedrock": "tool_use"}
     assert finish_of(dialect, got.body) == words.get(dialect, "stop")
 
 
@@ -175,7 +189,8 @@ def test_unforced_tools_leave_a_text(wire, dialect, shapes):
     """Tools that need not be called are not called."""
     payload = shapes.question(dialect) | tool_payload(dialect, ["weather"], "any")
     payload.pop("tool_choice", None)
-    payload.pop("toolConfig", None)
+    payload.get("toolConfig", {}).pop("functionCallingConfig", None)
+    payload.get("toolConfig", {}).pop("toolChoice", None)
     got = wire.ask(dialect, payload)
     assert got.status == 200
     assert "Say hello" in shapes.text_of(dialect, got.body)
@@ -183,10 +198,10 @@ def test_unforced_tools_leave_a_text(wire, dialect, shapes):
 
 @pytest.mark.parametrize("key", ["a-wrong-key", "invalid"])
 def test_wrong_keys_are_always_refused(wire, dialect, shapes, key):
-    """A key that contains "wrong" or "invalid" is refused: 401, with Gemini 400."""
+    """A key that contains "wrong" or "invalid" is refused: 401, with Gemini 400, with Bedrock 403."""
     headers = {name: value.replace("good-key", key) for name, value in shapes.headers[dialect].items()}
     got = wire.ask(dialect, shapes.question(dialect), headers=headers)
-    assert got.status == (400 if dialect == "gemini" else 401)
+    assert got.status == {"gemini": 400, "bedrock": 403}.get(dialect, 401)
 
 
 def test_key_list_accepts_its_own_only(connect, dialect, shapes):
@@ -195,21 +210,21 @@ def test_key_list_accepts_its_own_only(connect, dialect, shapes):
         wire = connect(simulator)
         assert wire.prompt(dialect).status == 200
         headers = {name: value.replace("good-key", "good-key2") for name, value in shapes.headers[dialect].items()}
-        assert wire.ask(dialect, shapes.question(dialect), headers=headers).status in (400, 401)
+        assert wire.ask(dialect, shapes.question(dialect), headers=headers).status in (400, 401, 403)
 
 
 def test_missing_key_is_refused(wire, dialect, shapes):
-    """A request without a key is refused: 401, with Gemini 403."""
+    """A request without a key is refused: 401, with Gemini and Bedrock 403."""
     headers = {name: value for name, value in shapes.headers[dialect].items() if "good-key" not in value}
     got = wire.ask(dialect, shapes.question(dialect), headers=headers)
-    assert got.status == (403 if dialect == "gemini" else 401)
+    assert got.status == (403 if dialect in ("gemini", "bedrock") else 401)
 
 
 @pytest.mark.parametrize("name", ["no-such-model", "this-does-not-exist", "gpt-nope", "unknown"])
 def test_unknown_models_are_unknown(wire, dialect, name):
-    """A model whose name says that it is unknown gets a 404, or a 400 from OpenAI's Responses API."""
+    """A model whose name says that it is unknown gets a 404, or a 400 from OpenAI's Responses API and Bedrock."""
     got = wire.prompt(dialect, model=name)
-    assert got.status == (400 if dialect == "openai-responses" else 404)
+    assert got.status == (400 if dialect in ("openai-responses", "bedrock") else 404)
     if dialect.startswith("openai"):
         assert got.body["error"]["code"] == "model_not_found"
 
@@ -274,9 +289,9 @@ def test_streaming_asked_for_in_accept_is_refused_and_counted(simulator, wire, d
 
 
 def test_stream_false_is_no_attempt(simulator, wire, dialect, shapes):
-    """``stream: false`` is not counted (Gemini refuses the unknown field)."""
+    """``stream: false`` is not counted (Gemini and Bedrock refuse the unknown field)."""
     got = wire.ask(dialect, shapes.question(dialect) | {"stream": False})
-    assert got.status == (400 if dialect == "gemini" else 200)
+    assert got.status == (400 if dialect in ("gemini", "bedrock") else 200)
     assert simulator.stream_attempts == 0
 
 
@@ -314,11 +329,11 @@ def test_streaming_in_the_path_is_refused_and_counted(simulator, wire, shapes, p
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'"text"', b"{'a': 1}", b"\xff\xfe{}"])
-def test_malformed_bodies_are_refused(wire, dialect, body):
+def test_malformed_bodies_are_refused(wire, dialect, shapes, body):
     """A body that is no JSON object gets a 400 in the dialect's form."""
     got = wire.ask(dialect, body)
     assert got.status == 400
-    assert got.body["error"]["message"]
+    assert shapes.error_of(dialect, got.body)["message"]
 
 
 @pytest.mark.parametrize(("number", "said"), [("NaN", "NaN is not JSON"), ("-Infinity", "is not JSON"), ("1e999", "too large")])
@@ -327,7 +342,7 @@ def test_numbers_json_does_not_have_are_refused(wire, dialect, shapes, number, s
     body = json.dumps({"model": shapes.models[dialect], **shapes.question(dialect)})[:-1] + f', "metadata": {{"a": {number}}}}}'
     got = wire.ask(dialect, body.encode())
     assert got.status == 400
-    assert said in got.body["error"]["message"]
+    assert said in shapes.error_of(dialect, got.body)["message"]
 
 
 def test_system_prompt_and_earlier_turns_count(wire, dialect, shapes):
@@ -337,12 +352,13 @@ def test_system_prompt_and_earlier_turns_count(wire, dialect, shapes):
         "openai-responses": {"instructions": "Be brief."},
         "anthropic": {"system": "Be brief."},
         "gemini": {"systemInstruction": {"parts": [{"text": "Be brief."}]}},
+        "bedrock": {"system": [{"text": "Be brief."}]},
     }.get(dialect, {"messages": [{"role": "system", "content": "Be brief."}, *payload.get("messages", [])]})
     plain, with_system = wire.ask(dialect, payload), wire.ask(dialect, payload | system)
     assert with_system.status == 200, with_system
 
     def billed(body: Any) -> int:
         usage = body.get("usage") or body["usageMetadata"]
-        return int(next(usage[key] for key in ("prompt_tokens", "input_tokens", "promptTokenCount") if key in usage))
+        return int(next(usage[key] for key in ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens") if key in usage))
 
     assert billed(with_system.body) > billed(plain.body)

@@ -274,18 +274,18 @@ class BedrockDialect(Dialect):
     def read_answer(self, body: Any) -> Answer:
         blocks = body["output"]["message"]["content"]
         word = label(body.get("stopReason"))
-        uses = [block["toolUse"] for block in blocks if block.get("toolUse")]
+        text, uses = bedrock_request.text_of(blocks), bedrock_request.uses_of(blocks)
         calls = tuple(tool_call(use.get("toolUseId"), use.get("name"), use.get("input") or {}) for use in uses)
         thoughts = [(block.get("reasoningContent") or {}).get("reasoningText") or {} for block in blocks]
         return Answer(
-            text=bedrock_request.text_of(blocks),
+            text=text,
             finish_reason="stop" if word == guardrails.INTERVENED else _FINISH.get(word or "", "other"),
             finish_reason_raw=word,
             usage=self.read_usage(body),
             model=_routed_model(body),
             tool_calls=with_unique_ids(calls),
             thinking="".join(thought.get("text") or "" for thought in thoughts) or None,
-            outcome=_outcome(word, body),
+            outcome=_outcome(word, body, text),
             state=bedrock_request.state_of(blocks),
         )
 
@@ -328,9 +328,9 @@ def _thinking(request: ModelRequest) -> Mapping[str, Any] | None:
     return thinking if isinstance(thinking, Mapping) and thinking.get("type") not in (None, "disabled") else None
 
 
-def _outcome(word: str | None, body: Mapping[str, Any]) -> Outcome | None:
+def _outcome(word: str | None, body: Mapping[str, Any], text: str) -> Outcome | None:
     if word == guardrails.INTERVENED:
-        return Completed() if guardrails.is_masked(body) else Blocked(guardrails.block_reason(body))
+        return Completed() if guardrails.is_masked(body) else Blocked(guardrails.block_reason(body, text))
     return Failed(f"finish reason {word}") if word in _BROKEN else interruption(word)
 
 

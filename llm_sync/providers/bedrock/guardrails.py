@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 INTERVENED = "guardrail_intervened"
 _MASKED = "ANONYMIZED"
 _BLOCKED = "BLOCKED"
+_MAX_TEXT = 200  # characters
 _DEPTH = 8  # of the policies in a trace
 _UNKNOWN = f"{INTERVENED} (with guardrailConfig.trace: enabled, the answer would tell whether parts of it are masked only)"
 
@@ -29,11 +30,11 @@ def is_masked(body: Mapping[str, Any]) -> bool:
     return _MASKED in actions or ("masked" in says and "blocked" not in says)
 
 
-def block_reason(body: Mapping[str, Any]) -> str:
-    """Why an answer is blocked, by the names and kinds of what was found."""
+def block_reason(body: Mapping[str, Any], text: str) -> str:
+    """Why an answer is blocked, by the names and kinds of what was found, and the guardrail's words, which are its ``text``."""
     kinds = dict.fromkeys(finding.kind for finding in _findings(_trace(body)) if finding.action == _BLOCKED)
     if kinds:
-        return f"{INTERVENED}: {', '.join(kinds)}"
+        return f"{INTERVENED}: {', '.join(kinds)}" + (f": {text[:_MAX_TEXT]}" if text.strip() else "")
     return INTERVENED if _trace(body) else _UNKNOWN
 
 

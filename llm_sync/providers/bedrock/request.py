@@ -114,17 +114,24 @@ def kept_blocks(message: Message, blocks: Any) -> list[dict[str, Any]] | None:
     if not isinstance(blocks, list):
         return None
     out = [dict(block) for block in blocks if block.get("text") != ""]
-    uses = [block["toolUse"] for block in out if block.get("toolUse")]
+    uses = uses_of(out)
     same = [(use.get("name"), use.get("input") or {}) for use in uses]
     if text_of(out) != (message.content or "") or same != [(call.name, call.arguments or {}) for call in message.tool_calls]:
         return None
     ids = iter(message.tool_calls)
-    return [{"toolUse": {**block["toolUse"], "toolUseId": next(ids).id}} if block.get("toolUse") else block for block in out]
+    return [{"toolUse": {**block["toolUse"], "toolUseId": next(ids).id}} if uses_of([block]) else block for block in out]
+
+
+def uses_of(blocks: list[dict[str, Any]]) -> list[Mapping[str, Any]]:
+    """The calls of our tools; those of tools that the provider runs are answered within the turn."""
+    uses = (block.get("toolUse") or {} for block in blocks)
+    return [use for use in uses if use and use.get("type") != "server_tool_use"]
 
 
 def state_of(blocks: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
     """The blocks of an answer if the API wants any of them back that a Message does not hold."""
-    return blocks if any(name not in _PLAIN for block in blocks for name, value in block.items() if value) else None
+    served = any((block.get("toolUse") or {}).get("type") for block in blocks)
+    return blocks if served or any(name not in _PLAIN for block in blocks for name, value in block.items() if value) else None
 
 
 def text_of(blocks: list[dict[str, Any]]) -> str:

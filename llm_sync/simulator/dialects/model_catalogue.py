@@ -52,6 +52,14 @@ _LIMITS = {
         ("gemma-", ModelLimits(131_072, 8_192)),
     ),
 }
+_LIMITS["bedrock"] = (
+    *((f"anthropic.{name}", limits) for name, limits in _LIMITS["anthropic"]),
+    ("amazon.nova-micro", ModelLimits(128_000, 5_120)),
+    ("amazon.nova-2", ModelLimits(1_000_000, 65_536)),
+    ("amazon.nova", ModelLimits(300_000, 5_120)),
+    ("amazon.titan-text-express", ModelLimits(8_192, 8_192)),
+    ("openai.gpt-oss", ModelLimits(128_000, 16_384)),
+)
 _LIMITS["openrouter"] = tuple(
     (f"{maker}/{name}", limits)
     for maker, provider in (("openai", "openai"), ("anthropic", "anthropic"), ("google", "gemini"))
@@ -90,6 +98,15 @@ _LISTED = {
         anthropic/claude-haiku-4.5 google/gemini-2.5-flash google/gemini-2.5-pro meta-llama/llama-3.3-70b-instruct
         mistralai/mistral-small-3.2-24b-instruct deepseek/deepseek-chat-v3.1 qwen/qwen3-30b-a3b-instruct-2507
         moonshotai/kimi-k2-0905 z-ai/glm-4.6 x-ai/grok-4
+        """,
+    "bedrock": """
+        us.anthropic.claude-haiku-4-5-20251001-v1:0 us.anthropic.claude-sonnet-4-5-20250929-v1:0
+        global.anthropic.claude-sonnet-4-5-20250929-v1:0 eu.anthropic.claude-haiku-4-5-20251001-v1:0
+        us.amazon.nova-2-lite-v1:0 us.amazon.nova-lite-v1:0 us.amazon.nova-micro-v1:0 us.deepseek.r1-v1:0
+        anthropic.claude-haiku-4-5-20251001-v1:0 anthropic.claude-3-haiku-20240307-v1:0
+        anthropic.claude-3-sonnet-20240229-v1:0 amazon.nova-lite-v1:0 amazon.nova-micro-v1:0 amazon.nova-2-lite-v1:0
+        amazon.titan-text-express-v1 amazon.titan-embed-text-v2:0 openai.gpt-oss-120b-1:0 openai.gpt-oss-20b-1:0
+        qwen.qwen3-32b-v1:0 mistral.mistral-large-2402-v1:0 meta.llama3-8b-instruct-v1:0
         """,
 }
 

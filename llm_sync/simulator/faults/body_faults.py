@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from llm_sync.simulator.faults.actions import ONLY_TRUE, ResponseAction, Schema, true_or
 from llm_sync.simulator.faults.body_layout import BodyLayout, join_frames
 from llm_sync.simulator.faults.body_layout_anthropic import AnthropicLayout
+from llm_sync.simulator.faults.body_layout_bedrock import BedrockLayout
 from llm_sync.simulator.faults.body_layout_gemini import GeminiLayout
 from llm_sync.simulator.faults.body_layout_openai import ChatLayout, OpenRouterLayout, ResponsesLayout
 from llm_sync.simulator.faults.context import RequestContext
@@ -23,6 +24,7 @@ BODY_LAYOUTS: Mapping[str, BodyLayout] = {
     "anthropic": AnthropicLayout(),
     "gemini": GeminiLayout(),
     "openrouter": OpenRouterLayout(),
+    "bedrock": BedrockLayout(),
 }
 _BLOCK_REASONS = {"anthropic": "general_harms", "gemini": "SAFETY"}
 

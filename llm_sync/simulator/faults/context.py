@@ -39,7 +39,8 @@ class RequestContext:
             return self.call.job_call
         if self.call.method == "POST":
             return "embed" if self.call.path.endswith(_EMBEDS) else "generate"
-        return "models" if self.call.method == "GET" and "/models" in self.call.path else ""
+        listed = "/models" in self.call.path or self.call.path in ("/foundation-models", "/inference-profiles")
+        return "models" if self.call.method == "GET" and listed else ""
 
     @property
     def prompt(self) -> str:

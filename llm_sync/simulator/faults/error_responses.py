@@ -51,7 +51,9 @@ def error_response(
     spelling = spelling_of(kind, type_name)
     text = spelling.render(**details) if message is None else message
     headers: dict[str, str] = (
-        {} if spelling.should_retry is None else {"x-should-retry": "true" if spelling.should_retry else "false"}
+        dict(spelling.headers)
+        if spelling.should_retry is None
+        else {"x-should-retry": "true" if spelling.should_retry else "false"}
     )
     members = dict(spelling.members)
     if kind == "rate_limit" and type_name.startswith("openai"):
@@ -69,7 +71,7 @@ def answer_for_error(failure: CannedError, dialect: str) -> CannedAnswer | None:
 
     Blocked content is an error response if the status says so and the dialect has such an error; else it is a refusal.
     """
-    if failure.error_class == "ContentBlockedError" and (dialect in ("anthropic", "gemini") or (failure.status or 200) < 300):
+    if failure.error_class == "ContentBlockedError" and (dialect in ("anthropic", "gemini", "bedrock") or (failure.status or 200) < 300):
         return CannedAnswer(refusal=failure.message or "I cannot help with that.", ignores_limits=True)
     if failure.error_class == "EmptyResponseError":
         return CannedAnswer(finish_reason="stop", ignores_limits=True)

@@ -7,10 +7,11 @@ by llm-sync's error class.
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from llm_sync.simulator.faults.error_spelling import ErrorSpelling, phrase
+from llm_sync.simulator.faults.error_spellings_bedrock import BEDROCK
 
 # The error type of every status, in the two dialects that have one.
 ANTHROPIC_TYPES: Mapping[int, str] = {
@@ -40,45 +41,12 @@ GEMINI_STATUSES: Mapping[int, str] = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-# Values in messages, where the caller gives none.
-_DEFAULT_DETAILS: Mapping[str, object] = {
-    "model": "the model",
-    "key": "sk-simul****",
-    "version": "v1beta",
-    "window": 128_000,
-    "requested": 205_429,
-}
-
-
-class ErrorSpelling(NamedTuple):
-    """One dialect's error: status, message, and members of the error object; ``should_retry`` is the header x-should-retry.
-
-    ``phrase``: a phrase that the message must contain, if clients can recognise the error by nothing else.
-    ``members_by_status``: the members that identify the error if it is sent with another status.
-    """
-
-    status: int
-    message: str
-    members: Mapping[str, Any] = {}
-    should_retry: bool | None = None
-    phrase: re.Pattern[str] | None = None
-    members_by_status: Mapping[int, Mapping[str, Any]] = {}
-
-    def render(self, **named: object) -> str:
-        """The message with its values filled in."""
-        known = {name: value for name, value in named.items() if value}
-        return self.message.format_map(defaultdict(str, {**_DEFAULT_DETAILS, **known}))
-
 
 class ErrorKind(NamedTuple):
     """One kind of error: the class that llm-sync raises for it, and its spelling by dialect."""
 
     error_class: str
     spellings: Mapping[str, ErrorSpelling]
-
-
-def _phrase(text: str) -> re.Pattern[str]:
-    return re.compile(text, re.IGNORECASE)
 
 
 def _openai(
@@ -115,7 +83,7 @@ _BAD_KEY = (
     {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US", "message": _KEY_REFUSED},
 )
 _STREAM_ONLY = "This model only supports streaming."
-_STREAM_PHRASE = _phrase("only supports? stream")
+_STREAM_PHRASE = phrase("only supports? stream")
 
 # by kind; if several kinds have the same class, the first one represents it
 ERRORS: Mapping[str, ErrorKind] = {
@@ -151,7 +119,7 @@ ERRORS: Mapping[str, ErrorKind] = {
         {
             "openai": _openai(429, "You exceeded your current quota.", "insufficient_quota", "insufficient_quota"),
             "anthropic": _anthropic(400, "Your credit balance is too low to access the Anthropic API.")._replace(
-                phrase=_phrase("credit balance is too low|reached your specified .*usage limits"),
+                phrase=phrase("credit balance is too low|reached your specified .*usage limits"),
                 members_by_status={
                     402: {"type": "billing_error"},
                     429: {"type": "rate_limit_error", "details": {"error_code": "enforced_spend_limit_reached"}},
@@ -202,11 +170,11 @@ ERRORS: Mapping[str, ErrorKind] = {
                 code="context_length_exceeded",
             ),
             "anthropic": _anthropic(400, "prompt is too long: {requested} tokens > {window} maximum")._replace(
-                phrase=_phrase(r"prompt is too long: \d+ tokens")
+                phrase=phrase(r"prompt is too long: \d+ tokens")
             ),
             "gemini": _gemini(
                 400, "The input token count ({requested}) exceeds the maximum number of tokens allowed ({window})."
-            )._replace(phrase=_phrase(r"input token count \(?\d+\)? exceeds")),
+            )._replace(phrase=phrase(r"input token count \(?\d+\)? exceeds")),
             "openrouter": _openrouter(
                 400,
                 "This endpoint's maximum context length is {window} tokens. However, you requested about {requested} tokens.",
@@ -290,7 +258,13 @@ ERROR_KINDS = tuple(ERRORS)
 KIND_BY_CLASS: Mapping[str, str] = {error.error_class: kind for kind, error in reversed(tuple(ERRORS.items()))}
 
 
+_FURTHER: Mapping[str, Mapping[str, ErrorSpelling]] = {"bedrock": BEDROCK}  # by dialect, then by kind
+
+
 def spelling_of(kind: str, dialect: str) -> ErrorSpelling:
     """The spelling of a kind of error in a dialect."""
+    own = _FURTHER.get(dialect, {}).get(kind)
+    if own is not None:
+        return own
     spellings = ERRORS[kind].spellings
     return spellings[dialect] if dialect in spellings else spellings["openai"]

@@ -15,6 +15,7 @@ PROVIDERS: Mapping[str, frozenset[str]] = {
     "anthropic": frozenset({"anthropic"}),
     "gemini": frozenset({"gemini"}),
     "openrouter": frozenset({"openrouter"}),
+    "bedrock": frozenset({"bedrock"}),
 }
 _ACTIONS: tuple[type[Action], ...] = (
     delays.Latency, delays.RateLimit,

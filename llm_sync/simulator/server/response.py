@@ -56,10 +56,12 @@ class ListedError(Exception):
 
 
 def with_members(response: Response, members: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
-    """An error response with further members in its error object and further headers; existing ones are replaced."""
+    """An error response with further members in its error object, or in its body if that is flat, and further headers;
+    existing ones are replaced."""
     is_list = isinstance(response.body, list)  # some providers answer with a list that holds the error
     document: Any = response.body[0] if is_list else response.body
-    body = {**document, "error": merge_members(document["error"], members)}
+    flat = "error" not in document
+    body = merge_members(document, members) if flat else {**document, "error": merge_members(document["error"], members)}
     return response._replace(body=[body] if is_list else body, headers=with_headers(response.headers, headers))
 
 

@@ -6,6 +6,7 @@ from llm_sync.simulator.dialects import vertex
 from llm_sync.simulator.dialects.anthropic.endpoint import Anthropic
 from llm_sync.simulator.dialects.base import Dialect
 from llm_sync.simulator.dialects.embeddings.services import Cohere, Voyage
+from llm_sync.simulator.dialects.bedrock.endpoint import Bedrock
 from llm_sync.simulator.dialects.gemini.endpoint import Gemini
 from llm_sync.simulator.dialects.openai.azure import Azure
 from llm_sync.simulator.dialects.openai.compatible import AnthropicCompatible, GeminiCompatible
@@ -15,6 +16,7 @@ from llm_sync.simulator.dialects.openai.mistral import Mistral
 from llm_sync.simulator.dialects.openrouter.endpoint import OpenRouter
 
 _OPENAI, _ANTHROPIC, _GEMINI, _OPENROUTER = OpenAI(), Anthropic(), Gemini("v1beta"), OpenRouter()
+_BEDROCK = Bedrock()
 
 # The base path by provider type. Anthropic's has no version, because its clients add /v1 themselves.
 BASE_PATHS = {
@@ -23,6 +25,7 @@ BASE_PATHS = {
     "anthropic": "/anthropic",
     "gemini": "/gemini/v1beta",
     "openrouter": "/openrouter/api/v1",
+    "bedrock": "/bedrock",
 }
 # Other endpoints that speak one of the types, by the simulator's own names. {model} is the place of Azure's deployment. Google
 # Cloud's listing is at the root, whatever the base URL.
@@ -60,6 +63,7 @@ _MOUNTS: tuple[tuple[str, Dialect], ...] = (
     ("/openrouter/api/v1", _OPENROUTER),
     ("/voyage/v1", Voyage()),
     ("/cohere/v2", Cohere()),
+    ("/bedrock", _BEDROCK),
 )
 # by provider type
 DIALECT_BY_TYPE: dict[str, Dialect] = {
@@ -68,6 +72,7 @@ DIALECT_BY_TYPE: dict[str, Dialect] = {
     "anthropic": _ANTHROPIC,
     "gemini": _GEMINI,
     "openrouter": _OPENROUTER,
+    "bedrock": _BEDROCK,
 }
 _BY_NAME: dict[str, Dialect] = {"openai": _OPENAI, "anthropic": _ANTHROPIC, "gemini": _GEMINI, "openrouter": _OPENROUTER}
 
