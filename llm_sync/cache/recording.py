@@ -77,6 +77,8 @@ def placeholder_keys(cassette: Path, environ: Mapping[str, str], owner: int) -> 
     store = Store(str(cassette), owners=frozenset({owner}))
     hosts = {urlsplit(entry.url).hostname for path in store.paths() if (entry := store.load(path)) is not None}
     names = {variable for host, variable in _KEY_VARIABLES.items() if host in hosts}
+    if any(host and host.startswith("bedrock-runtime.") for host in hosts):  # one for each region
+        names.add("AWS_BEARER_TOKEN_BEDROCK")
     return dict.fromkeys((name for name in names if not environ.get(name)), PLACEHOLDER)
 
 

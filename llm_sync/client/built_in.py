@@ -21,6 +21,7 @@ KEY_VARIABLES = {
     "anthropic": ("ANTHROPIC_API_KEY",),
     "gemini": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     "openrouter": ("OPENROUTER_API_KEY",),
+    "bedrock": ("AWS_BEARER_TOKEN_BEDROCK",),
 }
 """Provider, which is also its type -> the variables of its key. A copy of the dialects' own, which need not be imported then."""
 

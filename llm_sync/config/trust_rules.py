@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llm_sync.config.checks import is_loopback
-from llm_sync.config.models import GOOGLE_CLOUD
+from llm_sync.config.models import AWS, GOOGLE_CLOUD
 from llm_sync.config.normalize import Normalized
 from llm_sync.config.schema import ATTEMPT_KEYS
 from llm_sync.config.variables import Reference, parse
@@ -40,6 +40,9 @@ DEFAULT_HOSTS: Mapping[str, str] = {
 _PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT",)
 _GOOGLE_CLOUD_TYPES = ("gemini", "anthropic")  # whose hosts are Google's own then
 _LOCATION = re.compile(r"[a-z0-9-]{1,40}")
+# Hosts of Amazon Bedrock, one for each region, and the variable of its keys.
+_BEDROCK = re.compile(r"bedrock(?:-runtime|-mantle)?(?:-fips)?\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)")
+_BEDROCK_VARIABLES = ("AWS_BEARER_TOKEN_BEDROCK",)
 
 # Settings that change how much is asked, how often and how long, and what an answer looks like.
 _FREE = frozenset(
@@ -81,6 +84,7 @@ _REASONS = {
     "allow_insecure": "allows connections that are not encrypted",
     "system_prompt": "gives the model instructions",
     "auth": "changes how the key is sent",
+    "profile": "decides whose account is used",
     "headers": "sets a header",
     "query": "sets a query field",
     "cache": "takes answers from a folder, and writes to it",
@@ -145,8 +149,8 @@ class _Rules:
             elif key == "headers" and isinstance(value, dict):
                 for header, text in value.items():
                     yield from self._header(header, text, (*here, header))
-            elif key in ("auth", "project", "location"):
-                yield from self._google_cloud(key, value, here, entry.get("type", name), "base_url" in entry)
+            elif key in ("auth", "project", "location", "region"):
+                yield from self._cloud(key, value, here, entry.get("type", name), "base_url" in entry)
             elif key == "allow_insecure" and value is False:
                 continue
             else:
@@ -171,6 +175,8 @@ class _Rules:
             return "", (), "sends requests to a host that variables decide"  # their values are not to be shown
         if url is None:
             kind = entry.get("type", name)
+            if kind == "bedrock":
+                return "Amazon Bedrock", _BEDROCK_VARIABLES, None
             host = DEFAULT_HOSTS.get(kind, "") if isinstance(kind, str) else ""
             return host, () if entry.get("auth") == GOOGLE_CLOUD else OWN_HOSTS.get(host, ()), None
         try:
@@ -182,6 +188,8 @@ class _Rules:
             return host, (), None
         if parts.scheme == "https" and host in OWN_HOSTS and port in (None, 443):
             return host, OWN_HOSTS[host], None
+        if parts.scheme == "https" and _BEDROCK.fullmatch(host) and port in (None, 443):
+            return host, _BEDROCK_VARIABLES, None
         return host, (), f"sends requests to {shown(host)}"
 
     def _key(self, value: Any, path: Path, host: str, allowed: tuple[str, ...]) -> Iterator[Need]:
@@ -200,8 +208,11 @@ class _Rules:
         else:
             yield path, _REASONS["headers"]
 
-    def _google_cloud(self, key: str, value: Any, path: Path, kind: Any, has_url: bool) -> Iterator[Need]:
-        """The token of Google Cloud is the user's own: the project must be too, and the location is part of the host."""
+    def _cloud(self, key: str, value: Any, path: Path, kind: Any, has_url: bool) -> Iterator[Need]:
+        """The token of Google Cloud is the user's own: the project must be too, and the location is part of the host. AWS's
+        keys are, too, and a region is part of its host."""
+        if key == "auth" and value == AWS and kind == "bedrock" and not has_url:
+            return
         if key == "auth":
             if value != GOOGLE_CLOUD or kind not in _GOOGLE_CLOUD_TYPES or has_url:
                 yield path, _REASONS["auth"]

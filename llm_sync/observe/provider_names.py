@@ -25,6 +25,7 @@ _BY_HOST = {
     "api.perplexity.ai": "perplexity",
 }
 _BY_TYPE = {"openai": "openai", "openai-responses": "openai", "anthropic": "anthropic", "gemini": "gcp.gemini"}
+_BEDROCK = "aws.bedrock"
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -51,5 +52,7 @@ def _name(provider: ProviderConfig, host: str) -> str:
         return _BY_HOST[host]
     if host.endswith((".openai.azure.com", ".services.ai.azure.com")):
         return "azure.ai.openai"
+    if provider.type == "bedrock" or (host.startswith("bedrock") and host.endswith((".amazonaws.com", ".api.aws"))):
+        return _BEDROCK
     own = provider.base_url is None or provider.simulated
     return _BY_TYPE.get(provider.type, provider.type) if own else provider.name

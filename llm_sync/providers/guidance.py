@@ -16,6 +16,7 @@ _SETTINGS = {
     "max_completion_tokens": "max_tokens",
     "random_seed": "seed",
     "output_format": "response_schema",
+    "maxtokens": "max_tokens",
 }
 _UNSUPPORTED = re.compile(
     r"unsupported|not supported|not support|cannot both be specified|unknown (?:parameter|name)|"
@@ -95,7 +96,8 @@ def _authentication(target: Target) -> str:
     made = f" Keys are made at {target.keys_page}." if target.keys_page else ""
     if target.key_source is None:
         return f"No key is configured: set api_key for provider {target.provider!r}.{made}"
-    return f"Check the key in {target.key_source}: {urlsplit(target.base_url).hostname} rejected it.{made}"
+    where = " A key of Bedrock is valid in the region that made it only." if target.dialect == "bedrock" else ""
+    return f"Check the key in {target.key_source}: {urlsplit(target.base_url).hostname} rejected it.{where}{made}"
 
 
 def _other_api(error: ApiError, target: Target) -> str | None:

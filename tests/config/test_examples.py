@@ -16,7 +16,7 @@ from llm_sync.providers.factory import ProviderFactory
 _PACKAGE = Path(llm_sync.__file__).parent
 _FOLDERS = (_PACKAGE / "config" / "llms", _PACKAGE.parent / "config" / "llms")
 EXAMPLES = sorted(next(folder for folder in _FOLDERS if folder.is_dir()).glob("*.yaml"))
-KINDS = ["anthropic", "azure", "default-llms", "gemini", "google-cloud", "local", "openai", "openrouter"]
+KINDS = ["anthropic", "azure", "bedrock", "default-llms", "gemini", "google-cloud", "local", "openai", "openrouter"]
 USES = ["mixed-concurrency", "production", "research"]
 
 

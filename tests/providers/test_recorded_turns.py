@@ -6,13 +6,20 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from llm_sync.models import Message, ModelRequest
 
 FOLDER = Path(__file__).parents[3] / "shared" / "wire" / "surfaces"
-KINDS = {"responses": "openai-responses", "openai": "openai", "anthropic": "anthropic", "gemini": "gemini"}
+KINDS = {
+    "responses": "openai-responses",
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "bedrock-converse": "bedrock",
+}
 PATHS = {"anthropic": "/v1/messages", "openai": "/chat/completions", "openai-responses": "/responses"}
 STATE = ("signature", "data", "encrypted_content", "thoughtSignature", "reasoning_content", "reasoning_details")
 LOOPS = sorted(path.parent.name for path in FOLDER.glob("state-*/tool_loop_1.json"))
@@ -30,12 +37,16 @@ def read(name: str) -> dict[str, Any]:
 def endpoint(case: Mapping[str, Any], kind: str) -> str:
     """The base_url of the recorded server."""
     url = case["request"]["url"].partition("?")[0]
-    return str(url.rpartition("/models/")[0] if kind == "gemini" else url.removesuffix(PATHS[kind]))
+    if kind in ("gemini", "bedrock"):
+        return str(url.rpartition("/models/" if kind == "gemini" else "/model/")[0])
+    return str(url.removesuffix(PATHS[kind]))
 
 
 def model_of(case: Mapping[str, Any]) -> str:
     """The model that was asked."""
     named = case["request"]["body"].get("model")
+    if case["dialect"] == "bedrock-converse":
+        return unquote(case["request"]["url"].partition("/model/")[2].removesuffix("/converse"))
     return str(named or case["request"]["url"].partition("/models/")[2].partition(":")[0])
 
 

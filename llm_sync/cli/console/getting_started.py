@@ -34,7 +34,7 @@ def first_steps(config_dir: str | None) -> str:
     """Three things to do next, with or without a configuration."""
     if not is_configured(config_dir):
         steps = (
-            ("export OPENAI_API_KEY=…", "or ANTHROPIC_API_KEY, GEMINI_API_KEY, OPENROUTER_API_KEY"),
+            ("export OPENAI_API_KEY=…", "or ANTHROPIC_API_KEY, GEMINI_API_KEY, OPENROUTER_API_KEY …"),
             ('llm-sync generate -m openai/gpt-4o-mini "Say hello"', f"sends a prompt; {_WITHOUT_KEY}"),
             (init_command(config_dir), "creates a folder of example configurations; edit default-llms.yaml in it"),
         )
