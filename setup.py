@@ -216,6 +216,7 @@ setup(
     install_requires=requirements(),
     extras_require={
         "google": ["google-auth>=2.20"],
+        "bedrock": ["botocore>=1.34"],  # AWS's profiles, single sign-on and roles; access keys and API keys need nothing
         "otel": ["opentelemetry-api>=1.30", "opentelemetry-sdk>=1.30"],  # spans and metrics; an exporter is the user's choice
         "local": ["xllamacpp>=2026.8"],  # llama.cpp with its server as a prebuilt wheel, no dependencies; weights: see README.md
         "prices": ['genai-prices>=0.2; python_version >= "3.11"'],  # data of many providers; needs pydantic and an HTTP library

@@ -55,7 +55,20 @@ _ANY_KEY = "sk-simulated"  # for a simulator that was started by hand and accept
 _VERSION = "api-version"  # Azure's classic API requires one in the query
 _KEPT_HEADERS = ("anthropic-beta", "anthropic-version")  # they affect the answer, and are never credentials
 # Settings that belong to the real address. None is sent to the simulator, because any of them may contain keys.
-_REPLACED = ("base_url", "headers", "query", "auth", "project", "location", "region", "profile", "proxy", "ca_bundle", "client_cert", "client_key")
+_REPLACED = (
+    "base_url",
+    "headers",
+    "query",
+    "auth",
+    "project",
+    "location",
+    "region",
+    "profile",
+    "proxy",
+    "ca_bundle",
+    "client_cert",
+    "client_key",
+)
 
 _log = logger("simulated")
 _printed: set[str] = set()

@@ -20,7 +20,17 @@ from llm_sync.validation.document import Document, Path
 
 # Keys of a provider that become fields of ProviderConfig unchanged.
 _COPIED = (
-    *("base_url", "project", "location", "region", "profile", "max_tokens_field", "proxy", "allow_insecure", "max_response_bytes"),
+    *(
+        "base_url",
+        "project",
+        "location",
+        "region",
+        "profile",
+        "max_tokens_field",
+        "proxy",
+        "allow_insecure",
+        "max_response_bytes",
+    ),
     *(
         "reasoning_field",
         "structured_output",

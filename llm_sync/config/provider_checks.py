@@ -153,7 +153,9 @@ def _check_aws(provider: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     kind = provider.get("type", path[-1])
     signs = [name for name in ("auth", "profile") if provider.get(name) and (name != "auth" or provider["auth"] == AWS)]
     for name in [*signs, *(name for name in ("region",) if name in provider)] if kind != "bedrock" else ():
-        yield Finding((*path, name), "goes with type: bedrock only", "leave it out; Bedrock's other endpoints are named by base_url")
+        yield Finding(
+            (*path, name), "goes with type: bedrock only", "leave it out; Bedrock's other endpoints are named by base_url"
+        )
     keys = [name for name in KEY_SOURCES if name in provider]
     for name in signs if keys else ():
         yield Finding((*path, name), f"cannot be combined with {keys[0]}", "a request carries an API key or a signature")

@@ -197,9 +197,7 @@ _PROVIDER: Rules = {
         allowed=["json_schema", "json_object", "tool", "prompt"],
     ),
     "proxy": _text("a proxy's URL"),
-    "ca_bundle": _text("the path of a PEM file"),
-    "client_cert": _text("the path of a PEM file"),
-    "client_key": _text("the path of a PEM file"),
+    **dict.fromkeys(CERTIFICATE_FILES, _text("the path of a PEM file")),
     "allow_insecure": _SWITCH,
     "max_response_bytes": _whole(1),
     "concurrency": {

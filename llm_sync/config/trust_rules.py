@@ -28,6 +28,7 @@ OWN_HOSTS: Mapping[str, tuple[str, ...]] = {
     "api.anthropic.com": ("ANTHROPIC_API_KEY",),
     "generativelanguage.googleapis.com": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     "openrouter.ai": ("OPENROUTER_API_KEY",),
+    "bedrock-runtime.amazonaws.com": ("AWS_BEARER_TOKEN_BEDROCK",),  # in some region: see _BEDROCK
 }
 # Where each dialect sends requests without a base_url.
 DEFAULT_HOSTS: Mapping[str, str] = {
@@ -36,13 +37,13 @@ DEFAULT_HOSTS: Mapping[str, str] = {
     "anthropic": "api.anthropic.com",
     "gemini": "generativelanguage.googleapis.com",
     "openrouter": "openrouter.ai",
+    "bedrock": "bedrock-runtime.amazonaws.com",
 }
 _PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT",)
 _GOOGLE_CLOUD_TYPES = ("gemini", "anthropic")  # whose hosts are Google's own then
 _LOCATION = re.compile(r"[a-z0-9-]{1,40}")
-# Hosts of Amazon Bedrock, one for each region, and the variable of its keys.
+# Hosts of Amazon Bedrock: one for each region.
 _BEDROCK = re.compile(r"bedrock(?:-runtime|-mantle)?(?:-fips)?\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)")
-_BEDROCK_VARIABLES = ("AWS_BEARER_TOKEN_BEDROCK",)
 
 # Settings that change how much is asked, how often and how long, and what an answer looks like.
 _FREE = frozenset(
@@ -175,8 +176,6 @@ class _Rules:
             return "", (), "sends requests to a host that variables decide"  # their values are not to be shown
         if url is None:
             kind = entry.get("type", name)
-            if kind == "bedrock":
-                return "Amazon Bedrock", _BEDROCK_VARIABLES, None
             host = DEFAULT_HOSTS.get(kind, "") if isinstance(kind, str) else ""
             return host, () if entry.get("auth") == GOOGLE_CLOUD else OWN_HOSTS.get(host, ()), None
         try:
@@ -189,7 +188,7 @@ class _Rules:
         if parts.scheme == "https" and host in OWN_HOSTS and port in (None, 443):
             return host, OWN_HOSTS[host], None
         if parts.scheme == "https" and _BEDROCK.fullmatch(host) and port in (None, 443):
-            return host, _BEDROCK_VARIABLES, None
+            return host, OWN_HOSTS[DEFAULT_HOSTS["bedrock"]], None
         return host, (), f"sends requests to {shown(host)}"
 
     def _key(self, value: Any, path: Path, host: str, allowed: tuple[str, ...]) -> Iterator[Need]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from llm_sync.config.models import GOOGLE_CLOUD, Auth
 from llm_sync.config.secrets import Secret
+from llm_sync.providers.ports import Credential, Sign
 from llm_sync.providers.redaction import Redactor, secrets_in
 from llm_sync.runtime.import_lock import import_lock
 
@@ -18,43 +19,6 @@ if TYPE_CHECKING:
     from llm_sync.providers.ports import HTTP
 
 _REMEMBERED = 4  # keys: a late reply may still echo one that was renewed since
-
-
-Sign = Callable[[str, str, Mapping[str, str], "bytes | None"], Mapping[str, str]]
-"""From method, URL, headers and body of an attempt to its headers with a signature, which holds for some minutes."""
-
-
-class Credential(Protocol):
-    """What authenticates requests to a provider. ``source``: where it comes from, in words, without the secret. ``sign``: called
-    for each attempt, after ``headers``, where a secret signs what is sent."""
-
-    source: str | None
-    sign: Sign | None
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether ``headers`` would return at once: without I/O, and without waiting for a thread that does some."""
-
-    def headers(self) -> dict[str, str]:
-        """The headers that carry it. Raises AuthenticationError if it is not available."""
-
-    def check(self) -> None:
-        """Raise AuthenticationError if it is certainly not available. Makes no network call."""
-
-    def check_without_io(self) -> None:
-        """Like ``check``, for the caller's thread: reads no file and runs no command."""
-
-    def identity(self) -> str:
-        """A text that is equal for equal credentials, in any process, and does not reveal them. Raises AuthenticationError."""
-
-    def secrets(self) -> tuple[str, ...]:
-        """The texts that must never be shown."""
-
-    def renew(self, refused: Mapping[str, str]) -> bool:
-        """After a 401 to a request that carried ``refused``: whether there is another one now, fetched if need be.
-
-        A credential that another thread has renewed meanwhile is not renewed again.
-        """
 
 
 class NoCredential:

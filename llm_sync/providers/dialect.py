@@ -17,7 +17,7 @@ from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class, 
 from llm_sync.providers.turns import Origin, with_accepted_ids
 
 if TYPE_CHECKING:
-    from llm_sync.providers.credentials import Credential
+    from llm_sync.providers.ports import Credential
     from llm_sync.providers.service_tier import AskedTier
 
 Page = tuple[list[str], "dict[str, str] | None"]

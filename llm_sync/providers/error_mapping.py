@@ -71,7 +71,15 @@ _WRONG_PATH = re.compile(
     r".{0,40}\bunsupported (?:endpoint|url|path)\b",
     re.IGNORECASE | re.DOTALL,
 )
-_PATH_WORDS = ("UnknownOperationException", "unknown_url", "api_not_supported", "url.not_found", "endpoint_not_found", "invalid_url", "route_not_found")
+_PATH_WORDS = (
+    "UnknownOperationException",
+    "unknown_url",
+    "api_not_supported",
+    "url.not_found",
+    "endpoint_not_found",
+    "invalid_url",
+    "route_not_found",
+)
 
 
 def error_class(error: ApiError, *tables: Mapping[str, ErrorClass], dialect: str | None = None) -> ErrorClass:

@@ -11,7 +11,8 @@ from typing import Any
 from llm_sync.providers.answer import CONTEXT_LIMIT, OUTPUT_LIMIT, PAUSE, Blocked, Cut, Failed, Malformed, Outcome
 
 _BLOCKED = """
-    content_filter content_filtered sensitive safety refusal recitation blocklist prohibited_content spii guardrail_intervened model_armor
+    content_filter content_filtered
+    sensitive safety refusal recitation blocklist prohibited_content spii guardrail_intervened model_armor
     jailbreak image_safety image_prohibited_content image_recitation language error_toxic
 """
 _BROKEN = "error network_error insufficient_system_resource abort cancelled user_cancel timeout error_limit"

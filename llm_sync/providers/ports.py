@@ -1,4 +1,4 @@
-"""The interfaces of what a provider is given: the HTTP client, the retry handler and the list of prices."""
+"""The interfaces of what a provider is given: the HTTP client, the retry handler, the list of prices; and of credentials."""
 
 from __future__ import annotations
 
@@ -49,3 +49,42 @@ class BilledAnswer(NamedTuple):
 
 Prices = Callable[[BilledAnswer], "tuple[float | None, str | None]"]
 """What an answer cost in USD, and the name of the price's source; both None where no price is known. Raises nothing."""
+
+Sign = Callable[[str, str, Mapping[str, str], "bytes | None"], Mapping[str, str]]
+"""From method, URL, headers and body of an attempt to its headers with a signature, which holds for some minutes."""
+
+
+class Credential(Protocol):
+    """What authenticates requests to a provider. ``source``: where it comes from, in words, without the secret. ``sign``: called
+    for each attempt, after ``headers``, where a secret signs what is sent."""
+
+    source: str | None
+
+    @property
+    def sign(self) -> Sign | None:
+        """What signs an attempt, or None."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether ``headers`` would return at once: without I/O, and without waiting for a thread that does some."""
+
+    def headers(self) -> dict[str, str]:
+        """The headers that carry it. Raises AuthenticationError if it is not available."""
+
+    def check(self) -> None:
+        """Raise AuthenticationError if it is certainly not available. Makes no network call."""
+
+    def check_without_io(self) -> None:
+        """Like ``check``, for the caller's thread: reads no file and runs no command."""
+
+    def identity(self) -> str:
+        """A text that is equal for equal credentials, in any process, and does not reveal them. Raises AuthenticationError."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """The texts that must never be shown."""
+
+    def renew(self, refused: Mapping[str, str]) -> bool:
+        """After a 401 to a request that carried ``refused``: whether there is another one now, fetched if need be.
+
+        A credential that another thread has renewed meanwhile is not renewed again.
+        """

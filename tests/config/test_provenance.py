@@ -183,7 +183,8 @@ def test_every_key_of_a_provider_is_listed(tmp_path: Path) -> None:
 
     path = tmp_path / "x.yaml"
     google = {"type": "gemini", "auth": "google-cloud", "project": "x", "location": "y"}
-    path.write_text(json.dumps({"budgets": {"b": {"usd": 1}}, "providers": {"p": given, "g": google}}))
+    aws = {"type": "bedrock", "region": "us-east-1", "profile": "work"}
+    path.write_text(json.dumps({"budgets": {"b": {"usd": 1}}, "providers": {"p": given, "g": google, "a": aws}}))
     origins = ConfigLoader().explain_config(path)[1]
-    reported = {value.name.partition(".")[0] for name in ("p", "g") for value in origins.providers[name]}
+    reported = {value.name.partition(".")[0] for name in ("p", "g", "a") for value in origins.providers[name]}
     assert keys - reported == {"api_key_file", "api_key_command", "models", "default_params"}

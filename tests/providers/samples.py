@@ -458,7 +458,10 @@ SAMPLES: dict[str, dict[str, Any]] = {
             ({**converse(), "output": {"message": {"content": "hi"}}}, ["output.message.content"]),
             ({**converse(), "output": {}}, ["output.message"]),
             (_without(converse(), "output"), ["output"]),
-            (converse({"toolUse": {"name": "f", "input": "x"}}, stop=["x"]), ["output.message.content[0].toolUse.input", "stopReason"]),
+            (
+                converse({"toolUse": {"name": "f", "input": "x"}}, stop=["x"]),
+                ["output.message.content[0].toolUse.input", "stopReason"],
+            ),
             (converse({"citationsContent": {"content": "x"}}), ["output.message.content[0].citationsContent.content"]),
         ],
         "nulls": {

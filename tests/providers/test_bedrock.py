@@ -72,7 +72,11 @@ def test_thinking_is_left_out_after_calls_that_were_made_without_it(payload: Any
 def test_cache_points_follow_their_parts(payload: Any) -> None:
     """In the system prompt, the messages and the tools, with their times; of more than four, the last ones."""
     tool = {"name": "f", "parameters": SCHEMA, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
-    parts = [Part("text", text="a", cache=True), Part("text", text="b", cache=True, cache_ttl="1h"), Part("text", text="c", cache=True)]
+    parts = [
+        Part("text", text="a", cache=True),
+        Part("text", text="b", cache=True, cache_ttl="1h"),
+        Part("text", text="c", cache=True),
+    ]
     sent = payload(
         "bedrock", messages=[Message("user", parts=parts)], system_prompt="s", cache_system=True, tools=[tool], cache_ttl="5m"
     )
@@ -164,7 +168,9 @@ MASKED = {"action": "ANONYMIZED", "match": "Ann", "type": "NAME"}
 BLOCKED = {"action": "BLOCKED", "match": "4711", "type": "PIN"}
 
 
-@pytest.mark.parametrize("body", [guarded(MASKED), guarded(actionReason="No action.\nGuardrail masked."), guarded(MASKED, MASKED)])
+@pytest.mark.parametrize(
+    "body", [guarded(MASKED), guarded(actionReason="No action.\nGuardrail masked."), guarded(MASKED, MASKED)]
+)
 def test_a_masked_answer_is_an_answer(provider: Any, reply: Any, body: Any) -> None:
     """It is whole; what was masked is not kept."""
     response = provider("bedrock", reply(body)).generate_response(ModelRequest("x", "m"))
@@ -207,5 +213,7 @@ def test_a_wrong_path_is_about_the_address(provider: Any, reply: Any) -> None:
     """AWS's word for an unknown operation: base_url is wrong, not the model."""
     body = {"Output": {"__type": "com.amazon.coral.service#UnknownOperationException"}, "Version": "1.0"}
     with pytest.raises(errors.InvalidRequestError) as caught:
-        provider("bedrock", reply(body, 404, x_amzn_errortype="UnknownOperationException")).generate_response(ModelRequest("x", "m"))
+        provider("bedrock", reply(body, 404, x_amzn_errortype="UnknownOperationException")).generate_response(
+            ModelRequest("x", "m")
+        )
     assert "base_url" in (caught.value.guidance or "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ class Botocore:
 
 
 @pytest.fixture
-def botocore(monkeypatch: pytest.MonkeyPatch) -> Iterator[Botocore]:
+def botocore(monkeypatch: pytest.MonkeyPatch) -> Botocore:
     """A botocore that finds temporary keys, other ones at each lookup."""
     double = Botocore(("AKID1", "secret-one", "token-one"), ("AKID2", "secret-two", "token-two"))
 
@@ -78,7 +77,7 @@ def botocore(monkeypatch: pytest.MonkeyPatch) -> Iterator[Botocore]:
     package.exceptions, package.session = exceptions, session  # type: ignore[attr-defined]
     for module in (package, exceptions, session):
         monkeypatch.setitem(sys.modules, module.__name__, module)
-    yield double
+    return double
 
 
 def authorization(made: Any) -> str:
@@ -116,9 +115,11 @@ def test_each_attempt_is_signed_anew(provider: Any, reply: Any, keys: None, monk
     assert made.web.sent[0].headers["Authorization"] != made.web.sent[1].headers["Authorization"]
 
 
-@pytest.mark.parametrize("url", ["https://gateway.example", "http://127.0.0.1:1", "http://bedrock-runtime.eu-central-1.amazonaws.com"])
+@pytest.mark.parametrize(
+    "url", ["https://gateway.example", "http://127.0.0.1:1", "http://bedrock-runtime.us-east-1.amazonaws.com"]
+)
 def test_credentials_of_the_environment_go_to_aws_only(provider: Any, reply: Any, keys: None, url: str) -> None:
-    """Another host gets neither a signature nor a session token, unless the configuration says so; nor does an open connection."""
+    """Another host gets no signature and no session token unless the configuration says so; nor does an open connection."""
     made = provider("bedrock", reply(ANSWER), key=None, base_url=url)
     made.generate_response(PING)
     assert not authorization(made)
@@ -131,7 +132,9 @@ def test_a_header_of_ones_own_is_left_alone(provider: Any, reply: Any, keys: Non
     """Who sets Authorization in the configuration signs nothing."""
     made = provider("bedrock", reply(ANSWER), key=None, base_url=None, headers={"authorization": "mine"})
     made.generate_response(PING)
-    assert {name: value for name, value in made.web.sent[0].headers.items() if "auth" in name.lower()} == {"authorization": "mine"}
+    assert {name: value for name, value in made.web.sent[0].headers.items() if "auth" in name.lower()} == {
+        "authorization": "mine"
+    }
 
 
 def test_half_a_pair_is_named(provider: Any, reply: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,9 +180,7 @@ def test_a_profile_that_is_not_there(provider: Any, reply: Any, botocore: Botoco
         provider("bedrock", reply(ANSWER), key=None, base_url=None, profile="play").check()
 
 
-def test_files_of_aws_are_used_where_there_are_any(
-    provider: Any, reply: Any, botocore: Botocore, tmp_path: Path
-) -> None:
+def test_files_of_aws_are_used_where_there_are_any(provider: Any, reply: Any, botocore: Botocore, tmp_path: Path) -> None:
     """Without a variable or a setting, as AWS's own clients do."""
     (tmp_path / "credentials").write_text("[default]\n")
     made = provider("bedrock", reply(ANSWER), key=None, base_url=None)

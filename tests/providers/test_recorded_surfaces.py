@@ -76,16 +76,20 @@ def test_what_is_made_of_it(provider: Any, reply: Any, name: str) -> None:
     got, case, made = ask(provider, reply, name)
     if name in LISTINGS:
         items = case["response"]["body"].get("modelSummaries") or case["response"]["body"]["data"]
-        ids = [item.get("modelId") or item["id"] for item in items if "ON_DEMAND" in item.get("inferenceTypesSupported", ["ON_DEMAND"])]
+        ids = [
+            item.get("modelId") or item["id"]
+            for item in items
+            if "ON_DEMAND" in item.get("inferenceTypesSupported", ["ON_DEMAND"])
+        ]
         assert got == [name for name in ids if "embed" not in name]
     elif name in OTHERS:
         assert type(got) is errors.ResponseValidationError
     elif name in ERRORS:
         assert type(got) is ERRORS[name], got
         assert got.retryable is isinstance(got, RETRIED)
-        assert got.request_id == case["response"]["headers"].get("x-amzn-requestid", case["response"]["headers"].get("request-id")) or (
-            "request_id" in json.dumps(case["response"]["body"])
-        )
+        assert got.request_id == case["response"]["headers"].get(
+            "x-amzn-requestid", case["response"]["headers"].get("request-id")
+        ) or ("request_id" in json.dumps(case["response"]["body"]))
         assert got.guidance
     else:
         check_answer(got, case, name)

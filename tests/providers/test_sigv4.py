@@ -31,7 +31,9 @@ PUBLISHED = [
 
 
 @pytest.mark.parametrize(("method", "path", "headers", "body", "names", "signature"), PUBLISHED)
-def test_published_signatures(method: str, path: str, headers: dict[str, str], body: bytes | None, names: str, signature: str) -> None:
+def test_published_signatures(
+    method: str, path: str, headers: dict[str, str], body: bytes | None, names: str, signature: str
+) -> None:
     """Each request of AWS's test suite is signed as published."""
     got = signed_headers(method, HOST + path, headers, body, KEYS, region="us-east-1", service="service", at=AT)
     assert got["X-Amz-Date"] == "20150830T123600Z"

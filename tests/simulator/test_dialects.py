@@ -359,6 +359,8 @@ def test_system_prompt_and_earlier_turns_count(wire, dialect, shapes):
 
     def billed(body: Any) -> int:
         usage = body.get("usage") or body["usageMetadata"]
-        return int(next(usage[key] for key in ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens") if key in usage))
+        return int(
+            next(usage[key] for key in ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens") if key in usage)
+        )
 
     assert billed(with_system.body) > billed(plain.body)

@@ -14,7 +14,7 @@ from llm_sync.models import ModelRequest, Reply, Usage
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.answer import Answer, Blocked, Completed, Failed, Outcome, count, label, tool_call, total
 from llm_sync.providers.anthropic import request as anthropic_request
-from llm_sync.providers.bedrock import guardrails
+from llm_sync.providers.bedrock import guardrails, schemas
 from llm_sync.providers.bedrock import request as bedrock_request
 from llm_sync.providers.bedrock.regions import control_url, region_of, runtime_url
 from llm_sync.providers.dialect import Dialect, Page
@@ -25,11 +25,8 @@ from llm_sync.providers.turns import own_state, with_unique_ids
 from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
-    from llm_sync.providers.credentials import Credential
+    from llm_sync.providers.ports import Credential
 
-_TEXT = {"type": "string", "nullable": True}
-_ANYTHING = {"nullable": True}
-_CITED = {"type": "list", "nullable": True, "schema": {"type": "dict", "schema": {"text": _TEXT}}}
 _FINISH = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -40,7 +37,9 @@ _FINISH = {
 _BROKEN = ("malformed_model_output", "malformed_tool_use")
 # What a 403 says of a key that is not valid, or not any more; other ones are about permissions.
 _REFUSED = re.compile(r"ExpiredToken|UnrecognizedClient|InvalidSignature|InvalidClientToken", re.IGNORECASE)
-_REFUSED_TEXT = re.compile(rb"security token included in the request|API Key is valid|bearer token (?:has )?expired", re.IGNORECASE)
+_REFUSED_TEXT = re.compile(
+    rb"security token included in the request|API Key is valid|bearer token (?:has )?expired", re.IGNORECASE
+)
 _IDS_FIRST = {"maxResults": "1000"}  # the query of a page of inference profiles; that of models is another
 _MODELS = {"byOutputModality": "TEXT"}
 _CLAUDE = re.compile(r"anthropic\.claude")
@@ -66,73 +65,9 @@ class BedrockDialect(Dialect):
     choice_counts = ()
     tool_call_ids = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
     claude_call_ids = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-    response_schema: ClassVar[Mapping[str, Any]] = {
-        "output": {
-            "type": "dict",
-            "required": True,
-            "schema": {
-                "message": {
-                    "type": "dict",
-                    "required": True,
-                    "schema": {
-                        "content": {
-                            "type": "list",
-                            "required": True,
-                            "schema": {
-                                "type": "dict",
-                                "schema": {
-                                    "text": _TEXT,
-                                    "toolUse": {
-                                        "type": "dict",
-                                        "nullable": True,
-                                        "schema": {
-                                            "toolUseId": _ANYTHING,
-                                            "name": _TEXT,
-                                            "input": {"type": "dict", "nullable": True},
-                                        },
-                                    },
-                                    "reasoningContent": {
-                                        "type": "dict",
-                                        "nullable": True,
-                                        "schema": {
-                                            "reasoningText": {"type": "dict", "nullable": True, "schema": {"text": _TEXT}}
-                                        },
-                                    },
-                                    "citationsContent": {"type": "dict", "nullable": True, "schema": {"content": _CITED}},
-                                },
-                            },
-                        }
-                    },
-                }
-            },
-        },
-        "stopReason": {"type": ["string", "number"], "nullable": True},
-        "usage": _ANYTHING,
-    }
-    listing_schema: ClassVar[Mapping[str, Any]] = {
-        "modelSummaries": {
-            "type": "list",
-            "nullable": True,
-            "schema": {
-                "type": "dict",
-                "schema": {
-                    "modelId": {"type": "string", "required": True},
-                    "inferenceTypesSupported": {"type": "list", "nullable": True},
-                    "outputModalities": {"type": "list", "nullable": True},
-                },
-            },
-        },
-        "inferenceProfileSummaries": {
-            "type": "list",
-            "nullable": True,
-            "schema": {"type": "dict", "schema": {"inferenceProfileId": {"type": "string", "required": True}}},
-        },
-        "nextToken": _TEXT,
-    }
-    some_listing_schema: ClassVar[Mapping[str, Any]] = {
-        **listing_schema,
-        "modelSummaries": {**listing_schema["modelSummaries"], "required": True},
-    }
+    response_schema = schemas.RESPONSE
+    listing_schema = schemas.LISTING
+    some_listing_schema = schemas.SOME_LISTING
 
     # Request -------------------------------------------------------------------------------------------------------
 

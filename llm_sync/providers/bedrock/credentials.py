@@ -15,14 +15,15 @@ from llm_sync.config.secrets import Secret
 from llm_sync.errors import AuthenticationError, ConfigurationError
 from llm_sync.providers.bedrock.regions import is_aws
 from llm_sync.providers.bedrock.sigv4 import AccessKeys, signed_headers
-from llm_sync.providers.credentials import Credential, KeyCredential
+from llm_sync.providers.credentials import KeyCredential
+from llm_sync.providers.ports import Credential
 from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
     from llm_sync.config.models import ProviderConfig
 
 API_KEY = "AWS_BEARER_TOKEN_BEDROCK"
-_KEY, _SECRET, _TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"  # noqa: S105  (names)
+_KEY, _SECRET, _TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
 # Variables that say where botocore finds credentials; without any, and without its files, none is looked for.
 _SOURCES = (
     *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"),
@@ -111,11 +112,11 @@ class ProfileKeys:
 
     def read(self) -> AccessKeys:
         botocore = _botocore()
-        failure: str | None = None
+        failure, found = None, None
         try:
             if self._credentials is None:
                 self._credentials = self._session().get_credentials()
-            found = None if self._credentials is None else self._credentials.get_frozen_credentials()
+            found = self._credentials and self._credentials.get_frozen_credentials()
         except botocore.exceptions.BotoCoreError as error:
             failure = str(error)[:200]
         if failure is not None:  # outside the except: what botocore says may quote a reply, and would be printed along

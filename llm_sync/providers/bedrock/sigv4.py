@@ -26,7 +26,15 @@ class AccessKeys(NamedTuple):
 
 
 def signed_headers(
-    method: str, url: str, headers: Mapping[str, str], body: bytes | None, keys: AccessKeys, *, region: str, service: str, at: float
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    keys: AccessKeys,
+    *,
+    region: str,
+    service: str,
+    at: float,
 ) -> dict[str, str]:
     """``headers`` and those that sign them. ``at``: the time in seconds since 1970; AWS refuses it when it is minutes off.
 

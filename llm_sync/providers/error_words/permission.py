@@ -26,7 +26,8 @@ PERMISSION = Meaning(
             (
                 r"(?:country|region|location|territory)\b.{0,40}not (?:supported|available|allowed)",
                 r"not (?:supported|available) in your (?:country|region)",
-                r"not allowed to (?:access|use) (?:(?:this|the|publisher) )*model|not authorized to (?:access|perform|invoke|use)",
+                r"not allowed to (?:access|use) (?:(?:this|the|publisher) )*model",
+                r"not authorized to (?:access|perform|invoke|use)",
                 r"(?:don'?t|do not|does not) have (?:permission|access) to",
                 r"(?:organization|account) (?:has been |is )?(?:disabled|suspended|deactivated|locked|banned|restricted)",
                 r"long[- ]context beta is not yet available|real-name|实名认证|无权(?:访问|使用)|没有权限|权限不足",

@@ -71,7 +71,9 @@ def answer_for_error(failure: CannedError, dialect: str) -> CannedAnswer | None:
 
     Blocked content is an error response if the status says so and the dialect has such an error; else it is a refusal.
     """
-    if failure.error_class == "ContentBlockedError" and (dialect in ("anthropic", "gemini", "bedrock") or (failure.status or 200) < 300):
+    if failure.error_class == "ContentBlockedError" and (
+        dialect in ("anthropic", "gemini", "bedrock") or (failure.status or 200) < 300
+    ):
         return CannedAnswer(refusal=failure.message or "I cannot help with that.", ignores_limits=True)
     if failure.error_class == "EmptyResponseError":
         return CannedAnswer(finish_reason="stop", ignores_limits=True)

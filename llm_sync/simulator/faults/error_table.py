@@ -42,6 +42,7 @@ GEMINI_STATUSES: Mapping[int, str] = {
     504: "DEADLINE_EXCEEDED",
 }
 
+
 class ErrorKind(NamedTuple):
     """One kind of error: the class that llm-sync raises for it, and its spelling by dialect."""
 

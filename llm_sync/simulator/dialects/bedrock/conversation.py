@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -25,7 +26,9 @@ def check_conversation(payload: Mapping[str, Any], model: str, refuse: Refuse) -
     _check_roles(messages, model, refuse)
     for index, message in enumerate(messages):
         if not message["content"]:
-            refuse(f"The content field in the Message object at messages.{index} is empty. Add a ContentBlock object, and try again.")
+            refuse(
+                f"The content field in the Message object at messages.{index} is empty. Add a ContentBlock object, and try again."
+            )
         _check_blocks(message, index, model, refuse)
     _check_results(messages, refuse)
     blocks = [block for message in messages for block in message["content"]]
@@ -41,7 +44,7 @@ def _check_roles(messages: list[Any], model: str, refuse: Refuse) -> None:
     roles = [message["role"] for message in messages]
     if roles[0] != "user":
         refuse("A conversation must start with a user message. Try again with a conversation that starts with a user message.")
-    if not _FREE_ROLES.search(model) and any(one == other for one, other in zip(roles, roles[1:], strict=False)):
+    if not _FREE_ROLES.search(model) and any(one == other for one, other in itertools.pairwise(roles)):
         refuse(
             "A conversation must alternate between user and assistant roles. Make sure the conversation alternates between user "
             "and assistant roles and try again."
@@ -55,7 +58,9 @@ def _check_blocks(message: Mapping[str, Any], index: int, model: str, refuse: Re
     for place, block in enumerate(blocks):
         location = f"messages.{index}.content.{place}"
         if "text" in block and not block["text"].strip():
-            refuse(f"The text field in the ContentBlock object at {location} is blank. Add text to the text field, and try again.")
+            refuse(
+                f"The text field in the ContentBlock object at {location} is blank. Add text to the text field, and try again."
+            )
         if role == "assistant" and ("image" in block or "document" in block or "toolResult" in block):
             refuse(f"{_INNER}{location}: {next(iter(block))} blocks are not permitted within assistant turns.")
         if role == "user" and ("toolUse" in block or "reasoningContent" in block):
@@ -91,9 +96,8 @@ def _check_results(messages: list[Any], refuse: Refuse) -> None:
         if missing:
             refuse(f"Expected toolResult blocks at messages.{index}.content for the following Ids: {', '.join(missing)}")
         if len(results) > len(open_calls) or set(results) - set(open_calls):
-            refuse(
-                f"The number of toolResult blocks at messages.{index}.content exceeds the number of toolUse blocks of previous turn."
-            )
+            where = f"messages.{index}.content"
+            refuse(f"The number of toolResult blocks at {where} exceeds the number of toolUse blocks of previous turn.")
         open_calls = [use["toolUseId"] for use in _calls(message)]
         if seen & set(open_calls) or len(open_calls) > len(set(open_calls)):
             refuse(f"{_INNER}messages: `tool_use` ids must be unique")

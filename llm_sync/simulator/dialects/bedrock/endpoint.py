@@ -31,7 +31,9 @@ _SIGNATURE = re.compile(
 _MAX_SKEW = 300  # seconds
 _PREFIX = re.compile(r"(?:us|eu|apac|global|jp|au|us-gov)\.")
 # Models that are served through inference profiles only.
-_BY_PROFILE = re.compile(r"anthropic\.claude-(?:3-7|haiku-4|sonnet-4|opus-4)|amazon\.nova-(?:2|premier)|meta\.llama(?:3-[123]|4)|deepseek\.r1")
+_BY_PROFILE = re.compile(
+    r"anthropic\.claude-(?:3-7|haiku-4|sonnet-4|opus-4)|amazon\.nova-(?:2|premier)|meta\.llama(?:3-[123]|4)|deepseek\.r1"
+)
 _NO_JSON_SCHEMA = re.compile(r"amazon\.|meta\.|cohere\.|ai21\.|anthropic\.claude-(?:3|(?:opus|sonnet)-4-(?:1|2025))")
 _NO_TOOLS = re.compile(r"amazon\.titan|meta\.llama[23]-(?:8|13|70)b")
 _NOT_IN_SCHEMAS = ("minimum", "maximum", "multipleOf", "minLength", "maxLength", "maxItems", "oneOf")
@@ -176,7 +178,9 @@ class Bedrock(Dialect):
         if wanted is None:
             return
         if _NO_JSON_SCHEMA.match(model):
-            self.refuse("This model doesn't support the outputConfig.textFormat field. Remove outputConfig.textFormat and try again.")
+            self.refuse(
+                "This model doesn't support the outputConfig.textFormat field. Remove outputConfig.textFormat and try again."
+            )
         try:
             schema = json.loads(wanted["schema"])
         except (ValueError, RecursionError):

@@ -30,7 +30,7 @@ def answer_body(payload: Mapping[str, Any], model: str, answer: Answer, prompt: 
     written = answer.cache_write_tokens(cached - read)
     # a replayed refusal names the guardrail already
     refusal = answer.refusal and answer.refusal.removeprefix(f"guardrail_intervened: topicPolicy {TOPIC}: ")
-    content = _content(payload, model, answer) if refusal is None else [{"text": refusal}]
+    content = _content(model, answer) if refusal is None else [{"text": refusal}]
     fresh = prompt - read - written
     counts = {"inputTokens": fresh, "outputTokens": output, "totalTokens": prompt + output}
     more = {"cacheReadInputTokens": read, "cacheReadInputTokenCount": read}
@@ -73,7 +73,7 @@ def _stop_reason(answer: Answer) -> str | None:
     return _WORDS.get(answer.finish_reason, answer.finish_reason) if answer.finish_reason != "other" else answer.raw_finish_reason
 
 
-def _content(payload: Mapping[str, Any], model: str, answer: Answer) -> list[dict[str, Any]]:
+def _content(model: str, answer: Answer) -> list[dict[str, Any]]:
     content: list[dict[str, Any]] = []
     if answer.thinking or answer.reasoning_tokens:
         thought: dict[str, Any] = {"text": answer.thinking or reasoning_text()}

@@ -77,7 +77,8 @@ _DOCUMENT = Structure(
         "format": Text(words=("pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md")),
         "name": Text(1, 200, r"[A-Za-z0-9()\[\]-]+(?:\s[A-Za-z0-9()\[\]-]+)*"),
         "source": Structure(
-            {"bytes": Blob(), "s3Location": _S3, "text": Text(1), "content": Each(Structure({"text": Text()}, union=True))}, union=True
+            {"bytes": Blob(), "s3Location": _S3, "text": Text(1), "content": Each(Structure({"text": Text()}, union=True))},
+            union=True,
         ),
         "context": Text(),
         "citations": _CITATIONS,
@@ -85,15 +86,14 @@ _DOCUMENT = Structure(
     ("name", "source"),
 )
 _MEDIA = Structure({"format": Text(1), "source": _BYTES}, ("format", "source"))
-_GUARDED = Structure(
-    {"text": Structure({"text": Text(), "qualifiers": Each(Text())}, ("text",)), "image": _IMAGE}, union=True
-)
+_GUARDED = Structure({"text": Structure({"text": Text(), "qualifiers": Each(Text())}, ("text",)), "image": _IMAGE}, union=True)
 _FOUND = Structure(
     {"source": Text(), "title": Text(), "content": Each(Structure({"text": Text()}, ("text",))), "citations": _CITATIONS},
     ("source", "title", "content"),
 )
 _RESULT = Structure(
-    {"text": Text(), "json": Document(), "image": _IMAGE, "document": _DOCUMENT, "video": _MEDIA, "searchResult": _FOUND}, union=True
+    {"text": Text(), "json": Document(), "image": _IMAGE, "document": _DOCUMENT, "video": _MEDIA, "searchResult": _FOUND},
+    union=True,
 )
 _BLOCK = Structure(
     {
@@ -227,7 +227,9 @@ def _check_structure(value: Any, shape: Structure, path: str, refuse: Refuse) ->
         if name not in present:
             _constraint(f"{path}.{name}".lstrip("."), "Member must not be null", refuse)
     if shape.union and len(present) != 1:
-        refuse(f"The structure at {path} must have exactly one of the members: {', '.join(shape.members)}. It has {len(present)}.")
+        refuse(
+            f"The structure at {path} must have exactly one of the members: {', '.join(shape.members)}. It has {len(present)}."
+        )
     for name in present:
         check(value[name], shape.members[name], f"{path}.{name}".lstrip("."), refuse)
 
