@@ -41,6 +41,7 @@ BASE_PATHS = {
 }
 # The same for other endpoints: Google Cloud, Azure, and the hosts with OpenAI-compatible endpoints that are simulated.
 VERTEX, AZURE, AZURE_CLASSIC = "/v1/projects/simulated/locations/global", "/azure/openai/v1", "/azure/openai/deployments/{model}"
+BEDROCK_OPENAI = "/bedrock/openai/v1"
 COMPATIBLE = {
     "generativelanguage.googleapis.com": "/gemini/v1beta/openai",
     "api.anthropic.com": "/anthropic/v1",
@@ -261,6 +262,8 @@ def _base_path(provider: ProviderConfig) -> str | None:
         return usual
     address, _, path = (provider.base_url or "").partition("://")[2].partition("/")
     host = address.partition(":")[0].lower()
+    if host.startswith("bedrock") and host.endswith((".amazonaws.com", ".api.aws")):
+        return BEDROCK_OPENAI
     if host.endswith(".azure.com"):
         return AZURE_CLASSIC if path.startswith("openai/deployments/") else AZURE
     if provider.type != "openai" or "compatibility" in path:  # Cohere has both: OpenAI's form, and its own

@@ -37,6 +37,8 @@ HOSTS = {
     "api.mistral.ai": ("/v1", "/openai/v1"),
     "api.deepseek.com": ("", "/openai/v1"),
     "my-resource.openai.azure.com": ("/openai/v1", "/openai/v1"),
+    "bedrock-runtime.us-east-1.amazonaws.com": ("", "/bedrock"),
+    "bedrock-mantle.us-east-1.api.aws": ("", ""),
     "llm.example.com": ("/v1", "/openai/v1"),
 }
 KEYS = (
@@ -48,6 +50,7 @@ KEYS = (
     "MISTRAL_API_KEY",
     "DEEPSEEK_API_KEY",
     "AZURE_OPENAI_API_KEY",
+    "AWS_BEARER_TOKEN_BEDROCK",
     "GATEWAY_TOKEN",
 )
 

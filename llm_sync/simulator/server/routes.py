@@ -40,6 +40,8 @@ FURTHER_BASES = {
     "mistral": "/mistral/v1",
     "voyage": "/voyage/v1",
     "cohere": "/cohere/v2",
+    "bedrock-openai": "/bedrock/openai/v1",
+    "bedrock-anthropic": "/bedrock/anthropic",
 }
 _ANTHROPIC_COMPATIBLE, _AZURE = AnthropicCompatible(), Azure()
 _VERTEX = {"google": vertex.Vertex("v1"), "anthropic": vertex.VertexAnthropic()}
@@ -63,6 +65,8 @@ _MOUNTS: tuple[tuple[str, Dialect], ...] = (
     ("/openrouter/api/v1", _OPENROUTER),
     ("/voyage/v1", Voyage()),
     ("/cohere/v2", Cohere()),
+    ("/bedrock/openai/v1", _OPENAI),
+    ("/bedrock/anthropic", _ANTHROPIC),
     ("/bedrock", _BEDROCK),
 )
 # by provider type
