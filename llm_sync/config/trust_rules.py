@@ -28,7 +28,7 @@ OWN_HOSTS: Mapping[str, tuple[str, ...]] = {
     "api.anthropic.com": ("ANTHROPIC_API_KEY",),
     "generativelanguage.googleapis.com": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     "openrouter.ai": ("OPENROUTER_API_KEY",),
-    "bedrock-runtime.amazonaws.com": ("AWS_BEARER_TOKEN_BEDROCK",),  # in some region: see _BEDROCK
+    "bedrock-runtime.us-east-1.amazonaws.com": ("AWS_BEARER_TOKEN_BEDROCK",),  # or in another region: see _BEDROCK
 }
 # Where each dialect sends requests without a base_url.
 DEFAULT_HOSTS: Mapping[str, str] = {
@@ -37,7 +37,7 @@ DEFAULT_HOSTS: Mapping[str, str] = {
     "anthropic": "api.anthropic.com",
     "gemini": "generativelanguage.googleapis.com",
     "openrouter": "openrouter.ai",
-    "bedrock": "bedrock-runtime.amazonaws.com",
+    "bedrock": "bedrock-runtime.us-east-1.amazonaws.com",
 }
 _PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT",)
 _GOOGLE_CLOUD_TYPES = ("gemini", "anthropic")  # whose hosts are Google's own then

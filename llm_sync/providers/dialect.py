@@ -175,7 +175,10 @@ class Dialect(ABC):
     # Credentials ---------------------------------------------------------------------------------------------------
 
     def own_credential(self, carry: Callable[[str], dict[str, str]]) -> Credential | None:
-        """The credential of an entry without a key, where it is none of ``key_variables``. ``carry``: the headers of a key."""
+        """The credential of an entry without a key, where it is none of ``key_variables``. ``carry``: the headers of a key.
+
+        Raises ConfigurationError where the configuration is not enough for one.
+        """
         return None
 
     def refuses_key(self, reply: Reply) -> bool:

@@ -123,6 +123,10 @@ def test_both_sides_know_the_same_doors_and_variables() -> None:
     """They share no code, so each has them."""
     assert simulation.BASE_PATHS == routes.BASE_PATHS
     further = {simulation.VERTEX, simulation.AZURE, simulation.AZURE_CLASSIC, *simulation.COMPATIBLE.values()}
+    further |= {
+        simulation.BEDROCK_OPENAI,
+        routes.FURTHER_BASES["bedrock-anthropic"],
+    }  # the latter for clients without a redirection
     assert further == {*routes.FURTHER_BASES.values(), routes.BASE_PATHS["openrouter"]}
     for name in ("URL_VARIABLE", "KEY_VARIABLE", "CA_VARIABLE"):
         assert getattr(simulation, name) == getattr(command, name)

@@ -28,6 +28,7 @@ IN_WORDS = {
     "auth": "the dialect's",
     "api_key": "the usual variable",
     "dir": "your own folder",
+    "region": "the environment's",
 }
 
 
@@ -150,7 +151,10 @@ AROUND: dict[str, Callable[[str, Any], dict[str, Any]]] = {
         "providers": {"openai": {"models": [{"name": "m", "pricing": {"input": 1, "output": 1, key: value}}]}}
     },
 }
-_BESIDE = {key: {"type": "gemini", "auth": "google-cloud", "project": "p"} for key in ("project", "location")}
+_BESIDE: dict[str, dict[str, Any]] = {
+    **{key: {"type": "gemini", "auth": "google-cloud", "project": "p"} for key in ("project", "location")},
+    **{key: {"type": "bedrock"} for key in ("region", "profile")},
+}
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ WORDS = {
     "TLS certificates loaded": "tls",
     "a network error mapped to an error class": "error_mapping",
     "a provider's error mapped to an error class": "error_mapping",
+    "a request signed for AWS": "sigv4",
     "an answer judged: usable, empty, blocked, cut": "answer",
     "structured output checked against its JSON Schema": "json_schema",
     "a key redacted": "redaction",

@@ -62,6 +62,8 @@ QUIET = {
     "LLMProvider.reset_after_fork",
     "Dialect.normalize_extras",
     "Dialect.accepted_ids",
+    "Dialect.refuses_key",
+    "Dialect.structured_form",
     "Dialect.cache_mark",
     "Dialect.path_for",
     "Dialect.is_at",
