@@ -46,10 +46,10 @@ class BedrockLayout(BodyLayout):
         return self._block(body, reason or TOPIC, "Sorry, the model cannot answer this question.")
 
     def make_error(self, body: Body, kind: str) -> None:
-        """The body of an error, without the header that names its type."""
+        """The body of an error; its type stands in it, as there is no header that names it."""
         spelling = spelling_of(kind, "bedrock")
         body.clear()
-        body["message"] = spelling.render()
+        body |= {"__type": spelling.headers["x-amzn-errortype"].partition(":")[0], "message": spelling.render()}
 
     def _block(self, body: Body, topic: str, text: str) -> int:
         body["trace"] = blocked_trace(topic)
