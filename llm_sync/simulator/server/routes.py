@@ -5,8 +5,8 @@ from __future__ import annotations
 from llm_sync.simulator.dialects import vertex
 from llm_sync.simulator.dialects.anthropic.endpoint import Anthropic
 from llm_sync.simulator.dialects.base import Dialect
-from llm_sync.simulator.dialects.embeddings.services import Cohere, Voyage
 from llm_sync.simulator.dialects.bedrock.endpoint import Bedrock
+from llm_sync.simulator.dialects.embeddings.services import Cohere, Voyage
 from llm_sync.simulator.dialects.gemini.endpoint import Gemini
 from llm_sync.simulator.dialects.openai.azure import Azure
 from llm_sync.simulator.dialects.openai.compatible import AnthropicCompatible, GeminiCompatible
