@@ -25,4 +25,7 @@ def served_tier(headers: Mapping[str, str], body: Any) -> str | None:
     for tier in filter(None, (body.get("service_tier"), in_usage, in_counts, *map(headers.get, _HEADERS))):
         if isinstance(tier, str) and len(tier) <= _MAX_LENGTH:
             return tier.lower()
+    own = body.get("serviceTier")  # Bedrock's
+    if isinstance(own, dict) and isinstance(own.get("type"), str):
+        return str(own["type"])[:_MAX_LENGTH].lower()
     return _ON_GOOGLE_CLOUD.get(str(counts.get("trafficType"))) if isinstance(counts, dict) else None

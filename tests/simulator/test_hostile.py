@@ -106,7 +106,7 @@ def test_too_large_a_body_is_refused_in_the_dialects_form(connect, dialect, shap
         assert got.status == (400 if dialect == "gemini" else 413)
         error = shapes.error_of(dialect, got.body)
         words = {"anthropic": error.get("type") == "request_too_large", "gemini": error.get("status") == "INVALID_ARGUMENT"}
-        words["bedrock"] = got.headers["x-amzn-errortype"].startswith("RequestEntityTooLargeException:")
+        words["bedrock"] = "RequestEntityTooLargeException" in got.headers.get("x-amzn-errortype", "")
         assert words.get(dialect, "too large" in error["message"].lower())
         assert [(record.outcome, record.status) for record in simulator.requests] == [("refused", got.status)]
 

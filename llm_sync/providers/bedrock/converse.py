@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from llm_sync import errors
-from llm_sync.config.models import AWS
 from llm_sync.models import ModelRequest, Reply, Usage
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.answer import Answer, Blocked, Completed, Failed, Outcome, count, label, tool_call, total
@@ -26,6 +25,7 @@ from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
     from llm_sync.providers.ports import Credential
+    from llm_sync.providers.service_tier import AskedTier
 
 _FINISH = {
     "end_turn": "stop",
@@ -164,6 +164,13 @@ class BedrockDialect(Dialect):
     def accepted_ids(self, model: str) -> re.Pattern[str]:
         return self.claude_call_ids if _CLAUDE.search(model) else self.tool_call_ids
 
+    def service_tier(self, tier: str, model: str) -> AskedTier:
+        """``serviceTier``, which not every model has."""
+        with import_lock:
+            from llm_sync.providers.service_tier import AskedTier
+
+        return AskedTier({"serviceTier": {"type": tier}})
+
     def cache_mark(self, model: str, ttl: str | None) -> Mapping[str, Any]:
         """A block of its own, after the part."""
         return bedrock_request.cache_point(ttl)
@@ -186,9 +193,7 @@ class BedrockDialect(Dialect):
 
     # Credentials ---------------------------------------------------------------------------------------------------
 
-    def own_credential(self, carry: Callable[[str], dict[str, str]]) -> Credential | None:
-        if self.config.auth != AWS and any(name.lower() == "authorization" for name in self.config.headers):
-            return None
+    def own_credential(self, carry: Callable[[str], dict[str, str]]) -> Credential:
         with import_lock:
             from llm_sync.providers.bedrock.credentials import credential_of
 

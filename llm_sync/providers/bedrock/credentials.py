@@ -15,7 +15,7 @@ from llm_sync.config.secrets import Secret
 from llm_sync.errors import AuthenticationError, ConfigurationError
 from llm_sync.providers.bedrock.regions import is_aws
 from llm_sync.providers.bedrock.sigv4 import AccessKeys, signed_headers
-from llm_sync.providers.credentials import KeyCredential
+from llm_sync.providers.credentials import KeyCredential, NoCredential
 from llm_sync.providers.ports import Credential
 from llm_sync.runtime.import_lock import import_lock
 
@@ -35,18 +35,20 @@ _REMEMBERED = 4  # keys: a late reply may still echo one that was renewed since
 
 def credential_of(
     config: ProviderConfig, base_url: str, region: Callable[[], str], carry: Callable[[str], dict[str, str]]
-) -> Credential | None:
-    """The credential of an entry that names no key; None where none may be sent. ``region``: asked where requests are signed.
+) -> Credential:
+    """The credential of an entry that names no key. ``region``: asked where requests are signed.
     ``carry``: the headers of an API key. Raises ConfigurationError as ``region`` does.
 
     ``profile`` and ``auth: aws`` come first, then the variables, then AWS's files. Credentials that the configuration does not
     name go to hosts of AWS only.
     """
+    if config.auth != AWS and any(name.lower() == "authorization" for name in config.headers):
+        return NoCredential()  # the configuration has its own
     if config.auth == AWS or config.profile:
         keys = EnvironmentKeys() if not config.profile and os.environ.get(_KEY) else ProfileKeys(config.profile, region())
         return SigningCredential(keys, region())
     if not is_aws(base_url):
-        return None
+        return NoCredential()
     if os.environ.get(API_KEY):
         return KeyCredential(Secret.from_variable(API_KEY, provider=config.name), carry)
     if os.environ.get(_KEY):
