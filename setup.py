@@ -222,6 +222,7 @@ setup(
         "prices": ['genai-prices>=0.2; python_version >= "3.11"'],  # data of many providers; needs pydantic and an HTTP library
         # Jinja2 escapes what goes into the page; pygal draws its charts as SVG here, so that no library goes into the page.
         "report": ["Jinja2>=3.1", "pygal>=3.0.5"],
+        "numpy": ["numpy>=1.24"],  # embed -o FILE.npy
         "parquet": ["pyarrow>=15"],  # report -o FILE.parquet: the format's own implementation; fastparquet needs pandas
         "schema": ["jsonschema>=4.18"],
         "simulate": ["trustme>=1.1"],  # simulate --tls: a certificate takes a few lines with it, and hundreds without

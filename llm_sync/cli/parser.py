@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "generate": "send a prompt to one or several models and print the answers",
     "batch": "send a file of requests and write the answers in the same order; can be killed and resumed",
+    "embed": "write the vectors of texts, from arguments, lines or a file; with a file it can be killed and resumed",
     "report": "show what batches came to: figures, scores, comparisons, and tables of the answers",
     "cache": "show, prune, export or import stored answers",
     "history": "list, show, search or delete the conversations that generate has kept",

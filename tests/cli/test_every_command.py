@@ -33,6 +33,7 @@ class Row(NamedTuple):
 ROWS = {
     "generate": Row(["--config", "CONFIG", "-m", "first/m", "hi"], ["hi"]),
     "batch": Row(["--config", "CONFIG", "-m", "first/m", "REQUESTS", "-o", "OUTPUT"], ["REQUESTS", "-o", "OUTPUT"]),
+    "embed": Row(["--config", "CONFIG", "-m", "first/m", "hi"], ["-m", "first/m", "hi"]),
     "report": Row(["ANSWERS"]),
     "cache": Row(["info", "--dir", "NEW"]),
     "history": Row([]),

@@ -267,7 +267,7 @@ def test_help_stands_alone(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     assert "exit status" in words
     if name == "generate":
         assert all(f"{code} {meaning}" in words for code, meaning in EXIT_CODES.items() if code != 10)
-    if name not in ("generate", "batch"):
+    if name not in ("generate", "batch", "embed"):
         assert EXIT_CODES[0] not in text  # it sends no requests
     if name != "completion":
         assert "\nexamples:\n  llm-sync " in text

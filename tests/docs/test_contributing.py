@@ -27,6 +27,7 @@ WORDS = {
     "the number of texts in one request limited": "limits",
     "vectors decoded and matched to their texts": "vectors",
     "the division of a request that is refused for one of its texts": "division",
+    "a file of texts embedded, resumably": "runner",
     "what makes two requests equal for the cache": "key",
     "a stored answer found, or its request asked once": "answers",
     "a conversation taken up by one process at a time": "conversation",

@@ -48,7 +48,7 @@ class ResumeHint:
 def _command() -> str:
     """The same command again, without --restart; a simulation is one again."""
     words = [word for word in sys.argv[1:] if word != "--restart"]
-    if "batch" not in words:
+    if not {"batch", "embed"} & set(words):
         return "(the same command again)"
     simulate = os.environ.get(SIMULATE_VARIABLE) if os.environ.get("LLM_SYNC_SIMULATOR_URL") else None
     return " ".join(filter(None, (simulate, shlex.join(["llm-sync", *words]))))

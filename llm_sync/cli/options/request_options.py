@@ -31,8 +31,13 @@ if TYPE_CHECKING:
 def add_request_options(parser: Parser) -> None:
     """Add all options that hold for every request of a command."""
     _add_field_options(parser)
+    add_sending_groups(parser, answers=True)
+
+
+def add_sending_groups(parser: Parser, *, answers: bool = False) -> None:
+    """Add those that hold for requests of any kind; ``answers``: also those for requests that models answer."""
     _add_attempt_options(parser)
-    _add_sending_options(parser)
+    _add_sending_options(parser, answers=answers)
     add_cache_options(parser)
     _add_money_options(parser)
 
@@ -115,7 +120,7 @@ def _add_money_options(parser: Parser) -> None:
     )
 
 
-def _add_sending_options(parser: Parser) -> None:
+def _add_sending_options(parser: Parser, *, answers: bool) -> None:
     """How many requests are sent at once, and what makes them fail."""
     group = parser.add_argument_group("sending")
     group.add_argument(
@@ -142,12 +147,13 @@ def _add_sending_options(parser: Parser) -> None:
         const=True,
         help="share --concurrency and both paces among all your processes on this machine",
     )
-    group.add_argument(
-        "--fail-fast", action="store_true", help="after the first failure send nothing more, but wait for requests in flight"
-    )
-    group.add_argument(
-        "--strict-route", action="store_true", help="of a route (-m NAME, -m A,B) ask the first model only, whatever happens"
-    )
+    if answers:
+        group.add_argument(
+            "--fail-fast", action="store_true", help="after the first failure send nothing more, but wait for requests in flight"
+        )
+        group.add_argument(
+            "--strict-route", action="store_true", help="of a route (-m NAME, -m A,B) ask the first model only, whatever happens"
+        )
     group.add_argument(
         "--strict",
         action="store_true",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 MAX_REQUEST_BYTES = 4 << 20
+MAX_ANSWER_BYTES = 16 << 20  # several may be in memory at once
 _MAX_DIMENSIONS = 3072  # of the models that are asked without a number of dimensions
 BASE64_BYTES = 5.4  # of an answer for each number of a vector: four bytes as base64
 DECIMAL_BYTES = 24.0  # the same in digits, with sign, exponent and comma
@@ -25,8 +26,8 @@ class TextLimits:
     bytes: int = MAX_REQUEST_BYTES
 
     def of_answers(self, max_bytes: int, number_bytes: float, dimensions: int | None) -> TextLimits:
-        """No more texts than have room in an answer of ``max_bytes``; ``number_bytes``: of each number of a vector."""
-        room = int(max_bytes / 1.1 / (number_bytes * (dimensions or _MAX_DIMENSIONS)))
+        """No more texts than have room in an answer of ``max_bytes``, or 16 MiB; ``number_bytes``: of each number of a vector."""
+        room = int(min(max_bytes, MAX_ANSWER_BYTES) / 1.1 / (number_bytes * (dimensions or _MAX_DIMENSIONS)))
         return dataclasses.replace(self, texts=max(1, min(self.texts, room)))
 
     def with_texts(self, texts: int | None) -> TextLimits:
