@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from llm_sync.runtime.cancellation import CallControl
 
 _HEADERS = frozenset({"content-type", "retry-after", "retry-after-ms", "x-should-retry"})
+_MAX_ROUTES = 1024  # models whose cache is remembered
 
 
 class Caching:
@@ -176,6 +177,8 @@ class Caching:
             saved=vars(response)["saved_estimate"],  # not looked at: it may take longer to find out than the hit
         )
         self._manager.queue(prepared.provider).emit(event)
+        if self._endpoints.spending is not None:
+            self._endpoints.spending.record_hit(prepared, response)
 
     def _opened(self, provider: str, model: str) -> AnswerCache | None:
         entry = self._config.providers[provider].entry(model)
@@ -195,9 +198,6 @@ class Caching:
             names = {name.lower() for name in instance.dialect.request_id_headers}
             reading = self._readings[provider] = Reading(_Judge(instance), _Redaction(instance), _HEADERS | names)
         return reading
-
-
-_MAX_ROUTES = 1024  # models whose cache is remembered
 
 
 def effective_settings(chosen: Any) -> CacheSettings | None:

@@ -35,6 +35,7 @@ from llm_sync.spending.windows import Window, window_at
 
 UNIT = 10**12  # parts of a US dollar
 RESERVED, SPENT, UNSURE = "reserved", "spent", "unsure"  # unsure: sent, but without an answer that tells the cost
+CACHED = "cached"  # nothing was sent; the amount is what another answer would have cost, and counts in no sum
 _MAX_USD = 1_000_000.0  # of one answer: a provider that reports absurd counts does not overflow the sums
 _MARK_INTERVAL_S = 1.0  # how much a copy must be older to be noticed
 _SHORT_WINDOWS_S = 172_800.0  # how long the sums of minutes and hours are kept
@@ -144,6 +145,19 @@ class Ledger:
                 state, amount = (UNSURE, 0) if usd is None else (SPENT, _up(usd))
                 self._insert(connection, (self._now(connection, store=True), state, amount, self._owner, *facts), tokens)
             self._mark(connection)
+
+    def record_hit(
+        self, saved: float | None, budgets: Sequence[Budget], facts: Facts, tokens: tuple[int | None, int | None]
+    ) -> None:
+        """Write down a request that the answer cache has answered: of its budgets, but in none of their sums."""
+        with self._lock, explained(self._paths.database):
+            connection = self._open()
+            connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may take it back
+            with transaction(connection):
+                row = (self._now(connection), CACHED, _up(saved or 0.0), self._owner, *facts)
+                entry = self._insert(connection, row, tokens)
+                for name in {budget.name for budget in budgets}:
+                    connection.execute("INSERT INTO charges VALUES (?,?)", (entry, name))
 
     def standing(self, budget: Budget) -> tuple[float, float, Window]:
         """What is spent and reserved in a budget's present window, in USD, and the window."""

@@ -102,7 +102,7 @@ class Spending:
     def reserve(self, request: PreparedRequest) -> Charge | float | None:
         """See SpendingHook. Raises BudgetExceededError, also where the ledger cannot be used."""
         budgets = self.budgets_of(request.provider, request.model)
-        facts = Facts(request.provider, request.model, self._config.file or "", self._tag, self.run)
+        facts = self._facts(request)
         if not budgets:
             return Charge(self, None, facts) if self._tag else None
         asked = self._bound(request)
@@ -135,7 +135,7 @@ class Spending:
 
     def record(self, request: PreparedRequest, response: ModelResponse) -> None:
         """Count an answer for which nothing was reserved, as an earlier run has asked for it. Never raises."""
-        facts = Facts(request.provider, request.model, self._config.file or "", self._tag, self.run)
+        facts = self._facts(request)
         budgets, entry = self.budgets_of(request.provider, request.model), None
         try:
             if budgets:
@@ -146,6 +146,19 @@ class Spending:
             return
         if entry is not None or self._tag or budgets:
             self.settle(entry, facts, response)
+
+    def record_hit(self, request: PreparedRequest, response: ModelResponse) -> None:
+        """Count an answer of the cache, under a budget or a tag. Never raises: nothing was spent."""
+        budgets = self.budgets_of(request.provider, request.model)
+        if not budgets and not self._tag:
+            return
+        try:
+            tokens = (response.usage.input_tokens, response.usage.output_tokens)
+            self._ledger.record_hit(response.saved_estimate, budgets, self._facts(request), tokens)
+        except LedgerError as error:
+            self._warn(f"an answer of the cache for {request.provider}/{request.model} is not counted: the ledger {error}")
+        except Exception:  # noqa: BLE001  (a bug here must not cost an answer)
+            _log.exception("an answer of the cache could not be counted")
 
     def release(self, entry: int | None) -> None:
         """Give back what was reserved for an attempt that was not made. Never raises."""
@@ -160,6 +173,9 @@ class Spending:
             self._ledger.record(usd, facts, tokens)
         else:
             self._ledger.settle(entry, usd, tokens)
+
+    def _facts(self, request: PreparedRequest) -> Facts:
+        return Facts(request.provider, request.model, self._config.file or "", self._tag, self.run)
 
     def _bound(self, request: PreparedRequest) -> float:
         tier = request.request.provider_specific.get("service_tier") or getattr(request.request, "service_tier", None)

@@ -22,7 +22,9 @@ _KEYS = {
 
 class Row(NamedTuple):
     """One group. ``spent``: USD of answers whose cost is known; ``unsure``: USD of ``unknown`` attempts that may have been
-    billed, each counted in full; ``reserved``: USD of requests in flight. ``requests`` counts all of them."""
+    billed, each counted in full; ``reserved``: USD of requests in flight. ``requests`` counts all of them. ``cached``: how many
+    of these the answer cache has answered, ``saved``: USD that others would have cost, where that is known; they have no tokens.
+    """
 
     key: str
     requests: int
@@ -32,6 +34,8 @@ class Row(NamedTuple):
     unsure: float
     unknown: int
     reserved: float
+    cached: int = 0
+    saved: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -58,9 +62,12 @@ def spent_by(group: str, since: float = 0.0, *, simulated: bool = False) -> list
     if not os.path.exists(paths.database) and not os.path.exists(paths.mark):
         return []
     charges = "LEFT JOIN charges ON entry = id" if group == "budget" else ""
-    query = f"""SELECT {_KEYS[group]} AS key, count(*), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
+    query = f"""SELECT {_KEYS[group]} AS key, count(*),
+        coalesce(sum(CASE WHEN state != 'cached' THEN input_tokens END), 0),
+        coalesce(sum(CASE WHEN state != 'cached' THEN output_tokens END), 0),
         coalesce(sum(CASE state WHEN 'spent' THEN amount END), 0), coalesce(sum(CASE state WHEN 'unsure' THEN amount END), 0),
-        sum(state = 'unsure'), coalesce(sum(CASE state WHEN 'reserved' THEN amount END), 0)
+        sum(state = 'unsure'), coalesce(sum(CASE state WHEN 'reserved' THEN amount END), 0),
+        sum(state = 'cached'), coalesce(sum(CASE state WHEN 'cached' THEN amount END), 0)
         FROM entries {charges} WHERE at >= ? GROUP BY key"""  # noqa: S608  (the parts are constants)
     with explained(paths.database):
         connection = open_database(paths)
@@ -69,8 +76,8 @@ def spent_by(group: str, since: float = 0.0, *, simulated: bool = False) -> list
         finally:
             connection.close()
     rows = [
-        Row(key, count, sent, made, spent / UNIT, unsure / UNIT, unknown, reserved / UNIT)
-        for key, count, sent, made, spent, unsure, unknown, reserved in found
+        Row(key, count, sent, made, spent / UNIT, unsure / UNIT, unknown, reserved / UNIT, cached, saved / UNIT)
+        for key, count, sent, made, spent, unsure, unknown, reserved, cached, saved in found
     ]
     return sorted(rows, key=lambda row: row.key) if group == "day" else sorted(rows, key=lambda row: (-row.spent, row.key))
 

@@ -13,9 +13,11 @@ import pytest
 
 import llm_sync
 from llm_sync import CacheMissError, ConfigurationError, LLMClient, ModelRequest, ModelResponse
+from llm_sync.cli.console.spend_text import spend_lines
 from llm_sync.config import ConfigLoader
 from llm_sync.events import CacheHit, Event, Finished
 from llm_sync.simulator import Simulator
+from llm_sync.spending.report import spent_by
 
 OPENAI = "openai/gpt-4o-mini"
 Cached = Callable[..., LLMClient]
@@ -147,6 +149,26 @@ def test_a_hit_costs_no_budget(cached: Cached, open_client: Callable[..., LLMCli
     with pytest.raises(llm_sync.BudgetExceededError):
         client.generate("y", OPENAI, max_tokens=50)
     assert len(upstream.requests) == 1
+
+
+def test_spend_counts_hits_and_what_they_saved(
+    cached: Cached, open_client: Callable[..., LLMClient], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those under a tag or a budget, with no tokens and no cost of theirs; the budget's sum stays."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    models = "[{name: gpt-4o-mini, pricing: {input: 1, output: 2}}]"
+    text = f"providers: {{openai: {{api_key: test-key, base_url: '<openai>', models: {models}}}}}"
+    paid = cached(text).generate("x", OPENAI, max_tokens=50)
+    assert spent_by("tag") == []  # neither tag nor budget
+    for settings in ({"tag": "t"}, {"max_cost": 1.0, "tag": "t"}):
+        client = open_client(text, cache=folder, **settings)
+        assert client.generate("x", OPENAI, max_tokens=50).cached
+    (row,) = spent_by("tag")
+    assert (row.key, row.requests, row.cached, row.spent, row.input_tokens) == ("t", 2, 2, 0, 0)
+    assert row.saved == pytest.approx(2 * paid.cost_estimate)
+    assert [each.cached for each in spent_by("budget")] == [1, 1]
+    lines = spend_lines("tag", [row], [])
+    assert lines[-1].startswith("the cache has answered 2 of them, which saved 0.0")
 
 
 def test_offline_only_the_store_answers(cached: Cached, upstream: Simulator, folder: Path) -> None:

@@ -22,6 +22,10 @@ def spend_lines(by: str, rows: Sequence[Row], standings: Sequence[Standing], wid
     if by != "budget":  # a request may count for several budgets
         lines.append(f"{cost(total)} for {count(sum(row.requests for row in rows), 'request')}")
     lines += table(cells, width)
+    hits = sum(row.cached for row in rows)
+    if hits and by != "budget":
+        saved = sum(row.saved for row in rows)
+        lines.append(f"the cache has answered {hits:,} of them" + (f", which saved {cost(saved)}" if saved else ""))
     if unknown:
         lines.append(f"{count(unknown, 'attempt')} may have been billed without an answer that tells the cost, counted in full")
     return lines
