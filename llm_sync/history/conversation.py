@@ -115,11 +115,13 @@ class Conversation:
         return _content(_descriptor(self._lock), self._lock.path)
 
     def append(self, line: str) -> None:
-        """Add a turn, as a whole line or not at all. Raises OSError: the file is then as it was."""
+        """Add a turn, as a whole line or not at all. Raises OSError, also for what would be too large: the file is as it was."""
         descriptor = _descriptor(self._lock)
         size = os.fstat(descriptor).st_size
         cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"  # a process was killed in the middle of a line
         rest, at = memoryview(("\n" * cut + line + "\n").encode("utf-8")), size
+        if size + len(rest) > folders.MAX_BYTES:  # nobody could read it
+            raise OSError(errno.EFBIG, f"it would be larger than {folders.MAX_BYTES >> 20} MiB", self._lock.path)
         try:
             while rest:
                 written = os.pwrite(descriptor, rest, at)

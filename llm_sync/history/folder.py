@@ -37,16 +37,27 @@ def prepare(folder: str) -> None:
     """Create the folder for this user alone, or check the one that is there. Raises ConfigurationError."""
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise _unusable(folder, f"cannot be used: {getattr(error, 'strerror', None) or error}") from None
+    _check(folder)
+
+
+def _check(folder: str) -> bool:
+    """Whether the folder is there. Raises ConfigurationError unless it is a folder of this user alone."""
+    try:
         status = os.lstat(folder)
+    except FileNotFoundError:
+        return False
     except (OSError, ValueError) as error:
         raise _unusable(folder, f"cannot be used: {getattr(error, 'strerror', None) or error}") from None
     if not stat.S_ISDIR(status.st_mode):
-        raise _unusable(folder, "is a link, not a folder")
+        raise _unusable(folder, "is a link, or no folder at all")
     if hasattr(os, "geteuid"):
         if status.st_uid != os.geteuid():
             raise _unusable(folder, f"belongs to another user (uid {status.st_uid})")
         if status.st_mode & _GROUP_AND_OTHERS:
-            raise _unusable(folder, f"is accessible to others (mode {stat.S_IMODE(status.st_mode):o}): chmod 700")
+            raise _unusable(folder, f"is accessible to others (mode {stat.S_IMODE(status.st_mode):o})")
+    return True
 
 
 def new_id() -> str:
@@ -72,10 +83,10 @@ def names(folder: str) -> list[str]:
 
 def _used(folder: str) -> Iterator[tuple[int, str]]:
     """When each was used last, in nanoseconds since 1970, and its name."""
+    if not _check(folder):
+        return
     try:
         entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return
     except OSError as error:
         raise _unusable(folder, f"cannot be read: {error.strerror or error}") from None
     for entry in entries:

@@ -75,7 +75,7 @@ def run(start: Callable[..., Any], cron: dict[str, str], config: str, tmp_path: 
     failure = {"type": "NetworkError", "message": "it broke", "text": None}
     record = {"id": 1, "index": 0, "provider": "first", "model": "m", "response": None, "error": failure}
     kept = tmp_path / "state/llm-sync/history/20261130-174703-a1b2c3.jsonl"
-    kept.parent.mkdir(parents=True)
+    kept.parent.mkdir(mode=0o700, parents=True)
     turn = {"asked": [{"role": "user", "content": "hi"}], "answer": {"role": "assistant", "content": "yes"}, "model": "first/m"}
     kept.write_text(json.dumps({"format": 1, "at": "2026-11-30T17:47:03+00:00", **turn}) + "\n")
     words["ANSWERS"] = str(tmp_path / "answers.jsonl")

@@ -228,6 +228,12 @@ def test_a_tool_that_ends_the_program_does(run: Any) -> None:
     assert len(caught.value.tool_run.rounds) == 1  # type: ignore[attr-defined]
 
 
+def test_what_a_tool_does_to_its_arguments_changes_no_message(run: Any) -> None:
+    """The call goes back to the model as it came: providers refuse a signed turn that was changed."""
+    result = run({"start": calls({"n": {"a": [1]}})}, {"step": lambda n: n.clear()})
+    assert result.messages[1].tool_calls[0].arguments == {"n": {"a": [1]}}
+
+
 def test_ctrl_c_in_a_tool_keeps_the_rounds(run: Any) -> None:
     """It reaches the caller at once; going on calls only what has no result."""
     called: list[int] = []

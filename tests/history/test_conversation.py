@@ -171,6 +171,19 @@ def test_a_turn_cut_at_any_byte_costs_no_other(home: str, begun: Callable[..., s
         assert asked(home, name) == ["a", *(["b"] if survived or ends_well else []), "c"]
 
 
+def test_a_conversation_that_nobody_could_read_is_not_written(
+    home: str, begun: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is larger than is read would be lost with all turns before it."""
+    name = begun("a")
+    monkeypatch.setattr(folder, "MAX_BYTES", 1_000)
+    taken = Conversation.take(home, name)
+    with pytest.raises(OSError, match="it would be larger than"):
+        taken.append(encode(turn("b" * 1_000)))
+    taken.close()
+    assert asked(home, name) == ["a"]
+
+
 def test_one_in_which_nothing_was_said_leaves_no_file(home: str) -> None:
     """A request that failed keeps nothing."""
     Conversation.create(home).close()
@@ -311,7 +324,8 @@ def test_what_is_no_conversation_is_left_out(home: str, begun: Callable[..., str
             with pytest.raises(ConfigurationError, match="cannot be used"):
                 do(home, name)
     monkeypatch.setattr(os, "geteuid", lambda: 4321)
-    assert folder.names(home) == []
+    with pytest.raises(ConfigurationError, match="belongs to another user"):
+        folder.names(home)
     with pytest.raises(ConfigurationError, match="belongs to another user"):
         conversation.read(home, good)
 
@@ -322,8 +336,9 @@ def test_a_folder_of_another_kind_is_refused(home: str, monkeypatch: pytest.Monk
     path.parent.mkdir()
     (path.parent / "real").mkdir(mode=0o700)
     path.symlink_to(path.parent / "real")
-    with pytest.raises(ConfigurationError, match="is a link"):
-        Conversation.create(home)
+    for do in (Conversation.create, folder.names):
+        with pytest.raises(ConfigurationError, match="is a link"):
+            do(home)
     path.unlink()
     path.write_text("")
     with pytest.raises(ConfigurationError, match="cannot be used"):

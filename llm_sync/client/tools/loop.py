@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -181,7 +182,7 @@ class ToolLoop:
         if call.arguments is None:
             return Misfit("", f"the arguments are not a JSON object: {shown(call.raw_arguments)}")
         try:
-            bound = tool.bind(call.arguments)
+            bound = tool.bind(copy.deepcopy(call.arguments))  # the call itself goes back to the model as it came
         except Misfit as misfit:
             return misfit
         return Job(call.name, bound, self._settings.tool_timeout if tool.timeout == AS_GIVEN else tool.timeout)
