@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -385,9 +386,11 @@ def test_calls_of_one_round_run_at_once_or_in_turn(run: Any) -> None:
     assert order == ["begin 1", "end 1", "begin 2", "end 2"]
 
 
-def test_the_module_has_a_twin(run: Any, rehearsal: Simulator) -> None:
+def test_the_module_has_a_twin(rehearsal: Simulator, tmp_path: Path) -> None:
     """llm_sync.run_tools uses the shared client of the process, and takes a conversation as any other request."""
+    config = tmp_path / "mine.yaml"
+    config.write_text("providers: {openai: {models: [gpt-4o-mini]}}")
     request = ModelRequest(messages=[Message("user", "start")], model="openai/gpt-4o-mini", tool_choice="required")
-    result = llm_sync.run_tools(request, [step])
+    result = llm_sync.run_tools(request, [step], config=str(config))
     llm_sync.close()
     assert [len(each.results) for each in result.rounds] == [1, 0]
