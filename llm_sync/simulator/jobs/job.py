@@ -77,6 +77,7 @@ class Job:
     times: dict[str, float] = field(default_factory=dict)
     invalid: Invalid | None = None
     polls: int = 0
+    deleted: bool = False
     _position: int = 0
 
     @property

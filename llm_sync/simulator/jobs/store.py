@@ -63,7 +63,7 @@ class JobStore:
     def get(self, identifier: str, owner: tuple[str, str]) -> Job | None:
         """A job of this owner as it is now; None if there is none."""
         job = self._jobs.get(identifier)
-        if job is None or job.owner != owner:
+        if job is None or job.owner != owner or job.deleted:
             return None
         job.advance(self.clock.now())
         return job
@@ -71,7 +71,8 @@ class JobStore:
     def listed(self, owner: tuple[str, str]) -> list[Job]:
         """An owner's jobs as they are now, the newest first; without those that a script hides for a while."""
         now = self.clock.now()
-        jobs = [job for job in self._jobs.values() if job.owner == owner and now >= job.created + job.plan.listed_after]
+        mine = [job for job in self._jobs.values() if job.owner == owner and not job.deleted]
+        jobs = [job for job in mine if now >= job.created + job.plan.listed_after]
         for job in jobs:
             job.advance(now)
         return jobs[::-1]
@@ -85,8 +86,8 @@ class JobStore:
         return sum(job.estimated_tokens for job in working if (job.owner, job.model) == (owner, model)) + tokens <= limit
 
     def delete(self, job: Job) -> None:
-        """Forgets a job."""
-        del self._jobs[job.id]
+        """Hides a job from everyone; the summary still counts it."""
+        job.deleted = True
 
     def answer(self, identifier: str, owner: tuple[str, str]) -> DeferredAnswer | None:
         """A background answer of this owner as it is now; None if there is none, or if it is gone."""
