@@ -100,6 +100,11 @@ BAD = {
     "duplicate_custom_id": chat_lines(["again"]),
     "mismatched_model": chat_lines(["other"], model="gpt-4o", custom_id="x"),
     "model_not_found": chat_lines(["other"], model="no-such-model", custom_id="x"),
+    "invalid_request": chat_lines(
+        ["x"],
+        custom_id="x",
+        body={"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "x"}], "service_tier": "flex"},
+    ),
     "invalid_url": chat_lines(["other"], url="/v1/responses", custom_id="x"),
     "streaming_unsupported": chat_lines(["x"], custom_id="x", body={"model": "gpt-4o-mini", "messages": [], "stream": True}),
 }

@@ -7,7 +7,10 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +34,7 @@ LINES, JOBS = 40, 3
 RUNS = int(os.environ.get("LLM_SYNC_SOAK_KILLS", "200"))
 SEED = int(os.environ.get("LLM_SYNC_SOAK_SEED", "18"))
 POLL_S = 0.02
+MORE_MIB = 30  # that 50,000 lines may need beyond 2,000: what is kept of each line is its place
 DAY = 86_400
 # The endpoint of the simulator, the provider's type, and a model.
 PROVIDERS = {
@@ -193,3 +197,72 @@ def test_a_kill_loses_nothing_and_buys_nothing_twice(begin: Callable[[str], Run]
         run.simulator.stop()
     print(f"\n{name}: {total} moments, bill {bill} USD; {dict(seen)}")
     assert seen["killed"]
+
+
+SPEED = 3600.0  # simulated seconds per second
+MANY = {
+    "jobs": {"speed": SPEED},
+    "rules": [
+        {"when": {"request": "line", "share": 0.02}, "error": "bad_request"},
+        {"when": {"request": "line", "probability": 0.02, "attempt": 1}, "line_expires": True},
+    ],
+}
+PROGRAM = """
+import json, resource, sys
+from llm_sync import LLMClient, batch
+from llm_sync.config import ConfigLoader
+
+config, source, output, poll_every = sys.argv[1:]
+with LLMClient(ConfigLoader().load_text(config)) as client:
+    summary = batch.run(source, output, client, poll_every=float(poll_every))
+answered, failed = summary.tally.answered, dict(summary.tally.failed)
+most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+print(json.dumps({"answered": answered, "failed": failed, "again": summary.again, "mib": most}))
+"""
+
+
+def run_many(simulator: Simulator, folder: Path, lines: int) -> Any:
+    """One run of a batch of many lines, in a process of its own: what it says, and the most memory that it had, in MiB."""
+    folder.mkdir(exist_ok=True)
+    source = folder / "in.jsonl"
+    if not source.exists():
+        with source.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps({"id": f"q{number}", "prompt": f"Question {number}"}) + "\n" for number in range(lines))
+    config = f"providers: {{p: {{type: openai, base_url: '{simulator.url()}', api_key: any, via: batch, models: [gpt-4o-mini]}}}}"
+    argv = [sys.executable, "-c", PROGRAM, config, str(source), str(folder / "out.jsonl"), str(60 / SPEED)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=1500)
+    assert done.stdout, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def test_fifty_thousand_lines_need_no_memory_and_few_polls(tmp_path: Path) -> None:
+    """No line is lost; errors have their class; what expired is asked again; at most one poll a minute and job."""
+    with Simulator(script=MANY) as simulator:
+        small = run_many(simulator, tmp_path / "small", 2_000)
+    started = time.monotonic()
+    with Simulator(script=MANY) as simulator:
+        first = run_many(simulator, tmp_path / "many", 50_000)
+        expired = first["failed"].pop("ProviderUnavailableError")
+        refused = first["failed"].pop("InvalidRequestError")
+        assert first["answered"] + expired + refused == 50_000
+        assert not first["failed"]
+        assert 800 < refused < 1200
+        assert 800 < expired < 1200
+        second = run_many(simulator, tmp_path / "many", 50_000)
+        took = time.monotonic() - started
+        summary = simulator.summary()
+        assert simulator.faults == []
+    assert (second["again"], second["answered"], second["failed"]) == (
+        expired,
+        50_000 - refused,
+        {"InvalidRequestError": refused},
+    )
+    assert summary["providers"]["openai"]["billed"] == 50_000 - refused
+    for job in summary["jobs"]:
+        assert job["polls"] <= 1 + job["seconds"] / 60, job
+    with (tmp_path / "many" / "out.jsonl").open("rb") as file:
+        assert sum(1 for _ in file) == 50_000
+    jobs = [(job["lines"], job["polls"], round(job["seconds"])) for job in summary["jobs"]]
+    print(f"\n50,000 lines: {first['mib']} MiB, 2,000 lines: {small['mib']} MiB; {took:.0f} s; (lines, polls, seconds): {jobs}")
+    assert first["mib"] - small["mib"] < MORE_MIB
+    assert simulator.summary()["jobs"][0]["state"] == "expired"

@@ -11,6 +11,7 @@ from llm_sync.simulator.jobs.job import Invalid, Job, Row
 
 ENDPOINTS = ("/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/completions", "/v1/moderations")
 _MAX_LINES = 50_000
+_USUAL_TIERS = ("auto", "default", "on_demand")
 _NAMES = ("custom_id", "method", "url", "body")
 _REASONS = {
     "expired": ("batch_expired", "This request could not be executed before the completion window expired."),
@@ -112,4 +113,7 @@ class BatchLines:
             return Invalid("mismatched_model", _FAILURES["mismatched_model"], "body.model")
         if line_call(self._dialect, self._call, "/", body).stream:
             return Invalid("streaming_unsupported", "Streaming is not supported in the Batch API.", "body.stream")
+        for name in ("background", "service_tier"):
+            if body.get(name) not in (None, False, *_USUAL_TIERS):
+                return Invalid("invalid_request", f"'{name}' is not supported in the Batch API.", f"body.{name}")
         return None
