@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -23,7 +24,11 @@ MODELS = {
     "openai-responses": "gpt-4o-mini",
     "anthropic": "claude-haiku-4-5",
     "gemini": "gemini-2.5-flash",
+    "mistral": "mistral-small-latest",
+    "groq": "llama-3.3-70b-versatile",
+    "azure": "gpt-4o-mini",
 }
+TYPES = {"mistral": "openai", "groq": "openai", "azure": "openai"}
 CONFIG = """
 providers:
   p:
@@ -63,7 +68,7 @@ class Kills:
         """``call``, with a moment before it and one after it."""
 
         def killable(owner: Any, *args: Any, **options: Any) -> Any:
-            what = f"{name} {' '.join(str(each)[:80] for each in args[:2])}"
+            what = f"{name} {' '.join(str(each)[:200] for each in args[:2])}"
             self.passing(f"before {what}")
             result = call(owner, *args, **options)
             self.passing(f"after {what}")
@@ -79,11 +84,12 @@ class JobBatch:
         self.folder, self.simulator, self.kind = folder, simulator, kind
         folder.mkdir(exist_ok=True)
         self.input, self.output = folder / "in.jsonl", folder / "out.jsonl"
+        url = url or (f"{simulator.root}/azure/openai/v1" if kind == "azure" else simulator.url(kind))
         self.config = (
-            CONFIG.replace("TYPE", kind)
+            CONFIG.replace("TYPE", TYPES.get(kind, kind))
             .replace("MODEL", MODELS[kind])
             .replace("PRICES", "{input: 1, output: 4}")
-            .replace("URL", url or simulator.url(kind))
+            .replace("URL", url)
         )
         self.write([{"id": f"q{number}", "prompt": f"Question {number}"} for number in range(lines)])
 
@@ -93,7 +99,10 @@ class JobBatch:
 
     def run(self, **options: Any) -> Summary:
         """Run it once, as the command would."""
-        with LLMClient(ConfigLoader().load_text(self.config)) as client:
+        with (
+            mock.patch.dict("os.environ", LLM_SYNC_SIMULATOR_URL=self.simulator.root, LLM_SYNC_SIMULATOR_KEY="any"),
+            LLMClient(ConfigLoader().load_text(self.config)) as client,
+        ):
             return batch.run(str(self.input), str(self.output), client, **{"poll_every": POLL_S, **options})
 
     def records(self) -> list[dict[str, Any]]:
@@ -112,10 +121,10 @@ class JobBatch:
         text = Path(f"{self.output}.part").read_text("utf-8")
         return [json.loads(line) for line in text.split("\n") if line.startswith('{"job"')]
 
-    def billed(self) -> tuple[int, int]:
-        """The tokens, in and out, of all that the simulator bills."""
-        jobs = self.simulator.summary()["jobs"]
-        return sum(job["input_tokens"] for job in jobs), sum(job["output_tokens"] for job in jobs)
+    def billed(self) -> tuple[int, float]:
+        """What the simulator bills: answers, and USD."""
+        accounts = self.simulator.summary()["providers"].values()
+        return sum(each["billed"] for each in accounts), round(sum(each["cost_usd"] for each in accounts), 9)
 
 
 @contextmanager
