@@ -146,6 +146,15 @@ def lost(part: str, rescued: str) -> LLMConnectorError:
     )
 
 
+def forgotten_jobs(part: str, count: int) -> InvalidRequestError:
+    """A restart while jobs of the providers' Batch APIs are open."""
+    return InvalidRequestError(
+        f"{part!r} has {counted(count, 'open job')}, which a restart would forget: providers go on with them, and bill them",
+        guidance="Cancel them with 'llm-sync batch jobs OUTPUT --cancel', run the same command without --restart (restart=True) "
+        "to collect them, or give them up with --rebuy (rebuy=True), too.",
+    )
+
+
 def changed_journal(part: str, unusable: int, unreadable: int) -> LLMConnectorError:
     """Another program has added to the journal what the output would not have."""
     parts = []

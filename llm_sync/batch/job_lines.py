@@ -42,6 +42,7 @@ class ProviderLines:
         self._plan = plan
         self._lane = lane
         self._entries: dict[int, Iterator[tuple[int, Entry]]] = {}  # by route; a route without lines is taken out
+        self._waits_for_money = False
         self._current: tuple[int, RequestIdentity, PreparedRequest] | None = None
         self._look_again()
 
@@ -84,6 +85,8 @@ class ProviderLines:
                 else:
                     yield
             if not job.requests:
+                if self._waits_for_money:
+                    return
                 del self._entries[route]
                 continue
             file.write(wire.closing)
@@ -176,7 +179,8 @@ class ProviderLines:
         except BudgetExceededError as error:
             self.stop(str(error), error)
             return False
-        if isinstance(charge, float):  # others have reserved what is left
+        self._waits_for_money = isinstance(charge, float)  # others have reserved what is left, or our own jobs
+        if isinstance(charge, float):
             return False
         if charge is not None:
             job.charges[job.requests] = charge

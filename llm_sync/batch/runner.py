@@ -110,7 +110,7 @@ def run(
     """
     options = _options(locals())
     path = checked_output(output, requests)
-    with _journal(f"{path}.part", restart) as journal:
+    with _journal(f"{path}.part", restart, forget_jobs=rebuy) as journal:
         return _Run(options, client, path, os.fspath(output), journal, progress, on).go(requests)
 
 
@@ -218,13 +218,24 @@ class _Run:
         self._journal.sync(now=True)
 
 
+def _refuse_open_jobs(part: str) -> None:
+    """Raise an error if a restart would forget jobs of the providers' Batch APIs."""
+    from llm_sync.batch.state.job_notes import jobs_of
+
+    open_jobs = sum(job.is_open for job in jobs_of(part))
+    if open_jobs:
+        raise batch_errors.forgotten_jobs(part, open_jobs)
+
+
 @contextlib.contextmanager
-def _journal(part: str, restart: bool) -> Iterator[Journal]:
+def _journal(part: str, restart: bool, *, forget_jobs: bool = False) -> Iterator[Journal]:
     """The open journal. If it has no lines at the end, it is removed, and the one it was to replace is put back."""
     journal = Journal(part)
     former = None
     try:
         if restart and not journal.is_empty():
+            if not forget_jobs:
+                _refuse_open_jobs(part)
             former = f"{part}.old"
             os.replace(part, former)
             journal.close()

@@ -94,6 +94,8 @@ class ProviderJobs:
                 for _ in self._lines.cut(job, self._wire, file, self._trouble.most):
                     yield NEXT_SLICE
                 if not job.requests:
+                    if self._lines.left:
+                        self._trouble.pause()
                     return
                 self.jobs.append(job)
                 yield from self._submit(job, file)

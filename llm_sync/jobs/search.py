@@ -11,6 +11,7 @@ from llm_sync.jobs.wire import BatchWire, RemoteJob
 
 # When to look, in polls after the create: some providers list a job only minutes after they have made it.
 GRACE = (0.0, 2.0, 5.0, 15.0)
+_UNLISTED = (403, 404, 405)  # the key may not list jobs, or the address has no list
 _MAX_JOBS = 20_000  # looked through; a list that is longer leaves the question open
 
 
@@ -37,7 +38,7 @@ def look_through(wire: BatchWire, job: Job, known: Collection[str]) -> Found:
                 if wire.has_tag:
                     break
     except LLMConnectorError as error:
-        if error.status not in (403, 404, 405):
+        if error.status not in _UNLISTED:
             raise
         return Found((), False, f"the provider does not list its jobs: {error.message}")
     return Found(tuple(reversed(candidates)))

@@ -35,6 +35,10 @@ class Trouble:
             self._waits_for_end = frozenset()
         return bool(self._waits_for_end) or clock.now() < self.until
 
+    def pause(self) -> None:
+        """No job can be cut now: others have reserved the money for it."""
+        self.until = clock.now() + self._poll_every / 30
+
     def made(self) -> None:
         """A job was made: the provider takes jobs."""
         self._busy = 0

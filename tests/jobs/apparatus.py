@@ -97,12 +97,18 @@ class JobBatch:
         """Another input."""
         self.input.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
 
-    def run(self, **options: Any) -> Summary:
-        """Run it once, as the command would."""
+    @contextmanager
+    def client(self, **options: Any) -> Iterator[LLMClient]:
+        """A client of the simulated provider."""
         with (
             mock.patch.dict("os.environ", LLM_SYNC_SIMULATOR_URL=self.simulator.root, LLM_SYNC_SIMULATOR_KEY="any"),
-            LLMClient(ConfigLoader().load_text(self.config)) as client,
+            LLMClient(ConfigLoader().load_text(self.config), **options) as client,
         ):
+            yield client
+
+    def run(self, max_cost: float | None = None, **options: Any) -> Summary:
+        """Run it once, as the command would."""
+        with self.client(max_cost=max_cost) as client:
             return batch.run(str(self.input), str(self.output), client, **{"poll_every": POLL_S, **options})
 
     def records(self) -> list[dict[str, Any]]:

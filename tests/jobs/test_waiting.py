@@ -1,0 +1,192 @@
+"""Waiting for jobs, not waiting for them, and what is left behind."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from llm_sync.batch.job_listing import open_jobs
+from llm_sync.batch.state.journal import Journal
+from llm_sync.errors import LLMConnectorError
+from llm_sync.jobs.driver import StepsInTurn
+from llm_sync.jobs.openai_batches import OpenAIBatches
+from llm_sync.jobs.wire import Limits
+from llm_sync.runtime import clock
+
+CREATE = {"request": "create"}
+
+
+def test_without_waiting_the_same_call_submits_and_later_collects(begin):
+    """In between there are a journal and open jobs, and no output."""
+    run = begin(lines=6, speed=0)
+    first = run.run(no_wait=True)
+    assert (first.complete, first.is_submitted, [job.requests for job in first.jobs]) == (False, True, [6])
+    assert not run.output.exists()
+    assert run.run(no_wait=True).is_submitted
+    run.simulator.advance(86_000)
+    last = run.run(no_wait=True)
+    assert (last.complete, last.tally.answered, last.jobs) == (True, 6, ())
+    assert run.billed()[0] == 6
+
+
+def test_ctrl_c_ends_the_waiting_at_once_and_the_job_goes_on(begin, monkeypatch):
+    """A later run collects it."""
+    run = begin(lines=4, speed=0)
+    waits = threading.Event()
+    go_on = StepsInTurn.go_on
+
+    def interrupted(self):
+        seconds = go_on(self)
+        if seconds > 1 and self._call is None:
+            waits.set()
+            raise KeyboardInterrupt
+        return seconds
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StepsInTurn, "go_on", interrupted)
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            run.run(poll_every=3600)
+        assert waits.is_set()
+        assert time.monotonic() - began < 5
+    run.simulator.advance(86_000)
+    assert run.run().tally.answered == 4
+    assert run.billed()[0] == 4
+
+
+def test_a_job_is_looked_at_as_often_as_was_asked_for_and_less_often_later(begin, monkeypatch):
+    """At most once in ``poll_every``; each wait is longer than the one before, up to five times that."""
+    looks: list[float] = []
+    look = OpenAIBatches.look
+    monkeypatch.setattr(OpenAIBatches, "look", lambda self, job: (looks.append(clock.now()), look(self, job))[1])
+    run = begin(lines=2, speed=3600, takes=3600)
+    assert run.run(poll_every=0.05).complete
+    pauses = [after - before for before, after in itertools.pairwise(looks)]
+    assert len(pauses) > 3
+    assert min(pauses) >= 0.05
+    assert pauses[-1] > 0.1
+
+
+def test_what_a_collected_job_leaves_is_deleted(begin):
+    """Both files; with ``keep_files`` nothing is."""
+    for keep, left in ((False, 0), (True, 2)):
+        run = begin(lines=3)
+        run.run(keep_files=keep)
+        with run.client() as client:
+            door = client.dispatcher.endpoint("p")
+            reply = door.http.get(f"{run.simulator.url('openai')}/files", {"Authorization": "Bearer any"}, timeout=5)
+        assert len(json.loads(reply.content)["data"]) == left
+
+
+def test_jobs_are_listed_and_cancelled_and_what_was_answered_is_collected(begin):
+    """The listing reads the journal, and looks at each job once."""
+    run = begin(lines=8, speed=0, takes=1000, validating=10)
+    run.run(no_wait=True)
+    run.simulator.advance(600)
+    with run.client() as client:
+        assert [(job.requests, job.state) for job in open_jobs(run.output, client)] == [(8, "in_progress")]
+        assert [job.state for job in open_jobs(run.output, client, cancel=True)] == ["cancelling"]
+        run.simulator.advance(600)
+        assert [job.state for job in open_jobs(run.output, client)] == ["cancelled"]
+    summary = run.run()
+    assert 0 < summary.tally.answered < 8
+    assert summary.tally.failed["ProviderUnavailableError"] == 8 - summary.tally.answered
+    with run.client() as client:
+        assert open_jobs(run.output, client) == []
+
+
+def test_results_that_are_gone_are_said_and_not_bought_again(begin):
+    """The provider keeps them for a time only."""
+    run = begin({"when": CREATE, "results_kept": 60}, lines=4, speed=0)
+    run.run(no_wait=True)
+    run.simulator.advance(100_000)
+    summary = run.run()
+    assert (summary.complete, len(summary.jobs)) == (False, 1)
+    assert run.billed()[0] == 4
+    assert run.run(rebuy=True, no_wait=True).is_submitted
+    assert len(run.simulator.summary()["jobs"]) == 2
+
+
+def test_a_line_that_moved_or_went_while_its_job_was_open_keeps_its_answer(begin):
+    """An answer to a line that is gone is kept beside the output, as ever; a changed line is sent again."""
+    run = begin(lines=6, speed=0)
+    run.run(no_wait=True)
+    run.simulator.advance(86_000)
+    lines = [{"id": f"q{number}", "prompt": f"Question {number}"} for number in (5, 0, 1, 2, 3)]
+    lines[2] = {"id": "q1", "prompt": "Another question"}
+    run.write(lines)
+    first = run.run(no_wait=True)
+    assert first.tally.answered == 4
+    assert [job.requests for job in first.jobs] == [1]
+    run.simulator.advance(86_000)
+    assert run.run().complete
+    assert [answer[0] for answer in run.answers()] == ["q5", "q0", "q1", "q2", "q3"]
+    assert run.billed()[0] == 7
+    kept = Path(f"{run.output}.replaced").read_text("utf-8").splitlines()
+    assert sorted(json.loads(line)["index"] for line in kept) == [1, 4]
+
+
+def test_a_run_under_other_settings_is_refused_while_jobs_are_open(begin):
+    """As it is for answers."""
+    run = begin(lines=4, speed=0)
+    run.run(no_wait=True)
+    run.config = run.config.replace("max_tokens: 60", "max_tokens: 61")
+    with pytest.raises(LLMConnectorError, match="were given under other settings"):
+        run.run()
+    run.simulator.advance(86_000)
+    assert run.run(allow_changed_settings=True).tally.answered == 4
+    assert run.billed()[0] == 4
+
+
+def test_a_restart_is_refused_while_jobs_are_open(begin):
+    """They would go on, and be billed for nothing."""
+    run = begin(lines=4, speed=0)
+    run.run(no_wait=True)
+    with pytest.raises(LLMConnectorError, match="1 open job"):
+        run.run(restart=True)
+    assert Path(f"{run.output}.part").exists()
+
+
+def test_no_more_is_spent_on_jobs_than_the_maximum(begin, monkeypatch):
+    """What lines can cost is reserved before they are sent; what is left over is sent when the jobs have ended, or not at all."""
+    monkeypatch.setattr(OpenAIBatches, "limits", Limits(2, 1_000_000))
+    run = begin(lines=10)
+    summary = run.run(max_cost=0.0016)  # a line can cost 0.0014 at most
+    assert 0 < summary.tally.answered < 10
+    assert "the maximum" in summary.held["p"]
+    assert run.run().complete
+    assert run.billed()[0] == 10
+
+
+def test_equal_lines_are_sent_once(begin):
+    """With ``dedupe``, the others get copies."""
+    run = begin(lines=1)
+    run.write([{"id": f"q{number}", "prompt": f"Question {number % 2}"} for number in range(6)])
+    assert run.run(dedupe=True).complete
+    assert run.billed()[0] == 2
+    assert len(run.records()) == 6
+
+
+def test_the_journal_shows_the_intent_before_the_create(begin, monkeypatch):
+    """Members, fence and time are on the disk when the create is sent."""
+    synced: list[int] = []
+    sync = Journal.sync
+    monkeypatch.setattr(Journal, "sync", lambda self, *, now=False: (synced.append(now), sync(self, now=now))[1])
+    run = begin(lines=4, speed=0)
+    seen: list[list[str]] = []
+    create = OpenAIBatches.create
+
+    def noting(self, job, file):
+        seen.append([note.get("step", "members") for note in run.notes()])
+        assert synced[-1] is True
+        return create(self, job, file)
+
+    monkeypatch.setattr(OpenAIBatches, "create", noting)
+    run.run(no_wait=True)
+    assert seen == [["members", "cut", "uploaded", "creating"]]
+    assert [note.get("step", "members") for note in run.notes()] == [*seen[0], "created"]
