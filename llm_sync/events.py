@@ -65,7 +65,8 @@ class AttemptEnded(Event):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Waiting(Event):
-    """The next attempt waits ``seconds``; ``reason`` is "retry", "cool-down", "pace", "slot", "concurrency" or "budget"."""
+    """The next attempt waits ``seconds``; ``reason`` is "retry", "cool-down", "pace", "slot", "concurrency" or "budget"; with
+    "background" the next look at an answer waits that the provider makes in the background."""
 
     seconds: float = 0.0
     reason: str = ""

@@ -123,14 +123,16 @@ class LLMClient:
         deadline: float | None = None,
         max_retries: int | None = None,
         wait_timeout: float | None = None,
+        via: str | None = None,
         **request_fields: Any,
     ) -> ModelResponse:
         """Ask one model and wait for its answer.
 
         ``timeout``: seconds for one attempt; ``deadline``: seconds for the request from its first attempt on, retries and
-        waits included; ``wait_timeout``: seconds for this call in all, time in the queue included. ``request_fields`` are
-        those of ModelRequest; an unknown one is a TypeError. Raises LLMConnectorError, and RuntimeError on the provider's own
-        worker thread (in a done-callback), where it would wait for itself.
+        waits included; ``wait_timeout``: seconds for this call in all, time in the queue included. ``via``: "background" has the
+        provider work on it and fetches the answer, so that no connection is open meanwhile; "direct": one exchange; None: as
+        configured. ``request_fields`` are those of ModelRequest; an unknown one is a TypeError. Raises LLMConnectorError, and
+        RuntimeError on the provider's own worker thread (in a done-callback), where it would wait for itself.
         """
         if request_fields:
             request_fields = request_defaults.refuse_streaming(request_fields)
@@ -139,8 +141,8 @@ class LLMClient:
             request_defaults.check_seconds("wait_timeout", wait_timeout)
         request = ModelRequest(prompt, model, **request_fields)
         if (model in self._routed.names or (model is not None and "," in model)) and self._routed.includes(request):
-            return self._routed.ask(request, wait_timeout, timeout=timeout, deadline=deadline, max_retries=max_retries)
-        prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
+            return self._routed.ask(request, wait_timeout, timeout=timeout, deadline=deadline, max_retries=max_retries, via=via)
+        prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries, via=via)
         if self.dispatcher.caching is not None:
             return self.dispatcher.ask(prepared, wait_timeout)
         return self._manager.call(prepared.provider, self.dispatcher.call_for(prepared), timeout=wait_timeout)  # type: ignore[no-any-return]
@@ -153,13 +155,14 @@ class LLMClient:
         deadline: float | None = None,
         max_retries: int | None = None,
         wait_timeout: float | None = None,
+        via: str | None = None,
     ) -> ModelResponse:
         """Ask with a ModelRequest and wait; options, errors and threads as for ``generate``."""
         if wait_timeout is not None:
             request_defaults.check_seconds("wait_timeout", wait_timeout)
         if self._routed.includes(request):
-            return self._routed.ask(request, wait_timeout, timeout=timeout, deadline=deadline, max_retries=max_retries)
-        prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
+            return self._routed.ask(request, wait_timeout, timeout=timeout, deadline=deadline, max_retries=max_retries, via=via)
+        prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries, via=via)
         if self.dispatcher.caching is not None:
             return self.dispatcher.ask(prepared, wait_timeout)
         return self._manager.call(prepared.provider, self.dispatcher.call_for(prepared), timeout=wait_timeout)  # type: ignore[no-any-return]
@@ -173,6 +176,7 @@ class LLMClient:
         deadline: float | None = None,
         max_retries: int | None = None,
         wait_timeout: float | None = None,
+        via: str | None = None,
     ) -> Future[ModelResponse]:
         """Queue a request; the future gets the answer or its error, and can be cancelled until the request is sent.
 
@@ -182,9 +186,9 @@ class LLMClient:
         if wait_timeout is not None:
             request_defaults.check_seconds("wait_timeout", wait_timeout)
         if self._routed.includes(request):
-            options = {"timeout": timeout, "deadline": deadline, "max_retries": max_retries}
+            options = {"timeout": timeout, "deadline": deadline, "max_retries": max_retries, "via": via}
             return self._routed.submit(request, options, block=block, timeout=wait_timeout)
-        prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries)
+        prepared = self.dispatcher.prepare(request, timeout=timeout, deadline=deadline, max_retries=max_retries, via=via)
         return self.dispatcher.submit(prepared, block=block, timeout=wait_timeout)
 
     def generate_responses_concurrent(self, requests: Iterable[ModelRequest], *, return_exceptions: bool = False) -> list[Any]:

@@ -84,11 +84,14 @@ class Dispatcher:
 
     # Preparing ------------------------------------------------------------------------------------------------------
 
-    def prepare(self, request: ModelRequest, *, changed: Iterable[Adjustment] = (), **options: Any) -> PreparedRequest:
+    def prepare(
+        self, request: ModelRequest, *, changed: Iterable[Adjustment] = (), via: str | None = None, **options: Any
+    ) -> PreparedRequest:
         """Everything that can be done for a request without the network: routed, completed, checked, encoded.
 
         ``options`` are those of ``client.generate_response`` but for ``wait_timeout``, and ``max_retry_after`` (seconds) and
         ``retry_timeouts``: they replace fields of AttemptOptions. ``changed``: adjustments made before, for the response.
+        ``via``: one of config.ways.WAYS; None: as configured.
         Nothing is sent or queued, no key file is read and no key command run.
 
         Raises what is wrong with the request: TypeError for what is no ModelRequest, else LLMConnectorError, also for a
@@ -112,6 +115,9 @@ class Dispatcher:
         may_be_stored = self.caching is not None and self.caching.cache_of(name, model) is not None
         keyless = may_be_stored or self._keyless
         prepared = self._endpoints[name].provider.prepare(request, attempts, adjustments, keyless=keyless)
+        way = entry.via if via is None else via
+        if (way is not None and way != "direct") or request.completion_window is not None:
+            prepared = self._sent_via(way, prepared, options, is_asked=via is not None)
         if self._endpoints.spending is not None and not may_be_stored:  # a stored answer costs nothing
             self._endpoints.spending.check(prepared)
         return prepared
@@ -127,6 +133,15 @@ class Dispatcher:
             from llm_sync.client import time_limits
 
         return time_limits.grown(attempts, time_limits.FLEX, self.config, provider, model, options)
+
+    def _sent_via(
+        self, way: str | None, prepared: PreparedRequest, options: Mapping[str, Any], *, is_asked: bool
+    ) -> PreparedRequest:
+        with import_lock:  # few requests go another way
+            from llm_sync.client.ways import sent_via
+
+        dialect = self._endpoints[prepared.provider].provider.dialect
+        return sent_via(way, prepared, dialect, self.config, options, strict=self.strict, is_asked=is_asked)
 
     def prepare_or_error(self, request: ModelRequest) -> PreparedRequest | LLMConnectorError:
         """As ``prepare``; what is wrong with this request alone is returned."""

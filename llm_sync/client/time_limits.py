@@ -13,7 +13,15 @@ from llm_sync.models import AttemptOptions
 # minutes for each attempt, and more retries.
 FLEX: Mapping[str, Any] = {"timeout": 900.0, "deadline": 3600.0, "max_retries": 8, "retry_base": 2.0}
 
+# A background answer may take as long as reasoning takes, or as long as was agreed, and then some.
+_IN_BACKGROUND_S = {None: 3600.0, "soonest": 3600.0, "2h": 3 * 3600.0, "8h": 10 * 3600.0}
+
 _DEFAULTS = AttemptOptions()
+
+
+def in_background(window: str | None) -> Mapping[str, Any]:
+    """The limits of an answer in the background; ``window``: the request's completion_window."""
+    return {"deadline": _IN_BACKGROUND_S[window]}
 
 
 def grown(
@@ -26,7 +34,7 @@ def grown(
     higher = {
         name: value
         for name, value in limits.items()
-        if asked.get(name) is None and value > getattr(options, name) == getattr(_DEFAULTS, name)
+        if asked.get(name) is None and value > getattr(options, name) in (getattr(_DEFAULTS, name), FLEX.get(name))
     }
     if not higher:
         return options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from llm_sync.models.attempts import AttemptOptions
 from llm_sync.models.frozen import Frozen, dataclass
@@ -34,6 +34,8 @@ class PreparedRequest(Frozen):
     Immutable and picklable, so that it may wait in a queue, be written down, or be sent by another process that has the same
     configuration. Any thread may read it.
     """
+
+    in_background: ClassVar[bool] = False  # see BackgroundRequest
 
     provider: str
     dialect: str

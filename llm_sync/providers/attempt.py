@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from llm_sync.config.models import ProviderConfig
-from llm_sync.errors import LLMConnectorError
+from llm_sync.errors import LLMConnectorError, StreamingNotSupportedError
 from llm_sync.events import AttemptEnded, AttemptStarted, Event, content_logger, log_facts
 from llm_sync.models import PreparedRequest, Reply
 from llm_sync.providers.credentials import ProviderCredential
@@ -48,7 +49,9 @@ class AttemptMaker:
         reader: ReplyReader,
         emit: Callable[[Event], None] | None,
         limits: Limits | None = None,
+        finish: Callable[[Exchange, Reply, int, StreamingNotSupportedError], Steps[Any]] | None = None,
     ) -> None:
+        self._finish = finish  # fetches an answer that was deferred; raises the error if it cannot
         self._limits = limits
         self._name = config.name
         self._headers = config.headers
@@ -94,12 +97,27 @@ class AttemptMaker:
             self._log_content("answer", key, reply.content)
         try:
             return read(reply, number)
+        except StreamingNotSupportedError as error:
+            self.redact(error)
+            failure: LLMConnectorError = error
         except LLMConnectorError as error:
-            self._credential.redactor().error(error)  # the provider may have echoed the key
+            self.redact(error)
             raise
         except RecursionError:
             failure = self._reader.too_deep(reply)
+        if self._finish is not None and exchange.prepared is not None and isinstance(failure, StreamingNotSupportedError):
+            return (yield from self._finish(exchange, reply, number, failure))
         raise failure  # outside the except: its traceback would hold the deep body
+
+    def redact(self, error: LLMConnectorError) -> None:
+        """Make keys in an error unreadable: the provider may have echoed them."""
+        self._credential.redactor().error(error)
+
+    def without_events(self) -> AttemptMaker:
+        """The same for exchanges that are no attempts: nobody is told of them."""
+        quiet = copy.copy(self)
+        vars(quiet).update(_emit=None, _finish=None)
+        return quiet
 
     def _log_content(self, what: str, key: int, content: bytes) -> None:
         text = self._credential.redactor().text(content.decode("utf-8", "replace"))

@@ -11,14 +11,14 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from llm_sync import streaming
 from llm_sync.config.models import ProviderConfig, is_credential
-from llm_sync.errors import ConfigurationError, LLMConnectorError
+from llm_sync.errors import ConfigurationError, InvalidRequestError, LLMConnectorError
 from llm_sync.events import Adjusted, Event, log_facts, logger
-from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, PreparedRequest
+from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, PreparedRequest, Reply
 from llm_sync.providers import message_parts
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.attempt import AttemptMaker, Exchange
@@ -35,6 +35,9 @@ from llm_sync.providers.url_secrets import secret_names
 from llm_sync.runtime.cancellation import CallControl
 from llm_sync.runtime.import_lock import import_lock
 from llm_sync.runtime.steps import Steps, run
+
+if TYPE_CHECKING:
+    from llm_sync.providers.background import BackgroundAttempts
 
 _log = logger("providers")
 _MAX_PAGES = 200  # of a model listing: a server that never ends it is not followed for ever
@@ -67,7 +70,7 @@ class LLMProvider(FormerHooks):
         self.dialect = self._made_dialect(config)
         self.credential = ProviderCredential(self.dialect, http)
         self.reader = ReplyReader(self.dialect, self.credential, strict=strict, prices=prices)
-        self._attempts = AttemptMaker(config, http, self.credential, self.reader, emit, limits)
+        self._attempts = AttemptMaker(config, http, self.credential, self.reader, emit, limits, self._finish)
         self._retry = retry
         self._strict = strict
         self._emit = emit
@@ -142,10 +145,11 @@ class LLMProvider(FormerHooks):
         read = partial(self.reader.response, prepared) if keep is None else self.reader.keeping(prepared, keep)
         url = self._urls.sent.get(prepared.url) or self._urls.add_sent(prepared.url)
         exchange = Exchange(prepared.method, url, prepared.body, prepared.headers, control, read, prepared, keep is not None)
+        make: Any = partial(self._attempts.make, exchange)
         try:
-            response: ModelResponse = yield from self._retry.steps(
-                partial(self._attempts.make, exchange), prepared.options, control, prepared
-            )
+            if prepared.in_background:
+                make = self._in_background(exchange).make
+            response: ModelResponse = yield from self._retry.steps(make, prepared.options, control, prepared)
             return response
         except LLMConnectorError as error:
             add_context(error, self.config, prepared.model or None)
@@ -285,6 +289,27 @@ class LLMProvider(FormerHooks):
             **{name: value for name, value in self.config.headers.items() if name not in secret},
         }
         return self._queued_headers
+
+    def _in_background(self, exchange: Exchange) -> BackgroundAttempts:
+        """What asks for an answer in the background, and fetches it. Raises InvalidRequestError where there is no such thing."""
+        prepared: Any = exchange.prepared
+        wire = self.dialect.background(prepared.model)
+        if wire is None:
+            raise InvalidRequestError("this API makes no answers in the background", guidance="Send it via direct.")
+        with import_lock:  # few requests go that way
+            from llm_sync.providers.background import BackgroundAttempts
+
+        return BackgroundAttempts(self._attempts, self.reader, wire, exchange, prepared, self._emit)
+
+    def _finish(self, exchange: Exchange, reply: Reply, number: int, error: LLMConnectorError) -> Steps[ModelResponse]:
+        """Fetch an answer that came deferred, although nobody asked for that. Raises ``error`` where that cannot be done."""
+        prepared: Any = exchange.prepared
+        if self.dialect.background(prepared.model) is None:
+            raise error
+        response = yield from self._in_background(exchange).finish(reply, number)
+        if response is None:
+            raise error
+        return response
 
     def _announce(self, prepared: PreparedRequest, key: int) -> None:
         """Tell what is sent differently from what was asked and, to those who debug, what the payload looks like."""

@@ -17,6 +17,7 @@ from llm_sync.providers.error_mapping import ApiError, ErrorClass, error_class, 
 from llm_sync.providers.turns import Origin, with_accepted_ids
 
 if TYPE_CHECKING:
+    from llm_sync.providers.background_wire import BackgroundWire
     from llm_sync.providers.ports import Credential
     from llm_sync.providers.service_tier import AskedTier
 
@@ -119,6 +120,10 @@ class Dialect(ABC):
     def service_tier(self, tier: str, model: str) -> AskedTier | None:
         """What asks ``model`` for a service tier (flex, priority or default); None where the API has no such tier. Raises
         nothing."""
+        return None
+
+    def background(self, model: str) -> BackgroundWire | None:
+        """How answers of ``model`` are made in the background; None where the API only answers at once. Raises nothing."""
         return None
 
     def origin(self, model: str) -> Origin:

@@ -31,6 +31,9 @@ class CallControl:
     its own field before it reads the other's.
     """
 
+    keeper: Any = None
+    """Writes down what is needed to fetch a background answer in another run; set before the request runs."""
+
     def __init__(self, key: int = 0) -> None:
         self.key = key
         self.waiting_for = ""  # see Progress; set by the request's own thread

@@ -383,10 +383,10 @@ def test_a_deferred_answer_is_refused(ask: Any, kind: str) -> None:
 
 
 @each("deferred")
-def test_a_queued_job_is_refused(ask: Any, kind: str, sample: Any) -> None:
-    """A job that is not done is no answer."""
+def test_a_queued_job_without_an_id_is_refused(ask: Any, kind: str, sample: Any) -> None:
+    """A job that is not done is no answer, and cannot be fetched."""
     with pytest.raises(errors.StreamingNotSupportedError, match="deferred"):
-        ask(kind, sample)
+        ask(kind, {**sample, "id": None})
 
 
 @dialects

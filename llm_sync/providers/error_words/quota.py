@@ -78,6 +78,7 @@ QUOTA = Meaning(
             _REFUSED,
         ),
         Phrases((r"please add (?:more )?credits",), "gateways", (GOOD, (402, 403))),
+        Phrases((r"exceeded your current quota",), "OpenAI, of an answer that failed in the background", (GOOD,)),
         Phrases(
             (
                 r"usage limit (?:reached|exceeded|has been reached)",

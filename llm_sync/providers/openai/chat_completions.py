@@ -25,6 +25,7 @@ from llm_sync.providers.payload import tool_choice
 from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
+    from llm_sync.providers.background_wire import BackgroundWire
     from llm_sync.providers.openai.content_parts import PartWriter
     from llm_sync.providers.service_tier import AskedTier
 
@@ -166,6 +167,12 @@ class OpenAIDialect(Dialect):
             from llm_sync.providers.service_tier import openai_tier
 
         return openai_tier(tier, self.is_at)
+
+    def background(self, model: str) -> BackgroundWire | None:
+        with import_lock:
+            from llm_sync.providers.openai.background import chat_background
+
+        return chat_background(self.is_at)
 
     def _max_tokens_field(self, model: str) -> str:
         """OpenAI renamed the field for reasoning models; most compatible servers know only the old name. Never send both."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from llm_sync.models import Message, ModelRequest, ToolCall, Usage
 from llm_sync.models.images import load_image
@@ -18,6 +18,10 @@ from llm_sync.providers.openai.reasoning_models import is_reasoning_model, sampl
 from llm_sync.providers.openai.strict_schema import strict_form
 from llm_sync.providers.payload import arguments_text, tool_choice, tool_parts
 from llm_sync.providers.turns import own_state, with_unique_ids
+from llm_sync.runtime.import_lock import import_lock
+
+if TYPE_CHECKING:
+    from llm_sync.providers.background_wire import BackgroundWire
 
 _TEXT = {"type": "string", "nullable": True}
 _ANYTHING = {"nullable": True}
@@ -113,6 +117,12 @@ class OpenAIResponsesDialect(OpenAIDialect):
             content = part_writer(request, self, adjustments).input_content(message)
             return [{"type": "message", "role": message.role, "content": content}]
         return _items(message)
+
+    def background(self, model: str) -> BackgroundWire | None:
+        with import_lock:
+            from llm_sync.providers.openai.background import responses_background
+
+        return responses_background(self.is_at)
 
     def accepted_ids(self, model: str) -> re.Pattern[str]:
         """1 to 64 characters, whatever the model."""
