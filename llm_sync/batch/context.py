@@ -18,6 +18,7 @@ from llm_sync.batch.input.settings_hash import former_hash, settings_hash
 from llm_sync.batch.input.source import Source
 from llm_sync.batch.line_routes import LineRoutes
 from llm_sync.batch.options import Options
+from llm_sync.batch.state.background_notes import BackgroundNotes
 from llm_sync.batch.state.finished_output import FinishedOutput
 from llm_sync.batch.state.index import Index, NumberFile, RouteTable
 from llm_sync.batch.state.record_store import RecordStore
@@ -25,7 +26,7 @@ from llm_sync.batch.state.records import Key, RequestIdentity
 from llm_sync.client.client import LLMClient
 from llm_sync.client.middleware import Middleware
 from llm_sync.client.route_call import Around
-from llm_sync.config.ways import BACKGROUND, BATCH, way_of
+from llm_sync.config.ways import BACKGROUND, BATCH, DIRECT, way_of
 from llm_sync.errors import AuthenticationError, ConfigurationError, LLMConnectorError
 from llm_sync.models import AttemptOptions, PreparedRequest
 from llm_sync.models.route import Route
@@ -77,6 +78,7 @@ class BatchContext:
     dispatcher: Dispatcher = field(init=False)  # what sends: the client's, or that of the engine
     job_ways: JobWays | None = None  # once a line is to go by a job
     goes_by_job: bool = False  # the request that was checked last
+    background: BackgroundNotes | None = None  # answers that providers make for earlier runs, if there are any
     _hashes: dict[Route, str] = field(default_factory=dict)
     _former_hashes: dict[Route, str] = field(default_factory=dict)
     _limits: dict[Route, int | None] = field(default_factory=dict)  # max_tokens of the settings
@@ -153,6 +155,7 @@ class BatchContext:
         # A request that must pause for longer fails at once, and then waits in Sender._wait_for_cool_down, not in flight.
         options["max_retry_after"] = min(configured.max_retry_after, self.options.max_cool_down)
         options["retry_timeouts"] = self._retries_timeouts(batch_request.route)
+        options["via"] = BACKGROUND if self.way(batch_request.route) == BACKGROUND else DIRECT
         prepared = self.dispatcher.prepare(batch_request.request, changed=batch_request.changed, **options)
         sample = 0 if self.repeats is None or self.options.dedupe else self.repeats.sample(slot)
         return dataclasses.replace(prepared, sample=sample) if sample else prepared
@@ -168,7 +171,7 @@ class BatchContext:
         options["retry_timeouts"] = self._retries_timeouts(batch_request.route)
         request = dataclasses.replace(batch_request.request, model=batch_request.routed)
         routed = self.dispatcher.routed
-        options["changed"] = batch_request.changed
+        options["changed"], options["via"] = batch_request.changed, DIRECT
         future: Future[Any] = routed.submit(request, options, block=False, timeout=None, around=around)
         return future
 
@@ -178,11 +181,10 @@ class BatchContext:
         Returns whether its answer seems to be stored in a cache.
         """
         caching = self.dispatcher.caching
-        if self.way(batch_request.route) == BACKGROUND:
-            raise ConfigurationError("via: background is not available in a batch", provider=batch_request.route.provider)
+        via = BACKGROUND if self.way(batch_request.route) == BACKGROUND and batch_request.routed is None else DIRECT
         self.goes_by_job = False
         with contextlib.suppress(AuthenticationError, ConfigurationError):
-            prepared = self.dispatcher.prepare(batch_request.request, changed=batch_request.changed)
+            prepared = self.dispatcher.prepare(batch_request.request, changed=batch_request.changed, via=via)
             if caching is not None and caching.is_stored(prepared):
                 return True
             if self.way(batch_request.route) == BATCH:

@@ -46,6 +46,8 @@ class Lane:
         self.missing = MissingModels()
         self.changed = 0  # lines that were not sent, because they changed while the batch ran
         self.first_change = ""
+        self.waiting = 0  # requests whose answers are made in the background, and stay there for the next run
+        self.first_waiting = ""
         self.paused: str | None = None
         self.paused_by = ""  # the error class
         self.reasons: dict[str, str] = {}  # the message of the first failure of each class
@@ -60,6 +62,9 @@ class Lane:
         if end.changed:
             self.changed += 1
             self.first_change = self.first_change or end.changed
+        if end.waiting:
+            self.waiting += 1
+            self.first_waiting = self.first_waiting or end.waiting
         if end.stop:
             self.paused, self.paused_by = self.paused or end.stop, "BudgetExceededError"
         if end.head is None:
@@ -99,6 +104,9 @@ class Lane:
         if self.paused is None and self.changed:
             lines = "one line" if self.changed == 1 else f"{self.changed} lines"
             return f"{lines} cannot be sent as planned: {self.first_change}"
+        if self.paused is None and self.waiting:
+            answers = "an answer is" if self.waiting == 1 else f"{self.waiting} answers are"
+            return f"{answers} still made in the background: {self.first_waiting}"
         return self.paused
 
     @property

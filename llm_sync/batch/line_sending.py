@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import logger
 from llm_sync.models import ModelResponse, PreparedRequest
+from llm_sync.runtime.cancellation import CallControl
 from llm_sync.runtime.steps import Steps, run
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class LineSending:
         try:
             sender.enter(slot, send.control)
             with sender.journal.writing():
-                end, outcome = yield from sender.send(slot, self._identity, partial(further, prepared), send.control)
+                end, outcome = yield from self._send(further, prepared, send.control)
         except BaseException as error:
             end = end._replace(error=error)
             raise
@@ -55,6 +56,9 @@ class LineSending:
             raise outcome
         response: ModelResponse = outcome
         return response
+
+    def _send(self, further: Any, prepared: PreparedRequest, control: CallControl) -> Steps[Any]:
+        return self._sender.send(self._slot, self._identity, partial(further, prepared), control)  # type: ignore[no-any-return]
 
 
 def _whole(send: Next, prepared: PreparedRequest) -> Steps[ModelResponse]:

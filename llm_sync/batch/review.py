@@ -29,8 +29,8 @@ def is_asked_again(context: BatchContext, head: Head) -> bool:
     if head.answered:
         return asks_truncated(head, options)
     timed_out = head.outcome == "RequestTimeoutError" and options.retry_timeouts is True
-    without_row = head.outcome == "ProviderUnavailableError" and head.unsure > 0 and options.rebuy
-    if head.again or timed_out or without_row or asks_truncated(head, options) or options.retry_failed:
+    rebought = options.rebuy and head.unsure > 0
+    if head.again or timed_out or rebought or asks_truncated(head, options) or options.retry_failed:
         return True
     return head.provider is not None and has_other_settings(context, head)
 

@@ -151,6 +151,7 @@ class _Run:
             bad.refuse(plan)
             desk = self._opened_desk(context, plan, previous.jobs, files)
             refuse(context, plan, previous, check_providers=self._engine is None)
+            context.background = previous.background
             repeats = find_repeats(context, plan, os.path.dirname(self._output))
             if plan.renamed:
                 _log.info(

@@ -189,7 +189,7 @@ class Scheduler:
         """Put the outcome into the index. Raises an error if the run cannot continue."""
         if self._journal.failure is not None:
             raise self._journal.failure
-        if end.head is None and end.stop:
+        if end.head is None and (end.stop or end.waiting):
             return
         if end.head is None:
             raise (

@@ -25,6 +25,7 @@ from llm_sync.batch.state.index import Entry
 from llm_sync.batch.state.journal import Journal
 from llm_sync.batch.state.journal_format import line_of
 from llm_sync.batch.state.records import Head, RequestIdentity, head_of, journal_line, record_of, with_attempts
+from llm_sync.config.ways import BACKGROUND
 from llm_sync.errors import (
     BudgetExceededError,
     ClientClosedError,
@@ -45,7 +46,8 @@ class RequestEnd(NamedTuple):
     ``elapsed``: seconds. ``error``: what went wrong on the worker outside of the call. ``reason``: the failure's message.
     ``cached``: whether the answer came from a cache, and ``saved`` USD. ``local_trouble``: whether the failure is no fault of the
     request. ``changed``: why it was not sent, if its line, or an image that the line names, is no longer as it was checked.
-    ``stop``: why its provider gets no more requests: a budget is spent.
+    ``stop``: why its provider gets no more requests: a budget is spent. ``waiting``: why its answer, which the provider makes in
+    the background, stays there for the next run.
     """
 
     slot: int
@@ -61,6 +63,7 @@ class RequestEnd(NamedTuple):
     cached: bool = False
     saved: float = 0.0
     stop: str = ""
+    waiting: str = ""
 
 
 class Sender:
@@ -97,6 +100,8 @@ class Sender:
             stored = self._stored(prepared)
             if stored is not None:
                 return self.record(slot, identity, stored, 0, 0.0)
+            if prepared.in_background:
+                return self._submit_in_background(slot, identity._replace(via=BACKGROUND), prepared)
             return context.send(prepared, LineSending(self, slot, identity))
         except (QueueFullError, ClientClosedError):
             raise
@@ -104,6 +109,16 @@ class Sender:
             return RequestEnd(slot, str(target[0]), None, changed=str(error))
         except LLMConnectorError as error:
             return self.record(slot, identity, error, 0, 0.0)
+
+    def _submit_in_background(self, slot: int, identity: RequestIdentity, prepared: PreparedRequest) -> Future[Any] | RequestEnd:
+        from llm_sync.batch.background_sending import BackgroundSending, lost_on_the_way
+
+        notes, made = self._context.background, None
+        if notes is not None:
+            made = notes.fetch(identity.key, identity.line, identity.settings)
+            if made is None and (identity.key, identity.line) in notes.lost and not self._context.options.rebuy:
+                return self.record(slot, identity, lost_on_the_way(prepared), 0, 0.0)
+        return self._context.send(prepared, BackgroundSending(self, slot, identity, made))
 
     def _submit_routed(self, slot: int, identity: RequestIdentity, batch_request: BatchRequest) -> Future[Any]:
         settings = self._context.line_routes.digest(str(batch_request.routed), batch_request.route)
@@ -177,7 +192,7 @@ class Sender:
                 lost += 1
                 continue
             if isinstance(outcome, ClientClosedError):
-                return self._withdraw(slot, identity, outcome, control), outcome
+                return self.withdraw(slot, identity, outcome, control), outcome
             if isinstance(outcome, BudgetExceededError):
                 if not control.possibly_billed:
                     self.journal.add(line_of({"unsent": identity.key}))
@@ -215,7 +230,7 @@ class Sender:
             return False
         return pause > attempts.max_retry_after or ((outcome.attempts or 0) <= attempts.max_retries and cooling > 0)
 
-    def _withdraw(self, slot: int, identity: RequestIdentity, error: ClientClosedError, control: CallControl) -> RequestEnd:
+    def withdraw(self, slot: int, identity: RequestIdentity, error: ClientClosedError, control: CallControl) -> RequestEnd:
         """The batch was stopped. A request that was aborted in flight stays "started", because it may be billed."""
         if not control.aborted and not isinstance(error.__cause__, RequestTimeoutError):
             self.journal.add(line_of({"unsent": identity.key}))

@@ -91,7 +91,7 @@ class GenerateRun:
     def _submit(self, request: ModelRequest) -> Future[ModelResponse]:
         """Queue a request. One that cannot be sent as it is fails in its place: others may be under way and paid for."""
         try:
-            return self._client.submit(request, **request_fields.attempt_options(self._args))
+            return self._client.submit(request, via=self._args.via, **request_fields.attempt_options(self._args))
         except InvalidRequestError as error:
             return wait.failed_future(error)
 

@@ -82,13 +82,15 @@ def generate(
     deadline: float | None = None,
     max_retries: int | None = None,
     wait_timeout: float | None = None,
+    via: str | None = None,
     **request_fields: Any,
 ) -> ModelResponse:
     """Like LLMClient.generate, with this process's shared client for ``config`` (a name or path; None: the default).
 
     ``timeout``: seconds for one attempt; ``deadline``: seconds for the request, retries and waits included;
-    ``wait_timeout``: seconds for this call in all. ``request_fields`` are those of ModelRequest: system_prompt, temperature,
-    max_tokens, messages, images, tools, response_schema … (``help(llm_sync.ModelRequest)``); an unknown one is a TypeError.
+    ``wait_timeout``: seconds for this call in all; ``via``: "direct" or "background". ``request_fields`` are those of
+    ModelRequest: system_prompt, temperature, max_tokens, messages, images, tools, response_schema …
+    (``help(llm_sync.ModelRequest)``); an unknown one is a TypeError.
     Any thread may call it. Raises ConfigurationError if no client can be made, else as LLMClient.generate.
     """
     return _shared.get(config).generate(
@@ -98,6 +100,7 @@ def generate(
         deadline=deadline,
         max_retries=max_retries,
         wait_timeout=wait_timeout,
+        via=via,
         **request_fields,
     )
 

@@ -13,7 +13,7 @@ import pytest
 import llm_sync
 from llm_sync import LLMClient, Message, ModelListing, ModelResponse, Part, ProviderStatus, Tool, ToolCall, Usage
 
-OPTIONS = "timeout=None, deadline=None, max_retries=None, wait_timeout=None"
+OPTIONS = "timeout=None, deadline=None, max_retries=None, wait_timeout=None, via=None"
 SIGNATURES: dict[str, tuple[Callable[..., Any], str]] = {
     "llm_sync.generate": (llm_sync.generate, f"(prompt=None, model=None, *, config=None, {OPTIONS}, **request_fields)"),
     "llm_sync.close": (llm_sync.close, "(cancel_pending=False)"),

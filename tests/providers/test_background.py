@@ -17,6 +17,7 @@ from llm_sync.runtime.cancellation import CallControl
 from llm_sync.runtime.steps import Pause
 
 ID = "resp_06a562f31ab77033"
+USUAL = AttemptOptions(deadline=100.0)
 XAI = {"base_url": "https://api.x.ai/v1"}
 LOST = errors.ProviderConnectionError("the connection broke", possibly_billed=1)
 SLOW = errors.RequestTimeoutError("no answer in time", phase="headers", possibly_billed=1)
@@ -74,9 +75,9 @@ class Keeper:
 class Asked:
     """What came of one request: its ``pauses`` in seconds, and what was ``sent``."""
 
-    def __init__(self, made: Any) -> None:
+    def __init__(self, made: Any, events: list[Any]) -> None:
         self.pauses: list[float] = []
-        self.events: list[Any] = []
+        self.events = events
         self.web = made.web
         self.answer: Any = None
 
@@ -104,15 +105,15 @@ def ask(provider: Any, reply: Any, clock: Clock) -> Callable[..., Asked]:
         job: str = "",
         keeper: Any = None,
         on_pause: Callable[[CallControl], Any] = lambda control: None,
-        options: AttemptOptions = AttemptOptions(deadline=100.0),
+        options: AttemptOptions = USUAL,
         fields: Any = None,
         **config: Any,
     ) -> Asked:
         made = [reply({"error": {"message": "no"}}, each) if isinstance(each, int) else each for each in replies]
         web = [reply(each) if isinstance(each, dict) else each for each in made]
-        asked: Asked
-        one = provider(kind, *web, emit=lambda event: asked.events.append(event), **config)
-        asked, control = Asked(one), CallControl()
+        events: list[Any] = []
+        one = provider(kind, *web, emit=events.append, **config)
+        asked, control = Asked(one, events), CallControl()
         control.keeper = keeper
         prepared = one.prepare(ModelRequest("2+2?", "gpt-5", **(fields or {})), options)
         steps = one.steps(BackgroundRequest(**vars(prepared), job=job), control)

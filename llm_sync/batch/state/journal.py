@@ -3,7 +3,8 @@
 Lines are JSON objects. The first one, the header, names the process that owns the journal. ``{"run": …}`` begins a run;
 ``{"settings": …}`` stores settings by their hash; ``{"started": […]}`` is written before a request is sent, ``{"unsent": […]}``
 takes that back, and ``{"done": […], …}`` holds its outcome. ``{"job": …}`` are the steps of jobs of the providers'
-Batch APIs (job_notes.py). ``{"finished": […]}`` identifies the output made from all lines
+Batch APIs (job_notes.py), ``{"background": […]}`` has the provider's id of an answer that it makes (background_notes.py).
+``{"finished": […]}`` identifies the output made from all lines
 before it, so that no answer counts twice if both files exist. The next write ends a partial line that a killed process left.
 
 Other programs may change the file while a run writes it. So ``examine`` compares its size, its header and the last line several

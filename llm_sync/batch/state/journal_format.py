@@ -26,6 +26,7 @@ _STARTS = (
     b'{"finished": [',
     b'{"reopened": ',
     b'{"job": "',
+    b'{"background": [',
 )
 
 
@@ -104,6 +105,7 @@ def is_note(line: bytes) -> bool:
         "finished",
         "reopened",
         "job",
+        "background",
         "llm-sync batch",
     )
 

@@ -18,6 +18,7 @@ from llm_sync.batch.summary import Tally
 from llm_sync.errors import LLMConnectorError
 
 if TYPE_CHECKING:
+    from llm_sync.batch.state.background_notes import BackgroundNotes
     from llm_sync.batch.state.job_notes import JobNotes
 
 
@@ -56,6 +57,7 @@ class PreviousRuns:
         self.settings: dict[str, dict[str, Any]] = {}
         self.jobs: JobNotes | None = None  # those of the providers' Batch APIs, if there were any
         self._folder = folder
+        self.background: BackgroundNotes | None = None  # answers that the providers make, if there are any
 
     def read_output(self, path: str, output: FinishedOutput) -> None:
         """Read a finished output. Raises LLMConnectorError if the file is not one."""
@@ -119,6 +121,8 @@ class PreviousRuns:
                 self._end_run()
             elif name == "job":
                 self._take_job(value, dict(more))
+            elif name == "background":
+                self._take_made(line, Key(*value), dict(more))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return False  # torn or damaged
         return True
@@ -130,18 +134,36 @@ class PreviousRuns:
             self.jobs = JobNotes(self._folder)
         self.jobs.take(job_id, note)
 
+    def _take_made(self, line: bytes, key: Key, note: dict[str, Any]) -> None:
+        """An answer is made in the background: nothing is unsure about it."""
+        self._notes().take_note(key, note)
+        if "reply" not in note:
+            self._end(records.key_of(line))
+
+    def _notes(self) -> BackgroundNotes:
+        if self.background is None:
+            from llm_sync.batch.state.background_notes import BackgroundNotes
+
+            self.background = BackgroundNotes()
+        return self.background
+
     def _end_run(self) -> None:
         """Requests still open when a run ended have an unknown outcome."""
         for key, count in self._open.items():
             with contextlib.suppress(ValueError, TypeError):  # damaged
                 values = json.loads(self._started[key])
-                self.unsure[Key(*values["started"]), str(values.get("line", ""))] += count
+                place = Key(*values["started"]), str(values.get("line", ""))
+                self.unsure[place] += count
+                if values.get("via") == "background":
+                    self._notes().lost.add(place)
         self._open.clear()
         self._started.clear()
 
     def _take(self, head: Head, state: int, line: bytes) -> None:
         if head.unsure:
             self.unsure[head.key, head.line] = head.unsure
+        if self.background is not None:
+            self.background.end(head)
         slot = self._selection.slot(head)
         if slot is None:
             self.elsewhere += head.answered

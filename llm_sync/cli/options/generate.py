@@ -72,6 +72,12 @@ def add(parser: Parser) -> None:
         help="with --json: the id of the objects, to tell them apart in one file",
     )
     _add_history_options(parser)
+    parser.add_argument_group("way of sending").add_argument(
+        "--via",
+        choices=("direct", "background"),
+        help="direct: in one exchange; background: have the provider work on it, and fetch the answer when it is there, if the "
+        "provider can do that",
+    )
     add_request_options(parser)
     parser.epilog = f"{_EXAMPLES}\n{exit_statuses(10)}"
 

@@ -1,0 +1,223 @@
+"""Batches via background: ids in the journal, answers fetched after a kill, nothing bought twice by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_sync import LLMClient, batch
+from llm_sync.batch import Summary
+from llm_sync.batch.state.journal import Journal
+from llm_sync.config import ConfigLoader
+from llm_sync.errors import InvalidRequestError
+from llm_sync.providers import background
+from llm_sync.simulator import Simulator
+from llm_sync.transport.client import HTTPClient
+
+CONFIG = """
+providers:
+  p: {type: openai-responses, base_url: "URL", api_key: any, models: [gpt-5-mini], via: background}
+  xai: {type: openai, base_url: "XAI", api_key: any, models: [grok-4], via: background}
+  chat: {type: openai, base_url: "CHAT", api_key: any, models: [gpt-4o-mini], via: background}
+"""
+LINES = 2
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of it is executed any more."""
+
+
+class Kills:
+    """Counts journal writes and exchanges, and ends the process at one of them: before it, or when it is done."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begin(None)
+        for owner, name in ((Journal, "note"), (Journal, "add"), (HTTPClient, "request")):
+            monkeypatch.setattr(owner, name, self._around(getattr(owner, name)))
+
+    def begin(self, at: int | None) -> None:
+        """A new process, which is killed at moment ``at``."""
+        self.moments, self.at, self.dead = 0, at, False
+
+    def _passing(self) -> None:
+        if self.dead or self.moments == self.at:
+            self.dead = True
+            raise Killed
+        self.moments += 1
+
+    def _around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def killable(*arguments: Any, **options: Any) -> Any:
+            self._passing()
+            result = call(*arguments, **options)
+            self._passing()
+            return result
+
+        return killable
+
+
+class Made:
+    """One batch of LINES prompts in a folder."""
+
+    def __init__(self, folder: Path, simulator: Simulator, model: str = "p/gpt-5-mini", text: str = CONFIG) -> None:
+        folder.mkdir(exist_ok=True)
+        self.simulator, self.model = simulator, model
+        self.input, self.output = folder / "in.jsonl", folder / "out.jsonl"
+        for name, kind in (("URL", "openai-responses"), ("XAI", "xai"), ("CHAT", "openai")):
+            text = text.replace(name, simulator.url(kind))
+        self.text = text
+        prompts = [{"prompt": f"Question {number}"} for number in range(LINES)]
+        self.input.write_text("".join(json.dumps(prompt) + "\n" for prompt in prompts), "utf-8")
+
+    def run(self, **options: Any) -> Summary:
+        """Run it once, as the command would."""
+        with LLMClient(ConfigLoader().load_text(self.text), strict=options.pop("strict", False)) as client:
+            return batch.run(str(self.input), str(self.output), client, **{"models": [self.model], **options})
+
+    def records(self) -> list[dict[str, Any]]:
+        """The records of the output."""
+        return [json.loads(line) for line in self.output.read_text("utf-8").splitlines()]
+
+    def texts(self) -> list[str | None]:
+        """The answers; for failures their class."""
+        return [record["response"]["text"] if record["response"] else record["error"]["type"] for record in self.records()]
+
+    def creates(self) -> int:
+        """How many answers the simulator was asked to make."""
+        return sum(request.method == "POST" for request in self.simulator.requests)
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(background, "MAX_PAUSE_S", 0.02)
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """Answers are made in some milliseconds."""
+    with Simulator(script={"jobs": {"speed": 2000, "answer_takes": 40}}) as started:
+        yield started
+
+
+def test_records_say_the_way_and_are_those_of_direct_lines(tmp_path: Path, simulator: Simulator) -> None:
+    """The same answers, with the same usage and cost."""
+    made, direct = Made(tmp_path / "a", simulator), Made(tmp_path / "b", simulator)
+    assert made.run().complete
+    assert direct.run(via="direct").complete
+    assert [record["via"] for record in made.records()] == ["background"] * LINES
+    assert "via" not in direct.records()[0]
+    assert made.texts() == direct.texts()
+    costs = [[record["response"]["cost_estimate"] for record in each.records()] for each in (made, direct)]
+    assert costs[0] == costs[1]
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_many_are_in_flight_at_once(tmp_path: Path, simulator: Simulator, concurrency: int) -> None:
+    """In either driver of workers."""
+    text = CONFIG.replace("via: background}", f"via: background, concurrency: {concurrency}}}")
+    made = Made(tmp_path, simulator, text=text)
+    assert made.run().complete
+    assert len(set(made.texts())) == LINES
+    assert made.creates() == LINES
+
+
+def test_a_kill_at_any_moment_buys_nothing_twice(tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before and after every write and every exchange. What was on its way is listed, and bought anew with ``rebuy`` only."""
+    kills = Kills(monkeypatch)
+    undisturbed = Made(tmp_path / "all", simulator)
+    assert undisturbed.run().complete
+    expected, moments = undisturbed.texts(), kills.moments
+    lost = 0
+    for moment in range(moments):
+        made, before = Made(tmp_path / str(moment), simulator), undisturbed.creates()
+        kills.begin(moment)
+        with contextlib.suppress(Killed):
+            made.run()
+        kills.begin(None)
+        summary = made.run()
+        assert summary.complete, moment
+        bought = made.creates() - before
+        if made.texts() == expected:
+            assert bought == LINES, moment
+            continue
+        lost += 1
+        gone = made.texts().index("ProviderError")
+        assert made.texts() == [*expected[:gone], "ProviderError", *expected[gone + 1 :]], moment
+        assert made.records()[gone]["possibly_billed"] == 1
+        assert bought in (LINES - 1, LINES), moment
+        assert made.run().complete
+        assert made.creates() - before == bought, moment
+        assert made.run(rebuy=True).complete
+        assert (made.texts(), made.creates() - before) == (expected, bought + 1), moment
+    assert lost == 3 * LINES  # after the intent; before and after the create
+
+
+def test_an_answer_that_can_be_read_once_survives_a_kill(
+    tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on the disk before it is read."""
+    from llm_sync.providers.openai import background as wires
+
+    monkeypatch.setattr(wires, "chat_background", lambda is_at: wires.DeferredCompletions())
+    kills = Kills(monkeypatch)
+    undisturbed = Made(tmp_path / "all", simulator, "xai/grok-4")
+    assert undisturbed.run().complete
+    expected, unread = undisturbed.texts(), 0
+    for moment in range(0, kills.moments // LINES):
+        made = Made(tmp_path / str(moment), simulator, "xai/grok-4")
+        kills.begin(moment)
+        with contextlib.suppress(Killed):
+            made.run()
+        kills.begin(None)
+        assert made.run().complete, moment
+        unread += made.texts() != expected
+    assert unread <= 4  # on its way, or read and not written yet: nothing can save that
+
+
+def test_what_is_not_there_by_the_deadline_stays_and_is_fetched_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run is not complete, and says so; nothing is cancelled, and nothing asked again."""
+    with Simulator(script={"jobs": {"speed": 0, "answer_takes": 40}}) as simulator:
+        made = Made(tmp_path, simulator)
+        summary = made.run(deadline=0.2)
+        assert not summary.complete
+        assert "answers are still made in the background" in summary.held["p"]
+        simulator.advance(60)
+        assert made.run().complete
+        assert made.creates() == LINES
+        assert len(set(made.texts())) == LINES
+
+
+def test_other_settings_do_not_get_the_answers_of_former_ones(tmp_path: Path) -> None:
+    """They are asked anew."""
+    with Simulator(script={"jobs": {"speed": 0, "answer_takes": 40}}) as simulator:
+        made = Made(tmp_path, simulator)
+        made.run(deadline=0.05)
+        simulator.advance(60)
+        made.run(fields={"max_tokens": 999}, deadline=0.05)
+        assert made.creates() == 2 * LINES
+
+
+def test_a_failure_on_a_poll_is_that_of_a_direct_line(tmp_path: Path) -> None:
+    """Quota is final, and nothing is sent again in a loop."""
+    script = {"jobs": {"speed": 2000}, "rules": [{"when": {"request": "line"}, "error": "quota"}]}
+    with Simulator(script=script) as simulator:
+        made = Made(tmp_path, simulator)
+        made.run(give_up_after=0)
+        assert made.texts() == ["QuotaExceededError"] * LINES
+        assert made.creates() == LINES
+
+
+def test_a_provider_without_it_is_asked_directly(tmp_path: Path, simulator: Simulator) -> None:
+    """With an adjustment on each record; under strict it is refused before anything is sent."""
+    made = Made(tmp_path, simulator, "chat/gpt-4o-mini")
+    with pytest.raises(InvalidRequestError, match="via='background' cannot be sent"):
+        made.run(strict=True)
+    assert made.creates() == 0
+    assert made.run().complete
+    assert made.records()[0]["response"]["adjustments"][0]["parameter"] == "via"
+    assert "via" not in made.records()[0]
