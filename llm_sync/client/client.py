@@ -128,11 +128,10 @@ class LLMClient:
     ) -> ModelResponse:
         """Ask one model and wait for its answer.
 
-        ``timeout``: seconds for one attempt; ``deadline``: seconds for the request from its first attempt on, retries and
-        waits included; ``wait_timeout``: seconds for this call in all, time in the queue included. ``via``: "background" has the
-        provider work on it and fetches the answer, so that no connection is open meanwhile; "direct": one exchange; None: as
-        configured. ``request_fields`` are those of ModelRequest; an unknown one is a TypeError. Raises LLMConnectorError, and
-        RuntimeError on the provider's own worker thread (in a done-callback), where it would wait for itself.
+        ``timeout``: seconds for one attempt; ``deadline``: seconds for the request from its first attempt on, waits included;
+        ``wait_timeout``: seconds for this call in all, time in the queue included. ``via``: "background" has the provider work
+        on it and fetches the answer, "direct" is one exchange. ``request_fields`` are those of ModelRequest; an unknown one is a
+        TypeError. Raises LLMConnectorError, and RuntimeError on the provider's own worker thread (in a done-callback).
         """
         if request_fields:
             request_fields = request_defaults.refuse_streaming(request_fields)
@@ -241,10 +240,8 @@ class LLMClient:
         return self._endpoints.statuses(self._manager.status())
 
     def add_listener(self, listener: Listener) -> None:
-        """Call ``listener`` with every event (llm_sync.events) from now on, as long as the client lives.
-
-        It is called in the thread where the event happens, usually a worker's, and must be quick; what it raises is logged.
-        """
+        """Call ``listener`` with every event (llm_sync.events) from now on, in the thread where it happens, usually a worker's.
+        It must be quick; what it raises is logged."""
         self._listeners += (listener,)
 
     def add_middleware(self, middleware: Middleware) -> None:
@@ -255,10 +252,8 @@ class LLMClient:
         self.dispatcher.add_middleware(middleware)
 
     def check_providers(self, names: Iterable[str]) -> None:
-        """Raise an error if a named provider cannot be used: an unset variable, an invalid key, no base_url.
-
-        Sends nothing; call it before a long or expensive job. Reads key files and runs key commands.
-        """
+        """Raise an error if a named provider cannot be used: an unset variable, an invalid key, no base_url. Sends nothing, but
+        reads key files and runs key commands; call it before a long or expensive job."""
         for name in names:
             self.dispatcher.check(name)
 

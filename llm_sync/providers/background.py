@@ -263,6 +263,11 @@ class BackgroundAttempts:
         """Cancel the job if nobody could fetch its answer later; what became of it, in words."""
         if self._keeper is not None:
             return "it is fetched by the next run"
+        end = yield from self._cancel(job)
+        _log.warning("%s: nobody waits any more for the answer %s: %s", self._prepared.provider, job.id, end)
+        return end
+
+    def _cancel(self, job: BackgroundJob) -> Steps[str]:
         path = self._wire.cancel_path(job.id)
         if path is None:
             return "it cannot be cancelled, and is billed"
