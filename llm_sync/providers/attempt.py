@@ -49,9 +49,9 @@ class AttemptMaker:
         reader: ReplyReader,
         emit: Callable[[Event], None] | None,
         limits: Limits | None = None,
-        finish: Callable[[Exchange, Reply, int, StreamingNotSupportedError], Steps[Any]] | None = None,
+        deferred: Callable[[Exchange], Any] | None = None,
     ) -> None:
-        self._finish = finish  # fetches an answer that was deferred; raises the error if it cannot
+        self._deferred = deferred  # gives what can fetch an answer that comes deferred (BackgroundAttempts)
         self._limits = limits
         self._name = config.name
         self._headers = config.headers
@@ -105,8 +105,8 @@ class AttemptMaker:
             raise
         except RecursionError:
             failure = self._reader.too_deep(reply)
-        if self._finish is not None and exchange.prepared is not None and isinstance(failure, StreamingNotSupportedError):
-            return (yield from self._finish(exchange, reply, number, failure))
+        if self._deferred is not None and exchange.prepared is not None and isinstance(failure, StreamingNotSupportedError):
+            return (yield from self._deferred(exchange).finish(reply, number, failure))
         raise failure  # outside the except: its traceback would hold the deep body
 
     def redact(self, error: LLMConnectorError) -> None:
@@ -116,7 +116,7 @@ class AttemptMaker:
     def without_events(self) -> AttemptMaker:
         """The same for exchanges that are no attempts: nobody is told of them."""
         quiet = copy.copy(self)
-        vars(quiet).update(_emit=None, _finish=None)
+        vars(quiet).update(_emit=None, _deferred=None)
         return quiet
 
     def _log_content(self, what: str, key: int, content: bytes) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from llm_sync import errors
 from llm_sync.errors import LLMConnectorError
@@ -57,7 +57,7 @@ class _Look(NamedTuple):
 class BackgroundAttempts:
     """The attempts of one request whose answer is made in the background. Used by one thread at a time.
 
-    ``exchange``: that of a direct call. ``emit``: is told of the pauses between two looks. ``wire``: how the dialect does it.
+    ``exchange``: that of a direct call, with its ``prepared``. ``emit``: is told of the pauses between two looks.
     The request's ``deadline`` counts from the first attempt on and bounds the whole; ``timeout`` bounds each exchange.
     """
 
@@ -65,17 +65,16 @@ class BackgroundAttempts:
         self,
         maker: AttemptMaker,
         reader: ReplyReader,
-        wire: BackgroundWire,
         exchange: Exchange,
-        prepared: PreparedRequest,
         emit: Callable[[Event], None] | None,
     ) -> None:
         self._maker = maker
         self._quiet = maker.without_events()  # a look at a job is no attempt
         self._reader = reader
-        self._wire = wire
+        prepared: Any = exchange.prepared
+        self._prepared: PreparedRequest = prepared
         self._exchange = exchange
-        self._prepared = prepared
+        self._offered = reader.dialect.background(prepared.model)
         self._emit = emit
         self._control = exchange.control or CallControl()
         self._keeper: Keeper | None = getattr(self._control, "keeper", None)
@@ -97,14 +96,20 @@ class BackgroundAttempts:
             return made  # the server knows no background, and answered at once
         return (yield from self._fetch(made, number))
 
-    def finish(self, reply: Reply, number: int) -> Steps[ModelResponse | None]:
-        """Fetch the answer that a reply has deferred, although nobody asked for that; None if it tells no id of it."""
-        job = self._wire.job(body_of(reply))
+    def finish(self, reply: Reply, number: int, error: LLMConnectorError) -> Steps[ModelResponse]:
+        """Fetch the answer that a reply has deferred, although nobody asked for that. Raises ``error`` if that cannot be done."""
+        job = None if self._offered is None else self._offered.job(body_of(reply))
         if job is None:
-            return None
+            raise error
         self._start_clock()
         _log.info("%s: the answer was deferred, and is fetched as %s", self._prepared.provider, job.id)
         return (yield from self._fetch(job, number))
+
+    @property
+    def _wire(self) -> BackgroundWire:
+        if self._offered is None:
+            raise errors.InvalidRequestError("this API makes no answers in the background", guidance="Send it via direct.")
+        return self._offered
 
     def _create(self, number: int, timeout: float) -> Steps[BackgroundJob | ModelResponse]:
         request = self._prepared.request

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from llm_sync import streaming
 from llm_sync.config.models import ProviderConfig, is_credential
-from llm_sync.errors import ConfigurationError, InvalidRequestError, LLMConnectorError
+from llm_sync.errors import ConfigurationError, LLMConnectorError
 from llm_sync.events import Adjusted, Event, log_facts, logger
-from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, PreparedRequest, Reply
+from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, PreparedRequest
 from llm_sync.providers import message_parts
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.attempt import AttemptMaker, Exchange
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from llm_sync.providers.background import BackgroundAttempts
 
 _log = logger("providers")
-_MAX_PAGES = 200  # of a model listing: a server that never ends it is not followed for ever
 
 
 class LLMProvider(FormerHooks):
@@ -70,7 +69,9 @@ class LLMProvider(FormerHooks):
         self.dialect = self._made_dialect(config)
         self.credential = ProviderCredential(self.dialect, http)
         self.reader = ReplyReader(self.dialect, self.credential, strict=strict, prices=prices)
-        self._attempts = AttemptMaker(config, http, self.credential, self.reader, emit, limits, self._finish)
+        self._attempts = self._own_attempts = AttemptMaker(
+            config, http, self.credential, self.reader, emit, limits, self._in_background
+        )
         self._retry = retry
         self._strict = strict
         self._emit = emit
@@ -164,7 +165,7 @@ class LLMProvider(FormerHooks):
         """
         read = partial(self.reader.response, prepared) if keep is None else self.reader.keeping(prepared, keep)
         url = self._urls.sent.get(prepared.url) or self._urls.add_sent(prepared.url)
-        exchange = Exchange(prepared.method, url, prepared.body, prepared.headers, control, read)
+        exchange = Exchange(prepared.method, url, prepared.body, prepared.headers, control, read, prepared)
         try:
             response: ModelResponse = yield from self._attempts.make(exchange, number, timeout)
             return response
@@ -194,25 +195,17 @@ class LLMProvider(FormerHooks):
         """The ids of every model the endpoint lists, all pages, in its order. Raises LLMConnectorError."""
         options = options or self.config.attempts
         control = CallControl() if control is None else control
-        models: dict[str, None] = {}
-        query = dict(self.dialect.listing_query)
         headers = self._queued_headers or self._remember_headers()
-        try:
-            for _ in range(_MAX_PAGES):
-                exchange = Exchange("GET", self.dialect.listing_url(query), None, headers, control, self.reader.listing)
-                page: Page = run(self._retry.steps(partial(self._attempts.make, exchange), options, control))
-                ids, following = page
-                models.update(dict.fromkeys(ids))
-                if not following or following == query:
-                    break
-                query = following
-            return list(models)
-        except LLMConnectorError as error:
-            if error.status in (404, 405):
-                with import_lock:
-                    from llm_sync.providers.guidance import guidance_for_no_listing
+        with import_lock:
+            from llm_sync.providers.model_pages import all_pages
 
-                error.guidance = guidance_for_no_listing(self.reader.target())
+        def fetch(exchange: Exchange) -> Page:
+            page: Page = run(self._retry.steps(partial(self._attempts.make, exchange), options, control))
+            return page
+
+        try:
+            return all_pages(self.reader, headers, control, fetch)
+        except LLMConnectorError as error:
             add_context(error, self.config, None)
             raise
 
@@ -273,9 +266,8 @@ class LLMProvider(FormerHooks):
         with import_lock:  # few requests have one
             from llm_sync.providers.service_tier import add_tier
 
-        tier = request.service_tier or ""
-        asked = self.dialect.service_tier(tier, request.model or "")
-        return {**headers, **add_tier(payload, tier, asked, self.name, made)}
+        asked = self.dialect.service_tier(request.service_tier or "", request.model or "")
+        return {**headers, **add_tier(payload, request.service_tier or "", asked, self.name, made)}
 
     # Parts ----------------------------------------------------------------------------------------------------------
 
@@ -291,25 +283,11 @@ class LLMProvider(FormerHooks):
         return self._queued_headers
 
     def _in_background(self, exchange: Exchange) -> BackgroundAttempts:
-        """What asks for an answer in the background, and fetches it. Raises InvalidRequestError where there is no such thing."""
-        prepared: Any = exchange.prepared
-        wire = self.dialect.background(prepared.model)
-        if wire is None:
-            raise InvalidRequestError("this API makes no answers in the background", guidance="Send it via direct.")
+        """What asks for an answer in the background, and fetches it, in this process."""
         with import_lock:  # few requests go that way
             from llm_sync.providers.background import BackgroundAttempts
 
-        return BackgroundAttempts(self._attempts, self.reader, wire, exchange, prepared, self._emit)
-
-    def _finish(self, exchange: Exchange, reply: Reply, number: int, error: LLMConnectorError) -> Steps[ModelResponse]:
-        """Fetch an answer that came deferred, although nobody asked for that. Raises ``error`` where that cannot be done."""
-        prepared: Any = exchange.prepared
-        if self.dialect.background(prepared.model) is None:
-            raise error
-        response = yield from self._in_background(exchange).finish(reply, number)
-        if response is None:
-            raise error
-        return response
+        return BackgroundAttempts(self._own_attempts, self.reader, exchange, self._emit)
 
     def _announce(self, prepared: PreparedRequest, key: int) -> None:
         """Tell what is sent differently from what was asked and, to those who debug, what the payload looks like."""
