@@ -18,7 +18,6 @@ from llm_sync.batch.input.settings_hash import former_hash, settings_hash
 from llm_sync.batch.input.source import Source
 from llm_sync.batch.line_routes import LineRoutes
 from llm_sync.batch.options import Options
-from llm_sync.batch.state.background_notes import BackgroundNotes
 from llm_sync.batch.state.finished_output import FinishedOutput
 from llm_sync.batch.state.index import Index, NumberFile, RouteTable
 from llm_sync.batch.state.record_store import RecordStore
@@ -33,6 +32,7 @@ from llm_sync.models.route import Route
 
 if TYPE_CHECKING:
     from llm_sync.batch.job_ways import JobWays
+    from llm_sync.batch.state.background_notes import BackgroundNotes
     from llm_sync.client.dispatcher import Dispatcher
     from llm_sync.engines.engine import EngineRun
 
@@ -148,14 +148,15 @@ class BatchContext:
         retries = entry.attempts.max_retries if options.max_retries is None else options.max_retries
         return dataclasses.replace(entry.attempts, max_retries=retries)
 
-    def prepare(self, batch_request: BatchRequest, slot: int) -> PreparedRequest:
-        """The request as it is sent; of equal ones, with the number of its sample. Raises what is wrong with it."""
+    def prepare(self, batch_request: BatchRequest, slot: int, *, via: str | None = None) -> PreparedRequest:
+        """The request as it is sent, ``via`` this way (None: its own); of equal ones, with the number of its sample. Raises what is
+        wrong with it."""
         options = self.options.attempts()
         configured = self.client.config.providers[batch_request.route.provider].entry(batch_request.route.model).attempts
         # A request that must pause for longer fails at once, and then waits in Sender._wait_for_cool_down, not in flight.
         options["max_retry_after"] = min(configured.max_retry_after, self.options.max_cool_down)
         options["retry_timeouts"] = self._retries_timeouts(batch_request.route)
-        options["via"] = BACKGROUND if self.way(batch_request.route) == BACKGROUND else DIRECT
+        options["via"] = via or (BACKGROUND if self.way(batch_request.route) == BACKGROUND else DIRECT)
         prepared = self.dispatcher.prepare(batch_request.request, changed=batch_request.changed, **options)
         sample = 0 if self.repeats is None or self.options.dedupe else self.repeats.sample(slot)
         return dataclasses.replace(prepared, sample=sample) if sample else prepared

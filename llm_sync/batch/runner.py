@@ -24,7 +24,7 @@ from llm_sync.batch.planner import Planner
 from llm_sync.batch.repeats import find_repeats
 from llm_sync.batch.safekeeping import Safekeeping
 from llm_sync.batch.scheduler import Scheduler
-from llm_sync.batch.setup import BadLines, checked_output, opened, read_previous, refuse
+from llm_sync.batch.setup import BadLines, checked_background, checked_output, opened, read_previous, refuse
 from llm_sync.batch.state.finished_output import OutputChecksum
 from llm_sync.batch.state.journal import Journal
 from llm_sync.batch.summary import Snapshot, Summary
@@ -151,7 +151,7 @@ class _Run:
             bad.refuse(plan)
             desk = self._opened_desk(context, plan, previous.jobs, files)
             refuse(context, plan, previous, check_providers=self._engine is None)
-            context.background = previous.background
+            context.background = checked_background(previous.background, by_jobs=context.job_ways is not None)
             repeats = find_repeats(context, plan, os.path.dirname(self._output))
             if plan.renamed:
                 _log.info(

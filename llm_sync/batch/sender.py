@@ -100,9 +100,7 @@ class Sender:
             stored = self._stored(prepared)
             if stored is not None:
                 return self.record(slot, identity, stored, 0, 0.0)
-            if prepared.in_background:
-                return self._submit_in_background(slot, identity._replace(via=BACKGROUND), prepared)
-            return context.send(prepared, LineSending(self, slot, identity))
+            return self._submit_alone(slot, identity, batch_request, prepared)  # type: ignore[no-any-return]
         except (QueueFullError, ClientClosedError):
             raise
         except LINE_ERRORS as error:  # it was without error when it was planned: an image file has gone since
@@ -110,15 +108,24 @@ class Sender:
         except LLMConnectorError as error:
             return self.record(slot, identity, error, 0, 0.0)
 
-    def _submit_in_background(self, slot: int, identity: RequestIdentity, prepared: PreparedRequest) -> Future[Any] | RequestEnd:
+    def _submit_alone(self, slot: int, identity: RequestIdentity, batch_request: BatchRequest, prepared: PreparedRequest) -> Any:
+        """Queue a request to one model. An answer that an earlier run asked for in the background is fetched."""
+        context, notes = self._context, self._context.background
+        made = None if notes is None else notes.find(identity.key, identity.line, identity.settings)
+        if made is None and not prepared.in_background and notes is None:
+            return context.send(prepared, LineSending(self, slot, identity))
         from llm_sync.batch.background_sending import BackgroundSending, lost_on_the_way
 
-        notes, made = self._context.background, None
-        if notes is not None:
-            made = notes.fetch(identity.key, identity.line, identity.settings)
-            if made is None and (identity.key, identity.line) in notes.lost and not self._context.options.rebuy:
-                return self.record(slot, identity, lost_on_the_way(prepared), 0, 0.0)
-        return self._context.send(prepared, BackgroundSending(self, slot, identity, made))
+        if notes is not None and made is None and (identity.key, identity.line) in notes.lost and not context.options.rebuy:
+            return self.record(slot, identity, lost_on_the_way(prepared), 0, 0.0)
+        if made is not None and not prepared.in_background:
+            prepared = context.prepare(batch_request, slot, via=BACKGROUND)
+        if not prepared.in_background:
+            return context.send(prepared, LineSending(self, slot, identity))
+        future = context.send(prepared, BackgroundSending(self, slot, identity._replace(via=BACKGROUND), made))
+        if notes is not None and made is not None:
+            notes.give(made)
+        return future
 
     def _submit_routed(self, slot: int, identity: RequestIdentity, batch_request: BatchRequest) -> Future[Any]:
         settings = self._context.line_routes.digest(str(batch_request.routed), batch_request.route)

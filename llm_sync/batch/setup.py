@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from llm_sync.batch import errors as batch_errors
 from llm_sync.batch.context import BatchContext
@@ -38,6 +39,10 @@ from llm_sync.config.routing import route
 from llm_sync.config.ways import checked_way
 from llm_sync.errors import InvalidRequestError
 from llm_sync.events import logger
+from llm_sync.models.grammar import counted
+
+if TYPE_CHECKING:
+    from llm_sync.batch.state.background_notes import BackgroundNotes
 
 _UNRELATED = 10  # if there are so many answers, and none belongs to any line, it is another input
 
@@ -177,6 +182,16 @@ def opened(
         line_routes = LineRoutes(dispatcher.config, builder.route_name, settings_for, options.models)
         parts = (options, client, source, line_format, builder, selection, index, hashes, RouteTable(), store, finished, ids)
         yield BatchContext(*parts, kept, line_routes)
+
+
+def checked_background(notes: BackgroundNotes | None, *, by_jobs: bool) -> BackgroundNotes | None:
+    """The answers that earlier runs asked for in the background. Raises InvalidRequestError if jobs would buy them again."""
+    if notes is not None and notes.left and by_jobs:
+        raise InvalidRequestError(
+            f"{counted(notes.left, 'answer')} of an earlier run in the background would be bought again by a job",
+            guidance="Run it with --via background first, which fetches what is there; then with --via batch.",
+        )
+    return notes
 
 
 def read_previous(context: BatchContext, output: str) -> PreviousRuns:

@@ -10,7 +10,7 @@ from llm_sync.client import time_limits
 from llm_sync.config.models import LLMConfig
 from llm_sync.config.ways import BACKGROUND, BATCH, checked_way
 from llm_sync.errors import InvalidRequestError, LLMConnectorError
-from llm_sync.models import PreparedRequest
+from llm_sync.models import AdjustmentNotice, PreparedRequest
 from llm_sync.models.background import BackgroundRequest
 from llm_sync.providers.adjustments import Adjustments
 from llm_sync.providers.dialect import Dialect
@@ -54,7 +54,9 @@ def _sent_via(
     made, window = Adjustments(strict=strict), prepared.request.completion_window
     wire = dialect.background(prepared.model) if way == BACKGROUND else None
     if way == BACKGROUND and wire is None:
-        made.lose("via", BACKGROUND, "direct", f"{prepared.provider} makes no answers in the background")
+        reason = f"{prepared.provider} makes no answers in the background"
+        made.lose("via", BACKGROUND, "direct", reason)
+        made.notices[-1] = AdjustmentNotice(f"sent directly, not via background: {reason}", lost=True)
     if window not in (None, "soonest") and not (wire is not None and wire.windows()):
         made.lose("completion_window", window, None, "only an answer in the background has one (via: background), at OpenAI")
     if made.made:

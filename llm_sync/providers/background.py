@@ -15,7 +15,16 @@ from llm_sync.errors import LLMConnectorError
 from llm_sync.events import Event, Waiting, logger
 from llm_sync.models import ModelResponse, PreparedRequest, Reply
 from llm_sync.providers.attempt import AttemptMaker, Exchange
-from llm_sync.providers.background_replies import PASSING, asked_pause, body_of, lost, may_be_made, status_of
+from llm_sync.providers.background_replies import (
+    PASSING,
+    asked_pause,
+    at_its_price,
+    body_of,
+    is_answer,
+    lost,
+    may_be_made,
+    status_of,
+)
 from llm_sync.providers.background_wire import BackgroundJob, BackgroundWire
 from llm_sync.providers.payload import encoded
 from llm_sync.providers.reply_reader import ReplyReader
@@ -25,7 +34,7 @@ from llm_sync.runtime.steps import Pause, Steps
 
 FIRST_PAUSE_S, GROWTH, MAX_PAUSE_S = 2.0, 1.5, 15.0
 MAX_PAUSE_IN_WINDOW_S = 120.0  # for an answer that may take hours
-MAX_NOT_FOUND = 4  # 404s in a row: an answer may be made before it can be found
+MAX_NOT_FOUND = 4  # in a row, of 404s and of what is no answer: an answer may be made before it can be found
 CANCEL_S = 5.0
 VIA = "via"
 _log = logger("providers")
@@ -150,13 +159,15 @@ class BackgroundAttempts:
                 self._warn_of(job, look)
             elif reply.status in (404, 410):
                 missing += 1
-                if missing == MAX_NOT_FOUND or reply.status == 410:
+                if missing >= MAX_NOT_FOUND or reply.status == 410:
                     self._over(job)
                     raise lost(self._prepared, f"the provider does not have the answer {job.id} (any more)", None)
-            elif reply.status != 202 and self._wire.job(body_of(reply)) is None:
+            elif reply.status == 202 or self._wire.job(body_of(reply)) is not None:
+                missing = 0
+            elif reply.status >= 300 or is_answer(reply) or self._wire.reads_once or missing >= MAX_NOT_FOUND:
                 return self._read(job, reply, number)
             else:
-                missing = 0
+                missing += 1  # another program's page, or half an answer
 
     def _look(self, job: BackgroundJob, number: int) -> Steps[_Look]:
         """One exchange; a failure of the way is part of the result."""
@@ -191,7 +202,7 @@ class BackgroundAttempts:
         else:
             response.metadata[VIA] = "background"
             self._over(job)
-            return response
+            return at_its_price(response, reply)
         self._over(job)
         raise failure
 

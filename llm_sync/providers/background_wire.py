@@ -56,4 +56,4 @@ class BackgroundWire(ABC):
 
 def job_id(value: Any) -> str | None:
     """An id that can be put into a path, written down and shown; None for anything else."""
-    return value if isinstance(value, str) and _ID.fullmatch(value) and ".." not in value else None
+    return value if isinstance(value, str) and _ID.fullmatch(value) and ".." not in value and value != "." else None

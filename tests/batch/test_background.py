@@ -183,7 +183,7 @@ def test_what_is_not_there_by_the_deadline_stays_and_is_fetched_later(tmp_path: 
     """The run is not complete, and says so; nothing is cancelled, and nothing asked again."""
     with Simulator(script={"jobs": {"speed": 0, "answer_takes": 40}}) as simulator:
         made = Made(tmp_path, simulator)
-        summary = made.run(deadline=0.2)
+        summary = made.run(deadline=0.4)
         assert not summary.complete
         assert "answers are still made in the background" in summary.held["p"]
         simulator.advance(60)
@@ -192,13 +192,28 @@ def test_what_is_not_there_by_the_deadline_stays_and_is_fetched_later(tmp_path: 
         assert len(set(made.texts())) == LINES
 
 
+@pytest.mark.parametrize("via", ["direct", "background"])
+def test_an_answer_that_is_open_is_fetched_whichever_way_the_run_goes(tmp_path: Path, via: str) -> None:
+    """Also if the line has moved meanwhile; jobs of a Batch API would buy it again, and are refused."""
+    with Simulator(script={"jobs": {"speed": 0, "answer_takes": 40}}) as simulator:
+        made = Made(tmp_path, simulator)
+        made.run(deadline=0.3)
+        simulator.advance(60)
+        made.input.write_text("".join(reversed(made.input.read_text("utf-8").splitlines(keepends=True))), "utf-8")
+        with pytest.raises(InvalidRequestError, match="2 answers of an earlier run in the background"):
+            made.run(via="batch")
+        assert made.run(via=via).complete
+        assert made.creates() == LINES
+        assert [f"Question {number}" in str(text) for number, text in zip((1, 0), made.texts(), strict=True)] == [True, True]
+
+
 def test_other_settings_do_not_get_the_answers_of_former_ones(tmp_path: Path) -> None:
     """They are asked anew."""
     with Simulator(script={"jobs": {"speed": 0, "answer_takes": 40}}) as simulator:
         made = Made(tmp_path, simulator)
-        made.run(deadline=0.05)
+        made.run(deadline=0.3)
         simulator.advance(60)
-        made.run(fields={"max_tokens": 999}, deadline=0.05)
+        made.run(fields={"max_tokens": 999}, deadline=0.3)
         assert made.creates() == 2 * LINES
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from llm_sync import errors
+from llm_sync.config.models import ModelEntry, Pricing
 from llm_sync.events import Waiting
 from llm_sync.models import AttemptOptions, ModelRequest, Reply
 from llm_sync.models.background import BackgroundRequest
@@ -171,6 +172,19 @@ def test_trouble_on_the_way_never_ends_the_wait_or_asks_again(ask: Any, trouble:
     assert [sent[:4] for sent in asked.sent] == ["POST", *["GET "] * 5]
 
 
+PAGE = Reply(200, {"content-type": "text/html"}, b"<html>Sign in to the network</html>")
+HALF = Reply(200, {}, json.dumps(DONE).encode()[:-20])
+
+
+@pytest.mark.parametrize("page", [PAGE, HALF, {}, Reply(200, {}, b""), Reply(200, {}, b"[]")])
+def test_what_is_no_answer_of_the_api_is_looked_past(ask: Any, page: Any) -> None:
+    """A proxy's page, half a body; but not for ever: then it is the error of a direct answer."""
+    assert ask(QUEUED, page, page, RUNNING, page, DONE).answer.text == "4"
+    asked = ask(QUEUED, page)
+    assert isinstance(asked.answer, errors.UnusableAnswerError)
+    assert len(asked.sent) == 6
+
+
 def test_the_provider_says_when_to_look_again(ask: Any, reply: Any) -> None:
     """In a header of its answer; what is no time of minutes at most is not heard."""
     hinted = [reply(RUNNING, openai_poll_after_ms="500"), reply(RUNNING, retry_after="20"), reply(RUNNING, retry_after="9e9")]
@@ -281,7 +295,7 @@ def test_a_create_of_unknown_fate_is_not_repeated_where_timeouts_are_not(ask: An
     careful = AttemptOptions(retry_timeouts=False)
     asked = ask(trouble, options=careful)
     assert type(asked.answer) is errors.ProviderError
-    assert (asked.answer.retryable, asked.answer.possibly_billed) == (False, 1)
+    assert (asked.answer.retryable, asked.answer.possibly_billed, asked.answer.status) == (False, 1, None)
     assert ask(trouble).answer.retryable is not False
     assert ask(429, options=careful).answer.retryable is True
 
@@ -308,6 +322,15 @@ def test_a_window_is_asked_for_beside_it(ask: Any) -> None:
     asked = ask(QUEUED, *[RUNNING] * 12, DONE, fields={"completion_window": "2h"}, options=AttemptOptions(deadline=9000.0))
     assert asked.web.sent[0].body["background_options"] == {"completion_window": "2h"}
     assert (max(asked.pauses), asked.answer.text) == (120.0, "4")
+
+
+@pytest.mark.parametrize(("window", "cost"), [("2h", 4.2), ("8h", 3.6), ("soonest", 6.0), (None, 6.0), (["2h"], 6.0)])
+def test_a_window_costs_less_if_the_answer_says_that_it_had_it(ask: Any, window: Any, cost: float) -> None:
+    """Of the configured price."""
+    usage = {"input_tokens": 1_000_000, "output_tokens": 500_000}
+    done = {**DONE, "usage": usage, "background_options": {"completion_window": window}}
+    asked = ask(QUEUED, done, models=(ModelEntry("gpt-5", pricing=Pricing(2.0, 8.0)),))
+    assert asked.answer.cost_estimate == pytest.approx(cost)
 
 
 def test_zero_retention_is_kept_where_it_is_asked_for(ask: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from llm_sync.batch.state.records import Head, Key
 from llm_sync.models import Reply
+from llm_sync.providers.background_wire import job_id
 
 
 class MadeAnswer(NamedTuple):
@@ -32,6 +33,8 @@ class BackgroundNotes:
     def take_note(self, key: Key, note: dict[str, Any]) -> None:
         """Read one note. Raises KeyError, TypeError, ValueError for a damaged one."""
         place = key, str(note["line"])
+        if job_id(note["job"]) is None:
+            raise ValueError("this is no id of an answer")
         reply = _reply_of(note["reply"]) if "reply" in note else None
         self._made[place] = MadeAnswer(str(note["job"]), str(note["settings"]), reply)
         self.lost.discard(place)
@@ -41,16 +44,18 @@ class BackgroundNotes:
         self._made.pop((head.key, head.line), None)
         self.lost.discard((head.key, head.line))
 
-    def fetch(self, key: Key, line: str, settings: str) -> MadeAnswer | None:
-        """The answer that was made for a request under these settings; it is given once. A line may have moved meanwhile."""
+    def find(self, key: Key, line: str, settings: str) -> MadeAnswer | None:
+        """The answer that was made for a request under these settings. A line may have moved meanwhile."""
         made = self._made.get((key, line))
         if made is not None and made.settings == settings:
-            return self._made.pop((key, line))
-        for place, made in self._made.items():
-            (_, provider, model), its_line = place
-            if (provider, model, its_line, made.settings) == (key.provider, key.model, line, settings):
-                return self._made.pop(place)
-        return None
+            return made
+        wanted = (key.provider, key.model, line, settings)
+        equal = ((place, made) for place, made in self._made.items() if (*place[0][1:], place[1], made.settings) == wanted)
+        return next((made for _, made in equal), None)
+
+    def give(self, made: MadeAnswer) -> None:
+        """Somebody fetches this answer; it is found no more."""
+        self._made = {place: other for place, other in self._made.items() if other is not made}
 
     @property
     def left(self) -> int:
