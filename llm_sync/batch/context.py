@@ -149,8 +149,10 @@ class BatchContext:
         return dataclasses.replace(entry.attempts, max_retries=retries)
 
     def prepare(self, batch_request: BatchRequest, slot: int, *, via: str | None = None) -> PreparedRequest:
-        """The request as it is sent, ``via`` this way (None: its own); of equal ones, with the number of its sample. Raises what is
-        wrong with it."""
+        """The request as it is sent, ``via`` this way (None: its own); of equal ones, with the number of its sample.
+
+        Raises what is wrong with it.
+        """
         options = self.options.attempts()
         configured = self.client.config.providers[batch_request.route.provider].entry(batch_request.route.model).attempts
         # A request that must pause for longer fails at once, and then waits in Sender._wait_for_cool_down, not in flight.
