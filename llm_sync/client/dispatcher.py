@@ -20,7 +20,7 @@ from llm_sync.dispatch.manager import ConcurrentLLMManager, Item
 from llm_sync.dispatch.wait import failed_future, finished_future
 from llm_sync.errors import ClientClosedError, LLMConnectorError
 from llm_sync.events import log_facts, logger
-from llm_sync.models import Adjustment, AttemptOptions, ModelRequest, ModelResponse, PreparedRequest
+from llm_sync.models import Adjustment, ModelRequest, ModelResponse, PreparedRequest
 from llm_sync.runtime.cancellation import CallControl
 from llm_sync.runtime.import_lock import import_lock
 from llm_sync.runtime.steps import Steps, in_one_step
@@ -110,29 +110,15 @@ class Dispatcher:
         adjustments += stripped
         request = request_defaults.filled(request, model, entry)
         attempts = request_defaults.attempt_options(entry.attempts, options)
-        if request.service_tier is not None:
-            attempts = self._fit_for_tier(request, name, attempts, options)
         may_be_stored = self.caching is not None and self.caching.cache_of(name, model) is not None
         keyless = may_be_stored or self._keyless
         prepared = self._endpoints[name].provider.prepare(request, attempts, adjustments, keyless=keyless)
         way = entry.via if via is None else via
-        if (way is not None and way != "direct") or request.completion_window is not None:
+        if (way is not None and way != "direct") or request.service_tier is not None or request.completion_window is not None:
             prepared = self._sent_via(way, prepared, options, is_asked=via is not None)
         if self._endpoints.spending is not None and not may_be_stored:  # a stored answer costs nothing
             self._endpoints.spending.check(prepared)
         return prepared
-
-    def _fit_for_tier(
-        self, request: ModelRequest, provider: str, attempts: AttemptOptions, options: Mapping[str, Any]
-    ) -> AttemptOptions:
-        """More time and more retries for a tier that takes its time, where nobody set them."""
-        model, dialect = request.model or "", self._endpoints[provider].provider.dialect
-        if request.service_tier != "flex" or dialect.service_tier("flex", model) is None:
-            return attempts
-        with import_lock:
-            from llm_sync.client import time_limits
-
-        return time_limits.grown(attempts, time_limits.FLEX, self.config, provider, model, options)
 
     def _sent_via(
         self, way: str | None, prepared: PreparedRequest, options: Mapping[str, Any], *, is_asked: bool

@@ -1,4 +1,4 @@
-"""The way of a request that does not simply go to the provider: in the background, if the provider can do that."""
+"""The way of a request that does not simply go to the provider: in the background, or at a tier that takes its time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def sent_via(
     strict: bool,
     is_asked: bool,
 ) -> PreparedRequest:
-    """The request as it goes ``way``; what the provider cannot do is an adjustment, and the request goes directly.
+    """The request as it goes ``way``, with time limits that fit; what the provider cannot do is an adjustment, and the request
+    goes directly.
 
     ``options``: those of the call. ``is_asked``: whether the call itself names the way. Raises InvalidRequestError for a way that
     does not exist, for ``batch`` where a call asks for it, and under ``strict`` for what cannot be done.
@@ -52,6 +53,10 @@ def _sent_via(
     strict: bool,
 ) -> PreparedRequest:
     made, window = Adjustments(strict=strict), prepared.request.completion_window
+    where = (config, prepared.provider, prepared.model, options)
+    if prepared.request.service_tier == "flex" and dialect.service_tier("flex", prepared.model) is not None:
+        attempts = time_limits.grown(prepared.options, time_limits.FLEX, *where)
+        prepared = dataclasses.replace(prepared, options=attempts)
     wire = dialect.background(prepared.model) if way == BACKGROUND else None
     if way == BACKGROUND and wire is None:
         reason = f"{prepared.provider} makes no answers in the background"
@@ -64,6 +69,5 @@ def _sent_via(
         prepared = dataclasses.replace(prepared, **notes)  # type: ignore[arg-type]
     if wire is None:
         return prepared
-    limits = time_limits.in_background(window)
-    attempts = time_limits.grown(prepared.options, limits, config, prepared.provider, prepared.model, options)
+    attempts = time_limits.grown(prepared.options, time_limits.in_background(window), *where)
     return BackgroundRequest(**{**vars(prepared), "options": attempts})

@@ -182,7 +182,6 @@ class BackgroundAttempts:
         return _Look(reply)
 
     def _read(self, job: BackgroundJob, reply: Reply, number: int) -> ModelResponse:
-        """The response that a final reply is. Raises the error that it is instead."""
         if reply.status >= 300:
             raise self._refused(reply, number)
         if self._keeper is not None and self._wire.reads_once:
