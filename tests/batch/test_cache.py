@@ -14,6 +14,7 @@ from llm_sync import LLMClient, batch
 from llm_sync.batch import repeats
 from llm_sync.batch.importing import import_answers
 from llm_sync.errors import ConfigurationError
+from llm_sync.openai_shape.response_reader import answer_fields
 
 OpenClient = Callable[..., LLMClient]
 
@@ -215,3 +216,21 @@ def test_a_finished_output_is_imported(job: Batch, cached: Callable[..., Batch],
     assert after["response"]["saved_estimate"] == before["response"]["cost_estimate"]
     with pytest.raises(ConfigurationError, match="no cache"):
         import_answers(job.input, job.output, job.client)
+
+
+@pytest.mark.parametrize("address", ["/v1/chat/completions", "/v1/responses"])
+def test_a_finished_output_in_openais_form_is_imported(job: Batch, cached: Callable[..., Batch], far: Far, address: str) -> None:
+    """Its bodies are read, whichever provider gave the answer."""
+    asked: dict[str, Any] = {"model": "a/n", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+    if address.endswith("responses"):
+        asked = {"model": "a/n", "input": "x"}
+    job.lines({"custom_id": "r", "method": "POST", "url": address, "body": asked})
+    job.run()
+    later = cached("later")
+    done = import_answers(job.input, job.output, later.client)
+    assert (done.stored, done.present, done.left) == (1, 0, 0)
+    later.lines({"custom_id": "again", "method": "POST", "url": address, "body": asked})
+    summary = later.run()
+    assert (summary.cached, len(far.asked)) == (1, 1)
+    before, after = (answer_fields(records(each)[0]["response"]["body"]) for each in (job, later))
+    assert after == before
