@@ -156,7 +156,7 @@ class _Collected:
             if len(errors) == 1 and len(self._errors) == len(self._vectors):
                 raise errors[0]
             raise BatchError(
-                f"{len(self._errors):,} of {len(self._vectors):,} texts have no vector, "
+                f"no vector for {len(self._errors):,} of {len(self._vectors):,} texts, "
                 f"first with {type(errors[0]).__name__}: {errors[0].message}",
                 results=[self._errors.get(number, vector) for number, vector in enumerate(self._vectors)],
                 guidance="The error's .results holds vectors and exceptions in input order.",

@@ -65,7 +65,7 @@ def test_a_text_that_fails_has_its_error_in_its_place(embed: Any) -> None:
     status, out, err = embed("a", "", "word " * 9000, "b")
     kinds = [(json.loads(line)["error"] or {}).get("type") for line in out.splitlines()]
     assert (status, kinds) == (9, [None, "InvalidRequestError", "ContextLengthExceededError", None])
-    assert "2 of 4 texts have no vector" in err
+    assert "no vector for 2 of 4 texts" in err
 
 
 def test_all_failed_alike_ends_with_that_errors_status(embed: Any, script: Any) -> None:

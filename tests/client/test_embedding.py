@@ -119,7 +119,7 @@ def test_mistakes_are_told_before_anything_is_sent(
 def test_a_refused_text_costs_the_others_nothing(service: Service, client: LLMClient) -> None:
     """The group is divided until the text stands alone; the others have their vectors, in the error and in the result."""
     texts = ["a", "b", "word " * 9000, "c", "d"]
-    with pytest.raises(BatchError, match="1 of 5 texts") as caught:
+    with pytest.raises(BatchError, match="for 1 of 5 texts") as caught:
         client.embed(texts, MODEL, dimensions=2)
     kinds = [type(each) for each in caught.value.results]
     assert kinds == [list, list, ContextLengthExceededError, list, list]
@@ -215,3 +215,20 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's state folder, of this test alone."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return tmp_path / "state"
+
+
+@pytest.mark.parametrize(
+    ("model", "texts", "dimensions"),
+    [
+        ("amazon.titan-embed-text-v2:0", 1, 256),
+        ("amazon.nova-2-multimodal-embeddings-v1:0", 1, 256),
+        ("us.cohere.embed-v4:0", 96, 8),
+    ],
+)
+def test_bedrock_has_a_form_for_each_maker(service: Service, model: str, texts: int, dimensions: int) -> None:
+    """By InvokeModel: one text in a request, or 96 of Cohere's."""
+    entry = f"{{api_key: k-0123456789, base_url: {service.simulator.url('bedrock')}}}"
+    with LLMClient(ConfigLoader().load_text(f"providers: {{bedrock: {entry}}}")) as client:
+        got = client.embed(["a", "b"], f"bedrock/{model}", dimensions=dimensions, input_type="clustering" if texts > 1 else None)
+        assert client.embed("b", f"bedrock/{model}", dimensions=dimensions)[0] == got[1]
+    assert (len(got), got.dimensions, got.requests) == (2, dimensions, 2 if texts == 1 else 1)

@@ -16,6 +16,7 @@ from llm_sync.simulator import Simulator
 
 OPENAI, GEMINI, VERTEX = "/openai/v1/embeddings", "/gemini/v1beta/models/gemini-embedding-001:", "/v1/projects/p/locations/l"
 SMALL = {"model": "text-embedding-3-small"}
+TITAN = "/bedrock/model/amazon.titan-embed-text-v2:0/invoke"
 PREDICT = f"{VERTEX}/publishers/google/models/text-embedding-005:predict"
 
 
@@ -98,6 +99,10 @@ REFUSED: dict[str, tuple[str, Any, int, str]] = {
         400,
         "TaskType",
     ),
+    "Bedrock: an unknown field": (TITAN, {"inputText": "a", "dimension": 256}, 400, "extraneous key"),
+    "Bedrock: an empty text": (TITAN, {"inputText": ""}, 400, "minLength"),
+    "Bedrock: a length there is not": (TITAN, {"inputText": "a", "dimensions": 8}, 400, "enum"),
+    "Bedrock: no embeddings": ("/bedrock/model/amazon.nova-lite-v1:0/invoke", {"messages": []}, 400, "identifier is invalid"),
     "Vertex: too many texts": (PREDICT, {"instances": [{"content": "a"}] * 251}, 400, "limit of 250"),
     "Vertex: the other API's method": (PREDICT.replace(":predict", ":batchEmbedContents"), {"requests": []}, 404, "not found"),
 }

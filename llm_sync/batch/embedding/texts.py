@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from llm_sync.batch.input.formats import JSONLines, LineFormat, TextLines
+from llm_sync.batch.input.formats import NOT_AN_OBJECT, JSONLines, LineFormat, TextLines
 from llm_sync.batch.input.json_document import as_json_lines
 from llm_sync.batch.input.source import Input, Source, open_source
 from llm_sync.errors import InvalidRequestError
@@ -16,6 +16,7 @@ from llm_sync.models.embeddings import check_embeddable
 from llm_sync.models.grammar import type_name
 
 _JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
+_OBJECT = 'Write {"id": …, "text": …}.'
 _TEXT_FIELDS = ("text", "input", "prompt")
 
 
@@ -66,13 +67,15 @@ class Texts:
         try:
             return self._read(position, number, content)
         except InvalidRequestError as error:
+            if error.guidance == NOT_AN_OBJECT:
+                error.guidance = _OBJECT
             return Text(position, number, self._key(b"\1" + content), None, "", error)
 
     def _read(self, position: int, number: int, content: bytes) -> Text:
         values = self._format.read(content)
         name = next((name for name in _TEXT_FIELDS if name in values), None)
         if name is None:
-            raise InvalidRequestError("the object has no text", guidance='Write {"id": …, "text": …}.')
+            raise InvalidRequestError("the object has no text", guidance=_OBJECT)
         text, own_id = values[name], _id(values)
         check_embeddable(text, "the text")
         return Text(position, number, self._key(text.encode()), own_id, text)

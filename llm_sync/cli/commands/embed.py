@@ -86,7 +86,7 @@ def _print_vectors(args: argparse.Namespace, client: LLMClient, output: Output, 
         raise UsageError("there are no texts: the input is empty")
     if not failures:
         return exit_codes.ANSWERED
-    print_error(f"{len(failures):,} of {count:,} texts have no vector; the first: {failures[0]}")
+    print_error(f"no vector for {len(failures):,} of {count:,} texts; the first: {failures[0]}")
     return exit_codes.MIXED if len(failures) < count else status_of(failures[0])
 
 

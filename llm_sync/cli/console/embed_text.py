@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from llm_sync.cli.console import quantities
+from llm_sync.cli.console import progress, quantities
+from llm_sync.cli.console.messages import print_note
 
 if TYPE_CHECKING:
     from llm_sync.batch.embedding import EmbeddingProgress, EmbeddingSummary
     from llm_sync.cli.console.in_flight import InFlightRequests
+
+INTERVAL_S = 30.0  # between two lines of progress when standard error is no terminal
 
 
 class Watcher:
@@ -18,10 +22,14 @@ class Watcher:
     def __init__(self, output: str) -> None:
         self._output = output
         self._latest: EmbeddingProgress | None = None
+        self._printed_at = time.monotonic()
 
     def __call__(self, latest: EmbeddingProgress) -> None:
-        """Take the latest state."""
+        """Take the latest state; without a terminal, print it now and then."""
         self._latest = latest
+        if not progress.is_enabled() and time.monotonic() - self._printed_at >= INTERVAL_S:
+            self._printed_at = time.monotonic()
+            print_note(f"{latest.done:,} of {latest.total:,} texts done, {latest.failed:,} failed")
 
     def rows(self, requests: InFlightRequests) -> Sequence[tuple[str, str]]:  # noqa: ARG002  (there is one provider)
         """The lines on a terminal."""

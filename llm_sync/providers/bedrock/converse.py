@@ -54,6 +54,7 @@ class BedrockDialect(Dialect):
     """``type: bedrock``: POST {base_url}/model/MODEL/converse; without base_url, the host of ``region``."""
 
     type = "bedrock"
+    embeddings = "llm_sync.providers.embeddings.bedrock:BedrockEmbeddings"
     default_base_url = "https://bedrock-runtime.us-east-1.amazonaws.com"  # of simulations; ``base_url`` names the region's
     key_variables = ("AWS_BEARER_TOKEN_BEDROCK",)
     path = "/converse"

@@ -12,7 +12,7 @@ from llm_sync.simulator.server.response import Response
 # of calls to a job API; a line is a request within a job
 JOB_CALLS = ("upload", "create", "poll", "list", "results", "cancel", "delete")
 REQUEST_KINDS = ("generate", "models", "embed", *JOB_CALLS, "line")
-_EMBEDS = ("/embeddings", "/embed", ":batchEmbedContents", ":embedContent", ":predict")
+_EMBEDS = ("/embeddings", "/embed", ":batchEmbedContents", ":embedContent", ":predict", "/invoke")
 
 
 @dataclass

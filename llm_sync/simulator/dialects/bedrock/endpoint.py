@@ -17,6 +17,7 @@ from llm_sync.simulator.dialects.base import Call, Dialect, bearer_token, random
 from llm_sync.simulator.dialects.bedrock.conversation import check_conversation, check_thinking
 from llm_sync.simulator.dialects.bedrock.reply import answer_body, reasoning_text
 from llm_sync.simulator.dialects.bedrock.shapes import REQUEST, check, without_nulls
+from llm_sync.simulator.dialects.embeddings import bedrock as embeddings
 from llm_sync.simulator.dialects.json_schemas import iter_schemas, schema_error, types_of
 from llm_sync.simulator.dialects.model_catalogue import is_unknown_model, model_limits
 from llm_sync.simulator.faults.error_spellings_bedrock import BEDROCK_TYPES
@@ -48,7 +49,7 @@ class Bedrock(Dialect):
     def parse(self, request: HTTPRequest, path: str, seed: int, accepts: Callable[[str], bool], models: Sequence[str]) -> Call:
         """As for every dialect; the model is in the path."""
         call = super().parse(request, path, seed, accepts, models)
-        match = _CONVERSE.fullmatch(path)
+        match = _CONVERSE.fullmatch(path) or embeddings.PATH.fullmatch(path)
         call.model = match[1] if match else ""
         return call
 
@@ -64,11 +65,16 @@ class Bedrock(Dialect):
     def reply(self, call: Call) -> Response:
         """Answers, or raises RequestRefused; checks path and key first, as the provider does."""
         listing = call.path in ("/foundation-models", "/inference-profiles")
-        if not listing and _CONVERSE.fullmatch(call.path) is None:
+        invoked = embeddings.PATH.fullmatch(call.path) is not None
+        if not listing and not invoked and _CONVERSE.fullmatch(call.path) is None:
             self.refuse("Unknown operation", 404, name="UnknownOperationException")
         self._authenticate(call)
         if call.method != ("GET" if listing else "POST"):
             self.refuse("Unsupported method", 405, name="UnsupportedOperationException")
+        if invoked:
+            body, tokens = embeddings.embed(call.model, call.payload, self.refuse)
+            headers = (("content-type", "application/json"), ("x-amzn-requestid", _request_id()))
+            return Response(200, body, (*headers, ("x-amzn-bedrock-input-token-count", str(tokens))), (tokens, 0))
         return self._listing(call) if listing else self._converse(call)
 
     def refuse_stream(self, call: Call) -> NoReturn:
