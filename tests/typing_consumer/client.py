@@ -19,7 +19,10 @@ from llm_sync import (
     ModelRequest,
     ModelResponse,
     ProviderStatus,
+    Tool,
     ToolCall,
+    ToolRun,
+    ToolRunError,
     Usage,
 )
 from llm_sync.errors import FieldProblem, LLMConnectorError, Problem
@@ -68,6 +71,26 @@ def a_conversation(client: LLMClient) -> ModelResponse:
         id="a",
     )
     return client.generate_response(request, deadline=60, max_retries=1, wait_timeout=5)
+
+
+def tools_that_run(client: LLMClient) -> float | None:
+    """Functions by name or in a list, what they came to, and going on after an error."""
+
+    def look_up(word: str, language: str = "en") -> list[str]:
+        return [word, language]
+
+    request = ModelRequest("What is a chair?")
+    try:
+        run: ToolRun = client.run_tools(
+            request, {"look_up": look_up, "other": Tool(look_up, timeout=5)}, max_rounds=3, timeout=30
+        )
+    except ToolRunError as error:
+        call: ToolCall | None = error.call
+        print(call)
+        run = llm_sync.run_tools(error.tool_run.request, [look_up, Tool(look_up, name="other")], max_cost=0.5, config="mine")
+    contents: list[str] = [result.content for each in run.rounds for result in each.results]
+    print(contents, run.text, run.usage.input_tokens, [message.role for message in run.messages], run.next_request("More?").model)
+    return run.cost_estimate
 
 
 def many_questions(config: LLMConfig) -> list[str]:

@@ -13,6 +13,8 @@ def wrong(client: LLMClient, response: ModelResponse) -> None:
     Message(content="no role")  # type: ignore[call-arg]
     client.generate("one", timeout="30")  # type: ignore[arg-type]
     client.generate_response("one")  # type: ignore[arg-type]
+    client.run_tools("one", [len])  # type: ignore[arg-type]
+    client.run_tools(ModelRequest("one"), {"look_up": "no function"})  # type: ignore[dict-item]
     client.submit(ModelRequest("one")).result().txt  # type: ignore[attr-defined]
     client.add_listener(print_text)  # type: ignore[arg-type]
     response.text = "other"  # type: ignore[misc]
