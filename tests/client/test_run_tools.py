@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import runpy
 import signal
 import sys
 import threading
@@ -29,13 +30,8 @@ from llm_sync import (
 from llm_sync.config import ConfigLoader
 from llm_sync.simulator import Simulator
 
-MODELS = {
-    "openai": "gpt-4o-mini",
-    "openai-responses": "gpt-5-mini",  # one that reasons, and wants its reasoning back
-    "anthropic": "claude-haiku-4-5",
-    "gemini": "gemini-3-flash-preview",
-    "openrouter": "openai/gpt-4o-mini",
-}
+MODELS: dict[str, str] = runpy.run_path(str(Path(__file__).parents[1] / "faults/table.py"))["DIALECTS"]  # a model of each
+REASONING = {"openai-responses": "gpt-5-mini", "anthropic": "claude-sonnet-4-5", "gemini": "gemini-3-flash-preview"}
 CONFIG = "defaults: {{retry_base: 0}}\nproviders: {{p: {{type: {type}, api_key: any, base_url: '{url}', models: [{entry}]}}}}"
 
 
@@ -76,6 +72,11 @@ def run() -> Iterator[Callable[..., Any]]:
             assert each.faults == []
 
 
+def test_every_dialect_is_tried() -> None:
+    """A dialect that is added is added to the table of faults, and with that to this page."""
+    assert sorted(MODELS) == llm_sync.ProviderFactory.types()
+
+
 def step(n: int) -> str:
     """Do a step."""
     return f"did {n}"
@@ -103,13 +104,12 @@ def test_five_rounds_of_parallel_calls(run: Any, kind: str) -> None:
     assert pickle.loads(pickle.dumps(result)).messages == result.messages  # noqa: S301  (our own)
 
 
-@pytest.mark.parametrize("kind", ["openai-responses", "anthropic", "gemini"])
+@pytest.mark.parametrize("kind", REASONING)
 def test_state_goes_back_with_the_turn(run: Any, kind: str) -> None:
     """What the provider wants back is in the messages that the run hands back."""
-    models = {**MODELS, "anthropic": "claude-sonnet-4-5"}
     thinking = {"provider_specific": {"thinking": {"type": "enabled", "budget_tokens": 1024}}, "max_tokens": 4000}
     request = ModelRequest("start", **(thinking if kind == "anthropic" else {}))
-    result = run({"start": calls({"n": 1}), "did 1": "done"}, [step], request, type=kind, entry=f'"{models[kind]}"')
+    result = run({"start": calls({"n": 1}), "did 1": "done"}, [step], request, type=kind, entry=f'"{REASONING[kind]}"')
     assert result.messages[1].state or result.messages[1].tool_calls[0].state
     assert result.text == "done"  # the simulator refuses a turn whose state is missing or changed
 
