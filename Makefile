@@ -17,6 +17,7 @@ SDKS := .venvs/interop-sdks
 OPENAI_2023 := .venvs/interop-openai-0.28
 LITELLM := .venvs/interop-litellm
 PROGRAMS := .venvs/interop-programs
+DASK := .venvs/interop-dask
 LOCAL := .venvs/local
 PORTKEY := .venvs/interop-portkey
 PRISM := .venvs/interop-prism
@@ -51,7 +52,7 @@ unexport PYTHONPATH PYTHONHOME
 .DELETE_ON_ERROR:
 .PHONY: help demo demo-local test test-local test-all cover soak reliability check lint types imports format man-check docs timelines man \
 	bench bench-peers bench-call bench-start bench-frames bench-fleet bench-in-flight bench-scale bench-batch bench-figures \
-	interop interop-sdks interop-shims interop-programs interop-servers dist dist-check release-check release-notes clean
+	interop interop-sdks interop-shims interop-programs interop-dask interop-servers dist dist-check release-check release-notes clean
 
 # help lists each theme (a line that begins with ##@) with its targets (those that have a ## comment).
 help:
@@ -206,7 +207,7 @@ bench-figures: ## keep benchmarks/results/ as the figures of README.md and docs/
 ##@ Interop
 
 # For clients of another kind, add another target here.
-interop: interop-sdks interop-shims interop-programs ## with the real packages, in environments of their own
+interop: interop-sdks interop-shims interop-programs interop-dask ## with the real packages, in environments of their own
 
 interop-sdks: $(SDKS)/.installed
 	@echo 'the official clients of OpenAI, Anthropic and Google'
@@ -220,6 +221,9 @@ interop-shims: $(VENV)/.installed $(SDKS)/.installed $(OPENAI_2023)/.installed $
 
 interop-programs: $(PROGRAMS)/.installed ## in programs of gevent and eventlet, under gunicorn, beside tools like vcrpy
 	@$(call ISOLATED,$(PROGRAMS)) "$$top/tests/interop/programs" $(PYTEST_ARGS)
+
+interop-dask: $(DASK)/.installed ## on a Dask cluster: workers, scheduler and coordinator killed
+	@$(call ISOLATED,$(DASK)) "$$top/tests/interop/dask" $(PYTEST_ARGS)
 
 # Without npm, Portkey's column of the table stays as it is.
 interop-servers: $(LOCAL)/.installed ## with real servers: llama.cpp, gateways; writes the table in docs/providers.md
@@ -352,13 +356,13 @@ $(LOCAL)/.for-tests: $(LOCAL)/.created
 	@touch $@
 
 # The packages that scripts are written for, one environment each where they do not fit together.
-$(OPENAI_2023)/.created $(LITELLM)/.created: .venvs/interop-%/.created: tests/interop/%.txt | $(VENV)/.built
+$(OPENAI_2023)/.created $(LITELLM)/.created $(DASK)/.created: .venvs/interop-%/.created: tests/interop/%.txt | $(VENV)/.built
 	@echo 'installing $*'
 	@"$(PYTHON)" -m venv $(@D)
 	@$(@D)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install -r $< "$(WHEEL)"
 	@touch $@
 
-$(OPENAI_2023)/.installed $(LITELLM)/.installed $(PROGRAMS)/.installed: .venvs/interop-%/.installed: .venvs/interop-%/.created $(VENV)/.built
+$(OPENAI_2023)/.installed $(LITELLM)/.installed $(PROGRAMS)/.installed $(DASK)/.installed: .venvs/interop-%/.installed: .venvs/interop-%/.created $(VENV)/.built
 	@$(@D)/bin/python -I -m pip --quiet --disable-pip-version-check --no-input install --no-index --no-deps --force-reinstall \
 		"$(WHEEL)"
 	@touch $@

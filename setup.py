@@ -215,6 +215,7 @@ setup(
     python_requires=">=3.10",
     install_requires=requirements(),
     extras_require={
+        "dask": ["distributed>=2024.8"],  # batch --on dask: the engine that its community keeps; 21 packages, 42 MB
         "google": ["google-auth>=2.20"],
         "bedrock": ["botocore>=1.34"],  # AWS's profiles, single sign-on and roles; access keys and API keys need nothing
         "otel": ["opentelemetry-api>=1.30", "opentelemetry-sdk>=1.30"],  # spans and metrics; an exporter is the user's choice

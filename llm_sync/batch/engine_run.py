@@ -50,28 +50,47 @@ def engine_run(on: Any, client: LLMClient, journal: Journal) -> EngineRun | None
     return EngineRun(engine_for(on), client, spools_of(journal), spooled_line)
 
 
-def collect(journal: Journal) -> None:
-    """Take over the answers that workers of killed runs have left on this machine, before anything is planned.
+def collect(journal: Journal, engine: EngineRun | None, output: str) -> None:
+    """Take over the answers that workers of killed runs have left, before anything is planned.
 
-    Only those of requests that the journal has as sent without an outcome. Raises OSError.
+    Only those of requests that the journal has as sent without an outcome. Those on other machines need the engine.
+    Raises OSError; LLMConnectorError if the engine cannot be reached.
     """
     folder = spools_of(journal)
-    if not os.path.isdir(folder):
-        return
+    is_local, missing = os.path.isdir(folder), Counter[bytes]()
+    if is_local or (engine is not None and not journal.is_empty()):
+        missing = +_open_requests(journal.path)
+    taken = 0
+    if missing and engine is not None:  # first: it ends what its workers still have in flight
+        taken += take_lines(journal, engine.collect(name_of(output)), missing)
+    if is_local:
+        taken += _collect_here(journal, folder, missing)
+    journal.sync(now=True)
+    if taken:
+        _log.info("%s taken over from the workers of a run that was killed", counted(taken, "answer"))
+    if missing and engine is not None:
+        engine.clear(name_of(output))
+
+
+def _collect_here(journal: Journal, folder: str, missing: Counter[bytes]) -> int:
+    """Take lines from the spools on this machine, and remove those."""
     from llm_sync.engines.spool import SpoolFile, spools_in
 
     paths = spools_in(folder)
     _wait_for(paths)
-    missing = _open_requests(journal.path)
     taken = 0
     for path in paths:
         with contextlib.closing(SpoolFile(path)) as file:
             taken += take_lines(journal, (line for _, line in file.read()), missing)
     journal.sync(now=True)
-    if taken:
-        _log.info("%s taken over from the workers of a run that was killed", counted(taken, "answer"))
     with contextlib.suppress(OSError):
         shutil.rmtree(folder)
+    return taken
+
+
+def name_of(output: str) -> str:
+    """What names a run's spools on other machines, the same for each run on an output."""
+    return hashlib.sha256(f"{socket.gethostname()}\0{output}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def take_lines(journal: Journal, lines: Iterable[bytes], missing: Counter[bytes]) -> int:
@@ -117,10 +136,9 @@ def running(engine: EngineRun | None, context: BatchContext, providers: Iterable
     if engine is None:
         yield
         return
-    name = hashlib.sha256(f"{socket.gethostname()}\0{output}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
     is_whole = False
     try:
-        context.dispatcher = engine.open(providers, name)
+        context.dispatcher = engine.open(providers, name_of(output))
         context.engine = engine
         yield
         is_whole = True

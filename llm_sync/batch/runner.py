@@ -139,7 +139,7 @@ class _Run:
 
     def go(self, requests: Input) -> Summary:
         """Plan, send, and write the output."""
-        collect(self._journal)
+        collect(self._journal, self._engine, self._output)
         failed = None if self._options.failed is None else checked_failed_list(self._options.failed, self._output)
         with (
             opened(self._options, self._client, requests, self._output, self._journal.store) as context,

@@ -97,12 +97,17 @@ class Scheduler:
         """Give every lane its next requests as far as there is room. Returns whether anything is in flight or left."""
         busy = False
         for lane in self.lanes.values():
-            while lane.paused is None and len(lane.in_flight) < lane.room and self._send_next(lane):
+            while lane.paused is None and len(lane.in_flight) < self._room(lane) and self._send_next(lane):
                 pass
             if lane.missing.skipped and lane.next is None and not lane.in_flight:
                 lane.paused = lane.paused or lane.missing.reason
             busy = busy or bool(lane.in_flight) or (lane.next is not None and lane.paused is None)
         return busy or (self.jobs is not None and self.jobs.is_busy)
+
+    def _room(self, lane: Lane) -> int:
+        """How many requests of a lane may be queued; more with a server on each machine of the engine."""
+        room = None if self._context.engine is None else self._context.engine.room(lane.provider)
+        return lane.room if room is None else lane.room + 2 * room
 
     def _send_next(self, lane: Lane) -> bool:
         """Queue the lane's next request. Returns False if there is none, or no room for it."""

@@ -34,10 +34,15 @@ def load_run_config(args: Namespace) -> LLMConfig:
     if "concurrency" in changes:
         is_auto = changes["concurrency"] == "auto"
         changes |= {"concurrency": AUTO_CONCURRENCY, "concurrency_from": 1} if is_auto else {"concurrency_from": None}
-    if not changes:
+    if changes:
+        providers = {name: dataclasses.replace(provider, **changes) for name, provider in config.providers.items()}
+        config = dataclasses.replace(config, providers=providers)
+    share = getattr(args, "share", None)
+    if share is None:
         return config
-    providers = {name: dataclasses.replace(provider, **changes) for name, provider in config.providers.items()}
-    return dataclasses.replace(config, providers=providers)
+    from llm_sync.config.sharing import share_of
+
+    return share_of(config, *share)
 
 
 @contextmanager
@@ -50,7 +55,9 @@ def open_client(args: Namespace) -> Iterator[LLMClient]:
 
     strict, strict_streaming = getattr(args, "strict", False), getattr(args, "strict_streaming", False)
     cache = cache_argument(args) if hasattr(args, "cache") else None
-    more = {"cache": cache, "max_cost": getattr(args, "max_cost", None), "tag": getattr(args, "tag", None)}
+    max_cost, share = getattr(args, "max_cost", None), getattr(args, "share", None)
+    max_cost = max_cost / share[1] if max_cost is not None and share is not None else max_cost
+    more = {"cache": cache, "max_cost": max_cost, "tag": getattr(args, "tag", None)}
     client = LLMClient(config, strict=strict, strict_streaming=strict_streaming, publish_status=True, **more)
     try:
         yield client

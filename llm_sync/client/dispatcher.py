@@ -237,6 +237,15 @@ class Dispatcher:
             return endpoint.steps(prepared, control)
         return in_one_step(partial(endpoint.provider.send, prepared, control))
 
+    @property
+    def queues(self) -> ConcurrentLLMManager:
+        """The queues of the client."""
+        return self._manager
+
+    def another_endpoint(self, provider: str) -> Endpoint:
+        """A further endpoint of a provider, with limits of its own, for requests that are sent from elsewhere."""
+        return self._endpoints.another(provider)
+
     def over(self, replace: Callable[[str, Endpoint], Endpoint]) -> Dispatcher:
         """A copy for requests that are sent from elsewhere: the endpoint of each provider is ``replace(name, endpoint)``.
 

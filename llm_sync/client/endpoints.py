@@ -123,6 +123,10 @@ class Endpoints(dict[str, Endpoint]):
         # Two threads may both build one: no socket is open yet, and setdefault keeps the first.
         return self.setdefault(name, self._build(self._config.providers[name]))
 
+    def another(self, name: str) -> Endpoint:
+        """A further endpoint of a provider, with limits of its own."""
+        return self._build(self._config.providers[name])
+
     def replaced(self, replace: Callable[[str, Endpoint], Endpoint]) -> Endpoints:
         """Other endpoints for the same providers, each made of one of these by ``replace``; breakers and money are shared."""
         return _ReplacedEndpoints(self, replace)

@@ -39,6 +39,7 @@ _COPIED = (
         "max_queue",
         "idle_timeout",
         "machine_wide",
+        "per_node",
     ),
 )
 _NOT_SECONDS = ("max_retries", "retry_timeouts")  # the other ATTEMPT_KEYS are seconds

@@ -163,6 +163,7 @@ class ProviderConfig(Frozen):
     max_queue: int | None = None
     idle_timeout: float = 60.0
     machine_wide: bool = False
+    per_node: bool = False
     via: str | None = None
     simulated: bool = False
     budgets: tuple[str, ...] = ()

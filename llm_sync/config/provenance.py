@@ -24,6 +24,7 @@ _SETTINGS = (
     "max_response_bytes",
     "allow_insecure",
     "machine_wide",
+    "per_node",
 )
 _OPTIONAL = (
     *("auth", "project", "location", "region", "profile", "max_tokens_field", "reasoning_field", "structured_output", "proxy"),

@@ -211,6 +211,7 @@ _PROVIDER: Rules = {
     "max_queue": _whole(1),
     "idle_timeout": _seconds(),
     "machine_wide": _SWITCH,
+    "per_node": _SWITCH,
 }
 _DEFAULTS: Rules = {
     **_LEVEL,

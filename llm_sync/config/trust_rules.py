@@ -62,7 +62,7 @@ _FREE = frozenset(
             "max_queue",
             "idle_timeout",
         ),
-        *("machine_wide", "reasoning_field", "structured_output", "via"),
+        *("machine_wide", "per_node", "reasoning_field", "structured_output", "via"),
     }
 )
 # Headers in which an application names itself.

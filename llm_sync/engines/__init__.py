@@ -6,6 +6,7 @@ The coordinator keeps plan, gates, retries, journal, budgets and cache; workers 
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,10 @@ def engine_for(on: Any) -> Link:
     """
     if isinstance(on, str):
         return _named(on)
-    if type(on).__module__.partition(".")[0] == "distributed":
-        raise InvalidRequestError("Dask is not supported yet")
+    if type(on).__module__.partition(".")[0] == "distributed":  # its executor repeats the tasks of workers that it loses
+        from llm_sync.engines.dask_cluster import DaskEngine
+
+        return DaskEngine(client=getattr(on, "_client", on))
     if isinstance(on, Executor):
         from llm_sync.engines.executors import ExecutorEngine
 
@@ -44,4 +47,9 @@ def _named(on: str) -> Link:
         from llm_sync.engines.processes import Processes
 
         return Processes(int(value))
+    if kind == "dask" and (value or on == "dask"):
+        from llm_sync.engines.dask_cluster import DaskEngine
+        from llm_sync.engines.dask_connection import ADDRESS_VARIABLE
+
+        return DaskEngine(value or os.environ.get(ADDRESS_VARIABLE) or None)
     raise InvalidRequestError(f"on: {on!r} names no engine", guidance=_WAYS)

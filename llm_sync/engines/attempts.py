@@ -11,7 +11,7 @@ from typing import Any
 from llm_sync.engines.board import Board
 from llm_sync.engines.flights import Ended, Flight
 from llm_sync.engines.wire import Item, Outcome
-from llm_sync.errors import ClientClosedError
+from llm_sync.errors import ClientClosedError, LLMConnectorError
 from llm_sync.events import AttemptEnded, AttemptStarted, Event
 from llm_sync.models import RateLimits
 from llm_sync.providers.attempt import AttemptMaker, Exchange
@@ -24,7 +24,7 @@ class RemoteAttempts:
     """Makes the attempts of one provider by workers; ``own`` is the provider's maker, which lists models from here.
 
     ``emit`` is called with events, ``limits`` with what the provider reports of its rate limits. ``host``: the machine whose
-    workers make the attempts; None: any.
+    workers make the attempts; None: any. ``judge(host, error)`` gives the error to be raised for one of an attempt there.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class RemoteAttempts:
         emit: Callable[[Event], object] | None,
         limits: Callable[[RateLimits], object],
         host: str | None = None,
+        judge: Callable[[str, LLMConnectorError], LLMConnectorError] | None = None,
     ) -> None:
         self._board = board
         self._name = name
@@ -42,6 +43,7 @@ class RemoteAttempts:
         self._emit = emit
         self._limits = limits
         self._host = host
+        self._judge = judge
 
     def make(self, exchange: Exchange, number: int, timeout: float) -> Steps[Any]:
         """One attempt, in steps. Raises LLMConnectorError; WorkerLostError if its worker is lost meanwhile."""
@@ -72,8 +74,11 @@ class RemoteAttempts:
         if outcome.reply is not None:
             return exchange.read(outcome.reply, number)
         if outcome.error is not None:
-            raise outcome.error
+            raise self._judged(outcome.error)
         return outcome.response
+
+    def _judged(self, error: LLMConnectorError) -> LLMConnectorError:
+        return error if self._judge is None or self._host is None else self._judge(self._host, error)
 
     def _start(self, item: Item, control: Any, ended: Ended) -> None:
         if control is not None:

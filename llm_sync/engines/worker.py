@@ -6,6 +6,7 @@ opens the connections. The functions here are what an engine is given to call.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import tempfile
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import llm_sync
 from llm_sync.attempts.rate_gate import Gate
@@ -34,6 +35,7 @@ from llm_sync.runtime.cancellation import CallControl
 from llm_sync.runtime.steps import Steps, run
 
 _IDLE_S = 60.0
+_LOOK_S = 0.5  # a task that has nothing to wait for any more ends so soon
 
 _sessions: dict[str, WorkerSession] = {}
 _opening = threading.Lock()  # guards the making of a session, which reads key files; nothing waits for anything else under it
@@ -62,6 +64,7 @@ class WorkerSession:
         self._config = config
         self._manager = ConcurrentLLMManager(self._open_queue)
         self._endpoints = _Endpoints(config, self._manager, strict=session.strict)
+        self.output = session.output
         self.is_local = bool(session.folder) and session.host == host_id()
         self.folder = session.folder if self.is_local else spool_folder(session.output)
         self.name = worker_name()
@@ -69,6 +72,7 @@ class WorkerSession:
         self.claims = ClaimFile(self.folder) if session.claims else None
         self.in_flight: dict[int, None] = {}
         self._used_at = time.monotonic()
+        self.ended: SimpleQueue[bytes] = SimpleQueue()  # outcomes that were not fetched yet
         self.problems = self._check()
 
     def hello(self) -> Hello:
@@ -123,6 +127,21 @@ class WorkerSession:
             self._spool.close()  # the coordinator takes this worker for dead: its spool is what it reads
         self.in_flight.pop(item.id, None)
         ended(content)
+
+    def take_ended(self, linger: float) -> list[bytes]:
+        """The outcomes that were not fetched yet; waits for the first while any attempt is in flight."""
+        taken: list[bytes] = []
+        try:
+            while not taken and (self.in_flight or not self.ended.empty()):
+                with contextlib.suppress(Empty):
+                    taken.append(self.ended.get(timeout=_LOOK_S))
+            if taken and linger and self.in_flight:
+                time.sleep(linger)
+            while taken:
+                taken.append(self.ended.get_nowait())
+        except Empty:
+            pass
+        return taken
 
     def is_idle(self) -> bool:
         """Whether its run seems to be over."""
@@ -227,12 +246,39 @@ def ask(session: bytes, group: int, content: bytes) -> tuple[Hello, list[bytes]]
     return known.hello(), [ends.get() for _ in items]
 
 
+def bring(session: str, number: int, content: bytes) -> None:
+    """Begin attempts, and return at once. Of the runs of one task, by its ``number``, only the first begins anything."""
+    known = _sessions[session]
+    if known.claims is None or known.claims.claim(number):
+        for item in unpacked(content):
+            known.start(item, known.ended.put)
+
+
+def fetch(session: str, linger: float) -> tuple[list[bytes], int]:
+    """Wait for any outcome, and ``linger`` seconds more; return those there are, and how many attempts are left in flight.
+
+    Those that the coordinator reads from a spool on its own machine are waited for, and left out.
+    """
+    known = _sessions[session]
+    ended = known.take_ended(linger)
+    return [] if known.is_local else ended, len(known.in_flight)
+
+
 def close_session(session: str) -> None:
     """End a run in this process."""
     with _opening:
         known = _sessions.pop(session, None)
     if known is not None:
         known.close()
+
+
+def finish_sessions(output: str) -> None:
+    """End the sessions of an output, each when nothing of it is in flight any more: that is bounded by the attempts' timeouts."""
+    for name, known in list(_sessions.items()):
+        if known.output == output:
+            while known.in_flight:
+                time.sleep(_LOOK_S / 10)
+            close_session(name)
 
 
 def is_busy() -> bool:

@@ -42,13 +42,27 @@ class RunningProvider:
 
 
 @dataclass(frozen=True)
+class RunningWorker:
+    """A worker of a batch's engine. ``state``: "working", "ended" or "lost"; ``rate``: attempts a second; ``lost``: attempts."""
+
+    name: str
+    host: str
+    in_flight: int
+    done: int
+    lost: int
+    rate: float
+    state: str
+
+
+@dataclass(frozen=True)
 class RunningWork:
-    """What a process works on, such as a batch: its file, its requests in all and done, and how long it may take."""
+    """What a process works on, such as a batch: its file, its requests in all and done, how long it may take, its workers."""
 
     file: str
     total: int
     done: int
     seconds_left: float | None = None
+    workers: tuple[RunningWorker, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,7 +146,13 @@ def _parse_work(data: Any) -> RunningWork | None:
     if data is None:
         return None
     left = data["seconds_left"]
-    return RunningWork(str(data["file"]), int(data["total"]), int(data["done"]), None if left is None else float(left))
+    workers = tuple(_parse_worker(each) for each in data.get("workers", ()))
+    return RunningWork(str(data["file"]), int(data["total"]), int(data["done"]), None if left is None else float(left), workers)
+
+
+def _parse_worker(data: Any) -> RunningWorker:
+    in_flight, done, lost = (int(data[name]) for name in ("in_flight", "done", "lost"))
+    return RunningWorker(str(data["name"]), str(data["host"]), in_flight, done, lost, float(data["rate"]), str(data["state"]))
 
 
 def _parse_counts(data: Any) -> dict[str, int]:

@@ -67,6 +67,7 @@ def test_every_built_in_dialect_has_a_host() -> None:
         "default_params: {temperature: 0, stop_sequences: [END], max_retries: 2}",
         "models: [{name: m, timeout: 300, max_tokens: 5, pricing: {input: 1, output: 2}}]",
         "concurrency: 8, requests_per_minute: 60, max_queue: 5, idle_timeout: 3, machine_wide: true, max_response_bytes: 9",
+        "per_node: true",
         "allow_insecure: false, max_tokens_field: max_completion_tokens",
         "stream: true",
     ],

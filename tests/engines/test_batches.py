@@ -16,7 +16,13 @@ from batch_apparatus import Batch, Far, completion, failure
 from llm_sync.batch import engine_run
 from llm_sync.batch.state.journal import Journal
 from llm_sync.engines import worker
-from llm_sync.errors import AuthenticationError, InvalidRequestError, LLMConnectorError, ProviderConnectionError
+from llm_sync.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    InvalidRequestError,
+    LLMConnectorError,
+    ProviderConnectionError,
+)
 
 LINES = [{"prompt": f"p{number}", "model": ("a/m", "b/m2")[number % 2]} for number in range(12)]
 
@@ -197,6 +203,15 @@ def test_what_names_no_engine_is_refused(job: Batch, on: Any) -> None:
     with pytest.raises(InvalidRequestError, match="names no engine|is no executor"):
         job.run(on=on)
     assert not job.part.exists()
+
+
+@pytest.mark.parametrize("on", ["dask", "dask:tls://127.0.0.1:8786"])
+def test_without_the_extra_dask_says_what_to_install(job: Batch, monkeypatch: pytest.MonkeyPatch, on: str) -> None:
+    """And nothing is sent."""
+    monkeypatch.setitem(sys.modules, "dask", None)
+    job.lines("p0")
+    with pytest.raises(ConfigurationError, match=r"pip install 'llm-sync\[dask\]'"):
+        job.run(on=on)
 
 
 def test_a_batch_without_an_engine_imports_none_of_it() -> None:

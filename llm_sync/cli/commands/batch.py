@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from llm_sync import batch, errors
 from llm_sync.batch import Snapshot, Summary
 from llm_sync.cli import exit_codes, request_fields, signals
+from llm_sync.cli.array_task import shard_of_task
 from llm_sync.cli.client_access import open_client
 from llm_sync.cli.commands import batch_table
 from llm_sync.cli.console import batch_dry_run, batch_merge, batch_progress, batch_summary, progress
@@ -96,6 +97,9 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     is_tsv = args.input[0].removesuffix(".gz").endswith(".tsv")
     options = {name: getattr(args, name) for name in _SAME_NAMES}
     options.update(request_fields.attempt_options(args), models=args.model, fields=request_fields.request_fields(args))
+    if args.shard is None and (shard := shard_of_task()) is not None:
+        options["shard"] = shard
+        print_note(f"as a task of an array, this uses the lines of --shard {shard[0]}/{shard[1]}")
     options["delimiter"] = args.delimiter or ("\t" if is_tsv else None)
     options["retry_timeouts"] = args.retry_timeouts or None
     if args.poll_every is not None:

@@ -17,7 +17,7 @@ from llm_sync.cli import exit_codes
 from llm_sync.cli.console.output import Output, open_output
 from llm_sync.cli.console.status_text import future_only, status_lines
 from llm_sync.cli.outcome import status_of
-from llm_sync.machine.running import RunningProcess, RunningProvider, running_processes
+from llm_sync.machine.running import RunningProcess, RunningProvider, RunningWork, running_processes
 from llm_sync.machine.semaphore_holders import Holder, slot_holders
 
 INTERVAL_S = 1.0  # between two refreshes; processes publish no more often
@@ -84,9 +84,15 @@ def _process_record(process: RunningProcess, now: datetime) -> dict[str, Any]:
         "started": _iso(process.started),
         "updated": _iso(process.updated),
         "stopped": process.stopped,
-        "work": None if process.work is None else dataclasses.asdict(process.work),
+        "work": None if process.work is None else _work_record(process.work),
         "providers": {name: _provider_record(provider, now) for name, provider in process.providers.items()},
     }
+
+
+def _work_record(work: RunningWork) -> dict[str, Any]:
+    """Only a batch on an engine has workers."""
+    record = dataclasses.asdict(work)
+    return record if work.workers else {name: value for name, value in record.items() if name != "workers"}
 
 
 def _provider_record(provider: RunningProvider, now: datetime) -> dict[str, Any]:

@@ -6,16 +6,20 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from llm_sync.batch import LaneView, Snapshot
-from llm_sync.cli.console import quantities
+from llm_sync.cli.console import quantities, worker_text
 from llm_sync.cli.console.batch_jobs import progress_text
 
 if TYPE_CHECKING:
     from llm_sync.cli.console.in_flight import InFlightRequests
 
+MAX_WORKERS = 100  # in a status file
+
 
 def rows(snapshot: Snapshot, requests: InFlightRequests) -> list[tuple[str, str]]:
     """A line for each provider, and two for all of them: a terminal of 80 columns has room for each total."""
     lines = [(lane.provider, ", ".join(_lane(lane, snapshot, requests.oldest(lane.provider)))) for lane in snapshot.lanes]
+    if snapshot.workers:
+        lines.append(("workers", worker_text.summary(snapshot.workers)))
     left = _left(snapshot)
     total = f"{snapshot.done:,}/{snapshot.total:,}{_share(snapshot)}"
     lines.append(("in all", f"{total}, {left} left" if left else total))
@@ -26,18 +30,21 @@ def rows(snapshot: Snapshot, requests: InFlightRequests) -> list[tuple[str, str]
 def line(snapshot: Snapshot) -> str:
     """One line for everything."""
     lanes = "; ".join(f"{lane.provider} {', '.join(_lane(lane, snapshot))}" for lane in snapshot.lanes)
-    return f"{', '.join([*_total(snapshot), *_spent(snapshot)])}; {lanes}"
+    workers = f"; workers: {worker_text.summary(snapshot.workers)}" if snapshot.workers else ""
+    return f"{', '.join([*_total(snapshot), *_spent(snapshot)])}; {lanes}{workers}"
 
 
 def work(snapshot: Snapshot, output: str) -> dict[str, Any]:
     """What ``llm-sync status`` shows of a running batch."""
     left = snapshot.seconds_left
-    return {
+    described = {
         "file": output,
         "total": snapshot.total,
         "done": snapshot.done,
         "seconds_left": None if left is None else round(left),
     }
+    workers = [{**worker._asdict(), "rate": round(worker.rate, 2)} for worker in snapshot.workers[:MAX_WORKERS]]
+    return {**described, "workers": workers} if workers else described
 
 
 def _total(snapshot: Snapshot) -> list[str]:

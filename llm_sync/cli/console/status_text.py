@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 
+from llm_sync.cli.console import worker_text
 from llm_sync.cli.console.quantities import duration
 from llm_sync.machine.running import RunningProcess, RunningProvider, RunningWork
 from llm_sync.machine.semaphore_holders import Holder
@@ -39,6 +40,8 @@ def future_only(moment: datetime | None, now: datetime) -> datetime | None:
 def _process(process: RunningProcess, holders: Sequence[Holder], now: datetime, width: int) -> list[str]:
     work = _work(process.work) if process.work is not None else ""
     lines = _wrap(f"{process.pid}  {process.command}{work}, for {_duration(now, process.started)}{_state(process)}", width)
+    for worker in () if process.work is None else process.work.workers:
+        lines += _wrap(f"  {worker_text.worker_line(worker)}", width)
     longest = max((len(_printable(name)) for name in process.providers), default=0)
     for name, provider in process.providers.items():
         own = [holder for holder in holders if _key(holder) == _key(process) and holder.provider == name]

@@ -9,7 +9,7 @@ from llm_sync.cli.options.argument_types import COUNT, SECONDS, nonempty, share,
 from llm_sync.cli.options.exit_statuses import exit_statuses
 from llm_sync.cli.options.global_options import add_model_option
 from llm_sync.cli.options.request_options import add_request_options
-from llm_sync.cli.options.scale import add_scale_options
+from llm_sync.cli.options.scale import add_scale_options, part
 
 _EXAMPLES = """\
 A line of INPUT is a JSON object with a prompt or messages, a model, and any other field of a request; OpenAI's batch requests \
@@ -102,7 +102,12 @@ def _add_input_options(parser: Parser) -> None:
         "--keep-all", action="store_true", help="return all fields and columns of a line that are not the request's own"
     )
     group.add_argument("--limit", type=COUNT, metavar="N", help="use only the first N lines")
-    group.add_argument("--shard", type=_shard, metavar="I/N", help="use every Nth line, starting with line I")
+    group.add_argument(
+        "--shard",
+        type=part,
+        metavar="I/N",
+        help="use every Nth line, starting with line I (in a task of an array of Slurm or of an indexed Kubernetes Job: its own)",
+    )
     group.add_argument(
         "--skip-bad-lines",
         action="store_true",
@@ -220,10 +225,3 @@ def _delimiter(argument: str) -> str:
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise argparse.ArgumentTypeError(f"{argument!r} is not one character")
     return delimiter
-
-
-def _shard(argument: str) -> tuple[int, int]:
-    part, slash, parts = argument.partition("/")
-    if not slash or not part.isdecimal() or not parts.isdecimal() or not 1 <= int(part) <= int(parts):
-        raise argparse.ArgumentTypeError(f"{argument!r} is not I/N with I from 1 to N")
-    return int(part), int(parts)

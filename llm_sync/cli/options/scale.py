@@ -18,6 +18,21 @@ def add_scale_options(parser: Parser) -> None:
         help="make the requests in other processes: processes:N (of this machine), dask (a cluster of this machine, or the one "
         "that the environment names) or dask:ADDRESS (of a scheduler); limits, budgets and journal stay here",
     )
+    group.add_argument(
+        "--share",
+        type=part,
+        metavar="I/N",
+        help="keep to one of N equal shares of concurrency, paces, budgets and --max-cost, as N runs on different machines share "
+        "them; run I of N",
+    )
+
+
+def part(argument: str) -> tuple[int, int]:
+    """I/N as two numbers."""
+    number, slash, parts = argument.partition("/")
+    if not slash or not number.isdecimal() or not parts.isdecimal() or not 1 <= int(number) <= int(parts):
+        raise argparse.ArgumentTypeError(f"{argument!r} is not I/N with I from 1 to N")
+    return int(number), int(parts)
 
 
 def _engine(argument: str) -> str:
