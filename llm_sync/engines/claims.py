@@ -23,3 +23,7 @@ class ClaimFile:
         """Whether this is the first run of the task."""
         with self._lock:
             return self._file.set_once(number)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.release()

@@ -165,6 +165,8 @@ class WorkerSession:
         self._manager.close(cancel_pending=True, grace=0)
         self._endpoints.close()
         self._spool.close()
+        if self.claims is not None:
+            self.claims.close()
 
 
 def _ignore(event: object) -> None:

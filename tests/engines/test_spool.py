@@ -90,3 +90,5 @@ def test_of_many_who_claim_a_task_one_gets_it(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(got) == list(range(50))
+    for file in claims:
+        file.close()
