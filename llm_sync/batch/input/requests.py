@@ -33,6 +33,10 @@ from llm_sync.streaming import PARAMETERS
 _FIELDS = tuple(field.name for field in dataclasses.fields(ModelRequest))
 _CHAT, _RESPONSES = "/v1/chat/completions", "/v1/responses"
 _NOT_SENT = ("id", "custom_id", "model")
+_HOW_FAST = (
+    "service_tier",
+    "completion_window",
+)  # settings that change when an answer comes and what it costs, and not the answer
 
 
 class BatchRequest(NamedTuple):
@@ -188,7 +192,7 @@ class RequestBuilder:
         values.update(self._fields, provider_specific=specific, type=provider.type, **line_format)
         if provider.simulated:
             values["simulated"] = True  # simulated and real answers must never be mixed
-        return {name: value for name, value in values.items() if value not in (None, {}, (), [])}
+        return {name: value for name, value in values.items() if value not in (None, {}, (), []) and name not in _HOW_FAST}
 
 
 def _unknown_field(name: str) -> InvalidRequestError:
