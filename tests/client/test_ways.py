@@ -16,7 +16,8 @@ from llm_sync.simulator import Simulator
 CONFIG = """
 providers:
   plain: {type: openai-responses, base_url: "URL", api_key: any, models: [gpt-5]}
-  later: {type: openai-responses, base_url: "URL", api_key: any, via: background, models: [gpt-5, {name: gpt-5-mini, via: direct}]}
+  later:
+    {type: openai-responses, base_url: "URL", api_key: any, via: background, models: [gpt-5, {name: gpt-5-mini, via: direct}]}
   jobs: {type: openai-responses, base_url: "URL", api_key: any, models: [gpt-5], via: batch}
   chat: {type: openai, base_url: "CHAT", api_key: any, models: [gpt-4o-mini]}
 """
