@@ -50,6 +50,7 @@ def llm_recorded(
     import os
 
     from llm_sync.cache import recording
+    from llm_sync.runtime.loaded_clients import close_loaded_clients
 
     cassette, mode, errors = _marked(request)
     owner = os.stat(request.path).st_uid  # whoever can change the test can change what it is answered
@@ -63,11 +64,11 @@ def llm_recorded(
         _fail("the answers of a simulator cannot be recorded for later: its address is another one each time")
     run = f"{request.node.nodeid} {os.getpid()} {os.urandom(4).hex()}"
     text = recording.recording_text(str(cassette), how, run=run, errors=errors, owners=[owner])
-    _close_shared_clients()
+    close_loaded_clients()
     monkeypatch.setenv("LLM_SYNC_RECORDING", text)
     failed_before = request.session.testsfailed
     yield Recording(cassette, how == recording.REPLAY)
-    _close_shared_clients()
+    close_loaded_clients()
     missed = recording.misses_of(run)
     if missed and request.session.testsfailed == failed_before:  # the code under test kept the error to itself
         _fail(missed[0])
@@ -99,18 +100,3 @@ def _session_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
 
 def _fail(problem: str) -> NoReturn:
     pytest.fail(f"llm_recorded: {problem}", pytrace=False)
-
-
-def _close_shared_clients() -> None:
-    """Closes the clients of ``llm_sync.generate`` and of the shims, which would keep their former settings."""
-    import sys
-
-    shared = sys.modules.get("llm_sync.client.shared_clients")
-    if shared is not None:
-        shared.close(cancel_pending=True)
-    settings = sys.modules.get("llm_sync.compat.shim.settings")
-    if settings is not None:
-        settings.reset()
-    shim_clients = sys.modules.get("llm_sync.compat.shim.targets")
-    if shim_clients is not None:
-        shim_clients.close(cancel_pending=True)

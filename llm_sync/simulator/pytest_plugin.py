@@ -33,10 +33,11 @@ def llm_simulator(
     """
     import os
 
+    from llm_sync.runtime.loaded_clients import close_loaded_clients
     from llm_sync.simulator.command import environment
 
     options = _marker_options(request)
-    _close_shared_clients()
+    close_loaded_clients()
     keys = options.get("keys")
     key = str(keys[0]) if isinstance(keys, (list, tuple)) and keys else _KEY
     simulator = _start(options)
@@ -48,7 +49,7 @@ def llm_simulator(
             if os.environ.get(name) != value:
                 monkeypatch.setenv(name, value)
         yield simulator
-        _close_shared_clients()
+        close_loaded_clients()
     finally:
         simulator.stop()
     if simulator.faults:
@@ -91,18 +92,3 @@ def _start(options: dict[str, object]) -> Simulator:
 
 def _fail(problem: str) -> NoReturn:
     pytest.fail(f"llm_simulator: {problem}", pytrace=False)
-
-
-def _close_shared_clients() -> None:
-    """Closes the clients of ``llm_sync.generate`` and of the shims, which would keep their former configuration."""
-    import sys
-
-    shared = sys.modules.get("llm_sync.client.shared_clients")
-    if shared is not None:
-        shared.close(cancel_pending=True)
-    settings = sys.modules.get("llm_sync.compat.shim.settings")
-    if settings is not None:
-        settings.reset()
-    shim_clients = sys.modules.get("llm_sync.compat.shim.targets")
-    if shim_clients is not None:
-        shim_clients.close(cancel_pending=True)
