@@ -15,7 +15,7 @@ from llm_sync.models import Usage, field_checks
 from llm_sync.models.embeddings import EmbeddingRequest, EmbeddingResponse, Embeddings, Vector, check_embeddable
 from llm_sync.providers.embeddings.limits import grouped
 
-_WINDOW = 64  # requests that are queued or in flight for one call
+_AHEAD, _MAX_AHEAD = 6, 128  # requests that are queued beside those in flight, and with them
 
 
 class Outcome(NamedTuple):
@@ -46,6 +46,8 @@ class Embedder:
         self.template = template
         self.limits = dispatcher.limits(template.model, template.dimensions, texts_per_request)
         self._options = options
+        concurrency = dispatcher.config.providers[dispatcher.target(template.model)[0]].concurrency
+        self._window = min(2 * concurrency + _AHEAD, _MAX_AHEAD)
 
     def prepare(self, texts: Sequence[str]) -> Any:
         """The prepared request for texts that go together. Raises LLMConnectorError."""
@@ -56,7 +58,7 @@ class Embedder:
         the provider, and what ``texts`` raises; every other error is an outcome."""
         groups, copies = tee(grouped(texts, self.limits))
         prepared = (or_error(self.prepare, group) for group in groups)  # type: ignore[arg-type]
-        answers = self.dispatcher.map(prepared, window=_WINDOW, return_exceptions=True)
+        answers = self.dispatcher.map(prepared, window=self._window, return_exceptions=True)
         for group, answer in zip(copies, answers, strict=False):
             if len(group) > 1 and may_divide(answer):
                 yield from (Outcome(*each) for each in ask_divided(group, answer, self._ask))

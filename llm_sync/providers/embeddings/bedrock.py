@@ -46,8 +46,8 @@ class BedrockEmbeddings(EmbeddingWire):
         return f"/model/{quote(model, safe='')}/invoke"
 
     def limits_for(self, model: str, dimensions: int | None) -> TextLimits:
-        limits = super().limits_for(model, dimensions)
-        return limits.with_texts(96) if _COHERE.search(model) else limits
+        limits = TextLimits(96) if _COHERE.search(model) else self.limits
+        return limits.of_answers(self.config.max_response_bytes, self.number_bytes, dimensions)
 
     def prepare_request(self, request: EmbeddingRequest, adjustments: Adjustments) -> dict[str, Any]:
         model = request.model or ""
