@@ -13,7 +13,7 @@ ACTION is one of:
   list         one line for each conversation, the one used last first
   show [ID]    a conversation as a whole, the last one without ID
   search TEXT  every prompt and answer that contains TEXT, in whatever case
-  delete ID…   remove conversations; --all: all of them
+  delete ID    remove a conversation, or several; --all: all of them
 
 ID may be the beginning of a name. Conversations get there by --history of generate, or by the configuration's key history; \
 -c of generate goes on with the last one. They are in your state folder, for you alone (docs/history.md).
