@@ -15,6 +15,7 @@ from llm_sync.batch.state.journal import Journal
 from llm_sync.errors import LLMConnectorError
 from llm_sync.jobs.driver import StepsInTurn
 from llm_sync.jobs.openai_batches import OpenAIBatches
+from llm_sync.jobs.provider_jobs import ProviderJobs
 from llm_sync.jobs.wire import Limits
 from llm_sync.runtime import clock
 
@@ -62,8 +63,8 @@ def test_ctrl_c_ends_the_waiting_at_once_and_the_job_goes_on(begin, monkeypatch)
 def test_a_job_is_looked_at_as_often_as_was_asked_for_and_less_often_later(begin, monkeypatch):
     """At most once in ``poll_every``; each wait is longer than the one before, up to five times that."""
     looks: list[float] = []
-    look = OpenAIBatches.look
-    monkeypatch.setattr(OpenAIBatches, "look", lambda self, job: (looks.append(clock.now()), look(self, job))[1])
+    look = ProviderJobs._look
+    monkeypatch.setattr(ProviderJobs, "_look", lambda self, job: (looks.append(clock.now()), look(self, job))[1])
     run = begin(lines=2, speed=3600, takes=3600)
     assert run.run(poll_every=0.05).complete
     pauses = [after - before for before, after in itertools.pairwise(looks)]
