@@ -183,14 +183,14 @@ class BatchContext:
 
         Returns whether its answer seems to be stored in a cache.
         """
-        caching = self.dispatcher.caching
-        via = BACKGROUND if self.way(batch_request.route) == BACKGROUND and batch_request.routed is None else DIRECT
+        caching, way = self.dispatcher.caching, self.way(batch_request.route)
+        via = BACKGROUND if way == BACKGROUND and batch_request.routed is None else DIRECT
         self.goes_by_job = False
         with contextlib.suppress(AuthenticationError, ConfigurationError):
             prepared = self.dispatcher.prepare(batch_request.request, changed=batch_request.changed, via=via)
             if caching is not None and caching.is_stored(prepared):
                 return True
-            if self.way(batch_request.route) == BATCH:
+            if way == BATCH:
                 self.goes_by_job = self._ways_of_jobs().goes_by_job(batch_request, prepared)
         self.unstored.add(batch_request.route.provider)
         return False

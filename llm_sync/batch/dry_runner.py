@@ -20,9 +20,12 @@ from llm_sync.batch.planner import Planner
 from llm_sync.batch.setup import BadLines, checked_output, opened, read_previous, refuse
 from llm_sync.batch.state.record_store import RecordStore
 from llm_sync.client.client import LLMClient
+from llm_sync.config.ways import BATCH
 from llm_sync.errors import LLMConnectorError
+from llm_sync.models.route import Route
 from llm_sync.runtime.import_lock import import_lock
 
+HALF = 0.5  # what a request costs by a job, as a part of the usual price
 _TURN_TOKENS = 16  # an upper bound for what a dialect adds to each turn
 _DEFAULT_MAX_TOKENS = {"anthropic": 4096}  # max_tokens where a request has none: the API requires a number
 
@@ -32,7 +35,8 @@ class Share:
     """What would be sent to one model. ``input_tokens``: an upper bound. ``output_tokens``: the sum of the limits; None if a
     request has none. ``cost``: the highest possible cost in USD without retries; None if unknown, and ``unknown`` says why.
     ``expected``: what the requests will probably cost in USD; ``expected_from``: "answers" of earlier runs, so many as
-    ``expected_answers``, or a "guess"; None where no price is known.
+    ``expected_answers``, or a "guess"; None where no price is known. ``via``: "batch" for what goes by jobs of a Batch API, which
+    costs half, else None.
     """
 
     provider: str
@@ -46,6 +50,7 @@ class Share:
     expected: float | None = None
     expected_from: str | None = None
     expected_answers: int = 0
+    via: str | None = None
 
 
 @dataclass
@@ -97,7 +102,7 @@ def dry_run(requests: Input, output: str | os.PathLike[str] | None, client: LLMC
     run_options = Options(**options)
     path = os.path.join(tempfile.gettempdir(), "llm-sync-nowhere") if output is None else checked_output(output, requests)
     result = DryRun()
-    shares: dict[tuple[str, str], Share] = {}
+    shares: dict[tuple[Route, str | None], Share] = {}
     folder = tempfile.gettempdir()
     with (
         contextlib.closing(RecordStore(folder)) as store,
@@ -108,12 +113,15 @@ def dry_run(requests: Input, output: str | os.PathLike[str] | None, client: LLMC
             if context.check(batch_request):
                 result.cached += 1
                 return
-            share = shares.setdefault(batch_request.route, Share(*batch_request.route))
+            via = BATCH if context.goes_by_job else None
+            share = shares.setdefault((batch_request.route, via), Share(*batch_request.route, via=via))
             _estimate(context, batch_request, share)
 
         previous = read_previous(context, path)
         bad = BadLines(context, None)
         plan = Planner(context, previous, check, bad.add).make()
+        if context.job_ways is not None:
+            context.job_ways.report()
         result.requests, result.to_send, result.asked_again = plan.requests, plan.to_send.total(), plan.again
         result.changed, result.skipped = plan.changed, bad.count
         result.answered_earlier = sum(tally.answered for tally in plan.kept.values())
@@ -158,6 +166,8 @@ def _price(context: BatchContext, share: Share, answered: ModelCosts) -> None:
         from llm_sync.spending.model_prices import model_price
 
     pricing = model_price(context.client.dispatcher.config, share.provider, share.model).pricing
+    if share.via == BATCH and pricing is not None:
+        pricing = pricing.times(pricing.service_tiers.get(BATCH, HALF))
     bounds = (share.input_tokens, share.output_tokens)
     expected = expected_cost(f"{share.provider}/{share.model}", share.requests, bounds, pricing, answered)
     if expected is not None and (not share.images or expected.basis == FROM_ANSWERS):

@@ -63,6 +63,11 @@ class JobDesk:
             if job.is_open and job.settings and not self._context.are_current(job.settings, target):
                 self._plan.stray_settings[job.settings, target] += job.requests
 
+    @property
+    def elsewhere(self) -> int:
+        """How many requests of open jobs are not part of this run."""
+        return self._members.elsewhere
+
     def open(self, sender: Sender, lanes: dict[str, Lane]) -> None:
         """Begin with every provider that has jobs, or lines that go by them. Raises what is wrong with a provider."""
         self._sender = sender

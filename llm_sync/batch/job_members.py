@@ -25,13 +25,15 @@ class GoneLine(NamedTuple):
 
 
 class JobMembers:
-    """``slots``: the requests of all jobs, as slot + 1 (0: its line is gone, or it has an outcome). One thread at a time."""
+    """The requests of all jobs of a run, by their numbers, and the other way round. One thread at a time."""
 
     def __init__(self, context: BatchContext, folder: str) -> None:
         self._context = context
         self._numbers: dict[str, int] = {}  # of jobs, by id
         self._gone: dict[tuple[str, int], GoneLine] = {}
+        self.elsewhere = 0  # requests of jobs that are not part of this run
         with contextlib.ExitStack() as stack:
+            # The requests of all jobs, as slot + 1; 0: its line is gone, or it has an outcome.
             self._slots = stack.enter_context(contextlib.closing(NumberFile(folder)))
             self._owners = stack.enter_context(contextlib.closing(NumberFile(folder)))  # by slot: FREE, HAS_OUTCOME or a job
             self._files = stack.pop_all()
@@ -48,7 +50,9 @@ class JobMembers:
         for job in jobs:
             first = self._slots.count
             for number, position, digest in notes.members(job):
-                slot = self._slot_at(job, position, digest)
+                head = Head(position, job.provider, job.model, "", "", "")
+                self.elsewhere += job.is_open and self._context.selection.slot(head) is None
+                slot = self._slot_at(head, job, digest)
                 self._slots.put(first + number, 0)
                 if slot is not None:
                     self._assign(job, first + number, slot)
@@ -59,8 +63,7 @@ class JobMembers:
         if lost:
             self._find_moved(lost)
 
-    def _slot_at(self, job: Job, position: int, digest: int) -> int | None:
-        head = Head(position, job.provider, job.model, "", "", "")
+    def _slot_at(self, head: Head, job: Job, digest: int) -> int | None:
         slot = self._context.selection.slot(head)
         return slot if slot is not None and self._fits(slot, job, digest) else None
 
@@ -84,7 +87,10 @@ class JobMembers:
                     break
 
     def _assign(self, job: Job, place: int, slot: int) -> None:
-        if self._context.index.get(slot).state == TO_SEND:
+        entry = self._context.index.get(slot)
+        if entry.state == TO_SEND:
+            if not entry.review:  # it would go directly now: not before the job has ended
+                self._context.index.set(slot, entry._replace(review=True))
             self._slots.put(place, slot + 1)
             self._owners.put(slot, self._number(job))
 

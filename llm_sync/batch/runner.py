@@ -27,6 +27,7 @@ from llm_sync.batch.scheduler import Scheduler
 from llm_sync.batch.setup import BadLines, checked_background, checked_output, opened, read_previous, refuse
 from llm_sync.batch.state.finished_output import OutputChecksum
 from llm_sync.batch.state.journal import Journal
+from llm_sync.batch.state.previous_runs import PreviousRuns
 from llm_sync.batch.summary import Snapshot, Summary
 from llm_sync.client.client import LLMClient
 from llm_sync.errors import LLMConnectorError
@@ -35,7 +36,6 @@ from llm_sync.models.grammar import counted
 
 if TYPE_CHECKING:
     from llm_sync.batch.job_desk import JobDesk
-    from llm_sync.batch.state.job_notes import JobNotes
 
 _MAX_LISTED = 1000  # possibly billed requests that the summary names
 
@@ -149,7 +149,7 @@ class _Run:
             bad = BadLines(context, self._journal)
             plan = Planner(context, previous, context.check, bad.add).make()
             bad.refuse(plan)
-            desk = self._opened_desk(context, plan, previous.jobs, files)
+            desk = self._opened_desk(context, plan, previous, files)
             refuse(context, plan, previous, check_providers=self._engine is None)
             context.background = checked_background(previous.background, by_jobs=context.job_ways is not None)
             repeats = find_repeats(context, plan, os.path.dirname(self._output))
@@ -172,17 +172,18 @@ class _Run:
             return dataclasses.replace(summary, line_names=line_names(context, summary.positions()))
 
     def _opened_desk(
-        self, context: BatchContext, plan: Plan, notes: JobNotes | None, files: contextlib.ExitStack
+        self, context: BatchContext, plan: Plan, previous: PreviousRuns, files: contextlib.ExitStack
     ) -> JobDesk | None:
         """What has to do with the providers' Batch APIs; None if nothing has."""
-        if notes is None and context.job_ways is None:
+        if previous.jobs is None and context.job_ways is None:
             return None
         from llm_sync.batch.job_desk import JobDesk
 
         if context.job_ways is not None:
             context.job_ways.report()
-        desk = JobDesk(context, self._journal, plan, notes, os.path.dirname(self._output))
+        desk = JobDesk(context, self._journal, plan, previous.jobs, os.path.dirname(self._output))
         files.callback(desk.close)
+        previous.elsewhere += desk.elsewhere
         return desk
 
     def _send(self, context: BatchContext, scheduler: Scheduler) -> None:

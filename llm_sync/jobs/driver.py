@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from llm_sync.errors import ResponseValidationError
 from llm_sync.jobs.needs import Call, JobSteps, Sleep
 from llm_sync.runtime import clock
 from llm_sync.runtime.cancellation import CallControl
 
+_MAX_SHOWN = 300  # characters of an error
 _TURN_S = 0.05  # how long steps go on before others have their turn
 
 
@@ -31,6 +33,8 @@ class _CallInThread:
     def _run(self) -> None:
         try:
             self.value = self.call.make()
+        except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:  # nobody foresaw this answer
+            self.error = ResponseValidationError(f"the answer about a job cannot be read: {error!r}"[:_MAX_SHOWN])
         except BaseException as error:  # noqa: BLE001  (the steps get it)
             self.error = error
         finally:

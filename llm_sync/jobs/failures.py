@@ -50,6 +50,8 @@ def is_passing(error: LLMConnectorError) -> bool:
     """Whether the same call may succeed later; for calls that may be made twice."""
     if isinstance(error, QuotaExceededError):
         return False
+    if type(error) is ProviderError and error.status is not None and error.status < 300:
+        return True  # a gateway's page in the place of an answer
     kinds = (ProviderConnectionError, RequestTimeoutError, ProviderUnavailableError, RateLimitError)
     return isinstance(error, kinds) or (error.status is not None and (error.status in (408, 429) or error.status >= 500))
 

@@ -60,7 +60,7 @@ class RemoteJob(NamedTuple):
 
 class Row(NamedTuple):
     """The result of one request. ``status`` and ``body``: of the answer, or of its error. ``end``: EXPIRED or CANCELLED for a
-    request that was not worked on. ``seconds``: None where the provider does not say how long it took."""
+    request that was not worked on."""
 
     custom_id: str
     status: int = 200

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from llm_sync import batch
 from llm_sync.batch.job_listing import open_jobs
 from llm_sync.batch.state.journal import Journal
 from llm_sync.errors import LLMConnectorError
+from llm_sync.jobs.door import JobDoor
 from llm_sync.jobs.driver import StepsInTurn
 from llm_sync.jobs.openai_batches import OpenAIBatches
 from llm_sync.jobs.provider_jobs import ProviderJobs
 from llm_sync.jobs.wire import Limits
+from llm_sync.models import Reply
 from llm_sync.runtime import clock
 
 CREATE = {"request": "create"}
@@ -191,3 +194,50 @@ def test_the_journal_shows_the_intent_before_the_create(begin, monkeypatch):
     run.run(no_wait=True)
     assert seen == [["members", "cut", "uploaded", "creating"]]
     assert [note.get("step", "members") for note in run.notes()] == [*seen[0], "created"]
+
+
+def test_a_dry_run_tells_what_goes_by_jobs_at_half_the_price(begin):
+    """And what goes directly; nothing is sent."""
+    run = begin(lines=4)
+    lines = [{"id": f"q{number}", "prompt": f"Question {number}"} for number in range(4)]
+    lines[3]["service_tier"] = "flex"
+    run.write(lines)
+    with run.client() as client:
+        shares = {share.via: share for share in batch.dry_run(str(run.input), str(run.output), client).shares}
+        direct = batch.dry_run(str(run.input), str(run.output), client, via="direct").shares
+    assert {via: share.requests for via, share in shares.items()} == {"batch": 3, None: 1}
+    assert 2 * shares["batch"].cost + shares[None].cost == pytest.approx(direct[0].cost)
+    assert run.simulator.summary()["requests"] == 0
+
+
+def test_a_line_whose_job_is_open_is_not_sent_directly(begin):
+    """Whatever a later run asks for: its answer is on the way."""
+    run = begin(lines=5, speed=0)
+    run.run(no_wait=True)
+    run.simulator.advance(86_000)
+    assert run.run(via="direct").complete
+    assert run.billed()[0] == 5
+
+
+def test_a_run_that_would_leave_out_lines_of_an_open_job_is_refused(begin):
+    """As it is for answers that would be lost."""
+    run = begin(lines=5, speed=0)
+    run.run(no_wait=True)
+    with pytest.raises(LLMConnectorError, match="requests that this run does not ask for"):
+        run.run(limit=3)
+
+
+@pytest.mark.parametrize(
+    "answer", ["[]", "null", '"text"', "{}", '{"id": 7, "status": []}', "<html>", '{"id": "b", "data": {"x": 1}}']
+)
+def test_answers_that_nobody_foresaw_stop_the_provider_and_lose_nothing(begin, monkeypatch, answer):
+    """To a poll: the job stays in the journal, and a later run collects it."""
+    run = begin(lines=3, speed=0)
+    run.run(no_wait=True)
+    run.simulator.advance(86_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(JobDoor, "exchange", lambda *_, **__: Reply(200, {}, answer.encode()))
+        summary = run.run(no_wait=True)
+    assert (summary.complete, [job.requests for job in summary.jobs]) == (False, [3])
+    assert run.run().tally.answered == 3
+    assert run.billed()[0] == 3

@@ -25,7 +25,7 @@ def _costs(result: DryRun, width: int | None) -> list[str]:
     shares = [share for share in result.shares if share.requests]
     rows = [
         (
-            f"{share.provider}/{share.model}",
+            f"{share.provider}/{share.model}{' by jobs' if share.via else ''}",
             f"{share.requests:,}",
             f"≤ {share.input_tokens:,}",
             "?" if share.output_tokens is None else f"≤ {share.output_tokens:,}",
