@@ -18,7 +18,7 @@ from llm_sync.batch.sender import RequestEnd, Sender
 from llm_sync.batch.state.index import JOURNAL_LINE, TO_SEND, Entry
 from llm_sync.batch.state.job_notes import member_notes
 from llm_sync.batch.state.records import Key, RequestIdentity, head_of, journal_line, record_of
-from llm_sync.config.ways import BATCH
+from llm_sync.config.ways import BATCH, DIRECT
 from llm_sync.errors import BudgetExceededError, ClientClosedError, ConfigurationError, LLMConnectorError
 from llm_sync.jobs.job import CUT, Job
 from llm_sync.models import AttemptOptions, ModelRequest, ModelResponse, PreparedRequest
@@ -167,7 +167,7 @@ class ProviderLines:
             return None
         identity = context.identity(slot, digest.hex(), context.routes.named(entry.route), via=BATCH)
         identity, batch_request = read_request(context, slot, content, identity)
-        return identity, context.prepare(batch_request, slot)
+        return identity, context.prepare(batch_request, slot, via=DIRECT)
 
     def _reserve(self, job: Job, prepared: PreparedRequest) -> bool:
         """Reserve what a request may cost, where money is limited. False: the budget has no more for this job."""

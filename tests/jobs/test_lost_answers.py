@@ -50,7 +50,7 @@ def test_a_job_that_is_listed_late_is_found_all_the_same(begin, kind):
 def test_a_lost_connection_at_a_create_leaves_the_job_to_the_next_run(begin, monkeypatch):
     """Without waiting there is one look: later runs look again."""
     with killable(monkeypatch) as kills:
-        run = begin({"when": {**CREATE, "nth": 1}, "listed_after": 3600, "continue": True}, lines=6)
+        run = begin({"when": {**CREATE, "nth": 1}, "listed_after": 3600, "continue": True}, lines=6, speed=0)
         kills.begin(None)
         begin(lines=6).run()
         create = next(number for number, name in enumerate(kills.names) if name.endswith("/v1/batches") and "POST" in name) + 1
@@ -61,6 +61,7 @@ def test_a_lost_connection_at_a_create_leaves_the_job_to_the_next_run(begin, mon
         summary = run.run(no_wait=True, poll_every=60)
     assert [(job.state, job.requests, job.lost) for job in summary.jobs] == [("creating", 6, "")]
     assert summary.is_submitted
+    run.simulator.advance(86_000)
     assert run.run().complete
     assert run.billed()[0] == 6
 
