@@ -29,6 +29,7 @@ class ProviderFactory:
         "anthropic": "llm_sync.providers.anthropic.messages:AnthropicDialect",
         "gemini": "llm_sync.providers.gemini.generate_content:GeminiDialect",
         "bedrock": "llm_sync.providers.bedrock.converse:BedrockDialect",
+        "gemini-interactions": "llm_sync.providers.gemini.interactions:InteractionsDialect",
         "openrouter": "llm_sync.providers.openrouter.chat_completions:OpenRouterDialect",
     }
     _standalone = "llm_sync.client.standalone:standalone_provider"  # by name: rooms above this one are not imported here

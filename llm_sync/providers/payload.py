@@ -106,7 +106,7 @@ def tool_choice(request: ModelRequest) -> tuple[str, str | None] | None:
         choice = "required"
     if choice in ("auto", "none", "required"):
         return choice, None
-    known = [tool_parts(tool)[0] for tool in request.tools]
+    known = [tool_parts(tool)[0] for tool in request.tools if "name" in tool or "function" in tool]
     if choice in known:
         return "named", choice
     raise InvalidRequestError(

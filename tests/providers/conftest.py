@@ -26,6 +26,7 @@ BASE_URLS = {
     "anthropic": "https://api.anthropic.com",
     "gemini": "https://generativelanguage.googleapis.com/v1beta",
     "openrouter": "https://openrouter.ai/api/v1",
+    "gemini-interactions": "https://generativelanguage.googleapis.com/v1beta",
     "bedrock": "https://bedrock-runtime.us-east-1.amazonaws.com",
     "acme": "https://llm.acme.example",
 }

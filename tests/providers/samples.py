@@ -115,6 +115,34 @@ def converse(*content: Any, stop: Any = "end_turn", **rest: Any) -> dict[str, An
     }
 
 
+def interaction(*steps: Any, status: Any = "completed", **rest: Any) -> dict[str, Any]:
+    """A body of Google's Interactions."""
+    return {
+        "id": "resp-1",
+        "object": "interaction",
+        "status": status,
+        "model": "answering-model",
+        "steps": list(steps),
+        "usage": {
+            "total_input_tokens": 9,
+            "total_tool_use_tokens": 2,
+            "total_output_tokens": 5,
+            "total_thought_tokens": 2,
+            "total_cached_tokens": 3,
+            "total_tokens": 18,
+        },
+        **rest,
+    }
+
+
+def _output(text: Any) -> dict[str, Any]:
+    return {"type": "model_output", "content": [{"type": "text", "text": text}]}
+
+
+def _interaction_call(**changed: Any) -> dict[str, Any]:
+    return {"type": "function_call", "id": "call_1", "name": "get_weather", "arguments": {"city": "Bern"}, **changed}
+
+
 def _guarded(**policies: Any) -> dict[str, Any]:
     return {"guardrail": {"outputAssessments": {"g": [policies]}, "modelOutput": ["unmasked"]}}
 
@@ -413,6 +441,71 @@ SAMPLES: dict[str, dict[str, Any]] = {
             ({"data": []}, "models"),
         ],
         "no_models": [{}, {"models": []}, {"models": [{"name": "models/embed", "supportedGenerationMethods": ["embedContent"]}]}],
+        "pages": [
+            ({"models": [{"name": "models/a"}], "nextPageToken": "t&1"}, {"pageSize": "1000", "pageToken": "t&1"}),
+            ({"models": [{"name": "models/b"}]}, None),
+        ],
+    },
+    "gemini-interactions": {
+        "text": interaction(_output("Hello")),
+        "finish": {
+            "stop": interaction(_output("Hello")),
+            "length": interaction(_output("Hello"), status="incomplete"),
+            "other": interaction(_output("Hello"), status="a_word_of_tomorrow"),
+            "null": interaction(_output("Hello"), status=None),
+        },
+        "parted": interaction(
+            {"type": "model_output", "content": [{"type": "text", "text": "Hel"}, {"type": "image", "mime_type": "image/png"}]},
+            {"type": "google_search_call", "id": "s", "arguments": {}, "signature": "c2ln"},
+            _output("lo"),
+        ),
+        "thinking": interaction({"type": "thought", "summary": [{"type": "text", "text": "hmm"}]}, _output("Hello")),
+        "cut_empty": interaction({"type": "thought", "signature": "c2ln"}, status="incomplete"),
+        "cut_tools": interaction(_interaction_call(), status="incomplete"),
+        "empty": [
+            interaction(),
+            interaction(_output("")),
+            interaction({"type": "thought", "signature": "c2ln"}),
+            interaction(_output(None)),
+        ],
+        "blank": interaction(_output(" \n ")),
+        "tools": [interaction(_interaction_call(), status="requires_action"), interaction(_interaction_call())],
+        "tools_and_text": interaction(_output("Wait"), _interaction_call(), status="requires_action"),
+        "nameless_tool": [interaction(_interaction_call(name=None), status="requires_action")],
+        "error_in_200": [
+            ({"error": {"code": "resource_exhausted", "message": "too fast"}}, "RateLimitError", None),
+            (
+                interaction(_output("part"), status="failed", errors=[{"code": "unavailable", "message": "busy"}]),
+                "ProviderUnavailableError",
+                "part",
+            ),
+            (interaction(status="failed", errors=None), "ProviderUnavailableError", None),
+        ],
+        "broken_off": interaction(_output("part"), status="cancelled"),
+        "deferred": [interaction(status="queued", usage=None), {"id": "v1_x", "status": "in_progress", "object": "interaction"}],
+        "wrong": [
+            (interaction({"type": 5}), ["steps[0].type"]),
+            (interaction("hi"), ["steps[0]"]),
+            ({**interaction(), "steps": "hi"}, ["steps"]),
+            (_without(interaction(), "status"), ["status"]),
+            (interaction({"type": "model_output", "content": "hi"}), ["steps[0].content"]),
+            (interaction(_output(5), status=["x"]), ["status", "steps[0].content[0].text"]),
+            (interaction(_interaction_call(arguments="x")), ["steps[0].arguments"]),
+        ],
+        "nulls": {
+            **interaction({**_output("Hello"), "error": None}),
+            "usage": None,
+            "model": None,
+            "errors": None,
+            "error": None,
+        },
+        "many_wrong": lambda n: interaction(*({"type": 5} for _ in range(n))),
+        "error": lambda status: {"error": {"code": "whatever", "message": f"said with {status}"}},
+        "request_id": None,
+        "usage": (11, 7, 3, 2),
+        "listing": {"models": [{"name": "models/b"}, {"name": "models/a"}]},
+        "wrong_listing": [({"models": [{"name": 5}]}, "models[0].name"), ({"data": []}, "models")],
+        "no_models": [{}, {"models": []}],
         "pages": [
             ({"models": [{"name": "models/a"}], "nextPageToken": "t&1"}, {"pageSize": "1000", "pageToken": "t&1"}),
             ({"models": [{"name": "models/b"}]}, None),
