@@ -36,6 +36,7 @@ BASE_PATHS = {
     "openai-responses": "/openai/v1",
     "anthropic": "/anthropic",
     "gemini": "/gemini/v1beta",
+    "gemini-interactions": "/gemini/v1beta",
     "openrouter": "/openrouter/api/v1",
     "bedrock": "/bedrock",
 }

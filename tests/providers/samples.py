@@ -481,6 +481,10 @@ SAMPLES: dict[str, dict[str, Any]] = {
             ),
             (interaction(status="failed", errors=None), "ProviderUnavailableError", None),
         ],
+        "blocked": [
+            interaction(status="failed", errors=[{"code": "safety", "message": "I must not"}]),
+            interaction(_output("partly"), status="failed", errors=[{"code": "prohibited_content", "message": ""}]),
+        ],
         "broken_off": interaction(_output("part"), status="cancelled"),
         "deferred": [interaction(status="queued", usage=None), {"id": "v1_x", "status": "in_progress", "object": "interaction"}],
         "wrong": [

@@ -1,5 +1,5 @@
-"""Recorded exchanges of Bedrock, Google's Interactions and OpenAI's form, and of Claude on Google Cloud, where they stand beside the
-repository: what is made of each."""
+"""What is made of recorded exchanges of Bedrock, of Google's Interactions and of Claude on Google Cloud, where they stand beside
+the repository."""
 
 from __future__ import annotations
 

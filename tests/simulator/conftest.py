@@ -30,6 +30,7 @@ HEADERS = {
     "openai-responses": {"Authorization": "Bearer good-key"},
     "anthropic": {"x-api-key": "good-key", "anthropic-version": "2023-06-01"},
     "gemini": {"x-goog-api-key": "good-key"},
+    "gemini-interactions": {"x-goog-api-key": "good-key"},
     "openrouter": {"Authorization": "Bearer good-key"},
     "bedrock": {"Authorization": "Bearer good-key"},
 }
@@ -38,6 +39,7 @@ MODELS = {
     "openai-responses": "gpt-4o-mini",
     "anthropic": "claude-haiku-4-5",
     "gemini": "gemini-2.0-flash",
+    "gemini-interactions": "gemini-2.0-flash",
     "openrouter": "openai/gpt-4o-mini",
     "bedrock": "amazon.nova-lite-v1:0",
 }
@@ -84,6 +86,7 @@ class Wire:
                 "anthropic": "/v1/messages",
                 "gemini": f"/models/{model}:generateContent",
                 "openrouter": "/chat/completions",
+                "gemini-interactions": "/interactions",
                 "bedrock": f"/model/{quote(model, safe='')}/converse",
             }[dialect]
         )
@@ -101,6 +104,8 @@ def question(dialect: str, prompt: str = "Say hello", *, limit: int | None = Non
     messages = [{"role": "user", "content": prompt}]
     if dialect == "anthropic":
         return {"messages": messages, "max_tokens": 1000 if limit is None else limit}
+    if dialect == "gemini-interactions":
+        return {"input": prompt, **({} if limit is None else {"generation_config": {"max_output_tokens": limit}})}
     if dialect == "bedrock":
         config = {} if limit is None else {"inferenceConfig": {"maxTokens": limit}}
         return {"messages": [{"role": "user", "content": [{"text": prompt}]}], **config}
@@ -116,6 +121,9 @@ def text_of(dialect: str, body: Any) -> str:
     """The text of the answer."""
     if dialect == "anthropic":
         return "".join(block["text"] for block in body["content"] if block["type"] == "text")
+    if dialect == "gemini-interactions":
+        steps = [step for step in body["steps"] if step["type"] == "model_output"]
+        return "".join(content["text"] for step in steps for content in step["content"])
     if dialect == "bedrock":
         return "".join(block.get("text", "") for block in body["output"]["message"]["content"])
     if dialect == "gemini":

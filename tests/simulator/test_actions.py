@@ -12,7 +12,7 @@ from llm_sync.simulator import Simulator
 from llm_sync.simulator.faults.error_table import ERROR_KINDS, ERRORS
 from llm_sync.simulator.faults.retry_after import DEFAULT_FORMS, RETRY_AFTER_FORMS, LimitState, decimal, go_duration
 
-DIALECTS = ("openai", "openai-responses", "anthropic", "gemini", "openrouter", "bedrock")
+DIALECTS = ("openai", "openai-responses", "anthropic", "gemini", "openrouter", "bedrock", "gemini-interactions")
 STATUSES_AND_WORDS = {
     "auth": {
         "openai": (401, "invalid_api_key"),
@@ -21,6 +21,7 @@ STATUSES_AND_WORDS = {
         "gemini": (400, "INVALID_ARGUMENT"),
         "openrouter": (401, "authentication"),
         "bedrock": (403, "UnrecognizedClientException"),
+        "gemini-interactions": (400, "invalid_request"),
     },
     "quota": {
         "openai": (429, "insufficient_quota"),
@@ -29,6 +30,7 @@ STATUSES_AND_WORDS = {
         "gemini": (429, "RESOURCE_EXHAUSTED"),
         "openrouter": (402, "payment_required"),
         "bedrock": (400, "ServiceQuotaExceededException"),
+        "gemini-interactions": (429, "resource_exhausted"),
     },
     "rate_limit": {
         "openai": (429, "rate_limit_exceeded"),
@@ -37,6 +39,7 @@ STATUSES_AND_WORDS = {
         "gemini": (429, "RESOURCE_EXHAUSTED"),
         "openrouter": (429, "rate_limit_exceeded"),
         "bedrock": (429, "ThrottlingException"),
+        "gemini-interactions": (429, "resource_exhausted"),
     },
     "not_found": {
         "openai": (404, "model_not_found"),
@@ -45,6 +48,7 @@ STATUSES_AND_WORDS = {
         "gemini": (404, "NOT_FOUND"),
         "openrouter": (404, "not_found"),
         "bedrock": (400, "ValidationException"),
+        "gemini-interactions": (404, "not_found"),
     },
     "overloaded": {
         "openai": (503, "server_is_overloaded"),
@@ -53,6 +57,7 @@ STATUSES_AND_WORDS = {
         "gemini": (503, "UNAVAILABLE"),
         "openrouter": (503, "provider_overloaded"),
         "bedrock": (503, "ServiceUnavailableException"),
+        "gemini-interactions": (503, "unavailable"),
     },
 }
 
@@ -207,6 +212,8 @@ def finish_of(dialect, body):
         return body["candidates"][0]["finishReason"]
     if dialect == "bedrock":
         return body["stopReason"]
+    if dialect == "gemini-interactions":
+        return body["status"]
     if dialect == "openai-responses":
         return (body["incomplete_details"] or {}).get("reason") or body["status"]
     return body["choices"][0]["finish_reason"]
@@ -221,6 +228,10 @@ def output_tokens(dialect, body):
         )
         return usage.get("candidatesTokenCount", 0) + usage.get("thoughtsTokenCount", 0)
     usage = body["usage"]
+    if dialect == "gemini-interactions":
+        found = usage["total_output_tokens"] + usage["total_thought_tokens"]
+        assert usage["total_tokens"] == usage["total_input_tokens"] + found
+        return found
     if dialect == "bedrock":
         assert usage["totalTokens"] == usage["inputTokens"] + usage["outputTokens"]
         return usage["outputTokens"]
@@ -237,6 +248,7 @@ CUT = {
     "gemini": "MAX_TOKENS",
     "openrouter": "length",
     "bedrock": "max_tokens",
+    "gemini-interactions": "incomplete",
 }
 
 
@@ -291,6 +303,10 @@ def test_truncated_tool_calls(connect, dialect, shapes):
         },
     }
     extra["openrouter"] = extra["openai"]
+    extra["gemini-interactions"] = {
+        "tools": [{"type": "function", "name": "f", "parameters": schema}],
+        "generation_config": {"tool_choice": "any"},
+    }
     extra["bedrock"] = {
         "toolConfig": {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": schema}}}], "toolChoice": {"any": {}}}
     }
@@ -315,9 +331,10 @@ def test_an_empty_listing(connect, shapes, dialect):
     """``empty`` removes the models of a listing."""
     paths = {"anthropic": "/anthropic/v1/models", "gemini": "/gemini/v1beta/models", "openrouter": "/openrouter/api/v1/models"}
     paths["bedrock"] = "/bedrock/foundation-models"
+    paths["gemini-interactions"] = paths["gemini"]
     with Simulator(script={"rules": [{"empty": True}]}) as simulator:
         body = connect(simulator).send("GET", paths.get(dialect, "/openai/v1/models"), headers=shapes.headers[dialect]).body
-    assert body[{"gemini": "models", "bedrock": "modelSummaries"}.get(dialect, "data")] == []
+    assert body[{"gemini": "models", "gemini-interactions": "models", "bedrock": "modelSummaries"}.get(dialect, "data")] == []
 
 
 def test_refusal(act, dialect):
@@ -333,7 +350,8 @@ def test_refusal(act, dialect):
     elif dialect == "anthropic":
         assert (body["content"], finish_of(dialect, body), body["stop_details"]["type"]) == ([], "refusal", "refusal")
     else:
-        assert finish_of(dialect, body) == ("guardrail_intervened" if dialect == "bedrock" else "PROHIBITED_CONTENT")
+        words = {"bedrock": "guardrail_intervened", "gemini-interactions": "failed"}
+        assert finish_of(dialect, body) == words.get(dialect, "PROHIBITED_CONTENT")
 
 
 def test_safety_block(act, dialect):
@@ -345,7 +363,8 @@ def test_safety_block(act, dialect):
     elif dialect == "anthropic":
         assert (finish_of(dialect, body), body["stop_details"]["category"]) == ("refusal", "general_harms")
     else:
-        assert finish_of(dialect, body) == ("guardrail_intervened" if dialect == "bedrock" else "content_filter")
+        words = {"bedrock": "guardrail_intervened", "gemini-interactions": "failed"}
+        assert finish_of(dialect, body) == words.get(dialect, "content_filter")
     assert act("gemini", safety_block="BLOCKLIST").body["promptFeedback"]["blockReason"] == "BLOCKLIST"
 
 
@@ -361,7 +380,7 @@ def test_error_inside_a_200(act, shapes, dialect):
         assert (got.body["status"], got.body["error"]["code"]) == ("failed", "rate_limit_exceeded")
     else:
         assert shapes.error_of(dialect, got.body)["message"]
-        assert not got.body.keys() & {"choices", "output"}
+        assert not got.body.keys() & {"choices", "output", "steps"}
 
 
 def test_wrong_type(act, dialect):
@@ -372,6 +391,7 @@ def test_wrong_type(act, dialect):
         "openai-responses": lambda: body["output"] == "none",
         "anthropic": lambda: isinstance(body["content"], str),
         "gemini": lambda: isinstance(body["candidates"], dict),
+        "gemini-interactions": lambda: isinstance(body["steps"], str),
         "bedrock": lambda: isinstance(body["output"]["message"]["content"], str),
     }
     wrong["openrouter"] = wrong["openai"]

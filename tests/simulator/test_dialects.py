@@ -24,7 +24,7 @@ def finish_of(dialect: str, body: Any) -> str:
         return str(body["stop_reason"])
     if dialect == "gemini":
         return str(body["candidates"][0]["finishReason"])
-    if dialect == "openai-responses":
+    if dialect in ("openai-responses", "gemini-interactions"):
         return str(body["status"])
     if dialect == "bedrock":
         return str(body["stopReason"])
@@ -44,6 +44,10 @@ def tool_payload(dialect: str, names: list[str], forced: str) -> dict[str, Any]:
     if dialect == "bedrock":
         specs = [{"toolSpec": {"name": name, "inputSchema": {"json": SCHEMA}}} for name in names]
         return {"toolConfig": {"tools": specs, "toolChoice": {"tool": {"name": forced}} if named else {"any": {}}}}
+    if dialect == "gemini-interactions":
+        tools = [{"type": "function", "name": name, "parameters": SCHEMA} for name in names]
+        choice = {"allowed_tools": {"mode": "any", "tools": [forced]}} if named else "any"
+        return {"tools": tools, "generation_config": {"tool_choice": choice}}
     if dialect == "openai-responses":
         tools = [{"type": "function", "name": name, "parameters": SCHEMA} for name in names]
         return {"tools": tools, "tool_choice": {"type": "function", "name": forced} if named else "required"}
@@ -59,6 +63,9 @@ def call_of(dialect: str, body: Any) -> tuple[str, Any]:
     if dialect == "gemini":
         call = body["candidates"][0]["content"]["parts"][0]["functionCall"]
         return call["name"], call["args"]
+    if dialect == "gemini-interactions":
+        step = next(step for step in body["steps"] if step["type"] == "function_call")
+        return step["name"], step["arguments"]
     if dialect == "bedrock":
         use = next(block["toolUse"] for block in body["output"]["message"]["content"] if "toolUse" in block)
         return use["name"], use["input"]
@@ -116,6 +123,7 @@ def test_token_limit_cuts_with_the_dialects_finish_reason(wire, dialect, shapes)
     got = wire.prompt(dialect, limit=16)
     cut = shapes.text_of(dialect, got.body)
     words = {"anthropic": "max_tokens", "gemini": "MAX_TOKENS", "openai-responses": "incomplete", "bedrock": "max_tokens"}
+    words["gemini-interactions"] = "incomplete"
     assert finish_of(dialect, got.body) == words.get(dialect, "length")
     assert 0 < len(cut) < len(whole)
     assert whole.startswith(cut)
@@ -124,6 +132,7 @@ def test_token_limit_cuts_with_the_dialects_finish_reason(wire, dialect, shapes)
 def test_uncut_answer_has_the_dialects_finish_reason(wire, dialect):
     """An answer that is not cut has the dialect's finish reason for it."""
     words = {"anthropic": "end_turn", "gemini": "STOP", "openai-responses": "completed", "bedrock": "end_turn"}
+    words["gemini-interactions"] = "completed"
     assert finish_of(dialect, wire.prompt(dialect).body) == words.get(dialect, "stop")
 
 
@@ -136,6 +145,7 @@ def test_schema_gets_an_instance(wire, dialect, shapes):
         "anthropic": {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}},
         "gemini": {"generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": SCHEMA}},
         "openrouter": {"response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": SCHEMA}}},
+        "gemini-interactions": {"response_format": {"type": "text", "mime_type": "application/json", "schema": SCHEMA}},
         "bedrock": {
             "outputConfig": {
                 "textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": json.dumps(SCHEMA), "name": "s"}}}
@@ -172,6 +182,7 @@ def test_forced_tool_is_called(wire, dialect, shapes):
     assert name in ("weather", "climate")
     assert_follows_schema(arguments)
     words = {"anthropic": "tool_use", "gemini": "STOP", "openai-responses": "completed", "bedrock": "tool_use"}
+    words["gemini-interactions"] = "requires_action"
     assert finish_of(dialect, got.body) == words.get(dialect, "tool_calls")
 
 
@@ -181,7 +192,7 @@ def test_named_tool_is_called(wire, dialect, shapes, name):
     got = wire.ask(dialect, shapes.question(dialect) | tool_payload(dialect, ["weather", "climate"], name))
     assert call_of(dialect, got.body)[0] == name
     words = {"gemini": "STOP", "openai-responses": "completed", "openrouter": "tool_calls"}
-    words |= {"anthropic": "tool_use", "bedrock": "tool_use"}
+    words |= {"anthropic": "tool_use", "bedrock": "tool_use", "gemini-interactions": "requires_action"}
     assert finish_of(dialect, got.body) == words.get(dialect, "stop")
 
 
@@ -191,6 +202,7 @@ def test_unforced_tools_leave_a_text(wire, dialect, shapes):
     payload.pop("tool_choice", None)
     payload.get("toolConfig", {}).pop("functionCallingConfig", None)
     payload.get("toolConfig", {}).pop("toolChoice", None)
+    payload.get("generation_config", {}).pop("tool_choice", None)
     got = wire.ask(dialect, payload)
     assert got.status == 200
     assert "Say hello" in shapes.text_of(dialect, got.body)
@@ -201,7 +213,7 @@ def test_wrong_keys_are_always_refused(wire, dialect, shapes, key):
     """A key that contains "wrong" or "invalid" is refused: 401, with Gemini 400, with Bedrock 403."""
     headers = {name: value.replace("good-key", key) for name, value in shapes.headers[dialect].items()}
     got = wire.ask(dialect, shapes.question(dialect), headers=headers)
-    assert got.status == {"gemini": 400, "bedrock": 403}.get(dialect, 401)
+    assert got.status == {"gemini": 400, "gemini-interactions": 400, "bedrock": 403}.get(dialect, 401)
 
 
 def test_key_list_accepts_its_own_only(connect, dialect, shapes):
@@ -217,7 +229,7 @@ def test_missing_key_is_refused(wire, dialect, shapes):
     """A request without a key is refused: 401, with Gemini and Bedrock 403."""
     headers = {name: value for name, value in shapes.headers[dialect].items() if "good-key" not in value}
     got = wire.ask(dialect, shapes.question(dialect), headers=headers)
-    assert got.status == (403 if dialect in ("gemini", "bedrock") else 401)
+    assert got.status == (403 if dialect in ("gemini", "gemini-interactions", "bedrock") else 401)
 
 
 @pytest.mark.parametrize("name", ["no-such-model", "this-does-not-exist", "gpt-nope", "unknown"])
@@ -291,7 +303,7 @@ def test_streaming_asked_for_in_accept_is_refused_and_counted(simulator, wire, d
 def test_stream_false_is_no_attempt(simulator, wire, dialect, shapes):
     """``stream: false`` is not counted (Gemini and Bedrock refuse the unknown field)."""
     got = wire.ask(dialect, shapes.question(dialect) | {"stream": False})
-    assert got.status == (400 if dialect in ("gemini", "bedrock") else 200)
+    assert got.status == (400 if dialect in ("gemini", "gemini-interactions", "bedrock") else 200)
     assert simulator.stream_attempts == 0
 
 
@@ -353,6 +365,7 @@ def test_system_prompt_and_earlier_turns_count(wire, dialect, shapes):
         "anthropic": {"system": "Be brief."},
         "gemini": {"systemInstruction": {"parts": [{"text": "Be brief."}]}},
         "bedrock": {"system": [{"text": "Be brief."}]},
+        "gemini-interactions": {"system_instruction": "Be brief."},
     }.get(dialect, {"messages": [{"role": "system", "content": "Be brief."}, *payload.get("messages", [])]})
     plain, with_system = wire.ask(dialect, payload), wire.ask(dialect, payload | system)
     assert with_system.status == 200, with_system
@@ -360,7 +373,11 @@ def test_system_prompt_and_earlier_turns_count(wire, dialect, shapes):
     def billed(body: Any) -> int:
         usage = body.get("usage") or body["usageMetadata"]
         return int(
-            next(usage[key] for key in ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens") if key in usage)
+            next(
+                usage[key]
+                for key in ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens", "total_input_tokens")
+                if key in usage
+            )
         )
 
     assert billed(with_system.body) > billed(plain.body)

@@ -103,9 +103,10 @@ def test_too_large_a_body_is_refused_in_the_dialects_form(connect, dialect, shap
     """Too large a body is refused in the dialect's form, and logged."""
     with Simulator(max_body=100) as simulator:
         got = connect(simulator).prompt(dialect, "x" * 200)
-        assert got.status == (400 if dialect == "gemini" else 413)
+        assert got.status == (400 if dialect.startswith("gemini") else 413)
         error = shapes.error_of(dialect, got.body)
         words = {"anthropic": error.get("type") == "request_too_large", "gemini": error.get("status") == "INVALID_ARGUMENT"}
+        words["gemini-interactions"] = error.get("code") == "invalid_request"
         words["bedrock"] = "RequestEntityTooLargeException" in got.headers.get("x-amzn-errortype", "")
         assert words.get(dialect, "too large" in error["message"].lower())
         assert [(record.outcome, record.status) for record in simulator.requests] == [("refused", got.status)]
@@ -238,6 +239,27 @@ def full_payload(dialect, shapes):
             "output_config": {"format": {"type": "json_schema", "schema": schema}},
             "thinking": {"type": "disabled"},
             "metadata": {"user_id": "u"},
+        }
+    elif dialect == "gemini-interactions":
+        payload = {
+            "system_instruction": "Be brief.",
+            "input": [
+                {"type": "user_input", "content": [{"type": "text", "text": "a"}]},
+                {"type": "function_call", "id": "c", "name": "f", "arguments": {}},
+                {"type": "function_result", "call_id": "c", "name": "f", "result": {"a": 1}},
+            ],
+            "generation_config": {
+                "max_output_tokens": 100,
+                "temperature": 0.5,
+                "seed": 1,
+                "stop_sequences": ["x"],
+                "tool_choice": "auto",
+            },
+            "tools": [{"type": "function", "name": "f", "description": "d", "parameters": schema}],
+            "response_format": {"type": "text", "mime_type": "application/json", "schema": schema},
+            "service_tier": "standard",
+            "labels": {"a": "b"},
+            "store": False,
         }
     elif dialect == "bedrock":
         payload = {

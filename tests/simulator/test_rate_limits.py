@@ -122,6 +122,8 @@ def test_over_the_limit_is_the_dialects_429(connect, dialect):
         elif dialect == "gemini":
             delay = next(detail["retryDelay"] for detail in got.body["error"]["details"] if "retryDelay" in detail)
             assert 55 <= int(delay.rstrip("s")) <= 60
+        elif dialect == "gemini-interactions":
+            assert "Please try again in " in got.body["error"]["message"]
         elif dialect == "bedrock":
             assert "retry-after" not in got.headers
         else:

@@ -20,9 +20,10 @@ REQUEST = Meaning(
     phrases=(
         Phrases(
             (
-                r"\b(?:response|interaction|item|file|conversation|thread|batch|container|vector store|tool_call_id)\b.{0,60}\bnot found\b",
+                r"\b(?:response|interaction|item|file|conversation|thread|batch)\b.{0,60}\bnot found\b",
+                r"\b(?:container|vector store|tool_call_id)\b.{0,60}\bnot found\b",
             ),
-            "OpenAI: a 404 for something other than the model",
+            "OpenAI, Google: a 404 for something other than the model",
             ((404, 404),),
         ),
         Phrases(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from llm_sync import errors
 from llm_sync.models import ModelRequest, Usage
 from llm_sync.providers.adjustments import Adjustments
-from llm_sync.providers.answer import Answer, Cut, Deferred, Failed, Outcome, count, label, texts_of, tool_call, total
+from llm_sync.providers.answer import Answer, Blocked, Cut, Deferred, Failed, Outcome, count, label, texts_of, tool_call, total
 from llm_sync.providers.dialect import Dialect
 from llm_sync.providers.error_mapping import ApiError, ErrorClass
 from llm_sync.providers.finish_words import interruption
@@ -154,7 +154,7 @@ class InteractionsDialect(GeminiDialect):
 
     def error_in(self, body: Any) -> Any:
         """As for every dialect; and an interaction that failed, with the first of its errors."""
-        if isinstance(body, dict) and body.get("status") == "failed":
+        if isinstance(body, dict) and body.get("status") == "failed" and _block(body) is None:
             listed = body.get("errors")
             first = listed[0] if isinstance(listed, list) and listed else body.get("error")
             return {
@@ -178,7 +178,7 @@ class InteractionsDialect(GeminiDialect):
                 tuple(tool_call(call.get("id"), call.get("name"), call.get("arguments") or {}) for call in calls)
             ),
             thinking="".join(text.get("text") or "" for text in thoughts) or None,
-            outcome=_outcome(word, steps),
+            outcome=_outcome(word, steps, body),
             state=interaction_steps.state_of(steps),
         )
 
@@ -209,6 +209,17 @@ class InteractionsDialect(GeminiDialect):
         return interaction if isinstance(interaction, str) else Dialect.request_id(self, reply, body)
 
 
+def _block(body: Mapping[str, Any]) -> str | None:
+    """Why a filter stopped an interaction that failed; None for every other failure."""
+    listed = body.get("errors")
+    first = listed[0] if isinstance(listed, list) and listed else body.get("error")
+    code = first.get("code") if isinstance(first, Mapping) else None
+    if not isinstance(first, Mapping) or not isinstance(interruption(code), Blocked):
+        return None
+    message = first.get("message")
+    return message if isinstance(message, str) and message.strip() else str(code)
+
+
 def _is_text(content: Mapping[str, Any]) -> bool:
     return content.get("type") == "text"
 
@@ -218,9 +229,12 @@ def _takes_sampling(model: str) -> bool:
     return version is None or (int(version[1]), int(version[2] or 0)) <= _LAST_SAMPLED
 
 
-def _outcome(word: Any, steps: list[dict[str, Any]]) -> Outcome | None:
+def _outcome(word: Any, steps: list[dict[str, Any]], body: Mapping[str, Any]) -> Outcome | None:
     if word in _DEFERRED:
         return Deferred(word)
+    block = _block(body) if word == "failed" else None
+    if block is not None:
+        return Blocked(block)
     if word == "budget_exceeded":
         return _BUDGET
     broken = next((step["error"] for step in steps if isinstance(step.get("error"), dict) and step["error"]), None)

@@ -13,6 +13,7 @@ from llm_sync.simulator.faults.body_layout import BodyLayout, join_frames
 from llm_sync.simulator.faults.body_layout_anthropic import AnthropicLayout
 from llm_sync.simulator.faults.body_layout_bedrock import BedrockLayout
 from llm_sync.simulator.faults.body_layout_gemini import GeminiLayout
+from llm_sync.simulator.faults.body_layout_interactions import InteractionsLayout
 from llm_sync.simulator.faults.body_layout_openai import ChatLayout, OpenRouterLayout, ResponsesLayout
 from llm_sync.simulator.faults.context import RequestContext
 from llm_sync.simulator.faults.error_table import ERROR_KINDS
@@ -24,6 +25,7 @@ BODY_LAYOUTS: Mapping[str, BodyLayout] = {
     "anthropic": AnthropicLayout(),
     "gemini": GeminiLayout(),
     "openrouter": OpenRouterLayout(),
+    "gemini-interactions": InteractionsLayout(),
     "bedrock": BedrockLayout(),
 }
 _BLOCK_REASONS = {"anthropic": "general_harms", "gemini": "SAFETY"}

@@ -72,7 +72,7 @@ def answer_for_error(failure: CannedError, dialect: str) -> CannedAnswer | None:
     Blocked content is an error response if the status says so and the dialect has such an error; else it is a refusal.
     """
     if failure.error_class == "ContentBlockedError" and (
-        dialect in ("anthropic", "gemini", "bedrock") or (failure.status or 200) < 300
+        dialect in ("anthropic", "gemini", "gemini-interactions", "bedrock") or (failure.status or 200) < 300
     ):
         return CannedAnswer(refusal=failure.message or "I cannot help with that.", ignores_limits=True)
     if failure.error_class == "EmptyResponseError":

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from llm_sync.simulator.faults.error_spelling import ErrorSpelling, phrase
 from llm_sync.simulator.faults.error_spellings_bedrock import BEDROCK
+from llm_sync.simulator.faults.error_spellings_interactions import INTERACTIONS
 
 # The error type of every status, in the two dialects that have one.
 ANTHROPIC_TYPES: Mapping[int, str] = {
@@ -259,7 +260,8 @@ ERROR_KINDS = tuple(ERRORS)
 KIND_BY_CLASS: Mapping[str, str] = {error.error_class: kind for kind, error in reversed(tuple(ERRORS.items()))}
 
 
-_FURTHER: Mapping[str, Mapping[str, ErrorSpelling]] = {"bedrock": BEDROCK}  # by dialect, then by kind
+# By dialect, then by kind.
+_FURTHER: Mapping[str, Mapping[str, ErrorSpelling]] = {"bedrock": BEDROCK, "gemini-interactions": INTERACTIONS}
 
 
 def spelling_of(kind: str, dialect: str) -> ErrorSpelling:

@@ -126,6 +126,7 @@ DEFAULT_FORMS: Mapping[str, tuple[str, ...]] = {
     "anthropic": ("seconds", "timestamps"),
     "gemini": ("retry_info", "message"),
     "openrouter": ("epoch_milliseconds",),
+    "gemini-interactions": ("message",),
     "bedrock": (),  # it says nothing
 }
 _LIMIT_FORMS: Mapping[str, str] = {"openai": "durations", "openai-responses": "durations", "anthropic": "timestamps"}

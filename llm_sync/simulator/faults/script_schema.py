@@ -14,6 +14,7 @@ PROVIDERS: Mapping[str, frozenset[str]] = {
     "openai-responses": frozenset({"openai-responses"}),
     "anthropic": frozenset({"anthropic"}),
     "gemini": frozenset({"gemini"}),
+    "gemini-interactions": frozenset({"gemini-interactions"}),
     "openrouter": frozenset({"openrouter"}),
     "bedrock": frozenset({"bedrock"}),
 }

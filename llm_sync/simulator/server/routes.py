@@ -8,6 +8,7 @@ from llm_sync.simulator.dialects.base import Dialect
 from llm_sync.simulator.dialects.bedrock.endpoint import Bedrock
 from llm_sync.simulator.dialects.embeddings.services import Cohere, Voyage
 from llm_sync.simulator.dialects.gemini.endpoint import Gemini
+from llm_sync.simulator.dialects.interactions.endpoint import Interactions
 from llm_sync.simulator.dialects.openai.azure import Azure
 from llm_sync.simulator.dialects.openai.compatible import AnthropicCompatible, GeminiCompatible
 from llm_sync.simulator.dialects.openai.endpoint import OpenAI
@@ -16,7 +17,7 @@ from llm_sync.simulator.dialects.openai.mistral import Mistral
 from llm_sync.simulator.dialects.openrouter.endpoint import OpenRouter
 
 _OPENAI, _ANTHROPIC, _GEMINI, _OPENROUTER = OpenAI(), Anthropic(), Gemini("v1beta"), OpenRouter()
-_BEDROCK = Bedrock()
+_BEDROCK, _INTERACTIONS = Bedrock(), Interactions()
 
 # The base path by provider type. Anthropic's has no version, because its clients add /v1 themselves.
 BASE_PATHS = {
@@ -24,6 +25,7 @@ BASE_PATHS = {
     "openai-responses": "/openai/v1",
     "anthropic": "/anthropic",
     "gemini": "/gemini/v1beta",
+    "gemini-interactions": "/gemini/v1beta",
     "openrouter": "/openrouter/api/v1",
     "bedrock": "/bedrock",
 }
@@ -54,6 +56,7 @@ _MOUNTS: tuple[tuple[str, Dialect], ...] = (
     ("/mistral/v1", Mistral()),
     ("/anthropic", _ANTHROPIC),
     ("/gemini/v1beta/openai", GeminiCompatible()),
+    ("/gemini/v1beta/interactions", _INTERACTIONS),
     ("/gemini/v1beta", _GEMINI),
     *(
         (f"/gemini/{prefix}/{version}", Gemini(version, prefix))
@@ -75,6 +78,7 @@ DIALECT_BY_TYPE: dict[str, Dialect] = {
     "openai-responses": _OPENAI,
     "anthropic": _ANTHROPIC,
     "gemini": _GEMINI,
+    "gemini-interactions": _INTERACTIONS,
     "openrouter": _OPENROUTER,
     "bedrock": _BEDROCK,
 }
