@@ -36,11 +36,12 @@ DEFAULT_HOSTS: Mapping[str, str] = {
     "openai-responses": "api.openai.com",
     "anthropic": "api.anthropic.com",
     "gemini": "generativelanguage.googleapis.com",
+    "gemini-interactions": "generativelanguage.googleapis.com",
     "openrouter": "openrouter.ai",
     "bedrock": "bedrock-runtime.us-east-1.amazonaws.com",
 }
 _PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT",)
-_GOOGLE_CLOUD_TYPES = ("gemini", "anthropic")  # whose hosts are Google's own then
+_GOOGLE_CLOUD_TYPES = ("gemini", "gemini-interactions", "anthropic")  # whose hosts are Google's own then
 _LOCATION = re.compile(r"[a-z0-9-]{1,40}")
 # Hosts of Amazon Bedrock: one for each region.
 _BEDROCK = re.compile(r"bedrock(?:-runtime|-mantle)?(?:-fips)?\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)")

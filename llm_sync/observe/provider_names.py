@@ -12,6 +12,7 @@ _OWN_HOSTS = {
     "openai-responses": "api.openai.com",
     "anthropic": "api.anthropic.com",
     "gemini": "generativelanguage.googleapis.com",
+    "gemini-interactions": "generativelanguage.googleapis.com",
     "openrouter": "openrouter.ai",
 }
 _BY_HOST = {
@@ -25,6 +26,7 @@ _BY_HOST = {
     "api.perplexity.ai": "perplexity",
 }
 _BY_TYPE = {"openai": "openai", "openai-responses": "openai", "anthropic": "anthropic", "gemini": "gcp.gemini"}
+_BY_TYPE["gemini-interactions"] = _BY_TYPE["gemini"]
 _BEDROCK = "aws.bedrock"
 _PORTS = {"https": 443, "http": 80}
 
@@ -47,7 +49,7 @@ def attributes_of(provider: ProviderConfig) -> dict[str, Any]:
 def _name(provider: ProviderConfig, host: str) -> str:
     """A name of the conventions; where they have none, the dialect's for a server of its own, else the entry's."""
     if provider.auth == GOOGLE_CLOUD:
-        return "gcp.vertex_ai" if provider.type == "gemini" else _BY_TYPE.get(provider.type, provider.name)
+        return "gcp.vertex_ai" if provider.type.startswith("gemini") else _BY_TYPE.get(provider.type, provider.name)
     if host in _BY_HOST:
         return _BY_HOST[host]
     if host.endswith((".openai.azure.com", ".services.ai.azure.com")):

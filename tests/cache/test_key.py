@@ -15,7 +15,7 @@ from llm_sync.cache.key import key_of
 from llm_sync.config import ConfigLoader
 from llm_sync.models import PreparedRequest
 
-TYPES = ("openai", "openai-responses", "anthropic", "gemini", "openrouter", "bedrock")
+TYPES = ("openai", "openai-responses", "anthropic", "gemini", "openrouter", "bedrock", "gemini-interactions")
 CONFIG = "providers:\n" + "".join(
     f"  {kind}-{port}: {{type: {kind}, api_key: test-key, base_url: 'http://127.0.0.1:{port}/v1'}}\n"
     for kind in TYPES

@@ -30,6 +30,7 @@ DIALECTS = {
     "gemini": "gemini-2.0-flash",
     "openrouter": "openai/gpt-4o-mini",
     "bedrock": "amazon.nova-lite-v1:0",
+    "gemini-interactions": "gemini-2.0-flash",
 }
 ALL, NONE = frozenset(DIALECTS), frozenset[str]()
 RETRIES = 1
