@@ -52,7 +52,7 @@ class GeminiDialect(Dialect):
     billing_page = "https://aistudio.google.com/usage"
     forbidden = Dialect.forbidden | {"systemInstruction"}
     part_types = frozenset({"text", "image", "document", "audio"})
-    choice_counts = ("generationConfig.candidateCount",)
+    choice_counts: ClassVar[tuple[str, ...]] = ("generationConfig.candidateCount",)
     json_object: ClassVar[Mapping[str, Any]] = {"generationConfig": {"responseMimeType": "application/json"}}
     response_schema: ClassVar[Mapping[str, Any]] = {
         "candidates": {

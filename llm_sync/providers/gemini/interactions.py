@@ -54,7 +54,7 @@ class InteractionsDialect(GeminiDialect):
     type = "gemini-interactions"
     path = "/interactions"
     forbidden = Dialect.forbidden | {"system_instruction", "agent"}
-    choice_counts = ()
+    choice_counts: ClassVar[tuple[str, ...]] = ()
     image_details = True
     json_object: ClassVar[Mapping[str, Any]] = {"response_format": {"type": "text", "mime_type": "application/json"}}
     response_schema: ClassVar[Mapping[str, Any]] = {

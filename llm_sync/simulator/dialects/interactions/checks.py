@@ -201,16 +201,13 @@ def read_tools(payload: Mapping[str, Any], config: Mapping[str, Any], parsed: Pa
     parsed.tools = declared
     choice = config.get("tool_choice")
     if isinstance(choice, dict):
-        allowed = choice.get("allowed_tools")
+        allowed: Any = choice.get("allowed_tools")
         names = allowed.get("tools") if isinstance(allowed, dict) else None
-        if (
-            choice.keys() != {"allowed_tools"}
-            or not isinstance(names, list)
-            or allowed.get("mode") not in ("auto", "any", "validated")
-        ):
+        known = isinstance(names, list) and allowed.get("mode") in ("auto", "any", "validated")
+        if not known or choice.keys() != {"allowed_tools"}:
             refuse("Invalid value at 'generation_config.tool_choice': use {allowed_tools: {mode, tools}}.")
-        parsed.tools = [tool for tool in declared if tool[0] in names]
-        if len(parsed.tools) < len(names):
+        parsed.tools = [tool for tool in declared if tool[0] in (names or ())]
+        if len(parsed.tools) < len(names or ()):
             refuse("Invalid value at 'generation_config.tool_choice': a tool that it names is not in 'tools'.")
         choice = allowed["mode"]
     elif choice not in (None, "auto", "any", "none", "validated"):
