@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest, grammar
-from llm_sync.models.fields import OPENAI, on_wire
+from llm_sync.models.fields import OPENAI, SERVICE_TIERS, on_wire
 from llm_sync.openai_shape.adjustments import Adjustments
 from llm_sync.openai_shape.content_parts import what
 from llm_sync.openai_shape.messages import Turns
@@ -102,6 +102,8 @@ def chat_request(
     reader = _Reader(native, strict)
     given = {name: value for name, value in body.items() if value is not None}
     fields: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
+    if given.get("service_tier") in SERVICE_TIERS:  # every provider has its words for them
+        fields["service_tier"] = given.pop("service_tier")
     fields["model"] = model if model is not None else given.get("model")
     fields["messages"] = Turns(reader.adjustments).read(given.get("messages"))
     fields["max_tokens"] = _token_limit(given)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from llm_sync.errors import InvalidRequestError
 from llm_sync.models import Adjustment, ModelRequest
-from llm_sync.models.fields import NUMBER, RESPONSES, TEXT, WHOLE, on_wire
+from llm_sync.models.fields import NUMBER, RESPONSES, SERVICE_TIERS, TEXT, WHOLE, on_wire
 from llm_sync.openai_shape.adjustments import Adjustments
 from llm_sync.openai_shape.content_parts import what
 from llm_sync.openai_shape.messages import Turns
@@ -98,6 +98,8 @@ def responses_request(
     adjustments = Adjustments(strict)
     given = {name: value for name, value in body.items() if value is not None}
     fields: dict[str, Any] = {ours: given[name] for name, ours in _PLAIN.items() if name in given}
+    if given.get("service_tier") in SERVICE_TIERS:
+        fields["service_tier"] = given.pop("service_tier")
     asked = given.get("input")
     if isinstance(asked, str):
         fields["prompt"] = asked
