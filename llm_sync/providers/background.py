@@ -5,26 +5,17 @@ Loaded for requests that go ``via: background``, and when an answer comes that w
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from llm_sync import errors
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import Event, Waiting, logger
 from llm_sync.models import ModelResponse, PreparedRequest, Reply
+from llm_sync.providers import background_replies as replies
 from llm_sync.providers.attempt import AttemptMaker, Exchange
-from llm_sync.providers.background_replies import (
-    PASSING,
-    asked_pause,
-    at_its_price,
-    body_of,
-    is_answer,
-    lost,
-    may_be_made,
-    status_of,
-)
 from llm_sync.providers.background_wire import BackgroundJob, BackgroundWire
 from llm_sync.providers.payload import encoded
 from llm_sync.providers.reply_reader import ReplyReader
@@ -107,7 +98,7 @@ class BackgroundAttempts:
 
     def finish(self, reply: Reply, number: int, error: LLMConnectorError) -> Steps[ModelResponse]:
         """Fetch the answer that a reply has deferred, although nobody asked for that. Raises ``error`` if that cannot be done."""
-        job = None if self._offered is None else self._offered.job(body_of(reply))
+        job = None if self._offered is None else self._offered.job(replies.body_of(reply))
         if job is None:
             raise error
         self._start_clock()
@@ -125,12 +116,14 @@ class BackgroundAttempts:
         stored = "store" not in request.provider_specific
         payload = self._wire.asked(json.loads(self._exchange.body or b"{}"), request.completion_window, stored=stored)
         exchange = self._exchange._replace(body=encoded(payload), read=self._read_create)
+        if (path := self._wire.create_path()) is not None:
+            exchange = exchange._replace(url=self._url(path))
         try:
             made: BackgroundJob | ModelResponse = yield from self._maker.make(exchange, number, timeout)
         except LLMConnectorError as error:
-            if self._prepared.options.retry_timeouts or not may_be_made(error):
+            if self._prepared.options.retry_timeouts or not replies.may_be_made(error):
                 raise
-            raise lost(self._prepared, "it is not known whether the provider has taken the request", error) from error
+            raise replies.lost(self._prepared, "it is not known whether the provider has taken the request", error) from error
         if isinstance(made, BackgroundJob):
             _log.info("%s: the answer is made in the background as %s", self._prepared.provider, made.id)
             if made.kept_s is not None and not self._wire.reads_once:
@@ -140,7 +133,7 @@ class BackgroundAttempts:
         return made
 
     def _read_create(self, reply: Reply, number: int) -> BackgroundJob | ModelResponse:
-        job = self._wire.job(body_of(reply)) if reply.status < 300 else None
+        job = self._wire.job(replies.body_of(reply)) if reply.status < 300 else None
         return job or self._exchange.read(reply, number)
 
     # Fetching -------------------------------------------------------------------------------------------------------
@@ -154,17 +147,17 @@ class BackgroundAttempts:
             longer = min(longer * GROWTH, self._longest_pause())
             look = yield from self._look(job, number)
             reply = look.reply
-            pause = longer if reply is None else asked_pause(reply) or longer
-            if reply is None or reply.status in PASSING or reply.status >= 500:
+            pause = longer if reply is None else replies.asked_pause(reply) or longer
+            if reply is None or reply.status in replies.PASSING or reply.status >= 500:
                 self._warn_of(job, look)
             elif reply.status in (404, 410):
                 missing += 1
                 if missing >= MAX_NOT_FOUND or reply.status == 410:
                     self._over(job)
-                    raise lost(self._prepared, f"the provider does not have the answer {job.id} (any more)", None)
-            elif reply.status == 202 or self._wire.job(body_of(reply)) is not None:
+                    raise replies.lost(self._prepared, f"the provider does not have the answer {job.id} (any more)", None)
+            elif reply.status == 202 or self._wire.job(replies.body_of(reply)) is not None:
                 missing = 0
-            elif reply.status >= 300 or is_answer(reply) or self._wire.reads_once or missing >= MAX_NOT_FOUND:
+            elif reply.status >= 300 or replies.is_answer(reply) or self._wire.reads_once or missing >= MAX_NOT_FOUND:
                 return self._read(job, reply, number)
             else:
                 missing += 1  # another program's page, or half an answer
@@ -186,7 +179,7 @@ class BackgroundAttempts:
             raise self._refused(reply, number)
         if self._keeper is not None and self._wire.reads_once:
             self._keeper.received(job.id, reply)
-        whole = dataclasses.replace(reply, elapsed=clock.now() - self._began)
+        whole = replace(replies.only_answer(self._wire, reply), elapsed=clock.now() - self._began)
         try:
             response: ModelResponse = self._exchange.read(whole, number)
         except RecursionError:
@@ -196,12 +189,12 @@ class BackgroundAttempts:
             self._maker.redact(error)
             if isinstance(error, errors.UnusableAnswerError) and error.response is not None:
                 error.response.metadata[VIA] = "background"
-            if status_of(reply) in ("cancelled", "expired"):  # somebody has ended it, and a new one is paid again
+            if replies.status_of(reply) in ("cancelled", "expired"):  # somebody has ended it, and a new one is paid again
                 error.retryable = False
         else:
             response.metadata[VIA] = "background"
             self._over(job)
-            return at_its_price(response, reply)
+            return replies.at_its_price(response, reply)
         self._over(job)
         raise failure
 

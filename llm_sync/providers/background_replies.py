@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from llm_sync import errors
 from llm_sync.errors import LLMConnectorError
 from llm_sync.models import ModelResponse, PreparedRequest, Reply
 from llm_sync.models.pending_cost import PRICE_SOURCE, PendingCost
+from llm_sync.providers.background_wire import BackgroundWire
 from llm_sync.providers.json_body import parse_body
 
 PASSING = frozenset({408, 409, 425, 429, 498, 499})
@@ -56,7 +58,14 @@ def status_of(reply: Reply) -> Any:
 def is_answer(reply: Reply) -> bool:
     """Whether the body is one of the API's, and not that of a proxy or a gateway in between, or half of one."""
     body = body_of(reply)
-    return isinstance(body, Mapping) and any(body.get(name) for name in ("output", "choices", "error", "status", "response"))
+    return isinstance(body, Mapping) and any(body.get(name) for name in ("output", "choices", "error", "status", "steps"))
+
+
+def only_answer(wire: BackgroundWire, reply: Reply) -> Reply:
+    """The reply that a direct call would have got."""
+    body = body_of(reply)
+    answer = wire.answer(body)
+    return reply if answer is body else dataclasses.replace(reply, content=json.dumps(answer).encode())
 
 
 def asked_pause(reply: Reply) -> float | None:

@@ -22,10 +22,7 @@ class BackgroundJob(NamedTuple):
 
 
 class BackgroundWire(ABC):
-    """How one API makes answers in the background. Any thread may ask it anything.
-
-    ``reads_once``: whether an answer is gone once it was fetched. ``note``: what users must know of it, for documentation.
-    """
+    """How one API makes one answer in the background. ``reads_once``: whether the answer is gone once it was fetched."""
 
     reads_once: ClassVar[bool] = False
 
@@ -37,6 +34,10 @@ class BackgroundWire(ABC):
         only where the request itself says otherwise.
         """
 
+    def create_path(self) -> str | None:
+        """What follows base_url to ask for an answer; None: as directly."""
+        return None
+
     @abstractmethod
     def job(self, body: Any) -> BackgroundJob | None:
         """The job that any body whatsoever of a good reply tells of, to a create or a poll; None for an answer."""
@@ -44,6 +45,10 @@ class BackgroundWire(ABC):
     @abstractmethod
     def path(self, job: str) -> str:
         """What follows base_url to fetch an answer."""
+
+    def answer(self, body: Any) -> Any:
+        """The part of a final body that a direct call would have got."""
+        return body
 
     def cancel_path(self, job: str) -> str | None:
         """What follows base_url to cancel one by a POST; None where that cannot be done."""

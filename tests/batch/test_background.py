@@ -163,7 +163,7 @@ def test_an_answer_that_can_be_read_once_survives_a_kill(
     """It is on the disk before it is read."""
     from llm_sync.providers.openai import background as wires
 
-    monkeypatch.setattr(wires, "chat_background", lambda is_at: wires.DeferredCompletions())
+    monkeypatch.setattr(wires, "chat_background", lambda model, is_at: wires.DeferredCompletions())
     kills = Kills(monkeypatch)
     undisturbed = Made(tmp_path / "all", simulator, "xai/grok-4")
     assert undisturbed.run().complete

@@ -116,7 +116,7 @@ def ask(provider: Any, reply: Any, clock: Clock) -> Callable[..., Asked]:
         one = provider(kind, *web, emit=events.append, **config)
         asked, control = Asked(one, events), CallControl()
         control.keeper = keeper
-        prepared = one.prepare(ModelRequest("2+2?", "gpt-5", **(fields or {})), options)
+        prepared = one.prepare(ModelRequest("2+2?", **{"model": "gpt-5", **(fields or {})}), options)
         steps = one.steps(BackgroundRequest(**vars(prepared), job=job), control)
         try:
             need = next(steps)
@@ -368,3 +368,31 @@ def test_a_broken_look_at_an_answer_that_is_read_once_is_warned_of(ask: Any, cap
     assert "can be read once only" in caplog.text
     assert isinstance(asked.answer, errors.ProviderError)
     assert asked.answer.possibly_billed == 1
+
+
+# An API with a job around the request ----------------------------------------------------------------------------------
+
+SONAR = {"base_url": "https://api.perplexity.ai"}
+
+
+def sonar(status: str, **more: Any) -> dict[str, Any]:
+    """Perplexity's job."""
+    return {"id": "a1", "model": "sonar-deep-research", "status": status, "response": None, "error_message": None, **more}
+
+
+def test_perplexity_takes_a_job_around_the_request(ask: Any) -> None:
+    """And gives it around the answer; the same key goes with every create, so that it is made once."""
+    fields = {"model": "sonar-deep-research"}
+    asked = ask(sonar("CREATED"), sonar("IN_PROGRESS"), sonar("COMPLETED", response=CHAT), kind="openai", fields=fields, **SONAR)
+    assert asked.answer.text == "4"
+    assert [sent.url.partition(".ai")[2] for sent in asked.web.sent] == ["/v1/async/sonar", *["/v1/async/sonar/a1"] * 2]
+    assert asked.web.sent[0].body["request"]["model"] == "sonar-deep-research"
+    assert len(asked.web.sent[0].body["idempotency_key"]) == 32
+
+
+def test_a_failed_job_of_perplexity_is_the_provider_s_failure(ask: Any) -> None:
+    """With its message."""
+    failed = sonar("FAILED", error_message="Search is down")
+    asked = ask(sonar("CREATED"), failed, kind="openai", fields={"model": "sonar-deep-research"}, **SONAR)
+    assert isinstance(asked.answer, errors.ProviderUnavailableError)
+    assert asked.answer.message == "Search is down"

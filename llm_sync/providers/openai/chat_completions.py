@@ -172,7 +172,7 @@ class OpenAIDialect(Dialect):
         with import_lock:
             from llm_sync.providers.openai.background import chat_background
 
-        return chat_background(self.is_at)
+        return chat_background(model, self.is_at)
 
     def _max_tokens_field(self, model: str) -> str:
         """OpenAI renamed the field for reasoning models; most compatible servers know only the old name. Never send both."""
