@@ -370,6 +370,28 @@ def test_a_broken_look_at_an_answer_that_is_read_once_is_warned_of(ask: Any, cap
     assert asked.answer.possibly_billed == 1
 
 
+# Google's Interactions ---------------------------------------------------------------------------------------------------
+
+INTERACTION = {"id": "v1_abc=", "status": "in_progress", "agent": "deep-research-pro"}
+SAID = {"type": "model_output", "content": [{"type": "text", "text": "4"}]}
+ASKED = {"type": "user_input", "content": [{"type": "text", "text": "2+2?"}]}
+
+
+def test_an_interaction_is_stored_fetched_and_read_without_what_was_asked(ask: Any) -> None:
+    """Only the background needs it stored; a look at it shows the question, too."""
+    done = {**INTERACTION, "status": "completed", "steps": [ASKED, SAID]}
+    asked = ask(INTERACTION, {**INTERACTION, "steps": [ASKED]}, done, kind="gemini-interactions")
+    assert asked.answer.text == "4"
+    assert [sent.url.partition("/v1beta")[2] for sent in asked.web.sent] == ["/interactions", *["/interactions/v1_abc%3D"] * 2]
+    assert {name: asked.web.sent[0].body[name] for name in ("background", "store")} == {"background": True, "store": True}
+
+
+def test_an_interaction_is_cancelled_by_its_id(ask: Any) -> None:
+    """If nobody waits for it any more."""
+    asked = ask(INTERACTION, {**INTERACTION, "status": "cancelled"}, kind="gemini-interactions", on_pause=CallControl.abort)
+    assert asked.web.sent[-1].url.endswith("/interactions/v1_abc%3D/cancel")
+
+
 # An API with a job around the request ----------------------------------------------------------------------------------
 
 SONAR = {"base_url": "https://api.perplexity.ai"}

@@ -155,7 +155,7 @@ def test_google_cloud_has_another_version(provider: Any, reply: Any) -> None:
         (answer(said("pa"), status="budget_exceeded"), None),
         (answer(status="budget_exceeded"), errors.TruncatedResponseError),
         (answer({"type": "google_search_call", "id": "s", "arguments": {}}), errors.EmptyResponseError),
-        ({"id": "v1_x", "status": "in_progress"}, errors.StreamingNotSupportedError),
+        ({"id": None, "status": "in_progress"}, errors.StreamingNotSupportedError),
     ],
 )
 def test_what_an_interaction_came_to(provider: Any, reply: Any, body: Any, kind: type[Exception] | None) -> None:

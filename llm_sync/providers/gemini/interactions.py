@@ -21,6 +21,7 @@ from llm_sync.providers.turns import with_unique_ids
 from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
+    from llm_sync.providers.background_wire import BackgroundWire
     from llm_sync.providers.service_tier import AskedTier
 
 _TEXT = {"type": "string", "nullable": True}
@@ -138,6 +139,12 @@ class InteractionsDialect(GeminiDialect):
             from llm_sync.providers.service_tier import AskedTier
 
         return AskedTier({"service_tier": {"default": "standard"}.get(tier, tier)})
+
+    def background(self, model: str) -> BackgroundWire:
+        with import_lock:
+            from llm_sync.providers.gemini.interactions_background import InteractionsBackground
+
+        return InteractionsBackground()
 
     def base_url(self) -> str:
         url = super().base_url()
