@@ -36,8 +36,8 @@ CONFIG = "defaults: {{retry_base: 0}}\nproviders: {{p: {{type: {type}, api_key: 
 
 
 def calls(*arguments: Mapping[str, Any], name: str = "step") -> dict[str, Any]:
-    """An answer that calls a tool, once for each of these arguments. It has a text, by which the simulator tells turns apart."""
-    return {"text": "Let me see.", "tool_calls": [{"name": name, "arguments": dict(each)} for each in arguments]}
+    """An answer that calls a tool, once for each of these arguments."""
+    return {"tool_calls": [{"name": name, "arguments": dict(each)} for each in arguments]}
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llm_sync.simulator.answers.turns import Turn
+from llm_sync.simulator.answers.turns import CALLS, Turn
 
 
 def bedrock_turns(payload: Any) -> list[Turn]:
@@ -21,6 +21,7 @@ def bedrock_turns(payload: Any) -> list[Turn]:
             if isinstance(text, dict) and isinstance(text.get("text"), str):
                 turns.append((role, text["text"]))
             turns += [("tool", result) for result in _results(block.get("toolResult"))]
+            turns += [(CALLS, "")] if "toolUse" in block else []
     return turns
 
 

@@ -13,6 +13,7 @@ from llm_sync.simulator.answers.described_schema import described_schema
 from llm_sync.simulator.answers.schema_instances import make_instance
 from llm_sync.simulator.answers.sentences import make_text
 from llm_sync.simulator.answers.tokens import count_tokens, split_tokens
+from llm_sync.simulator.answers.turns import CALLS
 
 _COUNTED_HERE = TokenCounts()
 
@@ -36,7 +37,7 @@ class ParsedRequest:
 
     def prompt_tokens(self) -> int:
         """Estimated tokens of the turns."""
-        return sum(count_tokens(text) + 4 for _, text in self.turns)
+        return sum(count_tokens(text) + 4 for role, text in self.turns if role != CALLS)
 
 
 @dataclass(frozen=True)
@@ -163,5 +164,7 @@ def request_digest(request: ParsedRequest, choice: int = 0) -> int:
     for part in (request.dialect, request.model, repr(request.seed), str(choice)):
         digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
     for role, text in request.turns:
+        if role == CALLS:
+            continue
         digest.update(role.encode("utf-8", "surrogatepass") + b"\1" + text.encode("utf-8", "surrogatepass") + b"\2")
     return int.from_bytes(digest.digest(), "big")

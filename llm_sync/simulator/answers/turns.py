@@ -11,17 +11,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 Turn = tuple[str, str]
+CALLS = "calls"
+"""The role of a turn without text that stands where a model has called tools, so that results of two rounds are told apart."""
 
 _ROLES = {"developer": "system", "function": "tool", "model": "assistant"}
 
 
 def chat_turns(payload: Any) -> list[Turn]:
     """The ``messages`` of OpenAI and OpenRouter."""
-    return [
-        (_role(message), text)
-        for message in _mappings(payload, "messages")
-        for text in _texts(message.get("content"), ("text", None))
-    ]
+    turns: list[Turn] = []
+    for message in _mappings(payload, "messages"):
+        turns += [(_role(message), text) for text in _texts(message.get("content"), ("text", None))]
+        turns += [(CALLS, "")] if message.get("tool_calls") else []
+    return turns
 
 
 def responses_turns(payload: Any) -> list[Turn]:
@@ -34,6 +36,8 @@ def responses_turns(payload: Any) -> list[Turn]:
             output = item.get("output")
             texts = list(_texts(output, ("input_text", "output_text")))
             turns += [("tool", text) for text in texts or [_as_text(output)]]
+        elif item.get("type") == "function_call":
+            turns.append((CALLS, ""))
         elif item.get("type", "message") == "message":
             turns += [(_role(item), text) for text in _texts(item.get("content"), ("input_text", "output_text"))]
     return turns
@@ -48,6 +52,8 @@ def anthropic_turns(payload: Any) -> list[Turn]:
         for block in _mappings(message, "content"):
             if block.get("type") == "tool_result":
                 turns += [("tool", text) for text in _texts(block.get("content"), ("text",))]
+            elif block.get("type") == "tool_use":
+                turns.append((CALLS, ""))
             else:
                 turns += [(_role(message), text) for text in _texts([block], ("text",))]
     return turns
@@ -69,6 +75,8 @@ def gemini_turns(payload: Any) -> list[Turn]:
             if isinstance(result, dict):
                 response = _mapping(result.get("response"))
                 turns.append(("tool", _as_text(response["result"] if response.keys() == {"result"} else response)))
+            elif "functionCall" in part or "function_call" in part:
+                turns.append((CALLS, ""))
             elif not part.get("thought"):
                 turns += [(_role(content), text) for text in _texts(part.get("text"), ())]
     return turns
