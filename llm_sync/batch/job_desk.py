@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import tempfile
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -97,6 +98,7 @@ class JobDesk:
         reader = RowReader(endpoint.provider, row_reader(endpoint.provider.reader))
         lines = ProviderLines(context, sender, self._members, self._plan, lane)
         wire = kind(JobDoor(endpoint.provider, endpoint.http, control))
+        lane.began = time.monotonic()
         flow = ProviderJobs(provider, wire, reader, lines, self._journal, jobs, settings)
         self._flows[provider] = flow, StepsInTurn(flow.steps(), control, sender.wake)
 
