@@ -32,6 +32,7 @@ class BackgroundSending(LineSending):
         super().__init__(sender, slot, identity)
         self._job = "" if made is None else made.job  # of an answer that can be fetched
         self._reply = None if made is None else made.reply
+        self._is_started = False  # whether the journal says that it is sent, and not yet what came of it
 
     def _send(self, further: Any, prepared: PreparedRequest, control: CallControl) -> Steps[Any]:
         sender, identity = self._sender, self._identity
@@ -41,7 +42,6 @@ class BackgroundSending(LineSending):
         while True:
             if not self._job:
                 yield from sender.cool_down_steps(provider, control)
-                sender.journal.note({"started": identity.key, "line": identity.line, "via": BACKGROUND})
             outcome = yield from outcome_in_steps(further(self._with_job(prepared)))
             attempts += outcome.attempts or 0
             if self._job and isinstance(outcome, LLMConnectorError):
@@ -50,17 +50,23 @@ class BackgroundSending(LineSending):
                 return sender.withdraw(self._slot, identity, outcome, control), outcome
             if isinstance(outcome, BudgetExceededError):
                 if not control.possibly_billed:
-                    sender.journal.add(line_of({"unsent": identity.key}))
+                    self._take_back()
                 if (yield from opens_soon(outcome, control)):
                     continue
                 return sender.no_outcome(self._slot, identity)._replace(stop=str(outcome)), outcome
             if control.stopped or not sender.is_cooling(identity, provider, outcome):
                 break
-            sender.journal.add(line_of({"unsent": identity.key}))
+            self._take_back()
         if isinstance(outcome, ModelResponse):  # an error counts them itself
             identity = identity._replace(unsure=identity.unsure + control.possibly_billed)
         end = sender.record(self._slot, identity, with_attempts(outcome, attempts), attempts, time.monotonic() - began)
         return end, outcome
+
+    def _take_back(self) -> None:
+        """It was refused, so that nothing is billed."""
+        if self._is_started:
+            self._sender.journal.add(line_of({"unsent": self._identity.key}))
+            self._is_started = False
 
     def _with_job(self, prepared: PreparedRequest) -> PreparedRequest:
         return dataclasses.replace(prepared, job=self._job) if self._job else prepared  # type: ignore[call-arg]
@@ -74,10 +80,16 @@ class BackgroundSending(LineSending):
 
     # The keeper -----------------------------------------------------------------------------------------------------
 
-    def created(self, job: str) -> None:
+    def creating(self) -> None:
         """See Keeper."""
+        if not self._is_started:
+            self._sender.journal.note({"started": self._identity.key, "line": self._identity.line, "via": BACKGROUND})
+            self._is_started = True
+
+    def created(self, job: str) -> None:
+        """Likewise."""
         self._sender.journal.note(made_note(self._identity.key, self._identity.line, self._identity.settings, job))
-        self._job = job
+        self._job, self._is_started = job, False
 
     def received(self, job: str, reply: Reply) -> None:
         """Likewise."""

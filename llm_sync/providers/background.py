@@ -34,6 +34,9 @@ _log = logger("providers")
 class Keeper(Protocol):
     """Who writes down what is needed to fetch an answer after this process was killed. Each method may raise OSError."""
 
+    def creating(self) -> None:
+        """The provider is about to be asked for an answer."""
+
     def created(self, job: str) -> None:
         """An answer is being made. Nothing else is done before this has returned."""
 
@@ -118,6 +121,8 @@ class BackgroundAttempts:
         exchange = self._exchange._replace(body=encoded(payload), read=self._read_create)
         if (path := self._wire.create_path()) is not None:
             exchange = exchange._replace(url=self._url(path))
+        if self._keeper is not None:
+            self._keeper.creating()
         try:
             made: BackgroundJob | ModelResponse = yield from self._maker.make(exchange, number, timeout)
         except LLMConnectorError as error:

@@ -70,7 +70,11 @@ class Made:
         for name, kind in (("URL", "openai-responses"), ("XAI", "xai"), ("CHAT", "openai")):
             text = text.replace(name, simulator.url(kind))
         self.text = text
-        prompts = [{"prompt": f"Question {number}"} for number in range(LINES)]
+        self.write([f"Question {number}" for number in range(LINES)])
+
+    def write(self, texts: list[str]) -> None:
+        """Another input."""
+        prompts = [{"prompt": text} for text in texts]
         self.input.write_text("".join(json.dumps(prompt) + "\n" for prompt in prompts), "utf-8")
 
     def run(self, **options: Any) -> Summary:
@@ -155,6 +159,28 @@ def test_a_kill_at_any_moment_buys_nothing_twice(tmp_path: Path, simulator: Simu
         assert made.run(rebuy=True).complete
         assert (made.texts(), made.creates() - before) == (expected, bought + 1), moment
     assert lost >= LINES  # between the intent and the note of the id
+
+
+def test_a_kill_around_a_second_create_buys_no_third(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first answer to each line fails, and is asked for once more: the intent of that is journalled, too."""
+    rules = [{"when": {"request": "line", "attempt": 1}, "error": "server"}]
+    text = CONFIG.replace("via: background}", "via: background, retry_base: 0}")
+    with Simulator(script={"jobs": {"speed": 2000, "answer_takes": 40}, "rules": rules}) as simulator:
+        kills = Kills(monkeypatch)
+        undisturbed = Made(tmp_path / "all", simulator, text=text)
+        assert undisturbed.run().complete
+        assert undisturbed.creates() == 2 * LINES
+        for moment in range(0, kills.moments, 2):
+            made, before = Made(tmp_path / str(moment), simulator, text=text), undisturbed.creates()
+            made.write([f"{moment}: {number}" for number in range(LINES)])
+            kills.begin(moment)
+            with contextlib.suppress(Killed):
+                made.run()
+            kills.begin(None)
+            assert made.run().complete, moment
+            lost = sum(text == "ProviderError" for text in made.texts())
+            assert lost <= 1, moment
+            assert 2 * LINES - 2 * lost <= made.creates() - before <= 2 * LINES, moment
 
 
 def test_an_answer_that_can_be_read_once_survives_a_kill(

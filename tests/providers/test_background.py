@@ -56,8 +56,11 @@ class Keeper:
         self.notes: list[tuple[str, ...]] = []
         self._kept = kept
 
-    def created(self, job: str) -> None:
+    def creating(self) -> None:
         """See Keeper."""
+
+    def created(self, job: str) -> None:
+        """Likewise."""
         self.notes.append(("created", job))
 
     def received(self, job: str, reply: Reply) -> None:

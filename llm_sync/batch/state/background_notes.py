@@ -39,6 +39,11 @@ class BackgroundNotes:
         self._made[place] = MadeAnswer(str(note["job"]), str(note["settings"]), reply)
         self.lost.discard(place)
 
+    def lose(self, place: tuple[Key, str]) -> None:
+        """A request was on its way when its run ended; a former answer, if there was one, has come to nothing before that."""
+        self._made.pop(place, None)
+        self.lost.add(place)
+
     def end(self, head: Head) -> None:
         """A request has an outcome."""
         self._made.pop((head.key, head.line), None)

@@ -155,7 +155,7 @@ class PreviousRuns:
                 place = Key(*values["started"]), str(values.get("line", ""))
                 self.unsure[place] += count
                 if values.get("via") == "background":
-                    self._notes().lost.add(place)
+                    self._notes().lose(place)
         self._open.clear()
         self._started.clear()
 
