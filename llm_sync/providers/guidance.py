@@ -51,6 +51,8 @@ class Target:
 def guidance_for(kind: ErrorClass, error: ApiError, target: Target, retry_after: float | None) -> str:
     """The next step for an error of class ``kind``."""
     if issubclass(kind, errors.AuthenticationError):
+        if error.has("InvalidSignatureException", "RequestTimeTooSkewed"):
+            return "Check this machine's clock, as a signature is valid for five minutes, and then the secret access key."
         return _authentication(target)
     if issubclass(kind, errors.PermissionDeniedError):
         return f"Check what the key ({target.key_source or 'none is configured'}) may use: model, region, project, moderation."

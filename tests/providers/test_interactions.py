@@ -149,7 +149,8 @@ def test_google_cloud_has_another_version(provider: Any, reply: Any) -> None:
     ("body", "kind"),
     [
         (answer(status="failed", errors=[{"code": "resource_exhausted", "message": "slow down"}]), errors.RateLimitError),
-        (answer(status="failed", errors=[{"code": 8, "message": "?"}]), errors.ProviderError),
+        (answer(status="failed", errors=[{"code": 8, "message": "?"}]), errors.RateLimitError),
+        (answer(status="failed", errors=[{"code": 99, "message": "?"}]), errors.ProviderError),
         (answer(status="failed", errors="x"), errors.ProviderUnavailableError),
         (answer({**said("pa"), "error": {"code": 13, "message": "broke"}}), errors.ProviderUnavailableError),
         (answer(said("pa"), status="budget_exceeded"), None),

@@ -19,6 +19,7 @@ MIN_FREE_BYTES = 100 * 2**20
 _EXTRAS = {
     "schema": "jsonschema",
     "google": "google.auth",
+    "bedrock": "botocore",
     "simulate": "trustme",
     "prices": "genai_prices",
     "otel": "opentelemetry.sdk",

@@ -9,6 +9,7 @@ INTERVENED = "guardrail_intervened"
 _MASKED = "ANONYMIZED"
 _BLOCKED = "BLOCKED"
 _MAX_TEXT = 200  # characters
+_MAX_KINDS = 5  # of findings that a message names
 _DEPTH = 8  # of the policies in a trace
 _UNKNOWN = f"{INTERVENED} (with guardrailConfig.trace: enabled, the answer would tell whether parts of it are masked only)"
 
@@ -34,7 +35,7 @@ def block_reason(body: Mapping[str, Any], text: str) -> str:
     """Why an answer is blocked, by the names and kinds of what was found, and the guardrail's words, which are its ``text``."""
     kinds = dict.fromkeys(finding.kind for finding in _findings(_trace(body)) if finding.action == _BLOCKED)
     if kinds:
-        return f"{INTERVENED}: {', '.join(kinds)}" + (f": {text[:_MAX_TEXT]}" if text.strip() else "")
+        return f"{INTERVENED}: {', '.join(list(kinds)[:_MAX_KINDS])}" + (f": {text[:_MAX_TEXT]}" if text.strip() else "")
     return INTERVENED if _trace(body) else _UNKNOWN
 
 
