@@ -40,7 +40,9 @@ _MAX_SEED = 2**31
 # What codes of errors mean where no status says more: in an interaction that failed.
 _CODES: Mapping[str, ErrorClass] = {
     **dict.fromkeys(("3", "5", "9", "11"), errors.InvalidRequestError),  # the same as numbers of google.rpc
-    **{"4": errors.RequestTimeoutError, "7": errors.PermissionDeniedError, "8": errors.RateLimitError},
+    "4": errors.RequestTimeoutError,
+    "7": errors.PermissionDeniedError,
+    "8": errors.RateLimitError,
     **dict.fromkeys(("2", "10", "13", "14"), errors.ProviderUnavailableError),
     "invalid_request": errors.InvalidRequestError,
     "invalid_argument": errors.InvalidRequestError,
