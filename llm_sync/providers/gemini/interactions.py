@@ -37,6 +37,7 @@ _AGENTS = re.compile(r"agents/|deep-research|antigravity")  # asked by ``agent``
 _VERSION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
 _LAST_SAMPLED = (3, 5)  # the last version that takes temperature and top_p: 3.6 ignores them, later ones refuse them
 _MAX_SEED = 2**31
+_SPENT = re.compile(r"per day|daily|spend|billing|credit", re.IGNORECASE)  # of a quota that no wait of minutes refills
 # What codes of errors mean where no status says more: in an interaction that failed.
 _CODES: Mapping[str, ErrorClass] = {
     **dict.fromkeys(("3", "5", "9", "11"), errors.InvalidRequestError),  # the same as numbers of google.rpc
@@ -211,10 +212,10 @@ class InteractionsDialect(GeminiDialect):
         return "".join(texts_of(step.get("content"), _is_text) for step in spoken if step.get("type") == "model_output")
 
     def classify(self, error: ApiError, headers: Mapping[str, str]) -> ErrorClass:
-        kind = super().classify(error, headers)
-        if kind is errors.ProviderError:
-            return next((_CODES[word.lower()] for word in error.words if word.lower() in _CODES), kind)
-        return kind
+        coded = next((_CODES[word.lower()] for word in error.words if word.lower() in _CODES), None)
+        if error.status >= 400 or coded is None or (coded is errors.RateLimitError and _SPENT.search(error.message)):
+            return super().classify(error, headers)
+        return coded
 
     def request_id(self, reply: Any, body: Any) -> str | None:
         interaction = body.get("id") if isinstance(body, dict) else None
