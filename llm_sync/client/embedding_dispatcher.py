@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llm_sync.client import request_defaults
 from llm_sync.client.dispatcher import Dispatcher
 from llm_sync.client.endpoints import Endpoint, listed_price
+from llm_sync.config.routes import is_route
 from llm_sync.config.routing import route
 from llm_sync.errors import InvalidRequestError, LLMConnectorError
 from llm_sync.models import Adjustment
@@ -95,6 +96,10 @@ class EmbeddingDispatcher(Dispatcher):
         """The provider and the bare name of a model. Raises InvalidRequestError; the default model is one for answers."""
         if model is None:
             raise InvalidRequestError("no model is named", guidance='Name one for embeddings: "openai/text-embedding-3-small".')
+        if is_route(self.config, model):
+            raise InvalidRequestError(
+                f"{model!r} names several models", guidance="Name one: vectors of two models cannot be compared."
+            )
         name, bare = route(self.config, model)
         return name, bare
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -284,3 +286,45 @@ def test_a_damaged_vector_in_the_journal_is_asked_again(run: Any, service: Servi
     service.respond = lambda record: None
     run(["a", "b", "c"], texts_per_request=1)
     assert service.asked == ["a", "b", "c", "a", "c"]
+
+
+def test_a_full_disk_loses_no_vector(run: Any, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the journal cannot take is rescued to another file; added to the journal, it is not sent again."""
+    write, room = JournalFile.write, iter(range(8))
+
+    def limited(self: JournalFile, line: bytes) -> None:
+        if next(room, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device", self.path)
+        write(self, line)
+
+    texts = [f"text {number}" for number in range(9)]
+    with monkeypatch.context() as patched:
+        patched.setattr(JournalFile, "write", limited)
+        with pytest.raises(LLMConnectorError, match="cannot be written") as caught:
+            run(texts)
+    rescued = Path(re.findall(r"are in '([^']+)'", caught.value.message)[0])
+    asked = len(service.asked)
+    with open(tmp_path / "out.jsonl.part", "ab") as journal:
+        journal.write(rescued.read_bytes())
+    rescued.unlink()
+    assert run(texts).kept == asked
+    assert sorted(service.asked) == texts
+    assert len(vectors(tmp_path / "out.jsonl")) == 9
+
+
+def test_vectors_that_another_program_adds_are_taken_over(run: Any, service: Service, tmp_path: Path) -> None:
+    """Here a program that has finished the work of a killed run, in the meantime."""
+    texts = [f"text {number}" for number in range(6)]
+    service.respond = lambda record: None if "text 0" in record.payload["input"] else Response(401, {"error": {"message": "no"}})
+    run(texts, "other.jsonl")
+    answered = [line for line in (tmp_path / "other.jsonl.part").read_bytes().splitlines(True) if line.startswith(b'{"done"')]
+    assert len(answered) == 3
+
+    def respond(record: Any) -> Response | None:
+        with open(tmp_path / "out.jsonl.part", "ab") as journal:
+            journal.writelines(answered)
+        return Response(200, {"data": [{"index": number, "embedding": [1, None]} for number in range(3)]})
+
+    service.respond = respond
+    assert run(texts).failed == {"ResponseValidationError": 3}
+    assert [vector is None for vector in vectors(tmp_path / "out.jsonl")] == [False] * 3 + [True] * 3

@@ -101,6 +101,7 @@ def test_one_text_alone_and_none(service: Service, client: LLMClient) -> None:
         ({"a": 1}, MODEL, {}),
         (["a"], None, {}),
         (["a"], "anthropic/claude-haiku-4-5", {}),
+        (["a"], f"{MODEL},gemini/gemini-embedding-001", {}),
         (["a"], MODEL, {"dimensions": 0}),
         (["a"], MODEL, {"texts_per_request": 0}),
         (["a"], MODEL, {"timeout": -1}),

@@ -11,11 +11,11 @@ from queue import Empty
 from typing import Any, NamedTuple
 
 from llm_sync.batch import errors as batch_errors
-from llm_sync.batch.embedding.known import Known
+from llm_sync.batch.embedding.known import Known, Outcome
 from llm_sync.batch.embedding.lane import Lane
 from llm_sync.batch.embedding.output import write_output
 from llm_sync.batch.embedding.previous import Previous
-from llm_sync.batch.embedding.records import Target
+from llm_sync.batch.embedding.records import Target, read_journal_line
 from llm_sync.batch.embedding.sender import Group, GroupSender
 from llm_sync.batch.embedding.summary import EmbeddingProgress, EmbeddingSummary
 from llm_sync.batch.embedding.texts import Text, Texts
@@ -152,20 +152,27 @@ class Run:
                     lane.take(sender.ended.get(timeout=_TICK_S))
                     while True:
                         lane.take(sender.ended.get_nowait())
-                self._look_at_journal()
+                self._look_at_journal(known)
                 self._tell(lane)
         except BaseException:
             self._stop(lane, sender)
             raise
         self._tell(lane)
 
-    def _look_at_journal(self) -> None:
-        """Flush the journal, and write again what another program has removed. Raises LLMConnectorError, OSError."""
+    def _look_at_journal(self, known: Known) -> None:
+        """Flush the journal, write again what another program has removed, and take vectors over that one has added (those that
+        were rescued from a full disk, as a rule). Raises LLMConnectorError, OSError."""
         if self._journal.failure is not None:
             raise self._journal.failure
         self._journal.sync()
-        while self._journal.examine():
-            pass
+        while chunk := self._journal.examine():
+            for line in chunk.splitlines(keepends=True):
+                found = read_journal_line(line)
+                if found is None or not found.answered or found.settings != self._target.settings:
+                    continue
+                outcome = known.get(found.key)
+                if outcome is None or not outcome.answered:
+                    known.add(found.key, Outcome(self._journal.store.append(line), True, True, False))
 
     def _stop(self, lane: Lane, sender: GroupSender) -> None:
         """Send nothing more; requests in flight get their grace, and their vectors go into the journal."""

@@ -39,9 +39,7 @@ class EmbeddingProvider(LLMProvider):
         prices: Prices | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.config, self.name, self.http = chat.config, chat.name, chat.http
-        self.retry_handler = self._retry = chat.retry_handler
-        self.dialect, self.credential = chat.dialect, chat.credential
+        vars(self).update(vars(chat))  # all of it is shared, but for what follows
         self.wire = wire_for(chat.dialect)
         self.reader = EmbeddingReader(self.wire, self.credential, strict=strict, prices=prices)
         self._attempts = AttemptMaker(self.config, self.http, self.credential, self.reader, emit, limits)
@@ -49,7 +47,6 @@ class EmbeddingProvider(LLMProvider):
         self._emit = emit
         urls: Any = self.wire  # it has of a dialect what RequestURLs asks for
         self._urls = RequestURLs(urls)
-        self._queued_headers = None
 
     def prepare(  # type: ignore[override]  # another kind of request
         self,
