@@ -32,6 +32,7 @@ WIRES: dict[str, tuple[str, dict[str, Any], str, Any]] = {
     "cohere-openai": ("openai", {"base_url": "https://api.cohere.ai/compatibility/v1"}, "m", OPENAI),
     "google-openai": ("openai", {"base_url": "https://generativelanguage.googleapis.com/v1beta/openai"}, "m", OPENAI),
     "gemini": ("gemini", {}, "m", {"embeddings": [VALUES]}),
+    "gemini-interactions": ("gemini-interactions", {}, "m", {"embeddings": [VALUES]}),
     "vertex": ("gemini", CLOUD, "m", {"predictions": [{"embeddings": VALUES}]}),
     "titan": ("bedrock", {}, "amazon.titan-embed-text-v2:0", {"embedding": [0.5, 1], "inputTextTokenCount": 3}),
     "nova": ("bedrock", {}, "amazon.nova-2-multimodal-embeddings-v1:0", {"embeddings": [{"embedding": [0.5, 1]}]}),
