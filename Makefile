@@ -51,7 +51,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .DELETE_ON_ERROR:
 .PHONY: help demo demo-local test test-local test-all cover soak reliability check lint types imports format man-check docs timelines man \
-	bench bench-peers bench-call bench-start bench-frames bench-fleet bench-in-flight bench-scale bench-batch bench-figures \
+	bench bench-peers bench-call bench-start bench-frames bench-fleet bench-in-flight bench-scale bench-workers bench-batch bench-figures \
 	interop interop-sdks interop-shims interop-programs interop-dask interop-servers dist dist-check release-check release-notes clean
 
 # help lists each theme (a line that begins with ##@) with its targets (those that have a ## comment).
@@ -180,6 +180,9 @@ bench-in-flight: $(VENV)/.installed $(VENV)/.for-tests ## what many requests in 
 	$(PY) benchmarks/in_flight.py $(BENCH_ARGS)
 
 bench-scale: $(VENV)/.installed $(VENV)/.for-tests ## how cost grows with size
+	$(BENCH)
+
+bench-workers: $(VENV)/.installed $(VENV)/.for-tests ## what worker processes and Dask bring a batch; needs nginx
 	$(BENCH)
 
 bench-batch: $(VENV)/.installed $(VENV)/.for-tests ## what a batch costs by its length, and over its slowest provider (half an hour)

@@ -18,7 +18,7 @@ from llm_sync.batch.input.requests import BatchRequest, line_digest
 from llm_sync.batch.line_requests import read_request
 from llm_sync.batch.line_sending import LineSending, outcome_in_steps
 from llm_sync.batch.local_trouble import is_local_trouble
-from llm_sync.batch.lost_workers import is_asked_again, without_worker
+from llm_sync.batch.lost_workers import is_asked_again, without_worker, written_elsewhere
 from llm_sync.batch.plan import LINE_ERRORS
 from llm_sync.batch.routed_sending import RoutedSending
 from llm_sync.batch.state.index import Entry
@@ -211,8 +211,10 @@ class Sender:
             self.journal.add(line_of({"unsent": identity.key}))  # it was refused, so it is not billed while it waits
         if isinstance(outcome, ModelResponse):  # an error counts them itself
             identity = identity._replace(unsure=identity.unsure + control.possibly_billed)
-        outcome = without_worker(outcome)
-        end = self.record(slot, identity, with_attempts(outcome, attempts), attempts, time.monotonic() - began)
+        written = written_elsewhere(outcome, identity, attempts, control)
+        if written is None:
+            outcome = with_attempts(without_worker(outcome), attempts)
+        end = self.record(slot, identity, outcome, attempts, time.monotonic() - began, written)
         for _ in range(lost):  # the outcome has closed one "started", and counts all that may be billed
             self.journal.add(line_of({"unsent": identity.key}))
         return end, outcome
@@ -244,12 +246,18 @@ class Sender:
         return RequestEnd(slot, str(identity.key.provider), None)
 
     def record(
-        self, slot: int, identity: RequestIdentity, outcome: ModelResponse | LLMConnectorError, attempts: int, elapsed: float
+        self,
+        slot: int,
+        identity: RequestIdentity,
+        outcome: ModelResponse | LLMConnectorError,
+        attempts: int,
+        elapsed: float,
+        line: bytes | None = None,
     ) -> RequestEnd:
-        """Write an outcome to the journal."""
+        """Write an outcome to the journal. ``line``: its line, if a worker has made it."""
         head = head_of(identity, outcome)
         try:
-            line = journal_line(head, record_of(identity, outcome, head))
+            line = line or journal_line(head, record_of(identity, outcome, head))
         except Exception as error:  # noqa: BLE001  (a dialect's metadata may hold anything; keep the paid text in the message)
             failure = LLMConnectorError(f"the outcome cannot be written ({error!r}): {outcome!r}")
             head = head_of(identity, failure)

@@ -71,6 +71,8 @@ class RemoteAttempts:
         if self._emit:
             name = type(outcome.error).__name__ if outcome.error is not None and outcome.status is None else None
             self._emit(AttemptEnded(self._name, key, number, outcome.elapsed, status=outcome.status, error=name))
+        if outcome.line and outcome.response is not None:
+            control.written = item.label, outcome.response, outcome.line
         if outcome.reply is not None:
             return exchange.read(outcome.reply, number)
         if outcome.error is not None:

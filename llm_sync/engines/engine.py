@@ -96,8 +96,9 @@ class EngineRun:
         if isinstance(self._link, Collects):
             self._link.clear(output)
 
-    def _hear(self, content: bytes) -> None:
-        self._board.settle(unpacked(content))
+    def _hear(self, content: bytes, line: bytes) -> None:
+        outcome = unpacked(content)
+        self._board.settle(outcome._replace(line=line) if line else outcome)
 
     def _replace(self, name: str, endpoint: Endpoint) -> Endpoint:
         """The endpoint of a provider whose attempts the workers make. One with a way of sending of its own stays here."""

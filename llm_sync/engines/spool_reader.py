@@ -17,7 +17,7 @@ _MAX_TICK_S = 1.0  # a longer one was a pause of this process
 
 
 class SpoolReader:
-    """A thread. ``heard(outcome)`` gets each packed outcome; ``ended(path)``, after it, the spool of a worker that has ended.
+    """A thread. ``heard(outcome, line)`` gets each frame; ``ended(path)``, after it, the spool of a worker that has ended.
 
     ``tick(seconds)`` is called several times a second with the time that has passed.
     """
@@ -25,7 +25,7 @@ class SpoolReader:
     def __init__(
         self,
         folder: str,
-        heard: Callable[[bytes], object],
+        heard: Callable[[bytes, bytes], object],
         ended: Callable[[str], object],
         tick: Callable[[float], object],
     ) -> None:
@@ -97,15 +97,15 @@ class SpoolReader:
     def _read_all(self) -> None:
         for file in self._files.values():
             if file is not None:
-                for outcome, _ in file.read():
-                    self._heard(outcome)
+                for outcome, line in file.read():
+                    self._heard(outcome, line)
 
     def _look_for_ends(self) -> None:
         for path, file in list(self._files.items()):
             if file is None or file.is_written():
                 continue
-            for outcome, _ in file.read():  # what it wrote before it ended
-                self._heard(outcome)
+            for outcome, line in file.read():  # what it wrote before it ended
+                self._heard(outcome, line)
             file.close()
             self._files[path] = None
             self._ended(path)

@@ -34,6 +34,7 @@ class Outcome(NamedTuple):
     """What an attempt came to: one of ``response``, ``error`` and ``reply`` (a reply that is to be read by the coordinator).
 
     ``limits``: what the provider reported of its rate limits. ``status``: HTTP, if there was a reply. ``elapsed``: seconds.
+    ``line``: what ``Record`` made of an answer.
     """
 
     id: int
@@ -43,6 +44,7 @@ class Outcome(NamedTuple):
     limits: RateLimits | None = None
     status: int | None = None
     elapsed: float = 0.0
+    line: bytes = b""
 
 
 class Session(NamedTuple):

@@ -123,6 +123,8 @@ class WorkerSession:
         content = packed(outcome)
         try:
             self._spool.add(content, line)
+            if line and not self.is_local:
+                content = packed(outcome._replace(line=line))
         except OSError:
             self._spool.close()  # the coordinator takes this worker for dead: its spool is what it reads
         self.in_flight.pop(item.id, None)

@@ -49,6 +49,7 @@ class CallControl:
         self._shut: Callable[[], None] | None = None
         self.ends_at: float | None = None  # monotonic; an end before the request's deadline. Set before the request runs
         self.label: Any = None  # what another process that makes an attempt notes beside its outcome
+        self.written: Any = None  # (label, outcome, line), if that process has made a line of both
         self.possibly_billed = 0  # attempts that were sent in full without a complete answer; set by the retry policy
 
     def wait(self, seconds: float) -> bool:

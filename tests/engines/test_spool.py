@@ -61,7 +61,7 @@ def test_the_reader_hears_all_and_then_of_the_end(tmp_path: Path) -> None:
     came, over = threading.Event(), threading.Event()
     reader = SpoolReader(
         str(tmp_path),
-        lambda each: (heard.append(each), came.set()),
+        lambda each, _: (heard.append(each), came.set()),
         lambda path: (heard.append(path.encode()), over.set()),
         lambda _: None,
     )
