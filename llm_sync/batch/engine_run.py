@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
 import socket
 import time
 from collections import Counter
@@ -74,8 +73,9 @@ def collect(journal: Journal, engine: EngineRun | None, output: str) -> None:
 
 def _collect_here(journal: Journal, folder: str, missing: Counter[bytes]) -> int:
     """Take lines from the spools on this machine, and remove those."""
-    from llm_sync.engines.spool import SpoolFile, spools_in
+    from llm_sync.engines.spool import SpoolFile, remove_folder, require_private, spools_in
 
+    require_private(folder)
     paths = spools_in(folder)
     _wait_for(paths)
     taken = 0
@@ -83,8 +83,7 @@ def _collect_here(journal: Journal, folder: str, missing: Counter[bytes]) -> int
         with contextlib.closing(SpoolFile(path)) as file:
             taken += take_lines(journal, (line for _, line in file.read()), missing)
     journal.sync(now=True)
-    with contextlib.suppress(OSError):
-        shutil.rmtree(folder)
+    remove_folder(folder)
     return taken
 
 
@@ -97,7 +96,8 @@ def take_lines(journal: Journal, lines: Iterable[bytes], missing: Counter[bytes]
     """Write the spooled lines of requests without an outcome to the journal; return how many."""
     taken = 0
     for line in lines:
-        if line and records.read_head(line) is not None and missing[key := records.key_of(line)] > 0:
+        is_one = line.find(b"\n") == len(line) - 1  # it goes into the journal as it is
+        if is_one and records.read_head(line) is not None and missing[key := records.key_of(line)] > 0:
             journal.add(line)
             missing[key] = 0
             taken += 1

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import threading
 
+from llm_sync.engines.spool import CLAIMS
 from llm_sync.machine import locks
-
-_NAME = "claims"
 
 
 class ClaimFile:
@@ -15,7 +14,7 @@ class ClaimFile:
 
     def __init__(self, folder: str) -> None:
         """Open or create the file. Raises OSError."""
-        path = os.path.join(folder, _NAME)
+        path = os.path.join(folder, CLAIMS)
         self._file = locks.FileLock(path, os.O_RDWR | os.O_CREAT)
         self._lock = threading.Lock()  # guards the file lock, which belongs to the process
 

@@ -80,7 +80,7 @@ class Connection:
     def _started_cluster(self) -> Any:
         count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._cluster = self._dask.LocalCluster(
-            n_workers=count, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=_SILENT
+            n_workers=count, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=_SILENT
         )
         return self._cluster
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 
 from llm_sync.engines import worker
-from llm_sync.engines.spool import SpoolFile, spools_in
+from llm_sync.engines.spool import SpoolFile, remove_folder, spools_in
 from llm_sync.engines.wire import Hello
 
 
@@ -46,4 +45,4 @@ def spooled_lines(output: str) -> list[bytes]:
 def clear(output: str) -> None:
     """Remove those spools: their answers are in the journal, or in the output."""
     worker.finish_sessions(output)
-    shutil.rmtree(worker.spool_folder(output), ignore_errors=True)
+    remove_folder(worker.spool_folder(output))

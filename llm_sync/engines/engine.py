@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -13,7 +11,7 @@ from llm_sync.engines.attempts import RemoteAttempts
 from llm_sync.engines.board import Board
 from llm_sync.engines.flights import Flight, Worker, WorkerView
 from llm_sync.engines.node_routing import NodeRouting
-from llm_sync.engines.spool import spools_in
+from llm_sync.engines.spool import make_folder, remove_folder, spools_in
 from llm_sync.engines.spool_reader import SpoolReader
 from llm_sync.engines.wire import Record, Session, host_id, unpacked
 from llm_sync.errors import LLMConnectorError
@@ -71,9 +69,7 @@ class EngineRun:
         Raises LLMConnectorError if a worker lacks a key, or none can be started; OSError.
         """
         self._output = output
-        os.makedirs(self._folder, mode=0o700, exist_ok=True)
-        for name in os.listdir(self._folder):  # of former runs, which were collected
-            os.unlink(os.path.join(self._folder, name))
+        make_folder(self._folder)
         dispatcher = self._client.dispatcher
         config = dispatcher.config
         session = Session(
@@ -146,5 +142,4 @@ class EngineRun:
             if self._nodes is not None:
                 self._nodes.close()
             if not (keeps_spools and any(os.path.getsize(path) for path in spools_in(self._folder))):
-                with contextlib.suppress(OSError):
-                    shutil.rmtree(self._folder)
+                remove_folder(self._folder)

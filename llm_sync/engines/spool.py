@@ -8,7 +8,9 @@ in the folder's FIFO tells the coordinator that there is something to read.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import struct
 import threading
 import zlib
@@ -17,10 +19,11 @@ from collections.abc import Iterator
 from llm_sync.machine import locks
 
 SUFFIX = ".spool"
-BELL = "bell"
+BELL, CLAIMS = "bell", "claims"
 _MAGIC = b"LSP1"
 _HEAD = struct.Struct(">4sIII")  # magic, bytes of the outcome, bytes of the line, checksum of both
 _CHUNK = 1 << 20
+_MAX_FRAME = 1 << 28  # bytes; whatever says that it is longer is damaged
 
 
 class Spool:
@@ -67,12 +70,12 @@ class SpoolFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         self._rest = b""
 
     def read(self) -> Iterator[tuple[bytes, bytes]]:
         """The frames that have been added since: outcome and line. A damaged frame ends the file."""
-        while chunk := os.read(self._descriptor, _CHUNK):
+        while len(self._rest) <= _MAX_FRAME and (chunk := os.read(self._descriptor, _CHUNK)):
             self._rest += chunk
             offset = 0
             while (frame := self._frame(offset)) is not None:
@@ -99,6 +102,35 @@ class SpoolFile:
     def close(self) -> None:
         """Stop reading."""
         os.close(self._descriptor)
+
+
+def make_folder(path: str) -> None:
+    """Make a folder for spools, or empty the one that a former run has left. Raises OSError if it is not this user's own."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    require_private(path)
+    _remove_files(path)
+
+
+def require_private(path: str) -> None:
+    """Raise PermissionError if a path is a link, or is not a folder that only this user can write to."""
+    info = os.lstat(path)
+    if not stat.S_ISDIR(info.st_mode) or info.st_mode & 0o022 or info.st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, "it must be a folder that only this user can write to", path)
+
+
+def remove_folder(path: str) -> None:
+    """Remove the spools, and the folder if nothing else is in it. A link is left alone."""
+    with contextlib.suppress(OSError):
+        require_private(path)
+        _remove_files(path)
+        os.rmdir(path)
+
+
+def _remove_files(path: str) -> None:
+    for name in os.listdir(path):
+        if name.endswith(SUFFIX) or name in (BELL, CLAIMS):
+            os.unlink(os.path.join(path, name))
 
 
 def spools_in(folder: str) -> list[str]:

@@ -26,7 +26,7 @@ from llm_sync.config.models import LLMConfig, ProviderConfig
 from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
 from llm_sync.engines.claims import ClaimFile
-from llm_sync.engines.spool import Spool
+from llm_sync.engines.spool import Spool, require_private
 from llm_sync.engines.wire import Hello, Item, Outcome, Session, host_id, packed, unpacked, worker_name
 from llm_sync.errors import LLMConnectorError
 from llm_sync.models import RateLimits, Reply
@@ -201,9 +201,7 @@ def spool_folder(output: str) -> str:
     root = os.path.join(tempfile.gettempdir(), f"llm-sync-spools-{user}")
     for path in (root, os.path.join(root, output)):
         os.makedirs(path, mode=0o700, exist_ok=True)
-    info = os.lstat(root)
-    if hasattr(os, "getuid") and (info.st_uid != user or info.st_mode & 0o077):
-        raise PermissionError(13, "it must belong to this user alone", root)
+        require_private(path)
     return os.path.join(root, output)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
+import pytest
+
 from llm_sync.engines.claims import ClaimFile
-from llm_sync.engines.spool import Spool, SpoolFile
+from llm_sync.engines.spool import Spool, SpoolFile, make_folder, remove_folder
 from llm_sync.engines.spool_reader import SpoolReader
 
 
@@ -92,3 +95,40 @@ def test_of_many_who_claim_a_task_one_gets_it(tmp_path: Path) -> None:
     assert sorted(got) == list(range(50))
     for file in claims:
         file.close()
+
+
+def test_a_folder_that_is_not_its_own_is_left_alone(tmp_path: Path) -> None:
+    """A link beside an output leads to files of somebody: nothing there is removed."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "w.spool").write_text("precious")
+    link = tmp_path / "out.jsonl.part.spools"
+    link.symlink_to(other)
+    with pytest.raises(PermissionError):
+        make_folder(str(link))
+    remove_folder(str(link))
+    assert (other / "w.spool").read_text() == "precious"
+
+
+def test_only_spools_are_removed_with_their_folder(tmp_path: Path) -> None:
+    """Whatever else is in it stays, and so does the folder then."""
+    folder = tmp_path / "spools"
+    make_folder(str(folder))
+    for name in ("w.spool", "bell", "claims", "notes.txt"):
+        (folder / name).write_text("x")
+    make_folder(str(folder))
+    assert [each.name for each in folder.iterdir()] == ["notes.txt"]
+    remove_folder(str(folder))
+    assert folder.exists()
+    (folder / "notes.txt").unlink()
+    remove_folder(str(folder))
+    assert not folder.exists()
+
+
+def test_a_pipe_among_the_spools_holds_up_nobody(tmp_path: Path) -> None:
+    """It reads as empty."""
+    path = tmp_path / "w.spool"
+    os.mkfifo(path)
+    file = SpoolFile(str(path))
+    assert list(file.read()) == []
+    file.close()

@@ -38,7 +38,7 @@ def part(argument: str) -> tuple[int, int]:
 def _engine(argument: str) -> str:
     """The name of an engine; llm_sync.engines reads it again."""
     kind, colon, value = nonempty(argument).partition(":")
-    fits = value.isdecimal() and int(value) >= 1 if kind == "processes" else kind == "dask" and bool(value) == bool(colon)
+    fits = value.isdecimal() and 1 <= int(value) <= 1024 if kind == "processes" else kind == "dask" and bool(value) == bool(colon)
     if not fits:
         raise argparse.ArgumentTypeError(f"{argument!r} is neither processes:N, dask nor dask:ADDRESS")
     return argument
