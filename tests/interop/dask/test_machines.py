@@ -199,7 +199,7 @@ def test_kills_a_cut_and_a_stop_cost_what_was_in_flight(
             dialect: server.url(dialect).replace(f"127.0.0.1:{server.port}", f"{two_machines[0].here}:{port}")
             for dialect in ("openai", "anthropic", "gemini")
         }
-        chaos = chaos_class(tmp_path, THREE.format(**urls), MODELS, 1500, lambda: account.asked)
+        chaos = chaos_class(tmp_path, THREE.format(**urls), MODELS, 5000, lambda: account.asked)
         cluster = Cluster(tmp_path, dict(os.environ), two_machines[0].here)
 
         def add(count: int) -> None:
