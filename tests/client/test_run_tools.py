@@ -31,7 +31,12 @@ from llm_sync.config import ConfigLoader
 from llm_sync.simulator import Simulator
 
 MODELS: dict[str, str] = runpy.run_path(str(Path(__file__).parents[1] / "faults/table.py"))["DIALECTS"]  # a model of each
-REASONING = {"openai-responses": "gpt-5-mini", "anthropic": "claude-sonnet-4-5", "gemini": "gemini-3-flash-preview"}
+REASONING = {
+    "openai-responses": "gpt-5-mini",
+    "anthropic": "claude-sonnet-4-5",
+    "gemini": "gemini-3-flash-preview",
+    "gemini-interactions": "gemini-3-flash-preview",
+}
 CONFIG = "defaults: {{retry_base: 0}}\nproviders: {{p: {{type: {type}, api_key: any, base_url: '{url}', models: [{entry}]}}}}"
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llm_sync.simulator.answers.turns import Turn
+from llm_sync.simulator.answers.turns import CALLS, Turn
 
 _ROLES = {"user_input": "user", "model_output": "assistant"}
 
@@ -21,6 +21,8 @@ def interactions_turns(payload: Any) -> list[Turn]:
     for item in _mappings([given] if isinstance(given, dict) else given):
         if item.get("type") == "function_result":
             turns.append(("tool", _as_text(item.get("result"))))
+        elif item.get("type") == "function_call":
+            turns.append((CALLS, ""))
         elif item.get("type") in _ROLES:
             for content in _mappings(item.get("content")):
                 if content.get("type") == "function_result":
