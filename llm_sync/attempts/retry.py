@@ -87,6 +87,12 @@ class RetryHandler:
 class _Attempts:
     """The attempts of one request: how many, how long, with which error, and why there is no further one."""
 
+    tokens = 0.0  # about how many each is going to use, where they are limited
+    made = 0
+    elapsed: tuple[float, ...] = ()  # seconds, one for each failed attempt
+    failure: LLMConnectorError | None = None  # the error of the last attempt
+    advice = ""  # why a retryable failure is final
+
     def __init__(
         self, policy: RetryHandler, options: AttemptOptions, control: CallControl, request: PreparedRequest | None
     ) -> None:
@@ -94,11 +100,6 @@ class _Attempts:
         self.request = None if policy.spending is None else request  # whose attempts cost money that is limited
         self.options = options
         self.control = control
-        self.tokens = 0.0  # about how many each is going to use, where they are limited
-        self.made = 0
-        self.elapsed: tuple[float, ...] = ()  # seconds, one for each failed attempt
-        self.failure: LLMConnectorError | None = None  # the error of the last attempt
-        self.advice = ""  # why a retryable failure is final
         self.ends_at = control.ends_at  # monotonic; from the first attempt on, the deadline if that is earlier
         # monotonic; pauses of the process up to here are added to ends_at
         self.pauses_counted_to = 0.0 if control.ends_at is None else policy.clock()

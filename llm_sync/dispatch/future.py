@@ -50,6 +50,12 @@ class RequestFuture(Future[Any]):
     Waiting takes no lock. The lock of ``Future`` remains for ``cancel`` and the functions of concurrent.futures.
     """
 
+    started_at: float | None = None
+    elapsed: float | None = None
+    ends_at: float | None = None  # monotonic; when its caller stops waiting, if it waits from the beginning
+    continues = False  # a step of a request that was accepted before: neither the limit nor closing keeps it out
+    given_up = False  # its caller did not wait for it any longer
+
     def __init__(self, owner: Owner, call: Call, now: float) -> None:
         super().__init__()
         self._done_callbacks: list[Callable[[Future[Any]], object]] = []
@@ -60,12 +66,7 @@ class RequestFuture(Future[Any]):
         self.key: int = key if isinstance(key, int) else next(_keys)
         self.model: str = model if isinstance(model, str) else ""
         self.queued_at = now
-        self.started_at: float | None = None
-        self.elapsed: float | None = None
-        self.ends_at: float | None = None  # monotonic; when its caller stops waiting, if it waits from the beginning
         self._fate: dict[str, str] = {}  # "start": "running" or "cancelled", decided once by setdefault
-        self.continues = False  # a step of a request that was accepted before: neither the limit nor closing keeps it out
-        self.given_up = False  # its caller did not wait for it any longer
         self.reported = interrupts.Flag()  # set when the future is done and its end was reported
 
     # The outcome

@@ -276,12 +276,16 @@ class ReplyReader:
             return cost, metadata
         if self._prices is None or answer.usage.input_tokens is None:
             return None, metadata
-        dialect = self.dialect
-        url = dialect.default_base_url if dialect.config.simulated else dialect.base_url()  # a simulation costs what it plays
-        billed = BilledAnswer(url or "", model, answer.model or model, answer.usage, tier, metadata["raw"], at)
-        pending, priced = PendingCost(partial(self._prices, billed)), PricedMetadata(metadata)
+        find = partial(self._listed_price, model, answer.model or model, answer.usage, tier, metadata["raw"], at)
+        pending, priced = PendingCost(find), PricedMetadata(metadata)
         priced.pending = pending
         return pending, priced
+
+    def _listed_price(self, *billed: Any) -> tuple[float | None, str | None]:
+        """What an answer cost by the list of prices; ``billed``: the values of a BilledAnswer but for the address."""
+        dialect = self.dialect
+        url = dialect.default_base_url if dialect.config.simulated else dialect.base_url()  # a simulation costs what it plays
+        return (None, None) if self._prices is None else self._prices(BilledAnswer(url or "", *billed))
 
 
 def _structured(answer: Answer, prepared: PreparedRequest) -> Answer:

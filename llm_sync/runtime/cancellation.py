@@ -31,26 +31,25 @@ class CallControl:
     its own field before it reads the other's.
     """
 
-    keeper: Any = None
-    """Writes down what is needed to fetch a background answer in another run; set before the request runs."""
+    waiting_for = ""  # see Progress; set by the request's own thread
+    stopped = False  # whether no further attempt may start; set by stop_retrying()
+    aborted = False  # whether the current attempt was asked to end at once; set by abort()
+    ends_at: float | None = None  # monotonic; an end before the request's deadline. Set before the request runs
+    label: Any = None  # what another process that makes an attempt notes beside its outcome
+    written: Any = None  # (label, outcome, line), if that process has made a line of both
+    possibly_billed = 0  # attempts that were sent in full without a complete answer; set by the retry policy
+    keeper: Any = None  # writes down what is needed to fetch a background answer in another run; set before the request runs
+    _on_stop: Callable[[], object] | None = None
+    _shut: Callable[[], None] | None = None
+    _attempt = 0  # number of the running or next attempt
 
     def __init__(self, key: int = 0) -> None:
         self.key = key
-        self.waiting_for = ""  # see Progress; set by the request's own thread
-        self.stopped = False  # whether no further attempt may start; set by stop_retrying()
-        self._wakes = Flag()  # the same, for the waits
-        self._on_stop: Callable[[], object] | None = None
-        self._attempt = 0  # number of the running or next attempt
+        self._wakes = Flag()  # set when ``stopped`` is, for the waits
         self._started: dict[int, bool] = {}  # by attempt: whether it was started; False: it was given up before
         # Guards _shut while it is called, so that an abort never reaches a later request's socket. Re-entrant: a signal
         # handler may abort the request that the interrupted code aborts.
         self._lock = threading.RLock()
-        self.aborted = False  # whether the current attempt was asked to end at once; set by abort()
-        self._shut: Callable[[], None] | None = None
-        self.ends_at: float | None = None  # monotonic; an end before the request's deadline. Set before the request runs
-        self.label: Any = None  # what another process that makes an attempt notes beside its outcome
-        self.written: Any = None  # (label, outcome, line), if that process has made a line of both
-        self.possibly_billed = 0  # attempts that were sent in full without a complete answer; set by the retry policy
 
     def wait(self, seconds: float) -> bool:
         """Sleep up to ``seconds``; return True as soon as the request is stopped."""

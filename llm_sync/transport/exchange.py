@@ -31,27 +31,28 @@ class Exchange:
     Entered and used by one thread; other threads reach it only through ``control``. Times are monotonic seconds.
     """
 
+    phase = "connect"  # then "headers", then "body"
+    reused = False  # the connection served an earlier exchange
+    response_started = False  # at least one byte of the response arrived
+    truncated = False  # the connection ended within the headers: http.client takes that for the end of the headers
+    round_trip = 0.0  # seconds, measured when the connection was opened
+    sent_at: float | None = None  # when the whole request was written; None before, and if writing it failed
+    reusable = True  # the connection may go back into the pool
+    buffered_only = False  # reads return what is buffered and do not touch the network
+    record_head: Callable[[bytes], object] | None = None  # called once with the head that http.client writes
+    aborted = False
+    sock: socket.socket | None = None  # the one in use
+    _grace_ends: float | None = None
+    _attached = False  # an abort may shut ``sock`` down
+    _outer: Exchange | None = None
+
     def __init__(self, timeout: float, control: CallControl | None, sockets: MutableSet[socket.socket]) -> None:
         self.timeout = timeout
         self.started = monotonic()
         self.ends = self.started + min(timeout, MAX_TIMEOUT_S)
-        self.phase = "connect"  # then "headers", then "body"
-        self.reused = False  # the connection served an earlier exchange
-        self.response_started = False  # at least one byte of the response arrived
-        self.truncated = False  # the connection ended within the headers: http.client takes that for the end of the headers
-        self.round_trip = 0.0  # seconds, measured when the connection was opened
-        self.sent_at: float | None = None  # when the whole request was written; None before, and if writing it failed
-        self.reusable = True  # the connection may go back into the pool
-        self.buffered_only = False  # reads return what is buffered and do not touch the network
-        self.record_head: Callable[[bytes], object] | None = None  # called once with the head that http.client writes
-        self.aborted = False
-        self.sock: socket.socket | None = None  # the one in use
         self._due = self.started  # when the current operation should have ended: if it ends much later, there was a pause
-        self._grace_ends: float | None = None
         self._control = control
-        self._attached = False  # an abort may shut ``sock`` down
         self._sockets = sockets
-        self._outer: Exchange | None = None
 
     def __enter__(self) -> Exchange:
         self._outer = active.replace(self)

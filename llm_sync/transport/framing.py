@@ -74,17 +74,16 @@ class ResponseReader:
     end) are final, and ``decoded`` gives the body. ``fields`` is None until the head is complete.
     """
 
-    __slots__ = ("_body", "_cap", "_encoding", "_left", "_received", "fields", "status", "surplus")
+    status = 0
+    fields: dict[str, str] | None = None
+    surplus = False
+    _received: bytearray | bytes = b""  # an incomplete head, or the chunk whose end has not come
+    _body: bytearray | bytes = b""
+    _left: int | None = None  # bytes of the body to come; None: chunked
+    _encoding = ""
 
     def __init__(self, cap: int) -> None:
         self._cap = cap
-        self._received = bytearray()  # an incomplete head, or the chunk whose end has not come
-        self._body: bytearray | bytes = b""
-        self._left: int | None = None  # bytes of the body to come; None: chunked
-        self._encoding = ""
-        self.status = 0
-        self.fields: dict[str, str] | None = None
-        self.surplus = False
 
     def feed(self, data: bytes | bytearray | memoryview) -> bool:
         """Take what arrived; return whether the response is complete.

@@ -7,7 +7,6 @@ takes no timeout and cannot be interrupted.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import socket
 import ssl
@@ -107,8 +106,11 @@ class PlainDeadlines(_Deadlines):
             return super().recv_into(*args, **kwargs)
         receive = super(_Deadlines, self).recv_into
         while True:
-            with contextlib.suppress(BlockingIOError):
+            try:
                 count = receive(*args, **kwargs)
+            except BlockingIOError:
+                count = None  # nothing has arrived
+            if count is not None:
                 exchange.record_read(count)
                 return count
             timeout = exchange.read_timeout()
