@@ -16,7 +16,7 @@ T = TypeVar("T")
 _TEXTS_TO_BLAME = (InvalidRequestError, ContextLengthExceededError, ContentBlockedError)
 _PARAMETER = re.compile(r"dimension|encoding_format|input_type|task_?type|output_dtype|embedding_types", re.IGNORECASE)
 _REFUSED = (400, 403, 413, 422)
-_MAX_ALIKE = 3  # texts refused one by one, before any is taken, until the others are not tried
+MAX_ALIKE = 3  # texts refused one by one, before any is taken, until the others are not tried
 
 
 def may_divide(error: BaseException | None) -> bool:
@@ -38,7 +38,7 @@ def ask_divided(
     alike, taken = 0, False
     while pending:
         part = pending.pop()
-        if alike >= _MAX_ALIKE and not taken:
+        if alike >= MAX_ALIKE and not taken:
             outcomes.append((len(part), error))
             continue
         outcome = ask(part)

@@ -221,7 +221,7 @@ def test_ctrl_c_keeps_what_was_answered(service: Service, tmp_path: Path) -> Non
         ('{"text": "a"}\n', {"texts_per_request": 0}, "too small"),
     ],
 )
-def test_bad_inputs_are_told_before_anything_is_sent(
+def test_bad_inputs_are_reported_before_anything_is_sent(
     run: Any, service: Service, tmp_path: Path, content: Any, options: Any, words: str
 ) -> None:
     """With the line, and what to do."""
@@ -328,3 +328,27 @@ def test_vectors_that_another_program_adds_are_taken_over(run: Any, service: Ser
     service.respond = respond
     assert run(texts).failed == {"ResponseValidationError": 3}
     assert [vector is None for vector in vectors(tmp_path / "out.jsonl")] == [False] * 3 + [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"embedding": [', '"embedding": ["x", '),
+        ('"embedding": [', '"embedding": [[], '),
+        ('"dimensions"', '"dimension"'),
+        ('"response": {"model": "', '"response": {"m": "'),
+        ('"text_hash": "', '"text_hash": "no'),
+        ('"error": null', '"error": nil'),
+    ],
+)
+def test_an_edited_output_is_refused_or_taken(run: Any, service: Service, tmp_path: Path, before: str, after: str) -> None:
+    """Before anything is sent: never a traceback, never a wrong vector."""
+    run(["a"])
+    path = tmp_path / "out.jsonl"
+    path.write_text(path.read_text().replace(before, after))
+    if before == '"dimensions"':
+        assert run(["a"]).kept == 1
+    else:
+        with pytest.raises(LLMConnectorError, match="not an output of embed"):
+            run(["a"])
+    assert service.asked == ["a"]

@@ -108,7 +108,7 @@ def test_one_text_alone_and_none(service: Service, client: LLMClient) -> None:
         (["a"], MODEL, {"provider_specific": {"encoding_format": "ubinary"}}),
     ],
 )
-def test_mistakes_are_told_before_anything_is_sent(
+def test_mistakes_are_reported_before_anything_is_sent(
     service: Service, client: LLMClient, texts: Any, model: Any, options: Any
 ) -> None:
     """A text without a vector, a model without embeddings, an option that is none."""

@@ -181,7 +181,7 @@ def test_a_type_without_embeddings_refuses(provider: Any) -> None:
         EmbeddingProvider(provider("anthropic", b""))
 
 
-def test_a_text_that_was_cut_is_told(ask: Any) -> None:
+def test_a_text_that_was_cut_is_reported(ask: Any) -> None:
     """Google Cloud says which texts it read in part; strict makes that an error."""
     values = {"values": [1.0], "statistics": {"truncated": True, "token_count": 9}}
     config = {"auth": "google-cloud", "project": "p"}

@@ -6,7 +6,7 @@ import json
 import os
 
 from llm_sync.batch.embedding.known import Known, Outcome
-from llm_sync.batch.embedding.records import Found, read_journal_line, read_output_line
+from llm_sync.batch.embedding.records import LineOutcome, read_journal_line, read_output_line
 from llm_sync.batch.state.finished_output import FinishedOutput
 from llm_sync.batch.state.journal_format import lines_of, pieces_of, unfinished_part
 from llm_sync.batch.state.record_store import RecordStore
@@ -37,11 +37,11 @@ class Previous:
         since, anew = unfinished_part(part, output.checksum) if has_journal and output.exists else (0, False)
         if not anew:  # a run that began anew ignores the output that it is to replace, and so does the run that resumes it
             for number, line in enumerate(output.lines(), 1):
-                found = read_output_line(line)
-                if found is None and line.strip():
+                outcome = read_output_line(line)
+                if outcome is None and line.strip():
                     what = "is not an output of embed" if number == 1 else f"is damaged: line {number} is not a record"
                     raise LLMConnectorError(f"{path!r} exists, but {what}", guidance=_RESTART)
-                self._take(found, line, in_journal=False)
+                self._take(outcome, line, in_journal=False)
         if has_journal:
             for _, line in lines_of(part, since):
                 if not self._read_line(line):
@@ -64,9 +64,9 @@ class Previous:
         return next(iter(self._lengths), None)
 
     def _read_line(self, line: bytes) -> bool:
-        found = read_journal_line(line)
-        if found is not None:
-            self._take(found, line, in_journal=True)
+        outcome = read_journal_line(line)
+        if outcome is not None:
+            self._take(outcome, line, in_journal=True)
             return True
         try:
             values = json.loads(line)
@@ -84,12 +84,12 @@ class Previous:
         self.unsure += sum(self._open.values())
         self._open.clear()
 
-    def _take(self, found: Found | None, line: bytes, *, in_journal: bool) -> None:
-        if found is None:
+    def _take(self, outcome: LineOutcome | None, line: bytes, *, in_journal: bool) -> None:
+        if outcome is None:
             return
-        if found.settings != self._settings:
-            self._foreign += found.answered
+        if outcome.settings != self._settings:
+            self._foreign += outcome.answered
             return
-        if found.dimensions is not None:
-            self._lengths.add(found.dimensions)
-        self._known.add(found.key, Outcome(self._store.append(line), in_journal, found.answered, found.again))
+        if outcome.dimensions is not None:
+            self._lengths.add(outcome.dimensions)
+        self._known.add(outcome.key, Outcome(self._store.append(line), in_journal, outcome.answered, outcome.again))

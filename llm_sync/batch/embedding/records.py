@@ -34,7 +34,7 @@ class Target(NamedTuple):
     settings: str
 
 
-class Found(NamedTuple):
+class LineOutcome(NamedTuple):
     """What a line of a journal or of an output says of a text. ``again``: whether a later run asks again by itself."""
 
     key: int
@@ -74,7 +74,7 @@ def failed_line(target: Target, position: int, key: int, error: LLMConnectorErro
     return records.journal_line(head, {"error": error_record(error)})
 
 
-def read_journal_line(line: bytes) -> Found | None:
+def read_journal_line(line: bytes) -> LineOutcome | None:
     """What a line of a journal says; None for one that is no outcome, or torn, or damaged."""
     head = records.read_head(line)
     if head is None:
@@ -82,20 +82,22 @@ def read_journal_line(line: bytes) -> Found | None:
     try:
         answered = head.outcome == ANSWERED
         vector = record_of(line, in_journal=True).vector if answered else None
-        return Found(int(head.line, 16), head.settings, answered, head.again, None if vector is None else len(vector))
+        return LineOutcome(int(head.line, 16), head.settings, answered, head.again, None if vector is None else len(vector))
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def read_output_line(line: bytes) -> Found | None:
+def read_output_line(line: bytes) -> LineOutcome | None:
     """The same for a line of a finished output."""
     try:
         values = json.loads(line)
         response, key = values["response"], int(values["text_hash"], 16)
-        dimensions = None if response is None else len(response["embedding"])
+        dimensions = None if response is None else len(array(_DOUBLE, response["embedding"]))
+        if response is not None and not isinstance(response["model"], str):
+            return None  # it was edited
         again = response is None and bool(values["error"].get("again", values["error"]["retryable"] is True))
-        return Found(key, str(values["settings"]), response is not None, again, dimensions)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return LineOutcome(key, str(values["settings"]), response is not None, again, dimensions)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 

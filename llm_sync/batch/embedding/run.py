@@ -31,7 +31,7 @@ from llm_sync.errors import InvalidRequestError
 from llm_sync.events import logger
 from llm_sync.providers.embeddings.limits import Grouping
 
-_TICK_S = 0.5  # how often the journal is looked at, and progress told
+_TICK_S = 0.5  # how often the journal is looked at, and progress reported
 
 _log = logger("batch")
 
@@ -167,12 +167,12 @@ class Run:
         self._journal.sync()
         while chunk := self._journal.examine():
             for line in chunk.splitlines(keepends=True):
-                found = read_journal_line(line)
-                if found is None or not found.answered or found.settings != self._target.settings:
+                added = read_journal_line(line)
+                if added is None or not added.answered or added.settings != self._target.settings:
                     continue
-                outcome = known.get(found.key)
+                outcome = known.get(added.key)
                 if outcome is None or not outcome.answered:
-                    known.add(found.key, Outcome(self._journal.store.append(line), True, True, False))
+                    known.add(added.key, Outcome(self._journal.store.append(line), True, True, False))
 
     def _stop(self, lane: Lane, sender: GroupSender) -> None:
         """Send nothing more; requests in flight get their grace, and their vectors go into the journal."""

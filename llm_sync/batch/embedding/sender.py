@@ -16,15 +16,13 @@ from llm_sync.batch.embedding.records import Target
 from llm_sync.batch.line_sending import outcome_in_steps
 from llm_sync.batch.state.journal import Journal
 from llm_sync.batch.state.journal_format import line_of
-from llm_sync.client.division import may_divide
+from llm_sync.client.division import MAX_ALIKE, may_divide
 from llm_sync.client.embedding import other_length
 from llm_sync.errors import ClientClosedError, LLMConnectorError
 from llm_sync.models import PreparedRequest, Usage
 from llm_sync.models.embeddings import EmbeddingResponse
 from llm_sync.runtime.cancellation import CallControl
 from llm_sync.runtime.steps import Steps, run
-
-_MAX_ALIKE = 3  # texts of a divided group that are refused one by one, before any is taken, until the others are not tried
 
 
 @dataclasses.dataclass
@@ -38,7 +36,7 @@ class Division:
     @property
     def is_hopeless(self) -> bool:
         """Whether the parts that are left need not be tried."""
-        return self.alike >= _MAX_ALIKE and not self.taken
+        return self.alike >= MAX_ALIKE and not self.taken
 
 
 class Group(NamedTuple):

@@ -89,14 +89,14 @@ class BedrockEmbeddings(EmbeddingWire):
             return []
         if "embedding" in body:
             return [Item(0, body["embedding"], "embedding")]
-        found = body.get("embeddings")
-        if isinstance(found, dict):
-            found = found.get("float")
-        if not isinstance(found, list):
+        vectors = body.get("embeddings")
+        if isinstance(vectors, dict):
+            vectors = vectors.get("float")
+        if not isinstance(vectors, list):
             return []
-        if found and isinstance(found[0], dict):
-            return [Item(number, each.get("embedding"), f"embeddings[{number}]") for number, each in enumerate(objects(found))]
-        return [Item(number, each, f"embeddings[{number}]") for number, each in enumerate(found)]
+        if vectors and isinstance(vectors[0], dict):
+            return [Item(number, each.get("embedding"), f"embeddings[{number}]") for number, each in enumerate(objects(vectors))]
+        return [Item(number, each, f"embeddings[{number}]") for number, each in enumerate(vectors)]
 
     def read_usage(self, body: Any) -> Usage:
         return input_usage(count(body, "inputTextTokenCount"))

@@ -52,8 +52,8 @@ class GeminiEmbeddings(EmbeddingWire):
         return {}  # they stand in each of the requests
 
     def items(self, body: Any) -> Iterable[Item]:
-        found = objects(body["embeddings"])
-        return [Item(number, each.get("values"), f"embeddings[{number}]") for number, each in enumerate(found)]
+        embeddings = objects(body["embeddings"])
+        return [Item(number, each.get("values"), f"embeddings[{number}]") for number, each in enumerate(embeddings)]
 
     def read_usage(self, body: Any) -> Usage:
         usage = body.get("usageMetadata") if isinstance(body, dict) else None
@@ -84,8 +84,8 @@ class VertexEmbeddings(EmbeddingWire):
         return {"instances": [{"content": text, **options} for text in request.texts], "parameters": parameters}
 
     def items(self, body: Any) -> Iterable[Item]:
-        found = _embeddings(body)
-        return [Item(number, each.get("values"), f"predictions[{number}].embeddings") for number, each in enumerate(found)]
+        embeddings = _embeddings(body)
+        return [Item(number, each.get("values"), f"predictions[{number}].embeddings") for number, each in enumerate(embeddings)]
 
     def read_usage(self, body: Any) -> Usage:
         return input_usage(total(*(count(each, "statistics", "token_count") for each in _embeddings(body))))

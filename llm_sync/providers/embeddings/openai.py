@@ -125,7 +125,7 @@ _WIRES: dict[str, type[EmbeddingWire]] = {
 
 
 def wire_of(dialect: Dialect) -> EmbeddingWire:
-    """The wire of whatever server an entry of this type names, told by its address. Raises ConfigurationError."""
+    """The wire of whatever server an entry of this type names, by its address. Raises ConfigurationError."""
     service = service_of(dialect)
     if service == "cohere" and "compatibility" in dialect.base_url():
         return CohereCompatibleEmbeddings(dialect)

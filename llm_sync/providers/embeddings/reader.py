@@ -45,15 +45,15 @@ class EmbeddingReader(ReplyReader):
         count = len(asked.texts)
         if not wire.indexed and len(items) != count:
             raise self._misfit(prepared, reply, number, body, (FieldProblem("$", f"{count} vectors", f"{len(items)}"),))
-        found = placed(items, count, dimensions=asked.dimensions, typecode=wire.typecode)
-        misfits = found.misfits
-        if not misfits and len(found.problems) == count:
-            misfits = tuple(found.problems.values())[:20]
+        result = placed(items, count, dimensions=asked.dimensions, typecode=wire.typecode)
+        misfits = result.misfits
+        if not misfits and len(result.problems) == count:
+            misfits = tuple(result.problems.values())[:20]
         if misfits:
             raise self._misfit(prepared, reply, number, body, misfits)
         cut = tuple(index for index in wire.cut_texts(body) if 0 <= index < count)
-        problems = {index: _problem(problem) for index, problem in found.problems.items()}
-        response = self._made(prepared, reply, number, body, vectors=tuple(found.vectors), problems=problems, cut_texts=cut)
+        problems = {index: _problem(problem) for index, problem in result.problems.items()}
+        response = self._made(prepared, reply, number, body, vectors=tuple(result.vectors), problems=problems, cut_texts=cut)
         if cut:
             self._report_cut(prepared, response)
         return response
