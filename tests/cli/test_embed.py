@@ -60,6 +60,16 @@ def test_texts_come_from_lines_and_files(
     assert [json.loads(line)["id"] for line in out.splitlines()] == ids
 
 
+def test_a_text_that_names_a_file_is_noted(embed: Any, provider: Any, tmp_path: Path) -> None:
+    """It is embedded as it stands, and the user is told how to have the file's lines."""
+    file = tmp_path / "texts.txt"
+    file.write_text("one\ntwo\n")
+    status, _, err = embed(str(file))
+    assert (status, texts_of(provider)) == (0, [str(file)])
+    assert "is taken as a text" in err
+    assert "--input FILE" in err
+
+
 def test_a_text_that_fails_has_its_error_in_its_place(embed: Any) -> None:
     """The others are answered; the status says that some were not."""
     status, out, err = embed("a", "", "word " * 9000, "b")

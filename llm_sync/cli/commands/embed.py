@@ -52,6 +52,8 @@ def _texts(args: argparse.Namespace) -> tuple[Any, bool]:
     if args.texts and args.texts != ["-"]:
         if args.jsonl:
             raise UsageError("--jsonl is for lines of a file: the texts are arguments")
+        if len(args.texts) == 1 and os.path.isfile(args.texts[0]):
+            print_note(f"{args.texts[0]!r} is taken as a text, though there is a file of this name; for its lines: --input FILE")
         return args.texts, True
     if args.input is None and not args.texts and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("no texts: give them as arguments, with --input FILE, or on standard input")
