@@ -162,7 +162,7 @@ def problem_with(answer: Answer, *, strict: bool, structured: bool = False) -> e
         )
     return errors.StreamingNotSupportedError(
         f"the provider deferred the answer (status {outcome.state!r}) instead of giving it",
-        guidance="Send the request without background or deferred mode: llm-sync waits for the whole answer.",
+        guidance="It has no id by which it could be fetched: send the request without background or deferred mode.",
     )
 
 

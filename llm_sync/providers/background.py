@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from llm_sync import errors
 from llm_sync.errors import LLMConnectorError
@@ -50,13 +50,6 @@ class Keeper(Protocol):
         """There is nothing to fetch any more: the answer is here, or will never be."""
 
 
-class _Look(NamedTuple):
-    """One look at a job: the reply, or the error of the exchange."""
-
-    reply: Reply | None
-    error: LLMConnectorError | None = None
-
-
 class BackgroundAttempts:
     """The attempts of one request whose answer is made in the background. Used by one thread at a time.
 
@@ -82,6 +75,7 @@ class BackgroundAttempts:
         self._control = exchange.control or CallControl()
         self._keeper: Keeper | None = getattr(self._control, "keeper", None)
         self._job = getattr(prepared, "job", "")
+        self._trouble = ""  # of the last look that failed
         self._began = 0.0  # monotonic, as all times here
         self._until = 0.0
         self._counted_to = 0.0  # pauses of the process up to here are in _until
@@ -151,10 +145,10 @@ class BackgroundAttempts:
             yield from self._wait(job, pause, number)
             longer = min(longer * GROWTH, self._longest_pause())
             look = yield from self._look(job, number)
-            reply = look.reply
+            reply = look if isinstance(look, Reply) else None
             pause = longer if reply is None else replies.asked_pause(reply) or longer
             if reply is None or reply.status in replies.PASSING or reply.status >= 500:
-                self._warn_of(job, look)
+                self._note_trouble(job, look)
             elif reply.status in (404, 410):
                 missing += 1
                 if missing >= MAX_NOT_FOUND or reply.status == 410:
@@ -167,17 +161,17 @@ class BackgroundAttempts:
             else:
                 missing += 1  # another program's page, or half an answer
 
-    def _look(self, job: BackgroundJob, number: int) -> Steps[_Look]:
+    def _look(self, job: BackgroundJob, number: int) -> Steps[Reply | LLMConnectorError]:
         """One exchange; a failure of the way is part of the result."""
         exchange = Exchange("GET", self._url(self._wire.path(job.id)), None, self._exchange.headers, self._control, _as_it_is)
         timeout = min(self._prepared.options.timeout, max(0.001, self._left()))
         try:
             reply: Reply = yield from self._quiet.make(exchange, number, timeout)
-        except (errors.ProviderConnectionError, errors.RequestTimeoutError) as error:
-            if error.retryable is False and not isinstance(error, errors.RequestTimeoutError):
+        except (errors.ProviderConnectionError, errors.RequestTimeoutError, errors.ClientClosedError) as error:
+            if isinstance(error, errors.ProviderConnectionError) and error.retryable is False:
                 raise  # a certificate, a proxy: it would fail for ever
-            return _Look(None, error)
-        return _Look(reply)
+            return error  # stopped: the wait for the next look ends it
+        return reply
 
     def _read(self, job: BackgroundJob, reply: Reply, number: int) -> ModelResponse:
         if reply.status >= 300:
@@ -217,12 +211,12 @@ class BackgroundAttempts:
         if self._keeper is not None:
             self._keeper.over(job.id)
 
-    def _warn_of(self, job: BackgroundJob, look: _Look) -> None:
-        if self._wire.reads_once and look.error is not None and getattr(look.error, "phase", "body") != "connect":
-            _log.warning(
-                "%s: answer %s can be read once only, and the exchange failed: it may be lost (%s)",
-                *(self._prepared.provider, job.id, look.error.message),
-            )
+    def _note_trouble(self, job: BackgroundJob, look: Reply | LLMConnectorError) -> None:
+        why = f"HTTP status {look.status}" if isinstance(look, Reply) else look.message
+        self._trouble = f"; the last look failed: {why}"
+        if self._wire.reads_once and isinstance(look, LLMConnectorError) and getattr(look, "phase", "body") != "connect":
+            name = self._prepared.provider
+            _log.warning("%s: answer %s can be read once only, and the exchange failed: it may be lost (%s)", name, job.id, why)
 
     def _url(self, path: str) -> str:
         return self._reader.dialect.joined_url(path, self._prepared.model, {})
@@ -265,7 +259,8 @@ class BackgroundAttempts:
         if left <= 0:
             end = yield from self._give_up(job)
             raise errors.RequestTimeoutError(
-                f"no answer in the background within the deadline of {self._prepared.options.deadline:g} s ({job.id}); {end}",
+                f"no answer in the background within the deadline of {self._prepared.options.deadline:g} s ({job.id}); "
+                f"{end}{self._trouble}",
                 phase="body",
                 retryable=False,
                 possibly_billed=1,

@@ -213,7 +213,7 @@ class ReplyReader:
             raise errors.StreamingNotSupportedError(
                 "the provider deferred the answer (HTTP status 202)",
                 status=202,
-                guidance="Send the request without background or deferred mode: llm-sync waits for the whole answer.",
+                guidance="It has no id by which it could be fetched: send the request without background or deferred mode.",
             )
         body = self.dialect.unwrap(body)
         inner = self.dialect.error_in(body)

@@ -265,6 +265,18 @@ def test_a_request_that_is_stopped_is_cancelled(ask: Any, end: Any, words: str) 
     assert asked.sent == ["POST /responses", f"POST /responses/{ID}/cancel"]
 
 
+def test_a_look_that_is_aborted_cancels_the_answer_too(ask: Any) -> None:
+    """The second Ctrl-C comes while an exchange is under way."""
+
+    def aborted(sent: Any) -> Any:
+        raise errors.ClientClosedError("the request was aborted")
+
+    stops = iter([None, CallControl.stop_retrying])
+    asked = ask(QUEUED, aborted, response("cancelled"), on_pause=lambda control: (next(stops) or (lambda _: None))(control))
+    assert isinstance(asked.answer, errors.ClientClosedError)
+    assert asked.sent[-1] == f"POST /responses/{ID}/cancel"
+
+
 def test_what_is_written_down_is_not_cancelled(ask: Any) -> None:
     """The next run fetches it."""
     keeper = Keeper()
