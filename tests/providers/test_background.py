@@ -271,8 +271,14 @@ def test_a_look_that_is_aborted_cancels_the_answer_too(ask: Any) -> None:
     def aborted(sent: Any) -> Any:
         raise errors.ClientClosedError("the request was aborted")
 
-    stops = iter([None, CallControl.stop_retrying])
-    asked = ask(QUEUED, aborted, response("cancelled"), on_pause=lambda control: (next(stops) or (lambda _: None))(control))
+    paused: list[CallControl] = []
+
+    def stop_at_the_second(control: CallControl) -> None:
+        paused.append(control)
+        if len(paused) == 2:
+            control.stop_retrying()
+
+    asked = ask(QUEUED, aborted, response("cancelled"), on_pause=stop_at_the_second)
     assert isinstance(asked.answer, errors.ClientClosedError)
     assert asked.sent[-1] == f"POST /responses/{ID}/cancel"
 
