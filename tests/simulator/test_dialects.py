@@ -270,9 +270,11 @@ def test_streaming_in_the_body_is_refused_and_counted(simulator, wire, dialect, 
 
 
 def test_background_is_refused_where_there_is_none(simulator, wire, dialect, shapes):
-    """Only the Responses API makes answers in the background; the others refuse the switch like a stream."""
-    has_background = dialect == "openai-responses"
-    assert wire.ask(dialect, shapes.question(dialect) | {"background": True}).status == (200 if has_background else 400)
+    """Only Responses and Interactions make answers in the background; the others refuse the switch like a stream."""
+    has_background = dialect in ("openai-responses", "gemini-interactions")
+    model = "gemini-3.5-flash" if dialect == "gemini-interactions" else None
+    got = wire.ask(dialect, shapes.question(dialect) | {"background": True}, model=model)
+    assert got.status == (200 if has_background else 400)
     assert simulator.stream_attempts == (0 if has_background else 1)
 
 
@@ -301,9 +303,9 @@ def test_streaming_asked_for_in_accept_is_refused_and_counted(simulator, wire, d
 
 
 def test_stream_false_is_no_attempt(simulator, wire, dialect, shapes):
-    """``stream: false`` is not counted (Gemini and Bedrock refuse the unknown field)."""
+    """``stream: false`` is not counted (generateContent and Bedrock refuse the unknown field)."""
     got = wire.ask(dialect, shapes.question(dialect) | {"stream": False})
-    assert got.status == (400 if dialect in ("gemini", "gemini-interactions", "bedrock") else 200)
+    assert got.status == (400 if dialect in ("gemini", "bedrock") else 200)
     assert simulator.stream_attempts == 0
 
 

@@ -29,6 +29,7 @@ _SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/\s,]+)/(?P<day>\d{8})/[a-z0-9-]+/bedrock/aws4_request, ?"
     r"SignedHeaders=(?P<names>[a-z0-9;-]+), ?Signature=[0-9a-f]{64}"
 )
+_BAD_VERSION = re.compile(r"(?!arn:)[^:]+:(?!\d+(?::\S+)?$).*")
 _MAX_SKEW = 300  # seconds
 _PREFIX = re.compile(r"(?:us|eu|apac|global|jp|au|us-gov)\.")
 # Models that are served through inference profiles only.
@@ -129,7 +130,7 @@ class Bedrock(Dialect):
         check(payload, REQUEST, "", self.refuse)
         payload = without_nulls(payload)
         model = _PREFIX.sub("", call.model)
-        if is_unknown_model("bedrock", call.model):
+        if is_unknown_model("bedrock", call.model) or _BAD_VERSION.fullmatch(call.model):
             raise ListedError("not_found")
         if model == call.model and _BY_PROFILE.match(model):
             self.refuse(

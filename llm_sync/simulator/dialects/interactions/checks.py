@@ -16,7 +16,7 @@ Refuse = Callable[..., NoReturn]
 UNNAMED = "Request contains an invalid argument."  # what the API says of turns that it does not take back
 _KEY_NAMES = """
     model agent input system_instruction generation_config tools response_format response_mime_type response_modalities
-    previous_interaction_id store background service_tier labels safety_settings webhook_config agent_config environment
+    previous_interaction_id store stream background service_tier labels safety_settings webhook_config agent_config environment
     """
 _KEYS = frozenset(_KEY_NAMES.split())
 _SETTING_NAMES = """

@@ -1,4 +1,4 @@
-"""Interactions: ``POST /interactions``, beside Gemini's other endpoints."""
+"""Interactions: ``POST /interactions``, and ``/interactions/ID`` of those in the background, beside Gemini's other endpoints."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from llm_sync.simulator.answers.turns import Turn
 from llm_sync.simulator.dialects.base import Call, Dialect
 from llm_sync.simulator.dialects.gemini.checks import generates, thinks
 from llm_sync.simulator.dialects.gemini.endpoint import HEADERS
-from llm_sync.simulator.dialects.interactions import checks
+from llm_sync.simulator.dialects.interactions import background, checks
 from llm_sync.simulator.dialects.interactions.reply import interaction
 from llm_sync.simulator.dialects.model_catalogue import is_unknown_model, model_limits
 from llm_sync.simulator.faults.error_spellings_interactions import INTERACTIONS_CODES
+from llm_sync.simulator.jobs.store import JobStore
 from llm_sync.simulator.server.response import ListedError, RequestRefused, Response
 
 _FILE_TOKENS = 258
 
 
 class Interactions(Dialect):
-    """The API under /interactions; the models are listed by Gemini's. Nothing is stored: no interaction is known afterwards."""
+    """The API under /interactions; the models are listed by Gemini's. Only interactions in the background are stored."""
 
     name = "gemini-interactions"
     provider = "gemini"
@@ -43,11 +44,26 @@ class Interactions(Dialect):
     def reply(self, call: Call) -> Response:
         """Answers, or raises RequestRefused; checks the key first, as the provider does."""
         self._authenticate(call)
-        if call.path != "/":
-            self.refuse(f"Interaction {call.path[1:60]} not found.", 404)
+        if call.jobs is not None and (call.path != "/" or call.deferred or call.job_call == "create"):
+            return self._job(call, call.jobs)
         if call.method != "POST":
             self.refuse("Method not allowed.", 405)
         return self._interact(call)
+
+    def job_call(self, call: Call) -> str:
+        """Calls under /interactions/ID, and an interaction that is to be made in the background."""
+        return background.job_call(call)
+
+    def deferring_keys(self, call: Call) -> tuple[str, ...]:
+        """An interaction may be made in the background."""
+        return ("background",) if call.path == "/" else ()
+
+    def _job(self, call: Call, jobs: JobStore) -> Response:
+        with jobs.lock:
+            if call.path != "/":
+                return Response(200, background.reply(call, self, jobs, self.refuse), HEADERS)
+            self._check_body(call)
+            return Response(200, background.create(call, self, jobs, self.refuse), HEADERS)
 
     def refuse_stream(self, call: Call) -> NoReturn:
         """Raises RequestRefused; the message names the part that asks for a stream."""
@@ -71,20 +87,25 @@ class Interactions(Dialect):
         if not call.accepts(key):
             raise ListedError("auth")
 
-    def _interact(self, call: Call) -> Response:
+    def _check_body(self, call: Call) -> None:
         if call.json_problem:
             self.refuse(f"Invalid JSON payload received. {call.json_problem}")
-        payload = call.payload
-        if not isinstance(payload, dict):
+        if not isinstance(call.payload, dict):
             self.refuse("Invalid JSON payload received. The body must be an object.")
+
+    def _interact(self, call: Call) -> Response:
+        self._check_body(call)
         replayed = self.replayed(call)
         if replayed:
             return self._response(call, generate_answer(replayed), replayed.prompt_tokens(), False)
-        payload = {name: value for name, value in payload.items() if value is not None}
+        payload = {name: value for name, value in call.payload.items() if value is not None}
         checks.check_members(payload, self.refuse)
-        if "agent" in payload:
+        is_agent = "agent" in payload
+        if is_agent and call.job_call != "line":
             self.refuse("Agents require 'background' to be true.")
-        if is_unknown_model("gemini", call.model) or not generates(call.model):
+        if is_agent and payload.get("generation_config"):
+            self.refuse("'generation_config' cannot be set together with 'agent'.")
+        if not is_agent and (is_unknown_model("gemini", call.model) or not generates(call.model)):
             raise ListedError("not_found")
         if payload.get("previous_interaction_id") is not None:
             self.refuse(f"Interaction {payload['previous_interaction_id'][:60]} not found.", 404)

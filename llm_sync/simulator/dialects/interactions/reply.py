@@ -26,9 +26,9 @@ def interaction(
     steps = _steps(model, answer, show_thoughts) if answer.refusal is None else []
     prompt = answer.input_tokens(prompt)
     visible = answer.output_tokens - answer.reasoning_tokens if answer.refusal is None else 0
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    now = now_text(time.time())
     body: dict[str, Any] = {
-        "id": "v1_" + base64.urlsafe_b64encode(random.getrandbits(320).to_bytes(40, "big")).decode().rstrip("="),
+        "id": interaction_id(),
         "status": _status(answer),
         "usage": usage(prompt, visible, answer.reasoning_tokens, answer.cached_tokens(0)),
         "created": now,
@@ -41,6 +41,16 @@ def interaction(
     if body["status"] == "failed":
         body["errors"] = [{"code": "safety", "message": answer.refusal or ""}]
     return body, (prompt, visible + answer.reasoning_tokens)
+
+
+def interaction_id() -> str:
+    """A random id of an interaction."""
+    return "v1_" + base64.urlsafe_b64encode(random.getrandbits(320).to_bytes(40, "big")).decode().rstrip("=")
+
+
+def now_text(at: float) -> str:
+    """A Unix time as the API writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
 def usage(prompt: int, visible: int, thoughts: int, cached: int) -> dict[str, Any]:
