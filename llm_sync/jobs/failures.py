@@ -21,11 +21,11 @@ UNKNOWN, NOT_SENT, BUSY, REFUSED, STOP = "unknown", "not sent", "busy", "refused
 because of what is in it. STOP: nor would another one be made."""
 
 _LINES = (InvalidRequestError, ContextLengthExceededError)
-_REFUSING = (400, 413, 422)
+_REFUSING = (400, 422)
 
 
-def meaning_of_create(error: LLMConnectorError) -> str:
-    """What an error of the call that makes a job means."""
+def meaning_of_create(error: LLMConnectorError, *, checks_lines: bool) -> str:
+    """What an error of the call that makes a job means. ``checks_lines``: whether that call looks at the lines."""
     status = error.status
     if status is None:
         return _meaning_without_status(error)
@@ -33,9 +33,22 @@ def meaning_of_create(error: LLMConnectorError) -> str:
         return UNKNOWN
     if status == 429:
         return STOP if isinstance(error, QuotaExceededError) else BUSY
-    if isinstance(error, ModelNotFoundError) or (status in _REFUSING and isinstance(error, _LINES)):
-        return REFUSED
-    return STOP
+    return REFUSED if _is_refused(error, checks_lines=checks_lines) else STOP
+
+
+def meaning_of_upload(error: LLMConnectorError, *, checks_lines: bool) -> str:
+    """What an error of a call means that comes before a job is made, and has been repeated already. No job is there."""
+    if is_passing(error):
+        return BUSY
+    return REFUSED if _is_refused(error, checks_lines=checks_lines) else STOP
+
+
+def _is_refused(error: LLMConnectorError, *, checks_lines: bool) -> bool:
+    """Whether it is because of what is in the job: too much, or something that is wrong."""
+    if error.status == 413:
+        return True
+    at_fault = isinstance(error, ModelNotFoundError) or (error.status in _REFUSING and isinstance(error, _LINES))
+    return checks_lines and at_fault
 
 
 def _meaning_without_status(error: LLMConnectorError) -> str:
@@ -62,5 +75,5 @@ def is_gone(error: LLMConnectorError) -> bool:
 
 
 def blames_lines(error: LLMConnectorError) -> bool:
-    """Whether a line of the job is at fault, and not the model, the key or the provider."""
-    return isinstance(error, _LINES)
+    """Whether a line of the job is at fault, or their number, and not the model, the key or the provider."""
+    return isinstance(error, _LINES) or error.status == 413

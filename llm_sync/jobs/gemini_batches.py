@@ -26,6 +26,7 @@ class GeminiBatches(BatchWire):
     """One bad line refuses the create. After 48 hours a job expires, and has no results at all."""
 
     limits: ClassVar[Limits] = Limits(50_000, 2_000_000_000)
+    create_checks_lines: ClassVar[bool] = True
 
     def refusal(self, body: Mapping[str, Any], prepared: PreparedRequest) -> str | None:
         """See BatchWire."""
@@ -52,7 +53,7 @@ class GeminiBatches(BatchWire):
         reply = self.door.exchange("POST", start, body=body, headers=headers)
         if reply.status >= 300:
             self.door.read(reply)
-        target = _at_same_host(reply.headers.get("x-goog-upload-url") or "", start)
+        target = same_host(reply.headers.get("x-goog-upload-url") or "", start)
         command = {"X-Goog-Upload-Command": "upload, finalize", "X-Goog-Upload-Offset": "0"}
         value = self.door.read(self.door.exchange("POST", target, body=(b"", file), headers=command))
         return required(member(value, "file"), "name")
@@ -111,7 +112,7 @@ class GeminiBatches(BatchWire):
         self.door.call("DELETE", f"/{thing}")
 
 
-def _at_same_host(url: str, start: str) -> str:
+def same_host(url: str, start: str) -> str:
     """A URL that an answer names, if it leads to the same host: the key goes there, too. Raises ResponseValidationError."""
     if urlsplit(url)[:2] != urlsplit(start)[:2]:
         raise ResponseValidationError("the answer to an upload names another host for the file")

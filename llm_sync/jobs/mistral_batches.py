@@ -24,6 +24,8 @@ class MistralBatches(BatchWire):
     """The model is the job's. Two requests of one id would both be worked on, so ids are checked here only."""
 
     limits: ClassVar[Limits] = Limits(1_000_000, 500_000_000)
+    upload_checks_lines: ClassVar[bool] = True
+    create_checks_lines: ClassVar[bool] = True  # the model
 
     def group(self, prepared: PreparedRequest) -> str:  # noqa: ARG002
         """The endpoint."""

@@ -117,15 +117,13 @@ class ProviderJobs:
 
     def _not_made(self, job: Job, error: LLMConnectorError) -> JobSteps[None]:
         """The answer to a create, or to what comes before it, was an error."""
-        meaning = failures.meaning_of_create(error)
-        if job.step != CREATING:
-            if isinstance(error, ClientClosedError):
-                raise error
-            meaning = failures.BUSY if failures.is_passing(error) else meaning
-            meaning = failures.STOP if meaning == failures.UNKNOWN else meaning
+        if isinstance(error, ClientClosedError):
+            raise error  # the next run looks for the job
+        if job.step == CREATING:
+            meaning = failures.meaning_of_create(error, checks_lines=self._wire.create_checks_lines)
+        else:
+            meaning = failures.meaning_of_upload(error, checks_lines=self._wire.upload_checks_lines)
         if meaning == failures.UNKNOWN:
-            if isinstance(error, ClientClosedError):
-                raise error  # the next run looks for it
             _log.warning("%s: it is not known whether a job was made, so it is looked for: %s", self.provider, error)
             yield from self._find(job)
             return
@@ -134,6 +132,9 @@ class ProviderJobs:
             yield from self._collector.refuse(job, error)
         elif meaning == failures.STOP or not self._trouble.wait_for(error, self.waiting()):
             raise error
+        else:
+            pause = max(0.0, self._trouble.until - clock.now())
+            _log.warning("%s: no job can be made now; the next try is in %.0f s: %s", self.provider, pause, error)
 
     def _drop(self, job: Job, why: str) -> JobSteps[None]:
         """The job was not made: its lines are free again, and its file is deleted."""

@@ -45,8 +45,13 @@ def look_through(wire: BatchWire, job: Job, known: Collection[str]) -> Found:
 
 
 def newest(wire: BatchWire) -> str:
-    """The id of the newest job that there is; "" without any."""
-    return next((remote.id for remote in wire.jobs(None, newest=True)), "")
+    """The id of the newest job that there is; "" without any, and where jobs are not listed."""
+    try:
+        return next((remote.id for remote in wire.jobs(None, newest=True)), "")
+    except LLMConnectorError as error:
+        if error.status not in _UNLISTED:
+            raise
+        return ""
 
 
 def _may_be(wire: BatchWire, job: Job, remote: RemoteJob) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llm_sync.errors import LLMConnectorError
+from llm_sync.errors import LLMConnectorError, RateLimitError
 from llm_sync.jobs.job import Job
 from llm_sync.runtime import clock
 
 MAX_REFUSALS = 40  # jobs in a row: halving finds a bad line among 50,000 in half of it
 _MAX_BUSY = 20  # answers in a row that no job can be made now
+_MAX_UNREACHABLE = 4  # failures in a row to reach the provider; each was repeated before
 _FULL_POLLS = 5.0  # how long to wait where too much waits at the provider, and none of it is ours
 
 
@@ -55,7 +56,8 @@ class Trouble:
         self._busy += 1
         pause = max(self._poll_every * min(2.0 ** (self._busy - 1) / 30, _FULL_POLLS), error.retry_after or 0.0)
         self.until = clock.now() + pause
-        return self._busy <= _MAX_BUSY or bool(open_jobs)
+        most = _MAX_BUSY if isinstance(error, RateLimitError) else _MAX_UNREACHABLE
+        return self._busy <= most or bool(open_jobs)
 
     def is_full(self, job: Job, open_jobs: Sequence[Job]) -> None:
         """Too much waits at the provider for this job: the next one waits for another to end, or is half as large."""

@@ -72,11 +72,14 @@ class BatchWire(ABC):
     """The Batch API of one provider. The calls block; any thread may make them, one at a time.
 
     ``has_tag``: whether a job keeps our id, so that it can be found again for sure. ``opening``, ``between`` and ``closing``:
-    what stands around the lines of a job's file.
+    what stands around the lines of a job's file. ``upload_checks_lines``, ``create_checks_lines``: whether these calls refuse a
+    job for a bad line.
     """
 
     limits: ClassVar[Limits]
     has_tag: ClassVar[bool] = True
+    upload_checks_lines: ClassVar[bool] = False
+    create_checks_lines: ClassVar[bool] = False
     opening: ClassVar[bytes] = b""
     between: ClassVar[bytes] = b"\n"
     closing: ClassVar[bytes] = b"\n"

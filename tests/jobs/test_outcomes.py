@@ -139,3 +139,43 @@ def test_a_line_that_a_batch_api_does_not_take_goes_directly(begin, caplog):
     assert summary.tally.answered == 4
     assert [record.get("via") for record in run.records()] == ["batch", "batch", None, "batch"]
     assert "p: 1 line goes directly, at the full price: its Batch API does not take service_tier 'flex'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused", "outcome"),
+    [
+        # Nothing looks at the lines there: the account, the endpoint or the API is at fault, and no line fails for it.
+        ("openai", {"request": "upload"}, "stopped"),
+        ("openai", {"request": "create"}, "stopped"),
+        ("anthropic", {"request": "create"}, "stopped"),
+        # These look at the lines: the halves tell which is at fault.
+        ("gemini", {"request": "create"}, "halved"),
+        ("mistral", {"request": "upload"}, "halved"),
+    ],
+)
+def test_a_refused_call_is_the_lines_fault_only_where_it_looks_at_them(begin, kind, refused, outcome):
+    """Otherwise the provider gets nothing more, and the lines keep waiting."""
+    run = begin({"when": {**refused, "nth": 1}, "error": "bad_request"}, kind=kind, lines=4)
+    summary = run.run()
+    assert (summary.tally.failed["InvalidRequestError"], bool(summary.held)) == (0, outcome == "stopped")
+    assert summary.tally.outcomes == (0 if outcome == "stopped" else 4)
+    assert run.run().tally.outcomes == 4
+    assert run.billed()[0] == 4
+
+
+def test_a_provider_that_cannot_be_reached_is_given_up_in_the_end(begin, caplog):
+    """After a few tries, each of which is told; nothing is lost."""
+    run = begin(lines=3)
+    config, run.config = run.config, run.config.replace(str(run.simulator.port), "9")
+    summary = run.run(poll_every=0.001)
+    assert (summary.complete, "refuses connections" in summary.held["p"]) == (False, True)
+    assert "no job can be made now" in caplog.text
+    run.config = config
+    assert run.run().tally.answered == 3
+
+
+def test_a_rate_limit_on_creates_is_waited_for(begin):
+    """As long as the provider says; the file is uploaded anew."""
+    run = begin({"when": {"request": "create", "nth": [1, 2]}, "error": "rate_limit"}, lines=3)
+    assert run.run().tally.answered == 3
+    assert run.billed()[0] == 3

@@ -13,9 +13,11 @@ import pytest
 from llm_sync import batch
 from llm_sync.batch.job_listing import open_jobs
 from llm_sync.batch.state.journal import Journal
+from llm_sync.batch.state.journal_format import HEADER_SIZE
 from llm_sync.errors import LLMConnectorError
 from llm_sync.jobs.door import JobDoor
 from llm_sync.jobs.driver import StepsInTurn
+from llm_sync.jobs.gemini_batches import same_host
 from llm_sync.jobs.openai_batches import OpenAIBatches
 from llm_sync.jobs.provider_jobs import ProviderJobs
 from llm_sync.jobs.wire import Limits
@@ -241,3 +243,41 @@ def test_answers_that_nobody_foresaw_stop_the_provider_and_lose_nothing(begin, m
     assert (summary.complete, [job.requests for job in summary.jobs]) == (False, [3])
     assert run.run().tally.answered == 3
     assert run.billed()[0] == 3
+
+
+def test_a_journal_that_another_program_empties_gets_its_jobs_again(begin, monkeypatch):
+    """Those of this run, and those of earlier ones: what was bought is found by the next run."""
+    run = begin(lines=4, speed=0)
+    run.run(no_wait=True)
+    go_on = StepsInTurn.go_on
+    emptied = []
+
+    def emptying(self):
+        seconds = go_on(self)
+        if seconds > 1 and self._call is None and not emptied:
+            with open(f"{run.output}.part", "rb+") as file:
+                file.truncate(HEADER_SIZE)
+            emptied.append(1)
+        elif emptied and len(emptied) < 5:
+            emptied.append(1)
+        elif emptied:
+            raise KeyboardInterrupt
+        return min(seconds, 0.1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StepsInTurn, "go_on", emptying)
+        with pytest.raises(KeyboardInterrupt):
+            run.run(poll_every=3600)
+    assert [note["step"] for note in run.notes() if "step" in note][-1] == "created"
+    run.simulator.advance(86_000)
+    assert run.run().tally.answered == 4
+    assert run.billed()[0] == 4
+
+
+def test_a_file_goes_to_no_other_host_than_the_api_s_own():
+    """Gemini's answer to an upload says where the bytes go; the key goes there, too."""
+    start = "https://generativelanguage.googleapis.com/upload/v1beta/files"
+    assert same_host(f"{start}?upload_id=1", start) == f"{start}?upload_id=1"
+    for elsewhere in ("https://evil.example.com/upload", "http://generativelanguage.googleapis.com/upload", "", "/upload"):
+        with pytest.raises(LLMConnectorError, match="names another host"):
+            same_host(elsewhere, start)

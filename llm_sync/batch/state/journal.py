@@ -32,6 +32,7 @@ from llm_sync.events import logger
 _SYNC_EVERY_S = 1.0  # a power cut may cost what was answered since
 _CHUNK = 1 << 24  # bytes of other programs that are read at once
 _MAX_RECENT = 10_000
+_STORED = (b'{"done"', b'{"job"')  # the lines that the store has a copy of
 
 _log = logger("batch")
 
@@ -114,6 +115,8 @@ class Journal:
                     self.failure = error
             if self.failure is not None:
                 raise OSError(self.failure.errno, self.failure.strerror, self.path)
+            if "job" in entry:
+                self.store.append(line_of(entry))
 
     def _write(self, line: bytes) -> None:
         self._file.write(line)
@@ -208,7 +211,7 @@ class Journal:
         self._file.size, self._file.crc = self._file.actual_size(), self._file.actual_crc()
         self._file.end_line()
         for line in self.store.lines():
-            if line.startswith(b'{"done"'):
+            if line.startswith(_STORED):
                 self._file.write(line)
         self._recent, self._examined, self._examined_crc, self._behind = set(), self._file.header_size, 0, True
 
@@ -225,7 +228,7 @@ class Journal:
                     while chunk := moved.read(1 << 20):
                         file.write(chunk)
                 file.write(b"\n")
-                file.writelines(line for line in self.store.lines() if line.startswith(b'{"done"'))  # if it was damaged, too
+                file.writelines(line for line in self.store.lines() if line.startswith(_STORED))  # if it was damaged, too
             file.writelines(self.unwritten)
             file.flush()
             with contextlib.suppress(OSError):

@@ -121,6 +121,7 @@ class PreviousRuns:
                 self._end_run()
             elif name == "job":
                 self._take_job(value, dict(more))
+                self._store.append(line)
             elif name == "background":
                 self._take_made(line, Key(*value), dict(more))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
