@@ -21,7 +21,7 @@ from llm_sync.engines.wire import Hello, Session, unpacked
 from llm_sync.errors import ConfigurationError, LLMConnectorError, ProviderConnectionError
 from llm_sync.events import logger
 
-GROUPS = 2  # that may be on their way to a worker at once
+_GATHER_S = 0.002
 _GREETING_S = 60.0  # until workers that do not greet are left to come later
 _COLLECT_S = 150.0  # an attempt of a former run may take its whole timeout
 _LOOK_S = 0.2
@@ -40,6 +40,8 @@ class DaskEngine:
         self._numbers = itertools.count()
         self._fetching: dict[Worker, None] = {}  # those with a task that fetches; the thread that has the results changes it
         self._workers: dict[str, Worker] = {}  # by address
+        self._lock = threading.Lock()  # guards _gathered
+        self._gathered: dict[Worker, list[Flight]] = {}
         self._problems: list[LLMConnectorError] = []
         self._linger = _MIN_LINGER_S
         self._is_waiting = False  # for the first worker, when there was none at the start
@@ -140,14 +142,28 @@ class DaskEngine:
                 self._board.fail(problem)
         elif hello is not None:
             self._is_waiting = False
-            worker = Worker(hello.worker, urlsplit(address).hostname or hello.host, GROUPS)
+            worker = Worker(hello.worker, urlsplit(address).hostname or hello.host)
             if self._workers.setdefault(address, worker) is worker:
                 self._board.join(worker)
 
     # Attempts -------------------------------------------------------------------------------------------------------
 
     def send(self, worker: Worker, flights: list[Flight]) -> None:
-        """Give a group to a worker: a task that returns at once. Another one fetches the outcomes."""
+        """Give a group to a worker: a task that returns at once. Another one fetches the outcomes.
+
+        A task costs more than many an attempt, so what comes within two milliseconds goes by one.
+        """
+        with self._lock:
+            gathered = self._gathered.setdefault(worker, [])
+            gathered += flights
+            is_first = len(gathered) == len(flights)
+        if is_first:
+            threading.Timer(_GATHER_S, self._bring, (worker,)).start()
+        self._board.acknowledge(worker)  # what follows is gathered, too
+
+    def _bring(self, worker: Worker) -> None:
+        with self._lock:
+            flights = self._gathered.pop(worker, [])
         content = pickle.dumps([flight.item for flight in flights], pickle.HIGHEST_PROTOCOL)
         self._submit(worker, self._brought, dask_tasks.bring, next(self._numbers), content)
 
@@ -160,7 +176,6 @@ class DaskEngine:
         if error is not None:
             self._failed(worker, error)
             return
-        self._board.acknowledge(worker)
         if worker not in self._fetching:
             self._fetching[worker] = None
             self._submit(worker, self._fetched, dask_tasks.fetch, self._linger)
