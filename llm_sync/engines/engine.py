@@ -14,7 +14,7 @@ from llm_sync.engines.node_routing import NodeRouting
 from llm_sync.engines.spool import make_folder, remove_folder, spools_in
 from llm_sync.engines.spool_reader import SpoolReader
 from llm_sync.engines.wire import Record, Session, host_id, unpacked
-from llm_sync.errors import LLMConnectorError
+from llm_sync.errors import ConfigurationError, LLMConnectorError
 
 if TYPE_CHECKING:
     from llm_sync.client.client import LLMClient
@@ -69,6 +69,8 @@ class EngineRun:
         Raises LLMConnectorError if a worker lacks a key, or none can be started; OSError.
         """
         self._output = output
+        if not hasattr(os, "mkfifo"):
+            raise ConfigurationError("batches run on other processes on Linux and macOS only", guidance="Leave out --on (on=…).")
         make_folder(self._folder)
         dispatcher = self._client.dispatcher
         config = dispatcher.config

@@ -23,16 +23,24 @@ BELL, CLAIMS = "bell", "claims"
 _MAGIC = b"LSP1"
 _HEAD = struct.Struct(">4sIII")  # magic, bytes of the outcome, bytes of the line, checksum of both
 _CHUNK = 1 << 20
+_MAX_FILE = 1 << 26  # bytes; the coordinator removes full files when their outcomes are in the journal
 _MAX_FRAME = 1 << 28  # bytes; whatever says that it is longer is damaged
 
 
 class Spool:
-    """The spool that this process writes. Any thread may add to it."""
+    """The spool that this process writes. Any thread may add to it.
 
-    def __init__(self, folder: str, worker: str) -> None:
+    The lock on the first file tells that the worker lives. What is too long for it goes into further files.
+    ``is_read``: whether the coordinator reads them, and removes those; otherwise the last two are kept.
+    """
+
+    def __init__(self, folder: str, worker: str, *, is_read: bool = True) -> None:
         """Create the file. Raises OSError; ConfigurationError on systems without file locks."""
         self.path = os.path.join(folder, worker.replace("/", "_") + SUFFIX)
-        self._file = locks.create(self.path)
+        self._is_read = is_read
+        self._first = self._file = locks.create(self.path)
+        self._written = 0
+        self._number = 0
         self._lock = threading.Lock()  # guards the order of writes
         self._bell = os.path.join(folder, BELL)
         self._ringer: int | None = None
@@ -41,8 +49,21 @@ class Spool:
         """Append one outcome. Raises OSError."""
         frame = b"".join((_HEAD.pack(_MAGIC, len(outcome), len(line), zlib.crc32(line, zlib.crc32(outcome))), outcome, line))
         with self._lock:
+            if self._written > _MAX_FILE:
+                self._begin_file()
             self._file.write(frame)
+            self._written += len(frame)
             self._ring()
+
+    def _begin_file(self) -> None:
+        former = self._file
+        self._number += 1
+        self._file = locks.create(further_file(self.path, self._number))
+        self._written = 0
+        if former is not self._first:
+            former.release()
+        if not self._is_read and self._number > 2:
+            os.unlink(further_file(self.path, self._number - 2))
 
     def _ring(self) -> None:
         try:
@@ -63,6 +84,17 @@ class Spool:
                 os.close(self._ringer)
                 self._ringer = None
             self._file.release()
+            self._first.release()
+
+
+def further_file(path: str, number: int) -> str:
+    """The path of a further file of the spool at ``path``."""
+    return f"{path.removesuffix(SUFFIX)}.{number}{SUFFIX}"
+
+
+def is_further(path: str) -> bool:
+    """Whether it is such a path; a worker's name has no dot in its last part."""
+    return "." in os.path.basename(path).removesuffix(SUFFIX).rpartition(":")[2]
 
 
 class SpoolFile:

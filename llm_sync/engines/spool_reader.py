@@ -10,9 +10,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from llm_sync.engines.spool import BELL, SpoolFile, spools_in
+from llm_sync.engines.spool import BELL, SpoolFile, is_further, spools_in
 
 _LOOK_S = 0.1  # between two looks at who lives
+_KEEP_S = 10.0  # a full file, after its last outcome was passed on: by then all are in the journal
 _MAX_TICK_S = 1.0  # a longer one was a pause of this process
 
 
@@ -37,6 +38,7 @@ class SpoolReader:
         bell = os.path.join(folder, BELL)
         os.mkfifo(bell, 0o600)
         self._bell = os.open(bell, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # for writing, too: it never reads as ended
+        self._full: deque[tuple[str, float]] = deque()  # read to their end, and when
         self._stopping = False
         self._works: deque[Callable[[], object]] = deque()  # to be called after the next reading
         self._thread = threading.Thread(target=self._run, name="llm-sync-spools", daemon=True)
@@ -108,4 +110,10 @@ class SpoolReader:
                 self._heard(outcome, line)
             file.close()
             self._files[path] = None
-            self._ended(path)
+            if is_further(path):
+                self._full.append((path, time.monotonic()))
+            else:
+                self._ended(path)
+        while self._full and time.monotonic() - self._full[0][1] > _KEEP_S:
+            with contextlib.suppress(OSError):
+                os.unlink(self._full.popleft()[0])

@@ -29,6 +29,7 @@ from llm_sync.engines.claims import ClaimFile
 from llm_sync.engines.spool import Spool, require_private
 from llm_sync.engines.wire import Hello, Item, Outcome, Session, host_id, packed, unpacked, worker_name
 from llm_sync.errors import LLMConnectorError
+from llm_sync.events import logger
 from llm_sync.models import RateLimits, Reply
 from llm_sync.providers.base import LLMProvider
 from llm_sync.runtime.cancellation import CallControl
@@ -36,6 +37,8 @@ from llm_sync.runtime.steps import Steps, run
 
 _IDLE_S = 60.0
 _LOOK_S = 0.5  # a task that has nothing to wait for any more ends so soon
+
+_log = logger("engines")
 
 _sessions: dict[str, WorkerSession] = {}
 _opening = threading.Lock()  # guards the making of a session, which reads key files; nothing waits for anything else under it
@@ -68,7 +71,7 @@ class WorkerSession:
         self.is_local = bool(session.folder) and session.host == host_id()
         self.folder = session.folder if self.is_local else spool_folder(session.output)
         self.name = worker_name()
-        self._spool = Spool(self.folder, self.name)
+        self._spool = Spool(self.folder, self.name, is_read=self.is_local)
         self.claims = ClaimFile(self.folder) if session.claims else None
         self.in_flight: dict[int, None] = {}
         self._used_at = time.monotonic()
@@ -119,7 +122,10 @@ class WorkerSession:
             outcome = future.result()
         line = b""
         if self._session.record is not None and outcome.response is not None and item.label is not None:
-            line = self._session.record(item.label, outcome.response)
+            try:
+                line = self._session.record(item.label, outcome.response)
+            except Exception as error:  # noqa: BLE001  (a dialect's metadata may hold anything: the coordinator says so)
+                _log.debug("no line can be made of an answer: %r", error)
         content = packed(outcome)
         try:
             self._spool.add(content, line)

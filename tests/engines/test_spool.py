@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from llm_sync.engines import spool as spool_room
+from llm_sync.engines import spool_reader
 from llm_sync.engines.claims import ClaimFile
-from llm_sync.engines.spool import Spool, SpoolFile, make_folder, remove_folder
+from llm_sync.engines.spool import Spool, SpoolFile, make_folder, remove_folder, spools_in
 from llm_sync.engines.spool_reader import SpoolReader
 
 
@@ -132,3 +134,37 @@ def test_a_pipe_among_the_spools_holds_up_nobody(tmp_path: Path) -> None:
     file = SpoolFile(str(path))
     assert list(file.read()) == []
     file.close()
+
+
+def test_a_long_spool_does_not_keep_what_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full files are removed some time after they were read; the first tells whether the worker lives, and stays."""
+    monkeypatch.setattr(spool_room, "_MAX_FILE", 100)
+    monkeypatch.setattr(spool_reader, "_KEEP_S", 0.0)
+    heard: list[bytes] = []
+    ended: list[str] = []
+    reader = SpoolReader(str(tmp_path), lambda each, _: heard.append(each), ended.append, lambda _: None)
+    reader.start()
+    spool = Spool(str(tmp_path), "host.example:7-ab")
+    outcomes = [b"%03d" % number * 20 for number in range(40)]
+    for outcome in outcomes:
+        spool.add(outcome, b"")
+    removed = threading.Event()
+    while len(list(tmp_path.glob("*.spool"))) > 2:
+        removed.wait(0.01)
+    assert ended == []
+    spool.close()
+    reader.stop()
+    assert sorted(heard) == outcomes
+    assert ended == [spool.path]
+
+
+def test_a_long_spool_that_nobody_reads_keeps_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On another machine: what a killed coordinator lacks is in the last files."""
+    monkeypatch.setattr(spool_room, "_MAX_FILE", 100)
+    spool = Spool(str(tmp_path), "w:7-ab", is_read=False)
+    for number in range(40):
+        spool.add(b"%03d" % number * 20, b"")
+    spool.close()
+    assert len(list(tmp_path.glob("*.spool"))) <= 4
+    found = [outcome for path in spools_in(str(tmp_path)) for outcome, _ in SpoolFile(path).read()]
+    assert b"039" * 20 in found
