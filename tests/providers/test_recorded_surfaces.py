@@ -54,6 +54,8 @@ KINDS = {
 # A masked answer is one, whatever the word: the notes say so.
 MASKED = ("bedrock-converse/guardrail_masked_action_reason", "bedrock-converse/guardrail_masked_no_action_reason")
 
+OUTPUT = {"type": "model_output", "content": [{"type": "text", "text": "Later"}]}
+
 pytestmark = pytest.mark.skipif(not CASES, reason="no recorded exchanges beside the repository")
 
 
@@ -65,12 +67,12 @@ def kind_of(name: str) -> str:
     return KINDS.get(name) or LISTINGS.get(name) or ("anthropic" if anthropic else "bedrock")
 
 
-def ask(provider: Any, reply: Any, name: str) -> tuple[Any, dict[str, Any], Any]:
-    """What comes of a recorded reply, the notes about it, and the provider."""
+def ask(provider: Any, reply: Any, name: str, *further: Any) -> tuple[Any, dict[str, Any], Any]:
+    """What comes of a recorded reply and of ``further`` ones, the notes about it, and the provider."""
     case = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     headers = {key.lower(): value for key, value in (case["response"].get("headers") or {}).items()}
     body = json.dumps(case["response"]["body"], ensure_ascii=False)
-    made = provider(kind_of(name), reply(body, case["response"]["status"], **headers))
+    made = provider(kind_of(name), reply(body, case["response"]["status"], **headers), *further)
     try:
         got = made.list_models() if name in LISTINGS else made.generate_response(ModelRequest("ping", "some-model"))
     except errors.LLMConnectorError as error:
@@ -81,7 +83,8 @@ def ask(provider: Any, reply: Any, name: str) -> tuple[Any, dict[str, Any], Any]
 @pytest.mark.parametrize("name", CASES or ["none"])
 def test_what_is_made_of_it(provider: Any, reply: Any, name: str) -> None:
     """Each answer, error and listing is what the notes beside the recording say."""
-    got, case, made = ask(provider, reply, name)
+    finished = reply({"id": "v1_x", "status": "completed", "steps": [OUTPUT]})  # of the one that is in progress
+    got, case, made = ask(provider, reply, name, finished)
     if name in LISTINGS:
         items = case["response"]["body"].get("modelSummaries") or case["response"]["body"]["data"]
         ids = [
@@ -93,8 +96,9 @@ def test_what_is_made_of_it(provider: Any, reply: Any, name: str) -> None:
     elif name in OTHERS:
         assert type(got) is errors.ResponseValidationError
     elif case["expect"].get("ok", {}).get("status") == "in_progress":
-        assert type(got) is errors.StreamingNotSupportedError
-        assert "in_progress" in got.message
+        assert got.text == "Later"
+        assert urlsplit(made.web.sent[1].url).path == f"/v1beta/interactions/{case['response']['body']['id']}"
+        assert made.web.sent[1].verb == "GET"
     elif name in ERRORS:
         assert type(got) is ERRORS[name], got
         assert got.retryable is isinstance(got, RETRIED)

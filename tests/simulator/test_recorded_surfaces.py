@@ -22,7 +22,6 @@ OTHERWISE = {
     "bedrock-converse/err_403_invalid_token": "what became of a key",
     "gemini-interactions/tool_loop_2_result_back": "its first turn is kept at Google alone",
     "gemini-interactions/turn_2_previous_id": "its first turn is kept at Google alone",
-    "gemini-interactions/incomplete_max_tokens": "the picture was cut",
 }
 
 
