@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -27,7 +28,9 @@ from llm_sync.client.middleware import Middleware
 from llm_sync.client.route_call import Around
 from llm_sync.config.ways import BACKGROUND, BATCH, DIRECT, way_of
 from llm_sync.errors import AuthenticationError, ConfigurationError, LLMConnectorError
+from llm_sync.events import logger
 from llm_sync.models import AttemptOptions, PreparedRequest
+from llm_sync.models.grammar import counted
 from llm_sync.models.route import Route
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from llm_sync.batch.state.background_notes import BackgroundNotes
     from llm_sync.client.dispatcher import Dispatcher
     from llm_sync.engines.engine import EngineRun
+
+_log = logger("batch")
 
 
 class RepeatedSlots(Protocol):
@@ -77,6 +82,7 @@ class BatchContext:
     engine: EngineRun | None = None  # while its workers run
     dispatcher: Dispatcher = field(init=False)  # what sends: the client's, or that of the engine
     job_ways: JobWays | None = None  # once a line is to go by a job
+    foreground: Counter[str] = field(default_factory=Counter)  # lines that providers cannot answer in the background
     goes_by_job: bool = False  # the request that was checked last
     background: BackgroundNotes | None = None  # answers that providers make for earlier runs, if there are any
     _hashes: dict[Route, str] = field(default_factory=dict)
@@ -190,10 +196,20 @@ class BatchContext:
             prepared = self.dispatcher.prepare(batch_request.request, changed=batch_request.changed, via=via)
             if caching is not None and caching.is_stored(prepared):
                 return True
+            if via == BACKGROUND and any(each.parameter == "via" for each in prepared.adjustments):
+                self.foreground[prepared.provider] += 1
             if way == BATCH:
                 self.goes_by_job = self._ways_of_jobs().goes_by_job(batch_request, prepared)
         self.unstored.add(batch_request.route.provider)
         return False
+
+    def report_ways(self) -> None:
+        """Say how many lines go directly though another way was asked for, and why."""
+        for provider, number in self.foreground.items():
+            lines = counted(number, "line goes", "lines go")
+            _log.warning("%s: %s directly: this provider makes no answers in the background", provider, lines)
+        if self.job_ways is not None:
+            self.job_ways.report()
 
     def _ways_of_jobs(self) -> JobWays:
         if self.job_ways is None:

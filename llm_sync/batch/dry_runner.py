@@ -120,8 +120,7 @@ def dry_run(requests: Input, output: str | os.PathLike[str] | None, client: LLMC
         previous = read_previous(context, path)
         bad = BadLines(context, None)
         plan = Planner(context, previous, check, bad.add).make()
-        if context.job_ways is not None:
-            context.job_ways.report()
+        context.report_ways()
         result.requests, result.to_send, result.asked_again = plan.requests, plan.to_send.total(), plan.again
         result.changed, result.skipped = plan.changed, bad.count
         result.answered_earlier = sum(tally.answered for tally in plan.kept.values())

@@ -149,6 +149,7 @@ class _Run:
             bad = BadLines(context, self._journal)
             plan = Planner(context, previous, context.check, bad.add).make()
             bad.refuse(plan)
+            context.report_ways()
             desk = self._opened_desk(context, plan, previous, files)
             refuse(context, plan, previous, check_providers=self._engine is None)
             context.background = checked_background(previous.background, by_jobs=context.job_ways is not None)
@@ -179,8 +180,6 @@ class _Run:
             return None
         from llm_sync.batch.job_desk import JobDesk
 
-        if context.job_ways is not None:
-            context.job_ways.report()
         desk = JobDesk(context, self._journal, plan, previous.jobs, os.path.dirname(self._output))
         files.callback(desk.close)
         previous.elsewhere += desk.elsewhere

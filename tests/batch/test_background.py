@@ -253,12 +253,13 @@ def test_a_failure_on_a_poll_is_that_of_a_direct_line(tmp_path: Path) -> None:
         assert made.creates() == LINES
 
 
-def test_a_provider_without_it_is_asked_directly(tmp_path: Path, simulator: Simulator) -> None:
-    """With an adjustment on each record; under strict it is refused before anything is sent."""
+def test_a_provider_without_it_is_asked_directly(tmp_path: Path, simulator: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    """With one notice and an adjustment on each record; under strict it is refused before anything is sent."""
     made = Made(tmp_path, simulator, "chat/gpt-4o-mini")
     with pytest.raises(InvalidRequestError, match="via='background' cannot be sent"):
         made.run(strict=True)
     assert made.creates() == 0
     assert made.run().complete
+    assert f"chat: {LINES} lines go directly: this provider makes no answers in the background" in caplog.messages
     assert made.records()[0]["response"]["adjustments"][0]["parameter"] == "via"
     assert "via" not in made.records()[0]
