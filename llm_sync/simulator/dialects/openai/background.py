@@ -15,7 +15,6 @@ WINDOWS = {"soonest": None, "2h": "2h", "8h": "8h"}  # completion windows, and t
 _UNSTORED, _STORED = 600.0, 30 * 86_400.0
 _QUEUED = 0.2  # of the time that an answer takes
 _WINDOW_FACTOR = 30  # an answer with a completion window takes so much longer
-_CODES = {429: "rate_limit_exceeded", 400: "invalid_prompt"}
 
 
 def create(call: Call, dialect: Dialect, jobs: JobStore, refuse: Refuse) -> Mapping[str, Any]:
@@ -97,8 +96,19 @@ def _ended(queued: Mapping[str, Any], response: Response, at: int) -> Mapping[st
         return {**response.body, **kept, "completed_at": completed}
     body = response.body if isinstance(response.body, dict) else {}
     error = body.get("error") or {}
-    code = _CODES.get(response.status, "server_error")
-    return {**queued, "status": "failed", "error": {"code": code, "message": error.get("message", "An error occurred.")}}
+    return {
+        **queued,
+        "status": "failed",
+        "error": {"code": _failure_code(response.status, error), "message": error.get("message", "An error occurred.")},
+    }
+
+
+def _failure_code(status: int, error: Mapping[str, Any]) -> str:
+    """The code of a failed response; few of an error's own codes are known there."""
+    if status == 429 or status >= 500:
+        return "server_error" if status >= 500 else "rate_limit_exceeded"
+    code = error.get("code")
+    return "invalid_prompt" if code == "content_policy_violation" else code if isinstance(code, str) else "server_error"
 
 
 def _make(dialect: Dialect, call: Call) -> Response | None:
