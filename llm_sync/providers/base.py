@@ -174,7 +174,7 @@ class LLMProvider(FormerHooks):
             raise
 
     def with_attempts_by(self, make: Callable[[AttemptMaker, Any], Any]) -> LLMProvider:
-        """A copy that has its attempts made by ``make(own attempt maker, emit)``, as in another process; it shares the rest."""
+        """A copy that has its attempts made by ``make(own attempt maker, emit)``, as in another process. Raises nothing."""
         clone = copy.copy(self)
         vars(clone)["_attempts"] = make(self._attempts, self._emit)
         return clone

@@ -130,8 +130,12 @@ def test_many_are_in_flight_at_once(tmp_path: Path, simulator: Simulator, concur
     assert made.creates() == LINES
 
 
-def test_a_kill_at_any_moment_buys_nothing_twice(tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("lines", [LINES, pytest.param(10, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
+def test_a_kill_at_any_moment_buys_nothing_twice(
+    tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, lines: int
+) -> None:
     """Before and after every write and every exchange. What was on its way is listed, and bought anew with ``rebuy`` only."""
+    monkeypatch.setitem(globals(), "LINES", lines)
     kills = Kills(monkeypatch)
     undisturbed = Made(tmp_path / "all", simulator)
     assert undisturbed.run().complete
@@ -231,6 +235,25 @@ def test_an_answer_that_is_open_is_fetched_whichever_way_the_run_goes(tmp_path: 
         assert made.run(via=via).complete
         assert made.creates() == LINES
         assert [f"Question {number}" in str(text) for number, text in zip((1, 0), made.texts(), strict=True)] == [True, True]
+
+
+def test_damaged_and_foreign_notes_are_passed_over(tmp_path: Path) -> None:
+    """What is no id is never asked for, and what is no line of this run is left alone."""
+    with Simulator(script={"jobs": {"speed": 0, "answer_takes": 40}}) as simulator:
+        made = Made(tmp_path, simulator)
+        made.run(deadline=0.3)
+        part = Path(f"{made.output}.part")
+        notes = [json.loads(line) for line in part.read_text("utf-8").splitlines() if line.startswith('{"background"')]
+        hostile: list[Any] = [{"background": value} for value in ("x", [], [0], [0, "p", "gpt-5-mini"], [[1], {}, None])]
+        hostile += [{**notes[0], "job": job} for job in ("../../v1/files", "", 7, None, "a?b", "x" * 9000)]
+        hostile += [{**notes[0], "reply": reply} for reply in ({}, 7, {"status": "x", "headers": {}, "body": "?"})]
+        hostile.append({**notes[0], "background": [99, "nobody", "m"]})
+        with part.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(each) + "\n" for each in hostile)
+            file.write('{"background": [0, "p", "gpt-5-m')
+        simulator.advance(60)
+        assert made.run().complete
+        assert made.creates() == LINES
 
 
 def test_other_settings_do_not_get_the_answers_of_former_ones(tmp_path: Path) -> None:
