@@ -124,8 +124,12 @@ class JobDesk:
             steps.stop(GRACE_S)
 
     def close(self) -> None:
-        """Close the temporary files."""
+        """Close the temporary files, and give back what is reserved for jobs that go on: their cost is counted when known."""
         self._members.close()
+        for flow, _ in self._flows.values():
+            for job in flow.jobs:
+                for charge in job.charges.values():
+                    charge.release()
 
     def views(self) -> tuple[JobView, ...]:
         """The jobs that are open."""

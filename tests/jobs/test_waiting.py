@@ -14,6 +14,7 @@ from llm_sync import batch
 from llm_sync.batch.job_listing import open_jobs
 from llm_sync.batch.state.journal import Journal
 from llm_sync.batch.state.journal_format import HEADER_SIZE
+from llm_sync.config.budgets import Budget
 from llm_sync.errors import LLMConnectorError
 from llm_sync.jobs.door import JobDoor
 from llm_sync.jobs.driver import StepsInTurn
@@ -281,3 +282,18 @@ def test_a_file_goes_to_no_other_host_than_the_api_s_own():
     for elsewhere in ("https://evil.example.com/upload", "http://generativelanguage.googleapis.com/upload", "", "/upload"):
         with pytest.raises(LLMConnectorError, match="names another host"):
             same_host(elsewhere, start)
+
+
+def test_what_jobs_cost_is_counted_once_and_when_it_is_known(begin):
+    """A run that does not wait gives back what it had reserved; the run that collects counts the cost."""
+    lines = 4
+    budget = "budgets: {b: {usd: 0.01}}\ndefaults: {budget: b}\n"  # 0.0014 a line at most: enough for seven
+    first, second = begin(lines=lines, speed=0), begin(lines=lines, speed=0)
+    for run in (first, second):
+        run.config = budget + run.config
+        assert run.run(no_wait=True).is_submitted
+    first.simulator.advance(86_000)
+    cost = first.run().tally.cost
+    with first.client() as client:
+        spent, reserved, _ = client.dispatcher.spending._ledger.standing(Budget("b", 0.01))
+    assert (spent, reserved) == (pytest.approx(cost), 0)
