@@ -184,11 +184,17 @@ class Responder:
         return result.response
 
     def _answer_line(self, dialect: Dialect, call: Call) -> Response:
-        """The answer to a line of a job, as the script says."""
-        if self._script is None:
-            return dialect.answer(call)
-        context = RequestContext(dialect.type_of(call), dialect, call, self._root(), None)
-        return self._script.respond(context, self._seed, _do_not_wait).response
+        """The answer to a line of a job, as the script says; raises nothing, so that one line cannot keep a job from ending."""
+        try:
+            if self._script is None:
+                return dialect.answer(call)
+            context = RequestContext(dialect.type_of(call), dialect, call, self._root(), None)
+            return self._script.respond(context, self._seed, _do_not_wait).response
+        except RecursionError:
+            return dialect.error(400, "The request is nested too deeply.")
+        except Exception as error:  # noqa: BLE001  (as for requests)
+            self.add_fault(error)
+            return dialect.error(500, f"The simulator failed: {type(error).__name__}: {error}")
 
     def _forget_hold(self, hold: Hold) -> None:
         with self._lock:

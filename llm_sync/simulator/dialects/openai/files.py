@@ -104,7 +104,7 @@ def _upload(call: Call, owner: tuple[str, str], jobs: JobStore, refuse: Refuse, 
         refuse("Invalid file format for Batch API. Must be .jsonl", param="file")
     if len(file.content) > _MAX_BYTES:
         refuse("File is too large.", param="file", status=413)
-    given = [fields[name].content.decode() if name in fields else None for name in _FIELDS[2:]]
+    given = [fields[name].content.decode("utf-8", "replace") if name in fields else None for name in _FIELDS[2:]]
     kept = rules.kept
     if any(given):
         kept = kept_seconds(given[0], given[1], "expires_after", "created_at", refuse)
