@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from llm_sync.attempts.rate_gate import Gate
 from llm_sync.attempts.retry import RetryHandler
@@ -16,6 +17,7 @@ from llm_sync.providers.factory import ProviderFactory
 from llm_sync.runtime.import_lock import import_lock
 from llm_sync.transport.adapter import SessionHook
 from llm_sync.transport.client import HTTPClient
+from llm_sync.transport.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +33,12 @@ if TYPE_CHECKING:
 
 
 def listed_price(answer: BilledAnswer) -> tuple[float | None, str | None]:
-    """The cost of an answer in USD by the list of prices, and its source; imported when somebody looks at a cost."""
+    """The cost of an answer in USD by the list of prices, and its source; imported when somebody looks at a cost.
+
+    The list has prices of public services: for a server on this machine it is not even loaded.
+    """
+    if is_loopback(urlsplit(answer.base_url).hostname):
+        return None, None
     with import_lock:
         from llm_sync.spending.price_list import cost_of
 

@@ -62,8 +62,11 @@ def filled(request: ModelRequest, model: str, entry: ModelEntry) -> ModelRequest
 
     Raises InvalidRequestError for a file that cannot be read and for an invalid response_schema.
     """
-    values = settings_for(request, _settings(entry.defaults))
-    fresh = request.detached(model=model, **values, **files_read(request))
+    settings = _settings(entry.defaults)
+    values = settings_for(request, settings) if settings else {}
+    if request.messages or request.images or request.documents:
+        values |= files_read(request)
+    fresh = request.detached(model=model, **values)
     if fresh.response_schema is not None:
         with import_lock:
             from llm_sync.validation.json_schema import check_schema
@@ -86,8 +89,6 @@ def _settings(defaults: RequestDefaults) -> Mapping[str, Any]:
 def settings_for(request: ModelRequest, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those of ``settings``, by field, that a request does not have itself; provider_specific is merged."""
     values: dict[str, Any] = {}
-    if not settings:
-        return values
     # A system message in the conversation replaces the configured one.
     has_system = request.messages is not None and any(message.role == "system" for message in request.messages)
     for name in fields.DEFAULTS:

@@ -135,7 +135,8 @@ class ProviderRequestQueue:
             raise dispatch_errors.closed(self.name)  # closed meanwhile, and no worker is left that takes it
 
     def _start_worker_if_needed(self) -> None:
-        self._pool.cancel_interrupted_start()
+        if self._pool.starting:
+            self._pool.cancel_interrupted_start()
         workers = len(self._pool)  # with all workers there, the rest of the condition is not evaluated
         if workers < self._pool.thread_limit and workers < len(self._pool.in_flight()) + len(self._waiting):
             self._pool.start_worker(self, self._start_thread)

@@ -39,7 +39,7 @@ class WorkerPool:
         self._workers: dict[int, Worker | CallerRunner] = {}  # registered, by number
         self._threads: list[Worker | CallerRunner] = []  # those that may still be running
         self.callers: dict[int, CallerRunner] = {}  # those registered, by the identifier of their thread
-        self._starting: dict[int, Worker] = {}  # by the identifier of the thread that starts it
+        self.starting: dict[int, Worker] = {}  # by the identifier of the thread that starts it
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -60,7 +60,7 @@ class WorkerPool:
         worker: Worker | None = None
         try:
             worker = self._make(source, number, shutdown.register_drain())
-            self._starting[threading.get_ident()] = worker
+            self.starting[threading.get_ident()] = worker
             if not self.register(worker):
                 return
             self._forget_ended()
@@ -79,7 +79,7 @@ class WorkerPool:
                 "%s: another worker thread could not be started (%s); %d continue", self._name, error, len(self._workers)
             )
         finally:
-            self._starting.pop(threading.get_ident(), None)
+            self.starting.pop(threading.get_ident(), None)
 
     def cancel_interrupted_start(self) -> None:
         """Call this before relying on workers: one that the calling thread is about to start will not run.
@@ -87,7 +87,7 @@ class WorkerPool:
         Then a signal handler has interrupted ``start_worker``, which goes on only after the handler. Once it goes on, its worker
         ends at once.
         """
-        worker = self._starting.get(threading.get_ident()) if self._starting else None
+        worker = self.starting.get(threading.get_ident()) if self.starting else None
         if worker is not None and worker.cancel_start():
             self.remove(worker)
 

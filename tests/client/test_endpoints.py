@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
-from llm_sync import ClientClosedError
-from llm_sync.client.endpoints import Endpoint, Endpoints
+from llm_sync import ClientClosedError, Usage
+from llm_sync.client.endpoints import Endpoint, Endpoints, listed_price
 from llm_sync.config import ConfigLoader
 from llm_sync.dispatch.manager import ConcurrentLLMManager
 from llm_sync.dispatch.queue import ProviderRequestQueue
+from llm_sync.providers.ports import BilledAnswer
 
 PATIENCE_S = 10.0
 CONFIG = "providers: {a: {type: openai, api_key: k, base_url: https://a.test/v1}, b: {type: openai}}"
@@ -71,3 +74,13 @@ def test_a_provider_that_is_not_configured_is_a_key_error(manager: ConcurrentLLM
     with pytest.raises(KeyError, match="nobody"):
         endpoints["nobody"]
     assert "nobody" not in endpoints
+
+
+@pytest.mark.parametrize("host", ["localhost:11434", "127.0.0.1", "[::1]:8000"])
+def test_no_list_of_prices_is_loaded_for_a_server_on_this_machine(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """The list has none, and loading it takes as much CPU as hundreds of answers."""
+    monkeypatch.setitem(sys.modules, "llm_sync.spending.price_list", None)  # an import of it fails
+    answer = BilledAnswer(f"http://{host}/v1", "m", "m", Usage(1, 2), None, {}, datetime.now(timezone.utc))
+    assert listed_price(answer) == (None, None)
+    with pytest.raises(ImportError):
+        listed_price(answer._replace(base_url="https://api.openai.com/v1"))
