@@ -254,8 +254,7 @@ class ProviderRequestQueue:
         """The second half of ``close``: wait up to ``timeout`` seconds (None: no limit); return whether all workers ended."""
         if isinstance(threading.current_thread(), Worker) or self.on_worker():
             return True  # two workers that wait for each other would never end
-        ended = self._pool.join(timeout)
-        if ended and self._closing:
+        if (ended := self._pool.join(timeout)) and self._closing:
             cancel_all(self._waiting)  # accepted by a submit that an interrupt or this close stopped half-way
         return ended
 
