@@ -34,7 +34,7 @@ def whole_share(number: int, part: int, parts: int) -> int:
 def _provider(provider: ProviderConfig, part: int, parts: int) -> ProviderConfig:
     if 1 < provider.concurrency < parts:
         raise ConfigurationError(
-            f"{provider.name}: concurrency {provider.concurrency} cannot be divided among {parts} runs",
+            f"concurrency {provider.concurrency} cannot be divided among {parts} runs",
             provider=provider.name,
             guidance=f"Let at most {provider.concurrency} runs share it, or set it to {parts} or more.",
         )

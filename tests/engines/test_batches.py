@@ -205,6 +205,43 @@ def test_what_names_no_engine_is_refused(job: Batch, on: Any) -> None:
     assert not job.part.exists()
 
 
+def test_the_cache_of_the_coordinator_stores_what_workers_bring(
+    job: Batch, far: Far, open_client: Callable[..., Any], executor: Executor, tmp_path: Path, engine_config: str
+) -> None:
+    """Replies come back whole for it, and without the key; the next run asks nothing, with or without workers."""
+    far.script("p0", completion("my key is a-key-of-a-worker"))
+    job.lines("p0", "p1")
+    store = str(tmp_path / "cache")
+    job.run(on=executor, client=open_client(engine_config, cache=store))
+    assert job.texts() == ["my key is [key]", "echo p1"]
+    job.output.unlink()
+    summary = job.run(client=open_client(engine_config, cache=store))
+    assert (summary.cached, len(far.asked)) == (2, 2)
+
+
+def test_a_route_goes_on_when_workers_report_a_failure(
+    job: Batch, far: Far, open_client: Callable[..., Any], executor: Executor, engine_config: str
+) -> None:
+    """Each of its models is asked by the workers."""
+    far.script("p0", *[failure(503)] * 3)
+    job.lines({"prompt": "p0", "model": "a/m,b/m2"}, {"prompt": "p1", "model": "a/m,b/m2"})
+    summary = job.run(on=executor, client=open_client(engine_config))
+    assert (summary.tally.answered, summary.unsure) == (2, 0)
+    assert [record["response"]["provider"] for record in job.records()] == ["b", "a"]
+
+
+def test_a_budget_of_the_coordinator_holds_for_all_workers(
+    job: Batch, far: Far, open_client: Callable[..., Any], executor: Executor, engine_config: str
+) -> None:
+    """What the workers spend is settled here, and the run stops in time."""
+    priced = engine_config.replace("models: [m]", "models: [{name: m, max_tokens: 10, pricing: {input: 0, output: 100000}}]")
+    job.lines(*(f"p{number}" for number in range(30)))
+    summary = job.run(on=executor, client=open_client(priced, max_cost=3.0))
+    assert not summary.complete
+    assert 0.2 * len(far.asked) <= 3.0
+    assert len(far.asked) >= 8
+
+
 @pytest.mark.parametrize("on", ["dask", "dask:tls://127.0.0.1:8786"])
 def test_without_the_extra_dask_says_what_to_install(job: Batch, monkeypatch: pytest.MonkeyPatch, on: str) -> None:
     """And nothing is sent."""
