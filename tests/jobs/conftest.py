@@ -24,6 +24,13 @@ from jobs_apparatus import JobBatch  # type: ignore[import-not-found]
 
 
 @pytest.fixture(autouse=True)
+def _own_ledger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What a test spends counts for no other one, nor for this user."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture(autouse=True)
 def _quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """These tests kill processes, not machines."""
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
