@@ -242,6 +242,27 @@ def test_a_budget_of_the_coordinator_holds_for_all_workers(
     assert len(far.asked) >= 8
 
 
+def test_an_interrupt_lets_workers_end_what_they_have(job: Batch, far: Far, executor: Executor) -> None:
+    """What was in flight is in the journal, what was queued is not sent, and the run resumes without workers."""
+    held = threading.Event()
+    for number in range(3, 20):
+        far.script(f"p{number}", lambda: (held.wait(20), completion("late"))[1])
+    job.lines(*(f"p{number}" for number in range(20)))
+
+    def watch(_: Any) -> None:
+        if "p3" in far.asked:
+            threading.Timer(0.3, held.set).start()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job.run(on=executor, progress=watch)
+    asked = len(far.asked)
+    assert asked < 20
+    summary = job.run()
+    assert (summary.earlier, summary.unsure, len(far.asked)) == (asked, 0, 20)
+    assert job.texts()[3] == "late"
+
+
 @pytest.mark.parametrize("on", ["dask", "dask:tls://127.0.0.1:8786"])
 def test_without_the_extra_dask_says_what_to_install(job: Batch, monkeypatch: pytest.MonkeyPatch, on: str) -> None:
     """And nothing is sent."""
