@@ -208,7 +208,7 @@ class ProviderJobs:
             return False
         job = min(waiting, key=lambda each: each.next_look)
         if job.next_look > clock.now():
-            if self._lines.left and self._trouble.until < job.next_look:
+            if self._lines.left and clock.now() < self._trouble.until < job.next_look:
                 yield Sleep(self._trouble.until)
                 return True
             yield Sleep(job.next_look)

@@ -9,6 +9,7 @@ import pytest
 from jobs_apparatus import MODELS
 
 from llm_sync.jobs.openai_batches import OpenAIBatches
+from llm_sync.jobs.trouble import Trouble
 from llm_sync.jobs.wire import Limits
 
 CREATE = {"request": "create"}
@@ -113,8 +114,12 @@ def test_a_job_that_is_refused_without_naming_a_line_is_halved(begin, monkeypatc
 def test_too_many_tokens_wait_for_another_job_to_end(begin, monkeypatch, caplog):
     """Nothing of such a job was run; its lines are sent when there is room."""
     monkeypatch.setattr(OpenAIBatches, "limits", Limits(10, 1_000_000))
-    run = begin({"when": {**CREATE, "nth": 3}, "job_fails": "token_limit_exceeded"}, lines=40, takes=3600)
-    assert run.run().tally.answered == 40
+    run = begin({"when": {**CREATE, "nth": 1}, "job_fails": "token_limit_exceeded"}, lines=40, takes=36_000)
+    turns: list[int] = []
+    is_waiting = Trouble.is_waiting
+    monkeypatch.setattr(Trouble, "is_waiting", lambda self, jobs: (turns.append(1), is_waiting(self, jobs))[1])
+    assert run.run(poll_every=0.1).tally.answered == 40
+    assert len(turns) < 100  # it sleeps meanwhile
     assert "too much waits there" in caplog.text
     assert Counter(job["state"] for job in run.simulator.summary()["jobs"]) == {"completed": 4, "failed": 1}
 
