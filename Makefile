@@ -213,7 +213,7 @@ bench-figures: ## keep benchmarks/results/ as the figures of README.md and docs/
 interop: interop-sdks interop-shims interop-programs interop-dask ## with the real packages, in environments of their own
 
 interop-sdks: $(SDKS)/.installed
-	@echo 'the official clients of OpenAI, Anthropic and Google'
+	@echo 'the official clients of OpenAI, Anthropic, Google and AWS'
 	@$(call ISOLATED,$(SDKS)) "$$top/tests/interop" --ignore="$$top/tests/interop/programs" --ignore="$$top/tests/interop/servers" \
 		$(PYTEST_ARGS)
 

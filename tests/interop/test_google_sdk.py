@@ -217,3 +217,21 @@ def test_asynchronous_streams_are_refused_too(client: Any) -> None:
     with Simulator() as simulator:
         assert "Say hello" in asyncio.run(ask(client(simulator).aio)).text
         assert simulator.stream_attempts == 1
+
+
+def test_interactions(simulator: Simulator, client: Any) -> None:
+    """Steps, calls of tools, and one in the background; errors by their classes."""
+    made = client(simulator).interactions
+    answer = made.create(model="gemini-3.5-flash", input="Say hello", store=False)
+    assert (answer.status, [step.type for step in answer.steps]) == ("completed", ["thought", "model_output"])
+    assert answer.usage.total_tokens > answer.usage.total_input_tokens
+    tool = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
+    called = made.create(model="gemini-3.5-flash", input="go", tools=[tool], generation_config={"tool_choice": "any"})
+    assert (called.status, called.steps[-1].name) == ("requires_action", "f")
+    waiting = made.create(model="gemini-3.5-flash", input="Say hello", background=True)
+    assert waiting.status == "in_progress"
+    simulator.advance(3600)
+    assert made.get(waiting.id).status == "completed"
+    with pytest.raises(Exception, match="not found") as caught:
+        made.create(model="no-such-model", input="x")
+    assert type(caught.value).__name__ == "NotFoundError"

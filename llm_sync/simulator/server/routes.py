@@ -57,6 +57,7 @@ _MOUNTS: tuple[tuple[str, Dialect], ...] = (
     ("/anthropic", _ANTHROPIC),
     ("/gemini/v1beta/openai", GeminiCompatible()),
     ("/gemini/v1beta/interactions", _INTERACTIONS),
+    ("/gemini/v1/interactions", _INTERACTIONS),
     ("/gemini/v1beta", _GEMINI),
     *(
         (f"/gemini/{prefix}/{version}", Gemini(version, prefix))
