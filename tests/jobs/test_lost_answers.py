@@ -83,10 +83,10 @@ def test_a_job_that_cannot_be_looked_for_is_lost_and_only_sent_again_with_leave(
             assert [(job.requests, job.lost) for job in summary.jobs] == [
                 (6, "the provider does not list its jobs: this key may not list batches")
             ]
-            assert (summary.complete, summary.is_submitted, run.billed()[0]) == (False, False, 6)
+            assert (summary.complete, summary.is_submitted, len(run.simulator.summary()["jobs"])) == (False, False, 1)
         assert "Only --rebuy" in caplog.text
         assert run.run(rebuy=True).complete
-    assert run.billed()[0] == 12
+    assert len(run.simulator.summary()["jobs"]) == 2
 
 
 def test_a_lost_job_is_taken_up_when_the_list_can_be_read_again(begin, monkeypatch):

@@ -60,7 +60,7 @@ def test_ctrl_c_ends_the_waiting_at_once_and_the_job_goes_on(begin, monkeypatch)
         with pytest.raises(KeyboardInterrupt):
             run.run(poll_every=3600)
         assert waits.is_set()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
     run.simulator.advance(86_000)
     assert run.run().tally.answered == 4
     assert run.billed()[0] == 4
