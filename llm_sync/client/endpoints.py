@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -37,12 +38,17 @@ def listed_price(answer: BilledAnswer) -> tuple[float | None, str | None]:
 
     The list has prices of public services: for a server on this machine it is not even loaded.
     """
-    if is_loopback(urlsplit(answer.base_url).hostname):
+    if _is_on_this_machine(answer.base_url):
         return None, None
     with import_lock:
         from llm_sync.spending.price_list import cost_of
 
     return cost_of(answer)
+
+
+@lru_cache(maxsize=64)  # a program has a few addresses, and every answer asks
+def _is_on_this_machine(base_url: str) -> bool:
+    return is_loopback(urlsplit(base_url).hostname)
 
 
 def spending_of(config: LLMConfig, max_cost: float | None, tag: str | None) -> Spending | None:
