@@ -55,14 +55,15 @@ def test_the_output_is_that_of_a_run_without_workers(
 def test_the_gates_of_the_coordinator_hold_for_all_workers(job: Batch, far: Far, executor: Executor) -> None:
     """Never more in flight than ``concurrency`` says, however many workers there are."""
     in_flight: list[int] = []
-    now, lock = [0], threading.Lock()
+    now, changed = [0], threading.Condition()
 
     def counted() -> Any:
-        with lock:
+        with changed:
             now[0] += 1
             in_flight.append(now[0])
-        threading.Event().wait(0.005)
-        with lock:
+            changed.notify_all()
+            changed.wait_for(lambda: max(in_flight) >= 4, 0.3)
+        with changed:
             now[0] -= 1
         return completion("x")
 
