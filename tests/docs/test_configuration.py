@@ -90,17 +90,16 @@ ROWS = _rows()
 DEFAULTS = _code_defaults()
 
 
-@pytest.mark.parametrize("key", sorted(KEYS))
-def test_a_key_of_the_schema_is_documented(key: str) -> None:
+def test_a_key_of_the_schema_is_documented() -> None:
     """It has exactly one row, under its own name."""
-    assert [row.key for row in ROWS].count(key) == 1
+    rows = [row.key for row in ROWS]
+    assert {key for key in KEYS if rows.count(key) != 1} == set()
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
-def test_a_documented_key_is_in_the_schema_where_the_page_says(row: Row) -> None:
+def test_a_documented_key_is_in_the_schema_where_the_page_says() -> None:
     """It may stand in the places named, and in no other."""
-    assert row.key in KEYS
-    assert KEYS[row.key].keys() == (ANY_LEVEL if row.where == "any level" else {row.where})
+    named = {row.key: ANY_LEVEL if row.where == "any level" else {row.where} for row in ROWS}
+    assert {key: KEYS.get(key, {}).keys() for key in named} == named
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)

@@ -13,8 +13,6 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import pytest
-
 import llm_sync
 from llm_sync import errors, providers, simulator
 from llm_sync.errors import LLMConnectorError
@@ -122,17 +120,15 @@ def _public() -> Iterator[Named]:
 
 PUBLIC = list(_public())
 CALLABLE = [each for each in PUBLIC if inspect.isfunction(each.found)]
-each_public = pytest.mark.parametrize("named", PUBLIC, ids=lambda named: named.name)
-each_callable = pytest.mark.parametrize("named", CALLABLE, ids=lambda named: named.name)
 
 
-@each_public
-def test_it_has_a_docstring(named: Named) -> None:
+def test_everything_public_has_a_docstring() -> None:
     """One that is its own, not a base class's, nor the one that dataclasses make up."""
-    text = named.found.__doc__
-    assert text
-    assert not text.startswith(f"{named.name}(")
-    assert text.strip()[-1] in ".:`" or text.strip().endswith((").", '."', "…"))
+    for named in PUBLIC:
+        text = named.found.__doc__
+        assert text, named.name
+        assert not text.startswith(f"{named.name}(")
+        assert text.strip()[-1] in ".:`" or text.strip().endswith((").", '."', "…")), named.name
 
 
 def _measured(named: Named) -> Iterator[tuple[str, str]]:
@@ -153,16 +149,13 @@ def _measured(named: Named) -> Iterator[tuple[str, str]]:
                 break
 
 
-@pytest.mark.parametrize(
-    ("named", "measured", "unit"),
-    [pytest.param(named, *measured, id=f"{named.name}-{measured[0]}") for named in PUBLIC for measured in _measured(named)],
-)
-def test_what_is_measured_has_a_unit(named: Named, measured: str, unit: str) -> None:
+def test_what_is_measured_has_a_unit() -> None:
     """The docstring names it, and says in what it is measured, not far from there."""
-    text = _error_text(named) if inspect.isclass(named.found) and issubclass(named.found, Exception) else named.text
-    places = [found.start() for found in re.finditer(rf"``[^`]*\b{measured}\b[^`]*``", text)]
-    assert places, f"{named.name} says nothing about {measured}"
-    assert any(re.search(unit, text[max(0, place - 100) : place + 260]) for place in places)
+    for named, measured, unit in [(named, *measured) for named in PUBLIC for measured in _measured(named)]:
+        text = _error_text(named) if inspect.isclass(named.found) and issubclass(named.found, Exception) else named.text
+        places = [found.start() for found in re.finditer(rf"``[^`]*\b{measured}\b[^`]*``", text)]
+        assert places, f"{named.name} says nothing about {measured}"
+        assert any(re.search(unit, text[max(0, at - 100) : at + 260]) for at in places), f"{named.name}: {measured}"
 
 
 def _error_text(named: Named) -> str:
@@ -180,13 +173,13 @@ def _raised(function: Callable[..., Any]) -> Iterator[str]:
                 yield name
 
 
-@each_callable
-def test_what_it_raises_is_named(named: Named) -> None:
+def test_what_a_function_raises_is_named() -> None:
     """Every exception raised in it; and where calls in it may raise, that it does, with a class or in words."""
-    for name in _raised(named.found):
-        assert name in named.text or any(base.__name__ in named.text for base in _bases(name)), name
-    said = re.search(r"\b[Rr]aise[sd]?\b|Error\b", named.text)
-    assert bool(said) or named.name in QUIET
+    for named in CALLABLE:
+        for name in _raised(named.found):
+            assert name in named.text or any(base.__name__ in named.text for base in _bases(name)), (named.name, name)
+        said = re.search(r"\b[Rr]aise[sd]?\b|Error\b", named.text)
+        assert bool(said) or named.name in QUIET, named.name
 
 
 def _bases(name: str) -> list[type]:
@@ -206,8 +199,8 @@ def _stateful(named: Named) -> bool:
     return not issubclass(named.found, (Exception, tuple)) and not dataclasses.is_dataclass(named.found)
 
 
-@pytest.mark.parametrize("named", [named for named in PUBLIC if _stateful(named)], ids=lambda named: named.name)
-def test_threads_are_spoken_of(named: Named) -> None:
+def test_threads_are_spoken_of() -> None:
     """Who may use it from where; what is frozen is told once, for its module."""
-    module = inspect.getdoc(inspect.getmodule(named.found)) or ""
-    assert re.search(r"\bthreads?\b", f"{named.text}\n{module}")
+    for named in [named for named in PUBLIC if _stateful(named)]:
+        module = inspect.getdoc(inspect.getmodule(named.found)) or ""
+        assert re.search(r"\bthreads?\b", f"{named.text}\n{module}"), named.name

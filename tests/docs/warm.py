@@ -43,17 +43,20 @@ def ask(path: str, name: str, arguments: list[str]) -> int:
 
 def serve(path: str) -> None:
     """Import what commands need, and fork for each until standard input ends."""
+    import gc
     import threading
 
+    import llm_sync.batch
     import llm_sync.client.client
     import llm_sync.providers.anthropic.messages
     import llm_sync.providers.gemini.generate_content
     import llm_sync.providers.openai.chat_completions
     import llm_sync.providers.openrouter.chat_completions
     import llm_sync.simulator  # noqa: F401
-    from llm_sync.cli.commands import generate  # noqa: F401
+    from llm_sync.cli.commands import batch, generate, report, simulate  # noqa: F401
     from llm_sync.cli.main import main as cli_main  # noqa: F401
 
+    gc.freeze()  # a collection in a fork would copy every page of what is imported
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who answer are waited for by nobody
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)

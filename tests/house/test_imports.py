@@ -117,20 +117,24 @@ def test_help_and_version_load_no_dependency() -> None:
         assert {"asyncio", "requests", "urllib3", "tenacity", "cerberus", "yaml", "jsonschema", "platformdirs"}.isdisjoint(loaded)
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_no_module_is_asynchronous(path: Path) -> None:
+def asynchronous(node: ast.AST) -> bool:
+    """Whether it imports an event loop or an asynchronous client, or defines or awaits a coroutine."""
+    names: list[str] = []
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        names = [node.module or ""]
+    return isinstance(node, (ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)) or not {
+        name.partition(".")[0] for name in names
+    }.isdisjoint({"asyncio", "aiohttp", "httpx", "anyio", "trio"})
+
+
+def test_no_module_is_asynchronous() -> None:
     """No module imports an event loop or an asynchronous client, or defines or awaits a coroutine."""
-    asynchronous = (ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module or ""]
-        assert {name.partition(".")[0] for name in names}.isdisjoint({"asyncio", "aiohttp", "httpx", "anyio", "trio"}), (
-            node.lineno
-        )
-        assert not isinstance(node, asynchronous), node.lineno
+    paths = sorted(PACKAGE.rglob("*.py"))
+    assert paths
+    nodes = [(path, node) for path in paths for node in ast.walk(ast.parse(path.read_bytes())) if asynchronous(node)]
+    assert [f"{path.relative_to(PACKAGE)}:{getattr(node, 'lineno', 0)}" for path, node in nodes] == []
 
 
 def test_dir_shows_the_public_names_before_they_are_loaded() -> None:
