@@ -106,7 +106,7 @@ test-all: ## the tests on every Python from 3.10 up that is found
 cover: $(VENV)/.installed $(VENV)/.for-tests ## the tests with a coverage report
 	@$(PYTEST) $(PARALLEL) --cov --cov-config "$$top/pyproject.toml" $(PYTEST_ARGS)
 
-soak: TESTS = tests/cli tests/endings tests/faults tests/machine tests/soak tests/batch tests/cache tests/attempts tests/spending
+soak: TESTS = tests/cli tests/endings tests/faults tests/machine tests/soak tests/batch tests/cache tests/attempts tests/spending tests/providers
 soak: $(VENV)/.installed $(VENV)/.for-tests ## the long tests, some ten minutes, with their figures
 	@$(PYTEST) -m soak -v -rP -o faulthandler_timeout=0 $(PYTEST_ARGS)
 

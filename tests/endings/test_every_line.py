@@ -20,7 +20,7 @@ import llm_sync
 from llm_sync import BatchError, ClientClosedError, ModelRequest
 
 OURS = os.path.dirname(llm_sync.__file__)
-STEP = 5  # lines
+each_step = pytest.mark.parametrize("step", [17, pytest.param(5, marks=pytest.mark.soak)])  # lines
 PROMPT_S = 2.0  # for what takes no time
 
 
@@ -67,7 +67,7 @@ USES: dict[str, Callable[[Any], object]] = {
 }
 
 
-def each_line(open_client: Any, upstream: Any) -> Any:
+def each_line(open_client: Any, upstream: Any, step: int) -> Any:
     """A client and a line number after the other; every other client has asked something before."""
     number = 1
     while True:
@@ -77,18 +77,19 @@ def each_line(open_client: Any, upstream: Any) -> Any:
             client.generate("warm")
         yield number, client
         client.close(cancel_pending=True, grace=0)
-        number += STEP
+        number += step
 
 
+@each_step
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.timeout(120)
-def test_the_exception_of_a_handler_comes_out(upstream, open_client, use):
+def test_the_exception_of_a_handler_comes_out(upstream, open_client, use, step):
     """As it is and at once, also from the input of map and from a listener; the client answers the next request."""
 
     def raise_too_late() -> None:
         raise TooLateError
 
-    for number, client in each_line(open_client, upstream):
+    for number, client in each_line(open_client, upstream, step):
         began = time.monotonic()
         try:
             came = at_line(number, lambda: USES[use](client), raise_too_late)  # noqa: B023
@@ -103,12 +104,13 @@ def test_the_exception_of_a_handler_comes_out(upstream, open_client, use):
     assert number > 100
 
 
+@each_step
 @pytest.mark.parametrize("inner", ["generate", "submit", "close"])
 @pytest.mark.parametrize("use", ["generate", "map"])
 @pytest.mark.timeout(120)
-def test_a_handler_may_use_the_client(upstream, open_client, use, inner):
+def test_a_handler_may_use_the_client(upstream, open_client, use, inner, step):
     """It is answered, or closes it; what it interrupted goes on or is refused; nothing hangs."""
-    for number, client in each_line(open_client, upstream):
+    for number, client in each_line(open_client, upstream, step):
         given: list[Any] = []
 
         def handler() -> None:

@@ -229,9 +229,10 @@ def test_arbitrary_listings(provider: Any, reply: Any, kind: str, body: Any, sta
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("status", [200, 400, 500])
-def test_deep_nesting(provider: Any, reply: Any, kind: str, status: int) -> None:
+@pytest.mark.parametrize("step", [40, pytest.param(10, marks=pytest.mark.soak)])
+def test_deep_nesting(provider: Any, reply: Any, kind: str, status: int, step: int) -> None:
     """Bodies nested as deeply as the parser just takes, and deeper, end in one of our errors or an answer."""
-    for depth in (*range(850, 1000, 10), 100_000):
+    for depth in (*range(850, 1000, step), 100_000):
         deep = "[" * depth + "]" * depth
         texts = [
             deep,
