@@ -22,6 +22,8 @@ pytestmark = [
 ]
 ROOT = Path(__file__).parents[2]
 Suite = Callable[..., tuple[int, str]]
+# Those that others installed and these suites do not use: importing them takes half of what a run of pytest costs.
+OTHERS = [f"-pno:{name}" for name in ("hypothesispytest", "anyio", "pytest_cov", "timeout", "platformdirs")]
 
 CONFIG = """
 defaults: {model: work/gpt-4o-mini, retry_base: 0}
@@ -55,9 +57,10 @@ def suite(tmp_path: Path, upstream: Simulator) -> Suite:
     (folder / "test_it.py").write_text(TESTS)
 
     def run(*arguments: str, folder: Path = folder, **environ: str) -> tuple[int, str]:
+        others = OTHERS if "-n" in arguments else [*OTHERS, "-pno:xdist", "-pno:xdist.looponfail"]
         (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers -W error -p no:cacheprovider\npythonpath = .\n")
         ran = subprocess.run(
-            [sys.executable, "-I", "-m", "pytest", "-q", *arguments],
+            [sys.executable, "-I", "-m", "pytest", "-q", *others, *arguments],
             check=False,
             cwd=folder,
             env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environ},

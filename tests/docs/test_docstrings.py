@@ -151,7 +151,7 @@ def _measured(named: Named) -> Iterator[tuple[str, str]]:
 
 def test_what_is_measured_has_a_unit() -> None:
     """The docstring names it, and says in what it is measured, not far from there."""
-    for named, measured, unit in [(named, *measured) for named in PUBLIC for measured in _measured(named)]:
+    for named, (measured, unit) in [(each, pair) for each in PUBLIC for pair in _measured(each)]:
         text = _error_text(named) if inspect.isclass(named.found) and issubclass(named.found, Exception) else named.text
         places = [found.start() for found in re.finditer(rf"``[^`]*\b{measured}\b[^`]*``", text)]
         assert places, f"{named.name} says nothing about {measured}"

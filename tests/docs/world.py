@@ -200,6 +200,8 @@ def environment(internet: Internet, commands: Commands, folder: Path) -> dict[st
         "TERM": "dumb",
         "LLM_SYNC_RUNTIME_DIR": str(folder.parent / "runtime"),
         "COLUMNS": "80",
+        # Plugins that others installed and no page uses: importing them takes half of what a run of pytest costs.
+        "PYTEST_ADDOPTS": "-pno:hypothesispytest -pno:anyio -pno:pytest_cov -pno:timeout -pno:platformdirs",
         **internet.environment,
     }
 

@@ -194,11 +194,18 @@ def forks_under_load(upstream, program, forks, **settings):
     assert len([text for text in texts if text.startswith("c")]) == 3 * forks
 
 
-@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-def test_twenty_forks_under_load(serve, program, authority, secure):
+@pytest.mark.parametrize(
+    ("secure", "forks"),
+    [
+        pytest.param(False, 20, id="plain"),
+        pytest.param(True, 8, id="tls"),  # each child loads the certificates
+        pytest.param(True, 20, id="tls, twenty", marks=pytest.mark.soak),
+    ],
+)
+def test_forks_under_load(serve, program, authority, secure, forks):
     """Four threads ask while the process forks: each answer of children and parent is its own, and none hangs."""
     upstream = serve(tls=authority.context() if secure else None)
-    forks_under_load(upstream, program, 20, **({"ca_bundle": authority.path} if secure else {}))
+    forks_under_load(upstream, program, forks, **({"ca_bundle": authority.path} if secure else {}))
 
 
 HALF_IMPORTED = """

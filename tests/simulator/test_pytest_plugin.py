@@ -13,6 +13,9 @@ pytestmark = pytest.mark.skipif(
     not os.environ.get("LLM_SYNC_TEST_INSTALLED"), reason="only an installed package is a plugin of pytest"
 )
 
+# Those that others installed and these suites do not use: importing them takes half of what a run of pytest costs.
+OTHERS = [f"-pno:{name}" for name in ("hypothesispytest", "anyio", "pytest_cov", "timeout", "platformdirs", "xdist.looponfail")]
+
 
 @pytest.fixture
 def suite(tmp_path):
@@ -22,7 +25,7 @@ def suite(tmp_path):
         (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers -W error -p no:cacheprovider -p no:xdist\n")
         (tmp_path / "test_it.py").write_text(textwrap.dedent(text))
         ran = subprocess.run(
-            [sys.executable, "-I", "-m", "pytest", "-q", *arguments],
+            [sys.executable, "-I", "-m", "pytest", "-q", *OTHERS, *arguments],
             check=False,
             cwd=tmp_path,
             env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environ},
