@@ -53,8 +53,16 @@ class JobDesk:
         self._sender: Sender | None = None
         if notes is not None:
             self._members.find(notes, self._earlier)
+            self._find_charges(notes)
             notes.close()
         self._note_settings()
+
+    def _find_charges(self, notes: JobNotes) -> None:
+        """What earlier runs have reserved for jobs is settled by this one."""
+        spending = self._context.client.dispatcher.spending
+        for job in self._earlier if spending is not None else ():
+            for number, entry in notes.charges.get(job.id, {}).items():
+                job.charges[number] = spending.reserved_earlier(entry, job.provider, job.model)  # type: ignore[union-attr]
 
     def _note_settings(self) -> None:
         """Answers of open jobs count as given under the settings of their jobs."""
@@ -124,11 +132,12 @@ class JobDesk:
             steps.stop(GRACE_S)
 
     def close(self) -> None:
-        """Close the temporary files, and give back what is reserved for jobs that go on: their cost is counted when known."""
+        """Close the temporary files, and give back what is reserved for jobs that were not made. What is reserved for open jobs
+        counts as spent until a later run knows what they cost."""
         self._members.close()
         for flow, _ in self._flows.values():
             for job in flow.jobs:
-                for charge in job.charges.values():
+                for charge in job.charges.values() if not job.is_open else ():
                     charge.release()
 
     def views(self) -> tuple[JobView, ...]:

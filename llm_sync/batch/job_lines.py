@@ -16,7 +16,7 @@ from llm_sync.batch.line_requests import read_request
 from llm_sync.batch.plan import LINE_ERRORS, Plan
 from llm_sync.batch.sender import RequestEnd, Sender
 from llm_sync.batch.state.index import JOURNAL_LINE, TO_SEND, Entry
-from llm_sync.batch.state.job_notes import member_notes
+from llm_sync.batch.state.job_notes import charge_notes, member_notes
 from llm_sync.batch.state.records import Key, RequestIdentity, head_of, journal_line, record_of
 from llm_sync.config.ways import BATCH, DIRECT
 from llm_sync.errors import BudgetExceededError, ClientClosedError, ConfigurationError, LLMConnectorError
@@ -91,7 +91,7 @@ class ProviderLines:
                 continue
             file.write(wire.closing)
             file.flush()
-            for note in member_notes(job, positions, hashes):
+            for note in (*member_notes(job, positions, hashes), *charge_notes(job)):
                 self._sender.journal.note(note)
             self._members.add(job, slots)
             facts = {"provider": job.provider, "model": job.model, "group": job.group, "settings": job.settings}

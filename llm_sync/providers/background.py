@@ -94,13 +94,21 @@ class BackgroundAttempts:
         return (yield from self._fetch(made, number))
 
     def finish(self, reply: Reply, number: int, error: LLMConnectorError) -> Steps[ModelResponse]:
-        """Fetch the answer that a reply has deferred, although nobody asked for that. Raises ``error`` if that cannot be done."""
+        """Fetch the answer that a reply has deferred, although nobody asked for that.
+
+        Raises ``error`` if that cannot be done, or takes longer than an attempt may: who asked expects an answer within that.
+        """
         job = None if self._offered is None else self._offered.job(replies.body_of(reply))
         if job is None:
             raise error
         self._start_clock()
+        self._until = min(self._until, self._began + self._prepared.options.timeout)
         _log.info("%s: the answer was deferred, and is fetched as %s", self._prepared.provider, job.id)
-        return (yield from self._fetch(job, number))
+        try:
+            return (yield from self._fetch(job, number))
+        except errors.RequestTimeoutError as late:
+            error.possibly_billed, error.retryable = 1, False
+            raise error from late
 
     @property
     def _wire(self) -> BackgroundWire:

@@ -125,14 +125,16 @@ class Ledger:
                 self._add(connection, entry, spent=amount - counted, reserved=-taken)
 
     def release(self, entry: int) -> None:
-        """Give back what was reserved for an attempt that surely was not billed."""
+        """Give back what was reserved for an attempt that surely was not billed, also where its process is gone meanwhile."""
         with self._lock, explained(self._paths.database):
             connection = self._open()
             connection.execute("PRAGMA synchronous = NORMAL")
             with transaction(connection):
-                row = connection.execute("SELECT amount FROM entries WHERE id = ? AND state = 'reserved'", (entry,)).fetchone()
+                query = "SELECT amount, state FROM entries WHERE id = ? AND state IN ('reserved', 'unsure')"
+                row = connection.execute(query, (entry,)).fetchone()
                 if row is not None:
-                    self._add(connection, entry, spent=0, reserved=-row[0])
+                    taken, counted = (row[0], 0) if row[1] == RESERVED else (0, row[0])
+                    self._add(connection, entry, spent=-counted, reserved=-taken)
                     connection.execute("DELETE FROM charges WHERE entry = ?", (entry,))
                     connection.execute("DELETE FROM entries WHERE id = ?", (entry,))
 

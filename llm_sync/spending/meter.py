@@ -116,6 +116,10 @@ class Spending:
             return ASK_AGAIN_S + random.random() * (_MAX_ASK_AGAIN_S - ASK_AGAIN_S)  # noqa: S311  (no secret)
         raise self._exceeded(request, result)
 
+    def reserved_earlier(self, entry: int, provider: str, model: str) -> Charge:
+        """What an earlier process has reserved, by the number of its entry."""
+        return Charge(self, entry, Facts(provider, model, self._config.file or "", self._tag, self.run))
+
     def settle(self, entry: int | None, facts: Facts, outcome: object) -> None:
         """Count what an attempt cost. Never raises: the answer counts more than its price."""
         try:
@@ -251,16 +255,16 @@ class Charge:
 
     def __init__(self, spending: Spending, entry: int | None, facts: Facts) -> None:
         self._spending = spending
-        self._entry = entry
+        self.entry = entry
         self._facts = facts
 
     def settle(self, outcome: object) -> None:
         """See Reservation."""
-        self._spending.settle(self._entry, self._facts, outcome)
+        self._spending.settle(self.entry, self._facts, outcome)
 
     def release(self) -> None:
         """See Reservation."""
-        self._spending.release(self._entry)
+        self._spending.release(self.entry)
 
 
 def is_surely_unbilled(outcome: Any) -> bool:

@@ -284,16 +284,44 @@ def test_a_file_goes_to_no_other_host_than_the_api_s_own():
             same_host(elsewhere, start)
 
 
-def test_what_jobs_cost_is_counted_once_and_when_it_is_known(begin):
-    """A run that does not wait gives back what it had reserved; the run that collects counts the cost."""
+def test_open_jobs_keep_what_is_reserved_for_them_until_their_cost_is_known(begin):
+    """A run that does not wait leaves it reserved, so that others do not exceed the budget. Collecting settles it."""
     lines = 4
     budget = "budgets: {b: {usd: 0.01}}\ndefaults: {budget: b}\n"  # 0.0014 a line at most: enough for seven
     first, second = begin(lines=lines, speed=0), begin(lines=lines, speed=0)
     for run in (first, second):
         run.config = budget + run.config
-        assert run.run(no_wait=True).is_submitted
+    assert first.run(no_wait=True).is_submitted
+
+    def standing():
+        with first.client() as client:
+            return client.dispatcher.spending._ledger.standing(Budget("b", 0.01))[:2]
+
+    spent, reserved = standing()
+    assert spent + reserved > 0.004
+    second.run(no_wait=True)
+    assert sum(standing()) < 0.01
+    second.simulator.advance(86_000)
     first.simulator.advance(86_000)
     cost = first.run().tally.cost
-    with first.client() as client:
-        spent, reserved, _ = client.dispatcher.spending._ledger.standing(Budget("b", 0.01))
-    assert (spent, reserved) == (pytest.approx(cost), 0)
+    second.run(no_wait=True)
+    second.simulator.advance(86_000)
+    cost += second.run().tally.cost
+    assert standing() == (pytest.approx(cost), 0)
+
+
+def test_what_a_killed_run_reserved_is_given_back_or_settled_by_the_next(begin):
+    """Its entries count as spent while its process is gone; the run that collects finds them by the journal."""
+    run = begin(lines=2, speed=0)
+    run.config = "budgets: {b: {usd: 0.01}}\ndefaults: {budget: b}\n" + run.config
+    assert run.run(no_wait=True).is_submitted
+    with run.client() as client:
+        ledger = client.dispatcher.spending._ledger
+        ledger.standing(Budget("b", 0.01))
+        ledger._connection.execute("UPDATE entries SET owner = '1 gone other-boot -'")
+        ledger._owner, ledger._swept_at = "me", -1e9
+        ledger._sweep(ledger._connection)
+        assert ledger.standing(Budget("b", 0.01))[1] == 0
+        run.simulator.advance(86_000)
+        cost = run.run().tally.cost
+        assert ledger.standing(Budget("b", 0.01))[:2] == (pytest.approx(cost), 0)

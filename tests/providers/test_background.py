@@ -330,6 +330,18 @@ def test_an_answer_that_comes_deferred_unasked_is_fetched(provider: Any, reply: 
     assert "background" not in made.web.sent[0].body
 
 
+def test_one_that_does_not_come_within_an_attempts_time_is_refused_as_deferred(
+    provider: Any, reply: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody who asked for an answer within a time waits for ever; it is cancelled, and may be billed."""
+    monkeypatch.setattr(background, "FIRST_PAUSE_S", 0.01)
+    made = provider("openai-responses", *[reply(QUEUED)] * 9, attempts=AttemptOptions(timeout=0.03, deadline=60.0))
+    with pytest.raises(errors.StreamingNotSupportedError) as caught:
+        made.generate_response(ModelRequest("x", "m"))
+    assert (caught.value.possibly_billed, caught.value.retryable) == (1, False)
+    assert [sent.url.rpartition("/")[2] for sent in made.web.sent][-1] == "cancel"
+
+
 @pytest.mark.parametrize("body", [response("queued", id=None), response("queued", id="../files"), response("queued", id=7)])
 def test_an_id_that_is_none_is_never_put_into_a_path(ask: Any, body: Any) -> None:
     """The answer is refused as deferred."""

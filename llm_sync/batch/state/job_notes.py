@@ -1,7 +1,8 @@
 """Jobs of the providers' Batch APIs as the journal has them: which lines each is made of, and how far it has come.
 
-``{"job": ID, "members": [[position, line hash], …]}`` lines come first, then ``{"job": ID, "step": "cut", …}``, then a line for
-each further step. What is said of a job's lines is kept in temporary files: memory does not grow with them.
+``{"job": ID, "members": [[position, line hash], …]}`` lines come first, under a budget also
+``{"job": ID, "charges": [[number, entry of the ledger], …]}``, then ``{"job": ID, "step": "cut", …}``, then a line for each
+further step. What is said of a job's lines is kept in temporary files: memory does not grow with them.
 """
 
 from __future__ import annotations
@@ -24,12 +25,20 @@ def member_notes(job: Job, positions: array[int], hashes: array[int]) -> Iterato
         yield {"job": job.id, "members": [list(pair) for pair in zip(positions[part], hashes[part], strict=True)]}
 
 
+def charge_notes(job: Job) -> Iterator[dict[str, Any]]:
+    """The notes of what is reserved for a job: a later run puts the true cost in its place."""
+    entries = [[number, charge.entry] for number, charge in job.charges.items() if charge.entry is not None]
+    for start in range(0, len(entries), _MEMBERS_OF_A_NOTE):
+        yield {"job": job.id, "charges": entries[start : start + _MEMBERS_OF_A_NOTE]}
+
+
 class JobNotes:
     """The jobs of one journal. One thread at a time. Raises OSError (disk full)."""
 
     def __init__(self, folder: str | None) -> None:
         """``folder``: for temporary files; None: of the members nothing is kept."""
         self.jobs: dict[str, Job] = {}
+        self.charges: dict[str, dict[int, int]] = {}  # the ledger's entries, by job and number of the request
         self.positions = None if folder is None else NumberFile(folder)
         self.hashes = None if folder is None else NumberFile(folder)
         self._pending: dict[str, tuple[int, int]] = {}  # first member and count of jobs whose "cut" has not come yet
@@ -39,6 +48,9 @@ class JobNotes:
         """Read one note. Raises KeyError, TypeError, ValueError for a damaged one."""
         if "members" in note:
             self._take_members(job_id, note["members"])
+            return
+        if "charges" in note:
+            self.charges.setdefault(job_id, {}).update((int(number), int(entry)) for number, entry in note["charges"])
             return
         job = self.jobs.get(job_id)
         if job is None:
