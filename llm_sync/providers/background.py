@@ -94,7 +94,7 @@ class BackgroundAttempts:
         return (yield from self._fetch(made, number))
 
     def finish(self, reply: Reply, number: int, error: LLMConnectorError) -> Steps[ModelResponse]:
-        """Fetch the answer that a reply has deferred, though nobody asked for that; raise ``error`` if an attempt's time is over."""
+        """Fetch the answer that a reply has deferred unasked. Raises ``error`` if an attempt's time is over before."""
         job = None if self._offered is None else self._offered.job(replies.body_of(reply))
         if job is None:
             raise error
