@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
 import pytest
@@ -112,26 +113,39 @@ def packed(size):
     return b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data)
 
 
+FORMS = {
+    "small": (plain(10), 10),
+    "large": (plain(100_000), 100_000),
+    "chunked": (chunked(40_000), 40_000),
+    "gzip": (packed(60_000), 60_000),
+}
+
+
 @pytest.mark.parametrize("stopped_for", [SHORT, LONG], ids=["short", "long"])
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("connection", ["first", "kept"])
-@pytest.mark.parametrize(
-    ("data", "size"),
-    [(plain(10), 10), (plain(100_000), 100_000), (chunked(40_000), 40_000), (packed(60_000), 60_000)],
-    ids=["small", "large", "chunked", "gzip"],
-)
-def test_an_answer_that_came_meanwhile_is_used(serve, ask, authority, data, size, connection, tls, stopped_for):
-    """It lies in the socket when the process goes on, though the timeout has passed: one request, one answer."""
-    script = Answer(data)
-    server = serve(script, authority.context() if tls else None)
-    asking = ask(server, connection)
-    assert script.asked.wait(PATIENCE)
-    asking.stop()
-    script.go.set()
-    assert script.written.wait(PATIENCE)
-    asking.go_on(after=stopped_for)
-    assert asking.output() == f"200 {size}"
-    assert [received.body for received in server.requests].count(b"asked") == 1
+def test_an_answer_that_came_meanwhile_is_used(serve, ask, authority, connection, tls, stopped_for):
+    """It lies in the socket when the process goes on, though the timeout has passed: one request, one answer, in each form.
+
+    The forms are tried at the same time, by a process each: most of a trial is waiting.
+    """
+    context = authority.context() if tls else None
+    trials = {name: (script := Answer(data), serve(script, context)) for name, (data, _) in FORMS.items()}
+
+    def trial(script, server):
+        asking = ask(server, connection)
+        assert script.asked.wait(PATIENCE)
+        asking.stop()
+        script.go.set()
+        assert script.written.wait(PATIENCE)
+        asking.go_on(after=stopped_for)
+        return asking.output(), [received.body for received in server.requests].count(b"asked")
+
+    with ThreadPoolExecutor(len(trials)) as pool:
+        tried = {name: pool.submit(trial, *each) for name, each in trials.items()}
+        assert {name: future.result() for name, future in tried.items()} == {
+            name: (f"200 {size}", 1) for name, (_, size) in FORMS.items()
+        }
 
 
 @pytest.mark.parametrize("connection", ["first", "kept"])
