@@ -39,6 +39,10 @@ EXEMPT = {
     ("migrating.md", "$ llm keys set openai"),
     ("migrating.md", "$ curl https://api.openai.com/v1/chat/completions \\"),
     ("performance.md", "$ make bench            # everything, about half an hour; writes benchmarks/results/"),
+    ("scale.md", "#!/bin/bash"),
+    ("scale.md", "$ sbatch --parsable array.sh"),
+    ("scale.md", "apiVersion: batch/v1"),
+    ("scale.md", "from concurrent.futures import Executor"),
     ("architecture.md", "cli            one file per command; parser.py makes help, man page and completions"),
 }
 

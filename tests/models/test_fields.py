@@ -47,7 +47,7 @@ def test_type_checkers_see_the_same_defaults() -> None:
 
 
 # Where a field may be spelled out: the table, the typed attribute of a request, what a dialect or a shim has on the wire.
-SPELLED = re.compile(r"models/(fields|requests)\.py|config/models\.py|providers/(openai|anthropic|gemini|openrouter)/|"
+SPELLED = re.compile(r"models/(fields|requests)\.py|config/models\.py|providers/(openai|anthropic|bedrock|gemini|openrouter)/|"
                      r"providers/payload\.py|simulator/dialects/|openai_shape/responses_writer\.py|"
                      r"compat/\w+/(parameters|responses)\.py")  # fmt: skip
 

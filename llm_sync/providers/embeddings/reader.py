@@ -87,7 +87,7 @@ class EmbeddingReader(ReplyReader):
 def _asked(prepared: PreparedRequest) -> EmbeddingRequest:
     request: Any = prepared.request
     if not isinstance(request, EmbeddingRequest):
-        raise TypeError(f"a {type(request).__name__} is no request for embeddings")
+        raise TypeError(f"{type(request).__name__} is no request for embeddings")
     return request
 
 
