@@ -62,7 +62,7 @@ def test_the_gates_of_the_coordinator_hold_for_all_workers(job: Batch, far: Far,
             now[0] += 1
             in_flight.append(now[0])
             changed.notify_all()
-            changed.wait_for(lambda: max(in_flight) >= 4, 10)
+            changed.wait_for(lambda: max(in_flight) >= 4, 1)
         with changed:
             now[0] -= 1
         return completion("x")
