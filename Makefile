@@ -6,8 +6,8 @@
 
 VENV ?= .venv
 TESTS ?= tests
-# Processes the tests run in; on one processor, or for a single test under a debugger: WORKERS=0
-WORKERS ?= 2
+# Processes the tests run in, for two processors: tests wait about half of the time. On one processor, or for a single test under a debugger: WORKERS=0
+WORKERS ?= 3
 ifndef PYTHON
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from llm_sync.models import ModelRequest
+from llm_sync.models import AttemptOptions, ModelRequest
 
 FOLDER = Path(__file__).parents[3] / "shared" / "wire"
 CASES = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.glob("recorded*/*/*.json"))
@@ -32,7 +32,8 @@ def disagreement(provider: Any, reply: Any, name: str) -> str | None:
     body = told["body"] if isinstance(told["body"], str) else "" if told["body"] is None else json.dumps(told["body"])
     headers = {key.lower(): value for key, value in (told.get("headers") or {}).items() if isinstance(value, str)}
     answer = reply((told.get("raw_leading_whitespace") or "") + body, told["status"], **headers)
-    made = provider(kind, answer, base_url=BASE_URLS.get(kind, "http://127.0.0.1:1/v1"))
+    attempts = AttemptOptions(timeout=0.05)  # an answer that is deferred stays so here
+    made = provider(kind, answer, base_url=BASE_URLS.get(kind, "http://127.0.0.1:1/v1"), attempts=attempts)
     try:
         if "models" in expected:
             listed = {model.removeprefix("models/") for model in expected["models"]}
