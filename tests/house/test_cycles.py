@@ -53,10 +53,14 @@ def cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
             if len(members) > 1:
                 found.append(sorted(members))
 
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), 5 * len(graph)))
-    for name in graph:
-        if name not in order:
-            visit(name)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 5 * len(graph)))
+    try:
+        for name in graph:
+            if name not in order:
+                visit(name)
+    finally:
+        sys.setrecursionlimit(limit)  # other tests count on it
     return found
 
 
