@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from llm_sync.batch.scheduler import Scheduler
 from llm_sync.batch.setup import BadLines, checked_background, checked_output, opened, read_previous, refuse
 from llm_sync.batch.state.finished_output import OutputChecksum
 from llm_sync.batch.state.journal import Journal
+from llm_sync.batch.state.journal_opening import opened_journal
 from llm_sync.batch.state.previous_runs import PreviousRuns
 from llm_sync.batch.summary import Snapshot, Summary
 from llm_sync.client.client import LLMClient
@@ -110,7 +111,7 @@ def run(
     """
     options = _options(locals())
     path = checked_output(output, requests)
-    with _journal(f"{path}.part", restart, forget_jobs=rebuy) as journal:
+    with opened_journal(f"{path}.part", restart=restart, refuse=None if rebuy else _refuse_open_jobs) as journal:
         return _Run(options, client, path, os.fspath(output), journal, progress, on).go(requests)
 
 
@@ -226,30 +227,6 @@ def _refuse_open_jobs(part: str) -> None:
     open_jobs = sum(job.is_open for job in jobs_of(part))
     if open_jobs:
         raise batch_errors.forgotten_jobs(part, open_jobs)
-
-
-@contextlib.contextmanager
-def _journal(part: str, restart: bool, *, forget_jobs: bool = False) -> Iterator[Journal]:
-    """The open journal. If it has no lines at the end, it is removed, and the one it was to replace is put back."""
-    journal = Journal(part)
-    former = None
-    try:
-        if restart and not journal.is_empty():
-            if not forget_jobs:
-                _refuse_open_jobs(part)
-            former = f"{part}.old"
-            os.replace(part, former)
-            journal.close()
-            journal = Journal(part)
-        yield journal
-    finally:
-        with contextlib.suppress(OSError):
-            if journal.is_empty() and journal.is_at_its_path() and not journal.lost:
-                if former is None:
-                    journal.remove()
-                else:
-                    os.replace(former, part)  # nothing was sent: a run without --restart can still resume it
-        journal.close()
 
 
 def _summary(output: str, plan: Plan, scheduler: Scheduler, complete: bool, skipped: int, seconds: float) -> Summary:

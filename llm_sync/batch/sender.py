@@ -14,6 +14,7 @@ from llm_sync.attempts.rate_gate import JITTER
 from llm_sync.attempts.retry import MAX_RETRY_AFTER_S
 from llm_sync.batch.budget_pause import opens_soon
 from llm_sync.batch.context import BatchContext
+from llm_sync.batch.in_flight import InFlight
 from llm_sync.batch.input.requests import BatchRequest, line_digest
 from llm_sync.batch.line_requests import read_request
 from llm_sync.batch.line_sending import LineSending, outcome_in_steps
@@ -66,19 +67,17 @@ class RequestEnd(NamedTuple):
     waiting: str = ""
 
 
-class Sender:
+class Sender(InFlight):
     """Queues requests. The worker writes the journal, calls the provider, writes the journal, and puts the end into ``ended``.
 
     ``submit``, ``stop`` and ``abort`` are called, and ``ended`` is read, by the thread that runs the batch.
     """
 
     def __init__(self, context: BatchContext, journal: Journal) -> None:
+        super().__init__()
         self._context = context
         self.journal = journal
         self.ended: SimpleQueue[RequestEnd | None] = SimpleQueue()  # None: there is something else to do
-        self._stopping = threading.Event()
-        self._lock = threading.Lock()  # guards _in_flight; no request is added to it once _stopping is set
-        self._in_flight: dict[int, CallControl] = {}
 
     def submit(self, slot: int, entry: Entry, unsure: int) -> Future[Any] | RequestEnd:
         """Queue the request of a slot, or return its end if its line cannot be sent: it has changed, or an image file is gone.
@@ -146,38 +145,6 @@ class Sender:
     def wake(self) -> None:
         """Let the thread that runs the batch look after its jobs. Any thread may call it."""
         self.ended.put(None)
-
-    @property
-    def busy(self) -> bool:
-        """Whether any request is in flight."""
-        return bool(self._in_flight)
-
-    def stop(self) -> None:
-        """Send nothing more, and make no further attempts for requests in flight."""
-        with self._lock:
-            self._stopping.set()
-            controls = list(self._in_flight.values())
-        for control in controls:
-            control.stop_retrying()
-
-    def abort(self) -> None:
-        """Abort the requests in flight."""
-        with self._lock:
-            controls = list(self._in_flight.values())
-        for control in controls:
-            control.abort()
-
-    def enter(self, slot: int, control: CallControl) -> None:
-        """The request is in flight. Raises ClientClosedError once the batch is stopped."""
-        with self._lock:
-            if self._stopping.is_set():
-                raise ClientClosedError("the batch is stopped", attempts=0)
-            self._in_flight[slot] = control
-
-    def leave(self, slot: int) -> None:
-        """The request is not in flight any more."""
-        with self._lock:
-            self._in_flight.pop(slot, None)
 
     def no_outcome(self, slot: int, identity: RequestIdentity) -> RequestEnd:
         """The end of a request that was not sent."""

@@ -179,7 +179,7 @@ class Run:
         sender.stop()
         lane.cancel()
         until = time.monotonic() + GRACE_S
-        while sender.is_busy and time.monotonic() < until:
+        while sender.busy and time.monotonic() < until:
             with contextlib.suppress(Empty):
                 sender.ended.get(timeout=0.05)
         sender.abort()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from llm_sync.batch.embedding.output import require_numpy
@@ -16,7 +15,7 @@ from llm_sync.batch.input.settings_hash import settings_hash
 from llm_sync.batch.input.source import Input
 from llm_sync.batch.options import DAY_S
 from llm_sync.batch.setup import checked_output
-from llm_sync.batch.state.journal import Journal
+from llm_sync.batch.state.journal_opening import opened_journal
 from llm_sync.client.client import LLMClient
 from llm_sync.client.embedding import Embedder
 from llm_sync.client.embedding_dispatcher import embedding_dispatcher
@@ -76,7 +75,7 @@ def embed(
     if max_cool_down <= 0:
         raise InvalidRequestError(f"max_cool_down={max_cool_down} is no time", guidance="Give seconds above 0.")
     settings = Settings(path, matrix, is_json(texts, json), restart, skip_bad_lines, retry_failed, max_cool_down)
-    with _journal(f"{path}.part", restart=restart) as journal:
+    with opened_journal(f"{path}.part", restart=restart) as journal:
         return Run(client, embedder, target_of(embedder), journal, settings, progress).go(texts)
 
 
@@ -89,25 +88,3 @@ def target_of(embedder: Embedder) -> Target:
     if config.providers[provider].simulated:
         values["simulated"] = True  # simulated and real vectors must never be mixed
     return Target(provider, model, settings_hash(values))
-
-
-@contextlib.contextmanager
-def _journal(part: str, *, restart: bool) -> Iterator[Journal]:
-    """The open journal. If it has no lines at the end, it is removed, and the one it was to replace is put back."""
-    journal = Journal(part)
-    former = None
-    try:
-        if restart and not journal.is_empty():
-            former = f"{part}.old"
-            os.replace(part, former)
-            journal.close()
-            journal = Journal(part)
-        yield journal
-    finally:
-        with contextlib.suppress(OSError):
-            if journal.is_empty() and journal.is_at_its_path() and not journal.lost:
-                if former is None:
-                    journal.remove()
-                else:
-                    os.replace(former, part)
-        journal.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from queue import SimpleQueue
@@ -13,12 +12,13 @@ from typing import Any, NamedTuple
 from llm_sync.batch.embedding import records
 from llm_sync.batch.embedding.known import Outcome
 from llm_sync.batch.embedding.records import Target
+from llm_sync.batch.in_flight import InFlight
 from llm_sync.batch.line_sending import outcome_in_steps
 from llm_sync.batch.state.journal import Journal
 from llm_sync.batch.state.journal_format import line_of
 from llm_sync.client.division import MAX_ALIKE, may_divide
 from llm_sync.client.embedding import other_length
-from llm_sync.errors import ClientClosedError, LLMConnectorError
+from llm_sync.errors import LLMConnectorError
 from llm_sync.models import PreparedRequest, Usage
 from llm_sync.models.embeddings import EmbeddingResponse
 from llm_sync.runtime.cancellation import CallControl
@@ -72,61 +72,27 @@ class GroupEnd(NamedTuple):
         return billed.usage if billed is not None and not getattr(billed, "cached", False) else Usage()
 
 
-class GroupSender:
+class GroupSender(InFlight):
     """What the workers share that send the groups of one run. ``ended`` gets the ends of groups, which the thread of the batch
     reads; it alone calls ``stop`` and ``abort``. ``dimensions``: the length of the vectors that there are; None: of the first.
     """
 
     def __init__(self, journal: Journal, target: Target, dimensions: int | None) -> None:
+        super().__init__()
         self.journal = journal
         self.ended: SimpleQueue[GroupEnd] = SimpleQueue()
         self._target = target
         self._numbers = itertools.count(1)
-        self._lock = threading.Lock()  # guards _in_flight and _dimensions; nothing is added to _in_flight once _stopping is set
-        self._stopping = threading.Event()
-        self._in_flight: dict[int, CallControl] = {}
-        self._dimensions = dimensions
+        self._dimensions = dimensions  # guarded by _lock, too
 
     def around(self, group: Group) -> GroupSending:
         """The middleware around the request of a group."""
         return GroupSending(self, group, next(self._numbers))
 
-    def stop(self) -> None:
-        """Send nothing more, and make no further attempts."""
-        with self._lock:
-            self._stopping.set()
-            controls = list(self._in_flight.values())
-        for control in controls:
-            control.stop_retrying()
-
-    def abort(self) -> None:
-        """Abort what is in flight."""
-        with self._lock:
-            controls = list(self._in_flight.values())
-        for control in controls:
-            control.abort()
-
     @property
     def dimensions(self) -> int | None:
         """The length of all vectors; None before the first."""
         return self._dimensions
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether any request is in flight."""
-        return bool(self._in_flight)
-
-    def enter(self, number: int, control: CallControl) -> None:
-        """A group is in flight. Raises ClientClosedError once the batch is stopped."""
-        with self._lock:
-            if self._stopping.is_set():
-                raise ClientClosedError("the batch is stopped", attempts=0)
-            self._in_flight[number] = control
-
-    def leave(self, number: int) -> None:
-        """A group is not in flight any more."""
-        with self._lock:
-            self._in_flight.pop(number, None)
 
     def write(self, group: Group, outcome: EmbeddingResponse | LLMConnectorError) -> GroupEnd:
         """Write the outcomes of a group to the journal; what becomes of an error is decided by the thread of the batch."""
