@@ -72,7 +72,7 @@ ALLOWED = {
     "result without a call": (INVALID, (200, None)),
     "tools that are a text": (INVALID, (500, "server_error")),
     "prompt beyond the context": (INVALID, (400, "exceed_context_size_error")),  # OpenAI has a code for it
-    "embeddings": ((404, "invalid_request_error"), (501, "not_supported_error")),
+    "embeddings": ((403, "invalid_request_error"), (501, "not_supported_error")),  # OpenAI: "not allowed" for a chat model
     "unknown path": ((404, "invalid_request_error"), (404, "not_found_error")),
     "GET of the chat": ((405, "invalid_request_error"), (404, "not_found_error")),
     "wrong key": ((401, "invalid_request_error"), (401, "authentication_error")),
