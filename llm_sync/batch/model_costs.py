@@ -65,4 +65,7 @@ class ModelCosts(dict[str, ModelCost]):
             self._of(model).include_cost(cost)
 
     def _of(self, model: str) -> ModelCost:
-        return self.setdefault(model, ModelCost())
+        cost = self.get(model)
+        if cost is None:
+            cost = self[model] = ModelCost()
+        return cost

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import stat
 import zlib
@@ -16,6 +18,7 @@ from llm_sync.batch.replacing import replacing, sync
 from llm_sync.batch.state import record_edits, records
 from llm_sync.batch.state.finished_output import OutputChecksum
 from llm_sync.batch.state.index import JOURNAL_LINE, TO_SEND, Entry
+from llm_sync.batch.state.records import Key
 from llm_sync.errors import LLMConnectorError
 
 _APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT
@@ -63,6 +66,9 @@ def _record(context: BatchContext, output: str, slot: int, entry: Entry, *, move
     line = context.store.read(entry.offset)
     position = context.selection.position(slot)
     if entry.state == JOURNAL_LINE:
+        own = _content_of_own(line, Key(position, *context.routes.named(entry.route)), context.hashes.at(slot))
+        if own is not None:
+            return own
         head, content = records.read_head(line), records.content_of(line)
     elif not moved:
         return line.rstrip(b"\r\n")  # it was read from an output, and verified by the store
@@ -76,6 +82,18 @@ def _record(context: BatchContext, output: str, slot: int, entry: Entry, *, move
     ):
         raise batch_errors.misplaced_record(slot, f"{output}.part")
     return content if head.position == position else record_edits.reindexed(content, position)
+
+
+def _content_of_own(line: bytes, key: Key, line_hash: int) -> bytes | None:
+    """The record in an intact line of the journal; None if its head does not begin as that of this request and line does."""
+    opening = f'{{"done": [{key.position}{_route_in_key(*key[1:])}{line_hash:016x}"'
+    return records.content_of(line) if line.startswith(opening.encode("utf-8", "backslashreplace")) else None
+
+
+@functools.lru_cache(64)
+def _route_in_key(provider: str | None, model: str | None) -> str:
+    """What stands between the position and the line's hash in the head of an outcome."""
+    return f', {json.dumps(provider, ensure_ascii=False)}, {json.dumps(model, ensure_ascii=False)}], "head": ["'
 
 
 def _keep(context: BatchContext, replaced: list[Entry], path: str) -> None:

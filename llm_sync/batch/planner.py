@@ -10,6 +10,7 @@ from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import BatchRequest, content_hash, line_digest
 from llm_sync.batch.input.source import Line
 from llm_sync.batch.line_details import id_in
+from llm_sync.batch.line_templates import LineTemplates
 from llm_sync.batch.line_targets import LineTargets
 from llm_sync.batch.moved_answers import MovedAnswers, UnansweredLine
 from llm_sync.batch.plan import LINE_ERRORS, BadLine, Plan
@@ -24,7 +25,10 @@ _NO_ENTRY = Entry(NOTHING, 0, 0)
 
 
 class Planner:
-    """Makes the plan. ``check`` raises what is wrong with a request; ``add_bad_line`` returns a bad line's outcome, if any."""
+    """Makes the plan. ``check`` raises what is wrong with a request; ``add_bad_line`` returns a bad line's outcome, if any.
+
+    With ``templates``, a line that is like one checked before is not passed to ``check``.
+    """
 
     def __init__(
         self,
@@ -32,6 +36,8 @@ class Planner:
         previous: PreviousRuns,
         check: Callable[[BatchRequest], object],
         add_bad_line: Callable[[BadLine], tuple[Head, Entry] | None],
+        *,
+        templates: LineTemplates | None = None,
     ) -> None:
         self._context = context
         self._previous = previous
@@ -42,6 +48,7 @@ class Planner:
         self._moved = MovedAnswers()
         self._unsure_positions: dict[str, list[int]] = {line: [] for _, line in previous.unsure}  # by the line's hash
         self._targets = LineTargets(context)
+        self._templates = templates
 
     def make(self) -> Plan:
         """Read the input once and return the plan."""
@@ -213,9 +220,8 @@ class Planner:
         values: Mapping[str, Any] = {}
         try:
             values = context.line_format.read(line.content)
-            batch_request = context.builder.build(values, context.model(slot))
-            self._check(batch_request)
-            context.ids.add(batch_request.request.id, line.number)
+            batch_request, line_id = self._checked(values, context.model(slot))
+            context.ids.add(line_id, line.number)
         except LINE_ERRORS as error:
             outcome = self._add_bad_line(BadLine(line.number, slot, content, error, id_in(values)))
             if outcome is not None:
@@ -232,7 +238,7 @@ class Planner:
         route = context.routes.number(*target)
         unanswered = None
         if self._known:
-            unanswered = UnansweredLine(slot, content, content_hash(values), batch_request.request.id, route)
+            unanswered = UnansweredLine(slot, content, content_hash(values), line_id, route)
             answer = self._moved.take(unanswered)
             if answer is not None:
                 self._assign(unanswered, answer)
@@ -242,6 +248,20 @@ class Planner:
         plan.to_send[target.provider] += 1
         if unanswered is not None:
             self._moved.want(unanswered)
+
+    def _checked(self, values: Mapping[str, Any], model: str | None) -> tuple[BatchRequest, str | int | None]:
+        """The request of a line, or of another one like it, and the line's id. Raises what is wrong with it."""
+        templates = self._templates
+        kind = None if templates is None else templates.kind(values, model)
+        known = None if templates is None else templates.checked(kind)
+        if known is not None:
+            self._context.goes_by_job = False
+            return known, values.get("id")
+        batch_request = self._context.builder.build(values, model)
+        self._check(batch_request)
+        if templates is not None:
+            templates.add_checked(kind, batch_request)
+        return batch_request, batch_request.request.id
 
     def _displace(self, head: Head, entry: Entry) -> None:
         """Look for the line of an answer elsewhere. A failure is dropped."""

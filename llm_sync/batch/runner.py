@@ -17,6 +17,7 @@ from llm_sync.batch.engine_run import collect, engine_run, running
 from llm_sync.batch.failed_list import checked_failed_list, write_failed_list
 from llm_sync.batch.input.source import Input
 from llm_sync.batch.line_details import line_names
+from llm_sync.batch.line_templates import LineTemplates
 from llm_sync.batch.options import DAY_S, POLL_EVERY_S, Options
 from llm_sync.batch.output import finish
 from llm_sync.batch.plan import Plan
@@ -148,7 +149,7 @@ class _Run:
         ):
             previous = read_previous(context, self._output)
             bad = BadLines(context, self._journal)
-            plan = Planner(context, previous, context.check, bad.add).make()
+            plan = Planner(context, previous, context.check, bad.add, templates=LineTemplates(context)).make()
             bad.refuse(plan)
             context.report_ways()
             desk = self._opened_desk(context, plan, previous, files)

@@ -16,7 +16,8 @@ from llm_sync.batch.budget_pause import opens_soon
 from llm_sync.batch.context import BatchContext
 from llm_sync.batch.in_flight import InFlight
 from llm_sync.batch.input.requests import BatchRequest, line_digest
-from llm_sync.batch.line_requests import read_request
+from llm_sync.batch.line_requests import request_of
+from llm_sync.batch.line_templates import LineTemplates
 from llm_sync.batch.line_sending import LineSending, outcome_in_steps
 from llm_sync.batch.local_trouble import is_local_trouble
 from llm_sync.batch.lost_workers import is_asked_again, without_worker, written_elsewhere
@@ -77,6 +78,7 @@ class Sender(InFlight):
         super().__init__()
         self._context = context
         self.journal = journal
+        self._templates = LineTemplates(context)
         self.ended: SimpleQueue[RequestEnd | None] = SimpleQueue()  # None: there is something else to do
 
     def submit(self, slot: int, entry: Entry, unsure: int) -> Future[Any] | RequestEnd:
@@ -92,10 +94,17 @@ class Sender(InFlight):
             return RequestEnd(slot, str(target[0]), None, changed="the line changed while the batch ran")
         identity = context.identity(slot, digest.hex(), target, unsure=unsure)
         try:
-            identity, batch_request = read_request(context, slot, content, identity)
+            values = context.line_format.read(content)
+            kind = self._templates.kind(values, context.model(slot))
+            template = self._templates.find(kind)
+            if template is not None:
+                identity, prepared = template.fill(values["prompt"], values.get("id"), identity)
+                return context.send(prepared, LineSending(self, slot, identity))
+            identity, batch_request = request_of(context, slot, values, identity)
             if batch_request.routed is not None:
                 return self._submit_routed(slot, identity, batch_request)
             prepared = context.prepare(batch_request, slot)
+            self._templates.learn(kind, values, batch_request, identity, prepared)
             stored = self._stored(prepared)
             if stored is not None:
                 return self.record(slot, identity, stored, 0, 0.0)

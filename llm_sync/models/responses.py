@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
@@ -162,8 +161,8 @@ class ModelResponse(Frozen):
         ``message`` is among them where it holds state: the turn can be handed back from a record; ``route`` and ``tier`` where
         there is one. ``metadata["raw"]``, the whole body, stays out: it would double the size of every record.
         """
-        out = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        out["usage"] = dataclasses.asdict(self.usage)
+        out = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        out["usage"] = dict(vars(self.usage))
         out["timestamp"] = self.timestamp.isoformat()
         out["tool_calls"] = [_without_state(call) for call in self.tool_calls]
         out["adjustments"] = [dict(vars(adjustment)) for adjustment in self.adjustments]

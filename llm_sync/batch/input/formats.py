@@ -162,7 +162,7 @@ def decoded(content: bytes) -> str:
 def _object(content: bytes) -> dict[str, Any]:
     text = decoded(bare(content))
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = _decode(text)
     except RecursionError:
         raise InvalidRequestError("the JSON is nested too deeply", guidance="Give a plain request object.") from None
     except ValueError as error:
@@ -175,3 +175,11 @@ def _object(content: bytes) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def _decode(text: str) -> Any:
+    """As json.loads, which makes a decoder for each call, and refuses a byte-order mark."""
+    return json.loads(text) if text.startswith("\ufeff") else _DECODER.decode(text)

@@ -32,6 +32,7 @@ from llm_sync.streaming import PARAMETERS
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(ModelRequest))
 _CHAT, _RESPONSES = "/v1/chat/completions", "/v1/responses"
+_CONTENT = json.JSONEncoder(separators=(",", ":"))
 _NOT_SENT = ("id", "custom_id", "model")
 _HOW_FAST = (
     "service_tier",
@@ -217,14 +218,18 @@ def content_hash(line: Mapping[str, Any]) -> str:
 
     The order of the fields, of a request and of each of its messages, makes no difference; within a schema it may.
     """
+    return blake2b(content_text(line).encode("ascii"), digest_size=8).hexdigest()
+
+
+def content_text(line: Mapping[str, Any]) -> str:
+    """What ``content_hash`` is made of, as JSON."""
     openai = is_openai(line)
     fields = OPENAI_KEYS if openai else REQUEST_FIELDS
     content = {name: value for name, value in line.items() if name in fields and name not in _NOT_SENT}
     body = content.get("body")
     if openai and isinstance(body, Mapping):
         content["body"] = _sorted_fields({name: value for name, value in body.items() if name != "model"})
-    text = json.dumps(_sorted_fields(content), separators=(",", ":"))
-    return blake2b(text.encode("ascii"), digest_size=8).hexdigest()
+    return _CONTENT.encode(_sorted_fields(content))
 
 
 def _sorted_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

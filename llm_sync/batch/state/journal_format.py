@@ -16,6 +16,7 @@ _OLD_HEADER = '{{"llm-sync batch": 1, "pid": {:10}}}\n'  # up to release 0.1; ke
 _OLD_HEADER_SIZE = len(_OLD_HEADER.format(0))
 _PREFIX = b'{"llm-sync batch": 1, "pid": '
 _MAX_HOST = 64
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=repr)
 # How every line begins that a run writes. None of these can stand within a string of JSON, where quotes are escaped.
 _STARTS = (
     b'{"done": [',
@@ -86,7 +87,7 @@ def is_begun(start: bytes) -> bool:
 
 def line_of(entry: dict[str, Any]) -> bytes:
     """An entry as a line of the journal."""
-    return json.dumps(entry, ensure_ascii=False, default=repr).encode("utf-8", "backslashreplace") + b"\n"
+    return _ENCODER.encode(entry).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def is_note(line: bytes) -> bool:

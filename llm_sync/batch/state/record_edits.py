@@ -31,10 +31,16 @@ def edited(content: bytes, line: str, line_id: str | int | None, settings: str) 
     return json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
+def _without_braces(details: Mapping[str, Any]) -> bytes:
+    if details.keys() == {"line"}:  # most records
+        return b'"line": %d' % details["line"]
+    return json.dumps(details, ensure_ascii=False).encode("utf-8", "backslashreplace")[1:-1]
+
+
 def with_details(record: bytes, details: Mapping[str, Any], *, openai: bool) -> bytes:
     """A record with other details. They stand at its end, so that most records need not be parsed."""
     closing = b"}}" if openai else b"}"
-    written = json.dumps(details, ensure_ascii=False).encode("utf-8", "backslashreplace")[1:-1]
+    written = _without_braces(details)
     ending = b", " + written + closing
     has_input, has_line = b'"input": ' in record, b'"line": ' in record
     if record.endswith(ending) and ("input" in details or not has_input):

@@ -25,6 +25,8 @@ ANSWERED, TRUNCATED = "answered", "truncated"
 
 _BILLED = ("input_tokens", "output_tokens", "cost_estimate")
 _CHECKSUM, _SPLIT = b', "crc32": ', b', "record": '  # neither can occur within a JSON string
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=repr)
+_HEAD_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _MAX_HASH = 2**64 - 1
 # Perhaps mended outside by now.
 _MENDED = ("AuthenticationError", "PermissionDeniedError", "QuotaExceededError", "ModelNotFoundError", "CacheMissError")
@@ -191,9 +193,10 @@ def journal_line(head: Head, content: dict[str, Any]) -> bytes:
 
     The length in it tells a whole line from a torn one, the checksum an intact line from a damaged one.
     """
-    record_bytes = json.dumps(content, ensure_ascii=False, default=repr).encode("utf-8", "backslashreplace")
-    text = json.dumps({"done": head[:3], "head": head[3:], "bytes": len(record_bytes)}, ensure_ascii=False)
-    opening = text[:-1].encode("utf-8", "backslashreplace")
+    record_bytes = _ENCODER.encode(content).encode("utf-8", "backslashreplace")
+    key, rest = _HEAD_ENCODER.encode(head[:3]), _HEAD_ENCODER.encode(head[3:])
+    text = f'{{"done": {key}, "head": {rest}, "bytes": {len(record_bytes)}'
+    opening = text.encode("utf-8", "backslashreplace")
     return b"".join((opening, _CHECKSUM, b"%d" % zlib.crc32(record_bytes, zlib.crc32(opening)), _SPLIT, record_bytes, b"}\n"))
 
 

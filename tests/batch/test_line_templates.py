@@ -1,0 +1,164 @@
+"""Lines that are like an earlier one are checked and prepared by what is known of that one, with the same result."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batch_apparatus import Batch  # type: ignore[import-not-found]
+
+from llm_sync import InvalidRequestError, LLMClient
+from llm_sync.batch.context import BatchContext
+from llm_sync.batch.input.requests import line_hash
+from llm_sync.batch.line_requests import request_of
+from llm_sync.batch.line_templates import LineTemplates
+from llm_sync.batch.options import Options
+from llm_sync.batch.setup import opened
+from llm_sync.batch.state.record_store import RecordStore
+from llm_sync.config import ConfigLoader
+from llm_sync.models.route import Route
+
+AWKWARD = ["plain", 'quotes " and \\ and / </script>', "\u00e9\u4e2d\U0001f600", "controls \x00\x1f\x7f\u2028", " led\n", "{}", "1"]
+KINDS: list[dict[str, Any]] = [
+    {},
+    {"id": "x", "temperature": 0.5, "max_tokens": 9, "stop_sequences": "END"},
+    {"id": 7, "system_prompt": 'be "brief"\u00e9', "seed": 3, "top_p": None},
+]
+
+
+@contextlib.contextmanager
+def context_of(folder: Path, client: LLMClient) -> Iterator[BatchContext]:
+    """The parts of a run of no lines."""
+    with (
+        contextlib.closing(RecordStore(str(folder))) as store,
+        opened(Options(), client, [{"prompt": "p"}], str(folder / "out.jsonl"), store) as context,
+    ):
+        yield context
+
+
+def made_alone(context: BatchContext, slot: int, values: dict[str, Any]) -> Any:
+    """A line's identity, its request and what is sent, without any template."""
+    route = Route(*values["model"].split("/", 1))
+    identity = context.identity(slot, line_hash(json.dumps(values).encode()), route)
+    identity, batch_request = request_of(context, slot, values, identity)
+    return identity, batch_request, context.prepare(batch_request, slot)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=["prompt alone", "settings", "system prompt"])
+@pytest.mark.parametrize("dialect", ["openai", "openai-responses", "anthropic", "gemini", "gemini-interactions", "openrouter"])
+def test_a_request_made_of_a_template_equals_the_one_made_alone(tmp_path: Path, dialect: str, kind: dict[str, Any]) -> None:
+    """In every byte that is sent, in every field and every hash, whatever the prompt is made of."""
+    entry = {"type": dialect, "base_url": "http://127.0.0.1:9/v1", "api_key": "k-0123456789", "models": ["m"]}
+    text = json.dumps({"providers": {"p": entry}, "defaults": {"system_prompt": "of the configuration"}})
+    with LLMClient(ConfigLoader().load_text(text)) as client, context_of(tmp_path, client) as context:
+        templates = LineTemplates(context)
+        for number, prompt in enumerate(["first", "second", *AWKWARD]):
+            values = {**kind, "prompt": prompt, "model": "p/m"}
+            if kind.get("id") == "x":
+                values["id"] = f"line {number}"
+            identity, batch_request, prepared = made_alone(context, number, values)
+            shape = templates.kind(values, None)
+            template = templates.find(shape)
+            assert (template is None) == (number < 2)
+            if template is None:
+                templates.learn(shape, values, batch_request, identity, prepared)
+                continue
+            plain = identity._replace(request=None, id=None, content=None)
+            assert template.fill(prompt, values.get("id"), plain) == (identity, prepared)
+            assert prepared.body.count(json.dumps(prompt, ensure_ascii=False).encode()) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"prompt": " \n"}, "an empty prompt"),
+        ({"prompt": "\u2003"}, "an empty prompt"),
+        ({"prompt": ""}, "an empty prompt"),
+        ({"prompt": "lone \ud800"}, "a lone surrogate"),
+        ({"prompt": 5}, "no text"),
+        ({"messages": [{"role": "user", "content": "a"}]}, "a conversation"),
+        ({"prompt": "a", "images": ["b.png"]}, "a file"),
+        ({"prompt": "a", "id": 1.5}, "an id of another type"),
+        ({"prompt": "a", "id": True}, "an id of another type"),
+        ({"prompt": "a", "provider_specific": {"b": 1}}, "a structure"),
+    ],
+)
+def test_what_a_prompt_alone_does_not_decide_is_made_alone(
+    tmp_path: Path, client: LLMClient, values: dict[str, Any], reason: str
+) -> None:
+    """A line with anything that has to be looked at has no kind."""
+    with context_of(tmp_path, client) as context:
+        assert LineTemplates(context).kind(values, None) is None, reason
+
+
+def test_values_that_only_python_calls_equal_are_different_kinds(tmp_path: Path, client: LLMClient) -> None:
+    """True is no 1, 1 is no 1.0, and 0.0 is sent otherwise than -0.0."""
+    given = [True, 1, 1.0, 0, 0.0, -0.0, False, None, "1"]
+    with context_of(tmp_path, client) as context:
+        templates = LineTemplates(context)
+        assert len({templates.kind({"prompt": "a", "temperature": value}, None) for value in given}) == len(given)
+
+
+def test_bad_lines_after_good_ones_of_their_kind_are_reported(job: Batch) -> None:
+    """A good line of a kind vouches for no bad one."""
+    good = [{"prompt": f"p{number}", "model": "a/m"} for number in range(3)]
+    bad = [{"prompt": " ", "model": "a/m"}, {"prompt": "x", "model": "a/m", "temperature": 9}, {"prompt": 7, "model": "a/m"}]
+    job.lines(*good, *bad, good[0])
+    with pytest.raises(InvalidRequestError) as caught:
+        job.run()
+    assert re.findall(r"line (\d+)", str(caught.value)) == ["4", "5", "6"]
+
+
+def test_a_dialect_that_is_not_of_this_package_sees_every_prompt(tmp_path: Path, stub: Batch) -> None:
+    """Nobody knows what else in its requests depends on the prompt."""
+    with context_of(tmp_path, stub.client) as context:
+        templates = LineTemplates(context)
+        for number in range(3):
+            values = {"prompt": f"p{number}", "model": "a/m"}
+            identity, batch_request, prepared = made_alone(context, number, values)
+            shape = templates.kind(values, None)
+            templates.add_checked(shape, batch_request)
+            templates.learn(shape, values, batch_request, identity, prepared)
+            assert templates.checked(shape) is None
+            assert templates.find(shape) is None
+
+
+def test_a_dialect_whose_body_depends_on_the_length_of_the_prompt_gets_no_template(
+    tmp_path: Path, client: LLMClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What two probes show of it is enough to leave its lines alone."""
+    dialect = type(client.dispatcher.endpoint("a").provider.dialect)
+    prepare: Callable[..., Any] = dialect.prepare_request
+    monkeypatch.setattr(
+        dialect, "prepare_request", lambda self, request, made: {**prepare(self, request, made), "length": len(request.prompt)}
+    )
+    with context_of(tmp_path, client) as context:
+        templates = LineTemplates(context)
+        for number in range(3):
+            values = {"prompt": f"p{number}", "model": "a/m"}
+            identity, batch_request, prepared = made_alone(context, number, values)
+            shape = templates.kind(values, None)
+            templates.learn(shape, values, batch_request, identity, prepared)
+        assert templates.find(shape) is None
+
+
+def test_lines_under_a_budget_are_prepared_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a line may cost depends on its prompt."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    priced = {"name": "m", "max_tokens": 9, "pricing": {"input": 1, "output": 2}}
+    entry = {"type": "openai", "base_url": "http://127.0.0.1:9/v1", "api_key": "k-0123456789", "models": [priced]}
+    text = json.dumps({"providers": {"p": entry}})
+    with LLMClient(ConfigLoader().load_text(text), max_cost=5) as client, context_of(tmp_path, client) as context:
+        templates, values = LineTemplates(context), {"prompt": "p", "model": "p/m"}
+        identity, batch_request, prepared = made_alone(context, 0, values)
+        shape = templates.kind(values, None)
+        for _ in range(3):
+            templates.add_checked(shape, batch_request)
+            templates.learn(shape, values, batch_request, identity, prepared)
+        assert templates.checked(shape) is None
+        assert templates.find(shape) is None
