@@ -10,8 +10,8 @@ from llm_sync.batch.context import BatchContext
 from llm_sync.batch.input.requests import BatchRequest, content_hash, line_digest
 from llm_sync.batch.input.source import Line
 from llm_sync.batch.line_details import id_in
-from llm_sync.batch.line_templates import LineTemplates
 from llm_sync.batch.line_targets import LineTargets
+from llm_sync.batch.line_templates import LineTemplates
 from llm_sync.batch.moved_answers import MovedAnswers, UnansweredLine
 from llm_sync.batch.plan import LINE_ERRORS, BadLine, Plan
 from llm_sync.batch.review import has_other_settings, is_asked_again, is_stray, reads_line_alike

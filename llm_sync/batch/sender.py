@@ -17,8 +17,8 @@ from llm_sync.batch.context import BatchContext
 from llm_sync.batch.in_flight import InFlight
 from llm_sync.batch.input.requests import BatchRequest, line_digest
 from llm_sync.batch.line_requests import request_of
-from llm_sync.batch.line_templates import LineTemplates
 from llm_sync.batch.line_sending import LineSending, outcome_in_steps
+from llm_sync.batch.line_templates import LineTemplates
 from llm_sync.batch.local_trouble import is_local_trouble
 from llm_sync.batch.lost_workers import is_asked_again, without_worker, written_elsewhere
 from llm_sync.batch.plan import LINE_ERRORS

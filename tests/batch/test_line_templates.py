@@ -23,7 +23,15 @@ from llm_sync.batch.state.record_store import RecordStore
 from llm_sync.config import ConfigLoader
 from llm_sync.models.route import Route
 
-AWKWARD = ["plain", 'quotes " and \\ and / </script>', "\u00e9\u4e2d\U0001f600", "controls \x00\x1f\x7f\u2028", " led\n", "{}", "1"]
+AWKWARD = [
+    "plain",
+    'quotes " and \\ and / </script>',
+    "\u00e9\u4e2d\U0001f600",
+    "controls \x00\x1f\x7f\u2028",
+    " led\n",
+    "{}",
+    "1",
+]
 KINDS: list[dict[str, Any]] = [
     {},
     {"id": "x", "temperature": 0.5, "max_tokens": 9, "stop_sequences": "END"},
