@@ -52,6 +52,19 @@ def test_an_example_needs_its_variables_only(example: Path, monkeypatch: pytest.
     assert validator.validate_environment_variables(config) == []
 
 
+@pytest.mark.parametrize("variable", ["GOOGLE_API_KEY", "GEMINI_API_KEY"])
+@pytest.mark.parametrize("name", ["default-llms", "research", "mixed-concurrency"])
+def test_gemini_has_the_key_of_either_variable(name: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As without a configuration: README.md promises GEMINI_API_KEY, Google's packages read both."""
+    for other in ("GOOGLE_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(variable, "sim-0123456789abcdef")
+    config = ConfigLoader().load_config(str(next(path for path in EXAMPLES if path.stem == name)))
+    problems = " ".join(map(str, ConfigValidator(ProviderFactory.types()).validate_environment_variables(config)))
+    assert "GOOGLE_API_KEY" not in problems
+    assert "GEMINI_API_KEY" not in problems
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_says_what_becomes_of_streaming(example: Path) -> None:
     """Who copies it learns, before the first key, that nothing is ever streamed and what becomes of the switches."""
