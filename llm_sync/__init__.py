@@ -68,6 +68,7 @@ _ROOMS = {
         "UnusableAnswerError",
     ),
 }
+_MODULES = ("batch", "config", "errors", "events", "models", "providers", "reports", "simulator")
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604  (the names stand in _ROOMS, once)
@@ -133,14 +134,14 @@ else:  # type checkers would believe in any name, even a misspelt one
 
     def __getattr__(name: str) -> object:
         room = _HOME.get(name)
-        if room is None:
+        if room is None and name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value: object = getattr(import_module(room), name)
+        value: object = import_module(f"{__name__}.{name}") if room is None else getattr(import_module(room), name)
         globals()[name] = value
         return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,6 +109,14 @@ def test_a_client_has_no_other_public_name() -> None:
 def test_what_comes_out_has_the_promised_fields(kind: type, fields: str) -> None:
     """In the order of the documentation, for who prints or unpacks them."""
     assert list(inspect.signature(kind).parameters) == fields.split()
+
+
+def test_public_modules_are_attributes_of_the_package() -> None:
+    """``import llm_sync`` is enough for ``llm_sync.batch.run``; another name is an AttributeError."""
+    code = "import llm_sync; print(llm_sync.batch.run.__name__, llm_sync.reports.summarize.__name__); llm_sync.cli"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=50)
+    assert done.stdout == "run summarize\n"
+    assert done.stderr.endswith("AttributeError: module 'llm_sync' has no attribute 'cli'\n")
 
 
 def test_type_checkers_see_the_same_names_as_programs() -> None:
