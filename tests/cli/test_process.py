@@ -251,6 +251,19 @@ def test_cron_has_no_home_and_no_locale(start: Start, environment: Environment, 
     assert ended(process) == (0, b"an answer\n", "")
 
 
+def test_file_names_need_no_locale(start: Start, environment: Environment, config: str, tmp_path: Path) -> None:
+    """In the locale C, input and output may have names with any characters."""
+    folder = tmp_path / "ü 日本"
+    folder.mkdir()
+    folder.joinpath("in.txt").write_text("hi\n", "utf-8")
+    bare = {name: environment()[name] for name in ("PYTHONPATH", "CLI_TEST_KEY")}
+    bare |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    words = ["--text", f"{folder}/in.txt", "-o", f"{folder}/out.jsonl", "--config", config, "-m", "first/m"]
+    status, _, err = ended(start("batch", *words, env=bare))
+    assert (status, err) == (0, "")
+    assert json.loads(folder.joinpath("out.jsonl").read_text("utf-8"))["response"]["text"] == "an answer"
+
+
 def test_json_on_standard_error_is_json_in_any_locale(start: Start, environment: Environment, config: str, script: Any) -> None:
     """Where characters cannot be written they are escaped, and in the way of JSON."""
     script.fail(400, "überlang 😀")

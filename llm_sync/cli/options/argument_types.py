@@ -34,6 +34,11 @@ def nonempty(argument: str) -> str:
     return text(argument) if argument else visible(argument)
 
 
+def file_name(argument: str) -> str:
+    """The name of a file or folder, as Python got it: decoded by the locale, it can be opened in that form only."""
+    return argument or visible(argument)
+
+
 def share(argument: str) -> float:
     """A share from 0 to 1, or a percentage."""
     digits, percent = argument.removesuffix("%"), argument.endswith("%")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from llm_sync.cli.options.argument_parser import Parser
-from llm_sync.cli.options.argument_types import COUNT, SECONDS, nonempty, share, text
+from llm_sync.cli.options.argument_types import COUNT, SECONDS, file_name, nonempty, share, text
 from llm_sync.cli.options.exit_statuses import exit_statuses
 from llm_sync.cli.options.global_options import add_model_option
 from llm_sync.cli.options.request_options import add_request_options
@@ -44,7 +44,7 @@ def add(parser: Parser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        type=nonempty,
+        type=file_name,
         metavar="FILE",
         help="write the answers to FILE (.gz: gzip); with the ending .csv, .tsv, .parquet or .xlsx a table, beside the JSON "
         "Lines that a run resumes from (FILE.jsonl)",
@@ -117,7 +117,7 @@ def _add_input_options(parser: Parser) -> None:
         "--allow-files",
         action="append",
         default=[],
-        type=nonempty,
+        type=file_name,
         metavar="DIR",
         help="let lines name files below DIR, too, not only below the folder of INPUT; repeat it for several folders",
     )
@@ -185,7 +185,7 @@ def _add_run_options(parser: Parser) -> None:
         help="stop sending to a provider after N failures in a row about its key, permission or credit, and to a model after N "
         "that say it does not exist (10; 0: never)",
     )
-    group.add_argument("--failed", type=nonempty, metavar="FILE", help="also write the records of all failures to FILE")
+    group.add_argument("--failed", type=file_name, metavar="FILE", help="also write the records of all failures to FILE")
     group.add_argument("--json", action="store_true", help="print the summary as one JSON object")
 
 

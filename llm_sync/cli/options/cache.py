@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli.options.argument_parser import Parser
-from llm_sync.cli.options.argument_types import nonempty, text, visible
+from llm_sync.cli.options.argument_types import file_name, text, visible
 from llm_sync.cli.options.exit_statuses import NO_REQUEST, exit_statuses
 from llm_sync.cli.options.global_options import add_model_option
 
@@ -37,7 +37,7 @@ def add(parser: Parser) -> None:
     parser.add_argument("action", nargs="?", default="info", choices=ACTIONS, metavar="ACTION", help="what to do (info)")
     parser.add_argument("names", nargs="*", metavar="KEY|FILE", help="the answers to show, or the files to export to or import")
     add_model_option(parser, "with import --input: the model that every line was sent to; may be repeated")
-    parser.add_argument("--dir", type=nonempty, metavar="DIR", help="the folder of the answers")
+    parser.add_argument("--dir", type=file_name, metavar="DIR", help="the folder of the answers")
     parser.add_argument("--json", action="store_true", help="print JSON, one object per line")
     group = parser.add_argument_group("removing")
     group.add_argument(
@@ -48,7 +48,7 @@ def add(parser: Parser) -> None:
     )
     group.add_argument("--yes", action="store_true", help="clear: do not ask")
     group = parser.add_argument_group("import of a batch")
-    group.add_argument("--input", type=nonempty, metavar="INPUT", help="the input of the batch whose output is imported")
+    group.add_argument("--input", type=file_name, metavar="INPUT", help="the input of the batch whose output is imported")
     form = group.add_mutually_exclusive_group()
     form.add_argument("--text", action="store_true", help="as for the batch: each line of INPUT is a prompt")
     form.add_argument("--template", type=text, metavar="TEXT", help="as for the batch: INPUT is CSV")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli.options.argument_parser import Parser
-from llm_sync.cli.options.argument_types import ABOVE_0, SECONDS, nonempty, setting, text, visible
+from llm_sync.cli.options.argument_types import ABOVE_0, SECONDS, file_name, setting, text, visible
 from llm_sync.cli.options.exit_statuses import exit_statuses
 from llm_sync.cli.options.global_options import add_configuration_option
 from llm_sync.cli.options.request_options import add_sending_groups
@@ -34,7 +34,7 @@ def add(parser: Parser) -> None:
     source = parser.add_argument_group("input and output")
     source.add_argument(
         "--input",
-        type=nonempty,
+        type=file_name,
         metavar="FILE",
         help="read the texts from FILE (.gz: gzip), - for standard input: each line is a text; if FILE ends in .jsonl, .ndjson "
         "or .json, each is an object with text and id",
@@ -45,7 +45,7 @@ def add(parser: Parser) -> None:
     source.add_argument(
         "-o",
         "--output",
-        type=nonempty,
+        type=file_name,
         metavar="FILE",
         help="write the vectors to FILE (.gz: gzip) as JSON Lines; with the ending .npy as a matrix for numpy, beside the JSON "
         "Lines that a run resumes from (FILE.jsonl)",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.cli.options.argument_parser import Parser
-from llm_sync.cli.options.argument_types import text, visible
+from llm_sync.cli.options.argument_types import file_name, text, visible
 from llm_sync.cli.options.exit_statuses import exit_statuses
 from llm_sync.cli.options.global_options import add_model_option
 from llm_sync.cli.options.request_options import add_request_options
@@ -52,7 +52,7 @@ def add(parser: Parser) -> None:
         "--allow-files",
         action="append",
         default=[],
-        type=visible,
+        type=file_name,
         metavar="DIR",
         help="let --messages name files below DIR too, beside those below the folder of its FILE; may be repeated",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from llm_sync.cli.options.argument_parser import Parser
-from llm_sync.cli.options.argument_types import COUNT, SECONDS, nonempty, share
+from llm_sync.cli.options.argument_types import COUNT, SECONDS, file_name, nonempty, share
 from llm_sync.cli.options.exit_statuses import exit_statuses
 
 _EXAMPLES = """\
@@ -33,7 +33,7 @@ def add(parser: Parser) -> None:
         "--output",
         action="append",
         default=[],
-        type=nonempty,
+        type=file_name,
         metavar="FILE",
         help="write FILE instead of printing the figures, by its ending: .html: a page; .csv, .tsv, .parquet, .xlsx: the answers "
         "beside their input; .jsonl: a record a line; .json, .md: the figures; may be repeated",
@@ -51,7 +51,7 @@ def _add_scores(parser: Parser) -> None:
     group = parser.add_argument_group("scores")
     group.add_argument(
         "--expect",
-        type=nonempty,
+        type=file_name,
         metavar="COLUMN|FILE",
         help="the expected answers: a field that was kept of the input (batch --keep), or a CSV or JSON Lines file (FILE:COLUMN) "
         "that is joined by id",
@@ -95,7 +95,7 @@ def _add_comparison(parser: Parser) -> None:
     group.add_argument("--seed", type=COUNT, metavar="N", help="the seed of the bootstrap intervals (20240101)")
     group.add_argument(
         "--verify",
-        type=nonempty,
+        type=file_name,
         metavar="FILE",
         help="compute the certificate in FILE, a page or .json, again from the OUTPUTs",
     )
