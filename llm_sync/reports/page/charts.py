@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from math import ceil
 from typing import Any
 from xml.etree import ElementTree
 
@@ -22,6 +23,7 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_
 COLORS = 8
 """Colours and dash patterns that the style has."""
 _QUANTILES = 60
+_MAX_STEPS = 4  # labels of an axis that counts requests, above 0
 _LINE, _LETTER = 18, 7.5
 _WIDTH = 640
 _DROPPED: set[object] = {"script", "style", "defs", "desc", "title", ElementTree.Comment}
@@ -93,6 +95,8 @@ def in_flight(timeline: Timeline, provider: str, color: int) -> Markup:
             retries.append(((piece.start + piece.end) / 2, piece.in_flight))
     highest = max(level for _, level in line)
     chart.range = (0, max(1.0, highest))
+    top = ceil(max(1.0, highest))
+    chart.y_labels = range(0, top + 1, ceil(top / _MAX_STEPS))
     chart.x_value_formatter = seconds
     for _ in range(color):
         chart.add("", [])  # each series takes the next colour

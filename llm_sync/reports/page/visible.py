@@ -8,6 +8,7 @@ import unicodedata
 from markupsafe import Markup, escape
 
 _SHOWN_AS_THEY_ARE = {"\n", "\t", "\u200c", "\u200d"}  # the last two join emoji and the letters of some scripts
+_MAX_UNBROKEN = 32
 _HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _CANDIDATES = re.compile(
     r"[\x00-\x1f\x7f-\xa0\xad\u0600-\u08ff\u180e\u200b-\u206f\ud800-\udfff\ufeff-\uffff\U000110bd-\U000fffff]"
@@ -45,5 +46,11 @@ def visible(text: object) -> Markup:
 
 
 def visible_name(name: str) -> Markup:
-    """The same for the name of a model, which may be broken after a slash."""
-    return Markup("/<wbr>").join(visible(part) for part in name.split("/"))
+    """The same for the name of a model. It may be broken after a slash; within a part only if that is long."""
+    return Markup("/<wbr>").join(_unbroken(part) for part in name.split("/"))
+
+
+def _unbroken(part: str) -> Markup:
+    if "-" not in part or len(part) > _MAX_UNBROKEN:
+        return visible(part)
+    return Markup('<span class="unbroken">{}</span>').format(visible(part))

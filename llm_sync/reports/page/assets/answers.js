@@ -143,7 +143,7 @@ const list = {
   row(number) {
     const place = detail.order[number], item = DATA.items[place];
     const open = appendVisible(element("button", { type: "button", class: "link" }), item[LABEL]);
-    const given = Object.values(item[INPUT]).filter((text) => text !== null).join(" · ");
+    const given = Object.values(item[INPUT]).filter((text) => text !== null && text !== item[EXPECTED]).join(" · ");
     const head = element("div", { role: "rowheader", class: "cell" }, open, textBlock(given.slice(0, MAX_PREVIEW), null, { class: "preview" }));
     if (item[EXPECTED] !== null) head.append(element("div", { class: "expected" }, "expected: ", textBlock(item[EXPECTED].slice(0, 100), null)));
     const row = element("div", { role: "row", class: "row", "aria-rowindex": number + 2, "data-place": place }, head);
