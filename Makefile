@@ -57,7 +57,7 @@ unexport PYTHONPATH PYTHONHOME
 # help lists each theme (a line that begins with ##@) with its targets (those that have a ## comment).
 help:
 	@awk -F ':.*## ' '/^##@ / {printf "%s\n", substr($$0, 5)} \
-		/^[a-z%-]+:.*## / {sub(/%/, "ROOM", $$1); printf "  make %-14s %s\n", $$1, $$2}' Makefile
+		/^[a-z%-]+:.*## / {sub(/%/, "ROOM", $$1); printf "  make %-16s %s\n", $$1, $$2}' Makefile
 	@echo 'Variables'
 	@echo '  PYTHON=python3.12   the Python to make the environment with (found: $(or $(PYTHON),none))'
 	@echo '  TESTS=tests/config  the tests to run'

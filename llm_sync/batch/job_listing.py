@@ -7,7 +7,7 @@ import os
 from llm_sync.batch.job_desk import view_of
 from llm_sync.batch.summary import JobView
 from llm_sync.client.client import LLMClient
-from llm_sync.errors import ConfigurationError, LLMConnectorError
+from llm_sync.errors import ConfigurationError, LLMConnectorError, ModelNotFoundError
 from llm_sync.events import logger
 from llm_sync.jobs.choice import batch_wire
 from llm_sync.jobs.door import JobDoor
@@ -59,5 +59,9 @@ def _look(wire: BatchWire, job: Job, *, cancel: bool) -> None:
             if error.status not in (400, 409):  # it has ended already
                 raise
             _log.info("%s: job %s is not cancelled: %s", job.provider, job.remote, error)
-    remote = wire.look(job.remote)
+    try:
+        remote = wire.look(job.remote)
+    except ModelNotFoundError as error:
+        error.guidance = "It was made with another key or at another address, or the provider has deleted it."
+        raise
     job.word, job.done = remote.word, remote.done

@@ -133,7 +133,7 @@ class Lane:
             status.in_flight,
             self.retries,
             recent / span if recent and span > 0 else None,
-            (now if self.in_flight else self.ended) - self.began if self.began is not None else 0.0,
+            max(0.0, (now if self.in_flight else self.ended) - self.began) if self.began is not None else 0.0,
             status.cooling_down_until,
             self.paused,
         )

@@ -33,7 +33,7 @@ def listeners_for(config: LLMConfig) -> tuple[Listener, ...]:
     except ImportError as error:
         raise ConfigurationError(
             f"OpenTelemetry is asked for (observe: otel, or {VARIABLE}), but cannot be imported: {error}",
-            guidance=f"pip install 'llm-sync[otel]', or turn it off with {VARIABLE}=0.",
+            guidance=f"Install it: pip install 'llm-sync[otel]', or turn it off with {VARIABLE}=0.",
         ) from None
     set_up()
     return (Telemetry(config.providers).on_event,)

@@ -30,7 +30,10 @@ class OutputFile:
     def __init__(self, path: str) -> None:
         self.path = path
         if not os.path.exists(path) and os.path.exists(f"{path}.part"):
-            raise InvalidRequestError(f"{path!r} is not finished", guidance="Run its command again until it is.")
+            raise InvalidRequestError(
+                f"{path!r} is not finished",
+                guidance="Run its command again until it is; after a spent budget or --max-cost, with a larger one.",
+            )
         self._file: BinaryIO = open(path, "rb")  # noqa: SIM115  (closed by close)
         if path.endswith(".gz"):
             self._file = self._unpacked()

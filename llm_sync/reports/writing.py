@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import islice
 from typing import Any
 
@@ -22,6 +23,11 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _MAX_EXCEL_CELL, _MAX_EXCEL_ROWS, _MAX_EXCEL_COLUMNS = 32_767, 1_048_576, 16_384
 _MAX_EXCEL_NUMBER = 10**15
 _ROWS_A_GROUP = 5_000
+_PACKAGES = {  # what needs which package, of which extra
+    ".html": ("a page", "jinja2", "report"),
+    ".parquet": ("a Parquet file", "pyarrow", "parquet"),
+    ".xlsx": ("an Excel file", "XlsxWriter", "xlsx"),
+}
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -73,8 +79,15 @@ def _write_tsv(table: Table, path: str) -> None:
     _delimited(table, path, "\t")
 
 
-def _missing(what: str, package: str, extra: str) -> ConfigurationError:
-    return ConfigurationError(f"{what} needs the package {package}", guidance=f"pip install 'llm-sync[{extra}]'")
+def check_package(ending: str) -> None:
+    """Raise ConfigurationError if a file with this ending needs a package that is not installed, before anything is written."""
+    if ending in _PACKAGES and find_spec(_PACKAGES[ending][1].lower()) is None:
+        raise _missing(ending)
+
+
+def _missing(ending: str) -> ConfigurationError:
+    what, package, extra = _PACKAGES[ending]
+    return ConfigurationError(f"{what} needs the package {package}", guidance=f"Install it: pip install 'llm-sync[{extra}]'.")
 
 
 def _write_parquet(table: Table, path: str) -> None:
@@ -83,7 +96,7 @@ def _write_parquet(table: Table, path: str) -> None:
             import pyarrow
             import pyarrow.parquet
     except ImportError:
-        raise _missing("a Parquet file", "pyarrow", "parquet") from None
+        raise _missing(".parquet") from None
     types = {INTEGER: pyarrow.int64(), NUMBER: pyarrow.float64(), BOOLEAN: pyarrow.bool_()}
     schema = pyarrow.schema(
         [(title, types.get(kind, pyarrow.string())) for title, kind in zip(_distinct(table.titles), table.kinds, strict=True)]
@@ -116,7 +129,7 @@ def _write_excel(table: Table, path: str) -> None:
         with import_lock:
             import xlsxwriter
     except ImportError:
-        raise _missing("an Excel file", "XlsxWriter", "xlsx") from None
+        raise _missing(".xlsx") from None
     if len(table.titles) > _MAX_EXCEL_COLUMNS:
         raise InvalidRequestError(f"an Excel sheet has no more than {_MAX_EXCEL_COLUMNS:,} columns", guidance="Add --long.")
     book = xlsxwriter.Workbook(path, {"constant_memory": True, "strings_to_numbers": False})

@@ -215,7 +215,7 @@ class Spending:
             request,
             budget,
             f"has {taken}; this request can cost up to {_usd(refusal.asked)}",
-            f"{when} Raise it, lower max_tokens, or wait.",
+            f"{when} Raise it, lower max_tokens{', or wait' if refusal.reserved or opens else ''}.",
             spent=refusal.spent,
             reserved=refusal.reserved,
             asked=refusal.asked,

@@ -169,6 +169,7 @@ def test_old_and_surplus_answers_are_removed(ask: Ask, llm: Ask) -> None:
     assert len(list(Path("d").rglob("*.json"))) == 1
     assert "1 answer removed" in llm("cache", "clear", "--yes", "--dir", "d").out
     assert not Path("d").exists()
+    assert "answers need --max-age or --max-bytes" in llm("cache", "prune", "--dir", "d").err
     assert json.loads(llm("cache", "prune", "--max-bytes", "1k", "--json", "--dir", "d").out)["answers"] == 0
 
 
@@ -189,7 +190,7 @@ def test_clear_leaves_what_is_not_its_own(ask: Ask, llm: Ask) -> None:
     [
         (["wash"], "invalid choice"),
         (["info", "x"], "cache info takes none"),
-        (["show"], "cache show needs a KEY"),
+        (["show"], "cache show needs a KEY; 'llm-sync cache list' shows them"),
         (["export", "a", "b"], "writes one file"),
         (["info", "--yes"], "--yes is for cache clear"),
         (["prune", "--max-age", "soon"], "max_age is 'soon': Give seconds"),

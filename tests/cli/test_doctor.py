@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -472,6 +474,28 @@ def test_as_json(llm: Callable[..., Any], world: World) -> None:
     assert printed[0].keys() == {"level", "topic", "subject", "message", "hint"}
     assert (printed[0]["level"], printed[0]["topic"], printed[0]["subject"]) == ("fail", "key", "main")
     assert [each["level"] for each in printed] == sorted((each["level"] for each in printed), key=["fail", "warn", "ok"].index)
+
+
+def test_a_file_of_the_same_name_that_is_not_used_is_named(llm: Callable[..., Any], world: World) -> None:
+    """With the option that uses it, quoted for a shell; within a simulation, which brings its own configuration, it is expected."""
+    world.configure()
+    text = (world.folder / "llms.yaml").read_text("utf-8")
+    own = world.folder / "XDG_CONFIG_HOME" / "llm-sync"
+    first = world.folder / "my own"
+    for folder in (own, first):
+        folder.mkdir(parents=True)
+        (folder / "default-llms.yaml").write_text(text, "utf-8")
+    world.env.setenv("LLM_SYNC_CONFIG_DIR", str(first))
+    assert f"it is not used: {first}/default-llms.yaml is found first" in llm("doctor").out
+    world.env.setenv("LLM_SYNC_SIMULATOR_URL", "http://127.0.0.1:9")
+    assert "it is not used" not in llm("doctor").out
+
+
+def test_every_extra_is_listed_as_installed_or_not(llm: Callable[..., Any], world: World) -> None:
+    """Those of pyproject.toml, so that nobody looks for a missing one in vain."""
+    world.configure()
+    (line,) = (line for line in llm("doctor", "llms.yaml").out.splitlines() if line.startswith("ok    extras"))
+    assert set(re.findall(r"\w+", line)) >= {*metadata.metadata("llm-sync").get_all("Provides-Extra")} - {"all", "test", "dev"}
 
 
 def test_a_missing_key_of_another_provider_is_a_warning(llm: Callable[..., Any], world: World) -> None:

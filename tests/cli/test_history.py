@@ -183,6 +183,14 @@ def test_damaged_lines_are_reported(ask: Ask, home: Path, llm: Ask, provider: An
     assert "holds no turn that can be read" in ask("-c", "three").err
 
 
+def test_an_empty_history_says_so(llm: Ask, home: Path) -> None:
+    """On standard error, with what begins a conversation; standard output stays empty."""
+    ran = llm("history")
+    assert (ran.status, ran.out) == (0, "")
+    assert ran.err == f"llm-sync: there are no conversations in {home}; 'llm-sync generate --history' begins one\n"
+    assert f"no prompt and no answer in {home} contains 'x'" in llm("history", "search", "x").err
+
+
 def test_history_lists_searches_and_deletes(ask: Ask, home: Path, llm: Ask) -> None:
     """As text and as JSON; a conversation in use is not deleted."""
     for prompt in ("the first\x1b[31m prompt", "the second"):

@@ -127,6 +127,34 @@ def test_two_runs_are_compared(written: Callable[..., str], run: Callable[..., A
     assert "  verdict significantly better" in lines
 
 
+def test_a_comparison_without_common_lines_says_so(written: Callable[..., str], run: Callable[..., Any]) -> None:
+    """Two models that were asked different lines."""
+    written("a.jsonl", record(0), record(1, "n"))
+    _, out, _ = run("a.jsonl", "--compare", "p/m", "p/n")
+    assert "  answers none to compare: no input line was sent to both" in out.splitlines()
+
+
+def test_markdown_lists_labels_with_a_colon(written: Callable[..., str], run: Callable[..., Any]) -> None:
+    """How answers were checked, and what failed."""
+    written("a.jsonl", record(0), record(1, text=None))
+    run("a.jsonl", "--expect", "want", "-o", "a.md")
+    notes = [line for line in Path("a.md").read_text().splitlines() if line.startswith("* ")]
+    assert notes[0] == "* failed: p/m: NetworkError 1"
+    assert notes[1].startswith("* check: the answer equals the expectation")
+
+
+def test_nothing_is_written_if_a_package_is_missing(
+    written: Callable[..., str], run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several files none, with status 3 and what to install."""
+    monkeypatch.setattr("llm_sync.reports.writing.find_spec", lambda name: None)
+    written("a.jsonl", record(0))
+    status, _, err = run("a.jsonl", "-o", "a.csv", "-o", "a.xlsx")
+    assert status == 3
+    assert err == "llm-sync: an Excel file needs the package XlsxWriter. Install it: pip install 'llm-sync[xlsx]'.\n"
+    assert not Path("a.csv").exists()
+
+
 def test_a_certificate_is_verified(written: Callable[..., str], run: Callable[..., Any]) -> None:
     """Status 0 if the outputs confirm it, 10 and the differences if not."""
     written("a.jsonl", record(0), record(1, text="no"))

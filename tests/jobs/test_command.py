@@ -52,7 +52,9 @@ def test_submitted_jobs_are_listed_cancelled_and_collected(ask):
 def test_the_summary_has_the_open_jobs_as_json(ask):
     """For programs that watch."""
     status, out, _ = ask(str(ask.batch.input), "-o", str(ask.batch.output), "--no-wait", "--json")
-    jobs = json.loads(out)["jobs"]
+    summary = json.loads(out)
+    jobs = summary["jobs"]
+    assert [provider["seconds"] for provider in summary["providers"].values()] == [0.0]  # none has ended
     assert (status, [(job["provider"], job["requests"], job["lost"]) for job in jobs]) == (0, [("p", 3, "")])
 
 

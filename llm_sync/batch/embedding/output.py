@@ -76,6 +76,6 @@ def require_numpy() -> Any:
         import numpy
     except ImportError:
         raise ConfigurationError(
-            "a .npy file needs a package that is not installed: numpy", guidance="pip install 'llm-sync[numpy]'"
+            "a .npy file needs the package numpy", guidance="Install it: pip install 'llm-sync[numpy]'."
         ) from None
     return numpy

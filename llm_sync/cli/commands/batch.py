@@ -163,7 +163,8 @@ def _print_summary(args: argparse.Namespace, output: Output, summary: Summary) -
         lane = summary.lanes[provider]
         left = lane.total - lane.done
         unsent = f"{left:,} of its requests {'was' if left == 1 else 'were'} not sent"
-        print_error(f"{provider}: {reason}; {unsent}. Fix this and run the same command again.")
+        why = reason if reason.startswith(f"{provider}/") else f"{provider}: {reason}"
+        print_error(f"{why.removesuffix('.')}; {unsent}. Fix this and run the same command again.")
     if unfit is not None:
         print_error(f"the run exceeds its limit: {unfit}")
         return exit_codes.UNFIT

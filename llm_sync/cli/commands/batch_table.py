@@ -37,7 +37,7 @@ def _require(ending: str) -> None:
 
     package, extra = {".parquet": ("pyarrow", "parquet"), ".xlsx": ("xlsxwriter", "xlsx")}[ending]
     if find_spec(package) is None:
-        raise UsageError(f"a {ending} file needs a package that is not installed: pip install 'llm-sync[{extra}]'")
+        raise UsageError(f"a {ending} file needs the package {package}. Install it: pip install 'llm-sync[{extra}]'.")
 
 
 def write(table: str, args: argparse.Namespace, summary: Summary) -> None:

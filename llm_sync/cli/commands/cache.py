@@ -51,7 +51,8 @@ def _check(args: Namespace) -> None:
     if wanted is None and args.names:
         raise UsageError(f"unexpected argument {args.names[0]!r}: cache {args.action} takes none")
     if wanted is not None and not args.names:
-        raise UsageError(f"cache {args.action} needs a {wanted}")
+        where = "; 'llm-sync cache list' shows them" if wanted == "KEY" else ""
+        raise UsageError(f"cache {args.action} needs a {wanted}{where}")
     if args.action == "export" and len(args.names) > 1:
         raise UsageError(f"unexpected argument {args.names[1]!r}: cache export writes one file")
     for name, action in _OPTIONS.items():
@@ -120,6 +121,8 @@ def _prune(store: Store, args: Namespace, output: Output) -> None:
         size = None if args.max_bytes is None else size_in_bytes(args.max_bytes)
     except ConfigurationError as error:
         raise UsageError(f"{error.message.replace(' of the cache', '')}: {error.guidance}") from None
+    if age is None and size is None:
+        print_note("only what killed processes left is removed: answers need --max-age or --max-bytes")
     _report(housekeeping.prune(store, max_age=age, max_bytes=size), store, args, output)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from llm_sync.cli import exit_codes
 from llm_sync.cli.console import history_text
 from llm_sync.cli.console.confirm import confirm
-from llm_sync.cli.console.messages import print_warning
+from llm_sync.cli.console.messages import print_note, print_warning
 from llm_sync.cli.console.output import Output, open_output
 from llm_sync.cli.console.quantities import count
 from llm_sync.cli.options.argument_parser import UsageError
@@ -56,13 +56,21 @@ def _check(args: Namespace) -> None:
 
 
 def _list(folder: str, args: Namespace, output: Output) -> None:
+    is_empty = True
     for each in islice(overview.overviews(folder), args.limit):
+        is_empty = False
         _write(output, args, each.to_dict(), history_text.overview_line(each))
+    if is_empty:
+        print_note(f"there are no conversations in {folder}; 'llm-sync generate --history' begins one")
 
 
 def _search(folder: str, args: Namespace, output: Output) -> None:
+    is_empty = True
     for match in islice(overview.search(folder, " ".join(args.words)), args.limit):
+        is_empty = False
         _write(output, args, match.to_dict(), history_text.match_line(match))
+    if is_empty:
+        print_note(f"no prompt and no answer in {folder} contains {' '.join(args.words)!r}")
 
 
 def _write(output: Output, args: Namespace, document: dict[str, Any], line: str) -> None:

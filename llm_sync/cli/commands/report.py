@@ -22,7 +22,7 @@ from llm_sync.reports.certificate import certificate, differences, read_certific
 from llm_sync.reports.command_check import CommandCheck
 from llm_sync.reports.statistics import SEED
 from llm_sync.reports.verdicts import Check
-from llm_sync.reports.writing import TABLE_ENDINGS, write_records, write_table
+from llm_sync.reports.writing import TABLE_ENDINGS, check_package, write_records, write_table
 
 _FIGURES = (".html", ".json", ".jsonl", ".md")
 
@@ -58,6 +58,7 @@ def _check_target(path: str, outputs: list[str]) -> None:
     ending = os.path.splitext(path)[1].lower()
     if ending not in (*_FIGURES, *TABLE_ENDINGS):
         raise UsageError(f"--output {path!r} has none of the endings {', '.join((*_FIGURES, *TABLE_ENDINGS))}")
+    check_package(ending)
     if os.path.realpath(path) in map(os.path.realpath, outputs):
         raise UsageError(f"--output {path!r} is an OUTPUT that is read: name another file")
 

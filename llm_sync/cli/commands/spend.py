@@ -57,6 +57,6 @@ def _seconds(since: str | None) -> float:
         return datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     try:
         day = datetime.strptime(since, "%Y-%m-%d").replace(tzinfo=timezone.utc)
-    except ValueError as error:
-        raise UsageError(f"--since: {since!r} is not a date: {error}") from None
+    except ValueError:
+        raise UsageError(f"--since: {since!r} is not a day of the calendar") from None
     return (day - datetime(1970, 1, 1, tzinfo=timezone.utc)) / timedelta(seconds=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 MAX_PAIRS = 15
 _SIGNIFICANT = 0.05
+_LABEL = re.compile(r"^  (check|failed) +")
 
 
 def report_lines(report: Report, pairs: Sequence[PairRow], width: int | None = None) -> list[str]:
@@ -94,6 +96,8 @@ def comparison_lines(pairs: Iterable[PairRow]) -> list[str]:
 def _comparison(pair: PairRow) -> list[str]:
     only = [f"{number:,} only in {name}" for number, name in ((pair.only_in_a, pair.a), (pair.only_in_b, pair.b)) if number]
     lines = [f"{pair.a} -> {pair.b}: {count(pair.items, 'item')} of both" + "".join(f", {text}" for text in only)]
+    if not pair.items:
+        return [*lines, *labelled("answers", "none to compare: no input line was sent to both")]
     lines += labelled("answers", f"{pair.same_text:,} the same, {pair.changed:,} changed")
     if pair.fixed or pair.broken:
         lines += labelled("failed", f"{pair.fixed:,} before but not now, {pair.broken:,} now but not before")
@@ -125,7 +129,7 @@ def markdown(report: Report, pairs: Sequence[PairRow]) -> str:
     cells = model_cells(report.models)
     lines = [_markdown_row(cells[0]), "|---" + "|--:" * (len(cells[0]) - 1) + "|", *map(_markdown_row, cells[1:])]
     notes = report_lines(report, pairs)
-    rest = notes[1 + len(cells) :] if report.models else notes[1:]
+    rest = [_LABEL.sub(r"\1: ", line) for line in (notes[1 + len(cells) :] if report.models else notes[1:])]
     return (
         "\n".join([f"# {_escaped(notes[0])}", "", *lines, "", *(f"* {_escaped(line.strip())}" for line in rest)]).rstrip() + "\n"
     )

@@ -32,8 +32,9 @@ def spend_lines(by: str, rows: Sequence[Row], standings: Sequence[Standing], wid
 
 
 def cost(dollars: float) -> str:
-    """US dollars; below one dollar with six digits, as single answers cost little."""
-    return f"{dollars:,.2f} USD" if dollars >= 1 or not dollars else f"{dollars:.6f} USD"
+    """US dollars; below one dollar with six digits, as single answers cost little, but whole cents with two."""
+    text = f"{dollars:.6f}"
+    return f"{dollars:,.2f} USD" if dollars >= 1 or text.endswith("0000") else f"{text} USD"
 
 
 def _standing(standing: Standing) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from argparse import Namespace
 from collections.abc import Iterator
 
@@ -70,12 +71,18 @@ def _trust(args: Namespace, name: str | None, file: str) -> Iterator[Finding]:
 def _shadowed(args: Namespace, name: str | None, file: str) -> Iterator[Finding]:
     """Files of the same name that come later in the search path."""
     stem = os.path.splitext(os.path.basename(file))[0]
-    if name is not None and search_path.is_path(name):
-        return
+    if (name is not None and search_path.is_path(name)) or os.environ.get(simulation.URL_VARIABLE):
+        return  # a simulation brings a configuration of its own
     for other in search_path.available(args.config_dir):
         is_same = os.path.splitext(os.path.basename(other.path))[0] == stem
         if is_same and os.path.realpath(other.path) != os.path.realpath(file):
-            yield Finding(WARN, _TOPIC, other.path, f"it is not used: {file} is found first", f"Name it: --config {other.name}")
+            yield Finding(
+                WARN,
+                _TOPIC,
+                other.path,
+                f"it is not used: {file} is found first",
+                f"Name it: --config {shlex.quote(str(other.name))}",
+            )
 
 
 def _simulated(config: LLMConfig, findings: list[Finding]) -> LLMConfig:

@@ -23,6 +23,12 @@ _EXTRAS = {
     "simulate": "trustme",
     "prices": "genai_prices",
     "otel": "opentelemetry.sdk",
+    "report": "jinja2",
+    "xlsx": "xlsxwriter",
+    "parquet": "pyarrow",
+    "numpy": "numpy",
+    "dask": "distributed",
+    "local": "xllamacpp",
 }
 _SHIMS = ("openai", "anthropic", "litellm")
 # What others than llm-sync read too, and what it does about them.

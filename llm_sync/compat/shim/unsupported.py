@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from llm_sync.compat.shim.error_mapping import NotSupportedError
 from llm_sync.errors import LLMConnectorError, StreamingNotSupportedError
 
-ASYNC = "use its blocking twin, and threads for several calls at once; llm-sync has no event loop"
+ASYNC = "use the blocking class or function, and threads for several calls at once; llm-sync has no event loop"
 STREAM = "leave it out: the call blocks and returns the whole answer"
 
 
