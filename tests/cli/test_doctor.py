@@ -477,7 +477,7 @@ def test_as_json(llm: Callable[..., Any], world: World) -> None:
 
 
 def test_a_file_of_the_same_name_that_is_not_used_is_named(llm: Callable[..., Any], world: World) -> None:
-    """With the option that uses it, quoted for a shell; within a simulation, which brings its own configuration, it is expected."""
+    """Not within a simulation, which brings a configuration of its own."""
     world.configure()
     text = (world.folder / "llms.yaml").read_text("utf-8")
     own = world.folder / "XDG_CONFIG_HOME" / "llm-sync"
