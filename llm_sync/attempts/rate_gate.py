@@ -117,6 +117,14 @@ class Gate:
         self._cooling: tuple[float, LLMConnectorError] | None = None  # (end, cause); one object, replaced atomically
         self._next_turn = float("-inf")
 
+    def admit_at_once(self, control: Control) -> Turn | None:
+        """The turn of an attempt for which there is nothing to wait for; None where ``admit`` has more to look at."""
+        if control.stopped or self._slot is not None or self._cool_downs is not None:
+            return None
+        if self.traffic.place is not None or self.traffic.pace is not None or self._next_wait(take_turn=True)[0]:
+            return None
+        return IN_TIME
+
     def admit(self, control: Control, *, max_retry_after: float, until: float | None = None, tokens: float = 0.0) -> Steps[Turn]:
         """Wait, in steps, for this attempt's turn and for the slot, if there is one; ``Turn.leave`` gives both back.
 

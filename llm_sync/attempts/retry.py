@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_sync.attempts.spending_hook import Reservation, SpendingHook, reserved, settled
@@ -24,7 +23,7 @@ from llm_sync.runtime.steps import Blocking, Pause, Steps
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-    from llm_sync.attempts.rate_gate import Gate
+    from llm_sync.attempts.rate_gate import Gate, Turn
     from llm_sync.models import AttemptOptions, PreparedRequest
     from llm_sync.runtime.cancellation import CallControl
 
@@ -70,18 +69,7 @@ class RetryHandler:
         attempts, traffic = _Attempts(self, options, control, request), self.gate.traffic
         if request is not None and (traffic.pace is not None or traffic.auto is not None):
             attempt, attempts.tokens = traffic.watched(attempt, request)
-        try:
-            try:
-                return (yield from attempts.make(attempt))
-            except LLMConnectorError as error:
-                if not attempts.may_retry(error):
-                    raise
-            return (yield from attempts.make_more(attempt))
-        except LLMConnectorError as error:
-            attempts.annotate(error)
-            raise
-        finally:
-            attempts.failure = None  # its traceback refers to frames that refer to it
+        return attempts.run(attempt)
 
 
 class _Attempts:
@@ -92,6 +80,9 @@ class _Attempts:
     elapsed: tuple[float, ...] = ()  # seconds, one for each failed attempt
     failure: LLMConnectorError | None = None  # the error of the last attempt
     advice = ""  # why a retryable failure is final
+    began: float | None = None  # when the attempt under way began, monotonic
+    reservation: Reservation | None = None  # of what it may cost
+    retries: RetryCallState | None = None  # after the first failure
 
     def __init__(
         self, policy: RetryHandler, options: AttemptOptions, control: CallControl, request: PreparedRequest | None
@@ -104,35 +95,55 @@ class _Attempts:
         # monotonic; pauses of the process up to here are added to ends_at
         self.pauses_counted_to = 0.0 if control.ends_at is None else policy.clock()
 
-    def make(self, attempt: Attempt[T]) -> Steps[T]:
-        """Pass the gate, make one attempt, and note its error."""
+    def run(self, attempt: Attempt[T]) -> Steps[T]:
+        """Pass the gate, make one attempt, note its error, and so on until one succeeds or an error is final."""
+        try:
+            while True:
+                is_usual = self.ends_at is None and self.request is None
+                turn = (self.policy.gate.admit_at_once(self.control) if is_usual else None) or (yield from self._wait_for_turn())
+                try:
+                    timeout = self._begin(turn.in_time)
+                    if self.reservation is not None:
+                        return (yield from settled(attempt, self.reservation, self.made, timeout))
+                    return (yield from attempt(self.made, timeout))
+                except LLMConnectorError as error:
+                    self._note_failure(error)
+                    if not self.may_retry(error):
+                        raise
+                finally:
+                    if self.reservation is not None and self.began is None:  # stopped, or too late, before it was sent
+                        yield Blocking(self.reservation.release)
+                    self._end(turn)
+                yield from self._wait_to_retry()
+        except LLMConnectorError as error:
+            self.annotate(error)
+            raise
+        finally:
+            self.failure = self.retries = None  # its traceback refers to frames that refer to it
+
+    def _wait_for_turn(self) -> Steps[Turn]:
+        """Wait for the gate and, where money is limited, for what the attempt may cost."""
         while True:
             if self.ends_at is not None:
                 self._add_pauses()
             turn = yield from self.policy.gate.admit(
                 self.control, max_retry_after=self.options.max_retry_after, until=self.ends_at, tokens=self.tokens
             )
+            seconds: float | None = None
             try:
                 if self.ends_at is not None and self._add_pauses() and not turn.in_time:
-                    continue  # the process was stopped meanwhile: the gate had an old deadline
-                if self.request is None or not turn.in_time:
-                    return (yield from self._make_in_turn(attempt, turn.in_time))
-                reservation = yield from reserved(self.policy.spending, self.request)  # type: ignore[arg-type]
-                if not isinstance(reservation, float):
-                    return (yield from self._make_reserved(attempt, reservation))
-            finally:
+                    seconds = 0.0  # the process was stopped meanwhile: the gate had an old deadline
+                elif self.request is not None and turn.in_time:
+                    reservation = yield from reserved(self.policy.spending, self.request)  # type: ignore[arg-type]
+                    seconds, self.reservation = (reservation, None) if isinstance(reservation, float) else (None, reservation)
+            except BaseException:
                 turn.leave()
-            yield from self._wait_for_money(reservation)
-
-    def _make_reserved(self, attempt: Attempt[T], reservation: Reservation | None) -> Steps[T]:
-        if reservation is None:
-            return (yield from self._make_in_turn(attempt, True))
-        made = self.made
-        try:
-            return (yield from self._make_in_turn(partial(settled, attempt, reservation), True))
-        finally:
-            if made == self.made:  # it was stopped, or too late, before it was sent
-                yield Blocking(reservation.release)
+                raise
+            if seconds is None:
+                return turn
+            turn.leave()
+            if seconds:
+                yield from self._wait_for_money(seconds)
 
     def _wait_for_money(self, seconds: float) -> Steps[None]:
         """Wait for what others have reserved: most attempts cost less than they could."""
@@ -142,20 +153,23 @@ class _Attempts:
         self._notify(Waiting(self.policy.provider, self.control.key, seconds=seconds, reason="budget"))
         yield Pause(seconds, self.control)
 
-    def _make_in_turn(self, attempt: Attempt[T], in_time: bool) -> Steps[T]:
-        policy = self.policy
-        started = policy.clock()
-        timeout = min(self.options.timeout, self._time_left(started, in_time))
+    def _begin(self, in_time: bool) -> float:
+        """Begin an attempt; the seconds that it may take. Raises what the request ends with if it may not begin."""
+        now = self.policy.clock()
+        timeout = min(self.options.timeout, self._time_left(now, in_time))
         if not self.control.start_attempt():
-            raise ClientClosedError("the request was stopped before it was sent", provider=policy.provider, attempts=0)
+            raise ClientClosedError("the request was stopped before it was sent", provider=self.policy.provider, attempts=0)
         self.made += 1
-        try:
-            return (yield from attempt(self.made, timeout))
-        except LLMConnectorError as error:
-            self._note_failure(error, policy.clock() - started)
-            raise
-        finally:
+        self.began = now
+        return timeout
+
+    def _end(self, turn: Turn) -> None:
+        """The attempt has ended, or did not begin: give back what it had."""
+        if self.began is not None:
+            self.began = None
             self.control.end_attempt()
+        self.reservation = None
+        turn.leave()
 
     def _time_left(self, now: float, open_in_time: bool) -> float:
         """Seconds until the deadline, which the first attempt starts. Raises what the request ends with if there are none."""
@@ -167,36 +181,34 @@ class _Attempts:
             raise self._deadline_error()
         return left
 
-    def _note_failure(self, error: LLMConnectorError, elapsed: float) -> None:
+    def _note_failure(self, error: LLMConnectorError) -> None:
+        if self.began is None:  # raised before the attempt, not by it
+            return
         self.failure = error
         self.control.possibly_billed += error.possibly_billed
-        self.elapsed += getattr(error, "elapsed", ()) or (elapsed,)
+        self.elapsed += getattr(error, "elapsed", ()) or (self.policy.clock() - self.began,)
         wait = _retry_after(error)
         if wait and isinstance(error, (RateLimitError, ProviderUnavailableError)):
             self.policy.gate.cool_down(wait, error)
 
-    def make_more(self, attempt: Attempt[T]) -> Steps[T]:
-        """Ask tenacity, beginning with the first failure, whether and when further attempts follow; raise the last failure."""
-        with import_lock:
-            from tenacity import RetryCallState, retry_if_exception  # slow to import, so imported on the first failure
-            from tenacity import Retrying as Tenacity
+    def _wait_to_retry(self) -> Steps[None]:
+        """Ask tenacity whether and when another attempt follows the failed one, and wait; raise the failure if none does."""
+        if self.retries is None:
+            with import_lock:
+                from tenacity import RetryCallState, retry_if_exception  # slow to import, so imported on the first failure
+                from tenacity import Retrying as Tenacity
 
-        policy = Tenacity(retry=retry_if_exception(self.may_retry), wait=self._wait, stop=self._stop, reraise=True)
-        state = RetryCallState(policy, None, (), {})
-        failure: LLMConnectorError | None = self.failure
+            policy = Tenacity(retry=retry_if_exception(self.may_retry), wait=self._wait, stop=self._stop, reraise=True)
+            self.retries = RetryCallState(policy, None, (), {})
+        retries, failure = self.retries, self.failure
         try:
-            while True:
-                state.set_exception((type(failure), failure, None))  # type: ignore[arg-type]
-                policy.begin()  # its statistics belong to a thread, and another one may have begun this request
-                pause: Any = policy.iter(state)  # raises the failure if it is final
-                state.prepare_for_next_attempt()
-                yield from self._sleep(float(pause))
-                try:
-                    return (yield from self.make(attempt))
-                except LLMConnectorError as error:
-                    failure = error
+            retries.set_exception((type(failure), failure, None))  # type: ignore[arg-type]
+            retries.retry_object.begin()  # its statistics belong to a thread, and another one may have begun this request
+            pause: Any = retries.retry_object.iter(retries)  # raises the failure if it is final
         finally:
-            del state, failure  # its traceback refers to this frame
+            failure = None  # its traceback refers to this frame
+        retries.prepare_for_next_attempt()
+        yield from self._sleep(float(pause))
 
     def may_retry(self, error: BaseException) -> bool:
         """Whether ``error`` came from an attempt (not from the gate) and another attempt may succeed."""
