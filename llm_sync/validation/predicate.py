@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["compile_rules", "compile_schema"]
 
@@ -31,6 +31,16 @@ _CLOSED_RULES = _RULES | {"check_with", "keysrules", "regex", "valuesrules"}  # 
 _SIZED = frozenset({str, list, dict})
 _NUMBERS = frozenset({int, float})
 _MISSING = object()
+
+
+class _Value(NamedTuple):
+    """What a value may be: of one of the ``types`` (None: of any), and accepted by all ``checks`` unless it is a None of them."""
+
+    types: frozenset[type] | None
+    checks: tuple[Predicate, ...]
+
+
+_ANYTHING = _Value(None, ())
 
 
 class _Unsupported(Exception):
@@ -84,21 +94,27 @@ def _is_required(rules: object) -> bool:
 
 def _field(rules: object, closed: bool) -> Predicate:
     """The predicate for one value and one set of rules."""
+    types, checks = _value(rules, closed)
+
+    def accept(value: Any) -> bool:
+        if types is not None and type(value) not in types:
+            return False
+        return (value is None and types is not None) or all(check(value) for check in checks)
+
+    return accept
+
+
+def _value(rules: object, closed: bool) -> _Value:
     if not isinstance(rules, Mapping) or not (_CLOSED_RULES if closed else _RULES).issuperset(rules):
         raise _Unsupported
     nullable = rules.get("nullable", False) is True
     if "type" not in rules:
         if not {"required", "nullable", "meta"}.issuperset(rules):
             raise _Unsupported  # without a type, other rules depend on what the value happens to be
-        return lambda value: nullable or value is not None
+        return _ANYTHING if nullable else _Value(None, (lambda value: value is not None,))
     types = _types(rules["type"])
     checks = [*_comparisons(rules, types), *_lengths(rules, types), *_patterns(rules), *_inner(rules, types, closed)]
-    if not checks:
-        return lambda value: type(value) in types or (value is None and nullable)
-    if len(checks) == 1:
-        (only,) = checks
-        return lambda value: only(value) if type(value) in types else value is None and nullable
-    return lambda value: all(check(value) for check in checks) if type(value) in types else value is None and nullable
+    return _Value(types | {type(None)} if nullable else types, tuple(checks))
 
 
 def _types(names: object) -> frozenset[type]:
@@ -181,13 +197,17 @@ def _inner(rules: Mapping[str, Any], types: frozenset[type], closed: bool) -> li
     if dict in types:
         document = _document(rules["schema"], closed)
         return [document] if types == {dict} else [lambda value: type(value) is not dict or document(value)]
-    item = _field(rules["schema"], closed)
+    allowed, checks = _value(rules["schema"], closed)
 
     def each(value: Any) -> bool:
         if type(value) is list:
             for member in value:
-                if not item(member):
+                if allowed is not None and type(member) not in allowed:
                     return False
+                if member is not None or allowed is None:
+                    for check in checks:
+                        if not check(member):
+                            return False
         return True
 
     return [each]
