@@ -106,8 +106,9 @@ class Dispatcher:
         adjustments = list(changed)
         for switch, asked in entry.stripped.items():
             adjustments.append(Adjustment(switch, asked, None, "the configuration asks for streaming, which llm-sync never does"))
-        request, stripped = request_defaults.without_switches(request, name, strict=self.strict_streaming)
-        adjustments += stripped
+        if request.provider_specific:
+            request, stripped = request_defaults.without_switches(request, name, strict=self.strict_streaming)
+            adjustments += stripped
         request = request_defaults.filled(request, model, entry)
         attempts = request_defaults.attempt_options(entry.attempts, options)
         may_be_stored = self.caching is not None and self.caching.cache_of(name, model) is not None

@@ -33,8 +33,6 @@ def without_switches(
 
     Raises StreamingNotSupportedError under ``strict`` if there is something to strip.
     """
-    if not request.provider_specific:
-        return request, []
     clean, asked = streaming.strip_switches(request.provider_specific)
     if not asked:
         unchanged = len(clean) == len(request.provider_specific)
@@ -126,16 +124,18 @@ def _with_files(message: Message) -> Message:
 
 def attempt_options(configured: AttemptOptions, options: Mapping[str, Any]) -> AttemptOptions:
     """The configured options, replaced by those of the call. Raises InvalidRequestError for invalid values."""
-    asked = dict(options)
+    asked = {}
     for name, value in options.items():
-        if value is None:
-            del asked[name]
-        elif name in ("timeout", "deadline"):
-            check_seconds(name, value)
+        if value is not None:
+            asked[name] = value
+            if name in ("timeout", "deadline"):
+                check_seconds(name, value)
+    if not asked:
+        return configured
     retries = asked.get("max_retries")
     if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int) or retries < 0):
         raise InvalidRequestError(f"max_retries={_shown(retries)} is not a count", guidance="Give 0 or a whole number above it.")
-    return dataclasses.replace(configured, **asked) if asked else configured
+    return dataclasses.replace(configured, **asked)
 
 
 def check_seconds(name: str, value: Any) -> None:

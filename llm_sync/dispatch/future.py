@@ -58,7 +58,11 @@ class RequestFuture(Future[Any]):
     given_up = False  # its caller did not wait for it any longer
 
     def __init__(self, owner: Owner, call: Call, now: float) -> None:
-        super().__init__()
+        # What Future.__init__ sets, which would make a condition of its own, only to be replaced
+        self._state = "PENDING"
+        self._result: Any = None
+        self._exception: BaseException | None = None
+        self._waiters: list[Any] = []
         self._done_callbacks: list[Callable[[Future[Any]], object]] = []
         self._condition = interrupts.Condition()  # an interrupt of the main thread must not leave it locked
         self.owner = owner

@@ -49,6 +49,8 @@ class PricedMetadata(dict[str, Any]):
     ``pending``: that cost; set it before anything is looked up.
     """
 
+    __slots__ = ("pending",)
+
     pending: PendingCost
 
     def __missing__(self, key: str) -> Any:

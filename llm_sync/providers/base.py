@@ -104,7 +104,9 @@ class LLMProvider(FormerHooks):
             headers = self._queued_headers or self._remember_headers()
             if request.service_tier is not None:
                 headers = self._with_tier(payload, request, made, headers)
-            merge(payload, dialect.extras_for(request, made), made, dialect.forbidden)
+            extra = dialect.extras_for(request, made)
+            if extra:
+                merge(payload, extra, made, dialect.forbidden)
             refuse_further_choices(payload, dialect.choice_counts)
             body = encoded(payload)
             if self.config.unset:

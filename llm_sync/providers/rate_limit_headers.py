@@ -19,6 +19,8 @@ _ANTHROPIC = [
 
 def rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     """What is left of requests and tokens; None where the headers do not tell, or more than half of both is left."""
+    if "-ratelimit-" not in "\n".join(headers).lower():  # most servers report none: not four look-ups
+        return None
     get = headers.get
     if get("x-ratelimit-remaining-requests") is not None or get("x-ratelimit-remaining-tokens") is not None:
         names = _OPENAI

@@ -22,8 +22,8 @@ def served_tier(headers: Mapping[str, str], body: Any) -> str | None:
     usage, counts = body.get("usage"), body.get("usageMetadata")
     in_usage = usage.get("service_tier") if isinstance(usage, dict) else None
     in_counts = counts.get("serviceTier") if isinstance(counts, dict) else None
-    for tier in filter(None, (body.get("service_tier"), in_usage, in_counts, *map(headers.get, _HEADERS))):
-        if isinstance(tier, str) and len(tier) <= _MAX_LENGTH:
+    for tier in (body.get("service_tier"), in_usage, in_counts, *map(headers.get, _HEADERS)):
+        if tier and isinstance(tier, str) and len(tier) <= _MAX_LENGTH:
             return tier.lower()
     own = body.get("serviceTier")  # Bedrock's
     if isinstance(own, dict) and isinstance(own.get("type"), str):

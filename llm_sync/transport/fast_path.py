@@ -78,7 +78,9 @@ def _receive(
     pool: DeadlinePool, conn: DeadlineConnection, sock: Any, exchange: Exchange, cap: int
 ) -> ResponseReader | UnreadResponse:
     reader = ResponseReader(cap)
-    buffer = memoryview(bytearray(_FIRST_READ_BYTES))
+    buffer = conn.read_buffer
+    if buffer is None:
+        buffer = conn.read_buffer = memoryview(bytearray(_FIRST_READ_BYTES))
     while True:
         count = sock.recv_into(buffer)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+from operator import is_
 from types import FunctionType
 from typing import Any
 
@@ -35,11 +36,11 @@ def original_class(current: Any, module: str) -> Any:
     return next((each for each in current.__mro__ if each.__module__ == module), current)
 
 
-# Kept, so that no other object gets their identifiers. Wrappers (wrapt's) are equal to what they wrap, but not identical.
 _functions = _patchable_functions()
-_ORIGINALS = tuple(map(id, _functions)) if all(map(_is_original, _functions)) else None
+_ORIGINALS = _functions if all(map(_is_original, _functions)) else None
 
 
 def is_unpatched() -> bool:
     """Whether all these functions are the originals, so that the fast path bypasses no tool."""
-    return tuple(map(id, _patchable_functions())) == _ORIGINALS
+    # Not by ==: wrappers (wrapt's) are equal to what they wrap, but not identical.
+    return _ORIGINALS is not None and all(map(is_, _patchable_functions(), _ORIGINALS))

@@ -93,12 +93,10 @@ class OpenAIDialect(Dialect):
         model = request.model or ""
         payload: dict[str, Any] = {"model": model, "messages": self._messages(request, adjustments), "stream": False}
         effort = request.provider_specific.get("reasoning_effort")
-        payload |= sampling(request, effort, adjustments)
-        by_hand = {name: request.provider_specific[name] for name in _MAX_FIELDS if name in request.provider_specific}
-        if request.max_tokens is not None and by_hand:  # both names at once are refused
-            adjustments.note("max_tokens", request.max_tokens, by_hand, "provider_specific replaces it")
-        elif request.max_tokens is not None:
-            self._add_max_tokens(payload, request.max_tokens, adjustments)
+        if request.temperature is not None or request.top_p is not None:
+            payload |= sampling(request, effort, adjustments)
+        if request.max_tokens is not None:
+            self._add_max_tokens(payload, request, request.max_tokens, adjustments)
         if request.stop_sequences:
             if is_reasoning_model(model) and not openai_model(model).startswith("o1"):
                 adjustments.lose("stop_sequences", list(request.stop_sequences), None, f"{model} takes no stop sequences")
@@ -112,7 +110,7 @@ class OpenAIDialect(Dialect):
             payload["response_format"] = {"type": "json_schema", "json_schema": wrapped}
         if request.tools:
             payload["tools"] = [openai_message.tool(tool, self.cache_mark(model, None)) for tool in request.tools]
-        choice = tool_choice(request)
+        choice = None if request.tool_choice is None else tool_choice(request)
         if choice is not None:
             payload["tool_choice"] = {"type": "function", "function": {"name": choice[1]}} if choice[1] else choice[0]
         return payload
@@ -120,7 +118,11 @@ class OpenAIDialect(Dialect):
     def structured_output(self) -> str:
         return next((form for form, hosts in _STRUCTURED.items() if self.is_at(*hosts)), "json_schema")
 
-    def _add_max_tokens(self, payload: dict[str, Any], most: int, adjustments: Adjustments) -> None:
+    def _add_max_tokens(self, payload: dict[str, Any], request: ModelRequest, most: int, adjustments: Adjustments) -> None:
+        by_hand = {name: request.provider_specific[name] for name in _MAX_FIELDS if name in request.provider_specific}
+        if by_hand:  # both names at once are refused
+            adjustments.note("max_tokens", most, by_hand, "provider_specific replaces it")
+            return
         field = self._max_tokens_field(payload["model"])
         payload[field] = most
         if field != "max_tokens":
@@ -251,8 +253,9 @@ class OpenAIDialect(Dialect):
                 made += thought
         details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
         cached = count(details, "cached_tokens") if details else None
-        for other in ("prompt_cache_hit_tokens", "cached_tokens"):  # DeepSeek, Moonshot
-            cached = count(usage, other) if cached is None else cached
+        if cached is None and isinstance(usage, dict):
+            for other in ("prompt_cache_hit_tokens", "cached_tokens"):  # DeepSeek, Moonshot
+                cached = count(usage, other) if cached is None and other in usage else cached
         return Usage(sent, made, cached, thought, _cache_writes(details) if details else None)
 
     def partial_text(self, body: Any) -> str:

@@ -50,8 +50,6 @@ def takes_sampling(model: str, effort: Any) -> bool:
 def sampling(request: ModelRequest, effort: Any, adjustments: Adjustments) -> dict[str, Any]:
     """temperature and top_p for an OpenAI model at this reasoning effort; what it does not accept is reported as lost."""
     model = request.model or ""
-    if request.temperature is None and request.top_p is None:
-        return {}
     asked = {name: value for name in ("temperature", "top_p") if (value := getattr(request, name)) is not None}
     if takes_sampling(model, effort):
         return asked
