@@ -104,8 +104,7 @@ class LLMProvider(FormerHooks):
             headers = self._queued_headers or self._remember_headers()
             if request.service_tier is not None:
                 headers = self._with_tier(payload, request, made, headers)
-            extra = dialect.extras_for(request, made)
-            if extra:
+            if extra := dialect.extras_for(request, made):
                 merge(payload, extra, made, dialect.forbidden)
             refuse_further_choices(payload, dialect.choice_counts)
             body = encoded(payload)

@@ -96,7 +96,11 @@ class OpenAIDialect(Dialect):
         if request.temperature is not None or request.top_p is not None:
             payload |= sampling(request, effort, adjustments)
         if request.max_tokens is not None:
-            self._add_max_tokens(payload, request, request.max_tokens, adjustments)
+            by_hand = {name: request.provider_specific[name] for name in _MAX_FIELDS if name in request.provider_specific}
+            if by_hand:  # both names at once are refused
+                adjustments.note("max_tokens", request.max_tokens, by_hand, "provider_specific replaces it")
+            else:
+                self._add_max_tokens(payload, request.max_tokens, adjustments)
         if request.stop_sequences:
             if is_reasoning_model(model) and not openai_model(model).startswith("o1"):
                 adjustments.lose("stop_sequences", list(request.stop_sequences), None, f"{model} takes no stop sequences")
@@ -118,11 +122,7 @@ class OpenAIDialect(Dialect):
     def structured_output(self) -> str:
         return next((form for form, hosts in _STRUCTURED.items() if self.is_at(*hosts)), "json_schema")
 
-    def _add_max_tokens(self, payload: dict[str, Any], request: ModelRequest, most: int, adjustments: Adjustments) -> None:
-        by_hand = {name: request.provider_specific[name] for name in _MAX_FIELDS if name in request.provider_specific}
-        if by_hand:  # both names at once are refused
-            adjustments.note("max_tokens", most, by_hand, "provider_specific replaces it")
-            return
+    def _add_max_tokens(self, payload: dict[str, Any], most: int, adjustments: Adjustments) -> None:
         field = self._max_tokens_field(payload["model"])
         payload[field] = most
         if field != "max_tokens":
