@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from urllib3.util.wait import wait_for_read, wait_for_write
 
-from llm_sync.transport.exchange import USED_UP, active
+from llm_sync.runtime.fork_barrier import fork_barrier
+from llm_sync.transport.exchange import USED_UP, Exchange, active
 
 T = TypeVar("T")
 
@@ -128,7 +129,28 @@ class TLSDeadlines(_Deadlines, _TLSSocket):
         """Like SSLSocket.do_handshake; from here on an abort shuts this socket down."""
         if active.exchange is not None:
             active.exchange.attach_socket(self)
+            if self.tls_class is _TLS_SOCKET:
+                self._do_handshake_in_steps(active.exchange)
+                return
         self._read(super().do_handshake, *args, **kwargs)
+
+    def _do_handshake_in_steps(self, exchange: Exchange) -> None:
+        """Compute behind the barrier that keeps forks off (see tls.py), and wait for the peer outside."""
+        self.settimeout(0.0)
+        while True:
+            try:
+                with fork_barrier:
+                    super().do_handshake()
+            except ssl.SSLWantReadError:
+                wait = wait_for_read
+            except ssl.SSLWantWriteError:
+                wait = wait_for_write
+            else:
+                return
+            timeout = exchange.read_timeout()
+            if not timeout:
+                raise TimeoutError(USED_UP)
+            wait(self, timeout)
 
 
 class DeadlineSocket(PlainDeadlines, socket.socket):

@@ -1,4 +1,9 @@
-"""One TLS context per CA bundle for the whole process: loading a CA file takes about 40 ms of CPU, a handshake 3 ms."""
+"""One TLS context per CA bundle for the whole process: loading a CA file takes about 40 ms of CPU, a handshake 3 ms.
+
+Both take locks of OpenSSL that belong to the whole process (those of its random generator and of its list of algorithms), and
+OpenSSL does not free them in a forked child: a child forked in between would hang at its own first context. So a fork waits for
+both (fork_barrier.py). Reads and writes of an open connection take no such lock.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from llm_sync.errors import ConfigurationError
+from llm_sync.runtime.fork_barrier import fork_barrier
 from llm_sync.transport.sockets import tls_socket_class
 
 ClientCertificate = tuple[str, "str | None"]
@@ -31,20 +37,42 @@ class SharedContext(_Context):
         """Does nothing: urllib3 calls this per connection, and OpenSSL frees the list that other threads may be copying."""
 
 
-class _EventletContext(SharedContext):
-    """For eventlet, whose contexts make sockets of its own class only: changes their class before the handshake."""
-
     def wrap_socket(self, *args: Any, **kwargs: Any) -> Any:
-        """Like SSLContext.wrap_socket for a connected socket."""
+        """Like SSLContext.wrap_socket for a connected socket; no fork happens while OpenSSL prepares or makes the handshake."""
         kwargs["do_handshake_on_connect"], handshake = False, kwargs.get("do_handshake_on_connect", True)
-        made: Any = super().wrap_socket(*args, **kwargs)
-        made.__class__ = self.sslsocket_class
+        with fork_barrier:
+            made = self._wrap(*args, **kwargs)
         if handshake:
             try:
-                made.do_handshake()
+                made.do_handshake()  # waits for the peer outside the barrier
             except BaseException:
                 made.close()
                 raise
+        return made
+
+    def _wrap(self, *args: Any, **kwargs: Any) -> Any:
+        return super().wrap_socket(*args, **kwargs)
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> Any:
+        """Like SSLContext.wrap_bio, which urllib3 uses for TLS inside TLS."""
+        with fork_barrier:
+            return super().wrap_bio(*args, **kwargs)
+
+
+class _InnerTLS(ssl.SSLObject):
+    """TLS inside TLS. It reads and writes memory only, so its handshake never waits."""
+
+    def do_handshake(self) -> None:
+        with fork_barrier:
+            super().do_handshake()
+
+
+class _EventletContext(SharedContext):
+    """For eventlet, whose contexts make sockets of its own class only: changes their class before the handshake."""
+
+    def _wrap(self, *args: Any, **kwargs: Any) -> Any:
+        made = super()._wrap(*args, **kwargs)
+        made.__class__ = self.sslsocket_class
         return made
 
 
@@ -56,7 +84,11 @@ def shared_context(verify: str | bool | None, certificate: ClientCertificate | N
     """
     path = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
     key = tls_socket_class(), path, certificate
-    return _contexts.get(key) or _contexts.setdefault(key, _load(*key))
+    context = _contexts.get(key)
+    if context is None:
+        with fork_barrier:
+            context = _contexts.setdefault(key, _load(*key))
+    return context
 
 
 def environment_bundle() -> str | None:
@@ -73,7 +105,7 @@ def reset_after_fork() -> None:
 def _load(sockets: Any, path: str, certificate: ClientCertificate | None) -> ssl.SSLContext:
     # Made of what ssl.SSLContext is now: gevent and eventlet replace it.
     base = _EventletContext if ssl.SSLContext.__module__.startswith("eventlet") else SharedContext
-    make_context: Any = type("SharedContext", (base, ssl.SSLContext), {"sslsocket_class": sockets})
+    make_context: Any = type("SharedContext", (base, ssl.SSLContext), {"sslsocket_class": sockets, "sslobject_class": _InnerTLS})
     context: ssl.SSLContext = make_context(ssl.PROTOCOL_TLS_CLIENT)  # requires a certificate and checks the host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False
