@@ -121,32 +121,47 @@ class PlainDeadlines(_Deadlines):
 
 
 class TLSDeadlines(_Deadlines, _TLSSocket):
-    """For TLS sockets that keep to the deadline, handshake included."""
+    """For TLS sockets that keep to the deadline, handshake included.
+
+    Until the first bytes of data, the handshake's end and session tickets among it, OpenSSL takes locks that no fork may catch
+    (see tls.py): it computes behind the barrier that keeps forks off, and the wait for the peer is outside.
+    """
 
     tls_class: Any  # the ssl.SSLSocket that it is made of
+    _is_new = False  # the handshake is done, and no data has been read
 
     def do_handshake(self, *args: Any, **kwargs: Any) -> None:
         """Like SSLSocket.do_handshake; from here on an abort shuts this socket down."""
-        if active.exchange is not None:
-            active.exchange.attach_socket(self)
-            if self.tls_class is _TLS_SOCKET:
-                self._do_handshake_in_steps(active.exchange)
-                return
-        self._read(super().do_handshake, *args, **kwargs)
+        exchange = active.exchange
+        if exchange is not None:
+            exchange.attach_socket(self)
+        if exchange is None or self.tls_class is not _TLS_SOCKET:  # greenlets wait within the operation
+            self._read(super().do_handshake, *args, **kwargs)
+            return
+        self._in_steps(exchange, super().do_handshake)
+        self._is_new = True
 
-    def _do_handshake_in_steps(self, exchange: Exchange) -> None:
-        """Compute behind the barrier that keeps forks off (see tls.py), and wait for the peer outside."""
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        """Like SSLSocket.recv_into, within the time left."""
+        exchange = active.exchange
+        if not self._is_new or exchange is None or exchange.buffered_only:
+            return super().recv_into(*args, **kwargs)
+        count = self._in_steps(exchange, super(_Deadlines, self).recv_into, *args, **kwargs)
+        self._is_new = False
+        exchange.record_read(count)
+        return count
+
+    def _in_steps(self, exchange: Exchange, operation: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """``operation``, non-blocking, as often as it takes until it need not wait for the peer."""
         self.settimeout(0.0)
         while True:
             try:
                 with fork_barrier:
-                    super().do_handshake()
+                    return operation(*args, **kwargs)
             except ssl.SSLWantReadError:
                 wait = wait_for_read
             except ssl.SSLWantWriteError:
                 wait = wait_for_write
-            else:
-                return
             timeout = exchange.read_timeout()
             if not timeout:
                 raise TimeoutError(USED_UP)
@@ -163,7 +178,15 @@ class DeadlineTLSSocket(TLSDeadlines, ssl.SSLSocket):
     """Likewise, of the TLS socket class."""
 
     tls_class = ssl.SSLSocket
-    receive = ssl.SSLSocket.recv_into
+
+    def receive(self, *args: Any) -> int:
+        """Like SSLSocket.recv_into, which does not wait, if the socket is non-blocking."""
+        if not self._is_new:
+            return self.tls_class.recv_into(self, *args)
+        with fork_barrier:
+            count: int = self.tls_class.recv_into(self, *args)
+        self._is_new = False
+        return count
 
 
 _SOCKET, _TLS_SOCKET = socket.socket, ssl.SSLSocket

@@ -1,8 +1,8 @@
 """One TLS context per CA bundle for the whole process: loading a CA file takes about 40 ms of CPU, a handshake 3 ms.
 
-Both take locks of OpenSSL that belong to the whole process (those of its random generator and of its list of algorithms), and
+Both take locks of OpenSSL that belong to the whole process (of its random generator, its list of algorithms, its ex_data), and
 OpenSSL does not free them in a forked child: a child forked in between would hang at its own first context. So a fork waits for
-both (fork_barrier.py). Reads and writes of an open connection take no such lock.
+both (fork_barrier.py), and for reads in which session tickets may come (sockets.py). Later reads and writes take no such lock.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 
 import pytest
@@ -198,8 +199,8 @@ def forks_under_load(upstream, program, forks, **settings):
     ("secure", "forks"),
     [
         pytest.param(False, 20, id="plain"),
-        pytest.param(True, 8, id="tls"),  # each child loads the certificates
-        pytest.param(True, 20, id="tls, twenty", marks=pytest.mark.soak),
+        pytest.param(True, 20, id="tls"),  # each child loads the certificates
+        pytest.param(True, 100, id="tls, a hundred", marks=pytest.mark.soak),
     ],
 )
 def test_forks_under_load(serve, program, authority, secure, forks):
@@ -252,6 +253,82 @@ def test_a_fork_while_a_thread_imports(serve, program):
     running = program(serve(once_down), HALF_IMPORTED)
     assert running.finish() == 0, running.errors
     assert running.lines == ["child echo down child", "0", "parent echo down parent"]
+
+
+DURING_TLS = """
+import ssl
+from llm_sync.transport import tls
+client = LLMClient.from_config(CONFIG)
+begun, go_on, inside = threading.Event(), threading.Event(), threading.Event()
+sleep = time.sleep
+def waiting(seconds):
+    go_on.set()
+    sleep(seconds)
+time.sleep = waiting                             # the fork waits
+os.register_at_fork(after_in_parent=go_on.set)   # or it does not
+
+def parking(function):
+    def parked(*args, **kwargs):
+        if begun.is_set():
+            return function(*args, **kwargs)
+        inside.set()
+        begun.set()
+        assert go_on.wait(20)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            inside.clear()
+    return parked
+
+{operation} = parking({operation})
+asked = ask("parent")
+assert begun.wait(20)
+child = os.fork()
+if child == 0:
+    say("inside" if inside.is_set() else "before or after", client.generate("child").text)
+    os._exit(0)
+say(wait_for(child))
+say(asked.result(20).text)
+"""
+
+
+@pytest.mark.parametrize(
+    "operation", ["tls._load", "ssl.SSLContext.wrap_socket", "ssl.SSLSocket.do_handshake", "ssl.SSLSocket.recv_into"]
+)
+def test_a_fork_waits_while_a_thread_is_in_openssl(serve, program, authority, operation):
+    """Contexts, handshakes and the first read take OpenSSL's locks: held at the fork, they would stay locked in the child."""
+    running = program(serve(tls=authority.context()), DURING_TLS.format(operation=operation), ca_bundle=authority.path)
+    assert running.finish() == 0, running.errors
+    assert running.lines == ["before or after echo child", "0", "echo parent"]
+
+
+SILENT_PEER = """
+client = LLMClient.from_config(CONFIG)
+asked = ask("never answered")
+sys.stdin.readline()
+began = time.monotonic()
+child = os.fork()
+if child == 0:
+    os._exit(7)
+say(wait_for(child), time.monotonic() - began < 8, asked.done())
+sys.stdin.readline()
+say(outcome(asked.result))
+"""
+
+
+def test_a_fork_does_not_wait_for_the_peer_of_a_handshake(program):
+    """A server that accepts connections and says nothing delays no fork: the handshake's wait holds no lock."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(20)
+        running = program(f"https://127.0.0.1:{listener.getsockname()[1]}", SILENT_PEER, max_retries=0)
+        peer, _ = listener.accept()
+        with peer:
+            assert peer.recv(1)  # the handshake has begun, and now waits for an answer
+            running.go_on()
+            assert running.next_line() == "7 True False"
+        running.go_on()
+        assert running.finish() == 0, running.errors
+        assert running.lines[1:] == ["ProviderConnectionError"]
 
 
 MULTIPROCESSING = """
