@@ -230,13 +230,29 @@ def _fail(*_: Any) -> None:
 
 
 def test_no_thread_is_left_of_a_heartbeat(tmp_path: Path, monkeypatch: Any) -> None:
-    """It ends with the journal."""
+    """It has ended when the journal is closed, even if it is in the middle of a beat by then."""
+    beating, go_on = threading.Event(), threading.Event()
+    join = threading.Thread.join
+
+    def slow_beat(*_: Any) -> None:
+        beating.set()
+        assert go_on.wait(5)
+
+    def waited_for(thread: threading.Thread, timeout: float | None = None) -> None:
+        go_on.set()
+        join(thread, timeout)
+
     monkeypatch.setattr(journal_lock, "BEAT_S", 0.01)
-    Journal(str(tmp_path / "j")).close()
-    for thread in threading.enumerate():
-        if "heartbeat" in thread.name:
-            thread.join(5)
-            assert not thread.is_alive()
+    monkeypatch.setattr(os, "utime", slow_beat)
+    monkeypatch.setattr(os, "supports_fd", {slow_beat})
+    journal = Journal(str(tmp_path / "j"))
+    assert beating.wait(5)
+    monkeypatch.setattr(journal_lock, "BEAT_S", 5)
+    monkeypatch.setattr(threading.Thread, "join", waited_for)
+    journal.close()
+    left = [thread for thread in threading.enumerate() if "heartbeat" in thread.name]
+    go_on.set()
+    assert left == []
 
 
 def test_an_output_that_another_program_makes_is_not_replaced(job: Batch, far: Far) -> None:

@@ -162,6 +162,7 @@ class JournalFile:
             if self.header_state().ours:
                 self._write_header(0)
         self._close()
+        self._heartbeat.join()  # last: Ctrl-C during the wait leaves nothing locked
 
     def _close(self) -> None:
         live_tokens.discard(self._owner.token)

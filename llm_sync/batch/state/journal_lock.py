@@ -123,6 +123,11 @@ class Heartbeat:
         """Stop at once; the thread ends by itself."""
         self._stopping.set()
 
+    def join(self) -> None:
+        """After ``stop``: wait until the thread has ended, at most a second, should the file system hang."""
+        if self._thread is not None and self._thread.is_alive():
+            self._thread.join(BEAT_S)
+
 
 def not_a_journal(path: str) -> LLMConnectorError:
     """Another file is where the journal should be."""
