@@ -1,7 +1,7 @@
 """Work that no fork may interrupt: a fork waits until every thread has left it.
 
-A lock inside a library, which a thread holds at the moment of a fork, stays locked in the child: that thread does not exist there.
-Two kinds of work take such locks: imports (import_lock.py), and OpenSSL's creation of TLS contexts and handshakes (transport/tls.py).
+A lock inside a library that a thread holds at the moment of a fork stays locked in the child: that thread does not exist there.
+Two kinds of work take such locks: imports (import_lock.py), and the making of TLS contexts and handshakes (transport/tls.py).
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class _ForkBarrier:
 
 
 fork_barrier = _ForkBarrier()
-"""Use ``with fork_barrier:`` around short work that does not wait for the network. What runs in it may enter it again, or fork."""
+"""Use ``with fork_barrier:`` around short work that waits for no peer. What runs in it may enter it again, or fork."""
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

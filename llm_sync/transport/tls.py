@@ -36,7 +36,6 @@ class SharedContext(_Context):
     def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
         """Does nothing: urllib3 calls this per connection, and OpenSSL frees the list that other threads may be copying."""
 
-
     def wrap_socket(self, *args: Any, **kwargs: Any) -> Any:
         """Like SSLContext.wrap_socket for a connected socket; no fork happens while OpenSSL prepares or makes the handshake."""
         kwargs["do_handshake_on_connect"], handshake = False, kwargs.get("do_handshake_on_connect", True)
