@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from llm_sync.runtime.fork_barrier import fork_barrier
 
-# The same barrier as for TLS: with one each, a fork that has closed this one would wait for a handshake that has to import.
+# The same barrier as for TLS. With one each, a fork that has closed that of imports would wait for a handshake in which a thread
+# waits to import.
 import_lock = fork_barrier
 """Use ``with import_lock:`` around such an import. An imported module may itself import this way or fork."""
