@@ -46,7 +46,7 @@ def test_failures_add_nothing_in_words(ask: Run, out: Path, script: Any) -> None
     [
         (["--append"], "--append needs a file to append to"),
         (["--append", "--output", "-"], "--append needs a file to append to"),
-        (["--append", "--output", "nowhere/x"], "--output 'nowhere/x' cannot be written: No such file"),
+        (["--append", "--output", "nowhere/x"], "--output 'nowhere/x' cannot be written: there is no folder 'nowhere'"),
         (["--append", "--output", "."], "--output '.' is a folder"),
         (["--append", "--output", ""], "--output '' is empty"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -157,7 +158,7 @@ def test_bad_lines_are_status_7_and_named(ask: Ask, provider: Simulator) -> None
     ("arguments", "printed"),
     [
         (["nowhere", "-o", "out"], "INPUT 'nowhere' cannot be read: No such file or directory"),
-        (["in", "-o", "nowhere/out"], "--output 'nowhere/out' cannot be written: No such file or directory"),
+        (["in", "-o", "nowhere/out"], "--output 'nowhere/out' cannot be written: there is no folder 'nowhere'"),
         (["in", "-o", "in"], "--output 'in' cannot be written: it is the input, too"),
         (["in", "-o", "."], "--output '.' cannot be written: Is a directory"),
         (["in", "-o", "x/"], "--output 'x/' cannot be written: it is not a file name"),
@@ -406,6 +407,7 @@ def test_the_first_signal_drains_and_prints_how_to_resume(
     _, err = process.communicate(timeout=20)
     assert process.returncode == status
     assert b"to resume:\n  llm-sync batch --config ./slow.yaml in -o out\n" in err
+    assert re.search(rb"at least \d+ of 20 requests done; the answers so far are in out.part", err)
     sent = slow.count
     assert sent == 6
     again = started()

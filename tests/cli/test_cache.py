@@ -164,7 +164,7 @@ def test_old_and_surplus_answers_are_removed(ask: Ask, llm: Ask) -> None:
     os.utime(paths[2].parent / ".x.tmp", (1, 1))
     done = llm("cache", "prune", "--max-age", "30d", "--dir", "d").out
     assert done.startswith("1 answer removed")
-    assert "1 file that were no answers, 1 leftover of killed processes" in done
+    assert "1 file that was no answer, 1 leftover of killed processes" in done
     assert llm("cache", "clear", "--dir", "d").status == 2
     assert len(list(Path("d").rglob("*.json"))) == 1
     assert "1 answer removed" in llm("cache", "clear", "--yes", "--dir", "d").out

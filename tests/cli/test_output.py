@@ -120,7 +120,7 @@ def test_an_interrupt_leaves_the_old_file(ask: Run, old: Path, monkeypatch: pyte
     [
         ("", "is empty"),
         (".", "is a folder"),
-        ("nowhere/x", "cannot be written: a new file in "),
+        ("nowhere/x", "cannot be written: there is no folder "),
         ("loop", "is a link to itself"),
         ("x" * 300, "cannot be written: File name too long"),
         ("socket", "cannot be written: "),

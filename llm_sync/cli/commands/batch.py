@@ -20,7 +20,9 @@ from llm_sync.cli.commands import batch_table
 from llm_sync.cli.console import batch_dry_run, batch_merge, batch_progress, batch_summary, progress
 from llm_sync.cli.console.messages import print_error, print_note
 from llm_sync.cli.console.output import Output, open_output
+from llm_sync.cli.console.output_files import reason_for
 from llm_sync.cli.console.output_settings import settings
+from llm_sync.cli.console.quantities import count
 from llm_sync.cli.console.resume_hint import ResumeHint
 from llm_sync.cli.console.terminal import wrap
 from llm_sync.cli.options.argument_parser import UsageError
@@ -69,11 +71,11 @@ def run(args: argparse.Namespace) -> int:
     options = _options(args)
     hint = ResumeHint(args.output)
     with open_output(None) as output, open_client(args) as client, _without_request_warnings(args):
+        watcher = _ProgressWatcher("standard input" if args.input[0] == "-" else args.input[0], args.output)
         try:
             if args.dry_run:
                 return _print_dry_run(args, output, batch.dry_run(args.input[0], args.output, client, **options))
             signals.second_signal_text = hint.at_once
-            watcher = _ProgressWatcher("standard input" if args.input[0] == "-" else args.input[0], args.output)
             set_work(watcher.work)
             with progress.show_progress(client, watcher.rows):
                 summary = batch.run(args.input[0], args.output, client, progress=watcher, on=args.on, **options)
@@ -83,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
                 return _print_dry_run(args, output, batch.dry_run(args.input[0], args.output, client, **everything))
         except KeyboardInterrupt:
             if not args.dry_run:
-                hint.print()
+                hint.print(watcher.so_far())
             raise
         except OSError as error:
             raise _explain(args, error) from error
@@ -138,6 +140,10 @@ class _ProgressWatcher:
         if not progress.is_enabled() and time.monotonic() - self._printed_at >= PROGRESS_INTERVAL_S:
             self._printed_at = time.monotonic()
             print_note(batch_progress.line(snapshot))
+
+    def so_far(self) -> str:
+        """The number of requests that are done, for a message; empty before it is known."""
+        return "" if self._latest is None else f"at least {self._latest.done:,} of {count(self._latest.total, 'request')} done; "
 
     def work(self) -> dict[str, Any] | None:
         """What the batch works on, for ``llm-sync status``; None before it is known."""
@@ -229,8 +235,8 @@ def _explain(args: argparse.Namespace, error: OSError) -> Exception:
         os.path.realpath(args.failed),
         os.path.dirname(os.path.realpath(args.failed)),
     ):
-        return UsageError(f"--failed {args.failed!r} cannot be written: {reason}")
+        return UsageError(f"--failed {args.failed!r} cannot be written: {reason_for(error, args.failed)}")
     path = error.filename.removesuffix(".part") if isinstance(error.filename, str) else None
     if path == args.output or (path and os.path.realpath(args.output).startswith(path)):
-        return UsageError(f"--output {args.output!r} cannot be written: {reason}")
+        return UsageError(f"--output {args.output!r} cannot be written: {reason_for(error, args.output)}")
     return error

@@ -7,6 +7,7 @@ import os
 
 from llm_sync.batch import Summary
 from llm_sync.cli.console.messages import print_error, print_note
+from llm_sync.cli.console.output_files import reason_for
 from llm_sync.cli.console.output_settings import settings
 from llm_sync.cli.options.argument_parser import UsageError
 
@@ -52,6 +53,6 @@ def write(table: str, args: argparse.Namespace, summary: Summary) -> None:
         with summarize(args.output) as report:
             write_table(report, table)
     except OSError as error:
-        raise UsageError(f"--output {table!r} cannot be written: {error.strerror or error}") from error
+        raise UsageError(f"--output {table!r} cannot be written: {reason_for(error, table)}") from error
     if not settings.quiet:
         print_note(f"the answers are in {table}, and the records in {args.output}, from which the same command resumes")

@@ -20,6 +20,7 @@ from llm_sync.cli.console import cache_text
 from llm_sync.cli.console.confirm import confirm
 from llm_sync.cli.console.messages import print_note
 from llm_sync.cli.console.output import Output, open_output
+from llm_sync.cli.console.output_files import reason_for
 from llm_sync.cli.console.quantities import count
 from llm_sync.cli.options.argument_parser import UsageError
 from llm_sync.errors import ConfigurationError
@@ -151,7 +152,7 @@ def _export(store: Store, args: Namespace, output: Output) -> None:
     except OSError as error:
         if name == "-":
             raise  # standard output, which every command reports alike
-        raise UsageError(f"{name!r} cannot be written: {error.strerror}") from None
+        raise UsageError(f"{name!r} cannot be written: {reason_for(error, name)}") from None
     if name != "-":
         print_note(f"{count(number, 'answer')} written to {name}")
 

@@ -15,6 +15,7 @@ from llm_sync.cli.client_access import open_client
 from llm_sync.cli.console import embed_text, progress
 from llm_sync.cli.console.messages import print_error, print_note
 from llm_sync.cli.console.output import Output, open_output
+from llm_sync.cli.console.output_files import reason_for
 from llm_sync.cli.console.output_settings import settings
 from llm_sync.cli.console.resume_hint import ResumeHint
 from llm_sync.cli.options.argument_parser import UsageError
@@ -157,5 +158,5 @@ def _explained(args: argparse.Namespace, error: OSError) -> Exception:
         and isinstance(error.filename, str)
         and os.path.realpath(error.filename).startswith((named, os.path.dirname(named)))
     ):
-        return UsageError(f"--output {args.output!r} cannot be written: {reason}")
+        return UsageError(f"--output {args.output!r} cannot be written: {reason_for(error, args.output)}")
     return error

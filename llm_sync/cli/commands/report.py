@@ -14,6 +14,7 @@ from llm_sync.cli import exit_codes
 from llm_sync.cli.console import report_text
 from llm_sync.cli.console.messages import print_error, print_note
 from llm_sync.cli.console.output import open_output
+from llm_sync.cli.console.output_files import reason_for
 from llm_sync.cli.console.output_settings import settings
 from llm_sync.cli.console.terminal import wrap
 from llm_sync.cli.options.argument_parser import UsageError
@@ -122,7 +123,7 @@ def _write(args: argparse.Namespace, report: Report, pairs: list[PairRow], path:
             with open_output(path) as output:
                 output.write(content)
     except OSError as error:
-        raise UsageError(f"--output {path!r} cannot be written: {error.strerror or error}") from error
+        raise UsageError(f"--output {path!r} cannot be written: {reason_for(error, path)}") from error
     if not settings.quiet:
         print_note(f"{path} is written")
 

@@ -74,7 +74,9 @@ def removed_line(removed: Removed) -> str:
     if removed.bytes:
         parts.append(size(removed.bytes))
     if removed.unreadable:
-        parts.append(f"{count(removed.unreadable, 'file')} that were no answers")
+        parts.append(
+            f"{count(removed.unreadable, 'file')} that {'was no answer' if removed.unreadable == 1 else 'were no answers'}"
+        )
     if removed.leftovers:
         parts.append(f"{count(removed.leftovers, 'leftover')} of killed processes")
     return ", ".join(parts)

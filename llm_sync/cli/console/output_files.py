@@ -13,6 +13,14 @@ from llm_sync.machine import append as machine_append
 from llm_sync.machine.regular_files import resolve_links
 
 
+def reason_for(error: OSError | ValueError, path: str) -> str:
+    """Why ``path`` cannot be written, in words: the missing folder is named, as the system does not."""
+    folder = os.path.dirname(path)
+    if isinstance(error, FileNotFoundError) and folder and not os.path.lexists(folder):
+        return f"there is no folder {folder!r}"
+    return getattr(error, "strerror", None) or str(error)
+
+
 def check_links(path: str, name: str) -> None:
     """Raise UsageError, calling the file ``name``, if its path leads through a link of another user.
 
@@ -41,7 +49,7 @@ def open_special(path: str, name: str) -> BinaryIO:
     try:
         return open(path, "wb", buffering=0)
     except OSError as error:
-        raise UsageError(f"{name} cannot be written: {error.strerror}") from None
+        raise UsageError(f"{name} cannot be written: {reason_for(error, path)}") from None
 
 
 def check_appendable(path: str, name: str) -> None:
@@ -53,7 +61,7 @@ def check_appendable(path: str, name: str) -> None:
     except NotImplementedError as error:
         raise UsageError(f"--append is not supported here: {error}") from None
     except (OSError, ValueError) as error:
-        raise UsageError(f"{name} cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        raise UsageError(f"{name} cannot be written: {reason_for(error, path)}") from None
 
 
 def create_beside(target: str, name: str) -> str:
@@ -73,6 +81,8 @@ def create_beside(target: str, name: str) -> str:
     folder = os.path.dirname(target)
     try:
         descriptor, path = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(target)[:100]}.")
+    except FileNotFoundError as error:
+        raise UsageError(f"{name} cannot be written: {reason_for(error, target)}") from None
     except OSError as error:
         raise UsageError(f"{name} cannot be written: a new file in {folder!r} fails: {error.strerror}") from None
     os.close(descriptor)

@@ -20,14 +20,14 @@ class ResumeHint:
         self._output = output
         self._part = f"{os.path.realpath(output)}.part"
 
-    def print(self) -> None:
-        """Print it, if there is a journal to resume from."""
+    def print(self, so_far: str = "") -> None:
+        """Print it, if there is a journal to resume from. ``so_far``: how far the batch came, in words."""
         if not os.path.exists(self._part):
             return
         if settings.as_json:
-            print_warning(f"{self._message} {_command()}")
+            print_warning(f"{so_far}{self._message} {_command()}")
         else:
-            print_warning(self._message)
+            print_warning(f"{so_far}{self._message}")
             write_stderr(f"  {_command()}")  # in one piece, to be copied
 
     def at_once(self) -> str:

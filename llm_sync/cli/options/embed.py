@@ -48,7 +48,7 @@ def add(parser: Parser) -> None:
         type=file_name,
         metavar="FILE",
         help="write the vectors to FILE (.gz: gzip) as JSON Lines; with the ending .npy as a matrix for numpy, beside the JSON "
-        "Lines that a run resumes from (FILE.jsonl)",
+        "Lines that a run resumes from (the same name with .jsonl)",
     )
     _add_run_options(parser)
     _add_request_options(parser)
