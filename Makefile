@@ -185,6 +185,9 @@ bench-scale: $(VENV)/.installed $(VENV)/.for-tests ## how cost grows with size
 bench-workers: $(VENV)/.installed $(VENV)/.for-tests ## what worker processes and Dask bring a batch; needs nginx
 	$(BENCH)
 
+bench-routes: $(VENV)/.installed $(VENV)/.for-tests ## what a route costs whose first provider is dead
+	$(BENCH)
+
 bench-batch: $(VENV)/.installed $(VENV)/.for-tests ## what a batch costs by its length, and over its slowest provider (half an hour)
 	$(PY) benchmarks/batch_lanes.py $(BENCH_ARGS)
 	$(PY) benchmarks/batch_scale.py $(BENCH_ARGS)

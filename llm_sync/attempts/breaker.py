@@ -20,6 +20,7 @@ FAILED_ATTEMPTS = 5  # in a row, of any requests, that open it
 FIRST_INTERVAL_S = 5.0
 MAX_INTERVAL_S = 300.0
 MAX_PROBES_REMEMBERED = 16
+SYNC_S = 0.1
 _PROVIDER_FAILURES = (ProviderUnavailableError, ProviderConnectionError, RequestTimeoutError)
 
 _log = logger("attempts")
@@ -54,6 +55,7 @@ class Breaker:
         self._until = 0.0  # monotonic; from then on one request is let through
         self._last = ""  # the error that opened it
         self._refused: tuple[float, LLMConnectorError] | None = None  # until when it is so: of many requests, each gets this one
+        self._synced = -SYNC_S  # when it looked at what is shared
         self._probes: dict[float, object] = {}  # who makes the probe that is due at a time; the latest few
 
     def ask(self) -> tuple[LLMConnectorError | None, bool]:
@@ -62,7 +64,8 @@ class Breaker:
         A probe is to be a single attempt: it finds out whether the provider answers again. The next one follows after an
         interval, whatever becomes of it.
         """
-        self._sync()
+        if self._shared is not None:
+            self._sync(self._shared)
         if not self._interval:
             return None, False
         until, own = self._until, object()
@@ -127,14 +130,16 @@ class Breaker:
         if self._shared is not None:
             self._shared.open(interval)
 
-    def _sync(self) -> None:
-        """Adopt what another process found out."""
-        if self._shared is None:
+    def _sync(self, shared: SharedState) -> None:
+        """Adopt what another process found out. Looks into the folder ten times a second at most: every request asks."""
+        now = self._now()
+        if now < self._synced + SYNC_S:
             return
-        opened = self._shared.opened()
+        self._synced = now
+        opened = shared.opened()
         if opened is not None:
             left, interval = opened
-            self._until, self._interval = self._now() + left, interval
+            self._until, self._interval = now + left, interval
             self._last = self._last or "found by another process"
         elif self._interval:
             self._interval, self._failed = 0.0, 0

@@ -25,7 +25,7 @@ from llm_sync.batch.state.record_store import RecordStore
 from llm_sync.batch.state.records import Key, RequestIdentity
 from llm_sync.client.client import LLMClient
 from llm_sync.client.middleware import Middleware
-from llm_sync.client.route_call import Around
+from llm_sync.client.route_parts import Around
 from llm_sync.config.ways import BACKGROUND, BATCH, DIRECT, way_of
 from llm_sync.errors import AuthenticationError, ConfigurationError, LLMConnectorError
 from llm_sync.events import logger

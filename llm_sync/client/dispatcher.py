@@ -90,8 +90,8 @@ class Dispatcher:
         """Everything that can be done for a request without the network: routed, completed, checked, encoded.
 
         ``options`` are those of ``client.generate_response`` but for ``wait_timeout``, and ``max_retry_after`` (seconds) and
-        ``retry_timeouts``: they replace fields of AttemptOptions. ``changed``: adjustments made before, for the response.
-        ``via``: one of config.ways.WAYS; None: as configured.
+        ``retry_timeouts``: they replace fields of AttemptOptions; ``target``: the Route it takes, whatever model it names.
+        ``changed``: adjustments made before, for the response. ``via``: one of config.ways.WAYS; None: as configured.
         Nothing is sent or queued, no key file is read and no key command run.
 
         Raises what is wrong with the request: TypeError for what is no ModelRequest, else LLMConnectorError, also for a
@@ -99,7 +99,7 @@ class Dispatcher:
         """
         if not isinstance(request, ModelRequest):
             raise TypeError(f"a request is a ModelRequest, not {type(request).__name__}")
-        name, model = route(self.config, request.model)
+        name, model = options.pop("target", None) or route(self.config, request.model)
         if _log.isEnabledFor(logging.DEBUG):
             log_facts(_log, "route", asked=request.model, provider=name, model=model)
         entry = self.config.providers[name].entry(model)

@@ -2,91 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from llm_sync.client.known_routes import Candidate, step_of
+from llm_sync.client.route_parts import Around, Step, Way
 from llm_sync.dispatch import errors as dispatch_errors
-from llm_sync.dispatch.relay import RelayedFuture, settle
+from llm_sync.dispatch.future import RequestFuture
+from llm_sync.dispatch.relay import settle
+from llm_sync.dispatch.relayed_future import RelayedFuture
 from llm_sync.errors import ClientClosedError, LLMConnectorError, RequestTimeoutError
 from llm_sync.models import ModelResponse, PreparedRequest
 from llm_sync.models.route import RouteStep
 from llm_sync.runtime import clock, pauses
 from llm_sync.runtime.cancellation import Progress
-from llm_sync.runtime.steps import Steps
 
 if TYPE_CHECKING:
-    from llm_sync.attempts.breaker import Breaker
-    from llm_sync.client.middleware import Next
+    from llm_sync.client.calls import ProviderCall
     from llm_sync.config.routes import ResolvedEntry
-
-Around = Callable[[PreparedRequest, "Next", "RouteCall", Callable[[PreparedRequest], Steps[ModelResponse]]], Steps[ModelResponse]]
-"""``around(prepared, send, call, further)``, in steps, around each step of a route: ``further(prepared)`` goes on."""
-
-
-class Step:
-    """A model of the route that is asked. ``probe``: it is a single attempt, to find out whether the provider answers again.
-    ``stored``: the answer that the cache has, so that nobody is asked."""
-
-    __slots__ = ("breaker", "entry", "future", "prepared", "probe", "stored")
-
-    def __init__(
-        self,
-        entry: ResolvedEntry,
-        prepared: PreparedRequest,
-        breaker: Breaker,
-        probe: bool,
-        stored: ModelResponse | None = None,
-    ) -> None:
-        self.entry = entry
-        self.prepared = prepared
-        self.breaker = breaker
-        self.probe = probe
-        self.stored = stored
-        self.future: Any = None  # a RequestFuture, once it is queued
-
-
-class Way(Protocol):
-    """What a call needs from the routes of its client."""
-
-    def next_step(self, call: RouteCall, *, force: bool) -> Step | None:
-        """The next entry that can be asked, taken from ``call.left``; those that cannot are noted. None: there is none.
-
-        ``force``: ask the first even if its provider is known to fail. Raises what is wrong with the request.
-        """
-
-    def queue(self, call: RouteCall, step: Step, **options: Any) -> None:
-        """Put the step into its provider's queue, with code of the call around it; ``step.future`` is set before that."""
-
-    def goes_on(self, call: RouteCall, error: LLMConnectorError, step: Step) -> bool:
-        """Whether the route goes on after ``error``."""
-
-    def report(self, step: RouteStep, key: int, target: str) -> None:
-        """Emit the event that the route goes on to ``target``; ``key``: of the request that failed."""
-
-    def may_continue(self) -> bool:
-        """Whether further steps may be queued."""
-
-    def on_worker(self, call: RouteCall) -> bool:
-        """Whether the calling thread is a worker that the call may need."""
+    from llm_sync.dispatch.queue import ProviderRequestQueue
 
 
 class RouteCall:
     """One request to a route. See dispatch.relay.Relay for the threads; a single thread at a time moves it on.
 
-    ``left``: the entries that were not considered yet. ``steps``: what came of the others. ``step``: the one under way.
+    ``left``: the candidates that were not considered yet. ``steps``: what came of the others. ``step``: the one under way.
+    ``first_call``: what sends the first step while the caller's future is the step's own, which saves a second one;
+    ``first_queue``: where it waits then; ``key``: that call's.
     """
 
-    def __init__(self, way: Way, name: str, entries: list[ResolvedEntry], key: int, around: Around | None = None) -> None:
+    def __init__(self, way: Way, name: str, candidates: list[Candidate], around: Around | None = None) -> None:
         self.way = way
         self.name = name
-        self.left = entries
-        self.key = key
+        self.left = candidates
+        self.key: int | None = None
         self.around = around
         self.steps: list[RouteStep] = []
         self.step: Step | None = None
         self.first: Step | None = None  # prepared by the thread that made the call
-        self.provider, self.model = entries[0].target
+        self.first_call: ProviderCall | None = None
+        self.first_queue: ProviderRequestQueue | None = None
+        self.provider, self.model = candidates[0].entry.target
         self.is_under_way = False  # whether a step was queued: the next ones continue the request
         self.deadline: float | None = None  # seconds for the whole route
         self._began_at: float | None = None  # monotonic; when the first provider was asked that made an attempt
@@ -104,7 +60,13 @@ class RouteCall:
         self._future = future
         step, self.first = self.first, None
         assert step is not None  # noqa: S101  (Routes.call_for prepares it)
-        self._enter(step, block=block, timeout=timeout)
+        queue = future.owner.step_queue
+        if queue is None:
+            self._enter(step, block=block, timeout=timeout)
+        else:
+            self.step = step
+            self.is_under_way = True
+            queue.accept(future, block=block, timeout=timeout)
 
     def _enter(self, step: Step, **options: Any) -> None:
         self.provider, self.model = step.entry.target
@@ -114,7 +76,7 @@ class RouteCall:
         self.step = step
         if step.stored is not None:
             if future is not None and future.start():
-                self._end(self._answered(step.stored, 0.0), None)
+                self._end(self.answered(step.stored, 0.0), None)
             return
         self.way.queue(self, step, **options)
         self.is_under_way = True
@@ -127,7 +89,7 @@ class RouteCall:
     def start_step(self, prepared: PreparedRequest) -> tuple[Step, PreparedRequest]:
         """On the worker: the step that is to be sent now, and its request with what is left of the deadline."""
         step, future = self.step, self._future
-        if step is None or future is None or not future.start():
+        if step is None or future is None or not future.may_run_step():
             if step is not None and step.future is not None:
                 step.future.given_up = True  # nobody waits: it counts as cancelled
             raise ClientClosedError("the request was cancelled before it was sent", provider=prepared.provider, attempts=0)
@@ -172,13 +134,24 @@ class RouteCall:
             return
         failure = inner.failure
         if failure is None:
-            self._end(self._answered(inner.value, inner.elapsed or 0.0), None)
+            self._end(self.answered(inner.value, inner.elapsed or 0.0), None)
         elif not isinstance(failure, LLMConnectorError):
             self._end(None, failure)
         else:
             self._after_failure(step, failure, inner.elapsed or 0.0)
 
     def _after_failure(self, step: Step, error: LLMConnectorError, elapsed: float) -> None:
+        try:
+            following = self._following(step, error, elapsed)
+            if following is None:
+                self._end(None, self._finished(error))
+            else:
+                self._go_on(step.future.key, *following)
+        except Exception as failure:  # noqa: BLE001  (whatever it is, the caller waits for an end)
+            self._end(None, self._finished(failure) if isinstance(failure, LLMConnectorError) else failure)
+
+    def _following(self, step: Step, error: LLMConnectorError, elapsed: float) -> tuple[RouteStep, Step] | None:
+        """Note that a step failed; return the note, and the next step. None if there is none, or the route must not go on."""
         left = self._time_left()
         goes_on = not self._stopped and self.way.may_continue() and self.way.goes_on(self, error, step)
         noted = self.note(step.entry, error, elapsed)
@@ -186,50 +159,59 @@ class RouteCall:
             advice = f"No other model of the route is asked: the deadline of {self.deadline:g} s has passed."
             error.guidance = f"{error.guidance} {advice}" if error.guidance else advice
             goes_on = False
-        if not goes_on:
-            self._end(None, self._finished(error))
-            return
-        try:
-            following = self.way.next_step(self, force=False)
-            if following is None:
-                self._end(None, self._finished(error))
-                return
-            self.way.report(noted, step.future.key, "/".join(following.entry.target))
-            self._enter(following)
-        except Exception as failure:  # noqa: BLE001  (whatever it is, the caller waits for an end)
-            self._end(None, self._finished(failure) if isinstance(failure, LLMConnectorError) else failure)
+        following = self.way.next_step(self, force=False) if goes_on else None
+        return None if following is None else (noted, following)
+
+    def _go_on(self, key: int, failed: RouteStep, following: Step) -> None:
+        """Queue the next step. ``key``: of the request that failed."""
+        self.way.report(failed, key, "/".join(following.entry.target))
+        self._enter(following)
 
     def note(self, entry: ResolvedEntry, error: LLMConnectorError, elapsed: float = 0.0) -> RouteStep:
         """Remember what came of an entry that did not answer, asked or not, and return it."""
-        billed = getattr(error, "response", None)
-        usage, cost = getattr(billed, "usage", None), getattr(billed, "cost_estimate", None)
-        tokens = getattr(usage, "input_tokens", None), getattr(usage, "output_tokens", None)
-        attempts, possibly_billed = error.attempts or 0, error.possibly_billed
-        step = RouteStep(
-            *entry.target, type(error).__name__, error.message, attempts, possibly_billed, cost, *tokens, elapsed=elapsed
-        )
+        step = step_of(entry, error, elapsed)
         self.steps.append(step)
         return step
 
+    # While the first step has the caller's own future, on its worker --------------------------------------------------
+
+    def failed_first(self, future: RelayedFuture, error: BaseException) -> BaseException | None:
+        """The first step has failed: what the caller gets; None if the route goes on, and ends ``future`` later."""
+        step, elapsed = self.step, future.elapsed or 0.0
+        assert step is not None  # noqa: S101  (begin sets it)
+        if not isinstance(error, LLMConnectorError):
+            return error
+        step.breaker.failed(error, probe=step.probe)
+        self.deadline = step.prepared.options.deadline
+        if error.attempts:
+            self.note_attempt(clock.now() - elapsed)
+        try:
+            following = None if future.given_up else self._following(step, error, elapsed)
+            if following is None:
+                return self._finished(error)
+            self.first_call = None
+            future.leave_step_queue(error)
+            self._go_on(future.key, *following)
+        except Exception as failure:  # noqa: BLE001  (whatever it is, the caller waits for an end)
+            return self._finished(failure) if isinstance(failure, LLMConnectorError) else failure
+        return None
+
     # The end --------------------------------------------------------------------------------------------------------
 
-    def _answered(self, answer: Any, elapsed: float) -> Any:
-        """The answer, with the whole route on it."""
-        if not isinstance(answer, ModelResponse):
-            return answer
-        usage, cost = answer.usage, answer.cost_estimate
+    def answered(self, answer: Any, elapsed: float) -> Any:
+        """A step has ended after so many seconds: its answer, with the whole route on it."""
         step = self.step
         assert step is not None  # noqa: S101  (an answer came from one)
-        last = RouteStep(
-            *step.entry.target,
-            attempts=answer.attempts,
-            cost=cost,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            elapsed=elapsed,
-        )
+        if self.first_call is not None:
+            step.breaker.succeeded()
+        if not isinstance(answer, ModelResponse):
+            return answer
+        values, usage, (provider, model) = answer.__dict__, answer.usage, step.entry.target
+        cost = values["cost_estimate"]  # perhaps pending: looking it up takes longer than many a request
+        tokens = usage.input_tokens, usage.output_tokens
+        last = RouteStep(provider, model, None, "", answer.attempts, 0, cost, *tokens, elapsed)
         routed = object.__new__(type(answer))  # its values were checked
-        routed.__dict__.update(answer.__dict__, route=(*self.steps, last))
+        routed.__dict__.update(values, route=(*self.steps, last))
         return routed
 
     def _finished(self, error: LLMConnectorError) -> LLMConnectorError:
@@ -273,24 +255,34 @@ class RouteCall:
 
     def stop_retrying(self) -> None:
         """No further attempt, and no further step."""
-        self._stopped = True
-        inner = self.step.future if self.step is not None else None
-        if inner is not None:
-            inner.stop_retrying()
+        under_way = self._stop()
+        if under_way is not None:
+            under_way.stop_retrying()
 
     def abort(self) -> None:
         """End the step under way too."""
-        self._stopped = True
-        inner = self.step.future if self.step is not None else None
-        if inner is not None:
-            inner.withdraw()
+        under_way = self._stop()
+        if isinstance(under_way, RequestFuture):
+            under_way.withdraw()
+        elif under_way is not None:
+            under_way.abort()
+
+    def end_at(self, until: float) -> None:
+        """Send and wait for nothing in the first step after the monotonic time ``until``. Only before it runs."""
+        if self.first_call is not None:
+            self.first_call.end_at(until)
 
     def give_up(self) -> Progress:
         """Send nothing more, as nobody waits for the answer; return how far the request had come."""
-        self._stopped = True
+        under_way = self._stop()
         made = sum(step.attempts for step in self.steps)
-        inner = self.step.future if self.step is not None else None
-        if inner is None or inner.cancel():
+        if under_way is None or (isinstance(under_way, RequestFuture) and under_way.cancel()):
             return Progress(False, made, "")
-        progress = inner.give_up()
+        progress = under_way.give_up()
         return Progress(False, made, "") if progress is None else progress._replace(attempts=progress.attempts + made)
+
+    def _stop(self) -> Any:
+        """Begin no further step; return what is under way, a call or a RequestFuture, if anything is."""
+        self._stopped = True
+        first, step = self.first_call, self.step
+        return first if first is not None else step.future if step is not None else None

@@ -15,7 +15,7 @@ from llm_sync.models import ModelRequest, ModelResponse
 from llm_sync.runtime.import_lock import import_lock
 
 if TYPE_CHECKING:
-    from llm_sync.client.route_call import Around
+    from llm_sync.client.route_parts import Around
     from llm_sync.client.routes import Routes
     from llm_sync.dispatch.queue import ProviderRequestQueue
     from llm_sync.models.embeddings import Embeddings
@@ -61,12 +61,13 @@ class RoutedRequests:
     def includes(self, request: Any) -> bool:
         """Whether ``request`` names a route."""
         model = getattr(request, "model", None)
-        maybe = model in self.names or (isinstance(model, str) and "," in model)
-        return maybe and isinstance(request, ModelRequest) and self._routes.is_route(model)
+        if model in self.names:
+            return isinstance(request, ModelRequest)
+        return isinstance(model, str) and "," in model and isinstance(request, ModelRequest) and self._routes.is_route(model)
 
     def ask(self, request: ModelRequest, wait_timeout: float | None, **options: Any) -> ModelResponse:
         """Ask and wait; options and errors as of ``LLMClient.generate``."""
-        return self._routes.ask(request, options, wait_timeout)
+        return (self._made or self._routes).ask(request, options, wait_timeout)
 
     def submit(
         self, request: ModelRequest, options: dict[str, Any], *, block: bool, timeout: float | None, around: Around | None = None

@@ -6,8 +6,6 @@ middleware. A step runs on a worker of its provider; when it fails, that worker 
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,20 +14,16 @@ from llm_sync.attempts.breaker import Breaker
 from llm_sync.client import request_defaults, route_rules
 from llm_sync.client.dispatcher import Dispatcher
 from llm_sync.client.endpoints import Endpoint
-from llm_sync.client.route_call import Around, RouteCall, Step
+from llm_sync.client.known_routes import KnownRoute, KnownRoutes
+from llm_sync.client.route_call import RouteCall
+from llm_sync.client.route_parts import Around, Step
 from llm_sync.client.route_step import StepMiddleware
 from llm_sync.config.models import LLMConfig
-from llm_sync.config.routes import ResolvedEntry, ResolvedRoute, is_route, resolve_route
+from llm_sync.config.routes import ResolvedEntry, is_route
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch.manager import ConcurrentLLMManager
-from llm_sync.dispatch.relay import RelayQueue
-from llm_sync.errors import (
-    BudgetExceededError,
-    CacheMissError,
-    ClientClosedError,
-    ContextLengthExceededError,
-    LLMConnectorError,
-)
+from llm_sync.dispatch.relay import RelayQueue, may_be_worker
+from llm_sync.errors import BudgetExceededError, CacheMissError, ClientClosedError, LLMConnectorError
 from llm_sync.events import Rerouted
 from llm_sync.models import ModelRequest, ModelResponse, PreparedRequest
 from llm_sync.models.route import RouteStep
@@ -52,9 +46,7 @@ class Routes:
         self._manager = manager
         self._dispatcher = dispatcher
         self._endpoint = endpoint
-        self._breaker = breaker
-        self._known: dict[str | None, ResolvedRoute] = {}
-        self._turns: dict[str, itertools.count[int]] = {}
+        self._known = KnownRoutes(config, manager, endpoint, breaker)
 
     def is_route(self, model: str | None) -> bool:
         """Whether ``model`` names a route, or is None and the default model is one."""
@@ -63,7 +55,7 @@ class Routes:
     def ask(self, request: ModelRequest, options: Mapping[str, Any], wait_timeout: float | None) -> ModelResponse:
         """Ask and wait; errors as of ``LLMClient.generate``."""
         call = self.call_for(request, options)
-        if call.on_worker():
+        if may_be_worker() and call.on_worker():
             raise dispatch_errors.own_worker(call.provider)
         return self._manager.call(QUEUE, call, timeout=wait_timeout)  # type: ignore[no-any-return]
 
@@ -87,44 +79,19 @@ class Routes:
         ``options``: those of ``Dispatcher.prepare``; those that are None count as not given. ``around`` runs around each step.
         Raises what is wrong with the request.
         """
-        self._manager.queue(QUEUE)  # raises if the client is closed
-        route = self._resolved(request.model)
-        call = RoutedCall(self, route, _detached(request), options or {}, next(self._dispatcher.keys), around)
-        call.left = self._order(route)
-        call.first = self.next_step(call, force=False)
-        if call.first is None:  # all of them are known to fail: the first is asked all the same, as without a route
-            call.left, call.steps = self._order(route), []
-            call.first = self.next_step(call, force=True)
+        known = self._known.of(request.model)
+        call = RoutedCall(self, known, request, options or {}, around)
+        step = self.next_step(call, force=False)
+        if step is None:  # all of them are known to fail: the first is asked all the same, as without a route
+            call.left, call.steps = known.in_order(), []
+            step = self.next_step(call, force=True)
+        call.first = step
+        if step is not None and step.stored is None and around is None:  # nothing stands around it
+            call.provider, call.model = step.entry.target
+            call.first_queue = self._manager.queue(call.provider)
+            call.first_call = self._dispatcher.call_for(step.prepared)
+            call.key = call.first_call.key
         return call
-
-    def _resolved(self, model: str | None) -> ResolvedRoute:
-        known = self._known.get(model)
-        if known is None:
-            if len(self._known) >= 256:  # of ad hoc ones there may be any number
-                self._known.clear()
-            known = self._known[model] = resolve_route(self._config, model)
-            for provider in known.providers():
-                with contextlib.suppress(LLMConnectorError):  # raised again when it is asked
-                    self._endpoint(provider)  # now: while the client closes, none is made
-        return known
-
-    def _order(self, route: ResolvedRoute) -> list[ResolvedEntry]:
-        """The entries in the order in which this request asks them."""
-        entries = list(route.entries)
-        if route.spread is None:
-            return entries
-        if route.spread == "least-busy":
-            busy = [self._load(entry) for entry in entries]
-            start = busy.index(min(busy))
-        else:
-            cycle = _cycle(tuple(entry.weight for entry in entries))  # round-robin: all weights are 1
-            turn = next(self._turns.setdefault(route.name, itertools.count()))
-            start = cycle[turn % len(cycle)]
-        return entries[start:] + entries[:start]
-
-    def _load(self, entry: ResolvedEntry) -> int:
-        status = self._manager.queue(entry.target.provider).status()
-        return status.queued + status.in_flight
 
     # What a call needs (route_call.Way) -----------------------------------------------------------------------------
 
@@ -132,21 +99,24 @@ class Routes:
         """The next entry that can be asked, taken from ``call.left``; those that cannot are noted. None: there is none."""
         assert isinstance(call, RoutedCall)  # noqa: S101  (call_for makes no others)
         while call.left:
-            entry = call.left.pop(0)
+            candidate = call.left.pop(0)
+            entry, breaker = candidate.entry, candidate.breaker
             numbered = None  # the request as the cache counts it
             if self._dispatcher.caching is not None:
                 numbered, stored = self._looked_up(call, entry)
                 if stored is not None and numbered is not None:
-                    return Step(entry, numbered, self._breaker(entry.target.provider), False, stored)
+                    return Step(entry, numbered, breaker, False, stored)
                 if numbered is None:
                     continue
-            breaker = self._breaker(entry.target.provider)
             refusal, probe = (None, False) if force else breaker.ask()
-            if refusal is None:
-                refusal = self._does_not_fit(call, entry)
             if refusal is not None:
-                call.note(entry, refusal)
+                call.steps.append(candidate.step_of_refusal(refusal))
                 continue
+            if candidate.window is not None and call.steps:
+                misfit = candidate.does_not_fit(call.request_for(entry), candidate.window)
+                if misfit is not None:
+                    call.note(entry, misfit)
+                    continue
             prepared = numbered or self._prepared(call, entry)
             if prepared is None:
                 continue
@@ -165,7 +135,7 @@ class Routes:
         A spent budget, and a client that is closed, end the route whichever entry it is.
         """
         try:
-            return self._dispatcher.prepare(call.request_for(entry), **{**entry.attempts, **call.options})
+            return self._dispatcher.prepare(call.request_for(entry), target=entry.target, **{**entry.attempts, **call.options})
         except (ClientClosedError, BudgetExceededError):
             raise
         except LLMConnectorError as error:
@@ -199,17 +169,6 @@ class Routes:
         if "rate_limit" not in call.route.classes or (call.around is not None and not call.left):
             return None
         return self._endpoint(prepared.provider).gate.refusal(prepared.options.max_retry_after)
-
-    def _does_not_fit(self, call: RoutedCall, entry: ResolvedEntry) -> LLMConnectorError | None:
-        """Why a request is not sent to a model that is only asked because another one failed: it cannot fit."""
-        window = self._config.providers[entry.target.provider].entry(entry.target.model).context_window
-        if window is None or not call.steps:
-            return None
-        tokens = route_rules.tokens_at_least(call.request_for(entry))
-        if tokens <= window:
-            return None
-        message = f"the request has at least {tokens} tokens with its answer, the context window of the model {window}"
-        return ContextLengthExceededError(message, provider=entry.target.provider, model=entry.target.model, attempts=0)
 
     def queue(self, call: RouteCall, step: Step, **options: Any) -> None:
         """Put the step into its provider's queue, with StepMiddleware around it; ``step.future`` is set before that."""
@@ -248,8 +207,11 @@ class Routes:
     def on_worker(self, call: RouteCall) -> bool:
         """Whether the calling thread is a worker that the call may need."""
         assert isinstance(call, RoutedCall)  # noqa: S101
-        queues = [self._manager.opened(provider) for provider in call.route.providers()]
-        return any(queue is not None and queue.on_worker() for queue in queues)
+        for provider in call.known.providers:
+            queue = self._manager.opened(provider)
+            if queue is not None and queue.on_worker():
+                return True
+        return False
 
 
 class RoutedCall(RouteCall):
@@ -258,25 +220,22 @@ class RoutedCall(RouteCall):
     relay_queue = QUEUE
 
     def __init__(
-        self,
-        way: Routes,
-        route: ResolvedRoute,
-        request: ModelRequest,
-        options: Mapping[str, Any],
-        key: int,
-        around: Around | None,
+        self, way: Routes, known: KnownRoute, request: ModelRequest, options: Mapping[str, Any], around: Around | None
     ) -> None:
-        super().__init__(way, route.name, list(route.entries), key, around)
-        self.route = route
-        self.request = request
+        super().__init__(way, known.route.name, known.in_order(), around)
+        self.known = known
+        self.route = known.route
+        self._is_shared = not _has_mutable_parts(request)
+        self.request = request if self._is_shared else _detached(request)
         self.options = {name: value for name, value in options.items() if value is not None}
 
     def request_for(self, entry: ResolvedEntry) -> ModelRequest:
-        """The request as one entry gets it: with its model, and its settings where the request has none."""
-        values = request_defaults.settings_for(self.request, entry.settings)
-        fresh: ModelRequest = object.__new__(type(self.request))  # checked and detached before; what prepares it copies it
-        fresh.__dict__.update(self.request.__dict__, model="/".join(entry.target), **values)
-        return fresh
+        """The request as one entry gets it: with the entry's settings where the request has none."""
+        request = self.request
+        if self._is_shared and self.is_under_way:  # the caller may have put something into the empty mapping by now
+            self._is_shared, self.request = False, _changed(request, {"provider_specific": {}})
+            request = self.request
+        return _changed(request, request_defaults.settings_for(request, entry.settings)) if entry.settings else request
 
 
 def _detached(request: ModelRequest) -> ModelRequest:
@@ -284,13 +243,15 @@ def _detached(request: ModelRequest) -> ModelRequest:
     return request.detached(**request_defaults.files_read(request))
 
 
-def _cycle(weights: tuple[int, ...]) -> list[int]:
-    """Indexes in an order in which each occurs as often as its weight says, evenly spread."""
-    cycle: list[int] = []
-    credit = [0] * len(weights)
-    for _ in range(sum(weights)):
-        credit = [have + weight for have, weight in zip(credit, weights, strict=True)]
-        chosen = credit.index(max(credit))
-        credit[chosen] -= sum(weights)
-        cycle.append(chosen)
-    return cycle
+def _has_mutable_parts(request: ModelRequest) -> bool:
+    """Whether a request has more than a prompt and values that nobody can change, or files that are to be read now."""
+    if request.messages or request.provider_specific or request.images or request.documents or request.tools:
+        return True
+    return request.response_schema is not None or request.tool_choice is not None
+
+
+def _changed(request: ModelRequest, values: Mapping[str, Any]) -> ModelRequest:
+    """A copy with other values: all were checked before, and what prepares the copy shares nothing with it."""
+    fresh: ModelRequest = object.__new__(type(request))
+    fresh.__dict__.update(request.__dict__, **values)
+    return fresh

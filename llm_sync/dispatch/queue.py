@@ -77,7 +77,6 @@ class ProviderRequestQueue:
 
         If ``max_queue`` requests are queued, this blocks up to ``timeout`` seconds (None: until there is room), or raises
         QueueFullError at once with ``block=False``. Closing and Ctrl-C use ``call.stop_retrying`` and ``call.abort``, if any.
-
         Once the main thread has ended, ``call`` runs in the calling thread, and this returns when it is done.
         Raises ClientClosedError when closed (also while waiting for room, and when Ctrl-C ends the process), QueueFullError,
         RuntimeError when it would wait for room on the provider's own worker, LLMConnectorError when no thread can be started.
@@ -90,12 +89,15 @@ class ProviderRequestQueue:
         """The first half of ``submit``: create the future, which Ctrl-C in ``accept`` can withdraw. Raises TypeError, too."""
         if not callable(call):
             raise TypeError(f"{grammar.type_name(call)} cannot be called: give a function of no arguments")
+        self._renew_if_stale()
+        return RequestFuture(self, call, self._clock())
+
+    def _renew_if_stale(self) -> None:
         self._check_process()
         if self._inbox_class is not queue.SimpleQueue:  # patched since: wait in the new way, unless workers wait in the old one
             if len(self._pool) or self._waiting:
                 raise dispatch_errors.patched_late(self.name)
             self._reset()
-        return RequestFuture(self, call, self._clock())
 
     def accept(self, future: RequestFuture, *, block: bool = True, timeout: float | None = None) -> None:
         """The second half of ``submit``: queue it, after at most ``timeout`` seconds. If this raises, the future is withdrawn."""
@@ -220,10 +222,8 @@ class ProviderRequestQueue:
     # Closing
 
     def close(self, cancel_pending: bool = False) -> None:
-        """Accept no more requests and wait until those queued and in flight are done. May be called again.
-        With ``cancel_pending`` queued requests are cancelled and those in flight make no further attempt. Does not wait on a
-        worker thread (in a done-callback).
-        """
+        """Accept no more requests and wait until those queued and in flight are done, but not on a worker thread (in a
+        done-callback). With ``cancel_pending`` those queued are cancelled, and those in flight make no further attempt."""
         self.stop(cancel_pending)
         self.join()
 

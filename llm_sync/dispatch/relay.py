@@ -7,87 +7,21 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import InvalidStateError
-from typing import Any, Protocol
+from typing import Any
 
 from llm_sync.dispatch import errors as dispatch_errors
 from llm_sync.dispatch import shutdown
 from llm_sync.dispatch.future import RequestFuture
+from llm_sync.dispatch.relayed_future import Relay, RelayedFuture, RelayOwner
 from llm_sync.dispatch.status import ProviderStatus
 from llm_sync.dispatch.worker import Worker
 from llm_sync.events import logger
 from llm_sync.runtime import clock, fork
-from llm_sync.runtime.cancellation import Progress
 
 POLL_S = 0.2  # how often ``join`` looks for a relay whose thread was interrupted
 INTERRUPTED_S = 10.0  # how long a relay may take between two steps: longer than any import or slow machine needs
 
 _log = logger("dispatch")
-
-
-class Relay(Protocol):
-    """One request that goes from queue to queue. ``provider`` and ``model``: where it is now.
-
-    ``stop_retrying``, ``abort`` and ``give_up`` are those of a call, for the step under way, and keep further steps from
-    beginning. Any thread may call the methods.
-    """
-
-    provider: str
-    model: str
-    key: int
-
-    def on_worker(self) -> bool:
-        """Whether the calling thread is a worker of a queue that the request may need."""
-
-    def begin(self, future: RelayedFuture, *, block: bool, timeout: float | None) -> None:
-        """Queue the first step. ``future`` is to be completed by ``settle``. Raises what keeps it from being queued."""
-
-    def withdraw(self) -> None:
-        """Cancel the step that is queued, if it is not sent yet."""
-
-    def ended_step(self) -> object | None:
-        """The future of the current step if it has ended, else None."""
-
-    def stop_retrying(self) -> None: ...  # noqa: D102
-    def abort(self) -> None: ...  # noqa: D102
-    def give_up(self) -> Progress: ...  # noqa: D102
-    def __call__(self) -> Any: ...  # noqa: D102
-
-
-class _RelayOwner:
-    """The owner of one future. Holds the relay's provider only, so that a stored future does not keep its prompt in memory."""
-
-    def __init__(self, queue: RelayQueue, relay: Relay) -> None:
-        self.name = relay.provider
-        self._queue = queue
-        self._is_worker: Callable[[], bool] | None = relay.on_worker
-
-    def on_worker(self) -> bool:
-        """Whether the calling thread is a worker that the request may need."""
-        ask = self._is_worker
-        return ask is not None and ask()
-
-    def accept(self, future: RequestFuture, *, block: bool = True, timeout: float | None = None) -> None:
-        """Begin."""
-        self._queue.accept(future, block=block, timeout=timeout)
-
-    def on_done(self, future: RequestFuture) -> None:
-        """Forget a future that is done."""
-        self._is_worker = None
-        self._queue.on_done(future)
-
-
-class RelayedFuture(RequestFuture):
-    """The future of a relay. Cancelling it works until a worker has taken the first step."""
-
-    owner: _RelayOwner
-
-    def start(self) -> bool:
-        """As for any request; True for later steps too."""
-        return self.running() or super().start()
-
-    def moved_to(self, provider: str, model: str) -> None:
-        """The next step is asked of another provider: errors of a wait that ends now name that one."""
-        self.owner.name, self.model = provider, model
 
 
 class RelayQueue:
@@ -113,16 +47,19 @@ class RelayQueue:
 
     def prepare(self, call: Any) -> RelayedFuture:
         """The future of a relay, which ``accept`` begins."""
-        self._check_process()
-        return RelayedFuture(_RelayOwner(self, call), call, self._now())
+        queue = call.first_queue
+        if queue is not None:
+            queue._renew_if_stale()  # noqa: SLF001
+        return RelayedFuture(RelayOwner(self, call, queue), call, self._now())
 
     def accept(self, future: RequestFuture, *, block: bool = True, timeout: float | None = None) -> None:
         """Begin. If this raises, the future is withdrawn."""
         assert isinstance(future, RelayedFuture)  # noqa: S101  (prepare makes no others)
-        relay: Any = future.call
+        relay: Any = future._call  # noqa: SLF001
         try:
             self._pending[future] = relay
-            self._refuse_when_closed(relay)
+            if self._closing or future.owner.step_queue is None:  # which refuses by itself while the process ends
+                self._refuse_when_closed(relay)
             relay.begin(future, block=block, timeout=timeout)
         except BaseException:
             future.withdraw()
@@ -207,6 +144,12 @@ class RelayQueue:
     def _check_process(self) -> None:
         if self._process != os.getpid():  # forked without hooks, or in a hook that runs before ours
             self.reset_after_fork()
+
+
+def may_be_worker() -> bool:
+    """Whether the calling thread may be a worker of any queue: cheaper than to ask each queue."""
+    thread = threading.current_thread()
+    return isinstance(thread, Worker) or hasattr(thread, "helped") or shutdown.shutting_down()
 
 
 def settle(future: RequestFuture, value: object, failure: BaseException | None) -> None:

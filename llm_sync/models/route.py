@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from llm_sync.models.frozen import Frozen, dataclass
+from llm_sync.models.pending_cost import CostField
 
 
 class Route(NamedTuple):
@@ -33,11 +34,14 @@ class RouteStep(Frozen):
     message: str = ""
     attempts: int = 0
     possibly_billed: int = 0
-    cost: float | None = None
+    cost: float | None = CostField()  # type: ignore[assignment]  # a descriptor, whose default is None
     input_tokens: int | None = None
     output_tokens: int | None = None
     elapsed: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: the fields by name."""
-        return dict(vars(self))
+        return self.__getstate__()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "cost": self.cost}

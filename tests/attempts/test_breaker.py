@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_sync.attempts.breaker import FAILED_ATTEMPTS, FIRST_INTERVAL_S, MAX_INTERVAL_S, Breaker
+from llm_sync.attempts.breaker import FAILED_ATTEMPTS, FIRST_INTERVAL_S, MAX_INTERVAL_S, SYNC_S, Breaker
 from llm_sync.errors import (
     InvalidRequestError,
     LLMConnectorError,
@@ -123,7 +123,7 @@ def test_a_successful_probe_closes_it(clock: Clock) -> None:
 
 
 def test_processes_share_it(clock: Clock, tmp_path: Path) -> None:
-    """What one process finds out, the others know at once: that a provider fails, and that it answers again."""
+    """What one process finds out, the others know soon: that a provider fails, and that it answers again."""
     directory = SharedDirectory(lambda: "0123456789abcdef")
     wall = Clock()
     first, second = (Breaker("openai", shared=SharedBreaker(directory, wall), now=clock) for _ in range(2))
@@ -136,6 +136,7 @@ def test_processes_share_it(clock: Clock, tmp_path: Path) -> None:
     assert second.ask() == (None, True)
     assert first.ask()[0] is not None
     second.succeeded()
+    clock.time += SYNC_S
     assert first.ask() == (None, False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -40,6 +41,7 @@ from llm_sync.models.route import Route
 from llm_sync.simulator import Response, Simulator
 
 PATIENCE_S = 10.0
+MAX_ADDED_CALLS = 30  # a plain call has some 110 there; with 90 more a route cost a third of a call's time
 THREE = """
 defaults: {retry_base: 0, max_retries: 1, model: smart}
 providers:
@@ -308,6 +310,116 @@ def test_the_request_is_copied_when_it_is_submitted(providers: Providers, opened
     hold.close()
     future.result(PATIENCE_S)
     assert providers.simulators["second"].requests[0].payload["top_k"] == 1
+
+
+def test_what_goes_into_an_empty_mapping_later_reaches_no_entry(providers: Providers, opened: Callable[..., LLMClient]) -> None:
+    """The caller's ``provider_specific`` was empty when it asked, and stays so for each entry."""
+    hold = providers.simulators["first"].hold()
+    providers.behave["first"] = status(503)
+    specific: dict[str, Any] = {}
+    future = opened().submit(ModelRequest("hello", provider_specific=specific))
+    assert hold.wait(1)
+    specific["top_k"] = 2
+    hold.close()
+    future.result(PATIENCE_S)
+    assert "top_k" not in providers.simulators["second"].requests[0].payload
+
+
+# The caller's future waits for the first step itself
+
+
+def test_the_first_step_counts_once(providers: Providers, opened: Callable[..., LLMClient]) -> None:
+    """While it is queued and in flight, and when it has failed and the route has gone on, its provider has one request."""
+    holds = [providers.simulators[name].hold() for name in ("first", "second")]
+    providers.behave["first"] = status(503)
+    client = opened()
+    future = client.submit(ModelRequest("hello"))
+    assert holds[0].wait(1)
+    assert (client.status()["first"].queued, client.status()["first"].in_flight) == (0, 1)
+    holds[0].close()
+    assert holds[1].wait(1)
+    first, second = client.status()["first"], client.status()["second"]
+    assert (first.in_flight, first.failed, second.in_flight) == (0, {"ProviderUnavailableError": 1}, 1)
+    assert not future.done()
+    holds[1].close()
+    assert future.result(PATIENCE_S).provider == "second"
+    assert client.status()["first"].failed == {"ProviderUnavailableError": 1}
+    assert client.status()["second"].done == 1
+
+
+def test_an_aborted_first_step_ends_the_route(providers: Providers, opened: Callable[..., LLMClient]) -> None:
+    """Who withdraws a request wants no other model either."""
+    hold = providers.simulators["first"].hold()
+    future: Any = opened().submit(ModelRequest("hello"))
+    assert hold.wait(1)
+    future.withdraw()
+    assert isinstance(future.exception(PATIENCE_S), ClientClosedError)
+    hold.close()
+    assert providers.asked() == {"first": 1, "second": 0, "third": 0}
+
+
+def test_a_first_step_that_nobody_waits_for_ends_the_route(providers: Providers, opened: Callable[..., LLMClient]) -> None:
+    """It counts as cancelled, whatever comes of it, and no other model is asked."""
+    hold = providers.simulators["first"].hold()
+    providers.behave["first"] = status(503)
+    client = opened(THREE.replace("max_retries: 1", "max_retries: 4"))
+    with pytest.raises(RequestTimeoutError, match="wait_timeout"):
+        client.generate("hello", wait_timeout=0.2)
+    hold.close()
+    client.close()
+    assert client.status()["first"].failed == {}
+    assert providers.asked() == {"first": 1, "second": 0, "third": 0}
+
+
+def test_a_failed_request_leaves_no_prompt_behind(providers: Providers, opened: Callable[..., LLMClient]) -> None:
+    """A stored future holds the answer, not the call."""
+    providers.behave["first"] = status(503)
+    future: Any = opened().submit(ModelRequest("hello"))
+    future.result(PATIENCE_S)
+    with pytest.raises(RuntimeError):
+        _ = future.call
+
+
+def test_what_a_program_completes_is_not_sent_again(providers: Providers, opened: Callable[..., LLMClient]) -> None:
+    """A future that other code completes keeps that value; the queue goes on with the next request."""
+    hold = providers.simulators["first"].hold()
+    client = opened()
+    busy, completed, after = (client.submit(ModelRequest(text)) for text in ("one", "two", "three"))
+    assert hold.wait(1)
+    completed.set_result("mine")  # type: ignore[arg-type]
+    hold.close()
+    assert [busy.result(PATIENCE_S).provider, after.result(PATIENCE_S).provider] == ["first", "first"]
+    assert completed.result(0) == "mine"
+    assert providers.asked()["first"] == 2
+
+
+def test_the_costs_of_a_route_are_those_of_its_answers(providers: Providers, opened: Callable[..., LLMClient]) -> None:
+    """A price is looked up when somebody reads it: of the response, of its step, of a copy and of a record."""
+    text = THREE.replace("models: [gpt-4o-mini]", "models: [{name: gpt-4o-mini, pricing: {input: 2, output: 8}}]")
+    response = opened(text).generate("hello")
+    assert response.route[-1].cost == response.cost_estimate is not None
+    copy = pickle.loads(pickle.dumps(response))  # noqa: S301
+    assert copy.route == response.route
+    assert copy.route[-1].to_dict()["cost"] == response.cost_estimate
+
+
+def test_a_route_adds_few_calls_of_its_own(providers: Providers, opened: Callable[..., LLMClient]) -> None:
+    """Counted, not timed, in the caller's thread: own functions that run for a call of a route beyond those of a plain call."""
+    client = opened(THREE.replace('"<first>"', f'"http://127.0.0.1:{closed_port()}/v1"'))
+    package, counts = os.path.dirname(llm_sync.__file__), dict.fromkeys(("second/claude-haiku-4-5", "smart"), 0)
+
+    def count(frame: Any, event: str, _: Any) -> None:
+        counts[model] += event == "call" and frame.f_code.co_filename.startswith(package)
+
+    for model in counts:
+        for _ in range(4):  # the breaker opens
+            client.generate("hello", model)
+        sys.setprofile(count)
+        try:
+            client.generate("hello", model)
+        finally:
+            sys.setprofile(None)
+    assert 0 < counts["smart"] - counts["second/claude-haiku-4-5"] <= MAX_ADDED_CALLS
 
 
 # Time, cancelling, closing
