@@ -57,11 +57,22 @@ class AutoConcurrency:
 
         self.store.change(step)
 
-    def learn(self, outcome: object, started: float, in_flight: int | None = None) -> None:
-        """An attempt that began at ``started`` has ended with a response or an exception. ``in_flight``: by another count."""
+    def note_full(self) -> None:
+        """As many are in flight as may be, or all but one: said by whoever counts them, where no places are taken here."""
+
+        def step(numbers: Numbers) -> None:
+            numbers["full_at"] = self._clock()
+
+        self.store.change(step)
+
+    def learn(self, outcome: object, started: float, count_in_flight: Callable[[], int] | None = None) -> None:
+        """An attempt that began at ``started`` has ended with a response or an exception.
+
+        ``count_in_flight``: counts the requests in flight, this one included, where no places are taken here.
+        """
         self._latency += 0.2 * (self._clock() - started - self._latency)
         if is_overload(outcome):
-            self.store.change(lambda numbers: self._cut(numbers, started, in_flight))
+            self.store.change(lambda numbers: self._cut(numbers, started, count_in_flight))
         elif not isinstance(outcome, BaseException):
             self.store.change(lambda numbers: self._grow(numbers, started))
 
@@ -70,23 +81,36 @@ class AutoConcurrency:
 
     def _grow(self, numbers: Numbers, started: float) -> None:
         now, limit = self._clock(), max(float(self.low), numbers.get("limit", float(self.low)))
-        if "in_flight" in numbers and numbers.get("full_at", float("-inf")) < started:
+        _drop_times_of_another_boot(numbers, now)
+        if numbers.get("full_at", float("-inf")) < started:
             return  # the limit was not used: nothing is learnt about more
         most = float(self.high)
         if now < numbers.get("probe_at", 0.0):
             most = min(most, numbers.get("ceiling", most))
         numbers["limit"] = max(limit, min(most, limit + 1.0 / max(1, int(limit + 1e-6))))
 
-    def _cut(self, numbers: Numbers, started: float, in_flight: int | None) -> None:
+    def _cut(self, numbers: Numbers, started: float, count_in_flight: Callable[[], int] | None) -> None:
         now = self._clock()
+        _drop_times_of_another_boot(numbers, now)
         if started < numbers.get("cut_at", float("-inf")):  # of the same burst
             return
-        refused = max(1, in_flight if in_flight is not None else int(numbers.get("in_flight", numbers.get("limit", 1.0))))
-        ceiling = max(self.low, min(refused, self._limit(numbers) + 1) - 1)
+        limit = self._limit(numbers)
+        if numbers.get("full_at", float("-inf")) >= started:  # a refusal may come late, when many others have been answered
+            refused = limit
+        else:
+            refused = max(1, int(numbers.get("in_flight", 1)) if count_in_flight is None else count_in_flight())
+        ceiling = max(self.low, min(refused, limit + 1) - 1)
         former = numbers.get("ceiling")
         pause = numbers.get("pause", _FIRST_PROBE_S)
         numbers["pause"] = min(2 * pause, _MAX_PROBE_S) if former is not None and ceiling >= former else _FIRST_PROBE_S
         numbers.update(ceiling=ceiling, cut_at=now, probe_at=now + numbers["pause"], limit=max(self.low, CUT * ceiling))
+
+
+def _drop_times_of_another_boot(numbers: Numbers, now: float) -> None:
+    """Forget when things happened if that is in the future: the file is older than the boot, with which the clock began anew."""
+    if max(numbers.get("cut_at", now), numbers.get("full_at", now), numbers.get("probe_at", now) - _MAX_PROBE_S) > now:
+        for name in ("cut_at", "full_at", "probe_at"):
+            numbers.pop(name, None)
 
 
 def is_overload(outcome: object) -> bool:

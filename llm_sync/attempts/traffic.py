@@ -22,8 +22,9 @@ _TYPICAL_TOKENS = 1000.0  # of a request, until answers tell
 
 
 class Traffic:
-    """``pace``: None until there is one to keep. ``auto``: None for a fixed number of requests in flight; ``by_slots``: whether
-    the machine-wide slots keep to it, so that no place has to be taken. ``concurrency``: the most in flight.
+    """``pace``: None until there is one to keep. ``auto``: None for a fixed number of requests in flight. ``count_in_flight``:
+    counts those in flight where the machine-wide slots keep to ``auto``, so that no place has to be taken; else None.
+    ``concurrency``: the most in flight.
 
     Any thread may use it.
     """
@@ -33,13 +34,14 @@ class Traffic:
         *,
         pace: Pace | None = None,
         auto: AutoConcurrency | None = None,
-        by_slots: bool = False,
+        count_in_flight: Callable[[], int] | None = None,
         concurrency: int = 1,
         clock: Callable[[], float] = clock.now,
     ) -> None:
         self.pace = pace
         self.auto = auto
-        self.place = None if by_slots else auto
+        self.place = auto if count_in_flight is None else None
+        self._count_in_flight = count_in_flight
         self._concurrency = concurrency
         self._clock = clock
         self._making = threading.Lock()  # guards the making of a pace
@@ -86,7 +88,7 @@ class Traffic:
 
     def _learn(self, request: PreparedRequest, tokens: float, outcome: Any, started: float) -> None:
         if self.auto is not None:
-            self.auto.learn(outcome, started)
+            self.auto.learn(outcome, started, self._count_in_flight)
         if self.pace is None:
             return
         response = outcome if isinstance(outcome, ModelResponse) else getattr(outcome, "response", None)

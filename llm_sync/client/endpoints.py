@@ -228,8 +228,11 @@ class Endpoints(dict[str, Endpoint]):
             pace = Pace(concurrency=highest, store=FileStore(directory, "pace"), **paces)
         if config.concurrency_from is not None:
             auto = AutoConcurrency(config.concurrency_from, highest, FileStore(directory, "auto"))
-        slot = MachineSemaphore(directory, highest if auto is None else lambda: auto.limit, config.name)
-        traffic = Traffic(pace=pace, auto=auto, by_slots=True, concurrency=highest)
+        if auto is None:
+            slot = MachineSemaphore(directory, highest, config.name)
+        else:
+            slot = MachineSemaphore(directory, lambda: auto.limit, config.name, on_full=auto.note_full)
+        traffic = Traffic(pace=pace, auto=auto, count_in_flight=slot.count_held, concurrency=highest)
         return {"slot": slot, "cool_downs": CoolDowns(directory), "traffic": traffic}
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from llm_sync.errors import LLMConnectorError
 from llm_sync.events import logger
+from llm_sync.machine import semaphore_holders
 from llm_sync.machine.folder import VARIABLE, SharedDirectory
 from llm_sync.machine.tickets import Ticket
 from llm_sync.runtime import clock
@@ -42,11 +43,19 @@ class MachineSemaphore:
     files cannot be used. Stateless; any thread and any forked child may use it.
     """
 
-    def __init__(self, directory: SharedDirectory, count: int | Callable[[], int], provider: str) -> None:
-        """``count``: or what tells it now, where it changes."""
+    def __init__(
+        self,
+        directory: SharedDirectory,
+        count: int | Callable[[], int],
+        provider: str,
+        *,
+        on_full: Callable[[], None] | None = None,
+    ) -> None:
+        """``count``: or what tells it now, where it changes. ``on_full``: called when all slots are held, or all but one."""
         self._directory = directory
         self._count = count
         self._provider = provider
+        self._on_full = on_full
 
     @contextmanager
     def __call__(self, control: Stoppable, until: float | None) -> Iterator[bool]:
@@ -57,9 +66,16 @@ class MachineSemaphore:
         finally:
             ticket.release()
 
+    def count_held(self) -> int:
+        """How many slots all processes hold now; 0 where the files cannot be read."""
+        try:
+            return semaphore_holders.count_locked(self._directory.create(), semaphore_holders.SLOT)
+        except (OSError, LLMConnectorError):
+            return 0
+
     def _acquire(self, control: Stoppable, until: float | None) -> Ticket:
         while True:
-            ticket = Ticket(self._directory.create(), self._count, self._provider)
+            ticket = Ticket(self._directory.create(), self._count, self._provider, self._on_full)
             try:
                 if not ticket.advance():
                     _wait(ticket, control, until, _WaitReporter(ticket, self._provider))

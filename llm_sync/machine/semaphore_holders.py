@@ -69,6 +69,12 @@ def holders_in(folder: str, prefix: str) -> list[Holder]:
     return [holder for holder in holders if holder is not None]
 
 
+def count_locked(folder: str, prefix: str) -> int:
+    """How many of the files in ``folder`` whose names begin with ``prefix`` are locked. Raises OSError."""
+    paths = [os.path.join(folder, name) for name in os.listdir(folder) if name.startswith(prefix)]
+    return sum(locks.is_locked(path) for path in paths)
+
+
 def slot_holders() -> list[Holder]:
     """The holders of all slots that processes of this user hold on this machine. Raises ConfigurationError."""
     folder = os.path.join(private_folder(runtime_folder()), PROVIDERS)

@@ -15,6 +15,7 @@ from llm_sync.machine.folder import SharedDirectory
 
 T = TypeVar("T")
 _MAX_BYTES = 4096
+_MAX_NUMBER = 1e15  # no time in seconds and no count of requests comes near
 _log = logger("machine")
 
 
@@ -65,7 +66,11 @@ def _numbers_in(lock: locks.FileLock) -> dict[str, float]:
     """The numbers in the file; none in a new one, or one that another program wrote."""
     try:
         values: Any = json.loads(lock.read(_MAX_BYTES) or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):  # deep nesting
         return {}
-    good = isinstance(values, dict) and all(isinstance(value, (int, float)) for value in values.values())
-    return values if good else {}
+    return values if isinstance(values, dict) and all(map(_is_plausible, values.values())) else {}
+
+
+def _is_plausible(value: Any) -> bool:
+    """Whether it is a number that can be counted with: not infinite, and not NaN."""
+    return isinstance(value, (int, float)) and -_MAX_NUMBER < value < _MAX_NUMBER

@@ -29,12 +29,16 @@ class Ticket:
     ``advance`` is called by one thread at a time, ``release`` by any.
     """
 
-    def __init__(self, folder: str, slots: int | Callable[[], int], provider: str = "") -> None:
-        """``slots``: or what tells their number now. ``provider``: the name that is written into the files."""
+    def __init__(
+        self, folder: str, slots: int | Callable[[], int], provider: str = "", on_full: Callable[[], None] | None = None
+    ) -> None:
+        """``slots``: or what tells their number now. ``provider``: the name that is written into the files. ``on_full``: called
+        when all slots are held, or all but one."""
         self._folder = folder
         self._provider = provider
         self._door = os.path.join(folder, "door")
         self._slots = slots
+        self._on_full = on_full
         self._lock = threading.Lock()  # guards _released, _ticket and _slot: what is acquired after release is given back
         self._number = 0
         self.position = 0  # 1 for the first in the queue; 0 before its ticket is drawn
@@ -60,13 +64,11 @@ class Ticket:
             return True
         if self._has_ticket_ahead():
             return False
-        for number in range(self._slots if isinstance(self._slots, int) else self._slots()):
-            slot = locks.acquire(os.path.join(self._folder, f"{SLOT}{number}"))
-            if slot is not None:
-                slot.write_owner(semaphore_holders.owner_record(self._provider))
-                self._keep_slot(slot)
-                return True
-        return False
+        slots = self._slots if isinstance(self._slots, int) else self._slots()
+        taken = self._take_slot(slots)
+        if self._on_full is not None and (taken is None or taken + 2 >= slots):
+            self._on_full()
+        return taken is not None
 
     def holders_ahead(self) -> list[Holder]:
         """Whom it waits for: the holders of the slots, and the first in the queue before it. Raises OSError."""
@@ -113,6 +115,16 @@ class Ticket:
             ticket, self._ticket = self._ticket, None
         if ticket is not None:
             ticket.release()
+
+    def _take_slot(self, slots: int) -> int | None:
+        """Take the first free one of so many slots; its number, or None."""
+        for number in range(slots):
+            slot = locks.acquire(os.path.join(self._folder, f"{SLOT}{number}"))
+            if slot is not None:
+                slot.write_owner(semaphore_holders.owner_record(self._provider))
+                self._keep_slot(slot)
+                return number
+        return None
 
     def _has_ticket_ahead(self) -> bool:
         """Whether there is a living ticket before this one; dead ones in between are removed. Sets ``position``."""

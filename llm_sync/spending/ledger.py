@@ -12,12 +12,14 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from llm_sync.config.budgets import PERIODS, Budget
 from llm_sync.events import logger
 from llm_sync.runtime import fork
+from llm_sync.spending.caps import UNIT, Refusal, first_refusal, rounded_up, sums_of
+from llm_sync.spending.folding import RUN, fold
 from llm_sync.spending.ledger_file import (
     LedgerError,
     LedgerPaths,
@@ -33,13 +35,12 @@ from llm_sync.spending.owner import is_gone, own_identity
 from llm_sync.spending.trusted_time import Reading, read_clock, trusted_time
 from llm_sync.spending.windows import Window, window_at
 
-UNIT = 10**12  # parts of a US dollar
 RESERVED, SPENT, UNSURE = "reserved", "spent", "unsure"  # unsure: sent, but without an answer that tells the cost
 CACHED = "cached"  # nothing was sent; the amount is what another answer would have cost, and counts in no sum
-_MAX_USD = 1_000_000.0  # of one answer: a provider that reports absurd counts does not overflow the sums
 _MARK_INTERVAL_S = 1.0  # how much a copy must be older to be noticed
 _SHORT_WINDOWS_S = 172_800.0  # how long the sums of minutes and hours are kept
 _SWEEP_INTERVAL_S = 0.5  # between two looks for reservations of processes that are gone
+_FOLD_INTERVAL_S = 60.0  # between two looks of one process for what is to be folded
 
 _log = logger("spending")
 
@@ -52,21 +53,6 @@ class Facts(NamedTuple):
     config: str = ""
     tag: str = ""
     run: str = ""
-
-
-class Refusal(NamedTuple):
-    """Why an amount was not reserved: ``budget`` is the first that it does not fit into; amounts in USD.
-
-    ``final``: also without what others have reserved it would not fit; otherwise asking again later may succeed.
-    ``opens_at``: when the budget's next window begins, in seconds since 1970; None: never.
-    """
-
-    budget: Budget
-    spent: float
-    reserved: float
-    asked: float
-    opens_at: float | None
-    final: bool
 
 
 class Ledger:
@@ -84,20 +70,20 @@ class Ledger:
         self._lock = threading.Lock()  # guards the connection, over one transaction
         self._owner = ""
         self._marked_at = -math.inf
-        self._swept_at = -math.inf
+        self._swept_at = self._folded_at = -math.inf
         fork.watch(self)
 
     # Money ----------------------------------------------------------------------------------------------------------
 
     def reserve(self, usd: float, budgets: Sequence[Budget], facts: Facts) -> int | Refusal:
         """Reserve an amount in every budget, or in none. Returns the number of the entry, or why not."""
-        amount = _up(usd)
+        amount = rounded_up(usd)
         with self._lock, explained(self._paths.database):
             connection = self._open()
-            refused = self._first_refusal(connection, amount, budgets, self._now(connection))  # without a lock: many may wait
+            refused = first_refusal(connection, amount, budgets, self._now(connection))  # without a lock: many may wait
             if refused is not None:
                 self._sweep(connection)
-                return self._first_refusal(connection, amount, budgets, self._now(connection)) or refused._replace(final=False)
+                return first_refusal(connection, amount, budgets, self._now(connection)) or refused._replace(final=False)
             connection.execute("PRAGMA synchronous = FULL")  # what is sent must be known after a power cut
             with transaction(connection):
                 result = self._reserve(connection, amount, budgets, facts)
@@ -115,7 +101,7 @@ class Ledger:
                 row = connection.execute("SELECT amount, state FROM entries WHERE id = ?", (entry,)).fetchone()
                 if row is None or row[1] not in (RESERVED, UNSURE):
                     return
-                amount = row[0] if usd is None else _up(usd)
+                amount = row[0] if usd is None else rounded_up(usd)
                 state = UNSURE if usd is None else SPENT
                 connection.execute(
                     "UPDATE entries SET state = ?, amount = ?, input_tokens = ?, output_tokens = ? WHERE id = ?",
@@ -123,6 +109,7 @@ class Ledger:
                 )
                 taken, counted = (row[0], 0) if row[1] == RESERVED else (0, row[0])
                 self._add(connection, entry, spent=amount - counted, reserved=-taken)
+            self._fold(connection)
 
     def release(self, entry: int) -> None:
         """Give back what was reserved for an attempt that surely was not billed, also where its process is gone meanwhile."""
@@ -144,9 +131,10 @@ class Ledger:
             connection = self._open()
             connection.execute("PRAGMA synchronous = FULL")  # the mark must not be ahead of the file
             with transaction(connection):
-                state, amount = (UNSURE, 0) if usd is None else (SPENT, _up(usd))
+                state, amount = (UNSURE, 0) if usd is None else (SPENT, rounded_up(usd))
                 self._insert(connection, (self._now(connection, store=True), state, amount, self._owner, *facts), tokens)
             self._mark(connection)
+            self._fold(connection)
 
     def record_hit(
         self, saved: float | None, budgets: Sequence[Budget], facts: Facts, tokens: tuple[int | None, int | None]
@@ -156,17 +144,19 @@ class Ledger:
             connection = self._open()
             connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may take it back
             with transaction(connection):
-                row = (self._now(connection), CACHED, _up(saved or 0.0), self._owner, *facts)
+                row = (self._now(connection), CACHED, rounded_up(saved or 0.0), self._owner, *facts)
                 entry = self._insert(connection, row, tokens)
                 for name in {budget.name for budget in budgets}:
                     connection.execute("INSERT INTO charges VALUES (?,?)", (entry, name))
+            self._fold(connection)
 
     def standing(self, budget: Budget) -> tuple[float, float, Window]:
         """What is spent and reserved in a budget's present window, in USD, and the window."""
         with self._lock, explained(self._paths.database):
             connection = self._open()
+            self._sweep(connection)
             window = window_at(budget.per, self._now(connection))
-            spent, reserved = _sums(connection, budget, window)
+            spent, reserved = sums_of(connection, budget, window)
             return spent / UNIT, reserved / UNIT, window
 
     def reset_after_fork(self) -> None:
@@ -180,7 +170,7 @@ class Ledger:
 
     def _reserve(self, connection: sqlite3.Connection, amount: int, budgets: Sequence[Budget], facts: Facts) -> int | Refusal:
         now = self._now(connection, store=True)
-        refused = self._first_refusal(connection, amount, budgets, now)
+        refused = first_refusal(connection, amount, budgets, now)
         if refused is not None:  # another process was faster
             return refused
         entry = self._insert(connection, (now, RESERVED, amount, self._owner, *facts))
@@ -198,19 +188,6 @@ class Ledger:
             (*row, *tokens),
         )
         return cursor.lastrowid or 0
-
-    def _first_refusal(
-        self, connection: sqlite3.Connection, amount: int, budgets: Iterable[Budget], now: float
-    ) -> Refusal | None:
-        """Why the amount does not fit, for good if there is such a reason; None if it fits into every budget."""
-        refused = []
-        for budget in budgets:
-            window = window_at(budget.per, now)
-            spent, reserved = _sums(connection, budget, window)
-            if spent + reserved + amount > _down(budget.usd):
-                final = spent + amount > _down(budget.usd)
-                refused.append(Refusal(budget, spent / UNIT, reserved / UNIT, amount / UNIT, window.ends, final))
-        return next((each for each in refused if each.final), refused[0] if refused else None)
 
     def _sweep(self, connection: sqlite3.Connection) -> None:
         """Count as spent what processes had reserved that are gone: the provider may have billed it."""
@@ -230,7 +207,7 @@ class Ledger:
         """Change the sums of the windows that an entry counts in: for every period, as a budget's period may be changed."""
         query = "SELECT at, budget FROM entries JOIN charges ON id = entry WHERE id = ?"
         for at, budget in connection.execute(query, (entry,)).fetchall():
-            for per in PERIODS:
+            for per in PERIODS if not budget.startswith(RUN) else ("total",):
                 key = (budget, per, window_at(per, at).starts)
                 cursor = connection.execute(
                     "UPDATE totals SET spent = spent + ?, reserved = reserved + ? WHERE budget = ? AND per = ? AND starts = ?",
@@ -241,6 +218,17 @@ class Ledger:
                     if per == "hour":  # now and then: nobody asks for the minutes and hours of other days
                         old = "DELETE FROM totals WHERE budget = ? AND per IN ('minute', 'hour') AND starts < ?"
                         connection.execute(old, (budget, at - _SHORT_WINDOWS_S))
+
+    def _fold(self, connection: sqlite3.Connection) -> None:
+        """Keep the file small. What goes wrong is only logged: the amounts are safe."""
+        if time.monotonic() - self._folded_at >= _FOLD_INTERVAL_S:
+            try:
+                self._sweep(connection)
+                if not fold(connection, self._now(connection)):
+                    self._folded_at = time.monotonic()
+            except (sqlite3.Error, ValueError, OverflowError) as error:
+                self._folded_at = time.monotonic()
+                _log.debug("old entries of the ledger are not folded: %s", error)
 
     def _now(self, connection: sqlite3.Connection, *, store: bool = False) -> float:
         now, reference = trusted_time(self._clock(), read_reference(connection))
@@ -265,21 +253,6 @@ class Ledger:
         if time.monotonic() - self._marked_at >= _MARK_INTERVAL_S:
             self._marked_at = time.monotonic()
             write_mark(self._paths.mark, current_mark(connection))
-
-
-def _sums(connection: sqlite3.Connection, budget: Budget, window: Window) -> tuple[int, int]:
-    """What is spent and reserved in a window."""
-    query = "SELECT spent, reserved FROM totals WHERE budget = ? AND per = ? AND starts = ?"
-    row = connection.execute(query, (budget.name, budget.per, window.starts)).fetchone()
-    return (0, 0) if row is None else (row[0], row[1])
-
-
-def _up(usd: float) -> int:
-    return math.ceil(round(min(usd, _MAX_USD) * UNIT, 3))
-
-
-def _down(usd: float) -> int:
-    return math.floor(round(usd * UNIT, 3))
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -24,7 +24,7 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE entries (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, state TEXT NOT NULL, amount INTEGER NOT NULL, owner TEXT NOT NULL,
     provider TEXT NOT NULL, model TEXT NOT NULL, config TEXT NOT NULL, tag TEXT NOT NULL, run TEXT NOT NULL,
-    input_tokens INTEGER, output_tokens INTEGER
+    input_tokens INTEGER, output_tokens INTEGER, requests INTEGER NOT NULL DEFAULT 1, span INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE charges (entry INTEGER NOT NULL, budget TEXT NOT NULL, PRIMARY KEY (entry, budget)) WITHOUT ROWID;
 CREATE TABLE totals (
@@ -33,6 +33,16 @@ CREATE TABLE totals (
 ) WITHOUT ROWID;
 CREATE INDEX entries_at ON entries (at);
 CREATE INDEX entries_open ON entries (owner) WHERE state = 'reserved';
+CREATE INDEX entries_single ON entries (at) WHERE span = 0 AND state IN ('spent', 'cached');
+"""
+
+
+# For a ledger without sums (folding.py). ``requests``: how many a row stands for, all within ``span`` seconds; 0 for a single one.
+# A program that does not know these columns goes on with the ledger: it counts a sum as one request, with the right amounts.
+_SUMS = """
+ALTER TABLE entries ADD COLUMN requests INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE entries ADD COLUMN span INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX entries_single ON entries (at) WHERE span = 0 AND state IN ('spent', 'cached');
 """
 
 
@@ -117,7 +127,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables of a new file; refuse one that a later program writes in another way."""
+    """Make the tables of a new file, and what an old one lacks; refuse one that a later program writes in another way."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > FORMAT:
         raise LedgerError("is written by a newer llm-sync, in a way that this one does not know", "Use the newer one.")
@@ -128,6 +138,14 @@ def _prepare(connection: sqlite3.Connection) -> None:
                     connection.execute(statement)
                 connection.execute("INSERT INTO meta VALUES ('ledger', ?)", (os.urandom(16).hex(),))
                 connection.execute(f"PRAGMA user_version = {FORMAT}")
+    elif not _has_sums(connection):
+        with transaction(connection):
+            for statement in filter(str.strip, () if _has_sums(connection) else _SUMS.split(";")):
+                connection.execute(statement)
+
+
+def _has_sums(connection: sqlite3.Connection) -> bool:
+    return any(row[1] == "span" for row in connection.execute("PRAGMA table_info(entries)"))
 
 
 def _check_mark(connection: sqlite3.Connection, paths: LedgerPaths, mark: Mark | None, *, accept: bool) -> None:

@@ -12,8 +12,10 @@ from llm_sync.config.models import LLMConfig
 from llm_sync.errors import BudgetExceededError, ClientClosedError, ConfigurationError, LLMConnectorError, ProviderError
 from llm_sync.events import logger
 from llm_sync.models import ModelResponse, PreparedRequest
+from llm_sync.spending.caps import Refusal
 from llm_sync.spending.estimate import cost_bound
-from llm_sync.spending.ledger import Facts, Ledger, Refusal
+from llm_sync.spending.folding import RUN
+from llm_sync.spending.ledger import Facts, Ledger
 from llm_sync.spending.ledger_file import LedgerError, LedgerPaths
 from llm_sync.spending.model_prices import ModelPrice, model_price
 
@@ -73,7 +75,7 @@ class Spending:
         self._config = config
         self._tag = tag or ""
         self.run = run or os.urandom(8).hex()
-        self._own = () if max_cost is None else (Budget(f"run {self.run}", max_cost),)
+        self._own = () if max_cost is None else (Budget(f"{RUN}{self.run}", max_cost),)
         simulated = any(provider.simulated for provider in config.providers.values())
         self._ledger = ledger or Ledger(LedgerPaths.of_user(simulated=simulated))
         self._prices: dict[tuple[str, str, str | None], tuple[int, ModelPrice]] = {}

@@ -6,7 +6,8 @@ import os
 from typing import Any, NamedTuple
 
 from llm_sync.config.budgets import Budget
-from llm_sync.spending.ledger import UNIT, Ledger
+from llm_sync.spending.caps import UNIT
+from llm_sync.spending.ledger import Ledger
 from llm_sync.spending.ledger_file import LedgerPaths, explained, open_database
 
 GROUPS = ("day", "provider", "model", "budget", "config", "tag")
@@ -62,12 +63,12 @@ def spent_by(group: str, since: float = 0.0, *, simulated: bool = False) -> list
     if not os.path.exists(paths.database) and not os.path.exists(paths.mark):
         return []
     charges = "LEFT JOIN charges ON entry = id" if group == "budget" else ""
-    query = f"""SELECT {_KEYS[group]} AS key, count(*),
-        coalesce(sum(CASE WHEN state != 'cached' THEN input_tokens END), 0),
-        coalesce(sum(CASE WHEN state != 'cached' THEN output_tokens END), 0),
-        coalesce(sum(CASE state WHEN 'spent' THEN amount END), 0), coalesce(sum(CASE state WHEN 'unsure' THEN amount END), 0),
-        sum(state = 'unsure'), coalesce(sum(CASE state WHEN 'reserved' THEN amount END), 0),
-        sum(state = 'cached'), coalesce(sum(CASE state WHEN 'cached' THEN amount END), 0)
+    # total(), not sum(): absurd figures of a provider would overflow integers.
+    query = f"""SELECT {_KEYS[group]} AS key, sum(requests),
+        total(CASE WHEN state != 'cached' THEN input_tokens END), total(CASE WHEN state != 'cached' THEN output_tokens END),
+        total(CASE state WHEN 'spent' THEN amount END), total(CASE state WHEN 'unsure' THEN amount END),
+        total(CASE state WHEN 'unsure' THEN requests END), total(CASE state WHEN 'reserved' THEN amount END),
+        total(CASE state WHEN 'cached' THEN requests END), total(CASE state WHEN 'cached' THEN amount END)
         FROM entries {charges} WHERE at >= ? GROUP BY key"""  # noqa: S608  (the parts are constants)
     with explained(paths.database):
         connection = open_database(paths)
@@ -76,7 +77,18 @@ def spent_by(group: str, since: float = 0.0, *, simulated: bool = False) -> list
         finally:
             connection.close()
     rows = [
-        Row(key, count, sent, made, spent / UNIT, unsure / UNIT, unknown, reserved / UNIT, cached, saved / UNIT)
+        Row(
+            key,
+            count,
+            int(sent),
+            int(made),
+            spent / UNIT,
+            unsure / UNIT,
+            int(unknown),
+            reserved / UNIT,
+            int(cached),
+            saved / UNIT,
+        )
         for key, count, sent, made, spent, unsure, unknown, reserved, cached, saved in found
     ]
     return sorted(rows, key=lambda row: row.key) if group == "day" else sorted(rows, key=lambda row: (-row.spent, row.key))

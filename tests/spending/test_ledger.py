@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from llm_sync.config.budgets import Budget
-from llm_sync.spending.ledger import Facts, Ledger, Refusal
+from llm_sync.spending.caps import Refusal
+from llm_sync.spending.ledger import Facts, Ledger
 from llm_sync.spending.ledger_file import LedgerError, LedgerPaths, open_database, read_mark
 
 DAILY = Budget("daily", 1.0, "day")

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 
 from llm_sync.cli.console.quantities import count
 from llm_sync.cli.console.table import table
+from llm_sync.spending.folding import RUN
 from llm_sync.spending.report import Row, Standing
 
 
@@ -61,6 +62,6 @@ def _cells(by: str, row: Row) -> tuple[str, ...]:
 
 
 def _name(by: str, key: str) -> str:
-    if by == "budget" and key.startswith("run "):
-        return f"max_cost of {key}"
+    if by == "budget" and key.startswith(RUN):
+        return f"max_cost of run {run}" if (run := key.removeprefix(RUN)) else "max_cost of earlier runs"
     return key or f"(no {by})"
