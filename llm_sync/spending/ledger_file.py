@@ -37,7 +37,7 @@ CREATE INDEX entries_single ON entries (at) WHERE span = 0 AND state IN ('spent'
 """
 
 
-# For a ledger without sums (folding.py). ``requests``: how many a row stands for, all within ``span`` seconds; 0 for a single one.
+# For a ledger without sums (folding.py). ``requests`` that a row stands for, all within ``span`` seconds, 0 for a single one.
 # A program that does not know these columns goes on with the ledger: it counts a sum as one request, with the right amounts.
 _SUMS = """
 ALTER TABLE entries ADD COLUMN requests INTEGER NOT NULL DEFAULT 1;
