@@ -6,12 +6,13 @@ import contextlib
 import json
 import os
 import tempfile
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from llm_sync.batch.context import BatchContext
-from llm_sync.batch.expected_cost import FROM_ANSWERS, expected_cost
+from llm_sync.batch.expected_cost import GUESSED, expected_cost
 from llm_sync.batch.input.requests import BatchRequest
 from llm_sync.batch.input.source import Input
 from llm_sync.batch.model_costs import ModelCosts
@@ -19,6 +20,7 @@ from llm_sync.batch.options import Options
 from llm_sync.batch.planner import Planner
 from llm_sync.batch.setup import BadLines, checked_output, opened, read_previous, refuse
 from llm_sync.batch.state.record_store import RecordStore
+from llm_sync.batch.token_sample import TokenSample
 from llm_sync.client.client import LLMClient
 from llm_sync.config.ways import BATCH
 from llm_sync.errors import LLMConnectorError
@@ -35,8 +37,9 @@ class Share:
     """What would be sent to one model. ``input_tokens``: an upper bound. ``output_tokens``: the sum of the limits; None if a
     request has none. ``cost``: the highest possible cost in USD without retries; None if unknown, and ``unknown`` says why.
     ``expected``: what the requests will probably cost in USD; ``expected_from``: "answers" of earlier runs, so many as
-    ``expected_answers``, or a "guess"; None where no price is known. ``via``: "batch" for what goes by jobs of a Batch API, which
-    costs half, else None.
+    ``expected_answers``, "counted" if the provider has counted the tokens in of ``counted`` requests, or a "guess"; None where no
+    price is known. ``not_counted``: why the provider has not counted as it was to. ``via``: "batch" for what goes by jobs of a
+    Batch API, which costs half, else None.
     """
 
     provider: str
@@ -51,6 +54,8 @@ class Share:
     expected_from: str | None = None
     expected_answers: int = 0
     via: str | None = None
+    counted: int = 0
+    not_counted: str | None = None
 
 
 @dataclass
@@ -93,16 +98,20 @@ class DryRun:
         }
 
 
-def dry_run(requests: Input, output: str | os.PathLike[str] | None, client: LLMClient, **options: Any) -> DryRun:
-    """Check every line and the configuration, and count what ``run`` would send. Sends and writes nothing.
+def dry_run(
+    requests: Input, output: str | os.PathLike[str] | None, client: LLMClient, *, count_tokens: bool = False, **options: Any
+) -> DryRun:
+    """Check every line and the configuration, and count what ``run`` would send. Writes nothing, and sends nothing.
 
-    ``output``: previous answers there are not counted again; None for no output. ``options``: those of ``run``, except
-    progress. Raises OSError, and LLMConnectorError for an input that cannot be read at all.
+    ``output``: previous answers there are not counted again; None for no output. ``count_tokens``: ask providers that count the
+    tokens of a request for nothing to do so, for up to 20 requests of each model. ``options``: those of ``run``, except progress.
+    Raises OSError, and LLMConnectorError for an input that cannot be read at all.
     """
     run_options = Options(**options)
     path = os.path.join(tempfile.gettempdir(), "llm-sync-nowhere") if output is None else checked_output(output, requests)
     result = DryRun()
     shares: dict[tuple[Route, str | None], Share] = {}
+    samples: dict[tuple[Route, str | None], TokenSample] = defaultdict(TokenSample)
     folder = tempfile.gettempdir()
     with (
         contextlib.closing(RecordStore(folder)) as store,
@@ -115,7 +124,10 @@ def dry_run(requests: Input, output: str | os.PathLike[str] | None, client: LLMC
                 return
             via = BATCH if context.goes_by_job else None
             share = shares.setdefault((batch_request.route, via), Share(*batch_request.route, via=via))
-            _estimate(context, batch_request, share)
+            bound = _estimate(context, batch_request, share)
+            if count_tokens:
+                prepare = partial(client.dispatcher.prepare, batch_request.request, changed=batch_request.changed)
+                samples[batch_request.route, via].add(prepare, bound)
 
         previous = read_previous(context, path)
         bad = BadLines(context, None)
@@ -137,14 +149,21 @@ def dry_run(requests: Input, output: str | os.PathLike[str] | None, client: LLMC
         answered = ModelCosts()
         for tally in plan.kept.values():
             answered.include(tally.models)
-        for share in shares.values():
-            _price(context, share, answered)
+        for key, share in shares.items():
+            _price(context, share, answered, _count(client, samples[key]) if count_tokens else None)
         result.shares = list(shares.values())
     return result
 
 
-def _estimate(context: BatchContext, batch_request: BatchRequest, share: Share) -> None:
-    """Add a request to its model's share. A token is at least one byte, so the bytes are an upper bound."""
+def _count(client: LLMClient, sample: TokenSample) -> TokenSample:
+    """The sample, counted, unless nothing may be sent."""
+    if not client.dispatcher.is_offline:
+        sample.count(client.dispatcher)
+    return sample
+
+
+def _estimate(context: BatchContext, batch_request: BatchRequest, share: Share) -> int:
+    """Add a request to its model's share; return the most tokens that it can have: a token is at least one byte."""
     request, provider = batch_request.request, context.client.config.providers[batch_request.route.provider]
     defaults = provider.entry(batch_request.route.model).defaults
     turns = request.conversation()
@@ -155,12 +174,14 @@ def _estimate(context: BatchContext, batch_request: BatchRequest, share: Share) 
     share.requests += 1
     share.images += sum(len(turn.images) for turn in turns if not turn.parts)
     share.images += sum(part.type != "text" for turn in turns for part in turn.parts)
-    share.input_tokens += sum(len(text.encode()) for text in [*texts, *extras]) + _TURN_TOKENS * (len(turns) + 1)
+    bound = sum(len(text.encode()) for text in [*texts, *extras]) + _TURN_TOKENS * (len(turns) + 1)
+    share.input_tokens += bound
     limit = request.max_tokens or defaults.max_tokens or _DEFAULT_MAX_TOKENS.get(provider.type)
     share.output_tokens = None if limit is None or share.output_tokens is None else share.output_tokens + limit
+    return bound
 
 
-def _price(context: BatchContext, share: Share, answered: ModelCosts) -> None:
+def _price(context: BatchContext, share: Share, answered: ModelCosts, sample: TokenSample | None) -> None:
     with import_lock:
         from llm_sync.spending.model_prices import model_price
 
@@ -168,8 +189,12 @@ def _price(context: BatchContext, share: Share, answered: ModelCosts) -> None:
     if share.via == BATCH and pricing is not None:
         pricing = pricing.times(pricing.service_tiers.get(BATCH, HALF))
     bounds = (share.input_tokens, share.output_tokens)
-    expected = expected_cost(f"{share.provider}/{share.model}", share.requests, bounds, pricing, answered)
-    if expected is not None and (not share.images or expected.basis == FROM_ANSWERS):
+    counted = None
+    if sample is not None:
+        share.counted, share.not_counted = sample.counted, sample.problem
+        counted = sample.expected(share.requests, share.input_tokens, has_images=share.images > 0)
+    expected = expected_cost(f"{share.provider}/{share.model}", share.requests, bounds, pricing, answered, counted)
+    if expected is not None and (not share.images or expected.basis != GUESSED):
         share.expected, share.expected_from, share.expected_answers = expected
     if pricing is None:
         share.unknown = "the configuration has no pricing, nor has the list of prices"

@@ -95,6 +95,55 @@ def test_a_number_that_is_not_used_does_not_grow(clock: Clock) -> None:
     assert auto.limit == 4
 
 
+def test_a_late_refusal_cuts_the_number_that_was_refused(clock: Clock) -> None:
+    """Not the few that are still in flight when it comes."""
+    auto = AutoConcurrency(1, 64, clock=clock)
+    rounds(auto, clock, 20)
+    started = clock.now
+    for _ in range(21):
+        assert auto.enter() is None
+    clock.now += 1
+    for _ in range(18):
+        auto.leave()
+    auto.learn(RateLimitError("slow", status=429), started)
+    assert auto.limit == 18
+
+
+def test_a_refusal_below_the_limit_cuts_what_was_in_flight(clock: Clock) -> None:
+    """Somebody else uses the same key: the number found before tells nothing."""
+    auto = AutoConcurrency(1, 64, clock=clock)
+    rounds(auto, clock, 20)
+    clock.now += 1
+    auto.learn(RateLimitError("slow", status=429), clock.now, lambda: 6)
+    assert auto.limit == int(0.9 * 5)
+
+
+def test_where_others_count_the_number_grows_only_if_they_say_that_it_is_used(clock: Clock) -> None:
+    """As the machine-wide slots do."""
+    auto = AutoConcurrency(2, 64, clock=clock)
+    for _ in range(50):
+        started, clock.now = clock.now, clock.now + 1
+        auto.learn("answer", started, lambda: 1)
+    assert auto.limit == 2
+    for _ in range(2):
+        started, clock.now = clock.now, clock.now + 1
+        auto.note_full()
+        auto.learn("answer", started, lambda: 2)
+    assert auto.limit == 3
+
+
+def test_numbers_of_another_boot_stop_neither_growth_nor_cuts(clock: Clock) -> None:
+    """The clock began anew, the file stayed."""
+    auto = AutoConcurrency(1, 64, clock=clock)
+    rounds(auto, clock, 20)
+    rounds(auto, clock, 1, RateLimitError("slow", status=429))
+    clock.now = 5.0
+    rounds(auto, clock, 5)
+    assert auto.limit > 20
+    rounds(auto, clock, 1, RateLimitError("slow", status=429))
+    assert auto.limit <= 20
+
+
 def run_against(
     clock: Clock, auto: AutoConcurrency, limit: int, seconds: float, seed: int
 ) -> tuple[list[tuple[float, int]], int, int]:

@@ -67,6 +67,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             "--then-estimate needs --limit N, a file as INPUT, and no --dry-run: it asks N lines, and estimates the others"
         )
+    if args.count_tokens and not args.dry_run:
+        raise UsageError(
+            "--count-tokens is for --dry-run: it has the tokens of some lines counted, and sends none to be answered"
+        )
     table = batch_table.table_of(args)
     options = _options(args)
     hint = ResumeHint(args.output)
@@ -74,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
         watcher = _ProgressWatcher("standard input" if args.input[0] == "-" else args.input[0], args.output)
         try:
             if args.dry_run:
-                return _print_dry_run(args, output, batch.dry_run(args.input[0], args.output, client, **options))
+                result = batch.dry_run(args.input[0], args.output, client, count_tokens=args.count_tokens, **options)
+                return _print_dry_run(args, output, result)
             signals.second_signal_text = hint.at_once
             set_work(watcher.work)
             with progress.show_progress(client, watcher.rows):

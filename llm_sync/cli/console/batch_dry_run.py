@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_sync.batch import DryRun
-from llm_sync.batch.expected_cost import FROM_ANSWERS
+from llm_sync.batch.expected_cost import COUNTED, FROM_ANSWERS, GUESSED, GUESSED_OUTPUT
 from llm_sync.cli.console.quantities import cost, count
 from llm_sync.cli.console.table import labelled, table
 
@@ -30,9 +30,7 @@ def _costs(result: DryRun, width: int | None) -> list[str]:
             f"≤ {share.input_tokens:,}",
             "?" if share.output_tokens is None else f"≤ {share.output_tokens:,}",
             "?" if share.cost is None else cost(share.cost),
-            "?"
-            if share.expected is None
-            else f"{cost(share.expected)}{'' if share.expected_from == FROM_ANSWERS else ' (guess)'}",
+            "?" if share.expected is None else f"{cost(share.expected)}{' (guess)' if share.expected_from == GUESSED else ''}",
         )
         for share in shares
     ]
@@ -40,6 +38,9 @@ def _costs(result: DryRun, width: int | None) -> list[str]:
     for reason in dict.fromkeys(share.unknown for share in shares if share.unknown):
         models = ", ".join(f"{share.provider}/{share.model}" for share in shares if share.unknown == reason)
         lines.append(f"  the cost is unknown, as {reason}: {models}")
+    for reason in dict.fromkeys(share.not_counted for share in shares if share.not_counted):
+        models = ", ".join(f"{share.provider}/{share.model}" for share in shares if share.not_counted == reason)
+        lines.append(f"  tokens not counted: {models}: {reason}")
     if rows and result.cost is not None:
         lines.append(f"at most {cost(result.cost)} without retries, counting each byte of text as a token")
     return [*lines, *_expected(result)]
@@ -53,5 +54,9 @@ def _expected(result: DryRun) -> list[str]:
     answers = sum(share.expected_answers for share in shares)
     if all(share.expected_from == FROM_ANSWERS for share in shares):
         return [f"expected: {cost(result.expected_cost)}, as {count(answers, 'answer')} to other lines cost"]
+    counted = sum(share.counted for share in shares if share.expected_from == COUNTED)
+    if all(share.expected_from != GUESSED for share in shares):
+        how = f"by the tokens of {count(counted, 'line')} as providers count them, and a guess of up to {GUESSED_OUTPUT} tokens an answer"
+        return [f"expected: {cost(result.expected_cost)}, {how}"]
     how = "a rough guess, four bytes a token and short answers; --limit 20 --then-estimate asks a few lines and tells better"
     return [f"expected: {cost(result.expected_cost)}, {how}"]

@@ -160,6 +160,12 @@ def _add_run_options(parser: Parser) -> None:
         help="check and count everything, show the highest possible and the expected cost, send nothing",
     )
     group.add_argument(
+        "--count-tokens",
+        action="store_true",
+        help="with --dry-run: send up to 20 lines of each model to the provider's token counter, which is free, for a better "
+        "expected cost (Anthropic, Gemini and OpenAI)",
+    )
+    group.add_argument(
         "--then-estimate",
         action="store_true",
         help="with --limit N: after these lines show what all the others are expected to cost, from the answers",

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llm_sync.simulator.dialects.anthropic.endpoint import Anthropic, is_newer
+from llm_sync.simulator.dialects.anthropic.endpoint import COUNT_PATH, Anthropic, is_newer
 from llm_sync.simulator.dialects.base import Call, bearer_token
 from llm_sync.simulator.dialects.gemini.endpoint import HEADERS, Gemini
 from llm_sync.simulator.dialects.model_catalogue import is_unknown_model
@@ -73,6 +73,8 @@ class VertexAnthropic(Anthropic):
         name, _, verb = (match[2] if match else "").removeprefix("/models/").rpartition(":")
         if verb == "rawPredict":
             call.path, call.model = "/v1/messages", name.replace("@", "-")
+        if verb == "rawPredict" and name == "count-tokens":  # its model is in the body
+            call.path, call.model = COUNT_PATH, self.model_of(call)
         return call
 
     def key_of(self, call: Call) -> str | None:
@@ -81,11 +83,11 @@ class VertexAnthropic(Anthropic):
 
     def reply(self, call: Call) -> Response:
         """Checks the version in the body, then answers as Anthropic."""
-        if call.path == "/v1/messages" and isinstance(call.payload, dict):
+        if call.path in ("/v1/messages", COUNT_PATH) and isinstance(call.payload, dict):
             version = call.payload.get("anthropic_version")
             if version != _ANTHROPIC_VERSION and not (isinstance(version, str) and is_newer(version)):
                 self.refuse(f"anthropic_version: Input should be '{_ANTHROPIC_VERSION}'")
-            if "model" in call.payload:
+            if "model" in call.payload and call.path != COUNT_PATH:
                 self.refuse("model: Extra inputs are not permitted")
             rest = {name: value for name, value in call.payload.items() if name != "anthropic_version"}
             call.payload = {"model": call.model, **rest}

@@ -11,7 +11,8 @@ from llm_sync.simulator.server.response import Response
 
 # of calls to a job API; a line is a request within a job
 JOB_CALLS = ("upload", "create", "poll", "list", "results", "cancel", "delete")
-REQUEST_KINDS = ("generate", "models", "embed", *JOB_CALLS, "line")
+REQUEST_KINDS = ("generate", "models", "embed", "count", *JOB_CALLS, "line")
+_COUNTS = ("/count_tokens", "/input_tokens", ":countTokens", "/count-tokens:rawPredict")
 _EMBEDS = ("/embeddings", "/embed", ":batchEmbedContents", ":embedContent", ":predict", "/invoke")
 
 
@@ -34,10 +35,12 @@ class RequestContext:
 
     @property
     def request_kind(self) -> str:
-        """``generate``, ``models`` (a listing), ``embed``, what a call to a job API asks for, ``line``, or "" for others."""
+        """``generate``, ``models`` (a listing), ``embed``, ``count`` (of tokens), what a job API is asked for, or ""."""
         if self.call.job_call:
             return self.call.job_call
         if self.call.method == "POST":
+            if self.call.path.endswith(_COUNTS):
+                return "count"
             return "embed" if self.call.path.endswith(_EMBEDS) else "generate"
         listed = "/models" in self.call.path or self.call.path in ("/foundation-models", "/inference-profiles")
         return "models" if self.call.method == "GET" and listed else ""

@@ -1,7 +1,8 @@
-"""Anthropic's endpoints: ``POST /v1/messages`` and the paged ``GET /v1/models``."""
+"""Anthropic's endpoints: ``POST /v1/messages`` and ``/v1/messages/count_tokens``, and the paged ``GET /v1/models``."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 import zlib
@@ -21,6 +22,8 @@ from llm_sync.simulator.dialects.model_catalogue import is_unknown_model, model_
 from llm_sync.simulator.faults.error_table import ANTHROPIC_TYPES
 from llm_sync.simulator.server.response import ListedError, RequestRefused, Response
 
+COUNT_PATH = "/v1/messages/count_tokens"
+_COUNTED = frozenset({"model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control"})
 _VERSIONS = ("2023-01-01", "2023-06-01")
 _FIRST_NEWER = "2026-10-21"  # the first of the newer versions that the official client sends
 
@@ -42,7 +45,7 @@ class Anthropic(Dialect):
     def reply(self, call: Call) -> Response:
         """Answers, or raises RequestRefused; checks path and key first, as the provider does."""
         is_job = call.jobs is not None and call.job_call not in ("", "line")
-        if call.path not in ("/v1/messages", "/v1/models") and not call.path.startswith("/v1/models/") and not is_job:
+        if call.path not in ("/v1/messages", COUNT_PATH, "/v1/models") and not call.path.startswith("/v1/models/") and not is_job:
             self.refuse("Not found", 404)
         key = self.key_of(call)
         if key is None:
@@ -57,9 +60,11 @@ class Anthropic(Dialect):
         if is_job and call.jobs is not None:
             with call.jobs.lock:
                 return batches.reply(call, self, call.jobs, self.refuse)
+        if call.path in ("/v1/messages", COUNT_PATH) and call.method != "POST":
+            self.refuse("Method Not Allowed", 405)
+        if call.path == COUNT_PATH:
+            return self._count(call)
         if call.path == "/v1/messages":
-            if call.method != "POST":
-                self.refuse("Method Not Allowed", 405)
             return _with_tier(self._messages(call), "batch" if call.job_call == "line" else call.served_tier or "standard")
         if call.method != "GET":
             self.refuse("Method Not Allowed", 405)
@@ -97,15 +102,38 @@ class Anthropic(Dialect):
             status, body, (("content-type", "application/json"), ("request-id", request_id), ("x-should-retry", retry))
         )
 
-    def _messages(self, call: Call) -> Response:
+    def _count(self, call: Call) -> Response:
+        """The tokens of a request, which costs nothing and takes none of what only concerns the answer."""
+        payload = self._payload(call)
+        for name in payload:
+            if name not in _COUNTED:
+                self.refuse(f"{name}: Extra inputs are not permitted")
+        limits = model_limits("anthropic", call.model)
+        whole = {**payload, "max_tokens": limits.output if limits else 4096}
+        _, prompt = self._read(dataclasses.replace(call, payload=whole))
+        return Response(200, {"input_tokens": prompt}, headers(0, 0))
+
+    def _payload(self, call: Call) -> dict[str, Any]:
         if call.json_problem:
             self.refuse(f"The request body is not valid JSON: {call.json_problem}")
-        payload = call.payload
-        if not isinstance(payload, dict):
+        if not isinstance(call.payload, dict):
             self.refuse("Input should be a valid dictionary")
+        return call.payload
+
+    def _messages(self, call: Call) -> Response:
+        payload = self._payload(call)
         replayed = self.replayed(call)
         if replayed:
             return self._message({}, call.model, generate_answer(replayed), replayed.prompt_tokens())
+        parsed, prompt = self._read(call)
+        if parsed.reasoning_tokens:
+            parsed.reasoning_tokens = count_tokens(thinking_text(parsed.must_call_tool)) + request_digest(parsed) % 40
+        parsed.canned = self.canned(call)
+        return self._message(payload, call.model, generate_answer(parsed), prompt)
+
+    def _read(self, call: Call) -> tuple[ParsedRequest, int]:
+        """The checked request, and the tokens of its prompt."""
+        payload = call.payload
         betas = call.headers.get("anthropic-beta", "")
         checks.check_keys(payload, betas, self.refuse)
         if is_unknown_model("anthropic", call.model):
@@ -125,10 +153,7 @@ class Anthropic(Dialect):
         limits = model_limits("anthropic", call.model)
         if limits and prompt > limits.window:
             raise ListedError("context", requested=prompt, window=limits.window)
-        if parsed.reasoning_tokens:
-            parsed.reasoning_tokens = count_tokens(thinking_text(parsed.must_call_tool)) + request_digest(parsed) % 40
-        parsed.canned = self.canned(call)
-        return self._message(payload, call.model, generate_answer(parsed), prompt)
+        return parsed, prompt
 
     def _message(self, payload: Mapping[str, Any], model: str, answer: Answer, prompt: int) -> Response:
         body, tokens = message(payload, model, answer, prompt, checks.has_cache_control(payload))

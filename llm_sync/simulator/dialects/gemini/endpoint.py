@@ -1,4 +1,4 @@
-"""Gemini's endpoints: ``POST /models/MODEL:generateContent`` and the paged ``GET /models``."""
+"""Gemini's endpoints: ``POST /models/MODEL:generateContent`` and ``:countTokens``, and the paged ``GET /models``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from llm_sync.simulator.answers.tokens import count_json_tokens
 from llm_sync.simulator.answers.turns import Turn, gemini_turns
 from llm_sync.simulator.dialects.base import Call, Dialect
 from llm_sync.simulator.dialects.embeddings import gemini as embeddings
-from llm_sync.simulator.dialects.gemini import batches, checks, files
+from llm_sync.simulator.dialects.gemini import batches, checks, counts, files
 from llm_sync.simulator.dialects.gemini.contents import read_contents
 from llm_sync.simulator.dialects.gemini.job_calls import job_call
 from llm_sync.simulator.dialects.gemini.reply import content
@@ -27,7 +27,7 @@ HEADERS = (
     ("vary", "Origin, X-Origin, Referer"),
     ("x-content-type-options", "nosniff"),
 )
-_SUFFIX = ":generateContent"
+_SUFFIX, _COUNT = ":generateContent", ":countTokens"
 _PARAMETER_NAMES = """
     $.xgafv $alt $callback $fields $key $prettyPrint $quotaUser $userIp $userProject access_token alt callback fields key
     oauth_token prettyPrint quotaUser uploadType upload_protocol userIp
@@ -72,7 +72,7 @@ class Gemini(Dialect):
                 return self._job(call, call.jobs)
         if call.path == "/models" or (call.path.startswith("/models/") and ":" not in call.path):
             wanted = "GET"
-        elif call.path.startswith("/models/") and call.path.endswith((_SUFFIX, *embeddings.VERBS)):
+        elif call.path.startswith("/models/") and call.path.endswith((_SUFFIX, _COUNT, *embeddings.VERBS)):
             wanted = "POST"
         else:
             wanted = ""
@@ -80,6 +80,8 @@ class Gemini(Dialect):
             raise RequestRefused(Response(404, _NOT_FOUND_PAGE, (("content-type", "text/html; charset=UTF-8"),)))
         self._authenticate(call)
         self._check_query(call)
+        if call.path.endswith(_COUNT):
+            return self._count(call)
         if call.path.endswith(embeddings.VERBS):
             return embeddings.embed(call, self.refuse, HEADERS, on_cloud=self._on_cloud)
         return self._generate(call) if wanted == "POST" else self._models(call)
@@ -152,11 +154,22 @@ class Gemini(Dialect):
         if not call.accepts(key):
             raise ListedError("auth")
 
-    def _generate(self, call: Call) -> Response:
+    def _check_payload(self, call: Call) -> None:
         if call.json_problem:
             self.refuse(f"Invalid JSON payload received. {call.json_problem}")
         if not isinstance(call.payload, dict):
             self.refuse('Invalid JSON payload received. Unknown name "": Root element must be a message.')
+
+    def _count(self, call: Call) -> Response:
+        """The tokens of a request, which costs nothing."""
+        self._check_payload(call)
+        if is_unknown_model("gemini", call.model):
+            raise ListedError("not_found", version=self._version)
+        body = {"totalTokens": counts.tokens(call, self.refuse, on_cloud=self._on_cloud)}
+        return Response(200, {**body, "totalBillableCharacters": len(call.body)} if self._on_cloud else body, HEADERS)
+
+    def _generate(self, call: Call) -> Response:
+        self._check_payload(call)
         replayed = self.replayed(call)
         if replayed:
             return self._response(call, generate_answer(replayed), replayed.prompt_tokens(), False)

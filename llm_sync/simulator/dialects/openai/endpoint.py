@@ -17,11 +17,15 @@ from llm_sync.simulator.jobs.store import JobStore
 from llm_sync.simulator.server.file_body import FileBody
 from llm_sync.simulator.server.response import ListedError, RequestRefused, Response, with_headers
 
+_COUNTED_NAMES = """
+    conversation input instructions model parallel_tool_calls previous_response_id reasoning text tool_choice tools truncation
+    """
+_COUNTED = frozenset(_COUNTED_NAMES.split())
 _LIMIT_REQUESTS, _LIMIT_TOKENS = 10_000, 2_000_000
 
 
 class OpenAI(Dialect):
-    """``POST /chat/completions``, ``POST /responses``, ``GET /models`` and ``/models/ID`` under one base URL."""
+    """``/chat/completions``, ``/responses``, ``/responses/input_tokens``, ``/models`` and ``/models/ID`` under one base URL."""
 
     name = "openai"
     provider = "openai"
@@ -33,11 +37,13 @@ class OpenAI(Dialect):
             return self._job(call, call.jobs)
         if call.path == "/models" or call.path.startswith("/models/"):
             return self._models(call)
-        if call.path not in ("/chat/completions", "/responses", embeddings.PATH):
+        if call.path not in ("/chat/completions", "/responses", embeddings.PATH) and not self._counts(call):
             self.refuse(f"Invalid URL ({call.method} /v1{call.path})", status=404)
         if call.method != "POST":
             self.refuse(f"Not allowed to {call.method} on /v1{call.path}.", status=405, code="method_not_supported")
         self._check_json(call)
+        if self._counts(call):
+            return Response(200, {"object": "response.input_tokens", "input_tokens": self._count(call)}, _headers(0))
         if call.path == embeddings.PATH:
             body, tokens = self._embed(call)
             return Response(200, body, _headers(sum(tokens)), tokens)
@@ -117,6 +123,18 @@ class OpenAI(Dialect):
         parsed, prompt = responses.read(call, self.refuse)
         parsed.canned = self.canned(call)
         return responses_output.response(call.payload, call.model, generate_answer(parsed), prompt)
+
+    def _counts(self, call: Call) -> bool:
+        """Whether a call is to OpenAI's own counter of tokens, which those who imitate its API do not have."""
+        return call.path == "/responses/input_tokens" and type(self) is OpenAI
+
+    def _count(self, call: Call) -> int:
+        """The tokens of a request to the Responses API, which costs nothing and takes none of what only concerns the answer."""
+        for name in call.payload:
+            if name not in _COUNTED:
+                self.refuse(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
+        _, prompt = responses.read(call, self.refuse)
+        return prompt
 
     def _embed(self, call: Call) -> embeddings.Reply:
         return embeddings.embed(call, self.refuse)
