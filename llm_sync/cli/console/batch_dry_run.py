@@ -56,7 +56,8 @@ def _expected(result: DryRun) -> list[str]:
         return [f"expected: {cost(result.expected_cost)}, as {count(answers, 'answer')} to other lines cost"]
     counted = sum(share.counted for share in shares if share.expected_from == COUNTED)
     if all(share.expected_from != GUESSED for share in shares):
-        how = f"by the tokens of {count(counted, 'line')} as providers count them, and a guess of up to {GUESSED_OUTPUT} tokens an answer"
+        sample = f"the tokens of {count(counted, 'line')} as providers count them"
+        how = f"by {sample}, and a guess of up to {GUESSED_OUTPUT} tokens an answer"
         return [f"expected: {cost(result.expected_cost)}, {how}"]
     how = "a rough guess, four bytes a token and short answers; --limit 20 --then-estimate asks a few lines and tells better"
     return [f"expected: {cost(result.expected_cost)}, {how}"]
